@@ -1,0 +1,171 @@
+"""Chroma-on-Arrow: an embedded vector database on Arrow files that speaks Chroma's API.
+
+    import chroma
+
+    client = chroma.PersistentClient("db")
+    notes = client.get_or_create_collection("notes")
+    notes.add(ids=["a", "b"], documents=["a red apple", "a blue bicycle"])
+    notes.query(query_texts=["fruit"], n_results=1)
+
+Importing this loads the standard library only; each name below loads what it needs when it
+is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .client import AdminClient as AdminAPI
+    from .client import Client as ClientAPI
+    from .collection import Collection
+    from .compat import install_as_chromadb
+    from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+    from .embedding import EmbeddingFunction
+    from .factories import (
+        AdminClient,
+        Client,
+        EphemeralClient,
+        PersistentClient,
+        RustClient,
+        configure,
+        get_settings,
+    )
+    from .search import Search
+    from .types import (
+        URI,
+        CollectionMetadata,
+        Documents,
+        Embeddings,
+        GetResult,
+        IDs,
+        Include,
+        Metadata,
+        Metadatas,
+        QueryResult,
+        ReadLevel,
+        SparseVector,
+        SparseVectors,
+        TokenTransportHeader,
+        UpdateCollectionMetadata,
+        UpdateMetadata,
+        URIs,
+        Where,
+        WhereDocument,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DEFAULT_DATABASE",
+    "DEFAULT_TENANT",
+    "URI",
+    "AdminAPI",
+    "AdminClient",
+    "Client",
+    "ClientAPI",
+    "Collection",
+    "CollectionMetadata",
+    "Documents",
+    "EmbeddingFunction",
+    "Embeddings",
+    "EphemeralClient",
+    "GetResult",
+    "IDs",
+    "Include",
+    "Metadata",
+    "Metadatas",
+    "PersistentClient",
+    "QueryResult",
+    "ReadLevel",
+    "RustClient",
+    "Search",
+    "Settings",
+    "SparseVector",
+    "SparseVectors",
+    "TokenTransportHeader",
+    "URIs",
+    "UpdateCollectionMetadata",
+    "UpdateMetadata",
+    "Where",
+    "WhereDocument",
+    "__version__",
+    "configure",
+    "get_settings",
+    "install_as_chromadb",
+]
+
+# Where each public name lives: module, and the name there where it is another one.
+_HOMES: dict[str, tuple[str, str]] = {
+    "AdminAPI": ("client", "AdminClient"),
+    "ClientAPI": ("client", "Client"),
+    "Collection": ("collection", "Collection"),
+    "EmbeddingFunction": ("embedding", "EmbeddingFunction"),
+    "Search": ("search", "Search"),
+    "install_as_chromadb": ("compat", "install_as_chromadb"),
+    **{name: ("config", name) for name in ("DEFAULT_DATABASE", "DEFAULT_TENANT", "Settings")},
+    **{
+        name: ("factories", name)
+        for name in (
+            "AdminClient",
+            "Client",
+            "EphemeralClient",
+            "PersistentClient",
+            "RustClient",
+            "configure",
+            "get_settings",
+        )
+    },
+    **{
+        name: ("types", name)
+        for name in (
+            "CollectionMetadata",
+            "Documents",
+            "Embeddings",
+            "GetResult",
+            "IDs",
+            "Include",
+            "Metadata",
+            "Metadatas",
+            "QueryResult",
+            "ReadLevel",
+            "SparseVector",
+            "SparseVectors",
+            "TokenTransportHeader",
+            "URI",
+            "URIs",
+            "UpdateCollectionMetadata",
+            "UpdateMetadata",
+            "Where",
+            "WhereDocument",
+        )
+    },
+}
+
+_LATER = {
+    "HttpClient": "arrives with the HTTP server; use PersistentClient(path) meanwhile",
+    "AsyncHttpClient": "arrives with the HTTP server; use PersistentClient(path) meanwhile",
+    "CloudClient": "arrives with the HTTP server; use PersistentClient(path) meanwhile",
+    "AsyncClientAPI": "arrives with the HTTP server",
+    "Schema": "arrives with schemas; use configuration={'hnsw': {…}} meanwhile",
+    "K": "arrives with the search language; use Collection.query meanwhile",
+    "Key": "arrives with the search language; use Collection.query meanwhile",
+    "Knn": "arrives with the search language; use Collection.query meanwhile",
+    "Rrf": "arrives with the search language; use Collection.query meanwhile",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        module, there = _HOMES[name]
+        value = getattr(import_module(f".{module}", __name__), there)
+        globals()[name] = value
+        return value
+    if name in _LATER:
+        raise AttributeError(f"{__name__}.{name} {_LATER[name]}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,24 @@
+"""What test suites call between tests to get a fresh in-memory store."""
+
+from __future__ import annotations
+
+from ..client import Client
+from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, System
+from ..factories import clear_system_cache, from_system
+
+
+class SharedSystemClient:
+    """The class methods of Chroma's client base class that programs use."""
+
+    @staticmethod
+    def clear_system_cache() -> None:
+        """Start a new shared in-memory store; see `chroma.factories.clear_system_cache`."""
+        clear_system_cache()
+
+    @staticmethod
+    def from_system(system: System, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE) -> Client:
+        """A client for the settings of a `System`."""
+        return from_system(system, tenant, database)
+
+
+__all__ = ["SharedSystemClient"]

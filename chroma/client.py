@@ -1,0 +1,294 @@
+"""`Client` and `AdminClient`: collections, and the tenants and databases around them.
+
+They know a backend and a scope; `factories` makes the backend and hands it over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+from uuid import UUID
+
+from . import embedder
+from .backend import Backend, Identity, Scope
+from .collection import Collection
+from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from .configuration import CreateCollectionConfiguration, hnsw_for_create
+from .embedding import EmbeddingFunction
+from .errors import AuthorizationError, InvalidTypeError, UnsupportedError
+from .metadata import check_collection_metadata
+from .names import check_name, check_optional_count, check_str, check_tenant_name, check_uuid
+from .storage.types import CollectionInfo
+from .types import CollectionMetadata, Database, DataLoader, Tenant
+
+
+class _Connection:
+    """A backend that is closed once, with what has to happen after that."""
+
+    def __init__(self, backend: Backend, settings: Settings, on_close: Callable[[], None] | None) -> None:
+        self._backend = backend
+        self._settings = settings
+        self._on_close = on_close
+        self._closed = False
+
+    def get_settings(self) -> Settings:
+        """The settings the client was made with."""
+        return self._settings
+
+    def close(self) -> None:
+        """Let go of the database; further calls raise ClosedError. May be called again.
+
+        Other clients of the same folder keep working; the last one to close frees the files.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._backend.close()
+        if self._on_close is not None:
+            self._on_close()
+
+
+class Client(_Connection):
+    """Works in one tenant and database. Made by the factory functions of the package.
+
+    Raises NotFoundError when the tenant or the database does not exist.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        settings: Settings,
+        tenant: str = DEFAULT_TENANT,
+        database: str = DEFAULT_DATABASE,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(backend, settings, on_close)
+        self._scope = Scope(str(tenant), str(database))
+        backend.identity()
+        self._check_scope(self._scope)
+
+    def _check_scope(self, scope: Scope) -> None:
+        self._backend.get_tenant(scope.tenant)
+        self._backend.get_database(scope)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = ", closed" if self._closed else ""
+        return f"Client(tenant={self.tenant!r}, database={self.database!r}{state})"
+
+    @property
+    def tenant(self) -> str:
+        """The tenant the client works in."""
+        return self._scope.tenant
+
+    @property
+    def database(self) -> str:
+        """The database the client works in."""
+        return self._scope.database
+
+    def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
+        """Work in another tenant. NotFoundError, and nothing changes, if it does not exist."""
+        scope = Scope(str(tenant), str(database))
+        self._check_scope(scope)
+        self._scope = scope
+
+    def set_database(self, database: str) -> None:
+        """Work in another database of the tenant. NotFoundError if it does not exist."""
+        scope = Scope(self._scope.tenant, str(database))
+        self._check_scope(scope)
+        self._scope = scope
+
+    def heartbeat(self) -> int:
+        """The time at the database, in nanoseconds since 1970."""
+        return self._backend.heartbeat()
+
+    def get_version(self) -> str:
+        """The version of the package that answers."""
+        return self._backend.version()
+
+    def get_max_batch_size(self) -> int:
+        """How many records one call may carry. Locally a formality: larger calls work."""
+        return self._backend.max_batch_size()
+
+    def get_user_identity(self) -> Identity:
+        """Who the caller is: user_id, tenant, databases, attributes."""
+        return self._backend.identity()
+
+    def reset(self) -> bool:
+        """Delete everything, in all tenants; only the default tenant and database remain.
+
+        AuthorizationError where the settings say `allow_reset=False`.
+        """
+        if self._settings.given("allow_reset") and not self._settings.allow_reset:
+            raise AuthorizationError(
+                "Reset is disabled: the settings say allow_reset=False; open the client with "
+                "Settings(allow_reset=True)"
+            )
+        self._backend.reset()
+        return True
+
+    def compact(self) -> None:
+        """Settle all collections of the database now: seal, merge, index, reclaim space."""
+        self._backend.compact(self._scope, None)
+
+    # -- collections -------------------------------------------------------------------
+
+    def create_collection(
+        self,
+        name: str,
+        schema: None = None,
+        configuration: CreateCollectionConfiguration | None = None,
+        metadata: CollectionMetadata | None = None,
+        embedding_function: EmbeddingFunction[Any] | None = embedder.DEFAULT,
+        data_loader: DataLoader[Any] | None = None,
+        get_or_create: bool = False,
+    ) -> Collection:
+        """Make a collection.
+
+        name                3-512 characters of [a-zA-Z0-9._-]
+        configuration       {"hnsw": {space: l2 | cosine | ip, ef_construction, ef_search,
+                            max_neighbors, …}, "embedding_function": …}; all have defaults
+        metadata            a non-empty dict of str, int, float, bool; `hnsw:*` keys set the index
+        embedding_function  default: all-MiniLM-L6-v2; None: the collection takes vectors only
+        data_loader         reads uris
+        get_or_create       return the stored collection, as it is, when the name is taken
+
+        Raises UniqueConstraintError when the name is taken, InvalidArgumentError for bad input.
+        """
+        if schema is not None:
+            raise UnsupportedError("schema is not supported yet: pass configuration={'hnsw': {…}} instead")
+        name = check_name(name)
+        checked = check_collection_metadata(metadata)
+        function = embedder.choose(embedding_function, configuration)
+        stored = {
+            "hnsw": hnsw_for_create(configuration, checked, function),
+            "embedding_function": embedder.stored_form(function, configuration),
+        }
+        info = self._backend.create_collection(self._scope, name, checked, stored, bool(get_or_create))
+        if get_or_create:
+            embedder.check_conflict(function, info.configuration.get("embedding_function"))
+        return Collection(self._backend, info, function, data_loader)
+
+    def get_or_create_collection(
+        self,
+        name: str,
+        schema: None = None,
+        configuration: CreateCollectionConfiguration | None = None,
+        metadata: CollectionMetadata | None = None,
+        embedding_function: EmbeddingFunction[Any] | None = embedder.DEFAULT,
+        data_loader: DataLoader[Any] | None = None,
+    ) -> Collection:
+        """The collection of that name, made if it does not exist; see `create_collection`.
+
+        What is stored wins: metadata and configuration of an existing one are not changed.
+        """
+        return self.create_collection(
+            name, schema, configuration, metadata, embedding_function, data_loader, get_or_create=True
+        )
+
+    def get_collection(
+        self,
+        name: str,
+        embedding_function: EmbeddingFunction[Any] | None = embedder.DEFAULT,
+        data_loader: DataLoader[Any] | None = None,
+    ) -> Collection:
+        """Open a collection by name. It uses its stored embedding function if none is passed.
+
+        Raises NotFoundError; InvalidArgumentError when another function than the stored is passed.
+        """
+        info = self._backend.get_collection(self._scope, check_str(name, "name"))
+        return self._open(info, embedding_function, data_loader)
+
+    def get_collection_by_id(
+        self,
+        id: UUID | str,
+        embedding_function: EmbeddingFunction[Any] | None = embedder.DEFAULT,
+        data_loader: DataLoader[Any] | None = None,
+    ) -> Collection:
+        """Open a collection by its UUID; otherwise as `get_collection`."""
+        info = self._backend.get_collection_by_id(self._scope, check_uuid(id))
+        return self._open(info, embedding_function, data_loader)
+
+    def _open(self, info: CollectionInfo, function: Any, loader: DataLoader[Any] | None) -> Collection:
+        embedder.check_conflict(function, info.configuration.get("embedding_function"))
+        return Collection(self._backend, info, function, loader)
+
+    def list_collections(self, limit: int | None = None, offset: int | None = None) -> list[Collection]:
+        """The collections of the database in the order they were made."""
+        most, start = check_optional_count(limit, "limit"), check_optional_count(offset, "offset")
+        infos = self._backend.list_collections(self._scope, most, start)
+        return [Collection(self._backend, info) for info in infos]
+
+    def count_collections(self) -> int:
+        """The number of collections in the database."""
+        return self._backend.count_collections(self._scope)
+
+    def delete_collection(self, name: str) -> None:
+        """Delete a collection and all it holds. NotFoundError if there is none of that name."""
+        if isinstance(name, Collection):
+            raise InvalidTypeError(f"Expected name to be a str, got {name!r}: pass collection.name")
+        self._backend.delete_collection(self._scope, check_str(name, "name"))
+
+
+class AdminClient(_Connection):
+    """Makes and removes tenants and databases.
+
+    There is no deletion of tenants and no list of them.
+    """
+
+    def __init__(
+        self, backend: Backend, settings: Settings, on_close: Callable[[], None] | None = None
+    ) -> None:
+        super().__init__(backend, settings, on_close)
+
+    def __enter__(self) -> AdminClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"AdminClient({'closed' if self._closed else 'open'})"
+
+    def create_tenant(self, name: str) -> None:
+        """Make a tenant, without any database. UniqueConstraintError if it exists."""
+        self._backend.create_tenant(check_tenant_name(name))
+
+    def get_tenant(self, name: str) -> Tenant:
+        """{"name"} of a tenant; NotFoundError if it does not exist."""
+        return {"name": self._backend.get_tenant(check_str(name, "name"))}
+
+    def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
+        """Make a database. UniqueConstraintError if it exists, NotFoundError without the tenant."""
+        self._backend.create_database(Scope(check_str(tenant, "tenant"), check_name(name)))
+
+    def get_database(self, name: str, tenant: str = DEFAULT_TENANT) -> Database:
+        """{"id", "name", "tenant"} of a database; NotFoundError if it does not exist."""
+        scope = Scope(check_str(tenant, "tenant"), check_str(name, "name"))
+        return _database(self._backend.get_database(scope))
+
+    def list_databases(
+        self, limit: int | None = None, offset: int | None = None, tenant: str = DEFAULT_TENANT
+    ) -> list[Database]:
+        """The databases of a tenant by name."""
+        most, start = check_optional_count(limit, "limit"), check_optional_count(offset, "offset")
+        found = self._backend.list_databases(check_str(tenant, "tenant"), most, start)
+        return [_database(entry) for entry in found]
+
+    def delete_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
+        """Delete a database and its collections. NotFoundError if it does not exist."""
+        self._backend.delete_database(Scope(check_str(tenant, "tenant"), check_str(name, "name")))
+
+
+def _database(entry: dict[str, Any]) -> Database:
+    return {"id": UUID(str(entry["id"])), "name": entry["name"], "tenant": entry["tenant"]}

@@ -1,0 +1,275 @@
+"""`Settings`: typed keys from arguments, the environment and a `.env` file.
+
+A value is looked for in this order: the keyword, the environment variable of the same name
+in upper case, the `.env` file in the working directory, the default. Only the standard
+library is used, because the settings are read before anything heavy is needed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from .errors import InvalidArgumentError
+
+DEFAULT_TENANT = "default_tenant"
+DEFAULT_DATABASE = "default_database"
+DEFAULT_PATH = ".chroma"
+
+# What configurations before 0.4 named as database or API implementation.
+_BEFORE_04 = {
+    "duckdb",
+    "duckdb+parquet",
+    "clickhouse",
+    "local",
+    "rest",
+    "chromadb.db.duckdb.DuckDB",
+    "chromadb.db.duckdb.PersistentDuckDB",
+    "chromadb.db.clickhouse.Clickhouse",
+    "chromadb.api.local.LocalAPI",
+}
+
+_TRUE = {"1", "true", "t", "yes", "y", "on"}
+_FALSE = {"0", "false", "f", "no", "n", "off"}
+
+
+class Settings:
+    """Settings of a client or server.
+
+    Unknown keywords are ignored with a warning. Keys that steer parts which this package
+    does not have are accepted, so that existing programs start.
+
+    anonymized_telemetry       accepted; there is no telemetry, whatever it says
+    allow_reset                embedded `reset()` works unless this is given as False
+    is_persistent              `Client(settings)` opens `persist_directory` when True
+    persist_directory          the folder of the database, default ".chroma"
+    chroma_memory_limit_bytes  memory that idle indexes may hold before they are closed;
+                               0 lets the engine choose
+
+    Raises InvalidArgumentError (a ValueError) for a value of the wrong type and for
+    configurations from before version 0.4.
+    """
+
+    environment: str = ""
+    anonymized_telemetry: bool = True
+    allow_reset: bool = False
+    is_persistent: bool = False
+    persist_directory: str = DEFAULT_PATH
+    chroma_memory_limit_bytes: int = 0
+    chroma_segment_cache_policy: str | None = None
+    migrations: str = "apply"
+    migrations_hash_algorithm: str = "md5"
+    tenant_id: str = "default"
+    topic_namespace: str = "default"
+    chroma_api_impl: str = ""
+    chroma_db_impl: str | None = None
+
+    chroma_server_host: str | None = None
+    chroma_server_http_port: int | None = None
+    chroma_server_headers: dict[str, str] | None = None
+    chroma_server_ssl_enabled: bool | None = False
+    chroma_server_ssl_verify: bool | str | None = None
+    chroma_server_api_default_path: str = "/api/v2"
+    chroma_server_cors_allow_origins: list[str] = []  # noqa: RUF012 - replaced, never changed
+    chroma_server_nofile: int | None = None
+    chroma_server_thread_pool_size: int = 40
+    chroma_server_authn_provider: str | None = None
+    chroma_server_authn_credentials: str | None = None
+    chroma_server_authn_credentials_file: str | None = None
+    chroma_server_auth_ignore_paths: dict[str, list[str]] | None = None
+    chroma_server_authz_provider: str | None = None
+    chroma_server_authz_config: str | None = None
+    chroma_server_authz_config_file: str | None = None
+    chroma_overwrite_singleton_tenant_database_access_from_auth: bool = False
+
+    chroma_http_keepalive_secs: float | None = 40.0
+    chroma_http_max_connections: int | None = None
+    chroma_http_max_keepalive_connections: int | None = None
+    chroma_client_auth_provider: str | None = None
+    chroma_client_auth_credentials: str | None = None
+    chroma_auth_token_transport_header: str | None = None
+
+    chroma_otel_collection_endpoint: str | None = ""
+    chroma_otel_service_name: str | None = "chromadb"
+    chroma_otel_collection_headers: dict[str, str] | None = None
+    chroma_otel_granularity: str | None = None
+
+    KEYS: ClassVar[tuple[str, ...]]
+
+    def __init__(self, **values: Any) -> None:
+        self._given: frozenset[str] = frozenset()
+        unknown = sorted(set(values) - set(self.KEYS))
+        if unknown:
+            warnings.warn(
+                f"Settings ignores the unknown keys {unknown}; known are {', '.join(self.KEYS)}",
+                UserWarning,
+                stacklevel=2,
+            )
+        dotenv = _read_dotenv(Path(".env"))
+        for key in self.KEYS:
+            if key in values:
+                setattr(self, key, values[key])
+            elif (text := os.environ.get(key.upper(), dotenv.get(key.upper()))) is not None:
+                setattr(self, key, _parse(key, text, _KINDS[key]))
+
+    def given(self, key: str) -> bool:
+        """Whether the key was set by anyone, as opposed to having its default."""
+        return key in self._given
+
+    def require(self, key: str) -> Any:
+        """The value of a key that must not be None."""
+        value = self[key]
+        if value is None:
+            raise InvalidArgumentError(f"the setting {key!r} is needed: pass Settings({key}=…)")
+        return value
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self.KEYS:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        if key in self.KEYS:
+            value = _check(key, value, _KINDS[key])
+            object.__setattr__(self, "_given", self._given | {key})
+        object.__setattr__(self, key, value)
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        return ((key, self[key]) for key in self.KEYS)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Settings):
+            return NotImplemented
+        return dict(self) == dict(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def copy(self) -> Settings:
+        """An independent copy that remembers which keys were given."""
+        twin = object.__new__(Settings)
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{key}={self[key]!r}" for key in self.KEYS if self.given(key))
+        return f"Settings({shown})"
+
+
+def _kinds() -> dict[str, str]:
+    """The declared type of each key, as written above."""
+    return {
+        key: str(kind)
+        for key, kind in Settings.__annotations__.items()
+        if key != "KEYS" and not key.startswith("_")
+    }
+
+
+_KINDS = _kinds()
+Settings.KEYS = tuple(_KINDS)
+
+
+def _check(key: str, value: Any, kind: str) -> Any:
+    """The value in its declared type. Texts are parsed, as they come from scripts."""
+    if key in ("chroma_db_impl", "chroma_api_impl") and value in _BEFORE_04:
+        raise InvalidArgumentError(
+            f"Settings({key}={value!r}) is a configuration of Chroma before 0.4. Use "
+            "chroma.PersistentClient(path=…) or chroma.EphemeralClient() instead; "
+            "COMPATIBILITY.md has the migration of old programs and data"
+        )
+    if value is None:
+        if "None" in kind:
+            return None
+        raise InvalidArgumentError(f"Settings({key}=None): expected {kind}")
+    if isinstance(value, Path) and "str" in kind.split(" | "):
+        return str(value)
+    for option in kind.split(" | "):
+        if _is(option, value):
+            return float(value) if option == "float" else value
+    if isinstance(value, str):
+        return _parse(key, value, kind)
+    raise InvalidArgumentError(f"Settings({key}={value!r}): expected {kind}")
+
+
+def _is(option: str, value: Any) -> bool:
+    match option:
+        case "bool":
+            return isinstance(value, bool)
+        case "int":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "float":
+            return isinstance(value, (int, float)) and not isinstance(value, bool)
+        case "str":
+            return isinstance(value, str)
+        case _:
+            return isinstance(value, dict if option.startswith("dict") else list)
+
+
+def _parse(key: str, text: str, kind: str) -> Any:
+    """Text from the environment or a script to the declared type."""
+    readers: dict[str, Callable[[str], Any]] = {
+        "bool": _to_bool,
+        "int": int,
+        "float": float,
+        "str": str,
+        "None": _to_none,
+    }
+    for option in kind.split(" | "):
+        try:
+            return readers.get(option, json.loads)(text)
+        except ValueError:
+            continue
+    raise InvalidArgumentError(f"the setting {key} ({key.upper()}) is {text!r}: expected {kind}")
+
+
+def _to_none(text: str) -> None:
+    if text.strip().lower() not in ("", "none", "null"):
+        raise ValueError(text)
+
+
+def _to_bool(text: str) -> bool:
+    word = text.strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError(text)
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    """`KEY=value` lines of a `.env` file, keys in upper case; {} without the file."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        warnings.warn(f"{path} is not read: {error}", UserWarning, stacklevel=3)
+        return {}
+    values = {}
+    for line in lines:
+        key, separator, value = line.strip().removeprefix("export ").partition("=")
+        if not separator or key.startswith("#"):
+            continue
+        value = value.strip()
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        else:
+            value = value.partition(" #")[0].rstrip()
+        values[key.strip().upper()] = value
+    return values
+
+
+class System:
+    """A set of settings that clients are made from, as test suites use it.
+
+    `chroma.factories.from_system(system)` gives a client; parts are not exchangeable.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def __repr__(self) -> str:
+        return f"System({self.settings!r})"

@@ -1,0 +1,98 @@
+"""Embedding functions by name: how a stored configuration becomes a function again.
+
+Invariant: a name read from a folder or a server is only ever looked up among the classes
+registered in this process; nothing is imported or built from what the data says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from ..errors import InvalidArgumentError
+from .default import DefaultEmbeddingFunction
+from .onnx_minilm import ONNXMiniLM_L6_V2
+from .protocol import EmbeddingFunction, config_mapping, is_persistable
+
+F = TypeVar("F", bound=type[EmbeddingFunction[Any]])
+
+_BUILTINS: tuple[type[EmbeddingFunction[Any]], ...] = (DefaultEmbeddingFunction, ONNXMiniLM_L6_V2)
+
+known_embedding_functions: dict[str, type[EmbeddingFunction[Any]]] = {
+    builtin.name(): builtin for builtin in _BUILTINS
+}
+
+
+@overload
+def register_embedding_function(ef_class: F) -> F: ...
+@overload
+def register_embedding_function(ef_class: None = None) -> Callable[[F], F]: ...
+def register_embedding_function(ef_class: F | None = None) -> F | Callable[[F], F]:
+    """Make a class known under its `name()`, as `@register_embedding_function`, with empty
+    parentheses, or as a plain call. Returns the class.
+
+    Registering a name again replaces the class (a notebook cell may run twice), except for
+    the names of the built-in functions, which raise InvalidArgumentError.
+    """
+    if ef_class is None:
+        return register_embedding_function
+    if not (isinstance(ef_class, type) and issubclass(ef_class, EmbeddingFunction)):
+        raise InvalidArgumentError(
+            f"register_embedding_function needs a subclass of EmbeddingFunction, got {ef_class!r}."
+        )
+    try:
+        name = ef_class.name()
+    except NotImplementedError as error:
+        raise InvalidArgumentError(
+            f"{ef_class.__name__} cannot be registered without a static method `name()` that returns a string."
+        ) from error
+    if not isinstance(name, str) or not name:
+        raise InvalidArgumentError(f"{ef_class.__name__}.name() must return a non-empty string, got {name!r}.")
+    if any(name == builtin.name() and ef_class is not builtin for builtin in _BUILTINS):
+        raise InvalidArgumentError(f"The name {name!r} belongs to a built-in function; choose another name.")
+    known_embedding_functions[name] = ef_class
+    return ef_class
+
+
+def get_builtins() -> set[str]:
+    """The class names of the functions that come with the package."""
+    return {builtin.__name__ for builtin in _BUILTINS}
+
+
+def config_to_embedding_function(config: dict[str, Any]) -> EmbeddingFunction[Any]:
+    """The function for a stored `{"type": "known", "name": ..., "config": {...}}`.
+
+    Raises InvalidArgumentError if the form is another one (a "legacy" function left nothing
+    to build from), the name is not registered here, or its class refuses the configuration.
+    """
+    stored = config_mapping(config)
+    if stored.get("type") != "known":
+        raise InvalidArgumentError(
+            "The stored embedding function has no name and configuration and cannot be rebuilt: "
+            "pass it again as `embedding_function=`."
+        )
+    name, inner = stored.get("name"), stored.get("config", {})
+    if not isinstance(name, str) or name not in known_embedding_functions:
+        raise InvalidArgumentError(
+            f"The embedding function {name!r} is not registered in this process (known: "
+            f"{', '.join(sorted(known_embedding_functions))}). Register its class with "
+            "`register_embedding_function`, or pass it as `embedding_function=`."
+        )
+    ef_class = known_embedding_functions[name]
+    values = dict(config_mapping(inner))
+    ef_class.validate_config(values)
+    return ef_class.build_from_config(values)
+
+
+def embedding_function_to_config(function: EmbeddingFunction[Any] | object) -> dict[str, Any]:
+    """The stored form of `function`: known with name and configuration, else legacy.
+
+    Registers the class of a storable function, so that this process can reopen what it made.
+    """
+    if not is_persistable(function):
+        return {"type": "legacy"}
+    assert isinstance(function, EmbeddingFunction)
+    config = dict(config_mapping(function.get_config()))
+    type(function).validate_config(config)
+    register_embedding_function(type(function))
+    return {"type": "known", "name": type(function).name(), "config": config}

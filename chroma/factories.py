@@ -1,0 +1,169 @@
+"""The functions that make clients: they choose a backend and hand it over."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from pathlib import Path
+from typing import Any
+
+from .client import AdminClient as _AdminClient
+from .client import Client as _Client
+from .columns import shown
+from .config import DEFAULT_DATABASE, DEFAULT_PATH, DEFAULT_TENANT, Settings, System
+from .errors import InvalidArgumentError, InvalidTypeError, UnsupportedError
+from .local import LocalBackend
+
+_MEMORY = "ephemeral"
+
+# The backends in use and the settings they were opened with, by what they have open.
+# Weak, so that a client that was dropped without `close` does not block its folder.
+_in_use: dict[str, weakref.WeakKeyDictionary[LocalBackend, Settings]] = {}
+
+# What the constructors overwrite, so it says nothing about whether settings differ.
+_PLACE = ("is_persistent", "persist_directory")
+
+_defaults: list[Settings] = []
+
+
+def Client(
+    settings: Settings | None = None,
+    tenant: str = DEFAULT_TENANT,
+    database: str = DEFAULT_DATABASE,
+) -> _Client:
+    """A client for what the settings say: `persist_directory` when `is_persistent`, else memory.
+
+    Without settings, those of `configure` and the environment. Raises NotFoundError when the
+    tenant or database does not exist, ValueError when the same place is open with others.
+    """
+    return _client(get_settings() if settings is None else settings, tenant, database)
+
+
+def EphemeralClient(
+    settings: Settings | None = None,
+    tenant: str = DEFAULT_TENANT,
+    database: str = DEFAULT_DATABASE,
+    *,
+    private: bool = False,
+) -> _Client:
+    """A client in memory. All of a process share one store, unless `private` asks for an own one."""
+    return _client(_placed(settings, None), tenant, database, private)
+
+
+def PersistentClient(
+    path: str | Path = DEFAULT_PATH,
+    settings: Settings | None = None,
+    tenant: str = DEFAULT_TENANT,
+    database: str = DEFAULT_DATABASE,
+) -> _Client:
+    """A client of the database in a folder, which is made if it is missing.
+
+    Any number of clients and processes may open one folder; its spelling does not matter.
+    Raises NotADatabaseError, FormatTooNewError, ReadOnlyError or CorruptionError when the
+    folder cannot be used, ValueError when this process has it open with other settings.
+    """
+    return _client(_placed(settings, path), tenant, database)
+
+
+def RustClient(
+    path: str | Path | None = None,
+    settings: Settings | None = None,
+    tenant: str = DEFAULT_TENANT,
+    database: str = DEFAULT_DATABASE,
+) -> _Client:
+    """The local client under an old name: `PersistentClient`, or in memory without a path."""
+    return _client(_placed(settings, path), tenant, database)
+
+
+def AdminClient(settings: Settings | None = None) -> _AdminClient:
+    """Manages the tenants and databases of what the settings say, as `Client(settings)` would."""
+    chosen = get_settings() if settings is None else settings
+    backend = _open(chosen, private=False)
+    return _AdminClient(backend, chosen, lambda: _forget(backend))
+
+
+def from_system(system: System, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE) -> _Client:
+    """A client for the settings of a `System`."""
+    return _client(system.settings, tenant, database)
+
+
+def configure(**settings: Any) -> None:
+    """Set the settings that `Client()` and `AdminClient()` use when none are passed."""
+    _defaults[:] = [Settings(**settings)]
+
+
+def get_settings() -> Settings:
+    """The settings of `configure`, else those of the environment."""
+    if not _defaults:
+        _defaults.append(Settings())
+    return _defaults[0]
+
+
+def clear_system_cache() -> None:
+    """Forget which settings are in use, and start a new shared store in memory.
+
+    For test suites that want a fresh `EphemeralClient`; clients that are open keep working.
+    """
+    _in_use.clear()
+    LocalBackend.forget_memory()
+
+
+def _client(settings: Settings, tenant: str, database: str, private: bool = False) -> _Client:
+    if not isinstance(settings, Settings):
+        raise InvalidTypeError(f"Expected settings to be a chroma.Settings, got {shown(settings)}")
+    if "fastapi" in settings.chroma_api_impl.lower():
+        raise UnsupportedError(
+            f"Settings(chroma_api_impl={settings.chroma_api_impl!r}) asks for an HTTP client, which "
+            "arrives with the HTTP server; leave it out to use the database in this process"
+        )
+    backend = _open(settings, private)
+    try:
+        return _Client(backend, settings, tenant, database, lambda: _forget(backend))
+    except BaseException:
+        backend.close()
+        _forget(backend)
+        raise
+
+
+def _placed(settings: Settings | None, path: str | Path | None) -> Settings:
+    """A copy of the settings that names the place; the caller's object is not changed."""
+    if settings is not None and not isinstance(settings, Settings):
+        raise InvalidTypeError(f"Expected settings to be a chroma.Settings, got {shown(settings)}")
+    placed = Settings() if settings is None else settings.copy()
+    placed.is_persistent = path is not None
+    if path is not None:
+        if not isinstance(path, (str, os.PathLike)):
+            raise InvalidTypeError(f"Expected path to be a str or a Path, got {shown(path)}")
+        if not str(path):
+            raise InvalidArgumentError(
+                f"Expected path to name a folder, got ''; the default is {DEFAULT_PATH!r}"
+            )
+        placed.persist_directory = os.fspath(path)
+    return placed
+
+
+def _open(settings: Settings, private: bool) -> LocalBackend:
+    if private:
+        return LocalBackend.open(None, settings, private=True)
+    path = os.path.abspath(settings.persist_directory) if settings.is_persistent else None
+    place = _MEMORY if path is None else os.path.realpath(path)
+    others = _in_use.get(place)
+    for other in [] if others is None else list(others.values()):
+        if _comparable(other) != _comparable(settings):
+            different = [key for key, value in _comparable(settings).items() if value != other[key]]
+            raise InvalidArgumentError(
+                f"An instance of Chroma already exists for {place} with different settings: {different} differ; "
+                "close the other client first, or use its settings"
+            )
+    backend = LocalBackend.open(path, settings)
+    _in_use.setdefault(place, weakref.WeakKeyDictionary())[backend] = settings
+    return backend
+
+
+def _comparable(settings: Settings) -> dict[str, Any]:
+    return {key: value for key, value in settings if key not in _PLACE}
+
+
+def _forget(backend: LocalBackend) -> None:
+    for clients in _in_use.values():
+        clients.pop(backend, None)

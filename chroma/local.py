@@ -1,0 +1,377 @@
+"""The seam over the engine in this process; the one importer of the engine.
+
+Owns: one engine per folder and process, shared by all clients of it, and the translation of the
+engine's errors to those of `chroma.errors`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from . import errors
+from .backend import Identity, Scope
+from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from .storage import errors as storage_errors
+from .storage.check import CheckReport, check_folder
+from .storage.engine import Engine, OpenCollection
+from .storage.filter import Node, combine
+from .storage.types import (
+    CollectionInfo,
+    CollectionStats,
+    Field,
+    Floats,
+    Hits,
+    IndexStatus,
+    Mode,
+    Records,
+    Rows,
+    Written,
+)
+
+MAX_BATCH_SIZE = 10_000_000  # advertised to clients that split; the engine itself has no limit
+
+_COUNTERPARTS: dict[type[storage_errors.StorageError], type[errors.ChromaError]] = {
+    storage_errors.InvalidType: errors.InvalidTypeError,
+    storage_errors.InvalidArgument: errors.InvalidArgumentError,
+    storage_errors.NotFound: errors.NotFoundError,
+    storage_errors.AlreadyExists: errors.UniqueConstraintError,
+    storage_errors.Closed: errors.ClosedError,
+    storage_errors.ReadOnly: errors.ReadOnlyError,
+    storage_errors.WriteFailed: errors.WriteFailedError,
+    storage_errors.FormatTooNew: errors.FormatTooNewError,
+    storage_errors.NotADatabase: errors.NotADatabaseError,
+}
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Raise the engine's errors as their counterparts."""
+    try:
+        yield
+    except storage_errors.Corruption as error:
+        raise errors.CorruptionError(str(error), error.path, error.offset) from error
+    except storage_errors.StorageError as error:
+        for kind in type(error).__mro__:
+            if kind in _COUNTERPARTS:
+                raise _COUNTERPARTS[kind](str(error)) from error
+        raise
+
+
+class _Shared:
+    """An engine and how many clients use it."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self.engine, self.settings = engine, settings
+        self.clients = 0
+
+
+_engines: dict[str, _Shared] = {}  # by real path; "" is the shared store in memory
+_lock = threading.Lock()
+
+
+def _after_fork() -> None:
+    # A child has none of the threads, and locks in an unknown state: it opens its folders anew.
+    global _lock
+    _lock = threading.Lock()
+    for place in [place for place in _engines if place]:
+        del _engines[place]
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+@atexit.register
+def _close_all() -> None:
+    """Stop background work and DuckDB before the interpreter goes away."""
+    for shared in list(_engines.values()):
+        shared.engine.close()
+
+
+def _open_engine(path: str | None, settings: Settings) -> Engine:
+    return Engine(path, memory=settings.chroma_memory_limit_bytes or None)
+
+
+class LocalBackend:
+    """One client's hold on an engine. Implements `chroma.backend.Backend`."""
+
+    def __init__(self, place: str | None, shared: _Shared, settings: Settings) -> None:
+        self._place = place  # None: a private store
+        self._shared = shared
+        self._settings = settings
+        self._pid = os.getpid()
+        self._closed = False
+        shared.clients += 1
+        self._release = weakref.finalize(self, _let_go, place, shared)
+
+    @classmethod
+    def open(cls, path: str | None, settings: Settings, private: bool = False) -> LocalBackend:
+        """Open a folder, or memory when `path` is None; `private` memory is shared with nobody."""
+        with translated(), _lock:
+            if path is None and private:
+                return cls(None, _Shared(_open_engine(None, settings), settings), settings)
+            place = "" if path is None else os.path.realpath(path)
+            shared = _engines.get(place)
+            if shared is None:
+                shared = _engines[place] = _Shared(_open_engine(path and place, settings), settings)
+            return cls(place, shared, settings)
+
+    @staticmethod
+    def forget_memory() -> None:
+        """Let the next client in memory start with an empty store."""
+        with _lock:
+            _engines.pop("", None)
+
+    @property
+    def engine(self) -> Engine:
+        if self._closed:
+            raise errors.ClosedError("this client was closed; open a new one")
+        if self._pid != os.getpid():
+            self._reopen()
+        return self._shared.engine
+
+    def _reopen(self) -> None:
+        """In a forked child: the same folder, opened by this process."""
+        self._pid = os.getpid()
+        if not self._place:
+            return  # memory was copied by the fork
+        with translated(), _lock:
+            shared = _engines.get(self._place)
+            if shared is None:
+                shared = _engines[self._place] = _Shared(
+                    _open_engine(self._place, self._settings), self._settings
+                )
+            shared.clients += 1
+            self._shared = shared
+            self._release = weakref.finalize(self, _let_go, self._place, shared)
+
+    def _open(self, scope: Scope, id: str) -> OpenCollection:
+        return self.engine.collection(scope.tenant, scope.database, id)
+
+    # ------------------------------------------------------------------ system
+
+    def heartbeat(self) -> int:
+        self.engine.check_open()
+        return time.time_ns()
+
+    def version(self) -> str:
+        from . import __version__
+
+        return __version__
+
+    def max_batch_size(self) -> int:
+        return MAX_BATCH_SIZE
+
+    def identity(self) -> Identity:
+        return Identity("", DEFAULT_TENANT, [DEFAULT_DATABASE])
+
+    def reset(self) -> None:
+        with translated():
+            self.engine.reset()
+
+    def close(self) -> None:
+        """Idempotent. The engine closes with its last client; the shared memory store stays."""
+        self._closed = True
+        self._release()
+
+    # ------------------------------------------------------------------ tenants and databases
+
+    def create_tenant(self, name: str) -> None:
+        with translated():
+            self.engine.catalog.create_tenant(name)
+
+    def get_tenant(self, name: str) -> str:
+        with translated():
+            self.engine.catalog.check_tenant(name)
+            return name
+
+    def create_database(self, scope: Scope) -> None:
+        with translated():
+            self.engine.catalog.create_database(scope.tenant, scope.database)
+
+    def get_database(self, scope: Scope) -> dict[str, Any]:
+        with translated():
+            id = self.engine.catalog.database_id(scope.tenant, scope.database)
+            return {"id": id, "name": scope.database, "tenant": scope.tenant}
+
+    def list_databases(self, tenant: str, limit: int | None, offset: int | None) -> list[dict[str, Any]]:
+        with translated():
+            found = self.engine.catalog.list_databases(tenant)
+        return [{"id": id, "name": name, "tenant": tenant} for name, id in _page(found, limit, offset)]
+
+    def delete_database(self, scope: Scope) -> None:
+        with translated():
+            self.engine.delete_database(scope.tenant, scope.database)
+
+    # ------------------------------------------------------------------ collections
+
+    def create_collection(
+        self,
+        scope: Scope,
+        name: str,
+        metadata: Mapping[str, Any] | None,
+        configuration: dict[str, Any],
+        get_or_create: bool,
+    ) -> CollectionInfo:
+        with translated():
+            info = self.engine.create_collection(
+                scope.tenant, scope.database, name, metadata, configuration, get_or_create
+            )
+            return self.engine.with_dimension(info)
+
+    def get_collection(self, scope: Scope, name: str) -> CollectionInfo:
+        with translated():
+            return self.engine.with_dimension(self.engine.catalog.named(scope.tenant, scope.database, name))
+
+    def get_collection_by_id(self, scope: Scope, id: str) -> CollectionInfo:
+        with translated():
+            return self.engine.with_dimension(self.engine.catalog.scoped(scope.tenant, scope.database, id))
+
+    def list_collections(self, scope: Scope, limit: int | None, offset: int | None) -> list[CollectionInfo]:
+        with translated():
+            return _page(self.engine.catalog.list_collections(scope.tenant, scope.database), limit, offset)
+
+    def count_collections(self, scope: Scope) -> int:
+        with translated():
+            return len(self.engine.catalog.list_collections(scope.tenant, scope.database))
+
+    def modify_collection(
+        self,
+        scope: Scope,
+        id: str,
+        name: str | None,
+        metadata: Mapping[str, Any] | None,
+        configuration: Mapping[str, Any] | None,
+    ) -> CollectionInfo:
+        changes: dict[str, Any] = {}
+        if name is not None:
+            changes["name"] = name
+        if metadata is not None:
+            changes["metadata"] = dict(metadata) or None
+        if configuration is not None:
+            changes["configuration"] = dict(configuration)
+        with translated():
+            info = self.engine.catalog.change_collection(scope.tenant, scope.database, id, **changes)
+            if configuration is not None:
+                self._open(scope, id).check_upkeep()
+            return self.engine.with_dimension(info)
+
+    def delete_collection(self, scope: Scope, name: str) -> None:
+        with translated():
+            self.engine.delete_collection(scope.tenant, scope.database, name)
+
+    def fork_collection(self, scope: Scope, id: str, name: str) -> CollectionInfo:
+        with translated():
+            return self.engine.fork_collection(scope.tenant, scope.database, id, name)
+
+    # ------------------------------------------------------------------ records
+
+    def write(self, scope: Scope, id: str, mode: Mode, records: Records) -> Written:
+        with translated():
+            return self.engine.write(scope.tenant, scope.database, id, mode, records)
+
+    def delete(
+        self,
+        scope: Scope,
+        id: str,
+        ids: Sequence[str] | None,
+        where: Mapping[str, Any] | None,
+        where_document: Mapping[str, Any] | None,
+        limit: int | None,
+    ) -> int:
+        with translated():
+            return self._open(scope, id).records.delete(ids, combine(where, where_document), limit)
+
+    def known_ids(self, scope: Scope, id: str, ids: Sequence[str]) -> set[str]:
+        with translated():
+            return self._open(scope, id).records.known(ids)
+
+    def get(
+        self,
+        scope: Scope,
+        id: str,
+        ids: Sequence[str] | None,
+        where: Mapping[str, Any] | None,
+        where_document: Mapping[str, Any] | None,
+        limit: int | None,
+        offset: int,
+        order_by: Sequence[tuple[str, bool]] | None,
+        fields: frozenset[Field],
+    ) -> Rows:
+        with translated():
+            held = self._open(scope, id)
+            node: Node = combine(where, where_document)
+            if order_by:
+                return self.engine.get_sorted(held, ids, node, order_by, offset, limit, fields)
+            return held.records.get(ids, node, offset, limit, fields)
+
+    def query(
+        self,
+        scope: Scope,
+        id: str,
+        vectors: Floats,
+        k: int,
+        ids: Sequence[str] | None,
+        where: Mapping[str, Any] | None,
+        where_document: Mapping[str, Any] | None,
+        fields: frozenset[Field],
+        exact: bool,
+    ) -> list[Hits]:
+        with translated():
+            held = self._open(scope, id)
+            return held.query(vectors, k, ids, combine(where, where_document), fields, exact)
+
+    def count(
+        self,
+        scope: Scope,
+        id: str,
+        where: Mapping[str, Any] | None,
+        where_document: Mapping[str, Any] | None,
+    ) -> int:
+        with translated():
+            return self._open(scope, id).records.count(combine(where, where_document))
+
+    def index_status(self, scope: Scope, id: str) -> IndexStatus:
+        with translated():
+            return self.engine.index_status(self._open(scope, id))
+
+    def recall(self, scope: Scope, id: str, k: int, sample: int) -> float:
+        with translated():
+            return self._open(scope, id).recall(k, sample)
+
+    def compact(self, scope: Scope, id: str | None) -> None:
+        with translated():
+            if id is not None:
+                self._open(scope, id).compact()
+                return
+            for info in self.engine.catalog.list_collections(scope.tenant, scope.database):
+                self._open(scope, info.id).compact()
+
+    def stats(self, scope: Scope, id: str) -> CollectionStats:
+        with translated():
+            return self.engine.stats(self._open(scope, id))
+
+
+def _let_go(place: str | None, shared: _Shared) -> None:
+    """A client is gone: close the engine after the last one."""
+    with _lock:
+        shared.clients -= 1
+        if shared.clients > 0 or place == "":
+            return
+        if place is not None and _engines.get(place) is shared:
+            del _engines[place]
+    shared.engine.close()
+
+
+def _page(found: list[Any], limit: int | None, offset: int | None) -> list[Any]:
+    start = offset or 0
+    return found[start : None if limit is None else start + limit]
+
+
+__all__ = ["CheckReport", "LocalBackend", "check_folder", "translated"]

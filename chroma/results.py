@@ -1,0 +1,111 @@
+"""Answers of a backend to the dictionaries that `get` and `query` return."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .columns import shown
+from .errors import InvalidArgumentError
+from .storage.types import Field, Floats, Hits, Rows
+from .types import DataLoader, GetResult, Include, QueryResult
+
+_COLUMNS: tuple[Field, ...] = ("documents", "metadatas", "uris", "embeddings")
+_GET_FIELDS = frozenset({"documents", "metadatas", "embeddings", "uris", "data"})
+_QUERY_FIELDS = _GET_FIELDS | {"distances"}
+
+
+def check_include(include: Any, *, query: bool) -> Include:
+    """A copy of the list of wanted parts, in the caller's order."""
+    allowed = _QUERY_FIELDS if query else _GET_FIELDS
+    if not isinstance(include, list):
+        raise InvalidArgumentError(
+            f"Expected include to be a list of some of {', '.join(sorted(allowed))}, got {shown(include)}"
+        )
+    for item in include:
+        if not isinstance(item, str) or item not in allowed:
+            raise InvalidArgumentError(
+                f"Expected include item to be one of {', '.join(sorted(allowed))}, got {shown(item)}"
+            )
+    return [*include]
+
+
+def columns_for(include: Include) -> frozenset[Field]:
+    """The stored columns that the wanted parts need; "data" is loaded from the uris."""
+    wanted: set[Field] = {column for column in _COLUMNS if column in include}
+    return frozenset(wanted | {"uris"} if "data" in include else wanted)
+
+
+def get_result(rows: Rows, include: Include, loader: DataLoader[Any] | None) -> GetResult:
+    """The dictionary of `get` and `peek`."""
+    return {
+        "ids": rows.ids,
+        "embeddings": _embeddings(rows) if "embeddings" in include else None,
+        "documents": rows.documents if "documents" in include else None,
+        "uris": rows.uris if "uris" in include else None,
+        "included": include,
+        "data": _data(rows, include, loader),
+        "metadatas": rows.metadatas if "metadatas" in include else None,
+    }
+
+
+def query_result(hits: Sequence[Hits], include: Include, loader: DataLoader[Any] | None) -> QueryResult:
+    """The dictionary of `query`, one entry per query vector in each column."""
+
+    def column(field: Field) -> Any:
+        return [getattr(hit.rows, field) for hit in hits] if field in include else None
+
+    load = "data" in include and loader is not None
+    return {
+        "ids": [hit.rows.ids for hit in hits],
+        "distances": [hit.distances.tolist() for hit in hits] if "distances" in include else None,
+        "embeddings": [_embeddings(hit.rows) for hit in hits] if "embeddings" in include else None,
+        "documents": column("documents"),
+        "uris": column("uris"),
+        "included": include,
+        "data": [_data(hit.rows, include, loader) for hit in hits] if load else None,
+        "metadatas": column("metadatas"),
+    }
+
+
+def in_order_of(ids: Sequence[str], rows: Rows) -> Rows:
+    """The rows in the order of `ids`, which may name more ids than there are rows."""
+    place = {id: row for row, id in enumerate(rows.ids)}
+    order = [place[id] for id in ids if id in place]
+
+    def take(column: list[Any] | None) -> list[Any] | None:
+        return None if column is None else [column[row] for row in order]
+
+    return Rows(
+        [rows.ids[row] for row in order],
+        take(rows.documents),
+        take(rows.metadatas),
+        take(rows.uris),
+        None if rows.embeddings is None else rows.embeddings[order],
+    )
+
+
+def cut(rows: Rows, limit: int | None, offset: int) -> Rows:
+    """`limit` rows from `offset` on."""
+    part = slice(offset, None if limit is None else offset + limit)
+
+    def take(column: Any) -> Any:
+        return None if column is None else column[part]
+
+    return Rows(
+        rows.ids[part], take(rows.documents), take(rows.metadatas), take(rows.uris), take(rows.embeddings)
+    )
+
+
+def _embeddings(rows: Rows) -> Floats:
+    if not rows.ids or rows.embeddings is None:
+        return np.empty((0,), dtype=np.float32)
+    return rows.embeddings
+
+
+def _data(rows: Rows, include: Include, loader: DataLoader[Any] | None) -> Any:
+    if "data" not in include or loader is None:
+        return None
+    return loader(rows.uris or [])

@@ -1,0 +1,205 @@
+"""The public aliases and value types. No functions, no state.
+
+`X | list[X]` arguments are called OneOrMany; the aliases say what a value is, `records.py`
+says which further shapes are accepted for it (numpy, pandas, Arrow).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+
+T = TypeVar("T")
+OneOrMany: TypeAlias = T | list[T]
+
+ID: TypeAlias = str
+IDs: TypeAlias = list[ID]
+URI: TypeAlias = str
+URIs: TypeAlias = list[URI]
+Document: TypeAlias = str
+Documents: TypeAlias = list[Document]
+Vector: TypeAlias = npt.NDArray[Any]
+PyVector: TypeAlias = Sequence[float] | Sequence[int]
+Embedding: TypeAlias = Vector
+Embeddings: TypeAlias = list[Embedding]
+PyEmbedding: TypeAlias = PyVector
+PyEmbeddings: TypeAlias = list[PyEmbedding]
+Image: TypeAlias = npt.NDArray[Any]
+Images: TypeAlias = list[Image]
+Embeddable: TypeAlias = Documents | Images
+
+Scalar: TypeAlias = str | int | float | bool
+MetadataListValue: TypeAlias = list[str] | list[int] | list[float] | list[bool]
+MetadataValue: TypeAlias = Scalar | MetadataListValue | None
+Metadata: TypeAlias = Mapping[str, MetadataValue]
+Metadatas: TypeAlias = list[Metadata]
+UpdateMetadata: TypeAlias = Mapping[str, MetadataValue]
+CollectionMetadata: TypeAlias = dict[str, Any]
+UpdateCollectionMetadata: TypeAlias = dict[str, Any]
+
+LiteralValue: TypeAlias = Scalar
+OperatorExpression: TypeAlias = dict[str, Any]
+Where: TypeAlias = dict[str, Any]
+WhereDocument: TypeAlias = dict[str, Any]
+WhereDocumentOperator: TypeAlias = Literal[
+    "$contains", "$not_contains", "$regex", "$not_regex", "$and", "$or"
+]
+WhereOperator: TypeAlias = Literal["$gt", "$gte", "$lt", "$lte", "$ne", "$eq"]
+InclusionExclusionOperator: TypeAlias = Literal["$in", "$nin"]
+LogicalOperator: TypeAlias = Literal["$and", "$or"]
+
+IncludeField: TypeAlias = Literal["documents", "embeddings", "metadatas", "distances", "uris", "data"]
+Include: TypeAlias = list[IncludeField]
+Loadable: TypeAlias = list[Any]
+L_co = TypeVar("L_co", covariant=True)
+Space: TypeAlias = Literal["l2", "cosine", "ip"]
+
+
+class DataLoader(Protocol[L_co]):
+    """Turns uris into what they point at, one entry for each."""
+
+    def __call__(self, uris: Sequence[str | None]) -> L_co: ...
+
+
+class GetResult(TypedDict):
+    """Records in insertion order. A column that was not included is None.
+
+    embeddings  float32 array (n, dim); shape (0,) when there is no record
+    """
+
+    ids: list[str]
+    embeddings: npt.NDArray[np.float32] | None
+    documents: list[str | None] | None
+    uris: list[str | None] | None
+    included: Include
+    data: Any
+    metadatas: list[dict[str, Any] | None] | None
+
+
+class QueryResult(TypedDict):
+    """One list per query, nearest first. A column that was not included is None.
+
+    embeddings  one float32 array (hits, dim) per query; shape (0,) when there is no hit
+    """
+
+    ids: list[list[str]]
+    distances: list[list[float]] | None
+    embeddings: list[npt.NDArray[np.float32]] | None
+    documents: list[list[str | None]] | None
+    uris: list[list[str | None]] | None
+    included: Include
+    data: Any
+    metadatas: list[list[dict[str, Any] | None]] | None
+
+
+class DeleteResult(TypedDict):
+    """deleted: the number of records that were removed."""
+
+    deleted: int
+
+
+class Tenant(TypedDict):
+    """A tenant as `AdminClient.get_tenant` returns it."""
+
+    name: str
+
+
+class Database(TypedDict):
+    """A database as `AdminClient.get_database` returns it."""
+
+    id: UUID
+    name: str
+    tenant: str
+
+
+class ReadLevel(str, Enum):
+    """How fresh a count must be. Locally every level counts every acknowledged record."""
+
+    INDEX_AND_WAL = "index_and_wal"
+    INDEX_ONLY = "index_only"
+    INDEX_AND_BOUNDED_WAL = "index_and_bounded_wal"
+
+
+class TokenTransportHeader(str, Enum):
+    """The HTTP header that carries an access token."""
+
+    AUTHORIZATION = "Authorization"
+    X_CHROMA_TOKEN = "X-Chroma-Token"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexingStatus:
+    """How far the similarity index has come. `op_indexing_progress` is between 0 and 1."""
+
+    num_indexed_ops: int
+    num_unindexed_ops: int
+    total_ops: int
+    op_indexing_progress: float
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionModel:
+    """A collection as the catalog knew it when its handle was made or last modified.
+
+    Fields are also reached as `model["name"]`; an unknown field name gives None.
+    """
+
+    id: UUID
+    name: str
+    configuration_json: dict[str, Any]
+    metadata: CollectionMetadata | None
+    dimension: int | None
+    tenant: str
+    database: str
+    schema: None = None
+
+    def __getitem__(self, field: str) -> Any:
+        return getattr(self, field, None) if field in self.__slots__ else None
+
+
+@dataclass(frozen=True, slots=True)
+class SparseVector:
+    """A vector given by its non-zero places.
+
+    indices  strictly increasing, not negative
+    values   one number per index
+    labels   optional text per index
+    """
+
+    indices: list[int]
+    values: list[float]
+    labels: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.indices, list) or not isinstance(self.values, list):
+            raise ValueError("SparseVector indices and values must be lists")
+        if len(self.indices) != len(self.values):
+            raise ValueError(
+                "SparseVector indices and values must have the same length: "
+                f"got {len(self.indices)} and {len(self.values)}"
+            )
+        if self.labels is not None and len(self.labels) != len(self.indices):
+            raise ValueError(
+                f"SparseVector labels must have one entry per index: got {len(self.labels)} "
+                f"for {len(self.indices)}"
+            )
+        for place, index in enumerate(self.indices):
+            if type(index) is not int or index < 0:
+                raise ValueError(f"SparseVector indices must be non-negative ints: got {index!r}")
+            if place and index <= self.indices[place - 1]:
+                raise ValueError(
+                    f"SparseVector indices must be strictly increasing: {index} follows "
+                    f"{self.indices[place - 1]}"
+                )
+        for value in self.values:
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise ValueError(f"SparseVector values must be numbers: got {value!r}")
+
+
+SparseVectors: TypeAlias = list[SparseVector]

@@ -1,0 +1,1 @@
+"""Helpers of Chroma programs: batches, dataframes, data loaders, embedding functions."""

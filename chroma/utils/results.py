@@ -1,0 +1,42 @@
+"""Results as pandas DataFrames, with the index named `id` and a column per included part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..types import GetResult, QueryResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Column of the result, and the name it has in a frame.
+_COLUMNS = (
+    ("embeddings", "embedding"),
+    ("documents", "document"),
+    ("metadatas", "metadata"),
+    ("distances", "distance"),
+)
+
+
+def get_result_to_df(get_result: GetResult) -> pd.DataFrame:
+    """One row per record."""
+    return _frame(get_result["ids"], {field: get_result.get(field) for field, _ in _COLUMNS})
+
+
+def query_result_to_dfs(query_result: QueryResult) -> list[pd.DataFrame]:
+    """One frame per query, one row per hit, nearest first."""
+    frames = []
+    for place, ids in enumerate(query_result["ids"]):
+        columns: dict[str, Any] = {}
+        for field, _ in _COLUMNS:
+            column: Any = query_result.get(field)
+            columns[field] = None if column is None else column[place]
+        frames.append(_frame(ids, columns))
+    return frames
+
+
+def _frame(ids: list[str], columns: dict[str, Any]) -> pd.DataFrame:
+    import pandas as pd  # an extra, and half a second to import
+
+    data = {name: list(columns[field]) for field, name in _COLUMNS if columns[field] is not None}
+    return pd.DataFrame(data, index=pd.Index(ids, name="id"))

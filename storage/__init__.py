@@ -1,0 +1,1 @@
+"""The storage engine behind `chroma`. Not a public interface: import `chroma` instead."""

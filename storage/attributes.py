@@ -1,0 +1,184 @@
+"""Metadata as typed columns, for filters.
+
+Owns: how mappings become columns, and the two Parquet files of a segment. No DuckDB here.
+
+A key with values of several types gives several columns, one per type, named "type:key"; absent values
+are null. Keys in at least 5 % of the rows (at most 200 columns) stand in `attributes.parquet`, row for
+row with the records; rarer ones, and the elements of lists (type "str[]" and so on), in
+`sparse.parquet`: key, type, row and the value in the column of its type, sorted by key and type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .columns import decode_metadata
+from .files import Sink
+
+Kind: TypeAlias = Literal["str", "int", "float", "bool", "str[]", "int[]", "float[]", "bool[]"]
+Slot: TypeAlias = tuple[str, Kind]  # a key and the type of its values
+RowIds = npt.NDArray[np.uint32]
+
+# Measured (docs/decisions/0003): 10,000 wide columns cost 812 MB and 244 ms a query; a sorted sparse
+# table answers a rare key in 0.6 ms.
+WIDE_SHARE, WIDE_MOST = 0.05, 200
+
+ARROW_TYPES: dict[str, pa.DataType] = {
+    "str": pa.string(),
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "bool": pa.bool_(),
+}
+_KIND_OF: dict[type, Literal["str", "int", "float", "bool"]] = {
+    str: "str",
+    int: "int",
+    float: "float",
+    bool: "bool",
+}
+
+
+@dataclass(slots=True)
+class Attributes:
+    """`wide` holds arrays of `rows` values; `sparse` pairs of row numbers and their values."""
+
+    rows: int
+    wide: dict[Slot, pa.Array] = field(default_factory=dict)
+    sparse: dict[Slot, tuple[RowIds, pa.Array]] = field(default_factory=dict)
+
+
+def build(metadata: Sequence[str | None]) -> Attributes:
+    """Typed columns from the JSON texts of consecutive rows."""
+    rows = len(metadata)
+    found = _collect(decode_metadata(metadata))
+    often = sorted(
+        (
+            slot
+            for slot, (at, _) in found.items()
+            if not slot[1].endswith("[]") and len(at) >= WIDE_SHARE * rows
+        ),
+        key=lambda slot: -len(found[slot][0]),
+    )[:WIDE_MOST]
+    result = Attributes(rows)
+    for slot in sorted(often):
+        at, values = found.pop(slot)
+        result.wide[slot] = _spread(rows, at, pa.array(values, ARROW_TYPES[slot[1]]))
+    for slot in sorted(found):
+        at, values = found[slot]
+        order = np.asarray(at, np.uint32)
+        result.sparse[slot] = order, pa.array(values, ARROW_TYPES[slot[1].removesuffix("[]")])
+    return result
+
+
+def _collect(mappings: Sequence[dict[str, Any] | None]) -> dict[Slot, tuple[list[int], list[Any]]]:
+    """Row numbers and values per key and type. Rows with the same keys are handled together, in C loops."""
+    shapes: dict[tuple[str, ...], list[int]] = {}
+    for row, mapping in enumerate(mappings):
+        if mapping:
+            shapes.setdefault(tuple(mapping), []).append(row)
+    found: dict[Slot, tuple[list[int], list[Any]]] = {}
+    for keys, at in shapes.items():
+        picked = [mappings[row] for row in at]
+        for key in keys:
+            values = list(map(itemgetter(key), picked))  # type: ignore[arg-type]
+            types = set(map(type, values))
+            if len(types) == 1 and (kind := _KIND_OF.get(next(iter(types)))):
+                rows_found, values_found = found.setdefault((key, kind), ([], []))
+                rows_found.extend(at)
+                values_found.extend(values)
+            else:
+                _collect_mixed(found, key, at, values)
+    return found
+
+
+def _collect_mixed(
+    found: dict[Slot, tuple[list[int], list[Any]]], key: str, at: list[int], values: list[Any]
+) -> None:
+    for row, value in zip(at, values):
+        slot: Slot
+        if type(value) is list:
+            slot = key, f"{_KIND_OF[type(value[0])]}[]"  # type: ignore[assignment]
+            rows_found, values_found = found.setdefault(slot, ([], []))
+            rows_found.extend([row] * len(value))
+            values_found.extend(value)
+        else:
+            slot = key, _KIND_OF[type(value)]
+            rows_found, values_found = found.setdefault(slot, ([], []))
+            rows_found.append(row)
+            values_found.append(value)
+
+
+def _spread(rows: int, at: list[int], values: pa.Array) -> pa.Array:
+    """Values at their rows, nulls elsewhere."""
+    if len(at) == rows and (rows < 2 or all(map(int.__lt__, at, at[1:]))):
+        return values
+    source = np.full(rows, -1, np.int64)
+    source[at] = np.arange(len(at))
+    return values.take(pa.array(source, mask=source < 0))
+
+
+# ------------------------------------------------------------------ Parquet
+
+
+def write_wide(attributes: Attributes, sink: Sink) -> None:
+    """`attributes.parquet`: columns "type:key"."""
+    arrays = {f"{kind}:{key}": array for (key, kind), array in attributes.wide.items()}
+    _write(pa.table(arrays), sink)
+
+
+def write_sparse(attributes: Attributes, sink: Sink) -> None:
+    """`sparse.parquet`: key, type, row, and one value column per type."""
+    slots = list(attributes.sparse)
+    counts = [len(attributes.sparse[slot][0]) for slot in slots]
+    columns: dict[str, pa.Array] = {
+        "key": pa.DictionaryArray.from_arrays(
+            np.repeat(np.arange(len(slots), dtype=np.int32), counts),
+            pa.array([key for key, _ in slots], pa.string()),
+        ),
+        "type": pa.DictionaryArray.from_arrays(
+            np.repeat(np.arange(len(slots), dtype=np.int32), counts),
+            pa.array([kind for _, kind in slots], pa.string()),
+        ),
+        "row": pa.array(np.concatenate([attributes.sparse[slot][0] for slot in slots])),
+    }
+    for name, kind in ARROW_TYPES.items():
+        parts = [
+            values if slot[1].removesuffix("[]") == name else pa.nulls(len(values), kind)
+            for slot in slots
+            for values in [attributes.sparse[slot][1]]
+        ]
+        columns[name] = pa.chunked_array(parts, kind)
+    _write(pa.table(columns), sink)
+
+
+def _write(table: pa.Table, sink: Sink) -> None:
+    pq.write_table(table, pa.PythonFile(sink, mode="w"), compression="zstd")
+
+
+def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None) -> Attributes:
+    """The inverse of the two writers."""
+    result = Attributes(rows)
+    if wide is not None:
+        table = pq.read_table(pa.BufferReader(wide))
+        for name in table.column_names:
+            kind, key = name.split(":", 1)
+            result.wide[key, kind] = table.column(name).combine_chunks()  # type: ignore[index]
+    if sparse is not None:
+        table = pq.read_table(pa.BufferReader(sparse)).combine_chunks()
+        keys, kinds = table.column("key").to_pylist(), table.column("type").to_pylist()
+        at = table.column("row").to_numpy()
+        start = 0
+        for end in range(1, len(keys) + 1):
+            if end == len(keys) or keys[end] != keys[start] or kinds[end] != kinds[start]:
+                name = kinds[start].removesuffix("[]")
+                values = table.column(name).slice(start, end - start).combine_chunks()
+                result.sparse[keys[start], kinds[start]] = at[start:end], values
+                start = end
+    return result

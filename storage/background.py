@@ -1,0 +1,143 @@
+"""Work that nobody waits for: one thread per kind, started when needed, ended with the engine.
+
+Owns: threads, delays and the memory budget. A job is a function; jobs of one kind and key that wait
+are one job. A job that fails is reported as a warning and kept in `errors`; the next trigger tries again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+Kind: TypeAlias = Literal["settle", "index", "load"]
+_JOIN_SECONDS = 10.0  # a build stops within one chunk, half a second
+
+
+class BackgroundFailed(UserWarning):
+    """A background job failed; the data is safe, but space or speed is not what it could be."""
+
+
+class Background:
+    """Jobs by kind and key. Usable from any thread."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._waiting: dict[tuple[Kind, str], tuple[float, Callable[[], None]]] = {}
+        self._running: set[tuple[Kind, str]] = set()
+        self._threads: dict[Kind, threading.Thread] = {}
+        self._stopping = False
+        self.errors: dict[tuple[Kind, str], BaseException] = {}
+
+    def stopping(self) -> bool:
+        return self._stopping
+
+    def submit(
+        self, kind: Kind, key: str, job: Callable[[], None], delay: float = 0.0, push: bool = False
+    ) -> None:
+        """Run `job` after `delay` seconds. One already waiting keeps its time, unless `push`ed back."""
+        with self._condition:
+            if self._stopping or ((kind, key) in self._waiting and not push):
+                return
+            self._waiting[kind, key] = time.monotonic() + delay, job
+            if kind not in self._threads:
+                thread = threading.Thread(target=self._run, args=(kind,), name=f"chroma-{kind}", daemon=True)
+                self._threads[kind] = thread
+                thread.start()
+            self._condition.notify_all()
+
+    def cancel(self, key: str) -> None:
+        """Forget the waiting jobs of a key."""
+        with self._condition:
+            for item in [item for item in self._waiting if item[1] == key]:
+                del self._waiting[item]
+
+    def wait(self, kind: Kind, key: str) -> None:
+        """Return when no such job waits or runs."""
+        with self._condition:
+            while (kind, key) in self._waiting or (kind, key) in self._running:
+                self._condition.wait()
+
+    def close(self) -> None:
+        """Stop all threads; running jobs see `stopping()`."""
+        with self._condition:
+            self._stopping = True
+            self._waiting.clear()
+            self._condition.notify_all()
+        for thread in list(self._threads.values()):
+            if thread is not threading.current_thread():
+                thread.join(_JOIN_SECONDS)
+
+    def _next(self, kind: Kind) -> tuple[tuple[Kind, str], Callable[[], None]] | None:
+        while not self._stopping:
+            mine = [(due, item) for item, (due, _) in self._waiting.items() if item[0] == kind]
+            if mine:
+                due, item = min(mine)
+                wait = due - time.monotonic()
+                if wait <= 0:
+                    return item, self._waiting.pop(item)[1]
+                self._condition.wait(wait)
+            else:
+                self._condition.wait()
+        return None
+
+    def _run(self, kind: Kind) -> None:
+        while True:
+            with self._condition:
+                found = self._next(kind)
+                if found is None:
+                    return
+                item, job = found
+                self._running.add(item)
+            try:
+                job()
+                self.errors.pop(item, None)
+            except Exception as error:
+                self.errors[item] = error
+                if not self._stopping:
+                    warnings.warn(
+                        f"background {kind} of {item[1]} failed: {error}", BackgroundFailed, stacklevel=1
+                    )
+            finally:
+                with self._condition:
+                    self._running.discard(item)
+                    self._condition.notify_all()
+
+
+class Budget:
+    """Memory held by indexes and filter columns: beyond `limit` bytes the least recently used go."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._held: OrderedDict[str, tuple[int, Callable[[], None]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def used(self) -> int:
+        with self._lock:
+            return sum(size for size, _ in self._held.values())
+
+    def hold(self, key: str, size: int, release: Callable[[], None]) -> None:
+        """Note that `key` holds `size` bytes, and make room by releasing others."""
+        going: list[Callable[[], None]] = []
+        with self._lock:
+            self._held[key] = size, release
+            self._held.move_to_end(key)
+            total = sum(held for held, _ in self._held.values())
+            while total > self.limit and len(self._held) > 1:
+                _, (freed, drop) = self._held.popitem(last=False)
+                total -= freed
+                going.append(drop)
+        for drop in going:
+            drop()
+
+    def touch(self, key: str) -> None:
+        with self._lock:
+            if key in self._held:
+                self._held.move_to_end(key)
+
+    def forget(self, key: str) -> None:
+        with self._lock:
+            self._held.pop(key, None)

@@ -1,0 +1,281 @@
+"""Tenants, databases and collections.
+
+Owns: `catalog.json` and the catalog's log; names and their uniqueness. Does not know records.
+
+A change is one JSON frame in the log, durable before it is acknowledged, visible to every process at its
+next call. `catalog.json` holds the state when its log began; it is rewritten when the log has grown.
+The catalog's file is also what makes a folder a database, and carries the format version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from . import log as logs
+from .errors import AlreadyExists, Corruption, NotADatabase, NotFound
+from .files import Folder
+from .log import START, Log
+from .manifest import seal, unseal
+from .types import CollectionInfo
+
+NAME, LOCK = "catalog.json", "catalog.lock"
+DEFAULT_TENANT, DEFAULT_DATABASE = "default_tenant", "default_database"
+_DEFAULT_DATABASE_ID = str(uuid.UUID(int=0))
+_REWRITE_FRAMES = 2000
+
+
+@dataclass(slots=True)
+class CatalogState:
+    """`databases` maps (tenant, database) to an id; `names` maps (tenant, database) to {name: id}."""
+
+    tenants: dict[str, None] = field(default_factory=dict)
+    databases: dict[tuple[str, str], str] = field(default_factory=dict)
+    collections: dict[str, CollectionInfo] = field(default_factory=dict)
+    names: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+
+    def apply(self, change: Mapping[str, Any]) -> None:
+        """One change, already checked."""
+        match change["do"]:
+            case "reset":
+                self.__init__()  # type: ignore[misc]
+                self.apply({"do": "create tenant", "tenant": DEFAULT_TENANT})
+                database = {
+                    "tenant": DEFAULT_TENANT,
+                    "database": DEFAULT_DATABASE,
+                    "id": _DEFAULT_DATABASE_ID,
+                }
+                self.apply({"do": "create database", **database})
+            case "create tenant":
+                self.tenants[change["tenant"]] = None
+            case "create database":
+                scope = change["tenant"], change["database"]
+                self.databases[scope], self.names[scope] = change["id"], {}
+            case "delete database":
+                scope = change["tenant"], change["database"]
+                for id in self.names.pop(scope).values():
+                    del self.collections[id]
+                del self.databases[scope]
+            case "put collection":
+                info = CollectionInfo(**change["collection"])
+                old = self.collections.get(info.id)
+                names = self.names[info.tenant, info.database]
+                if old is not None and old.name != info.name:
+                    # Renamed: keep its place in creation order.
+                    renamed = {info.name if name == old.name else name: id for name, id in names.items()}
+                    names = self.names[info.tenant, info.database] = renamed
+                names[info.name] = info.id
+                self.collections[info.id] = info
+            case "delete collection":
+                info = self.collections.pop(change["id"])
+                del self.names[info.tenant, info.database][info.name]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "tenants": list(self.tenants),
+            "databases": [[*scope, id] for scope, id in self.databases.items()],
+            "collections": [asdict(info) for info in self.collections.values()],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> CatalogState:
+        state = cls()
+        for tenant in data["tenants"]:
+            state.apply({"do": "create tenant", "tenant": tenant})
+        for tenant, database, id in data["databases"]:
+            state.apply({"do": "create database", "tenant": tenant, "database": database, "id": id})
+        for info in data["collections"]:
+            state.apply({"do": "put collection", "collection": info})
+        return state
+
+
+class Catalog:
+    """Usable from any thread; every call sees what all processes have written."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._lock = threading.RLock()
+        self._state = CatalogState()
+        self._frames = 0
+        if not folder.exists(NAME):
+            self._found()
+        self._load()
+
+    # ------------------------------------------------------------------ state
+
+    def _found(self) -> None:
+        """Make the folder a database, unless another process is faster."""
+        if self._folder.exists("chroma.sqlite3"):
+            raise NotADatabase(
+                f"{self._folder.path} holds a database of another system (chroma.sqlite3); its records must be "
+                "imported into a new folder: choose another path"
+            )
+        self._folder.create()
+        with self._folder.lock(LOCK):
+            if self._folder.exists(NAME):
+                return
+            state = CatalogState()
+            state.apply({"do": "reset"})
+            self._write(state, 1)
+
+    def _write(self, state: CatalogState, first: int) -> None:
+        name = f"catalog-{first:016d}.wal"
+        self._folder.remove(name)  # of an attempt that was killed
+        Log.create(self._folder, name, first).close()
+        self._folder.sync()
+        self._folder.replace(NAME, seal({"log": name, **state.to_json()}))
+
+    def _load(self) -> None:
+        for _ in range(50):
+            stamp = self._folder.stamp(NAME)
+            try:
+                data = unseal(self._folder, NAME)
+                self._log = Log.open(self._folder, data["log"])
+                self._state = CatalogState.from_json(data)
+                self._frames = 0
+                self._follow(False)
+                return
+            except Corruption:
+                if self._folder.stamp(NAME) == stamp:
+                    raise
+        raise Corruption(f"{self._folder.path}/{NAME}", "it keeps changing")
+
+    def _follow(self, writing: bool) -> None:
+        for frame in self._log.read_new(writing):
+            if frame.kind == logs.END:
+                self._load()
+                return
+            self._state.apply(orjson.loads(frame.payload))
+            self._frames += 1
+
+    def _current(self) -> CatalogState:
+        if self._log.has_more():
+            with self._lock:
+                self._follow(False)
+        return self._state
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[tuple[CatalogState, Callable[[dict[str, Any]], None]]]:
+        """The state under the write lock, and a function that commits a change to it."""
+        with self._lock:
+            with self._folder.lock(LOCK):
+                self._follow(True)
+                log = self._log
+                yield self._state, self._commit
+                end = log.offset
+            log.sync(end)
+            if self._frames >= _REWRITE_FRAMES:
+                self._rewrite()
+
+    def _commit(self, change: dict[str, Any]) -> None:
+        self._log.append(logs.CATALOG, orjson.dumps(change))
+        self._state.apply(change)
+        self._frames += 1
+
+    def _rewrite(self) -> None:
+        with self._folder.lock(LOCK):
+            self._follow(True)
+            old = self._log
+            if self._frames < _REWRITE_FRAMES or old.offset == START:
+                return
+            self._write(self._state, old.sequence + 1)
+            # Who still follows the old log finds its end and starts from the new file.
+            old.append(logs.END, b"")
+            old.sync(old.offset)
+            self._load()
+        self._folder.remove(old.path.rsplit("/", 1)[-1])
+
+    # ------------------------------------------------------------------ tenants and databases
+
+    def create_tenant(self, name: str) -> None:
+        with self.changing() as (state, commit):
+            if name in state.tenants:
+                raise AlreadyExists(f"Tenant [{name}] already exists")
+            commit({"do": "create tenant", "tenant": name})
+
+    def check_tenant(self, name: str) -> None:
+        if name not in self._current().tenants:
+            raise NotFound(f"Tenant [{name}] not found")
+
+    def create_database(self, tenant: str, name: str) -> None:
+        with self.changing() as (state, commit):
+            if tenant not in state.tenants:
+                raise NotFound(f"Tenant [{tenant}] not found")
+            if (tenant, name) in state.databases:
+                raise AlreadyExists(f"Database [{name}] already exists in tenant [{tenant}]")
+            commit({"do": "create database", "tenant": tenant, "database": name, "id": str(uuid.uuid4())})
+
+    def database_id(self, tenant: str, name: str) -> str:
+        id = self._current().databases.get((tenant, name))
+        if id is None:
+            raise NotFound(f"Database [{name}] not found in tenant [{tenant}]. Are you sure it exists?")
+        return id
+
+    def list_databases(self, tenant: str) -> list[tuple[str, str]]:
+        """Names and ids, ordered by name."""
+        state = self._current()
+        return sorted((name, id) for (owner, name), id in list(state.databases.items()) if owner == tenant)
+
+    # ------------------------------------------------------------------ collections
+
+    def collection(self, id: str) -> CollectionInfo | None:
+        return self._current().collections.get(id)
+
+    def scoped(self, tenant: str, database: str, id: str) -> CollectionInfo:
+        """The collection, if it is in this tenant and database."""
+        info = self._current().collections.get(id)
+        if info is None or (info.tenant, info.database) != (tenant, database):
+            raise NotFound(f"Collection [{id}] does not exist")
+        return info
+
+    def named(self, tenant: str, database: str, name: str) -> CollectionInfo:
+        state = self._current()
+        self.database_id(tenant, database)
+        id = state.names.get((tenant, database), {}).get(name)
+        if id is None:
+            raise NotFound(f"Collection [{name}] does not exist")
+        return state.collections[id]
+
+    def list_collections(self, tenant: str, database: str) -> list[CollectionInfo]:
+        """In creation order."""
+        self.database_id(tenant, database)
+        state = self._current()
+        return [state.collections[id] for id in list(state.names[tenant, database].values())]
+
+    def create_collection(self, info: CollectionInfo, get_or_create: bool) -> tuple[CollectionInfo, bool]:
+        """Store it, or return the one that has its name. The flag says whether it is new."""
+        if get_or_create:
+            with contextlib.suppress(NotFound):
+                return self.named(info.tenant, info.database, info.name), False
+        with self.changing() as (state, commit):
+            names = state.names.get((info.tenant, info.database))
+            if names is None:
+                raise NotFound(f"Database [{info.database}] not found in tenant [{info.tenant}]")
+            if info.name in names:
+                if get_or_create:
+                    return state.collections[names[info.name]], False
+                raise AlreadyExists(f"Collection [{info.name}] already exists")
+            commit({"do": "put collection", "collection": asdict(info)})
+            return info, True
+
+    def change_collection(self, tenant: str, database: str, id: str, **changes: Any) -> CollectionInfo:
+        """Replace fields of a collection. Raises AlreadyExists if the new name is taken."""
+        with self.changing() as (state, commit):
+            info = state.collections.get(id)
+            if info is None or (info.tenant, info.database) != (tenant, database):
+                raise NotFound(f"Collection [{id}] does not exist")
+            new = replace(info, **changes)
+            if new.name != info.name and new.name in state.names[tenant, database]:
+                raise AlreadyExists(f"Collection [{new.name}] already exists; choose another name")
+            if new != info:
+                commit({"do": "put collection", "collection": asdict(new)})
+            return new
+
+    def close(self) -> None:
+        self._log.close()

@@ -1,0 +1,307 @@
+"""Verify a database folder, and repair what can be repaired.
+
+Owns: the walk over all files. Reads everything, trusts nothing. A repair rebuilds caches by forgetting
+them, restores a manifest from its copy, cuts logs at the first damaged frame, and moves what cannot be
+saved to `quarantine/` in the database folder; each step is a finding.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import orjson
+import xxhash
+
+from . import log as logs
+from .catalog import LOCK, CatalogState
+from .catalog import NAME as CATALOG
+from .columns import decode_metadata
+from .commit import decode_commit, decode_segment
+from .errors import Corruption, FormatTooNew, NotADatabase, StorageError
+from .files import DiskFolder
+from .log import Frame, Log
+from .manifest import COPY, NAME, FileRef, Manifest, SegmentRef, unseal
+from .segment import Segment, hash_ids
+from .state import decode_dead
+
+Severity = Literal["ok", "repaired", "damaged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found about one file (or collection)."""
+
+    path: str
+    severity: Severity
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """`ok` when nothing is damaged any more."""
+
+    findings: list[Finding]
+
+    @property
+    def ok(self) -> bool:
+        return all(finding.severity != "damaged" for finding in self.findings)
+
+
+def check_folder(path: str, repair: bool = False) -> CheckReport:
+    """Check every checksum and cross-file invariant of a database.
+
+    Raises NotADatabase when there is none, FormatTooNew for a later format. With `repair`, no other
+    process should have the folder open for writing: locks are taken where files are changed.
+    """
+    folder = DiskFolder(path)
+    if not Path(path).is_dir():
+        raise NotADatabase(f"path {path} is not a folder")
+    if not folder.exists(CATALOG) and not folder.exists("collections"):
+        raise NotADatabase(f"{path} holds no database: there is no {CATALOG}")
+    check = _Check(folder, repair)
+    check.run()
+    return CheckReport(check.findings)
+
+
+class _Check:
+    def __init__(self, folder: DiskFolder, repair: bool) -> None:
+        self.folder, self.repair = folder, repair
+        self.findings: list[Finding] = []
+
+    def note(self, path: str, severity: Severity, message: str) -> None:
+        self.findings.append(Finding(path, severity, message))
+
+    def run(self) -> None:
+        known = self._catalog()
+        home = self.folder.child("collections")
+        for name in home.names():
+            if known is not None and name not in known.collections:
+                self.note(
+                    f"{home.path}/{name}", "ok", "left over from a deleted collection; it will be removed"
+                )
+                continue
+            self._collection(home.child(name), name)
+
+    # ------------------------------------------------------------------ catalog
+
+    def _catalog(self) -> CatalogState | None:
+        path = f"{self.folder.path}/{CATALOG}"
+        try:
+            data = unseal(self.folder, CATALOG)
+            state = CatalogState.from_json(data)
+        except FormatTooNew:
+            raise
+        except StorageError as error:
+            self.note(path, "damaged", f"{error}; the collections' own folders are checked all the same")
+            return None
+        self.note(path, "ok", f"{len(state.collections)} collections when its log began")
+        frames, problem = _read_log(self.folder, data["log"])
+        log_path = f"{self.folder.path}/{data['log']}"
+        for frame in frames:
+            if frame.kind == logs.CATALOG:
+                state.apply(orjson.loads(frame.payload))
+        if problem is None:
+            self.note(log_path, "ok", f"{len(frames)} frames")
+        elif not self.repair:
+            self.note(log_path, "damaged", problem)
+        else:
+            with self.folder.lock(LOCK):
+                _rewrite_log(self.folder, data["log"], frames)
+            self.note(
+                log_path,
+                "repaired",
+                f"{problem}; cut after {len(frames)} frames, the original is in quarantine",
+            )
+        return state
+
+    # ------------------------------------------------------------------ collections
+
+    def _collection(self, home: DiskFolder, id: str) -> None:
+        manifest = self._manifest(home)
+        if manifest is None:
+            return
+        good: list[SegmentRef] = []
+        for ref in manifest.segments:
+            checked = self._segment(home, ref)
+            if checked is not None:
+                good.append(checked)
+        changed = tuple(good) != manifest.segments
+        if changed and self.repair:
+            manifest = replace(manifest, version=manifest.version + 1, segments=tuple(good))
+            with home.lock("maintain.lock"):
+                manifest.publish(home)
+        self._logs(home, manifest)
+
+    def _manifest(self, home: DiskFolder) -> Manifest | None:
+        path, copy_path = f"{home.path}/{NAME}", f"{home.path}/{COPY}"
+        if (
+            not home.exists(NAME)
+            and not home.exists(COPY)
+            and not any(n.endswith(".wal") for n in home.names())
+        ):
+            return None  # nothing was ever written
+        manifest, problem = _try_manifest(home, NAME)
+        spare, spare_problem = _try_manifest(home, COPY)
+        if manifest is not None:
+            self.note(path, "ok", f"version {manifest.version}, {len(manifest.segments)} segments")
+            if spare_problem is None:
+                return manifest
+            if self.repair:
+                home.replace(COPY, manifest.encode())
+                self.note(copy_path, "repaired", f"{spare_problem}; copied from {NAME}")
+            else:
+                self.note(copy_path, "damaged", spare_problem)
+            return manifest
+        if spare is not None and self.repair:
+            home.replace(NAME, spare.encode())
+            self.note(path, "repaired", f"{problem}; restored from {COPY}, version {spare.version}")
+            return spare
+        self.note(path, "damaged", problem or "unreadable")
+        if self.repair:
+            self._quarantine(home, "")
+        return spare
+
+    def _segment(self, home: DiskFolder, ref: SegmentRef) -> SegmentRef | None:
+        """The reference with broken caches left out; None when its records are gone."""
+        folder = home.child(ref.name)
+        try:
+            segment = Segment(home, ref)
+            segment.verify()
+            _check_segment(segment)
+        except StorageError as error:
+            self.note(_path_of(error, folder.path), "damaged", str(error))
+            if self.repair:
+                self._quarantine(home, ref.name)
+                self.note(
+                    folder.path,
+                    "repaired",
+                    f"the segment's {ref.rows} records are lost to queries; in quarantine",
+                )
+            return None
+        ref = self._cache(folder, ref, "dead", ref.dead)
+        ref = self._cache(folder, ref, "graph", ref.graph.file if ref.graph else None)
+        self.note(folder.path, "ok", f"{ref.rows} records, {ref.dead_rows} deleted")
+        return ref
+
+    def _cache(self, folder: DiskFolder, ref: SegmentRef, kind: str, file: FileRef | None) -> SegmentRef:
+        if file is None:
+            return ref
+        path = f"{folder.path}/{file.name}"
+        try:
+            data = folder.map(file.name, file.bytes)
+            if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
+                raise Corruption(path, "its content does not match its checksum")
+            if kind == "dead" and int(np.count_nonzero(decode_dead(path, data, ref))) != ref.dead_rows:
+                raise Corruption(path, f"it does not mark {ref.dead_rows} rows")
+        except StorageError as error:
+            if not self.repair:
+                self.note(path, "damaged", str(error))
+                return ref
+            self._quarantine(folder, file.name)
+            if kind == "graph":
+                self.note(path, "repaired", f"{error}; the index is built anew")
+                return replace(ref, graph=None)
+            self.note(path, "repaired", f"{error}; {ref.dead_rows} deleted records are back")
+            return replace(ref, dead=None, dead_rows=0)
+        return ref
+
+    def _logs(self, home: DiskFolder, manifest: Manifest) -> None:
+        name: str | None = manifest.log
+        while name is not None:
+            frames, problem = _read_log(home, name)
+            bad = [frame for frame in frames if not self._frame(home, name, frame)]
+            path = f"{home.path}/{name}"
+            if problem is None and not bad:
+                self.note(path, "ok", f"{len(frames)} frames")
+            elif not self.repair:
+                if problem is not None:
+                    self.note(path, "damaged", problem)
+            else:
+                good = [frame for frame in frames if frame not in bad]
+                with home.lock("write.lock"):
+                    _rewrite_log(home, name, good)
+                what = problem or f"{len(bad)} frames name damaged segments"
+                self.note(path, "repaired", f"{what}; {len(good)} frames kept, the original is in quarantine")
+                frames = good
+            last = frames[-1] if frames else None
+            name = last.payload.decode() if last is not None and last.kind == logs.END else None
+
+    def _frame(self, home: DiskFolder, name: str, frame: Frame) -> bool:
+        if frame.kind == logs.SEGMENT:
+            return self._segment(home, decode_segment(frame.payload)[1]) is not None
+        if frame.kind == logs.COMMIT:
+            decode_commit(frame.payload)
+        return True
+
+    def _quarantine(self, home: DiskFolder, name: str) -> None:
+        source = Path(home.path, name) if name else Path(home.path)
+        relative = source.relative_to(self.folder.path)
+        target = Path(self.folder.path, "quarantine", time.strftime("%Y%m%d-%H%M%S"), relative)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.exists():
+            source.rename(target)
+
+
+def _path_of(error: StorageError, default: str) -> str:
+    return error.path if isinstance(error, Corruption) else default
+
+
+def _try_manifest(home: DiskFolder, name: str) -> tuple[Manifest | None, str | None]:
+    try:
+        return Manifest.load(home, name), None
+    except FormatTooNew:
+        raise
+    except StorageError as error:
+        return None, str(error)
+    except (KeyError, TypeError) as error:
+        return None, f"{home.path}/{name} lacks {error}"
+
+
+def _check_segment(segment: Segment) -> None:
+    """Invariants between the files of a segment."""
+    home = f"segment {segment.name}"
+    if np.any(np.diff(segment.positions) <= 0):
+        raise Corruption(f"{home}/records.arrow", "its positions do not ascend")
+    if segment.vectors.shape != (segment.rows, segment.dimension):
+        raise Corruption(f"{home}/vectors.arrow", f"it holds {segment.vectors.shape}")
+    every = np.arange(segment.rows)
+    ids = [id or "" for id in segment.texts("id", every)]
+    if np.any(segment.locate_ids(ids, hash_ids(ids)) != every):
+        raise Corruption(f"{home}/ids.arrow", "it does not find every id")
+    decode_metadata(segment.texts("metadata", every))
+    segment.attributes()
+
+
+def _read_log(folder: DiskFolder, name: str) -> tuple[list[Frame], str | None]:
+    """All frames before the first damage, and what is wrong there."""
+    frames: list[Frame] = []
+    try:
+        log = Log.open(folder, name)
+        frames.extend(log.read_new())
+        log.close()
+    except Corruption as error:
+        return frames, str(error)
+    return frames, None
+
+
+def _rewrite_log(folder: DiskFolder, name: str, frames: list[Frame]) -> None:
+    """A new log with the frames that are good; the old file is kept in quarantine."""
+    original = Path(folder.path, name)
+    kept = Path(folder.path, f"quarantine-{time.strftime('%Y%m%d-%H%M%S')}-{name}")
+    if original.exists():
+        original.rename(kept)
+    log = Log.create(folder, name, frames[0].sequence if frames else _first_sequence(name))
+    for frame in frames:
+        log.append(frame.kind, frame.payload)
+    log.sync(log.offset)
+    folder.sync()
+    log.close()
+
+
+def _first_sequence(name: str) -> int:
+    return int(name.rsplit("-", 1)[1].removesuffix(".wal"))

@@ -1,0 +1,124 @@
+"""Exact distances on numpy blocks.
+
+Owns: the one kernel that makes the distances users see, and exact nearest rows. Pure functions.
+
+l2 is the squared Euclidean distance, cosine 1 - cos (1.0 if a vector is zero), ip 1 - dot. `exact` sums in
+float64 over the stored float32 values, row by row, so that the same pair gives the same number on every
+path. `nearest` ranks by a float32 matrix product first and keeps every row that its rounding error could
+have hidden, so the answer is exact.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .columns import Ints
+from .types import Floats
+
+Space: TypeAlias = Literal["l2", "cosine", "ip"]
+_BLOCK = 512  # rows gathered at a time: 0.75 MB at 384 dimensions stays in the second-level cache
+_EPSILON = float(np.finfo(np.float32).eps)
+_scratch = threading.local()
+
+
+def exact(space: Space, query: Floats, vectors: Floats) -> Floats:
+    """Distances of `query` (dim,) to `vectors` (n, dim), float32 (n,)."""
+    wide, q = vectors.astype(np.float64), query.astype(np.float64)
+    out: npt.NDArray[np.float64]
+    if space == "l2":
+        wide -= q
+        out = np.einsum("ij,ij->i", wide, wide)
+    else:
+        out = np.einsum("ij,j->i", wide, q)
+        if space == "cosine":
+            lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide) * np.dot(q, q))
+            out = np.divide(out, lengths, out=np.zeros_like(out), where=lengths > 0)
+        out = 1.0 - out
+    with np.errstate(over="ignore"):
+        return out.astype(np.float32)
+
+
+def nearest(
+    space: Space, query: Floats, vectors: Floats, norms: Floats, rows: Ints | None, k: int
+) -> tuple[Ints, Floats]:
+    """Rows and distances of the `k` nearest of `rows` (None: all), ascending, ties by row.
+
+    `norms` holds the squared length of each vector; `rows` is ascending.
+    """
+    count = len(vectors) if rows is None else len(rows)
+    if not count or k < 1:
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    if count > k:
+        rough, slack = _rough(space, query, vectors, norms, rows)
+        limit = np.partition(rough, k - 1)[k - 1]
+        close = np.flatnonzero(rough <= limit + slack)
+        picked = close if rows is None else rows[close]
+    else:
+        picked = np.arange(count) if rows is None else rows
+    distances = exact(space, query, vectors[picked])
+    order = np.argsort(distances, kind="stable")[:k]
+    return picked[order], distances[order]
+
+
+def _rough(
+    space: Space, query: Floats, vectors: Floats, norms: Floats, rows: Ints | None
+) -> tuple[Floats, np.float32]:
+    """Values that order like the distances up to an error, and twice a bound on that error."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        dots = _dots(query, vectors, rows)
+        length = norms if rows is None else norms[rows]
+        query_norm = float(np.dot(query.astype(np.float64), query.astype(np.float64)))
+        # |error of a float32 dot product| <= about dim * eps * |a||b|; sqrt(dim) is typical, be generous.
+        unit = 4 * _EPSILON * float(np.sqrt(len(query)) + 4)
+        longest = float(length.max()) if len(length) else 0.0
+        scale = float(np.sqrt(query_norm * longest))
+        if space == "l2":
+            rough = length - 2 * dots
+            slack = unit * (longest + 2 * scale)
+        elif space == "ip":
+            rough, slack = -dots, unit * scale
+        else:
+            root = np.sqrt(length)
+            rough = -np.divide(dots, root, out=np.zeros_like(dots), where=root > 0)
+            slack = unit * float(np.sqrt(query_norm))
+    if not np.all(np.isfinite(rough)):  # beyond float32: rank by the exact kernel
+        return exact(space, query, vectors if rows is None else vectors[rows]), np.float32(0)
+    return rough, np.float32(2 * slack)
+
+
+def _dots(query: Floats, vectors: Floats, rows: Ints | None) -> Floats:
+    if rows is None:
+        out: Floats = vectors @ query
+        return out
+    if len(rows) <= _BLOCK:
+        few: Floats = vectors[rows] @ query
+        return few
+    buffer = _buffer(vectors.shape[1])
+    result = np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), _BLOCK):
+        part = rows[start : start + _BLOCK]
+        block = buffer[: len(part)]
+        np.take(vectors, part, axis=0, out=block, mode="clip")
+        np.dot(block, query, out=result[start : start + len(part)])
+    return result
+
+
+def _buffer(dimension: int) -> Floats:
+    """This thread's gathering space, reused: fresh pages would cost more than the copy."""
+    held: Any = getattr(_scratch, "block", None)
+    if held is None or held.shape[1] != dimension:
+        held = _scratch.block = np.empty((_BLOCK, dimension), np.float32)
+    out: Floats = held
+    return out
+
+
+def normalised(vectors: Floats) -> Floats:
+    """Rows scaled to length one; zero rows stay zero."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    lengths[lengths == 0] = 1
+    out: Floats = (vectors / lengths[:, None]).astype(np.float32)
+    return out

@@ -1,0 +1,397 @@
+"""A database folder: its catalog, its open collections, its background work.
+
+Owns: opening and closing. One engine per folder and process (see chroma/local.py); any number of
+processes per folder.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from . import housekeeping, search
+from .background import Background, Budget
+from .catalog import Catalog
+from .collection import Collection, Services
+from .errors import AlreadyExists, Closed, NotADatabase, NotFound
+from .filter import Everything, Node
+from .filter_tables import FilterDatabase
+from .files import DiskFolder, Folder, MemoryFolder
+from .indexing import PATIENCE_BYTES, Graphs, IndexSettings
+from .snapshot import read
+from .sorting import sort_places
+from .types import (
+    CollectionInfo,
+    CollectionStats,
+    Field,
+    Floats,
+    Hits,
+    IndexStatus,
+    Mode,
+    Records,
+    Rows,
+    Written,
+)
+
+# Housekeeping waits for a pause in writing, so that a bulk load is merged and indexed once.
+QUIET_SECONDS = 0.5
+OPEN_COLLECTIONS = 256  # an open collection holds a file descriptor and some maps
+DEFAULT_MEMORY = 4 << 30
+
+
+class OpenCollection:
+    """A collection with its graphs, and what the catalog says of it."""
+
+    def __init__(self, engine: Engine, info: CollectionInfo) -> None:
+        self.info = info
+        self._engine = engine
+        self.records = Collection(
+            engine.folder.child("collections").child(info.id),
+            info.id,
+            engine.services,
+            lambda: engine.catalog.collection(info.id) is not None,
+            self._after_write,
+        )
+        self.graphs = Graphs(self.records)
+
+    @property
+    def settings(self) -> IndexSettings:
+        hnsw = self.info.configuration.get("hnsw") or {}
+        return IndexSettings(
+            hnsw.get("space", "l2"),
+            hnsw.get("max_neighbors", 16),
+            hnsw.get("ef_construction", 100),
+            hnsw.get("ef_search", 100),
+            hnsw.get("num_threads", 0) or 0,
+        )
+
+    # ------------------------------------------------------------------ upkeep
+
+    def _after_write(self, _: Collection) -> None:
+        state = self.records.current_state()
+        if state is None or self._engine.folder_read_only:
+            return
+        background = self.records.services.background
+        if housekeeping.due(state):
+            background.submit("settle", self.info.id, self._settle)
+            if state.tail_rows > 4 * housekeeping.SEAL_ROWS:
+                background.wait("settle", self.info.id)  # writers outrun the housekeeper: let it catch up
+        elif housekeeping.useful(state):
+            background.submit("settle", self.info.id, self._settle, QUIET_SECONDS, push=True)
+        if self.graphs.missing(self.settings):
+            self._schedule_index()
+
+    def _settle(self) -> None:
+        try:
+            housekeeping.settle(self.records, everything=False)
+        except NotFound:
+            return  # deleted meanwhile
+        if self.graphs.missing(self.settings):
+            self._schedule_index()
+
+    def _schedule_index(self) -> None:
+        waiting = sum(s.rows * s.dimension * 4 for s, _ in self.graphs.missing(self.settings))
+        delay = 0.0 if waiting > PATIENCE_BYTES else QUIET_SECONDS
+        settings = self.settings
+        background = self.records.services.background
+        background.submit("index", self.info.id, lambda: self._index(settings), delay, push=delay > 0)
+
+    def _index(self, settings: IndexSettings) -> None:
+        try:
+            self.graphs.build(settings, urgent=False)
+        except NotFound:
+            return  # deleted meanwhile
+
+    def compact(self) -> None:
+        """Seal, merge into one segment, index, reclaim; return when done."""
+        if not self.records.folder.exists():
+            return
+        self.records.snapshot()
+        if self.records.current_state() is None:
+            return
+        housekeeping.settle(self.records, everything=True)
+        self.graphs.build(self.settings, urgent=True)
+        for view in self.records.snapshot().views:
+            self.graphs.load_now(view, self.settings)
+
+    def check_upkeep(self) -> None:
+        """At open: go on with what an earlier process left undone."""
+        state = self.records.current_state()
+        if state is None or self._engine.folder_read_only:
+            return
+        background = self.records.services.background
+        if housekeeping.useful(state):
+            background.submit("settle", self.info.id, self._settle, QUIET_SECONDS)
+        elif self.graphs.missing(self.settings):
+            self._schedule_index()
+
+    # ------------------------------------------------------------------ searching
+
+    def query(
+        self,
+        vectors: Floats,
+        k: int,
+        ids: Sequence[str] | None,
+        node: Node,
+        fields: frozenset[Field],
+        exact: bool,
+    ) -> list[Hits]:
+        snapshot = self.records.snapshot()
+        search.check_dimension(vectors, snapshot.dimension)
+        settings = self.settings
+        if ids is not None:
+            node = search.among(ids, node)
+        wanted = search.Search(settings.space, k, node, settings.ef_search, exact, settings.cores())
+        found = search.run(
+            wanted, vectors, snapshot, lambda view: self.graphs.get(view, settings), self.records.filters
+        )
+        return [Hits(read(answer.places, fields, snapshot.dimension), answer.distances) for answer in found]
+
+    def recall(self, k: int, sample: int) -> float:
+        """Mean share of the exact k nearest that the default search finds, over stored vectors as queries."""
+        snapshot = self.records.snapshot()
+        settings = self.settings
+        for view in snapshot.views:
+            self.graphs.load_now(view, settings)
+        places = snapshot.everything()
+        if not places:
+            return 1.0
+        pool = [(place.view, int(row)) for place in places for row in _spread(place.rows, sample)]
+        picks = [pool[index] for index in np.linspace(0, len(pool) - 1, min(sample, len(pool))).astype(int)]
+        queries = np.stack([view.vectors[row] for view, row in picks])
+        hits = 0.0
+        for exact, fast in zip(*(self._positions(queries, k, way) for way in (True, False))):
+            hits += len(exact & fast) / max(1, len(exact))
+        return hits / len(queries)
+
+    def _positions(self, queries: Floats, k: int, exact: bool) -> list[set[int]]:
+        settings = self.settings
+        wanted = search.Search(settings.space, k, Everything(), settings.ef_search, exact, settings.cores())
+        snapshot = self.records.snapshot()
+        found = search.run(
+            wanted, queries, snapshot, lambda v: self.graphs.get(v, settings), self.records.filters
+        )
+        return [{int(p) for place in answer.places for p in place.positions()} for answer in found]
+
+    def close(self) -> None:
+        self.records.services.background.cancel(self.info.id)
+        self.graphs.release()
+        self.records.close()
+
+
+def _spread(rows: Any, sample: int) -> Any:
+    return rows[:: max(1, len(rows) // max(1, sample))]
+
+
+class Engine:
+    """`path` None keeps everything in memory. `memory` bounds indexes and filter columns, in bytes."""
+
+    def __init__(self, path: str | None, memory: int | None = None, threads: int | None = None) -> None:
+        self.folder: Folder = MemoryFolder() if path is None else DiskFolder(path)
+        if path is not None and os.path.exists(path) and not os.path.isdir(path):
+            raise NotADatabase(f"path {path} is a file, not a folder; pass the path of a folder")
+        self.catalog = Catalog(self.folder)
+        self.folder_read_only = not self.folder.writable()
+        budget = Budget(memory or DEFAULT_MEMORY)
+        cores = threads or IndexSettings().cores()
+        self.services = Services(FilterDatabase(budget.limit, cores), Background(), budget)
+        self._open: OrderedDict[str, OpenCollection] = OrderedDict()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"Engine({self.folder.path}, open={len(self._open)}, closed={self._closed})"
+
+    def check_open(self) -> None:
+        if self._closed:
+            raise Closed(f"the client for {self.folder.path} was closed; open a new one")
+
+    def collection(self, tenant: str, database: str, id: str) -> OpenCollection:
+        """An open collection, opened if need be."""
+        self.check_open()
+        info = self.catalog.scoped(tenant, database, id)
+        held = self._open.get(id)
+        if held is None:
+            held = self._open_collection(info)
+        held.info = info
+        return held
+
+    def _open_collection(self, info: CollectionInfo) -> OpenCollection:
+        with self._lock:
+            held = self._open.get(info.id)
+            if held is None:
+                held = self._open[info.id] = OpenCollection(self, info)
+                held.records.snapshot()
+                held.check_upkeep()
+                if not self.folder.in_memory:
+                    self._close_idle()
+            return held
+
+    def _close_idle(self) -> None:
+        while len(self._open) > OPEN_COLLECTIONS:
+            _, idle = self._open.popitem(last=False)
+            idle.close()
+
+    # ------------------------------------------------------------------ catalog
+
+    def create_collection(
+        self,
+        tenant: str,
+        database: str,
+        name: str,
+        metadata: Mapping[str, Any] | None,
+        configuration: dict[str, Any],
+        get_or_create: bool,
+    ) -> CollectionInfo:
+        self.check_open()
+        info = CollectionInfo(
+            str(uuid.uuid4()), name, tenant, database, dict(metadata) if metadata else None, configuration
+        )
+        return self.catalog.create_collection(info, get_or_create)[0]
+
+    def with_dimension(self, info: CollectionInfo) -> CollectionInfo:
+        """The catalog's entry with the dimension of an open collection."""
+        held = self._open.get(info.id)
+        state = held.records.current_state() if held else None
+        if info.dimension is not None or state is None or state.dimension is None:
+            return info
+        return CollectionInfo(**{**asdict(info), "dimension": state.dimension})
+
+    def delete_collection(self, tenant: str, database: str, name: str) -> None:
+        self.check_open()
+        info = self.catalog.named(tenant, database, name)
+        self._drop([info], {"do": "delete collection", "id": info.id})
+
+    def delete_database(self, tenant: str, database: str) -> None:
+        self.check_open()
+        infos = self.catalog.list_collections(tenant, database)
+        self._drop(infos, {"do": "delete database", "tenant": tenant, "database": database})
+
+    def reset(self) -> None:
+        self.check_open()
+        with self.catalog.changing() as (state, commit):
+            commit({"do": "reset"})
+        with self._lock:
+            for held in self._open.values():
+                held.close()
+            self._open.clear()
+        self.folder.child("collections").remove_tree()
+
+    def _drop(self, infos: Sequence[CollectionInfo], change: dict[str, Any]) -> None:
+        """Take it out of the catalog, then remove the files; a crash between leaves files for `sweep`."""
+        with self.catalog.changing() as (state, commit):
+            if change["do"] == "delete collection" and change["id"] not in state.collections:
+                raise NotFound(f"Collection [{infos[0].name}] does not exist")
+            if change["do"] == "delete database":
+                infos = [
+                    state.collections[id] for id in state.names[change["tenant"], change["database"]].values()
+                ]
+            commit(change)
+        for info in infos:
+            with self._lock:
+                held = self._open.pop(info.id, None)
+            if held is not None:
+                held.close()
+            home = self.folder.child("collections").child(info.id)
+            if home.exists():
+                with home.lock("write.lock"):
+                    home.remove_tree()
+
+    def sweep(self) -> None:
+        """Remove the folders of collections that the catalog no longer has."""
+        home = self.folder.child("collections")
+        for name in home.names():
+            if self.catalog.collection(name) is None:
+                home.child(name).remove_tree()
+
+    def fork_collection(self, tenant: str, database: str, id: str, name: str) -> CollectionInfo:
+        """A copy that shares the immutable files: quick, and independent from then on."""
+        source = self.collection(tenant, database, id)
+        info = CollectionInfo(
+            str(uuid.uuid4()), name, tenant, database, source.info.metadata, source.info.configuration
+        )
+        if name in {held.name for held in self.catalog.list_collections(tenant, database)}:
+            raise AlreadyExists(f"Collection [{name}] already exists; choose another name")
+        target = self.folder.child("collections").child(info.id)
+        if source.records.snapshot().dimension is not None:
+            housekeeping.share(source.records, target)
+        try:
+            return self.catalog.create_collection(info, get_or_create=False)[0]
+        except AlreadyExists:
+            target.remove_tree()
+            raise
+
+    # ------------------------------------------------------------------ records
+
+    def write(self, tenant: str, database: str, id: str, mode: Mode, records: Records) -> Written:
+        held = self.collection(tenant, database, id)
+        written = held.records.write(mode, records)
+        dimension = held.records.snapshot().dimension
+        if held.info.dimension is None and dimension is not None:
+            # A convenience for listings; the collection's own files say it too.
+            held.info = self.catalog.change_collection(tenant, database, id, dimension=dimension)
+        return written
+
+    def get_sorted(
+        self,
+        held: OpenCollection,
+        ids: Sequence[str] | None,
+        node: Node,
+        order_by: Sequence[tuple[str, bool]],
+        offset: int,
+        limit: int | None,
+        fields: frozenset[Field],
+    ) -> Rows:
+        """Matching records by metadata values; see sorting.py."""
+        snapshot, places = held.records.select(ids, node)
+        return read(sort_places(places, order_by, offset, limit), fields, snapshot.dimension)
+
+    def index_status(self, held: OpenCollection) -> IndexStatus:
+        total = held.records.snapshot().live
+        return IndexStatus(held.graphs.indexed_rows(held.settings), total)
+
+    def stats(self, held: OpenCollection) -> CollectionStats:
+        snapshot = held.records.snapshot()
+        state = held.records.current_state()
+        files = _sizes(held.records.folder)
+        return CollectionStats(
+            live=snapshot.live,
+            deleted=sum(view.dead_rows for view in snapshot.views),
+            unsealed=state.tail_rows if state else 0,
+            segments=len(state.refs) if state else 0,
+            indexed=held.graphs.indexed_rows(held.settings),
+            bytes=sum(files.values()),
+            log_bytes=sum(size for name, size in files.items() if name.endswith(".wal")),
+            files=files,
+        )
+
+    def close(self) -> None:
+        """Stop background work and free everything. Idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self.services.background.close()
+        for held in self._open.values():
+            held.close()
+        self._open.clear()
+        self.services.database.close()
+        self.catalog.close()
+
+
+def _sizes(folder: Folder, prefix: str = "") -> dict[str, int]:
+    """Bytes of each file, by path below the collection's folder."""
+    found: dict[str, int] = {}
+    for name in folder.names() if folder.exists() else []:
+        if name.startswith("seg-"):
+            found |= _sizes(folder.child(name), f"{name}/")
+        else:
+            found[prefix + name] = folder.size(name)
+    return found

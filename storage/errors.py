@@ -1,0 +1,73 @@
+"""Everything the engine raises on purpose.
+
+    StorageError
+    ├── InvalidArgument      the caller's input cannot be used (also a ValueError)
+    │   └── InvalidType      ... because it has the wrong type (also a TypeError)
+    ├── NotFound             tenant, database or collection does not exist
+    ├── AlreadyExists        a name is taken
+    ├── Closed               the engine or collection was closed
+    ├── ReadOnly             the folder cannot be written
+    ├── WriteFailed          the operating system refused a write or a sync
+    ├── Corruption           a file is damaged; carries the path and the offset
+    ├── FormatTooNew         written by a later version of the format
+    └── NotADatabase         the path is not ours: a file, or a folder of another system
+
+Messages name the argument, the value (shortened) and the remedy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class StorageError(Exception):
+    """Base of all errors raised by the engine."""
+
+
+class InvalidArgument(StorageError, ValueError):
+    """The caller's input cannot be used."""
+
+
+class InvalidType(InvalidArgument, TypeError):
+    """The caller's input has the wrong type."""
+
+
+class NotFound(StorageError):
+    """A tenant, database or collection does not exist."""
+
+
+class AlreadyExists(StorageError):
+    """A name is already taken."""
+
+
+class Closed(StorageError):
+    """The engine was closed."""
+
+
+class ReadOnly(StorageError):
+    """The folder cannot be written."""
+
+
+class WriteFailed(StorageError):
+    """The operating system refused a write or a sync; nothing was acknowledged."""
+
+
+class Corruption(StorageError):
+    """A file is damaged. `path` names it; `offset` is the byte position where known."""
+
+    def __init__(self, path: str | Path, what: str, offset: int | None = None) -> None:
+        self.path = str(path)
+        self.offset = offset
+        where = "" if offset is None else f" at offset {offset}"
+        super().__init__(
+            f"{self.path} is damaged{where}: {what}. "
+            "Run `chroma check DIR --repair` to rebuild what can be rebuilt."
+        )
+
+
+class FormatTooNew(StorageError):
+    """The folder was written by a later version of the format."""
+
+
+class NotADatabase(StorageError):
+    """The path is a file, or a folder of another system."""

@@ -1,0 +1,544 @@
+"""Every call to the operating system, and the same folder kept in memory.
+
+Owns: atomic and durable writes, memory maps, append files, locks. Knows nothing of what
+the bytes mean. Invariant: when a method that says "synced" returns, its bytes and its
+name survive a power cut. `MemoryFolder` keeps the interface and drops the durability, so
+that ephemeral databases run on exactly the same engine.
+
+`before_step` is called ahead of every step that changes the disk, with its name and path;
+crash tests replace it to die between any two steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import shutil
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import pyarrow as pa
+import xxhash
+
+from .errors import Corruption, NotADatabase, ReadOnly, WriteFailed
+
+try:
+    import fcntl
+except ImportError as error:  # pragma: no cover - Windows
+    raise ImportError("chroma needs POSIX file locks (Linux or macOS); on Windows use WSL") from error
+
+LOCK_TIMEOUT = 120.0  # seconds; a lock is held for milliseconds, and dies with its process
+
+
+def _no_step(step: str, path: str) -> None:
+    """The default of `before_step`: nothing happens."""
+
+
+before_step: Callable[[str, str], None] = _no_step
+
+
+@contextlib.contextmanager
+def _explained(path: str) -> Iterator[None]:
+    """Turn the operating system's refusals into the engine's errors."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise WriteFailed(
+                f"cannot write {path}: {error.strerror}; nothing was stored. Free some space and try again."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise ReadOnly(
+                f"cannot write {path}: {error.strerror}. Give this user write access to the folder."
+            ) from error
+        if error.errno == errno.EIO:
+            raise WriteFailed(f"cannot write {path}: {error.strerror}; check the disk.") from error
+        raise
+
+
+def full_sync(fd: int) -> None:
+    """Make the bytes of an open file durable."""
+    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync alone stops at the drive's cache
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    else:
+        os.fdatasync(fd)
+
+
+class Sink(Protocol):
+    """A file being written; `digest` and `size` describe what went in."""
+
+    size: int
+
+    def write(self, data: Any) -> int: ...
+    def digest(self) -> str: ...
+
+
+class _Hashing:
+    """Counts and checksums what passes; the file-like object Arrow writes to."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.closed = False
+        self._hash = xxhash.xxh3_64()
+
+    def _note(self, data: Any) -> int:
+        view = memoryview(data)
+        self._hash.update(view)
+        self.size += view.nbytes
+        return view.nbytes
+
+    def digest(self) -> str:
+        return self._hash.hexdigest()
+
+    def flush(self) -> None:
+        """Nothing is buffered here."""
+
+    def tell(self) -> int:
+        return self.size
+
+
+class _DiskSink(_Hashing):
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self._fd = fd
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        written = 0
+        while written < view.nbytes:
+            written += os.write(self._fd, view[written:])
+        return self._note(view)
+
+
+class _MemorySink(_Hashing):
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = pa.BufferOutputStream()
+
+    def write(self, data: Any) -> int:
+        self.out.write(data)
+        return self._note(data)
+
+
+class LogFile(Protocol):
+    """A file written at given offsets. `read` returns fewer bytes at the end of the file."""
+
+    path: str
+
+    def read(self, offset: int, size: int) -> bytes: ...
+    def write(self, offset: int, data: bytes) -> None: ...
+    def extend(self, size: int) -> None: ...
+    def sync(self) -> None: ...
+    def size(self) -> int: ...
+    def close(self) -> None: ...
+
+
+class Folder(Protocol):
+    """A directory of the database."""
+
+    path: str
+    in_memory: bool
+
+    def child(self, name: str) -> Folder: ...
+    def exists(self, name: str = "") -> bool: ...
+    def create(self) -> None: ...
+    def names(self) -> list[str]: ...
+    def size(self, name: str) -> int: ...
+    def read(self, name: str) -> bytes: ...
+    def stamp(self, name: str) -> tuple[int, ...] | None: ...
+    def replace(self, name: str, data: bytes) -> None: ...
+    def write_file(self, name: str) -> contextlib.AbstractContextManager[Sink]: ...
+    def map(self, name: str, size: int | None = None) -> pa.Buffer: ...
+    def open_log(self, name: str, create: bool = False) -> LogFile: ...
+    def lock(self, name: str, wait: bool = True) -> contextlib.AbstractContextManager[bool]: ...
+    def remove(self, name: str) -> None: ...
+    def remove_tree(self) -> None: ...
+    def link_from(self, source: Folder, name: str) -> None: ...
+    def sync(self) -> None: ...
+    def writable(self) -> bool: ...
+
+
+class DiskLog:
+    """An open log file. Read-only when the folder is."""
+
+    def __init__(self, path: str, create: bool) -> None:
+        self.path = path
+        with _explained(path):
+            if create:
+                before_step("create", path)
+                self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            else:
+                try:
+                    self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                except OSError as error:
+                    if error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
+                        raise
+                    self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._closer = _finalize_fd(self, self._fd)
+
+    def read(self, offset: int, size: int) -> bytes:
+        data = os.pread(self._fd, size, offset)
+        if len(data) < size:  # a signal or the end of the file
+            while more := os.pread(self._fd, size - len(data), offset + len(data)):
+                data += more
+        return data
+
+    def write(self, offset: int, data: bytes) -> None:
+        before_step("log write", self.path)
+        with _explained(self.path):
+            view = memoryview(data)
+            while view.nbytes:
+                try:
+                    done = os.pwrite(self._fd, view, offset)
+                except OSError as error:
+                    if error.errno == errno.EBADF:  # opened for reading only
+                        raise ReadOnly(f"cannot write {self.path}: the folder is read-only") from error
+                    raise
+                offset += done
+                view = view[done:]
+
+    def extend(self, size: int) -> None:
+        """Zero-fill up to `size` bytes: appending onto written blocks syncs several times faster."""
+        start = self.size()
+        before_step("log extend", self.path)
+        with _explained(self.path):
+            zeros = bytes(min(1 << 20, max(0, size - start)))
+            try:
+                while start < size:
+                    start += os.pwrite(self._fd, memoryview(zeros)[: size - start], start)
+            except OSError as error:
+                if error.errno == errno.EBADF:
+                    raise ReadOnly(f"cannot write {self.path}: the folder is read-only") from error
+                raise
+
+    def sync(self) -> None:
+        before_step("log sync", self.path)
+        with _explained(self.path):
+            full_sync(self._fd)
+
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    def close(self) -> None:
+        self._closer()
+
+
+def _finalize_fd(owner: object, fd: int) -> Callable[[], Any]:
+    return weakref.finalize(owner, os.close, fd)
+
+
+class DiskFolder:
+    """A directory on disk."""
+
+    in_memory = False
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+
+    def _at(self, name: str) -> str:
+        return os.path.join(self.path, name) if name else self.path
+
+    def child(self, name: str) -> DiskFolder:
+        return DiskFolder(self._at(name))
+
+    def exists(self, name: str = "") -> bool:
+        return os.path.exists(self._at(name))
+
+    def create(self) -> None:
+        """Make the folder and its parents, durably; it may exist already."""
+        if os.path.isdir(self.path):
+            return
+        if os.path.exists(self.path):
+            raise NotADatabase(f"path {self.path} is a file, not a folder; pass the path of a folder")
+        parent = DiskFolder(os.path.dirname(os.path.abspath(self.path)))
+        parent.create()
+        before_step("mkdir", self.path)
+        with _explained(self.path):
+            try:
+                os.mkdir(self.path)
+            except FileExistsError:
+                if not os.path.isdir(self.path):
+                    raise
+            parent.sync()
+
+    def names(self) -> list[str]:
+        return sorted(os.listdir(self.path)) if os.path.isdir(self.path) else []
+
+    def size(self, name: str) -> int:
+        return os.stat(self._at(name)).st_size
+
+    def read(self, name: str) -> bytes:
+        with open(self._at(name), "rb") as file:
+            return file.read()
+
+    def stamp(self, name: str) -> tuple[int, ...] | None:
+        """Changes whenever the file is replaced; None without the file."""
+        try:
+            found = os.stat(self._at(name))
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Put `data` under `name`, atomically and synced."""
+        target = self._at(name)
+        aside = f"{target}.{os.getpid()}-{threading.get_ident()}.tmp"
+        with _explained(target):
+            try:
+                before_step("write aside", aside)
+                fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+                try:
+                    _DiskSink(fd).write(data)
+                    before_step("sync aside", aside)
+                    full_sync(fd)
+                finally:
+                    os.close(fd)
+                before_step("rename", target)
+                os.replace(aside, target)
+            except OSError:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(aside)
+                raise
+            before_step("sync folder", self.path)
+            self.sync()
+
+    @contextlib.contextmanager
+    def write_file(self, name: str) -> Iterator[Sink]:
+        """Write a new file, synced when the block ends. The name is synced with the folder."""
+        target = self._at(name)
+        with _explained(target):
+            before_step("create", target)
+            fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+            try:
+                yield _DiskSink(fd)
+                before_step("sync file", target)
+                full_sync(fd)
+            finally:
+                os.close(fd)
+
+    def map(self, name: str, size: int | None = None) -> pa.Buffer:
+        """The file as a read-only memory map. Raises Corruption when it is missing or not `size` long."""
+        path = self._at(name)
+        try:
+            actual = os.stat(path).st_size
+        except FileNotFoundError:
+            raise Corruption(path, "the file is missing") from None
+        if size is not None and actual != size:
+            raise Corruption(path, f"it has {actual} bytes instead of {size}")
+        if not actual:
+            return pa.py_buffer(b"")
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return pa.py_buffer(mmap.mmap(fd, actual, prot=mmap.PROT_READ))
+        finally:
+            os.close(fd)  # the map lives on
+
+    def open_log(self, name: str, create: bool = False) -> LogFile:
+        try:
+            return DiskLog(self._at(name), create)
+        except FileNotFoundError:
+            raise Corruption(self._at(name), "the file is missing") from None
+
+    @contextlib.contextmanager
+    def lock(self, name: str, wait: bool = True) -> Iterator[bool]:
+        """Hold the lock file among all processes. Yields False if `wait` is off and it is held."""
+        path = self._at(name)
+        with _explained(path):
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            yield _take(fd, path, wait)
+        finally:
+            os.close(fd)  # closing releases the lock
+
+    def remove(self, name: str) -> None:
+        before_step("remove", self._at(name))
+        with contextlib.suppress(FileNotFoundError), _explained(self._at(name)):
+            os.unlink(self._at(name))
+
+    def remove_tree(self) -> None:
+        before_step("remove tree", self.path)
+        with contextlib.suppress(FileNotFoundError), _explained(self.path):
+            shutil.rmtree(self.path)
+
+    def link_from(self, source: Folder, name: str) -> None:
+        """Share an immutable file of another folder; copied where the file system has no links."""
+        before_step("link", self._at(name))
+        with _explained(self._at(name)):
+            try:
+                os.link(os.path.join(source.path, name), self._at(name))
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP):
+                    raise
+                shutil.copyfile(os.path.join(source.path, name), self._at(name))
+                with open(self._at(name), "rb") as file:
+                    full_sync(file.fileno())
+
+    def sync(self) -> None:
+        """Make the names in this folder durable."""
+        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        except OSError as error:  # some network file systems cannot sync a folder
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
+        finally:
+            os.close(fd)
+
+    def writable(self) -> bool:
+        return os.access(self.path, os.W_OK)
+
+
+def _take(fd: int, path: str, wait: bool) -> bool:
+    pause, deadline = 0.0001, time.monotonic() + LOCK_TIMEOUT
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError as error:
+            if error.errno in (errno.ENOLCK, errno.ENOTSUP):
+                raise ReadOnly(
+                    f"{path} is on a file system without locks, where writing is not safe; "
+                    "move the database to a local disk"
+                ) from error
+            if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
+                raise
+        if not wait:
+            return False
+        if time.monotonic() > deadline:
+            raise WriteFailed(
+                f"{path} has been locked for {LOCK_TIMEOUT:.0f} s by {_holder(path)}; stop that process and try again"
+            )
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.005)
+
+
+def _holder(path: str) -> str:
+    """Who holds a lock, as far as Linux tells."""
+    try:
+        inode = os.stat(path).st_ino
+        with open("/proc/locks") as file:
+            for line in file:
+                parts = line.split()
+                if parts[5].endswith(f":{inode}"):
+                    return f"process {parts[4]}"
+    except (OSError, IndexError):
+        pass
+    return "another process"
+
+
+class MemoryLog:
+    """A log kept in memory; it goes when its records are sealed."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._data = bytearray()
+
+    def read(self, offset: int, size: int) -> bytes:
+        return bytes(self._data[offset : offset + size])
+
+    def write(self, offset: int, data: bytes) -> None:
+        self.extend(offset + len(data))
+        self._data[offset : offset + len(data)] = data
+
+    def extend(self, size: int) -> None:
+        if size > len(self._data):
+            self._data.extend(bytes(size - len(self._data)))
+
+    def sync(self) -> None:
+        """Memory has nothing to sync."""
+
+    def size(self) -> int:
+        return len(self._data)
+
+    def close(self) -> None:
+        """The folder keeps the log."""
+
+
+class MemoryFolder:
+    """A directory kept in memory, for ephemeral databases."""
+
+    in_memory = True
+
+    def __init__(self, path: str = ":memory:", parent: MemoryFolder | None = None) -> None:
+        self.path = path
+        self._parent = parent
+        self._files: dict[str, pa.Buffer] = {}
+        self._folders: dict[str, MemoryFolder] = {}
+        self._logs: dict[str, MemoryLog] = {}
+        self._locks: dict[str, threading.Lock] = {}
+
+    def child(self, name: str) -> MemoryFolder:
+        return self._folders.setdefault(name, MemoryFolder(f"{self.path}/{name}", self))
+
+    def exists(self, name: str = "") -> bool:
+        return not name or name in self._files or name in self._folders or name in self._logs
+
+    def create(self) -> None:
+        """Memory folders always exist."""
+
+    def names(self) -> list[str]:
+        return sorted({*self._files, *self._folders, *self._logs})
+
+    def size(self, name: str) -> int:
+        return self._logs[name].size() if name in self._logs else cast(int, self._files[name].size)
+
+    def read(self, name: str) -> bytes:
+        return cast(bytes, self._files[name].to_pybytes())
+
+    def stamp(self, name: str) -> tuple[int, ...] | None:
+        held = self._files.get(name)
+        return None if held is None else (id(held),)
+
+    def replace(self, name: str, data: bytes) -> None:
+        self._files[name] = pa.py_buffer(data)
+
+    @contextlib.contextmanager
+    def write_file(self, name: str) -> Iterator[Sink]:
+        sink = _MemorySink()
+        yield sink
+        self._files[name] = sink.out.getvalue()
+
+    def map(self, name: str, size: int | None = None) -> pa.Buffer:
+        return self._files[name]
+
+    def open_log(self, name: str, create: bool = False) -> LogFile:
+        if create:
+            self._logs[name] = MemoryLog(f"{self.path}/{name}")
+        return self._logs[name]
+
+    @contextlib.contextmanager
+    def lock(self, name: str, wait: bool = True) -> Iterator[bool]:
+        lock = self._locks.setdefault(name, threading.Lock())
+        held = lock.acquire(blocking=wait)
+        try:
+            yield held
+        finally:
+            if held:
+                lock.release()
+
+    def remove(self, name: str) -> None:
+        self._files.pop(name, None)
+        self._logs.pop(name, None)
+
+    def remove_tree(self) -> None:
+        self._files.clear()
+        self._folders.clear()
+        self._logs.clear()
+        if self._parent is not None:
+            self._parent._folders.pop(self.path.rsplit("/", 1)[-1], None)
+
+    def link_from(self, source: Folder, name: str) -> None:
+        assert isinstance(source, MemoryFolder)
+        self._files[name] = source._files[name]
+
+    def sync(self) -> None:
+        """Memory has nothing to sync."""
+
+    def writable(self) -> bool:
+        return True

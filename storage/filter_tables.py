@@ -1,0 +1,140 @@
+"""Filter columns as native DuckDB tables, and the rows a filter matches.
+
+Owns: the DuckDB connection; the only module that imports duckdb. One in-memory database per engine,
+with no access to files, network or extensions. A DuckDB connection mixes up threads without an error,
+so each thread works on a cursor of its own; cursors share the tables.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from .attributes import ARROW_TYPES, Attributes
+from .columns import Mask
+from .filter import Node
+from .filter_sql import FALSE, TRUE, Layout, to_sql
+
+
+class FilterDatabase:
+    """The engine's DuckDB. Opened on the first filter. `memory` bounds it, in bytes."""
+
+    def __init__(self, memory: int, threads: int) -> None:
+        self._config: dict[str, Any] = {
+            "memory_limit": f"{max(memory >> 20, 64)}MB",
+            "threads": threads,
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "temp_directory": "",
+        }
+        self._lock = threading.RLock()  # a table may be dropped by the garbage collector while it is held
+        self._connection: Any = None
+        self._local = threading.local()
+        self._names = itertools.count()
+
+    def cursor(self) -> Any:
+        """This thread's cursor."""
+        cursor = getattr(self._local, "cursor", None)
+        if cursor is None:
+            with self._lock:
+                if self._connection is None:
+                    import duckdb  # 60 ms to load: only databases that filter pay for it
+
+                    self._connection = duckdb.connect(":memory:", config=self._config)
+                cursor = self._connection.cursor()
+            self._local.cursor = cursor
+        return cursor
+
+    def name(self) -> int:
+        return next(self._names)
+
+    def drop(self, tables: list[str]) -> None:
+        with self._lock:
+            if self._connection is not None:
+                for table in tables:
+                    self._connection.execute(f"DROP TABLE IF EXISTS {table}")
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            self._local = threading.local()
+
+
+class FilterTable:
+    """The filter columns of some consecutive rows, in DuckDB. Dropped when nobody refers to it any more."""
+
+    def __init__(self, database: FilterDatabase, attributes: Attributes) -> None:
+        self._database = database
+        self.rows = attributes.rows
+        self.nbytes = sum(array.nbytes for array in attributes.wide.values()) + sum(
+            rows.nbytes + values.nbytes for rows, values in attributes.sparse.values()
+        )
+        number = database.name()
+        self._wide, sparse = f"wide_{number}", f"sparse_{number}"
+        self._layout = Layout(
+            {slot: f"c{index}" for index, slot in enumerate(attributes.wide)},
+            {slot: index for index, slot in enumerate(attributes.sparse)},
+            sparse,
+        )
+        cursor = database.cursor()
+        columns = {name: attributes.wide[slot] for slot, name in self._layout.wide.items()}
+        _create(
+            cursor, self._wide, pa.table({"row": pa.array(np.arange(self.rows, dtype=np.int32)), **columns})
+        )
+        tables = [self._wide]
+        if attributes.sparse:
+            _create(cursor, sparse, _sparse_table(attributes))
+            tables.append(sparse)
+        self._drop = weakref.finalize(self, database.drop, tables)
+
+    def mask(self, node: Node) -> Mask:
+        """Which rows match, bool (rows,)."""
+        query = to_sql(node, self._layout)
+        if query.sql in (TRUE, FALSE):
+            return np.full(self.rows, query.sql == TRUE)
+        cursor = self._database.cursor()
+        cursor.execute(f"SELECT row FROM {self._wide} WHERE {query.sql}", query.parameters)
+        found = cursor.fetchnumpy()["row"]
+        mask = np.zeros(self.rows, np.bool_)
+        mask[np.asarray(found)] = True
+        return mask
+
+    def explain(self, node: Node) -> str:
+        """The SQL that `mask` runs."""
+        return f"SELECT row FROM {self._wide} WHERE {to_sql(node, self._layout).sql}"
+
+
+def _create(cursor: Any, name: str, table: pa.Table) -> None:
+    cursor.register("arriving", table)
+    try:
+        cursor.execute(f"CREATE TABLE {name} AS SELECT * FROM arriving")
+    finally:
+        cursor.unregister("arriving")
+
+
+def _sparse_table(attributes: Attributes) -> pa.Table:
+    slots = list(attributes.sparse)
+    counts = [len(attributes.sparse[slot][0]) for slot in slots]
+    columns: dict[str, Any] = {
+        "code": pa.array(np.repeat(np.arange(len(slots), dtype=np.int32), counts)),
+        "at": pa.array(np.concatenate([attributes.sparse[slot][0] for slot in slots]).astype(np.int32)),
+    }
+    for kind, arrow in ARROW_TYPES.items():
+        columns[f"v_{kind}"] = pa.chunked_array(
+            [
+                attributes.sparse[slot][1]
+                if slot[1].removesuffix("[]") == kind
+                else pa.nulls(len(attributes.sparse[slot][1]), arrow)
+                for slot in slots
+            ],
+            arrow,
+        )
+    return pa.table(columns)

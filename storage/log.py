@@ -1,0 +1,223 @@
+"""An append-only log of checksummed frames, shared by processes, synced in groups.
+
+Owns: framing, checksums, torn tails, group commit. Does not know what a payload means.
+
+File: a 64-byte header, then frames, each on an 8-byte border, then zeros.
+
+    header  magic "CHROMLOG" | version u32 | 0 u32 | salt u64 | first sequence u64 | xxh3 of these 32 bytes
+            | synced offset u64 | its complement u64 | 0 u64
+    frame   magic "FRM1" | kind u16 | 0 u16 | payload length u32 | 0 u32 | sequence u64 | xxh3 u64 | payload
+
+A frame's checksum covers its header fields and payload and is seeded with the file's salt, so that
+bytes left by an older log never look alive. Sequences rise by one. The synced offset is written (not
+synced) after each sync: it never claims too much, and it lets a damaged acknowledged frame (Corruption)
+be told from a torn one that nobody was promised (cut).
+
+Writers hold the folder's write lock around `append`; syncing happens after the lock is released.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import xxhash
+
+from .errors import Corruption, FormatTooNew, WriteFailed
+from .files import Folder, LogFile
+
+_HEADER = struct.Struct("<8sIIQQ")
+_SYNCED = struct.Struct("<QQ")
+_FRAME = struct.Struct("<4sHHIIQQ")
+_MAGIC, _FRAME_MAGIC, VERSION = b"CHROMLOG", b"FRM1", 1
+_SYNCED_AT, START = 40, 64
+_MASK = (1 << 64) - 1
+# Zero-filled ahead so that a sync need not journal a growing file: small at first, since a
+# database may hold ten thousand small collections, then doubling up to 4 MiB a step.
+_FIRST_SIZE, _MAX_STEP = 1 << 15, 1 << 22
+MAX_PAYLOAD = 1 << 31
+
+COMMIT, SEGMENT, END, CATALOG = 1, 2, 3, 4  # frame kinds
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame as read; `end` is the offset just behind it."""
+
+    kind: int
+    sequence: int
+    payload: bytes
+    end: int
+
+
+def _align(offset: int) -> int:
+    return (offset + 7) & ~7
+
+
+class Log:
+    """One open log file. `offset` and `sequence` say where this process has read or written up to."""
+
+    def __init__(self, file: LogFile, salt: int, first: int) -> None:
+        self._file = file
+        self._salt = salt
+        self.offset = START
+        self.sequence = first
+        self._size = file.size()
+        self._synced = START
+        self._syncing = False
+        self._broken: str | None = None
+        self._group = threading.Condition()
+        self.syncs = 0
+
+    @property
+    def path(self) -> str:
+        return self._file.path
+
+    @classmethod
+    def create(cls, folder: Folder, name: str, first: int) -> Log:
+        """A new log in `folder`, synced; its name is durable once the folder is synced."""
+        file = folder.open_log(name, create=True)
+        salt = int.from_bytes(os.urandom(8), "little")
+        header = _HEADER.pack(_MAGIC, VERSION, 0, salt, first)
+        header += struct.pack("<Q", xxhash.xxh3_64_intdigest(header)) + _SYNCED.pack(START, START ^ _MASK)
+        file.extend(_FIRST_SIZE)
+        file.write(0, header.ljust(START, b"\0"))
+        file.sync()
+        return cls(file, salt, first)
+
+    @classmethod
+    def open(cls, folder: Folder, name: str) -> Log:
+        file = folder.open_log(name)
+        header = file.read(0, START)
+        if len(header) < START:
+            raise Corruption(file.path, f"it has only {len(header)} bytes", 0)
+        magic, version, _, salt, first = _HEADER.unpack_from(header)
+        (check,) = struct.unpack_from("<Q", header, _HEADER.size)
+        if magic != _MAGIC or check != xxhash.xxh3_64_intdigest(header[: _HEADER.size]):
+            raise Corruption(file.path, "its header does not match its checksum", 0)
+        if version > VERSION:
+            raise FormatTooNew(f"{file.path} has log format {version}, this version reads up to {VERSION}")
+        return cls(file, salt, first)
+
+    def close(self) -> None:
+        self._file.close()
+
+    # ------------------------------------------------------------------ reading
+
+    def has_more(self) -> bool:
+        """Whether another process may have written since; one small read."""
+        return self._file.read(self.offset, 4) == _FRAME_MAGIC
+
+    def read_new(self, writing: bool = False) -> Iterator[Frame]:
+        """Frames behind `offset`, advancing it. With `writing` (under the lock) a torn tail is cleared."""
+        while True:
+            frame = self._frame_at(self.offset)
+            if frame is None:
+                break
+            self.offset, self.sequence = frame.end, frame.sequence + 1
+            yield frame
+            if frame.kind == END:
+                return
+        self._check_tail()
+        if writing:
+            self._clear_tail()
+
+    def _frame_at(self, offset: int) -> Frame | None:
+        head = self._file.read(offset, _FRAME.size)
+        if len(head) < _FRAME.size:
+            return None
+        magic, kind, _, length, _, sequence, check = _FRAME.unpack(head)
+        if magic != _FRAME_MAGIC or sequence != self.sequence or length > MAX_PAYLOAD:
+            return None
+        payload = self._file.read(offset + _FRAME.size, length)
+        if len(payload) < length or check != self._checksum(head[: _FRAME.size - 8], payload):
+            return None
+        return Frame(kind, sequence, payload, _align(offset + _FRAME.size + length))
+
+    def _checksum(self, head: bytes, payload: bytes) -> int:
+        state = xxhash.xxh3_64(head, seed=self._salt)
+        state.update(payload)
+        return state.intdigest()
+
+    def synced_offset(self) -> int:
+        """Up to where the file says it was synced."""
+        for _ in range(8):  # another process may be writing the pair right now
+            data = self._file.read(_SYNCED_AT, _SYNCED.size)
+            if len(data) == _SYNCED.size:
+                synced, complement = _SYNCED.unpack(data)
+                if synced ^ complement == _MASK:
+                    return int(synced)
+        raise Corruption(self.path, "its synced offset does not match its complement", _SYNCED_AT)
+
+    def _check_tail(self) -> None:
+        if self.synced_offset() > self.offset:
+            # Between our read and this look another process may have appended and synced.
+            if self._frame_at(self.offset) is not None:
+                return
+            raise Corruption(self.path, "an acknowledged frame does not match its checksum", self.offset)
+
+    def _clear_tail(self) -> None:
+        """Zero what a writer that died left behind; nobody was promised it."""
+        if self._file.read(self.offset, 1) in (b"", b"\0"):
+            return
+        size = self._file.size()
+        for start in range(self.offset, size, 1 << 20):
+            self._file.write(start, bytes(min(1 << 20, size - start)))
+
+    # ------------------------------------------------------------------ writing
+
+    def append(self, kind: int, payload: bytes) -> int:
+        """Write a frame at `offset` and return the offset to pass to `sync`. Needs the write lock,
+        and `read_new(writing=True)` before. Not durable until synced."""
+        if self._broken:
+            raise WriteFailed(self._broken)
+        head = _FRAME.pack(_FRAME_MAGIC, kind, 0, len(payload), 0, self.sequence, 0)[:-8]
+        frame = head + struct.pack("<Q", self._checksum(head, payload)) + payload
+        end = _align(self.offset + len(frame))
+        if end > self._size:
+            self._size = self._file.size()
+            if end > self._size:
+                step = min(max(self._size, _FIRST_SIZE), _MAX_STEP)
+                self._file.extend(-(-end // step) * step)
+                self._size = self._file.size()
+        try:
+            self._file.write(self.offset, frame)
+        except WriteFailed:
+            self._broken = f"{self.path} could not be written; close this client and open it again"
+            raise
+        self.offset, self.sequence = end, self.sequence + 1
+        return end
+
+    def sync(self, offset: int) -> None:
+        """Return once everything before `offset` is durable. Threads that wait together share one sync."""
+        with self._group:
+            while self._synced < offset:
+                if self._broken:
+                    raise WriteFailed(self._broken)
+                if not self._syncing:
+                    self._syncing, target = True, self.offset
+                    break
+                self._group.wait()
+            else:
+                return
+        try:
+            self._file.sync()
+            self._note_synced(target)
+        except BaseException:
+            with self._group:
+                # After a failed sync the kernel may have dropped the pages: nothing later is safe.
+                self._broken = f"{self.path} could not be synced; close this client and open it again"
+                self._syncing = False
+                self._group.notify_all()
+            raise
+        with self._group:
+            self.syncs += 1
+            self._synced, self._syncing = target, False
+            self._group.notify_all()
+
+    def _note_synced(self, target: int) -> None:
+        if target > self.synced_offset():
+            self._file.write(_SYNCED_AT, _SYNCED.pack(target, target ^ _MASK))

@@ -1,0 +1,139 @@
+"""The list of a collection's live parts, swapped atomically.
+
+Owns: `manifest.json`, its checksum and its copy. The manifest describes the collection as it was
+when its log began; replaying that log, and the ones it leads on to, gives the present.
+
+    {"format": 1, "checksum": xxh3 of the "state" text, "state": {...}}
+
+The same bytes are kept in `manifest.copy`, so that a damaged manifest can be repaired.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+import xxhash
+
+from .errors import Corruption, FormatTooNew
+from .files import Folder
+
+FORMAT = 1
+NAME, COPY = "manifest.json", "manifest.copy"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """An immutable file: its name, size in bytes and xxh3 checksum (hexadecimal)."""
+
+    name: str
+    bytes: int
+    xxh3: str
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> FileRef:
+        return cls(data["name"], data["bytes"], data["xxh3"])
+
+
+@dataclass(frozen=True, slots=True)
+class GraphRef:
+    """The similarity index of a segment: a cache, valid for these build settings only."""
+
+    file: FileRef
+    max_neighbors: int
+    ef_construction: int
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> GraphRef:
+        return cls(FileRef.from_json(data["file"]), data["max_neighbors"], data["ef_construction"])
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRef:
+    """A segment: a folder of immutable files. `dead` lists deleted rows, `graph` indexes the vectors."""
+
+    name: str
+    rows: int
+    dimension: int
+    files: tuple[FileRef, ...]
+    dead: FileRef | None = None
+    dead_rows: int = 0
+    graph: GraphRef | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> SegmentRef:
+        dead, graph = data.get("dead"), data.get("graph")
+        return cls(
+            data["name"],
+            data["rows"],
+            data["dimension"],
+            tuple(FileRef.from_json(file) for file in data["files"]),
+            FileRef.from_json(dead) if dead else None,
+            data.get("dead_rows", 0),
+            GraphRef.from_json(graph) if graph else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`next_position` is where the places of new records are counted from; `log` is the first log to replay."""
+
+    version: int
+    log: str
+    dimension: int | None = None
+    next_position: int = 0
+    segments: tuple[SegmentRef, ...] = ()
+
+    def encode(self) -> bytes:
+        return seal(asdict(self))
+
+    @classmethod
+    def load(cls, folder: Folder, name: str = NAME) -> Manifest:
+        data = unseal(folder, name)
+        return cls(
+            data["version"],
+            data["log"],
+            data["dimension"],
+            data["next_position"],
+            tuple(SegmentRef.from_json(segment) for segment in data["segments"]),
+        )
+
+    def publish(self, folder: Folder) -> None:
+        """Make this the collection's manifest, durably."""
+        data = self.encode()
+        folder.replace(NAME, data)
+        folder.replace(COPY, data)
+
+
+def seal(state: dict[str, Any]) -> bytes:
+    """Wrap a JSON state with the format version and a checksum."""
+    text = orjson.dumps(state)
+    check = xxhash.xxh3_64_hexdigest(text)
+    return b'{"format":%d,"checksum":"%s","state":%s}\n' % (FORMAT, check.encode(), text)
+
+
+def unseal(folder: Folder, name: str) -> dict[str, Any]:
+    """Read what `seal` wrote. Raises Corruption or FormatTooNew."""
+    path = f"{folder.path}/{name}"
+    try:
+        data = folder.read(name)
+    except (FileNotFoundError, KeyError):
+        raise Corruption(path, "the file is missing") from None
+    try:
+        outer = orjson.loads(data)
+        version, check = outer["format"], outer["checksum"]
+        state: dict[str, Any] = outer["state"]
+        text = orjson.dumps(state)
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        raise Corruption(path, "it is not the JSON object it should be") from None
+    if isinstance(version, int) and version > FORMAT:
+        raise FormatTooNew(
+            f"{path} has format {version}; this version reads formats up to {FORMAT}. Upgrade chroma-arrow."
+        )
+    if check != xxhash.xxh3_64_hexdigest(text):
+        raise Corruption(path, "its content does not match its checksum")
+    return state

@@ -1,0 +1,287 @@
+"""An immutable group of records in files: write it, map it, read rows of it.
+
+Owns: the files of a segment folder `seg-<n>/` except the graph. Knows nothing of commits.
+
+    vectors.arrow       one batch: vector (fixed-size list of float32), norm (float32, squared length)
+    records.arrow       one batch: position, id, document, uri, metadata; sorted by position
+    ids.arrow           one batch: hash (xxh3 of the id, sorted), row
+    attributes.parquet  filter columns, see attributes.py; only where there is any
+    sparse.parquet      rare keys and list elements; only where there is any
+
+All Arrow files are uncompressed IPC, so that a map of the file is the data. A file is checked against
+the manifest's size when mapped and against its checksum before its first use in this process.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import xxhash
+
+from . import attributes
+from .attributes import Attributes
+from .columns import TEXT_FIELDS, Columns, Ints, matrix, narrow_text, text_array, to_list, vector_array
+from .errors import Corruption
+from .files import Folder, Sink
+from .manifest import FileRef, SegmentRef
+from .types import Floats
+
+Hashes = npt.NDArray[np.uint64]
+VECTORS, RECORDS, IDS = "vectors.arrow", "records.arrow", "ids.arrow"
+WIDE, SPARSE = "attributes.parquet", "sparse.parquet"
+_FEW = 256  # up to here picking cells one by one beats an Arrow take
+
+
+def hash_ids(ids: Sequence[str]) -> Hashes:
+    """xxh3 of each id's UTF-8 bytes."""
+    return np.fromiter(map(xxhash.xxh3_64_intdigest, map(str.encode, ids)), np.uint64, len(ids))
+
+
+def squared_norms(vectors: Floats) -> Floats:
+    """Squared length of each row, float32, a block at a time."""
+    out = np.empty(len(vectors), np.float32)
+    for start in range(0, len(vectors), 8192):
+        block = vectors[start : start + 8192]
+        np.einsum("ij,ij->i", block, block, out=out[start : start + 8192])
+    return out
+
+
+def _write_batch(sink: Sink, batch: pa.RecordBatch) -> None:
+    with pa.ipc.new_file(pa.PythonFile(sink, mode="w"), batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+@dataclass(slots=True)
+class StoredRows:
+    """Records on their way into a segment, sorted by position: all columns have the same length.
+
+    `texts` has an Arrow string array per TEXT_FIELDS.
+    """
+
+    positions: Ints
+    texts: dict[str, pa.Array]
+    hashes: Hashes
+    vectors: Floats
+
+    @classmethod
+    def from_columns(cls, columns: Columns) -> StoredRows:
+        """Sorts by position where needed."""
+        texts = {field: text_array(text) for field, text in zip(TEXT_FIELDS, columns.texts())}
+        rows = cls(columns.positions, texts, hash_ids(columns.ids), columns.vectors)
+        steps = np.diff(columns.positions)
+        return rows if np.all(steps > 0) else rows.take(np.argsort(columns.positions))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[StoredRows]) -> StoredRows:
+        """Several sorted groups as one, sorted by position."""
+        texts = {
+            field: pa.concat_arrays([part.texts[field].cast(pa.large_string()) for part in parts])
+            for field in TEXT_FIELDS
+        }
+        positions = np.concatenate([part.positions for part in parts])
+        hashes = np.concatenate([part.hashes for part in parts])
+        order = np.argsort(positions, kind="stable")
+        vectors = np.empty((len(positions), parts[0].vectors.shape[1]), np.float32)
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        start = 0
+        for part in parts:
+            vectors[place[start : start + len(part.vectors)]] = part.vectors
+            start += len(part.vectors)
+        picked = pa.array(order)
+        narrow = {field: narrow_text(array.take(picked)) for field, array in texts.items()}
+        return cls(positions[order], narrow, hashes[order], vectors)
+
+    def take(self, order: Ints) -> StoredRows:
+        picked = pa.array(order)
+        texts = {field: array.take(picked) for field, array in self.texts.items()}
+        return StoredRows(self.positions[order], texts, self.hashes[order], self.vectors[order])
+
+
+def write_segment(folder: Folder, name: str, rows: StoredRows) -> SegmentRef:
+    """Write the files of a new segment, all synced. Its name is durable once `folder` is synced."""
+    home = folder.child(name)
+    home.create()
+    files: list[FileRef] = []
+
+    def put(file: str, fill: Callable[[Sink], None]) -> None:
+        with home.write_file(file) as sink:
+            fill(sink)
+        files.append(FileRef(file, sink.size, sink.digest()))
+
+    vectors = pa.RecordBatch.from_arrays(
+        [vector_array(rows.vectors), pa.array(squared_norms(rows.vectors))], ["vector", "norm"]
+    )
+    put(VECTORS, lambda sink: _write_batch(sink, vectors))
+    records = pa.RecordBatch.from_arrays(
+        [pa.array(rows.positions), *(rows.texts[field] for field in TEXT_FIELDS)], ["position", *TEXT_FIELDS]
+    )
+    put(RECORDS, lambda sink: _write_batch(sink, records))
+    order = np.argsort(rows.hashes, kind="stable")
+    ids = pa.RecordBatch.from_arrays(
+        [pa.array(rows.hashes[order]), pa.array(order.astype(np.uint32))], ["hash", "row"]
+    )
+    put(IDS, lambda sink: _write_batch(sink, ids))
+    typed = attributes.build(to_list(rows.texts["metadata"]))
+    if typed.wide:
+        put(WIDE, lambda sink: attributes.write_wide(typed, sink))
+    if typed.sparse:
+        put(SPARSE, lambda sink: attributes.write_sparse(typed, sink))
+    home.sync()
+    return SegmentRef(name, len(rows.positions), rows.vectors.shape[1], tuple(files))
+
+
+class Text:
+    """A text column over a map. Rows are picked in request order."""
+
+    def __init__(self, array: pa.Array) -> None:
+        self.array = array
+        validity, offsets, data = array.buffers()
+        width = np.int64 if pa.types.is_large_string(array.type) else np.int32
+        self._offsets = np.frombuffer(offsets, width, len(array) + 1) if len(array) else np.zeros(1, width)
+        self._data = memoryview(data) if data is not None else memoryview(b"")
+        self._validity = validity is not None and array.null_count > 0
+
+    def take(self, rows: npt.NDArray[Any]) -> list[str | None]:
+        if len(rows) > _FEW:
+            if len(rows) == len(self.array) and rows[0] == 0 and np.all(np.diff(rows) == 1):
+                return to_list(self.array)
+            return to_list(self.array.take(pa.array(rows)))
+        starts, ends = self._offsets[rows].tolist(), self._offsets[rows + 1].tolist()
+        data = self._data
+        out: list[str | None] = [str(data[start:end], "utf-8") for start, end in zip(starts, ends)]
+        if self._validity:
+            for index, row in enumerate(rows.tolist()):
+                if starts[index] == ends[index] and not self.array[row].is_valid:
+                    out[index] = None
+        return out
+
+
+class Segment:
+    """An open segment. Maps are made on first use and live as long as somebody reads from them."""
+
+    def __init__(self, folder: Folder, ref: SegmentRef) -> None:
+        self.name = ref.name
+        self.rows = ref.rows
+        self.dimension = ref.dimension
+        self._folder = folder.child(ref.name)
+        self._files = {file.name: file for file in ref.files}
+        self._lock = threading.Lock()
+        self._cache: dict[str, Any] = {}
+        # Mapped now, read later: a map survives the removal of its file by another process.
+        self._maps = {name: self._folder.map(name, file.bytes) for name, file in self._files.items()}
+
+    def __repr__(self) -> str:
+        return f"Segment({self.name}, rows={self.rows}, dimension={self.dimension})"
+
+    def _map(self, name: str) -> pa.Buffer:
+        """The file's bytes, checked once per process."""
+        file, data = self._files[name], self._maps[name]
+        checked = f"checked {name}"
+        if checked not in self._cache:
+            if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
+                raise Corruption(f"{self._folder.path}/{name}", "its content does not match its checksum")
+            self._cache[checked] = True
+        return data
+
+    def _batch(self, name: str) -> pa.RecordBatch:
+        with self._lock:
+            if name not in self._cache:
+                reader = pa.ipc.open_file(pa.BufferReader(self._map(name)))
+                self._cache[name] = reader.get_batch(0)
+            batch: pa.RecordBatch = self._cache[name]
+            return batch
+
+    def _once(self, key: str, make: Any) -> Any:
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
+
+    @property
+    def positions(self) -> Ints:
+        """int64 (rows,), ascending."""
+        out: Ints = self._once("positions", lambda: self._batch(RECORDS).column("position").to_numpy())
+        return out
+
+    @property
+    def vectors(self) -> Floats:
+        """float32 (rows, dimension), a view of the map."""
+        out: Floats = self._once("vectors", lambda: matrix(self._batch(VECTORS).column("vector")))
+        return out
+
+    @property
+    def norms(self) -> Floats:
+        """Squared lengths, float32 (rows,)."""
+        out: Floats = self._once("norms", lambda: self._batch(VECTORS).column("norm").to_numpy())
+        return out
+
+    def text(self, field: str) -> Text:
+        """One of the text columns."""
+        out: Text = self._once(f"text {field}", lambda: Text(self._batch(RECORDS).column(field)))
+        return out
+
+    def texts(self, field: str, rows: npt.NDArray[Any]) -> list[str | None]:
+        return self.text(field).take(rows)
+
+    def documents(self, start: int, stop: int) -> pa.Array:
+        return self.text("document").array.slice(start, stop - start)
+
+    def locate_ids(self, ids: Sequence[str], hashes: Hashes) -> Ints:
+        """The row of each id, -1 where absent; dead rows included."""
+        batch = self._batch(IDS)
+        sorted_hashes: Hashes = self._once("hashes", lambda: batch.column("hash").to_numpy())
+        rows_by_hash = self._once("hash rows", lambda: batch.column("row").to_numpy())
+        found = np.full(len(ids), -1, np.int64)
+        at = np.searchsorted(sorted_hashes, hashes)
+        maybe = np.flatnonzero((at < self.rows) & (sorted_hashes[np.minimum(at, self.rows - 1)] == hashes))
+        if not len(maybe):
+            return found
+        rows = rows_by_hash[at[maybe]].astype(np.int64)
+        names = self.texts("id", rows)
+        for index, row, name in zip(maybe.tolist(), rows.tolist(), names):
+            if name == ids[index]:
+                found[index] = row
+            else:  # another id with the same hash: look on
+                found[index] = self._look_on(ids[index], int(at[index]) + 1, sorted_hashes, rows_by_hash)
+        return found
+
+    def _look_on(self, id: str, at: int, hashes: Hashes, rows: npt.NDArray[Any]) -> int:
+        while at < self.rows and hashes[at] == hashes[at - 1]:
+            if self.texts("id", rows[at : at + 1])[0] == id:
+                return int(rows[at])
+            at += 1
+        return -1
+
+    def locate_positions(self, positions: Ints) -> Ints:
+        """The row of each position, -1 where absent."""
+        mine = self.positions
+        at = np.searchsorted(mine, positions)
+        hit = (at < self.rows) & (mine[np.minimum(at, self.rows - 1)] == positions)
+        out: Ints = np.where(hit, at, -1)
+        return out
+
+    def attributes(self) -> Attributes:
+        """The filter columns, read anew on each call."""
+        with self._lock:
+            wide = self._map(WIDE) if WIDE in self._files else None
+            sparse = self._map(SPARSE) if SPARSE in self._files else None
+        return attributes.read(self.rows, wide, sparse)
+
+    def stored(self, rows: Ints) -> StoredRows:
+        """Whole records of some rows, ascending, copied."""
+        batch, at = self._batch(IDS), pa.array(rows)
+        hashes = np.empty(self.rows, np.uint64)
+        hashes[batch.column("row").to_numpy()] = batch.column("hash").to_numpy()
+        texts = {field: self.text(field).array.take(at) for field in TEXT_FIELDS}
+        return StoredRows(self.positions[rows], texts, hashes[rows], self.vectors[rows])
+
+    def verify(self) -> None:
+        """Read every file whole and compare its checksum. Raises Corruption."""
+        for name in self._files:
+            self._map(name)

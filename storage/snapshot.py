@@ -1,0 +1,179 @@
+"""One consistent view of a collection.
+
+Owns: which rows of which parts are alive, and reading records by (part, row). A snapshot never changes;
+readers keep it as long as they like and block nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .columns import Ints, Mask, decode_metadata
+from .segment import Segment, hash_ids
+from .tail import Tail
+from .types import Field, Floats, Rows
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The first `rows` rows of a segment or tail; `dead` marks those that are gone (None: nobody)."""
+
+    source: Segment | Tail
+    rows: int
+    dead: Mask | None
+    dead_rows: int
+
+    @property
+    def live(self) -> int:
+        return self.rows - self.dead_rows
+
+    @property
+    def positions(self) -> Ints:
+        return self.source.positions[: self.rows]
+
+    @property
+    def vectors(self) -> Floats:
+        return self.source.vectors[: self.rows]
+
+    @property
+    def norms(self) -> Floats:
+        return self.source.norms[: self.rows]
+
+    def live_rows(self) -> Ints:
+        """Row numbers of the living, ascending."""
+        if self.dead is None:
+            return np.arange(self.rows)
+        return np.flatnonzero(~self.dead)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Rows of one view."""
+
+    view: View
+    rows: Ints
+
+    def positions(self) -> Ints:
+        return self.view.source.positions[self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The living records at one moment. `sequence` counts the frames that led here."""
+
+    views: tuple[View, ...]
+    dimension: int | None
+    next_position: int
+    sequence: int
+
+    @property
+    def live(self) -> int:
+        return sum(view.live for view in self.views)
+
+    def locate(self, ids: Sequence[str]) -> tuple[Ints, Ints]:
+        """For each id the number of its view (-1: absent) and its row there. Needs the collection's
+        lock, since tails know the latest row of an id only."""
+        part, row = np.full(len(ids), -1, np.int64), np.full(len(ids), -1, np.int64)
+        hashes = None
+        for number in range(len(self.views) - 1, -1, -1):
+            view = self.views[number]
+            if isinstance(view.source, Tail):
+                found = view.source.locate_ids(ids)
+            else:
+                if hashes is None:
+                    hashes = hash_ids(ids)
+                found = view.source.locate_ids(ids, hashes)
+            hit = (found >= 0) & (found < view.rows) & (part < 0)
+            if view.dead is not None:
+                hit &= ~view.dead[np.where(hit, found, 0)]
+            part[hit], row[hit] = number, found[hit]
+        return part, row
+
+    def places(self, part: Ints, row: Ints) -> list[Place]:
+        """Located rows by view, absent ones left out."""
+        out = []
+        for number, view in enumerate(self.views):
+            rows = row[part == number]
+            if len(rows):
+                out.append(Place(view, rows))
+        return out
+
+    def everything(self) -> list[Place]:
+        return [Place(view, view.live_rows()) for view in self.views if view.live]
+
+
+def in_order(places: Sequence[Place], offset: int = 0, limit: int | None = None) -> list[Place]:
+    """The rows by position, `limit` of them after `offset`, as runs of one view each."""
+    stop = None if limit is None else offset + limit
+    places = [place for place in places if len(place.rows)]
+    places = [Place(place.view, place.rows[np.argsort(place.positions(), kind="stable")]) for place in places]
+    bounds = [(int(place.positions()[0]), int(place.positions()[-1])) for place in places]
+    order = sorted(range(len(places)), key=bounds.__getitem__)
+    if all(bounds[a][1] < bounds[b][0] for a, b in zip(order, order[1:])):
+        return list(_slice([places[number] for number in order], offset, stop))
+    # Updated records lie in newer parts with their old positions: merge by position.
+    part = np.concatenate([np.full(len(place.rows), number) for number, place in enumerate(places)])
+    rows = np.concatenate([place.rows for place in places])
+    by_position = np.argsort(np.concatenate([place.positions() for place in places]), kind="stable")[
+        offset:stop
+    ]
+    part, rows = part[by_position], rows[by_position]
+    if not len(part):
+        return []
+    starts = np.flatnonzero(np.r_[True, part[1:] != part[:-1]])
+    ends = np.r_[starts[1:], len(part)]
+    return [Place(places[part[a]].view, rows[a:b]) for a, b in zip(starts.tolist(), ends.tolist())]
+
+
+def _slice(places: list[Place], start: int, stop: int | None) -> Iterator[Place]:
+    for place in places:
+        size = len(place.rows)
+        end = size if stop is None else min(stop, size)
+        if start < end:
+            yield Place(place.view, place.rows[start:end])
+        start = max(0, start - size)
+        if stop is not None:
+            stop -= size
+            if stop <= 0:
+                return
+
+
+def read(places: Sequence[Place], fields: frozenset[Field], dimension: int | None) -> Rows:
+    """The records at these rows, in this order."""
+    # Runs of one view are read together and put in order afterwards: one take per column and view.
+    grouped: dict[int, tuple[View, list[Ints]]] = {}
+    for place in places:
+        grouped.setdefault(id(place.view), (place.view, []))[1].append(place.rows)
+    order: Ints | None = None
+    if len(grouped) < len(places):
+        slots: dict[int, list[Ints]] = {}
+        start = 0
+        for place in places:
+            slots.setdefault(id(place.view), []).append(np.arange(start, start + len(place.rows)))
+            start += len(place.rows)
+        order = np.argsort(np.concatenate([slot for key in grouped for slot in slots[key]]))
+    merged = [Place(view, np.concatenate(rows)) for view, rows in grouped.values()]
+
+    def text(field: str) -> list[Any]:
+        out: list[Any] = []
+        for place in merged:
+            out.extend(place.view.source.texts(field, place.rows))
+        return out if order is None else [out[index] for index in order.tolist()]
+
+    embeddings = None
+    if "embeddings" in fields:
+        blocks = [place.view.source.vectors[place.rows] for place in merged]
+        embeddings = np.concatenate(blocks) if blocks else np.empty((0, dimension or 0), np.float32)
+        if order is not None:
+            embeddings = embeddings[order]
+    return Rows(
+        text("id"),
+        text("document") if "documents" in fields else None,
+        decode_metadata(text("metadata")) if "metadatas" in fields else None,
+        text("uri") if "uris" in fields else None,
+        embeddings,
+    )

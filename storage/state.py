@@ -1,0 +1,218 @@
+"""A collection's present, in memory: what the manifest says plus what the logs add.
+
+Owns: applying frames, in order, and moving on to a newer manifest. Not thread-safe; the collection's
+lock is held around every method. Segments named by the manifest hold the collection as it was when
+the manifest's log began, so every kill in that log or a later one applies to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xxhash
+
+from . import log as logs
+from .columns import Ints, Mask
+from .commit import Commit, decode_commit, decode_segment
+from .errors import Corruption
+from .files import Folder
+from .log import Frame, Log
+from .manifest import Manifest, SegmentRef
+from .segment import Segment
+from .snapshot import Snapshot, View
+from .tail import Tail
+
+
+class State:
+    """Mutable; `snapshot()` freezes it."""
+
+    def __init__(self, folder: Folder, manifest: Manifest, log: Log) -> None:
+        self._folder = folder
+        self.manifest = manifest
+        self.log = log
+        self.dimension = manifest.dimension
+        self.next_position = manifest.next_position
+        self.sequence = log.sequence
+        self.refs: dict[str, SegmentRef] = {}
+        self.frames = 0  # in logs not sealed yet
+        self._segments: dict[str, Segment] = {}
+        self._tails: dict[str, Tail] = {}
+        self._dead: dict[str, Mask | None] = {}
+        self._kills: dict[str, list[Ints]] = {log_name(log): []}
+        self._born: dict[str, list[str]] = {log_name(log): []}  # segments named by a log's frames
+        self._snapshot: Snapshot | None = None
+        for ref in manifest.segments:
+            self._add_segment(ref)
+
+    # ------------------------------------------------------------------ applying frames
+
+    def follow(self, writing: bool = False) -> None:
+        """Read and apply what is new in the log, and in the logs it leads on to."""
+        while True:
+            for frame in self.log.read_new(writing):
+                self.apply(frame)
+                if frame.kind == logs.END:
+                    break
+            else:
+                return
+            self.begin(Log.open(self._folder, frame.payload.decode()))
+
+    def begin(self, log: Log) -> None:
+        """Go on with the next log."""
+        self.log = log
+        self._kills[log_name(log)] = []
+        self._born[log_name(log)] = []
+
+    def apply(self, frame: Frame) -> None:
+        if frame.kind == logs.COMMIT:
+            self.apply_commit(decode_commit(frame.payload))
+        elif frame.kind == logs.SEGMENT:
+            self.apply_segment(*decode_segment(frame.payload))
+        elif frame.kind != logs.END:
+            raise Corruption(self.log.path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
+
+    def apply_commit(self, commit: Commit) -> None:
+        self._kill(commit.kills)
+        if commit.rows is not None:
+            name = log_name(self.log)
+            self._set_dimension(commit.rows.vectors.shape[1])
+            tail = self._tails.get(name)
+            if tail is None:
+                tail = self._tails[name] = Tail(name, commit.rows.vectors.shape[1])
+                self._dead[name] = None
+            tail.append(commit.rows)
+            self.next_position = max(self.next_position, int(commit.rows.positions.max()) + 1)
+        self._step()
+
+    def apply_segment(self, kills: Ints, ref: SegmentRef, segment: Segment | None = None) -> None:
+        self._kill(kills)
+        self._set_dimension(ref.dimension)
+        self._born[log_name(self.log)].append(ref.name)
+        opened = self._add_segment(ref, segment)
+        self.next_position = max(self.next_position, int(opened.positions[-1]) + 1)
+        self._step()
+
+    def _step(self) -> None:
+        self.frames += 1
+        self.sequence = self.log.sequence
+        self._snapshot = None
+
+    def _set_dimension(self, dimension: int) -> None:
+        if self.dimension is None:
+            self.dimension = dimension
+
+    def _add_segment(self, ref: SegmentRef, segment: Segment | None = None) -> Segment:
+        opened = segment or Segment(self._folder, ref)
+        self._segments[ref.name], self.refs[ref.name] = opened, ref
+        self._dead[ref.name] = self._read_dead(ref)
+        return opened
+
+    def _read_dead(self, ref: SegmentRef) -> Mask | None:
+        if ref.dead is None:
+            return None
+        home = self._folder.child(ref.name)
+        data = home.map(ref.dead.name, ref.dead.bytes)
+        return decode_dead(f"{home.path}/{ref.dead.name}", data, ref)
+
+    def _kill(self, positions: Ints) -> None:
+        if not len(positions):
+            return
+        self._kills[log_name(self.log)].append(positions)
+        for name, part in (*self._segments.items(), *self._tails.items()):
+            self._mark(name, part, positions)
+        self._snapshot = None
+
+    def _mark(self, name: str, part: Segment | Tail, positions: Ints) -> None:
+        rows = part.locate_positions(positions)
+        rows = rows[rows >= 0]
+        if not len(rows):
+            return
+        # Copied, for snapshots share the old mask.
+        held = self._dead[name]
+        mask = np.zeros(part.rows, np.bool_)
+        if held is not None:
+            mask[: len(held)] = held
+        mask[rows] = True
+        self._dead[name] = mask
+
+    # ------------------------------------------------------------------ moving on
+
+    def adopt(self, manifest: Manifest) -> bool:
+        """Switch to a newer manifest, keeping what is open. False if too far behind: load anew."""
+        if manifest.log not in self._kills:
+            return False
+        known = list(self._kills)
+        dropped, kept = known[: known.index(manifest.log)], known[known.index(manifest.log) :]
+        wanted = {ref.name: ref for ref in manifest.segments}
+        born = {name for log in kept for name in self._born[log]}
+        for name in [name for name in self._segments if name not in wanted and name not in born]:
+            del self._segments[name], self.refs[name], self._dead[name]
+        for log in dropped:
+            self._tails.pop(log, None)
+            self._dead.pop(log, None)
+            del self._kills[log], self._born[log]
+        for name, ref in wanted.items():
+            if name in self._segments:
+                self.refs[name] = ref
+                continue
+            segment = self._add_segment(ref)
+            for log in kept:
+                for kills in self._kills[log]:
+                    self._mark(name, segment, kills)
+        self.manifest = manifest
+        self.frames = sum(len(kills) for kills in self._kills.values()) + sum(
+            t.rows for t in self._tails.values()
+        )
+        self._snapshot = None
+        return True
+
+    # ------------------------------------------------------------------ reading
+
+    def snapshot(self) -> Snapshot:
+        if self._snapshot is None:
+            parts: Mapping[str, Segment | Tail] = {**self._segments, **self._tails}
+            views = []
+            for name, part in parts.items():
+                dead = self._dead[name]
+                if dead is not None and len(dead) < part.rows:
+                    dead = self._dead[name] = np.concatenate(
+                        [dead, np.zeros(part.rows - len(dead), np.bool_)]
+                    )
+                count = 0 if dead is None else int(np.count_nonzero(dead))
+                views.append(View(part, part.rows, dead, count))
+            self._snapshot = Snapshot(tuple(views), self.dimension, self.next_position, self.sequence)
+        return self._snapshot
+
+    @property
+    def tail_rows(self) -> int:
+        return sum(tail.rows for tail in self._tails.values())
+
+    @property
+    def tail_bytes(self) -> int:
+        return sum(tail.nbytes for tail in self._tails.values())
+
+    @property
+    def born_segments(self) -> int:
+        """Segments that only a log names so far."""
+        return sum(len(names) for names in self._born.values())
+
+    def live_logs(self) -> list[str]:
+        """The logs that are needed to come back here."""
+        return list(self._kills)
+
+
+def log_name(log: Log) -> str:
+    return log.path.rsplit("/", 1)[-1]
+
+
+def encode_dead(mask: Mask) -> bytes:
+    """A tombstone file: one bit per row, the first row in the lowest bit."""
+    return np.packbits(mask, bitorder="little").tobytes()
+
+
+def decode_dead(path: str, data: object, ref: SegmentRef) -> Mask:
+    if ref.dead is not None and xxhash.xxh3_64_hexdigest(data) != ref.dead.xxh3:  # type: ignore[arg-type]
+        raise Corruption(path, "its content does not match its checksum")
+    bits = np.frombuffer(data, np.uint8)  # type: ignore[call-overload]
+    return np.unpackbits(bits, count=ref.rows, bitorder="little").view(np.bool_)

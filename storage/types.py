@@ -1,0 +1,113 @@
+"""The plain values that cross the engine's border.
+
+Owns: the shapes of requests and answers. Knows nothing of files or indexes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+Scalar: TypeAlias = str | int | float | bool
+MetadataValue: TypeAlias = Scalar | list[str] | list[int] | list[float] | list[bool]
+Metadata: TypeAlias = Mapping[str, MetadataValue]
+Mode: TypeAlias = Literal["add", "upsert", "update"]
+Field: TypeAlias = Literal["documents", "metadatas", "uris", "embeddings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """A batch to write, already checked: all columns have `len(ids)` entries.
+
+    ids         distinct non-empty strings
+    embeddings  float32 (n, dim), finite, C order; None where the batch carries none
+    documents   strings; None means "not given"
+    metadatas   one mapping per record, None means "not given". Values are exact Python
+                str, int (int64), float (finite), bool or non-empty homogeneous lists;
+                a None value deletes the key on update/upsert of an existing record and
+                is dropped on a new one
+    uris        strings; None means "not given"
+    has_embedding  boolean (n,), only with `update`: rows whose embedding is given.
+                   None: all of them (or none when `embeddings` is None)
+    """
+
+    ids: Sequence[str]
+    embeddings: Floats | None = None
+    documents: Sequence[str | None] | None = None
+    metadatas: Sequence[Mapping[str, Any] | None] | None = None
+    uris: Sequence[str | None] | None = None
+    has_embedding: npt.NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one write did, in numbers of records."""
+
+    added: int = 0
+    updated: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Records read back, in insertion order. A column not asked for is None."""
+
+    ids: list[str]
+    documents: list[str | None] | None = None
+    metadatas: list[dict[str, Any] | None] | None = None
+    uris: list[str | None] | None = None
+    embeddings: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """The answer to one query vector: rows by ascending distance, ties by insertion order.
+
+    distances  float32 (len(rows.ids),)
+    """
+
+    rows: Rows
+    distances: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """A collection as the catalog knows it. `configuration` is plain JSON data:
+    {"hnsw": {"space", "ef_construction", "ef_search", "max_neighbors", "num_threads",
+    "resize_factor", "sync_threshold", "batch_size"}, "embedding_function": any JSON}.
+    The engine acts on "hnsw" and never interprets "embedding_function"."""
+
+    id: str
+    name: str
+    tenant: str
+    database: str
+    metadata: dict[str, Any] | None
+    configuration: dict[str, Any]
+    dimension: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """How far the similarity index has come, in records."""
+
+    indexed: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionStats:
+    """Sizes of one collection; `chroma info` prints them."""
+
+    live: int
+    deleted: int
+    unsealed: int
+    segments: int
+    indexed: int
+    bytes: int
+    log_bytes: int
+    files: dict[str, int] = field(default_factory=dict)

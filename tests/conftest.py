@@ -1,0 +1,91 @@
+"""Fixtures only: the matrix of clients and small data.
+
+A kind of client is one row of CLIENTS: a context manager over a folder. Tests never ask
+which kind they run on, except through the small named questions below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chroma
+
+from .embedding import HashEmbedding
+
+
+@contextmanager
+def ephemeral(folder: Path) -> Iterator[Any]:
+    """All ephemeral clients of a process share one store, so it is emptied on both sides."""
+    del folder
+    with chroma.EphemeralClient() as janitor:
+        janitor.reset()
+        with chroma.EphemeralClient() as client:
+            yield client
+        janitor.reset()
+
+
+@contextmanager
+def persistent(folder: Path) -> Iterator[Any]:
+    with chroma.PersistentClient(folder) as client:
+        yield client
+
+
+CLIENTS: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
+    "ephemeral": ephemeral,
+    "persistent": persistent,
+}
+
+
+def survives_reopen(client_kind: str) -> bool:
+    """Whether the data outlive the last client that has them open."""
+    return client_kind != "ephemeral"
+
+
+@pytest.fixture(params=CLIENTS)
+def client_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "db"
+
+
+@pytest.fixture
+def clients(client_kind: str, folder: Path) -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def client(client_kind: str, folder: Path, clients: ExitStack) -> Any:
+    return clients.enter_context(CLIENTS[client_kind](folder))
+
+
+@pytest.fixture
+def reopen(client_kind: str, folder: Path, clients: ExitStack) -> Callable[[Any], Any]:
+    """`client = reopen(client)`: closes and opens again where the data survive that."""
+
+    def again(client: Any) -> Any:
+        if not survives_reopen(client_kind):
+            return client
+        client.close()
+        return clients.enter_context(CLIENTS[client_kind](folder))
+
+    return again
+
+
+@pytest.fixture
+def embed() -> HashEmbedding:
+    return HashEmbedding()
+
+
+@pytest.fixture
+def collection(client: Any, embed: HashEmbedding) -> Any:
+    """An empty collection whose texts are embedded by `embed`."""
+    return client.create_collection("things", embedding_function=embed)
