@@ -99,7 +99,9 @@ def compare(out: Path) -> None:
         print(f"\n{label}: {model.weights.source}, {rate:.0f} texts/s")
         report(official, found[label])
         alone = np.concatenate([model.embed([text]) for text in everything[:200]])
-        print(f"  one by one against in batches, largest difference {abs(alone - found[label][:200]).max():.1e}")
+        print(
+            f"  one by one against in batches, largest difference {abs(alone - found[label][:200]).max():.1e}"
+        )
     print("\nint8 queries on fp32 documents (one collection, two machines):")
     mixed = official.copy()
     mixed[CORPUS:] = found["int8 (packaged)"][CORPUS:]

@@ -16,7 +16,7 @@ from .collection import Collection
 from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from .configuration import CreateCollectionConfiguration, hnsw_for_create
 from .embedding import EmbeddingFunction
-from .errors import AuthorizationError, InvalidTypeError, UnsupportedError
+from .errors import AuthorizationError, UnsupportedError
 from .metadata import check_collection_metadata
 from .names import check_name, check_optional_count, check_str, check_tenant_name, check_uuid
 from .storage.types import CollectionInfo
@@ -233,8 +233,6 @@ class Client(_Connection):
 
     def delete_collection(self, name: str) -> None:
         """Delete a collection and all it holds. NotFoundError if there is none of that name."""
-        if isinstance(name, Collection):
-            raise InvalidTypeError(f"Expected name to be a str, got {name!r}: pass collection.name")
         self._backend.delete_collection(self._scope, check_str(name, "name"))
 
 

@@ -15,9 +15,16 @@ from .embedding import EmbeddingFunction, is_persistable
 from .errors import IDAlreadyExistsError, InvalidArgumentError, InvalidTypeError, UnsupportedError
 from .metadata import check_new_metadata
 from .names import check_count, check_int, check_name, check_optional_count
-from .reading import check_order, check_read_level, check_same_length, only_input, read_query_inputs
+from .reading import (
+    check_order,
+    check_read_level,
+    check_same_length,
+    given_filter,
+    only_input,
+    read_query_inputs,
+)
 from .records import Batch, Source, embedding_source, given_rows, needs_source, read_batch, scatter
-from .results import check_include, columns_for, cut, get_result, in_order_of, query_result
+from .results import check_include, columns_for, get_result, in_order_of, query_result
 from .storage.types import CollectionInfo, CollectionStats, Floats
 from .types import (
     CollectionMetadata,
@@ -210,7 +217,7 @@ class Collection:
             if vectors is None:
                 known = self._backend.known_ids(self._scope, self._info.id, batch.ids)
                 if len(known) < len(batch.ids):
-                    unknown = [id for id in batch.ids if id not in known]
+                    unknown = [new for new in batch.ids if new not in known]
                     raise InvalidArgumentError(
                         f"{needs_source('upsert')}: {len(unknown)} of the ids are new, as {shown(unknown[0])}"
                     )
@@ -293,9 +300,12 @@ class Collection:
         """
         with during("count"):
             if isinstance(where, str):  # ReadLevel is a str, a filter never is
-                read_level, where = where, None
+                check_read_level(where, "where to be a dict, or read_level")
+                where = None
             check_read_level(read_level)
-        return self._backend.count(self._scope, self._info.id, where or None, where_document or None)
+        return self._backend.count(
+            self._scope, self._info.id, given_filter(where), given_filter(where_document)
+        )
 
     def get(
         self,
@@ -332,15 +342,15 @@ class Collection:
             self._scope,
             self._info.id,
             chosen,
-            where or None,
-            where_document or None,
+            given_filter(where),
+            given_filter(where_document),
             None if by_request else most,
             0 if by_request else start,
             order,
             columns_for(parts),
         )
         if by_request and chosen is not None:
-            rows = cut(in_order_of(chosen, rows), most, start)
+            rows = in_order_of(chosen, rows, most, start)
         with during("get"):
             return get_result(rows, parts, self._loader)
 
@@ -390,8 +400,8 @@ class Collection:
             vectors,
             k,
             chosen,
-            where or None,
-            where_document or None,
+            given_filter(where),
+            given_filter(where_document),
             columns_for(parts),
             exact,
         )

@@ -63,10 +63,10 @@ def check_ids(ids: Any, *, distinct: bool = True, may_be_empty: bool = False) ->
             f"Empty ID at index {column.index('')} of ids: an id needs at least one character"
         )
     if distinct and len(seen) != len(column):
-        repeated = [id for id, times in Counter(column).items() if times > 1]
+        repeated = [text for text, times in Counter(column).items() if times > 1]
         raise DuplicateIDError(
             f"Expected IDs to be unique, found {len(repeated)} duplicated: "
-            f"{', '.join(shown(id, 40) for id in repeated[:10])}"
+            f"{', '.join(shown(text, 40) for text in repeated[:10])}"
             f"{', …' if len(repeated) > 10 else ''}; give each record one id"
         )
     return column

@@ -28,8 +28,9 @@ def install_as_chromadb() -> None:
         return
     if present is not None:
         raise ChromaError(
-            f"the package chromadb is imported already, from {getattr(present, '__file__', 'an unknown place')}: "
-            "call chroma.install_as_chromadb() before the first import of chromadb"
+            "the package chromadb is imported already, from "
+            f"{getattr(present, '__file__', 'an unknown place')}: call "
+            "chroma.install_as_chromadb() before the first import of chromadb"
         )
     sys.meta_path.insert(0, _Alias())
     sys.modules[_THEIRS] = ours

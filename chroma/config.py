@@ -11,6 +11,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -104,8 +105,10 @@ class Settings:
         self._given: frozenset[str] = frozenset()
         unknown = sorted(set(values) - set(self.KEYS))
         if unknown:
+            similar = [near for key in unknown for near in get_close_matches(key, self.KEYS, 1)]
             warnings.warn(
-                f"Settings ignores the unknown keys {unknown}; known are {', '.join(self.KEYS)}",
+                f"Settings ignores the unknown keys {unknown}; similar ones are {similar}; "
+                "Settings.KEYS lists all",
                 UserWarning,
                 stacklevel=2,
             )
@@ -204,6 +207,8 @@ def _is(option: str, value: Any) -> bool:
             return isinstance(value, (int, float)) and not isinstance(value, bool)
         case "str":
             return isinstance(value, str)
+        case "None":
+            return value is None
         case _:
             return isinstance(value, dict if option.startswith("dict") else list)
 
@@ -219,9 +224,11 @@ def _parse(key: str, text: str, kind: str) -> Any:
     }
     for option in kind.split(" | "):
         try:
-            return readers.get(option, json.loads)(text)
+            value = readers.get(option, json.loads)(text)
         except ValueError:
             continue
+        if _is(option, value):
+            return value
     raise InvalidArgumentError(f"the setting {key} ({key.upper()}) is {text!r}: expected {kind}")
 
 

@@ -152,8 +152,8 @@ def _open(settings: Settings, private: bool) -> LocalBackend:
         if _comparable(other) != _comparable(settings):
             different = [key for key, value in _comparable(settings).items() if value != other[key]]
             raise InvalidArgumentError(
-                f"An instance of Chroma already exists for {place} with different settings: {different} differ; "
-                "close the other client first, or use its settings"
+                f"An instance of Chroma already exists for {place} with different settings: "
+                f"{different} differ; close the other client first, or use its settings"
             )
     backend = LocalBackend.open(path, settings)
     _in_use.setdefault(place, weakref.WeakKeyDictionary())[backend] = settings

@@ -73,13 +73,13 @@ class _Shared:
 
 
 _engines: dict[str, _Shared] = {}  # by real path; "" is the shared store in memory
-_lock = threading.Lock()
+_lock = threading.RLock()  # the garbage collector may let go of a client while it is held
 
 
 def _after_fork() -> None:
     # A child has none of the threads, and locks in an unknown state: it opens its folders anew.
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     for place in [place for place in _engines if place]:
         del _engines[place]
 

@@ -28,13 +28,18 @@ def check_order(order_by: Any) -> list[tuple[str, bool]]:
     return order
 
 
-def check_read_level(level: Any) -> ReadLevel:
+def given_filter(where: Any) -> Any:
+    """None for an empty filter, which reads take for none; anything else goes to the engine."""
+    return None if isinstance(where, Mapping) and not where else where
+
+
+def check_read_level(level: Any, argument: str = "read_level") -> ReadLevel:
     """A ReadLevel, or its text."""
     try:
         return ReadLevel(level)
     except ValueError:
         levels = ", ".join(repr(level.value) for level in ReadLevel)
-        raise InvalidArgumentError(f"Expected read_level to be one of {levels}, got {shown(level)}") from None
+        raise InvalidArgumentError(f"Expected {argument} to be one of {levels}, got {shown(level)}") from None
 
 
 def read_query_inputs(texts: Any, images: Any, uris: Any) -> dict[str, Sequence[Any]]:

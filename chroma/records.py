@@ -44,7 +44,7 @@ class Batch:
         """The records whose id is not in `known`, in the same order."""
         if not known:
             return self
-        rows = [row for row, id in enumerate(self.ids) if id not in known]
+        rows = [row for row, name in enumerate(self.ids) if name not in known]
 
         def take(column: Sequence[Any] | None) -> list[Any] | None:
             return None if column is None else [column[row] for row in rows]

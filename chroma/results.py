@@ -70,10 +70,12 @@ def query_result(hits: Sequence[Hits], include: Include, loader: DataLoader[Any]
     }
 
 
-def in_order_of(ids: Sequence[str], rows: Rows) -> Rows:
-    """The rows in the order of `ids`, which may name more ids than there are rows."""
-    place = {id: row for row, id in enumerate(rows.ids)}
-    order = [place[id] for id in ids if id in place]
+def in_order_of(ids: Sequence[str], rows: Rows, limit: int | None, offset: int) -> Rows:
+    """The rows in the order of `ids`, which may name more ids than there are rows: `limit` of
+    them from `offset` on."""
+    place = {name: row for row, name in enumerate(rows.ids)}
+    order = [place[name] for name in ids if name in place]
+    order = order[offset : None if limit is None else offset + limit]
 
     def take(column: list[Any] | None) -> list[Any] | None:
         return None if column is None else [column[row] for row in order]
@@ -84,18 +86,6 @@ def in_order_of(ids: Sequence[str], rows: Rows) -> Rows:
         take(rows.metadatas),
         take(rows.uris),
         None if rows.embeddings is None else rows.embeddings[order],
-    )
-
-
-def cut(rows: Rows, limit: int | None, offset: int) -> Rows:
-    """`limit` rows from `offset` on."""
-    part = slice(offset, None if limit is None else offset + limit)
-
-    def take(column: Any) -> Any:
-        return None if column is None else column[part]
-
-    return Rows(
-        rows.ids[part], take(rows.documents), take(rows.metadatas), take(rows.uris), take(rows.embeddings)
     )
 
 

@@ -55,6 +55,8 @@ def _matrix(vectors: Any, field: str) -> Floats:
             return _from_array(vectors, field)
     if len(vectors) == 0:
         return np.empty((0, 0), dtype=np.float32)
+    if len(vectors) == 1 and type(vectors[0]) is np.ndarray and vectors[0].ndim == 1:
+        return _from_array(vectors[0], field)  # the usual query: no need to look for odd rows
     if _is_number(vectors[0]):
         return _from_lists([list(vectors)], field)
     return _from_rows(list(vectors), field)
@@ -174,9 +176,10 @@ def _not_number() -> None:
 def _refuse_bools(rows: list[list[Any]], matrix: Floats, field: str) -> None:
     """A bool became 0.0 or 1.0, so only such places can have been one. Where they are many
     one pass over all types is cheaper than looking at each."""
-    suspects = np.flatnonzero((matrix == 0) | (matrix == 1))
     bools = (bool, np.bool_)
-    if len(suspects) > matrix.size // 64 + 16:
+    small = matrix.size <= _STEP  # as most queries are
+    suspects = None if small else np.flatnonzero((matrix == 0) | (matrix == 1))
+    if suspects is None or len(suspects) > matrix.size // 64 + 16:
         if not set(map(type, chain.from_iterable(rows))).isdisjoint(bools):
             place, number = next((i, x) for i, row in enumerate(rows) for x in row if isinstance(x, bools))
             raise InvalidArgumentError(f"{_ACCEPTED}, got {number!r} in {field}[{place}]")

@@ -29,15 +29,18 @@ def exact(space: Space, query: Floats, vectors: Floats) -> Floats:
     """Distances of `query` (dim,) to `vectors` (n, dim), float32 (n,)."""
     wide, q = vectors.astype(np.float64), query.astype(np.float64)
     out: npt.NDArray[np.float64]
+    # vecdot works row by row: a pair's number does not depend on the rows around it.
     if space == "l2":
         wide -= q
-        out = np.einsum("ij,ij->i", wide, wide)
+        out = np.vecdot(wide, wide)
     else:
-        out = np.einsum("ij,j->i", wide, q)
+        out = np.vecdot(wide, q)
         if space == "cosine":
-            lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide) * np.dot(q, q))
-            out = np.divide(out, lengths, out=np.zeros_like(out), where=lengths > 0)
-        out = 1.0 - out
+            lengths = np.sqrt(np.vecdot(wide, wide) * np.vecdot(q, q))
+            if not lengths.all():
+                lengths[lengths == 0] = 1.0  # the product is 0 as well, and so the distance 1
+            out /= lengths
+        out = np.subtract(1.0, out, out=out)
     with np.errstate(over="ignore"):
         return out.astype(np.float32)
 
@@ -118,6 +121,11 @@ def _buffer(dimension: int) -> Floats:
 
 def normalised(vectors: Floats) -> Floats:
     """Rows scaled to length one; zero rows stay zero."""
+    if len(vectors) == 1:
+        length = float(np.vdot(vectors, vectors)) ** 0.5
+        if 1e-18 < length < 1e18:  # beyond, the float32 square is not to be trusted
+            one: Floats = vectors / np.float32(length)
+            return one
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
     lengths[lengths == 0] = 1
     out: Floats = (vectors / lengths[:, None]).astype(np.float32)

@@ -272,12 +272,12 @@ def _positive(key: str, operator: str, operand: Any) -> Node:
             raise InvalidArgument(
                 f"Expected operand value to be an int or a float for {operator}, got {short(operand)}"
             )
-        return _compare(key, _ORDER[operator], _checked(key, operand))
+        return _compare(key, _ORDER[operator], _checked(key, operator, operand))
     if type(operand) not in (str, int, float, bool):
         raise InvalidArgument(
             f"Expected where value to be a str, int, float, or bool for key {key!r} and {operator}, got {short(operand)}"
         )
-    operand = _checked(key, operand)
+    operand = _checked(key, operator, operand)
     if operator == "$eq":
         return _compare(key, "=", operand)
     return _any_of_raw([Member(key, kind, value) for kind, value in _exact_forms(operand)])
@@ -297,7 +297,7 @@ def _one_of(key: str, operand: Any) -> Node:
         )
     sets: dict[ScalarKind, list[Any]] = {}
     for value in values:
-        for kind, exact in _exact_forms(_checked(key, value)):
+        for kind, exact in _exact_forms(_checked(key, "$in", value)):
             sets.setdefault(kind, []).append(exact)
     return _any_of_raw([OneOf(key, kind, tuple(dict.fromkeys(members))) for kind, members in sets.items()])
 
@@ -308,11 +308,11 @@ def _plain(value: Any) -> Any:
     return item() if item is not None and getattr(value, "shape", None) == () else value
 
 
-def _checked(key: str, value: Any) -> Any:
+def _checked(key: str, operator: str, value: Any) -> Any:
     if type(value) is int and value not in _INT64:
-        raise InvalidArgument(f"where value for {key!r} is outside the 64-bit integers: {short(value)}")
+        raise InvalidArgument(f"where value for {operator} on {key!r} is outside the 64-bit integers: {short(value)}")
     if type(value) is float and not math.isfinite(value):
-        raise InvalidArgument(f"where value for {key!r} must be finite, got {value}")
+        raise InvalidArgument(f"where value for {operator} on {key!r} must be finite, got {value}")
     return value
 
 

@@ -131,15 +131,26 @@ def _rank(k: int, views: Sequence[View], found: Sequence[Candidates]) -> Found:
     parts = [(view, rows, distances) for view, (rows, distances) in zip(views, found) if len(rows)]
     if not parts:
         return Found([], np.empty(0, np.float32))
-    distances = np.concatenate([part[2] for part in parts])
-    positions = np.concatenate([view.source.positions[rows] for view, rows, _ in parts])
-    order = np.lexsort((positions, distances))[:k]
     if len(parts) == 1:
-        view, rows, _ = parts[0]
+        view, rows, distances = parts[0]
+        order = _by_distance(distances, lambda: view.source.positions[rows])[:k]
         return Found([Place(view, rows[order])], distances[order])
+    distances = np.concatenate([part[2] for part in parts])
+    order = _by_distance(
+        distances, lambda: np.concatenate([view.source.positions[rows] for view, rows, _ in parts])
+    )[:k]
     rows = np.concatenate([part[1] for part in parts])
     owner = np.concatenate([np.full(len(part[1]), number) for number, part in enumerate(parts)])
     return Found(_runs([part[0] for part in parts], owner[order], rows[order]), distances[order])
+
+
+def _by_distance(distances: Floats, positions: Callable[[], Ints]) -> Ints:
+    """The order by distance, then position; positions are looked up only where distances tie."""
+    order = np.argsort(distances)
+    ranked = distances[order]
+    if (ranked[1:] == ranked[:-1]).any():
+        return np.lexsort((positions(), distances))
+    return order
 
 
 def _runs(views: Sequence[View], owner: Ints, rows: Ints) -> list[Place]:

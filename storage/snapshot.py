@@ -144,6 +144,8 @@ def _slice(places: list[Place], start: int, stop: int | None) -> Iterator[Place]
 
 def read(places: Sequence[Place], fields: frozenset[Field], dimension: int | None) -> Rows:
     """The records at these rows, in this order."""
+    if len(places) == 1:
+        return _read_one(places[0], fields)
     # Runs of one view are read together and put in order afterwards: one take per column and view.
     grouped: dict[int, tuple[View, list[Ints]]] = {}
     for place in places:
@@ -176,4 +178,17 @@ def read(places: Sequence[Place], fields: frozenset[Field], dimension: int | Non
         decode_metadata(text("metadata")) if "metadatas" in fields else None,
         text("uri") if "uris" in fields else None,
         embeddings,
+    )
+
+
+def _read_one(place: Place, fields: frozenset[Field]) -> Rows:
+    """Rows of one view: nothing to put in order."""
+    source, rows = place.view.source, place.rows
+    ids: Any = source.texts("id", rows)
+    return Rows(
+        ids,
+        source.texts("document", rows) if "documents" in fields else None,
+        decode_metadata(source.texts("metadata", rows)) if "metadatas" in fields else None,
+        source.texts("uri", rows) if "uris" in fields else None,
+        source.vectors[rows] if "embeddings" in fields else None,
     )

@@ -15,7 +15,7 @@ import pytest
 
 import chroma
 
-from .embedding import HashEmbedding
+from .tiny_embedding import HashEmbedding
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from .weights import VOCABULARY, Weights, download_allowed, find
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
+    from tqdm import tqdm
 
 DIMENSION = 384
 MAX_TOKENS = 256
@@ -75,12 +76,17 @@ class Model:
         """
         given = _checked(texts)
         result = np.empty((len(given), DIMENSION), dtype=np.float32)
-        with _progress(len(given)) as bar:
+        bar = _progress(len(given))
+        try:
             for start in range(0, len(given), _WINDOW):
                 encodings = self._encode(given[start : start + _WINDOW])
                 for rows in _by_length(encodings):
                     result[start + rows] = self._run([encodings[row] for row in rows])
-                    bar.update(len(rows))
+                    if bar is not None:
+                        bar.update(len(rows))
+        finally:
+            if bar is not None:
+                bar.close()
         return result
 
     def _encode(self, texts: Sequence[str]) -> list[Encoding]:
@@ -129,10 +135,15 @@ _loaded: dict[tuple[str, tuple[str, ...], int], Model] = {}
 _lock = threading.Lock()
 
 
+_orphans: list[Model] = []
+
+
 def _forget() -> None:
-    """A forked child has none of the session's threads: it loads its own."""
+    """A forked child has none of the sessions' threads: it loads its own. The inherited
+    sessions are kept, because freeing one would wait for those threads for ever."""
     global _lock
     _lock = threading.Lock()
+    _orphans.extend(_loaded.values())
     _loaded.clear()
 
 
@@ -204,15 +215,19 @@ def _tokenizer(weights: Weights) -> Tokenizer:
                 f"{weights.tokenizer} cannot be read as a tokenizer ({error}). Replace the folder.",
                 path=str(weights.tokenizer),
             ) from error
+        if tokenizer.get_vocab(with_added_tokens=False) != _vocabulary():
+            raise CorruptionError(
+                f"{weights.tokenizer} has another vocabulary than all-MiniLM-L6-v2. Replace the folder.",
+                path=str(weights.tokenizer),
+            )
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)
     return tokenizer
 
 
 def _bert_tokenizer() -> Tokenizer:
-    """The uncased BERT tokenizer over the packaged vocabulary: line number = token id."""
-    words = VOCABULARY.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    vocabulary = {word: number for number, word in enumerate(words)}
+    """The uncased BERT tokenizer over the packaged vocabulary."""
+    vocabulary = _vocabulary()
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -222,6 +237,12 @@ def _bert_tokenizer() -> Tokenizer:
     )
     tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
     return tokenizer
+
+
+def _vocabulary() -> dict[str, int]:
+    """Word pieces to token ids: the line numbers of the packaged file."""
+    words = VOCABULARY.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    return {word: number for number, word in enumerate(words)}
 
 
 def _by_length(encodings: Sequence[Encoding]) -> Iterator[npt.NDArray[np.intp]]:
@@ -256,11 +277,13 @@ def _checked(texts: object) -> list[str]:
     return given
 
 
-def _progress(total: int) -> Any:
+def _progress(total: int) -> tqdm[NoReturn] | None:
     """A progress bar on standard error for large inputs, where someone can see it."""
-    from tqdm import tqdm
+    if total < PROGRESS_FROM or not _watched():
+        return None
+    from tqdm import tqdm  # starts a thread and a lock of its own: only where it is wanted
 
-    return tqdm(total=total, unit="text", desc="embedding", disable=total < PROGRESS_FROM or not _watched())
+    return tqdm(total=total, unit="text", desc="embedding", file=sys.stderr)
 
 
 def _watched() -> bool:

@@ -44,10 +44,12 @@ def register_embedding_function(ef_class: F | None = None) -> F | Callable[[F], 
         name = ef_class.name()
     except NotImplementedError as error:
         raise InvalidArgumentError(
-            f"{ef_class.__name__} cannot be registered without a static method `name()` that returns a string."
+            f"{ef_class.__name__} cannot be registered without a static method `name()`; it returns a string."
         ) from error
     if not isinstance(name, str) or not name:
-        raise InvalidArgumentError(f"{ef_class.__name__}.name() must return a non-empty string, got {name!r}.")
+        raise InvalidArgumentError(
+            f"{ef_class.__name__}.name() must return a non-empty string, got {name!r}."
+        )
     if any(name == builtin.name() and ef_class is not builtin for builtin in _BUILTINS):
         raise InvalidArgumentError(f"The name {name!r} belongs to a built-in function; choose another name.")
     known_embedding_functions[name] = ef_class

@@ -18,7 +18,7 @@ class ImageLoader:
 
     def __init__(self, max_workers: int = 2) -> None:
         try:
-            from PIL import Image as pillow
+            from PIL import Image as pillow  # type: ignore[import-not-found, unused-ignore]
         except ImportError as error:
             raise ValueError("ImageLoader needs the package pillow: `pip install pillow`") from error
         self._pillow: Any = pillow

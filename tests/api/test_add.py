@@ -10,7 +10,7 @@ import pytest
 from chroma.errors import DuplicateIDError, InvalidArgumentError
 
 from ..checks import float32, refused
-from ..embedding import HashEmbedding, vector_of
+from ..tiny_embedding import HashEmbedding, vector_of
 
 
 def test_a_record_comes_back_whole(collection: Any) -> None:

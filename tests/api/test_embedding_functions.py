@@ -10,7 +10,7 @@ import pytest
 import chroma
 
 from ..checks import refused
-from ..embedding import CosineEmbedding, HashEmbedding, OtherEmbedding, vector_of
+from ..tiny_embedding import CosineEmbedding, HashEmbedding, OtherEmbedding, vector_of
 
 
 def persisted(collection: Any) -> Any:

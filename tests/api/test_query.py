@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ..checks import fill, refused
-from ..embedding import HashEmbedding
+from ..tiny_embedding import HashEmbedding
 
 
 @pytest.fixture

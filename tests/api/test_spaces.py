@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ..checks import float32
-from ..embedding import CosineEmbedding, HashEmbedding
+from ..tiny_embedding import CosineEmbedding, HashEmbedding
 from ..model.oracle import DISTANCES
 
 

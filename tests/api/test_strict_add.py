@@ -7,7 +7,7 @@ from typing import Any
 from chroma.errors import IDAlreadyExistsError
 
 from ..checks import refused
-from ..embedding import HashEmbedding
+from ..tiny_embedding import HashEmbedding
 
 
 def test_new_ids_are_added(collection: Any) -> None:

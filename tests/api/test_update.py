@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ..checks import refused
-from ..embedding import HashEmbedding, vector_of
+from ..tiny_embedding import HashEmbedding, vector_of
 
 
 @pytest.fixture

@@ -1,0 +1,51 @@
+# Each command creates .venv and installs what it needs; a second run starts at once.
+PYTHON ?= python3
+PYTEST_ARGS ?=
+SHELL := bash
+
+.PHONY: help demo test check fix lock lowest smoke clean
+
+help:
+	@echo 'make demo     index the docstrings of the standard library and ask questions'
+	@echo 'make test     the test suite (PYTEST_ARGS="-k name" for a part of it)'
+	@echo 'make check    format, lint, strict types, layout'
+	@echo 'make fix      put format and lint in order where that is automatic'
+	@echo 'make smoke    build, install and try the wheel on every Python found'
+	@echo 'make lowest   the test suite on the lowest versions we declare'
+	@echo 'make lock     renew requirements/ci.txt'
+	@echo 'make clean    remove everything that was built'
+	@echo 'PYTHON=python3.12 (or a path) chooses the interpreter; the default is python3.'
+
+demo:
+	@PYTHON='$(PYTHON)' scripts/setup.sh run
+	@.venv/bin/python -m chroma demo
+
+test:
+	@PYTHON='$(PYTHON)' scripts/setup.sh dev
+	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+check:
+	@PYTHON='$(PYTHON)' scripts/setup.sh dev
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest -q tests/test_layout.py
+
+fix:
+	@PYTHON='$(PYTHON)' scripts/setup.sh dev
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+smoke:
+	@PYTHON='$(PYTHON)' scripts/setup.sh dev
+	scripts/smoke.sh
+
+lowest:
+	@PYTHON='$(PYTHON)' scripts/lowest.sh
+
+lock:
+	@PYTHON='$(PYTHON)' scripts/lock.sh
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .chroma-demo
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,201 @@
+"""The commands: `chroma demo`, `check`, `info`, `models`, `version`.
+
+Exit codes: 0 all is well; 1 a database is damaged; 2 the command or the folder cannot be used.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import click
+
+from . import __version__
+from .errors import ChromaError, CorruptionError, NotADatabaseError
+
+DAMAGED, UNUSABLE = 1, 2
+
+_MARKS = ("catalog.json", "collections")  # what FORMAT.md says a database folder holds
+
+P = ParamSpec("P")
+
+_folder = click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False))
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def _reported(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn the package's errors into a message and an exit code."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except CorruptionError as error:
+            click.echo(f"Damaged: {error.message()}", err=True)
+            sys.exit(DAMAGED)
+        except ChromaError as error:
+            click.echo(f"Error: {error.message()}", err=True)
+            sys.exit(UNUSABLE)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="chroma")
+def cli() -> None:
+    """An embedded vector database in a folder.
+
+    Exit codes: 0 all is well, 1 a database is damaged, 2 the command or folder cannot be used.
+    """
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(__version__)
+
+
+@cli.command()
+@click.option("--folder", default=None, type=click.Path(file_okay=False), help="Default: .chroma-demo")
+@click.option("--limit", default=None, type=click.IntRange(min=1), help="Texts to index. Default: 3000")
+@click.option("--ask-only", is_flag=True, help="Only ask, in a folder that was indexed before.")
+@_reported
+def demo(folder: str | None, limit: int | None, ask_only: bool) -> None:
+    """Index the docstrings of Python's standard library and ask questions about them."""
+    from . import demo as job  # loads the engine and the model
+
+    where = folder or job.DEFAULT_FOLDER
+    if ask_only:
+        job.ask(where)
+    else:
+        job.run(where, limit or job.DEFAULT_LIMIT)
+
+
+@cli.command()
+@_folder
+@click.option("--repair", is_flag=True, help="Rebuild caches, cut torn tails, set aside what is lost.")
+@_json
+@_reported
+def check(folder: str, repair: bool, as_json: bool) -> None:
+    """Verify every file of the database in DIR; exit code 1 if anything is damaged.
+
+    With --repair no other process may use the folder.
+    """
+    from .local import check_folder, translated
+
+    with translated():
+        report = check_folder(folder, repair)
+    if as_json:
+        findings = [asdict(finding) for finding in report.findings]
+        click.echo(json.dumps({"ok": report.ok, "findings": findings}, indent=2))
+    else:
+        for finding in report.findings:
+            click.echo(
+                f"{finding.severity:<8}  {finding.path}" + (f": {finding.message}" if finding.message else "")
+            )
+        damaged = sum(finding.severity == "damaged" for finding in report.findings)
+        repaired = sum(finding.severity == "repaired" for finding in report.findings)
+        click.echo(f"{len(report.findings)} checked, {damaged} damaged, {repaired} repaired")
+        if damaged and not repair:
+            click.echo(f"Try: chroma check {folder} --repair")
+    if not report.ok:
+        sys.exit(DAMAGED)
+
+
+@cli.command()
+@_folder
+@click.option("--tenant", default="default_tenant", show_default=True)
+@_json
+@_reported
+def info(folder: str, tenant: str, as_json: bool) -> None:
+    """Show the collections of the database in DIR: rows, segments, index state, bytes."""
+    rows = _collections(folder, tenant)
+    if as_json:
+        click.echo(json.dumps({"path": str(Path(folder).resolve()), "collections": rows}, indent=2))
+        return
+    columns = (
+        "database",
+        "name",
+        "space",
+        "dimension",
+        "live",
+        "deleted",
+        "unsealed",
+        "segments",
+        "indexed",
+        "bytes",
+    )
+    table = [columns, *(tuple(_shown(row[column]) for column in columns) for row in rows)]
+    widths = [max(len(line[column]) for line in table) for column in range(len(columns))]
+    for line in table:
+        text = [
+            cell.ljust(width) if i < 3 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        click.echo("  ".join(text).rstrip())
+    click.echo(f"{len(rows)} collections, {sum(row['bytes'] for row in rows):,} bytes")
+
+
+def _collections(folder: str, tenant: str) -> list[dict[str, Any]]:
+    import chroma
+
+    if not any((Path(folder) / name).exists() for name in _MARKS):  # a client would make a database here
+        raise NotADatabaseError(f"{folder} holds no database: none of {', '.join(_MARKS)} is there.")
+    rows = []
+    with chroma.PersistentClient(folder) as first:
+        admin = chroma.AdminClient(first.get_settings())
+        for database in admin.list_databases(tenant=tenant):
+            with chroma.PersistentClient(folder, tenant=tenant, database=database["name"]) as client:
+                for collection in client.list_collections():
+                    stats = asdict(collection.info())
+                    rows.append(
+                        {
+                            "database": database["name"],
+                            "name": collection.name,
+                            "id": str(collection.id),
+                            "space": collection.configuration_json["hnsw"]["space"],
+                            "dimension": collection.get_model().dimension,
+                            **stats,
+                        }
+                    )
+    return rows
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@cli.group()
+def models() -> None:
+    """The weights of the default embedding model."""
+
+
+@models.command()
+@_reported
+def where() -> None:
+    """Say which weights would be used."""
+    from .embedding.weights import find
+
+    found = find()
+    click.echo(f"{found.source}\n{found.model}")
+
+
+@models.command()
+@_reported
+def download() -> None:
+    """Fetch the original weights (about 83 MB) into the cache folder."""
+    from .embedding.download import download as fetch
+
+    click.echo(f"Ready: {fetch().model}")
+
+
+def main() -> None:
+    """Entry point of the `chroma` command."""
+    cli(prog_name="chroma")

@@ -1,0 +1,119 @@
+"""The demo's data: the docstrings of the standard library of this Python.
+
+Sources are parsed, never imported, so nothing runs and nothing is missed for lack of a platform.
+"""
+
+from __future__ import annotations
+
+import ast
+import sysconfig
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# bundled packages, test suites, and modules made to be broken
+_SKIPPED = {
+    "site-packages",
+    "dist-packages",
+    "__pycache__",
+    "test",
+    "tests",
+    "idle_test",
+    "idlelib",
+    "lib2to3",
+}
+_MAX_CHARACTERS = 160  # about 40 tokens: the summary and a little more, quick to embed
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One docstring. `id` is unique, and the same at every run on one Python version."""
+
+    id: str
+    document: str
+    metadata: dict[str, str | int | bool]
+
+
+def collect(limit: int) -> list[Entry]:
+    """At most `limit` entries in the order of modules and lines, the best documented ones."""
+    found = [entry for file in _sources() for entry in _entries(file)]
+    found.sort(key=lambda entry: (-int(entry.metadata["length"]), entry.id))
+    kept = sorted(found[:limit], key=lambda entry: (entry.metadata["module"], entry.metadata["line"]))
+    repeats: Counter[str] = Counter()
+    result = []
+    for entry in kept:  # a name may be defined in two branches of an `if`
+        repeats[entry.id] += 1
+        number = repeats[entry.id]
+        result.append(
+            Entry(f"{entry.id}#{number}" if number > 1 else entry.id, entry.document, entry.metadata)
+        )
+    return result
+
+
+def _sources() -> Iterator[tuple[str, Path]]:
+    root = Path(sysconfig.get_paths()["stdlib"])
+    for file in sorted(root.rglob("*.py")):
+        parts = file.relative_to(root).with_suffix("").parts
+        if not _SKIPPED & set(parts) and all(part.isidentifier() for part in parts):
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), file
+
+
+def _entries(source: tuple[str, Path]) -> Iterator[Entry]:
+    module, file = source
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd escapes in other people's strings
+            tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, OSError):  # templates and unreadable files are no documentation
+        return
+    if module:
+        yield from _walk(tree, module, "", "module")
+
+
+def _walk(node: ast.AST, module: str, qualified: str, kind: str) -> Iterator[Entry]:
+    if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+        text = ast.get_docstring(node)
+        if text and text.strip():
+            yield _entry(node, module, qualified, kind, text.strip())
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef):
+            inner = "class"
+        elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            inner = "method" if isinstance(node, ast.ClassDef) else "function"
+        elif isinstance(child, (ast.If, ast.Try, ast.With)):
+            yield from _walk(child, module, qualified, kind)
+            continue
+        else:
+            continue
+        if not child.name.startswith("_"):
+            yield from _walk(child, module, f"{qualified}.{child.name}".lstrip("."), inner)
+
+
+def _entry(
+    node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef,
+    module: str,
+    qualified: str,
+    kind: str,
+    text: str,
+) -> Entry:
+    name = f"{module}.{qualified}".rstrip(".")
+    metadata: dict[str, str | int | bool] = {
+        "module": module,
+        "package": module.split(".", 1)[0],
+        "kind": kind,
+        "name": name,
+        "length": len(text),
+        "line": getattr(node, "lineno", 1),
+        "has_example": ">>>" in text,
+        "private": any(part.startswith("_") for part in module.split(".")),
+    }
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        given = node.args
+        metadata["n_args"] = len(given.posonlyargs) + len(given.args) + len(given.kwonlyargs)
+        metadata["is_async"] = isinstance(node, ast.AsyncFunctionDef)
+    words = " ".join(text.split())
+    if len(words) > _MAX_CHARACTERS:
+        words = words[:_MAX_CHARACTERS].rsplit(" ", 1)[0] + " ..."
+    return Entry(f"{module}:{qualified or 'module'}", f"{name}: {words}", metadata)

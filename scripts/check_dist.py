@@ -1,0 +1,39 @@
+"""check_dist.py DIST: the wheel and the sdist hold each module exactly once, and nothing strange."""
+
+from __future__ import annotations
+
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+
+def main(dist: Path) -> None:
+    root = Path(__file__).resolve().parent.parent
+    (wheel,) = dist.glob("*.whl")
+    (sdist,) = dist.glob("*.tar.gz")
+    api = {file for file in (root / "chroma").rglob("*.py") if (root / "chroma" / "storage") not in file.parents}
+    engine = set((root / "storage").rglob("*.py"))
+    modules = {str(file.relative_to(root)) for file in api}
+    modules |= {"chroma/" + str(file.relative_to(root)) for file in engine}
+    data = {"chroma/py.typed", "chroma/embedding/data/minilm-vocab.txt", "chroma/embedding/data/README.md"}
+
+    names = zipfile.ZipFile(wheel).namelist()
+    content = {name for name in names if ".dist-info/" not in name}
+    assert len(names) == len(set(names)), "the wheel holds a file twice"
+    expected = modules | data
+    assert content == expected, (
+        f"missing: {sorted(expected - content)}, unexpected: {sorted(content - expected)}"
+    )
+    info = {name.split(".dist-info/")[1] for name in names if ".dist-info/" in name}
+    assert {"licenses/LICENSE", "licenses/NOTICE", "entry_points.txt"} <= info, sorted(info)
+
+    members = [name.split("/", 1)[1] for name in tarfile.open(sdist).getnames() if "/" in name]
+    sources = [name for name in members if name.endswith(".py")]
+    engines = [name for name in sources if name.endswith("engine.py")]
+    assert engines == ["storage/engine.py"], f"the sdist holds the engine as {engines}"
+    print(f"{wheel.name}: {len(content)} files; {sdist.name}: {len(sources)} modules")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

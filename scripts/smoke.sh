@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Builds wheel and sdist, then installs the wheel into a fresh environment of every other Python
+# found and takes the short tour there: once beside a hostile storage.py, once in the checkout.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+work=$root/build/smoke
+rm -rf "$work" build/lib build/bdist.* dist
+mkdir -p "$work/hostile"
+echo 'raise RuntimeError("the storage.py of the user was imported")' > "$work/hostile/storage.py"
+
+.venv/bin/python -m build --outdir dist . > "$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
+.venv/bin/python scripts/check_dist.py dist
+wheel=$(ls "$root"/dist/*.whl)
+
+own=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+find_python() { # the first working interpreter of a version: on the PATH, else under pyenv
+    local candidate
+    for candidate in "$(command -v "python$1" || true)" "$HOME"/.pyenv/versions/"$1".*/bin/python; do
+        if [ -n "$candidate" ] && [ -x "$candidate" ] &&
+            [ "$("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2> /dev/null)" = "$1" ]; then
+            echo "$candidate"
+            return
+        fi
+    done
+}
+
+tried=0 failed=0 summary=()
+for version in 3.10 3.11 3.12 3.13 3.14; do
+    python=$(find_python "$version")
+    if [ -z "$python" ]; then
+        summary+=("$version: not on this machine, not tried")
+        continue
+    fi
+    echo "--- Python $version"
+    venv=$work/venv-$version
+    log=$work/$version.log
+    tried=$((tried + 1))
+    if ! { "$python" -m venv "$venv" && PYTHON=$python scripts/preflight.sh &&
+        "$venv/bin/python" -m pip install --disable-pip-version-check -q --progress-bar off "$wheel"; } > "$log" 2>&1; then
+        tail -n 40 "$log" >&2
+        summary+=("$version: FAILED to install")
+        failed=$((failed + 1))
+        continue
+    fi
+    ok=1
+    (cd "$work/hostile" && "$venv/bin/python" -W error "$root/scripts/smoke.py" installed) || ok=0
+    (cd "$root" && "$venv/bin/python" -W error -c 'import runpy, sys; sys.path.insert(0, ""); sys.argv = ["smoke.py", "checkout"]; runpy.run_path("scripts/smoke.py", run_name="__main__")') || ok=0
+    (cd "$work/hostile" && "$venv/bin/chroma" version) || ok=0
+    if [ $ok = 1 ]; then summary+=("$version: ok"); else summary+=("$version: FAILED"); failed=$((failed + 1)); fi
+    rm -rf "$venv"
+done
+echo "Smoke test of $(basename "$wheel") (the test suite ran on $own):"
+printf '  %s\n' "${summary[@]}"
+[ "$tried" -gt 0 ] && [ "$failed" = 0 ]

@@ -1,0 +1,208 @@
+"""Who may import whom, from the syntax trees; sizes; what `import chroma` loads."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LONGEST = 600
+
+# the only modules that import these, anywhere in them
+OWNERS = {
+    "duckdb": {"chroma.storage.filter_tables"},
+    "hnswlib": {"chroma.storage.hnsw"},
+    "onnxruntime": {"chroma.embedding.minilm"},
+    "tokenizers": {"chroma.embedding.minilm"},
+    "fcntl": {"chroma.storage.files"},
+}
+# what modules of storage/ other than files.py may use of `os`: nothing that touches a file
+HARMLESS = {"cpu_count", "environ", "getpid", "path", "register_at_fork", "sched_getaffinity", "urandom"}
+
+# what `import chroma` loads besides the standard library
+LOADED = {"chroma"}
+
+
+@dataclass(frozen=True)
+class Import:
+    module: str  # absolute, as far as it names a module
+    name: str | None  # what is taken from it
+    typing_only: bool
+    line: int
+
+
+def sources() -> dict[str, Path]:
+    """Module names to files; storage/ under its installed name."""
+    found = {}
+    for folder, package in ((ROOT / "chroma", "chroma"), (ROOT / "storage", "chroma.storage")):
+        for file in sorted(folder.rglob("*.py")):
+            parts = file.relative_to(folder).with_suffix("").parts
+            if package == "chroma" and parts[0] == "storage":
+                continue  # the link
+            parts = parts[:-1] if parts[-1] == "__init__" else parts
+            found[".".join((package, *parts))] = file
+    return found
+
+
+SOURCES = sources()
+
+
+def imports(module: str) -> Iterator[Import]:
+    file = SOURCES[module]
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+
+    def walk(node: ast.AST, typing_only: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            inner = typing_only or (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test))
+            if isinstance(child, ast.Import):
+                for alias in child.names:
+                    yield Import(alias.name, None, typing_only, child.lineno)
+            elif isinstance(child, ast.ImportFrom):
+                base = child.module or ""
+                if child.level:
+                    parts = package.split(".")
+                    above = ".".join(parts[: len(parts) - child.level + 1])
+                    base = f"{above}.{base}".rstrip(".")
+                for alias in child.names:
+                    target = f"{base}.{alias.name}"
+                    if target in SOURCES:
+                        yield Import(target, None, typing_only, child.lineno)
+                    else:
+                        yield Import(base, alias.name, typing_only, child.lineno)
+            yield from walk(child, inner)
+
+    yield from walk(ast.parse(file.read_bytes()), False)
+
+
+IMPORTS = {module: list(imports(module)) for module in SOURCES}
+
+
+def within(module: str, package: str) -> bool:
+    return module == package or module.startswith(package + ".")
+
+
+def test_storage_knows_nothing_of_chroma() -> None:
+    wrong = [
+        f"{module}:{found.line} imports {found.module}"
+        for module in SOURCES
+        if within(module, "chroma.storage")
+        for found in IMPORTS[module]
+        if found.module.split(".")[0] in {"chroma", "storage"} and not within(found.module, "chroma.storage")
+    ]
+    assert not wrong
+    absolute = [
+        module
+        for module in SOURCES
+        if within(module, "chroma.storage")
+        and re.search(r"^\s*(from|import) (chroma|storage)\b", SOURCES[module].read_text(), re.M)
+    ]
+    assert not absolute, "imports inside storage/ are relative, so that the folder's name does not matter"
+
+
+def test_only_local_imports_the_engine() -> None:
+    wrong = [
+        f"{module}:{found.line} imports {found.module}"
+        for module in SOURCES
+        if not within(module, "chroma.storage") and module != "chroma.local"
+        for found in IMPORTS[module]
+        if within(found.module, "chroma.storage") and found.module != "chroma.storage.types"
+    ]
+    assert not wrong
+
+
+def test_heavy_libraries_have_one_importer() -> None:
+    wrong = [
+        f"{module}:{found.line} imports {found.module}"
+        for module in SOURCES
+        for found in IMPORTS[module]
+        if module not in OWNERS.get(found.module.split(".")[0], {module}) and not found.typing_only
+    ]
+    assert not wrong
+
+
+def test_only_files_touches_the_file_system() -> None:
+    wrong = []
+    for module, file in SOURCES.items():
+        if not within(module, "chroma.storage") or module == "chroma.storage.files":
+            continue
+        wrong += [
+            f"{module}:{found.line} {found.module}"
+            for found in IMPORTS[module]
+            if found.module in {"tempfile", "shutil", "mmap"} or (found.module == "os" and found.name is not None)
+        ]
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
+                if node.attr not in HARMLESS:
+                    wrong.append(f"{module}:{node.lineno} os.{node.attr}")
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
+                wrong.append(f"{module}:{node.lineno} open()")
+    assert not wrong
+
+
+def test_no_module_is_too_long() -> None:
+    long = {module: len(file.read_text().splitlines()) for module, file in SOURCES.items()}
+    assert not {module: lines for module, lines in long.items() if lines > LONGEST}
+
+
+def test_no_import_cycles() -> None:
+    """Imports inside functions count as well: they are for late loading, never to cut a circle."""
+    graph = {
+        module: {
+            found.module
+            for found in IMPORTS[module]
+            if found.module in SOURCES and found.module != module and not found.typing_only
+        }
+        for module in SOURCES
+    }
+    # the names of a package's __init__ are lazy: importing `chroma` itself imports none of them
+    graph["chroma"] = set()
+    finished: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join((*path[path.index(module) :], module))
+        if module not in finished:
+            for target in sorted(graph[module]):
+                visit(target, (*path, module))
+            finished.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def test_importing_chroma_is_light() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import chroma, json;"
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    loaded = set(json.loads(answer.stdout))
+    ours = {module for module in loaded if within(module, "chroma")}
+    others = {module for module in loaded - ours if module.split(".")[0] not in sys.stdlib_module_names}
+    assert ours == LOADED
+    assert not others
+
+
+def test_packages_are_listed_for_the_build() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    match = re.search(r"^packages = \[(.*?)\]", text, re.S | re.M)
+    assert match is not None
+    listed = set(re.findall(r'"([\w.]+)"', match.group(1)))
+    assert listed == {module for module, file in SOURCES.items() if file.name == "__init__.py"}
+    unlisted = {
+        module
+        for module in SOURCES
+        if module.rpartition(".")[0] and module.rpartition(".")[0] not in listed and module not in listed
+    }
+    assert not unlisted, "a folder of modules lacks its __init__.py"
+
+
+def test_the_link_to_storage_is_relative() -> None:
+    link = ROOT / "chroma" / "storage"
+    assert link.is_symlink()
+    assert str(link.readlink()) == "../storage"
