@@ -143,6 +143,9 @@ _HOMES: dict[str, tuple[str, str]] = {
     },
 }
 
+# Reached as attributes after a mere `import chroma`, as programs write `chroma.errors.ChromaError`.
+_SUBMODULES = ("api", "config", "embedding", "errors", "types", "utils")
+
 _LATER = {
     "HttpClient": "arrives with the HTTP server; use PersistentClient(path) meanwhile",
     "AsyncHttpClient": "arrives with the HTTP server; use PersistentClient(path) meanwhile",
@@ -162,6 +165,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(f".{module}", __name__), there)
         globals()[name] = value
         return value
+    if name in _SUBMODULES:
+        return import_module(f".{name}", __name__)
     if name in _LATER:
         raise AttributeError(f"{__name__}.{name} {_LATER[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,9 @@ def main(dist: Path) -> None:
     root = Path(__file__).resolve().parent.parent
     (wheel,) = dist.glob("*.whl")
     (sdist,) = dist.glob("*.tar.gz")
-    api = {file for file in (root / "chroma").rglob("*.py") if (root / "chroma" / "storage") not in file.parents}
+    api = {
+        file for file in (root / "chroma").rglob("*.py") if (root / "chroma" / "storage") not in file.parents
+    }
     engine = set((root / "storage").rglob("*.py"))
     modules = {str(file.relative_to(root)) for file in api}
     modules |= {"chroma/" + str(file.relative_to(root)) for file in engine}

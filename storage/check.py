@@ -149,8 +149,8 @@ class _Check:
         spare, spare_problem = _try_manifest(home, COPY)
         if manifest is not None:
             self.note(path, "ok", f"version {manifest.version}, {len(manifest.segments)} segments")
-            if spare_problem is None:
-                return manifest
+            if spare_problem is None or not home.exists(COPY):
+                return manifest  # a copy may be older, or still to be written
             if self.repair:
                 home.replace(COPY, manifest.encode())
                 self.note(copy_path, "repaired", f"{spare_problem}; copied from {NAME}")

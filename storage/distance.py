@@ -40,6 +40,7 @@ def exact(space: Space, query: Floats, vectors: Floats) -> Floats:
             if not lengths.all():
                 lengths[lengths == 0] = 1.0  # the product is 0 as well, and so the distance 1
             out /= lengths
+            return np.subtract(1.0, out, out=out).astype(np.float32)
         out = np.subtract(1.0, out, out=out)
     with np.errstate(over="ignore"):
         return out.astype(np.float32)

@@ -242,7 +242,7 @@ class DiskFolder:
         self.path = str(path)
 
     def _at(self, name: str) -> str:
-        return os.path.join(self.path, name) if name else self.path
+        return f"{self.path}/{name}" if name else self.path
 
     def child(self, name: str) -> DiskFolder:
         return DiskFolder(self._at(name))

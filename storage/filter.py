@@ -150,7 +150,7 @@ def parse_where(where: Mapping[str, Any]) -> Node:
 
 def parse_where_document(where: Mapping[str, Any]) -> Node:
     """A `where_document` dictionary as a tree. Raises InvalidArgument."""
-    return _logic("where document", where, _document, 0)
+    return _logic("where_document", where, _document, 0)
 
 
 def _logic(name: str, clause: Any, leaf: Callable[[str, Any], Node], depth: int) -> Node:
@@ -187,6 +187,10 @@ def _all_of(children: list[Node]) -> Node:
         flat.extend(child.children if isinstance(child, And) else [child])
     if any(isinstance(child, Nothing) for child in flat):
         return Nothing()
+    refused = [child.child for child in flat if isinstance(child, Not)]
+    if len(refused) > 1:  # none of them: lists of "not equal" become one set
+        flat = [child for child in flat if not isinstance(child, Not)]
+        flat.append(Not(_any_of(refused)))
     return both(*flat)
 
 
@@ -373,15 +377,15 @@ def _compare_floats(key: str, op: Comparison, value: int | float) -> Node:
 def _document(operator: Any, operand: Any) -> Node:
     if operator not in ("$contains", "$not_contains", "$regex", "$not_regex"):
         raise InvalidArgument(
-            "Expected where document operator to be one of $contains, $not_contains, $regex, $not_regex, $and, $or, "
+            "Expected where_document operator to be one of $contains, $not_contains, $regex, $not_regex, $and, $or, "
             f"got {short(operator)}"
         )
     if not isinstance(operand, str):
         raise InvalidArgument(
-            f"Expected where document operand value for {operator} to be a str, got {short(operand)}"
+            f"Expected where_document operand value for {operator} to be a str, got {short(operand)}"
         )
     if not operand:
-        raise InvalidArgument(f"Expected where document operand value for {operator} to be a non-empty str")
+        raise InvalidArgument(f"Expected where_document operand value for {operator} to be a non-empty str")
     try:
         operand.encode()
     except UnicodeEncodeError:
@@ -404,6 +408,17 @@ def metadata_only(node: Node) -> bool:
             return True
 
 
+def size(node: Node) -> int:
+    """How many conditions a tree has."""
+    match node:
+        case And(children) | Or(children):
+            return sum(size(child) for child in children)
+        case Not(child):
+            return size(child)
+        case _:
+            return 1
+
+
 __all__ = [
     "And",
     "Compare",
@@ -422,4 +437,5 @@ __all__ = [
     "metadata_only",
     "parse_where",
     "parse_where_document",
+    "size",
 ]

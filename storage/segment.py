@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pyarrow as pa
 import xxhash
 
@@ -143,9 +144,10 @@ class Text:
     def __init__(self, array: pa.Array) -> None:
         self.array = array
         validity, offsets, data = array.buffers()
-        width = np.int64 if pa.types.is_large_string(array.type) else np.int32
-        self._offsets = np.frombuffer(offsets, width, len(array) + 1) if len(array) else np.zeros(1, width)
-        self._data = memoryview(data) if data is not None else memoryview(b"")
+        code, width = ("q", 8) if pa.types.is_large_string(array.type) else ("i", 4)
+        # Memory views: for ten rows they are twice as fast as numpy or Arrow.
+        self._offsets = memoryview(offsets).cast("B")[: (len(array) + 1) * width].cast(code)
+        self._data = memoryview(data).cast("B") if data is not None else memoryview(b"")
         self._validity = validity is not None and array.null_count > 0
 
     def take(self, rows: npt.NDArray[Any]) -> list[str | None]:
@@ -153,14 +155,23 @@ class Text:
             if len(rows) == len(self.array) and rows[0] == 0 and np.all(np.diff(rows) == 1):
                 return to_list(self.array)
             return to_list(self.array.take(pa.array(rows)))
-        starts, ends = self._offsets[rows].tolist(), self._offsets[rows + 1].tolist()
-        data = self._data
-        out: list[str | None] = [str(data[start:end], "utf-8") for start, end in zip(starts, ends)]
+        picked = rows.tolist()
+        offsets, data = self._offsets, self._data
+        out: list[str | None] = [str(data[offsets[row] : offsets[row + 1]], "utf-8") for row in picked]
         if self._validity:
-            for index, row in enumerate(rows.tolist()):
-                if starts[index] == ends[index] and not self.array[row].is_valid:
+            for index, row in enumerate(picked):
+                if not out[index] and not self.array[row].is_valid:
                     out[index] = None
         return out
+
+    def take_json(self, rows: npt.NDArray[Any]) -> list[dict[str, Any] | None]:
+        """The cells parsed, None where null; without a Python string per cell."""
+        if len(rows) > _FEW:
+            return decode_metadata(self.take(rows))
+        offsets, data = self._offsets, self._data
+        cells = [data[offsets[row] : offsets[row + 1]] or b"null" for row in rows.tolist()]
+        parsed: list[dict[str, Any] | None] = orjson.loads(b"[%b]" % b",".join(cells))
+        return parsed
 
 
 class Segment:
@@ -228,6 +239,10 @@ class Segment:
 
     def texts(self, field: str, rows: npt.NDArray[Any]) -> list[str | None]:
         return self.text(field).take(rows)
+
+    def mappings(self, rows: npt.NDArray[Any]) -> list[dict[str, Any] | None]:
+        """The metadata of some rows."""
+        return self.text("metadata").take_json(rows)
 
     def documents(self, start: int, stop: int) -> pa.Array:
         return self.text("document").array.slice(start, stop - start)

@@ -188,7 +188,7 @@ def _read_one(place: Place, fields: frozenset[Field]) -> Rows:
     return Rows(
         ids,
         source.texts("document", rows) if "documents" in fields else None,
-        decode_metadata(source.texts("metadata", rows)) if "metadatas" in fields else None,
+        source.mappings(rows) if "metadatas" in fields else None,
         source.texts("uri", rows) if "uris" in fields else None,
         source.vectors[rows] if "embeddings" in fields else None,
     )

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from .columns import TEXT_FIELDS, Columns, Ints
+from .columns import TEXT_FIELDS, Columns, Ints, decode_metadata
 from .segment import StoredRows, squared_norms
 from .types import Floats
 
@@ -75,6 +75,10 @@ class Tail:
     def texts(self, field: str, rows: npt.NDArray[Any]) -> list[str | None]:
         column = self._texts[field]
         return [column[row] for row in rows.tolist()]
+
+    def mappings(self, rows: npt.NDArray[Any]) -> list[dict[str, Any] | None]:
+        """The metadata of some rows."""
+        return decode_metadata(self.texts("metadata", rows))
 
     def documents(self, start: int, stop: int) -> pa.Array:
         return pa.array(self._texts["document"][start:stop], pa.large_string())

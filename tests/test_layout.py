@@ -134,7 +134,8 @@ def test_only_files_touches_the_file_system() -> None:
         wrong += [
             f"{module}:{found.line} {found.module}"
             for found in IMPORTS[module]
-            if found.module in {"tempfile", "shutil", "mmap"} or (found.module == "os" and found.name is not None)
+            if found.module in {"tempfile", "shutil", "mmap"}
+            or (found.module == "os" and found.name is not None)
         ]
         for node in ast.walk(ast.parse(file.read_bytes())):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
@@ -180,7 +181,9 @@ def test_importing_chroma_is_light() -> None:
         "import sys; before = set(sys.modules); import chroma, json;"
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
-    answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    answer = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
+    )
     loaded = set(json.loads(answer.stdout))
     ours = {module for module in loaded if within(module, "chroma")}
     others = {module for module in loaded - ours if module.split(".")[0] not in sys.stdlib_module_names}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import ModuleType
+
 from ..client import AdminClient as AdminAPI
 from ..client import Client as ClientAPI
 from ..client import Client as ServerAPI
@@ -14,3 +17,11 @@ __all__ = [
     "ServerAPI",
     "UpdateCollectionConfiguration",
 ]
+
+_SUBMODULES = ("client", "collection_configuration", "models", "shared_system_client", "types")
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _SUBMODULES:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

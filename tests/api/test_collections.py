@@ -241,7 +241,7 @@ def test_collections_survive_reopening(client: Any, reopen: Any) -> None:
 
 def test_hundreds_of_collections_stay_usable(client: Any, reopen: Any) -> None:
     for i in range(300):
-        client.create_collection(f"c{i}", embedding_function=None)
-    client.get_collection("c250").add(ids=["a"], embeddings=[[1, 2]])
+        client.create_collection(f"col{i}", embedding_function=None)
+    client.get_collection("col250").add(ids=["a"], embeddings=[[1, 2]])
     client = reopen(client)
-    assert (client.count_collections(), client.get_collection("c250").count()) == (300, 1)
+    assert (client.count_collections(), client.get_collection("col250").count()) == (300, 1)

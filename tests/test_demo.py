@@ -1,0 +1,38 @@
+"""The demo, small; and its texts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import chroma
+from chroma.demo import COLLECTION, QUESTIONS
+from chroma.demo_texts import collect
+
+
+def test_texts_are_many_unique_and_stable() -> None:
+    entries = collect(100_000)
+    assert len(entries) > 3_000
+    assert len({entry.id for entry in entries}) == len(entries)
+    assert collect(500) == collect(500)
+    by_id = {entry.id: entry for entry in entries}
+    dedent = by_id["textwrap:dedent"]
+    assert dedent.document.startswith("textwrap.dedent: Remove any common leading whitespace")
+    assert dedent.metadata["kind"] == "function"
+    assert dedent.metadata["n_args"] == 1
+    assert by_id["collections:Counter"].metadata["has_example"] is True
+    assert by_id["collections:Counter.most_common"].metadata["kind"] == "method"
+    assert by_id["json:module"].metadata["kind"] == "module"
+
+
+def test_demo_answers_twice(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    command = [sys.executable, "-m", "chroma", "demo", "--folder", str(folder), "--limit", "150"]
+    for _ in range(2):  # a second run starts over and works as well
+        output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100).stdout
+        for question in QUESTIONS:
+            assert output.count(question.text) == 2
+        assert output.count("Opened 150 records") == 2
+    with chroma.PersistentClient(folder) as client:
+        assert client.get_collection(COLLECTION).count() == 150

@@ -1,0 +1,32 @@
+"""The program in the README runs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_first_program(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert blocks
+    for block in blocks:
+        code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{block}"
+        for _ in range(2):
+            answer = subprocess.run(
+                [sys.executable, "-W", "error", "-c", code],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+    assert "bread" in answer.stdout
+
+
+def test_links_lead_somewhere() -> None:
+    for name in ("README.md", "CONTRIBUTING.md"):
+        targets = re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text())
+        assert [target for target in targets if not (ROOT / target).exists()] == []
