@@ -13,17 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# bundled packages, test suites, and modules made to be broken
-_SKIPPED = {
-    "site-packages",
-    "dist-packages",
-    "__pycache__",
-    "test",
-    "tests",
-    "idle_test",
-    "idlelib",
-    "lib2to3",
-}
+# bundled packages, test suites, modules made to be broken, hundreds of code tables
+_SKIPPED = {"site-packages", "dist-packages", "test", "tests", "idle_test", "idlelib", "lib2to3", "encodings"}
 _MAX_CHARACTERS = 160  # about 40 tokens: the summary and a little more, quick to embed
 
 

@@ -49,7 +49,7 @@ _COUNTERPARTS: dict[type[storage_errors.StorageError], type[errors.ChromaError]]
 }
 
 
-class translated:  # noqa: N801 - used like a function; a class costs a sixth of a generator
+class translated:
     """A block in which the engine's errors are raised as their counterparts."""
 
     def __enter__(self) -> None:
@@ -68,8 +68,8 @@ class translated:  # noqa: N801 - used like a function; a class costs a sixth of
 class _Shared:
     """An engine and how many clients use it."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
-        self.engine, self.settings = engine, settings
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self.clients = 0
 
 
@@ -99,6 +99,20 @@ def _open_engine(path: str | None, settings: Settings) -> Engine:
     return Engine(path, memory=settings.chroma_memory_limit_bytes or None)
 
 
+def _hold(place: str, settings: Settings) -> _Shared:
+    """The engine of a place, opened if need be, with one client more. Needs the lock."""
+    shared = _engines.get(place)
+    if shared is not None:
+        shared.clients += 1
+        # The garbage collector may just have let go of the last client; or somebody has removed
+        # the folder, as notebooks do, and now wants a new database in its place.
+        if not shared.engine.closed and not shared.engine.lost():
+            return shared
+    shared = _engines[place] = _Shared(_open_engine(place or None, settings))
+    shared.clients = 1
+    return shared
+
+
 class LocalBackend:
     """One client's hold on an engine. Implements `chroma.backend.Backend`."""
 
@@ -108,7 +122,6 @@ class LocalBackend:
         self._settings = settings
         self._pid = os.getpid()
         self._closed = False
-        shared.clients += 1
         self._release = weakref.finalize(self, _let_go, place, shared)
 
     @classmethod
@@ -116,12 +129,11 @@ class LocalBackend:
         """Open a folder, or memory when `path` is None; `private` memory is shared with nobody."""
         with translated(), _lock:
             if path is None and private:
-                return cls(None, _Shared(_open_engine(None, settings), settings), settings)
+                shared = _Shared(_open_engine(None, settings))
+                shared.clients = 1
+                return cls(None, shared, settings)
             place = "" if path is None else os.path.realpath(path)
-            shared = _engines.get(place)
-            if shared is None:
-                shared = _engines[place] = _Shared(_open_engine(path and place, settings), settings)
-            return cls(place, shared, settings)
+            return cls(place, _hold(place, settings), settings)
 
     @staticmethod
     def forget_memory() -> None:
@@ -143,13 +155,7 @@ class LocalBackend:
         if not self._place:
             return  # memory was copied by the fork
         with translated(), _lock:
-            shared = _engines.get(self._place)
-            if shared is None:
-                shared = _engines[self._place] = _Shared(
-                    _open_engine(self._place, self._settings), self._settings
-                )
-            shared.clients += 1
-            self._shared = shared
+            shared = self._shared = _hold(self._place, self._settings)
             self._release = weakref.finalize(self, _let_go, self._place, shared)
 
     def _open(self, scope: Scope, id: str) -> OpenCollection:

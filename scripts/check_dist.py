@@ -30,7 +30,8 @@ def main(dist: Path) -> None:
     info = {name.split(".dist-info/")[1] for name in names if ".dist-info/" in name}
     assert {"licenses/LICENSE", "licenses/NOTICE", "entry_points.txt"} <= info, sorted(info)
 
-    members = [name.split("/", 1)[1] for name in tarfile.open(sdist).getnames() if "/" in name]
+    with tarfile.open(sdist) as archive:
+        members = [name.split("/", 1)[1] for name in archive.getnames() if "/" in name]
     sources = [name for name in members if name.endswith(".py")]
     engines = [name for name in sources if name.endswith("engine.py")]
     assert engines == ["storage/engine.py"], f"the sdist holds the engine as {engines}"

@@ -23,4 +23,4 @@ PY
 }
 "$venv/bin/python" -m pip --disable-pip-version-check freeze | grep -iF -f <(cut -d= -f1 build/lowest.txt) || true
 # deprecations of later versions are not warned about here, and old versions warn of other things
-"$venv/bin/python" -m pytest -q -W default "$@"
+"$venv/bin/python" -m pytest -q -W default ${@+"$@"}

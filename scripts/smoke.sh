@@ -26,7 +26,10 @@ find_python() { # the first working interpreter of a version: on the PATH, else 
 }
 
 tried=0 failed=0 summary=()
-for version in 3.10 3.11 3.12 3.13 3.14; do
+others=(3.10 3.11 3.12 3.13 3.14)
+for version in "${others[@]/$own/}" "$own"; do
+    [ -n "$version" ] || continue
+    if [ "$version" = "$own" ] && [ "$tried" -gt 0 ]; then continue; fi # the test suite ran on it
     python=$(find_python "$version")
     if [ -z "$python" ]; then
         summary+=("$version: not on this machine, not tried")

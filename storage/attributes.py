@@ -169,7 +169,7 @@ def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None) -> Attribu
         table = pq.read_table(pa.BufferReader(wide))
         for name in table.column_names:
             kind, key = name.split(":", 1)
-            result.wide[key, kind] = table.column(name).combine_chunks()  # type: ignore[index]
+            result.wide[key, kind] = table.column(name).combine_chunks()
     if sparse is not None:
         table = pq.read_table(pa.BufferReader(sparse)).combine_chunks()
         keys, kinds = table.column("key").to_pylist(), table.column("type").to_pylist()

@@ -26,7 +26,7 @@ class Background:
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._waiting: dict[tuple[Kind, str], tuple[float, Callable[[], None]]] = {}
+        self._waiting: dict[tuple[Kind, str], tuple[float, Callable[[], object]]] = {}
         self._running: set[tuple[Kind, str]] = set()
         self._threads: dict[Kind, threading.Thread] = {}
         self._stopping = False
@@ -36,7 +36,7 @@ class Background:
         return self._stopping
 
     def submit(
-        self, kind: Kind, key: str, job: Callable[[], None], delay: float = 0.0, push: bool = False
+        self, kind: Kind, key: str, job: Callable[[], object], delay: float = 0.0, push: bool = False
     ) -> None:
         """Run `job` after `delay` seconds. One already waiting keeps its time, unless `push`ed back."""
         with self._condition:
@@ -71,7 +71,7 @@ class Background:
             if thread is not threading.current_thread():
                 thread.join(_JOIN_SECONDS)
 
-    def _next(self, kind: Kind) -> tuple[tuple[Kind, str], Callable[[], None]] | None:
+    def _next(self, kind: Kind) -> tuple[tuple[Kind, str], Callable[[], object]] | None:
         while not self._stopping:
             mine = [(due, item) for item, (due, _) in self._waiting.items() if item[0] == kind]
             if mine:

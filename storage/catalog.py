@@ -22,10 +22,10 @@ from . import log as logs
 from .errors import AlreadyExists, Corruption, NotADatabase, NotFound
 from .files import Folder
 from .log import START, Log
-from .manifest import seal, unseal
+from .manifest import put_both, seal, unseal
 from .types import CollectionInfo
 
-NAME, LOCK = "catalog.json", "catalog.lock"
+NAME, COPY, LOCK = "catalog.json", "catalog.copy", "catalog.lock"
 DEFAULT_TENANT, DEFAULT_DATABASE = "default_tenant", "default_database"
 _DEFAULT_DATABASE_ID = str(uuid.UUID(int=0))
 _REWRITE_FRAMES = 2000
@@ -113,13 +113,21 @@ class Catalog:
         """Make the folder a database, unless another process is faster."""
         if self._folder.exists("chroma.sqlite3"):
             raise NotADatabase(
-                f"{self._folder.path} holds a database of another system (chroma.sqlite3); its records must be "
-                "imported into a new folder: choose another path"
+                f"{self._folder.path} holds a database of another system (chroma.sqlite3); its records must "
+                "be imported into a new folder: choose another path"
             )
         self._folder.create()
         with self._folder.lock(LOCK):
             if self._folder.exists(NAME):
                 return
+            if self._folder.exists(COPY):
+                unseal(self._folder, COPY)
+                self._folder.replace(NAME, self._folder.read(COPY))
+                return
+            if self._folder.exists("collections"):
+                raise Corruption(
+                    f"{self._folder.path}/{NAME}", "the file is missing, but its database is there"
+                )
             state = CatalogState()
             state.apply({"do": "reset"})
             self._write(state, 1)
@@ -129,7 +137,7 @@ class Catalog:
         self._folder.remove(name)  # of an attempt that was killed
         Log.create(self._folder, name, first).close()
         self._folder.sync()
-        self._folder.replace(NAME, seal({"log": name, **state.to_json()}))
+        put_both(self._folder, NAME, COPY, seal({"log": name, **state.to_json()}))
 
     def _load(self) -> None:
         for _ in range(50):
@@ -159,6 +167,11 @@ class Catalog:
             with self._lock:
                 self._follow(False)
         return self._state
+
+    def lost(self) -> bool:
+        """Whether the folder was removed or replaced behind our back."""
+        self._current()
+        return not self._log.linked()
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[tuple[CatalogState, Callable[[dict[str, Any]], None]]]:

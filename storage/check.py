@@ -8,16 +8,17 @@ saved to `quarantine/` in the database folder; each step is a finding.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import orjson
 import xxhash
 
 from . import log as logs
+from .catalog import COPY as CATALOG_COPY
 from .catalog import LOCK, CatalogState
 from .catalog import NAME as CATALOG
 from .columns import decode_metadata
@@ -30,6 +31,7 @@ from .segment import Segment, hash_ids
 from .state import decode_dead
 
 Severity = Literal["ok", "repaired", "damaged"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +93,11 @@ class _Check:
 
     def _catalog(self) -> CatalogState | None:
         path = f"{self.folder.path}/{CATALOG}"
-        try:
-            data = unseal(self.folder, CATALOG)
-            state = CatalogState.from_json(data)
-        except FormatTooNew:
-            raise
-        except StorageError as error:
-            self.note(path, "damaged", f"{error}; the collections' own folders are checked all the same")
+        read = self._with_copy(self.folder, CATALOG, CATALOG_COPY, lambda name: unseal(self.folder, name))
+        if read is None:
             return None
+        data: dict[str, Any] = read
+        state = CatalogState.from_json(data)
         self.note(path, "ok", f"{len(state.collections)} collections when its log began")
         frames, problem = _read_log(self.folder, data["log"])
         log_path = f"{self.folder.path}/{data['log']}"
@@ -138,32 +137,32 @@ class _Check:
         self._logs(home, manifest)
 
     def _manifest(self, home: DiskFolder) -> Manifest | None:
-        path, copy_path = f"{home.path}/{NAME}", f"{home.path}/{COPY}"
-        if (
-            not home.exists(NAME)
-            and not home.exists(COPY)
-            and not any(n.endswith(".wal") for n in home.names())
-        ):
+        if not home.exists(NAME) and not home.exists(COPY):
             return None  # nothing was ever written
-        manifest, problem = _try_manifest(home, NAME)
-        spare, spare_problem = _try_manifest(home, COPY)
-        if manifest is not None:
-            self.note(path, "ok", f"version {manifest.version}, {len(manifest.segments)} segments")
-            if spare_problem is None or not home.exists(COPY):
-                return manifest  # a copy may be older, or still to be written
-            if self.repair:
-                home.replace(COPY, manifest.encode())
-                self.note(copy_path, "repaired", f"{spare_problem}; copied from {NAME}")
+        manifest = self._with_copy(home, NAME, COPY, lambda name: Manifest.load(home, name))
+        if manifest is None and self.repair:
+            self._quarantine(home, "")
+        return manifest
+
+    def _with_copy(self, home: DiskFolder, name: str, copy: str, load: Callable[[str], T]) -> T | None:
+        """Load a file that has a copy; with `repair` the one is restored from the other."""
+        path, copy_path = f"{home.path}/{name}", f"{home.path}/{copy}"
+        (main, problem), (spare, spare_problem) = _attempt(load, name), _attempt(load, copy)
+        if main is not None:
+            self.note(path, "ok", "matches its checksum")
+            if spare_problem is None:
+                self.note(copy_path, "ok", "matches its checksum")
+            elif self.repair:
+                home.replace(copy, home.read(name))
+                self.note(copy_path, "repaired", f"{spare_problem}; copied from {name}")
             else:
                 self.note(copy_path, "damaged", spare_problem)
-            return manifest
+            return main
         if spare is not None and self.repair:
-            home.replace(NAME, spare.encode())
-            self.note(path, "repaired", f"{problem}; restored from {COPY}, version {spare.version}")
+            home.replace(name, home.read(copy))
+            self.note(path, "repaired", f"{problem}; restored from {copy}")
             return spare
         self.note(path, "damaged", problem or "unreadable")
-        if self.repair:
-            self._quarantine(home, "")
         return spare
 
     def _segment(self, home: DiskFolder, ref: SegmentRef) -> SegmentRef | None:
@@ -185,6 +184,8 @@ class _Check:
             return None
         ref = self._cache(folder, ref, "dead", ref.dead)
         ref = self._cache(folder, ref, "graph", ref.graph.file if ref.graph else None)
+        for file in ref.files:
+            self.note(f"{folder.path}/{file.name}", "ok", f"{file.bytes} bytes match their checksum")
         self.note(folder.path, "ok", f"{ref.rows} records, {ref.dead_rows} deleted")
         return ref
 
@@ -208,6 +209,7 @@ class _Check:
                 return replace(ref, graph=None)
             self.note(path, "repaired", f"{error}; {ref.dead_rows} deleted records are back")
             return replace(ref, dead=None, dead_rows=0)
+        self.note(path, "ok", f"{file.bytes} bytes match their checksum")
         return ref
 
     def _logs(self, home: DiskFolder, manifest: Manifest) -> None:
@@ -251,15 +253,13 @@ def _path_of(error: StorageError, default: str) -> str:
     return error.path if isinstance(error, Corruption) else default
 
 
-def _try_manifest(home: DiskFolder, name: str) -> tuple[Manifest | None, str | None]:
+def _attempt(load: Callable[[str], T], name: str) -> tuple[T | None, str | None]:
     try:
-        return Manifest.load(home, name), None
+        return load(name), None
     except FormatTooNew:
         raise
     except StorageError as error:
         return None, str(error)
-    except (KeyError, TypeError) as error:
-        return None, f"{home.path}/{name} lacks {error}"
 
 
 def _check_segment(segment: Segment) -> None:

@@ -21,12 +21,12 @@ from .background import Background, Budget
 from .columns import Columns, Ints
 from .commit import NO_KILLS, Commit, encode_segment
 from .errors import Corruption, NotFound
+from .files import Folder
 from .filter import Everything, Node
 from .filter_tables import FilterDatabase
 from .filters import Filters
-from .files import Folder
 from .log import Log
-from .manifest import NAME, Manifest
+from .manifest import COPY, NAME, Manifest
 from .segment import Segment, StoredRows, write_segment
 from .snapshot import Place, Snapshot, in_order, read
 from .state import State
@@ -88,11 +88,14 @@ class Collection:
             stamp = self.folder.stamp(NAME)
             try:
                 if self._state is None:
-                    if stamp is None:
+                    name = NAME if stamp is not None else COPY
+                    if stamp is None and not self.folder.exists(COPY):
                         return None
-                    self._state = State(
-                        self.folder, manifest := Manifest.load(self.folder), self._first_log(manifest)
-                    )
+                    manifest = Manifest.load(self.folder, name)
+                    if stamp is None and writing:  # a creation was killed, or somebody removed the file
+                        self.folder.replace(NAME, manifest.encode())
+                        continue
+                    self._state = State(self.folder, manifest, Log.open(self.folder, manifest.log))
                     self._stamp = stamp
                 elif stamp != self._stamp:
                     self._state.follow()
@@ -116,9 +119,6 @@ class Collection:
     def current_state(self) -> State | None:
         """The state as last seen; read-only use."""
         return self._state
-
-    def _first_log(self, manifest: Manifest) -> Log:
-        return Log.open(self.folder, manifest.log)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[State]:

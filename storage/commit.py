@@ -33,7 +33,7 @@ class Commit:
     rows: Columns | None
 
     def encode(self) -> bytes:
-        batch = b""
+        batch: bytes | memoryview[int] = b""
         dimension = 0
         if self.rows is not None:
             dimension = self.rows.vectors.shape[1]

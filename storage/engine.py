@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -21,9 +22,9 @@ from .background import Background, Budget
 from .catalog import Catalog
 from .collection import Collection, Services
 from .errors import AlreadyExists, Closed, NotADatabase, NotFound
+from .files import DiskFolder, Folder, MemoryFolder
 from .filter import Everything, Node
 from .filter_tables import FilterDatabase
-from .files import DiskFolder, Folder, MemoryFolder
 from .indexing import PATIENCE_BYTES, Graphs, IndexSettings
 from .snapshot import read
 from .sorting import sort_places
@@ -44,6 +45,7 @@ from .types import (
 QUIET_SECONDS = 0.5
 OPEN_COLLECTIONS = 256  # an open collection holds a file descriptor and some maps
 DEFAULT_MEMORY = 4 << 30
+SWEEP_AFTER_NS = 3600 * 10**9
 
 
 class OpenCollection:
@@ -56,7 +58,7 @@ class OpenCollection:
             engine.folder.child("collections").child(info.id),
             info.id,
             engine.services,
-            lambda: engine.catalog.collection(info.id) is not None,
+            lambda: engine.still_has(info.id),
             self._after_write,
         )
         self.graphs = Graphs(self.records)
@@ -205,9 +207,28 @@ class Engine:
         self._open: OrderedDict[str, OpenCollection] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
+        if not self.folder.in_memory and not self.folder_read_only:
+            self.services.background.submit("settle", "sweep", self.sweep, 2.0)
 
     def __repr__(self) -> str:
         return f"Engine({self.folder.path}, open={len(self._open)}, closed={self._closed})"
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def lost(self) -> bool:
+        """Whether the folder was removed or replaced since it was opened."""
+        return self.catalog.lost()
+
+    def still_has(self, id: str) -> bool:
+        """Whether a collection may be written to."""
+        if self.lost():
+            raise NotFound(
+                f"{self.folder.path} was removed or replaced while it was open; "
+                "open a new client to start afresh"
+            )
+        return self.catalog.collection(id) is not None
 
     def check_open(self) -> None:
         if self._closed:
@@ -276,7 +297,7 @@ class Engine:
 
     def reset(self) -> None:
         self.check_open()
-        with self.catalog.changing() as (state, commit):
+        with self.catalog.changing() as (_, commit):
             commit({"do": "reset"})
         with self._lock:
             for held in self._open.values():
@@ -308,7 +329,10 @@ class Engine:
         """Remove the folders of collections that the catalog no longer has."""
         home = self.folder.child("collections")
         for name in home.names():
-            if self.catalog.collection(name) is None:
+            made = home.child(name).stamp("")
+            # A fork is linked before the catalog names it; it does not take that long.
+            old = made is not None and time.time_ns() - made[1] > SWEEP_AFTER_NS
+            if old and self.catalog.collection(name) is None:
                 home.child(name).remove_tree()
 
     def fork_collection(self, tenant: str, database: str, id: str, name: str) -> CollectionInfo:

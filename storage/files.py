@@ -136,6 +136,7 @@ class LogFile(Protocol):
     def extend(self, size: int) -> None: ...
     def sync(self) -> None: ...
     def size(self) -> int: ...
+    def linked(self) -> bool: ...
     def close(self) -> None: ...
 
 
@@ -224,6 +225,13 @@ class DiskLog:
 
     def size(self) -> int:
         return os.fstat(self._fd).st_size
+
+    def linked(self) -> bool:
+        """Whether the name still leads to this file."""
+        try:
+            return os.stat(self.path).st_ino == os.fstat(self._fd).st_ino
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         self._closer()
@@ -412,7 +420,8 @@ def _take(fd: int, path: str, wait: bool) -> bool:
             return False
         if time.monotonic() > deadline:
             raise WriteFailed(
-                f"{path} has been locked for {LOCK_TIMEOUT:.0f} s by {_holder(path)}; stop that process and try again"
+                f"{path} has been locked for {LOCK_TIMEOUT:.0f} s by {_holder(path)}; "
+                "stop that process and try again"
             )
         time.sleep(pause)
         pause = min(pause * 1.3, 0.005)
@@ -455,6 +464,9 @@ class MemoryLog:
 
     def size(self) -> int:
         return len(self._data)
+
+    def linked(self) -> bool:
+        return True
 
     def close(self) -> None:
         """The folder keeps the log."""

@@ -158,7 +158,8 @@ def _logic(name: str, clause: Any, leaf: Callable[[str, Any], Node], depth: int)
         raise InvalidArgument(f"Expected {name} to be a dict, got {short(clause)}")
     if len(clause) != 1:
         raise InvalidArgument(
-            f"Expected {name} to have exactly one operator, got {short(clause)}; join conditions with $and or $or"
+            f"Expected {name} to have exactly one operator, got {short(clause)}; "
+            "join conditions with $and or $or"
         )
     if depth > MAX_DEPTH:
         raise InvalidArgument(
@@ -175,7 +176,8 @@ def _logic(name: str, clause: Any, leaf: Callable[[str, Any], Node], depth: int)
         )
     if len(value) < 2:
         raise InvalidArgument(
-            f"Expected {name} value for {key} to be a list with at least two {name} expressions, got {short(value)}"
+            f"Expected {name} value for {key} to be a list with at least two {name} expressions, "
+            f"got {short(value)}"
         )
     children = [_logic(name, child, leaf, depth + 1) for child in value]
     return _all_of(children) if key == "$and" else _any_of(children)
@@ -238,7 +240,8 @@ def _field(key: str, value: Any) -> Node:
         return _document_field(operator, operand)
     if operator not in _OPERATORS:
         raise InvalidArgument(
-            f"Expected where operator to be one of {', '.join(_OPERATORS)}, got {short(operator)} for key {key!r}"
+            f"Expected where operator to be one of {', '.join(_OPERATORS)}, "
+            f"got {short(operator)} for key {key!r}"
         )
     positive = _NEGATED.get(operator, operator)
     node = _id_field(positive, operand) if key == "#id" else _positive(key, positive, operand)
@@ -262,7 +265,8 @@ def _id_field(operator: str, operand: Any) -> Node:
         or not all(type(v) is str for v in values)
     ):
         raise InvalidArgument(
-            f"#id can be compared with $eq, $ne, $in and $nin and strings only, got {operator} {short(operand)}"
+            "#id can be compared with $eq, $ne, $in and $nin and strings only, "
+            f"got {operator} {short(operand)}"
         )
     return IdOneOf(tuple(values))
 
@@ -279,7 +283,8 @@ def _positive(key: str, operator: str, operand: Any) -> Node:
         return _compare(key, _ORDER[operator], _checked(key, operator, operand))
     if type(operand) not in (str, int, float, bool):
         raise InvalidArgument(
-            f"Expected where value to be a str, int, float, or bool for key {key!r} and {operator}, got {short(operand)}"
+            f"Expected where value to be a str, int, float, or bool for key {key!r} and {operator}, "
+            f"got {short(operand)}"
         )
     operand = _checked(key, operator, operand)
     if operator == "$eq":
@@ -314,7 +319,9 @@ def _plain(value: Any) -> Any:
 
 def _checked(key: str, operator: str, value: Any) -> Any:
     if type(value) is int and value not in _INT64:
-        raise InvalidArgument(f"where value for {operator} on {key!r} is outside the 64-bit integers: {short(value)}")
+        raise InvalidArgument(
+            f"where value for {operator} on {key!r} is outside the 64-bit integers: {short(value)}"
+        )
     if type(value) is float and not math.isfinite(value):
         raise InvalidArgument(f"where value for {operator} on {key!r} must be finite, got {value}")
     return value
@@ -362,7 +369,7 @@ def _kind_present(key: str) -> Node:
 
 
 def _compare_floats(key: str, op: Comparison, value: int | float) -> Node:
-    """Floats against any number: an integer between two floats becomes the neighbour that keeps the meaning."""
+    """Floats against any number: an integer between two floats becomes the right neighbour of them."""
     near = float(value)
     if near == value:
         return Compare(key, "float", op, near)
@@ -377,8 +384,8 @@ def _compare_floats(key: str, op: Comparison, value: int | float) -> Node:
 def _document(operator: Any, operand: Any) -> Node:
     if operator not in ("$contains", "$not_contains", "$regex", "$not_regex"):
         raise InvalidArgument(
-            "Expected where_document operator to be one of $contains, $not_contains, $regex, $not_regex, $and, $or, "
-            f"got {short(operator)}"
+            "Expected where_document operator to be one of $contains, $not_contains, $regex, $not_regex, "
+            f"$and, $or, got {short(operator)}"
         )
     if not isinstance(operand, str):
         raise InvalidArgument(

@@ -38,7 +38,9 @@ from .segment import Segment, hash_ids
 from .snapshot import Snapshot, View
 from .tail import Tail
 
-_ONE_QUERY = 200  # conditions in one SQL query: DuckDB plans 20,000 of them for minutes, 100 x 200 in a second
+_ONE_QUERY = (
+    200  # conditions in one SQL query: DuckDB plans 20,000 of them for minutes, 100 x 200 in a second
+)
 _REMEMBERED = 64  # answers per part: the same filter with another vector costs nothing again
 
 
@@ -150,7 +152,9 @@ class Block:
                 try:
                     return _filled(pc.match_substring_regex(self._documents(), pattern))
                 except pa.ArrowInvalid as error:
-                    raise InvalidArgument(f"Regex syntax: the $regex pattern {pattern} cannot be used: {error}") from None
+                    raise InvalidArgument(
+                        f"Regex syntax: the $regex pattern {pattern} cannot be used: {error}"
+                    ) from None
             case IdOneOf(values):
                 mask = np.zeros(self.rows, np.bool_)
                 rows = self._locate(values)

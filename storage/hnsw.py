@@ -56,9 +56,9 @@ def available() -> bool:
         if not _warned.is_set():
             _warned.set()
             warnings.warn(
-                "hnswlib is not installed, so similarity searches scan every vector: exact, but slower on large "
-                "collections. Install a C++ compiler and the Python headers (Debian: g++ python3-dev), then "
-                "`pip install hnswlib`.",
+                "hnswlib is not installed, so similarity searches scan every vector: exact, but slower on "
+                "large collections. Install a C++ compiler and the Python headers (Debian: g++ python3-dev), "
+                "then `pip install hnswlib`.",
                 HnswMissing,
                 stacklevel=2,
             )
@@ -163,7 +163,7 @@ def write(graph: Graph, sink: Sink) -> None:
     text += b" " * (-(_HEAD.size + len(text)) % 64)
     sink.write(_HEAD.pack(_MAGIC, len(text), 0) + text)
     for array in arrays.values():
-        data = memoryview(array).cast("B") if array.nbytes else memoryview(b"")
+        data = array.tobytes()
         sink.write(data)
         sink.write(bytes(-len(data) % 64))
 

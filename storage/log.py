@@ -102,6 +102,10 @@ class Log:
             raise FormatTooNew(f"{file.path} has log format {version}, this version reads up to {VERSION}")
         return cls(file, salt, first)
 
+    def linked(self) -> bool:
+        """Whether the log's name still leads to this file."""
+        return self._file.linked()
+
     def close(self) -> None:
         self._file.close()
 

@@ -5,7 +5,8 @@ when its log began; replaying that log, and the ones it leads on to, gives the p
 
     {"format": 1, "checksum": xxh3 of the "state" text, "state": {...}}
 
-The same bytes are kept in `manifest.copy`, so that a damaged manifest can be repaired.
+The same bytes are kept in `manifest.copy`: it stands in for a missing manifest, and a damaged one can be
+repaired from it.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class SegmentRef:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`next_position` is where the places of new records are counted from; `log` is the first log to replay."""
+    """`next_position`: the place the next new record gets. `log`: the first log to replay."""
 
     version: int
     log: str
@@ -104,9 +105,13 @@ class Manifest:
 
     def publish(self, folder: Folder) -> None:
         """Make this the collection's manifest, durably."""
-        data = self.encode()
-        folder.replace(NAME, data)
-        folder.replace(COPY, data)
+        put_both(folder, NAME, COPY, self.encode())
+
+
+def put_both(folder: Folder, name: str, copy: str, data: bytes) -> None:
+    """Replace the copy, then the file: who finds the copy alone has all it takes to go on."""
+    folder.replace(copy, data)
+    folder.replace(name, data)
 
 
 def seal(state: dict[str, Any]) -> bytes:

@@ -6,6 +6,7 @@ readers keep it as long as they like and block nobody.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -113,7 +114,7 @@ def in_order(places: Sequence[Place], offset: int = 0, limit: int | None = None)
     places = [Place(place.view, place.rows[np.argsort(place.positions(), kind="stable")]) for place in places]
     bounds = [(int(place.positions()[0]), int(place.positions()[-1])) for place in places]
     order = sorted(range(len(places)), key=bounds.__getitem__)
-    if all(bounds[a][1] < bounds[b][0] for a, b in zip(order, order[1:])):
+    if all(bounds[a][1] < bounds[b][0] for a, b in itertools.pairwise(order)):
         return list(_slice([places[number] for number in order], offset, stop))
     # Updated records lie in newer parts with their old positions: merge by position.
     part = np.concatenate([np.full(len(place.rows), number) for number, place in enumerate(places)])

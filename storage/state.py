@@ -119,7 +119,8 @@ class State:
         if not len(positions):
             return
         self._kills[log_name(self.log)].append(positions)
-        for name, part in (*self._segments.items(), *self._tails.items()):
+        parts: dict[str, Segment | Tail] = {**self._segments, **self._tails}
+        for name, part in parts.items():
             self._mark(name, part, positions)
         self._snapshot = None
 

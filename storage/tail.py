@@ -98,5 +98,7 @@ class Tail:
 
     def stored(self, rows: Ints) -> StoredRows:
         """Whole records of some rows, copied."""
-        lists: list[Any] = [self.texts(field, rows) for field in TEXT_FIELDS]
-        return StoredRows.from_columns(Columns(self._positions[rows], *lists, self._vectors[rows]))
+        ids, documents, uris, metadata = (self.texts(field, rows) for field in TEXT_FIELDS)
+        names: Any = ids
+        columns = Columns(self._positions[rows], names, documents, uris, metadata, self._vectors[rows])
+        return StoredRows.from_columns(columns)

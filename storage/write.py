@@ -137,7 +137,8 @@ def _stored(at: Located, wanted: Ints) -> Columns:
         for out, field in zip(texts, ("id", "document", "uri", "metadata")):
             for index, value in zip(here.tolist(), view.source.texts(field, place.rows)):
                 out[index] = value
-    return Columns(positions, *texts, vectors)
+    ids, documents, uris, metadata = texts
+    return Columns(positions, ids, documents, uris, metadata, vectors)
 
 
 def _join(one: Columns, two: Columns) -> Columns:

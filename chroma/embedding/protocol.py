@@ -104,15 +104,14 @@ def check_signature(function: object) -> None:
 
     Callers pass the argument by that name, so a wrong one would fail at the first write.
     """
-    call = getattr(type(function), "__call__", None)
-    if isinstance(function, type) or not callable(function) or call is None:
+    if isinstance(function, type) or not callable(function):
         raise InvalidArgumentError(
             f"`embedding_function` must be an object with `__call__(self, input)`, got {_shown(function)}"
             + (". Pass an instance: call the class." if isinstance(function, type) else ".")
         )
-    names = tuple(inspect.signature(function if inspect.isroutine(function) else call).parameters)
-    expected = ("input",) if inspect.isroutine(function) else ("self", "input")
-    if names != expected:
+    plain = inspect.isroutine(function)  # a function has no `self`
+    names = tuple(inspect.signature(function if plain else type(function).__call__).parameters)
+    if names != (("input",) if plain else ("self", "input")):
         raise InvalidArgumentError(
             f"Expected EmbeddingFunction.__call__ to have the following signature: ('self', 'input'), "
             f"got {names} from {type(function).__name__}. Rename the parameter to `input` and give it "

@@ -217,3 +217,29 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
 def test_a_path_given_as_bytes_or_number_is_refused() -> None:
     with refused("path"):
         chroma.PersistentClient(5)  # type: ignore[arg-type]
+
+
+FORGETFUL = """
+import gc, sys
+import chroma
+
+gc.set_threshold(1)
+for number in range(20):
+    client = chroma.PersistentClient(f"{sys.argv[1]}/{number}")
+    client.itself = client
+    client.create_collection("things", embedding_function=None)
+    del client
+print("done")
+"""
+
+
+def test_forgotten_clients_are_collected_at_any_moment(tmp_path: Path) -> None:
+    """The garbage collector may run inside any call, also while another client is being opened."""
+    import subprocess
+    import sys
+
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", FORGETFUL, str(tmp_path)], cwd=root, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "done\n", done.stderr

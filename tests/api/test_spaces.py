@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ..checks import float32
-from ..tiny_embedding import CosineEmbedding, HashEmbedding
 from ..model.oracle import DISTANCES
+from ..tiny_embedding import CosineEmbedding, HashEmbedding
 
 
 def in_space(client: Any, space: str) -> Any:

@@ -68,7 +68,7 @@ def test_a_none_value_is_absent(collection: Any) -> None:
 
 def test_keys_come_back_in_a_stable_order(collection: Any) -> None:
     """Edge 35."""
-    metadata = {key: 1 for key in ("z", "a", "m", "B", "0")}
+    metadata = dict.fromkeys(("z", "a", "m", "B", "0"), 1)
     collection.add(ids=["a"], embeddings=[[1, 2]], metadatas=[metadata])
     first = list(collection.get()["metadatas"][0])
     collection.compact()

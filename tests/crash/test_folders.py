@@ -22,11 +22,10 @@ from chroma.errors import ChromaError, FormatTooNewError, NotADatabaseError, Not
 from .processes import ROOT, Worker, environment
 from .worker import vectors_of
 
-NOBODY = 65534
 FORMAT = re.compile(rb'"format": ?1\b')
 
 
-def run(program: str, *arguments: Any, **options: Any) -> Any:
+def run(program: str, *arguments: Any) -> Any:
     """What the program prints, as JSON."""
     command = [sys.executable, "-W", "error", "-c", program, *map(str, arguments)]
     done = subprocess.run(
@@ -37,7 +36,6 @@ def run(program: str, *arguments: Any, **options: Any) -> Any:
         text=True,
         timeout=120,
         check=False,
-        **options,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -146,11 +144,28 @@ def test_a_large_batch_on_a_full_disk_leaves_nothing(small_disk: Path) -> None:
         assert things.count() == 211
 
 
-READ_ONLY = """
-import json, sys
+# The interpreter may lie where only root may read, so everything is imported before the
+# rights are given up: by the same calls on another folder.
+UNPRIVILEGED = """
+import json, os, sys, tempfile
 import chroma
 from chroma.errors import ChromaError
 
+with tempfile.TemporaryDirectory() as scratch, chroma.PersistentClient(scratch) as client:
+    warm = client.create_collection("warm", embedding_function=None)
+    warm.add(ids=["a"], embeddings=[[1, 2]], documents=["x"])
+    warm.compact()
+    warm.get(where_document={"$contains": "x"}, include=["embeddings"])
+    warm.query(query_embeddings=[[1, 2]])
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+"""
+
+READ_ONLY = (
+    UNPRIVILEGED
+    + """
 with chroma.PersistentClient(sys.argv[1]) as client:
     things = client.get_collection("things")
     vector = things.get(ids=["r7"], include=["embeddings"])["embeddings"]
@@ -166,27 +181,27 @@ with chroma.PersistentClient(sys.argv[1]) as client:
             errors.append([type(error).__name__, str(error)])
     print(json.dumps([answers, errors, things.count()]))
 """
+)
 
-CREATE = """
-import json, sys
-import chroma
-from chroma.errors import ChromaError
+CREATE = (
+    UNPRIVILEGED
+    + """
 try:
     chroma.PersistentClient(sys.argv[1]).create_collection("things")
     print("null")
 except ChromaError as error:
     print(json.dumps([type(error).__name__, str(error)]))
 """
+)
 
 
 @pytest.fixture
-def unprivileged(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """A folder everyone may reach, and how to start a process that permissions apply to."""
+def public() -> Iterator[Path]:
+    """A folder that everyone may reach; the temporary folders of pytest are private."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
-        monkeypatch.setenv("HOME", name)
-        yield folder, ({"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {})
+        yield folder
 
 
 def protect(folder: Path, directories: int, files: int) -> None:
@@ -194,32 +209,29 @@ def protect(folder: Path, directories: int, files: int) -> None:
         path.chmod(directories if path.is_dir() else files)
 
 
-def test_a_read_only_folder_can_be_read(unprivileged: Any) -> None:
-    folder, user = unprivileged
-    database(folder / "db")
-    protect(folder / "db", 0o555, 0o444)
-    answers, errors, count = run(READ_ONLY, folder / "db", **user)
+def test_a_read_only_folder_can_be_read(public: Path) -> None:
+    database(public / "db")
+    protect(public / "db", 0o555, 0o444)
+    answers, errors, count = run(READ_ONLY, public / "db")
     assert answers == [201, [["r7"]], ["tail"]]
     assert [error and error[0] for error in errors] == ["ReadOnlyError"] * 4
-    assert all(str(folder / "db") in error[1] for error in errors)
+    assert all(str(public / "db") in error[1] for error in errors)
     assert count == 201
-    protect(folder / "db", 0o755, 0o644)
+    protect(public / "db", 0o755, 0o644)
 
 
-def test_a_folder_without_permission_is_named(unprivileged: Any) -> None:
-    folder, user = unprivileged
-    database(folder / "db")
-    (folder / "db").chmod(0o000)
-    kind, message = run(CREATE, folder / "db", **user)
-    assert str(folder / "db") in message, kind
-    (folder / "db").chmod(0o755)
+def test_a_folder_without_permission_is_named(public: Path) -> None:
+    database(public / "db")
+    (public / "db").chmod(0o000)
+    kind, message = run(CREATE, public / "db")
+    assert str(public / "db") in message, kind
+    (public / "db").chmod(0o755)
 
 
-def test_a_parent_that_cannot_be_written_is_named(unprivileged: Any) -> None:
-    folder, user = unprivileged
-    (folder / "parent").mkdir(mode=0o555)
-    kind, message = run(CREATE, folder / "parent" / "db", **user)
-    assert str(folder / "parent") in message, kind
+def test_a_parent_that_cannot_be_written_is_named(public: Path) -> None:
+    (public / "parent").mkdir(mode=0o555)
+    kind, message = run(CREATE, public / "parent" / "db")
+    assert str(public / "parent") in message, kind
 
 
 def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:

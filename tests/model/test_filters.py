@@ -103,7 +103,7 @@ def test_every_operator_at_every_edge(client: Any, numbers: Any, operator: str, 
     """Exact by value at 2^53 ± 1 and at the int64 edges, as Python compares int with float."""
     collection = load(client, [(metadata, None) for metadata in numbers], len(numbers) if sealed else 0)
     for operand in NUMBERS:
-        if operator in ("$gt", "$gte", "$lt", "$lte") and not type(operand) in (int, float):
+        if operator in ("$gt", "$gte", "$lt", "$lte") and type(operand) not in (int, float):
             continue
         where = {"k": {operator: [operand] if operator in ("$in", "$nin") else operand}}
         expected = [str(i) for i, metadata in enumerate(numbers) if matches(where, metadata)]

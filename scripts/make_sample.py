@@ -1,0 +1,146 @@
+"""Makes the sample directory of the present format, once per format version.
+
+    python scripts/make_sample.py tests/data/format-1
+
+What is in it is checked, value by value, by tests/storage/test_format_<n>.py. A sample is frozen when the
+format is released: a later version makes a folder of its own and never touches the older ones.
+
+To get every kind of file into a few kilobytes, this script lowers two thresholds and calls the
+housekeeper itself: a batch of 12 rows becomes a segment at once, a graph is built over 44 vectors,
+tombstones are kept, and one log leads on to a second one as after a crash.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import chroma
+from chroma.storage import catalog, housekeeping, indexing
+from chroma.storage import collection as collections
+from chroma.storage.background import Background
+
+DIMENSION = 4
+
+
+def vectors(start: int, count: int) -> Any:
+    """Row i is (i, i/8, -i, 1/(i+1)) in float32."""
+    i = np.arange(start, start + count, dtype=np.float64)
+    return np.stack([i, i / 8, -i, 1 / (i + 1)], axis=1).astype(np.float32)
+
+
+def types(client: Any, name: str) -> Any:
+    """Every type of value."""
+    made = client.create_collection(name, embedding_function=None, metadata={"purpose": "every type", "n": 7})
+    metadatas = [
+        {"v": 2},
+        {"v": 2.0},
+        {"v": True},
+        {"v": "2"},
+        {"v": False, "int_edges": [-(2**63), 2**63 - 1], "max": 2**63 - 1, "min": -(2**63)},
+        {"v": 2**53 + 1, "tiny": 5e-324, "huge": 1.7976931348623157e308, "minus_zero": -0.0},
+        {"v": ["a", "", "ß"]},
+        {"v": [1, 2, 3]},
+        {"v": [1.0, 2.5]},
+        {"v": [True, False]},
+        {"v": "", "κλειδί": "τιμή", "a.b c": "dots and spaces", "🗝": "🔑"},
+        None,
+    ]
+    made.add(
+        ids=[f"t{i:02}" for i in range(12)],
+        embeddings=np.array(
+            [[0.1, -0.0, 1e-45, 3.4028235e38]] + [[i, i / 3, -i, 1 / 7] for i in range(1, 12)], np.float32
+        ),
+        metadatas=metadatas,
+        documents=[
+            "plain",
+            "",
+            None,
+            "line one\nline two",
+            "日本語のテキスト",
+            "👩‍👩‍👧‍👦 family",
+            *["x" * i for i in range(6)],
+        ],
+        uris=[None, "file:///a", *[None] * 10],
+    )
+    made.add(ids=["日本/?#", "x\x00y"], embeddings=[[0, 0, 0, 0], [1, 1, 1, 1]])
+    return made
+
+
+def settled(client: Any) -> None:
+    """Two segments with tombstones, one with a graph; rare keys; then a log with all kinds of writes."""
+    made = client.create_collection(
+        "settled", embedding_function=None, configuration={"hnsw": {"space": "cosine", "max_neighbors": 8}}
+    )
+    records = client._backend.engine.collection(made.tenant, made.database, str(made.id)).records
+    made.add(
+        ids=[f"r{i}" for i in range(44)],
+        embeddings=vectors(0, 44),
+        documents=[f"document {i}" for i in range(44)],
+        metadatas=[
+            {"n": i, "parity": "odd" if i % 2 else "even"} | ({"rare": i} if i == 7 else {})
+            for i in range(44)
+        ],
+    )
+    made.compact()  # the first segment, and its graph
+    made.delete(ids=["r3", "r11", "r40"])
+    made.add(
+        ids=["s0", "s1", "s2"], embeddings=vectors(100, 3), metadatas=[{"late": [1, 2]}, None, {"n": 2.5}]
+    )
+    housekeeping.settle(records, everything=False)  # tombstones, and a second segment
+    made.update(ids=["r5"], metadatas=[{"n": None, "updated": True}])
+    made.update(ids=["r4"], embeddings=vectors(4, 1), documents=["document 4, again"])
+    made.update(ids=["s1"], embeddings=[[9, 9, 9, 9]])
+    made.delete(ids=["r6"])
+    made.upsert(ids=["r8", "u0"], embeddings=vectors(200, 2), metadatas=[{"parity": "none"}, {"n": -1}])
+    made.add(ids=["r3"], embeddings=vectors(300, 1), documents=["back, at the end"])
+
+
+def archive(folder: str) -> None:
+    """Another tenant and database; a segment that only a log names; a log that leads on to a second."""
+    with chroma.AdminClient(chroma.Settings(is_persistent=True, persist_directory=folder)) as admin:
+        admin.create_tenant("acme")
+        admin.create_database("archive", "acme")
+        admin.create_database("nothing-in-it")
+    with chroma.PersistentClient(folder, tenant="acme", database="archive") as client:
+        made = client.create_collection("chain", embedding_function=None, metadata={"hnsw:space": "ip"})
+        records = client._backend.engine.collection("acme", "archive", str(made.id)).records
+        made.add(ids=[f"a{i}" for i in range(3)], embeddings=vectors(0, 3), documents=["one", "two", "three"])
+        made.add(
+            ids=[f"b{i}" for i in range(12)],
+            embeddings=vectors(10, 12),
+            metadatas=[{"k": f"value {i % 3}"} for i in range(12)],
+        )
+        with records.writing() as state:
+            housekeeping._rotate(records, state)
+        made.add(ids=["c0"], embeddings=vectors(50, 1))
+        made.delete(ids=["a1", "b4"])
+        client.create_collection("never-written", embedding_function=None)
+        client.create_collection("renamed-later", embedding_function=None).modify(name="renamed")
+        client.create_collection("gone", embedding_function=None)
+        client.delete_collection("gone")
+
+
+def main(folder: str) -> None:
+    if Path(folder).exists():
+        raise SystemExit(f"{folder} exists; a sample that was released is never made again")
+    indexing.INDEX_BYTES = 44 * DIMENSION * 4
+    Background.submit = lambda *args, **kwargs: None  # nothing happens unasked
+    with chroma.PersistentClient(folder) as client:
+        types(client, "types-in-log")
+        types(client, "types-in-segment").compact()
+        settled(client)
+    collections.DIRECT_ROWS = 12
+    catalog._REWRITE_FRAMES = 6  # so that catalog.json holds a part, its log the rest
+    archive(folder)
+    for lock in Path(folder).rglob("*.lock"):
+        lock.unlink()  # they are empty, and made when needed
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
