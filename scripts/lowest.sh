@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 scripts/preflight.sh
 mkdir -p build
+rm -rf build/lib build/bdist.*
 venv=build/lowest
 "$python" -m venv --clear "$venv"
 "$python" - > build/lowest.txt <<'PY'

@@ -87,14 +87,15 @@ class Collection:
         for _ in range(_RETRIES):
             stamp = self.folder.stamp(NAME)
             try:
+                if stamp is None and writing and self.folder.exists(COPY):
+                    # A creation was killed, or somebody removed the file.
+                    self.folder.replace(NAME, Manifest.load(self.folder, COPY).encode())
+                    continue
                 if self._state is None:
                     name = NAME if stamp is not None else COPY
                     if stamp is None and not self.folder.exists(COPY):
                         return None
                     manifest = Manifest.load(self.folder, name)
-                    if stamp is None and writing:  # a creation was killed, or somebody removed the file
-                        self.folder.replace(NAME, manifest.encode())
-                        continue
                     self._state = State(self.folder, manifest, Log.open(self.folder, manifest.log))
                     self._stamp = stamp
                 elif stamp != self._stamp:

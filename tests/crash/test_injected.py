@@ -15,7 +15,7 @@ from chroma.local import check_folder
 from .injected import operations
 
 SCRIPT = Path(__file__).with_name("injected.py")
-MOST_POINTS = 48
+MOST_POINTS = 32
 
 
 def _run(folder: Path, step: int) -> list[str]:
@@ -49,7 +49,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def _points(steps: list[str]) -> list[int]:
     """The first of each kind of step, and others evenly spread."""
     first = {name: number for number, name in reversed(list(enumerate(steps, 1)))}
-    spread = range(1, len(steps) + 1, max(1, len(steps) // 24))
+    spread = range(1, len(steps) + 1, max(1, len(steps) // 14))
     return sorted({*first.values(), *spread})[:MOST_POINTS]
 
 
