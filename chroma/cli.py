@@ -20,8 +20,6 @@ from .errors import ChromaError, CorruptionError, NotADatabaseError
 
 DAMAGED, UNUSABLE = 1, 2
 
-_MARKS = ("catalog.json", "collections")  # what FORMAT.md says a database folder holds
-
 P = ParamSpec("P")
 
 _folder = click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False))
@@ -144,8 +142,10 @@ def info(folder: str, tenant: str, as_json: bool) -> None:
 def _collections(folder: str, tenant: str) -> list[dict[str, Any]]:
     import chroma
 
-    if not any((Path(folder) / name).exists() for name in _MARKS):  # a client would make a database here
-        raise NotADatabaseError(f"{folder} holds no database: none of {', '.join(_MARKS)} is there.")
+    from .local import is_database  # the engine, loaded late
+
+    if not is_database(folder):  # a client would make one here
+        raise NotADatabaseError(f"{folder} holds no database: there is no catalog.json.")
     rows = []
     with chroma.PersistentClient(folder) as first:
         admin = chroma.AdminClient(first.get_settings())

@@ -49,6 +49,13 @@ _COUNTERPARTS: dict[type[storage_errors.StorageError], type[errors.ChromaError]]
 }
 
 
+def is_database(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder holds a database, whole or damaged; opens and makes nothing."""
+    return any(
+        os.path.exists(os.path.join(path, name)) for name in ("catalog.json", "catalog.copy", "collections")
+    )
+
+
 class translated:
     """A block in which the engine's errors are raised as their counterparts."""
 
@@ -381,4 +388,4 @@ def _page(found: list[Any], limit: int | None, offset: int | None) -> list[Any]:
     return found[start : None if limit is None else start + limit]
 
 
-__all__ = ["CheckReport", "LocalBackend", "check_folder", "translated"]
+__all__ = ["CheckReport", "LocalBackend", "check_folder", "is_database", "translated"]

@@ -1,24 +1,22 @@
 """Work that nobody waits for: one thread per kind, started when needed, ended with the engine.
 
 Owns: threads, delays and the memory budget. A job is a function; jobs of one kind and key that wait
-are one job. A job that fails is reported as a warning and kept in `errors`; the next trigger tries again.
+are one job. A job that fails is logged and kept in `errors`, and the next trigger tries again: the data is
+safe, only space or speed is not what it could be.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["settle", "index", "load"]
+_log = logging.getLogger("chroma")
 _JOIN_SECONDS = 10.0  # a build stops within one chunk, half a second
-
-
-class BackgroundFailed(UserWarning):
-    """A background job failed; the data is safe, but space or speed is not what it could be."""
 
 
 class Background:
@@ -98,9 +96,7 @@ class Background:
             except Exception as error:
                 self.errors[item] = error
                 if not self._stopping:
-                    warnings.warn(
-                        f"background {kind} of {item[1]} failed: {error}", BackgroundFailed, stacklevel=1
-                    )
+                    _log.warning("background %s of %s failed: %s", kind, item[1], error, exc_info=True)
             finally:
                 with self._condition:
                     self._running.discard(item)

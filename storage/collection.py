@@ -61,7 +61,7 @@ class Collection:
         self.folder, self.id, self.services = folder, id, services
         self.filters = Filters(services.database)
         self._exists, self._wrote = exists, wrote
-        self.on_adopt: Callable[[], None] = lambda: None  # called when the manifest has moved on
+        self.on_adopt: Callable[[Snapshot], None] = lambda _: None  # called when the manifest has moved on
         self._lock = threading.RLock()
         self._state: State | None = None
         self._stamp: tuple[int, ...] | None = None
@@ -105,8 +105,9 @@ class Collection:
                         self._state = None
                         continue
                     self._stamp = stamp
-                    self.filters.keep_only(self._state.snapshot())
-                    self.on_adopt()
+                    adopted = self._state.snapshot()
+                    self.filters.keep_only(adopted)
+                    self.on_adopt(adopted)
                 self._state.follow(writing)
                 return self._state
             except Corruption:
@@ -116,10 +117,6 @@ class Collection:
                     raise
                 self._state = None
         raise Corruption(f"{self.folder.path}/{NAME}", "it keeps changing")
-
-    def current_state(self) -> State | None:
-        """The state as last seen; read-only use."""
-        return self._state
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[State]:

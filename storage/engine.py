@@ -11,8 +11,8 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,12 @@ from . import housekeeping, search
 from .background import Background, Budget
 from .catalog import Catalog
 from .collection import Collection, Services
-from .errors import AlreadyExists, Closed, NotADatabase, NotFound
-from .files import DiskFolder, Folder, MemoryFolder
+from .errors import AlreadyExists, Closed, NotADatabase, NotFound, StorageError
+from .files import GONE, DiskFolder, Folder, MemoryFolder
 from .filter import Everything, Node
 from .filter_tables import FilterDatabase
 from .indexing import PATIENCE_BYTES, Graphs, IndexSettings
-from .snapshot import read
+from .snapshot import Snapshot, read
 from .sorting import sort_places
 from .types import (
     CollectionInfo,
@@ -77,47 +77,48 @@ class OpenCollection:
     # ------------------------------------------------------------------ upkeep
 
     def _after_write(self, _: Collection) -> None:
-        state = self.records.current_state()
-        if state is None or self._engine.folder_read_only:
-            return
+        snapshot = self.records.snapshot()
         background = self.records.services.background
-        if housekeeping.due(state):
+        if housekeeping.due(snapshot):
             background.submit("settle", self.info.id, self._settle)
-            if state.tail_rows > 4 * housekeeping.SEAL_ROWS:
+            if sum(tail.rows for tail in snapshot.tails) > 4 * housekeeping.SEAL_ROWS:
                 background.wait("settle", self.info.id)  # writers outrun the housekeeper: let it catch up
-        elif housekeeping.useful(state):
+        elif housekeeping.useful(snapshot):
             background.submit("settle", self.info.id, self._settle, QUIET_SECONDS, push=True)
-        if self.graphs.missing(self.settings):
-            self._schedule_index()
+        self._schedule_index(snapshot)
 
     def _settle(self) -> None:
-        try:
-            housekeeping.settle(self.records, everything=False)
-        except NotFound:
-            return  # deleted meanwhile
-        if self.graphs.missing(self.settings):
-            self._schedule_index()
+        if not self._unless_deleted(lambda: housekeeping.settle(self.records, everything=False)):
+            return
+        self._schedule_index(self.records.snapshot())
 
-    def _schedule_index(self) -> None:
-        waiting = sum(s.rows * s.dimension * 4 for s, _ in self.graphs.missing(self.settings))
-        delay = 0.0 if waiting > PATIENCE_BYTES else QUIET_SECONDS
+    def _schedule_index(self, snapshot: Snapshot) -> None:
         settings = self.settings
+        missing = self.graphs.missing(snapshot, settings)
+        if not missing:
+            return
+        waiting = sum(segment.rows * segment.dimension * 4 for segment in missing)
+        delay = 0.0 if waiting > PATIENCE_BYTES else QUIET_SECONDS
         background = self.records.services.background
         background.submit("index", self.info.id, lambda: self._index(settings), delay, push=delay > 0)
 
     def _index(self, settings: IndexSettings) -> None:
+        self._unless_deleted(lambda: self.graphs.build(settings, urgent=False))
+
+    def _unless_deleted(self, job: Callable[[], object]) -> bool:
+        """Run a background job; what goes wrong because the collection is gone does not matter."""
         try:
-            self.graphs.build(settings, urgent=False)
-        except NotFound:
-            return  # deleted meanwhile
+            job()
+        except (StorageError, OSError):
+            if self._engine.closed or self._engine.catalog.collection(self.info.id) is None:
+                return False
+            raise
+        return True
 
     def compact(self) -> None:
         """Seal, merge into one segment, index, reclaim; return when done."""
-        if not self.records.folder.exists():
-            return
-        self.records.snapshot()
-        if self.records.current_state() is None:
-            return
+        if self.records.snapshot().dimension is None:
+            return  # nothing was ever written
         housekeeping.settle(self.records, everything=True)
         self.graphs.build(self.settings, urgent=True)
         for view in self.records.snapshot().views:
@@ -125,14 +126,13 @@ class OpenCollection:
 
     def check_upkeep(self) -> None:
         """At open: go on with what an earlier process left undone."""
-        state = self.records.current_state()
-        if state is None or self._engine.folder_read_only:
+        if self._engine.folder_read_only:
             return
-        background = self.records.services.background
-        if housekeeping.useful(state):
+        snapshot = self.records.snapshot()
+        if housekeeping.useful(snapshot):
+            background = self.records.services.background
             background.submit("settle", self.info.id, self._settle, QUIET_SECONDS)
-        elif self.graphs.missing(self.settings):
-            self._schedule_index()
+        self._schedule_index(snapshot)
 
     # ------------------------------------------------------------------ searching
 
@@ -280,10 +280,9 @@ class Engine:
     def with_dimension(self, info: CollectionInfo) -> CollectionInfo:
         """The catalog's entry with the dimension of an open collection."""
         held = self._open.get(info.id)
-        state = held.records.current_state() if held else None
-        if info.dimension is not None or state is None or state.dimension is None:
+        if info.dimension is not None or held is None:
             return info
-        return CollectionInfo(**{**asdict(info), "dimension": state.dimension})
+        return replace(info, dimension=held.records.snapshot().dimension)
 
     def delete_collection(self, tenant: str, database: str, name: str) -> None:
         self.check_open()
@@ -327,6 +326,9 @@ class Engine:
 
     def sweep(self) -> None:
         """Remove the folders of collections that the catalog no longer has."""
+        for name in self.folder.names():
+            if GONE in name:  # a removal that was killed
+                self.folder.child(name).remove_tree()
         home = self.folder.child("collections")
         for name in home.names():
             made = home.child(name).stamp("")
@@ -378,19 +380,18 @@ class Engine:
         return read(sort_places(places, order_by, offset, limit), fields, snapshot.dimension)
 
     def index_status(self, held: OpenCollection) -> IndexStatus:
-        total = held.records.snapshot().live
-        return IndexStatus(held.graphs.indexed_rows(held.settings), total)
+        snapshot = held.records.snapshot()
+        return IndexStatus(held.graphs.indexed_rows(snapshot, held.settings), snapshot.live)
 
     def stats(self, held: OpenCollection) -> CollectionStats:
         snapshot = held.records.snapshot()
-        state = held.records.current_state()
         files = _sizes(held.records.folder)
         return CollectionStats(
             live=snapshot.live,
             deleted=sum(view.dead_rows for view in snapshot.views),
-            unsealed=state.tail_rows if state else 0,
-            segments=len(state.refs) if state else 0,
-            indexed=held.graphs.indexed_rows(held.settings),
+            unsealed=sum(view.live for view in snapshot.views if view.ref is None),
+            segments=sum(view.ref is not None for view in snapshot.views),
+            indexed=held.graphs.indexed_rows(snapshot, held.settings),
             bytes=sum(files.values()),
             log_bytes=sum(size for name, size in files.items() if name.endswith(".wal")),
             files=files,

@@ -15,6 +15,7 @@ import contextlib
 import errno
 import mmap
 import os
+import secrets
 import shutil
 import threading
 import time
@@ -33,6 +34,7 @@ try:
 except ImportError as error:  # pragma: no cover - Windows
     raise ImportError("chroma needs POSIX file locks (Linux or macOS); on Windows use WSL") from error
 
+GONE = ".gone-"  # in the name of a folder that is being removed
 LOCK_TIMEOUT = 120.0  # seconds; a lock is held for milliseconds, and dies with its process
 
 
@@ -148,7 +150,7 @@ class Folder(Protocol):
 
     def child(self, name: str) -> Folder: ...
     def exists(self, name: str = "") -> bool: ...
-    def create(self) -> None: ...
+    def create(self, parents: bool = True) -> None: ...
     def names(self) -> list[str]: ...
     def size(self, name: str) -> int: ...
     def read(self, name: str) -> bytes: ...
@@ -258,14 +260,15 @@ class DiskFolder:
     def exists(self, name: str = "") -> bool:
         return os.path.exists(self._at(name))
 
-    def create(self) -> None:
-        """Make the folder and its parents, durably; it may exist already."""
+    def create(self, parents: bool = True) -> None:
+        """Make the folder (and its parents), durably; it may exist already."""
         if os.path.isdir(self.path):
             return
         if os.path.exists(self.path):
             raise NotADatabase(f"path {self.path} is a file, not a folder; pass the path of a folder")
         parent = DiskFolder(os.path.dirname(os.path.abspath(self.path)))
-        parent.create()
+        if parents:
+            parent.create()
         before_step("mkdir", self.path)
         with _explained(self.path):
             try:
@@ -370,9 +373,15 @@ class DiskFolder:
             os.unlink(self._at(name))
 
     def remove_tree(self) -> None:
+        """Take the folder away at once, under another name, then remove what was in it.
+
+        Nobody can put a file into it meanwhile: to them it is gone.
+        """
         before_step("remove tree", self.path)
+        aside = f"{self.path}{GONE}{secrets.token_hex(4)}"
         with contextlib.suppress(FileNotFoundError), _explained(self.path):
-            shutil.rmtree(self.path)
+            os.rename(self.path, aside)
+            shutil.rmtree(aside)
 
     def link_from(self, source: Folder, name: str) -> None:
         """Share an immutable file of another folder; copied where the file system has no links."""
@@ -491,7 +500,7 @@ class MemoryFolder:
     def exists(self, name: str = "") -> bool:
         return not name or name in self._files or name in self._folders or name in self._logs
 
-    def create(self) -> None:
+    def create(self, parents: bool = True) -> None:
         """Memory folders always exist."""
 
     def names(self) -> list[str]:

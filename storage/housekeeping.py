@@ -30,20 +30,27 @@ from .tail import Tail
 # Sealing at about 16k rows keeps the scan of a tail near 1 ms at 384 dimensions; a log of 100k
 # single-row frames would replay in 4 s, so frames count too.
 SEAL_ROWS, SEAL_BYTES, SEAL_FRAMES = 16_384, 64 << 20, 16_384
+MOST_BORN = 32  # direct segments in a row before they are merged without waiting for quiet
 DEAD_SHARE = 0.2  # rewrite a segment when more of it is dead
 MAX_SEGMENT_ROWS = 8_000_000  # larger ones are not merged any more
 
 
-def due(state: State) -> bool:
+def due(snapshot: Snapshot) -> bool:
     """Whether housekeeping should run without waiting for quiet."""
-    if state.tail_rows >= SEAL_ROWS or state.tail_bytes >= SEAL_BYTES or state.frames >= SEAL_FRAMES:
+    rows = sum(tail.rows for tail in snapshot.tails)
+    if rows >= SEAL_ROWS or snapshot.frames >= SEAL_FRAMES:
         return True
-    return state.born_segments >= 32
+    return sum(tail.nbytes for tail in snapshot.tails) >= SEAL_BYTES or len(_born(snapshot)) >= MOST_BORN
 
 
-def useful(state: State) -> bool:
+def useful(snapshot: Snapshot) -> bool:
     """Whether housekeeping would change something once writes pause."""
-    return due(state) or state.born_segments > 0 or any(map(_worn, state.snapshot().views))
+    return due(snapshot) or bool(_born(snapshot)) or any(map(_worn, snapshot.views))
+
+
+def _born(snapshot: Snapshot) -> list[View]:
+    """Segments that only a log names so far."""
+    return [view for view in snapshot.views if view.ref is not None and not view.named]
 
 
 def _worn(view: View) -> bool:

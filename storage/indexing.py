@@ -18,9 +18,9 @@ from .collection import Collection
 from .distance import Space
 from .errors import Corruption
 from .hnsw import Graph
-from .manifest import FileRef, GraphRef, Manifest, SegmentRef
+from .manifest import FileRef, GraphRef, Manifest
 from .segment import Segment
-from .snapshot import View
+from .snapshot import Snapshot, View
 
 # Below this a scan is about as fast as a graph: 10k x 384 takes 0.25 ms.
 INDEX_BYTES = 12 << 20
@@ -65,11 +65,7 @@ class Graphs:
         if held is not None:
             self._collection.services.budget.touch(self._key(view.source.name))
             return held[1]
-        if (
-            isinstance(view.source, Segment)
-            and (ref := self._reference(view.source.name))
-            and hnsw.available()
-        ):
+        if isinstance(view.source, Segment) and (ref := self._reference(view)) and hnsw.available():
             source = view.source
             self._collection.services.background.submit(
                 "load", f"{self._collection.id}/{source.name}", lambda: self.load(source, ref, settings)
@@ -78,18 +74,11 @@ class Graphs:
 
     def load_now(self, view: View, settings: IndexSettings) -> None:
         """As the background does it, but return when it is done."""
-        if (
-            isinstance(view.source, Segment)
-            and (ref := self._reference(view.source.name))
-            and hnsw.available()
-        ):
-            if view.source.name not in self._loaded:
-                self.load(view.source, ref, settings)
+        if isinstance(view.source, Segment) and (ref := self._reference(view)) and hnsw.available():
+            self.load(view.source, ref, settings)
 
-    def _reference(self, name: str) -> GraphRef | None:
-        state = self._collection.current_state()
-        ref = state.refs.get(name) if state else None
-        graph = ref.graph if ref else None
+    def _reference(self, view: View) -> GraphRef | None:
+        graph = view.ref.graph if view.ref else None
         return None if graph is None or graph.file.name in self._broken else graph
 
     def load(self, segment: Segment, ref: GraphRef, settings: IndexSettings) -> None:
@@ -130,37 +119,25 @@ class Graphs:
 
     # ------------------------------------------------------------------ building
 
-    def missing(self, settings: IndexSettings) -> list[tuple[Segment, SegmentRef]]:
+    def missing(self, snapshot: Snapshot, settings: IndexSettings) -> list[Segment]:
         """Segments of the manifest that should have a graph with these settings, largest first."""
-        state = self._collection.current_state()
-        if state is None:
-            return []
-        named = {ref.name for ref in state.manifest.segments}
-        found = []
-        for view in state.snapshot().views:
-            if not isinstance(view.source, Segment) or view.source.name not in named:
-                continue
-            ref = state.refs[view.source.name]
-            large = view.rows * view.source.dimension * 4 >= INDEX_BYTES
-            if large and not self._indexed(ref, settings):
-                found.append((view.source, ref))
-        return sorted(found, key=lambda pair: -pair[0].rows)
+        found = [
+            view.source
+            for view in snapshot.views
+            if isinstance(view.source, Segment) and view.named and not self._served(view, settings)
+        ]
+        return sorted(found, key=lambda segment: -segment.rows)
 
-    def _indexed(self, ref: SegmentRef, settings: IndexSettings) -> bool:
-        return ref.graph is not None and settings.fits(ref.graph) and ref.graph.file.name not in self._broken
+    def _served(self, view: View, settings: IndexSettings) -> bool:
+        """Whether a segment has its graph, or is too small for one."""
+        if view.rows * view.source.dimension * 4 < INDEX_BYTES:
+            return True
+        graph = self._reference(view)
+        return graph is not None and settings.fits(graph)
 
-    def indexed_rows(self, settings: IndexSettings) -> int:
-        """Rows that need no graph or have a current one; tails count as scanned, not indexed."""
-        state = self._collection.current_state()
-        if state is None:
-            return 0
-        lacking = {segment.name for segment, _ in self.missing(settings)}
-        named = {ref.name for ref in state.manifest.segments}
-        return sum(
-            view.live
-            for view in state.snapshot().views
-            if view.source.name in named and view.source.name not in lacking
-        )
+    def indexed_rows(self, snapshot: Snapshot, settings: IndexSettings) -> int:
+        """Rows in segments that have a current graph or need none; rows of the log are not counted."""
+        return sum(view.live for view in snapshot.views if view.named and self._served(view, settings))
 
     def schedule(self, settings: IndexSettings, delay: float = 0.0) -> None:
         """Build what is missing in the background."""
@@ -178,15 +155,15 @@ class Graphs:
             with self._collection.folder.lock("index.lock", wait=urgent) as held:
                 if not held:
                     return False
-                while pending := self.missing(settings):
-                    if not self._build_one(*pending[0], settings, urgent):
+                while pending := self.missing(self._collection.snapshot(), settings):
+                    if not self._build_one(pending[0], settings, urgent):
                         return False
                 return True
         finally:
             with self._lock:
                 self._urgent -= urgent
 
-    def _build_one(self, segment: Segment, ref: SegmentRef, settings: IndexSettings, urgent: bool) -> bool:
+    def _build_one(self, segment: Segment, settings: IndexSettings, urgent: bool) -> bool:
         background = self._collection.services.background
         stopped: Callable[[], bool] = lambda: background.stopping() or (not urgent and self._urgent > 0)  # noqa: E731
         threads = settings.cores() if urgent else max(1, settings.cores() - 1)
@@ -234,10 +211,9 @@ class Graphs:
         self._collection.snapshot()
         return built
 
-    def _forget_gone(self) -> None:
+    def _forget_gone(self, snapshot: Snapshot) -> None:
         """Drop the graphs of segments that were merged away, or that got another graph."""
-        state = self._collection.current_state()
-        refs = state.refs if state else {}
+        refs = {view.source.name: view.ref for view in snapshot.views if view.ref is not None}
         for name, (held, _) in list(self._loaded.items()):
             if name not in refs or (held is not None and refs[name].graph != held):
                 self._drop(name)

@@ -118,7 +118,7 @@ class StoredRows:
 def write_segment(folder: Folder, name: str, rows: StoredRows) -> SegmentRef:
     """Write the files of a new segment, all synced. Its name is durable once `folder` is synced."""
     home = folder.child(name)
-    home.create()
+    home.create(parents=False)
     files: list[FileRef] = []
 
     def put(file: str, fill: Callable[[Sink], None]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .columns import Ints, Mask, decode_metadata
+from .manifest import SegmentRef
 from .segment import Segment, hash_ids
 from .tail import Tail
 from .types import Field, Floats, Rows
@@ -21,12 +22,17 @@ from .types import Field, Floats, Rows
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The first `rows` rows of a segment or tail; `dead` marks those that are gone (None: nobody)."""
+    """The first `rows` rows of a segment or tail; `dead` marks those that are gone (None: nobody).
+
+    `ref` describes the files of a segment; `named` says that the manifest has it, not only a log.
+    """
 
     source: Segment | Tail
     rows: int
     dead: Mask | None
     dead_rows: int
+    ref: SegmentRef | None = None
+    named: bool = False
 
     @property
     def live(self) -> int:
@@ -64,16 +70,20 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The living records at one moment. `sequence` counts the frames that led here."""
+    """The living records at one moment. `frames` counts those in logs that are not sealed yet."""
 
     views: tuple[View, ...]
     dimension: int | None
     next_position: int
-    sequence: int
+    frames: int
 
     @property
     def live(self) -> int:
         return sum(view.live for view in self.views)
+
+    @property
+    def tails(self) -> list[Tail]:
+        return [view.source for view in self.views if isinstance(view.source, Tail)]
 
     def locate(self, ids: Sequence[str]) -> tuple[Ints, Ints]:
         """For each id the number of its view (-1: absent) and its row there. Needs the collection's

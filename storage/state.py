@@ -33,7 +33,6 @@ class State:
         self.log = log
         self.dimension = manifest.dimension
         self.next_position = manifest.next_position
-        self.sequence = log.sequence
         self.refs: dict[str, SegmentRef] = {}
         self.frames = 0  # in logs not sealed yet
         self._segments: dict[str, Segment] = {}
@@ -95,7 +94,6 @@ class State:
 
     def _step(self) -> None:
         self.frames += 1
-        self.sequence = self.log.sequence
         self._snapshot = None
 
     def _set_dimension(self, dimension: int) -> None:
@@ -173,6 +171,7 @@ class State:
     def snapshot(self) -> Snapshot:
         if self._snapshot is None:
             parts: Mapping[str, Segment | Tail] = {**self._segments, **self._tails}
+            named = {ref.name for ref in self.manifest.segments}
             views = []
             for name, part in parts.items():
                 dead = self._dead[name]
@@ -181,22 +180,9 @@ class State:
                         [dead, np.zeros(part.rows - len(dead), np.bool_)]
                     )
                 count = 0 if dead is None else int(np.count_nonzero(dead))
-                views.append(View(part, part.rows, dead, count))
-            self._snapshot = Snapshot(tuple(views), self.dimension, self.next_position, self.sequence)
+                views.append(View(part, part.rows, dead, count, self.refs.get(name), name in named))
+            self._snapshot = Snapshot(tuple(views), self.dimension, self.next_position, self.frames)
         return self._snapshot
-
-    @property
-    def tail_rows(self) -> int:
-        return sum(tail.rows for tail in self._tails.values())
-
-    @property
-    def tail_bytes(self) -> int:
-        return sum(tail.nbytes for tail in self._tails.values())
-
-    @property
-    def born_segments(self) -> int:
-        """Segments that only a log names so far."""
-        return sum(len(names) for names in self._born.values())
 
     def live_logs(self) -> list[str]:
         """The logs that are needed to come back here."""

@@ -213,6 +213,28 @@ class EphemeralHistories(Histories):
         return chroma.EphemeralClient()
 
 
+class SmallPartsHistories(PersistentHistories):
+    """Limits so low that ten records make direct segments, seals, merges, tombstones and graphs, with
+    housekeeping and index building going on in the background all the time."""
+
+    def __init__(self) -> None:
+        self._patch = pytest.MonkeyPatch()
+        self._patch.setattr("chroma.storage.collection.DIRECT_ROWS", 4)
+        self._patch.setattr("chroma.storage.housekeeping.SEAL_ROWS", 5)
+        self._patch.setattr("chroma.storage.housekeeping.DEAD_SHARE", 0.5)
+        self._patch.setattr("chroma.storage.indexing.INDEX_BYTES", 1)
+        self._patch.setattr("chroma.storage.engine.QUIET_SECONDS", 0.0)
+        super().__init__()
+
+    def teardown(self) -> None:
+        errors = self.client._backend.engine.services.background.errors
+        try:
+            assert not errors
+            super().teardown()
+        finally:
+            self._patch.undo()
+
+
 BOUNDED = settings(
     max_examples=40,
     stateful_step_count=40,
@@ -223,5 +245,7 @@ BOUNDED = settings(
 )
 TestPersistentHistories = PersistentHistories.TestCase
 TestPersistentHistories.settings = BOUNDED
+TestSmallPartsHistories = SmallPartsHistories.TestCase
+TestSmallPartsHistories.settings = BOUNDED
 TestEphemeralHistories = EphemeralHistories.TestCase
 TestEphemeralHistories.settings = BOUNDED
