@@ -31,7 +31,9 @@ def _collection(folder: str) -> tuple[Any, Any]:
 
     client = chroma.PersistentClient(f"{folder}/db")
     configuration = {"hnsw": {"space": "cosine"}}
-    return client, client.get_or_create_collection("m", embedding_function=None, configuration=configuration)
+    return client, client.get_or_create_collection(
+        "million", embedding_function=None, configuration=configuration
+    )
 
 
 def load(folder: str) -> dict[str, Any]:

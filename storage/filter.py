@@ -114,6 +114,9 @@ _NEGATED = {"$ne": "$eq", "$nin": "$in", "$not_contains": "$contains", "$not_reg
 _ORDER: dict[str, Comparison] = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 
+_EVERYTHING = Everything()
+
+
 def short(value: Any) -> str:
     """A value as an error message shows it."""
     text = repr(value)
@@ -122,6 +125,8 @@ def short(value: Any) -> str:
 
 def combine(where: Mapping[str, Any] | None, where_document: Mapping[str, Any] | None) -> Node:
     """Both filters of a call as one tree. None and {} filter nothing. Raises InvalidArgument."""
+    if where is None and where_document is None:
+        return _EVERYTHING
     parts = [parse_where(where) if where else _checked_empty("where", where)]
     parts.append(
         parse_where_document(where_document)

@@ -1,0 +1,63 @@
+"""Distances: one number per pair, and exact nearest rows whatever the scale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chroma.storage import distance
+from chroma.storage.segment import squared_norms
+
+SPACES: Any = ["l2", "cosine", "ip"]
+
+
+def _brute(space: str, query: Any, vectors: Any) -> Any:
+    a, q = vectors.astype(np.float64), query.astype(np.float64)
+    if space == "l2":
+        return ((a - q) ** 2).sum(axis=1)
+    dots = a @ q
+    if space == "ip":
+        return 1 - dots
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(q)
+    return 1 - np.divide(dots, lengths, out=np.zeros_like(dots), where=lengths > 0)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("scale,shift", [(1, 0), (1e-3, 100.0), (1e-2, 3e4), (1e15, 0), (1e-20, 0)])
+def test_nearest_is_exact_where_float32_products_are_not(space: Any, scale: float, shift: float) -> None:
+    rng = np.random.default_rng(1)
+    vectors = (rng.standard_normal((2000, 32)) * scale + shift).astype(np.float32)
+    query = (rng.standard_normal(32) * scale + shift).astype(np.float32)
+    with np.errstate(over="ignore"):
+        norms = squared_norms(vectors)
+    rows, distances = distance.nearest(space, query, vectors, norms, None, 10)
+    right = np.sort(_brute(space, query, vectors).astype(np.float32))[:10]
+    assert np.allclose(distances, right, rtol=1e-6, atol=1e-7)
+    assert len(set(rows.tolist())) == 10
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_a_pair_has_one_distance_whatever_rows_are_around_it(space: Any) -> None:
+    rng = np.random.default_rng(2)
+    vectors = rng.standard_normal((301, 37)).astype(np.float32)
+    query = rng.standard_normal(37).astype(np.float32)
+    whole = distance.exact(space, query, vectors)
+    singles = np.concatenate([distance.exact(space, query, vectors[row : row + 1]) for row in range(301)])
+    assert np.array_equal(whole, singles)
+
+
+def test_a_zero_vector_has_cosine_distance_one() -> None:
+    vectors = np.array([[0, 0], [1, 0]], np.float32)
+    assert distance.exact("cosine", np.array([1, 0], np.float32), vectors).tolist() == [1, 0]
+    assert distance.exact("cosine", np.array([0, 0], np.float32), vectors).tolist() == [1, 1]
+
+
+def test_only_the_rows_asked_for_are_compared_and_ties_fall_by_row() -> None:
+    vectors = np.zeros((2000, 4), np.float32)
+    rows = np.arange(1, 2000, 2)
+    found, distances = distance.nearest(
+        "l2", np.zeros(4, np.float32), vectors, np.zeros(2000, np.float32), rows, 5
+    )
+    assert found.tolist() == [1, 3, 5, 7, 9] and distances.tolist() == [0] * 5
