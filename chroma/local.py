@@ -44,6 +44,7 @@ _COUNTERPARTS: dict[type[storage_errors.StorageError], type[errors.ChromaError]]
     storage_errors.Closed: errors.ClosedError,
     storage_errors.ReadOnly: errors.ReadOnlyError,
     storage_errors.WriteFailed: errors.WriteFailedError,
+    storage_errors.OutOfMemory: errors.InternalError,
     storage_errors.FormatTooNew: errors.FormatTooNewError,
     storage_errors.NotADatabase: errors.NotADatabaseError,
 }

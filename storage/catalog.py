@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from . import log as logs
-from .errors import AlreadyExists, Corruption, NotADatabase, NotFound
+from .errors import AlreadyExists, Corruption, InvalidArgument, NotADatabase, NotFound
 from .files import Folder
 from .log import START, Log
 from .manifest import put_both, seal, unseal
@@ -187,9 +187,20 @@ class Catalog:
                 self._rewrite()
 
     def _commit(self, change: dict[str, Any]) -> None:
-        self._log.append(logs.CATALOG, orjson.dumps(change))
-        self._state.apply(change)
-        self._frames += 1
+        try:
+            frame = orjson.dumps(change)
+        except TypeError as error:
+            raise InvalidArgument(
+                f"the configuration or metadata cannot be stored as JSON: {error}; "
+                "use str, int, float, bool, None, lists and dicts with str keys"
+            ) from error
+        try:
+            self._log.append(logs.CATALOG, frame)
+            self._state.apply(change)
+            self._frames += 1
+        except BaseException:
+            self._load()  # interrupted between the log and the memory of it: only the log knows what holds
+            raise
 
     def _rewrite(self) -> None:
         with self._folder.lock(LOCK):

@@ -1,12 +1,13 @@
 """Verify a database folder, and repair what can be repaired.
 
 Owns: the walk over all files. Reads everything, trusts nothing. A repair rebuilds caches by forgetting
-them, restores a manifest from its copy, cuts logs at the first damaged frame, and moves what cannot be
-saved to `quarantine/` in the database folder; each step is a finding.
+them, restores a manifest from its copy, writes a damaged log anew with its intact frames, and moves what
+cannot be saved, and the originals, to `quarantine/` in the database folder; each step is a finding.
 """
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -74,6 +75,7 @@ class _Check:
     def __init__(self, folder: DiskFolder, repair: bool) -> None:
         self.folder, self.repair = folder, repair
         self.findings: list[Finding] = []
+        self._moment = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
     def note(self, path: str, severity: Severity, message: str) -> None:
         self.findings.append(Finding(path, severity, message))
@@ -99,23 +101,18 @@ class _Check:
         data: dict[str, Any] = read
         state = CatalogState.from_json(data)
         self.note(path, "ok", f"{len(state.collections)} collections when its log began")
-        frames, problem = _read_log(self.folder, data["log"])
-        log_path = f"{self.folder.path}/{data['log']}"
-        for frame in frames:
-            if frame.kind == logs.CATALOG:
-                state.apply(orjson.loads(frame.payload))
-        if problem is None:
-            self.note(log_path, "ok", f"{len(frames)} frames")
+        found = _read_log(self.folder, data["log"])
+        good = [frame for frame in found.frames if frame.kind != logs.CATALOG or _applied(state, frame)]
+        path = f"{self.folder.path}/{data['log']}"
+        if found.problem is None:
+            self.note(path, "ok", f"{len(good)} frames")
         elif not self.repair:
-            self.note(log_path, "damaged", problem)
+            self.note(path, "damaged", found.problem)
         else:
             with self.folder.lock(LOCK):
-                _rewrite_log(self.folder, data["log"], frames)
-            self.note(
-                log_path,
-                "repaired",
-                f"{problem}; cut after {len(frames)} frames, the original is in quarantine",
-            )
+                self._quarantine(self.folder, data["log"])
+                _write_log(self.folder, data["log"], good)
+            self.note(path, "repaired", f"{found.problem}; {found.lost} changes are lost, {len(good)} kept")
         return state
 
     # ------------------------------------------------------------------ collections
@@ -213,27 +210,48 @@ class _Check:
         return ref
 
     def _logs(self, home: DiskFolder, manifest: Manifest) -> None:
+        """The chain of logs. A damaged one is written anew with the frames that are intact."""
         name: str | None = manifest.log
+        named = {ref.name for ref in manifest.segments}
+        damaged = False
         while name is not None:
-            frames, problem = _read_log(home, name)
-            bad = [frame for frame in frames if not self._frame(home, name, frame)]
             path = f"{home.path}/{name}"
-            if problem is None and not bad:
-                self.note(path, "ok", f"{len(frames)} frames")
+            found = _read_log(home, name)
+            good = []
+            for frame in found.frames:
+                if frame.kind == logs.SEGMENT:
+                    named.add(decode_segment(frame.payload)[1].name)
+                if self._frame(home, frame):
+                    good.append(frame)
+            ended = bool(good) and good[-1].kind == logs.END
+            following = good[-1].payload.decode() if ended else None
+            if found.problem is not None and not ended:
+                following = _next_log(home, name)  # the frame that led there may be among the lost
+            dropped = len(found.frames) - len(good)
+            if found.problem is None and not dropped:
+                self.note(path, "ok", f"{len(good)} frames")
             elif not self.repair:
-                if problem is not None:
-                    self.note(path, "damaged", problem)
+                damaged = True
+                if found.problem is not None:
+                    self.note(path, "damaged", found.problem)
             else:
-                good = [frame for frame in frames if frame not in bad]
+                damaged = True
                 with home.lock("write.lock"):
-                    _rewrite_log(home, name, good)
-                what = problem or f"{len(bad)} frames name damaged segments"
-                self.note(path, "repaired", f"{what}; {len(good)} frames kept, the original is in quarantine")
-                frames = good
-            last = frames[-1] if frames else None
-            name = last.payload.decode() if last is not None and last.kind == logs.END else None
+                    self._quarantine(home, name)
+                    _write_log(home, name, good, None if ended else following)
+                what = found.problem or f"{dropped} frames name damaged segments"
+                self.note(
+                    path, "repaired", f"{what}; {found.lost + dropped} writes are lost, {len(good)} kept"
+                )
+            name = following
+        if damaged and self.repair:
+            # A segment that no frame names any more may be one whose frame was lost.
+            for folder in home.names():
+                if folder.startswith("seg-") and folder not in named:
+                    self._quarantine(home, folder)
+                    self.note(f"{home.path}/{folder}", "repaired", "no log names it any more; in quarantine")
 
-    def _frame(self, home: DiskFolder, name: str, frame: Frame) -> bool:
+    def _frame(self, home: DiskFolder, frame: Frame) -> bool:
         if frame.kind == logs.SEGMENT:
             return self._segment(home, decode_segment(frame.payload)[1]) is not None
         if frame.kind == logs.COMMIT:
@@ -243,7 +261,7 @@ class _Check:
     def _quarantine(self, home: DiskFolder, name: str) -> None:
         source = Path(home.path, name) if name else Path(home.path)
         relative = source.relative_to(self.folder.path)
-        target = Path(self.folder.path, "quarantine", time.strftime("%Y%m%d-%H%M%S"), relative)
+        target = Path(self.folder.path, "quarantine", self._moment, relative)
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.exists():
             source.rename(target)
@@ -277,27 +295,57 @@ def _check_segment(segment: Segment) -> None:
     segment.attributes()
 
 
-def _read_log(folder: DiskFolder, name: str) -> tuple[list[Frame], str | None]:
-    """All frames before the first damage, and what is wrong there."""
+@dataclass(frozen=True, slots=True)
+class _LogContents:
+    """The intact frames of a log, what is wrong with it, and how many frames are lost (at least)."""
+
+    frames: list[Frame]
+    problem: str | None
+    lost: int
+
+
+def _read_log(folder: DiskFolder, name: str) -> _LogContents:
     frames: list[Frame] = []
     try:
         log = Log.open(folder, name)
-        frames.extend(log.read_new())
-        log.close()
     except Corruption as error:
-        return frames, str(error)
-    return frames, None
+        return _LogContents(frames, str(error), 1)
+    first = log.sequence
+    problem = None
+    try:
+        for frame in log.read_new():
+            frames.append(frame)
+    except Corruption as error:
+        problem = str(error)
+        frames.extend(log.salvage())
+    finally:
+        log.close()
+    expected = frames[-1].sequence - first + 1 if frames else 0
+    lost = 0 if problem is None else max(1, expected - len(frames))
+    return _LogContents(frames, problem, lost)
 
 
-def _rewrite_log(folder: DiskFolder, name: str, frames: list[Frame]) -> None:
-    """A new log with the frames that are good; the old file is kept in quarantine."""
-    original = Path(folder.path, name)
-    kept = Path(folder.path, f"quarantine-{time.strftime('%Y%m%d-%H%M%S')}-{name}")
-    if original.exists():
-        original.rename(kept)
-    log = Log.create(folder, name, frames[0].sequence if frames else _first_sequence(name))
+def _applied(state: CatalogState, frame: Frame) -> bool:
+    try:
+        state.apply(orjson.loads(frame.payload))
+    except KeyError:  # it changes something whose creation is lost
+        return False
+    return True
+
+
+def _next_log(home: DiskFolder, name: str) -> str | None:
+    """The log that was begun after this one, if it is there; names sort by sequence."""
+    later = [other for other in home.names() if other.startswith("log-") and other > name]
+    return later[0] if later else None
+
+
+def _write_log(folder: DiskFolder, name: str, frames: list[Frame], following: str | None = None) -> None:
+    """A new log with these frames, leading on to `following`."""
+    log = Log.create(folder, name, _first_sequence(name))
     for frame in frames:
         log.append(frame.kind, frame.payload)
+    if following is not None:
+        log.append(logs.END, following.encode())
     log.sync(log.offset)
     folder.sync()
     log.close()

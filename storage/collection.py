@@ -20,7 +20,7 @@ from . import log as logs
 from .background import Background, Budget
 from .columns import Columns, Ints
 from .commit import NO_KILLS, Commit, encode_segment
-from .errors import Corruption, NotFound
+from .errors import Corruption, NotFound, StorageError
 from .files import Folder
 from .filter import Everything, Node
 from .filter_tables import FilterDatabase
@@ -59,7 +59,7 @@ class Collection:
         wrote: Callable[[Collection], None],
     ) -> None:
         self.folder, self.id, self.services = folder, id, services
-        self.filters = Filters(services.database)
+        self.filters = Filters(services.database, services.budget, id)
         self._exists, self._wrote = exists, wrote
         self.on_adopt: Callable[[Snapshot], None] = lambda _: None  # called when the manifest has moved on
         self._lock = threading.RLock()
@@ -85,7 +85,7 @@ class Collection:
     def refreshed(self, writing: bool = False) -> State | None:
         """The up-to-date state, None before the first write. Needs the lock."""
         for _ in range(_RETRIES):
-            stamp = self.folder.stamp(NAME)
+            stamp, fresh = self.folder.stamp(NAME), self._state is None
             try:
                 if stamp is None and writing and self.folder.exists(COPY):
                     # A creation was killed, or somebody removed the file.
@@ -111,8 +111,9 @@ class Collection:
                 self._state.follow(writing)
                 return self._state
             except Corruption:
-                # Files move on while we look: only what does not change any more is damaged.
-                if self.folder.stamp(NAME) == stamp:
+                # Files move on while we look, and did since the last call. Damaged is only what is
+                # so when read from a manifest that does not change any more.
+                if fresh and self.folder.stamp(NAME) == stamp:
                     self._state = None
                     raise
                 self._state = None
@@ -178,11 +179,16 @@ class Collection:
     def _commit(self, state: State, commit: Commit) -> None:
         """Append and apply. Needs the write lock."""
         rows = commit.rows
-        if rows is not None and (len(rows) >= DIRECT_ROWS or rows.nbytes() >= DIRECT_BYTES):
-            self._commit_segment(state, commit.kills, rows)
-            return
-        state.log.append(logs.COMMIT, commit.encode())
-        state.apply_commit(commit)
+        try:
+            if rows is not None and (len(rows) >= DIRECT_ROWS or rows.nbytes() >= DIRECT_BYTES):
+                self._commit_segment(state, commit.kills, rows)
+                return
+            state.log.append(logs.COMMIT, commit.encode())
+            state.apply_commit(commit)
+        except BaseException:
+            # Interrupted between the log and the memory of it: only the log knows what holds.
+            self._state = None
+            raise
 
     def _commit_segment(self, state: State, kills: Ints, rows: Columns) -> None:
         name = new_segment_name()
@@ -191,7 +197,7 @@ class Collection:
             self.folder.sync()
             segment = Segment(self.folder, ref)
             state.log.append(logs.SEGMENT, encode_segment(kills, ref))
-        except BaseException:
+        except StorageError:  # refused by the disk: the log does not name it
             self.folder.child(name).remove_tree()
             raise
         state.apply_segment(kills, ref, segment)

@@ -6,6 +6,8 @@ processes per folder.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import threading
 import time
@@ -41,6 +43,7 @@ from .types import (
     Written,
 )
 
+_log = logging.getLogger("chroma")
 # Housekeeping waits for a pause in writing, so that a bulk load is merged and indexed once.
 QUIET_SECONDS = 0.5
 OPEN_COLLECTIONS = 256  # an open collection holds a file descriptor and some maps
@@ -203,7 +206,7 @@ class Engine:
         self.folder_read_only = not self.folder.writable()
         budget = Budget(memory or DEFAULT_MEMORY)
         cores = threads or IndexSettings().cores()
-        self.services = Services(FilterDatabase(budget.limit, cores), Background(), budget)
+        self.services = Services(FilterDatabase(max(2 * budget.limit, 1 << 30), cores), Background(), budget)
         self._open: OrderedDict[str, OpenCollection] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
@@ -242,6 +245,8 @@ class Engine:
         if held is None:
             held = self._open_collection(info)
         held.info = info
+        with contextlib.suppress(KeyError):  # closed as idle by another thread just now
+            self._open.move_to_end(id)
         return held
 
     def _open_collection(self, info: CollectionInfo) -> OpenCollection:
@@ -361,8 +366,13 @@ class Engine:
         written = held.records.write(mode, records)
         dimension = held.records.snapshot().dimension
         if held.info.dimension is None and dimension is not None:
-            # A convenience for listings; the collection's own files say it too.
-            held.info = self.catalog.change_collection(tenant, database, id, dimension=dimension)
+            # The records are durable and their own files tell it too, so this must not fail the call.
+            try:
+                held.info = self.catalog.change_collection(tenant, database, id, dimension=dimension)
+            except StorageError as error:
+                _log.warning(
+                    "the dimension of %s could not be noted in the catalog: %s", held.info.name, error
+                )
         return written
 
     def get_sorted(

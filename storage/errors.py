@@ -8,6 +8,7 @@
     ├── Closed               the engine or collection was closed
     ├── ReadOnly             the folder cannot be written
     ├── WriteFailed          the operating system refused a write or a sync
+    ├── OutOfMemory          filter columns do not fit into the memory limit
     ├── Corruption           a file is damaged; carries the path and the offset
     ├── FormatTooNew         written by a later version of the format
     └── NotADatabase         the path is not ours: a file, or a folder of another system
@@ -50,6 +51,10 @@ class ReadOnly(StorageError):
 
 class WriteFailed(StorageError):
     """The operating system refused a write or a sync; nothing was acknowledged."""
+
+
+class OutOfMemory(StorageError):
+    """Filter columns do not fit into the memory limit."""
 
 
 class Corruption(StorageError):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import mmap
 import os
 import secrets
@@ -159,7 +160,9 @@ class Folder(Protocol):
     def write_file(self, name: str) -> contextlib.AbstractContextManager[Sink]: ...
     def map(self, name: str, size: int | None = None) -> pa.Buffer: ...
     def open_log(self, name: str, create: bool = False) -> LogFile: ...
-    def lock(self, name: str, wait: bool = True) -> contextlib.AbstractContextManager[bool]: ...
+    def lock(
+        self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT
+    ) -> contextlib.AbstractContextManager[bool]: ...
     def remove(self, name: str) -> None: ...
     def remove_tree(self) -> None: ...
     def link_from(self, source: Folder, name: str) -> None: ...
@@ -357,13 +360,16 @@ class DiskFolder:
             raise Corruption(self._at(name), "the file is missing") from None
 
     @contextlib.contextmanager
-    def lock(self, name: str, wait: bool = True) -> Iterator[bool]:
-        """Hold the lock file among all processes. Yields False if `wait` is off and it is held."""
+    def lock(self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT) -> Iterator[bool]:
+        """Hold the lock file among all processes. Yields False if `wait` is off and it is held.
+
+        Raises WriteFailed after `timeout` seconds; None waits as long as it takes.
+        """
         path = self._at(name)
         with _explained(path):
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            yield _take(fd, path, wait)
+            yield _take(fd, path, wait, timeout)
         finally:
             os.close(fd)  # closing releases the lock
 
@@ -411,8 +417,8 @@ class DiskFolder:
         return os.access(self.path, os.W_OK)
 
 
-def _take(fd: int, path: str, wait: bool) -> bool:
-    pause, deadline = 0.0001, time.monotonic() + LOCK_TIMEOUT
+def _take(fd: int, path: str, wait: bool, timeout: float | None) -> bool:
+    pause, deadline = 0.0001, time.monotonic() + (math.inf if timeout is None else timeout)
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -429,7 +435,7 @@ def _take(fd: int, path: str, wait: bool) -> bool:
             return False
         if time.monotonic() > deadline:
             raise WriteFailed(
-                f"{path} has been locked for {LOCK_TIMEOUT:.0f} s by {_holder(path)}; "
+                f"{path} has been locked for {timeout:.0f} s by {_holder(path)}; "
                 "stop that process and try again"
             )
         time.sleep(pause)
@@ -534,7 +540,7 @@ class MemoryFolder:
         return self._logs[name]
 
     @contextlib.contextmanager
-    def lock(self, name: str, wait: bool = True) -> Iterator[bool]:
+    def lock(self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT) -> Iterator[bool]:
         lock = self._locks.setdefault(name, threading.Lock())
         held = lock.acquire(blocking=wait)
         try:

@@ -227,6 +227,7 @@ def _any_of(children: list[Node]) -> Node:
 
 
 def _field(key: str, value: Any) -> Node:
+    _check_text("where key", key)
     if key.startswith("$"):
         raise InvalidArgument(
             f"Invalid where clause: {key!r} is not a metadata key; write {{key: {{operator: value}}}} "
@@ -273,6 +274,8 @@ def _id_field(operator: str, operand: Any) -> Node:
             "#id can be compared with $eq, $ne, $in and $nin and strings only, "
             f"got {operator} {short(operand)}"
         )
+    for value in values:
+        _check_text("where value for #id", value)
     return IdOneOf(tuple(values))
 
 
@@ -329,7 +332,16 @@ def _checked(key: str, operator: str, value: Any) -> Any:
         )
     if type(value) is float and not math.isfinite(value):
         raise InvalidArgument(f"where value for {operator} on {key!r} must be finite, got {value}")
+    if type(value) is str:
+        _check_text(f"where value for {operator} on {key!r}", value)
     return value
+
+
+def _check_text(what: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"{what} is not valid Unicode: {short(text)}") from None
 
 
 def _any_of_raw(nodes: list[Node]) -> Node:
@@ -398,10 +410,7 @@ def _document(operator: Any, operand: Any) -> Node:
         )
     if not operand:
         raise InvalidArgument(f"Expected where_document operand value for {operator} to be a non-empty str")
-    try:
-        operand.encode()
-    except UnicodeEncodeError:
-        raise InvalidArgument(f"the {operator} operand is not valid Unicode: {short(operand)}") from None
+    _check_text(f"the {operator} operand", operand)
     positive = _NEGATED.get(operator, operator)
     node: Node = DocumentContains(operand) if positive == "$contains" else DocumentMatches(operand)
     return node if positive == operator else Not(node)

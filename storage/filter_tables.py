@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from .attributes import ARROW_TYPES, Attributes
 from .columns import Mask
+from .errors import OutOfMemory
 from .filter import Node
 from .filter_sql import FALSE, TRUE, Layout, to_sql
 
@@ -113,9 +114,16 @@ class FilterTable:
 
 
 def _create(cursor: Any, name: str, table: pa.Table) -> None:
+    import duckdb
+
     cursor.register("arriving", table)
     try:
         cursor.execute(f"CREATE TABLE {name} AS SELECT * FROM arriving")
+    except duckdb.OutOfMemoryException as error:
+        raise OutOfMemory(
+            f"the filter columns do not fit into the memory limit: {error}; "
+            "raise Settings(chroma_memory_limit_bytes=...)"
+        ) from error
     finally:
         cursor.unregister("arriving")
 

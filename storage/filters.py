@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import attributes
+from .background import Budget
 from .columns import Ints, Mask
 from .errors import InvalidArgument
 from .filter import (
@@ -201,6 +202,7 @@ class SegmentFilter:
     """A segment is one block."""
 
     def __init__(self, database: FilterDatabase, segment: Segment) -> None:
+        self.source = segment
         self._block = Block(
             database,
             segment.rows,
@@ -228,6 +230,7 @@ class TailFilter:
 
     def __init__(self, database: FilterDatabase, tail: Tail) -> None:
         self._database, self._tail = database, tail
+        self.source = tail
         self._blocks: list[tuple[int, Block]] = []  # first row and block
         self._lock = threading.Lock()
 
@@ -278,8 +281,8 @@ def _in_block(tail: Tail, ids: tuple[str, ...], start: int, stop: int) -> Ints:
 class Filters:
     """The filters of one collection's parts."""
 
-    def __init__(self, database: FilterDatabase) -> None:
-        self._database = database
+    def __init__(self, database: FilterDatabase, budget: Budget, owner: str) -> None:
+        self._database, self._budget, self._owner = database, budget, owner
         self._parts: dict[str, SegmentFilter | TailFilter] = {}
         self._allowed = _Memory()
         self._lock = threading.Lock()
@@ -287,7 +290,7 @@ class Filters:
     def part(self, source: Segment | Tail) -> SegmentFilter | TailFilter:
         with self._lock:
             held = self._parts.get(source.name)
-            if held is None:
+            if held is None or held.source is not source:  # loaded anew, the same log gives another tail
                 make: Any = TailFilter if isinstance(source, Tail) else SegmentFilter
                 held = self._parts[source.name] = make(self._database, source)
             return held
@@ -299,7 +302,9 @@ class Filters:
         if held is not None and held[0] is view.dead:
             answer: Allowed = held[1]
             return answer
-        mask = self.part(view.source).mask(node, view.rows)
+        part = self.part(view.source)
+        mask = part.mask(node, view.rows)
+        self._budget.hold(f"filter {self._owner}/{view.source.name}", part.nbytes, part.release)
         answer = Allowed(mask if view.dead is None else mask & ~view.dead)
         self._allowed.put(key, (view.dead, answer))
         return answer
@@ -310,15 +315,13 @@ class Filters:
         with self._lock:
             for name in [name for name in self._parts if name not in names]:
                 del self._parts[name]
+                self._budget.forget(f"filter {self._owner}/{name}")
             self._allowed = _Memory()
-
-    def nbytes(self) -> int:
-        with self._lock:
-            return sum(part.nbytes for part in self._parts.values())
 
     def release(self) -> None:
         """Free what can be loaded again."""
         with self._lock:
-            for part in self._parts.values():
+            for name, part in self._parts.items():
                 part.release()
+                self._budget.forget(f"filter {self._owner}/{name}")
             self._allowed = _Memory()

@@ -69,7 +69,7 @@ class Base:
 
 def settle(collection: Collection, everything: bool) -> bool:
     """Seal and merge; with `everything`, into one segment. False if another housekeeper is at it."""
-    with collection.folder.lock("maintain.lock", wait=everything) as held:
+    with collection.folder.lock("maintain.lock", wait=everything, timeout=None) as held:
         if not held:
             return False
         with collection.writing() as state:
@@ -187,7 +187,7 @@ def share(collection: Collection, target: Folder) -> None:
     """Give `target` the collection's present: its immutable files linked, its log sealed before."""
     settle(collection, everything=False)
     target.create()
-    with collection.folder.lock("maintain.lock"), collection.writing() as state:
+    with collection.folder.lock("maintain.lock", timeout=None), collection.writing() as state:
         base = _rotate(collection, state)
         refs = []
         for view in base.snapshot.views:

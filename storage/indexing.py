@@ -65,7 +65,7 @@ class Graphs:
         if held is not None:
             self._collection.services.budget.touch(self._key(view.source.name))
             return held[1]
-        if isinstance(view.source, Segment) and (ref := self._reference(view)) and hnsw.available():
+        if isinstance(view.source, Segment) and (ref := self._stored(view)) and hnsw.available():
             source = view.source
             self._collection.services.background.submit(
                 "load", f"{self._collection.id}/{source.name}", lambda: self.load(source, ref, settings)
@@ -74,12 +74,17 @@ class Graphs:
 
     def load_now(self, view: View, settings: IndexSettings) -> None:
         """As the background does it, but return when it is done."""
-        if isinstance(view.source, Segment) and (ref := self._reference(view)) and hnsw.available():
+        if isinstance(view.source, Segment) and (ref := self._stored(view)) and hnsw.available():
             self.load(view.source, ref, settings)
 
     def _reference(self, view: View) -> GraphRef | None:
         graph = view.ref.graph if view.ref else None
         return None if graph is None or graph.file.name in self._broken else graph
+
+    def _stored(self, view: View) -> GraphRef | None:
+        """The graph of a view that has a file; in memory there is none to load."""
+        graph = self._reference(view)
+        return graph if graph is not None and graph.file.bytes else None
 
     def load(self, segment: Segment, ref: GraphRef, settings: IndexSettings) -> None:
         """Bring a graph into memory."""
@@ -129,15 +134,15 @@ class Graphs:
         return sorted(found, key=lambda segment: -segment.rows)
 
     def _served(self, view: View, settings: IndexSettings) -> bool:
-        """Whether a segment has its graph, or is too small for one."""
+        """Whether a part has its graph, or is too small for one."""
         if view.rows * view.source.dimension * 4 < INDEX_BYTES:
             return True
         graph = self._reference(view)
         return graph is not None and settings.fits(graph)
 
     def indexed_rows(self, snapshot: Snapshot, settings: IndexSettings) -> int:
-        """Rows in segments that have a current graph or need none; rows of the log are not counted."""
-        return sum(view.live for view in snapshot.views if view.named and self._served(view, settings))
+        """Rows in parts that have a current graph, or are too small to need one."""
+        return sum(view.live for view in snapshot.views if self._served(view, settings))
 
     def schedule(self, settings: IndexSettings, delay: float = 0.0) -> None:
         """Build what is missing in the background."""
@@ -152,7 +157,7 @@ class Graphs:
         with self._lock:
             self._urgent += urgent
         try:
-            with self._collection.folder.lock("index.lock", wait=urgent) as held:
+            with self._collection.folder.lock("index.lock", wait=urgent, timeout=None) as held:
                 if not held:
                     return False
                 while pending := self.missing(self._collection.snapshot(), settings):
@@ -185,7 +190,7 @@ class Graphs:
     def _publish(self, segment: Segment, graph: Graph, settings: IndexSettings) -> GraphRef | None:
         """Write the sidecar and name it in the manifest. None when the segment is gone."""
         folder = self._collection.folder
-        with folder.lock("maintain.lock"):
+        with folder.lock("maintain.lock", timeout=None):
             manifest = Manifest.load(folder)
             if segment.name not in {ref.name for ref in manifest.segments}:
                 self._collection.snapshot()

@@ -69,6 +69,7 @@ class Log:
         self._synced = START
         self._syncing = False
         self._broken: str | None = None
+        self._cleared = False  # whether nothing but zeros is known to lie behind the last frame
         self._group = threading.Condition()
         self.syncs = 0
 
@@ -129,12 +130,35 @@ class Log:
         if writing:
             self._clear_tail()
 
-    def _frame_at(self, offset: int) -> Frame | None:
+    def salvage(self) -> Iterator[Frame]:
+        """After Corruption: the intact frames behind the damage, which may have been one or several.
+
+        Salt, sequence and checksum together make sure that nothing else is taken for a frame.
+        """
+        size = self._file.size()
+        offset = self.offset + 8
+        while offset < size:
+            window = self._file.read(offset, 1 << 20)
+            at = window.find(_FRAME_MAGIC)
+            if at < 0:
+                offset += max(8, len(window) - 8 & ~7)
+                continue
+            offset += at
+            frame = self._frame_at(offset, later=True) if offset % 8 == 0 else None
+            if frame is None:
+                offset = _align(offset + 1)
+                continue
+            self.offset, self.sequence = frame.end, frame.sequence + 1
+            yield frame
+            offset = frame.end
+
+    def _frame_at(self, offset: int, later: bool = False) -> Frame | None:
         head = self._file.read(offset, _FRAME.size)
         if len(head) < _FRAME.size:
             return None
         magic, kind, _, length, _, sequence, check = _FRAME.unpack(head)
-        if magic != _FRAME_MAGIC or sequence != self.sequence or length > MAX_PAYLOAD:
+        expected = sequence > self.sequence if later else sequence == self.sequence
+        if magic != _FRAME_MAGIC or not expected or length > MAX_PAYLOAD:
             return None
         payload = self._file.read(offset + _FRAME.size, length)
         if len(payload) < length or check != self._checksum(head[: _FRAME.size - 8], payload):
@@ -165,11 +189,16 @@ class Log:
 
     def _clear_tail(self) -> None:
         """Zero what a writer that died left behind; nobody was promised it."""
-        if self._file.read(self.offset, 1) in (b"", b"\0"):
+        if self._cleared and self._file.read(self.offset, 1) in (b"", b"\0"):
             return
+        # Once per opened file all of it is looked at: in a power cut a later page of what was never
+        # synced may reach the disk without an earlier one, and would be read behind the next frame.
         size = self._file.size()
         for start in range(self.offset, size, 1 << 20):
-            self._file.write(start, bytes(min(1 << 20, size - start)))
+            part = self._file.read(start, min(1 << 20, size - start))
+            if part.count(0) < len(part):
+                self._file.write(start, bytes(len(part)))
+        self._cleared = True
 
     # ------------------------------------------------------------------ writing
 
@@ -178,6 +207,10 @@ class Log:
         and `read_new(writing=True)` before. Not durable until synced."""
         if self._broken:
             raise WriteFailed(self._broken)
+        if len(payload) > MAX_PAYLOAD:
+            raise WriteFailed(
+                f"one call changes {len(payload)} bytes, more than {self.path} can hold; split it"
+            )
         head = _FRAME.pack(_FRAME_MAGIC, kind, 0, len(payload), 0, self.sequence, 0)[:-8]
         frame = head + struct.pack("<Q", self._checksum(head, payload)) + payload
         end = _align(self.offset + len(frame))
@@ -210,10 +243,15 @@ class Log:
         try:
             self._file.sync()
             self._note_synced(target)
-        except BaseException:
+        except Exception:
             with self._group:
                 # After a failed sync the kernel may have dropped the pages: nothing later is safe.
                 self._broken = f"{self.path} could not be synced; close this client and open it again"
+                self._syncing = False
+                self._group.notify_all()
+            raise
+        except BaseException:  # interrupted: somebody else may sync
+            with self._group:
                 self._syncing = False
                 self._group.notify_all()
             raise

@@ -130,15 +130,17 @@ def unseal(folder: Folder, name: str) -> dict[str, Any]:
         raise Corruption(path, "the file is missing") from None
     try:
         outer = orjson.loads(data)
-        version, check = outer["format"], outer["checksum"]
+        version = outer["format"]
+        if isinstance(version, int) and version > FORMAT:
+            raise FormatTooNew(
+                f"{path} has format {version}; this version reads formats up to {FORMAT}. "
+                "Upgrade chroma-arrow."
+            )
+        check = outer["checksum"]
         state: dict[str, Any] = outer["state"]
         text = orjson.dumps(state)
     except (orjson.JSONDecodeError, KeyError, TypeError):
         raise Corruption(path, "it is not the JSON object it should be") from None
-    if isinstance(version, int) and version > FORMAT:
-        raise FormatTooNew(
-            f"{path} has format {version}; this version reads formats up to {FORMAT}. Upgrade chroma-arrow."
-        )
     if check != xxhash.xxh3_64_hexdigest(text):
         raise Corruption(path, "its content does not match its checksum")
     return state

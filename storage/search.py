@@ -6,6 +6,7 @@ found it, and ties fall by position. An answer has min(k, matching records) rows
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,16 @@ from .types import Floats
 SCAN_NS, GATHER_NS, EFFORT_NS = 0.35, 0.8, 10.0
 OVERFETCH = 3  # how many times k/selectivity a graph is asked for under a filter
 PATIENCE_NS = 50e6  # an exact scan of the allowed rows beyond this is left to hnswlib's filter callback
+
+
+# The same effort finds less in a larger graph: at 1M x 128 the default of 100 gave recall 0.93 to 0.95
+# (benchmarks/million.py). From here on effort grows by a quarter with each doubling of the rows.
+EFFORT_ROWS = 100_000
+
+
+def effort(ef: int, rows: int) -> int:
+    """The search effort for a graph of so many rows, from the collection's `ef_search`."""
+    return ef if rows <= EFFORT_ROWS else int(ef * (1 + math.log2(rows / EFFORT_ROWS) / 4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +105,9 @@ def _candidates(
     if graph is None:
         return [_scan(search, query, view, allowed) for query in queries]
     if allowed is None:
-        found = graph.search(queries, search.k, search.ef, search.threads if len(queries) > 1 else 1)
+        found = graph.search(
+            queries, search.k, effort(search.ef, view.rows), search.threads if len(queries) > 1 else 1
+        )
         return [_settled(search, query, view, rows, None) for query, rows in zip(queries, found)]
     return [_filtered(search, query, view, graph, allowed) for query in queries]
 
@@ -115,14 +128,15 @@ def _settled(search: Search, query: Floats, view: View, rows: Ints, allowed: All
 def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: Allowed) -> Candidates:
     dimension = view.vectors.shape[1]
     fetch = min(view.rows, int(search.k * OVERFETCH * view.rows / allowed.count) + 8)
+    ef = effort(search.ef, view.rows)
     exact_ns = allowed.count * dimension * GATHER_NS
-    if exact_ns <= max(search.ef, fetch) * dimension * EFFORT_NS:
+    if exact_ns <= max(ef, fetch) * dimension * EFFORT_NS:
         return _scan(search, query, view, allowed)
-    rows = graph.search(query[None, :], fetch, search.ef, 1)[0]
+    rows = graph.search(query[None, :], fetch, ef, 1)[0]
     rows = rows[allowed.mask[rows]]
     if len(rows) < min(search.k, allowed.count) and exact_ns > PATIENCE_NS:
         # The filter keeps rows far from this query: let the graph walk on until it finds allowed ones.
-        rows = graph.search_allowed(query, 2 * search.k, 2 * search.ef, allowed.bytes, allowed.count)
+        rows = graph.search_allowed(query, 2 * search.k, 2 * ef, allowed.bytes, allowed.count)
     return _settled(search, query, view, rows, allowed)
 
 
