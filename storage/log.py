@@ -157,7 +157,7 @@ class Log:
         if len(head) < _FRAME.size:
             return None
         magic, kind, _, length, _, sequence, check = _FRAME.unpack(head)
-        expected = sequence > self.sequence if later else sequence == self.sequence
+        expected = sequence >= self.sequence if later else sequence == self.sequence
         if magic != _FRAME_MAGIC or not expected or length > MAX_PAYLOAD:
             return None
         payload = self._file.read(offset + _FRAME.size, length)
