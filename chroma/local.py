@@ -79,9 +79,13 @@ class _Shared:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.clients = 0
+        self.pid = os.getpid()
+        _all.add(self)
 
 
 _engines: dict[str, _Shared] = {}  # by real path; "" is the shared store in memory
+_all: weakref.WeakSet[_Shared] = weakref.WeakSet()
+_inherited: list[_Shared] = []  # a parent's engines: kept, for to destroy them here could do harm
 _lock = threading.RLock()  # the garbage collector may let go of a client while it is held
 
 
@@ -89,6 +93,12 @@ def _after_fork() -> None:
     # A child has none of the threads, and locks in an unknown state: it opens its folders anew.
     global _lock
     _lock = threading.RLock()
+    for shared in _all:
+        shared.engine.after_fork()
+        if shared.engine.folder.in_memory:
+            shared.pid = os.getpid()  # a copy of its own
+        else:
+            _inherited.append(shared)
     for place in [place for place in _engines if place]:
         del _engines[place]
 
@@ -100,7 +110,8 @@ os.register_at_fork(after_in_child=_after_fork)
 def _close_all() -> None:
     """Stop background work and DuckDB before the interpreter goes away."""
     for shared in list(_engines.values()):
-        shared.engine.close()
+        if shared.pid == os.getpid():
+            shared.engine.close()
 
 
 def _open_engine(path: str | None, settings: Settings) -> Engine:
@@ -110,12 +121,12 @@ def _open_engine(path: str | None, settings: Settings) -> Engine:
 def _hold(place: str, settings: Settings) -> _Shared:
     """The engine of a place, opened if need be, with one client more. Needs the lock."""
     shared = _engines.get(place)
-    if shared is not None:
+    if shared is not None and not shared.engine.closed and not shared.engine.lost():
         shared.clients += 1
-        # The garbage collector may just have let go of the last client; or somebody has removed
-        # the folder, as notebooks do, and now wants a new database in its place.
-        if not shared.engine.closed and not shared.engine.lost():
+        # The garbage collector may just have let go of the last other client.
+        if not shared.engine.closed:
             return shared
+    # There is none, or somebody has removed the folder, as notebooks do, and wants a new database there.
     shared = _engines[place] = _Shared(_open_engine(place or None, settings))
     shared.clients = 1
     return shared
@@ -375,6 +386,8 @@ class LocalBackend:
 
 def _let_go(place: str | None, shared: _Shared) -> None:
     """A client is gone: close the engine after the last one."""
+    if shared.pid != os.getpid():
+        return  # the parent's; it lives on there
     with _lock:
         shared.clients -= 1
         if shared.clients > 0 or place == "":

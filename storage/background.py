@@ -47,6 +47,13 @@ class Background:
                 thread.start()
             self._condition.notify_all()
 
+    def after_fork(self) -> None:
+        """In a forked child: the threads are gone, and so is what they were doing."""
+        self._condition = threading.Condition()
+        self._waiting.clear()
+        self._running.clear()
+        self._threads.clear()
+
     def cancel(self, key: str) -> None:
         """Forget the waiting jobs of a key."""
         with self._condition:

@@ -10,6 +10,7 @@ The catalog's file is also what makes a folder a database, and carries the forma
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,7 @@ from typing import Any
 import orjson
 
 from . import log as logs
-from .errors import AlreadyExists, Corruption, InvalidArgument, NotADatabase, NotFound
+from .errors import AlreadyExists, Corruption, InvalidArgument, NotADatabase, NotFound, StorageError
 from .files import Folder
 from .log import START, Log
 from .manifest import put_both, seal, unseal
@@ -29,6 +30,7 @@ NAME, COPY, LOCK = "catalog.json", "catalog.copy", "catalog.lock"
 DEFAULT_TENANT, DEFAULT_DATABASE = "default_tenant", "default_database"
 _DEFAULT_DATABASE_ID = str(uuid.UUID(int=0))
 _REWRITE_FRAMES = 2000
+_log = logging.getLogger("chroma")
 
 
 @dataclass(slots=True)
@@ -130,14 +132,17 @@ class Catalog:
                 )
             state = CatalogState()
             state.apply({"do": "reset"})
-            self._write(state, 1)
+            self._write(state, self._begin_log(1))
 
-    def _write(self, state: CatalogState, first: int) -> None:
+    def _begin_log(self, first: int) -> str:
         name = f"catalog-{first:016d}.wal"
         self._folder.remove(name)  # of an attempt that was killed
         Log.create(self._folder, name, first).close()
         self._folder.sync()
-        put_both(self._folder, NAME, COPY, seal({"log": name, **state.to_json()}))
+        return name
+
+    def _write(self, state: CatalogState, log: str) -> None:
+        put_both(self._folder, NAME, COPY, seal({"log": log, **state.to_json()}))
 
     def _load(self) -> None:
         for _ in range(50):
@@ -155,12 +160,24 @@ class Catalog:
         raise Corruption(f"{self._folder.path}/{NAME}", "it keeps changing")
 
     def _follow(self, writing: bool) -> None:
-        for frame in self._log.read_new(writing):
-            if frame.kind == logs.END:
+        """Read and apply what is new in the log, and in the logs it leads on to."""
+        while True:
+            for frame in self._log.read_new(writing):
+                if frame.kind == logs.END:
+                    break
+                self._state.apply(orjson.loads(frame.payload))
+                self._frames += 1
+            else:
+                return
+            ended = self._log
+            if writing:
+                ended.sync_all()  # what follows must not outlive its end
+            try:
+                self._log = Log.open(self._folder, frame.payload.decode())
+            except Corruption:  # rewritten more than once since
                 self._load()
                 return
-            self._state.apply(orjson.loads(frame.payload))
-            self._frames += 1
+            self._frames = 0
 
     def _current(self) -> CatalogState:
         if self._log.has_more():
@@ -179,12 +196,15 @@ class Catalog:
         with self._lock:
             with self._folder.lock(LOCK):
                 self._follow(True)
-                log = self._log
                 yield self._state, self._commit
-                end = log.offset
-            log.sync(end)
+                end = self._log.offset
+            self._log.sync(end)
             if self._frames >= _REWRITE_FRAMES:
-                self._rewrite()
+                try:
+                    self._rewrite()
+                except (StorageError, OSError) as error:  # the change itself is durable
+                    _log.warning("the catalog of %s could not be rewritten: %s", self._folder.path, error)
+                    self._load()
 
     def _commit(self, change: dict[str, Any]) -> None:
         try:
@@ -203,17 +223,18 @@ class Catalog:
             raise
 
     def _rewrite(self) -> None:
+        """Begin a new log, lead the old one on to it, then publish the state it begins with."""
         with self._folder.lock(LOCK):
             self._follow(True)
-            old = self._log
-            if self._frames < _REWRITE_FRAMES or old.offset == START:
+            if self._frames < _REWRITE_FRAMES or self._log.offset == START:
                 return
-            self._write(self._state, old.sequence + 1)
-            # Who still follows the old log finds its end and starts from the new file.
-            old.append(logs.END, b"")
-            old.sync(old.offset)
-            self._load()
-        self._folder.remove(old.path.rsplit("/", 1)[-1])
+            name = self._begin_log(self._log.sequence + 1)
+            self._log.sync(self._log.append(logs.END, name.encode()))
+            self._log, self._frames = Log.open(self._folder, name), 0
+            self._write(self._state, name)
+            for old in self._folder.names():
+                if old.startswith("catalog-") and old < name:
+                    self._folder.remove(old)
 
     # ------------------------------------------------------------------ tenants and databases
 

@@ -20,7 +20,7 @@ from . import log as logs
 from .background import Background, Budget
 from .columns import Columns, Ints
 from .commit import NO_KILLS, Commit, encode_segment
-from .errors import Corruption, NotFound, StorageError
+from .errors import Corruption, InvalidArgument, NotFound, StorageError
 from .files import Folder
 from .filter import Everything, Node
 from .filter_tables import FilterDatabase
@@ -36,6 +36,7 @@ from .write import Located, resolve
 # A batch from this size on skips the log and becomes a segment at once (126k rows/s against 88k).
 DIRECT_ROWS, DIRECT_BYTES = 8192, 32 << 20
 _RETRIES = 50
+NOTHING = Snapshot((), None, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class Services:
 
 
 class Collection:
-    """`exists` tells whether the catalog still has it; `wrote` is called after each commit."""
+    """`exists` tells whether the catalog still has it, `written` whether the catalog knows that it
+    has had records; `wrote` is called after each commit."""
 
     def __init__(
         self,
@@ -56,13 +58,15 @@ class Collection:
         id: str,
         services: Services,
         exists: Callable[[], bool],
+        written: Callable[[], bool],
         wrote: Callable[[Collection], None],
     ) -> None:
         self.folder, self.id, self.services = folder, id, services
         self.filters = Filters(services.database, services.budget, id)
-        self._exists, self._wrote = exists, wrote
+        self._exists, self._written, self._wrote = exists, written, wrote
         self.on_adopt: Callable[[Snapshot], None] = lambda _: None  # called when the manifest has moved on
-        self._lock = threading.RLock()
+        self._writers = threading.RLock()  # one writer of this process at a time
+        self._lock = threading.RLock()  # around the state; held for moments
         self._state: State | None = None
         self._stamp: tuple[int, ...] | None = None
 
@@ -80,7 +84,7 @@ class Collection:
                 return held
         with self._lock:
             current = self.refreshed()
-            return current.snapshot() if current else Snapshot((), None, 0, 0)
+            return current.snapshot() if current else NOTHING
 
     def refreshed(self, writing: bool = False) -> State | None:
         """The up-to-date state, None before the first write. Needs the lock."""
@@ -94,6 +98,7 @@ class Collection:
                 if self._state is None:
                     name = NAME if stamp is not None else COPY
                     if stamp is None and not self.folder.exists(COPY):
+                        self._check_never_written()
                         return None
                     manifest = Manifest.load(self.folder, name)
                     self._state = State(self.folder, manifest, Log.open(self.folder, manifest.log))
@@ -117,22 +122,47 @@ class Collection:
                     self._state = None
                     raise
                 self._state = None
+            except BaseException:
+                self._state = None  # a frame may have been read and not applied
+                raise
         raise Corruption(f"{self.folder.path}/{NAME}", "it keeps changing")
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[State]:
-        """Hold the write lock among all threads and processes, with the state caught up."""
-        with self._lock:
+    def writing(self) -> Iterator[None]:
+        """Hold the write lock among all threads and processes. Readers of this process go on."""
+        with self._writers:
             self._check_exists()
             self.folder.create()
             with self.folder.lock("write.lock"):
                 self._check_exists()
-                state = self.refreshed(writing=True) or self._create()
-                yield state
+                yield
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[State]:
+        """The state, caught up, to append to; inside `writing`. Keep it short: readers wait."""
+        with self._lock:
+            try:
+                yield self.refreshed(writing=True) or self._create()
+            except (InvalidArgument, NotFound):
+                raise  # nothing was begun
+            except BaseException:
+                # Interrupted between the log and the memory of it: only the log knows what holds.
+                self._state = None
+                raise
 
     def _check_exists(self) -> None:
         if not self._exists():
             raise NotFound(f"Collection [{self.id}] does not exist; it was deleted")
+
+    def _check_never_written(self) -> None:
+        """Raise Corruption if records must be here. Needs the lock."""
+        begun = any(
+            name.startswith("seg-") or (name.startswith("log-") and logs.has_frames(self.folder, name))
+            for name in self.folder.names()
+        )
+        if begun or self._written():
+            path = f"{self.folder.path}/{NAME}"
+            raise Corruption(path, "the file is missing, but its collection has records")
 
     def _create(self) -> State:
         name = log_file(1)
@@ -149,66 +179,63 @@ class Collection:
 
     def write(self, mode: Mode, records: Records) -> Written:
         """Commit a batch, all of it or nothing. Durable on return."""
-        with self.writing() as state:
-            snapshot = state.snapshot()
-            part, row = snapshot.locate(records.ids)
+        with self.writing():
+            with self.changing() as state:
+                snapshot = state.snapshot()
+                part, row = snapshot.locate(records.ids)
             resolved = resolve(mode, records, Located(snapshot, part, row))
-            if resolved.rows is not None:
-                self._commit(state, Commit(resolved.kills, resolved.rows))
-            log, end = state.log, state.log.offset
-            state.snapshot()
+            log, end = self._commit(Commit(resolved.kills, resolved.rows))
         log.sync(end)
         self._wrote(self)
         return resolved.written
 
     def delete(self, ids: Sequence[str] | None, node: Node, limit: int | None) -> int:
         """Delete records; returns how many there were. Durable on return."""
-        with self.writing() as state:
-            places = self._select(state.snapshot(), ids, node)
+        with self.writing():
+            _, places = self.select(ids, node)
             if limit is not None:
                 places = in_order(places, 0, limit)
             kills = np.concatenate([NO_KILLS, *(place.positions() for place in places)])
-            if len(kills):
-                self._commit(state, Commit(kills, None))
-            log, end = state.log, state.log.offset
-            state.snapshot()
+            log, end = self._commit(Commit(kills, None))
         log.sync(end)
         self._wrote(self)
         return len(kills)
 
-    def _commit(self, state: State, commit: Commit) -> None:
-        """Append and apply. Needs the write lock."""
+    def _commit(self, commit: Commit) -> tuple[Log, int]:
+        """Append and apply; returns what to sync. Inside `writing`."""
         rows = commit.rows
-        try:
-            if rows is not None and (len(rows) >= DIRECT_ROWS or rows.nbytes() >= DIRECT_BYTES):
-                self._commit_segment(state, commit.kills, rows)
-                return
-            state.log.append(logs.COMMIT, commit.encode())
-            state.apply_commit(commit)
-        except BaseException:
-            # Interrupted between the log and the memory of it: only the log knows what holds.
-            self._state = None
-            raise
+        if rows is not None and (len(rows) >= DIRECT_ROWS or rows.nbytes() >= DIRECT_BYTES):
+            return self._commit_segment(commit.kills, rows)
+        with self.changing() as state:
+            if rows is not None or len(commit.kills):
+                state.before_append()
+                state.log.append(logs.COMMIT, commit.encode())
+                state.apply_commit(commit)
+                state.snapshot()
+            return state.log, state.log.offset
 
-    def _commit_segment(self, state: State, kills: Ints, rows: Columns) -> None:
-        name = new_segment_name()
+    def _commit_segment(self, kills: Ints, rows: Columns) -> tuple[Log, int]:
+        ref = write_segment(self.folder, new_segment_name(), StoredRows.from_columns(rows))
         try:
-            ref = write_segment(self.folder, name, StoredRows.from_columns(rows))
             self.folder.sync()
             segment = Segment(self.folder, ref)
-            state.log.append(logs.SEGMENT, encode_segment(kills, ref))
+            with self.changing() as state:
+                state.before_append()
+                state.log.append(logs.SEGMENT, encode_segment(kills, ref))
+                state.apply_segment(kills, ref, segment)
+                state.snapshot()
+                return state.log, state.log.offset
         except StorageError:  # refused by the disk: the log does not name it
-            self.folder.child(name).remove_tree()
+            self.folder.child(ref.name).remove_tree()
             raise
-        state.apply_segment(kills, ref, segment)
 
     # ------------------------------------------------------------------ reading
 
     def locate(self, ids: Sequence[str]) -> tuple[Snapshot, Ints, Ints]:
         """A snapshot and where in it the ids are."""
-        self.snapshot()
         with self._lock:
-            snapshot = self._state.snapshot() if self._state else Snapshot((), None, 0, 0)
+            state = self.refreshed()
+            snapshot = state.snapshot() if state else NOTHING
             return (snapshot, *snapshot.locate(ids))
 
     def known(self, ids: Sequence[str]) -> set[str]:
@@ -223,11 +250,6 @@ class Collection:
             return snapshot, self._matching(snapshot, node)
         snapshot, part, row = self.locate(ids)
         return snapshot, self._narrow(snapshot.places(part, row), node)
-
-    def _select(self, snapshot: Snapshot, ids: Sequence[str] | None, node: Node) -> list[Place]:
-        if ids is None:
-            return self._matching(snapshot, node)
-        return self._narrow(snapshot.places(*snapshot.locate(ids)), node)
 
     def _matching(self, snapshot: Snapshot, node: Node) -> list[Place]:
         if isinstance(node, Everything):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
 import uuid
@@ -23,11 +22,12 @@ from . import housekeeping, search
 from .background import Background, Budget
 from .catalog import Catalog
 from .collection import Collection, Services
-from .errors import AlreadyExists, Closed, NotADatabase, NotFound, StorageError
-from .files import GONE, DiskFolder, Folder, MemoryFolder
+from .errors import AlreadyExists, Closed, NotFound, StorageError
+from .files import GONE, DiskFolder, Folder, check_path
 from .filter import Everything, Node
 from .filter_tables import FilterDatabase
 from .indexing import PATIENCE_BYTES, Graphs, IndexSettings
+from .memory import MemoryFolder
 from .snapshot import Snapshot, read
 from .sorting import sort_places
 from .types import (
@@ -62,6 +62,7 @@ class OpenCollection:
             info.id,
             engine.services,
             lambda: engine.still_has(info.id),
+            lambda: engine.has_records(info.id),
             self._after_write,
         )
         self.graphs = Graphs(self.records)
@@ -199,9 +200,9 @@ class Engine:
     """`path` None keeps everything in memory. `memory` bounds indexes and filter columns, in bytes."""
 
     def __init__(self, path: str | None, memory: int | None = None, threads: int | None = None) -> None:
+        if path is not None:
+            check_path(path)
         self.folder: Folder = MemoryFolder() if path is None else DiskFolder(path)
-        if path is not None and os.path.exists(path) and not os.path.isdir(path):
-            raise NotADatabase(f"path {path} is a file, not a folder; pass the path of a folder")
         self.catalog = Catalog(self.folder)
         self.folder_read_only = not self.folder.writable()
         budget = Budget(memory or DEFAULT_MEMORY)
@@ -215,6 +216,11 @@ class Engine:
 
     def __repr__(self) -> str:
         return f"Engine({self.folder.path}, open={len(self._open)}, closed={self._closed})"
+
+    def has_records(self, id: str) -> bool:
+        """Whether the catalog knows that a collection has had records."""
+        info = self.catalog.collection(id)
+        return info is not None and info.dimension is not None
 
     @property
     def closed(self) -> bool:
@@ -345,13 +351,13 @@ class Engine:
     def fork_collection(self, tenant: str, database: str, id: str, name: str) -> CollectionInfo:
         """A copy that shares the immutable files: quick, and independent from then on."""
         source = self.collection(tenant, database, id)
-        info = CollectionInfo(
-            str(uuid.uuid4()), name, tenant, database, source.info.metadata, source.info.configuration
-        )
+        metadata, configuration = source.info.metadata, source.info.configuration
+        dimension = source.records.snapshot().dimension
+        info = CollectionInfo(str(uuid.uuid4()), name, tenant, database, metadata, configuration, dimension)
         if name in {held.name for held in self.catalog.list_collections(tenant, database)}:
             raise AlreadyExists(f"Collection [{name}] already exists; choose another name")
         target = self.folder.child("collections").child(info.id)
-        if source.records.snapshot().dimension is not None:
+        if dimension is not None:
             housekeeping.share(source.records, target)
         try:
             return self.catalog.create_collection(info, get_or_create=False)[0]
@@ -406,6 +412,14 @@ class Engine:
             log_bytes=sum(size for name, size in files.items() if name.endswith(".wal")),
             files=files,
         )
+
+    def after_fork(self) -> None:
+        """In a forked child: go on without the parent's threads. For databases in memory."""
+        self._lock = threading.Lock()
+        self.services.background.after_fork()
+        self.services.database.after_fork()
+        for held in self._open.values():
+            held.records.filters.release()
 
     def close(self) -> None:
         """Stop background work and free everything. Idempotent."""

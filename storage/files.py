@@ -1,4 +1,4 @@
-"""Every call to the operating system, and the same folder kept in memory.
+"""Every call to the operating system, and the interface of a folder.
 
 Owns: atomic and durable writes, memory maps, append files, locks. Knows nothing of what
 the bytes mean. Invariant: when a method that says "synced" returns, its bytes and its
@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import math
-import mmap
 import os
 import secrets
 import shutil
@@ -23,12 +22,12 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import pyarrow as pa
 import xxhash
 
-from .errors import Corruption, NotADatabase, ReadOnly, WriteFailed
+from .errors import Corruption, InvalidArgument, NotADatabase, ReadOnly, WriteFailed
 
 try:
     import fcntl
@@ -62,7 +61,30 @@ def _explained(path: str) -> Iterator[None]:
             ) from error
         if error.errno == errno.EIO:
             raise WriteFailed(f"cannot write {path}: {error.strerror}; check the disk.") from error
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise _too_many(path, error) from error
         raise
+
+
+@contextlib.contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """As `_explained`, for reading."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise ReadOnly(
+                f"cannot read {path}: {error.strerror}. Give this user read access to the folder."
+            ) from error
+        if error.errno == errno.EIO:
+            raise Corruption(path, f"it cannot be read: {error.strerror}") from error
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise _too_many(path, error) from error
+        raise
+
+
+def _too_many(path: str, error: OSError) -> WriteFailed:
+    return WriteFailed(f"cannot open {path}: {error.strerror}; raise the limit of open files (`ulimit -n`)")
 
 
 def full_sync(fd: int) -> None:
@@ -82,7 +104,7 @@ class Sink(Protocol):
     def digest(self) -> str: ...
 
 
-class _Hashing:
+class Hashing:
     """Counts and checksums what passes; the file-like object Arrow writes to."""
 
     def __init__(self) -> None:
@@ -106,7 +128,7 @@ class _Hashing:
         return self.size
 
 
-class _DiskSink(_Hashing):
+class _DiskSink(Hashing):
     def __init__(self, fd: int) -> None:
         super().__init__()
         self._fd = fd
@@ -117,16 +139,6 @@ class _DiskSink(_Hashing):
         while written < view.nbytes:
             written += os.write(self._fd, view[written:])
         return self._note(view)
-
-
-class _MemorySink(_Hashing):
-    def __init__(self) -> None:
-        super().__init__()
-        self.out = pa.BufferOutputStream()
-
-    def write(self, data: Any) -> int:
-        self.out.write(data)
-        return self._note(data)
 
 
 class LogFile(Protocol):
@@ -175,11 +187,12 @@ class DiskLog:
 
     def __init__(self, path: str, create: bool) -> None:
         self.path = path
-        with _explained(path):
-            if create:
+        if create:
+            with _explained(path):
                 before_step("create", path)
                 self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-            else:
+        else:
+            with _readable(path):
                 try:
                     self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 except OSError as error:
@@ -189,7 +202,10 @@ class DiskLog:
         self._closer = _finalize_fd(self, self._fd)
 
     def read(self, offset: int, size: int) -> bytes:
-        data = os.pread(self._fd, size, offset)
+        try:
+            data = os.pread(self._fd, size, offset)
+        except OSError as error:
+            raise Corruption(self.path, f"it cannot be read: {error.strerror}", offset) from error
         if len(data) < size:  # a signal or the end of the file
             while more := os.pread(self._fd, size - len(data), offset + len(data)):
                 data += more
@@ -246,6 +262,18 @@ def _finalize_fd(owner: object, fd: int) -> Callable[[], Any]:
     return weakref.finalize(owner, os.close, fd)
 
 
+def check_path(path: str) -> None:
+    """Refuse what cannot be a folder before anything is made."""
+    try:
+        exists = os.path.lexists(path) or os.lstat(path) is not None
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:  # too long, a NUL, a file in the middle
+        raise InvalidArgument(f"path {path[:80]!r} cannot be used: {error}") from error
+    if exists and not os.path.isdir(path):
+        raise NotADatabase(f"path {path} is a file, not a folder; pass the path of a folder")
+
+
 class DiskFolder:
     """A directory on disk."""
 
@@ -282,13 +310,14 @@ class DiskFolder:
             parent.sync()
 
     def names(self) -> list[str]:
-        return sorted(os.listdir(self.path)) if os.path.isdir(self.path) else []
+        with _readable(self.path):
+            return sorted(os.listdir(self.path)) if os.path.isdir(self.path) else []
 
     def size(self, name: str) -> int:
         return os.stat(self._at(name)).st_size
 
     def read(self, name: str) -> bytes:
-        with open(self._at(name), "rb") as file:
+        with _readable(self._at(name)), open(self._at(name), "rb") as file:
             return file.read()
 
     def stamp(self, name: str) -> tuple[int, ...] | None:
@@ -347,11 +376,8 @@ class DiskFolder:
             raise Corruption(path, f"it has {actual} bytes instead of {size}")
         if not actual:
             return pa.py_buffer(b"")
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return pa.py_buffer(mmap.mmap(fd, actual, prot=mmap.PROT_READ))
-        finally:
-            os.close(fd)  # the map lives on
+        with _readable(path), pa.memory_map(path, "r") as source:
+            return source.read_buffer(actual)  # the map lives on without the file descriptor
 
     def open_log(self, name: str, create: bool = False) -> LogFile:
         try:
@@ -375,7 +401,7 @@ class DiskFolder:
 
     def remove(self, name: str) -> None:
         before_step("remove", self._at(name))
-        with contextlib.suppress(FileNotFoundError), _explained(self._at(name)):
+        with _explained(self._at(name)), contextlib.suppress(FileNotFoundError):
             os.unlink(self._at(name))
 
     def remove_tree(self) -> None:
@@ -385,7 +411,7 @@ class DiskFolder:
         """
         before_step("remove tree", self.path)
         aside = f"{self.path}{GONE}{secrets.token_hex(4)}"
-        with contextlib.suppress(FileNotFoundError), _explained(self.path):
+        with _explained(self.path), contextlib.suppress(FileNotFoundError):
             os.rename(self.path, aside)
             shutil.rmtree(aside)
 
@@ -454,118 +480,3 @@ def _holder(path: str) -> str:
     except (OSError, IndexError):
         pass
     return "another process"
-
-
-class MemoryLog:
-    """A log kept in memory; it goes when its records are sealed."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._data = bytearray()
-
-    def read(self, offset: int, size: int) -> bytes:
-        return bytes(self._data[offset : offset + size])
-
-    def write(self, offset: int, data: bytes) -> None:
-        self.extend(offset + len(data))
-        self._data[offset : offset + len(data)] = data
-
-    def extend(self, size: int) -> None:
-        if size > len(self._data):
-            self._data.extend(bytes(size - len(self._data)))
-
-    def sync(self) -> None:
-        """Memory has nothing to sync."""
-
-    def size(self) -> int:
-        return len(self._data)
-
-    def linked(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        """The folder keeps the log."""
-
-
-class MemoryFolder:
-    """A directory kept in memory, for ephemeral databases."""
-
-    in_memory = True
-
-    def __init__(self, path: str = ":memory:", parent: MemoryFolder | None = None) -> None:
-        self.path = path
-        self._parent = parent
-        self._files: dict[str, pa.Buffer] = {}
-        self._folders: dict[str, MemoryFolder] = {}
-        self._logs: dict[str, MemoryLog] = {}
-        self._locks: dict[str, threading.Lock] = {}
-
-    def child(self, name: str) -> MemoryFolder:
-        return self._folders.setdefault(name, MemoryFolder(f"{self.path}/{name}", self))
-
-    def exists(self, name: str = "") -> bool:
-        return not name or name in self._files or name in self._folders or name in self._logs
-
-    def create(self, parents: bool = True) -> None:
-        """Memory folders always exist."""
-
-    def names(self) -> list[str]:
-        return sorted({*self._files, *self._folders, *self._logs})
-
-    def size(self, name: str) -> int:
-        return self._logs[name].size() if name in self._logs else cast(int, self._files[name].size)
-
-    def read(self, name: str) -> bytes:
-        return cast(bytes, self._files[name].to_pybytes())
-
-    def stamp(self, name: str) -> tuple[int, ...] | None:
-        held = self._files.get(name)
-        return None if held is None else (id(held),)
-
-    def replace(self, name: str, data: bytes) -> None:
-        self._files[name] = pa.py_buffer(data)
-
-    @contextlib.contextmanager
-    def write_file(self, name: str) -> Iterator[Sink]:
-        sink = _MemorySink()
-        yield sink
-        self._files[name] = sink.out.getvalue()
-
-    def map(self, name: str, size: int | None = None) -> pa.Buffer:
-        return self._files[name]
-
-    def open_log(self, name: str, create: bool = False) -> LogFile:
-        if create:
-            self._logs[name] = MemoryLog(f"{self.path}/{name}")
-        return self._logs[name]
-
-    @contextlib.contextmanager
-    def lock(self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT) -> Iterator[bool]:
-        lock = self._locks.setdefault(name, threading.Lock())
-        held = lock.acquire(blocking=wait)
-        try:
-            yield held
-        finally:
-            if held:
-                lock.release()
-
-    def remove(self, name: str) -> None:
-        self._files.pop(name, None)
-        self._logs.pop(name, None)
-
-    def remove_tree(self) -> None:
-        self._files.clear()
-        self._folders.clear()
-        self._logs.clear()
-        if self._parent is not None:
-            self._parent._folders.pop(self.path.rsplit("/", 1)[-1], None)
-
-    def link_from(self, source: Folder, name: str) -> None:
-        assert isinstance(source, MemoryFolder)
-        self._files[name] = source._files[name]
-
-    def sync(self) -> None:
-        """Memory has nothing to sync."""
-
-    def writable(self) -> bool:
-        return True

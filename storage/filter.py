@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from .errors import InvalidArgument, InvalidType
+from .errors import InvalidArgument
 
 ScalarKind: TypeAlias = Literal["str", "int", "float", "bool"]
 Comparison: TypeAlias = Literal["=", "<", "<=", ">", ">="]
@@ -447,7 +447,6 @@ __all__ = [
     "DocumentMatches",
     "Everything",
     "IdOneOf",
-    "InvalidType",
     "Member",
     "Node",
     "Not",

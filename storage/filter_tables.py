@@ -7,6 +7,7 @@ so each thread works on a cursor of its own; cursors share the tables.
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import threading
 import weakref
@@ -17,7 +18,7 @@ import pyarrow as pa
 
 from .attributes import ARROW_TYPES, Attributes
 from .columns import Mask
-from .errors import OutOfMemory
+from .errors import Closed, OutOfMemory
 from .filter import Node
 from .filter_sql import FALSE, TRUE, Layout, to_sql
 
@@ -36,21 +37,36 @@ class FilterDatabase:
         }
         self._lock = threading.RLock()  # a table may be dropped by the garbage collector while it is held
         self._connection: Any = None
-        self._local = threading.local()
+        self._cursors: dict[int, Any] = {}  # by thread
+        self._closed = False
         self._names = itertools.count()
 
     def cursor(self) -> Any:
-        """This thread's cursor."""
-        cursor = getattr(self._local, "cursor", None)
+        """This thread's cursor. Raises Closed after `close`."""
+        me = threading.get_ident()
+        cursor = self._cursors.get(me)
         if cursor is None:
             with self._lock:
+                if self._closed:
+                    raise Closed("the client was closed; open a new one")
                 if self._connection is None:
                     import duckdb  # 60 ms to load: only databases that filter pay for it
 
                     self._connection = duckdb.connect(":memory:", config=self._config)
-                cursor = self._connection.cursor()
-            self._local.cursor = cursor
+                cursor = self._cursors[me] = self._connection.cursor()
         return cursor
+
+    def after_fork(self) -> None:
+        """In a forked child: leave the parent's DuckDB alone and start anew when needed.
+
+        Its threads do not exist here, and to destroy it without them kills the process: it is
+        made immortal.
+        """
+        held = [*self._cursors.values(), *([self._connection] if self._connection is not None else [])]
+        for item in held:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(item))
+        self._lock = threading.RLock()
+        self._connection, self._cursors = None, {}
 
     def name(self) -> int:
         return next(self._names)
@@ -63,10 +79,11 @@ class FilterDatabase:
 
     def close(self) -> None:
         with self._lock:
+            self._closed = True
+            self._cursors.clear()
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
-            self._local = threading.local()
 
 
 class FilterTable:
@@ -107,10 +124,6 @@ class FilterTable:
         mask = np.zeros(self.rows, np.bool_)
         mask[np.asarray(found)] = True
         return mask
-
-    def explain(self, node: Node) -> str:
-        """The SQL that `mask` runs."""
-        return f"SELECT row FROM {self._wide} WHERE {to_sql(node, self._layout).sql}"
 
 
 def _create(cursor: Any, name: str, table: pa.Table) -> None:

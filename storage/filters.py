@@ -42,7 +42,8 @@ from .tail import Tail
 _ONE_QUERY = (
     200  # conditions in one SQL query: DuckDB plans 20,000 of them for minutes, 100 x 200 in a second
 )
-_REMEMBERED = 64  # answers per part: the same filter with another vector costs nothing again
+# Answers kept per part and per collection: the same filter with another vector costs nothing again.
+_REMEMBERED, _REMEMBERED_BYTES = 64, 16 << 20
 
 
 class Allowed:
@@ -73,20 +74,29 @@ class _Memory:
     """The most recent answers, by question."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[Any, Any] = OrderedDict()
+        self._held: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
+        self.nbytes = 0
         self._lock = threading.Lock()
 
     def get(self, key: Any) -> Any:
         with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-            return self._held.get(key)
+            if key not in self._held:
+                return None
+            self._held.move_to_end(key)
+            return self._held[key][0]
 
-    def put(self, key: Any, value: Any) -> None:
+    def drop(self, key: Any) -> None:
         with self._lock:
-            self._held[key] = value
-            while len(self._held) > _REMEMBERED:
-                self._held.popitem(last=False)
+            if key in self._held:
+                self.nbytes -= self._held.pop(key)[1]
+
+    def put(self, key: Any, value: Any, size: int) -> None:
+        with self._lock:
+            if key not in self._held:
+                self._held[key] = value, size
+                self.nbytes += size
+            while len(self._held) > _REMEMBERED or (self.nbytes > _REMEMBERED_BYTES and len(self._held) > 1):
+                self.nbytes -= self._held.popitem(last=False)[1][1]
 
 
 class Block:
@@ -110,7 +120,7 @@ class Block:
     @property
     def nbytes(self) -> int:
         """Memory held by the loaded filter columns."""
-        return 0 if self._table is None else self._table.nbytes
+        return self._masks.nbytes + (0 if self._table is None else self._table.nbytes)
 
     def release(self) -> None:
         """Forget the filter columns; they are loaded again when needed."""
@@ -128,7 +138,7 @@ class Block:
         found: Mask | None = self._masks.get(node)
         if found is None:
             found = self._evaluate(node)
-            self._masks.put(node, found)
+            self._masks.put(node, found, found.nbytes)
         return found
 
     def _evaluate(self, node: Node) -> Mask:
@@ -166,21 +176,26 @@ class Block:
 
     def _fold(self, children: tuple[Node, ...], join: Any, group: Callable[..., Node]) -> Mask:
         """One query for the children that metadata answers, or several if they are many; then the others."""
-        masks: list[Mask] = []
+        out: Mask | None = None
+
+        def fold(mask: Mask) -> None:
+            nonlocal out  # one at a time: a thousand masks of a million rows would take a gigabyte
+            out = mask.copy() if out is None else join(out, mask, out=out)
+
         waiting: list[Node] = []
         room = _ONE_QUERY
         for child in children:
             if not metadata_only(child) or size(child) > _ONE_QUERY:
-                masks.append(self._evaluate(child))
+                fold(self._evaluate(child))
                 continue
             if size(child) > room:
-                masks.append(self.table().mask(group(*waiting)))
+                fold(self.table().mask(group(*waiting)))
                 waiting, room = [], _ONE_QUERY
             waiting.append(child)
             room -= size(child)
         if waiting:
-            masks.append(self.table().mask(group(*waiting)))
-        out: Mask = join.reduce(masks)
+            fold(self.table().mask(group(*waiting)))
+        assert out is not None
         return out
 
 
@@ -220,9 +235,6 @@ class SegmentFilter:
 
     def mask(self, node: Node, rows: int) -> Mask:
         return self._block.mask(node)
-
-    def table(self) -> FilterTable:
-        return self._block.table()
 
 
 class TailFilter:
@@ -306,7 +318,8 @@ class Filters:
         mask = part.mask(node, view.rows)
         self._budget.hold(f"filter {self._owner}/{view.source.name}", part.nbytes, part.release)
         answer = Allowed(mask if view.dead is None else mask & ~view.dead)
-        self._allowed.put(key, (view.dead, answer))
+        self._allowed.drop(key)
+        self._allowed.put(key, (view.dead, answer), 9 * view.rows)  # its mask and row numbers
         return answer
 
     def keep_only(self, snapshot: Snapshot) -> None:

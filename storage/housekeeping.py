@@ -11,6 +11,7 @@ Owns: when and how a collection's files are rewritten. One housekeeper at a time
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ import xxhash
 from . import log as logs
 from .collection import Collection, log_file, new_segment_name
 from .columns import Mask
+from .errors import StorageError
 from .files import Folder
 from .log import START, Log
 from .manifest import FileRef, Manifest, SegmentRef
@@ -72,21 +74,24 @@ def settle(collection: Collection, everything: bool) -> bool:
     with collection.folder.lock("maintain.lock", wait=everything, timeout=None) as held:
         if not held:
             return False
-        with collection.writing() as state:
+        with collection.writing(), collection.changing() as state:
             base = _rotate(collection, state)
         merged = _choose(base.snapshot, everything)
         refs = [
             _kept(collection, base, view) for view in base.snapshot.views if view not in merged and view.live
         ]
         rows = _gather(merged)
-        if rows is not None:
-            refs.append(write_segment(collection.folder, new_segment_name(), rows))
-            collection.folder.sync()
-        del rows
-        manifest = Manifest(
-            base.version + 1, base.log, base.snapshot.dimension, base.snapshot.next_position, tuple(refs)
-        )
-        manifest.publish(collection.folder)
+        made = new_segment_name()
+        try:
+            if rows is not None:
+                refs.append(write_segment(collection.folder, made, rows))
+                collection.folder.sync()
+                del rows
+            dimension, position = base.snapshot.dimension, base.snapshot.next_position
+            Manifest(base.version + 1, base.log, dimension, position, tuple(refs)).publish(collection.folder)
+        except StorageError:  # a full disk: do not make it fuller with each attempt
+            collection.folder.child(made).remove_tree()
+            raise
         collection.snapshot()
         _clean(collection)
         return True
@@ -100,6 +105,7 @@ def _rotate(collection: Collection, state: State) -> Base:
         log = Log.create(collection.folder, name, state.log.sequence + 1)
         collection.folder.sync()
         # Synced before anyone can write behind it: what follows must not outlive what came before.
+        state.before_append()
         state.log.sync(state.log.append(logs.END, name.encode()))
         state.begin(log)
     return Base(state.snapshot(), dict(state.refs), log_name(state.log), state.manifest.version)
@@ -148,7 +154,7 @@ def _kept(collection: Collection, base: Base, view: View) -> SegmentRef:
 
 def _write_dead(collection: Collection, ref: SegmentRef, base: Base, dead: Mask) -> FileRef:
     data = encode_dead(dead)
-    name = f"deleted-{base.version + 1}"
+    name = f"deleted-{secrets.token_hex(6)}"
     home = collection.folder.child(ref.name)
     home.replace(name, data)
     return FileRef(name, len(data), xxhash.xxh3_64_hexdigest(data))
@@ -157,7 +163,7 @@ def _write_dead(collection: Collection, ref: SegmentRef, base: Base, dead: Mask)
 def _clean(collection: Collection) -> None:
     """Remove what nothing names any more. Open maps of other processes stay readable."""
     folder = collection.folder
-    with collection.writing() as state:
+    with collection.writing(), collection.changing() as state:
         manifest = state.manifest
         logs_kept = set(state.live_logs())
         refs = {**{ref.name: ref for ref in manifest.segments}, **state.refs}
@@ -187,7 +193,11 @@ def share(collection: Collection, target: Folder) -> None:
     """Give `target` the collection's present: its immutable files linked, its log sealed before."""
     settle(collection, everything=False)
     target.create()
-    with collection.folder.lock("maintain.lock", timeout=None), collection.writing() as state:
+    with (
+        collection.folder.lock("maintain.lock", timeout=None),
+        collection.writing(),
+        collection.changing() as state,
+    ):
         base = _rotate(collection, state)
         refs = []
         for view in base.snapshot.views:

@@ -57,6 +57,15 @@ def _align(offset: int) -> int:
     return (offset + 7) & ~7
 
 
+def has_frames(folder: Folder, name: str) -> bool:
+    """Whether anything was ever appended to a log, be it damaged or not even finished."""
+    file = folder.open_log(name)
+    try:
+        return file.read(START, 4) == _FRAME_MAGIC
+    finally:
+        file.close()
+
+
 class Log:
     """One open log file. `offset` and `sequence` say where this process has read or written up to."""
 
@@ -69,6 +78,7 @@ class Log:
         self._synced = START
         self._syncing = False
         self._broken: str | None = None
+        self._ended = False  # an END frame was read or written
         self._cleared = False  # whether nothing but zeros is known to lie behind the last frame
         self._group = threading.Condition()
         self.syncs = 0
@@ -125,6 +135,7 @@ class Log:
             self.offset, self.sequence = frame.end, frame.sequence + 1
             yield frame
             if frame.kind == END:
+                self._ended = True
                 return
         self._check_tail()
         if writing:
@@ -207,6 +218,8 @@ class Log:
         and `read_new(writing=True)` before. Not durable until synced."""
         if self._broken:
             raise WriteFailed(self._broken)
+        if self._ended:
+            raise WriteFailed(f"{self.path} has ended; open the collection again")
         if len(payload) > MAX_PAYLOAD:
             raise WriteFailed(
                 f"one call changes {len(payload)} bytes, more than {self.path} can hold; split it"
@@ -225,7 +238,7 @@ class Log:
         except WriteFailed:
             self._broken = f"{self.path} could not be written; close this client and open it again"
             raise
-        self.offset, self.sequence = end, self.sequence + 1
+        self.offset, self.sequence, self._ended = end, self.sequence + 1, kind == END
         return end
 
     def sync(self, offset: int) -> None:
@@ -259,6 +272,10 @@ class Log:
             self.syncs += 1
             self._synced, self._syncing = target, False
             self._group.notify_all()
+
+    def sync_all(self) -> None:
+        """Make the whole file durable, whoever wrote it."""
+        self._file.sync()
 
     def _note_synced(self, target: int) -> None:
         if target > self.synced_offset():

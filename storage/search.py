@@ -24,7 +24,8 @@ from .types import Floats
 
 # Cost model, in nanoseconds per dimension, from benchmarks/planner.py on 384 and 128 dimensions:
 # reading one allowed row exactly, and one unit of search effort in a graph.
-SCAN_NS, GATHER_NS, EFFORT_NS = 0.35, 0.8, 10.0
+GATHER_NS, EFFORT_NS = 0.8, 10.0
+MOSTLY = 0.75  # from this share of allowed rows on, batches are searched as if all were
 OVERFETCH = 3  # how many times k/selectivity a graph is asked for under a filter
 PATIENCE_NS = 50e6  # an exact scan of the allowed rows beyond this is left to hnswlib's filter callback
 
@@ -109,7 +110,28 @@ def _candidates(
             queries, search.k, effort(search.ef, view.rows), search.threads if len(queries) > 1 else 1
         )
         return [_settled(search, query, view, rows, None) for query, rows in zip(queries, found)]
+    if allowed.count > MOSTLY * view.rows and len(queries) > 1:
+        return _mostly(search, queries, view, graph, allowed)
     return [_filtered(search, query, view, graph, allowed) for query in queries]
+
+
+def _mostly(
+    search: Search, queries: Floats, view: View, graph: Graph, allowed: Allowed
+) -> Sequence[Candidates]:
+    """Many queries where few rows are dead or filtered out: one search, and a second look where needed."""
+    fetch = min(view.rows, 2 * search.k + 8)
+    found = graph.search(queries, fetch, effort(search.ef, view.rows), search.threads)
+    wanted = min(search.k, allowed.count)
+    out = []
+    for query, rows in zip(queries, found):
+        kept = rows[allowed.mask[rows]]
+        enough = len(kept) >= wanted
+        out.append(
+            _settled(search, query, view, kept, allowed)
+            if enough
+            else _filtered(search, query, view, graph, allowed)
+        )
+    return out
 
 
 def _scan(search: Search, query: Floats, view: View, allowed: Allowed | None) -> Candidates:

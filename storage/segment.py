@@ -119,6 +119,14 @@ def write_segment(folder: Folder, name: str, rows: StoredRows) -> SegmentRef:
     """Write the files of a new segment, all synced. Its name is durable once `folder` is synced."""
     home = folder.child(name)
     home.create(parents=False)
+    try:
+        return _write_files(home, name, rows)
+    except BaseException:
+        home.remove_tree()
+        raise
+
+
+def _write_files(home: Folder, name: str, rows: StoredRows) -> SegmentRef:
     files: list[FileRef] = []
 
     def put(file: str, fill: Callable[[Sink], None]) -> None:

@@ -40,6 +40,7 @@ class State:
         self._dead: dict[str, Mask | None] = {}
         self._kills: dict[str, list[Ints]] = {log_name(log): []}
         self._born: dict[str, list[str]] = {log_name(log): []}  # segments named by a log's frames
+        self._previous: Log | None = None  # ended, and perhaps not synced by the process that ended it
         self._snapshot: Snapshot | None = None
         for ref in manifest.segments:
             self._add_segment(ref)
@@ -55,13 +56,21 @@ class State:
                     break
             else:
                 return
+            ended = self.log
             self.begin(Log.open(self._folder, frame.payload.decode()))
+            self._previous = ended
 
     def begin(self, log: Log) -> None:
         """Go on with the next log."""
         self.log = log
         self._kills[log_name(log)] = []
         self._born[log_name(log)] = []
+
+    def before_append(self) -> None:
+        """What follows must not outlive what came before: sync the end of the previous log first."""
+        if self._previous is not None:
+            self._previous.sync_all()
+            self._previous = None
 
     def apply(self, frame: Frame) -> None:
         if frame.kind == logs.COMMIT:

@@ -1,0 +1,140 @@
+"""The folder of files.py kept in memory, for ephemeral databases.
+
+Owns: bytes by name. It keeps the interface and drops the durability, so that the engine is the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pyarrow as pa
+
+from .files import LOCK_TIMEOUT, Folder, Hashing, LogFile, Sink
+
+
+class _MemorySink(Hashing):
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = pa.BufferOutputStream()
+
+    def write(self, data: Any) -> int:
+        self.out.write(data)
+        return self._note(data)
+
+
+class MemoryLog:
+    """A log kept in memory; it goes when its records are sealed."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._data = bytearray()
+
+    def read(self, offset: int, size: int) -> bytes:
+        return bytes(self._data[offset : offset + size])
+
+    def write(self, offset: int, data: bytes) -> None:
+        self.extend(offset + len(data))
+        self._data[offset : offset + len(data)] = data
+
+    def extend(self, size: int) -> None:
+        if size > len(self._data):
+            self._data.extend(bytes(size - len(self._data)))
+
+    def sync(self) -> None:
+        """Memory has nothing to sync."""
+
+    def size(self) -> int:
+        return len(self._data)
+
+    def linked(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """The folder keeps the log."""
+
+
+class MemoryFolder:
+    """A directory kept in memory, for ephemeral databases."""
+
+    in_memory = True
+
+    def __init__(self, path: str = ":memory:", parent: MemoryFolder | None = None) -> None:
+        self.path = path
+        self._parent = parent
+        self._files: dict[str, pa.Buffer] = {}
+        self._folders: dict[str, MemoryFolder] = {}
+        self._logs: dict[str, MemoryLog] = {}
+        self._locks: dict[str, threading.Lock] = {}
+
+    def child(self, name: str) -> MemoryFolder:
+        return self._folders.setdefault(name, MemoryFolder(f"{self.path}/{name}", self))
+
+    def exists(self, name: str = "") -> bool:
+        return not name or name in self._files or name in self._folders or name in self._logs
+
+    def create(self, parents: bool = True) -> None:
+        """Memory folders always exist."""
+
+    def names(self) -> list[str]:
+        return sorted({*self._files, *self._folders, *self._logs})
+
+    def size(self, name: str) -> int:
+        return self._logs[name].size() if name in self._logs else cast(int, self._files[name].size)
+
+    def read(self, name: str) -> bytes:
+        return cast(bytes, self._files[name].to_pybytes())
+
+    def stamp(self, name: str) -> tuple[int, ...] | None:
+        held = self._files.get(name)
+        return None if held is None else (id(held),)
+
+    def replace(self, name: str, data: bytes) -> None:
+        self._files[name] = pa.py_buffer(data)
+
+    @contextlib.contextmanager
+    def write_file(self, name: str) -> Iterator[Sink]:
+        sink = _MemorySink()
+        yield sink
+        self._files[name] = sink.out.getvalue()
+
+    def map(self, name: str, size: int | None = None) -> pa.Buffer:
+        return self._files[name]
+
+    def open_log(self, name: str, create: bool = False) -> LogFile:
+        if create:
+            self._logs[name] = MemoryLog(f"{self.path}/{name}")
+        return self._logs[name]
+
+    @contextlib.contextmanager
+    def lock(self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT) -> Iterator[bool]:
+        lock = self._locks.setdefault(name, threading.Lock())
+        held = lock.acquire(blocking=wait)
+        try:
+            yield held
+        finally:
+            if held:
+                lock.release()
+
+    def remove(self, name: str) -> None:
+        self._files.pop(name, None)
+        self._logs.pop(name, None)
+
+    def remove_tree(self) -> None:
+        self._files.clear()
+        self._folders.clear()
+        self._logs.clear()
+        if self._parent is not None:
+            self._parent._folders.pop(self.path.rsplit("/", 1)[-1], None)
+
+    def link_from(self, source: Folder, name: str) -> None:
+        assert isinstance(source, MemoryFolder)
+        self._files[name] = source._files[name]
+
+    def sync(self) -> None:
+        """Memory has nothing to sync."""
+
+    def writable(self) -> bool:
+        return True

@@ -1,0 +1,181 @@
+"""What fails half way leaves memory and disk agreeing, and costs nobody else anything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chroma
+from chroma.errors import ChromaError, CorruptionError, WriteFailedError
+from chroma.storage import catalog, files, housekeeping
+from chroma.storage.engine import Engine
+from chroma.storage.segment import Segment
+
+
+def _made(folder: Path) -> tuple[Any, Any]:
+    client = chroma.PersistentClient(folder)
+    collection = client.create_collection("things", embedding_function=None)
+    collection.add(ids=["a"], embeddings=[[1, 2]], metadatas=[{"n": 1}])
+    return client, collection
+
+
+def _elsewhere(folder: Path, script: str) -> str:
+    head = f"import chroma\nclient = chroma.PersistentClient({str(folder)!r})\n"
+    tail = "\nclient.close()"
+    done = subprocess.run(
+        [sys.executable, "-c", head + script + tail], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.strip()
+
+
+def test_a_read_that_fails_skips_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, collection = _made(tmp_path)
+    _elsewhere(
+        tmp_path,
+        "client.get_collection('things').add(ids=[f'x{i}' for i in range(9000)], embeddings=[[0, 0]] * 9000)",
+    )
+
+    def refuse(self: Segment, *arguments: Any) -> None:
+        monkeypatch.undo()
+        raise MemoryError
+
+    monkeypatch.setattr(Segment, "__init__", refuse)
+    with pytest.raises(MemoryError):
+        collection.count()
+    assert collection.count() == 9001
+    collection.add(ids=["x5"], embeddings=[[9, 9]])
+    assert collection.count() == 9001
+    client.close()
+
+
+def test_an_interrupt_while_a_log_ends_loses_no_later_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, collection = _made(tmp_path)
+
+    def interrupt(self: Any, offset: int) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(housekeeping.Log, "sync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        collection.compact()
+    collection.add(ids=["b"], embeddings=[[3, 4]])
+    client.close()
+    assert _elsewhere(tmp_path, "print(client.get_collection('things').get()['ids'])") == "['a', 'b']"
+
+
+def test_a_catalog_rewrite_that_fails_splits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "_REWRITE_FRAMES", 3)
+    client, _ = _made(tmp_path)
+
+    def refuse(*arguments: Any) -> None:
+        raise WriteFailedOnce("no space")
+
+    monkeypatch.setattr(catalog, "put_both", refuse)
+    for number in range(4):
+        client.create_collection(f"more{number}", embedding_function=None)
+    monkeypatch.undo()
+    client.create_collection("last", embedding_function=None)
+    names = [collection.name for collection in client.list_collections()]
+    assert names == ["things", "more0", "more1", "more2", "more3", "last"]
+    assert _elsewhere(tmp_path, "print([c.name for c in client.list_collections()])") == str(names)
+    client.close()
+
+
+class WriteFailedOnce(OSError):
+    """Stands for a full disk."""
+
+
+def test_a_catalog_is_rewritten_while_others_follow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "_REWRITE_FRAMES", 3)
+    client, _ = _made(tmp_path)
+    follower = Engine(str(tmp_path))  # on the same folder, as another process would have it
+    for number in range(20):
+        client.create_collection(f"more{number}", embedding_function=None)
+        listed = follower.catalog.list_collections("default_tenant", "default_database")
+        assert [info.name for info in listed][-1] == f"more{number}"
+    assert len(list(tmp_path.glob("catalog-*.wal"))) == 1
+    follower.close()
+    client.close()
+
+
+def test_records_whose_manifests_are_gone_are_missed(tmp_path: Path) -> None:
+    client, _ = _made(tmp_path)
+    client.close()
+    for name in ("manifest.json", "manifest.copy"):
+        next(tmp_path.rglob(name)).unlink()
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.get_collection("things")
+        for call in (collection.count, lambda: collection.add(ids=["b"], embeddings=[[1, 2]])):
+            with pytest.raises(CorruptionError, match=r"manifest\.json"):
+                call()
+    assert list(tmp_path.rglob("log-*"))
+
+
+def test_housekeeping_that_fails_leaves_no_segment_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, collection = _made(tmp_path)
+
+    def full(step: str, path: str) -> None:
+        if step == "sync file" and path.endswith("ids.arrow"):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "before_step", full)
+    for _ in range(3):
+        with pytest.raises(WriteFailedError):
+            collection.compact()
+        assert not list(tmp_path.rglob("seg-*"))
+    monkeypatch.undo()
+    collection.compact()
+    assert collection.get()["ids"] == ["a"]
+    client.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+@pytest.mark.parametrize("place", ["disk", "memory"])
+@pytest.mark.parametrize(
+    "child", ["pass", "things.add(ids=['b'], embeddings=[[1, 2]], metadatas=[{'n': 1}])"]
+)
+def test_a_forked_child_uses_the_database_and_ends_well(tmp_path: Path, place: str, child: str) -> None:
+    opened = f"chroma.PersistentClient({str(tmp_path)!r})" if place == "disk" else "chroma.EphemeralClient()"
+    script = f"""
+import os, sys, warnings, chroma
+warnings.simplefilter("ignore")
+client = {opened}
+things = client.create_collection("things", embedding_function=None)
+things.add(ids=["a"], embeddings=[[1, 2]], metadatas=[{{"n": 1}}])
+assert things.count(where={{"n": 1}}) == 1
+pid = os.fork()
+if pid == 0:
+    {child}
+    assert things.count(where={{"n": 1}}) >= 1
+    sys.exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+assert things.count(where={{"n": 1}}) >= 1
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_an_open_collection_holds_one_file(tmp_path: Path) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        before = len(os.listdir("/proc/self/fd"))
+        for number in range(20):
+            collection = client.create_collection(f"number{number}", embedding_function=None)
+            collection.add(ids=["a"], embeddings=[[1, 2]], metadatas=[{"n": 1}])
+            collection.compact()
+            collection.get()
+        assert len(os.listdir("/proc/self/fd")) - before <= 30
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "a\0b", "/".join(["deep"] * 1200)])
+def test_a_path_that_cannot_be_is_refused(tmp_path: Path, path: str) -> None:
+    with pytest.raises((ChromaError, ValueError)):
+        chroma.PersistentClient(f"{tmp_path}/{path}")
