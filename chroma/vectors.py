@@ -6,6 +6,7 @@ Lists, tuples, numpy arrays of any float or integer type, pandas Series, Arrow a
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Sequence
 from itertools import chain
@@ -205,6 +206,10 @@ def _uneven(dims: list[int], field: str) -> InvalidArgumentError:
 
 def _finite(matrix: Floats, source: Any, field: str) -> Floats:
     """Refuses NaN, infinities, and numbers that only float64 can hold."""
+    if len(matrix) == 1:
+        with np.errstate(invalid="ignore", over="ignore"):
+            if math.isfinite(np.dot(matrix[0], matrix[0])):
+                return matrix  # one odd number would have spoilt the product
     for start in range(0, len(matrix), _STEP):
         good = np.isfinite(matrix[start : start + _STEP])
         if not good.all():

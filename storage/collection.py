@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,7 @@ from .write import Located, resolve
 # A batch from this size on skips the log and becomes a segment at once (126k rows/s against 88k).
 DIRECT_ROWS, DIRECT_BYTES = 8192, 32 << 20
 _RETRIES = 50
+LOOK_SECONDS = 0.05
 NOTHING = Snapshot((), None, 0, 0)
 
 
@@ -69,6 +71,7 @@ class Collection:
         self._lock = threading.RLock()  # around the state; held for moments
         self._state: State | None = None
         self._stamp: tuple[int, ...] | None = None
+        self._look_again = 0.0  # when to look for a newer manifest; records are looked for at every call
 
     def __repr__(self) -> str:
         return f"Collection({self.id}, {self._state.snapshot() if self._state else 'not open'})"
@@ -78,12 +81,17 @@ class Collection:
     def snapshot(self) -> Snapshot:
         """The collection as of now: every write acknowledged before this call is in it."""
         state = self._state
-        if state is not None and not state.log.has_more() and self.folder.stamp(NAME) == self._stamp:
-            held = state._snapshot  # set by whoever changed the state last
+        if state is not None and not state.log.has_more() and time.monotonic() < self._look_again:
+            held = state.latest  # set by whoever changed the state last
             if held is not None:
                 return held
+        return self.refresh()
+
+    def refresh(self) -> Snapshot:
+        """As `snapshot`, and on the newest manifest, which has the same records in other files."""
         with self._lock:
             current = self.refreshed()
+            self._look_again = time.monotonic() + LOOK_SECONDS
             return current.snapshot() if current else NOTHING
 
     def refreshed(self, writing: bool = False) -> State | None:

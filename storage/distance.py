@@ -30,6 +30,8 @@ _scratch = threading.local()
 
 def exact(space: Space, query: Floats, vectors: Floats) -> Floats:
     """Distances of `query` (dim,) to `vectors` (n, dim), float32 (n,)."""
+    if len(vectors) <= _EXACT_BLOCK:
+        return _exact(space, query, vectors)
     out = np.empty(len(vectors), np.float32)
     for start in range(0, len(vectors), _EXACT_BLOCK):  # in float64 all at once would take twice the vectors
         out[start : start + _EXACT_BLOCK] = _exact(space, query, vectors[start : start + _EXACT_BLOCK])

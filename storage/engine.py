@@ -66,9 +66,16 @@ class OpenCollection:
             self._after_write,
         )
         self.graphs = Graphs(self.records)
+        self._settings, self._settings_of = self._read_settings(), info
 
     @property
     def settings(self) -> IndexSettings:
+        """What the catalog's entry says of the index; made once per entry."""
+        if self._settings_of is not self.info:
+            self._settings, self._settings_of = self._read_settings(), self.info
+        return self._settings
+
+    def _read_settings(self) -> IndexSettings:
         hnsw = self.info.configuration.get("hnsw") or {}
         return IndexSettings(
             hnsw.get("space", "l2"),
@@ -154,7 +161,8 @@ class OpenCollection:
         settings = self.settings
         if ids is not None:
             node = search.among(ids, node)
-        wanted = search.Search(settings.space, k, node, settings.ef_search, exact, settings.cores())
+        threads = settings.cores() if len(vectors) > 1 else 1
+        wanted = search.Search(settings.space, k, node, settings.ef_search, exact, threads)
         found = search.run(
             wanted, vectors, snapshot, lambda view: self.graphs.get(view, settings), self.records.filters
         )

@@ -92,7 +92,7 @@ def settle(collection: Collection, everything: bool) -> bool:
         except StorageError:  # a full disk: do not make it fuller with each attempt
             collection.folder.child(made).remove_tree()
             raise
-        collection.snapshot()
+        collection.refresh()
         _clean(collection)
         return True
 

@@ -160,7 +160,7 @@ class Graphs:
             with self._collection.folder.lock("index.lock", wait=urgent, timeout=None) as held:
                 if not held:
                     return False
-                while pending := self.missing(self._collection.snapshot(), settings):
+                while pending := self.missing(self._collection.refresh(), settings):
                     if not self._build_one(pending[0], settings, urgent):
                         return False
                 return True
@@ -193,7 +193,7 @@ class Graphs:
         with folder.lock("maintain.lock", timeout=None):
             manifest = Manifest.load(folder)
             if segment.name not in {ref.name for ref in manifest.segments}:
-                self._collection.snapshot()
+                self._collection.refresh()
                 return None
             name = f"graph-{secrets.token_hex(6)}.hnsw"
             home = folder.child(segment.name)
@@ -213,7 +213,7 @@ class Graphs:
             replace(manifest, version=manifest.version + 1, segments=tuple(segments)).publish(folder)
             if old is not None:
                 home.remove(old.file.name)
-        self._collection.snapshot()
+        self._collection.refresh()
         return built
 
     def _forget_gone(self, snapshot: Snapshot) -> None:

@@ -86,6 +86,7 @@ def among(ids: Sequence[str], node: Node) -> Node:
     return both(IdOneOf(tuple(dict.fromkeys(ids))), node)
 
 
+_FEW = 32  # up to here Python sorts faster than numpy is called
 Candidates = tuple[Ints, Floats]
 _NONE: Candidates = (np.empty(0, np.int64), np.empty(0, np.float32))
 
@@ -182,6 +183,11 @@ def _rank(k: int, views: Sequence[View], found: Sequence[Candidates]) -> Found:
 
 def _by_distance(distances: Floats, positions: Callable[[], Ints]) -> Ints:
     """The order by distance, then position; positions are looked up only where distances tie."""
+    if len(distances) <= _FEW:
+        values = distances.tolist()
+        if len(set(values)) == len(values):
+            return np.array(sorted(range(len(values)), key=values.__getitem__), np.int64)
+        return np.lexsort((positions(), distances))
     order = np.argsort(distances)
     ranked = distances[order]
     if (ranked[1:] == ranked[:-1]).any():

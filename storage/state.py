@@ -177,6 +177,11 @@ class State:
 
     # ------------------------------------------------------------------ reading
 
+    @property
+    def latest(self) -> Snapshot | None:
+        """The snapshot, if it was made since the last change; may be read without the lock."""
+        return self._snapshot
+
     def snapshot(self) -> Snapshot:
         if self._snapshot is None:
             parts: Mapping[str, Segment | Tail] = {**self._segments, **self._tails}
