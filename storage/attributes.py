@@ -133,28 +133,53 @@ def write_wide(attributes: Attributes, sink: Sink) -> None:
     _write(pa.table(arrays), sink)
 
 
+@dataclass(frozen=True, slots=True)
+class SparseColumns:
+    """All sparse values one below the other: the number of the slot, the row, and a column per type."""
+
+    slots: list[Slot]
+    numbers: npt.NDArray[np.int32]
+    rows: RowIds
+    values: dict[str, pa.Array]
+
+
+def sparse_columns(attributes: Attributes) -> SparseColumns:
+    """The sparse values as columns; one concatenation per type, for there may be ten thousand slots."""
+    slots = list(attributes.sparse)
+    counts = [len(rows) for rows, _ in attributes.sparse.values()]
+    values: dict[str, pa.Array] = {}
+    for name, kind in ARROW_TYPES.items():
+        parts: list[pa.Array] = []
+        gap = 0
+        for slot, count in zip(slots, counts, strict=True):
+            if slot[1].removesuffix("[]") != name:
+                gap += count
+                continue
+            if gap:
+                parts.append(pa.nulls(gap, kind))
+                gap = 0
+            parts.append(attributes.sparse[slot][1])
+        values[name] = pa.concat_arrays([*parts, pa.nulls(gap, kind)])
+    numbers = np.repeat(np.arange(len(slots), dtype=np.int32), counts)
+    return SparseColumns(
+        slots, numbers, np.concatenate([rows for rows, _ in attributes.sparse.values()]), values
+    )
+
+
 def write_sparse(attributes: Attributes, sink: Sink) -> None:
     """`sparse.parquet`: key, type, row, and one value column per type."""
-    slots = list(attributes.sparse)
-    counts = [len(attributes.sparse[slot][0]) for slot in slots]
+    sparse = sparse_columns(attributes)
+    numbers = pa.array(sparse.numbers)
     columns: dict[str, pa.Array] = {
         "key": pa.DictionaryArray.from_arrays(
-            np.repeat(np.arange(len(slots), dtype=np.int32), counts),
-            pa.array([key for key, _ in slots], pa.string()),
+            numbers, pa.array([key for key, _ in sparse.slots], pa.string())
         ),
         "type": pa.DictionaryArray.from_arrays(
-            np.repeat(np.arange(len(slots), dtype=np.int32), counts),
-            pa.array([kind for _, kind in slots], pa.string()),
+            numbers, pa.array([kind for _, kind in sparse.slots], pa.string())
         ),
-        "row": pa.array(np.concatenate([attributes.sparse[slot][0] for slot in slots])),
+        "row": pa.array(sparse.rows),
+        **sparse.values,
     }
-    for name, kind in ARROW_TYPES.items():
-        parts = [
-            values if slot[1].removesuffix("[]") == name else pa.nulls(len(values), kind)
-            for slot in slots
-            for values in [attributes.sparse[slot][1]]
-        ]
-        columns[name] = pa.chunked_array(parts, kind)
     _write(pa.table(columns), sink)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from .attributes import ARROW_TYPES, Attributes
+from .attributes import Attributes, sparse_columns
 from .columns import Mask
 from .errors import Closed, OutOfMemory
 from .filter import Node
@@ -142,20 +142,11 @@ def _create(cursor: Any, name: str, table: pa.Table) -> None:
 
 
 def _sparse_table(attributes: Attributes) -> pa.Table:
-    slots = list(attributes.sparse)
-    counts = [len(attributes.sparse[slot][0]) for slot in slots]
-    columns: dict[str, Any] = {
-        "code": pa.array(np.repeat(np.arange(len(slots), dtype=np.int32), counts)),
-        "at": pa.array(np.concatenate([attributes.sparse[slot][0] for slot in slots]).astype(np.int32)),
-    }
-    for kind, arrow in ARROW_TYPES.items():
-        columns[f"v_{kind}"] = pa.chunked_array(
-            [
-                attributes.sparse[slot][1]
-                if slot[1].removesuffix("[]") == kind
-                else pa.nulls(len(attributes.sparse[slot][1]), arrow)
-                for slot in slots
-            ],
-            arrow,
-        )
-    return pa.table(columns)
+    sparse = sparse_columns(attributes)
+    return pa.table(
+        {
+            "code": pa.array(sparse.numbers),
+            "at": pa.array(sparse.rows.astype(np.int32)),
+            **{f"v_{kind}": values for kind, values in sparse.values.items()},
+        }
+    )
