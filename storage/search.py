@@ -30,14 +30,15 @@ OVERFETCH = 3  # how many times k/selectivity a graph is asked for under a filte
 PATIENCE_NS = 50e6  # an exact scan of the allowed rows beyond this is left to hnswlib's filter callback
 
 
-# The same effort finds less in a larger graph: at 1M x 128 the default of 100 gave recall 0.93 to 0.95
-# (benchmarks/million.py). From here on effort grows by a quarter with each doubling of the rows.
+# The same effort finds less in a larger graph, and builds differ: at 1M x 128 an effort of 100 gave recall
+# 0.93 to 0.95, 183 gave 0.946 to 0.96, 250 gave 0.968 (benchmarks/million.py). From here on effort grows by
+# half of `ef_search` with each doubling of the rows.
 EFFORT_ROWS = 100_000
 
 
 def effort(ef: int, rows: int) -> int:
     """The search effort for a graph of so many rows, from the collection's `ef_search`."""
-    return ef if rows <= EFFORT_ROWS else int(ef * (1 + math.log2(rows / EFFORT_ROWS) / 4))
+    return ef if rows <= EFFORT_ROWS else int(ef * (1 + math.log2(rows / EFFORT_ROWS) / 2))
 
 
 @dataclass(frozen=True, slots=True)
