@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         AdminClient,
         Client,
         EphemeralClient,
+        HttpClient,
         PersistentClient,
         RustClient,
         configure,
@@ -72,6 +73,7 @@ __all__ = [
     "Embeddings",
     "EphemeralClient",
     "GetResult",
+    "HttpClient",
     "IDs",
     "Include",
     "Metadata",
@@ -111,6 +113,7 @@ _HOMES: dict[str, tuple[str, str]] = {
             "AdminClient",
             "Client",
             "EphemeralClient",
+            "HttpClient",
             "PersistentClient",
             "RustClient",
             "configure",
@@ -147,10 +150,9 @@ _HOMES: dict[str, tuple[str, str]] = {
 _SUBMODULES = ("api", "config", "embedding", "errors", "types", "utils")
 
 _LATER = {
-    "HttpClient": "arrives with the HTTP server; use PersistentClient(path) meanwhile",
-    "AsyncHttpClient": "arrives with the HTTP server; use PersistentClient(path) meanwhile",
-    "CloudClient": "arrives with the HTTP server; use PersistentClient(path) meanwhile",
-    "AsyncClientAPI": "arrives with the HTTP server",
+    "AsyncHttpClient": "arrives with the asynchronous client; use HttpClient(host, port) meanwhile",
+    "CloudClient": "arrives with the asynchronous client; use HttpClient(host, port, headers) meanwhile",
+    "AsyncClientAPI": "arrives with the asynchronous client",
     "Schema": "arrives with schemas; use configuration={'hnsw': {…}} meanwhile",
     "K": "arrives with the search language; use Collection.query meanwhile",
     "Key": "arrives with the search language; use Collection.query meanwhile",

@@ -1,4 +1,4 @@
-"""The commands: `chroma demo`, `check`, `info`, `models`, `version`.
+"""The commands: `chroma run`, `demo`, `check`, `info`, `models`, `version`.
 
 Exit codes: 0 all is well; 1 a database is damaged; 2 the command or the folder cannot be used.
 """
@@ -6,6 +6,7 @@ Exit codes: 0 all is well; 1 a database is damaged; 2 the command or the folder 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -56,6 +57,44 @@ def cli() -> None:
 def version() -> None:
     """Print the version."""
     click.echo(__version__)
+
+
+@cli.command(context_settings={"show_default": False})
+@click.option("--path", type=click.Path(file_okay=False), help="Folder of the database. Default: .chroma")
+@click.option("--host", help="Address to listen on. Default: 127.0.0.1")
+@click.option("--port", type=click.IntRange(0, 65_535), help="Port; 0 takes a free one. Default: 8000")
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes over the folder. Default: 1")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Calls at once, per process. Default: 16")
+@click.option("--queue", type=click.IntRange(min=0), help="Calls that may wait, per process. Default: 256")
+@click.option(
+    "--log-level",
+    type=click.Choice(["critical", "error", "warning", "info", "debug"]),
+    help="Default: info; debug logs every request.",
+)
+@click.option("--allow-reset", is_flag=True, default=None, help="Let clients delete everything by reset.")
+@click.option("--max-body-bytes", type=click.IntRange(min=1024), help="Longest request. Default: 1 GiB")
+@click.option("--max-batch-size", type=click.IntRange(min=1), help="What clients are told. Default: 100000")
+@click.option("--cors-origin", "cors_origins", multiple=True, help="Browsers' origin, or *. Repeatable.")
+@click.option("--drain-seconds", type=click.IntRange(0, 3600), help="For requests at a stop. Default: 10")
+@click.option(
+    "--allow-remote-without-auth",
+    is_flag=True,
+    default=None,
+    help="Permit a --host that other machines reach, without authentication.",
+)
+@_reported
+def run(cors_origins: tuple[str, ...], **options: Any) -> None:
+    """Serve a folder over HTTP, under /api/v2.
+
+    Every option can be set by a variable CHROMA_<OPTION> (CHROMA_CORS_ORIGINS with commas); the
+    older ALLOW_RESET, PERSIST_DIRECTORY, CHROMA_SERVER_HOST, CHROMA_SERVER_HTTP_PORT,
+    CHROMA_SERVER_CORS_ALLOW_ORIGINS and CHROMA_SERVER_THREAD_POOL_SIZE are honoured as well.
+    Options win over variables. SIGTERM lets requests finish, then ends with exit code 0.
+    """
+    from .server.run import serve  # loads the engine and the web server
+    from .server.settings import read_settings
+
+    serve(read_settings({**options, "cors_origins": cors_origins or None}, os.environ))
 
 
 @cli.command()

@@ -51,6 +51,24 @@ class Settings:
     chroma_memory_limit_bytes  memory that idle indexes may hold before they are closed;
                                0 lets the engine choose
 
+    Of a client of a server:
+    chroma_server_host, chroma_server_http_port, chroma_server_ssl_enabled
+                               where it is; the arguments of HttpClient name the same
+    chroma_server_headers      sent with every request
+    chroma_server_ssl_verify   False trusts any certificate; a path names a file of trusted ones
+    chroma_client_auth_provider, chroma_client_auth_credentials
+                               "…TokenAuthClientProvider" and a token, or
+                               "…BasicAuthClientProvider" and "user:password"
+    chroma_auth_token_transport_header
+                               Authorization (default) or X-Chroma-Token
+    chroma_http_connect_timeout_secs
+                               seconds to reach the server, default 10
+    chroma_http_timeout_secs   seconds without a byte in either direction, default 600; None: no limit
+    chroma_http_retries        further attempts after the first, default 3; only of requests
+                               that did not reach the server or may be repeated
+    chroma_http_keepalive_secs, chroma_http_max_connections, chroma_http_max_keepalive_connections
+                               the pool of connections
+
     Raises InvalidArgumentError (a ValueError) for a value of the wrong type and for
     configurations from before version 0.4.
     """
@@ -90,6 +108,9 @@ class Settings:
     chroma_http_keepalive_secs: float | None = 40.0
     chroma_http_max_connections: int | None = None
     chroma_http_max_keepalive_connections: int | None = None
+    chroma_http_connect_timeout_secs: float | None = 10.0
+    chroma_http_timeout_secs: float | None = 600.0
+    chroma_http_retries: int = 3
     chroma_client_auth_provider: str | None = None
     chroma_client_auth_credentials: str | None = None
     chroma_auth_token_transport_header: str | None = None

@@ -40,7 +40,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "resize_factor": (1.0, 1000.0),
 }
 
-_MUTABLE = frozenset(_RANGES) - {"ef_construction"}
+MUTABLE = frozenset(_RANGES) - {"ef_construction"}
 
 _METADATA_KEYS = {
     "hnsw:space": "space",
@@ -163,9 +163,9 @@ def hnsw_for_update(stored: Mapping[str, Any], update: Mapping[str, Any] | None)
             if fixed in changes:
                 raise InvalidArgumentError(
                     f"configuration['hnsw'][{fixed!r}] cannot be changed after creation; "
-                    f"these can: {', '.join(sorted(_MUTABLE))}"
+                    f"these can: {', '.join(sorted(MUTABLE))}"
                 )
-    return dict(stored) | _checked(changes, _MUTABLE)
+    return dict(stored) | _checked(changes, MUTABLE)
 
 
 def as_json(configuration: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,8 @@
     ├── RateLimitError                too many calls (hosted servers)
     ├── QuotaError                    too much data (hosted servers)
     ├── VersionMismatchError          client and server do not fit
+    ├── ServerConnectionError         no server there, or it went away (also a ConnectionError, ValueError)
+    ├── ServerTimeoutError            a server did not answer in time (also a TimeoutError)
     ├── UnsupportedError              not offered here (also a NotImplementedError)
     ├── ClosedError                   the client was closed
     ├── ReadOnlyError                 the folder cannot be written
@@ -167,6 +169,23 @@ class VersionMismatchError(ChromaError):
 
     wire_name = "VersionMismatchError"
     status = 500
+
+
+class ServerConnectionError(ChromaError, ConnectionError, ValueError):
+    """Nothing answers at the address, something else than a server does, or the connection broke.
+
+    A ValueError because programs written for Chroma catch that one when they connect.
+    """
+
+    wire_name = "ServerConnectionError"
+    status = 503
+
+
+class ServerTimeoutError(ChromaError, TimeoutError):
+    """A server did not answer in time. The call may still take effect."""
+
+    wire_name = "ServerTimeoutError"
+    status = 504
 
 
 class UnsupportedError(ChromaError, NotImplementedError):

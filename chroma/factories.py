@@ -1,18 +1,27 @@
-"""The functions that make clients: they choose a backend and hand it over."""
+"""The functions that make clients: they choose a backend and hand it over.
+
+Each backend is imported when the first client of its kind is made: a client of a server loads
+no engine, an embedded client no HTTP.
+"""
 
 from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .address import is_http, settings_for
 from .client import AdminClient as _AdminClient
 from .client import Client as _Client
 from .columns import shown
 from .config import DEFAULT_DATABASE, DEFAULT_PATH, DEFAULT_TENANT, Settings, System
-from .errors import InvalidArgumentError, InvalidTypeError, UnsupportedError
-from .local import LocalBackend
+from .errors import InvalidArgumentError, InvalidTypeError
+
+if TYPE_CHECKING:
+    from .backend import Backend
+    from .local import LocalBackend
 
 _MEMORY = "ephemeral"
 
@@ -75,6 +84,30 @@ def RustClient(
     return _client(_placed(settings, path), tenant, database)
 
 
+def HttpClient(
+    host: str = "localhost",
+    port: int = 8000,
+    ssl: bool = False,
+    headers: Mapping[str, str] | None = None,
+    settings: Settings | None = None,
+    tenant: str = DEFAULT_TENANT,
+    database: str = DEFAULT_DATABASE,
+) -> _Client:
+    """A client of a server: `chroma run`, or any other that speaks the same API.
+
+    host      a name or an address, or a URL "http(s)://host:port[/path]"; `port` is then ignored
+    ssl       use https
+    headers   sent with every request
+    settings  `chroma_client_auth_provider` and `_credentials` (token or basic), time limits,
+              pool sizes and the number of retries; see Settings
+
+    Threads may share it; a forked child opens connections of its own. Raises ValueError when
+    the address is none, differs from the one in the settings, or nothing answers there;
+    NotFoundError when the tenant or database does not exist.
+    """
+    return _client(settings_for(host, port, ssl, headers, settings), tenant, database)
+
+
 def AdminClient(settings: Settings | None = None) -> _AdminClient:
     """Manages the tenants and databases of what the settings say, as `Client(settings)` would."""
     chosen = get_settings() if settings is None else settings
@@ -104,6 +137,8 @@ def clear_system_cache() -> None:
 
     For test suites that want a fresh `EphemeralClient`; clients that are open keep working.
     """
+    from .local import LocalBackend
+
     _in_use.clear()
     LocalBackend.forget_memory()
 
@@ -111,11 +146,6 @@ def clear_system_cache() -> None:
 def _client(settings: Settings, tenant: str, database: str, private: bool = False) -> _Client:
     if not isinstance(settings, Settings):
         raise InvalidTypeError(f"Expected settings to be a chroma.Settings, got {shown(settings)}")
-    if "fastapi" in settings.chroma_api_impl.lower():
-        raise UnsupportedError(
-            f"Settings(chroma_api_impl={settings.chroma_api_impl!r}) asks for an HTTP client, which "
-            "arrives with the HTTP server; leave it out to use the database in this process"
-        )
     backend = _open(settings, private)
     try:
         return _Client(backend, settings, tenant, database, lambda: _forget(backend))
@@ -142,7 +172,13 @@ def _placed(settings: Settings | None, path: str | Path | None) -> Settings:
     return placed
 
 
-def _open(settings: Settings, private: bool) -> LocalBackend:
+def _open(settings: Settings, private: bool) -> Backend:
+    if is_http(settings):
+        from .http import HttpBackend
+
+        return HttpBackend.open(settings)
+    from .local import LocalBackend
+
     if private:
         return LocalBackend.open(None, settings, private=True)
     path = os.path.abspath(settings.persist_directory) if settings.is_persistent else None
@@ -164,6 +200,6 @@ def _comparable(settings: Settings) -> dict[str, Any]:
     return {key: value for key, value in settings if key not in _PLACE}
 
 
-def _forget(backend: LocalBackend) -> None:
+def _forget(backend: Backend) -> None:
     for clients in _in_use.values():
-        clients.pop(backend, None)
+        clients.pop(backend, None)  # type: ignore[call-overload]

@@ -15,6 +15,7 @@ import pytest
 
 import chroma
 
+from . import server
 from .tiny_embedding import HashEmbedding
 
 
@@ -35,15 +36,33 @@ def persistent(folder: Path) -> Iterator[Any]:
         yield client
 
 
+@contextmanager
+def http(folder: Path) -> Iterator[Any]:
+    """All HTTP clients share the server of the session, which is emptied on both sides."""
+    del folder
+    with chroma.HttpClient(server.url()) as janitor:
+        janitor.reset()
+        with chroma.HttpClient(server.url()) as client:
+            yield client
+        janitor.reset()
+
+
 CLIENTS: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
     "ephemeral": ephemeral,
     "persistent": persistent,
+    "http": http,
 }
 
 
 def survives_reopen(client_kind: str) -> bool:
     """Whether the data outlive the last client that has them open."""
-    return client_kind != "ephemeral"
+    return client_kind == "persistent"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stopped_server() -> Iterator[None]:
+    yield
+    server.stop()
 
 
 @pytest.fixture(params=CLIENTS)

@@ -1,0 +1,1 @@
+"""The HTTP server: `chroma run`. The same engine and checks as the embedded clients, as JSON."""

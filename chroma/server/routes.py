@@ -1,0 +1,451 @@
+"""Every route of the HTTP API: what is called, with what, and what it answers.
+
+A handler runs in a thread with the whole request at hand and returns what becomes JSON.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import unquote
+
+from .. import wire
+from ..backend import Backend, Scope
+from ..config import DEFAULT_TENANT
+from ..errors import AuthorizationError, InvalidArgumentError, NotFoundError, UnsupportedError
+from ..names import check_uuid
+from ..reading import check_read_level
+from ..storage.types import Hits, Mode, Rows, Written
+from ..wire import JSON, ShapeError
+from . import bodies
+from .settings import ServerSettings
+
+
+@dataclass
+class Call:
+    """One request: where it goes, and its parts, which are decoded when they are asked for."""
+
+    backend: Backend
+    settings: ServerSettings
+    encoded: Mapping[str, str]  # the parts of the path, percent-encoded
+    options: Mapping[str, str]  # of the query string
+    raw: bytes
+
+    def part(self, name: str) -> str:
+        """A part of the path."""
+        try:
+            return unquote(self.encoded[name], errors="strict")
+        except UnicodeDecodeError:
+            raise InvalidArgumentError(f"the {name} in the path is not valid UTF-8") from None
+
+    @property
+    def scope(self) -> Scope:
+        """The tenant and database of the path."""
+        return Scope(self.part("tenant"), self.part("database"))
+
+    @property
+    def id(self) -> str:
+        """The collection's id in the path."""
+        return check_uuid(self.part("collection"))
+
+    @cached_property
+    def body(self) -> JSON:
+        """The JSON object that was sent."""
+        return bodies.parse(self.raw)
+
+    def page(self) -> tuple[int | None, int | None]:
+        """limit and offset of the query string."""
+        return (
+            bodies.from_query_string(self.options, "limit"),
+            bodies.from_query_string(self.options, "offset"),
+        )
+
+
+Handler = Callable[[Call], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`body`: whether there is one. `threaded`: whether it may wait for the disk or for others."""
+
+    method: str
+    path: str
+    handler: Handler
+    status: int = 200
+    body: bool = False
+    threaded: bool = True
+
+
+# ---------------------------------------------------------------------------- system
+
+
+def heartbeat(call: Call) -> JSON:
+    """The time in nanoseconds since 1970."""
+    return {"nanosecond heartbeat": call.backend.heartbeat()}
+
+
+def root(call: Call) -> JSON:
+    """The same as the heartbeat."""
+    return heartbeat(call)
+
+
+def healthcheck(call: Call) -> Any:
+    """Whether the database can be read and written; 503 if not."""
+    call.backend.get_tenant(DEFAULT_TENANT)  # reads the catalog, which fails when the folder is gone
+    if not os.access(call.settings.path, os.R_OK | os.W_OK | os.X_OK):
+        raise OSError(f"the folder {call.settings.path} cannot be written")
+    return {"is_executor_ready": True, "is_log_client_ready": True}
+
+
+def version(call: Call) -> str:
+    """The version of the package."""
+    return call.backend.version()
+
+
+def pre_flight_checks(call: Call) -> JSON:
+    """What clients may send."""
+    return {
+        "max_batch_size": min(call.backend.max_batch_size(), call.settings.max_batch_size),
+        "supports_base64_encoding": True,
+        wire.OWN_KEY: {"version": call.backend.version(), "max_body_bytes": call.settings.max_body_bytes},
+    }
+
+
+def identity(call: Call) -> JSON:
+    """Who the caller is."""
+    return wire.identity_to_json(call.backend.identity())
+
+
+def reset(call: Call) -> bool:
+    """Delete everything, in all tenants."""
+    if not call.settings.allow_reset:
+        raise AuthorizationError("Reset is disabled: start the server with --allow-reset to permit it")
+    call.backend.reset()
+    return True
+
+
+# ---------------------------------------------------------------------------- tenants and databases
+
+
+def create_tenant(call: Call) -> JSON:
+    """Make a tenant, without any database."""
+    call.backend.create_tenant(bodies.tenant_name(call.body))
+    return {}
+
+
+def get_tenant(call: Call) -> JSON:
+    """A tenant."""
+    return {"name": call.backend.get_tenant(call.part("tenant")), "resource_name": None}
+
+
+def update_tenant(call: Call) -> JSON:
+    """Accepted; resource names exist on hosted servers only, and are not stored."""
+    if not isinstance(bodies.required(call.body, "resource_name"), str):
+        raise ShapeError("Expected resource_name to be a string")
+    call.backend.get_tenant(call.part("tenant"))
+    return {}
+
+
+def list_databases(call: Call) -> list[JSON]:
+    """The databases of a tenant by name."""
+    return call.backend.list_databases(call.part("tenant"), *call.page())
+
+
+def create_database(call: Call) -> JSON:
+    """Make a database."""
+    call.backend.create_database(Scope(call.part("tenant"), bodies.checked_name(call.body)))
+    return {}
+
+
+def get_database(call: Call) -> JSON:
+    """A database."""
+    return call.backend.get_database(call.scope)
+
+
+def delete_database(call: Call) -> JSON:
+    """Delete a database and its collections."""
+    call.backend.delete_database(call.scope)
+    return {}
+
+
+# ---------------------------------------------------------------------------- collections
+
+
+def list_collections(call: Call) -> list[JSON]:
+    """The collections of a database in the order they were made."""
+    return [wire.info_to_json(info) for info in call.backend.list_collections(call.scope, *call.page())]
+
+
+def create_collection(call: Call) -> JSON:
+    """Make a collection, or with get_or_create open the one that has the name."""
+    new = bodies.new_collection(call.body)
+    info = call.backend.create_collection(
+        call.scope, new.name, new.metadata, new.configuration, new.get_or_create
+    )
+    return wire.info_to_json(info)
+
+
+def count_collections(call: Call) -> int:
+    """The number of collections in a database."""
+    return call.backend.count_collections(call.scope)
+
+
+def get_collection(call: Call) -> JSON:
+    """A collection by its name."""
+    return wire.info_to_json(call.backend.get_collection(call.scope, call.part("collection")))
+
+
+def get_collection_by_id(call: Call) -> JSON:
+    """A collection by its id."""
+    return wire.info_to_json(call.backend.get_collection_by_id(call.scope, call.id))
+
+
+def get_collection_by_crn(call: Call) -> JSON:
+    """Hosted only: resource names are not kept here."""
+    if call.part("crn").count(":") != 2:
+        raise InvalidArgumentError(
+            f"Expected a resource name tenant:database:collection, got {call.part('crn')!r:.100}"
+        )
+    raise UnsupportedError(
+        "collections are found by resource name on hosted servers only: use "
+        "/api/v2/tenants/{tenant}/databases/{database}/collections/{name}"
+    )
+
+
+def modify_collection(call: Call) -> JSON:
+    """Rename, replace the metadata, change settings. Answers with the collection as it is now."""
+    id, wanted = call.id, bodies.changes(call.body)
+    info = call.backend.get_collection_by_id(call.scope, id)
+    configuration = wanted.configuration(info.configuration)
+    if wanted.name is not None or wanted.metadata is not None or configuration is not None:
+        info = call.backend.modify_collection(call.scope, id, wanted.name, wanted.metadata, configuration)
+    return wire.info_to_json(info)
+
+
+def delete_collection(call: Call) -> JSON:
+    """Delete a collection by its name."""
+    call.backend.delete_collection(call.scope, call.part("collection"))
+    return {}
+
+
+def fork(call: Call) -> JSON:
+    """A copy under another name."""
+    name = bodies.checked_name(call.body, "new_name")
+    return wire.info_to_json(call.backend.fork_collection(call.scope, call.id, name))
+
+
+def indexing_status(call: Call) -> JSON:
+    """How many records the similarity index covers; searches find the others as well."""
+    return wire.status_to_json(call.backend.index_status(call.scope, call.id))
+
+
+# ---------------------------------------------------------------------------- records
+
+
+def _write(call: Call, mode: Mode) -> JSON:
+    records = bodies.records(mode, call.body)
+    if not records.ids:
+        call.backend.get_collection_by_id(call.scope, call.id)  # which must exist all the same
+        return wire.written_to_json(Written())
+    return wire.written_to_json(call.backend.write(call.scope, call.id, mode, records))
+
+
+def add(call: Call) -> JSON:
+    """Add records; those whose id is stored are left as they are."""
+    return _write(call, "add")
+
+
+def upsert(call: Call) -> JSON:
+    """Add the records whose id is new, update the others."""
+    return _write(call, "upsert")
+
+
+def update(call: Call) -> JSON:
+    """Change stored records; others are skipped."""
+    return _write(call, "update")
+
+
+def delete(call: Call) -> JSON:
+    """Delete the records that have one of the ids and match the filters."""
+    chosen = bodies.selection(call.body)
+    if chosen.empty:
+        call.backend.get_collection_by_id(call.scope, call.id)
+        return {"deleted": 0}
+    deleted = call.backend.delete(
+        call.scope, call.id, chosen.ids, chosen.where, chosen.where_document, chosen.limit
+    )
+    return {"deleted": deleted}
+
+
+def get(call: Call) -> JSON:
+    """Records by id, filter, or both, in insertion order."""
+    want = bodies.get(call.body)
+    rows = call.backend.get(
+        call.scope,
+        call.id,
+        want.ids,
+        want.where,
+        want.where_document,
+        want.limit,
+        want.offset,
+        want.order,
+        want.fields,
+    )
+    return wire.rows_to_json(rows, want.include, base64=want.base64)
+
+
+def query(call: Call) -> JSON:
+    """The nearest records to each query, by ascending distance."""
+    want = bodies.query(call.body)
+    if want.vectors is None or want.k == 0:
+        call.backend.get_collection_by_id(call.scope, call.id)
+        none = Rows([], [], [], [], None)
+        queries = 0 if want.vectors is None else len(want.vectors)
+        return wire.hits_to_json([Hits(none, wire.NO_DISTANCES)] * queries, want.include)
+    hits = call.backend.query(
+        call.scope,
+        call.id,
+        want.vectors,
+        want.k,
+        want.ids,
+        want.where,
+        want.where_document,
+        want.fields,
+        want.exact,
+    )
+    return wire.hits_to_json(hits, want.include, base64=want.base64)
+
+
+def count(call: Call) -> int:
+    """The number of records. Every read level counts all that were acknowledged."""
+    if "read_level" in call.options:
+        check_read_level(call.options["read_level"])
+    return call.backend.count(call.scope, call.id, None, None)
+
+
+# ---------------------------------------------------------------------------- our own
+
+
+def own_count(call: Call) -> int:
+    """The number of records that match filters."""
+    return call.backend.count(call.scope, call.id, *bodies.filters(call.body))
+
+
+def own_known_ids(call: Call) -> list[str]:
+    """Those of the ids that are stored."""
+    ids = bodies.known_ids(call.body)
+    known = call.backend.known_ids(call.scope, call.id, ids)
+    return [id for id in ids if id in known]
+
+
+def own_recall(call: Call) -> float:
+    """The share of the true nearest records that queries find."""
+    return call.backend.recall(call.scope, call.id, *bodies.sample(call.body))
+
+
+def own_compact(call: Call) -> JSON:
+    """Settle one collection now."""
+    call.backend.compact(call.scope, call.id)
+    return {}
+
+
+def own_compact_all(call: Call) -> JSON:
+    """Settle all collections of a database now."""
+    call.backend.get_database(call.scope)
+    call.backend.compact(call.scope, None)
+    return {}
+
+
+def own_stats(call: Call) -> JSON:
+    """Sizes of one collection."""
+    return wire.stats_to_json(call.backend.stats(call.scope, call.id))
+
+
+# ---------------------------------------------------------------------------- hosted only
+
+
+def search(call: Call) -> JSON:
+    """Not offered yet."""
+    bodies.required(call.body, "searches")
+    raise UnsupportedError("search is not offered yet: use query with where and where_document")
+
+
+def fork_count(call: Call) -> JSON:
+    """Not kept here: forks share no history."""
+    raise UnsupportedError("fork_count is not kept here: forks share no history")
+
+
+def attach_function(call: Call) -> JSON:
+    """Hosted only."""
+    raise UnsupportedError("attached functions exist on hosted servers only")
+
+
+def get_attached_function(call: Call) -> JSON:
+    """Hosted only: there never is one."""
+    raise NotFoundError(
+        f"Attached function [{call.part('function')}] not found: they exist on hosted servers only"
+    )
+
+
+def detach_function(call: Call) -> JSON:
+    """Hosted only."""
+    raise UnsupportedError("attached functions exist on hosted servers only")
+
+
+# ---------------------------------------------------------------------------- the table
+
+_API = "/api/v2"
+_TENANT = f"{_API}/tenants/{{tenant}}"
+_DATABASE = f"{_TENANT}/databases/{{database}}"
+_COLLECTIONS = f"{_DATABASE}/collections"
+_COLLECTION = f"{_COLLECTIONS}/{{collection}}"
+_OWN = f"{_COLLECTION}/{wire.OWN_PREFIX}"
+
+ROUTES = (
+    # routes are tried from the top: the busy ones come first
+    Route("POST", f"{_COLLECTION}/query", query, body=True),
+    Route("POST", f"{_COLLECTION}/get", get, body=True),
+    Route("POST", f"{_COLLECTION}/add", add, status=201, body=True),
+    Route("POST", f"{_COLLECTION}/upsert", upsert, body=True),
+    Route("POST", f"{_COLLECTION}/update", update, body=True),
+    Route("GET", f"{_COLLECTION}/count", count),
+    Route("POST", f"{_COLLECTION}/delete", delete, body=True),
+    Route("GET", _API, root, threaded=False),
+    Route("GET", f"{_API}/heartbeat", heartbeat, threaded=False),
+    Route("GET", f"{_API}/healthcheck", healthcheck),
+    Route("GET", f"{_API}/version", version, threaded=False),
+    Route("GET", f"{_API}/pre-flight-checks", pre_flight_checks, threaded=False),
+    Route("GET", f"{_API}/auth/identity", identity, threaded=False),
+    Route("POST", f"{_API}/reset", reset),
+    Route("POST", f"{_API}/tenants", create_tenant, body=True),
+    Route("GET", _TENANT, get_tenant),
+    Route("PATCH", _TENANT, update_tenant, body=True),
+    Route("GET", f"{_TENANT}/databases", list_databases),
+    Route("POST", f"{_TENANT}/databases", create_database, body=True),
+    Route("GET", _DATABASE, get_database),
+    Route("DELETE", _DATABASE, delete_database),
+    Route("GET", _COLLECTIONS, list_collections),
+    Route("POST", _COLLECTIONS, create_collection, body=True),
+    Route("GET", f"{_DATABASE}/collections_count", count_collections),
+    Route("GET", _COLLECTION, get_collection),
+    Route("PUT", _COLLECTION, modify_collection, body=True),
+    Route("DELETE", _COLLECTION, delete_collection),
+    Route("GET", f"{_COLLECTIONS}/by-id/{{collection}}", get_collection_by_id),
+    Route("GET", f"{_API}/collections/{{crn}}", get_collection_by_crn),
+    Route("GET", f"{_COLLECTION}/indexing_status", indexing_status),
+    Route("POST", f"{_COLLECTION}/fork", fork, body=True),
+    Route("GET", f"{_COLLECTION}/fork_count", fork_count),
+    Route("POST", f"{_COLLECTION}/search", search, body=True),
+    Route("POST", f"{_COLLECTION}/functions/attach", attach_function, body=True),
+    Route("GET", f"{_COLLECTION}/functions/{{function}}", get_attached_function),
+    Route("POST", f"{_COLLECTION}/attached_functions/{{function}}/detach", detach_function, body=True),
+    Route("POST", f"{_OWN}/count", own_count, body=True),
+    Route("POST", f"{_OWN}/known_ids", own_known_ids, body=True),
+    Route("POST", f"{_OWN}/recall", own_recall, body=True),
+    Route("POST", f"{_OWN}/compact", own_compact),
+    Route("GET", f"{_OWN}/stats", own_stats),
+    Route("POST", f"{_DATABASE}/{wire.OWN_PREFIX}/compact", own_compact_all),
+)
