@@ -76,6 +76,11 @@ def version() -> None:
 @click.option("--max-batch-size", type=click.IntRange(min=1), help="What clients are told. Default: 100000")
 @click.option("--cors-origin", "cors_origins", multiple=True, help="Browsers' origin, or *. Repeatable.")
 @click.option("--drain-seconds", type=click.IntRange(0, 3600), help="For requests at a stop. Default: 10")
+@click.option("--request-seconds", type=click.IntRange(1, 86_400), help="For one request. Default: 600")
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="Default: text")
+@click.option("--metrics/--no-metrics", default=None, help="Whether GET /metrics answers. Default: yes")
+@click.option("--otel-endpoint", help="Where traces go, by OTLP over HTTP. Default: nowhere")
+@click.option("--otel-service-name", help="What traces call this server. Default: chroma")
 @click.option(
     "--allow-remote-without-auth",
     is_flag=True,

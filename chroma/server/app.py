@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
 from .. import __version__
 from ..backend import Backend
 from ..errors import ChromaError
-from .routes import ROUTES, Call, Route, healthcheck
+from . import exchange
+from .exchange import Exchange
+from .incoming import Incoming, UnsupportedMedia
+from .outgoing import Streamed, Streaming, answer, error_answer, to_json
+from .pool import Pool
+from .routes import ROUTES, Call, Handler, Route, healthcheck
 from .settings import ServerSettings
-from .transport import ClientDisconnect, Envelope, Pool, answer, error_answer, read_body, to_json
+from .transport import Envelope
 
 _log = logging.getLogger("chroma.server")
 
@@ -27,9 +33,6 @@ _ERROR: dict[str, Any] = {
     "type": "object",
     "properties": {"error": {"type": "string"}, "message": {"type": "string"}},
     "required": ["error", "message"],
-}
-_REFUSED: dict[int | str, dict[str, Any]] = {
-    "4XX": {"description": "Refused", "content": {"application/json": {"schema": _ERROR}}}
 }
 
 
@@ -40,7 +43,7 @@ def create_app(backend: Backend, settings: ServerSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        pool.close()
+        await asyncio.to_thread(pool.close)  # calls may wait for the event loop meanwhile
         backend.close()
 
     app = FastAPI(
@@ -55,7 +58,7 @@ def create_app(backend: Backend, settings: ServerSettings) -> FastAPI:
     for route in ROUTES:
         app.add_api_route(
             route.path,
-            _endpoint(route, backend, settings, pool),
+            _Served(route, backend, settings, pool).answered,
             methods=[route.method],
             status_code=route.status,
             response_model=None,
@@ -90,27 +93,77 @@ def create_app(backend: Backend, settings: ServerSettings) -> FastAPI:
     return app
 
 
-def _endpoint(
-    route: Route, backend: Backend, settings: ServerSettings, pool: Pool
-) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        raw = await read_body(request, settings.max_body_bytes) if route.body else b""
-        call = Call(backend, settings, request.path_params, request.query_params, raw)
+class _Served:
+    """One route over a backend: body, thread, time, and what the answer becomes."""
 
-        def work() -> bytes:
-            return to_json(route.handler(call))
+    def __init__(self, route: Route, backend: Backend, settings: ServerSettings, pool: Pool) -> None:
+        self._route = route
+        self._backend = backend
+        self._settings = settings
+        self._pool = pool
+        self._late = (
+            "it goes on, and may still take effect" if route.changes else "nobody waits for it any longer"
+        )
 
+    async def answered(self, request: Request) -> Response:
+        """The endpoint."""
+        seen: Exchange = request.scope[exchange.KEY]
+        seen.route = self._route.path
+        call = Call(self._backend, self._settings, request.path_params, request.query_params, request.headers)
         try:
-            content = await pool.run(work) if route.threaded else work()
+            incoming = Incoming(request, self._settings.max_body_bytes, self._settings.request_seconds)
+        except ChromaError as error:
+            return error_answer(error)
+        try:
+            return await self._done(call, incoming)
         except ClientDisconnect:
             raise
         except Exception as error:
-            if route.handler is healthcheck:
-                return _unhealthy(error)
-            return error_answer(error)
-        return Response(content, route.status, media_type="application/json")
+            refused = _unhealthy(error) if self._route.handler is healthcheck else error_answer(error)
+            if self._route.body and not await incoming.discard():
+                refused.headers["Connection"] = "close"
+            return refused
+        finally:
+            incoming.close()
+            seen.received = incoming.received
 
-    return endpoint
+    async def _done(self, call: Call, incoming: Incoming) -> Response:
+        route = self._route
+        handler = route.streamed.get(incoming.media_type)
+        if handler is not None:
+            call.stream = incoming.file()
+            result = await self._pool.run(lambda: _made(handler, call), feeding=True)
+        elif not route.threaded:
+            result = _made(route.handler, call)
+        else:
+            if route.body:
+                if not incoming.is_json:
+                    raise UnsupportedMedia(
+                        "Expected request with `Content-Type: application/json`, "
+                        f"got {incoming.media_type!r:.100}"
+                    )
+                call.raw = await incoming.read()
+            result = await self._pool.run(
+                lambda: self._work(call, incoming),
+                self._settings.request_seconds,
+                incoming.gone,
+                late=self._late,
+            )
+        if isinstance(result, Streamed):
+            return await Streaming(
+                result, route.status, self._pool, incoming, self._settings.request_seconds
+            ).begin()
+        return Response(result, route.status, media_type="application/json")
+
+    def _work(self, call: Call, incoming: Incoming) -> bytes | Streamed:
+        if self._route.body:
+            call.raw = incoming.decoded(call.raw)
+        return _made(self._route.handler, call)
+
+
+def _made(handler: Handler, call: Call) -> bytes | Streamed:
+    result = handler(call)
+    return result if isinstance(result, Streamed) else to_json(result)
 
 
 def _unhealthy(error: Exception) -> Response:

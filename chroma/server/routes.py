@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
@@ -21,6 +21,7 @@ from ..reading import check_read_level
 from ..storage.types import Hits, Mode, Rows, Written
 from ..wire import JSON, ShapeError
 from . import bodies
+from .incoming import Feed
 from .settings import ServerSettings
 
 
@@ -32,7 +33,9 @@ class Call:
     settings: ServerSettings
     encoded: Mapping[str, str]  # the parts of the path, percent-encoded
     options: Mapping[str, str]  # of the query string
-    raw: bytes
+    headers: Mapping[str, str]
+    raw: bytes = b""
+    stream: Feed | None = None  # instead of `raw`, for handlers that take a stream
 
     def part(self, name: str) -> str:
         """A part of the path."""
@@ -69,7 +72,10 @@ Handler = Callable[[Call], Any]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`body`: whether there is one. `threaded`: whether it may wait for the disk or for others."""
+    """`body`: whether there is one. `threaded`: whether it may wait for the disk or for others.
+    `streamed`: handlers that take a body of some media type as
+    `call.stream`, while it arrives. Any handler may return `Streamed`.
+    """
 
     method: str
     path: str
@@ -77,6 +83,12 @@ class Route:
     status: int = 200
     body: bool = False
     threaded: bool = True
+    streamed: Mapping[str, Handler] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> bool:
+        """Whether a call that was given up may have taken effect."""
+        return self.method != "GET" and self.handler not in _READS
 
 
 # ---------------------------------------------------------------------------- system
@@ -396,6 +408,9 @@ def detach_function(call: Call) -> JSON:
 
 
 # ---------------------------------------------------------------------------- the table
+
+# what is asked by POST and changes nothing
+_READS = frozenset({query, get, search, own_count, own_known_ids, own_recall})
 
 _API = "/api/v2"
 _TENANT = f"{_API}/tenants/{{tenant}}"

@@ -51,6 +51,11 @@ class ServerSettings:
     cors_origins   origins that browsers may call from; "*" is all
     allow_remote_without_auth  listen on other than loopback addresses without authentication
     drain_seconds  how long requests may take to finish after SIGTERM
+    request_seconds  how long a body may take to arrive, and a call to be answered
+    log_format     text or json
+    metrics        whether GET /metrics answers
+    otel_endpoint  where traces go by OTLP over HTTP; empty: nowhere
+    otel_service_name  what they call this server
     """
 
     path: str = DEFAULT_PATH
@@ -66,11 +71,17 @@ class ServerSettings:
     cors_origins: tuple[str, ...] = ()
     allow_remote_without_auth: bool = False
     drain_seconds: int = 10
+    request_seconds: int = 600
+    log_format: str = "text"
+    metrics: bool = True
+    otel_endpoint: str = ""
+    otel_service_name: str = "chroma"
 
     def __post_init__(self) -> None:
         for name, low, high in (
             ("port", 0, 65_535), ("workers", 1, 256), ("threads", 1, 1024), ("queue", 0, 1_000_000),
             ("max_body_bytes", 1024, 1 << 40), ("max_batch_size", 1, 10_000_000), ("drain_seconds", 0, 3600),
+            ("request_seconds", 1, 86_400),
         ):  # fmt: skip
             value = getattr(self, name)
             if not low <= value <= high:
@@ -78,6 +89,10 @@ class ServerSettings:
         if self.log_level not in LOG_LEVELS:
             raise InvalidArgumentError(
                 f"the setting log_level is {self.log_level!r}: expected one of {', '.join(LOG_LEVELS)}"
+            )
+        if self.log_format not in ("text", "json"):
+            raise InvalidArgumentError(
+                f"the setting log_format is {self.log_format!r}: expected text or json"
             )
         if not self.path:
             raise InvalidArgumentError("the setting path is empty: name a folder")

@@ -122,7 +122,7 @@ def test_bodies_that_are_not_json(api: Api) -> None:
     body = json.dumps({"name": "tenant"}).encode()
     form = {"content-type": "application/x-www-form-urlencoded"}
     refused(api.request("POST", path, content=body, headers=form), 415, "ChromaError")
-    refused(api.request("POST", path, content=body, headers={"content-encoding": "gzip"}), 415, "ChromaError")
+    refused(api.request("POST", path, content=body, headers={"content-encoding": "br"}), 415, "ChromaError")
     assert api.request("POST", path, content=body).status_code == 200  # without a content type
 
 

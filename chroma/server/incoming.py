@@ -1,0 +1,271 @@
+"""Request bodies as bytes: whole or as a stream, under limits of size and time.
+
+Knows media types, codings and sockets; what the bytes mean is said in `bodies`. Bodies are
+decompressed by the thread that reads them, never by the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+
+from ..errors import ChromaError, InvalidArgumentError
+
+_STEP = 1 << 20  # bytes that are decompressed, or handed from the socket to a thread, at once
+_MOST_DISCARDED, _DISCARD_SECONDS = 16 << 20, 2.0  # of a body whose request is refused
+_WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # what zlib calls the formats
+
+
+class TooLarge(ChromaError):
+    """A body beyond the limit."""
+
+    status = 413
+
+
+class TooSlow(ChromaError):
+    """A body that does not arrive."""
+
+    status = 408
+
+
+class UnsupportedMedia(ChromaError):
+    """A body that is not JSON, or compressed in a way that is not offered."""
+
+    status = 415
+
+
+class Incoming:
+    """The body of one request. Raises UnsupportedMedia for a coding that is not offered."""
+
+    def __init__(self, request: Request, largest: int, seconds: float) -> None:
+        headers = request.headers
+        self.media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        coding = headers.get("content-encoding", "identity").strip().lower()
+        self._window = _WINDOWS.get(coding)
+        if self._window is None and coding not in ("", "identity"):
+            raise UnsupportedMedia(
+                f"Content-Encoding {coding!r:.100} is not supported: use gzip or deflate, or send the body "
+                "as it is"
+            )
+        self.received = 0
+        self._waits_for_leave = headers.get("expect", "").lower() == "100-continue"
+        self._declared = headers.get("content-length", "")
+        self._receive = request.receive
+        self._largest = largest
+        self._seconds = seconds
+        self._ended = False
+        self._closed = False
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the headers call it JSON, or nothing at all."""
+        kind = self.media_type
+        return (
+            not kind
+            or kind == "application/json"
+            or (kind.startswith("application/") and kind.endswith("+json"))
+        )
+
+    async def read(self) -> bytes:
+        """The whole body as it was sent. Raises TooLarge, and TooSlow when it takes too long in all."""
+        if self._declared.isdigit() and len(self._declared) < 20 and int(self._declared) > self._largest:
+            raise self._too_large()
+        parts: list[bytes] = []
+        with self._in_time():
+            while not self._ended:
+                parts.append(await self._part())
+                if self.received > self._largest:
+                    raise self._too_large()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def decoded(self, raw: bytes) -> bytes:
+        """A body that was read, decompressed. Raises TooLarge as soon as it grows too large, and
+        InvalidArgumentError when it is broken."""
+        if self._window is None:
+            return raw
+        parts: list[bytes] = []
+        size = 0
+        decoder = Decoder(self._window)
+        for part in (*decoder.feed(raw), *decoder.end()):
+            size += len(part)
+            if size > self._largest:
+                raise self._too_large()
+            parts.append(part)
+        return b"".join(parts)
+
+    async def next_parts(self) -> bytes:
+        """About a MiB of the body as it was sent, empty at its end. Raises TooSlow when nothing comes."""
+        parts: list[bytes] = []
+        size = 0
+        while not self._ended and size < _STEP:
+            with self._in_time():
+                part = await self._part()
+            parts.append(part)
+            size += len(part)
+        return b"".join(parts)
+
+    def file(self) -> Feed:
+        """The body as a file that a thread may read while it arrives; call it in the event loop.
+
+        It has no limit of size but that of patience: what a reader keeps is the reader's affair.
+        """
+        return Feed(self, asyncio.get_running_loop(), self._window)
+
+    async def discard(self) -> bool:
+        """Read a rest that nobody wants, within reason, so that a client that is still sending comes to
+        read its answer. Whether the body has come to its end."""
+        until = self.received + _MOST_DISCARDED
+        with suppress(TimeoutError, ClientDisconnect), Within(_DISCARD_SECONDS):
+            while not self._ended and not self._waits_for_leave and self.received < until:
+                await self._part()
+        return self._ended
+
+    def close(self) -> None:
+        """Nobody reads the rest. Threads that wait for it get ClientDisconnect."""
+        self._closed = True
+
+    async def gone(self) -> None:
+        """Returns when the client has gone away. Drops what it still sends."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        try:
+            with Within(self._seconds):
+                yield
+        except TimeoutError:
+            raise TooSlow(
+                f"the body did not arrive within {self._seconds:g} s: {self.received:,} bytes were received"
+            ) from None
+
+    async def _part(self) -> bytes:
+        message: Any = {"type": "http.disconnect"} if self._closed else await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        self._waits_for_leave = False
+        body: bytes = message.get("body", b"")
+        self.received += len(body)
+        self._ended = not message.get("more_body", False)
+        return body
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"the body exceeds {self._largest:,} bytes: send fewer records per call, or start the server "
+            "with a larger --max-body-bytes"
+        )
+
+
+class Within:
+    """A block of a task that raises TimeoutError when it takes longer than some seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._late = False
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._end)
+
+    def _end(self) -> None:
+        self._late = True
+        self._task.cancel()
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        self._timer.cancel()
+        if self._late and kind is asyncio.CancelledError:
+            if sys.version_info >= (3, 11):
+                self._task.uncancel()
+            raise TimeoutError from None
+
+
+class Decoder:
+    """Decompresses gzip (any number of members) or zlib, in pieces of at most a MiB."""
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._stream = zlib.decompressobj(window)
+        self._begun = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """What more input gives. Raises InvalidArgumentError when it is broken."""
+        while data:
+            if self._stream.eof:
+                self._stream, self._begun = zlib.decompressobj(self._window), False
+            self._begun = True
+            try:
+                out = self._stream.decompress(data, _STEP)
+            except zlib.error as error:
+                raise InvalidArgumentError(f"the compressed body is broken: {error}") from None
+            if out:
+                yield out
+            data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
+
+    def end(self) -> Iterator[bytes]:
+        """What is left at the end. Raises InvalidArgumentError when the input was cut off."""
+        if not self._begun:
+            raise InvalidArgumentError("the compressed body is empty")
+        while not self._stream.eof and (out := self._stream.decompress(b"", _STEP)):
+            yield out
+        if not self._stream.eof:
+            raise InvalidArgumentError("the compressed body is broken: it ends too early")
+
+
+class Feed(io.RawIOBase):
+    """A body as a blocking file, for one thread that is not the event loop's.
+
+    Raises TooSlow, ClientDisconnect and InvalidArgumentError from `read` and `readinto`.
+    """
+
+    def __init__(self, incoming: Incoming, loop: asyncio.AbstractEventLoop, window: int | None) -> None:
+        self._incoming = incoming
+        self._loop = loop
+        self._pieces = self._decoded(window)
+        self._piece = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills the whole buffer, unless the body ends."""
+        target = memoryview(buffer).cast("B")
+        filled = 0
+        while filled < len(target):
+            if not self._piece:
+                self._piece = memoryview(next(self._pieces, b""))
+                if not self._piece:
+                    break
+            size = min(len(self._piece), len(target) - filled)
+            target[filled : filled + size] = self._piece[:size]
+            self._piece = self._piece[size:]
+            filled += size
+        return filled
+
+    def _sent(self) -> Iterator[bytes]:
+        while part := self._next():
+            yield part
+
+    def _next(self) -> bytes:
+        coming = asyncio.run_coroutine_threadsafe(self._incoming.next_parts(), self._loop)
+        try:
+            return coming.result()
+        except (asyncio.CancelledError, RuntimeError):  # the server stops
+            raise ClientDisconnect from None
+
+    def _decoded(self, window: int | None) -> Iterator[bytes]:
+        if window is None:
+            yield from self._sent()
+            return
+        decoder = Decoder(window)
+        for part in self._sent():
+            yield from decoder.feed(part)
+        yield from decoder.end()

@@ -1,0 +1,114 @@
+"""Answers: JSON, errors, and streams that are made while they are sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from .. import errors
+from ..errors import ChromaError
+from ..wire import error_to_json
+from .incoming import Incoming, Within
+from .pool import RETRY_SECONDS, Pool
+
+_log = logging.getLogger("chroma.server")
+
+
+@dataclass(slots=True)
+class Streamed:
+    """What a handler returns to answer piece by piece.
+
+    Each piece is made by a thread after the one before has been sent, so that no more than one
+    waits in memory. An error before the first piece is an ordinary error; after that the
+    connection is broken off. `chunks` is closed in any case.
+    """
+
+    chunks: Iterator[bytes]
+    media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def to_json(value: Any) -> bytes:
+    """JSON bytes. float32 arrays become the shortest decimals that round-trip."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(to_json(value), status, media_type="application/json")
+
+
+def error_answer(error: BaseException) -> Response:
+    """The answer for anything that was raised; what nobody foresaw is logged and not shown."""
+    if not isinstance(error, ChromaError):
+        _log.error("an unexpected error", exc_info=error)
+        error = errors.InternalError("an unexpected error; the server's log says more")
+    response = answer(error_to_json(error), error.status)
+    if error.status in (429, 503):
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+class Streaming(Response):
+    """A stream under way. Nothing is sent before the first piece is there."""
+
+    def __init__(
+        self, streamed: Streamed, status: int, pool: Pool, incoming: Incoming, seconds: float
+    ) -> None:
+        self.status_code = status
+        self.media_type = streamed.media_type
+        self.background = None
+        self.init_headers({**streamed.headers})
+        self._chunks = streamed.chunks
+        self._pool = pool
+        self._incoming = incoming
+        self._seconds = seconds
+        self._first = b""
+
+    async def begin(self) -> Streaming:
+        """Make the first piece. Raises what making it raises."""
+        try:
+            self._first = await self._next(admitted=False)
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gone = asyncio.ensure_future(self._incoming.gone())
+        try:
+            await send(
+                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            )
+            piece = self._first
+            while piece:
+                await self._send(send, piece, gone)
+                piece = await self._next()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            gone.cancel()
+            await self._close()
+
+    async def _send(self, send: Send, piece: bytes, gone: asyncio.Future[None]) -> None:
+        with Within(self._seconds):  # a client that does not read
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if gone.done():
+            raise ClientDisconnect
+
+    async def _next(self, *, admitted: bool = True) -> bytes:
+        return await self._pool.run(lambda: next(self._chunks, b""), self._seconds, admitted=admitted)
+
+    async def _close(self) -> None:
+        close: Callable[[], Any] | None = getattr(self._chunks, "close", None)
+        if close is not None:
+            with suppress(asyncio.CancelledError):
+                await self._pool.run(close, admitted=True)

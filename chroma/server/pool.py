@@ -1,0 +1,154 @@
+"""The threads that engine calls run in: how many, who waits, who is dropped, who is given up.
+
+A call that waits for a thread can be dropped, and then never runs. A call that runs cannot be
+interrupted: nobody waits for it any longer, but its place stays taken until its thread ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect
+
+from ..errors import ChromaError, ServerTimeoutError
+
+T = TypeVar("T")
+
+RETRY_SECONDS = 1
+# Most calls end sooner than this, and nobody has looked meanwhile whether their client is there.
+_WATCH_AFTER = 0.02
+
+
+class Overloaded(ChromaError):
+    """All threads are busy and the queue is full; nothing was done."""
+
+    status = 503
+
+
+class Pool:
+    """At most `threads` calls run at once and `queue` wait, beyond that Overloaded is raised.
+
+    Calls that wait for their own client's bytes have as many threads again, so that slow
+    clients cannot keep the others out.
+    """
+
+    def __init__(self, threads: int, queue: int) -> None:
+        self._threads = threads
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="chroma-call")
+        self._feeding = ThreadPoolExecutor(threads, thread_name_prefix="chroma-feed")
+        self._most = threads + queue
+        self._held = 0
+        self._lock = threading.Lock()  # places are given back by the threads
+
+    @property
+    def running(self) -> int:
+        """Calls that have a thread."""
+        return min(self._held, self._threads)
+
+    @property
+    def queued(self) -> int:
+        """Calls that wait for one."""
+        return max(0, self._held - self._threads)
+
+    async def run(
+        self,
+        call: Callable[[], T],
+        seconds: float | None = None,
+        gone: Callable[[], Awaitable[None]] | None = None,
+        *,
+        late: str = "it was given up",
+        feeding: bool = False,
+        admitted: bool = False,
+    ) -> T:
+        """The result of a call that runs in a thread.
+
+        seconds   how long it may wait and run; None is as long as it takes
+        gone      returns when the client has gone away; None does not look
+        late      what the error says of a call that had begun when its time was up
+        feeding   whether the call waits for bytes of its client
+        admitted  whether it goes on with one that was let in before
+
+        Raises Overloaded, ServerTimeoutError, ClientDisconnect, and what the call raises.
+        """
+        with self._lock:
+            if self._held >= self._most and not admitted:
+                raise Overloaded(
+                    f"{self._held} calls are running or waiting already; try again in {RETRY_SECONDS} s"
+                )
+            self._held += 1
+        try:
+            future = (self._feeding if feeding else self._executor).submit(call)
+        except RuntimeError:  # it is shut down
+            self._give_back()
+            raise Overloaded("the server is stopping") from None
+        future.add_done_callback(self._give_back)
+        waiting = asyncio.wrap_future(future)
+        if seconds is None and gone is None:
+            return await waiting
+        watch = _Watch(waiting, seconds, gone)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if watch.over is None:
+                raise
+            raise _reason(watch.over, future, seconds, late) from None
+        finally:
+            watch.stop()
+
+    def _give_back(self, _: Future[Any] | None = None) -> None:
+        with self._lock:
+            self._held -= 1
+
+    def close(self) -> None:
+        """Let running calls finish; those that wait are dropped."""
+        for executor in (self._executor, self._feeding):
+            executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _reason(over: str, future: Future[Any], seconds: float | None, late: str) -> Exception:
+    if over == "gone":
+        return ClientDisconnect()
+    if future.cancelled():
+        return ServerTimeoutError(
+            f"the call waited {seconds:g} s for a thread and was dropped: nothing was done"
+        )
+    return ServerTimeoutError(f"the call takes longer than {seconds:g} s: {late}")
+
+
+class _Watch:
+    """Cancels a future when its time is up or its client has gone. `over` says which."""
+
+    def __init__(
+        self, waiting: asyncio.Future[Any], seconds: float | None, gone: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        self.over: str | None = None
+        self._waiting = waiting
+        self._gone = gone
+        self._task: asyncio.Task[None] | None = None
+        loop = asyncio.get_running_loop()
+        self._timers = [loop.call_later(_WATCH_AFTER, self._look)] if gone is not None else []
+        if seconds is not None:
+            self._timers.append(loop.call_later(seconds, self._end, "late"))
+
+    def _look(self) -> None:
+        self._task = asyncio.ensure_future(self._until_gone())
+
+    async def _until_gone(self) -> None:
+        assert self._gone is not None
+        await self._gone()
+        self._end("gone")
+
+    def _end(self, over: str) -> None:
+        if not self._waiting.done():
+            self.over = over
+            self._waiting.cancel()
+
+    def stop(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
