@@ -42,6 +42,7 @@ class ChromaError(Exception):
     wire_name: ClassVar[str] = "ChromaError"
     status: ClassVar[int] = 400
     trace_id: str | None = None
+    durable_rows: int | None = None
 
     def code(self) -> int:
         """The error's numeric code; the HTTP status unless the class says otherwise."""

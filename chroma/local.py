@@ -21,6 +21,7 @@ from .storage import errors as storage_errors
 from .storage.check import CheckReport, check_folder
 from .storage.engine import Engine, OpenCollection
 from .storage.filter import Node, combine
+from .storage.scan import Scan
 from .storage.types import (
     CollectionInfo,
     CollectionStats,
@@ -336,6 +337,25 @@ class LocalBackend:
             if order_by:
                 return self.engine.get_sorted(held, ids, node, order_by, offset, limit, fields)
             return held.records.get(ids, node, offset, limit, fields)
+
+    def scan(
+        self,
+        scope: Scope,
+        id: str,
+        ids: Sequence[str] | None,
+        where: Mapping[str, Any] | None,
+        where_document: Mapping[str, Any] | None,
+        limit: int | None,
+        offset: int,
+        order_by: Sequence[tuple[str, bool]] | None,
+    ) -> Scan:
+        """What `get` would give, to be read as a stream of Arrow record batches over one snapshot."""
+        with translated():
+            held = self._open(scope, id)
+            node: Node = combine(where, where_document)
+            if order_by:
+                return self.engine.scan_sorted(held, ids, node, order_by, offset, limit)
+            return held.records.scan(ids, node, offset, limit)
 
     def query(
         self,

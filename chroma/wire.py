@@ -96,13 +96,16 @@ class ShapeError(errors.InvalidTypeError):
 
 
 def error_to_json(error: ChromaError) -> JSON:
-    """{"error": a name every client knows, "message", "kind": our class when it says more}."""
+    """{"error": a name every client knows, "message", "kind": our class when it says more,
+    "durable_rows": of a stream that broke, the number of rows that were written}."""
     kinds = [found for found in type(error).__mro__ if issubclass(found, ChromaError)]
     spoken = next(found for found in kinds if found.wire_name in _SPOKEN)
-    body = {"error": spoken.wire_name, "message": error.message()}
+    body: JSON = {"error": spoken.wire_name, "message": error.message()}
     kind = next(found for found in kinds if _CLASSES.get(found.__name__) is found)
     if kind is not _SPOKEN[spoken.wire_name]:
         body["kind"] = kind.__name__
+    if error.durable_rows is not None:
+        body["durable_rows"] = error.durable_rows
     return body
 
 
@@ -125,6 +128,8 @@ def error_from_json(status: int, body: Any, trace_id: str | None = None) -> Chro
         found = _BY_STATUS.get(status, errors.InternalError if status >= 500 else ChromaError)
     error = found(str(message) if message else f"the server answered with status {status}")
     error.trace_id = trace_id
+    if isinstance(body, Mapping) and type(body.get("durable_rows")) is int:
+        error.durable_rows = body["durable_rows"]
     return error
 
 

@@ -28,6 +28,7 @@ from .filter_tables import FilterDatabase
 from .filters import Filters
 from .log import Log
 from .manifest import COPY, NAME, Manifest
+from .scan import Scan
 from .segment import Segment, StoredRows, write_segment
 from .snapshot import Place, Snapshot, in_order, read
 from .state import State
@@ -277,6 +278,11 @@ class Collection:
         """Matching records in insertion order."""
         snapshot, places = self.select(ids, node)
         return read(in_order(places, offset, limit), fields, snapshot.dimension)
+
+    def scan(self, ids: Sequence[str] | None, node: Node, offset: int, limit: int | None) -> Scan:
+        """What `get` would give, to be read as a stream."""
+        snapshot, places = self.select(ids, node)
+        return Scan(tuple(in_order(places, offset, limit)), snapshot.dimension)
 
     def count(self, node: Node) -> int:
         snapshot = self.snapshot()

@@ -28,6 +28,7 @@ from .filter import Everything, Node
 from .filter_tables import FilterDatabase
 from .indexing import PATIENCE_BYTES, Graphs, IndexSettings
 from .memory import MemoryFolder
+from .scan import Scan
 from .snapshot import Snapshot, read
 from .sorting import sort_places
 from .types import (
@@ -402,6 +403,19 @@ class Engine:
         """Matching records by metadata values; see sorting.py."""
         snapshot, places = held.records.select(ids, node)
         return read(sort_places(places, order_by, offset, limit), fields, snapshot.dimension)
+
+    def scan_sorted(
+        self,
+        held: OpenCollection,
+        ids: Sequence[str] | None,
+        node: Node,
+        order_by: Sequence[tuple[str, bool]],
+        offset: int,
+        limit: int | None,
+    ) -> Scan:
+        """What `get_sorted` would give, to be read as a stream."""
+        snapshot, places = held.records.select(ids, node)
+        return Scan(tuple(sort_places(places, order_by, offset, limit)), snapshot.dimension)
 
     def index_status(self, held: OpenCollection) -> IndexStatus:
         snapshot = held.records.snapshot()

@@ -262,6 +262,13 @@ class Segment:
         """The metadata of some rows."""
         return self.text("metadata").take_json(rows)
 
+    def column(self, field: str, rows: npt.NDArray[Any], span: slice | None) -> pa.Array:
+        """A text column of some rows as Arrow strings; `span` is `rows` as a slice, or None."""
+        array = self.text(field).array
+        if span is None or array.type != pa.string():  # of 64-bit offsets a copy is made, which starts at 0
+            return array.take(pa.array(rows)).cast(pa.string())
+        return array.slice(span.start, span.stop - span.start)
+
     def documents(self, start: int, stop: int) -> pa.Array:
         return self.text("document").array.slice(start, stop - start)
 

@@ -80,6 +80,10 @@ class Tail:
         """The metadata of some rows."""
         return decode_metadata(self.texts("metadata", rows))
 
+    def column(self, field: str, rows: npt.NDArray[Any], span: slice | None) -> pa.Array:
+        """A text column of some rows as Arrow strings; `span` is `rows` as a slice, or None."""
+        return pa.array(self.texts(field, rows) if span is None else self._texts[field][span], pa.string())
+
     def documents(self, start: int, stop: int) -> pa.Array:
         return pa.array(self._texts["document"][start:stop], pa.large_string())
 

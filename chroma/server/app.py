@@ -15,8 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from .. import __version__
-from ..backend import Backend
 from ..errors import ChromaError
+from ..local import LocalBackend
 from . import exchange
 from .exchange import Exchange
 from .incoming import Incoming, UnsupportedMedia
@@ -36,7 +36,7 @@ _ERROR: dict[str, Any] = {
 }
 
 
-def create_app(backend: Backend, settings: ServerSettings) -> FastAPI:
+def create_app(backend: LocalBackend, settings: ServerSettings) -> FastAPI:
     """An application that serves a backend, and closes it when the server stops."""
     pool = Pool(settings.threads, settings.queue)
 
@@ -96,7 +96,7 @@ def create_app(backend: Backend, settings: ServerSettings) -> FastAPI:
 class _Served:
     """One route over a backend: body, thread, time, and what the answer becomes."""
 
-    def __init__(self, route: Route, backend: Backend, settings: ServerSettings, pool: Pool) -> None:
+    def __init__(self, route: Route, backend: LocalBackend, settings: ServerSettings, pool: Pool) -> None:
         self._route = route
         self._backend = backend
         self._settings = settings

@@ -386,9 +386,16 @@ def _base64(body: JSON) -> bool:
     return encoding is not None
 
 
+def _metadata_form(body: JSON) -> str:
+    form = body.get("metadata")
+    if form not in (None, "struct", "json"):
+        raise ShapeError(f'Expected metadata to be "struct", "json" or null, got {shown(form)}')
+    return form or "struct"
+
+
 @dataclass(frozen=True, slots=True)
 class Get:
-    """What a get asks for. `order` is our own."""
+    """What a get asks for. `order` is our own, and `metadata`, its form in an Arrow stream."""
 
     ids: list[str] | None
     where: Any
@@ -399,10 +406,12 @@ class Get:
     include: list[str]
     fields: frozenset[Field]
     base64: bool
+    metadata: str
 
 
 def get(body: JSON) -> Get:
-    """{"ids"?, "where"?, "where_document"?, "limit"?, "offset"?, "include"?, "order_by"?, "encoding"?}"""
+    """{"ids"?, "where"?, "where_document"?, "limit"?, "offset"?, "include"?, "order_by"?, "encoding"?,
+    "metadata"?}"""
     include = _include(body, GET_INCLUDE)
     order = body.get("order_by")
     with shaped():
@@ -416,12 +425,13 @@ def get(body: JSON) -> Get:
             include,
             _fields(include),
             _base64(body),
+            _metadata_form(body),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a query asks for. `vectors` None: there are no queries. `exact` is our own."""
+    """What a query asks for. `vectors` None: there are no queries. `exact` and `metadata` are our own."""
 
     vectors: Floats | None
     k: int
@@ -432,11 +442,12 @@ class Query:
     fields: frozenset[Field]
     exact: bool
     base64: bool
+    metadata: str
 
 
 def query(body: JSON) -> Query:
     """{"query_embeddings", "n_results"?, "ids"?, "where"?, "where_document"?, "include"?, "exact"?,
-    "encoding"?}"""
+    "encoding"?, "metadata"?}"""
     rows = required(body, "query_embeddings")
     if type(rows) is not list or (rows and set(map(type, rows)) != {list}):
         raise ShapeError(f"Expected query_embeddings to be lists of numbers, got {shown(rows)}")
@@ -453,6 +464,7 @@ def query(body: JSON) -> Query:
             _fields(include),
             flag(body, "exact"),
             _base64(body),
+            _metadata_form(body),
         )
 
 

@@ -12,16 +12,18 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
-from .. import wire
-from ..backend import Backend, Scope
+from .. import arrow, wire
+from ..backend import Scope
 from ..config import DEFAULT_TENANT
 from ..errors import AuthorizationError, InvalidArgumentError, NotFoundError, UnsupportedError
+from ..local import LocalBackend
 from ..names import check_uuid
 from ..reading import check_read_level
 from ..storage.types import Hits, Mode, Rows, Written
 from ..wire import JSON, ShapeError
-from . import bodies
+from . import arrow_streams, bodies
 from .incoming import Feed
+from .outgoing import Streamed
 from .settings import ServerSettings
 
 
@@ -29,7 +31,7 @@ from .settings import ServerSettings
 class Call:
     """One request: where it goes, and its parts, which are decoded when they are asked for."""
 
-    backend: Backend
+    backend: LocalBackend
     settings: ServerSettings
     encoded: Mapping[str, str]  # the parts of the path, percent-encoded
     options: Mapping[str, str]  # of the query string
@@ -58,6 +60,11 @@ class Call:
     def body(self) -> JSON:
         """The JSON object that was sent."""
         return bodies.parse(self.raw)
+
+    @property
+    def wants_arrow(self) -> bool:
+        """Whether the client asks for an Arrow stream."""
+        return arrow.MEDIA_TYPE in self.headers.get("accept", "").lower()
 
     def page(self) -> tuple[int | None, int | None]:
         """limit and offset of the query string."""
@@ -122,7 +129,11 @@ def pre_flight_checks(call: Call) -> JSON:
     return {
         "max_batch_size": min(call.backend.max_batch_size(), call.settings.max_batch_size),
         "supports_base64_encoding": True,
-        wire.OWN_KEY: {"version": call.backend.version(), "max_body_bytes": call.settings.max_body_bytes},
+        wire.OWN_KEY: {
+            "version": call.backend.version(),
+            "max_body_bytes": call.settings.max_body_bytes,
+            "arrow": arrow.MEDIA_TYPE,
+        },
     }
 
 
@@ -265,6 +276,19 @@ def _write(call: Call, mode: Mode) -> JSON:
     return wire.written_to_json(call.backend.write(call.scope, call.id, mode, records))
 
 
+def _write_stream(call: Call, mode: Mode) -> JSON:
+    scope, id = call.scope, call.id
+    call.backend.get_collection_by_id(scope, id)  # before anything is sent for nothing
+    assert call.stream is not None
+    written, rows = arrow_streams.receive(
+        mode,
+        call.stream,
+        lambda records: call.backend.write(scope, id, mode, records),
+        call.settings.max_body_bytes,
+    )
+    return wire.written_to_json(written) | {"rows": rows}
+
+
 def add(call: Call) -> JSON:
     """Add records; those whose id is stored are left as they are."""
     return _write(call, "add")
@@ -292,9 +316,11 @@ def delete(call: Call) -> JSON:
     return {"deleted": deleted}
 
 
-def get(call: Call) -> JSON:
+def get(call: Call) -> JSON | Streamed:
     """Records by id, filter, or both, in insertion order."""
     want = bodies.get(call.body)
+    if call.wants_arrow:
+        return _scanned(call, want)
     rows = call.backend.get(
         call.scope,
         call.id,
@@ -309,11 +335,32 @@ def get(call: Call) -> JSON:
     return wire.rows_to_json(rows, want.include, base64=want.base64)
 
 
-def query(call: Call) -> JSON:
+def own_export(call: Call) -> Streamed:
+    """As get, as an Arrow stream and with all columns unless `include` says otherwise."""
+    body = call.body if call.raw else {}
+    return _scanned(call, bodies.get({"include": [*bodies.FIELDS]} | body))
+
+
+def _scanned(call: Call, want: bodies.Get) -> Streamed:
+    """The answer as an Arrow stream."""
+    found = call.backend.scan(
+        call.scope, call.id, want.ids, want.where, want.where_document, want.limit, want.offset, want.order
+    )
+    slots = None
+    if "metadatas" in want.fields and want.metadata == "struct":
+        slots = arrow_streams.slots_of(found.read(frozenset({"metadatas"})))
+    return Streamed(arrow_streams.send(found.read(want.fields), slots), arrow.MEDIA_TYPE)
+
+
+def query(call: Call) -> JSON | Streamed:
     """The nearest records to each query, by ascending distance."""
     want = bodies.query(call.body)
     if want.vectors is None or want.k == 0:
         call.backend.get_collection_by_id(call.scope, call.id)
+        if call.wants_arrow:
+            raise InvalidArgumentError(
+                "an Arrow answer needs at least one query vector and n_results of at least 1"
+            )
         none = Rows([], [], [], [], None)
         queries = 0 if want.vectors is None else len(want.vectors)
         return wire.hits_to_json([Hits(none, wire.NO_DISTANCES)] * queries, want.include)
@@ -328,6 +375,10 @@ def query(call: Call) -> JSON:
         want.fields,
         want.exact,
     )
+    if call.wants_arrow:
+        batch = arrow.hits_to_batch(hits, want.fields, want.vectors.shape[1])
+        structured = want.metadata == "struct" and "metadatas" in want.fields
+        return Streamed(arrow_streams.send_batch(batch, structured), arrow.MEDIA_TYPE)
     return wire.hits_to_json(hits, want.include, base64=want.base64)
 
 
@@ -410,7 +461,12 @@ def detach_function(call: Call) -> JSON:
 # ---------------------------------------------------------------------------- the table
 
 # what is asked by POST and changes nothing
-_READS = frozenset({query, get, search, own_count, own_known_ids, own_recall})
+_READS = frozenset({query, get, search, own_count, own_export, own_known_ids, own_recall})
+
+
+def _streams(mode: Mode) -> Mapping[str, Handler]:
+    return {arrow.MEDIA_TYPE: lambda call: _write_stream(call, mode)}
+
 
 _API = "/api/v2"
 _TENANT = f"{_API}/tenants/{{tenant}}"
@@ -423,9 +479,9 @@ ROUTES = (
     # routes are tried from the top: the busy ones come first
     Route("POST", f"{_COLLECTION}/query", query, body=True),
     Route("POST", f"{_COLLECTION}/get", get, body=True),
-    Route("POST", f"{_COLLECTION}/add", add, status=201, body=True),
-    Route("POST", f"{_COLLECTION}/upsert", upsert, body=True),
-    Route("POST", f"{_COLLECTION}/update", update, body=True),
+    Route("POST", f"{_COLLECTION}/add", add, status=201, body=True, streamed=_streams("add")),
+    Route("POST", f"{_COLLECTION}/upsert", upsert, body=True, streamed=_streams("upsert")),
+    Route("POST", f"{_COLLECTION}/update", update, body=True, streamed=_streams("update")),
     Route("GET", f"{_COLLECTION}/count", count),
     Route("POST", f"{_COLLECTION}/delete", delete, body=True),
     Route("GET", _API, root, threaded=False),
@@ -459,6 +515,7 @@ ROUTES = (
     Route("POST", f"{_COLLECTION}/attached_functions/{{function}}/detach", detach_function, body=True),
     Route("POST", f"{_OWN}/count", own_count, body=True),
     Route("POST", f"{_OWN}/known_ids", own_known_ids, body=True),
+    Route("POST", f"{_OWN}/export", own_export, body=True),
     Route("POST", f"{_OWN}/recall", own_recall, body=True),
     Route("POST", f"{_OWN}/compact", own_compact),
     Route("GET", f"{_OWN}/stats", own_stats),

@@ -1,0 +1,137 @@
+"""Arrow streams into a collection and out of it, a batch at a time.
+
+Owns the order of things: what is written while what is received, and what is said of a stream that
+breaks. One record batch is one write, all of it or nothing; while it is written the next arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+import pyarrow as pa
+
+from .. import arrow
+from ..errors import ChromaError, InvalidArgumentError
+from ..storage.types import Mode, Records, Written
+from . import arrow_bodies
+from .frames import Frames
+
+_STEP = 1 << 20
+_MOST_KEYS = 2000
+
+
+class Source(Protocol):
+    """Where bytes come from; empty at the end."""
+
+    def read(self, size: int, /) -> bytes | None: ...
+
+
+def receive(
+    mode: Mode, source: Source, write: Callable[[Records], Written], largest: int
+) -> tuple[Written, int]:
+    """Write a stream; what was done, and the number of rows that are durable.
+
+    largest  bytes that one record batch may have
+    A ChromaError that is raised has `durable_rows`: the rows of the batches that were written.
+    """
+    progress = _Progress()
+    with ThreadPoolExecutor(1, thread_name_prefix="chroma-stream") as writer:
+        try:
+            for batch in _batches(source, largest):
+                progress.settle()
+                progress.begin(writer.submit(_write, mode, batch, write), batch.num_rows)
+            progress.settle()
+        except ChromaError as error:
+            raise progress.noted(error) from error
+    return progress.done, progress.rows
+
+
+def _batches(source: Source, largest: int) -> Iterator[pa.RecordBatch]:
+    frames = Frames(largest, arrow_bodies.check_schema)
+    while piece := source.read(_STEP):
+        frames.add(piece)
+        while (batch := frames.next()) is not None:
+            yield batch
+    frames.finish()
+
+
+def _write(mode: Mode, batch: pa.RecordBatch, write: Callable[[Records], Written]) -> Written:
+    records = arrow_bodies.records(mode, batch)
+    return write(records) if records.ids else Written()
+
+
+class _Progress:
+    """What has been written, and the batch that is being written."""
+
+    def __init__(self) -> None:
+        self.done, self.rows = Written(), 0
+        self._writing: tuple[Future[Written], int] | None = None
+
+    def begin(self, writing: Future[Written], rows: int) -> None:
+        self._writing = writing, rows
+
+    def settle(self) -> None:
+        """Wait for the batch at hand. Raises what its write raises."""
+        if self._writing is None:
+            return
+        (writing, rows), self._writing = self._writing, None
+        part, done = writing.result(), self.done
+        self.done = Written(done.added + part.added, done.updated + part.updated, done.skipped + part.skipped)
+        self.rows += rows
+
+    def noted(self, error: ChromaError) -> ChromaError:
+        """The error, with the rows that are durable. A batch that had arrived whole counts."""
+        try:
+            self.settle()
+        except ChromaError as earlier:
+            error = earlier
+        error.durable_rows = self.rows
+        text = error.message().removesuffix(".")
+        error.args = (
+            f"{text}; {self.rows} rows, those of the batches before it, are durable",
+            *error.args[1:],
+        )
+        return error
+
+
+def send_batch(batch: pa.RecordBatch, structured: bool) -> Iterator[bytes]:
+    """The parts of a stream of one batch, which has metadata as JSON text."""
+    reader = pa.RecordBatchReader.from_batches(batch.schema, [batch])
+    return send(reader, arrow.slots_of([batch.column("metadata")]) if structured else None)
+
+
+def send(reader: pa.RecordBatchReader, slots: list[arrow.Slot] | None) -> Iterator[bytes]:
+    """The parts of a stream of what a scan yields.
+
+    slots  the keys and types of all metadata, to give it as a struct; None: as JSON text
+    """
+    schema = reader.schema
+    place = schema.get_field_index("metadata")
+    if slots is None or place < 0:
+        batches: Iterator[pa.RecordBatch] = iter(reader)
+    else:
+        schema = schema.set(place, pa.field("metadata", arrow.struct_type(slots)))
+        batches = _structured(reader, schema, place, slots)
+    for part in arrow.messages(batches, schema):
+        yield part.to_pybytes()
+
+
+def _structured(
+    reader: pa.RecordBatchReader, schema: pa.Schema, place: int, slots: list[arrow.Slot]
+) -> Iterator[pa.RecordBatch]:
+    for batch in reader:
+        columns = batch.columns
+        columns[place] = arrow.to_struct(columns[place], slots)
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def slots_of(reader: pa.RecordBatchReader) -> list[arrow.Slot]:
+    """The keys and types of metadata in a scan of that column."""
+    slots = arrow.slots_of(batch.column("metadata") for batch in reader)
+    if len(slots) > _MOST_KEYS:
+        raise InvalidArgumentError(
+            f'the metadata have {len(slots)} keys, too many for a struct: ask for "metadata": "json"'
+        )
+    return slots
