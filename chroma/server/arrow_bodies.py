@@ -8,6 +8,7 @@ column; nothing of it is written.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..arrow import FIELD_OF, KEY_MARK
-from ..columns import shown
+from ..columns import check_ids, shown
 from ..errors import InvalidArgumentError, InvalidDimensionException
 from ..records import read_batch, scatter
 from ..storage.types import Floats, Mode, Records
@@ -110,6 +111,46 @@ def _texts(array: pa.Array | None) -> list[Any] | None:
     if array is None or pa.types.is_null(array.type):
         return None
     return array.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
+
+
+def joined(parts: Sequence[Records]) -> Records:
+    """Batches of one stream as one. Raises DuplicateIDError for an id in several of them."""
+    if len(parts) == 1:
+        return parts[0]
+    ids = check_ids(list(chain.from_iterable(part.ids for part in parts)))
+
+    def column(name: str) -> Any:
+        lists = [getattr(part, name) for part in parts]
+        return None if lists[0] is None else list(chain.from_iterable(lists))
+
+    embeddings, given = _stacked(parts)
+    return Records(ids, embeddings, column("documents"), column("metadatas"), column("uris"), given)
+
+
+def _stacked(parts: Sequence[Records]) -> tuple[Floats | None, Any]:
+    blocks = [part.embeddings for part in parts if part.embeddings is not None]
+    widths = {block.shape[1] for block in blocks}
+    if len(widths) > 1:
+        raise InvalidDimensionException(
+            f"Inconsistent dimensions in the column 'embedding': {sorted(widths)}; all vectors of a "
+            "collection have one length"
+        )
+    if not blocks:
+        return None, None
+    width = widths.pop()
+    if all(part.embeddings is not None and part.has_embedding is None for part in parts):
+        return np.concatenate(blocks), None
+    rows = [
+        (part.embeddings is not None) & np.ones(len(part.ids), np.bool_)
+        if part.has_embedding is None
+        else part.has_embedding
+        for part in parts
+    ]
+    filled = [
+        np.zeros((len(part.ids), width), np.float32) if part.embeddings is None else part.embeddings
+        for part in parts
+    ]
+    return np.concatenate(filled), np.concatenate(rows)
 
 
 # ---------------------------------------------------------------------------- embeddings

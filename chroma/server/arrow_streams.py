@@ -1,7 +1,8 @@
 """Arrow streams into a collection and out of it, a batch at a time.
 
 Owns the order of things: what is written while what is received, and what is said of a stream that
-breaks. One record batch is one write, all of it or nothing; while it is written the next arrives.
+breaks. One record batch is one write, all of it or nothing, and while it is written the next arrives;
+or the whole stream is one write, and its batches are checked while they arrive.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ..errors import ChromaError, InvalidArgumentError
 from ..storage.types import Mode, Records, Written
 from . import arrow_bodies
 from .frames import Frames
+from .incoming import TooLarge
 
 _STEP = 1 << 20
 _MOST_KEYS = 2000
@@ -31,7 +33,7 @@ class Source(Protocol):
 def receive(
     mode: Mode, source: Source, write: Callable[[Records], Written], largest: int
 ) -> tuple[Written, int]:
-    """Write a stream; what was done, and the number of rows that are durable.
+    """Write a stream batch by batch; what was done, and the number of rows that are durable.
 
     largest  bytes that one record batch may have
     A ChromaError that is raised has `durable_rows`: the rows of the batches that were written.
@@ -46,6 +48,27 @@ def receive(
         except ChromaError as error:
             raise progress.noted(error) from error
     return progress.done, progress.rows
+
+
+def receive_whole(
+    mode: Mode, source: Source, write: Callable[[Records], Written], largest: int
+) -> tuple[Written, int]:
+    """Write a stream as one batch: all of it or nothing. `largest` bounds the bytes of all of it."""
+    decoded: list[Future[Records]] = []
+    size = 0
+    with ThreadPoolExecutor(1, thread_name_prefix="chroma-stream") as decoder:
+        for batch in _batches(source, largest):
+            size += batch.nbytes
+            if size > largest:
+                raise TooLarge(
+                    f"the stream exceeds {largest:,} bytes: send it without atomic=true, or in several"
+                )
+            decoded.append(decoder.submit(arrow_bodies.records, mode, batch))
+        parts = [part for future in decoded if (part := future.result()).ids]
+    if not parts:
+        return Written(), 0
+    records = arrow_bodies.joined(parts)
+    return write(records), len(records.ids)
 
 
 def _batches(source: Source, largest: int) -> Iterator[pa.RecordBatch]:

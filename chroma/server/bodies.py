@@ -496,3 +496,11 @@ def from_query_string(values: Mapping[str, str], field: str) -> int | None:
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise InvalidArgumentError(f"Expected {field} to be zero or a positive integer, got {shown(text)}")
     return check_count(int(text), field)
+
+
+def switch(values: Mapping[str, str], field: str) -> bool:
+    """true or false in the address; false when it is missing."""
+    text = values.get(field, "false")
+    if text not in ("true", "false"):
+        raise InvalidArgumentError(f"Expected {field} to be true or false, got {shown(text)}")
+    return text == "true"

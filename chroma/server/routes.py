@@ -280,7 +280,8 @@ def _write_stream(call: Call, mode: Mode) -> JSON:
     scope, id = call.scope, call.id
     call.backend.get_collection_by_id(scope, id)  # before anything is sent for nothing
     assert call.stream is not None
-    written, rows = arrow_streams.receive(
+    atomic = bodies.switch(call.options, "atomic")
+    written, rows = (arrow_streams.receive_whole if atomic else arrow_streams.receive)(
         mode,
         call.stream,
         lambda records: call.backend.write(scope, id, mode, records),

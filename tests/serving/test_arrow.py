@@ -224,3 +224,40 @@ def test_a_large_answer_is_several_batches(api: Api) -> None:
 
 def test_the_pre_flight_answer_names_the_media_type(api: Api) -> None:
     assert api.get("/api/v2/pre-flight-checks").json()["chroma_arrow"]["arrow"] == MEDIA["Content-Type"]
+
+
+def test_an_atomic_stream_is_one_write(api: Api, things: str) -> None:
+    answer = send(api, f"{things}/add?atomic=true", batch("d", "e"), batch("f"), batch("a"))
+    assert answer.json() == {"added": 3, "updated": 0, "skipped": 1, "rows": 4}
+    refused = send(api, f"{things}/add?atomic=true", batch("g", "h"), batch("i", "i"))
+    assert refused.status_code == 400 and "durable_rows" not in refused.json()
+    across = send(api, f"{things}/add?atomic=true", batch("g", "h"), batch("h"))
+    assert across.status_code == 400 and across.json()["error"] == "DuplicateID"
+    cut = api.request(
+        "POST", f"{things}/add?atomic=true", content=stream(batch("g"), batch("h"))[:-20], headers=MEDIA
+    )
+    assert cut.status_code == 400
+    assert api.get(f"{things}/count").json() == 6
+    assert send(api, f"{things}/add?atomic=perhaps", batch("g")).status_code == 400
+
+
+def test_an_atomic_update_may_leave_vectors_out(api: Api, things: str) -> None:
+    some = pa.array([[5.0, 5.0], None], pa.list_(pa.float32(), 2))
+    none = pa.array([None], pa.list_(pa.float32(), 2))
+    first = pa.RecordBatch.from_pydict({"id": ["a", "b"], "embedding": some, "n": [7, 8]})
+    second = pa.RecordBatch.from_pydict({"id": ["c"], "embedding": none, "n": [9]})
+    assert send(api, f"{things}/update?atomic=true", first, second).json()["updated"] == 3
+    found = api.post(f"{things}/get", {"include": ["embeddings", "metadatas"]}).json()
+    assert found["embeddings"][0] == [5.0, 5.0]
+    assert found["embeddings"][1] == [0.0, 1.0]
+    assert [entry["n"] for entry in found["metadatas"]] == [7, 8, 9]
+
+
+def test_an_atomic_stream_has_a_bound(serve: Any) -> None:
+    api = serve(max_body_bytes=20_000)
+    path = api.collection()
+    many = [batch(*(f"{part}-{row}" for row in range(300))) for part in range(5)]
+    answer = send(api, f"{path}/add?atomic=true", *many)
+    assert answer.status_code == 413 and "without atomic=true" in answer.json()["message"]
+    assert api.get(f"{path}/count").json() == 0
+    assert send(api, f"{path}/add", *many).json()["rows"] == 1500
