@@ -10,7 +10,7 @@ row with the records; rarer ones, and the elements of lists (type "str[]" and so
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Literal, TypeAlias
@@ -54,10 +54,18 @@ class Attributes:
     sparse: dict[Slot, tuple[RowIds, pa.Array]] = field(default_factory=dict)
 
 
-def build(metadata: Sequence[str | None]) -> Attributes:
-    """Typed columns from the JSON texts of consecutive rows."""
-    rows = len(metadata)
-    found = _collect(decode_metadata(metadata))
+def build(rows: int, blocks: Iterable[Sequence[str | None]]) -> Attributes:
+    """Typed columns from the JSON texts of `rows` consecutive rows, given a block at a time: what is
+    held as Python values is one block."""
+    chunks: dict[Slot, list[tuple[RowIds, pa.Array]]] = {}
+    start = 0
+    for block in blocks:
+        for slot, (at, values) in _collect(decode_metadata(block)).items():
+            numbers = np.asarray(at, np.uint32) + np.uint32(start)
+            array = pa.array(values, ARROW_TYPES[slot[1].removesuffix("[]")])
+            chunks.setdefault(slot, []).append((numbers, array))
+        start += len(block)
+    found = {slot: _joined(parts) for slot, parts in chunks.items()}
     often = sorted(
         (
             slot
@@ -68,13 +76,16 @@ def build(metadata: Sequence[str | None]) -> Attributes:
     )[:WIDE_MOST]
     result = Attributes(rows)
     for slot in sorted(often):
-        at, values = found.pop(slot)
-        result.wide[slot] = _spread(rows, at, pa.array(values, ARROW_TYPES[slot[1]]))
+        result.wide[slot] = _spread(rows, *found.pop(slot))
     for slot in sorted(found):
-        at, values = found[slot]
-        order = np.asarray(at, np.uint32)
-        result.sparse[slot] = order, pa.array(values, ARROW_TYPES[slot[1].removesuffix("[]")])
+        result.sparse[slot] = found[slot]
     return result
+
+
+def _joined(parts: Sequence[tuple[RowIds, pa.Array]]) -> tuple[RowIds, pa.Array]:
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate([rows for rows, _ in parts]), pa.concat_arrays([values for _, values in parts])
 
 
 def _collect(mappings: Sequence[dict[str, Any] | None]) -> dict[Slot, tuple[list[int], list[Any]]]:
@@ -115,9 +126,9 @@ def _collect_mixed(
             values_found.append(value)
 
 
-def _spread(rows: int, at: list[int], values: pa.Array) -> pa.Array:
+def _spread(rows: int, at: RowIds, values: pa.Array) -> pa.Array:
     """Values at their rows, nulls elsewhere."""
-    if len(at) == rows and (rows < 2 or all(map(int.__lt__, at, at[1:]))):
+    if len(at) == rows and np.all(at[1:] > at[:-1]):
         return values
     source = np.full(rows, -1, np.int64)
     source[at] = np.arange(len(at))

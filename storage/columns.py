@@ -26,7 +26,7 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 TEXT_FIELDS = ("id", "document", "uri", "metadata")
-_WIDE_TEXT = 1 << 31  # bytes a column of Arrow's 32-bit offsets can hold
+WIDE_TEXT = 1 << 31  # bytes a column of Arrow's 32-bit offsets can hold
 
 
 @functools.lru_cache(maxsize=256)
@@ -107,7 +107,7 @@ def text_array(values: Sequence[str | None]) -> pa.Array:
 
 def narrow_text(array: pa.Array) -> pa.Array:
     """32-bit offsets where they suffice."""
-    return array if array.nbytes >= _WIDE_TEXT else array.cast(pa.string())
+    return array if array.nbytes >= WIDE_TEXT else array.cast(pa.string())
 
 
 def vector_array(vectors: Floats) -> pa.Array:

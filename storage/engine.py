@@ -47,6 +47,7 @@ from .types import (
 _log = logging.getLogger("chroma")
 # Housekeeping waits for a pause in writing, so that a bulk load is merged and indexed once.
 QUIET_SECONDS = 0.5
+SEARCHED_SECONDS = 60.0  # a collection counts as searched for so long after a query
 OPEN_COLLECTIONS = 256  # an open collection holds a file descriptor and some maps
 DEFAULT_MEMORY = 4 << 30
 SWEEP_AFTER_NS = 3600 * 10**9
@@ -68,6 +69,7 @@ class OpenCollection:
         )
         self.graphs = Graphs(self.records)
         self._settings, self._settings_of = self._read_settings(), info
+        self._searched = -SEARCHED_SECONDS
 
     @property
     def settings(self) -> IndexSettings:
@@ -110,7 +112,10 @@ class OpenCollection:
         if not missing:
             return
         waiting = sum(segment.rows * segment.dimension * 4 for segment in missing)
-        delay = 0.0 if waiting > PATIENCE_BYTES else QUIET_SECONDS
+        # A load that nobody searches is indexed once, at its end: neither the processor nor the
+        # memory of a graph that is soon merged away is taken from it.
+        searched = time.monotonic() - self._searched < SEARCHED_SECONDS
+        delay = 0.0 if searched and waiting > PATIENCE_BYTES else QUIET_SECONDS
         background = self.records.services.background
         background.submit("index", self.info.id, lambda: self._index(settings), delay, push=delay > 0)
 
@@ -157,6 +162,7 @@ class OpenCollection:
         fields: frozenset[Field],
         exact: bool,
     ) -> list[Hits]:
+        self._searched = time.monotonic()
         snapshot = self.records.snapshot()
         search.check_dimension(vectors, snapshot.dimension)
         settings = self.settings

@@ -14,9 +14,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import math
+import mmap
 import os
 import secrets
 import shutil
+import tempfile
 import threading
 import time
 import weakref
@@ -35,6 +37,7 @@ except ImportError as error:  # pragma: no cover - Windows
     raise ImportError("chroma needs POSIX file locks (Linux or macOS); on Windows use WSL") from error
 
 GONE = ".gone-"  # in the name of a folder that is being removed
+_SCRATCH_BYTES = 64 << 20  # less than this is ordinary memory
 LOCK_TIMEOUT = 120.0  # seconds; a lock is held for milliseconds, and dies with its process
 
 
@@ -171,6 +174,7 @@ class Folder(Protocol):
     def replace(self, name: str, data: bytes) -> None: ...
     def write_file(self, name: str) -> contextlib.AbstractContextManager[Sink]: ...
     def map(self, name: str, size: int | None = None) -> pa.Buffer: ...
+    def scratch(self, size: int) -> memoryview: ...
     def open_log(self, name: str, create: bool = False) -> LogFile: ...
     def lock(
         self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT
@@ -378,6 +382,20 @@ class DiskFolder:
             return pa.py_buffer(b"")
         with _readable(path), pa.memory_map(path, "r") as source:
             return source.read_buffer(actual)  # the map lives on without the file descriptor
+
+    def scratch(self, size: int) -> memoryview:
+        """Writable memory of `size` bytes, freed with its last view. Much of it lies in a file without a
+        name, so that the system may take its pages back; on disk, so that it is reserved before use."""
+        if size < _SCRATCH_BYTES or not hasattr(os, "posix_fallocate"):
+            return memoryview(bytearray(size))
+        with _explained(self.path):
+            fd, path = tempfile.mkstemp(prefix="scratch-", suffix=".tmp", dir=self.path)
+            try:
+                os.unlink(path)
+                os.posix_fallocate(fd, 0, size)
+                return memoryview(mmap.mmap(fd, size))
+            finally:
+                os.close(fd)
 
     def open_log(self, name: str, create: bool = False) -> LogFile:
         try:

@@ -275,7 +275,7 @@ class TailFilter:
                 Block(
                     self._database,
                     stop - start,
-                    lambda: attributes.build(tail.metadata(start, stop)),
+                    lambda: attributes.build(stop - start, [tail.metadata(start, stop)]),
                     lambda: tail.documents(start, stop),
                     lambda ids: _in_block(tail, ids, start, stop),
                 ),

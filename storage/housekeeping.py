@@ -80,7 +80,7 @@ def settle(collection: Collection, everything: bool) -> bool:
         refs = [
             _kept(collection, base, view) for view in base.snapshot.views if view not in merged and view.live
         ]
-        rows = _gather(merged)
+        rows = _gather(merged, collection.folder)
         made = new_segment_name()
         try:
             if rows is not None:
@@ -134,14 +134,14 @@ def _choose(snapshot: Snapshot, everything: bool) -> list[View]:
     return tails + chosen
 
 
-def _gather(views: Sequence[View]) -> StoredRows | None:
-    """The living records of the views, by position."""
+def _gather(views: Sequence[View], folder: Folder) -> StoredRows | None:
+    """The living records of the views, by position; many vectors in scratch space of the folder."""
     parts = [view.source.stored(view.live_rows()) for view in views if view.live]
     if not parts:
         return None
     if len(parts) == 1:
         return parts[0]
-    return StoredRows.concatenate(parts)
+    return StoredRows.concatenate(parts, folder.scratch)
 
 
 def _kept(collection: Collection, base: Base, view: View) -> SegmentRef:
@@ -202,7 +202,7 @@ def share(collection: Collection, target: Folder) -> None:
         refs = []
         for view in base.snapshot.views:
             if isinstance(view.source, Tail):
-                if (rows := _gather([view])) is not None:
+                if (rows := _gather([view], target)) is not None:
                     refs.append(write_segment(target, new_segment_name(), rows))
                 continue
             ref = _kept(collection, base, view)

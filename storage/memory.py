@@ -103,6 +103,9 @@ class MemoryFolder:
     def map(self, name: str, size: int | None = None) -> pa.Buffer:
         return self._files[name]
 
+    def scratch(self, size: int) -> memoryview:
+        return memoryview(bytearray(size))
+
     def open_log(self, name: str, create: bool = False) -> LogFile:
         if create:
             self._logs[name] = MemoryLog(f"{self.path}/{name}")

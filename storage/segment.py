@@ -29,6 +29,7 @@ from . import attributes
 from .attributes import Attributes
 from .columns import (
     TEXT_FIELDS,
+    WIDE_TEXT,
     Columns,
     Ints,
     decode_metadata,
@@ -46,6 +47,7 @@ from .types import Floats
 Hashes = npt.NDArray[np.uint64]
 VECTORS, RECORDS, IDS = "vectors.arrow", "records.arrow", "ids.arrow"
 WIDE, SPARSE = "attributes.parquet", "sparse.parquet"
+_BLOCK_ROWS = 65_536
 _FEW = 256  # up to here picking cells one by one beats an Arrow take
 
 
@@ -89,30 +91,39 @@ class StoredRows:
         return rows if np.all(steps > 0) else rows.take(np.argsort(columns.positions))
 
     @classmethod
-    def concatenate(cls, parts: Sequence[StoredRows]) -> StoredRows:
-        """Several sorted groups as one, sorted by position."""
-        texts = {
-            field: pa.concat_arrays([part.texts[field].cast(pa.large_string()) for part in parts])
-            for field in TEXT_FIELDS
-        }
+    def concatenate(cls, parts: Sequence[StoredRows], space: Callable[[int], memoryview]) -> StoredRows:
+        """Several sorted groups as one, sorted by position. The vectors lie in memory that `space` gives:
+        of all columns they alone are large."""
         positions = np.concatenate([part.positions for part in parts])
         hashes = np.concatenate([part.hashes for part in parts])
-        order = np.argsort(positions, kind="stable")
-        vectors = np.empty((len(positions), parts[0].vectors.shape[1]), np.float32)
-        place = np.empty(len(order), np.int64)
-        place[order] = np.arange(len(order))
+        order = None if np.all(np.diff(positions) > 0) else np.argsort(positions, kind="stable")
+        texts = {field: _joined_texts([part.texts[field] for part in parts], order) for field in TEXT_FIELDS}
+        shape = len(positions), parts[0].vectors.shape[1]
+        vectors: Floats = np.frombuffer(space(4 * shape[0] * shape[1]), np.float32).reshape(shape)
+        place = np.arange(len(positions))
+        if order is not None:
+            place[order] = np.arange(len(positions))
+            positions, hashes = positions[order], hashes[order]
         start = 0
         for part in parts:
-            vectors[place[start : start + len(part.vectors)]] = part.vectors
-            start += len(part.vectors)
-        picked = pa.array(order)
-        narrow = {field: narrow_text(array.take(picked)) for field, array in texts.items()}
-        return cls(positions[order], narrow, hashes[order], vectors)
+            for at in range(0, len(part.vectors), _BLOCK_ROWS):
+                block = part.vectors[at : at + _BLOCK_ROWS]
+                vectors[place[start : start + len(block)]] = block
+                start += len(block)
+        return cls(positions, texts, hashes, vectors)
 
     def take(self, order: Ints) -> StoredRows:
         picked = pa.array(order)
         texts = {field: array.take(picked) for field, array in self.texts.items()}
         return StoredRows(self.positions[order], texts, self.hashes[order], self.vectors[order])
+
+
+def _joined_texts(arrays: Sequence[pa.Array], order: Ints | None) -> pa.Array:
+    """Text columns one below the other, in an order of their rows."""
+    if order is None and sum(array.nbytes for array in arrays) < WIDE_TEXT:
+        return pa.concat_arrays([array.cast(pa.string()) for array in arrays])
+    whole = pa.concat_arrays([array.cast(pa.large_string()) for array in arrays])
+    return narrow_text(whole if order is None else whole.take(pa.array(order)))
 
 
 def write_segment(folder: Folder, name: str, rows: StoredRows) -> SegmentRef:
@@ -147,7 +158,9 @@ def _write_files(home: Folder, name: str, rows: StoredRows) -> SegmentRef:
         [pa.array(rows.hashes[order]), pa.array(order.astype(np.uint32))], ["hash", "row"]
     )
     put(IDS, lambda sink: _write_batch(sink, ids))
-    typed = attributes.build(to_list(rows.texts["metadata"]))
+    metadata, count = rows.texts["metadata"], len(rows.positions)
+    blocks = (to_list(metadata.slice(start, _BLOCK_ROWS)) for start in range(0, count, _BLOCK_ROWS))
+    typed = attributes.build(count, blocks)
     if typed.wide:
         put(WIDE, lambda sink: attributes.write_wide(typed, sink))
     if typed.sparse:
@@ -314,10 +327,13 @@ class Segment:
         return attributes.read(self.rows, wide, sparse)
 
     def stored(self, rows: Ints) -> StoredRows:
-        """Whole records of some rows, ascending, copied."""
+        """Whole records of some rows, ascending; of all rows they are views of the maps."""
         batch, at = self._batch(IDS), pa.array(rows)
         hashes = np.empty(self.rows, np.uint64)
         hashes[batch.column("row").to_numpy()] = batch.column("hash").to_numpy()
+        if len(rows) == self.rows:
+            texts = {field: self.text(field).array for field in TEXT_FIELDS}
+            return StoredRows(self.positions, texts, hashes, self.vectors)
         texts = {field: self.text(field).array.take(at) for field in TEXT_FIELDS}
         return StoredRows(self.positions[rows], texts, hashes[rows], self.vectors[rows])
 

@@ -23,7 +23,10 @@ OWNERS = {
     "fcntl": {"chroma.storage.files"},
 }
 # what modules of storage/ other than files.py may use of `os`: nothing that touches a file
-HARMLESS = {"cpu_count", "environ", "getpid", "path", "register_at_fork", "sched_getaffinity", "urandom"}
+HARMLESS = {
+    "PRIO_PROCESS", "cpu_count", "environ", "getpid", "path", "register_at_fork", "sched_getaffinity",
+    "setpriority", "urandom",
+}  # fmt: skip
 
 # what `import chroma` loads besides the standard library
 LOADED = {"chroma"}
