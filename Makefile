@@ -8,8 +8,8 @@ SHELL := bash
 help:
 	@echo 'make demo     index the docstrings of the standard library and ask questions'
 	@echo 'make test     the test suite (PYTEST_ARGS="-k name" for a part of it)'
-	@echo 'make check    format, lint, strict types, layout'
-	@echo 'make fix      put format and lint in order where that is automatic'
+	@echo 'make check    format, lint, strict types, twins, layout'
+	@echo 'make fix      put format, lint and twins in order where that is automatic'
 	@echo 'make smoke    build, install and try the wheel on every Python found'
 	@echo 'make lowest   the test suite on the lowest versions we declare'
 	@echo 'make lock     renew requirements/ci.txt'
@@ -29,12 +29,14 @@ check:
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+	.venv/bin/python scripts/twins.py --check
 	.venv/bin/python -m pytest -q tests/test_layout.py
 
 fix:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+	.venv/bin/python scripts/twins.py
 
 smoke:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev

@@ -17,15 +17,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .client import AdminClient as AdminAPI
-    from .client import Client as ClientAPI
-    from .collection import Collection
+    from ._async.client import AsyncClient as AsyncClientAPI
+    from ._sync.client import AdminClient as AdminAPI
+    from ._sync.client import Client as ClientAPI
+    from ._sync.collection import Collection
     from .compat import install_as_chromadb
     from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
     from .embedding import EmbeddingFunction
     from .factories import (
         AdminClient,
+        AsyncAdminClient,
+        AsyncHttpClient,
         Client,
+        CloudClient,
         EphemeralClient,
         HttpClient,
         PersistentClient,
@@ -64,8 +68,12 @@ __all__ = [
     "URI",
     "AdminAPI",
     "AdminClient",
+    "AsyncAdminClient",
+    "AsyncClientAPI",
+    "AsyncHttpClient",
     "Client",
     "ClientAPI",
+    "CloudClient",
     "Collection",
     "CollectionMetadata",
     "Documents",
@@ -100,9 +108,10 @@ __all__ = [
 
 # Where each public name lives: module, and the name there where it is another one.
 _HOMES: dict[str, tuple[str, str]] = {
-    "AdminAPI": ("client", "AdminClient"),
-    "ClientAPI": ("client", "Client"),
-    "Collection": ("collection", "Collection"),
+    "AdminAPI": ("_sync.client", "AdminClient"),
+    "AsyncClientAPI": ("_async.client", "AsyncClient"),
+    "ClientAPI": ("_sync.client", "Client"),
+    "Collection": ("_sync.collection", "Collection"),
     "EmbeddingFunction": ("embedding", "EmbeddingFunction"),
     "Search": ("search", "Search"),
     "install_as_chromadb": ("compat", "install_as_chromadb"),
@@ -111,7 +120,10 @@ _HOMES: dict[str, tuple[str, str]] = {
         name: ("factories", name)
         for name in (
             "AdminClient",
+            "AsyncAdminClient",
+            "AsyncHttpClient",
             "Client",
+            "CloudClient",
             "EphemeralClient",
             "HttpClient",
             "PersistentClient",
@@ -150,9 +162,6 @@ _HOMES: dict[str, tuple[str, str]] = {
 _SUBMODULES = ("api", "config", "embedding", "errors", "types", "utils")
 
 _LATER = {
-    "AsyncHttpClient": "arrives with the asynchronous client; use HttpClient(host, port) meanwhile",
-    "CloudClient": "arrives with the asynchronous client; use HttpClient(host, port, headers) meanwhile",
-    "AsyncClientAPI": "arrives with the asynchronous client",
     "Schema": "arrives with schemas; use configuration={'hnsw': {…}} meanwhile",
     "K": "arrives with the search language; use Collection.query meanwhile",
     "Key": "arrives with the search language; use Collection.query meanwhile",

@@ -6,6 +6,7 @@ Pure functions; nothing here opens a connection.
 from __future__ import annotations
 
 import base64
+import os
 import sys
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
@@ -55,6 +56,27 @@ def settings_for(
     if headers is not None:
         placed.chroma_server_headers = {str(name): str(value) for name, value in headers.items()}
     base_url(placed)  # refuses a host that is none before anything is opened
+    return placed
+
+
+def settings_for_cloud(
+    host: str, port: int | str, ssl: bool, key: str | None, settings: Settings | None
+) -> Settings:
+    """As `settings_for`, with a key that is sent as X-Chroma-Token.
+
+    Raises InvalidArgumentError (a ValueError) without a key.
+    """
+    key = key or os.environ.get("CHROMA_API_KEY") or None
+    if key is None:
+        raise InvalidArgumentError(
+            "CloudClient needs a key: pass api_key=…, or set the environment variable CHROMA_API_KEY"
+        )
+    if not isinstance(key, str):
+        raise InvalidTypeError(f"Expected api_key to be a str, got {type(key).__name__}")
+    placed = settings_for(host, port, ssl, None, settings)
+    placed.chroma_client_auth_provider = "chromadb.auth.token_authn.TokenAuthClientProvider"
+    placed.chroma_client_auth_credentials = key
+    placed.chroma_auth_token_transport_header = "X-Chroma-Token"
     return placed
 
 

@@ -68,6 +68,10 @@ class Settings:
                                that did not reach the server or may be repeated
     chroma_http_keepalive_secs, chroma_http_max_connections, chroma_http_max_keepalive_connections
                                the pool of connections
+    chroma_http_progress       a bar on stderr for writes of several requests; None: on terminals only
+    chroma_overwrite_singleton_tenant_database_access_from_auth
+                               where the credentials are for exactly one tenant, or one database, the
+                               client works there, whatever it was asked for
 
     Raises InvalidArgumentError (a ValueError) for a value of the wrong type and for
     configurations from before version 0.4.
@@ -111,6 +115,7 @@ class Settings:
     chroma_http_connect_timeout_secs: float | None = 10.0
     chroma_http_timeout_secs: float | None = 600.0
     chroma_http_retries: int = 3
+    chroma_http_progress: bool | None = None
     chroma_client_auth_provider: str | None = None
     chroma_client_auth_credentials: str | None = None
     chroma_auth_token_transport_header: str | None = None

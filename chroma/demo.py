@@ -18,7 +18,7 @@ import chroma
 from .embedding import DefaultEmbeddingFunction
 
 if TYPE_CHECKING:
-    from .collection import Collection
+    from . import Collection
 
 DEFAULT_FOLDER = ".chroma-demo"
 DEFAULT_LIMIT = 3_000

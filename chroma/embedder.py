@@ -140,14 +140,16 @@ def required(function: Any, stored: Stored, argument: str) -> Any:
     return chosen
 
 
-def embed(function: Any, inputs: Sequence[Any]) -> Floats:
-    """float32 (len(inputs), dim) for documents or images."""
-    return _matrix(function(input=list(inputs)), inputs, function)
+def embed(function: Any, stored: Stored, argument: str, inputs: Sequence[Any]) -> Floats:
+    """float32 (len(inputs), dim) for documents or images, by the function that `required` finds."""
+    chosen = required(function, stored, argument)
+    return _matrix(chosen(input=list(inputs)), inputs, chosen)
 
 
-def embed_queries(function: Any, inputs: Sequence[Any]) -> Floats:
+def embed_queries(function: Any, stored: Stored, argument: str, inputs: Sequence[Any]) -> Floats:
     """float32 (len(inputs), dim) for queries, by `embed_query` where the function has one."""
-    return _matrix(getattr(function, "embed_query", function)(input=list(inputs)), inputs, function)
+    chosen = required(function, stored, argument)
+    return _matrix(getattr(chosen, "embed_query", chosen)(input=list(inputs)), inputs, chosen)
 
 
 def _matrix(result: Any, inputs: Sequence[Any], function: Any) -> Floats:

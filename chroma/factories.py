@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .address import is_http, settings_for
-from .client import AdminClient as _AdminClient
-from .client import Client as _Client
+from ._sync.client import AdminClient as _AdminClient
+from ._sync.client import Client as _Client
+from ._sync.client import client_for
+from .address import HTTP_IMPLEMENTATION, is_http, settings_for, settings_for_cloud
 from .columns import shown
 from .config import DEFAULT_DATABASE, DEFAULT_PATH, DEFAULT_TENANT, Settings, System
 from .errors import InvalidArgumentError, InvalidTypeError
+from .seam import Identity, Scope, completed
 
 if TYPE_CHECKING:
-    from .backend import Backend
+    from ._async.client import AsyncAdminClient as _AsyncAdminClient
+    from ._async.client import AsyncClient as _AsyncClient
+    from ._sync.backend import Backend
     from .local import LocalBackend
 
 _MEMORY = "ephemeral"
@@ -45,7 +49,7 @@ def Client(
     Without settings, those of `configure` and the environment. Raises NotFoundError when the
     tenant or database does not exist, ValueError when the same place is open with others.
     """
-    return _client(get_settings() if settings is None else settings, tenant, database)
+    return _client(get_settings() if settings is None else settings, _fixed(tenant, database))
 
 
 def EphemeralClient(
@@ -56,7 +60,7 @@ def EphemeralClient(
     private: bool = False,
 ) -> _Client:
     """A client in memory. All of a process share one store, unless `private` asks for an own one."""
-    return _client(_placed(settings, None), tenant, database, private)
+    return _client(_placed(settings, None), _fixed(tenant, database), private)
 
 
 def PersistentClient(
@@ -71,7 +75,7 @@ def PersistentClient(
     Raises NotADatabaseError, FormatTooNewError, ReadOnlyError or CorruptionError when the
     folder cannot be used, ValueError when this process has it open with other settings.
     """
-    return _client(_placed(settings, path), tenant, database)
+    return _client(_placed(settings, path), _fixed(tenant, database))
 
 
 def RustClient(
@@ -81,7 +85,7 @@ def RustClient(
     database: str = DEFAULT_DATABASE,
 ) -> _Client:
     """The local client under an old name: `PersistentClient`, or in memory without a path."""
-    return _client(_placed(settings, path), tenant, database)
+    return _client(_placed(settings, path), _fixed(tenant, database))
 
 
 def HttpClient(
@@ -105,7 +109,54 @@ def HttpClient(
     the address is none, differs from the one in the settings, or nothing answers there;
     NotFoundError when the tenant or database does not exist.
     """
-    return _client(settings_for(host, port, ssl, headers, settings), tenant, database)
+    return _client(settings_for(host, port, ssl, headers, settings), _fixed(tenant, database))
+
+
+async def AsyncHttpClient(
+    host: str = "localhost",
+    port: int = 8000,
+    ssl: bool = False,
+    headers: Mapping[str, str] | None = None,
+    settings: Settings | None = None,
+    tenant: str = DEFAULT_TENANT,
+    database: str = DEFAULT_DATABASE,
+) -> _AsyncClient:
+    """A client of a server whose methods, and those of its collections, are coroutines.
+
+    `client = await chroma.AsyncHttpClient(host, port)`; arguments and errors as for `HttpClient`. For
+    asyncio. Any number of tasks may use it at a time. It keeps connections of its own in each event
+    loop it is used in; close it, or use `async with client`, in the loop that ends first.
+    """
+    from ._async.client import async_client_for
+    from ._async.http import AsyncHttpBackend
+
+    placed = settings_for(host, port, ssl, headers, settings)
+    backend = await AsyncHttpBackend.open(placed)
+    return await async_client_for(backend, placed, _fixed(tenant, database))
+
+
+def CloudClient(
+    tenant: str | None = None,
+    database: str | None = None,
+    api_key: str | None = None,
+    settings: Settings | None = None,
+    *,
+    cloud_host: str = "api.trychroma.com",
+    cloud_port: int = 443,
+    enable_ssl: bool = True,
+) -> _Client:
+    """A client of the hosted service of Chroma, or of a server that is set up like it.
+
+    api_key           sent as X-Chroma-Token; default: the environment variable CHROMA_API_KEY
+    tenant, database  default: CHROMA_TENANT and CHROMA_DATABASE, else the only ones that the key is for
+
+    Raises ValueError without a key, ChromaAuthError for a tenant that is not the key's, or when the key
+    does not tell which tenant or database is meant.
+    """
+    placed = settings_for_cloud(cloud_host, cloud_port, enable_ssl, api_key, settings)
+    asked = tenant or os.environ.get("CHROMA_TENANT") or None
+    wanted = database or os.environ.get("CHROMA_DATABASE") or None
+    return _client(placed, lambda identity: completed(identity, asked, wanted))
 
 
 def AdminClient(settings: Settings | None = None) -> _AdminClient:
@@ -115,9 +166,26 @@ def AdminClient(settings: Settings | None = None) -> _AdminClient:
     return _AdminClient(backend, chosen, lambda: _forget(backend))
 
 
+async def AsyncAdminClient(settings: Settings | None = None) -> _AsyncAdminClient:
+    """`AdminClient` for a server, with coroutines: `admin = await chroma.AsyncAdminClient(settings)`.
+
+    The settings name the server, as those of an `AsyncHttpClient` do (`client.get_settings()`).
+    """
+    from ._async.client import AsyncAdminClient as Made
+    from ._async.http import AsyncHttpBackend
+
+    chosen = get_settings() if settings is None else settings
+    if not is_http(chosen):
+        raise InvalidArgumentError(
+            "AsyncAdminClient is for servers: pass the settings of an AsyncHttpClient, or "
+            f"Settings(chroma_api_impl={HTTP_IMPLEMENTATION!r}, chroma_server_host=…)"
+        )
+    return Made(await AsyncHttpBackend.open(chosen), chosen)
+
+
 def from_system(system: System, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE) -> _Client:
     """A client for the settings of a `System`."""
-    return _client(system.settings, tenant, database)
+    return _client(system.settings, _fixed(tenant, database))
 
 
 def configure(**settings: Any) -> None:
@@ -143,16 +211,17 @@ def clear_system_cache() -> None:
     LocalBackend.forget_memory()
 
 
-def _client(settings: Settings, tenant: str, database: str, private: bool = False) -> _Client:
+def _fixed(tenant: str, database: str) -> Callable[[Identity], Scope]:
+    """A scope that does not depend on who asks."""
+    scope = Scope(str(tenant), str(database))
+    return lambda identity: scope
+
+
+def _client(settings: Settings, locate: Callable[[Identity], Scope], private: bool = False) -> _Client:
     if not isinstance(settings, Settings):
         raise InvalidTypeError(f"Expected settings to be a chroma.Settings, got {shown(settings)}")
     backend = _open(settings, private)
-    try:
-        return _Client(backend, settings, tenant, database, lambda: _forget(backend))
-    except BaseException:
-        backend.close()
-        _forget(backend)
-        raise
+    return client_for(backend, settings, locate, lambda: _forget(backend))
 
 
 def _placed(settings: Settings | None, path: str | Path | None) -> Settings:
@@ -174,7 +243,7 @@ def _placed(settings: Settings | None, path: str | Path | None) -> Settings:
 
 def _open(settings: Settings, private: bool) -> Backend:
     if is_http(settings):
-        from .http import HttpBackend
+        from ._sync.http import HttpBackend
 
         return HttpBackend.open(settings)
     from .local import LocalBackend

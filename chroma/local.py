@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import errors
-from .backend import Identity, Scope
 from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from .seam import Identity, Scope
 from .storage import errors as storage_errors
 from .storage.check import CheckReport, check_folder
 from .storage.engine import Engine, OpenCollection
@@ -134,7 +134,7 @@ def _hold(place: str, settings: Settings) -> _Shared:
 
 
 class LocalBackend:
-    """One client's hold on an engine. Implements `chroma.backend.Backend`."""
+    """One client's hold on an engine. Implements `chroma._sync.backend.Backend`."""
 
     def __init__(self, place: str | None, shared: _Shared, settings: Settings) -> None:
         self._place = place  # None: a private store

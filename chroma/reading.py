@@ -1,15 +1,105 @@
-"""Checks on the arguments of reads: orders, read levels and query inputs."""
+"""Checks on the arguments of reads and of `delete`: selections, orders, read levels and query inputs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from .columns import as_list, check_texts, shown
+from .columns import as_list, check_ids, check_texts, shown
 from .errors import InvalidArgumentError, InvalidTypeError
+from .names import check_int, check_optional_count
 from .records import check_images
+from .results import check_include
 from .storage.types import Floats
-from .types import ReadLevel
+from .types import DataLoader, Include, ReadLevel
+
+_BY_REQUEST = "#request"
+
+
+class GetArguments(NamedTuple):
+    """The arguments of `get`, checked. `by_request`: in the order of the ids, paged after that."""
+
+    include: Include
+    ids: list[str] | None
+    limit: int | None
+    offset: int
+    order: list[tuple[str, bool]] | None
+    by_request: bool
+
+
+def check_get(
+    ids: Any, limit: Any, offset: Any, include: Any, order_by: Any, loader: DataLoader[Any] | None
+) -> GetArguments:
+    """All arguments of `get` but the filters."""
+    parts = check_include(include, query=False)
+    if "data" in parts and loader is None:
+        raise InvalidArgumentError(
+            "You must set a data loader to include 'data': open the collection with data_loader=…"
+        )
+    chosen = None if ids is None else check_ids(ids)
+    most, start = check_optional_count(limit, "limit"), check_optional_count(offset, "offset") or 0
+    by_request = order_by in (_BY_REQUEST, [_BY_REQUEST])
+    if by_request and chosen is None:
+        raise InvalidArgumentError(f"order_by={_BY_REQUEST!r} needs ids")
+    order = None if by_request or order_by is None else check_order(order_by)
+    return GetArguments(parts, chosen, most, start, order, by_request)
+
+
+def check_count_arguments(where: Any, read_level: Any) -> Any:
+    """The filter of `count`, whose first argument may be a read level instead."""
+    if isinstance(where, str):  # ReadLevel is a str, a filter never is
+        check_read_level(where, "where to be a dict, or read_level")
+        where = None
+    check_read_level(read_level)
+    return given_filter(where)
+
+
+def check_n_results(n_results: Any) -> int:
+    """How many records a query asks for."""
+    k = check_int(n_results, "n_results")
+    if k <= 0:
+        raise InvalidTypeError(
+            f"Number of requested results {k}, cannot be negative, or zero: pass n_results >= 1"
+        )
+    return k
+
+
+def check_bool(value: Any, argument: str) -> bool:
+    """A bool and nothing like it."""
+    if not isinstance(value, bool):
+        raise InvalidTypeError(f"Expected {argument} to be a bool, got {shown(value)}")
+    return value
+
+
+def check_positive(value: Any, argument: str) -> int:
+    """An int of one or more."""
+    number = check_int(value, argument)
+    if number < 1:
+        raise InvalidArgumentError(f"Expected {argument} to be positive, got {value}")
+    return number
+
+
+def check_delete(
+    ids: Any, where: Any, where_document: Any, limit: Any
+) -> tuple[list[str] | None, int | None]:
+    """The ids and the limit of `delete`, which must not delete everything by mistake."""
+    if ids is None and where is None and where_document is None:
+        raise InvalidArgumentError(
+            "At least one of ids, where, or where_document must be provided; to delete everything, "
+            "delete the collection"
+        )
+    chosen = None if ids is None else check_ids(ids)
+    for argument, value in (("where", where), ("where_document", where_document)):
+        if value is not None and not value:
+            raise InvalidArgumentError(
+                f"Expected {argument} to have exactly one operator, got {value!r}; an empty filter "
+                "would delete everything"
+            )
+    if limit is not None and where is None and where_document is None:
+        raise InvalidArgumentError(
+            f"limit={limit!r} can only be used with where or where_document; pass fewer ids instead"
+        )
+    return chosen, check_optional_count(limit, "limit")
 
 
 def check_order(order_by: Any) -> list[tuple[str, bool]]:

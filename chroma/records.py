@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .columns import as_list, check_ids, check_lengths, check_texts, shown
-from .errors import InvalidArgumentError
+from .errors import IDAlreadyExistsError, InvalidArgumentError
 from .metadata import Entries, check_metadatas
 from .storage.types import Floats, Mode, Records
 from .vectors import as_matrix
@@ -115,6 +115,32 @@ def embedding_source(mode: Mode, batch: Batch) -> Source | None:
     if not present and (mode == "update" or (mode == "upsert" and carries_data(batch))):
         return None
     raise needs_source(mode, present)
+
+
+def refuse_stored(known: Collection[str]) -> None:
+    """IDAlreadyExistsError if a strict `add` finds some of its ids stored."""
+    if known:
+        raise IDAlreadyExistsError(
+            f"{len(known)} of the ids are stored already: {shown(sorted(known)[:5])}; "
+            "use upsert to replace them, or add without strict to keep them"
+        )
+
+
+def refuse_new(ids: Sequence[str], known: Collection[str]) -> None:
+    """An error if an `upsert` with nothing to embed has ids that are not stored."""
+    if len(known) < len(ids):
+        unknown = [new for new in ids if new not in known]
+        raise InvalidArgumentError(
+            f"{needs_source('upsert')}: {len(unknown)} of the ids are new, as {shown(unknown[0])}"
+        )
+
+
+def size_of(column: Any) -> int:
+    """How many entries a column of unchecked input may have; 0 if that cannot be told."""
+    try:
+        return len(column)
+    except TypeError:
+        return 0
 
 
 def carries_data(batch: Batch) -> bool:

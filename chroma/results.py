@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
 from .columns import shown
 from .errors import InvalidArgumentError
-from .storage.types import Field, Floats, Hits, Rows
-from .types import DataLoader, GetResult, Include, QueryResult
+from .storage.types import Field, Floats, Hits, IndexStatus, Rows
+from .types import Database, GetResult, Include, IndexingStatus, QueryResult
 
 _COLUMNS: tuple[Field, ...] = ("documents", "metadatas", "uris", "embeddings")
 _GET_FIELDS = frozenset({"documents", "metadatas", "embeddings", "uris", "data"})
@@ -38,26 +39,25 @@ def columns_for(include: Include) -> frozenset[Field]:
     return frozenset(wanted | {"uris"} if "data" in include else wanted)
 
 
-def get_result(rows: Rows, include: Include, loader: DataLoader[Any] | None) -> GetResult:
-    """The dictionary of `get` and `peek`."""
+def get_result(rows: Rows, include: Include, data: Any) -> GetResult:
+    """The dictionary of `get` and `peek`; `data` is what the uris point at, if that is included."""
     return {
         "ids": rows.ids,
         "embeddings": _embeddings(rows) if "embeddings" in include else None,
         "documents": rows.documents if "documents" in include else None,
         "uris": rows.uris if "uris" in include else None,
         "included": include,
-        "data": _data(rows, include, loader),
+        "data": data,
         "metadatas": rows.metadatas if "metadatas" in include else None,
     }
 
 
-def query_result(hits: Sequence[Hits], include: Include, loader: DataLoader[Any] | None) -> QueryResult:
-    """The dictionary of `query`, one entry per query vector in each column."""
+def query_result(hits: Sequence[Hits], include: Include, data: list[Any] | None) -> QueryResult:
+    """The dictionary of `query`, one entry per query vector in each column; `data` as for `get_result`."""
 
     def column(field: Field) -> Any:
         return [getattr(hit.rows, field) for hit in hits] if field in include else None
 
-    load = "data" in include and loader is not None
     return {
         "ids": [hit.rows.ids for hit in hits],
         "distances": [hit.distances.tolist() for hit in hits] if "distances" in include else None,
@@ -65,9 +65,20 @@ def query_result(hits: Sequence[Hits], include: Include, loader: DataLoader[Any]
         "documents": column("documents"),
         "uris": column("uris"),
         "included": include,
-        "data": [_data(hit.rows, include, loader) for hit in hits] if load else None,
+        "data": data,
         "metadatas": column("metadatas"),
     }
+
+
+def indexing_result(status: IndexStatus) -> IndexingStatus:
+    """What `get_indexing_status` returns."""
+    progress = status.indexed / status.total if status.total else 1.0
+    return IndexingStatus(status.indexed, status.total - status.indexed, status.total, progress)
+
+
+def database_result(entry: dict[str, Any]) -> Database:
+    """A database as clients show it."""
+    return {"id": UUID(str(entry["id"])), "name": entry["name"], "tenant": entry["tenant"]}
 
 
 def in_order_of(ids: Sequence[str], rows: Rows, limit: int | None, offset: int) -> Rows:
@@ -93,9 +104,3 @@ def _embeddings(rows: Rows) -> Floats:
     if not rows.ids or rows.embeddings is None:
         return np.empty((0,), dtype=np.float32)
     return rows.embeddings
-
-
-def _data(rows: Rows, include: Include, loader: DataLoader[Any] | None) -> Any:
-    if "data" not in include or loader is None:
-        return None
-    return loader(rows.uris or [])

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from . import errors
-from .backend import Identity
 from .configuration import HNSW_DEFAULTS, MUTABLE, as_json
 from .errors import ChromaError
+from .seam import Identity
 from .storage.types import (
     CollectionInfo,
     CollectionStats,

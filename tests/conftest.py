@@ -15,7 +15,7 @@ import pytest
 
 import chroma
 
-from . import server
+from . import driven, server
 from .tiny_embedding import HashEmbedding
 
 
@@ -47,10 +47,22 @@ def http(folder: Path) -> Iterator[Any]:
         janitor.reset()
 
 
+@contextmanager
+def asynchronous(folder: Path) -> Iterator[Any]:
+    """As `http`, with the asynchronous client; see `driven`."""
+    del folder
+    with chroma.HttpClient(server.url()) as janitor:
+        janitor.reset()
+        with driven.HttpClient(server.url()) as client:
+            yield client
+        janitor.reset()
+
+
 CLIENTS: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
     "ephemeral": ephemeral,
     "persistent": persistent,
     "http": http,
+    "async": asynchronous,
 }
 
 
@@ -60,8 +72,9 @@ def survives_reopen(client_kind: str) -> bool:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _stopped_server() -> Iterator[None]:
+def _stopped() -> Iterator[None]:
     yield
+    driven.stop()
     server.stop()
 
 

@@ -12,10 +12,11 @@ import click
 import pytest
 
 import chroma
-from chroma import errors
+from chroma import Collection, errors
+from chroma.api.async_client import AsyncAdminClient, AsyncClient
+from chroma.api.client import AdminClient, Client
+from chroma.api.models.AsyncCollection import AsyncCollection
 from chroma.cli import cli
-from chroma.client import AdminClient, Client
-from chroma.collection import Collection
 from chroma.config import Settings
 from chroma.configuration import CreateHNSWConfiguration
 
@@ -53,6 +54,12 @@ def test_no_row_for_a_method_that_is_gone(cls: type[Any]) -> None:
     assert listed <= known
 
 
+@pytest.mark.parametrize("cls", [AsyncClient, AsyncAdminClient, AsyncCollection])
+def test_every_asynchronous_class_has_a_row(cls: type[Any]) -> None:
+    """One for the class; that it has the methods of the other is a test in http/test_async.py."""
+    assert cls.__name__ in CALLED
+
+
 def test_every_parameter_is_named() -> None:
     for call in (
         Collection.get,
@@ -60,9 +67,11 @@ def test_every_parameter_is_named() -> None:
         Collection.delete,
         Collection.add,
         Client.create_collection,
+        chroma.AsyncHttpClient,
+        chroma.CloudClient,
     ):
         row = next(cell + remark for cell, _, remark in ROWS if f"`{call.__qualname__}(" in cell)
-        for name in list(inspect.signature(call).parameters)[1:]:
+        for name in [name for name in inspect.signature(call).parameters if name != "self"]:
             assert re.search(rf"\b{name}\b", row), f"{call.__qualname__} has {name}"
 
 
@@ -94,7 +103,13 @@ def test_what_is_absent_says_so() -> None:
 
 def test_settings_and_configuration_keys_have_a_row() -> None:
     text = " ".join(name for name in NAMES if name.startswith("Settings("))
-    for key in ("anonymized_telemetry", "allow_reset", "is_persistent", "chroma_memory_limit_bytes"):
+    for key in (
+        "anonymized_telemetry",
+        "allow_reset",
+        "is_persistent",
+        "chroma_memory_limit_bytes",
+        "chroma_http_progress",
+    ):
         assert key in Settings.KEYS
         assert key in text
     assert [key for key in CreateHNSWConfiguration.__annotations__ if key not in NAMES] == []

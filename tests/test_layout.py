@@ -149,6 +149,18 @@ def test_only_files_touches_the_file_system() -> None:
     assert not wrong
 
 
+def test_the_twins_do_not_know_each_other() -> None:
+    for one, other in (("chroma._async", "chroma._sync"), ("chroma._sync", "chroma._async")):
+        wrong = [
+            f"{module}:{found.line} imports {found.module}"
+            for module in SOURCES
+            if within(module, one)
+            for found in IMPORTS[module]
+            if within(found.module, other)
+        ]
+        assert not wrong
+
+
 def test_no_module_is_too_long() -> None:
     long = {module: len(file.read_text().splitlines()) for module, file in SOURCES.items()}
     assert not {module: lines for module, lines in long.items() if lines > LONGEST}

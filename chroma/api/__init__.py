@@ -1,24 +1,37 @@
-"""Import names of Chroma programs: the classes live in `chroma.client` and `chroma.configuration`."""
+"""Import names of Chroma programs for the classes of clients and configurations."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
 
-from ..client import AdminClient as AdminAPI
-from ..client import Client as ClientAPI
-from ..client import Client as ServerAPI
+from .._async.client import AsyncAdminClient as AsyncAdminAPI
+from .._async.client import AsyncClient as AsyncClientAPI
+from .._async.client import AsyncClient as AsyncServerAPI
+from .._sync.client import AdminClient as AdminAPI
+from .._sync.client import Client as ClientAPI
+from .._sync.client import Client as ServerAPI
 from ..configuration import CreateCollectionConfiguration, UpdateCollectionConfiguration
 
 __all__ = [
     "AdminAPI",
+    "AsyncAdminAPI",
+    "AsyncClientAPI",
+    "AsyncServerAPI",
     "ClientAPI",
     "CreateCollectionConfiguration",
     "ServerAPI",
     "UpdateCollectionConfiguration",
 ]
 
-_SUBMODULES = ("client", "collection_configuration", "models", "shared_system_client", "types")
+_SUBMODULES = (
+    "async_client",
+    "client",
+    "collection_configuration",
+    "models",
+    "shared_system_client",
+    "types",
+)
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..client import Client
+from .._sync.client import Client
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, System
 from ..factories import clear_system_cache, from_system
 

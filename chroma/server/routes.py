@@ -13,12 +13,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from .. import arrow, wire
-from ..backend import Scope
 from ..config import DEFAULT_TENANT
 from ..errors import AuthorizationError, InvalidArgumentError, NotFoundError, UnsupportedError
 from ..local import LocalBackend
 from ..names import check_uuid
 from ..reading import check_read_level
+from ..seam import Scope
 from ..storage.types import Hits, Mode, Rows, Written
 from ..wire import JSON, ShapeError
 from . import arrow_streams, bodies

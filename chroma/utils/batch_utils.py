@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from ..client import Client
+from .._sync.client import Client
 
 Batch: TypeAlias = tuple[Any, Any, Any, Any]
 

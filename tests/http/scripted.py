@@ -26,18 +26,20 @@ class Request:
     method: str
     path: str
     headers: dict[str, str]
-    body: Any
+    body: Any  # of JSON, else bytes
     connection: int
 
 
 @dataclass
 class Reply:
-    """What to send back. `drop`: close the connection instead, without a word."""
+    """What to send back. `drop`: close the connection instead, without a word, or, where `after` is
+    given, after so many bytes of the body."""
 
     status: int = 200
     body: Any = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     drop: bool = False
+    after: int | None = None
 
 
 class Scripted:
@@ -78,11 +80,12 @@ def scripted(**preflight: Any) -> Iterator[Scripted]:
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
-            text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            body = json.loads(text) if text else None
+            text = self.read_body()
+            is_json = self.headers.get("Content-Type") == "application/json"
+            body = json.loads(text) if text and is_json else text or None
             connection = id(self.connection)
             reply = server.reply(Request(self.command, self.path, dict(self.headers), body, connection))
-            if reply.drop:
+            if reply.drop and reply.after is None:
                 self.close_connection = True
                 return
             content = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
@@ -90,7 +93,18 @@ def scripted(**preflight: Any) -> Iterator[Scripted]:
             for name, value in {"Content-Length": str(len(content)), **reply.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(content[: reply.after])
+            self.close_connection = self.close_connection or reply.drop
+
+        def read_body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            parts = []
+            while size := int(self.rfile.readline(), 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
 
         do_GET = do_POST = do_PUT = do_DELETE = answer
 

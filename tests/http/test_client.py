@@ -1,4 +1,4 @@
-"""What HttpClient sends, repeats, splits and raises, against servers that answer as told."""
+"""What clients of a server send, repeat, split and raise, against servers that answer as told."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ import chroma
 from chroma import errors
 from chroma.sorting import sorted_ids
 
+from .. import driven
 from ..checks import refused
 from ..server import free_port
 from .scripted import Reply, Scripted, scripted
 
 BASIC = "chromadb.auth.basic_authn.BasicAuthClientProvider"
 TOKEN = "chromadb.auth.token_authn.TokenAuthClientProvider"
+
+
+@pytest.fixture(params=["sync", "async"])
+def connect(request: pytest.FixtureRequest) -> Any:
+    """`HttpClient`, or `AsyncHttpClient` behind the same calls."""
+    return chroma.HttpClient if request.param == "sync" else driven.HttpClient
 
 
 @pytest.fixture
@@ -33,9 +40,9 @@ def server() -> Iterator[Scripted]:
 
 
 @pytest.fixture
-def client(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setattr("chroma.transport._PAUSES", (0.01,))
-    with chroma.HttpClient("127.0.0.1", server.port) as made:
+def client(server: Scripted, monkeypatch: pytest.MonkeyPatch, connect: Any) -> Iterator[Any]:
+    monkeypatch.setattr("chroma.exchange._PAUSES", (0.01,))
+    with connect("127.0.0.1", server.port) as made:
         server.requests.clear()
         yield made
 
@@ -48,8 +55,8 @@ def things(client: Any) -> Any:
 # ------------------------------------------------------------------ connecting
 
 
-def test_the_calls_of_connecting(server: Scripted) -> None:
-    with chroma.HttpClient("127.0.0.1", server.port):
+def test_the_calls_of_connecting(server: Scripted, connect: Any) -> None:
+    with connect("127.0.0.1", server.port):
         paths = [request.path for request in server.requests]
     tenant = "/api/v2/tenants/default_tenant"
     assert paths == [
@@ -63,25 +70,25 @@ def test_the_calls_of_connecting(server: Scripted) -> None:
 @pytest.mark.parametrize(
     "host", ["http://127.0.0.1:{}", "http://127.0.0.1:{}/", "http://127.0.0.1:{}/api/v2"]
 )
-def test_the_host_may_be_a_url(server: Scripted, host: str) -> None:
-    with chroma.HttpClient(host.format(server.port), port=1) as client:
+def test_the_host_may_be_a_url(server: Scripted, host: str, connect: Any) -> None:
+    with connect(host.format(server.port), port=1) as client:
         server.queue.append(Reply(body={"nanosecond heartbeat": 7}))
         assert client.heartbeat() == 7
 
 
-def test_no_server_is_a_value_error() -> None:
+def test_no_server_is_a_value_error(connect: Any) -> None:
     settings = chroma.Settings(chroma_http_retries=0)
     with refused("Could not connect to a Chroma server", error=ValueError):
-        chroma.HttpClient("127.0.0.1", free_port(), settings=settings)
+        connect("127.0.0.1", free_port(), settings=settings)
     with refused("Could not connect to a Chroma server", error=ConnectionError):
-        chroma.HttpClient("127.0.0.1", free_port(), settings=settings)
+        connect("127.0.0.1", free_port(), settings=settings)
 
 
-def test_something_else_than_a_server_is_told() -> None:
+def test_something_else_than_a_server_is_told(connect: Any) -> None:
     with scripted() as server:
         server.reply = lambda request: Reply(body=b"<html>hello</html>")  # type: ignore[method-assign]
         with refused("does not answer as a Chroma server", "<html>", error=errors.ServerConnectionError):
-            chroma.HttpClient("127.0.0.1", server.port)
+            connect("127.0.0.1", server.port)
 
 
 @pytest.mark.parametrize(
@@ -109,14 +116,14 @@ def test_something_else_than_a_server_is_told() -> None:
     ],
     ids=str,
 )
-def test_what_names_no_server_is_refused(arguments: Any, fragment: str) -> None:
+def test_what_names_no_server_is_refused(arguments: Any, fragment: str, connect: Any) -> None:
     with refused(fragment, error=ValueError):
-        chroma.HttpClient(**arguments)
+        connect(**arguments)
 
 
-def test_the_callers_settings_stay_as_they_are(server: Scripted) -> None:
+def test_the_callers_settings_stay_as_they_are(server: Scripted, connect: Any) -> None:
     settings = chroma.Settings(chroma_http_retries=1)
-    with chroma.HttpClient("127.0.0.1", str(server.port), settings=settings) as client:  # type: ignore[arg-type]
+    with connect("127.0.0.1", str(server.port), settings=settings) as client:  # type: ignore[arg-type]
         assert client.get_settings().chroma_server_http_port == server.port
     assert settings == chroma.Settings(chroma_http_retries=1)
 
@@ -135,8 +142,8 @@ def test_settings_alone_make_an_http_client(server: Scripted) -> None:
 # ------------------------------------------------------------------ headers
 
 
-def test_every_request_says_who_asks(server: Scripted) -> None:
-    with chroma.HttpClient("127.0.0.1", server.port, headers={"X-Team": "red"}):
+def test_every_request_says_who_asks(server: Scripted, connect: Any) -> None:
+    with connect("127.0.0.1", server.port, headers={"X-Team": "red"}):
         pass
     for request in server.requests:
         assert request.headers["X-Team"] == "red"
@@ -169,9 +176,9 @@ def test_every_request_says_who_asks(server: Scripted) -> None:
     ids=["bearer", "token", "basic"],
 )
 def test_credentials_travel_in_their_header(
-    server: Scripted, settings: dict[str, str], header: str, value: str
+    server: Scripted, settings: dict[str, str], header: str, value: str, connect: Any
 ) -> None:
-    with chroma.HttpClient("127.0.0.1", server.port, settings=chroma.Settings(**settings)):
+    with connect("127.0.0.1", server.port, settings=chroma.Settings(**settings)):
         assert {request.headers[header] for request in server.requests} == {value}
 
 
@@ -268,7 +275,7 @@ def test_retry_after_is_honoured(server: Scripted, things: Any) -> None:
     assert time.monotonic() - start >= 1
 
 
-def test_a_slow_answer_is_a_timeout_and_not_repeated(server: Scripted) -> None:
+def test_a_slow_answer_is_a_timeout_and_not_repeated(server: Scripted, connect: Any) -> None:
     released = threading.Event()
 
     def slow(request: Any) -> Reply:
@@ -276,7 +283,7 @@ def test_a_slow_answer_is_a_timeout_and_not_repeated(server: Scripted) -> None:
         return Reply(body=5)
 
     settings = chroma.Settings(chroma_http_timeout_secs=0.2)
-    with chroma.HttpClient("127.0.0.1", server.port, settings=settings) as client:
+    with connect("127.0.0.1", server.port, settings=settings) as client:
         things = client.get_collection("things", embedding_function=None)
         server.script = slow
         with refused("chroma_http_timeout_secs", error=TimeoutError):
@@ -285,20 +292,22 @@ def test_a_slow_answer_is_a_timeout_and_not_repeated(server: Scripted) -> None:
     assert len(server.sent("/count")) == 1
 
 
-def test_a_server_that_comes_back_is_found_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_server_that_comes_back_is_found_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, connect: Any
+) -> None:
     """Its end closes idle connections, which then were in the pool."""
     from .. import server as servers
 
     first = servers.start(tmp_path)
     port = int(first.url.rpartition(":")[2])
-    with chroma.HttpClient(first.url) as client:
+    with connect(first.url) as client:
         things = client.create_collection("things", embedding_function=None)
         assert servers.ended(first) == 0
         second = servers.start(tmp_path, port=port)
         things.add(ids=["a"], embeddings=[[1, 2]])
         assert things.count() == 1
         assert servers.ended(second) == 0
-        monkeypatch.setattr("chroma.transport._PAUSES", (0.01,))
+        monkeypatch.setattr("chroma.exchange._PAUSES", (0.01,))
         with refused("Could not connect", error=errors.ServerConnectionError):
             things.count()
 
@@ -306,8 +315,8 @@ def test_a_server_that_comes_back_is_found_again(monkeypatch: pytest.MonkeyPatch
 # ------------------------------------------------------------------ splitting
 
 
-def test_batches_are_split_in_order() -> None:
-    with scripted(max_batch_size=4) as server, chroma.HttpClient("127.0.0.1", server.port) as client:
+def test_batches_are_split_in_order(connect: Any) -> None:
+    with scripted(max_batch_size=4) as server, connect("127.0.0.1", server.port) as client:
         things = client.get_collection("things", embedding_function=None)
         vectors = np.arange(20, dtype=np.float32).reshape(10, 2)
         things.upsert(
@@ -321,8 +330,8 @@ def test_batches_are_split_in_order() -> None:
     assert len(bodies[2]["embeddings"]) == 2
 
 
-def test_a_split_batch_stops_at_the_first_error_and_counts() -> None:
-    with scripted(max_batch_size=4) as server, chroma.HttpClient("127.0.0.1", server.port) as client:
+def test_a_split_batch_stops_at_the_first_error_and_counts(connect: Any) -> None:
+    with scripted(max_batch_size=4) as server, connect("127.0.0.1", server.port) as client:
         things = client.get_collection("things", embedding_function=None)
         server.queue += [Reply(), Reply(400, {"error": "InvalidArgumentError", "message": "too odd."})]
         with refused("too odd; 4 of 10 records were written before this"):
@@ -330,19 +339,19 @@ def test_a_split_batch_stops_at_the_first_error_and_counts() -> None:
         assert len(server.sent("/add")) == 2
 
 
-def test_long_texts_split_a_batch_too() -> None:
+def test_long_texts_split_a_batch_too(connect: Any) -> None:
     with (
         scripted(chroma_arrow={"max_body_bytes": 2000}) as server,
-        chroma.HttpClient("127.0.0.1", server.port) as client,
+        connect("127.0.0.1", server.port) as client,
     ):
         things = client.get_collection("things", embedding_function=None)
         things.add(ids=["a", "b", "c"], embeddings=[[1, 2]] * 3, documents=["x" * 900] * 3)
         assert [request.body["ids"] for request in server.sent("/add")] == [["a"], ["b"], ["c"]]
 
 
-def test_arrays_where_a_server_does_not_take_base64() -> None:
+def test_arrays_where_a_server_does_not_take_base64(connect: Any) -> None:
     with scripted(supports_base64_encoding=False) as server:
-        with chroma.HttpClient("127.0.0.1", server.port) as client:
+        with connect("127.0.0.1", server.port) as client:
             client.get_collection("things", embedding_function=None).add(ids=["a"], embeddings=[[1, 2]])
             assert server.sent("/add")[0].body["embeddings"] == [[1.0, 2.0]]
 
@@ -471,6 +480,8 @@ def test_a_client_of_a_server_loads_no_engine(server: Scripted) -> None:
         "tokenizers",
         "pandas",
         "orjson",
+        "tqdm",
+        "xxhash",
     ]
     done = subprocess.run(
         [sys.executable, "-c", LIGHT, str(server.port), *heavy],

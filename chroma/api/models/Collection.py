@@ -1,7 +1,7 @@
-"""Import names of Chroma programs: the class lives in `chroma.collection`."""
+"""Import names of Chroma programs."""
 
 from __future__ import annotations
 
-from ...collection import Collection
+from ..._sync.collection import Collection
 
 __all__ = ["Collection"]

@@ -1,6 +1,7 @@
+# Made from chroma/_async/client.py by scripts/twins.py: change that file, and run `make fix`.
 """`Client` and `AdminClient`: collections, and the tenants and databases around them.
 
-They know a backend and a scope; `factories` makes the backend and hands it over.
+They know a backend and a scope; `chroma.factories` makes the backend and hands it over.
 """
 
 from __future__ import annotations
@@ -10,23 +11,27 @@ from types import TracebackType
 from typing import Any
 from uuid import UUID
 
-from . import embedder
-from .backend import Backend, Identity, Scope
+from .. import embedder
+from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from ..configuration import CreateCollectionConfiguration, hnsw_for_create
+from ..embedding import EmbeddingFunction
+from ..errors import AuthorizationError, UnsupportedError
+from ..metadata import check_collection_metadata
+from ..names import check_name, check_optional_count, check_str, check_tenant_name, check_uuid
+from ..results import database_result
+from ..seam import Identity, Scope, adopted
+from ..storage.types import CollectionInfo
+from ..types import CollectionMetadata, Database, DataLoader, Tenant
+from .backend import Backend
 from .collection import Collection
-from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-from .configuration import CreateCollectionConfiguration, hnsw_for_create
-from .embedding import EmbeddingFunction
-from .errors import AuthorizationError, UnsupportedError
-from .metadata import check_collection_metadata
-from .names import check_name, check_optional_count, check_str, check_tenant_name, check_uuid
-from .storage.types import CollectionInfo
-from .types import CollectionMetadata, Database, DataLoader, Tenant
 
 
 class _Connection:
     """A backend that is closed once, with what has to happen after that."""
 
-    def __init__(self, backend: Backend, settings: Settings, on_close: Callable[[], None] | None) -> None:
+    def __init__(
+        self, backend: Backend, settings: Settings, on_close: Callable[[], None] | None = None
+    ) -> None:
         self._backend = backend
         self._settings = settings
         self._on_close = on_close
@@ -39,7 +44,7 @@ class _Connection:
     def close(self) -> None:
         """Let go of the database; further calls raise ClosedError. May be called again.
 
-        Other clients of the same folder keep working; the last one to close frees the files.
+        Other clients of the same place keep working; the last one of a folder to close frees the files.
         """
         if self._closed:
             return
@@ -50,23 +55,19 @@ class _Connection:
 
 
 class Client(_Connection):
-    """Works in one tenant and database. Made by the factory functions of the package.
+    """Works in one tenant and database. Made by the factory functions of the package."""
 
-    Raises NotFoundError when the tenant or the database does not exist.
-    """
+    __module__ = "chroma.api.client"
 
     def __init__(
         self,
         backend: Backend,
         settings: Settings,
-        tenant: str = DEFAULT_TENANT,
-        database: str = DEFAULT_DATABASE,
+        scope: Scope,
         on_close: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(backend, settings, on_close)
-        self._scope = Scope(str(tenant), str(database))
-        backend.identity()
-        self._check_scope(self._scope)
+        self._scope = scope
 
     def _check_scope(self, scope: Scope) -> None:
         self._backend.get_tenant(scope.tenant)
@@ -221,7 +222,9 @@ class Client(_Connection):
         embedder.check_conflict(function, info.configuration.get("embedding_function"))
         return Collection(self._backend, info, function, loader)
 
-    def list_collections(self, limit: int | None = None, offset: int | None = None) -> list[Collection]:
+    def list_collections(
+        self, limit: int | None = None, offset: int | None = None
+    ) -> list[Collection]:
         """The collections of the database in the order they were made."""
         most, start = check_optional_count(limit, "limit"), check_optional_count(offset, "offset")
         infos = self._backend.list_collections(self._scope, most, start)
@@ -236,16 +239,40 @@ class Client(_Connection):
         self._backend.delete_collection(self._scope, check_str(name, "name"))
 
 
+def client_for(
+    backend: Backend,
+    settings: Settings,
+    locate: Callable[[Identity], Scope],
+    on_close: Callable[[], None] | None = None,
+) -> Client:
+    """A client of what `locate` chooses for the identity that the backend tells.
+
+    Where the settings ask for it, the identity's only tenant and database replace these.
+    Raises NotFoundError when the tenant or the database does not exist. The backend is closed
+    when this fails.
+    """
+    try:
+        identity = backend.identity()
+        scope = locate(identity)
+        if settings.chroma_overwrite_singleton_tenant_database_access_from_auth:
+            scope = adopted(identity, scope)
+        backend.get_tenant(scope.tenant)
+        backend.get_database(scope)
+    except BaseException:
+        backend.close()
+        if on_close is not None:
+            on_close()
+        raise
+    return Client(backend, settings, scope, on_close)
+
+
 class AdminClient(_Connection):
     """Makes and removes tenants and databases.
 
     There is no deletion of tenants and no list of them.
     """
 
-    def __init__(
-        self, backend: Backend, settings: Settings, on_close: Callable[[], None] | None = None
-    ) -> None:
-        super().__init__(backend, settings, on_close)
+    __module__ = "chroma.api.client"
 
     def __enter__(self) -> AdminClient:
         return self
@@ -273,7 +300,7 @@ class AdminClient(_Connection):
     def get_database(self, name: str, tenant: str = DEFAULT_TENANT) -> Database:
         """{"id", "name", "tenant"} of a database; NotFoundError if it does not exist."""
         scope = Scope(check_str(tenant, "tenant"), check_str(name, "name"))
-        return _database(self._backend.get_database(scope))
+        return database_result(self._backend.get_database(scope))
 
     def list_databases(
         self, limit: int | None = None, offset: int | None = None, tenant: str = DEFAULT_TENANT
@@ -281,12 +308,8 @@ class AdminClient(_Connection):
         """The databases of a tenant by name."""
         most, start = check_optional_count(limit, "limit"), check_optional_count(offset, "offset")
         found = self._backend.list_databases(check_str(tenant, "tenant"), most, start)
-        return [_database(entry) for entry in found]
+        return [database_result(entry) for entry in found]
 
     def delete_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
         """Delete a database and its collections. NotFoundError if it does not exist."""
         self._backend.delete_database(Scope(check_str(tenant, "tenant"), check_str(name, "name")))
-
-
-def _database(entry: dict[str, Any]) -> Database:
-    return {"id": UUID(str(entry["id"])), "name": entry["name"], "tenant": entry["tenant"]}

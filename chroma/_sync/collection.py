@@ -1,34 +1,48 @@
-"""`Collection`: a handle on one collection, addressed by its id."""
+# Made from chroma/_async/collection.py by scripts/twins.py: change that file, and run `make fix`.
+"""`Collection`: the calls of a handle on one collection, addressed by its id."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NoReturn
-from uuid import UUID
 
-from . import embedder
-from .backend import Backend, Scope
-from .calls import during
-from .columns import check_ids, shown
-from .configuration import CollectionConfiguration, UpdateCollectionConfiguration, as_json, hnsw_for_update
-from .embedding import EmbeddingFunction, is_persistable
-from .errors import IDAlreadyExistsError, InvalidArgumentError, InvalidTypeError, UnsupportedError
-from .metadata import check_new_metadata
-from .names import check_count, check_int, check_name, check_optional_count
-from .reading import (
-    check_order,
-    check_read_level,
+from .. import embedder
+from ..calls import during
+from ..columns import check_ids
+from ..concurrency import bulk, call
+from ..configuration import UpdateCollectionConfiguration, hnsw_for_update
+from ..embedding import EmbeddingFunction
+from ..errors import InvalidArgumentError, UnsupportedError
+from ..handle import Handle
+from ..metadata import check_new_metadata
+from ..names import check_count, check_name
+from ..reading import (
+    check_bool,
+    check_count_arguments,
+    check_delete,
+    check_get,
+    check_n_results,
+    check_positive,
     check_same_length,
     given_filter,
     only_input,
     read_query_inputs,
 )
-from .records import Batch, Source, embedding_source, given_rows, needs_source, read_batch, scatter
-from .results import check_include, columns_for, get_result, in_order_of, query_result
-from .storage.types import CollectionInfo, CollectionStats, Floats
-from .types import (
+from ..records import (
+    Batch,
+    Source,
+    embedding_source,
+    given_rows,
+    read_batch,
+    refuse_new,
+    refuse_stored,
+    scatter,
+    size_of,
+)
+from ..results import check_include, columns_for, get_result, in_order_of, indexing_result, query_result
+from ..storage.types import CollectionInfo, CollectionStats, Floats
+from ..types import (
     CollectionMetadata,
-    CollectionModel,
     DataLoader,
     DeleteResult,
     GetResult,
@@ -39,12 +53,11 @@ from .types import (
     Where,
     WhereDocument,
 )
-from .vectors import as_matrix
+from ..vectors import as_matrix
+from .backend import Backend
 
-_BY_REQUEST = "#request"
 
-
-class Collection:
+class Collection(Handle):
     """A set of records: an id each, a vector, and optionally a document, metadata and a uri.
 
     Made by the methods of a client. It remembers the embedding function and data loader it
@@ -54,7 +67,7 @@ class Collection:
     NotFoundError means that the collection was deleted, ClosedError that the client was closed.
     """
 
-    __hash__ = None  # type: ignore[assignment]
+    __module__ = "chroma.api.models.Collection"
 
     def __init__(
         self,
@@ -63,93 +76,8 @@ class Collection:
         embedding_function: EmbeddingFunction[Any] | None = embedder.DEFAULT,
         data_loader: DataLoader[Any] | None = None,
     ) -> None:
+        super().__init__(info, embedding_function, data_loader)
         self._backend = backend
-        self._scope = Scope(info.tenant, info.database)
-        self._info = info
-        self._function = embedding_function
-        self._loader = data_loader
-
-    # -- what it is --------------------------------------------------------------------
-
-    @property
-    def id(self) -> UUID:
-        """The identifier; it never changes."""
-        return UUID(self._info.id)
-
-    @property
-    def name(self) -> str:
-        """The name at the time this handle was made or last modified."""
-        return self._info.name
-
-    @property
-    def metadata(self) -> CollectionMetadata | None:
-        """The collection's own metadata."""
-        return self._info.metadata
-
-    @property
-    def tenant(self) -> str:
-        """The tenant of the collection."""
-        return self._info.tenant
-
-    @property
-    def database(self) -> str:
-        """The database of the collection."""
-        return self._info.database
-
-    @property
-    def schema(self) -> None:
-        """None: collections have no schema object yet."""
-        return None
-
-    @property
-    def configuration(self) -> CollectionConfiguration:
-        """The index settings, and the embedding function that texts go through (or None)."""
-        return {
-            "hnsw": dict(self._info.configuration["hnsw"]),
-            "spann": None,
-            "embedding_function": embedder.effective(self._function, self._stored_function),
-        }
-
-    @property
-    def configuration_json(self) -> dict[str, Any]:
-        """The configuration as plain JSON data, as it is stored."""
-        return as_json(self._info.configuration)
-
-    def get_model(self) -> CollectionModel:
-        """All of the above as one plain value."""
-        info = self._info
-        return CollectionModel(
-            self.id,
-            info.name,
-            self.configuration_json,
-            info.metadata,
-            info.dimension,
-            info.tenant,
-            info.database,
-        )
-
-    def __repr__(self) -> str:
-        return f"Collection(name={self.name})"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Collection):
-            return NotImplemented
-        return self._identity() == other._identity()
-
-    def _identity(self) -> tuple[Any, ...]:
-        function = self._function
-        if is_persistable(function):
-            function = (embedder.name_of(function), function.get_config())  # type: ignore[union-attr,assignment]
-        info = self._info
-        return (
-            info.id, info.name, self.configuration_json, info.metadata, info.tenant, info.database,
-            function, self._loader,
-        )  # fmt: skip
-
-    @property
-    def _stored_function(self) -> embedder.Stored:
-        form: embedder.Stored = self._info.configuration.get("embedding_function")
-        return form
 
     # -- writing -----------------------------------------------------------------------
 
@@ -179,15 +107,13 @@ class Collection:
         All or nothing: durable when it returns, unchanged when it raises.
         """
         with during("add"):
-            batch = read_batch("add", ids, embeddings, metadatas, documents, images, uris)
+            columns = embeddings, metadatas, documents, images, uris
+            batch = bulk(size_of(ids), read_batch, "add", ids, *columns)
             source = embedding_source("add", batch) if batch.embeddings is None else None
             if strict or source is not None:
                 known = self._backend.known_ids(self._scope, self._info.id, batch.ids)
-                if strict and known:
-                    raise IDAlreadyExistsError(
-                        f"{len(known)} of the ids are stored already: {shown(sorted(known)[:5])}; "
-                        "use upsert to replace them, or add without strict to keep them"
-                    )
+                if strict:
+                    refuse_stored(known)
                 if source is not None:
                     batch = batch.without(known)
                     if not batch.ids:
@@ -211,16 +137,13 @@ class Collection:
         documents or images, metadata and uris can be upserted where all ids are stored.
         """
         with during("upsert"):
-            batch = read_batch("upsert", ids, embeddings, metadatas, documents, images, uris)
+            columns = embeddings, metadatas, documents, images, uris
+            batch = bulk(size_of(ids), read_batch, "upsert", ids, *columns)
             source = embedding_source("upsert", batch) if batch.embeddings is None else None
             vectors = batch.embeddings if source is None else self._embed(source, batch)
             if vectors is None:
                 known = self._backend.known_ids(self._scope, self._info.id, batch.ids)
-                if len(known) < len(batch.ids):
-                    unknown = [new for new in batch.ids if new not in known]
-                    raise InvalidArgumentError(
-                        f"{needs_source('upsert')}: {len(unknown)} of the ids are new, as {shown(unknown[0])}"
-                    )
+                refuse_new(batch.ids, known)
         self._backend.write(self._scope, self._info.id, "upsert", batch.records(vectors))
 
     def update(
@@ -239,7 +162,8 @@ class Collection:
         key by key; a value None deletes its key. New documents without embeddings are embedded.
         """
         with during("update"):
-            batch = read_batch("update", ids, embeddings, metadatas, documents, images, uris)
+            columns = embeddings, metadatas, documents, images, uris
+            batch = bulk(size_of(ids), read_batch, "update", ids, *columns)
             vectors, rows = batch.embeddings, None
             if vectors is None:
                 source = embedding_source("update", batch)
@@ -247,7 +171,7 @@ class Collection:
                     mask = given_rows(batch.documents)
                     texts = [text for text in batch.documents if text is not None]
                     if texts:
-                        vectors = scatter(self._embed_texts(texts), mask)
+                        vectors = scatter(self._embed_as("documents", texts), mask)
                         rows = None if mask.all() else mask
                 elif source is not None:
                     vectors = self._embed(source, batch)
@@ -266,23 +190,7 @@ class Collection:
         order and needs a filter. Returns how many records were really removed.
         """
         with during("delete"):
-            if ids is None and where is None and where_document is None:
-                raise InvalidArgumentError(
-                    "At least one of ids, where, or where_document must be provided; to delete everything, "
-                    "delete the collection"
-                )
-            chosen = None if ids is None else check_ids(ids)
-            for argument, value in (("where", where), ("where_document", where_document)):
-                if value is not None and not value:
-                    raise InvalidArgumentError(
-                        f"Expected {argument} to have exactly one operator, got {value!r}; an empty filter "
-                        "would delete everything"
-                    )
-            if limit is not None and where is None and where_document is None:
-                raise InvalidArgumentError(
-                    f"limit={limit!r} can only be used with where or where_document; pass fewer ids instead"
-                )
-            most = check_optional_count(limit, "limit")
+            chosen, most = check_delete(ids, where, where_document, limit)
         deleted = self._backend.delete(self._scope, self._info.id, chosen, where, where_document, most)
         return {"deleted": deleted}
 
@@ -299,13 +207,8 @@ class Collection:
         `count(read_level)` is accepted too. Every level counts every acknowledged record.
         """
         with during("count"):
-            if isinstance(where, str):  # ReadLevel is a str, a filter never is
-                check_read_level(where, "where to be a dict, or read_level")
-                where = None
-            check_read_level(read_level)
-        return self._backend.count(
-            self._scope, self._info.id, given_filter(where), given_filter(where_document)
-        )
+            chosen = check_count_arguments(where, read_level)
+        return self._backend.count(self._scope, self._info.id, chosen, given_filter(where_document))
 
     def get(
         self,
@@ -327,32 +230,23 @@ class Collection:
                        gives the order of `ids`
         """
         with during("get"):
-            parts = check_include(include, query=False)
-            if "data" in parts and self._loader is None:
-                raise InvalidArgumentError(
-                    "You must set a data loader to include 'data': open the collection with data_loader=…"
-                )
-            chosen = None if ids is None else check_ids(ids)
-            most, start = check_optional_count(limit, "limit"), check_optional_count(offset, "offset") or 0
-            by_request = order_by in (_BY_REQUEST, [_BY_REQUEST])
-            if by_request and chosen is None:
-                raise InvalidArgumentError(f"order_by={_BY_REQUEST!r} needs ids")
-            order = None if by_request or order_by is None else check_order(order_by)
+            asked = check_get(ids, limit, offset, include, order_by, self._loader)
         rows = self._backend.get(
             self._scope,
             self._info.id,
-            chosen,
+            asked.ids,
             given_filter(where),
             given_filter(where_document),
-            None if by_request else most,
-            0 if by_request else start,
-            order,
-            columns_for(parts),
+            None if asked.by_request else asked.limit,
+            0 if asked.by_request else asked.offset,
+            asked.order,
+            columns_for(asked.include),
         )
-        if by_request and chosen is not None:
-            rows = in_order_of(chosen, rows, most, start)
+        if asked.by_request and asked.ids is not None:
+            rows = in_order_of(asked.ids, rows, asked.limit, asked.offset)
         with during("get"):
-            return get_result(rows, parts, self._loader)
+            data = self._load(rows.uris or []) if "data" in asked.include else None
+            return get_result(rows, asked.include, data)
 
     def peek(self, limit: int = 10) -> GetResult:
         """The first records, with documents, metadatas and embeddings."""
@@ -387,13 +281,8 @@ class Collection:
             parts = check_include(include, query=True)
             vectors = self._query_vectors(query_embeddings, query_texts, query_images, query_uris)
             chosen = None if ids is None else check_ids(ids, distinct=False, may_be_empty=True)
-            k = check_int(n_results, "n_results")
-            if k <= 0:
-                raise InvalidTypeError(
-                    f"Number of requested results {k}, cannot be negative, or zero: pass n_results >= 1"
-                )
-            if not isinstance(exact, bool):
-                raise InvalidTypeError(f"Expected exact to be a bool, got {shown(exact)}")
+            k = check_n_results(n_results)
+            check_bool(exact, "exact")
         hits = self._backend.query(
             self._scope,
             self._info.id,
@@ -406,7 +295,10 @@ class Collection:
             exact,
         )
         with during("query"):
-            return query_result(hits, parts, self._loader)
+            data = None
+            if "data" in parts and self._loader is not None:
+                data = [self._load(hit.rows.uris or []) for hit in hits]
+            return query_result(hits, parts, data)
 
     # -- the collection as a whole -------------------------------------------------------
 
@@ -430,7 +322,8 @@ class Collection:
             new_configuration: dict[str, Any] | None = None
             if configuration is not None:
                 # other handles may have changed the settings since this one was made
-                current = self._backend.get_collection_by_id(self._scope, self._info.id).configuration
+                info = self._backend.get_collection_by_id(self._scope, self._info.id)
+                current = info.configuration
                 hnsw = hnsw_for_update(current["hnsw"], configuration)
                 stored = current.get("embedding_function")
                 passed = configuration.get("embedding_function")
@@ -453,18 +346,14 @@ class Collection:
 
     def get_indexing_status(self) -> IndexingStatus:
         """How many records the similarity index covers. Searches find the others as well."""
-        status = self._backend.index_status(self._scope, self._info.id)
-        progress = status.indexed / status.total if status.total else 1.0
-        return IndexingStatus(status.indexed, status.total - status.indexed, status.total, progress)
+        return indexing_result(self._backend.index_status(self._scope, self._info.id))
 
     def recall(self, k: int = 10, sample: int = 200) -> float:
         """The share of the true k nearest records that `query` finds, between 0 and 1,
         measured with the vectors of up to `sample` stored records."""
         with during("recall"):
-            for argument, value in (("k", k), ("sample", sample)):
-                if check_int(value, argument) < 1:
-                    raise InvalidArgumentError(f"Expected {argument} to be positive, got {value}")
-        return self._backend.recall(self._scope, self._info.id, int(k), int(sample))
+            most, records = check_positive(k, "k"), check_positive(sample, "sample")
+        return self._backend.recall(self._scope, self._info.id, most, records)
 
     def compact(self) -> None:
         """Settle now: seal, merge, index, and give back the space of deleted records."""
@@ -500,26 +389,21 @@ class Collection:
 
     def _embed(self, source: Source, batch: Batch) -> Floats:
         if source == "uris":
-            loaded = self._load(batch.uris or [])
-            return embedder.embed(self._required("uris"), loaded)
+            return self._embed_as("uris", self._load(batch.uris or []))
         if source == "images":
-            return embedder.embed(self._required("images"), batch.images or [])
-        return self._embed_texts([text for text in batch.documents or [] if text is not None])
+            return self._embed_as("images", batch.images or [])
+        return self._embed_as("documents", [text for text in batch.documents or [] if text is not None])
 
-    def _embed_texts(self, texts: list[str]) -> Floats:
-        return embedder.embed(self._required("documents"), texts)
+    def _embed_as(self, argument: str, inputs: Sequence[Any]) -> Floats:
+        return call(embedder.embed, self._function, self._stored_function, argument, inputs)
 
-    def _load(self, uris: Sequence[str | None]) -> Sequence[Any]:
+    def _load(self, uris: Sequence[str | None]) -> Any:
         if self._loader is None:
             raise InvalidArgumentError(
                 "You must set a data loader to load uris: open the collection with data_loader=…, "
                 "or pass embeddings"
             )
-        loaded: Sequence[Any] = self._loader(list(uris))
-        return loaded
-
-    def _required(self, argument: str) -> Any:
-        return embedder.required(self._function, self._stored_function, argument)
+        return call(self._loader, list(uris))
 
     def _query_vectors(self, embeddings: Any, texts: Any, images: Any, uris: Any) -> Floats:
         inputs = read_query_inputs(texts, images, uris)
@@ -530,4 +414,5 @@ class Collection:
         argument, column = only_input(inputs)
         if argument == "query_uris":
             column = self._load(column)
-        return embedder.embed_queries(self._required(argument), column)
+        function, stored = self._function, self._stored_function
+        return call(embedder.embed_queries, function, stored, argument, column)

@@ -1,0 +1,1 @@
+"""One of two forms of the same code; scripts/twins.py makes the one for threads from the other."""

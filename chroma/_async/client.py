@@ -1,0 +1,314 @@
+"""`AsyncClient` and `AsyncAdminClient`: collections, and the tenants and databases around them.
+
+They know a backend and a scope; `chroma.factories` makes the backend and hands it over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+from uuid import UUID
+
+from .. import embedder
+from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from ..configuration import CreateCollectionConfiguration, hnsw_for_create
+from ..embedding import EmbeddingFunction
+from ..errors import AuthorizationError, UnsupportedError
+from ..metadata import check_collection_metadata
+from ..names import check_name, check_optional_count, check_str, check_tenant_name, check_uuid
+from ..results import database_result
+from ..seam import Identity, Scope, adopted
+from ..storage.types import CollectionInfo
+from ..types import CollectionMetadata, Database, DataLoader, Tenant
+from .backend import AsyncBackend
+from .collection import AsyncCollection
+
+
+class _AsyncConnection:
+    """A backend that is closed once, with what has to happen after that."""
+
+    def __init__(
+        self, backend: AsyncBackend, settings: Settings, on_close: Callable[[], None] | None = None
+    ) -> None:
+        self._backend = backend
+        self._settings = settings
+        self._on_close = on_close
+        self._closed = False
+
+    def get_settings(self) -> Settings:
+        """The settings the client was made with."""
+        return self._settings
+
+    async def close(self) -> None:
+        """Let go of the database; further calls raise ClosedError. May be called again.
+
+        Other clients of the same place keep working; the last one of a folder to close frees the files.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        await self._backend.close()
+        if self._on_close is not None:
+            self._on_close()
+
+
+class AsyncClient(_AsyncConnection):
+    """Works in one tenant and database. Made by the factory functions of the package."""
+
+    __module__ = "chroma.api.async_client"
+
+    def __init__(
+        self,
+        backend: AsyncBackend,
+        settings: Settings,
+        scope: Scope,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(backend, settings, on_close)
+        self._scope = scope
+
+    async def _check_scope(self, scope: Scope) -> None:
+        await self._backend.get_tenant(scope.tenant)
+        await self._backend.get_database(scope)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        state = ", closed" if self._closed else ""
+        return f"AsyncClient(tenant={self.tenant!r}, database={self.database!r}{state})"
+
+    @property
+    def tenant(self) -> str:
+        """The tenant the client works in."""
+        return self._scope.tenant
+
+    @property
+    def database(self) -> str:
+        """The database the client works in."""
+        return self._scope.database
+
+    async def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
+        """Work in another tenant. NotFoundError, and nothing changes, if it does not exist."""
+        scope = Scope(str(tenant), str(database))
+        await self._check_scope(scope)
+        self._scope = scope
+
+    async def set_database(self, database: str) -> None:
+        """Work in another database of the tenant. NotFoundError if it does not exist."""
+        scope = Scope(self._scope.tenant, str(database))
+        await self._check_scope(scope)
+        self._scope = scope
+
+    async def heartbeat(self) -> int:
+        """The time at the database, in nanoseconds since 1970."""
+        return await self._backend.heartbeat()
+
+    async def get_version(self) -> str:
+        """The version of the package that answers."""
+        return await self._backend.version()
+
+    async def get_max_batch_size(self) -> int:
+        """How many records one call may carry. Locally a formality: larger calls work."""
+        return await self._backend.max_batch_size()
+
+    async def get_user_identity(self) -> Identity:
+        """Who the caller is: user_id, tenant, databases, attributes."""
+        return await self._backend.identity()
+
+    async def reset(self) -> bool:
+        """Delete everything, in all tenants; only the default tenant and database remain.
+
+        AuthorizationError where the settings say `allow_reset=False`.
+        """
+        if self._settings.given("allow_reset") and not self._settings.allow_reset:
+            raise AuthorizationError(
+                "Reset is disabled: the settings say allow_reset=False; open the client with "
+                "Settings(allow_reset=True)"
+            )
+        await self._backend.reset()
+        return True
+
+    async def compact(self) -> None:
+        """Settle all collections of the database now: seal, merge, index, reclaim space."""
+        await self._backend.compact(self._scope, None)
+
+    # -- collections -------------------------------------------------------------------
+
+    async def create_collection(
+        self,
+        name: str,
+        schema: None = None,
+        configuration: CreateCollectionConfiguration | None = None,
+        metadata: CollectionMetadata | None = None,
+        embedding_function: EmbeddingFunction[Any] | None = embedder.DEFAULT,
+        data_loader: DataLoader[Any] | None = None,
+        get_or_create: bool = False,
+    ) -> AsyncCollection:
+        """Make a collection.
+
+        name                3-512 characters of [a-zA-Z0-9._-]
+        configuration       {"hnsw": {space: l2 | cosine | ip, ef_construction, ef_search,
+                            max_neighbors, …}, "embedding_function": …}; all have defaults
+        metadata            a non-empty dict of str, int, float, bool; `hnsw:*` keys set the index
+        embedding_function  default: all-MiniLM-L6-v2; None: the collection takes vectors only
+        data_loader         reads uris
+        get_or_create       return the stored collection, as it is, when the name is taken
+
+        Raises UniqueConstraintError when the name is taken, InvalidArgumentError for bad input.
+        """
+        if schema is not None:
+            raise UnsupportedError("schema is not supported yet: pass configuration={'hnsw': {…}} instead")
+        name = check_name(name)
+        checked = check_collection_metadata(metadata)
+        function = embedder.choose(embedding_function, configuration)
+        stored = {
+            "hnsw": hnsw_for_create(configuration, checked, function),
+            "embedding_function": embedder.stored_form(function, configuration),
+        }
+        info = await self._backend.create_collection(self._scope, name, checked, stored, bool(get_or_create))
+        if get_or_create:
+            embedder.check_conflict(function, info.configuration.get("embedding_function"))
+        return AsyncCollection(self._backend, info, function, data_loader)
+
+    async def get_or_create_collection(
+        self,
+        name: str,
+        schema: None = None,
+        configuration: CreateCollectionConfiguration | None = None,
+        metadata: CollectionMetadata | None = None,
+        embedding_function: EmbeddingFunction[Any] | None = embedder.DEFAULT,
+        data_loader: DataLoader[Any] | None = None,
+    ) -> AsyncCollection:
+        """The collection of that name, made if it does not exist; see `create_collection`.
+
+        What is stored wins: metadata and configuration of an existing one are not changed.
+        """
+        return await self.create_collection(
+            name, schema, configuration, metadata, embedding_function, data_loader, get_or_create=True
+        )
+
+    async def get_collection(
+        self,
+        name: str,
+        embedding_function: EmbeddingFunction[Any] | None = embedder.DEFAULT,
+        data_loader: DataLoader[Any] | None = None,
+    ) -> AsyncCollection:
+        """Open a collection by name. It uses its stored embedding function if none is passed.
+
+        Raises NotFoundError; InvalidArgumentError when another function than the stored is passed.
+        """
+        info = await self._backend.get_collection(self._scope, check_str(name, "name"))
+        return self._open(info, embedding_function, data_loader)
+
+    async def get_collection_by_id(
+        self,
+        id: UUID | str,
+        embedding_function: EmbeddingFunction[Any] | None = embedder.DEFAULT,
+        data_loader: DataLoader[Any] | None = None,
+    ) -> AsyncCollection:
+        """Open a collection by its UUID; otherwise as `get_collection`."""
+        info = await self._backend.get_collection_by_id(self._scope, check_uuid(id))
+        return self._open(info, embedding_function, data_loader)
+
+    def _open(self, info: CollectionInfo, function: Any, loader: DataLoader[Any] | None) -> AsyncCollection:
+        embedder.check_conflict(function, info.configuration.get("embedding_function"))
+        return AsyncCollection(self._backend, info, function, loader)
+
+    async def list_collections(
+        self, limit: int | None = None, offset: int | None = None
+    ) -> list[AsyncCollection]:
+        """The collections of the database in the order they were made."""
+        most, start = check_optional_count(limit, "limit"), check_optional_count(offset, "offset")
+        infos = await self._backend.list_collections(self._scope, most, start)
+        return [AsyncCollection(self._backend, info) for info in infos]
+
+    async def count_collections(self) -> int:
+        """The number of collections in the database."""
+        return await self._backend.count_collections(self._scope)
+
+    async def delete_collection(self, name: str) -> None:
+        """Delete a collection and all it holds. NotFoundError if there is none of that name."""
+        await self._backend.delete_collection(self._scope, check_str(name, "name"))
+
+
+async def async_client_for(
+    backend: AsyncBackend,
+    settings: Settings,
+    locate: Callable[[Identity], Scope],
+    on_close: Callable[[], None] | None = None,
+) -> AsyncClient:
+    """A client of what `locate` chooses for the identity that the backend tells.
+
+    Where the settings ask for it, the identity's only tenant and database replace these.
+    Raises NotFoundError when the tenant or the database does not exist. The backend is closed
+    when this fails.
+    """
+    try:
+        identity = await backend.identity()
+        scope = locate(identity)
+        if settings.chroma_overwrite_singleton_tenant_database_access_from_auth:
+            scope = adopted(identity, scope)
+        await backend.get_tenant(scope.tenant)
+        await backend.get_database(scope)
+    except BaseException:
+        await backend.close()
+        if on_close is not None:
+            on_close()
+        raise
+    return AsyncClient(backend, settings, scope, on_close)
+
+
+class AsyncAdminClient(_AsyncConnection):
+    """Makes and removes tenants and databases.
+
+    There is no deletion of tenants and no list of them.
+    """
+
+    __module__ = "chroma.api.async_client"
+
+    async def __aenter__(self) -> AsyncAdminClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncAdminClient({'closed' if self._closed else 'open'})"
+
+    async def create_tenant(self, name: str) -> None:
+        """Make a tenant, without any database. UniqueConstraintError if it exists."""
+        await self._backend.create_tenant(check_tenant_name(name))
+
+    async def get_tenant(self, name: str) -> Tenant:
+        """{"name"} of a tenant; NotFoundError if it does not exist."""
+        return {"name": await self._backend.get_tenant(check_str(name, "name"))}
+
+    async def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
+        """Make a database. UniqueConstraintError if it exists, NotFoundError without the tenant."""
+        await self._backend.create_database(Scope(check_str(tenant, "tenant"), check_name(name)))
+
+    async def get_database(self, name: str, tenant: str = DEFAULT_TENANT) -> Database:
+        """{"id", "name", "tenant"} of a database; NotFoundError if it does not exist."""
+        scope = Scope(check_str(tenant, "tenant"), check_str(name, "name"))
+        return database_result(await self._backend.get_database(scope))
+
+    async def list_databases(
+        self, limit: int | None = None, offset: int | None = None, tenant: str = DEFAULT_TENANT
+    ) -> list[Database]:
+        """The databases of a tenant by name."""
+        most, start = check_optional_count(limit, "limit"), check_optional_count(offset, "offset")
+        found = await self._backend.list_databases(check_str(tenant, "tenant"), most, start)
+        return [database_result(entry) for entry in found]
+
+    async def delete_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
+        """Delete a database and its collections. NotFoundError if it does not exist."""
+        await self._backend.delete_database(Scope(check_str(tenant, "tenant"), check_str(name, "name")))

@@ -1,0 +1,417 @@
+"""`AsyncCollection`: the calls of a handle on one collection, addressed by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from .. import embedder
+from ..calls import during
+from ..columns import check_ids
+from ..concurrency import async_bulk, async_call
+from ..configuration import UpdateCollectionConfiguration, hnsw_for_update
+from ..embedding import EmbeddingFunction
+from ..errors import InvalidArgumentError, UnsupportedError
+from ..handle import Handle
+from ..metadata import check_new_metadata
+from ..names import check_count, check_name
+from ..reading import (
+    check_bool,
+    check_count_arguments,
+    check_delete,
+    check_get,
+    check_n_results,
+    check_positive,
+    check_same_length,
+    given_filter,
+    only_input,
+    read_query_inputs,
+)
+from ..records import (
+    Batch,
+    Source,
+    embedding_source,
+    given_rows,
+    read_batch,
+    refuse_new,
+    refuse_stored,
+    scatter,
+    size_of,
+)
+from ..results import check_include, columns_for, get_result, in_order_of, indexing_result, query_result
+from ..storage.types import CollectionInfo, CollectionStats, Floats
+from ..types import (
+    CollectionMetadata,
+    DataLoader,
+    DeleteResult,
+    GetResult,
+    Include,
+    IndexingStatus,
+    QueryResult,
+    ReadLevel,
+    Where,
+    WhereDocument,
+)
+from ..vectors import as_matrix
+from .backend import AsyncBackend
+
+
+class AsyncCollection(Handle):
+    """A set of records: an id each, a vector, and optionally a document, metadata and a uri.
+
+    Made by the methods of a client. It remembers the embedding function and data loader it
+    was opened with. Every column argument takes one value or many: lists, tuples, numpy
+    arrays, pandas Series and Arrow arrays. Errors of the input are InvalidArgumentError
+    (a ValueError; InvalidTypeError is also a TypeError) and leave nothing half-applied;
+    NotFoundError means that the collection was deleted, ClosedError that the client was closed.
+    """
+
+    __module__ = "chroma.api.models.AsyncCollection"
+
+    def __init__(
+        self,
+        backend: AsyncBackend,
+        info: CollectionInfo,
+        embedding_function: EmbeddingFunction[Any] | None = embedder.DEFAULT,
+        data_loader: DataLoader[Any] | None = None,
+    ) -> None:
+        super().__init__(info, embedding_function, data_loader)
+        self._backend = backend
+
+    # -- writing -----------------------------------------------------------------------
+
+    async def add(
+        self,
+        ids: Any,
+        embeddings: Any = None,
+        metadatas: Any = None,
+        documents: Any = None,
+        images: Any = None,
+        uris: Any = None,
+        *,
+        strict: bool = False,
+    ) -> None:
+        """Add records. Those whose id is stored already are left as they are.
+
+        ids         one distinct, non-empty str per record
+        embeddings  float32 (n, dim) or anything that becomes it; without them, exactly one of
+                    documents, images and uris is embedded, but only for ids that are new
+        metadatas   per record a non-empty dict or None. Values: str, int (64 bits), finite
+                    float, bool, or a non-empty list of one of these; None values are dropped
+        documents   str; None only where embeddings are given
+        images      numpy arrays of two or more dimensions; embedded, not stored
+        uris        str or None; read by the data loader when they are to be embedded
+        strict      raise IDAlreadyExistsError, writing nothing, if an id is stored already
+
+        All or nothing: durable when it returns, unchanged when it raises.
+        """
+        with during("add"):
+            columns = embeddings, metadatas, documents, images, uris
+            batch = await async_bulk(size_of(ids), read_batch, "add", ids, *columns)
+            source = embedding_source("add", batch) if batch.embeddings is None else None
+            if strict or source is not None:
+                known = await self._backend.known_ids(self._scope, self._info.id, batch.ids)
+                if strict:
+                    refuse_stored(known)
+                if source is not None:
+                    batch = batch.without(known)
+                    if not batch.ids:
+                        return
+            vectors = batch.embeddings if source is None else await self._embed(source, batch)
+        await self._backend.write(self._scope, self._info.id, "add", batch.records(vectors))
+
+    async def upsert(
+        self,
+        ids: Any,
+        embeddings: Any = None,
+        metadatas: Any = None,
+        documents: Any = None,
+        images: Any = None,
+        uris: Any = None,
+    ) -> None:
+        """Add the records whose id is new, update the others.
+
+        Arguments as for `add`. Of a stored record, columns that are not given stay, metadata
+        is merged key by key, and a metadata value None deletes its key. Without embeddings,
+        documents or images, metadata and uris can be upserted where all ids are stored.
+        """
+        with during("upsert"):
+            columns = embeddings, metadatas, documents, images, uris
+            batch = await async_bulk(size_of(ids), read_batch, "upsert", ids, *columns)
+            source = embedding_source("upsert", batch) if batch.embeddings is None else None
+            vectors = batch.embeddings if source is None else await self._embed(source, batch)
+            if vectors is None:
+                known = await self._backend.known_ids(self._scope, self._info.id, batch.ids)
+                refuse_new(batch.ids, known)
+        await self._backend.write(self._scope, self._info.id, "upsert", batch.records(vectors))
+
+    async def update(
+        self,
+        ids: Any,
+        embeddings: Any = None,
+        metadatas: Any = None,
+        documents: Any = None,
+        images: Any = None,
+        uris: Any = None,
+    ) -> None:
+        """Change stored records; ids that are not stored are skipped.
+
+        Arguments as for `add`, all but the ids optional. Columns that are not given stay, and
+        so does a record's document or metadata where the entry is None. Metadata is merged
+        key by key; a value None deletes its key. New documents without embeddings are embedded.
+        """
+        with during("update"):
+            columns = embeddings, metadatas, documents, images, uris
+            batch = await async_bulk(size_of(ids), read_batch, "update", ids, *columns)
+            vectors, rows = batch.embeddings, None
+            if vectors is None:
+                source = embedding_source("update", batch)
+                if source == "documents" and batch.documents is not None:
+                    mask = given_rows(batch.documents)
+                    texts = [text for text in batch.documents if text is not None]
+                    if texts:
+                        vectors = scatter(await self._embed_as("documents", texts), mask)
+                        rows = None if mask.all() else mask
+                elif source is not None:
+                    vectors = await self._embed(source, batch)
+        await self._backend.write(self._scope, self._info.id, "update", batch.records(vectors, rows))
+
+    async def delete(
+        self,
+        ids: Any = None,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        limit: int | None = None,
+    ) -> DeleteResult:
+        """Delete the records that have one of the ids and match the filters.
+
+        At least one selector is needed. `limit` removes the first so many matches in insertion
+        order and needs a filter. Returns how many records were really removed.
+        """
+        with during("delete"):
+            chosen, most = check_delete(ids, where, where_document, limit)
+        deleted = await self._backend.delete(self._scope, self._info.id, chosen, where, where_document, most)
+        return {"deleted": deleted}
+
+    # -- reading -----------------------------------------------------------------------
+
+    async def count(
+        self,
+        where: Where | ReadLevel | str | None = None,
+        where_document: WhereDocument | None = None,
+        read_level: ReadLevel | str = ReadLevel.INDEX_AND_WAL,
+    ) -> int:
+        """The number of records, of those that match the filters when there are any.
+
+        `count(read_level)` is accepted too. Every level counts every acknowledged record.
+        """
+        with during("count"):
+            chosen = check_count_arguments(where, read_level)
+        return await self._backend.count(self._scope, self._info.id, chosen, given_filter(where_document))
+
+    async def get(
+        self,
+        ids: Any = None,
+        where: Where | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+        where_document: WhereDocument | None = None,
+        include: Include = ["metadatas", "documents"],  # noqa: B006 - never changed
+        *,
+        order_by: str | Sequence[str] | None = None,
+    ) -> GetResult:
+        """Records by id, filter, or both; all records without either.
+
+        They come in insertion order, also when ids are given; unknown ids are skipped.
+        limit, offset  applied last; default: everything
+        include        some of documents, metadatas, embeddings, uris, data
+        order_by       a metadata key, "-key" for descending, or a list of these; "#request"
+                       gives the order of `ids`
+        """
+        with during("get"):
+            asked = check_get(ids, limit, offset, include, order_by, self._loader)
+        rows = await self._backend.get(
+            self._scope,
+            self._info.id,
+            asked.ids,
+            given_filter(where),
+            given_filter(where_document),
+            None if asked.by_request else asked.limit,
+            0 if asked.by_request else asked.offset,
+            asked.order,
+            columns_for(asked.include),
+        )
+        if asked.by_request and asked.ids is not None:
+            rows = in_order_of(asked.ids, rows, asked.limit, asked.offset)
+        with during("get"):
+            data = await self._load(rows.uris or []) if "data" in asked.include else None
+            return get_result(rows, asked.include, data)
+
+    async def peek(self, limit: int = 10) -> GetResult:
+        """The first records, with documents, metadatas and embeddings."""
+        with during("peek"):
+            check_count(limit, "limit")
+        return await self.get(limit=limit, include=["metadatas", "documents", "embeddings"])
+
+    async def query(
+        self,
+        query_embeddings: Any = None,
+        query_texts: Any = None,
+        query_images: Any = None,
+        query_uris: Any = None,
+        ids: Any = None,
+        n_results: int = 10,
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        include: Include = ["metadatas", "documents", "distances"],  # noqa: B006 - never changed
+        *,
+        exact: bool = False,
+    ) -> QueryResult:
+        """The nearest records to each query, by ascending distance; ties in insertion order.
+
+        Give query_embeddings (float32 (n, dim) or anything that becomes it), or exactly one of
+        query_texts, query_images and query_uris, which the embedding function turns into them.
+        ids        only these are considered; unknown ones are ignored
+        n_results  at most so many per query; fewer only where fewer records match
+        exact      True: compare with every matching record, without the index
+        Distances: l2 is squared Euclidean, cosine 1 - cos, ip 1 - dot.
+        """
+        with during("query"):
+            parts = check_include(include, query=True)
+            vectors = await self._query_vectors(query_embeddings, query_texts, query_images, query_uris)
+            chosen = None if ids is None else check_ids(ids, distinct=False, may_be_empty=True)
+            k = check_n_results(n_results)
+            check_bool(exact, "exact")
+        hits = await self._backend.query(
+            self._scope,
+            self._info.id,
+            vectors,
+            k,
+            chosen,
+            given_filter(where),
+            given_filter(where_document),
+            columns_for(parts),
+            exact,
+        )
+        with during("query"):
+            data = None
+            if "data" in parts and self._loader is not None:
+                data = [await self._load(hit.rows.uris or []) for hit in hits]
+            return query_result(hits, parts, data)
+
+    # -- the collection as a whole -------------------------------------------------------
+
+    async def modify(
+        self,
+        name: str | None = None,
+        metadata: CollectionMetadata | None = None,
+        configuration: UpdateCollectionConfiguration | None = None,
+    ) -> None:
+        """Rename, replace the metadata, change settings. What is None stays as it is.
+
+        metadata       replaces the whole mapping; keys given as None are left out
+        configuration  {"hnsw": {ef_search, max_neighbors, num_threads, batch_size,
+                       sync_threshold, resize_factor}, "embedding_function": of the same name}
+        Raises UniqueConstraintError when the name is taken. Everything is checked first.
+        """
+        with during("modify"):
+            new_name = None if name is None else check_name(name)
+            new_metadata = None if metadata is None else check_new_metadata(metadata)
+            function = self._function
+            new_configuration: dict[str, Any] | None = None
+            if configuration is not None:
+                # other handles may have changed the settings since this one was made
+                info = await self._backend.get_collection_by_id(self._scope, self._info.id)
+                current = info.configuration
+                hnsw = hnsw_for_update(current["hnsw"], configuration)
+                stored = current.get("embedding_function")
+                passed = configuration.get("embedding_function")
+                if passed is not None:
+                    function, stored = passed, embedder.update_form(passed, stored)
+                new_configuration = {"hnsw": hnsw, "embedding_function": stored}
+        if new_name is None and new_metadata is None and new_configuration is None:
+            return
+        self._info = await self._backend.modify_collection(
+            self._scope, self._info.id, new_name, new_metadata, new_configuration
+        )
+        self._function = function
+
+    async def fork(self, new_name: str) -> AsyncCollection:
+        """A copy under another name, made at once: the stored data are shared until they change."""
+        with during("fork"):
+            name = check_name(new_name)
+        info = await self._backend.fork_collection(self._scope, self._info.id, name)
+        return AsyncCollection(self._backend, info, self._function, self._loader)
+
+    async def get_indexing_status(self) -> IndexingStatus:
+        """How many records the similarity index covers. Searches find the others as well."""
+        return indexing_result(await self._backend.index_status(self._scope, self._info.id))
+
+    async def recall(self, k: int = 10, sample: int = 200) -> float:
+        """The share of the true k nearest records that `query` finds, between 0 and 1,
+        measured with the vectors of up to `sample` stored records."""
+        with during("recall"):
+            most, records = check_positive(k, "k"), check_positive(sample, "sample")
+        return await self._backend.recall(self._scope, self._info.id, most, records)
+
+    async def compact(self) -> None:
+        """Settle now: seal, merge, index, and give back the space of deleted records."""
+        await self._backend.compact(self._scope, self._info.id)
+
+    async def info(self) -> CollectionStats:
+        """Sizes: live and deleted records, segments, indexed records, bytes on disk."""
+        return await self._backend.stats(self._scope, self._info.id)
+
+    async def search(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not offered yet; raises UnsupportedError (a NotImplementedError)."""
+        raise UnsupportedError(
+            "Collection.search is not offered yet: use query with where and where_document"
+        )
+
+    async def fork_count(self) -> NoReturn:
+        """Not kept here; raises UnsupportedError (a NotImplementedError)."""
+        raise UnsupportedError("fork_count is not kept by local collections: forks share no history")
+
+    async def attach_function(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Hosted only; raises UnsupportedError (a NotImplementedError)."""
+        raise UnsupportedError("attached functions exist on hosted servers only")
+
+    async def get_attached_function(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Hosted only; raises UnsupportedError (a NotImplementedError)."""
+        raise UnsupportedError("attached functions exist on hosted servers only")
+
+    async def detach_function(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Hosted only; raises UnsupportedError (a NotImplementedError)."""
+        raise UnsupportedError("attached functions exist on hosted servers only")
+
+    # -- embedding ---------------------------------------------------------------------
+
+    async def _embed(self, source: Source, batch: Batch) -> Floats:
+        if source == "uris":
+            return await self._embed_as("uris", await self._load(batch.uris or []))
+        if source == "images":
+            return await self._embed_as("images", batch.images or [])
+        return await self._embed_as("documents", [text for text in batch.documents or [] if text is not None])
+
+    async def _embed_as(self, argument: str, inputs: Sequence[Any]) -> Floats:
+        return await async_call(embedder.embed, self._function, self._stored_function, argument, inputs)
+
+    async def _load(self, uris: Sequence[str | None]) -> Any:
+        if self._loader is None:
+            raise InvalidArgumentError(
+                "You must set a data loader to load uris: open the collection with data_loader=…, "
+                "or pass embeddings"
+            )
+        return await async_call(self._loader, list(uris))
+
+    async def _query_vectors(self, embeddings: Any, texts: Any, images: Any, uris: Any) -> Floats:
+        inputs = read_query_inputs(texts, images, uris)
+        if embeddings is not None:
+            vectors = as_matrix(embeddings, "query_embeddings")
+            check_same_length(vectors, inputs)
+            return vectors
+        argument, column = only_input(inputs)
+        if argument == "query_uris":
+            column = await self._load(column)
+        function, stored = self._function, self._stored_function
+        return await async_call(embedder.embed_queries, function, stored, argument, column)
