@@ -11,7 +11,9 @@ import os
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from . import errors
@@ -88,6 +90,7 @@ _engines: dict[str, _Shared] = {}  # by real path; "" is the shared store in mem
 _all: weakref.WeakSet[_Shared] = weakref.WeakSet()
 _inherited: list[_Shared] = []  # a parent's engines: kept, for to destroy them here could do harm
 _lock = threading.RLock()  # the garbage collector may let go of a client while it is held
+_forgotten: deque[tuple[str | None, _Shared]] = deque()  # clients that the garbage collector let go of
 
 
 def _after_fork() -> None:
@@ -147,13 +150,16 @@ class LocalBackend:
     @classmethod
     def open(cls, path: str | None, settings: Settings, private: bool = False) -> LocalBackend:
         """Open a folder, or memory when `path` is None; `private` memory is shared with nobody."""
-        with translated(), _lock:
-            if path is None and private:
-                shared = _Shared(_open_engine(None, settings))
-                shared.clients = 1
-                return cls(None, shared, settings)
-            place = "" if path is None else os.path.realpath(path)
-            return cls(place, _hold(place, settings), settings)
+        try:
+            with translated(), _lock:
+                if path is None and private:
+                    shared = _Shared(_open_engine(None, settings))
+                    shared.clients = 1
+                    return cls(None, shared, settings)
+                place = "" if path is None else os.path.realpath(path)
+                return cls(place, _hold(place, settings), settings)
+        finally:
+            _settle()
 
     @staticmethod
     def forget_memory() -> None:
@@ -177,6 +183,7 @@ class LocalBackend:
         with translated(), _lock:
             shared = self._shared = _hold(self._place, self._settings)
             self._release = weakref.finalize(self, _let_go, self._place, shared)
+        _settle()
 
     def _open(self, scope: Scope, id: str) -> OpenCollection:
         return self.engine.collection(scope.tenant, scope.database, id)
@@ -205,7 +212,12 @@ class LocalBackend:
     def close(self) -> None:
         """Idempotent. The engine closes with its last client; the shared memory store stays."""
         self._closed = True
-        self._release()
+        if self._release.detach() is not None:
+            with _lock:
+                last = _drop(self._place, self._shared)
+            if last:
+                self._shared.engine.close()
+            _settle()
 
     # ------------------------------------------------------------------ tenants and databases
 
@@ -405,16 +417,38 @@ class LocalBackend:
 
 
 def _let_go(place: str | None, shared: _Shared) -> None:
-    """A client is gone: close the engine after the last one."""
+    """A client was forgotten. The garbage collector calls this in any thread, perhaps in one that the
+    holder of the lock waits for, so it must not wait for the lock; the holder settles after itself."""
+    _forgotten.append((place, shared))
+    _settle()
+
+
+def _settle() -> None:
+    """Close the engines of clients that were forgotten, unless another thread is at it."""
+    while _forgotten and _lock.acquire(blocking=False):
+        last = []
+        try:
+            with suppress(IndexError):  # empty: the garbage collector may come in between
+                while True:
+                    place, shared = _forgotten.popleft()
+                    if _drop(place, shared):
+                        last.append(shared)
+        finally:
+            _lock.release()
+        for shared in last:
+            shared.engine.close()
+
+
+def _drop(place: str | None, shared: _Shared) -> bool:
+    """One client less: whether that was the last one, so that the engine is to be closed. Needs the lock."""
     if shared.pid != os.getpid():
-        return  # the parent's; it lives on there
-    with _lock:
-        shared.clients -= 1
-        if shared.clients > 0 or place == "":
-            return
-        if place is not None and _engines.get(place) is shared:
-            del _engines[place]
-    shared.engine.close()
+        return False  # the parent's; it lives on there
+    shared.clients -= 1
+    if shared.clients > 0 or place == "":
+        return False
+    if place is not None and _engines.get(place) is shared:
+        del _engines[place]
+    return True
 
 
 def _page(found: list[Any], limit: int | None, offset: int | None) -> list[Any]:

@@ -219,6 +219,24 @@ def test_a_path_given_as_bytes_or_number_is_refused() -> None:
         chroma.PersistentClient(5)  # type: ignore[arg-type]
 
 
+def test_a_forgotten_client_waits_for_nobody(tmp_path: Path) -> None:
+    """The thread in which the garbage collector runs may be one that the holder of the lock waits for."""
+    import threading
+
+    from chroma import local
+
+    held: Any = [chroma.PersistentClient(tmp_path / "db")]
+    engine = held[0]._backend.engine
+    with local._lock:
+        thread = threading.Thread(target=held.clear)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert not engine.closed
+    with chroma.PersistentClient(tmp_path / "other"):
+        assert engine.closed
+
+
 FORGETFUL = """
 import gc, sys
 import chroma
