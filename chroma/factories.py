@@ -125,7 +125,7 @@ async def AsyncHttpClient(
 
     `client = await chroma.AsyncHttpClient(host, port)`; arguments and errors as for `HttpClient`. For
     asyncio. Any number of tasks may use it at a time. It keeps connections of its own in each event
-    loop it is used in; close it, or use `async with client`, in the loop that ends first.
+    loop it is used in; close it, or use `async with`, before its loop ends.
     """
     from ._async.client import async_client_for
     from ._async.http import AsyncHttpBackend
