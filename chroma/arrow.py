@@ -27,8 +27,6 @@ import pyarrow as pa
 
 from .storage.types import Field, Floats, Hits, Mode, Records, Rows
 
-MEDIA_TYPE = "application/vnd.apache.arrow.stream"
-
 # What a column is called, and what a caller asks for to get it; `id` is always there.
 FIELD_OF: dict[str, Field] = {
     "document": "documents",
@@ -105,7 +103,7 @@ def rows_from_table(table: pa.Table) -> Rows:
     return Rows(
         column("id"),
         column("document"),
-        None if texts is None else [text and orjson.loads(text) for text in texts],
+        None if texts is None else orjson.loads(f"[{','.join([text or 'null' for text in texts])}]"),
         column("uri"),
         matrix(table["embedding"]) if "embedding" in table.column_names else None,
     )

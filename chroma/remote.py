@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from . import wire
+from . import transfer, wire
 from .columns import shown
 from .errors import ServerConnectionError, UnsupportedError
 from .exchange import segment
@@ -22,13 +22,18 @@ _BATCH_LIMIT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What a server says of itself before the first call. `own`: it is this package's own."""
+    """What a server says of itself before the first call.
+
+    own    it is this package's own
+    arrow  it takes and gives Arrow streams, and so do we
+    """
 
     url: str
     own: bool
     max_batch_size: int
     max_body_bytes: int
     base64: bool
+    arrow: bool = False
 
     def unsupported(self, call: str) -> NoReturn:
         """Raise the error for a call that this server has not."""
@@ -59,6 +64,7 @@ def server_from(url: str, preflight: Any) -> Server:
         max_batch_size=max(1, int(preflight.get("max_batch_size") or _BATCH_LIMIT)),
         max_body_bytes=int(limit or _BODY_LIMIT),
         base64=bool(preflight.get("supports_base64_encoding", False)),
+        arrow=isinstance(own, Mapping) and own.get("arrow") == transfer.MEDIA_TYPE and transfer.available(),
     )
 
 

@@ -12,6 +12,7 @@ from .errors import InvalidArgumentError
 from .exchange import encode
 from .remote import Server
 from .storage.types import Mode, Records, Written
+from .transfer import Stream, stream
 
 
 def bodies(server: Server, mode: Mode, records: Records) -> Iterator[tuple[bytes, int]]:
@@ -28,6 +29,19 @@ def bodies(server: Server, mode: Mode, records: Records) -> Iterator[tuple[bytes
             continue
         yield body, len(part.ids)
         start += max(1, len(part.ids))
+
+
+def streams(server: Server, mode: Mode, records: Records) -> Iterator[tuple[Stream, int]]:
+    """The batch as Arrow streams in order, each with its number of records."""
+    total, most, start = len(records.ids), server.max_batch_size, 0
+    while start < total:
+        part = records if most >= total else rows_of(records, start, start + most)
+        parts = stream(mode, part)
+        if parts.nbytes > server.max_body_bytes and len(part.ids) > 1:
+            most = max(1, min(len(part.ids) // 2, len(part.ids) * server.max_body_bytes // parts.nbytes))
+            continue
+        yield parts, len(part.ids)
+        start += len(part.ids)
 
 
 def rows_of(records: Records, start: int, stop: int) -> Records:

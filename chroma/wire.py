@@ -379,10 +379,12 @@ def query_to_json(
     where_document: Mapping[str, Any] | None,
     fields: Collection[Field],
     exact: bool,
+    *,
+    base64: bool = False,
 ) -> JSON:
-    """The body of query. `exact` and `encoding` are our own: foreign servers skip them."""
+    """The body of query. `exact`, `encoding` and vectors as base64 are our own."""
     body: JSON = {
-        "query_embeddings": vectors.tolist(),
+        "query_embeddings": encoded(vectors) if base64 else vectors.tolist(),
         "n_results": k,
         "ids": _listed(ids),
         "where": where,

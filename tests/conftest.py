@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import chroma
+from chroma import transfer
 
 from . import driven, server
 from .tiny_embedding import HashEmbedding
@@ -49,13 +50,22 @@ def http(folder: Path) -> Iterator[Any]:
 
 @contextmanager
 def asynchronous(folder: Path) -> Iterator[Any]:
-    """As `http`, with the asynchronous client; see `driven`."""
+    """As `http`, with the asynchronous client (see `driven`), and Arrow for whatever can be Arrow."""
     del folder
     with chroma.HttpClient(server.url()) as janitor:
         janitor.reset()
-        with driven.HttpClient(server.url()) as client:
+        with always_arrow(), driven.HttpClient(server.url()) as client:
             yield client
         janitor.reset()
+
+
+@contextmanager
+def always_arrow() -> Iterator[None]:
+    """No transfer is too small for Arrow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transfer, "_RECORDS", 1)
+        patch.setattr(transfer, "_ROWS", 0)
+        yield
 
 
 CLIENTS: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
-from .. import wire
+from .. import transfer, wire
 from ..concurrency import async_bulk
 from ..config import Settings
-from ..exchange import segment
+from ..exchange import JSON_TYPE, encode, read_json, segment
 from ..remote import Server, collection_path, database_path, page, server_from, tenant_path
 from ..results import in_order_of
 from ..seam import Identity, Scope
 from ..sorting import sorted_ids
-from ..splitting import Tally, bodies
+from ..splitting import Tally, bodies, streams
 from ..storage.types import (
     CollectionInfo,
     CollectionStats,
@@ -161,13 +162,20 @@ class AsyncHttpBackend:
         if mode == "upsert" and records.embeddings is None and not self._server.own:
             mode = "update"  # all ids are stored, which others cannot tell
         path = f"{collection_path(scope, id)}/{mode}"
-        requests = bodies(self._server, mode, records)
+        as_arrow = self._server.arrow and transfer.pays_for_write(records)
+        requests = streams(self._server, mode, records) if as_arrow else bodies(self._server, mode, records)
         with Tally(len(records.ids), self._progress) as tally:
             while (request := await async_bulk(len(records.ids), next, requests, None)) is not None:
                 body, rows = request
                 tally.expect(rows)
-                answer = await self._transport.call("POST", path, body, repeatable=mode == "upsert")
-                tally.add(wire.written_from_json(answer), rows)
+                answer = await self._transport.send(
+                    "POST",
+                    f"{path}?atomic=true" if as_arrow else path,
+                    body,
+                    content_type=transfer.MEDIA_TYPE if as_arrow else JSON_TYPE,
+                    repeatable=mode == "upsert",
+                )
+                tally.add(wire.written_from_json(read_json(answer, self._transport.url)), rows)
         return tally.done
 
     async def delete(
@@ -239,6 +247,8 @@ class AsyncHttpBackend:
         body = wire.get_to_json(
             ids, *self._server.filters(where, where_document), limit, offset, order_by, fields
         )
+        if self._server.arrow and transfer.pays_for_answer(transfer.most_rows(ids, limit), fields):
+            return await self._read_arrow(scope, id, "get", body, transfer.read_rows)
         return await self._read(scope, id, "get", body, wire.rows_from_json)
 
     async def query(
@@ -262,8 +272,18 @@ class AsyncHttpBackend:
                 if not ids:
                     return [Hits(Rows([], [], [], []), np.empty(0, np.float32)) for _ in vectors]
         body = wire.query_to_json(
-            vectors, k, ids, *self._server.filters(where, where_document), fields, exact
+            vectors,
+            k,
+            ids,
+            *self._server.filters(where, where_document),
+            fields,
+            exact,
+            base64=self._server.own,
         )
+        if self._server.arrow and transfer.pays_for_answer(transfer.query_rows(vectors, k), fields):
+            return await self._read_arrow(
+                scope, id, "query", body, partial(transfer.read_hits, queries=len(vectors))
+            )
         return await self._read(scope, id, "query", body, wire.hits_from_json)
 
     async def count(
@@ -309,6 +329,19 @@ class AsyncHttpBackend:
         path = f"{collection_path(scope, id)}/{verb}"
         answer: T = await self._transport.call("POST", path, body, repeatable=True, read=read)
         return answer
+
+    async def _read_arrow(
+        self, scope: Scope, id: str, verb: str, body: wire.JSON, read: Callable[[bytes], T]
+    ) -> T:
+        answer = await self._transport.send(
+            "POST",
+            f"{collection_path(scope, id)}/{verb}",
+            encode(body | {"metadata": "json"}),
+            accept=transfer.MEDIA_TYPE,
+            repeatable=True,
+        )
+        content = answer.content
+        return await async_bulk(len(content) // 1000, read, content)
 
     async def _own(self, scope: Scope, id: str, verb: str, body: wire.JSON, read: Callable[[Any], T]) -> T:
         self._server.require_own(verb)

@@ -91,8 +91,8 @@ class Transport:
     ) -> httpx.Response:
         """The answer, if it is a success, read to its end. Errors and repetition as for `call`.
 
-        content  the body, or an iterator of its parts, which go out as they come. Once the first of
-                 them was taken, the request is not repeated
+        content  the body, or its parts, which go out as they come. If they are an iterator, the request
+                 is not repeated once the first of them was taken
         accept   the media type wanted, where it is not JSON
         """
         headers = _headers(content, content_type, accept)
@@ -177,14 +177,15 @@ class Transport:
 
 
 class _Parts:
-    """A body in parts, that knows whether any of them was taken."""
+    """A body in parts. `begun`: some of them are gone, for they come only once."""
 
     def __init__(self, parts: Any) -> None:
         self._parts = parts
+        self._once = hasattr(parts, "__next__") or hasattr(parts, "__anext__")
         self.begun = False
 
     def __iter__(self) -> Iterator[bytes]:
-        self.begun = True
+        self.begun = self._once
         for part in chunks(self._parts):
             yield part
 

@@ -449,13 +449,13 @@ def query(body: JSON) -> Query:
     """{"query_embeddings", "n_results"?, "ids"?, "where"?, "where_document"?, "include"?, "exact"?,
     "encoding"?, "metadata"?}"""
     rows = required(body, "query_embeddings")
-    if type(rows) is not list or (rows and set(map(type, rows)) != {list}):
+    if type(rows) is not list:
         raise ShapeError(f"Expected query_embeddings to be lists of numbers, got {shown(rows)}")
     include = _include(body, QUERY_INCLUDE)
     k = _count(body, "n_results", 2**31 - 1)
     with shaped():
         return Query(
-            _matrix(rows, {list}, "query_embeddings") if rows else None,
+            _matrix(rows, set(map(type, rows)), "query_embeddings") if rows else None,
             DEFAULT_RESULTS if k is None else k,
             _ids(body),
             given_filter(body.get("where")),

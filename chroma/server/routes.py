@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
-from .. import arrow, wire
+from .. import arrow, transfer, wire
 from ..config import DEFAULT_TENANT
 from ..errors import AuthorizationError, InvalidArgumentError, NotFoundError, UnsupportedError
 from ..local import LocalBackend
@@ -64,7 +64,7 @@ class Call:
     @property
     def wants_arrow(self) -> bool:
         """Whether the client asks for an Arrow stream."""
-        return arrow.MEDIA_TYPE in self.headers.get("accept", "").lower()
+        return transfer.MEDIA_TYPE in self.headers.get("accept", "").lower()
 
     def page(self) -> tuple[int | None, int | None]:
         """limit and offset of the query string."""
@@ -132,7 +132,7 @@ def pre_flight_checks(call: Call) -> JSON:
         wire.OWN_KEY: {
             "version": call.backend.version(),
             "max_body_bytes": call.settings.max_body_bytes,
-            "arrow": arrow.MEDIA_TYPE,
+            "arrow": transfer.MEDIA_TYPE,
         },
     }
 
@@ -350,7 +350,7 @@ def _scanned(call: Call, want: bodies.Get) -> Streamed:
     slots = None
     if "metadatas" in want.fields and want.metadata == "struct":
         slots = arrow_streams.slots_of(found.read(frozenset({"metadatas"})))
-    return Streamed(arrow_streams.send(found.read(want.fields), slots), arrow.MEDIA_TYPE)
+    return Streamed(arrow_streams.send(found.read(want.fields), slots), transfer.MEDIA_TYPE)
 
 
 def query(call: Call) -> JSON | Streamed:
@@ -379,7 +379,7 @@ def query(call: Call) -> JSON | Streamed:
     if call.wants_arrow:
         batch = arrow.hits_to_batch(hits, want.fields, want.vectors.shape[1])
         structured = want.metadata == "struct" and "metadatas" in want.fields
-        return Streamed(arrow_streams.send_batch(batch, structured), arrow.MEDIA_TYPE)
+        return Streamed(arrow_streams.send_batch(batch, structured), transfer.MEDIA_TYPE)
     return wire.hits_to_json(hits, want.include, base64=want.base64)
 
 
@@ -466,7 +466,7 @@ _READS = frozenset({query, get, search, own_count, own_export, own_known_ids, ow
 
 
 def _streams(mode: Mode) -> Mapping[str, Handler]:
-    return {arrow.MEDIA_TYPE: lambda call: _write_stream(call, mode)}
+    return {transfer.MEDIA_TYPE: lambda call: _write_stream(call, mode)}
 
 
 _API = "/api/v2"
