@@ -17,7 +17,9 @@ from typing import Any, ParamSpec
 import click
 
 from . import __version__
-from .errors import ChromaError, CorruptionError, NotADatabaseError
+from .config import read_dotenv
+from .errors import ChromaError, CorruptionError, InvalidArgumentError, NotADatabaseError
+from .server.options import Grouped, setting_options
 
 DAMAGED, UNUSABLE = 1, 2
 
@@ -59,47 +61,27 @@ def version() -> None:
     click.echo(__version__)
 
 
-@cli.command(context_settings={"show_default": False})
-@click.option("--path", type=click.Path(file_okay=False), help="Folder of the database. Default: .chroma")
-@click.option("--host", help="Address to listen on. Default: 127.0.0.1")
-@click.option("--port", type=click.IntRange(0, 65_535), help="Port; 0 takes a free one. Default: 8000")
-@click.option("--workers", type=click.IntRange(1, 256), help="Processes over the folder. Default: 1")
-@click.option("--threads", type=click.IntRange(1, 1024), help="Calls at once, per process. Default: 16")
-@click.option("--queue", type=click.IntRange(min=0), help="Calls that may wait, per process. Default: 256")
-@click.option(
-    "--log-level",
-    type=click.Choice(["critical", "error", "warning", "info", "debug"]),
-    help="Default: info; debug logs every request.",
-)
-@click.option("--allow-reset", is_flag=True, default=None, help="Let clients delete everything by reset.")
-@click.option("--max-body-bytes", type=click.IntRange(min=1024), help="Longest request. Default: 1 GiB")
-@click.option("--max-batch-size", type=click.IntRange(min=1), help="What clients are told. Default: 100000")
-@click.option("--cors-origin", "cors_origins", multiple=True, help="Browsers' origin, or *. Repeatable.")
-@click.option("--drain-seconds", type=click.IntRange(0, 3600), help="For requests at a stop. Default: 10")
-@click.option("--request-seconds", type=click.IntRange(1, 86_400), help="For one request. Default: 600")
-@click.option("--log-format", type=click.Choice(["text", "json"]), help="Default: text")
-@click.option("--metrics/--no-metrics", default=None, help="Whether GET /metrics answers. Default: yes")
-@click.option("--otel-endpoint", help="Where traces go, by OTLP over HTTP. Default: nowhere")
-@click.option("--otel-service-name", help="What traces call this server. Default: chroma")
-@click.option(
-    "--allow-remote-without-auth",
-    is_flag=True,
-    default=None,
-    help="Permit a --host that other machines reach, without authentication.",
-)
+@cli.command(cls=Grouped)
+@setting_options
+@click.option("--config", metavar="FILE", help="Settings from a TOML or YAML file.")
+@click.argument("file", metavar="[FILE]", required=False)
 @_reported
-def run(cors_origins: tuple[str, ...], **options: Any) -> None:
-    """Serve a folder over HTTP, under /api/v2.
+def run(cors_origins: tuple[str, ...], config: str | None, file: str | None, **options: Any) -> None:
+    """Serve a folder over HTTP, under /api/v2. FILE is the same as --config FILE.
 
-    Every option can be set by a variable CHROMA_<OPTION> (CHROMA_CORS_ORIGINS with commas); the
-    older ALLOW_RESET, PERSIST_DIRECTORY, CHROMA_SERVER_HOST, CHROMA_SERVER_HTTP_PORT,
-    CHROMA_SERVER_CORS_ALLOW_ORIGINS and CHROMA_SERVER_THREAD_POOL_SIZE are honoured as well.
-    Options win over variables. SIGTERM lets requests finish, then ends with exit code 0.
+    Every option can be set by a variable CHROMA_<OPTION> (CHROMA_CORS_ORIGINS with commas) and by a
+    key of the --config file, with underscores (log_level). An option wins over its variable, that
+    over the names that other servers of Chroma use, that over the file. CHROMA_SSL_KEYFILE_PASSWORD
+    holds the password of the key. SIGTERM lets requests finish, then ends with exit code 0.
     """
     from .server.run import serve  # loads the engine and the web server
-    from .server.settings import read_settings
+    from .server.sources import read_settings
 
-    serve(read_settings({**options, "cors_origins": cors_origins or None}, os.environ))
+    environment = {**read_dotenv(Path(".env")), **os.environ}
+    if config and file:
+        raise InvalidArgumentError(f"--config {config} and {file} name two files: give one of them")
+    chosen = {**options, "cors_origins": cors_origins or None, "config": config or file}
+    serve(read_settings(chosen, environment))
 
 
 @cli.command()

@@ -138,7 +138,7 @@ class Settings:
                 UserWarning,
                 stacklevel=2,
             )
-        dotenv = _read_dotenv(Path(".env"))
+        dotenv = read_dotenv(Path(".env"))
         for key in self.KEYS:
             if key in values:
                 setattr(self, key, values[key])
@@ -272,7 +272,7 @@ def _to_bool(text: str) -> bool:
     raise ValueError(text)
 
 
-def _read_dotenv(path: Path) -> dict[str, str]:
+def read_dotenv(path: Path) -> dict[str, str]:
     """`KEY=value` lines of a `.env` file, keys in upper case; {} without the file."""
     try:
         lines = path.read_text("utf-8").splitlines()

@@ -27,6 +27,8 @@ def serve(settings: ServerSettings) -> None:
     opening the folder; nothing listens then.
     """
     settings.check_reach()
+    if settings.authenticates or settings.encrypts:
+        raise InvalidArgumentError("authentication and TLS are not offered yet")
     with OpenFolder(settings) as held, _listen(settings.host, settings.port) as listening:
         _announce(listening, settings)
         if settings.workers == 1:

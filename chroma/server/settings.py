@@ -1,110 +1,148 @@
-"""`ServerSettings`: what `chroma run` can be told, by option or by environment.
+"""`ServerSettings`: everything a server can be told, each setting declared once.
 
-Every option has a variable CHROMA_<OPTION>; the names that operators of Chroma know stand for
-the same settings. What promises safety and is not there yet is refused, never ignored.
+The option of `chroma run`, the variable CHROMA_<NAME>, the key of the configuration file, the
+help text and the bounds all follow from the declarations here. `sources` reads them.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..config import DEFAULT_PATH
 from ..errors import InvalidArgumentError
 
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
+LOG_FORMATS = ("text", "json")
+TOKEN_HEADERS = ("Authorization", "X-Chroma-Token")
 
-# Variables of other servers of this API, and the setting each stands for.
-OLD_NAMES = {
-    "ALLOW_RESET": "allow_reset",
-    "PERSIST_DIRECTORY": "path",
-    "CHROMA_SERVER_HOST": "host",
-    "CHROMA_SERVER_HTTP_PORT": "port",
-    "CHROMA_SERVER_CORS_ALLOW_ORIGINS": "cors_origins",
-    "CHROMA_SERVER_THREAD_POOL_SIZE": "threads",
-}
+GROUPS = ("Database", "Listening", "Safety", "Limits", "Logs and measurements")
 
-_REFUSED = {
-    "CHROMA_SERVER_AUTHN_": "authentication is not available yet",
-    "CHROMA_SERVER_AUTHZ_": "authorization is not available yet",
-    "CHROMA_SERVER_AUTH_": "authentication is not available yet",
-    "CHROMA_SERVER_NOFILE": "set the limit of open files with `ulimit -n`",
-}
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of a setting besides its name, type and default.
+
+    group    heading in the help
+    help     one line
+    low, high  bounds of a number
+    choices  the texts allowed, when there are few
+    secret   only by variable, never by option or file, and never shown
+    shown    the default as the help says it
+    """
+
+    group: str
+    help: str
+    low: int = 0
+    high: int = 0
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+    shown: str = ""
+
+
+def _is(default: Any, group: int, help: str, low: int = 0, high: int = 0, **more: Any) -> Any:
+    about = About(GROUPS[group], help, low, high, **more)
+    return field(default=default, metadata={"about": about}, repr=not about.secret)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """Settings of one server.
+    """Settings of one server. Raises InvalidArgumentError for values outside the bounds.
 
-    path           folder of the database; it is made if it is missing
-    host, port     where to listen; port 0 takes any that is free
-    workers        processes over the one folder
-    threads        calls of the engine that run at once, per process
-    queue          calls that may wait for a thread, per process; beyond that 503
-    log_level      one of LOG_LEVELS
-    allow_reset    whether POST /api/v2/reset deletes everything
-    max_body_bytes longest request body; beyond that 413
-    max_batch_size records per call that clients are told to keep to; larger calls work
-    cors_origins   origins that browsers may call from; "*" is all
-    allow_remote_without_auth  listen on other than loopback addresses without authentication
-    drain_seconds  how long requests may take to finish after SIGTERM
-    request_seconds  how long a body may take to arrive, and a call to be answered
-    log_format     text or json
-    metrics        whether GET /metrics answers
-    otel_endpoint  where traces go by OTLP over HTTP; empty: nowhere
-    otel_service_name  what they call this server
+    `cors_origins` is a tuple of origins, "*" for all; texts that are empty mean "not set".
     """
 
-    path: str = DEFAULT_PATH
-    host: str = "127.0.0.1"
-    port: int = 8000
-    workers: int = 1
-    threads: int = 16
-    queue: int = 256
-    log_level: str = "info"
-    allow_reset: bool = False
-    max_body_bytes: int = 1 << 30
-    max_batch_size: int = 100_000
-    cors_origins: tuple[str, ...] = ()
-    allow_remote_without_auth: bool = False
-    drain_seconds: int = 10
-    request_seconds: int = 600
-    log_format: str = "text"
-    metrics: bool = True
-    otel_endpoint: str = ""
-    otel_service_name: str = "chroma"
+    path: str = _is(DEFAULT_PATH, 0, "Folder of the database; it is made if it is missing.")
+    allow_reset: bool = _is(False, 0, "Let clients delete everything by reset.")
+    max_batch_size: int = _is(
+        100_000, 0, "Records per call that clients are told to keep to; larger calls work.", 1, 10_000_000
+    )
+
+    host: str = _is("127.0.0.1", 1, "Address to listen on.")
+    port: int = _is(8000, 1, "Port; 0 takes a free one.", 0, 65_535)
+    workers: int = _is(1, 1, "Processes over the one folder.", 1, 256)
+    cors_origins: tuple[str, ...] = _is((), 1, "Origin that browsers may call from, or *. Repeatable.")
+    keep_alive_seconds: int = _is(75, 1, "How long an idle connection stays open.", 1, 86_400)
+    drain_seconds: int = _is(10, 1, "How long requests may take to finish at a stop.", 0, 3600)
+
+    auth_file: str = _is("", 2, "File of who may do what; see `chroma auth`.")
+    auth_token_header: str = _is(
+        "", 2, "Take tokens from this header only.", choices=TOKEN_HEADERS, shown="either"
+    )
+    auth_token: str = _is("", 2, "The one token that may do everything.", secret=True)
+    ssl_certfile: str = _is("", 2, "Certificate chain in PEM; turns TLS on.")
+    ssl_keyfile: str = _is("", 2, "The key of the certificate, in PEM.")
+    ssl_keyfile_password: str = _is("", 2, "The password of the key.", secret=True)
+    allow_remote_without_auth: bool = _is(
+        False, 2, "Permit a --host that other machines reach, without authentication."
+    )
+
+    threads: int = _is(16, 3, "Calls that run at once, per process.", 1, 1024)
+    queue: int = _is(256, 3, "Calls that may wait, per process; beyond that 503.", 0, 1_000_000)
+    request_seconds: int = _is(600, 3, "How long a request may take.", 1, 86_400)
+    max_body_bytes: int = _is(
+        1 << 30, 3, "Longest request, unpacked; beyond that 413.", 1024, 1 << 40, shown="1 GiB"
+    )
+    max_header_bytes: int = _is(65_536, 3, "Longest request line and headers.", 1024, 1 << 24, shown="64 KiB")
+
+    log_level: str = _is("info", 4, "debug logs every request.", choices=LOG_LEVELS)
+    log_format: str = _is("text", 4, "One line or one JSON object per entry.", choices=LOG_FORMATS)
+    metrics: bool = _is(True, 4, "Answer /metrics, for Prometheus.")
+    otel_endpoint: str = _is("", 4, "Where OpenTelemetry traces go.")
+    otel_service_name: str = _is("chroma", 4, "The name of this server in traces.")
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("port", 0, 65_535), ("workers", 1, 256), ("threads", 1, 1024), ("queue", 0, 1_000_000),
-            ("max_body_bytes", 1024, 1 << 40), ("max_batch_size", 1, 10_000_000), ("drain_seconds", 0, 3600),
-            ("request_seconds", 1, 86_400),
-        ):  # fmt: skip
+        for name, default, about in declared():
             value = getattr(self, name)
-            if not low <= value <= high:
-                raise InvalidArgumentError(f"the setting {name} is {value}: expected {low} to {high}")
-        if self.log_level not in LOG_LEVELS:
-            raise InvalidArgumentError(
-                f"the setting log_level is {self.log_level!r}: expected one of {', '.join(LOG_LEVELS)}"
-            )
-        if self.log_format not in ("text", "json"):
-            raise InvalidArgumentError(
-                f"the setting log_format is {self.log_format!r}: expected text or json"
-            )
+            if isinstance(default, int) and not isinstance(default, bool):
+                if not about.low <= value <= about.high:
+                    raise InvalidArgumentError(
+                        f"the setting {name} is {value}: expected {about.low} to {about.high}"
+                    )
+            elif about.choices and value not in (default, *about.choices):
+                raise InvalidArgumentError(
+                    f"the setting {name} is {value!r}: expected one of {', '.join(about.choices)}"
+                )
         if not self.path:
             raise InvalidArgumentError("the setting path is empty: name a folder")
+        if bool(self.ssl_certfile) != bool(self.ssl_keyfile):
+            given, missing = ("certfile", "keyfile") if self.ssl_certfile else ("keyfile", "certfile")
+            raise InvalidArgumentError(
+                f"ssl_{given} is set and ssl_{missing} is not: TLS needs --ssl-certfile and --ssl-keyfile"
+            )
+        if self.auth_file and self.auth_token:
+            raise InvalidArgumentError(
+                "auth_file and a token by variable are both set: keep one; `chroma auth create` puts "
+                "tokens into the file"
+            )
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether callers must say who they are."""
+        return bool(self.auth_file or self.auth_token)
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether the server speaks TLS."""
+        return bool(self.ssl_certfile)
 
     def check_reach(self) -> None:
         """Refuses to serve everybody who can reach the machine."""
-        if not self.allow_remote_without_auth and not is_loopback(self.host):
-            raise InvalidArgumentError(
-                f"host {self.host!r} can be reached from other machines, and there is no authentication "
-                "yet: listen on 127.0.0.1 behind a proxy that has it, or accept that everybody can read, "
-                "change and delete everything with --allow-remote-without-auth"
-            )
+        if self.authenticates or self.allow_remote_without_auth or is_loopback(self.host):
+            return
+        raise InvalidArgumentError(
+            f"host {self.host!r} can be reached from other machines, and no authentication is set: make "
+            "credentials with `chroma auth create` and name their file with --auth-file, or accept that "
+            "everybody can read, change and delete everything with --allow-remote-without-auth"
+        )
+
+
+def declared() -> Iterator[tuple[str, Any, About]]:
+    """Name, default and description of every setting, in the order of their declaration."""
+    for found in fields(ServerSettings):
+        yield found.name, found.default, found.metadata["about"]
 
 
 def is_loopback(host: str) -> bool:
@@ -113,60 +151,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def read_settings(options: Mapping[str, Any], environment: Mapping[str, str]) -> ServerSettings:
-    """Options that are not None, then CHROMA_<NAME>, then the old names, then the defaults.
-
-    Raises InvalidArgumentError, naming the variable, for values that cannot be read and for
-    variables that ask for something the server does not have.
-    """
-    for name in sorted(environment):
-        for start, reason in _REFUSED.items():
-            if name.startswith(start) and environment[name].strip():
-                raise InvalidArgumentError(f"the environment sets {name}: {reason}; unset it to start")
-    values: dict[str, Any] = {}
-    known = {field.name: field.default for field in fields(ServerSettings)}
-    for old, name in OLD_NAMES.items():
-        if environment.get(old, "").strip():
-            values[name] = _read(environment[old], known[name], old)
-    for name, default in known.items():
-        variable = f"CHROMA_{name.upper()}"
-        if name == "port" and environment.get(variable, "").startswith("tcp://"):
-            continue  # Kubernetes sets this one itself for a service named chroma
-        if environment.get(variable, "").strip():
-            values[name] = _read(environment[variable], default, variable)
-    values |= {name: value for name, value in options.items() if value is not None}
-    return ServerSettings(**values)
-
-
-def _read(text: str, default: Any, variable: str) -> Any:
-    text = text.strip()
-    if isinstance(default, bool):
-        word = text.lower()
-        if word in ("1", "true", "yes", "on"):
-            return True
-        if word in ("0", "false", "no", "off"):
-            return False
-        raise InvalidArgumentError(f"{variable} is {text!r}: expected true or false")
-    if isinstance(default, int):
-        try:
-            return int(text)
-        except ValueError:
-            raise InvalidArgumentError(f"{variable} is {text!r}: expected an integer") from None
-    if isinstance(default, tuple):
-        return _origins(text, variable)
-    return text
-
-
-def _origins(text: str, variable: str) -> tuple[str, ...]:
-    """A JSON list, as the old variable has it, or origins with commas between them."""
-    if not text.startswith("["):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    try:
-        listed = json.loads(text)
-    except ValueError:
-        listed = None
-    if not isinstance(listed, list) or not all(isinstance(origin, str) for origin in listed):
-        raise InvalidArgumentError(f"{variable} is {text!r}: expected a list of origins")
-    return tuple(listed)
