@@ -1,4 +1,4 @@
-"""The commands: `chroma run`, `demo`, `check`, `info`, `models`, `version`.
+"""The commands: `chroma run`, `auth`, `demo`, `check`, `info`, `models`, `version`.
 
 Exit codes: 0 all is well; 1 a database is damaged; 2 the command or the folder cannot be used.
 """
@@ -12,14 +12,17 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
 from . import __version__
-from .config import read_dotenv
+from .config import DEFAULT_TENANT, read_dotenv
 from .errors import ChromaError, CorruptionError, InvalidArgumentError, NotADatabaseError
 from .server.options import Grouped, setting_options
+
+if TYPE_CHECKING:
+    from .server.credentials import Entry
 
 DAMAGED, UNUSABLE = 1, 2
 
@@ -82,6 +85,118 @@ def run(cors_origins: tuple[str, ...], config: str | None, file: str | None, **o
         raise InvalidArgumentError(f"--config {config} and {file} name two files: give one of them")
     chosen = {**options, "cors_origins": cors_origins or None, "config": config or file}
     serve(read_settings(chosen, environment))
+
+
+@cli.group()
+def auth() -> None:
+    """The file of who may do what on a server: chroma run --auth-file FILE.
+
+    It holds hashes, no secrets. A running server reads changes within a second.
+    """
+
+
+def _named(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    if not value:
+        raise click.UsageError("no file is named: give --file FILE, or set CHROMA_AUTH_FILE", ctx)
+    return value
+
+
+_auth_file = click.option(
+    "--file",
+    "file",
+    envvar="CHROMA_AUTH_FILE",
+    callback=_named,
+    metavar="FILE",
+    help="The file; CHROMA_AUTH_FILE if it is not given.",
+)
+
+
+@auth.command("create")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(["token", "basic"]), default="token", help="Default: token")
+@click.option("--role", type=click.Choice(["read", "write", "admin"]), required=True)
+@click.option("--tenant", "tenants", multiple=True, help="Bind to a tenant. Repeatable. Default: everything")
+@click.option(
+    "--database",
+    "databases",
+    multiple=True,
+    help="Bind to a database of --tenant, else of default_tenant. Repeatable.",
+)
+@click.option("--days", type=click.IntRange(min=1), help="Expires after so many days. Default: never")
+@click.option("--password-stdin", is_flag=True, help="For --kind basic: read the password from the input.")
+@_auth_file
+@_reported
+def auth_create(
+    name: str,
+    kind: str,
+    role: str,
+    tenants: tuple[str, ...],
+    databases: tuple[str, ...],
+    days: int | None,
+    password_stdin: bool,
+    file: str,
+) -> None:
+    """Add NAME and print its new secret, this once.
+
+    The file is made if it is missing. NAME is the user's for --kind basic. Roles: read; write, which
+    also makes and deletes collections; admin, which also makes and deletes databases of its
+    tenants or, bound to none, tenants.
+    """
+    from .server import credentials as store
+
+    if password_stdin and kind != "basic":
+        raise InvalidArgumentError("--password-stdin is for --kind basic: tokens are made here, never chosen")
+    if password_stdin:
+        secret = store.check_password(sys.stdin.readline().rstrip("\r\n"))
+    else:
+        secret = store.new_secret().encode()
+    hashed = store.hash_password(secret) if kind == "basic" else store.hash_token(secret)
+    access = store.access_of(tenants, databases, DEFAULT_TENANT)
+    expires = store.now(days * 86_400.0) if days else None
+    store.add_entry(Path(file), store.Entry(name, kind, role, access, hashed, store.now(), expires))
+    what = "password" if kind == "basic" else "token"
+    click.echo(f"Added {name} ({role}, {', '.join(access)}) to {file}.", err=True)
+    if not password_stdin:
+        click.echo(f"The {what}, which is not stored and not shown again:", err=True)
+        click.echo(secret.decode())
+
+
+@auth.command("list")
+@_json
+@_auth_file
+@_reported
+def auth_list(as_json: bool, file: str) -> None:
+    """Show who is in the file, without secrets."""
+    from .server import credentials as store
+
+    shown = ("name", "kind", "role", "access", "created", "expires")
+    entries = store.read_entries(Path(file))
+    if as_json:
+        click.echo(json.dumps([{key: getattr(entry, key) for key in shown} for entry in entries], indent=2))
+        return
+    rows = [
+        (entry.name, entry.kind, entry.role, ", ".join(entry.access), entry.created or "-", _expiry(entry))
+        for entry in entries
+    ]
+    widths = [max(map(len, column)) for column in zip(shown, *rows)]
+    for row in (shown, *rows):
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
+def _expiry(entry: Entry) -> str:
+    return f"{entry.expires or '-'}{' (expired)' if entry.expired else ''}"
+
+
+@auth.command("revoke")
+@click.argument("name")
+@_auth_file
+@_reported
+def auth_revoke(name: str, file: str) -> None:
+    """Remove NAME; its secret is worthless from then on."""
+    from .server import credentials as store
+
+    store.remove_entry(Path(file), name)
+    click.echo(f"Removed {name} from {file}.")
 
 
 @cli.command()

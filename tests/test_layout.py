@@ -20,7 +20,7 @@ OWNERS = {
     "hnswlib": {"chroma.storage.hnsw"},
     "onnxruntime": {"chroma.embedding.minilm"},
     "tokenizers": {"chroma.embedding.minilm"},
-    "fcntl": {"chroma.storage.files"},
+    "fcntl": {"chroma.storage.files", "chroma.server.credentials"},
 }
 # what modules of storage/ other than files.py may use of `os`: nothing that touches a file
 HARMLESS = {

@@ -18,6 +18,7 @@ from .. import __version__
 from ..errors import ChromaError
 from ..local import LocalBackend
 from . import exchange
+from .auth import Guard, refusal
 from .exchange import Exchange
 from .incoming import Incoming, UnsupportedMedia
 from .outgoing import Streamed, Streaming, answer, error_answer, to_json
@@ -39,6 +40,7 @@ _ERROR: dict[str, Any] = {
 def create_app(backend: LocalBackend, settings: ServerSettings) -> FastAPI:
     """An application that serves a backend, and closes it when the server stops."""
     pool = Pool(settings.threads, settings.queue)
+    guard = Guard(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -58,7 +60,7 @@ def create_app(backend: LocalBackend, settings: ServerSettings) -> FastAPI:
     for route in ROUTES:
         app.add_api_route(
             route.path,
-            _Served(route, backend, settings, pool).answered,
+            _Served(route, backend, settings, pool, guard).answered,
             methods=[route.method],
             status_code=route.status,
             response_model=None,
@@ -87,6 +89,7 @@ def create_app(backend: LocalBackend, settings: ServerSettings) -> FastAPI:
             allowed.add("HEAD")
         return Response(status_code=405, headers={"Allow": ", ".join(sorted(allowed))})
 
+    app.state.guard = guard
     app.add_exception_handler(ChromaError, failed)
     app.add_exception_handler(HTTPException, unrouted)
     app.add_middleware(Envelope, origins=settings.cors_origins)
@@ -96,11 +99,14 @@ def create_app(backend: LocalBackend, settings: ServerSettings) -> FastAPI:
 class _Served:
     """One route over a backend: body, thread, time, and what the answer becomes."""
 
-    def __init__(self, route: Route, backend: LocalBackend, settings: ServerSettings, pool: Pool) -> None:
+    def __init__(
+        self, route: Route, backend: LocalBackend, settings: ServerSettings, pool: Pool, guard: Guard
+    ) -> None:
         self._route = route
         self._backend = backend
         self._settings = settings
         self._pool = pool
+        self._guard = guard
         self._late = (
             "it goes on, and may still take effect" if route.changes else "nobody waits for it any longer"
         )
@@ -115,11 +121,12 @@ class _Served:
         except ChromaError as error:
             return error_answer(error)
         try:
+            call.caller = await self._guard.admit(request, self._route.needs)
             return await self._done(call, incoming)
         except ClientDisconnect:
             raise
         except Exception as error:
-            refused = _unhealthy(error) if self._route.handler is healthcheck else error_answer(error)
+            refused = _unhealthy(error) if self._route.handler is healthcheck else refusal(error)
             if self._route.body and not await incoming.discard():
                 refused.headers["Connection"] = "close"
             return refused

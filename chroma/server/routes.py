@@ -22,6 +22,7 @@ from ..seam import Scope
 from ..storage.types import Hits, Mode, Rows, Written
 from ..wire import JSON, ShapeError
 from . import arrow_streams, bodies
+from .auth import EVERYBODY, Caller, Need
 from .incoming import Feed
 from .outgoing import Streamed
 from .settings import ServerSettings
@@ -38,6 +39,7 @@ class Call:
     headers: Mapping[str, str]
     raw: bytes = b""
     stream: Feed | None = None  # instead of `raw`, for handlers that take a stream
+    caller: Caller = EVERYBODY
 
     def part(self, name: str) -> str:
         """A part of the path."""
@@ -79,14 +81,15 @@ Handler = Callable[[Call], Any]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`body`: whether there is one. `threaded`: whether it may wait for the disk or for others.
-    `streamed`: handlers that take a body of some media type as
+    """`needs`: what the caller must be allowed. `body`: whether there is one. `threaded`: whether it
+    may wait for the disk or for others. `streamed`: handlers that take a body of some media type as
     `call.stream`, while it arrives. Any handler may return `Streamed`.
     """
 
     method: str
     path: str
     handler: Handler
+    needs: Need
     status: int = 200
     body: bool = False
     threaded: bool = True
@@ -139,7 +142,8 @@ def pre_flight_checks(call: Call) -> JSON:
 
 def identity(call: Call) -> JSON:
     """Who the caller is."""
-    return wire.identity_to_json(call.backend.identity())
+    known = call.caller.identity() if call.caller is not EVERYBODY else call.backend.identity()
+    return wire.identity_to_json(known)
 
 
 def reset(call: Call) -> bool:
@@ -173,8 +177,14 @@ def update_tenant(call: Call) -> JSON:
 
 
 def list_databases(call: Call) -> list[JSON]:
-    """The databases of a tenant by name."""
-    return call.backend.list_databases(call.part("tenant"), *call.page())
+    """The databases of a tenant by name, of those that are open to the caller."""
+    tenant, (limit, offset) = call.part("tenant"), call.page()
+    seen = call.caller.databases(tenant)
+    if seen is None:
+        return call.backend.list_databases(tenant, limit, offset)
+    found = [entry for entry in call.backend.list_databases(tenant, None, None) if entry["name"] in seen]
+    start = offset or 0
+    return found[start:] if limit is None else found[start : start + limit]
 
 
 def create_database(call: Call) -> JSON:
@@ -478,47 +488,49 @@ _OWN = f"{_COLLECTION}/{wire.OWN_PREFIX}"
 
 ROUTES = (
     # routes are tried from the top: the busy ones come first
-    Route("POST", f"{_COLLECTION}/query", query, body=True),
-    Route("POST", f"{_COLLECTION}/get", get, body=True),
-    Route("POST", f"{_COLLECTION}/add", add, status=201, body=True, streamed=_streams("add")),
-    Route("POST", f"{_COLLECTION}/upsert", upsert, body=True, streamed=_streams("upsert")),
-    Route("POST", f"{_COLLECTION}/update", update, body=True, streamed=_streams("update")),
-    Route("GET", f"{_COLLECTION}/count", count),
-    Route("POST", f"{_COLLECTION}/delete", delete, body=True),
-    Route("GET", _API, root, threaded=False),
-    Route("GET", f"{_API}/heartbeat", heartbeat, threaded=False),
-    Route("GET", f"{_API}/healthcheck", healthcheck),
-    Route("GET", f"{_API}/version", version, threaded=False),
-    Route("GET", f"{_API}/pre-flight-checks", pre_flight_checks, threaded=False),
-    Route("GET", f"{_API}/auth/identity", identity, threaded=False),
-    Route("POST", f"{_API}/reset", reset),
-    Route("POST", f"{_API}/tenants", create_tenant, body=True),
-    Route("GET", _TENANT, get_tenant),
-    Route("PATCH", _TENANT, update_tenant, body=True),
-    Route("GET", f"{_TENANT}/databases", list_databases),
-    Route("POST", f"{_TENANT}/databases", create_database, body=True),
-    Route("GET", _DATABASE, get_database),
-    Route("DELETE", _DATABASE, delete_database),
-    Route("GET", _COLLECTIONS, list_collections),
-    Route("POST", _COLLECTIONS, create_collection, body=True),
-    Route("GET", f"{_DATABASE}/collections_count", count_collections),
-    Route("GET", _COLLECTION, get_collection),
-    Route("PUT", _COLLECTION, modify_collection, body=True),
-    Route("DELETE", _COLLECTION, delete_collection),
-    Route("GET", f"{_COLLECTIONS}/by-id/{{collection}}", get_collection_by_id),
-    Route("GET", f"{_API}/collections/{{crn}}", get_collection_by_crn),
-    Route("GET", f"{_COLLECTION}/indexing_status", indexing_status),
-    Route("POST", f"{_COLLECTION}/fork", fork, body=True),
-    Route("GET", f"{_COLLECTION}/fork_count", fork_count),
-    Route("POST", f"{_COLLECTION}/search", search, body=True),
-    Route("POST", f"{_COLLECTION}/functions/attach", attach_function, body=True),
-    Route("GET", f"{_COLLECTION}/functions/{{function}}", get_attached_function),
-    Route("POST", f"{_COLLECTION}/attached_functions/{{function}}/detach", detach_function, body=True),
-    Route("POST", f"{_OWN}/count", own_count, body=True),
-    Route("POST", f"{_OWN}/known_ids", own_known_ids, body=True),
-    Route("POST", f"{_OWN}/export", own_export, body=True),
-    Route("POST", f"{_OWN}/recall", own_recall, body=True),
-    Route("POST", f"{_OWN}/compact", own_compact),
-    Route("GET", f"{_OWN}/stats", own_stats),
-    Route("POST", f"{_DATABASE}/{wire.OWN_PREFIX}/compact", own_compact_all),
+    Route("POST", f"{_COLLECTION}/query", query, "read", body=True),
+    Route("POST", f"{_COLLECTION}/get", get, "read", body=True),
+    Route("POST", f"{_COLLECTION}/add", add, "write", status=201, body=True, streamed=_streams("add")),
+    Route("POST", f"{_COLLECTION}/upsert", upsert, "write", body=True, streamed=_streams("upsert")),
+    Route("POST", f"{_COLLECTION}/update", update, "write", body=True, streamed=_streams("update")),
+    Route("GET", f"{_COLLECTION}/count", count, "read"),
+    Route("POST", f"{_COLLECTION}/delete", delete, "write", body=True),
+    Route("GET", _API, root, "none", threaded=False),
+    Route("GET", f"{_API}/heartbeat", heartbeat, "none", threaded=False),
+    Route("GET", f"{_API}/healthcheck", healthcheck, "none"),
+    Route("GET", f"{_API}/version", version, "none", threaded=False),
+    Route("GET", f"{_API}/pre-flight-checks", pre_flight_checks, "none", threaded=False),
+    Route("GET", f"{_API}/auth/identity", identity, "known", threaded=False),
+    Route("POST", f"{_API}/reset", reset, "admin"),
+    Route("POST", f"{_API}/tenants", create_tenant, "admin", body=True),
+    Route("GET", _TENANT, get_tenant, "read"),
+    Route("PATCH", _TENANT, update_tenant, "admin", body=True),
+    Route("GET", f"{_TENANT}/databases", list_databases, "read"),
+    Route("POST", f"{_TENANT}/databases", create_database, "admin", body=True),
+    Route("GET", _DATABASE, get_database, "read"),
+    Route("DELETE", _DATABASE, delete_database, "admin"),
+    Route("GET", _COLLECTIONS, list_collections, "read"),
+    Route("POST", _COLLECTIONS, create_collection, "write", body=True),
+    Route("GET", f"{_DATABASE}/collections_count", count_collections, "read"),
+    Route("GET", _COLLECTION, get_collection, "read"),
+    Route("PUT", _COLLECTION, modify_collection, "write", body=True),
+    Route("DELETE", _COLLECTION, delete_collection, "write"),
+    Route("GET", f"{_COLLECTIONS}/by-id/{{collection}}", get_collection_by_id, "read"),
+    Route("GET", f"{_API}/collections/{{crn}}", get_collection_by_crn, "known"),
+    Route("GET", f"{_COLLECTION}/indexing_status", indexing_status, "read"),
+    Route("POST", f"{_COLLECTION}/fork", fork, "write", body=True),
+    Route("GET", f"{_COLLECTION}/fork_count", fork_count, "read"),
+    Route("POST", f"{_COLLECTION}/search", search, "read", body=True),
+    Route("POST", f"{_COLLECTION}/functions/attach", attach_function, "write", body=True),
+    Route("GET", f"{_COLLECTION}/functions/{{function}}", get_attached_function, "read"),
+    Route(
+        "POST", f"{_COLLECTION}/attached_functions/{{function}}/detach", detach_function, "write", body=True
+    ),
+    Route("POST", f"{_OWN}/count", own_count, "read", body=True),
+    Route("POST", f"{_OWN}/known_ids", own_known_ids, "read", body=True),
+    Route("POST", f"{_OWN}/export", own_export, "read", body=True),
+    Route("POST", f"{_OWN}/recall", own_recall, "read", body=True),
+    Route("POST", f"{_OWN}/compact", own_compact, "write"),
+    Route("GET", f"{_OWN}/stats", own_stats, "read"),
+    Route("POST", f"{_DATABASE}/{wire.OWN_PREFIX}/compact", own_compact_all, "write"),
 )

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import multiprocessing
 import os
 import signal
 import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import wait
 from types import FrameType
 
 import click
@@ -14,34 +22,44 @@ from ..config import Settings
 from ..errors import ChromaError, InvalidArgumentError, ReadOnlyError
 from ..local import LocalBackend
 from .app import create_app
-from .settings import ServerSettings
+from .auth import Guard
+from .settings import ServerSettings, is_loopback
 from .workers import Workers
 
+_log = logging.getLogger("chroma.server")
+
 _BACKLOG = 2048
+
+# After `drain_seconds`: for cancelled requests to unwind, then for the folder to be closed.
+_UNWIND_SECONDS = 2.0
+_CLOSE_SECONDS = 1.0
 
 
 def serve(settings: ServerSettings) -> None:
     """Serve until SIGTERM or SIGINT, then finish the requests at hand and return.
 
-    Raises InvalidArgumentError for an address that cannot be listened on, and the errors of
-    opening the folder; nothing listens then.
+    Raises InvalidArgumentError for an address that cannot be listened on, a certificate that does
+    not load or credentials that cannot be used, and the errors of opening the folder; nothing
+    listens then.
     """
     settings.check_reach()
-    if settings.authenticates or settings.encrypts:
-        raise InvalidArgumentError("authentication and TLS are not offered yet")
+    _check_certificate(settings)
+    Guard(settings)
     with OpenFolder(settings) as held, _listen(settings.host, settings.port) as listening:
         _announce(listening, settings)
         if settings.workers == 1:
-            _serve_on(listening, held.backend, settings)
+            _serve_on(listening, held.backend, settings, alone=True)
         else:
             held.backend.close()  # each process opens the folder for itself
             Workers(work, settings, listening).run()
 
 
 def work(settings: ServerSettings, listening: socket.socket) -> None:
-    """What one of several processes does."""
+    """What one of several processes does. It stops when the process that started it is gone."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there are credentials to read again
+    threading.Thread(target=_stop_without_parent, daemon=True).start()
     with OpenFolder(settings) as held:
-        _serve_on(listening, held.backend, settings)
+        _serve_on(listening, held.backend, settings, alone=False)
 
 
 class OpenFolder:
@@ -60,24 +78,108 @@ class OpenFolder:
         self.backend.close()
 
 
-def _serve_on(listening: socket.socket, backend: LocalBackend, settings: ServerSettings) -> None:
-    # uvicorn hands a signal on to the handlers that were there before it, after it has stopped:
-    # with these the process then ends by returning, with exit code 0.
+class Server(uvicorn.Server):
+    """uvicorn's server, with an end that comes in bounded time, and credentials read again on SIGHUP.
+
+    The first SIGTERM or SIGINT lets requests finish for `drain_seconds`; a second one, or the end
+    of that time, cancels them. A call of the engine that is stuck cannot be cancelled: then the
+    folder is closed under it and the process ends, with code 0, without waiting for the call.
+    What was acknowledged is on disk, what was not is there as a whole or not at all.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, guard: Guard, close: Callable[[], None], drain: int, alone: bool
+    ) -> None:
+        super().__init__(config)
+        self._guard = guard
+        self._close = close
+        self._drain = drain
+        self._alone = alone
+        self._until: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Before the first request."""
+        await super().startup(sockets)
+        if self._guard.reloads:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._guard.reload)
+        elif self._alone and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+            signal.signal(signal.SIGHUP, self.handle_exit)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM or SIGINT. Of several processes only the first hears the terminal's SIGINT."""
+        if sig == signal.SIGINT and not self._alone:
+            return
+        if self._until is None:
+            self._until = time.monotonic() + self._drain + _UNWIND_SECONDS
+            threading.Thread(target=self._end, daemon=True).start()
+        else:
+            self.force_exit = True
+            self._until = min(self._until, time.monotonic() + _UNWIND_SECONDS)
+        self.should_exit = True
+
+    def _end(self) -> None:
+        while self._until is not None and time.monotonic() < self._until:
+            time.sleep(0.05)
+        _log.error("calls that do not end are abandoned; what was acknowledged is stored")
+        closing = threading.Thread(target=self._close, daemon=True)
+        closing.start()
+        closing.join(_CLOSE_SECONDS)
+        logging.shutdown()
+        os._exit(0)
+
+
+def _serve_on(listening: socket.socket, backend: LocalBackend, settings: ServerSettings, alone: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _noted)
+        signal.signal(number, _noted)  # what holds before and after the server: the end is at hand anyway
+    app = create_app(backend, settings)
     config = uvicorn.Config(
-        create_app(backend, settings),
+        app,
+        http="h11",  # the one that bounds headers as the setting says
         log_level=settings.log_level,
         access_log=settings.log_level == "debug",
         lifespan="on",
         proxy_headers=False,
         server_header=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.drain_seconds,
+        h11_max_incomplete_event_size=settings.max_header_bytes,
+        ssl_certfile=settings.ssl_certfile or None,
+        ssl_keyfile=settings.ssl_keyfile or None,
+        ssl_keyfile_password=settings.ssl_keyfile_password or None,
     )
-    server = uvicorn.Server(config)
+    server = Server(config, app.state.guard, backend.close, settings.drain_seconds, alone)
     server.run(sockets=[listening])
     if not server.started:
         raise ChromaError("the server could not start; the lines above say why")
+
+
+def _check_certificate(settings: ServerSettings) -> None:
+    if not settings.encrypts:
+        return
+    named = f"{settings.ssl_certfile} with the key {settings.ssl_keyfile}"
+
+    def password() -> str:  # asked for only when the key is encrypted
+        if not settings.ssl_keyfile_password:
+            raise InvalidArgumentError(
+                f"the key {settings.ssl_keyfile} has a password: set CHROMA_SSL_KEYFILE_PASSWORD"
+            )
+        return settings.ssl_keyfile_password
+
+    for path in (settings.ssl_certfile, settings.ssl_keyfile):
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            raise InvalidArgumentError(f"the file {path} cannot be read: {error.strerror}") from None
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            settings.ssl_certfile, settings.ssl_keyfile, password
+        )
+    except (ssl.SSLError, ValueError) as error:
+        if isinstance(error, ChromaError):
+            raise
+        reason = getattr(error, "reason", None) or "no certificate and key in PEM that belong together"
+        raise InvalidArgumentError(f"the certificate {named} does not load: {reason}") from None
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -104,9 +206,27 @@ def _listen(host: str, port: int) -> socket.socket:
 def _announce(listening: socket.socket, settings: ServerSettings) -> None:
     host = f"[{settings.host.strip('[]')}]" if ":" in settings.host else settings.host
     port = listening.getsockname()[1]
-    click.echo(f"Serving {os.path.abspath(settings.path)} on http://{host}:{port}")
-    if settings.allow_remote_without_auth:
-        click.echo("Warning: no authentication. Whoever reaches the port may read and change everything.")
+    scheme = "https" if settings.encrypts else "http"
+    click.echo(f"Serving {os.path.abspath(settings.path)} on {scheme}://{host}:{port}")
+    if is_loopback(settings.host):
+        return
+    if not settings.authenticates:
+        click.echo(
+            "Warning: no authentication. Whoever reaches the port may read and change everything.", err=True
+        )
+    elif not settings.encrypts:
+        click.echo(
+            "Warning: no TLS. Whoever sees the traffic sees the credentials; set --ssl-certfile and "
+            "--ssl-keyfile, or put a proxy with TLS in front.",
+            err=True,
+        )
+
+
+def _stop_without_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _noted(number: int, frame: FrameType | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import signal
 import socket
 import time
@@ -17,15 +18,24 @@ from .settings import ServerSettings
 
 _log = logging.getLogger("chroma.server")
 
-# A process that ends sooner than this after its start is not started again: it would end again.
+# A process that gives up sooner than this after its start is not started again: it would give up
+# again. One that was killed is, after a pause if it lived no longer than this.
 _MIN_SECONDS = 5.0
-_POLL_SECONDS = 0.5
+_PAUSE_SECONDS = 1.0
+_POLL_SECONDS = 0.1
+
+# What a process may take beyond `drain_seconds` before it is killed, and after a second signal.
+_GRACE_SECONDS = 5.0
 
 Work = Callable[[ServerSettings, socket.socket], None]
 
 
 class Workers:
-    """Keeps `settings.workers` processes running until SIGTERM or SIGINT, then drains them."""
+    """Keeps `settings.workers` processes running until SIGTERM or SIGINT, then drains them.
+
+    A second signal hastens the end. SIGHUP is handed on where there are credentials to read again,
+    else it stops as well.
+    """
 
     def __init__(self, work: Work, settings: ServerSettings, listening: socket.socket) -> None:
         self._work = work
@@ -33,12 +43,21 @@ class Workers:
         self._listening = listening
         self._context = multiprocessing.get_context("spawn")  # the engine's threads do not survive a fork
         self._running: dict[BaseProcess, float] = {}
-        self._stopping = False
+        self._signals = 0
+        self._hangups = 0
+
+    @property
+    def _stopping(self) -> bool:
+        return self._signals > 0
 
     def run(self) -> None:
         """Return after the last process has ended. Raises ChromaError when one cannot stay up."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        if self._settings.auth_file:
+            signal.signal(signal.SIGHUP, self._hang_up)
+        elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+            signal.signal(signal.SIGHUP, self._stop)
         failed = False
         try:
             for _ in range(self._settings.workers):
@@ -46,6 +65,7 @@ class Workers:
             while not self._stopping and not failed:
                 wait([process.sentinel for process in self._running], timeout=_POLL_SECONDS)
                 failed = not self._replace_ended()
+                self._hand_on_hangups()
         finally:
             self._drain()
         if failed:
@@ -61,24 +81,47 @@ class Workers:
             if process.is_alive() or self._stopping:
                 continue
             del self._running[process]
-            _log.error("worker process %s ended with code %s", process.pid, process.exitcode)
+            code = process.exitcode or 0
+            _log.error("worker process %s ended with code %s", process.pid, code)
             if time.monotonic() - started < _MIN_SECONDS:
-                return False
-            self._start()
+                if code >= 0:
+                    return False
+                time.sleep(_PAUSE_SECONDS)
+            if not self._stopping:
+                self._start()
         return True
+
+    def _hand_on_hangups(self) -> None:
+        handed = self._hangups
+        if handed:
+            for process in self._running:
+                if process.pid is not None and process.is_alive():
+                    os.kill(process.pid, signal.SIGHUP)
+            self._hangups -= handed
 
     def _drain(self) -> None:
         """Let the processes finish what they do; those that take too long are killed."""
         for process in self._running:
             process.terminate()
-        until = time.monotonic() + self._settings.drain_seconds + _MIN_SECONDS
+        hastened = False
+        until = time.monotonic() + self._settings.drain_seconds + _GRACE_SECONDS
+        while any(process.is_alive() for process in self._running) and time.monotonic() < until:
+            if self._signals > 1 and not hastened:
+                hastened = True
+                until = min(until, time.monotonic() + _GRACE_SECONDS)
+                for process in self._running:
+                    process.terminate()
+            wait([process.sentinel for process in self._running if process.is_alive()], _POLL_SECONDS)
         for process in self._running:
-            process.join(max(0.0, until - time.monotonic()))
-            if process.exitcode is None:
+            if process.is_alive():
                 _log.error("worker process %s did not stop in time and is killed", process.pid)
                 process.kill()
-                process.join()
+            process.join()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        self._stopping = True
+        self._signals += 1
+
+    def _hang_up(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._hangups += 1
