@@ -32,10 +32,9 @@ from .credentials import (
     LONGEST_PASSWORD,
     ROLES,
     Entry,
-    hash_password,
     hash_token,
     is_password,
-    new_secret,
+    nobodys_password,
     read_entries,
 )
 from .outgoing import error_answer
@@ -184,7 +183,7 @@ class _Passwords:
         self._right: dict[bytes, None] = {}
         self._running: dict[bytes, asyncio.Future[bool]] = {}
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="chroma-password")
-        self._nobody = hash_password(new_secret().encode())
+        self._nobody = nobodys_password()
 
     async def check(self, entry: Entry | None, password: bytes) -> bool:
         """Whether the password is the entry's. For no entry it takes as long and says no.

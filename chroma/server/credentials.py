@@ -98,6 +98,8 @@ class Entry:
             raise InvalidArgumentError(
                 f"{self.name}: the secret is no hash of a {self.kind} that is known here"
             )
+        if not isinstance(self.created, str):
+            raise InvalidArgumentError(f"{self.name}: created is {self.created!r:.100}: expected a text")
         if self.expires is not None:
             _seconds(self.expires, self.name)
 
@@ -133,9 +135,17 @@ def hash_token(token: bytes) -> str:
 def hash_password(password: bytes) -> str:
     """The hash of a password, with a salt of its own. Takes about a fifth of a second."""
     salt = os.urandom(16)
-    hashed = _scrypt(password, salt, _COST, _BLOCK, _PARALLEL)
+    return _joined(salt, _scrypt(password, salt, _COST, _BLOCK, _PARALLEL))
+
+
+def _joined(salt: bytes, hashed: bytes) -> str:
     parts = (_COST, _BLOCK, _PARALLEL, base64.b64encode(salt).decode(), base64.b64encode(hashed).decode())
     return "scrypt$" + "$".join(map(str, parts))
+
+
+def nobodys_password() -> str:
+    """A hash that no password has, and that costs as much to compare with as those made here."""
+    return _joined(os.urandom(16), os.urandom(32))
 
 
 def is_password(hashed: str, password: bytes) -> bool:

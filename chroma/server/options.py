@@ -59,7 +59,7 @@ class Grouped(click.Command):
         groups = {name: about.group for name, _, about in declared()}
         sections: dict[str, list[tuple[str, str]]] = {group: [] for group in (*GROUPS, "Other options")}
         for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
             if record is not None and parameter.name is not None:
                 sections[groups.get(parameter.name, "Other options")].append(record)
         for heading, records in sections.items():
