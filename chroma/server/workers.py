@@ -101,6 +101,7 @@ class Workers:
 
     def _drain(self) -> None:
         """Let the processes finish what they do; those that take too long are killed."""
+        self._listening.close()  # else the system takes connections that nobody will serve
         for process in self._running:
             process.terminate()
         hastened = False
