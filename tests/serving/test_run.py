@@ -193,3 +193,20 @@ def test_requests_at_hand_are_finished(folder: Path) -> None:
         stored = client.get_collection("things").count()
         assert stored % 500 == 0
         assert stored // 500 - len(statuses) in (0, 1)
+
+
+def test_limits_of_connections(folder: Path) -> None:
+    options = ("--max-header-bytes", "2048", "--keep-alive-seconds", "1", "--log-level", "warning")
+    with running(folder, *options) as (server, url):
+        host, port = url.removeprefix("http://").split(":")
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            assert client.get(f"{url}/api/v2", headers={"x": "y" * 1000}).status_code == 200
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            connection.sendall(b"GET /api/v2 HTTP/1.1\r\nhost: x\r\nlong: " + b"x" * 4000)
+            assert connection.recv(100).split()[1].startswith(b"4")
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            connection.sendall(b"GET /api/v2 HTTP/1.1\r\nhost: x\r\n\r\n")
+            while connection.recv(1000):
+                pass  # until the server closes the idle connection
+        server.terminate()
+        assert server.wait(30) == 0

@@ -187,3 +187,12 @@ def test_reach_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     assert warned(host="0.0.0.0", auth_file="a.json", ssl_certfile="c", ssl_keyfile="k") == ""
     assert warned(host="127.0.0.1", auth_file="a.json") == ""
     assert warned(host="127.0.0.1", allow_remote_without_auth=True) == ""
+
+
+def test_a_long_body_is_refused_with_an_answer(secured: tuple[Served, Path, dict[str, str]]) -> None:
+    """The client is still sending when the answer comes."""
+    served, _, _ = secured
+    with client() as http:
+        for _ in range(5):
+            answer = http.post(f"{served.url}{DATABASE}/collections", content=b"x" * 20_000_000)
+            assert answer.status_code == 401
