@@ -67,8 +67,8 @@ def whole(call: Call) -> Any:
 def streams(monkeypatch: pytest.MonkeyPatch) -> Streams:
     made = Streams()
     routes = (
-        Route("POST", "/blob", whole, body=True, streamed={KIND: made.put}),
-        Route("GET", "/blob", made.give),
+        Route("POST", "/blob", whole, "none", body=True, streamed={KIND: made.put}),
+        Route("GET", "/blob", made.give, "none"),
     )
     monkeypatch.setattr(app_module, "ROUTES", routes)
     return made
