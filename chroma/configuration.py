@@ -30,7 +30,7 @@ HNSW_DEFAULTS: dict[str, Any] = {
 
 # Smallest and largest accepted number for each key. hnswlib itself caps neighbours at
 # 10,000 and divides by log(max_neighbors), hence the 2.
-_RANGES: dict[str, tuple[float, float]] = {
+RANGES: dict[str, tuple[float, float]] = {
     "ef_construction": (1, 2**31 - 1),
     "ef_search": (1, 2**31 - 1),
     "max_neighbors": (2, 10_000),
@@ -40,7 +40,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "resize_factor": (1.0, 1000.0),
 }
 
-MUTABLE = frozenset(_RANGES) - {"ef_construction"}
+MUTABLE = frozenset(RANGES) - {"ef_construction"}
 
 _METADATA_KEYS = {
     "hnsw:space": "space",
@@ -143,7 +143,7 @@ def hnsw_for_create(
             UserWarning,
             stacklevel=4,
         )
-    given = _from_metadata(metadata) | _checked(hnsw, frozenset(_RANGES) | {"space"})
+    given = _from_metadata(metadata) | _checked(hnsw, frozenset(RANGES) | {"space"})
     preferred = _preferred_space(function)
     merged = HNSW_DEFAULTS | ({"space": preferred} if preferred else {}) | given
     _warn_unsupported(merged["space"], function)
@@ -217,7 +217,7 @@ def _checked_value(key: str, value: Any, argument: str) -> Any:
     if isinstance(value, bool) or not isinstance(value, kind):
         expected = "a number" if key == "resize_factor" else "an int"
         raise InvalidTypeError(f"{argument} is {shown(value)}: expected {expected}")
-    low, high = _RANGES[key]
+    low, high = RANGES[key]
     if not low <= value <= high:
         raise InvalidArgumentError(f"{argument} is {value}: expected {low} to {high}")
     return float(value) if key == "resize_factor" else int(value)

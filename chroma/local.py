@@ -27,6 +27,7 @@ from .storage.scan import Scan
 from .storage.types import (
     CollectionInfo,
     CollectionStats,
+    EngineFigures,
     Field,
     Floats,
     Hits,
@@ -204,6 +205,11 @@ class LocalBackend:
 
     def identity(self) -> Identity:
         return Identity("", DEFAULT_TENANT, [DEFAULT_DATABASE])
+
+    def figures(self) -> EngineFigures:
+        """What the engine of this process knows without opening anything."""
+        with translated():
+            return self.engine.figures()
 
     def reset(self) -> None:
         with translated():

@@ -269,6 +269,10 @@ class Catalog:
 
     # ------------------------------------------------------------------ collections
 
+    def count_all(self) -> int:
+        """The number of collections in all databases."""
+        return len(self._current().collections)
+
     def collection(self, id: str) -> CollectionInfo | None:
         return self._current().collections.get(id)
 

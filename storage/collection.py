@@ -88,6 +88,12 @@ class Collection:
                 return held
         return self.refresh()
 
+    def last_seen(self) -> tuple[Snapshot, int] | None:
+        """The latest snapshot and its log's bytes, without a look at the disk; None before there is one."""
+        state = self._state
+        held = state.latest if state is not None else None
+        return None if state is None or held is None else (held, state.log.offset)
+
     def refresh(self) -> Snapshot:
         """As `snapshot`, and on the newest manifest, which has the same records in other files."""
         with self._lock:

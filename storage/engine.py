@@ -23,7 +23,7 @@ from .background import Background, Budget
 from .catalog import Catalog
 from .collection import Collection, Services
 from .errors import AlreadyExists, Closed, NotFound, StorageError
-from .files import GONE, DiskFolder, Folder, check_path
+from .files import GONE, DiskFolder, Folder, check_path, syncs
 from .filter import Everything, Node
 from .filter_tables import FilterDatabase
 from .indexing import PATIENCE_BYTES, Graphs, IndexSettings
@@ -34,6 +34,7 @@ from .sorting import sort_places
 from .types import (
     CollectionInfo,
     CollectionStats,
+    EngineFigures,
     Field,
     Floats,
     Hits,
@@ -426,6 +427,24 @@ class Engine:
     def index_status(self, held: OpenCollection) -> IndexStatus:
         snapshot = held.records.snapshot()
         return IndexStatus(held.graphs.indexed_rows(snapshot, held.settings), snapshot.live)
+
+    def figures(self) -> EngineFigures:
+        """Sums over the collections that are open; none is opened or brought up to date for it."""
+        opened = list(self._open.values())
+        rows = deleted = segments = not_indexed = log_bytes = 0
+        for held in opened:
+            seen = held.records.last_seen()
+            if seen is None:
+                continue
+            snapshot, size = seen
+            rows += snapshot.live
+            deleted += sum(view.dead_rows for view in snapshot.views)
+            segments += sum(view.ref is not None for view in snapshot.views)
+            not_indexed += snapshot.live - held.graphs.indexed_rows(snapshot, held.settings)
+            log_bytes += size
+        return EngineFigures(
+            self.catalog.count_all(), len(opened), rows, deleted, segments, not_indexed, log_bytes, syncs()
+        )
 
     def stats(self, held: OpenCollection) -> CollectionStats:
         snapshot = held.records.snapshot()

@@ -90,8 +90,23 @@ def _too_many(path: str, error: OSError) -> WriteFailed:
     return WriteFailed(f"cannot open {path}: {error.strerror}; raise the limit of open files (`ulimit -n`)")
 
 
+_syncs, _counting = 0, threading.Lock()
+
+
+def syncs() -> int:
+    """How many times this process has waited for the disk."""
+    return _syncs
+
+
+def _count_sync() -> None:
+    global _syncs
+    with _counting:
+        _syncs += 1
+
+
 def full_sync(fd: int) -> None:
     """Make the bytes of an open file durable."""
+    _count_sync()
     if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync alone stops at the drive's cache
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
     else:
@@ -448,6 +463,7 @@ class DiskFolder:
 
     def sync(self) -> None:
         """Make the names in this folder durable."""
+        _count_sync()
         fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(fd)

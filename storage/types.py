@@ -100,6 +100,25 @@ class IndexStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineFigures:
+    """What a process knows of its database without opening anything.
+
+    collections  all of them; the other figures are those of the collections that are open
+    log_bytes    of the logs that are being written
+    syncs        how often the process has waited for the disk since it started
+    """
+
+    collections: int
+    open: int
+    rows: int
+    deleted: int
+    segments: int
+    not_indexed: int
+    log_bytes: int
+    syncs: int
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionStats:
     """Sizes of one collection; `chroma info` prints them."""
 

@@ -17,61 +17,59 @@ from starlette.routing import Match
 from .. import __version__
 from ..errors import ChromaError
 from ..local import LocalBackend
-from . import exchange
+from . import exchange, logs, openapi
 from .auth import Guard, refusal
 from .exchange import Exchange
 from .incoming import Incoming, UnsupportedMedia
-from .outgoing import Streamed, Streaming, answer, error_answer, to_json
+from .metrics import REFRESH_SECONDS, Metrics
+from .outgoing import Ready, Streamed, Streaming, answer, error_answer, to_json
 from .pool import Pool
-from .routes import ROUTES, Call, Handler, Route, healthcheck
+from .routes import ROUTES, Call, Handler, Route, Site, healthcheck
 from .settings import ServerSettings
-from .transport import Envelope
+from .tracing import Tracing
+from .tracing import start as start_tracing
+from .transport import Envelope, Observer
 
 _log = logging.getLogger("chroma.server")
 
-_JSON: dict[str, Any] = {"application/json": {"schema": {}}}
-_ERROR: dict[str, Any] = {
-    "type": "object",
-    "properties": {"error": {"type": "string"}, "message": {"type": "string"}},
-    "required": ["error", "message"],
-}
+_ALSO = {"/api/v2/openapi.json": ("/openapi.json",)}  # where other servers have it
 
 
 def create_app(backend: LocalBackend, settings: ServerSettings) -> FastAPI:
     """An application that serves a backend, and closes it when the server stops."""
     pool = Pool(settings.threads, settings.queue)
     guard = Guard(settings)
+    tracing = start_tracing(settings)
+    metrics = Metrics(backend, pool) if settings.metrics else None
+    document = openapi.document()
+    site = Site(metrics, to_json(document), openapi.page(document))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        told = asyncio.ensure_future(_keep_fresh(metrics)) if metrics and metrics.several else None
         yield
+        if told is not None:
+            told.cancel()
         await asyncio.to_thread(pool.close)  # calls may wait for the event loop meanwhile
         backend.close()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
+    # The framework's own document and page are off: the one is made from signatures, which say
+    # nothing here, the other loads its scripts from a foreign host.
     app = FastAPI(
         title="Chroma-on-Arrow",
         version=__version__,
         lifespan=lifespan,
         redirect_slashes=False,
-        redoc_url=None,
-        openapi_url="/openapi.json",
-        docs_url=None,  # the framework's page would load its scripts from a foreign host
+        openapi_url=None,
     )
+    app.state.pool, app.state.metrics, app.state.guard = pool, metrics, guard
     for route in ROUTES:
-        app.add_api_route(
-            route.path,
-            _Served(route, backend, settings, pool, guard).answered,
-            methods=[route.method],
-            status_code=route.status,
-            response_model=None,
-            name=route.handler.__name__,
-            operation_id=route.handler.__name__,
-            summary=(route.handler.__doc__ or "").strip(),
-            openapi_extra=_described(route),
-            responses={
-                "4XX": {"content": {"application/json": {"schema": _ERROR}}, "description": "Refused"}
-            },
-        )
+        served = _Answering(route, backend, settings, pool, guard, site, tracing)
+        for path in (route.path, *_ALSO.get(route.path, ())):
+            # a plain route: reading requests by signature took 45 µs of each, and there is none
+            app.add_route(path, served.answered, methods=[route.method], name=route.handler.__name__)
 
     async def failed(_: Request, error: Exception) -> Response:
         return error_answer(error)
@@ -89,24 +87,47 @@ def create_app(backend: LocalBackend, settings: ServerSettings) -> FastAPI:
             allowed.add("HEAD")
         return Response(status_code=405, headers={"Allow": ", ".join(sorted(allowed))})
 
-    app.state.guard = guard
     app.add_exception_handler(ChromaError, failed)
     app.add_exception_handler(HTTPException, unrouted)
-    app.add_middleware(Envelope, origins=settings.cors_origins)
+    observers: list[Observer] = [logs.note]
+    if metrics is not None:
+        observers.append(metrics.note)
+    if tracing is not None:
+        observers.append(tracing.note)
+    app.add_middleware(Envelope, origins=settings.cors_origins, observers=tuple(observers), tracing=tracing)
     return app
 
 
-class _Served:
+async def _keep_fresh(metrics: Metrics) -> None:
+    """Let the other processes know what this one knows."""
+    while True:
+        await asyncio.sleep(REFRESH_SECONDS)
+        try:
+            await asyncio.to_thread(metrics.refresh)
+        except (ChromaError, OSError) as error:
+            _log.warning("the figures of the engine could not be read: %s", error)
+
+
+class _Answering:
     """One route over a backend: body, thread, time, and what the answer becomes."""
 
     def __init__(
-        self, route: Route, backend: LocalBackend, settings: ServerSettings, pool: Pool, guard: Guard
+        self,
+        route: Route,
+        backend: LocalBackend,
+        settings: ServerSettings,
+        pool: Pool,
+        guard: Guard,
+        site: Site,
+        tracing: Tracing | None,
     ) -> None:
         self._route = route
         self._backend = backend
         self._settings = settings
         self._pool = pool
         self._guard = guard
+        self._site = site
+        self._tracing = tracing
         self._late = (
             "it goes on, and may still take effect" if route.changes else "nobody waits for it any longer"
         )
@@ -115,13 +136,21 @@ class _Served:
         """The endpoint."""
         seen: Exchange = request.scope[exchange.KEY]
         seen.route = self._route.path
-        call = Call(self._backend, self._settings, request.path_params, request.query_params, request.headers)
+        call = Call(
+            self._backend,
+            self._settings,
+            request.path_params,
+            request.query_params,
+            request.headers,
+            self._site,
+        )
         try:
             incoming = Incoming(request, self._settings.max_body_bytes, self._settings.request_seconds)
         except ChromaError as error:
             return error_answer(error)
         try:
             call.caller = await self._guard.admit(request, self._route.needs)
+            seen.caller = call.caller.name or None
             return await self._done(call, incoming)
         except ClientDisconnect:
             raise
@@ -139,9 +168,9 @@ class _Served:
         handler = route.streamed.get(incoming.media_type)
         if handler is not None:
             call.stream = incoming.file()
-            result = await self._pool.run(lambda: _made(handler, call), feeding=True)
+            result = await self._pool.run(lambda: self._made(handler, call), feeding=True)
         elif not route.threaded:
-            result = _made(route.handler, call)
+            result = self._made(route.handler, call)
         else:
             if route.body:
                 if not incoming.is_json:
@@ -160,17 +189,22 @@ class _Served:
             return await Streaming(
                 result, route.status, self._pool, incoming, self._settings.request_seconds
             ).begin()
+        if isinstance(result, Ready):
+            return Response(result.content, route.status, media_type=result.media_type)
         return Response(result, route.status, media_type="application/json")
 
-    def _work(self, call: Call, incoming: Incoming) -> bytes | Streamed:
+    def _work(self, call: Call, incoming: Incoming) -> bytes | Ready | Streamed:
         if self._route.body:
             call.raw = incoming.decoded(call.raw)
-        return _made(self._route.handler, call)
+        return self._made(self._route.handler, call)
 
-
-def _made(handler: Handler, call: Call) -> bytes | Streamed:
-    result = handler(call)
-    return result if isinstance(result, Streamed) else to_json(result)
+    def _made(self, handler: Handler, call: Call) -> bytes | Ready | Streamed:
+        if self._tracing is None:
+            result = handler(call)
+        else:
+            with self._tracing.call(handler.__name__):
+                result = handler(call)
+        return result if isinstance(result, (Ready, Streamed)) else to_json(result)
 
 
 def _unhealthy(error: Exception) -> Response:
@@ -178,20 +212,3 @@ def _unhealthy(error: Exception) -> Response:
     message = error.message() if isinstance(error, ChromaError) else str(error)
     body: dict[str, Any] = {"is_executor_ready": False, "is_log_client_ready": False}
     return answer(body | {"error": "ChromaError", "message": message}, 503)
-
-
-def _described(route: Route) -> dict[str, Any]:
-    """What the signature of an endpoint does not tell the OpenAPI document."""
-    names = [part.strip("{}") for part in route.path.split("/") if part.startswith("{")]
-    described: dict[str, Any] = {
-        "parameters": [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ],
-        "responses": {str(route.status): {"description": "Done", "content": _JSON}},
-    }
-    if route.body:
-        described["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": {"type": "object"}}},
-        }
-    return described

@@ -6,9 +6,11 @@ import os
 import re
 import time
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+CURRENT: ContextVar[Exchange | None] = ContextVar("exchange", default=None)  # in its task and its threads
 KEY = "chroma"  # where an exchange is in the scope of its request
 CLIENT_GONE = 499  # noted as status when nobody waited for the answer any longer
 

@@ -37,6 +37,14 @@ class Streamed:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a handler returns to answer with other bytes than JSON."""
+
+    content: bytes
+    media_type: str
+
+
 def to_json(value: Any) -> bytes:
     """JSON bytes. float32 arrays become the shortest decimals that round-trip."""
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)

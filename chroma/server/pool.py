@@ -7,6 +7,7 @@ interrupted: nobody waits for it any longer, but its place stays taken until its
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,6 +43,7 @@ class Pool:
         self._feeding = ThreadPoolExecutor(threads, thread_name_prefix="chroma-feed")
         self._most = threads + queue
         self._held = 0
+        self.rejected = 0  # calls that were refused because too many waited
         self._lock = threading.Lock()  # places are given back by the threads
 
     @property
@@ -76,12 +78,14 @@ class Pool:
         """
         with self._lock:
             if self._held >= self._most and not admitted:
+                self.rejected += 1
                 raise Overloaded(
                     f"{self._held} calls are running or waiting already; try again in {RETRY_SECONDS} s"
                 )
             self._held += 1
         try:
-            future = (self._feeding if feeding else self._executor).submit(call)
+            context = contextvars.copy_context()  # log lines and spans of the thread belong to the request
+            future = (self._feeding if feeding else self._executor).submit(context.run, call)
         except RuntimeError:  # it is shut down
             self._give_back()
             raise Overloaded("the server is stopping") from None

@@ -24,8 +24,18 @@ from ..wire import JSON, ShapeError
 from . import arrow_streams, bodies
 from .auth import EVERYBODY, Caller, Need
 from .incoming import Feed
-from .outgoing import Streamed
+from .metrics import CONTENT_TYPE, Metrics
+from .outgoing import Ready, Streamed
 from .settings import ServerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a server has to say of itself."""
+
+    metrics: Metrics | None
+    document: bytes  # OpenAPI
+    page: bytes  # the same for people
 
 
 @dataclass
@@ -37,6 +47,7 @@ class Call:
     encoded: Mapping[str, str]  # the parts of the path, percent-encoded
     options: Mapping[str, str]  # of the query string
     headers: Mapping[str, str]
+    site: Site
     raw: bytes = b""
     stream: Feed | None = None  # instead of `raw`, for handlers that take a stream
     caller: Caller = EVERYBODY
@@ -152,6 +163,23 @@ def reset(call: Call) -> bool:
         raise AuthorizationError("Reset is disabled: start the server with --allow-reset to permit it")
     call.backend.reset()
     return True
+
+
+def openapi(call: Call) -> Ready:
+    """This document."""
+    return Ready(call.site.document, "application/json")
+
+
+def page(call: Call) -> Ready:
+    """This document for people."""
+    return Ready(call.site.page, "text/html; charset=utf-8")
+
+
+def metrics(call: Call) -> Ready:
+    """Figures for Prometheus."""
+    if call.site.metrics is None:
+        raise NotFoundError("there are no metrics: the server was started with --no-metrics")
+    return Ready(call.site.metrics.text(), CONTENT_TYPE)
 
 
 # ---------------------------------------------------------------------------- tenants and databases
@@ -502,6 +530,9 @@ ROUTES = (
     Route("GET", f"{_API}/pre-flight-checks", pre_flight_checks, "none", threaded=False),
     Route("GET", f"{_API}/auth/identity", identity, "known", threaded=False),
     Route("POST", f"{_API}/reset", reset, "admin"),
+    Route("GET", f"{_API}/openapi.json", openapi, "none", threaded=False),
+    Route("GET", "/docs", page, "none", threaded=False),
+    Route("GET", "/metrics", metrics, "read"),
     Route("POST", f"{_API}/tenants", create_tenant, "admin", body=True),
     Route("GET", _TENANT, get_tenant, "read"),
     Route("PATCH", _TENANT, update_tenant, "admin", body=True),

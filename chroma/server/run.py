@@ -21,8 +21,10 @@ import uvicorn
 from ..config import Settings
 from ..errors import ChromaError, InvalidArgumentError, ReadOnlyError
 from ..local import LocalBackend
+from . import logs, metrics, tracing
 from .app import create_app
 from .auth import Guard
+from .protocol import Protocol
 from .settings import ServerSettings, is_loopback
 from .workers import Workers
 
@@ -45,13 +47,15 @@ def serve(settings: ServerSettings) -> None:
     settings.check_reach()
     _check_certificate(settings)
     Guard(settings)
+    tracing.check(settings)
     with OpenFolder(settings) as held, _listen(settings.host, settings.port) as listening:
         _announce(listening, settings)
         if settings.workers == 1:
             _serve_on(listening, held.backend, settings, alone=True)
         else:
             held.backend.close()  # each process opens the folder for itself
-            Workers(work, settings, listening).run()
+            with metrics.shared():
+                Workers(work, settings, listening).run()
 
 
 def work(settings: ServerSettings, listening: socket.socket) -> None:
@@ -134,9 +138,10 @@ def _serve_on(listening: socket.socket, backend: LocalBackend, settings: ServerS
     app = create_app(backend, settings)
     config = uvicorn.Config(
         app,
-        http="h11",  # the one that bounds headers as the setting says
-        log_level=settings.log_level,
-        access_log=settings.log_level == "debug",
+        http=Protocol,
+        ws="none",
+        log_config=logs.configuration(settings.log_level, settings.log_format),
+        access_log=False,
         lifespan="on",
         proxy_headers=False,
         server_header=False,

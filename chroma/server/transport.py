@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from . import exchange
 from .exchange import CLIENT_GONE, Exchange
 from .outgoing import answer, error_answer
+from .tracing import Tracing
 
 TRACE_HEADER = b"chroma-trace-id"
 REQUEST_HEADER = b"x-request-id"
@@ -28,10 +29,17 @@ class Envelope:
     a slash; routes decode their own parts. `observers` are told of every request when it has ended.
     """
 
-    def __init__(self, app: ASGIApp, origins: tuple[str, ...], observers: tuple[Observer, ...] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        origins: tuple[str, ...],
+        observers: tuple[Observer, ...] = (),
+        tracing: Tracing | None = None,
+    ) -> None:
         self._app = app
         self._origins = origins
         self._observers = observers
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,6 +47,9 @@ class Envelope:
             return
         method = scope["method"]
         seen = exchange.begin(method, scope["headers"])
+        exchange.CURRENT.set(seen)
+        if self._tracing is not None:
+            self._tracing.begin(seen, scope["headers"])
         head = method == "HEAD"
         origin = dict(scope["headers"]).get(b"origin")
         extra = [

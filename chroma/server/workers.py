@@ -14,6 +14,7 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from ..errors import ChromaError
+from . import metrics
 from .settings import ServerSettings
 
 _log = logging.getLogger("chroma.server")
@@ -81,6 +82,8 @@ class Workers:
             if process.is_alive() or self._stopping:
                 continue
             del self._running[process]
+            if process.pid is not None:
+                metrics.forget(process.pid)
             code = process.exitcode or 0
             _log.error("worker process %s ended with code %s", process.pid, code)
             if time.monotonic() - started < _MIN_SECONDS:

@@ -200,4 +200,3 @@ def test_the_openapi_document_has_every_route(api: Api) -> None:
     operations = [operation for found in paths.values() for operation in found.values()]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     assert all(operation["summary"] for operation in operations)
-    assert api.get("/docs").status_code == 404  # its scripts would come from a foreign host

@@ -1,0 +1,170 @@
+"""The OpenAPI document, from the table of routes and the schemas; and a page that shows it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from typing import Any
+
+from .. import __version__
+from .outgoing import to_json
+from .routes import ROUTES, Route
+from .schemas import ANSWERS, BODIES, COMPONENTS, OPTIONS, Schema
+
+Document = dict[str, Any]
+
+_JSON = "application/json"
+# Handlers that answer with something else than JSON.
+_OTHER = {"metrics": "text/plain", "page": "text/html"}
+
+_PARTS: dict[str, Schema] = {
+    "tenant": {"type": "string", "minLength": 1},
+    "database": {"type": "string", "minLength": 1},
+    "collection": {"type": "string", "format": "uuid", "description": "The collection's id"},
+    "crn": {"type": "string", "minLength": 1},
+    "function": {"type": "string", "minLength": 1},
+}
+_NAME: Schema = {"type": "string", "minLength": 1, "description": "The collection's name"}
+_BY_NAME = frozenset({"get_collection", "delete_collection"})
+
+
+def document(routes: Iterable[Route] = ROUTES) -> Document:
+    """The whole document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Chroma-on-Arrow",
+            "version": __version__,
+            "description": "Every answer has a chroma-trace-id and an X-Request-Id. Bodies may be "
+            "compressed with gzip or deflate.",
+        },
+        "paths": paths,
+        "components": {"schemas": COMPONENTS},
+    }
+
+
+def _operation(route: Route) -> Document:
+    name = route.handler.__name__
+    operation: Document = {"operationId": name, "summary": summary(route)}
+    parameters = [*_path(route), *_query(name)]
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body:
+        content: Document = {_JSON: {"schema": BODIES[name]}}
+        content |= {kind: {} for kind in route.streamed}
+        operation["requestBody"] = {"required": True, "content": content}
+    kind = _OTHER.get(name, _JSON)
+    schema: Schema = {"type": "string"} if name in _OTHER else ANSWERS[name]
+    refused: Document = {"content": {_JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}}
+    operation["responses"] = {
+        str(route.status): {"description": "Done", "content": {kind: {"schema": schema}}},
+        "4XX": {"description": "Refused"} | refused,
+        "5XX": {"description": "Failed, overloaded, too slow, or not offered here"} | refused,
+    }
+    return operation
+
+
+def summary(route: Route) -> str:
+    """The first line of what the handler says of itself."""
+    return (route.handler.__doc__ or "").strip().partition("\n")[0]
+
+
+def _path(route: Route) -> list[Document]:
+    parameters = []
+    for part in route.path.split("/"):
+        if part.startswith("{"):
+            name = part.strip("{}")
+            schema = _PARTS[name]
+            if name == "collection" and route.handler.__name__ in _BY_NAME:
+                schema = _NAME
+            parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
+    return parameters
+
+
+def _query(name: str) -> list[Document]:
+    return [
+        {"name": option, "in": "query", "required": False, "schema": schema}
+        for option, schema in OPTIONS.get(name, {}).items()
+    ]
+
+
+def page(found: Document) -> bytes:
+    """The document as HTML that needs nothing from anywhere else."""
+    operations, contents = [], []
+    for path, methods in found["paths"].items():
+        for method, operation in methods.items():
+            name = html.escape(operation["operationId"])
+            contents.append(f'<li><a href="#{name}"><b>{method.upper()}</b> {html.escape(path)}</a></li>')
+            operations.append(_shown(method, path, operation))
+    schemas = "".join(
+        f'<section id="schema-{name}"><h3>{name}</h3>{_code(schema)}</section>'
+        for name, schema in found["components"]["schemas"].items()
+    )
+    info = found["info"]
+    title = f"{html.escape(info['title'])} {html.escape(info['version'])}"
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
+        f"<h1>{title}</h1><p>{html.escape(info['description'])} The same for programs: "
+        '<a href="/api/v2/openapi.json">openapi.json</a>.</p>'
+        f"<ul>{''.join(contents)}</ul>{''.join(operations)}<h2>Shapes</h2>{schemas}</html>"
+    ).encode()
+
+
+def _shown(method: str, path: str, operation: Document) -> str:
+    name = html.escape(operation["operationId"])
+    parts = [
+        f'<section id="{name}"><h3><b>{method.upper()}</b> <code>{html.escape(path)}</code></h3>'
+        f"<p>{html.escape(operation['summary'])}</p>"
+    ]
+    for parameter in operation.get("parameters", ()):
+        said = parameter["schema"].get("description", "")
+        parts.append(
+            f"<p><code>{parameter['name']}</code> in the {parameter['in']}"
+            f"{': ' + html.escape(said) if said else ''}</p>"
+        )
+    for kind, body in operation.get("requestBody", {}).get("content", {}).items():
+        parts.append(f"<h4>Body, {html.escape(kind)}</h4>{_code(body.get('schema', {}))}")
+    for status, answer in operation["responses"].items():
+        if status.isdigit():
+            for kind, body in answer["content"].items():
+                parts.append(f"<h4>{status}, {html.escape(kind)}</h4>{_code(body.get('schema', {}))}")
+    return "".join(parts) + "</section>"
+
+
+def _code(schema: Schema) -> str:
+    return f"<pre>{html.escape(_brief(schema))}</pre>"
+
+
+def _brief(schema: Schema, indent: str = "") -> str:
+    """A schema as people write it down."""
+    if "$ref" in schema:
+        return str(schema["$ref"].rpartition("/")[2])
+    if "enum" in schema or "const" in schema:
+        return " | ".join(to_json(value).decode() for value in schema.get("enum", [schema.get("const")]))
+    if "anyOf" in schema:
+        return " | ".join(_brief(part, indent) for part in schema["anyOf"])
+    kind = schema.get("type", "anything")
+    if kind == "array":
+        return f"[{_brief(schema['items'], indent)}, …]"
+    if kind == "object" and schema.get("properties"):
+        required = schema.get("required", ())
+        inner = indent + "  "
+        lines = (
+            f"{inner}{name}{'' if name in required else '?'}: {_brief(part, inner)}"
+            for name, part in schema["properties"].items()
+        )
+        return "{\n" + "\n".join(lines) + f"\n{indent}}}"
+    return " | ".join(kind) if isinstance(kind, list) else str(kind)
+
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
+    "color:#222;background:#fff}ul{columns:1;list-style:none;padding:0}pre{background:#f4f4f4;"
+    "padding:.6rem;overflow:auto}section{border-top:1px solid #ddd}h4{margin:.5rem 0 0}"
+    "code,pre{font-size:14px}a{color:#0645ad;text-decoration:none}"
+    "@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}pre{background:#262626}"
+    "section{border-color:#444}a{color:#8ab4f8}}"
+)

@@ -1,0 +1,129 @@
+"""HTTP/1.1 on one connection: uvicorn's parser, with limits on what comes before a body.
+
+uvicorn waits for a request's head as long as it takes and however long it grows; here it must
+arrive within `HEAD_SECONDS` and fit in the setting `max_header_bytes`. What is not HTTP is
+refused in the form of all other errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from ..errors import ChromaError, InvalidArgumentError
+from ..wire import error_to_json
+from .outgoing import to_json
+from .transport import TRACE_HEADER
+
+HEAD_SECONDS = 30.0
+
+
+class HeadTooLarge(ChromaError):
+    """Too many headers, or too long ones."""
+
+    status = 431
+
+
+class HeadTooSlow(ChromaError):
+    """A request that was begun and does not go on."""
+
+    status = 408
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _reading_head = True
+    _head = 0  # bytes of the request's head that were parsed
+    _fed = 0  # bytes that came before it was complete
+
+    @property
+    def _limit(self) -> int:
+        """Bytes of a head; uvicorn has one setting for it, named after its other parser."""
+        return self.config.h11_max_incomplete_event_size or 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._begin_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._reading_head and not self.transport.is_closing():
+            self._fed += len(data)  # parts that are still with the parser count as well
+            if self._fed > self._limit:
+                self._refuse(_too_large(self._limit))
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if not self._reading_head:
+            self._begin_head()
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._grown(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._grown(len(name) + len(value))
+
+    def on_headers_complete(self) -> None:
+        self._reading_head = False
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def _begin_head(self) -> None:
+        self._reading_head, self._head, self._fed = True, 0, 0
+        self._stop_timer()
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._late)
+
+    def _grown(self, size: int) -> None:
+        self._head += size
+        if self._head > self._limit:
+            raise _too_large(self._limit)  # the parser stops here
+
+    def _late(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._fed:
+            self._refuse(HeadTooSlow(f"the request did not begin within {HEAD_SECONDS:g} s"))
+        else:
+            self.transport.close()  # a connection on which nothing was asked
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def send_400_response(self, msg: str) -> None:
+        """What the parser refuses."""
+        if self._head > self._limit:
+            self._refuse(_too_large(self._limit))
+        else:
+            self._refuse(
+                InvalidArgumentError(f"{msg.rstrip('.')}: it is not HTTP/1.1 as the standard has it")
+            )
+
+    def _refuse(self, error: ChromaError) -> None:
+        """Answer and close. While an earlier request is being answered there is only the closing."""
+        self._stop_timer()
+        if self.cycle is None or self.cycle.response_complete:
+            body = to_json(error_to_json(error))
+            status = STATUS_LINE.get(error.status, b"HTTP/1.1 400 Bad Request\r\n")
+            head = (
+                b"content-type: application/json\r\ncontent-length: %d\r\n%s: %s\r\nconnection: close\r\n\r\n"
+                % (len(body), TRACE_HEADER, os.urandom(16).hex().encode())
+            )
+            self.transport.write(status + head + body)
+        self.transport.close()
+
+
+def _too_large(limit: int) -> Any:
+    return HeadTooLarge(f"the address and headers exceed {limit:,} bytes")
