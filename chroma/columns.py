@@ -19,7 +19,10 @@ def shown(value: object, width: int = 60) -> str:
         return f"{value[:width]!r}… ({len(value)} long)"
     if isinstance(value, (list, tuple)) and len(value) > 8:
         return f"{[shown(item, 12) for item in value[:3]]}… ({len(value)} long)"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return f"a {type(value).__name__} that is nested too deeply to show"
     return text if len(text) <= width else text[:width] + "…"
 
 

@@ -119,7 +119,10 @@ _EVERYTHING = Everything()
 
 def short(value: Any) -> str:
     """A value as an error message shows it."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return f"a {type(value).__name__} that is nested too deeply to show"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -34,6 +34,7 @@ INCLUDE = frozenset({*FIELDS, "distances"})
 GET_INCLUDE = ["documents", "metadatas"]
 QUERY_INCLUDE = ["documents", "metadatas", "distances"]
 DEFAULT_RESULTS = 10
+MAX_DEPTH = 64  # of what clients store with a collection
 
 
 @contextmanager
@@ -92,6 +93,14 @@ def tenant_name(body: JSON) -> str:
     """{"name"} of a new tenant."""
     with shaped():
         return check_tenant_name(required(body, "name"))
+
+
+def resource_name(body: JSON) -> str:
+    """{"resource_name"} of a tenant."""
+    name = required(body, "resource_name")
+    if not isinstance(name, str):
+        raise ShapeError(f"Expected resource_name to be a string, got {shown(name)}")
+    return name
 
 
 def checked_name(body: JSON, field: str = "name") -> str:
@@ -188,6 +197,8 @@ def _function(configuration: JSON) -> JSON | None:
     function = _typed(configuration, "embedding_function", dict, "an object")
     if function is None:
         return None
+    if _deeper_than(MAX_DEPTH, function):
+        raise InvalidArgumentError(f"embedding_function is nested more than {MAX_DEPTH} levels deep")
     kind = function.get("type")
     if kind == "known" and isinstance(function.get("name"), str):
         return {"type": "known", "name": function["name"], "config": function.get("config")}
@@ -197,6 +208,12 @@ def _function(configuration: JSON) -> JSON | None:
         "Expected embedding_function to be {'type': 'known', 'name', 'config'}, {'type': 'legacy'} or "
         f"{{'type': 'unknown'}}, got {shown(function)}"
     )
+
+
+def _deeper_than(levels: int, value: Any) -> bool:
+    """Answers that quote it could not be written: JSON writers have a limit as well."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_deeper_than(levels - 1, part) for part in parts)
 
 
 # ---------------------------------------------------------------------------- records
@@ -466,6 +483,14 @@ def query(body: JSON) -> Query:
             _base64(body),
             _metadata_form(body),
         )
+
+
+def searches(body: JSON) -> list[Any]:
+    """{"searches"} of a search."""
+    found = required(body, "searches")
+    if type(found) is not list or not all(type(one) is dict for one in found):
+        raise ShapeError(f"Expected searches to be a list of objects, got {shown(found)}")
+    return found
 
 
 def filters(body: JSON) -> tuple[Any, Any]:

@@ -93,7 +93,7 @@ class Incoming:
         parts: list[bytes] = []
         size = 0
         decoder = Decoder(self._window)
-        for part in (*decoder.feed(raw), *decoder.end()):
+        for part in decoder.all(raw):
             size += len(part)
             if size > self._largest:
                 raise self._too_large()
@@ -209,6 +209,11 @@ class Decoder:
             if out:
                 yield out
             data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
+
+    def all(self, data: bytes) -> Iterator[bytes]:
+        """What the whole input gives."""
+        yield from self.feed(data)
+        yield from self.end()
 
     def end(self) -> Iterator[bytes]:
         """What is left at the end. Raises InvalidArgumentError when the input was cut off."""

@@ -10,6 +10,7 @@ import json
 import logging
 import re
 import time
+from functools import lru_cache
 from typing import Any
 
 from .exchange import CURRENT, Exchange
@@ -54,12 +55,12 @@ class TextLines(logging.Formatter):
         begin = f"{_moment(record.created)} {record.levelname} "
         seen: Exchange | None = getattr(record, "exchange", None)
         if seen is not None:
-            fields = _fields(seen)
-            line = (
-                f"{fields.pop('method')} {fields.pop('route') or '-'} {fields.pop('status')} "
-                f"{fields.pop('milliseconds')} ms "
+            more = f" trace={seen.trace_id}" if seen.trace_id != seen.request_id else ""
+            more += "" if seen.caller is None else f" caller={seen.caller}"
+            return begin + escaped(
+                f"{seen.method} {seen.route or '-'} {seen.status} {seen.seconds * 1000:.2f} ms "
+                f"in={seen.received} out={seen.sent} id={seen.request_id}{more} process={record.process}"
             )
-            return begin + escaped(line + " ".join(f"{name}={value}" for name, value in fields.items()))
         seen = CURRENT.get()
         line = f"{record.name}: {record.getMessage()}"
         if seen is not None:
@@ -80,6 +81,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            "process": record.process,
         }
         seen: Exchange | None = getattr(record, "exchange", None)
         if seen is not None:
@@ -88,7 +90,7 @@ class JsonLines(logging.Formatter):
             line |= {"id": seen.request_id, "trace": seen.trace_id}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+        return json.dumps(line)  # ASCII only
 
 
 def _fields(seen: Exchange) -> dict[str, Any]:
@@ -109,5 +111,9 @@ def _fields(seen: Exchange) -> dict[str, Any]:
 
 
 def _moment(seconds: float) -> str:
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{whole}.{int(seconds % 1 * 1000):03d}Z"
+    return f"{_second(int(seconds))}.{int(seconds % 1 * 1000):03d}Z"
+
+
+@lru_cache(4)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from prometheus_client import (
-    CONTENT_TYPE_PLAIN_0_0_4,
     CollectorRegistry,
     Counter,
     Gauge,
@@ -28,7 +27,7 @@ from ..storage.types import EngineFigures
 from .exchange import Exchange
 from .pool import Pool
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # what the library reads when it is imported
 REFRESH_SECONDS = 10.0  # how old the gauges of other processes may be
 

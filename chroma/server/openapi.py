@@ -54,13 +54,16 @@ def _operation(route: Route) -> Document:
         operation["parameters"] = parameters
     if route.body:
         content: Document = {_JSON: {"schema": BODIES[name]}}
-        content |= {kind: {} for kind in route.streamed}
+        content |= {other: {} for other in route.streamed}
         operation["requestBody"] = {"required": True, "content": content}
     kind = _OTHER.get(name, _JSON)
     schema: Schema = {"type": "string"} if name in _OTHER else ANSWERS[name]
     refused: Document = {"content": {_JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}}
     operation["responses"] = {
-        str(route.status): {"description": "Done", "content": {kind: {"schema": schema}}},
+        str(route.status): {
+            "description": "Done",
+            "content": {kind: {"schema": schema}} | {other: {} for other in route.offers},
+        },
         "4XX": {"description": "Refused"} | refused,
         "5XX": {"description": "Failed, overloaded, too slow, or not offered here"} | refused,
     }

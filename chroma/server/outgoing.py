@@ -57,6 +57,8 @@ def answer(value: Any, status: int = 200) -> Response:
 
 def error_answer(error: BaseException) -> Response:
     """The answer for anything that was raised; what nobody foresaw is logged and not shown."""
+    if isinstance(error, RecursionError):
+        error = errors.InvalidArgumentError("the request is nested too deeply")
     if not isinstance(error, ChromaError):
         _log.error("an unexpected error", exc_info=error)
         error = errors.InternalError("an unexpected error; the server's log says more")
@@ -107,8 +109,11 @@ class Streaming(Response):
             await self._close()
 
     async def _send(self, send: Send, piece: bytes, gone: asyncio.Future[None]) -> None:
-        with Within(self._seconds):  # a client that does not read
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        try:
+            with Within(self._seconds):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except TimeoutError:  # it does not read
+            raise ClientDisconnect from None
         if gone.done():
             raise ClientDisconnect
 

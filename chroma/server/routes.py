@@ -20,7 +20,7 @@ from ..names import check_uuid
 from ..reading import check_read_level
 from ..seam import Scope
 from ..storage.types import Hits, Mode, Rows, Written
-from ..wire import JSON, ShapeError
+from ..wire import JSON
 from . import arrow_streams, bodies
 from .auth import EVERYBODY, Caller, Need
 from .incoming import Feed
@@ -94,7 +94,8 @@ Handler = Callable[[Call], Any]
 class Route:
     """`needs`: what the caller must be allowed. `body`: whether there is one. `threaded`: whether it
     may wait for the disk or for others. `streamed`: handlers that take a body of some media type as
-    `call.stream`, while it arrives. Any handler may return `Streamed`.
+    `call.stream`, while it arrives. `offers`: media types besides JSON that `Accept` may ask for;
+    the handler looks at `call.headers` and returns `Streamed`.
     """
 
     method: str
@@ -105,6 +106,7 @@ class Route:
     body: bool = False
     threaded: bool = True
     streamed: Mapping[str, Handler] = field(default_factory=dict)
+    offers: tuple[str, ...] = ()
 
     @property
     def changes(self) -> bool:
@@ -198,8 +200,7 @@ def get_tenant(call: Call) -> JSON:
 
 def update_tenant(call: Call) -> JSON:
     """Accepted; resource names exist on hosted servers only, and are not stored."""
-    if not isinstance(bodies.required(call.body, "resource_name"), str):
-        raise ShapeError("Expected resource_name to be a string")
+    bodies.resource_name(call.body)
     call.backend.get_tenant(call.part("tenant"))
     return {}
 
@@ -471,7 +472,7 @@ def own_stats(call: Call) -> JSON:
 
 def search(call: Call) -> JSON:
     """Not offered yet."""
-    bodies.required(call.body, "searches")
+    bodies.searches(call.body)
     raise UnsupportedError("search is not offered yet: use query with where and where_document")
 
 

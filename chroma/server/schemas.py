@@ -136,21 +136,21 @@ _HEARTBEAT = {
 }
 
 
-def _records(required: str, embeddings: Schema) -> Schema:
+def _records(required: str, embeddings: Schema, documents: Schema | None = None) -> Schema:
     texts = _or_null(_list(_or_null(TEXT)))
     return _object(
         required,
         ids=_list(ID, uniqueItems=True, description="All columns have one entry per id"),
         embeddings=embeddings,
         metadatas=_or_null(_list({"anyOf": [_ref("Metadata"), {"type": "null"}, _EMPTY]})),
-        documents=texts,
+        documents=documents or texts,
         uris=texts,
     )
 
 
-def _matrix(*, gaps: bool = False) -> Schema:
+def _matrix(*, gaps: bool = False, least: int = 0) -> Schema:
     rows: list[Schema] = [VECTOR, BASE64 | {"minLength": 1}]
-    return {"anyOf": [_list(_or_null(row) if gaps else row) for row in rows]}
+    return {"anyOf": [_list(_or_null(row) if gaps else row, minItems=least) for row in rows]}
 
 
 _FILTERS: dict[str, Any] = {
@@ -195,7 +195,14 @@ BODIES: dict[str, Schema] = {
     ),
     "fork": _object("new_name", new_name=NAME),
     "add": _records("ids embeddings", _matrix()),
-    "upsert": _records("ids", _or_null(_matrix())),
+    "upsert": {
+        "type": "object",
+        "anyOf": [
+            _records("ids embeddings", _matrix(least=1)),
+            # for records that are stored
+            _records("ids", _or_null(_list({}, maxItems=0)), documents=_or_null(_list(TEXT))),
+        ],
+    },
     "update": _records("ids", _or_null(_matrix(gaps=True))),
     "delete": _object(
         ids=_or_null(_list(ID, minItems=1)),
@@ -222,7 +229,7 @@ BODIES: dict[str, Schema] = {
         exact=_or_null(FLAG),
         encoding=ENCODING,
     ),
-    "search": _object("searches", searches={}),
+    "search": _object("searches", searches=_list({"type": "object"})),
     "attach_function": {"type": "object"},
     "detach_function": {"type": "object"},
     "own_count": _object(**_FILTERS),

@@ -13,6 +13,7 @@ import pytest
 from chroma.config import Settings
 from chroma.local import LocalBackend
 from chroma.server.app import create_app
+from chroma.server.pool import Pool
 from chroma.server.settings import ServerSettings
 
 DATABASE = "/api/v2/tenants/default_tenant/databases/default_database"
@@ -24,6 +25,12 @@ class Api:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.backend = LocalBackend.open(str(folder), Settings())
         self.app = create_app(self.backend, ServerSettings(path=str(folder), **settings))
+
+    @property
+    def pool(self) -> Pool:
+        """The application's threads."""
+        found: Pool = self.app.state.pool
+        return found
 
     def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         async def send() -> httpx.Response:

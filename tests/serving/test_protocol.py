@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -114,9 +115,8 @@ def test_large_bodies_are_no_heads(port: int) -> None:
     head = b"POST /api/v2/tenants HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % len(body)
     with connected(port) as connection:
         connection.sendall(head + b"\r\n" + body)
-        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
         connection.sendall(head + b"Connection: close\r\n\r\n" + body)
-        assert everything(connection).startswith(b"HTTP/1.1 409")
+        assert re.findall(rb"HTTP/1.1 (\d+)", everything(connection)) == [b"200", b"409"]
 
 
 def test_a_slow_head(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,10 +124,8 @@ def test_a_slow_head(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     status, body = answered(port, ASK)
     assert status == 408 and "0.2 s" in body["message"]
     with connected(port) as connection:  # the second request of a connection as well
-        connection.sendall(ASK + b"\r\n")
-        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
-        connection.sendall(ASK)
-        assert everything(connection).startswith(b"HTTP/1.1 408")
+        connection.sendall(ASK + b"\r\n" + ASK)
+        assert re.findall(rb"HTTP/1.1 (\d+)", everything(connection)) == [b"200", b"408"]
 
 
 def test_a_connection_without_a_request(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
