@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .. import __version__
+from ..transfer import MEDIA_TYPE
 from .outgoing import to_json
 from .routes import ROUTES, Route
 from .schemas import ANSWERS, BODIES, COMPONENTS, OPTIONS, Schema
@@ -15,7 +16,8 @@ Document = dict[str, Any]
 
 _JSON = "application/json"
 # Handlers that answer with something else than JSON.
-_OTHER = {"metrics": "text/plain", "page": "text/html"}
+_OTHER = {"metrics": "text/plain", "page": "text/html", "own_export": MEDIA_TYPE}
+_MAY_BE_EMPTY = frozenset({"own_export"})  # bodies that need not be sent
 
 _PARTS: dict[str, Schema] = {
     "tenant": {"type": "string", "minLength": 1},
@@ -55,7 +57,7 @@ def _operation(route: Route) -> Document:
     if route.body:
         content: Document = {_JSON: {"schema": BODIES[name]}}
         content |= {other: {} for other in route.streamed}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": name not in _MAY_BE_EMPTY, "content": content}
     kind = _OTHER.get(name, _JSON)
     schema: Schema = {"type": "string"} if name in _OTHER else ANSWERS[name]
     refused: Document = {"content": {_JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}}

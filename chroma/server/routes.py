@@ -503,6 +503,8 @@ def detach_function(call: Call) -> JSON:
 # what is asked by POST and changes nothing
 _READS = frozenset({query, get, search, own_count, own_export, own_known_ids, own_recall})
 
+_ARROW = (transfer.MEDIA_TYPE,)
+
 
 def _streams(mode: Mode) -> Mapping[str, Handler]:
     return {transfer.MEDIA_TYPE: lambda call: _write_stream(call, mode)}
@@ -517,8 +519,8 @@ _OWN = f"{_COLLECTION}/{wire.OWN_PREFIX}"
 
 ROUTES = (
     # routes are tried from the top: the busy ones come first
-    Route("POST", f"{_COLLECTION}/query", query, "read", body=True),
-    Route("POST", f"{_COLLECTION}/get", get, "read", body=True),
+    Route("POST", f"{_COLLECTION}/query", query, "read", body=True, offers=_ARROW),
+    Route("POST", f"{_COLLECTION}/get", get, "read", body=True, offers=_ARROW),
     Route("POST", f"{_COLLECTION}/add", add, "write", status=201, body=True, streamed=_streams("add")),
     Route("POST", f"{_COLLECTION}/upsert", upsert, "write", body=True, streamed=_streams("upsert")),
     Route("POST", f"{_COLLECTION}/update", update, "write", body=True, streamed=_streams("update")),

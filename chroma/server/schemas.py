@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..configuration import MUTABLE, RANGES, SPACES
+from ..transfer import MEDIA_TYPE
 
 Schema = dict[str, Any]
 
@@ -57,6 +58,10 @@ LISTED: Schema = {"anyOf": [_list(kind, minItems=1) for kind in (TEXT, INTEGER, 
 KEYS: Schema = {"pattern": "^[^#$]", "not": {"pattern": "^chroma:"}}
 INCLUDE = _list({"enum": ["distances", "documents", "embeddings", "metadatas", "uris"]})
 ENCODING: Schema = {"enum": ["base64", None], "description": "How embeddings are written in the answer"}
+METADATA_FORM: Schema = {
+    "enum": ["struct", "json", None],
+    "description": "How metadata are written in an Arrow answer",
+}
 
 _TUNING: dict[str, Schema] = {
     key: {"type": "number" if key == "resize_factor" else "integer", "minimum": low, "maximum": high}
@@ -218,16 +223,27 @@ BODIES: dict[str, Schema] = {
         include=INCLUDE,
         order_by=_or_null({"anyOf": [TEXT, _list(TEXT, minItems=1)]}),
         encoding=ENCODING,
+        metadata=METADATA_FORM,
+    ),
+    "own_export": _object(
+        ids=_LOOKED_UP,
+        **_FILTERS,
+        limit=_or_null(COUNT),
+        offset=_or_null(COUNT),
+        include=INCLUDE,
+        order_by=_or_null({"anyOf": [TEXT, _list(TEXT, minItems=1)]}),
+        metadata=METADATA_FORM,
     ),
     "query": _object(
         "query_embeddings",
-        query_embeddings=_list(VECTOR),
+        query_embeddings=_matrix(),
         n_results=_or_null(SMALL_COUNT),
         ids=_LOOKED_UP,
         **_FILTERS,
         include=INCLUDE,
         exact=_or_null(FLAG),
         encoding=ENCODING,
+        metadata=METADATA_FORM,
     ),
     "search": _object("searches", searches=_list({"type": "object"})),
     "attach_function": {"type": "object"},
@@ -253,7 +269,9 @@ ANSWERS: dict[str, Schema] = {
         "max_batch_size supports_base64_encoding chroma_arrow",
         max_batch_size=COUNT,
         supports_base64_encoding=FLAG,
-        chroma_arrow=_object("version max_body_bytes", version=TEXT, max_body_bytes=COUNT),
+        chroma_arrow=_object(
+            "version max_body_bytes arrow", version=TEXT, max_body_bytes=COUNT, arrow={"const": MEDIA_TYPE}
+        ),
     ),
     "identity": _object(
         "user_id tenant databases",
@@ -318,7 +336,14 @@ ANSWERS: dict[str, Schema] = {
 }
 
 # What the query string of a handler's route may have.
+_ATOMIC: Schema = {
+    "enum": ["true", "false"],
+    "description": "Whether an Arrow stream is one write, all of it or nothing",
+}
 OPTIONS: dict[str, dict[str, Schema]] = {
+    "add": {"atomic": _ATOMIC},
+    "upsert": {"atomic": _ATOMIC},
+    "update": {"atomic": _ATOMIC},
     "list_databases": {"limit": COUNT | {"maximum": 10**18 - 1}, "offset": COUNT | {"maximum": 10**18 - 1}},
     "list_collections": {"limit": COUNT | {"maximum": 10**18 - 1}, "offset": COUNT | {"maximum": 10**18 - 1}},
     "count": {"read_level": {"enum": ["index_and_wal", "index_only", "index_and_bounded_wal"]}},
