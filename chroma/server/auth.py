@@ -134,15 +134,11 @@ class _Table:
 class _Source:
     """The entries in use. A file that cannot be read leaves the last good ones in force."""
 
-    def __init__(self, path: Path | None, entries: list[Entry]) -> None:
+    def __init__(self, path: Path | None, entries: list[Entry] | None = None) -> None:
         self._path = path
-        self._table = _Table.of(entries)
-        self._stamp = self._look()
+        self._stamp = self._look()  # before reading: a change in between is then seen later
+        self._table = _Table.of(read_entries(path) if path is not None else entries or [])
         self._next = time.monotonic() + _CHECK_SECONDS
-
-    @staticmethod
-    def of_file(path: Path) -> _Source:
-        return _Source(path, read_entries(path))
 
     def table(self, now: bool = False) -> _Table:
         if self._path is not None and (now or time.monotonic() >= self._next):
@@ -216,7 +212,7 @@ class Guard:
     def __init__(self, settings: ServerSettings) -> None:
         self._source: _Source | None = None
         if settings.auth_file:
-            self._source = _Source.of_file(Path(settings.auth_file))
+            self._source = _Source(Path(settings.auth_file))
         elif settings.auth_token:
             secret = hash_token(settings.auth_token.encode())
             self._source = _Source(None, [Entry("anonymous", "token", "admin", (EVERYTHING,), secret)])

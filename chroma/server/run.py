@@ -31,6 +31,7 @@ from .workers import Workers
 _log = logging.getLogger("chroma.server")
 
 _BACKLOG = 2048
+_SHORT_TOKEN = 20
 
 # After `drain_seconds`: for cancelled requests to unwind, then for the folder to be closed.
 _UNWIND_SECONDS = 2.0
@@ -133,8 +134,6 @@ class Server(uvicorn.Server):
 
 
 def _serve_on(listening: socket.socket, backend: LocalBackend, settings: ServerSettings, alone: bool) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _noted)  # what holds before and after the server: the end is at hand anyway
     app = create_app(backend, settings)
     config = uvicorn.Config(
         app,
@@ -153,6 +152,8 @@ def _serve_on(listening: socket.socket, backend: LocalBackend, settings: ServerS
         ssl_keyfile_password=settings.ssl_keyfile_password or None,
     )
     server = Server(config, app.state.guard, backend.close, settings.drain_seconds, alone)
+    for number in (signal.SIGTERM, signal.SIGINT):  # also before and after uvicorn listens to them
+        signal.signal(number, server.handle_exit)
     server.run(sockets=[listening])
     if not server.started:
         raise ChromaError("the server could not start; the lines above say why")
@@ -213,6 +214,10 @@ def _announce(listening: socket.socket, settings: ServerSettings) -> None:
     port = listening.getsockname()[1]
     scheme = "https" if settings.encrypts else "http"
     click.echo(f"Serving {os.path.abspath(settings.path)} on {scheme}://{host}:{port}")
+    if settings.auth_token and len(settings.auth_token) < _SHORT_TOKEN:
+        click.echo(
+            "Warning: the token is short and may be guessed; `chroma auth create` makes long ones.", err=True
+        )
     if is_loopback(settings.host):
         return
     if not settings.authenticates:
@@ -232,7 +237,3 @@ def _stop_without_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _noted(number: int, frame: FrameType | None) -> None:
-    del number, frame

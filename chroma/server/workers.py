@@ -74,7 +74,12 @@ class Workers:
 
     def _start(self) -> None:
         process = self._context.Process(target=self._work, args=(self._settings, self._listening))
-        process.start()
+        # The terminal's Ctrl-C reaches all processes; only this one heeds it, from their first moment on.
+        heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            process.start()
+        finally:
+            signal.signal(signal.SIGINT, heeded)
         self._running[process] = time.monotonic()
 
     def _replace_ended(self) -> bool:

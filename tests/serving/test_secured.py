@@ -185,6 +185,8 @@ def test_reach_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no authentication" in warned(host="0.0.0.0", allow_remote_without_auth=True)
     assert "no TLS" in warned(host="0.0.0.0", auth_file="a.json")
     assert warned(host="0.0.0.0", auth_file="a.json", ssl_certfile="c", ssl_keyfile="k") == ""
+    assert "short" in warned(host="127.0.0.1", auth_token="secret")
+    assert warned(host="127.0.0.1", auth_token="s" * 20) == ""
     assert warned(host="127.0.0.1", auth_file="a.json") == ""
     assert warned(host="127.0.0.1", allow_remote_without_auth=True) == ""
 
