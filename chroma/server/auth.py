@@ -27,6 +27,7 @@ from starlette.responses import Response
 
 from ..errors import AuthorizationError, ChromaAuthError, ChromaError, InvalidArgumentError
 from ..seam import Identity
+from . import exchange
 from .credentials import (
     EVERYTHING,
     LONGEST_PASSWORD,
@@ -251,7 +252,7 @@ class Guard:
                 challenges,
             )
         caller = Caller(entry.name, entry.role, entry.access)
-        request.scope["chroma.caller"] = caller
+        request.scope[exchange.KEY].caller = caller.name
         refusal = caller.refusal(needs, _part(request, "tenant"), _part(request, "database"))
         if refusal is not None:
             raise AuthorizationError(refusal)

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from chroma.server import auth, credentials
+from chroma.server import auth, credentials, exchange
 from chroma.server.credentials import Entry, add_entry, remove_entry
 from chroma.server.routes import ROUTES
 
@@ -381,6 +381,20 @@ def test_nothing_is_logged_that_opens_anything(api: Api, caplog: pytest.LogCaptu
     sent = basic("bob", PASSWORD)["Authorization"].split()[1]
     for secret in (*TOKENS.values(), "wrong-token", PASSWORD, sent):
         assert secret not in caplog.text
+
+
+def test_the_log_can_name_the_caller(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[exchange.Exchange] = []
+    begin = exchange.begin
+
+    def kept(*arguments: Any) -> exchange.Exchange:
+        made.append(begin(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(exchange, "begin", kept)
+    for headers in (bearer("root"), bearer("boss"), {}):  # let in, known and refused, unknown
+        api.get(DEFAULT, headers=headers)
+    assert [seen.caller for seen in made] == ["root", "boss", None]
 
 
 def test_nothing_is_shown_in_reprs(file: Path) -> None:
