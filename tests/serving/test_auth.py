@@ -77,7 +77,7 @@ def path_of(template: str, tenant: str = "default_tenant", database: str = "defa
     return template.format(tenant=tenant, database=database, collection=ID, crn="a:b:c", function="f")
 
 
-OPEN = {"root", "heartbeat", "healthcheck", "version", "pre_flight_checks"}
+OPEN = {"root", "heartbeat", "healthcheck", "version", "pre_flight_checks", "openapi", "page"}
 
 
 def test_what_is_open() -> None:
