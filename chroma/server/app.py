@@ -150,7 +150,6 @@ class _Answering:
             return error_answer(error)
         try:
             call.caller = await self._guard.admit(request, self._route.needs)
-            seen.caller = call.caller.name or None
             return await self._done(call, incoming)
         except ClientDisconnect:
             raise
