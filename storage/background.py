@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["settle", "index", "load"]
 _log = logging.getLogger("chroma")
-_INDEX_NICENESS = 15
+_INDEX_NICENESS = 5  # more, and steady searching would keep a graph from ever being built
 _JOIN_SECONDS = 10.0  # a build stops within one chunk, half a second
 
 
@@ -117,7 +117,7 @@ class Background:
 
 
 def _yield_to_others() -> None:
-    """Let this thread run only where queries and writes leave the processor to it.
+    """Let queries and writes go before this thread.
 
     Linux alone has priorities of threads. Building a graph holds no lock that others wait for.
     """
