@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import sys
 import threading
 import time
 from collections import OrderedDict
@@ -19,7 +17,6 @@ from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["settle", "index", "load"]
 _log = logging.getLogger("chroma")
-_INDEX_NICENESS = 5  # more, and steady searching would keep a graph from ever being built
 _JOIN_SECONDS = 10.0  # a build stops within one chunk, half a second
 
 
@@ -94,8 +91,6 @@ class Background:
         return None
 
     def _run(self, kind: Kind) -> None:
-        if kind == "index":
-            _yield_to_others()
         while True:
             with self._condition:
                 found = self._next(kind)
@@ -114,16 +109,6 @@ class Background:
                 with self._condition:
                     self._running.discard(item)
                     self._condition.notify_all()
-
-
-def _yield_to_others() -> None:
-    """Let queries and writes go before this thread.
-
-    Linux alone has priorities of threads. Building a graph holds no lock that others wait for.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # a sandbox may forbid it; then all share evenly
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _INDEX_NICENESS)
 
 
 class Budget:

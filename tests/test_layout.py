@@ -23,10 +23,7 @@ OWNERS = {
     "fcntl": {"chroma.storage.files", "chroma.server.credentials"},
 }
 # what modules of storage/ other than files.py may use of `os`: nothing that touches a file
-HARMLESS = {
-    "PRIO_PROCESS", "cpu_count", "environ", "getpid", "path", "register_at_fork", "sched_getaffinity",
-    "setpriority", "urandom",
-}  # fmt: skip
+HARMLESS = {"cpu_count", "environ", "getpid", "path", "register_at_fork", "sched_getaffinity", "urandom"}
 
 # what `import chroma` loads besides the standard library
 LOADED = {"chroma"}
