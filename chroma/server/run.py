@@ -153,6 +153,7 @@ def _serve_on(listening: socket.socket, backend: LocalBackend, settings: ServerS
         ssl_keyfile_password=settings.ssl_keyfile_password or None,
     )
     _tune()
+    threading.Thread(target=_warm_up, daemon=True).start()
     server = Server(config, app.state.guard, backend.close, settings.drain_seconds, alone)
     for number in (signal.SIGTERM, signal.SIGINT):  # also before and after uvicorn listens to them
         signal.signal(number, server.handle_exit)
@@ -167,6 +168,13 @@ def _tune() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
+
+
+def _warm_up() -> None:
+    """The first array loads pandas where it is installed, which takes half a second."""
+    import pyarrow as pa
+
+    pa.array([""]).to_pylist()
 
 
 def _check_certificate(settings: ServerSettings) -> None:
