@@ -21,8 +21,8 @@ from ..exchange import JSON_TYPE, encode, read_json, segment
 from ..remote import Server, collection_path, database_path, page, server_from, tenant_path
 from ..results import in_order_of
 from ..seam import Identity, Scope
-from ..sorting import sorted_ids
 from ..splitting import Tally, bodies, streams
+from ..storage.ordering import ordered
 from ..storage.types import (
     CollectionInfo,
     CollectionStats,
@@ -226,7 +226,7 @@ class AsyncHttpBackend:
             scope, id, ids, where, where_document, None, 0, None, frozenset({"metadatas"})
         )
         stop = None if limit is None else offset + limit
-        wanted = sorted_ids(found.ids, found.metadatas or [], order_by)[offset:stop]
+        wanted = [found.ids[place] for place in ordered(found.metadatas or [], order_by)[offset:stop]]
         if not wanted:
             return replace(found, ids=[], metadatas=[])
         rows = await self._rows(scope, id, wanted, None, None, None, 0, None, fields)

@@ -334,4 +334,9 @@ def test_an_asynchronous_client_loads_no_engine(server: Scripted) -> None:
         text=True,
         timeout=60,
     )
-    assert done.stdout.splitlines() == ["[]", "[]", "['chroma.storage.types']", "False"], done.stderr
+    assert done.stdout.splitlines() == [
+        "[]",
+        "[]",
+        "['chroma.storage.ordering', 'chroma.storage.types']",
+        "False",
+    ], done.stderr

@@ -16,7 +16,7 @@ import pytest
 
 import chroma
 from chroma import errors
-from chroma.sorting import sorted_ids
+from chroma.storage.ordering import ordered
 
 from .. import driven
 from ..checks import refused
@@ -490,7 +490,11 @@ def test_a_client_of_a_server_loads_no_engine(server: Scripted) -> None:
         text=True,
         timeout=60,
     )
-    assert done.stdout.splitlines() == ["[]", "['chroma.storage.types']", "False"], done.stderr
+    assert done.stdout.splitlines() == [
+        "[]",
+        "['chroma.storage.ordering', 'chroma.storage.types']",
+        "False",
+    ], done.stderr
 
 
 def test_the_order_made_here_is_the_engines() -> None:
@@ -507,4 +511,4 @@ def test_the_order_made_here_is_the_engines() -> None:
             [("m", False), ("n", True)],
         ):
             keys = [f"-{key}" if descending else key for key, descending in order]
-            assert sorted_ids(ids, metadatas, order) == things.get(order_by=keys)["ids"]
+            assert [ids[place] for place in ordered(metadatas, order)] == things.get(order_by=keys)["ids"]

@@ -1,0 +1,32 @@
+"""The order of records by their metadata. Pure: the engine sorts with it, and so do clients of servers
+that cannot.
+
+Booleans come first, then numbers (integers and floats by value), strings, lists; records without the
+key come last, whichever the direction. Ties keep the order that was there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_RANK = {bool: 0, int: 1, float: 1, str: 2, list: 3}
+
+
+def ordered(metadatas: Sequence[Mapping[str, Any] | None], order_by: Sequence[tuple[str, bool]]) -> list[int]:
+    """Places in `metadatas`, sorted. `order_by` lists (key, descending), most important first."""
+    entries = [entry or {} for entry in metadatas]
+    order = list(range(len(entries)))
+    for key, descending in reversed(order_by):
+        present = [place for place in order if key in entries[place]]
+        absent = [place for place in order if key not in entries[place]]
+        values = {place: _sort_key(entries[place][key]) for place in present}
+        present.sort(key=values.__getitem__, reverse=descending)
+        order = present + absent
+    return order
+
+
+def _sort_key(value: Any) -> tuple[int, Any]:
+    if isinstance(value, list):
+        return 3, [_sort_key(item) for item in value]
+    return _RANK[type(value)], value
