@@ -7,6 +7,7 @@ no engine, an embedded client no HTTP.
 from __future__ import annotations
 
 import os
+import sys
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from ._sync.client import client_for
 from .address import HTTP_IMPLEMENTATION, is_http, settings_for, settings_for_cloud
 from .columns import shown
 from .config import DEFAULT_DATABASE, DEFAULT_PATH, DEFAULT_TENANT, Settings, System
+from .distribution import full
 from .errors import InvalidArgumentError, InvalidTypeError
 from .seam import Identity, Scope, completed
 
@@ -205,10 +207,9 @@ def clear_system_cache() -> None:
 
     For test suites that want a fresh `EphemeralClient`; clients that are open keep working.
     """
-    from .local import LocalBackend
-
     _in_use.clear()
-    LocalBackend.forget_memory()
+    if (loaded := sys.modules.get("chroma.local")) is not None:  # else there is no store yet
+        loaded.LocalBackend.forget_memory()
 
 
 def _fixed(tenant: str, database: str) -> Callable[[Identity], Scope]:
@@ -246,10 +247,9 @@ def _open(settings: Settings, private: bool) -> Backend:
         from ._sync.http import HttpBackend
 
         return HttpBackend.open(settings)
-    from .local import LocalBackend
-
+    local = _local()
     if private:
-        return LocalBackend.open(None, settings, private=True)
+        return local.open(None, settings, private=True)
     path = os.path.abspath(settings.persist_directory) if settings.is_persistent else None
     place = _MEMORY if path is None else os.path.realpath(path)
     others = _in_use.get(place)
@@ -260,9 +260,15 @@ def _open(settings: Settings, private: bool) -> Backend:
                 f"An instance of Chroma already exists for {place} with different settings: "
                 f"{different} differ; close the other client first, or use its settings"
             )
-    backend = LocalBackend.open(path, settings)
+    backend = local.open(path, settings)
     _in_use.setdefault(place, weakref.WeakKeyDictionary())[backend] = settings
     return backend
+
+
+def _local() -> type[LocalBackend]:
+    with full("The database itself", "use chroma.HttpClient(host, port) with a server"):
+        from .local import LocalBackend
+    return LocalBackend
 
 
 def _comparable(settings: Settings) -> dict[str, Any]:

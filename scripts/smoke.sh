@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds wheel and sdist, then installs the wheel into a fresh environment of every other Python
-# found and takes the short tour there: once beside a hostile storage.py, once in the checkout.
+# found and takes the short tour there: once beside a hostile storage.py, once in the checkout. In the first
+# of them, the client's own wheel is installed beside it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -12,6 +13,29 @@ echo 'raise RuntimeError("the storage.py of the user was imported")' > "$work/ho
 .venv/bin/python -m build --outdir dist . > "$work/build.log" 2>&1 || { cat "$work/build.log" >&2; exit 1; }
 .venv/bin/python scripts/check_dist.py dist
 wheel=$(ls "$root"/dist/*.whl)
+.venv/bin/python scripts/build_client.py "$work/client"
+client=$(ls "$work"/client/*.whl)
+
+# Both distributions in one environment, in both orders, and one of them removed: `import chroma` always works.
+beside() { # beside VENV, where the whole package is installed
+    local python=$1/bin/python
+    put() { "$python" -m pip install --disable-pip-version-check -q --no-deps --no-index "$1"; }
+    drop() { "$python" -m pip uninstall --disable-pip-version-check -q -y "$1"; }
+    try() { (cd "$work/hostile" && "$python" -W error "$root/scripts/smoke_client.py" "$1" "$url"); }
+    put "$client" && try full && drop chroma-arrow && try thin && put "$wheel" && try full &&
+        drop chroma-arrow-client && try full && put "$client" && drop chroma-arrow-client && try full &&
+        put "$client" && drop chroma-arrow && put "$wheel" && drop chroma-arrow && try thin
+}
+.venv/bin/python -m chroma run --path "$work/db" --port 0 > "$work/server.out" 2> "$work/server.log" &
+server=$!
+trap 'kill $server 2> /dev/null || true; wait $server || true' EXIT
+url=''
+for _ in $(seq 300); do
+    url=$(grep -o 'http://[^ ]*' "$work/server.out" | head -n 1 || true)
+    [ -n "$url" ] && break
+    kill -0 $server || { cat "$work/server.log" >&2; exit 1; }
+    sleep 0.1
+done
 
 own=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 find_python() { # the first working interpreter of a version: on the PATH, else under pyenv
@@ -50,6 +74,7 @@ for version in "${others[@]/$own/}" "$own"; do
     (cd "$work/hostile" && "$venv/bin/python" -W error "$root/scripts/smoke.py" installed) || ok=0
     (cd "$root" && "$venv/bin/python" -W error -c 'import runpy, sys; sys.path.insert(0, ""); sys.argv = ["smoke.py", "checkout"]; runpy.run_path("scripts/smoke.py", run_name="__main__")') || ok=0
     (cd "$work/hostile" && "$venv/bin/chroma" version) || ok=0
+    [ "$tried" -gt 1 ] || beside "$venv" || ok=0
     if [ $ok = 1 ]; then summary+=("$version: ok"); else summary+=("$version: FAILED"); failed=$((failed + 1)); fi
     rm -rf "$venv"
 done

@@ -6,6 +6,7 @@ which kind they run on, except through the small named questions below.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -74,6 +75,16 @@ CLIENTS: dict[str, Callable[[Path], AbstractContextManager[Any]]] = {
     "http": http,
     "async": asynchronous,
 }
+
+# Where only the client is installed (scripts/client_tests.sh), its kinds, and the tests over them.
+ONLY_CLIENT = "CHROMA_TEST_SERVER" in os.environ
+if ONLY_CLIENT:
+    CLIENTS = {kind: CLIENTS[kind] for kind in ("http", "async")}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if ONLY_CLIENT:
+        items[:] = [item for item in items if "client_kind" in getattr(item, "fixturenames", ())]
 
 
 def survives_reopen(client_kind: str) -> bool:

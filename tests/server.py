@@ -30,7 +30,9 @@ _running: list[Running] = []
 
 
 def url() -> str:
-    """Where the session's server is; the first call starts it."""
+    """Where the session's server is; the first call starts it, unless CHROMA_TEST_SERVER names one."""
+    if given := os.environ.get("CHROMA_TEST_SERVER"):
+        return given
     if not _running:
         atexit.register(stop)
         _running.append(start(Path(tempfile.mkdtemp(prefix="chroma-server-"))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..distribution import full
 from ..errors import InvalidArgumentError
 from .protocol import EmbeddingFunction, Space
 
@@ -48,8 +49,13 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[list[str]]):
         self._download = download
 
     def __call__(self, input: list[str]) -> Vectors:
-        # onnxruntime and numpy load here, at first use, to keep `import chroma` light
-        from .minilm import load
+        with full(
+            "The default embedding model",
+            "pass embeddings=…, or open the collection with embedding_function=…",
+            InvalidArgumentError,
+        ):
+            # onnxruntime and numpy load here, at first use, to keep `import chroma` light
+            from .minilm import load
 
         return list(load(self._providers, self._path, self._download).embed(input))
 

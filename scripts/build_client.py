@@ -1,0 +1,96 @@
+"""Builds the distribution chroma-arrow-client: the modules of this package that a client of a server needs.
+
+    python scripts/build_client.py [OUTPUT]     default: dist
+
+Stages a tree of its own in build/client, and makes sdist and wheel from it; the sdist builds the wheel alone.
+
+    chroma.py                 becomes the package `chroma`; see there
+    chroma_client/chroma/     the modules
+    chroma-stubs/             the same for type checkers, as stubs
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from import_graph import IMPORTS, ROOT, SOURCES
+
+STAGED = ROOT / "build" / "client"
+
+# What users import, beyond what follows from it. Faces of packages name their submodules as texts.
+ROOTS = [
+    *(name for name in SOURCES if name.startswith(("chroma.api", "chroma.utils"))),
+    "chroma",
+    "chroma.compat",
+    "chroma.embedding",
+    "chroma.factories",
+    "chroma.search",
+]
+
+
+def left_out() -> frozenset[str]:
+    """The modules that chroma/distribution.py says are imported with an error in their place."""
+    names: dict[str, object] = {}
+    lines = SOURCES["chroma.distribution"].read_text("utf-8").splitlines()
+    exec(next(line for line in lines if line.startswith("LEFT_OUT = ")), names)
+    return frozenset(names["LEFT_OUT"])  # type: ignore[call-overload, no-any-return]
+
+
+def selected() -> list[str]:
+    """The modules of the client: all that the roots import, at once or later."""
+    missing, found = left_out(), set[str]()
+    waiting = list(ROOTS)
+    while waiting:
+        module = waiting.pop()
+        if module in found or module in missing or module not in SOURCES:
+            continue
+        found.add(module)
+        waiting += [each.module for each in IMPORTS[module] if not each.typing_only]
+        waiting.append(module.rpartition(".")[0])
+    return sorted(found)
+
+
+def place(module: str) -> Path:
+    """Where a module is below the package's folder."""
+    path = Path(*module.split(".")[1:])
+    return path / "__init__.py" if SOURCES[module].name == "__init__.py" else path.with_suffix(".py")
+
+
+def files() -> Iterator[tuple[Path, Path]]:
+    """Pairs of a file here and its place in the staged tree."""
+    for name in ("LICENSE", "NOTICE"):
+        yield ROOT / name, Path(name)
+    for name in ("README.md", "chroma.py", "pyproject.toml"):
+        yield ROOT / "client" / name, Path(name)
+    yield ROOT / "client" / "chroma_client.py", Path("chroma_client", "__init__.py")
+    for module in selected():
+        yield SOURCES[module], Path("chroma_client", "chroma") / place(module)
+        yield SOURCES[module], Path("chroma-stubs") / place(module).with_suffix(".pyi")
+    yield ROOT / "chroma" / "py.typed", Path("chroma_client", "chroma", "py.typed")
+
+
+def stage(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    for source, target in files():
+        (folder / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / target)
+    # Partial: what the stubs lack is looked for in the whole package, where that is installed as well.
+    (folder / "chroma-stubs" / "py.typed").write_text("partial\n")
+
+
+def main(output: Path) -> None:
+    stage(STAGED)
+    built = subprocess.run(
+        [sys.executable, "-m", "build", "--outdir", str(output), str(STAGED)], capture_output=True, text=True
+    )
+    if built.returncode:
+        sys.exit(built.stdout + built.stderr)
+    print(built.stdout.strip().splitlines()[-1])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "dist")
