@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 SHELL := bash
 
-.PHONY: help demo test check fix lock lowest smoke clean
+.PHONY: help demo test check fix lock lowest smoke clients client-test clean
 
 help:
 	@echo 'make demo     index the docstrings of the standard library and ask questions'
@@ -11,6 +11,8 @@ help:
 	@echo 'make check    format, lint, strict types, twins, layout'
 	@echo 'make fix      put format, lint and twins in order where that is automatic'
 	@echo 'make smoke    build, install and try the wheel on every Python found'
+	@echo 'make clients  install the clients of Chroma that tests/clients/ is about'
+	@echo 'make client-test  build and test chroma-arrow-client, with nothing else installed'
 	@echo 'make lowest   the test suite on the lowest versions we declare'
 	@echo 'make lock     renew requirements/ci.txt'
 	@echo 'make clean    remove everything that was built'
@@ -22,7 +24,7 @@ demo:
 
 test:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev
-	.venv/bin/python -m pytest $(PYTEST_ARGS)
+	.venv/bin/python -m pytest -rs $(PYTEST_ARGS)
 
 check:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev
@@ -41,6 +43,13 @@ fix:
 smoke:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev
 	scripts/smoke.sh
+
+clients:
+	@PYTHON='$(PYTHON)' scripts/clients.sh
+
+client-test:
+	@PYTHON='$(PYTHON)' scripts/setup.sh dev
+	scripts/client_tests.sh
 
 lowest:
 	@PYTHON='$(PYTHON)' scripts/lowest.sh

@@ -1,14 +1,12 @@
-"""Every method of our client against a running server of another make, with known answers.
+"""Every method of our own clients against a server of another make, with known answers.
 
-    python scripts/tour_reference.py http://127.0.0.1:8000
-
-The tour works in a tenant of its own, which stays behind with empty databases. Prints a line per
-step; ends with status 1 at the first answer that is not the expected one.
+The tour works in a tenant of its own, which stays behind without databases. Calls are those of the ordinary
+client; asynchronous ones come behind `driven`.
 """
 
 from __future__ import annotations
 
-import sys
+import inspect
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -26,20 +24,35 @@ from chroma.errors import (
     UnsupportedError,
 )
 
+from .. import driven
+
 
 def equal(step: str, got: Any, expected: Any) -> None:
-    if got != expected:
-        raise SystemExit(f"FAILED {step}: got {got!r}, expected {expected!r}")
-    print(f"ok     {step}")
+    assert got == expected, step
 
 
 def raises(step: str, error: type[Exception], call: Callable[[], Any]) -> None:
     try:
         got = call()
-    except error as caught:
-        print(f"ok     {step}: {type(caught).__name__}: {str(caught)[:90]}")
-    else:
-        raise SystemExit(f"FAILED {step}: got {got!r}, expected {error.__name__}")
+    except error:
+        return
+    raise AssertionError(f"{step}: got {got!r}, expected {error.__name__}")
+
+
+class Watched:
+    """Remembers which public names were used."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.used: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        self.used.add(name)
+        return getattr(self.inner, name)
+
+    def missed(self) -> set[str]:
+        cls = type(self.inner.inner if isinstance(self.inner, driven.Driven) else self.inner)
+        return {name for name, _ in inspect.getmembers(cls) if not name.startswith("_")} - self.used
 
 
 class Letters(chroma.EmbeddingFunction[Any]):
@@ -63,17 +76,19 @@ class Letters(chroma.EmbeddingFunction[Any]):
         return Letters()
 
 
-def tour(url: str) -> None:
-    raises("an unknown tenant", NotFoundError, lambda: chroma.HttpClient(url, tenant="nobody-here"))
-    client = chroma.HttpClient(url)
+def tour(url: str, connect: Callable[..., Any], administer: Callable[[Any], Any]) -> None:
+    raises("an unknown tenant", NotFoundError, lambda: connect(url, tenant="nobody-here"))
+    client = Watched(connect(url))
     system(client)
     name = f"tour-{uuid.uuid4()}"
-    admin = chroma.AdminClient(client.get_settings())
+    admin = Watched(administer(client.get_settings()))
+    equal("get_settings", admin.get_settings().chroma_server_host, client.get_settings().chroma_server_host)
     tenants(admin, name)
     client.set_tenant(name, "stock")
     equal("set_tenant", (client.tenant, client.database), (name, "stock"))
     collections(client)
-    things = client.create_collection("things", embedding_function=Letters())
+    things = Watched(client.create_collection("things", embedding_function=Letters()))
+    attributes(things, name)
     writes(things)
     reads(things)
     filters(things)
@@ -84,11 +99,17 @@ def tour(url: str) -> None:
     client.delete_collection("bulk")
     equal("delete_collection", client.count_collections(), 0)
     raises("a handle on what is gone", NotFoundError, things.count)
-    admin.delete_database("stock", name)
+    admin.create_database("other", name)
+    client.set_database("other")
+    equal("set_database", client.count_collections(), 0)
+    for database in ("stock", "other"):
+        admin.delete_database(database, name)
     equal("delete_database", admin.list_databases(tenant=name), [])
     admin.close()
     client.close()
     raises("a closed client", ChromaError, client.heartbeat)
+    for watched in (client, admin, things):
+        equal("every method", watched.missed(), set())
 
 
 def system(client: Any) -> None:
@@ -141,6 +162,16 @@ def collections(client: Any) -> None:
     client.delete_collection("uno")
     client.delete_collection("two")
     raises("deleting what is gone", NotFoundError, lambda: client.delete_collection("uno"))
+
+
+def attributes(things: Any, tenant: str) -> None:
+    equal("where it is", (things.name, things.tenant, things.database), ("things", tenant, "stock"))
+    things.modify(metadata={"of": "tour"})
+    equal("metadata", things.metadata, {"of": "tour"})
+    equal("configuration", type(things.configuration["embedding_function"]), Letters)
+    equal("configuration_json", things.configuration_json["embedding_function"]["name"], "letters")
+    equal("get_model", things.get_model().id, things.id)
+    equal("schema", things.schema, None)
 
 
 def writes(things: Any) -> None:
@@ -239,10 +270,8 @@ def absent(client: Any, things: Any) -> None:
     raises("recall", UnsupportedError, things.recall)
     raises("info", UnsupportedError, things.info)
     raises("get_indexing_status", UnsupportedError, things.get_indexing_status)
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        raise SystemExit(__doc__)
-    tour(sys.argv[1])
-    print("the tour is complete")
+    raises("search", UnsupportedError, things.search)
+    raises("fork_count", UnsupportedError, things.fork_count)
+    raises("attach_function", UnsupportedError, things.attach_function)
+    raises("detach_function", UnsupportedError, things.detach_function)
+    raises("get_attached_function", UnsupportedError, things.get_attached_function)

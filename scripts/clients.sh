@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Prepares what tests/clients/ is about: the clients and the server of Chroma, and libraries on top of
+# them, each in an environment of its own under build/clients. Does nothing where that is done already.
+#   scripts/clients.sh           prepare what is missing
+#   scripts/clients.sh --lock    renew requirements/clients.txt, the versions of everything they depend on
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+python=${PYTHON:-python3}
+home=build/clients
+locked=requirements/clients.txt
+
+# The releases that the contract was taken from; CONTRIBUTING.md says what each is for.
+full=(chromadb==1.5.9 langchain-chroma==1.1.0 llama-index-vector-stores-chroma==0.6.0)
+thin=(chromadb-client==1.5.9)
+node=(chromadb@3.5.0)
+
+version=$("$python" -c 'import sys; print("Python %d.%d" % sys.version_info[:2])')
+constraints=()
+if [ "${1:-}" = --lock ]; then
+    rm -rf "$home/full" "$home/thin"
+elif grep -qx "# $version" "$locked" 2> /dev/null; then
+    constraints=(-c "$root/$locked")
+else
+    echo "$locked is for another Python: taking the newest versions that fit this one."
+fi
+mkdir -p "$home"
+identity="$("$python" -c 'import sys; print(sys.version, sys.base_prefix)') $root"
+lock_digest=$(cat "$locked" 2> /dev/null | cksum || true)
+
+environment() { # environment NAME REQUIREMENT…
+    local place=$home/$1 stamp
+    stamp="$identity ${*:2} $lock_digest"
+    if [ "$(cat "$place/installed" 2> /dev/null)" = "$stamp" ]; then return; fi
+    echo "Installing ${*:2} into $place ..."
+    "$python" -m venv --clear "$place"
+    if ! "$place/bin/python" -m pip install --disable-pip-version-check --progress-bar off -q \
+        "${@:2}" ${constraints[@]+"${constraints[@]}"} > "$place/install.log" 2>&1; then
+        cat "$place/install.log" >&2
+        exit 1
+    fi
+    printf '%s\n' "$stamp" > "$place/installed"
+}
+
+environment full "${full[@]}"
+environment thin "${thin[@]}"
+
+if [ "${1:-}" = --lock ]; then
+    {
+        echo '# Versions of the foreign clients of tests/clients/. Renew with: scripts/clients.sh --lock'
+        echo "# $version"
+        for name in full thin; do
+            "$home/$name/bin/python" -m pip --disable-pip-version-check freeze --exclude pip --exclude setuptools
+        done | sort -u -f
+    } > "$locked.new"
+    mv "$locked.new" "$locked"
+    rm -f "$home/full/installed" "$home/thin/installed" # made from other constraints
+    exit 0
+fi
+
+if ! command -v node > /dev/null || ! command -v npm > /dev/null; then
+    echo 'Node.js is missing (Debian, Ubuntu: apt-get install nodejs npm); the JavaScript client cannot be tried.' >&2
+    exit 1
+fi
+if [ "$(cat "$home/node/installed" 2> /dev/null)" != "${node[*]}" ]; then
+    echo "Installing ${node[*]} into $home/node ..."
+    rm -rf "$home/node"
+    mkdir -p "$home/node"
+    (cd "$home/node" && echo '{"private": true}' > package.json &&
+        npm install --silent --no-audit --no-fund --no-package-lock --omit=optional "${node[@]}")
+    printf '%s\n' "${node[*]}" > "$home/node/installed"
+fi
+echo "The foreign clients are in $home."
