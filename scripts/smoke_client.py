@@ -106,7 +106,21 @@ def tour(url: str) -> None:
         notes.add(ids=["a", "b"], embeddings=[[1, 0], [0, 1]], metadatas=[{"n": 1}, {"n": 2.5}])
         assert notes.query(query_embeddings=[[1, 0.1]], n_results=1)["ids"] == [["a"]]
         assert notes.get(where={"n": {"$gt": 1}})["metadatas"] == [{"n": 2.5}]
-        client.delete_collection("smoke")
+        bulk = client.create_collection("smoke-bulk", embedding_function=None)
+        vectors = [[row / 7, 1.0, 0.0] for row in range(500)]
+        ids, metadatas = [str(row) for row in range(500)], [{"n": row, "big": 2**60} for row in range(500)]
+        bulk.add(ids=ids, embeddings=vectors, metadatas=metadatas)
+        back = bulk.get(include=["embeddings", "metadatas"])
+        assert (back["ids"], back["metadatas"]) == (ids, metadatas)
+        assert back["embeddings"].astype(float).round(4).tolist() == [
+            [round(x, 4) for x in v] for v in vectors
+        ]
+        arrow = all(importlib.util.find_spec(name) is not None for name in ("orjson", "pyarrow"))
+        assert (sys.modules.get("pyarrow") is not None) == arrow, (
+            "large transfers are Arrow where its packages are installed"
+        )
+        for name in ("smoke", "smoke-bulk"):
+            client.delete_collection(name)
 
 
 async def asynchronous(url: str) -> None:
