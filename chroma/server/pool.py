@@ -30,31 +30,46 @@ class Overloaded(ChromaError):
     status = 503
 
 
+class _Lane:
+    """Threads, and how many calls have one or wait for one."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._threads = threads
+        self.executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self.held = 0
+
+    @property
+    def running(self) -> int:
+        return min(self.held, self._threads)
+
+    @property
+    def queued(self) -> int:
+        return max(0, self.held - self._threads)
+
+
 class Pool:
     """At most `threads` calls run at once and `queue` wait, beyond that Overloaded is raised.
 
-    Calls that wait for their own client's bytes have as many threads again, so that slow
-    clients cannot keep the others out.
+    Calls that wait for their own client's bytes have as many threads and places again, so that
+    slow clients cannot keep the others out.
     """
 
     def __init__(self, threads: int, queue: int) -> None:
-        self._threads = threads
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="chroma-call")
-        self._feeding = ThreadPoolExecutor(threads, thread_name_prefix="chroma-feed")
+        self._calls = _Lane(threads, "chroma-call")
+        self._feeds = _Lane(threads, "chroma-feed")
         self._most = threads + queue
-        self._held = 0
         self.rejected = 0  # calls that were refused because too many waited
         self._lock = threading.Lock()  # places are given back by the threads
 
     @property
     def running(self) -> int:
         """Calls that have a thread."""
-        return min(self._held, self._threads)
+        return self._calls.running + self._feeds.running
 
     @property
     def queued(self) -> int:
         """Calls that wait for one."""
-        return max(0, self._held - self._threads)
+        return self._calls.queued + self._feeds.queued
 
     async def run(
         self,
@@ -76,20 +91,26 @@ class Pool:
 
         Raises Overloaded, ServerTimeoutError, ClientDisconnect, and what the call raises.
         """
+        lane = self._feeds if feeding else self._calls
         with self._lock:
-            if self._held >= self._most and not admitted:
+            if lane.held >= self._most and not admitted:
                 self.rejected += 1
                 raise Overloaded(
-                    f"{self._held} calls are running or waiting already; try again in {RETRY_SECONDS} s"
+                    f"{lane.held} calls are running or waiting already; try again in {RETRY_SECONDS} s"
                 )
-            self._held += 1
+            lane.held += 1
+
+        def give_back(_: object = None) -> None:
+            with self._lock:
+                lane.held -= 1
+
         try:
             context = contextvars.copy_context()  # log lines and spans of the thread belong to the request
-            future = (self._feeding if feeding else self._executor).submit(context.run, call)
+            future = lane.executor.submit(context.run, call)
         except RuntimeError:  # it is shut down
-            self._give_back()
+            give_back()
             raise Overloaded("the server is stopping") from None
-        future.add_done_callback(self._give_back)
+        future.add_done_callback(give_back)
         waiting = asyncio.wrap_future(future)
         if seconds is None and gone is None:
             return await waiting
@@ -103,14 +124,10 @@ class Pool:
         finally:
             watch.stop()
 
-    def _give_back(self, _: Future[Any] | None = None) -> None:
-        with self._lock:
-            self._held -= 1
-
     def close(self) -> None:
         """Let running calls finish; those that wait are dropped."""
-        for executor in (self._executor, self._feeding):
-            executor.shutdown(wait=True, cancel_futures=True)
+        for lane in (self._calls, self._feeds):
+            lane.executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _reason(over: str, future: Future[Any], seconds: float | None, late: str) -> Exception:

@@ -138,6 +138,17 @@ def test_slow_streams_keep_nobody_out(streams: Streams, serve: Callable[..., Api
         assert answer.status_code == 200
 
 
+def test_slow_streams_have_places_of_their_own(streams: Streams, serve: Callable[..., Api]) -> None:
+    api = serve(threads=1, queue=0)
+    head = f"POST /blob HTTP/1.1\r\nHost: x\r\nContent-Type: {KIND}\r\nContent-Length: 9999\r\n\r\n"
+    with listening(api.app) as port, connected(port) as slow, connected(port) as other:
+        slow.sendall(head.encode())
+        wait_until(lambda: api.pool.running == 1)
+        other.sendall(head.encode() + bytes(9999))
+        assert other.recv(4096).startswith(b"HTTP/1.1 503"), "there is one place for streams"
+        assert httpx.post(f"http://127.0.0.1:{port}/blob", json={}, timeout=30).status_code == 200
+
+
 def test_a_streamed_answer(streams: Streams, serve: Callable[..., Api]) -> None:
     answer = serve().get("/blob?parts=3")
     assert answer.headers["content-type"] == KIND and answer.headers["x-parts"] == "3"
