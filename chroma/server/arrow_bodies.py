@@ -7,6 +7,7 @@ column; nothing of it is written.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -23,6 +24,7 @@ from ..records import read_batch, scatter
 from ..storage.types import Floats, Mode, Records
 from .frames import BrokenStream
 
+_VALUE_BYTES = 16  # what a value takes as an object, at least
 _PLURALS = {"ids": "id"} | {plural: name for name, plural in FIELD_OF.items()}
 _REMEDIES = (
     (pa.types.is_dictionary, "decode it: array.dictionary_decode() in pyarrow"),
@@ -37,9 +39,9 @@ _REMEDIES = (
 def check_schema(schema: pa.Schema) -> None:
     """Refuses columns that no batch of a stream could be right with."""
     names = schema.names
-    for name in names:
-        if names.count(name) > 1:
-            raise InvalidArgumentError(f"the column {name!r} is there {names.count(name)} times: rename one")
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise InvalidArgumentError(f"the column {name!r} is there {times} times: rename one")
         if name in _PLURALS:
             raise InvalidArgumentError(f"there is no column {name!r}: call it {_PLURALS[name]!r}")
     if "id" not in names:
@@ -87,12 +89,43 @@ def _is_list(type: pa.DataType) -> bool:
     return bool(is_it.is_list(type) or is_it.is_large_list(type) or is_it.is_fixed_size_list(type))
 
 
-def records(mode: Mode, batch: pa.RecordBatch) -> Records:
-    """One record batch whose schema was checked. None at all are fine."""
+def weigh(batch: pa.RecordBatch) -> int:
+    """Bytes that the values of a batch come to when each is an object of its own: more than were sent
+    where a value is one bit, or many texts are views of the same bytes. Raises BrokenStream."""
     try:
         batch.validate(full=True)  # offsets from outside lead nowhere
     except pa.ArrowInvalid as error:
         raise BrokenStream(f"the Arrow stream is broken: {error!s:.500}") from None
+    vectors = batch.schema.get_field_index("embedding")
+    return sum(
+        _values_of(column) * 4 if place == vectors else _weight(column)
+        for place, column in enumerate(batch.columns)
+    )
+
+
+def _values_of(array: pa.Array) -> int:
+    return 0 if pa.types.is_null(array.type) else len(array.flatten())
+
+
+def _weight(array: pa.Array) -> int:
+    if pa.types.is_null(array.type) or not len(array):
+        return 0
+    if pa.types.is_struct(array.type):
+        return sum(map(_weight, array.flatten()))
+    if _is_list(array.type):
+        return _VALUE_BYTES * len(array) + _weight(array.flatten())
+    if pa.types.is_string_view(array.type):
+        end = array.offset + len(array)
+        views = np.frombuffer(array.buffers()[1], np.int32, 4 * end).reshape(-1, 4)
+        lengths = views[array.offset :, 0].astype(np.int64)
+        texts = int(lengths[array.is_valid().to_numpy(zero_copy_only=False)].sum())
+    else:
+        texts = int(array.nbytes) if _is_text(array.type) else 0
+    return _VALUE_BYTES * len(array) + texts
+
+
+def records(mode: Mode, batch: pa.RecordBatch) -> Records:
+    """One record batch whose schema was checked, and that was weighed. None at all are fine."""
     if not batch.num_rows:
         return Records([])
     columns = {name: batch.column(place) for place, name in enumerate(batch.schema.names)}

@@ -35,13 +35,13 @@ def receive(
 ) -> tuple[Written, int]:
     """Write a stream batch by batch; what was done, and the number of rows that are durable.
 
-    largest  bytes that one record batch may have
+    largest  bytes that one record batch may have, as sent and as `arrow_bodies.weigh` finds
     A ChromaError that is raised has `durable_rows`: the rows of the batches that were written.
     """
     progress = _Progress()
     with ThreadPoolExecutor(1, thread_name_prefix="chroma-stream") as writer:
         try:
-            for batch in _batches(source, largest):
+            for batch, _ in _batches(source, largest):
                 progress.settle()
                 progress.begin(writer.submit(_write, mode, batch, write), batch.num_rows)
             progress.settle()
@@ -57,8 +57,8 @@ def receive_whole(
     decoded: list[Future[Records]] = []
     size = 0
     with ThreadPoolExecutor(1, thread_name_prefix="chroma-stream") as decoder:
-        for batch in _batches(source, largest):
-            size += batch.nbytes
+        for batch, weight in _batches(source, largest):
+            size += max(weight, batch.nbytes)
             if size > largest:
                 raise TooLarge(
                     f"the stream exceeds {largest:,} bytes: send it without atomic=true, or in several"
@@ -71,12 +71,19 @@ def receive_whole(
     return write(records), len(records.ids)
 
 
-def _batches(source: Source, largest: int) -> Iterator[pa.RecordBatch]:
+def _batches(source: Source, largest: int) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """The batches, and what they weigh."""
     frames = Frames(largest, arrow_bodies.check_schema)
     while piece := source.read(_STEP):
         frames.add(piece)
         while (batch := frames.next()) is not None:
-            yield batch
+            weight = arrow_bodies.weigh(batch)
+            if weight > largest:
+                raise TooLarge(
+                    f"a record batch with values of {weight:,} bytes exceeds the limit of {largest:,}: "
+                    "write smaller batches"
+                )
+            yield batch, weight
     frames.finish()
 
 
@@ -138,7 +145,7 @@ def send(reader: pa.RecordBatchReader, slots: list[arrow.Slot] | None) -> Iterat
         schema = schema.set(place, pa.field("metadata", arrow.struct_type(slots)))
         batches = _structured(reader, schema, place, slots)
     for part in arrow.messages(batches, schema):
-        yield part.to_pybytes()
+        yield memoryview(part)  # type: ignore[misc]  # as good as bytes, and not copied
 
 
 def _structured(

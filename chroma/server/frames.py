@@ -39,7 +39,7 @@ class Head:
 class Frames:
     """Feed it bytes with `add`, then take batches with `next`, until `ended`.
 
-    The contents of a batch are not looked at: `validate(full=True)` comes before their first use.
+    The contents of a batch are not looked at: `arrow_bodies.weigh` comes before their first use.
     """
 
     def __init__(self, largest: int, check: Callable[[pa.Schema], None]) -> None:

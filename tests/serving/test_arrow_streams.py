@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from chroma import arrow
 from chroma.errors import ChromaError, DuplicateIDError, InvalidArgumentError, InvalidDimensionException
 from chroma.server import arrow_bodies, arrow_streams
 from chroma.server.frames import BrokenStream, Frames
+from chroma.server.incoming import TooLarge
 from chroma.storage.types import Mode, Records, Rows, Written
 
 LARGEST = 1 << 20
@@ -299,6 +301,48 @@ def test_a_source_that_breaks_off_leaves_whole_batches() -> None:
     with pytest.raises(Gone):
         arrow_streams.receive("add", Source(), log.write, LARGEST)
     assert log.ids() == ["r0", "r1", "r2", "r3"]
+
+
+# ---------------------------------------------------------------------------- more than it looks
+
+
+def views(times: int, size: int) -> pa.Array:
+    """A text many times, stored once."""
+    one = pa.array(["x" * size], pa.string_view())
+    _, places, text = one.buffers()
+    return pa.Array.from_buffers(pa.string_view(), times, [None, pa.py_buffer(bytes(places) * times), text])
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        {"document": views(20, LARGEST // 10)},
+        {"metadata": pa.StructArray.from_arrays([views(20, LARGEST // 10)], names=["text"])},
+        {"bits": pa.FixedSizeListArray.from_arrays(pa.array([True] * LARGEST), LARGEST // 32).slice(0, 20)},
+        {f"bit{number}": pa.array([True] * 20) for number in range(LARGEST // 20 // 16 + 1)},
+    ],
+    ids=["views", "views in a struct", "lists of bits", "columns of bits"],
+)
+@pytest.mark.parametrize("receive", [arrow_streams.receive, arrow_streams.receive_whole])
+def test_values_count_as_what_they_become(receive: Any, column: dict[str, pa.Array]) -> None:
+    data, log = encode(table(20, **column)), Log()
+    assert len(data) < LARGEST
+    with pytest.raises(TooLarge, match="smaller batches"):
+        receive("add", io.BytesIO(data), log.write, LARGEST)
+    assert not log.batches
+
+
+def test_views_that_share_their_bytes_are_fine() -> None:
+    log = Log()
+    assert take(encode(table(3, document=views(5, 100)[1:4])), log=log)[1] == 3
+    assert log.batches[0].documents == ["x" * 100] * 3
+
+
+def test_many_columns_are_checked_at_once() -> None:
+    wide = pa.schema([("id", pa.string()), *((f"c{number}", pa.null()) for number in range(50_000))])
+    begun = time.monotonic()
+    arrow_bodies.check_schema(wide)
+    assert time.monotonic() - begun < 10
 
 
 # ---------------------------------------------------------------------------- metadata out
