@@ -22,6 +22,8 @@ from .pool import RETRY_SECONDS, Pool
 
 _log = logging.getLogger("chroma.server")
 
+_STEP = 1 << 18  # bytes that are handed to the socket at once; what it cannot send yet is copied
+
 
 @dataclass(slots=True)
 class Streamed:
@@ -101,7 +103,8 @@ class Streaming(Response):
             )
             piece = self._first
             while piece:
-                await self._send(send, piece, gone)
+                for start in range(0, len(piece), _STEP):
+                    await self._send(send, piece[start : start + _STEP], gone)
                 piece = await self._next()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
