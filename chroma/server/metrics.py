@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -95,6 +96,7 @@ class Metrics:
         self._by_route: dict[str, Any] = {}
         self._by_answer: dict[tuple[str, str, int], Any] = {}
         self._syncs_seen = self._rejected_seen = 0
+        self._refreshing = threading.Lock()  # scrapes may come together, and counters only grow
         if not self.several:
             ProcessCollector(registry=registry)
 
@@ -119,6 +121,10 @@ class Metrics:
 
     def refresh(self) -> None:
         """Read the figures that are counted elsewhere."""
+        with self._refreshing:
+            self._refresh()
+
+    def _refresh(self) -> None:
         figures = self._backend.figures()
         for name, value in (
             ("collections", figures.collections), ("open_collections", figures.open), ("rows", figures.rows),

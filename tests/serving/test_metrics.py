@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from chroma.server.metrics import Metrics
+from chroma.storage.types import EngineFigures
 from tests import server
 
 from .conftest import DATABASE, Api
@@ -116,6 +119,32 @@ def test_calls_are_counted_while_they_wait(
             thread.join()
     assert (found["chroma_calls_running", ()], found["chroma_calls_queued", ()]) == (1, 1)
     assert found["chroma_calls_rejected_total", ()] == 1
+
+
+def test_scrapes_at_the_same_time(api: Api) -> None:
+    """A scrape that has read its figures before another one, and is later done, counts nothing twice."""
+    begun, go = threading.Event(), threading.Event()
+    numbers = iter((1, 5, 5))
+
+    class Engine:
+        def figures(self) -> EngineFigures:
+            syncs = next(numbers)
+            if syncs == 1:
+                begun.set()
+                assert go.wait(30)
+            return replace(api.backend.figures(), syncs=syncs)
+
+    metrics = Metrics(Engine(), api.pool)
+    slow = threading.Thread(target=metrics.refresh)
+    slow.start()
+    assert begun.wait(30)
+    fast = threading.Thread(target=metrics.refresh)
+    fast.start()
+    fast.join(0.2)
+    go.set()
+    slow.join(30)
+    fast.join(30)
+    assert b"chroma_fsyncs_total 5.0" in metrics.text()
 
 
 def test_without_metrics(serve: Callable[..., Api]) -> None:
