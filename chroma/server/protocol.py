@@ -40,6 +40,7 @@ class Protocol(HttpToolsProtocol):
     _reading_head = True
     _head = 0  # bytes of the request's head that were parsed
     _fed = 0  # bytes that came before it was complete
+    _part = 0  # bytes that are with the parser
 
     @property
     def _limit(self) -> int:
@@ -55,6 +56,7 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._part = len(data)
         super().data_received(data)
         if self._reading_head and not self.transport.is_closing():
             self._fed += len(data)  # parts that are still with the parser count as well
@@ -65,6 +67,7 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         if not self._reading_head:
             self._begin_head()
+            self._fed = 1 - self._part  # what else this part holds may belong to the request before
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -117,6 +118,16 @@ def test_large_bodies_are_no_heads(port: int) -> None:
         connection.sendall(head + b"\r\n" + body)
         connection.sendall(head + b"Connection: close\r\n\r\n" + body)
         assert re.findall(rb"HTTP/1.1 (\d+)", everything(connection)) == [b"200", b"409"]
+
+
+def test_the_end_of_a_body_and_the_beginning_of_a_head_in_one_piece(port: int) -> None:
+    body = json.dumps({"name": "tenant", "more": "x" * (3 * HEAD_BYTES)}).encode()
+    head = b"POST /api/v2/tenants HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with connected(port) as connection:
+        connection.sendall(head + body + ASK[:20])
+        time.sleep(0.2)
+        connection.sendall(ASK[20:] + b"Connection: close\r\n\r\n")
+        assert re.findall(rb"HTTP/1.1 (\d+)", everything(connection)) == [b"200", b"200"]
 
 
 def test_a_slow_head(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
