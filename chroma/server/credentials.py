@@ -234,6 +234,8 @@ def _entries(content: Any) -> list[Entry]:
         if not isinstance(item, dict) or not isinstance(item.get("access"), list):
             raise InvalidArgumentError("expected each entry to be an object with a list 'access'")
         name = item.get("name")
+        if not isinstance(name, str):
+            raise InvalidArgumentError(f"an entry has the name {name!r:.100}: expected a text")
         wrong = sorted((set(item) - known) | (known - {"created", "expires"} - set(item)))
         if wrong:
             raise InvalidArgumentError(f"the entry {name!r:.100} has the keys {wrong} too many or too few")

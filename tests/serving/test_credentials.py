@@ -97,6 +97,7 @@ def test_entries_that_are_refused(change: dict[str, Any]) -> None:
         (b'{"version": 2, "entries": []}', "version"),
         (b'{"version": 1}', "entries"), (b'{"version": 1, "entries": [], "open": true}', "entries"),
         (b'{"version": 1, "entries": [5]}', "object"), (b"[" * 100_000, "no JSON"),
+        (b'{"version": 1, "entries": [{"name": ["a"], "access": ["*"]}]}', "expected a text"),
     ],
 )  # fmt: skip
 def test_files_that_are_refused(tmp_path: Path, content: bytes, said: str) -> None:
