@@ -18,7 +18,7 @@ from .types import Field
 
 BATCH_BYTES = 8 << 20
 MOST_ROWS = 65_536
-_TEXT_BYTES = 512  # what the texts of a record are taken for until the first batch was seen
+_TEXT_BYTES = 512  # what the texts of a record are taken for before the first batch
 
 # The columns by their names outside, in this order, and what a caller asks for to get them.
 COLUMNS: tuple[tuple[str, Field | None], ...] = (
@@ -57,7 +57,8 @@ class Scan:
     dimension: int | None
 
     def read(self, fields: frozenset[Field]) -> pa.RecordBatchReader:
-        """A stream of record batches of about BATCH_BYTES each, of `scan_schema(fields, dimension)`."""
+        """A stream of record batches of `scan_schema(fields, dimension)`, of BATCH_BYTES each at most unless
+        one record has more."""
         schema = scan_schema(fields, self.dimension)
         return pa.RecordBatchReader.from_batches(schema, _batches(self.places, schema))
 
@@ -65,12 +66,38 @@ class Scan:
 def _batches(places: Sequence[Place], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     at = schema.get_field_index("embedding")
     width = 4 * schema.field(at).type.list_size if at >= 0 else 0
-    heavy = _TEXT_BYTES + width  # bytes a record
+    texts = [name for name in schema.names if name != "embedding"]
+    rows = max(1, BATCH_BYTES // (_TEXT_BYTES + width))
     waiting = list(reversed(places))
     while waiting:
-        batch = _batch(_take(waiting, min(MOST_ROWS, max(1, BATCH_BYTES // heavy))), schema)
-        heavy = max(1, batch.nbytes // max(1, batch.num_rows))  # as the last ones were
-        yield batch
+        taken = _take(waiting, rows)
+        fitting = _fitting(taken, texts, width)
+        if fitting < sum(len(place.rows) for place in taken):
+            waiting.extend(reversed(taken))
+            taken = _take(waiting, fitting)
+        rows = min(MOST_ROWS, 2 * fitting)
+        yield _batch(taken, schema)
+
+
+def _fitting(places: Sequence[Place], texts: Sequence[str], width: int) -> int:
+    """How many of the rows come to BATCH_BYTES, and one at least. `width`: bytes of a vector."""
+    sizes = np.full(sum(len(place.rows) for place in places), width, np.int64)
+    for view, rows, slots in _by_view(places):
+        for name in texts:
+            sizes[slots] += view.source.sizes(name, rows)
+    return max(1, int(np.searchsorted(np.cumsum(sizes), BATCH_BYTES, "right")))
+
+
+def _by_view(places: Sequence[Place]) -> Iterator[tuple[View, Ints, Ints]]:
+    """Each view once, with its rows, and where these are in the order of the places."""
+    runs: dict[int, list[int]] = {}
+    for number, place in enumerate(places):
+        runs.setdefault(id(place.view), []).append(number)
+    starts = np.cumsum([0, *(len(place.rows) for place in places)])
+    for numbers in runs.values():
+        rows = np.concatenate([places[number].rows for number in numbers])
+        slots = np.concatenate([np.arange(starts[number], starts[number + 1]) for number in numbers])
+        yield places[numbers[0]].view, rows, slots
 
 
 def _take(waiting: list[Place], rows: int) -> list[Place]:
@@ -90,20 +117,12 @@ def _batch(places: Sequence[Place], schema: pa.Schema) -> pa.RecordBatch:
     if len(places) == 1:
         return _columns(places[0], schema)
     # Many short runs of few views: one take per column and view, then put in order.
-    runs: dict[int, list[int]] = {}
-    views: dict[int, View] = {}
-    for number, place in enumerate(places):
-        views[id(place.view)] = place.view
-        runs.setdefault(id(place.view), []).append(number)
-    sizes = np.array([len(place.rows) for place in places])
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     parts, slots = [], []
-    for key, numbers in runs.items():
-        rows = np.concatenate([places[number].rows for number in numbers])
-        parts.append(_columns(Place(views[key], rows), schema))
-        slots += [np.arange(starts[number], starts[number] + sizes[number]) for number in numbers]
+    for view, rows, places_of in _by_view(places):
+        parts.append(_columns(Place(view, rows), schema))
+        slots.append(places_of)
     table = pa.Table.from_batches(parts, schema)
-    if len(runs) < len(places):
+    if len(parts) < len(places):
         table = table.take(pa.array(np.argsort(np.concatenate(slots))))
     return table.combine_chunks().to_batches()[0]
 

@@ -195,6 +195,12 @@ class Text:
                     out[index] = None
         return out
 
+    def sizes(self, rows: Ints) -> Ints:
+        """Bytes of the texts of some rows, int64; 0 where there is none."""
+        offsets = np.asarray(self._offsets)
+        sizes: Ints = (offsets[rows + 1] - offsets[rows]).astype(np.int64)
+        return sizes
+
     def take_json(self, rows: npt.NDArray[Any]) -> list[dict[str, Any] | None]:
         """The cells parsed, None where null; without a Python string per cell."""
         if len(rows) > _FEW:
@@ -281,6 +287,10 @@ class Segment:
         if span is None or array.type != pa.string():  # of 64-bit offsets a copy is made, which starts at 0
             return array.take(pa.array(rows)).cast(pa.string())
         return array.slice(span.start, span.stop - span.start)
+
+    def sizes(self, field: str, rows: Ints) -> Ints:
+        """Bytes of a text column in some rows, int64; 0 where there is none."""
+        return self.text(field).sizes(rows)
 
     def documents(self, start: int, stop: int) -> pa.Array:
         return self.text("document").array.slice(start, stop - start)

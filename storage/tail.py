@@ -84,6 +84,10 @@ class Tail:
         """A text column of some rows as Arrow strings; `span` is `rows` as a slice, or None."""
         return pa.array(self.texts(field, rows) if span is None else self._texts[field][span], pa.string())
 
+    def sizes(self, field: str, rows: Ints) -> Ints:
+        """Characters of a text column in some rows, int64; 0 where there is none."""
+        return np.fromiter((len(text or "") for text in self.texts(field, rows)), np.int64, len(rows))
+
     def documents(self, start: int, stop: int) -> pa.Array:
         return pa.array(self._texts["document"][start:stop], pa.large_string())
 

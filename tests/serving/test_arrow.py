@@ -222,6 +222,27 @@ def test_a_large_answer_is_several_batches(api: Api) -> None:
     assert sum(part.num_rows for part in batches) == rows
 
 
+@pytest.mark.parametrize("settled", [False, True])
+@pytest.mark.parametrize("order", [None, ["-n"]])
+def test_long_texts_after_short_ones_make_no_larger_batches(
+    api: Api, settled: bool, order: list[str] | None
+) -> None:
+    path = api.collection("uneven")
+    rows = range(20_000)
+    texts = ["x" * 1_000_000 if row >= 19_900 and row % 5 == 0 else f"{row}" for row in rows]
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(len(rows), np.float32)), 1)
+    uneven = pa.RecordBatch.from_pydict(
+        {"id": [f"r{row}" for row in rows], "embedding": vectors, "document": texts, "n": [*reversed(rows)]}
+    )
+    assert send(api, f"{path}/add", uneven).status_code == 201
+    if settled:
+        assert api.post(f"{path}/chroma-arrow/compact").status_code == 200
+    answer = api.post(f"{path}/chroma-arrow/export", {"include": ["documents"], "order_by": order})
+    batches = [*pa.ipc.open_stream(answer.content)]
+    assert max(part.nbytes for part in batches) < 10 << 20
+    assert [text for part in batches for text in part.column("document").to_pylist()] == texts
+
+
 def test_the_pre_flight_answer_names_the_media_type(api: Api) -> None:
     assert api.get("/api/v2/pre-flight-checks").json()["chroma_arrow"]["arrow"] == MEDIA["Content-Type"]
 
