@@ -28,6 +28,7 @@ from ..records import Batch, read_batch, scatter
 from ..storage.types import Field, Floats, Mode, Records
 from ..vectors import as_matrix
 from ..wire import JSON, ShapeError
+from .incoming import TooLarge
 
 FIELDS: tuple[Field, ...] = ("documents", "embeddings", "metadatas", "uris")
 INCLUDE = frozenset({*FIELDS, "distances"})
@@ -35,6 +36,7 @@ GET_INCLUDE = ["documents", "metadatas"]
 QUERY_INCLUDE = ["documents", "metadatas", "distances"]
 DEFAULT_RESULTS = 10
 MAX_DEPTH = 64  # of what clients store with a collection
+_PART_BYTES = 64  # what a list or an object takes, at least; in a body it is two
 
 
 @contextmanager
@@ -48,8 +50,15 @@ def shaped() -> Iterator[None]:
         raise ShapeError(error.message()) from error
 
 
-def parse(raw: bytes) -> JSON:
-    """The object in a body."""
+def parse(raw: bytes, largest: int) -> JSON:
+    """The object in a body. Raises TooLarge where its lists and objects alone take more than `largest`."""
+    if _PART_BYTES * len(raw) > largest:  # else there cannot be too many
+        parts = raw.count(b"[") + raw.count(b"{")
+        if _PART_BYTES * parts > largest:
+            raise TooLarge(
+                f"the body has {parts:,} lists and objects, which exceeds what a limit of {largest:,} bytes "
+                "has room for: send fewer records per call"
+            )
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

@@ -72,7 +72,7 @@ class Call:
     @cached_property
     def body(self) -> JSON:
         """The JSON object that was sent."""
-        return bodies.parse(self.raw)
+        return bodies.parse(self.raw, self.settings.max_body_bytes)
 
     @property
     def wants_arrow(self) -> bool:

@@ -69,6 +69,15 @@ def test_a_compressed_body_is_measured_unpacked(serve: Callable[..., Api]) -> No
         assert answer.status_code == status
 
 
+def test_many_small_parts_are_a_large_body(serve: Callable[..., Api]) -> None:
+    """A list takes more room than its two brackets."""
+    api = serve(max_body_bytes=1 << 20)
+    body = b'{"name":"some","x":[' + b"[]," * 20_000 + b"[]]}"
+    refused(api.request("POST", "/api/v2/tenants", content=body), 413, "ChromaError")
+    flat = b'{"name":"some","x":[' + b"0," * 300_000 + b"0]}"
+    assert api.request("POST", "/api/v2/tenants", content=flat).status_code == 200
+
+
 def test_a_refusal_is_read_by_who_still_sends(serve: Callable[..., Api]) -> None:
     """A body beyond the limit is refused at once and the rest of it dropped, not answered by a reset."""
     with listening(serve(max_body_bytes=2000).app) as port:
