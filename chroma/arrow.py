@@ -18,6 +18,7 @@ field says which key it stands for (KEY_MARK).
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -204,10 +205,15 @@ def _kind(value: Any) -> str:
 def struct_type(slots: Sequence[Slot]) -> pa.StructType:
     """A field per slot, keys with values of one type under their own name."""
     times = [key for key, _ in slots]
-    plain = {key for key in times if times.count(key) == 1}
-    fields = []
+    plain = {key for key, count in Counter(times).items() if count == 1}
+    fields, taken = [], set(plain)
     for key, kind in slots:
-        name = key if key in plain else f"{key} ({kind})"
+        name = key
+        if key not in plain:
+            name = f"{key} ({kind})"
+            while name in taken:  # as a key of its own has it
+                name += "'"
+            taken.add(name)
         mark = None if name == key else {KEY_MARK: key.encode()}
         fields.append(pa.field(name, TYPES[kind], metadata=mark))
     return pa.struct(fields)

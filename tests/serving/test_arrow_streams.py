@@ -392,6 +392,16 @@ def test_a_key_of_several_types_has_a_field_for_each() -> None:
     ]
 
 
+def test_fields_have_names_of_their_own() -> None:
+    texts = pa.array(['{"v":1}', '{"v":"x"}', '{"v (int)":"z"}'])
+    slots = arrow.slots_of([texts])
+    typed = arrow.to_struct(texts, slots)
+    assert [field.name for field in typed.type] == ["v (int)'", "v (str)", "v (int)"]
+    log = Log()
+    take(encode(table(3, metadata=typed)), log=log)
+    assert log.batches[0].metadatas == [{"v": 1}, {"v": "x"}, {"v (int)": "z"}]
+
+
 def test_rows_read_back_are_what_was_written() -> None:
     records = Records(["a", "b"], np.eye(2, dtype=np.float32), ["x", None], [{"n": 1}, None], [None, "u"])
     batch = arrow.records_to_batch("add", records)
