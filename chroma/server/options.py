@@ -50,6 +50,13 @@ class _Range(click.IntRange):
     def _describe_range(self) -> str:
         return ""
 
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number. Fails, naming the bounds, for one outside them."""
+        number: int = click.INT.convert(value, param, ctx)
+        if not self.min <= number <= self.max:  # type: ignore[operator]
+            self.fail(f"{number} is not in the range {self.min} to {self.max}.", param, ctx)
+        return number
+
 
 class Grouped(click.Command):
     """A command whose help shows the options of settings under the headings of their groups."""

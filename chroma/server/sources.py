@@ -52,7 +52,9 @@ def read_settings(options: Mapping[str, Any], environment: Mapping[str, str]) ->
     read and for what asks for something the server does not have.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    environment = {name: text.strip() for name, text in environment.items() if text.strip()}
+    # Other servers read their variables in any case, so small letters cannot hide one; capitals win.
+    by_case = sorted(environment.items(), key=lambda found: found[0].isupper())
+    environment = {_capital(name): text.strip() for name, text in by_case if text.strip()}
     config = given.pop("config", None) or environment.get(CONFIG_VARIABLE)
     values = read_file(Path(config)) if config else {}
     values |= _older(environment)
@@ -65,6 +67,10 @@ def read_settings(options: Mapping[str, Any], environment: Mapping[str, str]) ->
 
 
 # ---------------------------------------------------------------------------- variables
+
+
+def _capital(name: str) -> str:
+    return name.upper() if name.upper().startswith("CHROMA_") else name
 
 
 def _older(environment: Mapping[str, str]) -> dict[str, Any]:

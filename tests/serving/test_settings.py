@@ -175,6 +175,17 @@ def test_variables_that_are_refused(variables: dict[str, str], said: str) -> Non
     assert "geheim" not in str(caught.value)
 
 
+def test_small_letters_hide_no_variable() -> None:
+    with pytest.raises(InvalidArgumentError, match="CHROMA_SERVER_AUTHZ_PROVIDER"):
+        read_settings({}, {"chroma_server_authz_provider": "x"})
+    assert read_settings({}, {"chroma_port": "1", "CHROMA_PORT": "2", "Chroma_Workers": "3"}).port == 2
+
+
+def test_bounds_are_told() -> None:
+    found = CliRunner().invoke(cli, ["run", "--port", "-1"])
+    assert found.exit_code == 2 and "-1 is not in the range 0 to 65535" in found.output
+
+
 def test_variables_that_are_honoured() -> None:
     variables = {
         "IS_PERSISTENT": "TRUE", "ANONYMIZED_TELEMETRY": "False", "CHROMA_SERVER_API_DEFAULT_PATH": "/api/v2",
