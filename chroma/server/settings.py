@@ -87,7 +87,7 @@ class ServerSettings:
     )
     max_header_bytes: int = _is(65_536, 3, "Longest request line and headers.", 1024, 1 << 24, shown="64 KiB")
 
-    log_level: str = _is("info", 4, "debug logs every request.", choices=LOG_LEVELS)
+    log_level: str = _is("info", 4, "info has a line for every request.", choices=LOG_LEVELS)
     log_format: str = _is("text", 4, "One line or one JSON object per entry.", choices=LOG_FORMATS)
     metrics: bool = _is(True, 4, "Answer /metrics, for Prometheus.")
     otel_endpoint: str = _is("", 4, "Where OpenTelemetry traces go.")
