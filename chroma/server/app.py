@@ -167,7 +167,9 @@ class _Answering:
         handler = route.streamed.get(incoming.media_type)
         if handler is not None:
             call.stream = incoming.file()
-            result = await self._pool.run(lambda: self._made(handler, call), feeding=True)
+            result = await self._pool.run(
+                lambda: self._made(handler, call), self._settings.request_seconds, feeding=True
+            )
         elif not route.threaded:
             result = self._made(route.handler, call)
         else:

@@ -83,7 +83,7 @@ class Pool:
     ) -> T:
         """The result of a call that runs in a thread.
 
-        seconds   how long it may wait and run; None is as long as it takes
+        seconds   how long it may wait and run, or only wait if it is `feeding`; None is as long as it takes
         gone      returns when the client has gone away; None does not look
         late      what the error says of a call that had begun when its time was up
         feeding   whether the call waits for bytes of its client
@@ -114,6 +114,8 @@ class Pool:
         waiting = asyncio.wrap_future(future)
         if seconds is None and gone is None:
             return await waiting
+        if feeding:
+            return await _begun(waiting, future, seconds)
         watch = _Watch(waiting, seconds, gone)
         try:
             return await waiting
@@ -128,6 +130,26 @@ class Pool:
         """Let running calls finish; those that wait are dropped."""
         for lane in (self._calls, self._feeds):
             lane.executor.shutdown(wait=True, cancel_futures=True)
+
+
+async def _begun(waiting: asyncio.Future[T], future: Future[T], seconds: float | None) -> T:
+    """The result of a call that is dropped if it has no thread in time."""
+    dropped = False
+
+    def drop() -> None:
+        nonlocal dropped
+        dropped = future.cancel()
+
+    timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, drop)
+    try:
+        return await waiting
+    except asyncio.CancelledError:
+        if not dropped:
+            raise
+        raise _reason("late", future, seconds, "") from None
+    finally:
+        if timer is not None:
+            timer.cancel()
 
 
 def _reason(over: str, future: Future[Any], seconds: float | None, late: str) -> Exception:

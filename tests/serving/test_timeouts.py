@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
+
+from chroma.errors import ServerTimeoutError
+from chroma.server.pool import Pool
 
 from .conftest import DATABASE, Api, refused
 from .sockets import PATIENCE, connected, listening, wait_until
@@ -128,6 +132,22 @@ def test_a_client_that_leaves_a_write(serve: Callable[..., Api]) -> None:
         slow.leave.set()
         wait_until(lambda: slow.left == 1)
         assert httpx.get(f"http://127.0.0.1:{port}{path}/count").json() == 2
+
+
+def test_a_stream_that_gets_no_thread_is_dropped() -> None:
+    pool, go = Pool(1, 1), threading.Event()
+
+    async def both() -> None:
+        held = asyncio.ensure_future(pool.run(lambda: go.wait(30), 0.1, feeding=True))
+        await asyncio.sleep(0)
+        with pytest.raises(ServerTimeoutError, match="nothing was done"):
+            await pool.run(lambda: pytest.fail("it ran"), 0.2, feeding=True)
+        go.set()
+        assert await held, "one that runs has all the time it needs"
+
+    asyncio.run(both())
+    assert pool.running == pool.queued == 0
+    pool.close()
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
