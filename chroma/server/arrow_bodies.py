@@ -24,7 +24,7 @@ from ..records import read_batch, scatter
 from ..storage.types import Floats, Mode, Records
 from .frames import BrokenStream
 
-_VALUE_BYTES = 16  # what a value takes as an object, at least
+_VALUE_BYTES = 16  # what a value that is no text takes as an object, at least
 _PLURALS = {"ids": "id"} | {plural: name for name, plural in FIELD_OF.items()}
 _REMEDIES = (
     (pa.types.is_dictionary, "decode it: array.dictionary_decode() in pyarrow"),
@@ -118,10 +118,8 @@ def _weight(array: pa.Array) -> int:
         end = array.offset + len(array)
         views = np.frombuffer(array.buffers()[1], np.int32, 4 * end).reshape(-1, 4)
         lengths = views[array.offset :, 0].astype(np.int64)
-        texts = int(lengths[array.is_valid().to_numpy(zero_copy_only=False)].sum())
-    else:
-        texts = int(array.nbytes) if _is_text(array.type) else 0
-    return _VALUE_BYTES * len(array) + texts
+        return int(lengths[array.is_valid().to_numpy(zero_copy_only=False)].sum())
+    return int(array.nbytes) if _is_text(array.type) else _VALUE_BYTES * len(array)
 
 
 def records(mode: Mode, batch: pa.RecordBatch) -> Records:

@@ -36,7 +36,8 @@ GET_INCLUDE = ["documents", "metadatas"]
 QUERY_INCLUDE = ["documents", "metadatas", "distances"]
 DEFAULT_RESULTS = 10
 MAX_DEPTH = 64  # of what clients store with a collection
-_PART_BYTES = 64  # what a list or an object takes, at least; in a body it is two
+# A list or an object takes 64 bytes at least, and two in a body; where there are many, a record has ten.
+_PART_BYTES = 8
 
 
 @contextmanager
@@ -51,7 +52,7 @@ def shaped() -> Iterator[None]:
 
 
 def parse(raw: bytes, largest: int) -> JSON:
-    """The object in a body. Raises TooLarge where its lists and objects alone take more than `largest`."""
+    """The object in a body. Raises TooLarge where its lists and objects are too many for `largest`."""
     if _PART_BYTES * len(raw) > largest:  # else there cannot be too many
         parts = raw.count(b"[") + raw.count(b"{")
         if _PART_BYTES * parts > largest:

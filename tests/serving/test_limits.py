@@ -72,7 +72,7 @@ def test_a_compressed_body_is_measured_unpacked(serve: Callable[..., Api]) -> No
 def test_many_small_parts_are_a_large_body(serve: Callable[..., Api]) -> None:
     """A list takes more room than its two brackets."""
     api = serve(max_body_bytes=1 << 20)
-    body = b'{"name":"some","x":[' + b"[]," * 20_000 + b"[]]}"
+    body = b'{"name":"some","x":[' + b"[]," * 200_000 + b"[]]}"
     refused(api.request("POST", "/api/v2/tenants", content=body), 413, "ChromaError")
     flat = b'{"name":"some","x":[' + b"0," * 300_000 + b"0]}"
     assert api.request("POST", "/api/v2/tenants", content=flat).status_code == 200
