@@ -25,6 +25,8 @@ import data
 import numpy as np
 import serving
 
+sys.path.insert(0, str(serving.HERE.parent))  # this checkout
+
 RANGE = 50_000  # ids, so that writes meet stored records
 MIX = {"query": 40, "filtered": 15, "get": 15, "upsert": 12, "update": 8, "delete": 5, "add": 5}
 
