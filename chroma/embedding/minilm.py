@@ -18,7 +18,8 @@ import numpy.typing as npt
 import onnxruntime as ort
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from ..errors import CorruptionError, InvalidArgumentError, InvalidTypeError, NotFoundError
+from ..errors import CorruptionError, InvalidArgumentError, NotFoundError
+from .texts import checked
 from .weights import VOCABULARY, Weights, download_allowed, find
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Model:
 
         Raises InvalidArgumentError for no texts at all, InvalidTypeError for non-strings.
         """
-        given = _checked(texts)
+        given = checked(texts)
         result = np.empty((len(given), DIMENSION), dtype=np.float32)
         bar = _progress(len(given))
         try:
@@ -251,30 +252,6 @@ def _by_length(encodings: Sequence[Encoding]) -> Iterator[npt.NDArray[np.intp]]:
     order = np.argsort(-lengths, kind="stable")
     for start in range(0, len(order), _BATCH):
         yield order[start : start + _BATCH]
-
-
-def _checked(texts: object) -> list[str]:
-    if isinstance(texts, str):
-        raise InvalidTypeError(
-            f"Expected a list of texts to embed, got the single string {texts[:40]!r}. Write [text]."
-        )
-    if not isinstance(texts, (list, tuple, np.ndarray)):
-        raise InvalidTypeError(f"Expected a list of texts to embed, got {type(texts).__name__}.")
-    given = list(texts)
-    if not given:
-        raise InvalidArgumentError("Expected at least one text to embed, got an empty list.")
-    for position, text in enumerate(given):
-        if not isinstance(text, str):
-            raise InvalidTypeError(
-                f"Expected texts to embed to be str, got {type(text).__name__} at position {position}: "
-                f"{repr(text)[:40]}."
-            )
-        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-            raise InvalidArgumentError(
-                f"The text at position {position} holds a lone surrogate and is not valid Unicode: "
-                f"{text[:40]!r}. Decode its source with the right encoding or errors='replace'."
-            )
-    return given
 
 
 def _progress(total: int) -> tqdm[NoReturn] | None:

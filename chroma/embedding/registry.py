@@ -6,7 +6,8 @@ registered in this process; nothing is imported or built from what the data says
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
+from importlib import import_module
 from typing import Any, TypeVar, overload
 
 from ..errors import InvalidArgumentError
@@ -18,9 +19,67 @@ F = TypeVar("F", bound=type[EmbeddingFunction[Any]])
 
 _BUILTINS: tuple[type[EmbeddingFunction[Any]], ...] = (DefaultEmbeddingFunction, ONNXMiniLM_L6_V2)
 
-known_embedding_functions: dict[str, type[EmbeddingFunction[Any]]] = {
-    builtin.name(): builtin for builtin in _BUILTINS
+# Built-in functions that are imported when they are used: names to module and class.
+LAZY: dict[str, tuple[str, str]] = {
+    "amazon_bedrock": ("bedrock", "AmazonBedrockEmbeddingFunction"),
+    "cohere": ("cohere", "CohereEmbeddingFunction"),
+    "google_gemini": ("google", "GoogleGeminiEmbeddingFunction"),
+    "google_genai": ("google", "GoogleGeminiEmbeddingFunction"),  # an older name of the same
+    "google_generative_ai": ("google", "GoogleGenerativeAiEmbeddingFunction"),
+    "huggingface": ("huggingface", "HuggingFaceEmbeddingFunction"),
+    "huggingface_server": ("huggingface", "HuggingFaceEmbeddingServer"),
+    "jina": ("jina", "JinaEmbeddingFunction"),
+    "mistral": ("mistral", "MistralEmbeddingFunction"),
+    "ollama": ("ollama", "OllamaEmbeddingFunction"),
+    "openai": ("openai", "OpenAIEmbeddingFunction"),
+    "sentence_transformer": ("sentence_transformers", "SentenceTransformerEmbeddingFunction"),
+    "together_ai": ("together", "TogetherAIEmbeddingFunction"),
+    "voyageai": ("voyage", "VoyageAIEmbeddingFunction"),
 }
+
+
+def load(name: str) -> type[EmbeddingFunction[Any]]:
+    """The class of a name in LAZY."""
+    module, class_name = LAZY[name]
+    found: type[EmbeddingFunction[Any]] = getattr(import_module(f".{module}", __package__), class_name)
+    return found
+
+
+class _Known(MutableMapping[str, type[EmbeddingFunction[Any]]]):
+    """Names to classes. Reading an entry may import its module; asking for names imports nothing."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, type[EmbeddingFunction[Any]] | None] = {
+            **{builtin.name(): builtin for builtin in _BUILTINS},
+            **dict.fromkeys(LAZY),
+        }
+
+    def __getitem__(self, name: str) -> type[EmbeddingFunction[Any]]:
+        entry = self._entries[name]
+        if entry is None:
+            entry = self._entries[name] = load(name)
+        return entry
+
+    def __setitem__(self, name: str, ef_class: type[EmbeddingFunction[Any]]) -> None:
+        self._entries[name] = ef_class
+
+    def __delitem__(self, name: str) -> None:
+        del self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"known_embedding_functions({', '.join(sorted(self._entries))})"
+
+
+known_embedding_functions: MutableMapping[str, type[EmbeddingFunction[Any]]] = _Known()
 
 
 @overload
@@ -50,7 +109,8 @@ def register_embedding_function(ef_class: F | None = None) -> F | Callable[[F], 
         raise InvalidArgumentError(
             f"{ef_class.__name__}.name() must return a non-empty string, got {name!r}."
         )
-    if any(name == builtin.name() and ef_class is not builtin for builtin in _BUILTINS):
+    taken = any(name == builtin.name() and ef_class is not builtin for builtin in _BUILTINS)
+    if taken or (name in LAZY and ef_class is not load(name)):
         raise InvalidArgumentError(f"The name {name!r} belongs to a built-in function; choose another name.")
     known_embedding_functions[name] = ef_class
     return ef_class
@@ -58,7 +118,7 @@ def register_embedding_function(ef_class: F | None = None) -> F | Callable[[F], 
 
 def get_builtins() -> set[str]:
     """The class names of the functions that come with the package."""
-    return {builtin.__name__ for builtin in _BUILTINS}
+    return {builtin.__name__ for builtin in _BUILTINS} | {class_name for _, class_name in LAZY.values()}
 
 
 def config_to_embedding_function(config: dict[str, Any]) -> EmbeddingFunction[Any]:
