@@ -214,4 +214,5 @@ def _failed(error: Exception) -> ChromaError:
         return InvalidArgumentError(f"{text}. Set AWS_DEFAULT_REGION, or pass boto3.Session(region_name=…).")
     if isinstance(error, exceptions.ReadTimeoutError):
         return ServerTimeoutError(text)
-    return (ServerConnectionError if isinstance(error, exceptions.HTTPClientError) else ChromaError)(text)
+    unreachable = isinstance(error, (exceptions.ConnectionError, exceptions.HTTPClientError))
+    return (ServerConnectionError if unreachable else ChromaError)(text)

@@ -9,7 +9,7 @@ from .openai import read_data
 from .post import RETRIES, TIMEOUT, Endpoint
 from .protocol import EmbeddingFunction, Space
 from .stored import MAYBE_BOOL, MAYBE_DICT, MAYBE_INT, MAYBE_TEXT, TEXT, Form
-from .texts import checked, in_batches
+from .texts import in_batches
 
 if TYPE_CHECKING:
     from .protocol import Vectors
@@ -99,16 +99,15 @@ class JinaEmbeddingFunction(EmbeddingFunction[list[str]]):
         return self._embed(input, query or task)
 
     def _embed(self, texts: list[str], task: str | None) -> Vectors:
-        given = checked(texts)
         common = {name: value for name in _OPTIONS if (value := self._config[name]) is not None}
         common["model"] = self._config["model_name"]
         if task is not None:
             common["task"] = task
         return in_batches(  # type: ignore[return-value]
-            given,
+            texts,
             lambda batch: read_data(self._endpoint.post({**common, "input": batch}), _SOURCE),
             source=_SOURCE,
-            limit=len(given) if self._config["late_chunking"] else _LIMIT,
+            limit=None if self._config["late_chunking"] else _LIMIT,
         )
 
     @staticmethod

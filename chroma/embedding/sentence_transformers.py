@@ -59,7 +59,7 @@ class SentenceTransformerEmbeddingFunction(EmbeddingFunction[list[str]]):
         normalize_embeddings: bool = False,
         **kwargs: Any,
     ) -> None:
-        if _PACKAGE not in sys.modules and importlib.util.find_spec(_PACKAGE) is None:
+        if sys.modules.get(_PACKAGE) is None and importlib.util.find_spec(_PACKAGE) is None:
             require(_PACKAGE, _EXTRA, _SOURCE)
         self._set(model_name, device, normalize_embeddings, kwargs)
 

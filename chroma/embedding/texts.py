@@ -65,12 +65,12 @@ def in_batches(
     send: Callable[[list[str]], Sequence[Any]],
     *,
     source: str,
-    limit: int,
+    limit: int | None,
     tokens: int | None = None,
 ) -> npt.NDArray[np.float32]:
     """float32 (len(texts), dim): `send` for one batch after the other, in order.
 
-    limit   most texts per batch
+    limit   most texts per batch; None: all texts are one batch that is never divided
     tokens  most tokens per batch, estimated; None: any number
     When the provider finds a batch too large, it and all later ones are half as long. Errors say which
     texts they are about; nothing is returned unless all texts have their vector.
@@ -81,7 +81,7 @@ def in_batches(
     blocks: list[npt.NDArray[np.float32]] = []
     start = 0
     while start < len(given):
-        end = batch_end(given, start, limit, tokens)
+        end = len(given) if limit is None else batch_end(given, start, limit, tokens)
         try:
             block = _block(send(given[start:end]), end - start, source)
             if blocks and block.shape[1] != blocks[0].shape[1]:
@@ -90,7 +90,7 @@ def in_batches(
                     f"of {blocks[0].shape[1]}."
                 )
         except ChromaError as error:
-            if isinstance(error, TooLargeError) and end - start > 1:
+            if isinstance(error, TooLargeError) and end - start > 1 and limit is not None:
                 limit = (end - start + 1) // 2
                 continue
             which = f"text {start}" if end - start == 1 else f"texts {start} to {end - 1}"

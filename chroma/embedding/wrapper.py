@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from .protocol import EmbeddingFunction, Space
-from .texts import checked, in_batches
+from .texts import in_batches
 
 if TYPE_CHECKING:
     from .protocol import Vectors
@@ -55,9 +55,8 @@ class CallableEmbeddingFunction(EmbeddingFunction[list[str]]):
         return self._embed(self._query, input)
 
     def _embed(self, function: Callable[[list[str]], Any], texts: Sequence[str]) -> Vectors:
-        given = checked(texts)
         return in_batches(  # type: ignore[return-value]
-            given, function, source="CallableEmbeddingFunction", limit=self._batch_size or len(given)
+            texts, function, source="CallableEmbeddingFunction", limit=self._batch_size
         )
 
     def default_space(self) -> Space:

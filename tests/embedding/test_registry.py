@@ -140,6 +140,46 @@ def test_only_subclasses_with_a_name_register() -> None:
         register_embedding_function(dict)  # type: ignore[type-var]
 
 
+def test_functions_of_providers_are_imported_when_used() -> None:
+    code = (
+        "import sys\n"
+        "import chroma.utils.embedding_functions as functions\n"
+        "import chroma.embedding as embedding\n"
+        "def loaded(): return {m.removeprefix('chroma.embedding.') for m in sys.modules}\n"
+        "known = functions.known_embedding_functions\n"
+        "assert 'openai' in known and len(list(known)) == len(known) >= 16, list(known)\n"
+        "assert 'openai' in repr(known) and 'OpenAIEmbeddingFunction' in functions.get_builtins()\n"
+        "assert 'OpenAIEmbeddingFunction' in dir(functions)\n"
+        "assert not loaded() & {'openai', 'post', 'keys', 'ollama', 'bedrock', 'texts'}\n"
+        "assert known['openai'] is functions.OpenAIEmbeddingFunction is embedding.OpenAIEmbeddingFunction\n"
+        "assert loaded() & {'openai', 'ollama', 'bedrock'} == {'openai'}\n"
+        "heavy = {'numpy', 'httpx', 'orjson', 'boto3', 'sentence_transformers'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_builtin_has_the_name_it_is_known_by() -> None:
+    for name, ef_class in known_embedding_functions.items():
+        assert ef_class.name() == {"google_genai": "google_gemini"}.get(name, name)
+        assert ef_class.__name__ in get_builtins()
+
+
+@pytest.mark.parametrize("name", ["openai", "google_genai", "sentence_transformer"])
+def test_names_of_providers_are_taken(name: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="built-in"):
+        register_embedding_function(make(name))
+
+
+def test_the_registry_is_a_mapping() -> None:
+    counting = make()
+    known_embedding_functions["counting"] = counting
+    assert known_embedding_functions.pop("counting") is counting
+    assert known_embedding_functions.get("counting") is None
+    with pytest.raises(KeyError):
+        known_embedding_functions["counting"]
+
+
 def test_importing_loads_no_heavy_module() -> None:
     code = (
         "import sys, chroma.embedding\n"
