@@ -11,6 +11,7 @@ Stages a tree of its own in build/client, and makes sdist and wheel from it; the
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -21,9 +22,18 @@ from import_graph import IMPORTS, ROOT, SOURCES
 
 STAGED = ROOT / "build" / "client"
 
+
+def providers() -> list[str]:
+    """The modules of embedding functions that the registry imports by name."""
+    text = SOURCES["chroma.embedding.registry"].read_text("utf-8")
+    table = text[text.index("\nLAZY") : text.index("\n}\n")]
+    return sorted({*re.findall(r': \("(\w+)",', table), "wrapper"})
+
+
 # What users import, beyond what follows from it. Faces of packages name their submodules as texts.
 ROOTS = [
     *(name for name in SOURCES if name.startswith(("chroma.api", "chroma.utils"))),
+    *(f"chroma.embedding.{module}" for module in providers()),
     "chroma",
     "chroma.compat",
     "chroma.embedding",

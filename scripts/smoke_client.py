@@ -87,6 +87,9 @@ def what_is_missing(url: str) -> None:
         refused(lambda: things.add(ids=["a"], documents=["x"]), *wanted)
         refused(lambda: things.query(query_texts=["x"]), *wanted)
         client.delete_collection("smoke-default")
+    functions = importlib.import_module("chroma.utils.embedding_functions")
+    refused(lambda: functions.OpenAIEmbeddingFunction(api_key_env_var="NO_KEY_HERE"), "a key", "NO_KEY_HERE")
+    assert functions.CallableEmbeddingFunction(lambda texts: [[1.0]] * len(texts))(["x"])[0].tolist() == [1]
     try:
         importlib.import_module("chroma.cli")
     except ModuleNotFoundError:

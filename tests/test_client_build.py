@@ -15,14 +15,16 @@ from types import ModuleType
 import pytest
 
 import chroma
+from chroma import embedding
 from chroma.distribution import LEFT_OUT, full
+from chroma.embedding.registry import LAZY
 from chroma.errors import InvalidArgumentError, UnsupportedError
 from scripts.import_graph import IMPORTS, ROOT, SOURCES
 
 from . import server
 
 # of others, and only inside functions: what is tried where it is installed, or asked for by name
-AT_NEED = {"PIL", "orjson", "pandas", "polars", "pyarrow", "tqdm"}
+AT_NEED = {"PIL", "boto3", "botocore", "orjson", "pandas", "polars", "pyarrow", "tqdm"}
 
 
 @pytest.fixture
@@ -69,6 +71,11 @@ def test_every_public_name_comes_from_the_selection(build: ModuleType) -> None:
     selected = set(build.selected())
     assert {f"chroma.{module}" for module, _ in chroma._HOMES.values()} <= selected
     assert {f"chroma.{module}" for module in chroma._SUBMODULES} <= selected
+
+
+def test_the_embedding_functions_of_providers_are_in_it(build: ModuleType) -> None:
+    folder = {name.rpartition(".")[2] for name in build.selected() if name.startswith("chroma.embedding.")}
+    assert {module for module, _ in LAZY.values()} | set(embedding._LAZY.values()) <= folder
 
 
 def test_what_is_left_out_is_imported_in_one_way(build: ModuleType) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -103,24 +104,22 @@ class AmazonBedrockEmbeddingFunction(EmbeddingFunction[list[str]]):
         )
 
     def _invoke(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        import orjson
-
         require("boto3", "bedrock", _SOURCE)
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             answer = self._connected().invoke_model(
                 modelId=self._config["model_name"],
-                body=orjson.dumps(body),
+                body=json.dumps(body, ensure_ascii=False).encode(),
                 accept="application/json",
                 contentType="application/json",
             )
-            found = orjson.loads(answer["body"].read())
+            found = json.loads(answer["body"].read())
         except ClientError as error:
             raise _refused(error.response) from None
         except BotoCoreError as error:
             raise _failed(error) from None
-        except orjson.JSONDecodeError:
+        except ValueError:
             raise ChromaError(f"{_SOURCE}: the answer is not JSON.") from None
         if not isinstance(found, Mapping):
             raise ChromaError(f"{_SOURCE}: the answer is not an object.")

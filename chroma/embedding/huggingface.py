@@ -109,7 +109,7 @@ class HuggingFaceEmbeddingServer(EmbeddingFunction[list[str]]):
         _SERVER_FORM.check(self._config)
         self._endpoint = Endpoint(
             _SERVER,
-            check_url(_SERVER, "url", url),
+            check_url(_SERVER, "url", url, whole=True),
             Key(_SERVER, api_key, api_key_env_var, _VARIABLES),
             custom=True,
             timeout=timeout,

@@ -22,6 +22,8 @@ collection opens, and shows its configuration, where there is none."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = re.compile(r"[!-~]+")
+_ADDRESS = re.compile(r"[!-\[\]-~]+")  # ASCII without spaces and backslashes
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.I)
 
 
 class Key:
@@ -89,18 +91,21 @@ def check_host(source: str, url: str) -> None:
         )
 
 
-def check_url(source: str, argument: str, url: Any) -> str:
-    """`url` without a slash at its end. Raises InvalidArgumentError unless it is http(s) with a host and
-    without secrets, which would be stored with it."""
+def check_url(source: str, argument: str, url: Any, *, whole: bool = False) -> str:
+    """`url` without a slash at its end. `whole`: it may have a query, since nothing is added to it.
+
+    Raises InvalidArgumentError unless it is http(s) with a host that all parsers read alike, and without
+    secrets, which would be stored with it."""
     shown = f"{source}: `{argument}`"
     if not isinstance(url, str):
         raise InvalidArgumentError(f"{shown} must be a string such as 'http://localhost:8080', got {url!r}.")
     try:
         parts = urlsplit(url)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        good = parts.scheme in ("http", "https") and (parts.port or 1) > 0
+        good = good and _HOST.fullmatch(parts.hostname or "") is not None
     except ValueError:
-        whole = False
-    if not whole:
+        good = False
+    if not good or not _ADDRESS.fullmatch(url) or parts.fragment or (parts.query and not whole):
         raise InvalidArgumentError(f"{shown} must be a whole address such as 'http://localhost:8080'.")
     secrets = [name for name, _ in parse_qsl(parts.query) if is_secret_name(name)]
     if secrets or parts.username is not None or parts.password is not None:

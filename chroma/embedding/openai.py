@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
 from ..errors import ChromaError, InvalidArgumentError
 from .keys import LATER, Key, as_path, check_url, is_secret_name
@@ -94,6 +95,12 @@ class OpenAIEmbeddingFunction(EmbeddingFunction[list[str]]):
                 f"{_SOURCE}: api_type='azure' needs `api_base`, the address of the resource, and "
                 "`api_version`."
             )
+        for header, text in (default_headers or {}).items():
+            # another host than that of the address would get the key where one server stands for many
+            if not isinstance(header, str) or not isinstance(text, str) or header.lower() == "host":
+                raise InvalidArgumentError(
+                    f"{_SOURCE}: `default_headers` cannot have {header!r} with this value."
+                )
         base = self._config["api_base"] or check_url(
             _SOURCE, "OPENAI_BASE_URL", os.environ.get("OPENAI_BASE_URL") or _BASE
         )
@@ -174,9 +181,8 @@ def _numbers(vector: Any, source: str) -> Any:
 
 def _azure_url(base: str, deployment: str, version: str | None) -> str:
     path = as_path(_SOURCE, "deployment_id", deployment)
-    return f"{base}/openai/deployments/{path}/embeddings?api-version={version}"
+    return f"{base}/openai/deployments/{path}/embeddings?api-version={quote(version or '')}"
 
 
 def _own(base: str, azure: bool) -> bool:
-    host = base.split("://", 1)[1].split("/", 1)[0].lower()
-    return host.endswith(_AZURE_HOSTS) if azure else base == _BASE
+    return (urlsplit(base).hostname or "").endswith(_AZURE_HOSTS) if azure else base == _BASE

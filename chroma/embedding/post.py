@@ -7,6 +7,7 @@ other refusals, which would come again, and answers that take too long, which wo
 from __future__ import annotations
 
 import atexit
+import json
 import math
 import os
 import random
@@ -72,11 +73,9 @@ class Endpoint:
         AuthorizationError for a key, RateLimitError, QuotaError, ServerTimeoutError,
         ServerConnectionError, and ChromaError for anything else.
         """
-        import orjson
-
         if self.key is not None and self.key.value() is not None and self.custom and self.key.stored:
             check_host(self.source, self.url)
-        content = orjson.dumps(body)
+        content = json.dumps(body, ensure_ascii=False).encode()
         attempt = 0
         while True:
             answer = self._once(content)
@@ -151,12 +150,10 @@ class _Failure:
 
 
 def _read(response: httpx.Response, key: Key | None) -> Any:
-    import orjson
-
     status = response.status_code
     try:
-        body = orjson.loads(response.content)
-    except orjson.JSONDecodeError:
+        body = json.loads(response.content)
+    except ValueError:
         body = None
     if status == 200 and body is not None:
         return body

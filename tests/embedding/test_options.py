@@ -119,9 +119,16 @@ def test_addresses_of_azure_are_its_own(host: str, waits: list[float]) -> None:
         "api_key_env_var": "AZURE_OPENAI_API_KEY",
     }  # fmt: skip
     assert openai._own(config["api_base"], True)
-    assert not openai._own(f"https://{host}.example", True)
+    for other in (f"{host}.example", f"evil.example/.{host}", "evil.example?.openai.azure.com"):
+        assert not openai._own(f"https://{other}", True)
     assert not openai._own(config["api_base"], False)
     assert OpenAIEmbeddingFunction.build_from_config(config).get_config()["api_base"] == f"https://{host}"
+
+
+def test_headers_that_would_redirect_the_key() -> None:
+    for headers in ({"Host": "evil.example"}, {"hOST": "x"}, {"X": 3}):
+        with pytest.raises(InvalidArgumentError, match="default_headers"):
+            OpenAIEmbeddingFunction.build_from_config({"model_name": "m", "default_headers": headers})
 
 
 def test_wrong_types_are_refused() -> None:

@@ -174,7 +174,8 @@ def test_a_named_variable_has_no_substitute(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     "url",
     ["localhost:8080", "ftp://host/x", "http://", "http://u:p@host/", "http://u@host/", "http://[::1/", 3,
-     None, "https://host/embed?api_key=abc", "http://host:99999/", "http://host:x/", ""],
+     None, "https://host/embed?api_key=abc", "http://host:99999/", "http://host:x/", "", "http://a b/",
+     "http://evil.example\\.localhost/", "http://host/?x=1", "http://host/#x", "http://ｌocalhost/", "http://h\n/"],
 )  # fmt: skip
 def test_addresses_that_are_refused(url: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="F: `url` must") as caught:
