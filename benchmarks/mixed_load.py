@@ -131,6 +131,9 @@ def main() -> None:
         with serving.serving(sys.executable, True, f"{scratch}/db", arguments.workers) as (url, process):
             serving.work(sys.executable, "ingest", {"data": arguments.data, "url": url, "client": "chroma"})
             figures = asyncio.run(run(url, process.pid, rows, arguments))
+            if figures["errors"]:
+                log = Path(f"{scratch}/db.log").read_text().splitlines()
+                print(*[line for line in log if " 20" not in line][-200:], sep="\n")
     print(json.dumps(figures, indent=2))
     sys.exit(1 if figures["errors"] else 0)
 
