@@ -81,8 +81,7 @@ def _vectors(matrix: Floats, given: Any = None) -> pa.Array:
 def messages(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Buffer]:
     """The parts of a stream, one after the other: its schema, each batch, the end mark."""
     yield schema.serialize()
-    for batch in batches:
-        yield batch.serialize()
+    yield from map(pa.RecordBatch.serialize, batches)  # a loop would keep each batch besides its bytes
     yield pa.py_buffer(END)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -143,18 +144,17 @@ def send(reader: pa.RecordBatchReader, slots: list[arrow.Slot] | None) -> Iterat
         batches: Iterator[pa.RecordBatch] = iter(reader)
     else:
         schema = schema.set(place, pa.field("metadata", arrow.struct_type(slots)))
-        batches = _structured(reader, schema, place, slots)
-    for part in arrow.messages(batches, schema):
-        yield memoryview(part)  # type: ignore[misc]  # as good as bytes, and not copied
+        batches = map(partial(_structured, schema, place, slots), reader)
+    parts: Any = map(memoryview, arrow.messages(batches, schema))  # as good as bytes, and not copied
+    yield from parts
 
 
 def _structured(
-    reader: pa.RecordBatchReader, schema: pa.Schema, place: int, slots: list[arrow.Slot]
-) -> Iterator[pa.RecordBatch]:
-    for batch in reader:
-        columns = batch.columns
-        columns[place] = arrow.to_struct(columns[place], slots)
-        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+    schema: pa.Schema, place: int, slots: list[arrow.Slot], batch: pa.RecordBatch
+) -> pa.RecordBatch:
+    columns = batch.columns
+    columns[place] = arrow.to_struct(columns[place], slots)
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def slots_of(reader: pa.RecordBatchReader) -> list[arrow.Slot]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from .pool import RETRY_SECONDS, Pool
 _log = logging.getLogger("chroma.server")
 
 _STEP = 1 << 18  # bytes that are handed to the socket at once; what it cannot send yet is copied
+_STEP_SECONDS = 60.0  # how long a client may take to read as many
 
 
 @dataclass(slots=True)
@@ -85,10 +86,12 @@ class Streaming(Response):
         self._incoming = incoming
         self._seconds = seconds
         self._first = b""
+        self._place = AsyncExitStack()
 
     async def begin(self) -> Streaming:
-        """Make the first piece. Raises what making it raises."""
+        """Make the first piece. Raises what making it raises, and Overloaded when too many are under way."""
         try:
+            await self._place.enter_async_context(self._pool.streaming())
             self._first = await self._next(admitted=False)
         except BaseException:
             await self._close()
@@ -101,10 +104,11 @@ class Streaming(Response):
             await send(
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )
-            piece = self._first
+            piece, self._first = self._first, b""
             while piece:
                 for start in range(0, len(piece), _STEP):
                     await self._send(send, piece[start : start + _STEP], gone)
+                piece = b""  # it is not kept while the next is made
                 piece = await self._next()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
@@ -113,7 +117,7 @@ class Streaming(Response):
 
     async def _send(self, send: Send, piece: bytes, gone: asyncio.Future[None]) -> None:
         try:
-            with Within(self._seconds):
+            with Within(min(self._seconds, _STEP_SECONDS)):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         except TimeoutError:  # it does not read
             raise ClientDisconnect from None
@@ -125,6 +129,9 @@ class Streaming(Response):
 
     async def _close(self) -> None:
         close: Callable[[], Any] | None = getattr(self._chunks, "close", None)
-        if close is not None:
-            with suppress(asyncio.CancelledError):
-                await self._pool.run(close, admitted=True)
+        try:
+            if close is not None:
+                with suppress(asyncio.CancelledError):
+                    await self._pool.run(close, admitted=True)
+        finally:
+            await self._place.aclose()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
@@ -22,6 +23,7 @@ T = TypeVar("T")
 RETRY_SECONDS = 1
 # Most calls end sooner than this, and nobody has looked meanwhile whether their client is there.
 _WATCH_AFTER = 0.02
+_STREAM_SECONDS = 5.0  # how long a stream may wait for its place; most are read sooner
 
 
 class Overloaded(ChromaError):
@@ -51,13 +53,16 @@ class Pool:
     """At most `threads` calls run at once and `queue` wait, beyond that Overloaded is raised.
 
     Calls that wait for their own client's bytes have as many threads and places again, so that
-    slow clients cannot keep the others out.
+    slow clients cannot keep the others out. Streams that are sent hold no thread between two pieces,
+    but memory: twice `threads` may be open, and `queue` wait for a little while.
     """
 
     def __init__(self, threads: int, queue: int) -> None:
         self._calls = _Lane(threads, "chroma-call")
         self._feeds = _Lane(threads, "chroma-feed")
         self._most = threads + queue
+        self._streams, self._most_streams = 0, 2 * threads + queue  # those that wait count as well
+        self._open = asyncio.Semaphore(2 * threads)
         self.rejected = 0  # calls that were refused because too many waited
         self._lock = threading.Lock()  # places are given back by the threads
 
@@ -70,6 +75,27 @@ class Pool:
     def queued(self) -> int:
         """Calls that wait for one."""
         return self._calls.queued + self._feeds.queued
+
+    @asynccontextmanager
+    async def streaming(self) -> AsyncIterator[None]:
+        """A place for an answer that is made while it is sent. Raises Overloaded when there is none."""
+        overloaded = Overloaded(f"too many streams are being read; try again in {RETRY_SECONDS} s")
+        if self._streams >= self._most_streams:
+            self.rejected += 1
+            raise overloaded
+        self._streams += 1
+        try:
+            try:
+                await asyncio.wait_for(self._open.acquire(), _STREAM_SECONDS)
+            except asyncio.TimeoutError:
+                self.rejected += 1
+                raise overloaded from None
+            try:
+                yield
+            finally:
+                self._open.release()
+        finally:
+            self._streams -= 1
 
     async def run(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -187,3 +188,31 @@ def test_a_reader_that_does_not_read(streams: Streams, serve: Callable[..., Api]
         connection.sendall(b"GET /blob?parts=100000 HTTP/1.1\r\nHost: x\r\n\r\n")
         wait_until(streams.closed.is_set)
         assert streams.made < 10_000
+
+
+def test_streams_that_nobody_reads_are_few(
+    streams: Streams, serve: Callable[..., Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond twice the threads a stream is refused before its first byte, and one that ends makes room."""
+    monkeypatch.setattr("chroma.server.pool._STREAM_SECONDS", 0.2)
+    api = serve(threads=1)
+    with listening(api.app) as port, ExitStack() as held:
+        unread = [held.enter_context(connected(port)) for _ in range(2)]
+        for connection in unread:
+            connection.sendall(b"GET /blob?parts=100000 HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(10)
+        answer = httpx.get(f"http://127.0.0.1:{port}/blob", timeout=30)
+        assert "streams" in refused(answer, 503, "ChromaError") and answer.headers["retry-after"]
+        assert api.pool.rejected == 1
+        assert httpx.post(f"http://127.0.0.1:{port}/blob", json={}, timeout=30).status_code == 200
+        unread[0].close()
+        wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/blob", timeout=30).status_code == 200)
+
+
+def test_a_reader_has_less_time_than_a_call(
+    streams: Streams, serve: Callable[..., Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chroma.server.outgoing._STEP_SECONDS", 0.2)
+    with listening(serve().app) as port, connected(port) as connection:
+        connection.sendall(b"GET /blob?parts=100000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(streams.closed.is_set)
