@@ -20,7 +20,7 @@ from ..local import LocalBackend
 from . import exchange, logs, openapi
 from .auth import Guard, refusal
 from .exchange import Exchange
-from .incoming import Incoming, UnsupportedMedia
+from .incoming import Budget, Incoming, UnsupportedMedia
 from .metrics import REFRESH_SECONDS, Metrics
 from .outgoing import Ready, Streamed, Streaming, answer, error_answer, to_json
 from .pool import Pool
@@ -32,12 +32,15 @@ from .transport import Envelope, Observer
 
 _log = logging.getLogger("chroma.server")
 
+_BODIES_BYTES = 1 << 30  # that may be in memory at a time, or twice the longest if that is more
+
 _ALSO = {"/api/v2/openapi.json": ("/openapi.json",)}  # where other servers have it
 
 
 def create_app(backend: LocalBackend, settings: ServerSettings) -> FastAPI:
     """An application that serves a backend, and closes it when the server stops."""
     pool = Pool(settings.threads, settings.queue)
+    budget = Budget(max(2 * settings.max_body_bytes, _BODIES_BYTES))
     guard = Guard(settings)
     tracing = start_tracing(settings)
     metrics = Metrics(backend, pool) if settings.metrics else None
@@ -64,9 +67,9 @@ def create_app(backend: LocalBackend, settings: ServerSettings) -> FastAPI:
         redirect_slashes=False,
         openapi_url=None,
     )
-    app.state.pool, app.state.metrics, app.state.guard = pool, metrics, guard
+    app.state.pool, app.state.metrics, app.state.guard, app.state.budget = pool, metrics, guard, budget
     for route in ROUTES:
-        served = _Answering(route, backend, settings, pool, guard, site, tracing)
+        served = _Answering(route, backend, settings, pool, budget, guard, site, tracing)
         for path in (route.path, *_ALSO.get(route.path, ())):
             # a plain route: reading requests by signature took 45 µs of each, and there is none
             app.add_route(path, served.answered, methods=[route.method], name=route.handler.__name__)
@@ -117,6 +120,7 @@ class _Answering:
         backend: LocalBackend,
         settings: ServerSettings,
         pool: Pool,
+        budget: Budget,
         guard: Guard,
         site: Site,
         tracing: Tracing | None,
@@ -125,6 +129,7 @@ class _Answering:
         self._backend = backend
         self._settings = settings
         self._pool = pool
+        self._budget = budget
         self._guard = guard
         self._site = site
         self._tracing = tracing
@@ -145,7 +150,9 @@ class _Answering:
             self._site,
         )
         try:
-            incoming = Incoming(request, self._settings.max_body_bytes, self._settings.request_seconds)
+            incoming = Incoming(
+                request, self._settings.max_body_bytes, self._settings.request_seconds, self._budget
+            )
         except ChromaError as error:
             return error_answer(error)
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from ..errors import ChromaError, InvalidArgumentError
+from .pool import RETRY_SECONDS, Overloaded
 
 _STEP = 1 << 20  # bytes that are decompressed, or handed from the socket to a thread, at once
 _MOST_DISCARDED, _DISCARD_SECONDS = 16 << 20, 2.0  # of a body whose request is refused
@@ -41,10 +43,19 @@ class UnsupportedMedia(ChromaError):
     status = 415
 
 
+class Budget:
+    """Bytes of whole bodies that are in memory at a time, packed and unpacked."""
+
+    def __init__(self, most: int) -> None:
+        self.lock = threading.Lock()  # bodies are read by the event loop and unpacked by threads
+        self.most = most
+        self.held = 0
+
+
 class Incoming:
     """The body of one request. Raises UnsupportedMedia for a coding that is not offered."""
 
-    def __init__(self, request: Request, largest: int, seconds: float) -> None:
+    def __init__(self, request: Request, largest: int, seconds: float, budget: Budget) -> None:
         headers = request.headers
         self.media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         coding = headers.get("content-encoding", "identity").strip().lower()
@@ -59,6 +70,8 @@ class Incoming:
         self._declared = headers.get("content-length", "")
         self._receive = request.receive
         self._largest = largest
+        self._budget = budget
+        self._held = 0  # of the budget
         self._seconds = seconds
         self._ended = False
         self._closed = False
@@ -74,7 +87,8 @@ class Incoming:
         )
 
     async def read(self) -> bytes:
-        """The whole body as it was sent. Raises TooLarge, and TooSlow when it takes too long in all."""
+        """The whole body as it was sent. Raises TooLarge, TooSlow when it takes too long in all, and
+        Overloaded when too much of other bodies is in memory."""
         if self._declared.isdigit() and len(self._declared) < 20 and int(self._declared) > self._largest:
             raise self._too_large()
         parts: list[bytes] = []
@@ -83,11 +97,12 @@ class Incoming:
                 parts.append(await self._part())
                 if self.received > self._largest:
                     raise self._too_large()
+                self._hold(len(parts[-1]))
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def decoded(self, raw: bytes) -> bytes:
-        """A body that was read, decompressed. Raises TooLarge as soon as it grows too large, and
-        InvalidArgumentError when it is broken."""
+        """A body that was read, decompressed. Raises TooLarge as soon as it grows too large, Overloaded,
+        and InvalidArgumentError when it is broken."""
         if self._window is None:
             return raw
         parts: list[bytes] = []
@@ -97,6 +112,7 @@ class Incoming:
             size += len(part)
             if size > self._largest:
                 raise self._too_large()
+            self._hold(len(part))
             parts.append(part)
         return b"".join(parts)
 
@@ -129,7 +145,10 @@ class Incoming:
 
     def close(self) -> None:
         """Nobody reads the rest. Threads that wait for it get ClientDisconnect."""
-        self._closed = True
+        with self._budget.lock:
+            self._closed = True
+            self._budget.held -= self._held
+            self._held = 0
 
     async def gone(self) -> None:
         """Returns when the client has gone away. Drops what it still sends."""
@@ -155,6 +174,18 @@ class Incoming:
         self.received += len(body)
         self._ended = not message.get("more_body", False)
         return body
+
+    def _hold(self, size: int) -> None:
+        """Count bytes that stay in memory until the request ends."""
+        with self._budget.lock:
+            if self._closed:
+                raise ClientDisconnect
+            if self._budget.held + size > self._budget.most:
+                raise Overloaded(
+                    f"bodies of {self._budget.held:,} bytes are being read; try again in {RETRY_SECONDS} s"
+                )
+            self._budget.held += size
+            self._held += size
 
     def _too_large(self) -> TooLarge:
         return TooLarge(

@@ -78,6 +78,28 @@ def test_many_small_parts_are_a_large_body(serve: Callable[..., Api]) -> None:
     assert api.request("POST", "/api/v2/tenants", content=flat).status_code == 200
 
 
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_bodies_together_have_a_limit(
+    serve: Callable[..., Api], monkeypatch: pytest.MonkeyPatch, coding: str
+) -> None:
+    """What others hold is missing, and what a request held is there again when it has ended."""
+    monkeypatch.setattr("chroma.server.app._BODIES_BYTES", 0)
+    api = serve(max_body_bytes=10_000)
+    budget = api.app.state.budget
+    body = json.dumps({"name": "other", "more": "x" * 5_000}).encode()
+    content = gzip.compress(body) if coding == "gzip" else body
+
+    def ask() -> Any:
+        return api.request("POST", "/api/v2/tenants", content=content, headers={"content-encoding": coding})
+
+    budget.held = 16_000
+    answer = ask()
+    assert "bodies" in refused(answer, 503, "ChromaError") and answer.headers["retry-after"]
+    assert budget.held == 16_000
+    budget.held = 0
+    assert ask().status_code == 200 and budget.held == 0
+
+
 def test_a_refusal_is_read_by_who_still_sends(serve: Callable[..., Api]) -> None:
     """A body beyond the limit is refused at once and the rest of it dropped, not answered by a reset."""
     with listening(serve(max_body_bytes=2000).app) as port:
