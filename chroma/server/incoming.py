@@ -117,14 +117,15 @@ class Incoming:
         return b"".join(parts)
 
     async def next_parts(self) -> bytes:
-        """About a MiB of the body as it was sent, empty at its end. Raises TooSlow when nothing comes."""
+        """About a MiB of the body as it was sent, empty at its end. Raises TooSlow when it takes too long:
+        each MiB has as much time as a whole body has."""
         parts: list[bytes] = []
         size = 0
-        while not self._ended and size < _STEP:
-            with self._in_time():
+        with self._in_time():
+            while not self._ended and size < _STEP:
                 part = await self._part()
-            parts.append(part)
-            size += len(part)
+                parts.append(part)
+                size += len(part)
         return b"".join(parts)
 
     def file(self) -> Feed:
@@ -162,7 +163,7 @@ class Incoming:
                 yield
         except TimeoutError:
             raise TooSlow(
-                f"the body did not arrive within {self._seconds:g} s: {self.received:,} bytes were received"
+                f"the body, or a MiB of a stream, did not arrive within {self._seconds:g} s: {self.received:,} bytes were received"
             ) from None
 
     async def _part(self) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -120,6 +121,16 @@ def test_a_stream_that_stalls(streams: Streams, serve: Callable[..., Api]) -> No
         answer = everything(connection)
     assert answer.startswith(b"HTTP/1.1 408") and b"connection: close" in answer.lower()
     assert b"did not arrive within 1 s: 100 bytes were received" in answer
+
+
+def test_a_stream_in_drops_has_no_more_time(streams: Streams, serve: Callable[..., Api]) -> None:
+    with listening(serve(request_seconds=1).app) as port, connected(port) as connection:
+        head = f"POST /blob HTTP/1.1\r\nHost: x\r\nContent-Type: {KIND}\r\nContent-Length: 9999\r\n\r\n"
+        connection.sendall(head.encode())
+        for _ in range(16):
+            connection.sendall(b"x")
+            time.sleep(0.1)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 408")
 
 
 def test_a_client_that_leaves_its_stream(streams: Streams, serve: Callable[..., Api]) -> None:
