@@ -192,6 +192,7 @@ class _Answering:
                 self._settings.request_seconds,
                 incoming.gone,
                 late=self._late,
+                checking=route.handler is healthcheck,
             )
         if isinstance(result, Streamed):
             return await Streaming(

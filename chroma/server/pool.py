@@ -60,6 +60,8 @@ class Pool:
     def __init__(self, threads: int, queue: int) -> None:
         self._calls = _Lane(threads, "chroma-call")
         self._feeds = _Lane(threads, "chroma-feed")
+        self._checks = _Lane(1, "chroma-check")
+        self._lanes = (self._calls, self._feeds, self._checks)
         self._most = threads + queue
         self._streams, self._most_streams = 0, 2 * threads + queue  # those that wait count as well
         self._open = asyncio.Semaphore(2 * threads)
@@ -69,12 +71,12 @@ class Pool:
     @property
     def running(self) -> int:
         """Calls that have a thread."""
-        return self._calls.running + self._feeds.running
+        return sum(lane.running for lane in self._lanes)
 
     @property
     def queued(self) -> int:
         """Calls that wait for one."""
-        return self._calls.queued + self._feeds.queued
+        return sum(lane.queued for lane in self._lanes)
 
     @asynccontextmanager
     async def streaming(self) -> AsyncIterator[None]:
@@ -105,6 +107,7 @@ class Pool:
         *,
         late: str = "it was given up",
         feeding: bool = False,
+        checking: bool = False,
         admitted: bool = False,
     ) -> T:
         """The result of a call that runs in a thread.
@@ -113,11 +116,12 @@ class Pool:
         gone      returns when the client has gone away; None does not look
         late      what the error says of a call that had begun when its time was up
         feeding   whether the call waits for bytes of its client
+        checking  whether it asks after the server's health, for which there is a thread apart
         admitted  whether it goes on with one that was let in before
 
         Raises Overloaded, ServerTimeoutError, ClientDisconnect, and what the call raises.
         """
-        lane = self._feeds if feeding else self._calls
+        lane = self._checks if checking else self._feeds if feeding else self._calls
         with self._lock:
             if lane.held >= self._most and not admitted:
                 self.rejected += 1
@@ -154,7 +158,7 @@ class Pool:
 
     def close(self) -> None:
         """Let running calls finish; those that wait are dropped."""
-        for lane in (self._calls, self._feeds):
+        for lane in self._lanes:
             lane.executor.shutdown(wait=True, cancel_futures=True)
 
 

@@ -121,6 +121,16 @@ def test_a_client_that_leaves_a_read(serve: Callable[..., Api]) -> None:
         assert httpx.get(f"http://127.0.0.1:{port}{DATABASE}", timeout=PATIENCE).status_code == 200
 
 
+def test_a_loaded_server_is_healthy(serve: Callable[..., Api]) -> None:
+    api = serve(threads=1, queue=0)
+    with held(api, "list_databases") as slow, listening(api.app) as port, connected(port) as first:
+        first.sendall(raw("GET", f"{TENANT}/databases"))
+        assert slow.entered.acquire(timeout=PATIENCE)
+        url = f"http://127.0.0.1:{port}"
+        refused(httpx.get(f"{url}{TENANT}", timeout=PATIENCE), 503, "ChromaError")
+        assert httpx.get(f"{url}/api/v2/healthcheck", timeout=PATIENCE).status_code == 200
+
+
 def test_a_client_that_leaves_a_write(serve: Callable[..., Api]) -> None:
     """It is finished, all of it."""
     api = serve()
