@@ -81,7 +81,8 @@ class Envelope:
         except ClientDisconnect:
             seen.status = CLIENT_GONE
         except Exception as error:
-            if seen.status:
+            if seen.status:  # it was broken off; what was begun as a success is none
+                seen.status = 500
                 raise
             await error_answer(error)(inner, receive, reply)
         finally:

@@ -177,11 +177,13 @@ def test_an_error_before_the_first_piece(streams: Streams, serve: Callable[..., 
 
 
 def test_an_error_after_the_first_piece_breaks_the_connection(
-    streams: Streams, serve: Callable[..., Api]
+    streams: Streams, serve: Callable[..., Api], caplog: pytest.LogCaptureFixture
 ) -> None:
     with listening(serve().app) as port, pytest.raises(httpx.RemoteProtocolError):
         httpx.get(f"http://127.0.0.1:{port}/blob?fail=2")
     assert streams.closed.is_set()
+    noted = [record.exchange.status for record in caplog.records if hasattr(record, "exchange")]
+    assert noted == [500], "it is not counted as a success"
 
 
 def test_a_reader_that_leaves_stops_the_work(streams: Streams, serve: Callable[..., Api]) -> None:
