@@ -62,6 +62,9 @@ class Protocol(HttpToolsProtocol):
             self._fed += len(data)  # parts that are still with the parser count as well
             if self._fed > self._limit:
                 self._refuse(_too_large(self._limit))
+        elif self._timer is None and self.cycle.response_complete and not self.transport.is_closing():
+            # an empty line, say: it has ended the time for which an idle connection is kept
+            self._timer = self.loop.call_later(HEAD_SECONDS, self._late)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -95,7 +98,7 @@ class Protocol(HttpToolsProtocol):
     def _late(self) -> None:
         if self.transport.is_closing():
             return
-        if self._fed:
+        if self._reading_head and self._fed:
             self._refuse(HeadTooSlow(f"the request did not begin within {HEAD_SECONDS:g} s"))
         else:
             self.transport.close()  # a connection on which nothing was asked

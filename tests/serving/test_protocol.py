@@ -145,6 +145,18 @@ def test_a_connection_without_a_request(port: int, monkeypatch: pytest.MonkeyPat
         assert everything(connection) == b""
 
 
+def test_empty_lines_keep_no_connection(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with connected(port) as connection:
+        connection.sendall(ASK + b"\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+        monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
+        connection.sendall(b"\r\n")
+        time.sleep(0.2)
+        connection.sendall(b"\r\n")  # the time does not begin anew
+        connection.settimeout(5)
+        assert everything(connection) == b""
+
+
 def test_requests_in_a_row(port: int) -> None:
     """Pipelined requests are answered one after the other."""
     with connected(port) as connection:
