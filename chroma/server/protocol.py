@@ -120,7 +120,12 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, error: ChromaError) -> None:
         """Answer and close. While an earlier request is being answered there is only the closing."""
         self._stop_timer()
-        if self.cycle is None or self.cycle.response_complete:
+        cycle = self.cycle
+        broken = cycle is not None and cycle.more_body and not cycle.response_started and not self.pipeline
+        if broken:  # what is refused is the body of the request at hand: this is its answer
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if broken or cycle is None or cycle.response_complete:
             body = to_json(error_to_json(error))
             status = STATUS_LINE.get(error.status, b"HTTP/1.1 400 Bad Request\r\n")
             head = (
