@@ -216,10 +216,20 @@ def read_entries(path: Path) -> list[Entry]:
     except OSError as error:
         raise ReadOnlyError(f"the credentials file {path} cannot be read: {error.strerror}") from None
     try:
-        return _entries(json.loads(content))
+        return _entries(json.loads(content, object_pairs_hook=_once))
     except (ValueError, RecursionError) as error:  # InvalidArgumentError is a ValueError
         reason = error.message() if isinstance(error, ChromaError) else "it is no JSON"
         raise InvalidArgumentError(f"the credentials file {path} cannot be used: {reason}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are all there once: of two roles neither is the one that was meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidArgumentError(f"the key {twice!r:.100} is there twice")
+    return found
 
 
 def _entries(content: Any) -> list[Entry]:

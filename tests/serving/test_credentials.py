@@ -95,6 +95,7 @@ def test_entries_that_are_refused(change: dict[str, Any]) -> None:
     [
         (b"", "no JSON"), (b"\xff", "no JSON"), (b"[]", "version"),
         (b'{"version": 2, "entries": []}', "version"),
+        (b'{"version": 1, "entries": [{"role": "read", "role": "admin"}]}', "'role' is there twice"),
         (b'{"version": 1}', "entries"), (b'{"version": 1, "entries": [], "open": true}', "entries"),
         (b'{"version": 1, "entries": [5]}', "object"), (b"[" * 100_000, "no JSON"),
         (b'{"version": 1, "entries": [{"name": ["a"], "access": ["*"]}]}', "expected a text"),
