@@ -17,6 +17,7 @@ from .exchange import CURRENT, Exchange
 
 _access = logging.getLogger("chroma.access")
 
+_NOT_OFFERED = 501  # nothing failed: it was asked for what there is not
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -34,7 +35,7 @@ def configuration(level: str, style: str) -> dict[str, Any]:
 
 def note(seen: Exchange) -> None:
     """The line of a request that has ended: at `info`, what failed here at `error`."""
-    level = logging.ERROR if seen.status >= 500 else logging.INFO
+    level = logging.ERROR if seen.status >= 500 and seen.status != _NOT_OFFERED else logging.INFO
     if _access.isEnabledFor(level):
         # made by hand: the library would look for the caller's line, which takes as long as the rest
         record = logging.LogRecord(_access.name, level, "", 0, "request", None, None)

@@ -86,6 +86,17 @@ def test_levels(api: Api, lines: Callable[..., list[str]], monkeypatch: pytest.M
     assert "RuntimeError: a secret" in error["traceback"] and "secret" not in answer.text
 
 
+@pytest.mark.parametrize(
+    "status, level", [(404, "info"), (500, "error"), (501, "info"), (503, "error"), (504, "error")]
+)
+def test_what_is_not_offered_is_no_failure(lines: Callable[..., list[str]], status: int, level: str) -> None:
+    lines("json")
+    seen = exchange.begin("GET", [])
+    seen.status = status
+    logs.note(seen)
+    assert [json.loads(line)["level"] for line in lines()] == [level]
+
+
 def test_threads_log_for_their_request(
     api: Api, lines: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
