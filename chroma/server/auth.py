@@ -267,7 +267,7 @@ class Guard:
             return None
         scheme, _, sent = others[0].partition(" ")
         if scheme.lower() == "bearer" and self._header != "x-chroma-token":
-            return _by_token(table, sent.strip())
+            return _by_token(table, sent.strip(" \t"))
         if scheme.lower() == "basic" and table.users and self._passwords is not None:
             name, password = _decoded(sent)
             entry = table.users.get(name)
@@ -284,7 +284,7 @@ def _by_token(table: _Table, token: str) -> Entry | None:
 def _decoded(sent: str) -> tuple[str, bytes]:
     """User and password of basic authentication; a user nobody can be for what cannot be read."""
     try:
-        name, colon, password = base64.b64decode(sent.strip(), validate=True).partition(b":")
+        name, colon, password = base64.b64decode(sent.strip(" \t"), validate=True).partition(b":")
         if colon and len(password) <= LONGEST_PASSWORD:
             return name.decode(), password
     except (binascii.Error, ValueError):

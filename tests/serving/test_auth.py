@@ -134,6 +134,8 @@ def test_bad_credentials(api: Api) -> None:
         {"Authorization": "Basic " + base64.b64encode(b"bob").decode()},
         {"Authorization": "Basic " + base64.b64encode(b"\xff:\xff").decode()},
         {"Authorization": "Bearer \xe9".encode("latin-1")},
+        {"Authorization": f"Bearer {token}\xa0".encode("latin-1")},
+        {"Authorization": f"Bearer \x85{token}".encode("latin-1")},
     ):
         answer = api.get(DEFAULT, headers=headers)
         message = refused(answer, 401, "AuthError")
