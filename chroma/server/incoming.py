@@ -163,7 +163,8 @@ class Incoming:
                 yield
         except TimeoutError:
             raise TooSlow(
-                f"the body, or a MiB of a stream, did not arrive within {self._seconds:g} s: {self.received:,} bytes were received"
+                f"the body, or a MiB of a stream, did not arrive within {self._seconds:g} s: "
+                f"{self.received:,} bytes were received"
             ) from None
 
     async def _part(self) -> bytes:

@@ -18,7 +18,7 @@ from .. import errors
 from ..errors import ChromaError
 from ..wire import error_to_json
 from .incoming import Incoming, Within
-from .pool import RETRY_SECONDS, Pool
+from .pool import RETRY_SECONDS, Overloaded, Pool
 
 _log = logging.getLogger("chroma.server")
 
@@ -131,7 +131,7 @@ class Streaming(Response):
         close: Callable[[], Any] | None = getattr(self._chunks, "close", None)
         try:
             if close is not None:
-                with suppress(asyncio.CancelledError):
+                with suppress(asyncio.CancelledError, Overloaded):  # of a server that stops
                     await self._pool.run(close, admitted=True)
         finally:
             await self._place.aclose()

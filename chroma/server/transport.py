@@ -6,6 +6,7 @@ nothing of collections; `routes` says what the answers are.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from . import exchange
 from .exchange import CLIENT_GONE, Exchange
 from .outgoing import answer, error_answer
+from .pool import Overloaded
 from .tracing import Tracing
 
 TRACE_HEADER = b"chroma-trace-id"
@@ -80,6 +82,13 @@ class Envelope:
             await (self._app if early is None else early)(inner, receive, reply)
         except ClientDisconnect:
             seen.status = CLIENT_GONE
+        except asyncio.CancelledError:  # the server stops, and has waited as long as it may
+            if seen.status:
+                seen.status = 503  # of what was begun nothing more comes
+            else:
+                stopping = error_answer(Overloaded("the server is stopping"))
+                stopping.headers["Connection"] = "close"
+                await stopping(inner, receive, reply)
         except Exception as error:
             if seen.status:  # it was broken off; what was begun as a success is none
                 seen.status = 500

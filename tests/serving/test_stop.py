@@ -18,6 +18,7 @@ import pytest
 import chroma
 
 from .processes import DATABASE, ROOT, Served, client, environment, eventually, running
+from .sockets import everything
 
 BOUND = 30  # seconds; the settings of the tests ask for far less
 
@@ -53,14 +54,37 @@ def half_a_request(url: str) -> socket.socket:
     return connection
 
 
+def many_records(url: str) -> socket.socket:
+    """A connection over which a stream comes that nobody reads."""
+    parts = urlsplit(url)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(BOUND)
+    connection.connect((parts.hostname, parts.port))
+    path = urlsplit(collection(url)).path
+    connection.sendall(
+        f"POST {path}/chroma-arrow/export HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+    )
+    assert connection.recv(1) == b"H"
+    return connection
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_request_that_never_ends(folder: Path, workers: int) -> None:
     with running(folder, "--drain-seconds", "1", "--workers", str(workers)) as served:
-        add(collection(served.url), "a")
-        with half_a_request(served.url):
+        path = collection(served.url)
+        add(path, "a")
+        for number in range(20):
+            add(path, *(f"{number} {place} {'x' * 1000}" for place in range(1000)))
+        with half_a_request(served.url) as connection, many_records(served.url) as stream:
             assert served.ended(BOUND) == 0
+            answer = everything(connection)
+            assert answer.startswith(b"HTTP/1.1 503") and b"the server is stopping" in answer
+            assert everything(stream).startswith(b"TTP/1.1 200")
+        log = served.text()
+        assert "Traceback" not in log and log.count(" 503 ") == 2, log
     with chroma.PersistentClient(folder) as opened:
-        assert opened.get_collection("things").count() == 1
+        assert opened.get_collection("things").count() == 20_001
 
 
 @pytest.mark.parametrize("workers", [1, 2])
