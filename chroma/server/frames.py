@@ -47,7 +47,8 @@ class Frames:
         self._largest = largest
         self._check = check
         self._bytes = bytearray()
-        self._need = 8
+        self._at = 0  # where what was not taken yet begins
+        self._need = 8  # how much of that must be there
         self._head: Head | None = None
         self.schema: pa.Schema | None = None
         self.ended = False
@@ -56,12 +57,18 @@ class Frames:
         """Bytes as they come."""
         if self.ended and piece:
             raise BrokenStream("the Arrow stream goes on after its end mark: send one stream per request")
+        if self._at:  # once per piece, not once per message
+            self._bytes, self._at = self._bytes[self._at :], 0
         self._bytes += piece
+
+    @property
+    def _left(self) -> int:
+        return len(self._bytes) - self._at
 
     @property
     def ready(self) -> bool:
         """Whether `next` has something to look at."""
-        return not self.ended and len(self._bytes) >= self._need
+        return not self.ended and self._left >= self._need
 
     def next(self) -> pa.RecordBatch | None:
         """The next batch, when all of it has arrived; None: add more, or `ended`."""
@@ -69,15 +76,24 @@ class Frames:
             if self._head is None:
                 self._read_head()
                 continue
-            message, rest, head = self._bytes, self._bytes[self._need :], self._head
-            del message[self._need :]  # what is left over is little: a large body is never copied
-            self._bytes, self._head, self._need = rest, None, 8
+            message, head = self._taken(), self._head
+            self._head, self._need = None, 8
             batch = self._read(message, head)
             if batch is not None:
                 return batch
-        if self.ended and self._bytes:
+        if self.ended and self._left:
             raise BrokenStream("the Arrow stream goes on after its end mark: send one stream per request")
         return None
+
+    def _taken(self) -> bytearray:
+        """The message at hand, at a beginning of memory of its own."""
+        begin, end = self._at, self._at + self._need
+        if begin or self._need < self._left // 2:
+            self._at = end
+            return self._bytes[begin:end]
+        message, self._bytes = self._bytes, self._bytes[end:]
+        del message[end:]  # what is left over is little: a large message is never copied
+        return message
 
     def finish(self) -> None:
         """The body is at its end: raises BrokenStream unless the stream is too."""
@@ -88,22 +104,23 @@ class Frames:
 
     def _read_head(self) -> None:
         """The length of a head, then the head."""
-        if self._bytes[:4] != _MARK:
+        at = self._at
+        if self._bytes[at : at + 4] != _MARK:
             raise BrokenStream(
                 "the body is no Arrow stream: it does not begin with the mark of a message. The stream "
                 "format is expected, not the file format"
             )
-        (size,) = struct.unpack_from("<i", self._bytes, 4)
+        (size,) = struct.unpack_from("<i", self._bytes, at + 4)
         if size == 0:
             self.ended = True
-            del self._bytes[:8]
+            self._at += 8
             return
         if not 0 < size <= _MOST_HEAD:
             raise BrokenStream(f"the head of an Arrow message is said to have {size} bytes")
-        if len(self._bytes) < 8 + size:
+        if self._left < 8 + size:
             self._need = 8 + size
             return
-        head = read_head(bytes(self._bytes[8 : 8 + size]))
+        head = read_head(bytes(self._bytes[at + 8 : at + 8 + size]))
         if head.body > self._largest:
             raise BrokenStream(
                 f"a record batch of {head.body:,} bytes exceeds the limit of {self._largest:,}: "

@@ -82,6 +82,23 @@ def test_pieces_of_any_size_give_the_same_batches(sizes: Sequence[int], count: i
     assert found == batches
 
 
+def test_many_small_messages_in_one_piece() -> None:
+    """Taking one does not move those that wait, and what was taken stays as it was."""
+    batches = [table(1, number) for number in range(1000)]
+    data, frames, found = encode(*batches), Frames(LARGEST, arrow_bodies.check_schema), []
+    begin = data[: len(data) // 2 + 5]
+    frames.add(begin)
+    waiting = frames._bytes
+    while (batch := frames.next()) is not None:
+        found.append(batch)
+        assert frames._bytes is waiting
+    frames.add(data[len(begin) :])
+    while (batch := frames.next()) is not None:
+        found.append(batch)
+    frames.finish()
+    assert found == batches
+
+
 @given(st.integers(0, 2000))
 def test_a_stream_cut_anywhere_leaves_whole_batches_and_counts_them(cut: int) -> None:
     data, log = encode(table(2), table(3, 2), table(4, 5)), Log()
