@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 from . import transfer, wire
 from .columns import shown
 from .errors import ServerConnectionError, UnsupportedError
-from .exchange import segment
 from .filter_json import plain_filter, uses_key
+from .outcome import segment
 from .seam import Scope
 
 # What a request holds at most, in bytes and records, if the server does not say what it takes.

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import wire
 from .errors import InvalidArgumentError
-from .exchange import encode
+from .outcome import encode
 from .remote import Server
 from .storage.types import Mode, Records, Written
 from .transfer import Stream, stream

@@ -18,7 +18,7 @@ import numpy as np
 from .. import transfer, wire
 from ..concurrency import bulk
 from ..config import Settings
-from ..exchange import JSON_TYPE, encode, read_json, segment
+from ..outcome import JSON_TYPE, encode, read_json, segment
 from ..remote import Server, collection_path, database_path, page, server_from, tenant_path
 from ..results import in_order_of
 from ..seam import Identity, Scope

@@ -2,7 +2,7 @@
 """One server over HTTP: requests out, answers or exceptions back.
 
 Owns: the connection pools, and the loop that repeats. What is repeated, and what the outcomes
-mean, is in `chroma.exchange`. Knows nothing of routes.
+mean, is in `chroma.outcome`. Knows nothing of routes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..address import base_url, headers_for
 from ..concurrency import Content, Pools, bulk, chunks, sleep
 from ..config import Settings
 from ..errors import ClosedError
-from ..exchange import (
+from ..outcome import (
     JSON_TYPE,
     encode,
     error_of,

@@ -29,7 +29,7 @@ from .scripted import Reply, Scripted, scripted
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scripted]:
-    monkeypatch.setattr("chroma.exchange._PAUSES", (0.01,))
+    monkeypatch.setattr("chroma.outcome._PAUSES", (0.01,))
     with scripted() as running:
         running.script = lambda request: Reply(body=5)
         yield running

@@ -41,7 +41,7 @@ def server() -> Iterator[Scripted]:
 
 @pytest.fixture
 def client(server: Scripted, monkeypatch: pytest.MonkeyPatch, connect: Any) -> Iterator[Any]:
-    monkeypatch.setattr("chroma.exchange._PAUSES", (0.01,))
+    monkeypatch.setattr("chroma.outcome._PAUSES", (0.01,))
     with connect("127.0.0.1", server.port) as made:
         server.requests.clear()
         yield made
@@ -307,7 +307,7 @@ def test_a_server_that_comes_back_is_found_again(
         things.add(ids=["a"], embeddings=[[1, 2]])
         assert things.count() == 1
         assert servers.ended(second) == 0
-        monkeypatch.setattr("chroma.exchange._PAUSES", (0.01,))
+        monkeypatch.setattr("chroma.outcome._PAUSES", (0.01,))
         with refused("Could not connect", error=errors.ServerConnectionError):
             things.count()
 

@@ -22,7 +22,7 @@ ARROW = "application/vnd.apache.arrow.stream"
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scripted]:
-    monkeypatch.setattr("chroma.exchange._PAUSES", (0.01,))
+    monkeypatch.setattr("chroma.outcome._PAUSES", (0.01,))
     with scripted() as running:
         yield running
 
