@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -37,7 +37,6 @@ class Streamed:
 
     chunks: Iterator[bytes]
     media_type: str
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ class Streaming(Response):
         self.status_code = status
         self.media_type = streamed.media_type
         self.background = None
-        self.init_headers({**streamed.headers})
+        self.init_headers()
         self._chunks = streamed.chunks
         self._pool = pool
         self._incoming = incoming

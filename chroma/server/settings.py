@@ -18,7 +18,13 @@ LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 LOG_FORMATS = ("text", "json")
 TOKEN_HEADERS = ("Authorization", "X-Chroma-Token")
 
-GROUPS = ("Database", "Listening", "Safety", "Limits", "Logs and measurements")
+GROUPS = (_DATABASE, _LISTENING, _SAFETY, _LIMITS, _LOGS) = (
+    "Database",
+    "Listening",
+    "Safety",
+    "Limits",
+    "Logs and measurements",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,8 @@ class About:
     shown: str = ""
 
 
-def _is(default: Any, group: int, help: str, low: int = 0, high: int = 0, **more: Any) -> Any:
-    about = About(GROUPS[group], help, low, high, **more)
+def _is(default: Any, group: str, help: str, low: int = 0, high: int = 0, **more: Any) -> Any:
+    about = About(group, help, low, high, **more)
     return field(default=default, metadata={"about": about}, repr=not about.secret)
 
 
@@ -54,44 +60,52 @@ class ServerSettings:
     `cors_origins` is a tuple of origins, "*" for all; texts that are empty mean "not set".
     """
 
-    path: str = _is(DEFAULT_PATH, 0, "Folder of the database; it is made if it is missing.")
-    allow_reset: bool = _is(False, 0, "Let clients delete everything by reset.")
+    path: str = _is(DEFAULT_PATH, _DATABASE, "Folder of the database; it is made if it is missing.")
+    allow_reset: bool = _is(False, _DATABASE, "Let clients delete everything by reset.")
     max_batch_size: int = _is(
-        100_000, 0, "Records per call that clients are told to keep to; larger calls work.", 1, 10_000_000
+        100_000,
+        _DATABASE,
+        "Records per call that clients are told to keep to; larger calls work.",
+        1,
+        10_000_000,
     )
 
-    host: str = _is("127.0.0.1", 1, "Address to listen on.")
-    port: int = _is(8000, 1, "Port; 0 takes a free one.", 0, 65_535)
-    workers: int = _is(1, 1, "Processes over the one folder.", 1, 256)
-    cors_origins: tuple[str, ...] = _is((), 1, "Origin that browsers may call from, or *. Repeatable.")
-    keep_alive_seconds: int = _is(75, 1, "How long an idle connection stays open.", 1, 86_400)
-    drain_seconds: int = _is(10, 1, "How long requests may take to finish at a stop.", 0, 3600)
+    host: str = _is("127.0.0.1", _LISTENING, "Address to listen on.")
+    port: int = _is(8000, _LISTENING, "Port; 0 takes a free one.", 0, 65_535)
+    workers: int = _is(1, _LISTENING, "Processes over the one folder.", 1, 256)
+    cors_origins: tuple[str, ...] = _is(
+        (), _LISTENING, "Origin that browsers may call from, or *. Repeatable."
+    )
+    keep_alive_seconds: int = _is(75, _LISTENING, "How long an idle connection stays open.", 1, 86_400)
+    drain_seconds: int = _is(10, _LISTENING, "How long requests may take to finish at a stop.", 0, 3600)
 
-    auth_file: str = _is("", 2, "File of who may do what; see `chroma auth`.")
+    auth_file: str = _is("", _SAFETY, "File of who may do what; see `chroma auth`.")
     auth_token_header: str = _is(
-        "", 2, "Take tokens from this header only.", choices=TOKEN_HEADERS, shown="either"
+        "", _SAFETY, "Take tokens from this header only.", choices=TOKEN_HEADERS, shown="either"
     )
-    auth_token: str = _is("", 2, "The one token that may do everything.", secret=True)
-    ssl_certfile: str = _is("", 2, "Certificate chain in PEM; turns TLS on.")
-    ssl_keyfile: str = _is("", 2, "The key of the certificate, in PEM.")
-    ssl_keyfile_password: str = _is("", 2, "The password of the key.", secret=True)
+    auth_token: str = _is("", _SAFETY, "The one token that may do everything.", secret=True)
+    ssl_certfile: str = _is("", _SAFETY, "Certificate chain in PEM; turns TLS on.")
+    ssl_keyfile: str = _is("", _SAFETY, "The key of the certificate, in PEM.")
+    ssl_keyfile_password: str = _is("", _SAFETY, "The password of the key.", secret=True)
     allow_remote_without_auth: bool = _is(
-        False, 2, "Permit a --host that other machines reach, without authentication."
+        False, _SAFETY, "Permit a --host that other machines reach, without authentication."
     )
 
-    threads: int = _is(16, 3, "Calls that run at once, per process.", 1, 1024)
-    queue: int = _is(256, 3, "Calls that may wait, per process; beyond that 503.", 0, 1_000_000)
-    request_seconds: int = _is(600, 3, "How long a request may take.", 1, 86_400)
+    threads: int = _is(16, _LIMITS, "Calls that run at once, per process.", 1, 1024)
+    queue: int = _is(256, _LIMITS, "Calls that may wait, per process; beyond that 503.", 0, 1_000_000)
+    request_seconds: int = _is(600, _LIMITS, "How long a request may take.", 1, 86_400)
     max_body_bytes: int = _is(
-        1 << 30, 3, "Longest request, unpacked; beyond that 413.", 1024, 1 << 40, shown="1 GiB"
+        1 << 30, _LIMITS, "Longest request, unpacked; beyond that 413.", 1024, 1 << 40, shown="1 GiB"
     )
-    max_header_bytes: int = _is(65_536, 3, "Longest request line and headers.", 1024, 1 << 24, shown="64 KiB")
+    max_header_bytes: int = _is(
+        65_536, _LIMITS, "Longest request line and headers.", 1024, 1 << 24, shown="64 KiB"
+    )
 
-    log_level: str = _is("info", 4, "info has a line for every request.", choices=LOG_LEVELS)
-    log_format: str = _is("text", 4, "One line or one JSON object per entry.", choices=LOG_FORMATS)
-    metrics: bool = _is(True, 4, "Answer /metrics, for Prometheus.")
-    otel_endpoint: str = _is("", 4, "Where OpenTelemetry traces go.")
-    otel_service_name: str = _is("chroma", 4, "The name of this server in traces.")
+    log_level: str = _is("info", _LOGS, "info has a line for every request.", choices=LOG_LEVELS)
+    log_format: str = _is("text", _LOGS, "One line or one JSON object per entry.", choices=LOG_FORMATS)
+    metrics: bool = _is(True, _LOGS, "Answer /metrics, for Prometheus.")
+    otel_endpoint: str = _is("", _LOGS, "Where OpenTelemetry traces go.")
+    otel_service_name: str = _is("chroma", _LOGS, "The name of this server in traces.")
 
     def __post_init__(self) -> None:
         for name, default, about in declared():
