@@ -149,14 +149,13 @@ class _Answering:
             request.headers,
             self._site,
         )
-        try:
-            incoming = Incoming(
-                request, self._settings.max_body_bytes, self._settings.request_seconds, self._budget
-            )
-        except ChromaError as error:
-            return error_answer(error)
+        incoming = Incoming(
+            request, self._settings.max_body_bytes, self._settings.request_seconds, self._budget
+        )
         try:
             call.caller = await self._guard.admit(request, self._route.needs)
+            if self._route.body:
+                incoming.check_coding()
             return await self._done(call, incoming)
         except ClientDisconnect:
             raise

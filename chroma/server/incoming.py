@@ -53,18 +53,13 @@ class Budget:
 
 
 class Incoming:
-    """The body of one request. Raises UnsupportedMedia for a coding that is not offered."""
+    """The body of one request."""
 
     def __init__(self, request: Request, largest: int, seconds: float, budget: Budget) -> None:
         headers = request.headers
         self.media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        coding = headers.get("content-encoding", "identity").strip().lower()
-        self._window = _WINDOWS.get(coding)
-        if self._window is None and coding not in ("", "identity"):
-            raise UnsupportedMedia(
-                f"Content-Encoding {coding!r:.100} is not supported: use gzip or deflate, or send the body "
-                "as it is"
-            )
+        self._coding = headers.get("content-encoding", "identity").strip().lower()
+        self._window = _WINDOWS.get(self._coding)
         self.received = 0
         self._waits_for_leave = headers.get("expect", "").lower() == "100-continue"
         self._declared = headers.get("content-length", "")
@@ -75,6 +70,14 @@ class Incoming:
         self._seconds = seconds
         self._ended = False
         self._closed = False
+
+    def check_coding(self) -> None:
+        """Raises UnsupportedMedia for a coding that is not offered."""
+        if self._window is None and self._coding not in ("", "identity"):
+            raise UnsupportedMedia(
+                f"Content-Encoding {self._coding!r:.100} is not supported: use gzip or deflate, or send the "
+                "body as it is"
+            )
 
     @property
     def is_json(self) -> bool:

@@ -142,6 +142,15 @@ def test_bad_credentials(api: Api) -> None:
         assert token not in message and PASSWORD not in message
 
 
+def test_bodies_are_looked_at_after_credentials(api: Api) -> None:
+    odd = {"content-encoding": "zstd"}
+    for content in (b"", b"x"):
+        answer = api.request("POST", f"{DEFAULT}/collections", content=content, headers=odd)
+        refused(answer, 401, "AuthError")
+    answer = api.request("POST", f"{DEFAULT}/collections", content=b"x", headers=bearer("root") | odd)
+    assert "zstd" in refused(answer, 415, "ChromaError")
+
+
 def test_good_credentials(api: Api) -> None:
     for headers in (
         bearer("root"),
