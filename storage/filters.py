@@ -120,7 +120,8 @@ class Block:
     @property
     def nbytes(self) -> int:
         """Memory held by the loaded filter columns."""
-        return self._masks.nbytes + (0 if self._table is None else self._table.nbytes)
+        table = self._table  # another thread may release it meanwhile
+        return self._masks.nbytes + (0 if table is None else table.nbytes)
 
     def release(self) -> None:
         """Forget the filter columns; they are loaded again when needed."""
