@@ -161,6 +161,8 @@ def test_functions_of_providers_are_imported_when_used() -> None:
 
 def test_every_builtin_has_the_name_it_is_known_by() -> None:
     for name, ef_class in known_embedding_functions.items():
+        if not ef_class.__module__.startswith("chroma."):
+            continue  # registered by another test
         assert ef_class.name() == {"google_genai": "google_gemini"}.get(name, name)
         assert ef_class.__name__ in get_builtins()
 
