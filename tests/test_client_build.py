@@ -105,7 +105,12 @@ def test_the_staged_tree(build: ModuleType, tmp_path: Path) -> None:
 def test_the_staged_tree_works(build: ModuleType, tmp_path: Path, absent: set[str]) -> None:
     """The program that tries the real wheel, over the tree that the wheel is made of."""
     build.stage(tmp_path / "staged")
-    hidden = f"import sys\nsys.modules.update(dict.fromkeys({sorted(absent)!r}))\n"
+    hidden = (
+        f"import sys\nsys.modules.update(dict.fromkeys({sorted(absent)!r}))\n"
+        # of this checkout, where it is installed for editing
+        "sys.meta_path[:] = [each for each in sys.meta_path if '__editable__' not in "
+        "getattr(each, '__module__', '')]\n"
+    )
     (tmp_path / "staged" / "sitecustomize.py").write_text(hidden)
     done = subprocess.run(
         [sys.executable, "-W", "error", str(ROOT / "scripts" / "smoke_client.py"), "thin", server.url()],
