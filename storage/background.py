@@ -116,23 +116,25 @@ class Budget:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        # Never iterated over: `touch` moves entries without the lock, and an iteration notices that.
         self._held: OrderedDict[str, tuple[int, Callable[[], None]]] = OrderedDict()
+        self._total = 0
         self._lock = threading.Lock()
 
     def used(self) -> int:
-        with self._lock:
-            return sum(size for size, _ in self._held.values())
+        return self._total
 
     def hold(self, key: str, size: int, release: Callable[[], None]) -> None:
         """Note that `key` holds `size` bytes, and make room by releasing others."""
         going: list[Callable[[], None]] = []
         with self._lock:
+            before, _ = self._held.get(key, (0, None))
             self._held[key] = size, release
             self._held.move_to_end(key)
-            total = sum(held for held, _ in self._held.values())
-            while total > self.limit and len(self._held) > 1:
+            self._total += size - before
+            while self._total > self.limit and len(self._held) > 1:
                 _, (freed, drop) = self._held.popitem(last=False)
-                total -= freed
+                self._total -= freed
                 going.append(drop)
         for drop in going:
             drop()
@@ -144,4 +146,5 @@ class Budget:
 
     def forget(self, key: str) -> None:
         with self._lock:
-            self._held.pop(key, None)
+            size, _ = self._held.pop(key, (0, None))
+            self._total -= size
