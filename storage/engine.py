@@ -326,7 +326,7 @@ class Engine:
         with self.catalog.changing() as (_, commit):
             commit({"do": "reset"})
         with self._lock:
-            for held in self._open.values():
+            for held in list(self._open.values()):
                 held.close()
             self._open.clear()
         self.folder.child("collections").remove_tree()
@@ -465,7 +465,7 @@ class Engine:
         self._lock = threading.Lock()
         self.services.background.after_fork()
         self.services.database.after_fork()
-        for held in self._open.values():
+        for held in list(self._open.values()):
             held.records.filters.release()
 
     def close(self) -> None:
@@ -475,7 +475,7 @@ class Engine:
                 return
             self._closed = True
         self.services.background.close()
-        for held in self._open.values():
+        for held in list(self._open.values()):
             held.close()
         self._open.clear()
         self.services.database.close()
