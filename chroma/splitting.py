@@ -91,9 +91,7 @@ class Tally:
 
     def add(self, part: Written, rows: int) -> None:
         """A request with so many records has succeeded."""
-        self.done = Written(
-            self.done.added + part.added, self.done.updated + part.updated, self.done.skipped + part.skipped
-        )
+        self.done += part
         self._rows += rows
         if self._bar is not None:
             self._bar.update(rows)

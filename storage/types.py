@@ -52,6 +52,9 @@ class Written:
     updated: int = 0
     skipped: int = 0
 
+    def __add__(self, other: Written) -> Written:
+        return Written(self.added + other.added, self.updated + other.updated, self.skipped + other.skipped)
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:

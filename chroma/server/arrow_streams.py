@@ -108,8 +108,7 @@ class _Progress:
         if self._writing is None:
             return
         (writing, rows), self._writing = self._writing, None
-        part, done = writing.result(), self.done
-        self.done = Written(done.added + part.added, done.updated + part.updated, done.skipped + part.skipped)
+        self.done += writing.result()
         self.rows += rows
 
     def noted(self, error: ChromaError) -> ChromaError:
