@@ -67,11 +67,11 @@ def records_to_batch(mode: Mode, records: Records) -> pa.RecordBatch:
         texts = [None if entry is None else orjson.dumps(entry) for entry in records.metadatas]
         columns["metadata"] = pa.array(texts, pa.binary()).cast(pa.string())
     if records.embeddings is not None:
-        columns["embedding"] = _vectors(records.embeddings, records.has_embedding)
+        columns["embedding"] = vectors(records.embeddings, records.has_embedding)
     return pa.RecordBatch.from_pydict(columns)
 
 
-def _vectors(matrix: Floats, given: Any = None) -> pa.Array:
+def vectors(matrix: Floats, given: Any = None) -> pa.Array:
     """float32 (n, dim) as a fixed-size list array, not copied; null where `given` is False."""
     flat = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).reshape(-1))
     mask = None if given is None else pa.array(~given)
@@ -177,7 +177,7 @@ def hits_to_batch(hits: Sequence[Hits], fields: frozenset[Field], dimension: int
         )
     if "embeddings" in fields:
         blocks = [part.embeddings for part in rows if part.embeddings is not None and len(part.ids)]
-        columns["embedding"] = _vectors(np.concatenate([np.empty((0, dimension), np.float32), *blocks]))
+        columns["embedding"] = vectors(np.concatenate([np.empty((0, dimension), np.float32), *blocks]))
     return pa.RecordBatch.from_pydict(columns)
 
 
@@ -186,7 +186,7 @@ def slots_of(texts: Iterable[pa.Array]) -> list[Slot]:
     found: dict[Slot, None] = {}
     for entry in _entries(texts):
         for key, value in entry.items():
-            found[key, _kind(value)] = None
+            found[key, kind_of(value)] = None
     return [*found]
 
 
@@ -197,7 +197,7 @@ def _entries(texts: Iterable[pa.Array]) -> Iterator[Mapping[str, Any]]:
                 yield orjson.loads(text)
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
     return f"list of {_KIND_OF[type(value[0])]}" if type(value) is list else _KIND_OF[type(value)]
 
 
@@ -226,7 +226,7 @@ def to_struct(texts: pa.Array, slots: Sequence[Slot]) -> pa.Array:
     for row, text in enumerate(values):
         if text is not None:
             for key, value in orjson.loads(text).items():
-                columns[number[key, _kind(value)]][row] = value
+                columns[number[key, kind_of(value)]][row] = value
     type = struct_type(slots)
     arrays = [pa.array(column, TYPES[kind]) for column, (_, kind) in zip(columns, slots)]
     mask = pa.array([text is None for text in values], pa.bool_())

@@ -12,9 +12,10 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from . import errors
 from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
@@ -37,6 +38,11 @@ from .storage.types import (
     Rows,
     Written,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from .tables.columns import Wanted
 
 MAX_BATCH_SIZE = 10_000_000  # advertised to clients that split; the engine itself has no limit
 
@@ -374,6 +380,52 @@ class LocalBackend:
             if order_by:
                 return self.engine.scan_sorted(held, ids, node, order_by, offset, limit)
             return held.records.scan(ids, node, offset, limit)
+
+    def batches(
+        self,
+        scope: Scope,
+        id: str,
+        ids: Sequence[str] | None,
+        where: Mapping[str, Any] | None,
+        where_document: Mapping[str, Any] | None,
+        limit: int | None,
+        offset: int,
+        order_by: Sequence[tuple[str, bool]] | None,
+        want: Wanted,
+        whole: bool,
+    ) -> pa.RecordBatchReader:
+        from . import scanned
+
+        found = self.scan(scope, id, ids, where, where_document, limit, offset, order_by)
+        with translated():
+            return scanned.batches(found, want, translated, whole)
+
+    def sql(
+        self,
+        scope: Scope,
+        text: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None,
+        tables: Mapping[str, pa.Table],
+        home: str | None,
+    ) -> pa.Table:
+        return self.statement(scope, text, tables, home)[1](parameters).read_all()
+
+    def statement(
+        self, scope: Scope, text: str, tables: Mapping[str, pa.Table], home: str | None
+    ) -> tuple[Callable[[], None], Callable[[Any], pa.RecordBatchReader]]:
+        """A function that stops an SQL statement, and one that runs it with parameters."""
+        from . import scanned
+
+        with translated():
+            self.engine.catalog.database_id(scope.tenant, scope.database)
+            found = self.engine.statement(text, partial(scanned.table, self, scope, tables, home))
+
+        def run(parameters: Any) -> pa.RecordBatchReader:
+            with translated():
+                reader = found.run(parameters)
+            return scanned.translating(reader, translated)
+
+        return found.stop, run
 
     def query(
         self,

@@ -8,7 +8,7 @@ without a full stop: the caller appends ` in add.`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -159,6 +159,11 @@ def _check_keys(keys: set[Any], entries: list[dict[str, Any] | None], start: int
         place = next(place for place, entry in enumerate(entries, start) if entry and key in entry)
         return f"metadata at index {place}"
 
+    check_keys(keys, where)
+
+
+def check_keys(keys: Collection[Any], where: Callable[[Any], str]) -> None:
+    """Metadata keys; `where` says for a message where one of them is."""
     for key in keys:
         if not isinstance(key, str):
             raise InvalidTypeError(f"Expected metadata key to be a str, got {shown(key)} in {where(key)}")

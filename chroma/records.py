@@ -7,14 +7,14 @@ Owns which columns a call may and must carry. How one column is read and checked
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from .columns import as_list, check_ids, check_lengths, check_texts, shown
-from .errors import IDAlreadyExistsError, InvalidArgumentError
+from .errors import IDAlreadyExistsError, InvalidArgumentError, InvalidDimensionException
 from .metadata import Entries, check_metadatas
 from .storage.types import Floats, Mode, Records
 from .vectors import as_matrix
@@ -31,7 +31,10 @@ _SOURCES: dict[Mode, tuple[Source, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One write call after checking. Columns not given are None; the others have len(ids) entries."""
+    """One write call after checking. Columns not given are None; the others have len(ids) entries.
+
+    given  rows (n,) whose embedding is given, where a table leaves out some; None: all of them
+    """
 
     ids: list[str]
     embeddings: Floats | None
@@ -39,6 +42,7 @@ class Batch:
     documents: Sequence[str | None] | None
     images: list[npt.NDArray[Any]] | None
     uris: Sequence[str | None] | None
+    given: npt.NDArray[np.bool_] | None = None
 
     def without(self, known: Collection[str]) -> Batch:
         """The records whose id is not in `known`, in the same order."""
@@ -56,6 +60,7 @@ class Batch:
             take(self.documents),
             take(self.images),
             take(self.uris),
+            None if self.given is None else self.given[rows],
         )
 
     def records(
@@ -115,6 +120,33 @@ def embedding_source(mode: Mode, batch: Batch) -> Source | None:
     if not present and (mode == "update" or (mode == "upsert" and carries_data(batch))):
         return None
     raise needs_source(mode, present)
+
+
+def lacking(mode: Mode, batch: Batch) -> tuple[npt.NDArray[np.intp], list[str]]:
+    """The rows without an embedding that have a document, and these. Outside of updates all must have one."""
+    assert batch.given is not None
+    missing = np.flatnonzero(~batch.given)
+    documents = batch.documents or [None] * len(batch.ids)
+    rows = np.asarray([row for row in missing.tolist() if documents[row] is not None], np.intp)
+    if mode != "update" and len(rows) < len(missing):
+        bare = next(row for row in missing.tolist() if documents[row] is None)
+        raise InvalidArgumentError(
+            f"row {bare} of the table, id {shown(batch.ids[bare])}, has neither an embedding nor a document"
+        )
+    return rows, [text for row in rows.tolist() if (text := documents[row]) is not None]
+
+
+def filled(batch: Batch, rows: npt.NDArray[np.intp], vectors: Floats) -> Batch:
+    """The batch with embeddings for some more rows."""
+    assert batch.given is not None and batch.embeddings is not None
+    if vectors.shape[1] != batch.embeddings.shape[1]:
+        raise InvalidDimensionException(
+            f"the embedding function gives {vectors.shape[1]} numbers, and the table's embeddings have "
+            f"{batch.embeddings.shape[1]}"
+        )
+    matrix, given = batch.embeddings.copy(), batch.given.copy()
+    matrix[rows], given[rows] = vectors, True
+    return replace(batch, embeddings=matrix, given=None if given.all() else given)
 
 
 def refuse_stored(known: Collection[str]) -> None:

@@ -32,6 +32,7 @@ from .scan import Scan
 from .segment import Segment, StoredRows, write_segment
 from .snapshot import Place, Snapshot, in_order, read
 from .state import State
+from .typed import ColumnCache
 from .types import Field, Mode, Records, Rows, Written
 from .write import Located, resolve
 
@@ -66,6 +67,7 @@ class Collection:
     ) -> None:
         self.folder, self.id, self.services = folder, id, services
         self.filters = Filters(services.database, services.budget, id)
+        self.columns = ColumnCache(services.budget, id)
         self._exists, self._written, self._wrote = exists, written, wrote
         self.on_adopt: Callable[[Snapshot], None] = lambda _: None  # called when the manifest has moved on
         self._writers = threading.RLock()  # one writer of this process at a time
@@ -127,6 +129,7 @@ class Collection:
                     self._stamp = stamp
                     adopted = self._state.snapshot()
                     self.filters.keep_only(adopted)
+                    self.columns.keep_only(adopted)
                     self.on_adopt(adopted)
                 self._state.follow(writing)
                 return self._state
@@ -288,7 +291,8 @@ class Collection:
     def scan(self, ids: Sequence[str] | None, node: Node, offset: int, limit: int | None) -> Scan:
         """What `get` would give, to be read as a stream."""
         snapshot, places = self.select(ids, node)
-        return Scan(tuple(in_order(places, offset, limit)), snapshot.dimension)
+        places = in_order(places, offset, limit)
+        return Scan(tuple(places), snapshot.dimension, snapshot.views, self.columns.for_scan())
 
     def count(self, node: Node) -> int:
         snapshot = self.snapshot()
@@ -301,6 +305,7 @@ class Collection:
         with self._lock:
             self._state = None
             self.filters.release()
+            self.columns.release()
 
 
 def log_file(sequence: int) -> str:

@@ -31,6 +31,7 @@ from .memory import MemoryFolder
 from .scan import Scan
 from .snapshot import Snapshot, read
 from .sorting import sort_places
+from .sql import Find, Statement
 from .types import (
     CollectionInfo,
     CollectionStats,
@@ -222,7 +223,7 @@ class Engine:
         self.catalog = Catalog(self.folder)
         self.folder_read_only = not self.folder.writable()
         budget = Budget(memory or DEFAULT_MEMORY)
-        cores = threads or IndexSettings().cores()
+        cores = self.threads = threads or IndexSettings().cores()
         self.services = Services(FilterDatabase(max(2 * budget.limit, 1 << 30), cores), Background(), budget)
         self._open: OrderedDict[str, OpenCollection] = OrderedDict()
         self._lock = threading.Lock()
@@ -422,7 +423,13 @@ class Engine:
     ) -> Scan:
         """What `get_sorted` would give, to be read as a stream."""
         snapshot, places = held.records.select(ids, node)
-        return Scan(tuple(sort_places(places, order_by, offset, limit)), snapshot.dimension)
+        places = sort_places(places, order_by, offset, limit)
+        return Scan(tuple(places), snapshot.dimension, snapshot.views, held.records.columns.for_scan())
+
+    def statement(self, text: str, find: Find) -> Statement:
+        """An SQL statement over the tables that `find` gives."""
+        self.check_open()
+        return Statement(text, find, max(2 * self.services.budget.limit, 1 << 30), self.threads)
 
     def index_status(self, held: OpenCollection) -> IndexStatus:
         snapshot = held.records.snapshot()

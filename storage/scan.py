@@ -6,19 +6,24 @@ holds at any moment is one batch; the files it reads from are mapped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from .columns import Ints, vector_array
+from .attributes import Slot
+from .columns import Ints, decode_metadata, vector_array
 from .snapshot import Place, View
+from .typed import TypedColumns, slot_type
 from .types import Field
 
 BATCH_BYTES = 8 << 20
+WHOLE_BYTES = 1 << 30  # batches so large that a table of them is as good as the files
 MOST_ROWS = 65_536
 _TEXT_BYTES = 512  # what the texts of a record are taken for before the first batch
+_LONG = 1024  # rows that are a batch of their own rather than copied into one with others
+_FIRST = 100  # records whose order of keys is that of the columns
 
 # The columns by their names outside, in this order, and what a caller asks for to get them.
 COLUMNS: tuple[tuple[str, Field | None], ...] = (
@@ -30,62 +35,161 @@ COLUMNS: tuple[tuple[str, Field | None], ...] = (
 )
 
 
-def scan_schema(fields: frozenset[Field], dimension: int | None) -> pa.Schema:
+def scan_schema(
+    fields: frozenset[Field], dimension: int | None, slots: Sequence[Slot] | None = None
+) -> pa.Schema:
     """What a scan yields: id, and of document, uri, metadata and embedding those asked for.
 
-    All text is string; metadata is a JSON object as text. The embedding is a fixed-size list of
-    float32, of length 0 as long as a collection has no dimension.
+    All text is string; metadata is a JSON object as text or, with `slots`, a column per slot, named
+    "type:key". The embedding is a fixed-size list of float32, of length 0 as long as a collection
+    has no dimension.
     """
-    return pa.schema(
-        [
-            pa.field(
-                name,
-                pa.list_(pa.float32(), dimension or 0) if name == "embedding" else pa.string(),
-                nullable=name not in ("id", "embedding"),
-            )
-            for name, field in COLUMNS
-            if field is None or field in fields
-        ]
-    )
+    columns = []
+    for name, field in COLUMNS:
+        if field is not None and field not in fields:
+            continue
+        if name == "embedding":
+            columns.append(pa.field(name, pa.list_(pa.float32(), dimension or 0), nullable=False))
+        elif name == "metadata" and slots is not None:
+            columns.extend(pa.field(_name(slot), slot_type(slot)) for slot in slots)
+        else:
+            columns.append(pa.field(name, pa.string(), nullable=name != "id"))
+    return pa.schema(columns)
+
+
+def _name(slot: Slot) -> str:
+    return f"{slot[1]}:{slot[0]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Rows of one snapshot in an order. They may be read any number of times, and are the same then."""
+    """Rows of one snapshot in an order. They may be read any number of times, and are the same then.
+
+    views  the snapshot's, which may have more rows
+    typed  the typed columns of a view
+    """
 
     places: tuple[Place, ...]
     dimension: int | None
+    views: tuple[View, ...]
+    typed: Callable[[View], TypedColumns]
 
-    def read(self, fields: frozenset[Field]) -> pa.RecordBatchReader:
-        """A stream of record batches of `scan_schema(fields, dimension)`, of BATCH_BYTES each at most unless
-        one record has more."""
-        schema = scan_schema(fields, self.dimension)
-        return pa.RecordBatchReader.from_batches(schema, _batches(self.places, schema))
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return sum(len(place.rows) for place in self.places)
+
+    def slots(self, keys: Sequence[str] | None = None) -> list[Slot]:
+        """The keys and types of the rows' metadata: as the first records have them, then by name.
+
+        Of `keys`, where given, all types in the snapshot, in the order of the keys.
+        """
+        found: set[Slot] = set()
+        if keys is not None:
+            for view in self.views:
+                found |= self.typed(view).slots(view.live_rows())
+            order = {key: place for place, key in enumerate(keys)}
+            return sorted(
+                (slot for slot in found if slot[0] in order), key=lambda slot: (order[slot[0]], slot)
+            )
+        for view, rows, _ in _by_view(self.places):
+            found |= self.typed(view).slots(rows)
+        order = {}
+        for place in _head(self.places, _FIRST):
+            for entry in decode_metadata(place.view.source.texts("metadata", place.rows)):
+                for key in entry or ():
+                    order.setdefault(key, len(order))
+        return sorted(found, key=lambda slot: (order.get(slot[0], len(order)), slot))
+
+    def read(
+        self,
+        fields: frozenset[Field],
+        slots: Sequence[Slot] | None = None,
+        batch_bytes: int = BATCH_BYTES,
+    ) -> pa.RecordBatchReader:
+        """A stream of record batches of `scan_schema(fields, dimension, slots)`, of `batch_bytes` each at
+        most unless one record has more."""
+        schema = scan_schema(fields, self.dimension, slots)
+        return pa.RecordBatchReader.from_batches(
+            schema, _Reading(schema, self.typed, slots or (), batch_bytes).batches(self.places)
+        )
 
 
-def _batches(places: Sequence[Place], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    at = schema.get_field_index("embedding")
-    width = 4 * schema.field(at).type.list_size if at >= 0 else 0
-    texts = [name for name in schema.names if name != "embedding"]
-    rows = max(1, BATCH_BYTES // (_TEXT_BYTES + width))
-    waiting = list(reversed(places))
-    while waiting:
-        taken = _take(waiting, rows)
-        fitting = _fitting(taken, texts, width)
-        if fitting < sum(len(place.rows) for place in taken):
-            waiting.extend(reversed(taken))
-            taken = _take(waiting, fitting)
-        rows = min(MOST_ROWS, 2 * fitting)
-        yield _batch(taken, schema)
+def _head(places: Sequence[Place], rows: int) -> Iterator[Place]:
+    """The first rows."""
+    for place in places:
+        if rows <= 0:
+            return
+        yield Place(place.view, place.rows[:rows])
+        rows -= len(place.rows)
 
 
-def _fitting(places: Sequence[Place], texts: Sequence[str], width: int) -> int:
-    """How many of the rows come to BATCH_BYTES, and one at least. `width`: bytes of a vector."""
-    sizes = np.full(sum(len(place.rows) for place in places), width, np.int64)
-    for view, rows, slots in _by_view(places):
-        for name in texts:
-            sizes[slots] += view.source.sizes(name, rows)
-    return max(1, int(np.searchsorted(np.cumsum(sizes), BATCH_BYTES, "right")))
+class _Reading:
+    """One pass over the rows of a scan."""
+
+    def __init__(
+        self,
+        schema: pa.Schema,
+        typed: Callable[[View], TypedColumns],
+        slots: Sequence[Slot],
+        batch_bytes: int,
+    ) -> None:
+        self._schema = schema
+        self._typed = typed
+        self._slots = {_name(slot): slot for slot in slots}
+        self._batch_bytes = batch_bytes
+        at = schema.get_field_index("embedding")
+        self._width = 8 * len(slots) + (4 * schema.field(at).type.list_size if at >= 0 else 0)
+        plain = [name for name in schema.names if name != "embedding" and name not in self._slots]
+        self._texts = [*plain, "metadata"] if slots else plain  # as JSON about what they are as columns
+
+    def batches(self, places: Sequence[Place]) -> Iterator[pa.RecordBatch]:
+        rows = max(1, self._batch_bytes // (_TEXT_BYTES + self._width))
+        waiting = list(reversed(places))
+        while waiting:
+            taken = _take(waiting, rows)
+            fitting = self._fitting(taken)
+            if fitting < sum(len(place.rows) for place in taken):
+                waiting.extend(reversed(taken))
+                taken = _take(waiting, fitting)
+            rows = 2 * fitting if self._batch_bytes > BATCH_BYTES else min(MOST_ROWS, 2 * fitting)
+            yield self._batch(taken)
+
+    def _fitting(self, places: Sequence[Place]) -> int:
+        """How many of the rows come to the bytes of a batch, and one at least."""
+        sizes = np.full(sum(len(place.rows) for place in places), self._width, np.int64)
+        for view, rows, slots in _by_view(places):
+            for name in self._texts:
+                sizes[slots] += view.source.sizes(name, rows)
+        return max(1, int(np.searchsorted(np.cumsum(sizes), self._batch_bytes, "right")))
+
+    def _batch(self, places: Sequence[Place]) -> pa.RecordBatch:
+        if len(places) == 1:
+            return self._columns(places[0])
+        # Many short runs of few views: one take per column and view, then put in order.
+        parts, slots = [], []
+        for view, rows, places_of in _by_view(places):
+            parts.append(self._columns(Place(view, rows)))
+            slots.append(places_of)
+        table = pa.Table.from_batches(parts, self._schema)
+        if len(parts) < len(places):
+            table = table.take(pa.array(np.argsort(np.concatenate(slots))))
+        return table.combine_chunks().to_batches()[0]
+
+    def _columns(self, place: Place) -> pa.RecordBatch:
+        """Rows of one view. Neighbouring rows of a segment are slices of its files, not copies."""
+        source, rows = place.view.source, place.rows
+        span = _span(rows)
+        typed = self._typed(place.view) if self._slots else None
+        arrays = []
+        for name in self._schema.names:
+            if typed is not None and name in self._slots:
+                arrays.append(typed.column(self._slots[name], rows, span))
+            elif name == "embedding":
+                arrays.append(vector_array(source.vectors[rows if span is None else span]))
+            else:
+                arrays.append(source.column(name, rows, span))
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
 
 def _by_view(places: Sequence[Place]) -> Iterator[tuple[View, Ints, Ints]]:
@@ -101,9 +205,11 @@ def _by_view(places: Sequence[Place]) -> Iterator[tuple[View, Ints, Ints]]:
 
 
 def _take(waiting: list[Place], rows: int) -> list[Place]:
-    """So many rows off the end of the list, which is in reverse order."""
+    """At most so many rows off the end of the list, which is in reverse order."""
     taken: list[Place] = []
     while waiting and rows:
+        if taken and len(waiting[-1].rows) >= _LONG:
+            break
         place = waiting.pop()
         if len(place.rows) > rows:
             waiting.append(Place(place.view, place.rows[rows:]))
@@ -111,33 +217,6 @@ def _take(waiting: list[Place], rows: int) -> list[Place]:
         rows -= len(place.rows)
         taken.append(place)
     return taken
-
-
-def _batch(places: Sequence[Place], schema: pa.Schema) -> pa.RecordBatch:
-    if len(places) == 1:
-        return _columns(places[0], schema)
-    # Many short runs of few views: one take per column and view, then put in order.
-    parts, slots = [], []
-    for view, rows, places_of in _by_view(places):
-        parts.append(_columns(Place(view, rows), schema))
-        slots.append(places_of)
-    table = pa.Table.from_batches(parts, schema)
-    if len(parts) < len(places):
-        table = table.take(pa.array(np.argsort(np.concatenate(slots))))
-    return table.combine_chunks().to_batches()[0]
-
-
-def _columns(place: Place, schema: pa.Schema) -> pa.RecordBatch:
-    """Rows of one view. Neighbouring rows of a segment are slices of its files, not copies."""
-    source, rows = place.view.source, place.rows
-    span = _span(rows)
-    arrays = []
-    for name in schema.names:
-        if name == "embedding":
-            arrays.append(vector_array(source.vectors[rows if span is None else span]))
-        else:
-            arrays.append(source.column(name, rows, span))
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _span(rows: Ints) -> slice | None:

@@ -9,7 +9,7 @@ come out; everything is already validated and normalised on the way in, except `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..seam import Identity, Scope
 from ..storage.types import (
@@ -24,6 +24,12 @@ from ..storage.types import (
     Rows,
     Written,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..batches import AsyncBatches
+    from ..tables.columns import Wanted
 
 
 class AsyncBackend(Protocol):
@@ -101,6 +107,35 @@ class AsyncBackend(Protocol):
         fields: frozenset[Field],
     ) -> Rows:
         """`order_by` is a list of (metadata key, descending); `fields` names the columns wanted."""
+        ...
+
+    async def batches(
+        self,
+        scope: Scope,
+        id: str,
+        ids: Sequence[str] | None,
+        where: Mapping[str, Any] | None,
+        where_document: Mapping[str, Any] | None,
+        limit: int | None,
+        offset: int,
+        order_by: Sequence[tuple[str, bool]] | None,
+        want: Wanted,
+        whole: bool,
+    ) -> AsyncBatches:
+        """What `get` gives, as a stream of Arrow record batches over one snapshot; `whole`: of few and large
+        ones, as all of them are wanted at once."""
+        ...
+
+    async def sql(
+        self,
+        scope: Scope,
+        text: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None,
+        tables: Mapping[str, pa.Table],
+        home: str | None,
+    ) -> pa.Table:
+        """The answer of a SELECT statement over the collections of a database. `tables` are others that it
+        may name; `home` is the id of the collection that it calls "records"."""
         ...
 
     async def query(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,12 @@ from ..storage.types import (
     Written,
 )
 from .transport import AsyncTransport
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..batches import AsyncBatches
+    from ..tables.columns import Wanted
 
 T = TypeVar("T")
 
@@ -250,6 +256,48 @@ class AsyncHttpBackend:
         if self._server.arrow and transfer.pays_for_answer(transfer.most_rows(ids, limit), fields):
             return await self._read_arrow(scope, id, "get", body, transfer.read_rows)
         return await self._read(scope, id, "get", body, wire.rows_from_json)
+
+    async def batches(
+        self,
+        scope: Scope,
+        id: str,
+        ids: Sequence[str] | None,
+        where: Mapping[str, Any] | None,
+        where_document: Mapping[str, Any] | None,
+        limit: int | None,
+        offset: int,
+        order_by: Sequence[tuple[str, bool]] | None,
+        want: Wanted,
+        whole: bool,
+    ) -> AsyncBatches:
+        from . import streams
+
+        if not self._server.arrow:
+            read = partial(self.get, scope, id, where=where, where_document=where_document, order_by=order_by)
+            dimension = (await self.get_collection_by_id(scope, id)).dimension
+            return await streams.in_pages(read, ids, limit, offset, want, dimension)
+        body = wire.get_to_json(
+            ids, *self._server.filters(where, where_document), limit, offset, order_by, want.fields
+        )
+        body |= {"metadata": "json" if want.form == "json" else "struct", "keys": want.keys}
+        path = f"{collection_path(scope, id)}/{wire.OWN_PREFIX}/export"
+        return await streams.read(self._transport, path, encode(body))
+
+    async def sql(
+        self,
+        scope: Scope,
+        text: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None,
+        tables: Mapping[str, pa.Table],
+        home: str | None,
+    ) -> pa.Table:
+        self._server.require_own("sql")
+        from ..tables import statements
+
+        body = encode(statements.to_json(text, parameters, tables, home))
+        path = f"{database_path(scope)}/{wire.OWN_PREFIX}/sql"
+        answer = await self._transport.send("POST", path, body, accept=transfer.MEDIA_TYPE, repeatable=True)
+        return await async_bulk(len(answer.content) // 1000, statements.read, answer.content)
 
     async def query(
         self,

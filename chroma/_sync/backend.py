@@ -10,7 +10,7 @@ come out; everything is already validated and normalised on the way in, except `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..seam import Identity, Scope
 from ..storage.types import (
@@ -25,6 +25,12 @@ from ..storage.types import (
     Rows,
     Written,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..batches import Batches
+    from ..tables.columns import Wanted
 
 
 class Backend(Protocol):
@@ -102,6 +108,35 @@ class Backend(Protocol):
         fields: frozenset[Field],
     ) -> Rows:
         """`order_by` is a list of (metadata key, descending); `fields` names the columns wanted."""
+        ...
+
+    def batches(
+        self,
+        scope: Scope,
+        id: str,
+        ids: Sequence[str] | None,
+        where: Mapping[str, Any] | None,
+        where_document: Mapping[str, Any] | None,
+        limit: int | None,
+        offset: int,
+        order_by: Sequence[tuple[str, bool]] | None,
+        want: Wanted,
+        whole: bool,
+    ) -> Batches:
+        """What `get` gives, as a stream of Arrow record batches over one snapshot; `whole`: of few and large
+        ones, as all of them are wanted at once."""
+        ...
+
+    def sql(
+        self,
+        scope: Scope,
+        text: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None,
+        tables: Mapping[str, pa.Table],
+        home: str | None,
+    ) -> pa.Table:
+        """The answer of a SELECT statement over the collections of a database. `tables` are others that it
+        may name; `home` is the id of the collection that it calls "records"."""
         ...
 
     def query(

@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from .. import embedder
+from .. import embedder, tables
 from ..calls import during
 from ..columns import check_ids
 from ..concurrency import bulk, call
 from ..configuration import UpdateCollectionConfiguration, hnsw_for_update
 from ..embedding import EmbeddingFunction
 from ..errors import InvalidArgumentError, UnsupportedError
-from ..handle import Handle
 from ..metadata import check_new_metadata
 from ..names import check_count, check_name
 from ..reading import (
@@ -32,7 +31,9 @@ from ..records import (
     Batch,
     Source,
     embedding_source,
+    filled,
     given_rows,
+    lacking,
     read_batch,
     refuse_new,
     refuse_stored,
@@ -40,7 +41,7 @@ from ..records import (
     size_of,
 )
 from ..results import check_include, columns_for, get_result, in_order_of, indexing_result, query_result
-from ..storage.types import CollectionInfo, CollectionStats, Floats
+from ..storage.types import CollectionInfo, CollectionStats, Floats, Mode
 from ..types import (
     CollectionMetadata,
     DataLoader,
@@ -55,9 +56,10 @@ from ..types import (
 )
 from ..vectors import as_matrix
 from .backend import Backend
+from .tables import Tables
 
 
-class Collection(Handle):
+class Collection(Tables):
     """A set of records: an id each, a vector, and optionally a document, metadata and a uri.
 
     Made by the methods of a client. It remembers the embedding function and data loader it
@@ -91,10 +93,13 @@ class Collection(Handle):
         uris: Any = None,
         *,
         strict: bool = False,
+        columns: Mapping[str, Any] | None = None,
     ) -> None:
         """Add records. Those whose id is stored already are left as they are.
 
-        ids         one distinct, non-empty str per record
+        ids         one distinct, non-empty str per record; or a table with all columns: a dataframe of
+                    pandas or polars, an Arrow table, reader or dataset, a DuckDB relation, the result of
+                    a get, or anything with __arrow_c_stream__
         embeddings  float32 (n, dim) or anything that becomes it; without them, exactly one of
                     documents, images and uris is embedded, but only for ids that are new
         metadatas   per record a non-empty dict or None. Values: str, int (64 bits), finite
@@ -103,12 +108,15 @@ class Collection(Handle):
         images      numpy arrays of two or more dimensions; embedded, not stored
         uris        str or None; read by the data loader when they are to be embedded
         strict      raise IDAlreadyExistsError, writing nothing, if an id is stored already
+        columns     with a table: which columns are what, as {"id": "key", "document": "text",
+                    "embedding": "vector", "uri": "url", "metadata": ["pos", "lemma"]}. By default those
+                    of these names are, and all others are metadata. Rows without an embedding are embedded
 
         All or nothing: durable when it returns, unchanged when it raises.
         """
         with during("add"):
-            columns = embeddings, metadatas, documents, images, uris
-            batch = bulk(size_of(ids), read_batch, "add", ids, *columns)
+            given = embeddings, metadatas, documents, images, uris
+            batch = self._read("add", columns, ids, *given)
             source = embedding_source("add", batch) if batch.embeddings is None else None
             if strict or source is not None:
                 known = self._backend.known_ids(self._scope, self._info.id, batch.ids)
@@ -129,6 +137,8 @@ class Collection(Handle):
         documents: Any = None,
         images: Any = None,
         uris: Any = None,
+        *,
+        columns: Mapping[str, Any] | None = None,
     ) -> None:
         """Add the records whose id is new, update the others.
 
@@ -137,8 +147,8 @@ class Collection(Handle):
         documents or images, metadata and uris can be upserted where all ids are stored.
         """
         with during("upsert"):
-            columns = embeddings, metadatas, documents, images, uris
-            batch = bulk(size_of(ids), read_batch, "upsert", ids, *columns)
+            given = embeddings, metadatas, documents, images, uris
+            batch = self._read("upsert", columns, ids, *given)
             source = embedding_source("upsert", batch) if batch.embeddings is None else None
             vectors = batch.embeddings if source is None else self._embed(source, batch)
             if vectors is None:
@@ -154,6 +164,8 @@ class Collection(Handle):
         documents: Any = None,
         images: Any = None,
         uris: Any = None,
+        *,
+        columns: Mapping[str, Any] | None = None,
     ) -> None:
         """Change stored records; ids that are not stored are skipped.
 
@@ -162,9 +174,9 @@ class Collection(Handle):
         key by key; a value None deletes its key. New documents without embeddings are embedded.
         """
         with during("update"):
-            columns = embeddings, metadatas, documents, images, uris
-            batch = bulk(size_of(ids), read_batch, "update", ids, *columns)
-            vectors, rows = batch.embeddings, None
+            given = embeddings, metadatas, documents, images, uris
+            batch = self._read("update", columns, ids, *given)
+            vectors, rows = batch.embeddings, batch.given
             if vectors is None:
                 source = embedding_source("update", batch)
                 if source == "documents" and batch.documents is not None:
@@ -393,6 +405,23 @@ class Collection(Handle):
         if source == "images":
             return self._embed_as("images", batch.images or [])
         return self._embed_as("documents", [text for text in batch.documents or [] if text is not None])
+
+    def _read(self, mode: Mode, columns: Any, ids: Any, *given: Any) -> Batch:
+        """The records of a write, from columns or from a table, checked. Of a table's rows without an
+        embedding the documents are embedded."""
+        if not tables.is_table(ids):
+            if columns is not None:
+                raise InvalidArgumentError("columns is for a table: pass a dataframe in place of ids")
+            return bulk(size_of(ids), read_batch, mode, ids, *given)
+        if any(column is not None for column in given):
+            raise InvalidArgumentError(
+                "a table has all columns: give no embeddings, metadatas, documents, images or uris besides it"
+            )
+        batch = bulk(size_of(ids), tables.read, mode, ids, columns)
+        if batch.given is None:
+            return batch
+        rows, texts = lacking(mode, batch)
+        return batch if not texts else filled(batch, rows, self._embed_as("documents", texts))
 
     def _embed_as(self, argument: str, inputs: Sequence[Any]) -> Floats:
         return call(embedder.embed, self._function, self._stored_function, argument, inputs)

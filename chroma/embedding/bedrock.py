@@ -15,8 +15,8 @@ from ..errors import (
     ServerConnectionError,
     ServerTimeoutError,
 )
+from ..packages import is_plain, require
 from .keys import check_host, is_secret_name
-from .packages import is_plain, require
 from .post import RETRIES, TIMEOUT
 from .protocol import EmbeddingFunction
 from .stored import TEXT, Form

@@ -10,8 +10,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidArgumentError
+from ..packages import is_plain, require
 from .keys import is_secret_name
-from .packages import is_plain, require
 from .protocol import EmbeddingFunction, Space
 from .stored import TEXT, Form
 from .texts import checked

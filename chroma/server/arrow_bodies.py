@@ -20,9 +20,9 @@ import pyarrow.compute as pc
 from ..arrow import FIELD_OF, KEY_MARK
 from ..columns import check_ids, shown
 from ..errors import InvalidArgumentError, InvalidDimensionException
+from ..frames import BrokenStream
 from ..records import read_batch, scatter
 from ..storage.types import Floats, Mode, Records
-from .frames import BrokenStream
 
 _VALUE_BYTES = 16  # what a value that is no text takes as an object, at least
 _PLURALS = {"ids": "id"} | {plural: name for name, plural in FIELD_OF.items()}

@@ -7,22 +7,29 @@ or the whole stream is one write, and its batches are checked while they arrive.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 
-from .. import arrow
+from .. import arrow, scanned
 from ..errors import ChromaError, InvalidArgumentError
-from ..storage.types import Mode, Records, Written
+from ..frames import Frames
+from ..storage.types import Field, Mode, Records, Written
 from . import arrow_bodies
-from .frames import Frames
 from .incoming import TooLarge
 
 _STEP = 1 << 20
 _MOST_KEYS = 2000
+
+
+if TYPE_CHECKING:
+    from ..storage.scan import Scan
 
 
 class Source(Protocol):
@@ -128,39 +135,74 @@ class _Progress:
 
 def send_batch(batch: pa.RecordBatch, structured: bool) -> Iterator[bytes]:
     """The parts of a stream of one batch, which has metadata as JSON text."""
-    reader = pa.RecordBatchReader.from_batches(batch.schema, [batch])
-    return send(reader, arrow.slots_of([batch.column("metadata")]) if structured else None)
+    if structured:
+        place = batch.schema.get_field_index("metadata")
+        slots = arrow.slots_of([batch.column(place)])
+        columns = batch.columns
+        columns[place] = arrow.to_struct(columns[place], slots)
+        schema = batch.schema.set(place, pa.field("metadata", arrow.struct_type(slots)))
+        batch = pa.RecordBatch.from_arrays(columns, schema=schema)
+    return send(pa.RecordBatchReader.from_batches(batch.schema, [batch]))
 
 
-def send(reader: pa.RecordBatchReader, slots: list[arrow.Slot] | None) -> Iterator[bytes]:
-    """The parts of a stream of what a scan yields.
-
-    slots  the keys and types of all metadata, to give it as a struct; None: as JSON text
-    """
-    schema = reader.schema
-    place = schema.get_field_index("metadata")
-    if slots is None or place < 0:
-        batches: Iterator[pa.RecordBatch] = iter(reader)
-    else:
-        schema = schema.set(place, pa.field("metadata", arrow.struct_type(slots)))
-        batches = map(partial(_structured, schema, place, slots), reader)
-    parts: Any = map(memoryview, arrow.messages(batches, schema))  # as good as bytes, and not copied
+def send(reader: pa.RecordBatchReader) -> Iterator[bytes]:
+    """The parts of a stream."""
+    parts: Any = map(memoryview, arrow.messages(reader, reader.schema))  # as good as bytes, and not copied
     yield from parts
 
 
-def _structured(
-    schema: pa.Schema, place: int, slots: list[arrow.Slot], batch: pa.RecordBatch
-) -> pa.RecordBatch:
-    columns = batch.columns
-    columns[place] = arrow.to_struct(columns[place], slots)
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def slots_of(reader: pa.RecordBatchReader) -> list[arrow.Slot]:
-    """The keys and types of metadata in a scan of that column."""
-    slots = arrow.slots_of(batch.column("metadata") for batch in reader)
-    if len(slots) > _MOST_KEYS:
+def send_struct(found: Scan, fields: frozenset[Field], keys: Sequence[str] | None) -> Iterator[bytes]:
+    """The parts of a stream of a scan with metadata as a struct; of `keys` only, where given."""
+    columns = scanned.slots(found, keys)
+    if len(columns) > _MOST_KEYS:
         raise InvalidArgumentError(
-            f'the metadata have {len(slots)} keys, too many for a struct: ask for "metadata": "json"'
+            f'the metadata have {len(columns)} keys, too many for a struct: ask for "metadata": "json", or '
+            'name some as "keys"'
         )
-    return slots
+    reader = found.read(fields, columns)
+    names = [field.name for field in reader.schema]
+    places = [place for place, name in enumerate(names) if ":" in name]
+    inner = arrow.struct_type(scanned.named(columns))
+    first = names.index("embedding") if "embedding" in names and not places else len(names)
+    at = places[0] if places else first
+    plain = [field for place, field in enumerate(reader.schema) if place not in places]
+    schema = pa.schema([*plain[:at], pa.field("metadata", inner), *plain[at:]])
+    return send(
+        pa.RecordBatchReader.from_batches(schema, map(partial(_structured, schema, at, len(places)), reader))
+    )
+
+
+def _structured(schema: pa.Schema, at: int, count: int, batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The columns from `at` on as one struct, null where all of them are."""
+    columns = batch.columns
+    inner, kind = columns[at : at + count], schema.field(at).type
+    absent = np.ones(batch.num_rows, np.bool_)
+    for column in inner:
+        absent &= column.is_null().to_numpy(zero_copy_only=False)
+    if inner:
+        struct: pa.Array = pa.StructArray.from_arrays(inner, fields=list(kind), mask=pa.array(absent))
+    else:
+        struct = pa.array([None] * batch.num_rows, kind)
+    return pa.RecordBatch.from_arrays([*columns[:at], struct, *columns[at + count :]], schema=schema)
+
+
+def send_answer(
+    run: Callable[[Any], pa.RecordBatchReader], stop: Callable[[], None], parameters: Any, seconds: float
+) -> Iterator[bytes]:
+    """The parts of a stream of what `run` computes. The first of them comes with the first batch, so that
+    what goes wrong before is an error; `stop` is called after so many seconds, and at the end."""
+    timer = threading.Timer(seconds, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        reader = run(parameters)
+        batches = iter(reader)
+        first = next(batches, None)
+        parts = arrow.messages(itertools.chain([] if first is None else [first], batches), reader.schema)
+        head = [next(parts), next(parts)]
+        yield b"".join(head)
+        for part in parts:
+            yield memoryview(part)  # type: ignore[misc]
+    finally:
+        timer.cancel()
+        stop()

@@ -420,9 +420,17 @@ def _metadata_form(body: JSON) -> str:
     return form or "struct"
 
 
+def _keys(body: JSON) -> list[str] | None:
+    keys: list[str] | None = _typed(body, "keys", list, "a list of metadata keys")
+    if keys is not None and not all(isinstance(key, str) for key in keys):
+        raise ShapeError(f"Expected keys to be a list of metadata keys, got {shown(keys)}")
+    return keys
+
+
 @dataclass(frozen=True, slots=True)
 class Get:
-    """What a get asks for. `order` is our own, and `metadata`, its form in an Arrow stream."""
+    """What a get asks for. `order` is our own, and `metadata`, its form in an Arrow stream, and `keys`, the
+    fields of a struct."""
 
     ids: list[str] | None
     where: Any
@@ -434,11 +442,12 @@ class Get:
     fields: frozenset[Field]
     base64: bool
     metadata: str
+    keys: list[str] | None
 
 
 def get(body: JSON) -> Get:
     """{"ids"?, "where"?, "where_document"?, "limit"?, "offset"?, "include"?, "order_by"?, "encoding"?,
-    "metadata"?}"""
+    "metadata"?, "keys"?}"""
     include = _include(body, GET_INCLUDE)
     order = body.get("order_by")
     with shaped():
@@ -453,6 +462,7 @@ def get(body: JSON) -> Get:
             _fields(include),
             _base64(body),
             _metadata_form(body),
+            _keys(body),
         )
 
 

@@ -16,7 +16,7 @@ Document = dict[str, Any]
 
 _JSON = "application/json"
 # Handlers that answer with something else than JSON.
-_OTHER = {"metrics": "text/plain", "page": "text/html", "own_export": MEDIA_TYPE}
+_OTHER = {"metrics": "text/plain", "page": "text/html", "own_export": MEDIA_TYPE, "own_sql": MEDIA_TYPE}
 _MAY_BE_EMPTY = frozenset({"own_export"})  # bodies that need not be sent
 
 _PARTS: dict[str, Schema] = {

@@ -21,7 +21,7 @@ from ..reading import check_read_level
 from ..seam import Scope
 from ..storage.types import Hits, Mode, Rows, Written
 from ..wire import JSON
-from . import arrow_streams, bodies
+from . import arrow_streams, bodies, own_bodies
 from .auth import EVERYBODY, Caller, Need
 from .incoming import Feed
 from .metrics import CONTENT_TYPE, Metrics
@@ -386,10 +386,9 @@ def _scanned(call: Call, want: bodies.Get) -> Streamed:
     found = call.backend.scan(
         call.scope, call.id, want.ids, want.where, want.where_document, want.limit, want.offset, want.order
     )
-    slots = None
     if "metadatas" in want.fields and want.metadata == "struct":
-        slots = arrow_streams.slots_of(found.read(frozenset({"metadatas"})))
-    return Streamed(arrow_streams.send(found.read(want.fields), slots), transfer.MEDIA_TYPE)
+        return Streamed(arrow_streams.send_struct(found, want.fields, want.keys), transfer.MEDIA_TYPE)
+    return Streamed(arrow_streams.send(found.read(want.fields)), transfer.MEDIA_TYPE)
 
 
 def query(call: Call) -> JSON | Streamed:
@@ -462,6 +461,14 @@ def own_compact_all(call: Call) -> JSON:
     return {}
 
 
+def own_sql(call: Call) -> Streamed:
+    """What one SELECT statement over the collections of a database gives, as an Arrow stream."""
+    want = own_bodies.sql(call.body)
+    stop, run = call.backend.statement(call.scope, want.text, want.tables, want.collection)
+    stream = arrow_streams.send_answer(run, stop, want.parameters, call.settings.request_seconds)
+    return Streamed(stream, transfer.MEDIA_TYPE)
+
+
 def own_stats(call: Call) -> JSON:
     """Sizes of one collection."""
     return wire.stats_to_json(call.backend.stats(call.scope, call.id))
@@ -501,7 +508,7 @@ def detach_function(call: Call) -> JSON:
 # ---------------------------------------------------------------------------- the table
 
 # what is asked by POST and changes nothing
-_READS = frozenset({query, get, search, own_count, own_export, own_known_ids, own_recall})
+_READS = frozenset({query, get, search, own_count, own_export, own_known_ids, own_recall, own_sql})
 
 _ARROW = (transfer.MEDIA_TYPE,)
 
@@ -567,4 +574,5 @@ ROUTES = (
     Route("POST", f"{_OWN}/compact", own_compact, "write"),
     Route("GET", f"{_OWN}/stats", own_stats, "read"),
     Route("POST", f"{_DATABASE}/{wire.OWN_PREFIX}/compact", own_compact_all, "write"),
+    Route("POST", f"{_DATABASE}/{wire.OWN_PREFIX}/sql", own_sql, "read", body=True),
 )

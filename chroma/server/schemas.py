@@ -224,6 +224,7 @@ BODIES: dict[str, Schema] = {
         order_by=_or_null({"anyOf": [TEXT, _list(TEXT, minItems=1)]}),
         encoding=ENCODING,
         metadata=METADATA_FORM,
+        keys=_or_null(_list(TEXT)),
     ),
     "own_export": _object(
         ids=_LOOKED_UP,
@@ -233,6 +234,7 @@ BODIES: dict[str, Schema] = {
         include=INCLUDE,
         order_by=_or_null({"anyOf": [TEXT, _list(TEXT, minItems=1)]}),
         metadata=METADATA_FORM,
+        keys=_or_null(_list(TEXT)),
     ),
     "query": _object(
         "query_embeddings",
@@ -254,6 +256,14 @@ BODIES: dict[str, Schema] = {
         k=_or_null(SMALL_COUNT | {"minimum": 1}), sample=_or_null(SMALL_COUNT | {"minimum": 1})
     ),
 }
+
+BODIES["own_sql"] = _object(
+    "sql",
+    sql=TEXT,
+    parameters={"anyOf": [{"type": "array"}, {"type": "object"}, {"type": "null"}]},
+    tables=_or_null({"type": "object", "additionalProperties": TEXT}),
+    collection=_or_null(TEXT),
+)
 
 _UNUSED: Schema = {"description": "Never answered here"}
 

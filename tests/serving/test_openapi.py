@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from chroma.errors import ChromaError, InvalidArgumentError, UnsupportedError
-from chroma.server import bodies, openapi
+from chroma.server import bodies, openapi, own_bodies
 from chroma.server.routes import ROUTES
 from chroma.server.schemas import ANSWERS, BODIES, COMPONENTS
 from chroma.wire import ShapeError
@@ -36,6 +36,7 @@ PARSERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "delete": bodies.selection,
     "get": bodies.get,
     "own_export": bodies.get,
+    "own_sql": own_bodies.sql,
     "query": bodies.query,
     "search": bodies.searches,
     "own_count": bodies.filters,
@@ -73,7 +74,7 @@ def test_every_route_is_described(api: Api) -> None:
             assert {"4XX", "5XX"} < set(operation["responses"])
     names = {route.handler.__name__ for route in ROUTES}
     assert set(BODIES) == {route.handler.__name__ for route in ROUTES if route.body} == set(PARSERS)
-    assert set(ANSWERS) == names - {"metrics", "page", "own_export"}
+    assert set(ANSWERS) == names - {"metrics", "page", "own_export", "own_sql"}
 
 
 def test_the_document_is_valid() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from ..errors import InvalidArgumentError
+from .errors import InvalidArgumentError
 
 
 def require(package: str, extra: str, source: str) -> Any:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from ..errors import InvalidArgumentError
+from .errors import InvalidArgumentError
 
 _MARK = b"\xff\xff\xff\xff"
 _MOST_HEAD = 16 << 20  # the schema of 100,000 columns has 10 MB
@@ -39,7 +39,8 @@ class Head:
 class Frames:
     """Feed it bytes with `add`, then take batches with `next`, until `ended`.
 
-    The contents of a batch are not looked at: `arrow_bodies.weigh` comes before their first use.
+    The contents of a batch are not looked at: what comes from a stranger is weighed before its first
+    use (`server.arrow_bodies`).
     """
 
     def __init__(self, largest: int, check: Callable[[pa.Schema], None]) -> None:

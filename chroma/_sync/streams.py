@@ -1,0 +1,82 @@
+# Made from chroma/_async/streams.py by scripts/twins.py: change that file, and run `make fix`.
+"""Records of a server as a stream of Arrow record batches. Loaded with the first such stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .. import transfer
+from ..batches import Batches, reshaped
+from ..errors import InternalError, ServerConnectionError
+from ..frames import BrokenStream, Frames
+from ..storage.types import Rows
+from ..tables.columns import Flat, FromRows, Wanted, missing_keys, slots_of
+from .transport import Transport
+
+_LARGEST = 1 << 31  # bytes of one record batch
+_PAGE = 1000  # records, of servers that have no streams
+
+Read = Callable[..., Rows]
+
+
+def read(transport: Transport, path: str, body: bytes) -> Batches:
+    """What a server of ours streams, metadata flat. The first message is there on return."""
+    messages = _messages(transport, path, body)
+    flat = Flat(next(messages))
+    return reshaped(flat.schema, messages, flat.batch)
+
+
+def _messages(transport: Transport, path: str, body: bytes) -> Iterator[Any]:
+    """The schema, then each batch."""
+    frames, begun = Frames(_LARGEST, lambda _: None), False
+    sending = transport.stream("POST", path, body, accept=transfer.MEDIA_TYPE, repeatable=True)
+    try:
+        with sending as response:
+            for piece in response.iter_bytes():
+                frames.add(piece)
+                batch = frames.next()
+                if not begun and frames.schema is not None:
+                    begun = True
+                    yield frames.schema
+                while batch is not None:
+                    yield batch
+                    batch = frames.next()
+        frames.finish()
+    except BrokenStream as error:
+        raise ServerConnectionError(
+            f"the answer of {transport.url} broke off: {error.message()}; read it again"
+        ) from error
+
+
+def in_pages(
+    get: Read, ids: Sequence[str] | None, limit: int | None, offset: int, want: Wanted, dimension: int | None
+) -> Batches:
+    """What a server without streams gives page by page. Its metadata are read first, for the columns."""
+    slots: list[Any] = []
+    if want.form == "columns" and "metadatas" in want.fields:
+        only = replace(want, fields=frozenset({"metadatas"}))
+        pages = [page for page in _pages(get, ids, limit, offset, only)]
+        slots = slots_of(pages, want.keys)
+        if any(page.ids for page in pages):
+            missing_keys(want.keys, [slot.key for slot in slots_of(pages, None)])
+        slots.sort(key=lambda slot: (want.keys or ()).index(slot.key) if want.keys else 0)
+    form = FromRows(want, slots, dimension)
+    return reshaped(form.schema, _pages(get, ids, limit, offset, want), form.batch)
+
+
+def _pages(
+    get: Read, ids: Sequence[str] | None, limit: int | None, offset: int, want: Wanted
+) -> Iterator[Rows]:
+    done = 0
+    while limit is None or done < limit:
+        most = _PAGE if limit is None else min(_PAGE, limit - done)
+        rows = get(ids=ids, limit=most, offset=offset + done, fields=want.fields)
+        if rows.embeddings is None and "embeddings" in want.fields and rows.ids:
+            raise InternalError("the server left out the embeddings it was asked for")
+        if rows.ids:
+            yield rows
+        if len(rows.ids) < most:
+            return
+        done += most

@@ -1,0 +1,29 @@
+"""What a table is, told without importing anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def is_table(value: Any) -> bool:
+    """Whether a value is a table, rather than a column or a list of values."""
+    if isinstance(value, (str, bytes, list, tuple, dict)):
+        return is_result(value)
+    kind = type(value)
+    module = kind.__module__.partition(".")[0]
+    if kind.__name__ in ("Series", "ChunkedArray", "Index") or module == "numpy":
+        return False
+    if module in ("pandas", "polars"):
+        return kind.__name__ in ("DataFrame", "LazyFrame")
+    if module == "pyarrow":
+        return hasattr(value, "schema")
+    return hasattr(value, "__arrow_c_stream__") or _is_relation(value)
+
+
+def is_result(value: Any) -> bool:
+    """Whether a value is what get or query returned."""
+    return isinstance(value, dict) and "included" in value and hasattr(value, "to_arrow")
+
+
+def _is_relation(value: Any) -> bool:
+    return type(value).__name__ == "DuckDBPyRelation"

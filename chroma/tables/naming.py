@@ -1,0 +1,52 @@
+"""What metadata keys are called as columns of a table. Pure, and its own inverse.
+
+A key is a column of the same name. Two kinds of keys are not:
+
+    metadata.id          the key "id", for the column of that name is the record's id
+    metadata[int].size   the ints of the key "size", where that has values of several types
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+# Columns of a record and of an answer; the second line is what people may have meant by them.
+OWN = ("id", "document", "uri", "embedding", "metadata", "query", "rank", "distance")
+_NEAR = ("ids", "documents", "uris", "embeddings", "metadatas", "queries", "distances")
+KINDS = ("str", "int", "float", "bool", "list of str", "list of int", "list of float", "list of bool")
+_PREFIXED = re.compile(r"metadata(?:\[(" + "|".join(KINDS) + r")\])?\.(.+)", re.DOTALL)
+
+
+class Slot(NamedTuple):
+    """A metadata key and the type of its values: one of KINDS."""
+
+    key: str
+    kind: str
+
+
+def column_names(slots: Sequence[Slot]) -> list[str]:
+    """A distinct column name for each slot."""
+    times = Counter(key for key, _ in slots)
+    return [_column_name(slot, times[slot.key] > 1) for slot in slots]
+
+
+def _column_name(slot: Slot, mixed: bool) -> str:
+    if mixed:
+        return f"metadata[{slot.kind}].{slot.key}"
+    if slot.key in OWN or slot.key in _NEAR or _PREFIXED.fullmatch(slot.key):
+        return f"metadata.{slot.key}"
+    return slot.key
+
+
+def key_of(column: str) -> str:
+    """The metadata key that a column holds values of."""
+    match = _PREFIXED.fullmatch(column)
+    return match[2] if match else column
+
+
+def near_miss(column: str) -> str | None:
+    """The column that was meant by one with the name of an argument: "id" for "ids"."""
+    return OWN[_NEAR.index(column)] if column in _NEAR else None

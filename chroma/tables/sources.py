@@ -1,0 +1,167 @@
+"""Tables of any kind as Arrow record batches.
+
+pandas and polars dataframes, Arrow tables, batches, readers and datasets, DuckDB relations, results of get
+and query, and whatever has the Arrow PyCapsule interface (`__arrow_c_stream__`). Nothing but pyarrow is
+imported for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..columns import shown
+from ..errors import InvalidArgumentError, InvalidTypeError
+from .detect import is_result
+from .naming import KINDS, Slot, column_names
+
+
+def table(value: Any) -> pa.Table:
+    """All of a table. Raises InvalidTypeError for columns that Arrow has no type for."""
+    if _is_pandas(value):
+        return _from_pandas(value)
+    if isinstance(value, pa.Table):
+        return value
+    if isinstance(value, pa.RecordBatch):
+        return pa.Table.from_batches([value])
+    return reader(value).read_all()
+
+
+def reader(value: Any) -> pa.RecordBatchReader:
+    """A table as a stream."""
+    if _is_pandas(value):
+        return _from_pandas(value).to_reader()
+    if isinstance(value, pa.RecordBatchReader):
+        return value
+    if isinstance(value, pa.Table):
+        return value.to_reader()
+    if isinstance(value, pa.RecordBatch):
+        return pa.RecordBatchReader.from_batches(value.schema, [value])
+    if hasattr(value, "scanner") and hasattr(value, "schema"):  # a dataset
+        return value.scanner().to_reader()
+    if is_result(value):
+        return value.to_arrow().to_reader()
+    if type(value).__name__ == "LazyFrame":
+        value = value.collect()
+    if hasattr(value, "__arrow_c_stream__"):
+        try:
+            return pa.RecordBatchReader.from_stream(value)
+        except (pa.ArrowInvalid, TypeError) as error:
+            raise InvalidTypeError(f"{shown(value)} is no table: {error}") from None
+    read: Callable[[], Any] | None = getattr(
+        value, "fetch_arrow_reader", None
+    )  # DuckDB before it had capsules
+    if read is not None:
+        found: pa.RecordBatchReader = read()
+        return found
+    raise InvalidTypeError(
+        f"Expected a table (pandas, polars, Arrow, DuckDB or with __arrow_c_stream__), got {shown(value)}"
+    )
+
+
+# ---------------------------------------------------------------------------- pandas
+
+
+def _is_pandas(value: Any) -> bool:
+    return type(value).__module__.partition(".")[0] == "pandas"
+
+
+def _from_pandas(frame: Any) -> pa.Table:
+    """Column by column: objects keep their exact types, which Arrow would unify."""
+    names, arrays = [], []
+    if frame.index.name == "id" and "id" not in frame.columns:
+        frame = frame.reset_index()
+    odd = [name for name in frame.columns if not isinstance(name, str)]
+    if odd:
+        raise InvalidArgumentError(
+            f"the dataframe has a column named {shown(odd[0])}: names are texts; "
+            "frame.columns = frame.columns.map(str)"
+        )
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise InvalidArgumentError(f"the dataframe has several columns named {shown(twice[0])}: rename one")
+    for name in frame.columns:
+        for column, array in _columns(name, frame[name]):
+            names.append(column)
+            arrays.append(array)
+    return pa.table(arrays, names=names) if names else pa.table({})
+
+
+def _columns(name: str, series: Any) -> Iterator[tuple[str, pa.Array]]:
+    if series.dtype != object:
+        try:
+            array = pa.Array.from_pandas(series)
+        except pa.ArrowException as error:
+            raise InvalidTypeError(
+                f"the column {name!r} of dtype {series.dtype} cannot be read: {error}; convert it with astype"
+            ) from None
+        yield name, array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+        return
+    missing = series.isna().to_numpy()
+    values = [None if gone else value for value, gone in zip(series.tolist(), missing)]
+    if (matrix := _matrix(values)) is not None:
+        yield name, matrix
+        return
+    yield from objects(name, values)
+
+
+def _matrix(values: Sequence[Any]) -> pa.Array | None:
+    """Numpy vectors of one length and type as a fixed-size list array."""
+    given = [value for value in values if value is not None]
+    if not given or any(type(value) is not np.ndarray or value.ndim != 1 for value in given):
+        return None
+    if len({(len(value), value.dtype) for value in given}) != 1 or given[0].dtype.kind not in "fiu":
+        return None
+    width = len(given[0])
+    if not width:
+        return None
+    if len(given) == len(values):
+        return pa.FixedSizeListArray.from_arrays(pa.array(np.concatenate(given)), width)
+    filler = np.zeros(width, given[0].dtype)
+    flat = np.concatenate([filler if value is None else value for value in values])
+    mask = pa.array([value is None for value in values])
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat), width, mask=mask)
+
+
+def objects(name: str, values: Sequence[Any]) -> Iterator[tuple[str, pa.Array]]:
+    """Python values as one column, or as one column per type where they are of several."""
+    plain = [_plain(value) for value in values]
+    kinds = {_kind(value) for value in plain} - {None}
+    if len(kinds) > 1 and kinds <= set(KINDS):
+        slots = [Slot(name, kind) for kind in KINDS if kind in kinds]
+        for slot, column in zip(slots, column_names(slots)):
+            yield column, _array(name, [value if _kind(value) == slot.kind else None for value in plain])
+    else:
+        yield name, _array(name, plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return list(value) if isinstance(value, (tuple, set, frozenset)) else value
+
+
+def _kind(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, list):
+        kinds = {_kind(item) for item in value}
+        return f"list of {kinds.pop()}" if len(kinds) == 1 else "list"
+    return type(value).__name__
+
+
+def _array(name: str, values: Sequence[Any]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError) as error:
+        bad = next((value for value in values if value is not None and _kind(value) not in KINDS), None)
+        found = f", as {shown(bad)}" if bad is not None else ""
+        raise InvalidTypeError(
+            f"the column {name!r} holds values that cannot be stored{found}: {error}; convert them to str, "
+            "int, float, bool or lists of one of these"
+        ) from None
