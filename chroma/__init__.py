@@ -37,18 +37,17 @@ if TYPE_CHECKING:
         configure,
         get_settings,
     )
+    from .result_types import GetResult, QueryResult
     from .search import Search
     from .types import (
         URI,
         CollectionMetadata,
         Documents,
         Embeddings,
-        GetResult,
         IDs,
         Include,
         Metadata,
         Metadatas,
-        QueryResult,
         ReadLevel,
         SparseVector,
         SparseVectors,
@@ -132,18 +131,17 @@ _HOMES: dict[str, tuple[str, str]] = {
             "get_settings",
         )
     },
+    **{name: ("result_types", name) for name in ("GetResult", "QueryResult")},
     **{
         name: ("types", name)
         for name in (
             "CollectionMetadata",
             "Documents",
             "Embeddings",
-            "GetResult",
             "IDs",
             "Include",
             "Metadata",
             "Metadatas",
-            "QueryResult",
             "ReadLevel",
             "SparseVector",
             "SparseVectors",

@@ -10,8 +10,9 @@ import numpy as np
 
 from .columns import shown
 from .errors import InvalidArgumentError
+from .result_types import GetResult, QueryResult
 from .storage.types import Field, Floats, Hits, IndexStatus, Rows
-from .types import Database, GetResult, Include, IndexingStatus, QueryResult
+from .types import Database, Include, IndexingStatus
 
 _COLUMNS: tuple[Field, ...] = ("documents", "metadatas", "uris", "embeddings")
 _GET_FIELDS = frozenset({"documents", "metadatas", "embeddings", "uris", "data"})
@@ -41,15 +42,15 @@ def columns_for(include: Include) -> frozenset[Field]:
 
 def get_result(rows: Rows, include: Include, data: Any) -> GetResult:
     """The dictionary of `get` and `peek`; `data` is what the uris point at, if that is included."""
-    return {
-        "ids": rows.ids,
-        "embeddings": _embeddings(rows) if "embeddings" in include else None,
-        "documents": rows.documents if "documents" in include else None,
-        "uris": rows.uris if "uris" in include else None,
-        "included": include,
-        "data": data,
-        "metadatas": rows.metadatas if "metadatas" in include else None,
-    }
+    return GetResult(
+        ids=rows.ids,
+        embeddings=_embeddings(rows) if "embeddings" in include else None,
+        documents=rows.documents if "documents" in include else None,
+        uris=rows.uris if "uris" in include else None,
+        included=include,
+        data=data,
+        metadatas=rows.metadatas if "metadatas" in include else None,
+    )
 
 
 def query_result(hits: Sequence[Hits], include: Include, data: list[Any] | None) -> QueryResult:
@@ -58,16 +59,16 @@ def query_result(hits: Sequence[Hits], include: Include, data: list[Any] | None)
     def column(field: Field) -> Any:
         return [getattr(hit.rows, field) for hit in hits] if field in include else None
 
-    return {
-        "ids": [hit.rows.ids for hit in hits],
-        "distances": [hit.distances.tolist() for hit in hits] if "distances" in include else None,
-        "embeddings": [_embeddings(hit.rows) for hit in hits] if "embeddings" in include else None,
-        "documents": column("documents"),
-        "uris": column("uris"),
-        "included": include,
-        "data": data,
-        "metadatas": column("metadatas"),
-    }
+    return QueryResult(
+        ids=[hit.rows.ids for hit in hits],
+        distances=[hit.distances.tolist() for hit in hits] if "distances" in include else None,
+        embeddings=[_embeddings(hit.rows) for hit in hits] if "embeddings" in include else None,
+        documents=column("documents"),
+        uris=column("uris"),
+        included=include,
+        data=data,
+        metadatas=column("metadatas"),
+    )
 
 
 def indexing_result(status: IndexStatus) -> IndexingStatus:

@@ -12,7 +12,6 @@ from enum import Enum
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 from uuid import UUID
 
-import numpy as np
 import numpy.typing as npt
 
 T = TypeVar("T")
@@ -65,37 +64,6 @@ class DataLoader(Protocol[L_co]):
     """Turns uris into what they point at, one entry for each."""
 
     def __call__(self, uris: Sequence[str | None]) -> L_co: ...
-
-
-class GetResult(TypedDict):
-    """Records in insertion order. A column that was not included is None.
-
-    embeddings  float32 array (n, dim); shape (0,) when there is no record
-    """
-
-    ids: list[str]
-    embeddings: npt.NDArray[np.float32] | None
-    documents: list[str | None] | None
-    uris: list[str | None] | None
-    included: Include
-    data: Any
-    metadatas: list[dict[str, Any] | None] | None
-
-
-class QueryResult(TypedDict):
-    """One list per query, nearest first. A column that was not included is None.
-
-    embeddings  one float32 array (hits, dim) per query; shape (0,) when there is no hit
-    """
-
-    ids: list[list[str]]
-    distances: list[list[float]] | None
-    embeddings: list[npt.NDArray[np.float32]] | None
-    documents: list[list[str | None]] | None
-    uris: list[list[str | None]] | None
-    included: Include
-    data: Any
-    metadatas: list[list[dict[str, Any] | None]] | None
 
 
 class DeleteResult(TypedDict):

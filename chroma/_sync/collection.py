@@ -40,16 +40,15 @@ from ..records import (
     scatter,
     size_of,
 )
+from ..result_types import GetResult, QueryResult
 from ..results import check_include, columns_for, get_result, in_order_of, indexing_result, query_result
 from ..storage.types import CollectionInfo, CollectionStats, Floats, Mode
 from ..types import (
     CollectionMetadata,
     DataLoader,
     DeleteResult,
-    GetResult,
     Include,
     IndexingStatus,
-    QueryResult,
     ReadLevel,
     Where,
     WhereDocument,

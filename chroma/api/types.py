@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..embedding import DefaultEmbeddingFunction, EmbeddingFunction
+from ..result_types import GetResult, QueryResult
 from ..types import (
     ID,
     URI,
@@ -15,7 +16,6 @@ from ..types import (
     Embeddable,
     Embedding,
     Embeddings,
-    GetResult,
     IDs,
     Image,
     Images,
@@ -32,7 +32,6 @@ from ..types import (
     PyEmbedding,
     PyEmbeddings,
     PyVector,
-    QueryResult,
     ReadLevel,
     Space,
     SparseVector,
