@@ -113,6 +113,14 @@ def base_url(settings: Settings) -> str:
     return f"{scheme}://{parts.netloc}{path if path.endswith(route) else path + route}"
 
 
+def place_of(settings: Settings) -> str:
+    """Where a client is connected, for people: the server without path and credentials, or the folder."""
+    if is_http(settings):
+        parts = urlsplit(base_url(settings))
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return settings.persist_directory if settings.is_persistent else "in memory"
+
+
 def headers_for(settings: Settings) -> dict[str, str]:
     """What every request carries: who asks, the caller's own headers, and the credentials."""
     from . import __version__

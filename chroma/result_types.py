@@ -1,7 +1,7 @@
 """`GetResult` and `QueryResult`: the dictionaries that `get` and `query` return, and what they do besides.
 
 They are dicts: they equal, print and dump as plain ones do. Type checkers know the type of each key.
-This module imports nothing of the package when it is loaded: what its methods lead to is imported in them.
+What the methods lead to is imported in them.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class GetResult(dict[str, Any]):
     """
 
     if TYPE_CHECKING:
-        # No overload for any str: an unknown key is an error, as in a TypedDict.
-        @overload  # type: ignore[override]
+
+        @overload
         def __getitem__(self, key: Literal["ids"]) -> list[str]: ...
         @overload
         def __getitem__(self, key: Literal["embeddings"]) -> Vectors | None: ...
@@ -45,11 +45,18 @@ class GetResult(dict[str, Any]):
         def __getitem__(self, key: Literal["included"]) -> Include: ...
         @overload
         def __getitem__(self, key: Literal["data"]) -> Any: ...
+        @overload
+        def __getitem__(self, key: str) -> Any: ...
         def __getitem__(self, key: str) -> Any: ...
 
     def copy(self) -> GetResult:
         """A shallow copy."""
         return copy.copy(self)
+
+    def _repr_html_(self) -> str:
+        from .display.results import get_html
+
+        return get_html(self)
 
 
 class QueryResult(dict[str, Any]):
@@ -67,7 +74,7 @@ class QueryResult(dict[str, Any]):
 
     if TYPE_CHECKING:
 
-        @overload  # type: ignore[override]
+        @overload
         def __getitem__(self, key: Literal["ids"]) -> list[list[str]]: ...
         @overload
         def __getitem__(self, key: Literal["distances"]) -> list[list[float]] | None: ...
@@ -81,8 +88,15 @@ class QueryResult(dict[str, Any]):
         def __getitem__(self, key: Literal["included"]) -> Include: ...
         @overload
         def __getitem__(self, key: Literal["data"]) -> Any: ...
+        @overload
+        def __getitem__(self, key: str) -> Any: ...
         def __getitem__(self, key: str) -> Any: ...
 
     def copy(self) -> QueryResult:
         """A shallow copy."""
         return copy.copy(self)
+
+    def _repr_html_(self) -> str:
+        from .display.results import query_html
+
+        return query_html(self)

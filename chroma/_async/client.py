@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from .. import embedder
+from ..address import place_of
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from ..configuration import CreateCollectionConfiguration, hnsw_for_create
 from ..embedding import EmbeddingFunction
@@ -82,7 +83,13 @@ class AsyncClient(_AsyncConnection):
 
     def __repr__(self) -> str:
         state = ", closed" if self._closed else ""
-        return f"AsyncClient(tenant={self.tenant!r}, database={self.database!r}{state})"
+        place = place_of(self._settings)
+        return f"AsyncClient({place!r}, tenant={self.tenant!r}, database={self.database!r}{state})"
+
+    def _repr_html_(self) -> str:
+        from ..display.cards import async_client_html
+
+        return async_client_html(self._backend, self._scope, self._settings, self._closed)
 
     @property
     def tenant(self) -> str:

@@ -79,6 +79,11 @@ class AsyncCollection(AsyncTables):
         super().__init__(info, embedding_function, data_loader)
         self._backend = backend
 
+    def _repr_html_(self) -> str:
+        from ..display.cards import async_collection_html
+
+        return async_collection_html(self._backend, self._info)
+
     # -- writing -----------------------------------------------------------------------
 
     async def add(

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from .. import embedder
+from ..address import place_of
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from ..configuration import CreateCollectionConfiguration, hnsw_for_create
 from ..embedding import EmbeddingFunction
@@ -83,7 +84,13 @@ class Client(_Connection):
 
     def __repr__(self) -> str:
         state = ", closed" if self._closed else ""
-        return f"Client(tenant={self.tenant!r}, database={self.database!r}{state})"
+        place = place_of(self._settings)
+        return f"Client({place!r}, tenant={self.tenant!r}, database={self.database!r}{state})"
+
+    def _repr_html_(self) -> str:
+        from ..display.cards import client_html
+
+        return client_html(self._backend, self._scope, self._settings, self._closed)
 
     @property
     def tenant(self) -> str:

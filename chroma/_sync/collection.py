@@ -80,6 +80,11 @@ class Collection(Tables):
         super().__init__(info, embedding_function, data_loader)
         self._backend = backend
 
+    def _repr_html_(self) -> str:
+        from ..display.cards import collection_html
+
+        return collection_html(self._backend, self._info)
+
     # -- writing -----------------------------------------------------------------------
 
     def add(

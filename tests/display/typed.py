@@ -12,7 +12,7 @@ def of_get(got: GetResult) -> None:
     assert_type(got["documents"], list[str | None] | None)
     assert_type(got["metadatas"], list[dict[str, Any] | None] | None)
     assert_type(got.copy(), GetResult)
-    got["distances"]  # type: ignore[call-overload]
+    assert_type(dict(got), dict[str, Any])
 
 
 def of_query(found: QueryResult) -> None:
@@ -20,4 +20,4 @@ def of_query(found: QueryResult) -> None:
     assert_type(found["distances"], list[list[float]] | None)
     assert_type(found["uris"], list[list[str | None]] | None)
     assert_type(found.copy(), QueryResult)
-    found["nonsense"]  # type: ignore[call-overload]
+    assert_type(dict(found), dict[str, Any])

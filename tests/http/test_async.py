@@ -72,7 +72,9 @@ def test_names_of_classes_lead_to_them() -> None:
 def test_a_tour() -> None:
     async def tour() -> None:
         async with await chroma.AsyncHttpClient(servers.url()) as client:
-            assert repr(client) == "AsyncClient(tenant='default_tenant', database='default_database')"
+            assert repr(client) == (
+                f"AsyncClient({servers.url()!r}, tenant='default_tenant', database='default_database')"
+            )
             await client.reset()
             things = await client.get_or_create_collection("things", embedding_function=HashEmbedding())
             assert repr(things) == "AsyncCollection(name=things)"

@@ -1,0 +1,100 @@
+"""What `get`, `peek` and `query` return, as tables with the columns that were included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import text
+from .html import Html, Node, card, cell, mono, note, pairs, safely, table
+
+RECORDS = 20  # of a get, that are shown
+HITS = 10  # per query
+QUERIES = 10
+
+Show = Callable[[Any], Node]
+
+_SHOWN: dict[str, tuple[str, Show]] = {
+    "documents": ("document", lambda entry: "" if entry is None else text.short(entry)),
+    "metadatas": ("metadata", lambda entry: pairs(text.pairs(entry))),
+    "uris": ("uri", lambda entry: "" if entry is None else mono(text.short(entry))),
+    "embeddings": ("embedding", lambda entry: mono(text.vector(entry))),
+    "data": ("data", text.other),
+}
+
+
+def get_html(result: Mapping[str, Any]) -> str:
+    """A row per record."""
+    return safely("GetResult", lambda: _get(result))
+
+
+def query_html(result: Mapping[str, Any]) -> str:
+    """A row per hit, with its query's number and its rank."""
+    return safely("QueryResult", lambda: _query(result))
+
+
+def records_table(columns: Mapping[str, Any], most: int) -> Html:
+    """The first records of the columns of a get; those that are None are left out."""
+    fields = [field for field in _SHOWN if columns.get(field) is not None]
+    header = ["id", *(_SHOWN[field][0] for field in fields)]
+    rows = [
+        [cell(mono(text.short(id, 60))), *(_cell(field, columns[field], place) for field in fields)]
+        for place, id in enumerate(columns["ids"][:most])
+    ]
+    return table(header, rows)
+
+
+def _get(result: Mapping[str, Any]) -> Html:
+    total = len(result["ids"])
+    title = f"GetResult: {text.count(total, 'record')}"
+    if not total:
+        return card(title)
+    return card(title, records_table(result, RECORDS), _more(total - RECORDS, "record"))
+
+
+def _query(result: Mapping[str, Any]) -> Html:
+    hits = [len(ids) for ids in result["ids"]]
+    title = f"QueryResult: {text.count(len(hits), 'query')}, {text.count(sum(hits), 'hit')}"
+    if not hits:
+        return card(title)
+    distances = result.get("distances")
+    fields = [field for field in _SHOWN if result.get(field) is not None]
+    header = ["query", "rank", "id", *(["distance"] if distances is not None else [])]
+    header += [_SHOWN[field][0] for field in fields]
+    rows: list[list[Html]] = []
+    for query in range(min(len(hits), QUERIES)):
+        block = _hits(result, query, distances, fields)
+        number = cell(str(query), span=len(block), right=True)
+        rows += [[number, *block[0]], *block[1:]]
+    return card(
+        title,
+        table(header, rows, right=("query", "rank", "distance")),
+        _more(len(hits) - QUERIES, "query"),
+    )
+
+
+def _hits(result: Mapping[str, Any], query: int, distances: Any, fields: list[str]) -> list[list[Html]]:
+    ids = result["ids"][query]
+    if not len(ids):
+        return [[cell(""), cell(note("no hit"))]]
+    rows = []
+    for rank, id in enumerate(ids[:HITS]):
+        row = [cell(str(rank + 1), right=True), cell(mono(text.short(id, 60)))]
+        if distances is not None:
+            row.append(cell(text.distance(distances[query][rank]), right=True))
+        rows.append([*row, *(_cell(field, result[field][query], rank) for field in fields)])
+    if len(ids) > HITS:
+        rows.append([cell(""), cell(_more(len(ids) - HITS, "hit"))])
+    return rows
+
+
+def _cell(field: str, column: Any, place: int) -> Html:
+    return cell(_SHOWN[field][1](column[place]))
+
+
+def _more(amount: int, noun: str) -> Html:
+    return (
+        note(f"… and {amount:,} more {noun if amount == 1 else text.plural(noun)}")
+        if amount > 0
+        else Html("")
+    )
