@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import embedder, tables
 from ..calls import during
@@ -55,6 +55,11 @@ from ..types import (
 from ..vectors import as_matrix
 from .backend import AsyncBackend
 from .tables import AsyncTables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..display.description import Description
 
 
 class AsyncCollection(AsyncTables):
@@ -377,6 +382,30 @@ class AsyncCollection(AsyncTables):
     async def info(self) -> CollectionStats:
         """Sizes: live and deleted records, segments, indexed records, bytes on disk."""
         return await self._backend.stats(self._scope, self._info.id)
+
+    async def describe(self, where: Where | None = None) -> Description:
+        """What the records are like: per metadata key its types, how many have it, distinct values, the
+        least, greatest and most frequent value; how many have documents and uris, and their lengths.
+
+        where  only of records that match
+        Reads all of them, a part at a time.
+        """
+        from ..display.describe import Summary
+
+        summary = Summary(self.name)
+        async for batch in self._described(where):
+            await async_bulk(batch.num_rows, summary.add, batch)
+        return summary.finish()
+
+    async def _described(self, where: Where | None) -> AsyncIterator[pa.RecordBatch]:
+        from ..display.pages import PAGE, batch_of
+
+        start = 0
+        while (got := await self.get(None, where, PAGE, start, include=["documents", "metadatas", "uris"]))[
+            "ids"
+        ]:
+            yield await async_bulk(PAGE, batch_of, got)
+            start += PAGE
 
     async def search(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not offered yet; raises UnsupportedError (a NotImplementedError)."""

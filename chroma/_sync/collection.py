@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import embedder, tables
 from ..calls import during
@@ -56,6 +56,11 @@ from ..types import (
 from ..vectors import as_matrix
 from .backend import Backend
 from .tables import Tables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..display.description import Description
 
 
 class Collection(Tables):
@@ -378,6 +383,30 @@ class Collection(Tables):
     def info(self) -> CollectionStats:
         """Sizes: live and deleted records, segments, indexed records, bytes on disk."""
         return self._backend.stats(self._scope, self._info.id)
+
+    def describe(self, where: Where | None = None) -> Description:
+        """What the records are like: per metadata key its types, how many have it, distinct values, the
+        least, greatest and most frequent value; how many have documents and uris, and their lengths.
+
+        where  only of records that match
+        Reads all of them, a part at a time.
+        """
+        from ..display.describe import Summary
+
+        summary = Summary(self.name)
+        for batch in self._described(where):
+            bulk(batch.num_rows, summary.add, batch)
+        return summary.finish()
+
+    def _described(self, where: Where | None) -> Iterator[pa.RecordBatch]:
+        from ..display.pages import PAGE, batch_of
+
+        start = 0
+        while (got := self.get(None, where, PAGE, start, include=["documents", "metadatas", "uris"]))[
+            "ids"
+        ]:
+            yield bulk(PAGE, batch_of, got)
+            start += PAGE
 
     def search(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not offered yet; raises UnsupportedError (a NotImplementedError)."""

@@ -19,7 +19,7 @@ _CELL = (
     f"text-align:left;vertical-align:top;padding:3px 10px;border:0;border-bottom:{_LINE};unicode-bidi:isolate"
 )
 _WRAP = "max-width:34em;white-space:normal;overflow-wrap:anywhere"
-_ONE_LINE = 40  # characters: a UUID has 36
+_ONE_LINE = 48  # characters: a UUID has 36, a vector as it is shown up to 47
 _CREDENTIALS = re.compile(r"//[^/\s@]*@")
 
 
