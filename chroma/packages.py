@@ -8,8 +8,11 @@ from typing import Any
 from .errors import InvalidArgumentError
 
 
-def require(package: str, extra: str, source: str) -> Any:
-    """The module `package`. Raises InvalidArgumentError that says how to install it."""
+def require(package: str, extra: str, source: str, distribution: str | None = None) -> Any:
+    """The module `package`. Raises InvalidArgumentError that says how to install it.
+
+    distribution  what to install for it, where that is called otherwise
+    """
     try:
         return importlib.import_module(package)
     except ImportError as error:
@@ -17,7 +20,7 @@ def require(package: str, extra: str, source: str) -> Any:
             raise  # it is there, and lacks something itself: that is another message
         raise InvalidArgumentError(
             f"{source} needs a package that is not installed: pip install 'chroma-arrow[{extra}]' "
-            f"(or: pip install {package.replace('_', '-')})."
+            f"(or: pip install {distribution or package.replace('_', '-')})."
         ) from None
 
 

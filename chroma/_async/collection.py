@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from .. import embedder, tables
 from ..calls import during
@@ -57,6 +58,7 @@ from .backend import AsyncBackend
 from .tables import AsyncTables
 
 if TYPE_CHECKING:
+    import altair as alt
     import pyarrow as pa
 
     from ..display.description import Description
@@ -396,6 +398,44 @@ class AsyncCollection(AsyncTables):
         async for batch in self._described(where):
             await async_bulk(batch.num_rows, summary.add, batch)
         return summary.finish()
+
+    async def plot(
+        self,
+        color_by: str | None = None,
+        label: str | None = None,
+        *,
+        where: Where | None = None,
+        limit: int = 5000,
+        method: Literal["pca", "umap"] = "pca",
+        seed: int = 0,
+        width: int = 700,
+        height: int = 500,
+        file: str | PathLike[str] | None = None,
+    ) -> alt.Chart | alt.LayerChart:
+        """A map of the embeddings: one dot per record, near each other where the vectors are.
+
+        color_by       a metadata key: numbers get a scale, texts up to 20 colours, the rarest one in common
+        label          a metadata key, "id", "document" or "uri", shown beside a dot or when it is pointed at
+        where          only records that match
+        limit          at most so many; of more, a sample that depends on the ids and `seed` only
+        method         "pca", or "umap" where umap-learn is installed
+        width, height  of the plot, in pixels
+        file           write it to this file too: .png, .svg, or .html, which needs no network
+
+        Returns an Altair chart. Needs `pip install 'chroma-arrow[plot]'`.
+        """
+        from ..display.plotting import check_plot, draw
+
+        with during("plot"):
+            wanted = check_plot(color_by, label, limit, method, seed, width, height, file)
+        total = await self.count(where)
+        chosen = None
+        if total > wanted.limit:
+            everything = await self.get(where=where, include=[])
+            chosen = await async_call(wanted.sample, everything["ids"])
+        records = await self.get(chosen, where, include=["embeddings", "documents", "metadatas", "uris"])
+        with during("plot"):
+            return await async_call(draw, wanted, self._info, records, total)
 
     async def _described(self, where: Where | None) -> AsyncIterator[pa.RecordBatch]:
         from ..display.pages import PAGE, batch_of
