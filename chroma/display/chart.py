@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..embedding.packages import require
 from . import text
 from .projection import Projection
@@ -23,12 +25,12 @@ LABELLED = 60  # with so many dots or fewer, labels stand beside them
 MISSING = "(none)"
 
 _GREY, _PALE = "#9a9a9a", "#d4d4d4"
-# Tableau's ten, then their light forms: neighbours in frequency differ much
+# most frequent first: the first ten are easy to tell apart, the others still possible
 _PALETTE = (
     "#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2",
     "#b279a2", "#ff9da6", "#9d755d", "#eeca3b", "#2f4b7c",
-    "#9ecae9", "#ffbf79", "#88d27a", "#a05195", "#83bcb6",
-    "#d6a5c9", "#003f5c", "#d8b5a5", "#665191", "#bab0ac",
+    "#9ecae9", "#ffbf79", "#88d27a", "#7b4fb5", "#8c6d31",
+    "#e7298a", "#17becf", "#d8b5a5", "#637939", "#b5cf6b",
 )  # fmt: skip
 
 Rows = list[dict[str, Any]]
@@ -62,14 +64,20 @@ def make(
         name = inert(text.short(color[0], 60))
         rows, encoding["color"] = _colored(alt, rows, name, color[1])
         tooltip.append(alt.Tooltip("value:Q" if _numeric(color[1]) else "value:N", title=name))
+    named = label is not None and len(rows) <= LABELLED
     points = (
         # InlineData: Altair would refuse a list of more than 5,000 rows, to spare notebooks
         alt.Chart(alt.InlineData(values=rows))
         .mark_circle(opacity=0.75, size=_dot(len(rows)), clip=True)
-        .encode(x=_axis(alt, "x", laid.axes[0]), y=_axis(alt, "y", laid.axes[1]), tooltip=tooltip, **encoding)
+        .encode(
+            x=_axis(alt.X("x:Q"), laid.axes[0], 60 if named else 12),
+            y=_axis(alt.Y("y:Q"), laid.axes[1], 24 if named else 12),
+            tooltip=tooltip,
+            **encoding,
+        )
     )
     whole = points
-    if label is not None and len(rows) <= LABELLED:
+    if named:
         texts = points.mark_text(dy=-9, fontSize=10, clip=True).encode(
             text="label:N", color=alt.value("#555")
         )
@@ -91,10 +99,10 @@ def inert(entry: str) -> str:
     return entry.replace("<", "<\u2060")
 
 
-def _axis(alt: Any, column: str, name: str) -> Any:
-    axis = alt.Axis(labels=False, ticks=False, grid=False, domainColor="#ccc", titleColor="#888")
-    scale = alt.Scale(zero=False, nice=False, padding=12)
-    return (alt.X if column == "x" else alt.Y)(f"{column}:Q", title=name, axis=axis, scale=scale)
+def _axis(channel: Any, name: str, padding: int) -> Any:
+    """Without numbers: only who is near whom means something."""
+    axis = {"labels": False, "ticks": False, "grid": False, "domainColor": "#ccc", "titleColor": "#888"}
+    return channel.title(name).axis(**axis).scale(zero=False, nice=False, padding=padding)
 
 
 def _dot(rows: int) -> int:
@@ -105,12 +113,22 @@ def _numeric(values: Sequence[Any]) -> bool:
     return {type(entry) for entry in values if entry is not None} <= {int, float}
 
 
+def _range(values: Sequence[Any]) -> list[float]:
+    """From the least to the greatest, but where a few outliers would take most of it, without these."""
+    numbers = np.array([entry for entry in values if entry is not None], dtype=np.float64)
+    low, high = float(numbers.min()), float(numbers.max())
+    inner_low, inner_high = (float(each) for each in np.percentile(numbers, (1, 99)))
+    if inner_high > inner_low and high - low > 1.5 * (inner_high - inner_low):
+        return [inner_low, inner_high]
+    return [low, high]
+
+
 def _colored(alt: Any, rows: Rows, name: str, values: Sequence[Any]) -> tuple[Rows, Any]:
     """The rows, with the value of each, in the order in which to draw them; and the colours."""
     if _numeric(values):
         for row, entry in zip(rows, values, strict=True):
             row["value"] = entry
-        scale = alt.Scale(scheme="viridis")
+        scale = alt.Scale(scheme="viridis", domain=_range(values), clamp=True)
         legend = alt.Legend(title=name, gradientLength=200)
         known = alt.Color("value:Q", scale=scale, legend=legend)
         drawn = sorted(rows, key=lambda row: row["value"] is not None)

@@ -27,7 +27,8 @@ def unit(vectors: Floats) -> Floats:
     """The directions of the vectors, which are what cosine distances compare. Zero stays zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     lengths[lengths == 0] = 1
-    return (vectors / lengths).astype(np.float32)
+    scaled: Floats = vectors / lengths
+    return scaled
 
 
 def pca(vectors: Floats) -> Projection:
@@ -51,7 +52,11 @@ def pca(vectors: Floats) -> Projection:
     points *= np.where(farthest < 0, -1, 1)
     total = values.sum()
     shares = [*(np.clip(values[::-1][:2], 0, None) / total if total > 0 else ()), 0, 0]
-    return Projection(points, (f"component 1 ({shares[0]:.0%})", f"component 2 ({shares[1]:.0%})"))
+    return Projection(points, (_axis(1, shares[0]), _axis(2, shares[1])))
+
+
+def _axis(number: int, share: float) -> str:
+    return f"component {number} ({100 * share:.0f} % of the variance)"
 
 
 def umap(vectors: Floats, space: str, seed: int) -> Projection:
