@@ -18,6 +18,8 @@ from .errors import InvalidArgumentError, InvalidTypeError
 # What programs pass as `chroma_api_impl` to get an HTTP client out of `Client(settings)`.
 HTTP_IMPLEMENTATION = "chromadb.api.fastapi.FastAPI"
 
+MEMORY = "in memory"  # the place of a client without folder and server
+
 _TOKEN_HEADERS = {"authorization": "Authorization", "x-chroma-token": "X-Chroma-Token"}
 
 
@@ -118,7 +120,7 @@ def place_of(settings: Settings) -> str:
     if is_http(settings):
         parts = urlsplit(base_url(settings))
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    return settings.persist_directory if settings.is_persistent else "in memory"
+    return settings.persist_directory if settings.is_persistent else MEMORY
 
 
 def headers_for(settings: Settings) -> dict[str, str]:

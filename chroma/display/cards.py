@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..address import place_of
+from ..address import MEMORY, place_of
 from ..config import Settings
 from ..errors import NotFoundError, UnsupportedError
 from ..results import get_result
@@ -76,8 +76,9 @@ def _rows(backend: Backend, scope: Scope, id: str) -> str:
 
 
 def _client(kind: str, scope: Scope, settings: Settings, known: _Contents, trouble: str | None) -> Html:
+    place = place_of(settings)
     known_facts: list[tuple[str, Node]] = [
-        ("at", mono(text.short(place_of(settings)))),
+        ("at", mono(text.short(place))) if place != MEMORY else ("kept", MEMORY),
         ("tenant", text.short(scope.tenant)),
         ("database", text.short(scope.database)),
     ]
@@ -191,8 +192,6 @@ def _sample(rows: Rows) -> Html:
 def _index(stats: CollectionStats) -> str:
     if not stats.live:
         return "empty"
-    if not stats.indexed:
-        return "none, searched exactly"
     if stats.indexed >= stats.live:
         return "complete"
     return f"{stats.indexed:,} of {stats.live:,} rows, the others searched exactly"
@@ -204,7 +203,5 @@ def _space(info: CollectionInfo) -> str:
 
 def _function(info: CollectionInfo) -> Node:
     stored = info.configuration.get("embedding_function")
-    if not isinstance(stored, dict):
-        return faint("none")
-    name = stored.get("name")
-    return text.short(name) if isinstance(name, str) else faint(str(stored.get("type", "unknown")))
+    name = stored.get("name") if isinstance(stored, dict) else None
+    return text.short(name) if isinstance(name, str) else faint("none stored")

@@ -87,7 +87,7 @@ class Description:
         lines += [f"{noun}: {_texts(entry)}" for noun, entry in self._texts()]
         if self.keys:
             rows = [_row(entry) for entry in self.keys]
-            lines += ["", text.grid(_HEADER, rows, frozenset((2, 3, 4, 5, 7)))]
+            lines += ["", text.grid(_HEADER, rows, frozenset((2, 3, 7)))]
         else:
             lines.append("no record has metadata")
         if any(not entry.exact for entry in self.keys):
