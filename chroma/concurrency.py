@@ -69,6 +69,20 @@ async def async_chunks(content: Iterable[bytes] | AsyncIterable[bytes]) -> Async
         yield part
 
 
+class Streamable:
+    """What can be read as Arrow record batches by any program that knows the PyCapsule interface, as
+    `pl.DataFrame(collection)` and `duckdb.sql("from collection")` do."""
+
+    to_batches: Callable[..., Any]
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.to_batches().__arrow_c_stream__(requested_schema)
+
+
+class AsyncStreamable:
+    """What cannot be, since that interface does not wait: use `await collection.to_arrow()`."""
+
+
 class _Closable(Protocol):
     def close(self) -> None: ...
 

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
 
     from .types import Include
 
@@ -52,6 +55,29 @@ class GetResult(dict[str, Any]):
     def copy(self) -> GetResult:
         """A shallow copy."""
         return copy.copy(self)
+
+    def to_arrow(self) -> pa.Table:
+        """An Arrow table: id and the columns that were included; metadata as columns of their own."""
+        from .tables import results
+
+        return results.records(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A pandas DataFrame of the same columns."""
+        from .tables import frames, results
+
+        frames.check_pandas()
+        return frames.to_pandas(results.records(self))
+
+    def to_polars(self) -> pl.DataFrame:
+        """A polars DataFrame of the same columns."""
+        from .tables import frames, results
+
+        frames.check_polars()
+        return frames.to_polars(results.records(self))
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def _repr_html_(self) -> str:
         from .display.results import get_html
@@ -95,6 +121,44 @@ class QueryResult(dict[str, Any]):
     def copy(self) -> QueryResult:
         """A shallow copy."""
         return copy.copy(self)
+
+    def to_arrow(self) -> pa.Table:
+        """An Arrow table: a row per hit, with query (from 0), rank (from 1), id, distance, and the
+        columns that were included; metadata as columns of their own."""
+        from .tables import results
+
+        return results.hits(self)
+
+    @overload
+    def to_pandas(self, *, per_query: Literal[False] = False) -> pd.DataFrame: ...
+    @overload
+    def to_pandas(self, *, per_query: Literal[True]) -> list[pd.DataFrame]: ...
+    def to_pandas(self, *, per_query: bool = False) -> pd.DataFrame | list[pd.DataFrame]:
+        """A pandas DataFrame of the same columns; with `per_query` a list of one for each query."""
+        from .tables import frames, results
+
+        frames.check_pandas()
+        if not per_query:
+            return frames.to_pandas(results.hits(self))
+        parts = results.per_query(results.hits(self), len(self["ids"]))
+        return [frames.to_pandas(part) for part in parts]
+
+    @overload
+    def to_polars(self, *, per_query: Literal[False] = False) -> pl.DataFrame: ...
+    @overload
+    def to_polars(self, *, per_query: Literal[True]) -> list[pl.DataFrame]: ...
+    def to_polars(self, *, per_query: bool = False) -> pl.DataFrame | list[pl.DataFrame]:
+        """A polars DataFrame of the same columns; with `per_query` a list of one for each query."""
+        from .tables import frames, results
+
+        frames.check_polars()
+        if not per_query:
+            return frames.to_polars(results.hits(self))
+        parts = results.per_query(results.hits(self), len(self["ids"]))
+        return [frames.to_polars(part) for part in parts]
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
 
     def _repr_html_(self) -> str:
         from .display.results import query_html

@@ -5,13 +5,14 @@ They know a backend and a scope; `chroma.factories` makes the backend and hands 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from .. import embedder
 from ..address import place_of
+from ..calls import during
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from ..configuration import CreateCollectionConfiguration, hnsw_for_create
 from ..embedding import EmbeddingFunction
@@ -24,6 +25,9 @@ from ..storage.types import CollectionInfo
 from ..types import CollectionMetadata, Database, DataLoader, Tenant
 from .backend import AsyncBackend
 from .collection import AsyncCollection
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class _AsyncConnection:
@@ -141,6 +145,34 @@ class AsyncClient(_AsyncConnection):
             )
         await self._backend.reset()
         return True
+
+    async def sql(
+        self,
+        query: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        tables: Mapping[str, Any] | None = None,
+    ) -> pa.Table:
+        """The answer of one SELECT statement over the collections of the database, as an Arrow table.
+
+            client.sql("select lexname, count(*) as n from glosses group by 1 order by n desc").to_pandas()
+
+        query       in DuckDB's dialect. Each collection is a table of the columns that `to_arrow` gives, as
+                    of the moment the statement names it; quote names such as "my-docs"
+        parameters  values for ? and $1 (a list) or $name (a dict)
+        tables      further tables by name: dataframes, Arrow tables, results. With a query's result as
+                    `nearest`, "from docs join nearest using (id) order by distance" searches by similarity
+        It reads, and can do nothing else: no files, no network, no settings. Sums of integers are int64
+        where they fit. Raises InvalidArgumentError with what DuckDB says of a statement that cannot be run,
+        NotFoundError for a name that no collection has.
+        """
+        from ..tables import statements
+
+        with during("sql"):
+            text = statements.check_text(query)
+            values = statements.check_parameters(parameters)
+            others = statements.check_tables(tables)
+        return statements.plain(await self._backend.sql(self._scope, text, values, others, None))
 
     async def compact(self) -> None:
         """Settle all collections of the database now: seal, merge, index, reclaim space."""

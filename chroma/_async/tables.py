@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..calls import during
-from ..concurrency import async_bulk
+from ..concurrency import AsyncStreamable, async_bulk
 from ..handle import Handle
 from ..reading import check_get, given_filter
 from ..types import Where, WhereDocument
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..batches import AsyncBatches
 
 
-class AsyncTables(Handle):
+class AsyncTables(AsyncStreamable, Handle):
     """The part of a collection that reads it as a table.
 
     Columns: id, document and uri (string), the metadata, one column per key, and embedding (fixed-size
@@ -131,7 +131,8 @@ class AsyncTables(Handle):
         """The records as a pandas DataFrame. Arguments as for `to_batches`.
 
         Whole numbers and booleans with gaps are Int64 and boolean, which keep them exact. An embedding is a
-        float32 array (dim,), a view of one matrix; a list is a list.
+        float32 array (dim,), a view of one matrix; a list is a list. A key with values of several types is
+        one column of objects.
         """
         from ..tables import frames
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..calls import during
-from ..concurrency import bulk
+from ..concurrency import Streamable, bulk
 from ..handle import Handle
 from ..reading import check_get, given_filter
 from ..types import Where, WhereDocument
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..batches import Batches
 
 
-class Tables(Handle):
+class Tables(Streamable, Handle):
     """The part of a collection that reads it as a table.
 
     Columns: id, document and uri (string), the metadata, one column per key, and embedding (fixed-size
@@ -132,7 +132,8 @@ class Tables(Handle):
         """The records as a pandas DataFrame. Arguments as for `to_batches`.
 
         Whole numbers and booleans with gaps are Int64 and boolean, which keep them exact. An embedding is a
-        float32 array (dim,), a view of one matrix; a list is a list.
+        float32 array (dim,), a view of one matrix; a list is a list. A key with values of several types is
+        one column of objects.
         """
         from ..tables import frames
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..embedding.packages import require
+from ..packages import require
 from . import text
 from .projection import Projection
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..embedding.packages import require
+from ..packages import require
 from . import text
 from .html import Html, card, cell, facts, mono, note, safely, table
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..columns import shown
-from ..embedding.packages import require
+from ..packages import require
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..names import check_int
 from ..result_types import GetResult

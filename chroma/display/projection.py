@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..embedding.packages import require
+from ..packages import require
 from ..errors import InvalidArgumentError
 from ..storage.types import Floats
 

@@ -17,7 +17,7 @@ from ..arrow import KEY_MARK, TYPES, kind_of, vectors
 from ..columns import shown
 from ..errors import InvalidArgumentError
 from ..storage.types import Field, Rows
-from .naming import Slot, column_names, key_of, near_miss
+from .naming import Slot, column_names, key_of, listed, near_miss
 
 Form = Literal["columns", "json"]
 FIELDS: dict[str, Field] = {"document": "documents", "uri": "uris", "embedding": "embeddings"}
@@ -136,17 +136,18 @@ def missing_keys(keys: Sequence[str] | None, known: Iterable[str]) -> None:
     unknown = [key for key in keys or () if key not in known]
     if unknown:
         raise InvalidArgumentError(
-            f"no record has the metadata key {unknown[0]!r}: there are "
-            f"{shown(known, 200) if known else 'none'}"
+            f"no record has the metadata key {unknown[0]!r}: there are {listed(known) or 'none'}"
         )
 
 
 class FromRows:
     """Rows of a backend that has no columns, to batches."""
 
-    def __init__(self, want: Wanted, slots: Sequence[Slot], dimension: int | None) -> None:
+    def __init__(
+        self, want: Wanted, slots: Sequence[Slot], dimension: int | None, others: Sequence[str] = ()
+    ) -> None:
         self._want, self._dimension = want, dimension or 0
-        self._columns = dict(zip(slots, column_names(slots)))
+        self._columns = dict(zip(slots, column_names(slots, others)))
         fields = [pa.field("id", pa.string())]
         fields += [pa.field(name, pa.string()) for name in ("document", "uri") if FIELDS[name] in want.fields]
         if want.form == "json" and "metadatas" in want.fields:

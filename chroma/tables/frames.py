@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from ..packages import require
 from . import convert
+from .naming import ANSWER, Slot, column_names, mixed_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +31,27 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
     import pandas as pd
 
     columns: dict[str, Any] = {}
+    mixed: dict[str, list[pa.ChunkedArray]] = {}
+    answer = [name for name in ANSWER if name in table.column_names]
     for field, column in zip(table.schema, table.columns):
-        columns[field.name] = _series(pd, field.type, column)
+        key = mixed_key(field.name)
+        if key is None:
+            columns[field.name] = _series(pd, field.type, column)
+            continue
+        name = column_names([Slot(key, "str")], answer)[0]
+        mixed.setdefault(name, []).append(column)
+        columns.setdefault(name, None)
+    for name, parts in mixed.items():
+        columns[name] = pd.Series(_merged(parts), dtype=object)
     return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
+
+
+def _merged(parts: Sequence[pa.ChunkedArray]) -> list[Any]:
+    """Values of several types as one list, None where there is none of any."""
+    values: list[Any] = parts[0].to_pylist()
+    for part in parts[1:]:
+        values = [old if new is None else new for old, new in zip(values, part.to_pylist())]
+    return values
 
 
 def _series(pd: Any, kind: pa.DataType, column: pa.ChunkedArray) -> Any:

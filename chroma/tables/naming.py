@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# Columns of a record and of an answer; the second line is what people may have meant by them.
-OWN = ("id", "document", "uri", "embedding", "metadata", "query", "rank", "distance")
-_NEAR = ("ids", "documents", "uris", "embeddings", "metadatas", "queries", "distances")
+# Columns of a record, what people may have called them, and the further columns of an answer.
+OWN = ("id", "document", "uri", "embedding", "metadata")
+_NEAR = ("ids", "documents", "uris", "embeddings", "metadatas")
+ANSWER = ("query", "rank", "distance")
 KINDS = ("str", "int", "float", "bool", "list of str", "list of int", "list of float", "list of bool")
 _PREFIXED = re.compile(r"metadata(?:\[(" + "|".join(KINDS) + r")\])?\.(.+)", re.DOTALL)
 
@@ -27,16 +28,16 @@ class Slot(NamedTuple):
     kind: str
 
 
-def column_names(slots: Sequence[Slot]) -> list[str]:
-    """A distinct column name for each slot."""
+def column_names(slots: Sequence[Slot], others: Sequence[str] = ()) -> list[str]:
+    """A distinct column name for each slot, none of them one of `others`."""
     times = Counter(key for key, _ in slots)
-    return [_column_name(slot, times[slot.key] > 1) for slot in slots]
+    return [_column_name(slot, times[slot.key] > 1, others) for slot in slots]
 
 
-def _column_name(slot: Slot, mixed: bool) -> str:
+def _column_name(slot: Slot, mixed: bool, others: Sequence[str]) -> str:
     if mixed:
         return f"metadata[{slot.kind}].{slot.key}"
-    if slot.key in OWN or slot.key in _NEAR or _PREFIXED.fullmatch(slot.key):
+    if slot.key in others or slot.key in OWN or slot.key in _NEAR or _PREFIXED.fullmatch(slot.key):
         return f"metadata.{slot.key}"
     return slot.key
 
@@ -50,3 +51,15 @@ def key_of(column: str) -> str:
 def near_miss(column: str) -> str | None:
     """The column that was meant by one with the name of an argument: "id" for "ids"."""
     return OWN[_NEAR.index(column)] if column in _NEAR else None
+
+
+def mixed_key(column: str) -> str | None:
+    """The key, if the column holds its values of one of several types."""
+    match = _PREFIXED.fullmatch(column)
+    return match[2] if match and match[1] else None
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a message."""
+    shown = ", ".join(names[:20])
+    return f"{shown}, … ({len(names)})" if len(names) > 20 else shown

@@ -22,10 +22,11 @@ from ..columns import check_ids, check_texts, shown
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..metadata import Entries, check_keys, check_metadatas
 from ..records import Batch
+from ..result_types import QueryResult
 from ..storage.types import Floats, Mode
 from ..vectors import as_matrix
 from . import convert, sources
-from .naming import key_of, near_miss
+from .naming import ANSWER, key_of, listed, near_miss
 
 PARTS = ("id", "document", "embedding", "uri")
 
@@ -79,7 +80,10 @@ def _metadata_columns(given: Any) -> dict[str, str] | None:
 
 def read(mode: Mode, value: Any, columns: Any) -> Batch:
     """Any table as one batch of a write. Errors name the column, the row and the remedy."""
-    return from_table(mode, sources.table(value), mapping(columns))
+    table = sources.table(value)
+    if isinstance(value, QueryResult):
+        table = table.drop_columns([name for name in ANSWER if name in table.column_names])
+    return from_table(mode, table, mapping(columns))
 
 
 def from_table(mode: Mode, table: pa.Table, mapped: Mapped) -> Batch:
@@ -110,7 +114,7 @@ def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
             found[part] = table.column(name)
             found["#used"].append(name)
         elif part in mapped.parts:
-            raise InvalidArgumentError(f"there is no column {name!r}: the table has {shown(names, 200)}")
+            raise InvalidArgumentError(f"there is no column {name!r}: the table has {listed(names)}")
     for name in names if mapped.metadata is None else ():
         if (meant := near_miss(name)) is not None and name not in found["#used"]:
             raise InvalidArgumentError(
@@ -119,7 +123,7 @@ def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
             )
     if "id" not in found:
         raise InvalidArgumentError(
-            f"there is no column 'id': the table has {shown(names, 200)}; say which one it is with "
+            f"there is no column 'id': the table has {listed(names)}; say which one it is with "
             "columns={'id': ...}"
         )
     return found
@@ -183,7 +187,7 @@ def _metadatas(table: pa.Table, mapped: Mapped, used: set[str]) -> Entries | Non
         for name in mapped.metadata:
             if name not in table.column_names:
                 raise InvalidArgumentError(
-                    f"there is no column {name!r}: the table has {shown(table.column_names, 200)}"
+                    f"there is no column {name!r}: the table has {listed(table.column_names)}"
                 )
         keys = mapped.metadata
     else:
@@ -194,7 +198,7 @@ def _metadatas(table: pa.Table, mapped: Mapped, used: set[str]) -> Entries | Non
             others = sorted(keys.keys() - {"metadata"})
             if others:
                 raise InvalidArgumentError(
-                    f"the columns {shown(others)} would be metadata, and there is a column 'metadata' too: "
+                    f"the columns {listed(others)} would be metadata, and there is a column 'metadata' too: "
                     "give one or the other"
                 )
             return _whole(_chunks(column))

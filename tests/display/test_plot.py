@@ -277,7 +277,8 @@ def test_importing_the_package_loads_no_plotting_library() -> None:
     import subprocess
 
     code = (
-        "import chroma, sys; c = chroma.EphemeralClient().create_collection('things', embedding_function=None)\n"
+        "import chroma, sys; c = chroma.EphemeralClient().create_collection("
+        "'things', embedding_function=None)\n"
         "c._repr_html_(); c.describe(); assert not {'altair', 'pandas', 'vl_convert'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

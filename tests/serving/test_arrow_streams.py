@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from chroma import arrow
 from chroma.errors import ChromaError, DuplicateIDError, InvalidArgumentError, InvalidDimensionException
 from chroma.server import arrow_bodies, arrow_streams
-from chroma.server.frames import BrokenStream, Frames
+from chroma.frames import BrokenStream, Frames
 from chroma.server.incoming import TooLarge
 from chroma.storage.types import Mode, Records, Rows, Written
 
