@@ -18,6 +18,8 @@ from .storage.scan import BATCH_BYTES, WHOLE_BYTES, Scan
 from .tables.columns import ALL, Wanted, missing_keys
 from .tables.naming import Slot, column_names
 
+__all__ = ["RECORDS", "Scan", "batches", "named", "slots", "table", "translating"]
+
 if TYPE_CHECKING:
     from .local import LocalBackend
     from .seam import Scope

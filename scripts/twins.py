@@ -26,7 +26,6 @@ RULES = {
     r"\b__a(?=enter__|exit__|iter__)": "__",
     r"\ba(?=(close|read|read_all|iter_bytes)\()": "",  # of httpx, and of streams
     r"\banext\(": "next(",
-    r"\bAwaitable\[(\w+)\]": r"\1",
 }
 
 HEADER = "# Made from chroma/_async/{name} by scripts/twins.py: change that file, and run `make fix`.\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,8 +16,6 @@ from .transport import AsyncTransport
 
 _LARGEST = 1 << 31  # bytes of one record batch
 _PAGE = 1000  # records, of servers that have no streams
-
-Read = Callable[..., Awaitable[Rows]]
 
 
 async def read(transport: AsyncTransport, path: str, body: bytes) -> AsyncBatches:
@@ -50,7 +48,7 @@ async def _messages(transport: AsyncTransport, path: str, body: bytes) -> AsyncI
 
 
 async def in_pages(
-    get: Read, ids: Sequence[str] | None, limit: int | None, offset: int, want: Wanted, dimension: int | None
+    get: Any, ids: Sequence[str] | None, limit: int | None, offset: int, want: Wanted, dimension: int | None
 ) -> AsyncBatches:
     """What a server without streams gives page by page. Its metadata are read first, for the columns."""
     slots: list[Any] = []
@@ -66,7 +64,7 @@ async def in_pages(
 
 
 async def _pages(
-    get: Read, ids: Sequence[str] | None, limit: int | None, offset: int, want: Wanted
+    get: Any, ids: Sequence[str] | None, limit: int | None, offset: int, want: Wanted
 ) -> AsyncIterator[Rows]:
     done = 0
     while limit is None or done < limit:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Awaitable, Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +17,6 @@ from .transport import Transport
 
 _LARGEST = 1 << 31  # bytes of one record batch
 _PAGE = 1000  # records, of servers that have no streams
-
-Read = Callable[..., Rows]
 
 
 def read(transport: Transport, path: str, body: bytes) -> Batches:
@@ -51,7 +49,7 @@ def _messages(transport: Transport, path: str, body: bytes) -> Iterator[Any]:
 
 
 def in_pages(
-    get: Read, ids: Sequence[str] | None, limit: int | None, offset: int, want: Wanted, dimension: int | None
+    get: Any, ids: Sequence[str] | None, limit: int | None, offset: int, want: Wanted, dimension: int | None
 ) -> Batches:
     """What a server without streams gives page by page. Its metadata are read first, for the columns."""
     slots: list[Any] = []
@@ -67,7 +65,7 @@ def in_pages(
 
 
 def _pages(
-    get: Read, ids: Sequence[str] | None, limit: int | None, offset: int, want: Wanted
+    get: Any, ids: Sequence[str] | None, limit: int | None, offset: int, want: Wanted
 ) -> Iterator[Rows]:
     done = 0
     while limit is None or done < limit:

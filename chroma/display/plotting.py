@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..columns import shown
-from ..packages import require
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..names import check_int
+from ..packages import require
 from ..result_types import GetResult
 from ..storage.types import CollectionInfo
 from . import chart, projection, text

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..packages import require
 from ..errors import InvalidArgumentError
+from ..packages import require
 from ..storage.types import Floats
 
 _FEWEST = 4  # that umap can lay out

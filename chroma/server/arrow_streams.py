@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -26,10 +26,6 @@ from .incoming import TooLarge
 
 _STEP = 1 << 20
 _MOST_KEYS = 2000
-
-
-if TYPE_CHECKING:
-    from ..storage.scan import Scan
 
 
 class Source(Protocol):
@@ -151,7 +147,7 @@ def send(reader: pa.RecordBatchReader) -> Iterator[bytes]:
     yield from parts
 
 
-def send_struct(found: Scan, fields: frozenset[Field], keys: Sequence[str] | None) -> Iterator[bytes]:
+def send_struct(found: scanned.Scan, fields: frozenset[Field], keys: Sequence[str] | None) -> Iterator[bytes]:
     """The parts of a stream of a scan with metadata as a struct; of `keys` only, where given."""
     columns = scanned.slots(found, keys)
     if len(columns) > _MOST_KEYS:

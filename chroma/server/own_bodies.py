@@ -29,12 +29,12 @@ class Sql:
 def sql(body: JSON) -> Sql:
     """{"sql", "parameters"?, "tables"?: {name: an Arrow stream in base64}, "collection"?: id}"""
     text, parameters = body.get("sql"), body.get("parameters")
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str):
         raise ShapeError(f"Expected sql to be a SELECT statement, got {shown(text)}")
     if not isinstance(parameters, (list, dict, type(None))):
         raise ShapeError(f"Expected parameters to be a list or an object, got {shown(parameters)}")
-    tables = body.get("tables") or {}
-    if not isinstance(tables, dict):
+    tables = body.get("tables")
+    if not isinstance(tables, (dict, type(None))):
         raise ShapeError(f"Expected tables to be an object of Arrow streams in base64, got {shown(tables)}")
     home = body.get("collection")
     if home is not None and not isinstance(home, str):
@@ -42,7 +42,7 @@ def sql(body: JSON) -> Sql:
     return Sql(
         text,
         parameters,
-        {name: _table(name, value) for name, value in tables.items()},
+        {name: _table(name, value) for name, value in (tables or {}).items()},
         None if home is None else check_uuid(home),
     )
 
@@ -52,7 +52,7 @@ def _table(name: str, value: object) -> pa.Table:
         raise ShapeError(f"Expected tables[{name!r}] to be an Arrow stream in base64, got {shown(value)}")
     try:
         content = binascii.a2b_base64(value, strict_mode=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise InvalidArgumentError(f"tables[{name!r}] is not base64: {error}") from None
     frames = Frames(len(content), lambda _: None)
     frames.add(content)

@@ -260,7 +260,7 @@ BODIES: dict[str, Schema] = {
 BODIES["own_sql"] = _object(
     "sql",
     sql=TEXT,
-    parameters={"anyOf": [{"type": "array"}, {"type": "object"}, {"type": "null"}]},
+    parameters={"anyOf": [_list({}), {"type": "object"}, {"type": "null"}]},
     tables=_or_null({"type": "object", "additionalProperties": TEXT}),
     collection=_or_null(TEXT),
 )

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from chroma import arrow
 from chroma.errors import ChromaError, DuplicateIDError, InvalidArgumentError, InvalidDimensionException
-from chroma.server import arrow_bodies, arrow_streams
 from chroma.frames import BrokenStream, Frames
+from chroma.server import arrow_bodies, arrow_streams
 from chroma.server.incoming import TooLarge
 from chroma.storage.types import Mode, Records, Rows, Written
 
@@ -28,7 +28,7 @@ def table(rows: int = 3, start: int = 0, **columns: Any) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(
         {
             "id": [f"r{start + row}" for row in range(rows)],
-            "embedding": arrow._vectors(vectors),
+            "embedding": arrow.vectors(vectors),
             **columns,
         }
     )

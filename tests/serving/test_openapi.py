@@ -214,6 +214,7 @@ def test_every_answer_is_as_described(serve: Callable[..., Api]) -> None:
     ask("POST", f"{path}/query", {"query_embeddings": [[1, 2], [3, 4]], "include": everything, "exact": True})
     ask("POST", f"{path}/query", {"query_embeddings": [[1, 2]], "include": everything, "encoding": "base64"})
     ask("POST", f"{path}/chroma-arrow/export", {})
+    ask("POST", f"{DATABASE}/chroma-arrow/sql", {"sql": "select 1"})
     ask("POST", f"{path}/query", {"query_embeddings": []})
     ask("POST", f"{path}/query", {"query_embeddings": [[1, 2]], "n_results": 0})
     ask("GET", f"{path}/count?read_level=index_only")
