@@ -14,7 +14,7 @@ from pathlib import Path
 
 text = Path("pyproject.toml").read_text()
 wanted = re.search(r"^dependencies = \[(.*?)^\]", text, re.S | re.M).group(1)
-wanted += "".join(re.findall(r"^(?:pandas|polars) = \[(.*?)\]", text, re.M))
+wanted += "".join(re.findall(r"^(?:pandas|plot|polars) = \[(.*?)\]", text, re.M))
 for name, version in re.findall(r'"([\w.-]+)>=([\d.]+)', wanted):
     print(f"{name}=={version}.*" if version.count(".") < 2 else f"{name}=={version}")
 PY

@@ -156,6 +156,7 @@ _HEADER = ("key", "types", "filled", "distinct", "min", "max", "most frequent", 
 
 def _row(entry: KeySummary) -> list[str]:
     sign, least = ("", "") if entry.exact else ("≈ ", "≥ ")
+    repeated = entry.times > 1 or entry.distinct == 1  # else the first of many says nothing
     return [
         text.short(entry.key, _WIDTH),
         _types(entry),
@@ -163,8 +164,8 @@ def _row(entry: KeySummary) -> list[str]:
         f"{sign}{entry.distinct:,}",
         _value(entry.min),
         _value(entry.max),
-        _value(entry.most_frequent),
-        f"{least}{entry.times:,}" if entry.times else "",
+        _value(entry.most_frequent) if repeated else "",
+        f"{least}{entry.times:,}" if repeated else "",
     ]
 
 

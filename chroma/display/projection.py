@@ -13,6 +13,12 @@ from ..storage.types import Floats
 
 _FEWEST = 4  # that umap can lay out
 
+# Of 5,000 vectors of 3,072 dimensions all directions take 11 s, the first two by iteration 1 s.
+_LARGE = 768
+_BLOCK = 24
+_ROUNDS = 60
+_EXACT = 1e-9
+
 Points = npt.NDArray[np.float64]
 
 
@@ -39,20 +45,41 @@ def pca(vectors: Floats) -> Projection:
     """
     centred = vectors.astype(np.float64)
     centred -= centred.mean(axis=0)
-    rows, dimension = centred.shape
-    # of the two matrices with the same eigenvalues, the smaller one
-    if dimension <= rows:
-        values, directions = np.linalg.eigh(centred.T @ centred)
-        points = centred @ directions[:, :-3:-1]
-    else:
-        values, directions = np.linalg.eigh(centred @ centred.T)
-        points = directions[:, :-3:-1] * np.sqrt(np.clip(values[:-3:-1], 0, None))
-    points = np.pad(points[:, :2], ((0, 0), (0, 2 - min(2, points.shape[1]))))
+    points = centred @ _directions(centred)
+    points = np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
     farthest = points[np.abs(points).argmax(axis=0), [0, 1]]
     points *= np.where(farthest < 0, -1, 1)
-    total = values.sum()
-    shares = [*(np.clip(values[::-1][:2], 0, None) / total if total > 0 else ()), 0, 0]
+    whole = float(np.square(centred).sum())
+    shares = np.square(points).sum(axis=0) / whole if whole > 0 else np.zeros(2)
     return Projection(points, (_axis(1, shares[0]), _axis(2, shares[1])))
+
+
+def _directions(centred: Points) -> Points:
+    """The first two principal directions, (dim, 2); (dim, 1) where there is only one dimension."""
+    rows, dimension = centred.shape
+    if min(rows, dimension) > _LARGE and (found := _iterated(centred)) is not None:
+        return found
+    # of the two matrices with the same eigenvalues, the smaller one
+    if dimension <= rows:
+        return np.asarray(np.linalg.eigh(centred.T @ centred)[1][:, :-3:-1])
+    values, places = np.linalg.eigh(centred @ centred.T)
+    lengths = np.sqrt(np.clip(values[:-3:-1], 0, None))
+    return np.asarray((centred.T @ places[:, :-3:-1]) / np.where(lengths > 0, lengths, 1))
+
+
+def _iterated(centred: Points) -> Points | None:
+    """The same by simultaneous iteration, as exact and much faster where few directions matter; else None."""
+    block = np.random.default_rng(0).normal(size=(centred.shape[1], _BLOCK))
+    for _ in range(_ROUNDS):
+        block = np.linalg.qr(block)[0]
+        image = centred.T @ (centred @ block)
+        values, turned = np.linalg.eigh(block.T @ image)
+        found = block @ turned[:, :-3:-1]
+        error = image @ turned[:, :-3:-1] - found * values[:-3:-1]
+        if np.abs(error).max() <= _EXACT * values[-1]:
+            return np.asarray(found)
+        block = image
+    return None
 
 
 def _axis(number: int, share: float) -> str:

@@ -105,7 +105,7 @@ def test_the_table() -> None:
         "\n"
         "key   types  filled  distinct  min   max   most frequent  times\n"
         "kind  str    66.7 %         1  noun  noun  noun               2\n"
-        "n     int     100 %         3  1     333   1                  1"
+        "n     int     100 %         3  1     333"
     )
     assert rows(described._repr_html_())[1] == ["kind", "str", "66.7 %", "1", "noun", "noun", "noun", "2"]
 

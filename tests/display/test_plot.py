@@ -244,6 +244,19 @@ def test_pca_keeps_the_plane_of_flat_vectors() -> None:
         np.testing.assert_allclose(points.mean(axis=0), 0, atol=1e-5)
 
 
+def test_pca_of_many_dimensions_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(2)
+    vectors = (random.normal(size=(80, 60)) * 0.9 ** np.arange(60)).astype(np.float32)
+    exact = projection.pca(vectors)
+    monkeypatch.setattr(projection, "_LARGE", 50)
+    assert projection._iterated(vectors - vectors.mean(axis=0)) is not None
+    found = projection.pca(vectors)
+    np.testing.assert_allclose(found.points, exact.points, atol=1e-5)
+    assert found.axes == exact.axes
+    monkeypatch.setattr(projection, "_ROUNDS", 1)  # not enough: done the other way
+    np.testing.assert_allclose(projection.pca(vectors).points, exact.points, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("vectors", "points"),
     [
@@ -277,8 +290,8 @@ def test_importing_the_package_loads_no_plotting_library() -> None:
     import subprocess
 
     code = (
-        "import chroma, sys; c = chroma.EphemeralClient().create_collection("
-        "'things', embedding_function=None)\n"
+        "import chroma, sys\n"
+        "c = chroma.EphemeralClient().create_collection('things', embedding_function=None)\n"
         "c._repr_html_(); c.describe(); assert not {'altair', 'pandas', 'vl_convert'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
