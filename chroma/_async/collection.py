@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -59,7 +59,6 @@ from .tables import AsyncTables
 
 if TYPE_CHECKING:
     import altair as alt
-    import pyarrow as pa
 
     from ..display.description import Description
 
@@ -392,10 +391,13 @@ class AsyncCollection(AsyncTables):
         where  only of records that match
         Reads all of them, a part at a time.
         """
-        from ..display.describe import Summary
+        from ..display.describe import WANTED, Summary
 
         summary = Summary(self.name)
-        async for batch in self._described(where):
+        batches = await self._backend.batches(
+            self._scope, self._info.id, None, given_filter(where), None, None, 0, None, WANTED, False
+        )
+        async for batch in batches:
             await async_bulk(batch.num_rows, summary.add, batch)
         return summary.finish()
 
@@ -436,16 +438,6 @@ class AsyncCollection(AsyncTables):
         records = await self.get(chosen, where, include=["embeddings", "documents", "metadatas", "uris"])
         with during("plot"):
             return await async_call(draw, wanted, self._info, records, total)
-
-    async def _described(self, where: Where | None) -> AsyncIterator[pa.RecordBatch]:
-        from ..display.pages import PAGE, batch_of
-
-        start = 0
-        while (got := await self.get(None, where, PAGE, start, include=["documents", "metadatas", "uris"]))[
-            "ids"
-        ]:
-            yield await async_bulk(PAGE, batch_of, got)
-            start += PAGE
 
     async def search(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not offered yet; raises UnsupportedError (a NotImplementedError)."""

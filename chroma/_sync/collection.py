@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -60,7 +60,6 @@ from .tables import Tables
 
 if TYPE_CHECKING:
     import altair as alt
-    import pyarrow as pa
 
     from ..display.description import Description
 
@@ -393,10 +392,13 @@ class Collection(Tables):
         where  only of records that match
         Reads all of them, a part at a time.
         """
-        from ..display.describe import Summary
+        from ..display.describe import WANTED, Summary
 
         summary = Summary(self.name)
-        for batch in self._described(where):
+        batches = self._backend.batches(
+            self._scope, self._info.id, None, given_filter(where), None, None, 0, None, WANTED, False
+        )
+        for batch in batches:
             bulk(batch.num_rows, summary.add, batch)
         return summary.finish()
 
@@ -437,16 +439,6 @@ class Collection(Tables):
         records = self.get(chosen, where, include=["embeddings", "documents", "metadatas", "uris"])
         with during("plot"):
             return call(draw, wanted, self._info, records, total)
-
-    def _described(self, where: Where | None) -> Iterator[pa.RecordBatch]:
-        from ..display.pages import PAGE, batch_of
-
-        start = 0
-        while (got := self.get(None, where, PAGE, start, include=["documents", "metadatas", "uris"]))[
-            "ids"
-        ]:
-            yield bulk(PAGE, batch_of, got)
-            start += PAGE
 
     def search(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not offered yet; raises UnsupportedError (a NotImplementedError)."""

@@ -5,24 +5,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..tables.columns import Wanted
+from ..tables.naming import OWN, key_of
 from .counting import Counts
 from .description import Description, KeySummary, TextSummary
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-RESERVED = ("id", "document", "uri", "embedding")
-_NAMED = re.compile(r"metadata(?:\[(?P<type>[^\]]*)\])?\.(?P<key>.*)", re.DOTALL)
-
-
-def key_of(column: str) -> tuple[str, str | None]:
-    """The metadata key that a column stands for, and the type in its name, if there is one."""
-    named = _NAMED.fullmatch(column)
-    return (column, None) if named is None else (named["key"], named["type"])
+WANTED = Wanted(None, frozenset({"documents", "uris", "metadatas"}), None, "columns")
 
 
 @dataclass
@@ -95,10 +89,10 @@ class Summary:
                 self._documents.add(_plain(column))
             elif name == "uri":
                 self._uris.add(_plain(column))
-            elif name not in RESERVED:
+            elif name not in OWN:
                 values = _plain(column).drop_null()
                 if len(values):
-                    types = self._keys.setdefault(key_of(name)[0], {})
+                    types = self._keys.setdefault(key_of(name), {})
                     types.setdefault(type_name(values.type), _Values()).add(values)
 
     def finish(self) -> Description:

@@ -11,7 +11,7 @@ import pytest
 
 from chroma.display import counting
 from chroma.display.counting import Counts
-from chroma.display.describe import Summary, key_of
+from chroma.display.describe import Summary
 from chroma.display.description import Description
 
 from ..checks import refused
@@ -156,20 +156,6 @@ def test_batches_may_store_columns_differently() -> None:
 def test_numbers_of_both_types_are_compared() -> None:
     odd = summary({"metadata[int].odd": [2**62 + 1, None], "metadata[float].odd": [None, 0.5]})["odd"]
     assert (odd.min, odd.max) == (0.5, 2**62 + 1)
-
-
-@pytest.mark.parametrize(
-    ("column", "key"),
-    [
-        ("kind", ("kind", None)),
-        ("metadata.id", ("id", None)),
-        ("metadata[int].odd", ("odd", "int")),
-        ("metadata[list of str].a.b\n", ("a.b\n", "list of str")),
-        ("metadata", ("metadata", None)),
-    ],
-)
-def test_the_key_of_a_column(column: str, key: tuple[str, str | None]) -> None:
-    assert key_of(column) == key
 
 
 def test_many_values_are_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
