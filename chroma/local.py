@@ -212,6 +212,10 @@ class LocalBackend:
     def identity(self) -> Identity:
         return Identity("", DEFAULT_TENANT, [DEFAULT_DATABASE])
 
+    def journals(self) -> str | None:
+        folder = self.engine.folder
+        return None if folder.in_memory else os.path.join(folder.path, "loads")
+
     def figures(self) -> EngineFigures:
         """What the engine of this process knows without opening anything."""
         with translated():

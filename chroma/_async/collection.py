@@ -55,7 +55,7 @@ from ..types import (
 )
 from ..vectors import as_matrix
 from .backend import AsyncBackend
-from .tables import AsyncTables
+from .pipelines import AsyncPipelines
 
 if TYPE_CHECKING:
     import altair as alt
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from ..display.description import Description
 
 
-class AsyncCollection(AsyncTables):
+class AsyncCollection(AsyncPipelines):
     """A set of records: an id each, a vector, and optionally a document, metadata and a uri.
 
     Made by the methods of a client. It remembers the embedding function and data loader it

@@ -7,6 +7,7 @@ that gives the same answer; else the call raises UnsupportedError and names the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -78,6 +79,9 @@ class AsyncHttpBackend:
 
     async def identity(self) -> Identity:
         return wire.identity_from_json(await self._get("/auth/identity"))
+
+    async def journals(self) -> str | None:
+        return os.path.abspath(".chroma-loads")
 
     async def reset(self) -> None:
         await self._transport.call("POST", "/reset")

@@ -56,7 +56,7 @@ from ..types import (
 )
 from ..vectors import as_matrix
 from .backend import Backend
-from .tables import Tables
+from .pipelines import Pipelines
 
 if TYPE_CHECKING:
     import altair as alt
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from ..display.description import Description
 
 
-class Collection(Tables):
+class Collection(Pipelines):
     """A set of records: an id each, a vector, and optionally a document, metadata and a uri.
 
     Made by the methods of a client. It remembers the embedding function and data loader it

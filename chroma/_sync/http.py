@@ -8,6 +8,7 @@ that gives the same answer; else the call raises UnsupportedError and names the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -79,6 +80,9 @@ class HttpBackend:
 
     def identity(self) -> Identity:
         return wire.identity_from_json(self._get("/auth/identity"))
+
+    def journals(self) -> str | None:
+        return os.path.abspath(".chroma-loads")
 
     def reset(self) -> None:
         self._transport.call("POST", "/reset")

@@ -86,6 +86,26 @@ def read(mode: Mode, value: Any, columns: Any) -> Batch:
     return from_table(mode, table, mapping(columns))
 
 
+def check_columns(table: pa.Table, mapped: Mapped) -> None:
+    """Raise for columns that no row could be right with."""
+    empty = table.slice(0, 0)
+    found = _parts(empty, mapped)
+    for name in ("id", "document", "uri"):
+        if name in found:
+            convert.texts(name, _chunks(found[name]))
+    if "embedding" in found:
+        convert.vectors("embedding", _chunks(found["embedding"]))
+    _metadatas(empty, mapped, set(found["#used"]))
+
+
+def ids_of(table: pa.Table, mapped: Mapped) -> list[str | None]:
+    """The ids, None where there is none."""
+    out: list[str | None] = []
+    for chunk in _parts(table, mapped)["id"].chunks:
+        out += convert.texts("id", chunk).to_numpy(zero_copy_only=False).tolist()
+    return out
+
+
 def from_table(mode: Mode, table: pa.Table, mapped: Mapped) -> Batch:
     """The records of a table, checked."""
     if not table.num_rows:
@@ -130,6 +150,8 @@ def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
 
 
 def _chunks(column: pa.ChunkedArray) -> pa.Array:
+    if not column.num_chunks:
+        return pa.array([], column.type)
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 

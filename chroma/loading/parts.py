@@ -1,0 +1,276 @@
+"""Rows on their way to records: converted together; the bad ones are found, and told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from ..columns import check_ids, check_texts, shown
+from ..errors import InvalidArgumentError, InvalidDimensionException, InvalidTypeError
+from ..metadata import check_metadatas
+from ..records import Batch
+from ..storage.types import Mode
+from ..tables import is_table, records, sources
+from ..tables.records import Mapped
+from ..vectors import as_matrix
+
+
+class Bad(NamedTuple):
+    """A row that cannot be stored."""
+
+    row: int
+    reason: str
+    content: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a table."""
+
+    table: pa.Table
+    places: Sequence[int]
+    end: int
+    bad: tuple[Bad, ...] = ()
+
+    @classmethod
+    def of(cls, start: int, table: pa.Table) -> Rows:
+        """All rows of a table, the first of which has this number."""
+        return cls(table, range(start, start + table.num_rows), start + table.num_rows)
+
+    def changed(self, transform: Callable[[Any], Any]) -> Part:
+        """What a function makes of the table."""
+        return _made(transform(self.table), self)
+
+    def ids(self, mapped: Mapped) -> list[Any]:
+        """What the column of ids has."""
+        records.check_columns(self.table, mapped)
+        names = self.table.column_names
+        if not any(mapped.parts.get(part, part) in names for part in ("embedding", "document")):
+            raise InvalidArgumentError(
+                "there is neither a column 'embedding' nor a column 'document': say which one it is with "
+                "columns={'document': ...}"
+            )
+        return records.ids_of(self.table, mapped)
+
+    def batch(self, mode: Mode, mapped: Mapped) -> Batch:
+        """All rows, checked."""
+        return records.from_table(mode, self.table, mapped)
+
+    def take(self, rows: Sequence[int]) -> Rows:
+        """Some of the rows."""
+        picked = pa.array(np.asarray(rows, np.int64))
+        return Rows(self.table.take(picked), [self.places[row] for row in rows], self.end)
+
+    def content(self, row: int) -> Any:
+        """A row as JSON can hold it."""
+        return self.table.slice(row, 1).to_pylist()[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Rows of JSON."""
+
+    values: list[dict[str, Any]]
+    places: Sequence[int]
+    end: int
+    bad: tuple[Bad, ...] = ()
+
+    def changed(self, transform: Callable[[Any], Any]) -> Part:
+        """What a function makes of the list of dicts: another one, or a table."""
+        return _made(transform(self.values), self)
+
+    def ids(self, mapped: Mapped) -> list[Any]:
+        """The id of each, None where there is none."""
+        name = mapped.parts.get("id", "id")
+        return [_id(value.get(name)) for value in self.values]
+
+    def batch(self, mode: Mode, mapped: Mapped) -> Batch:
+        """All rows, checked."""
+        parts = {part: mapped.parts.get(part, part) for part in records.PARTS}
+        columns = {part: [value.get(name) for value in self.values] for part, name in parts.items()}
+        given = np.asarray([vector is not None for vector in columns["embedding"]], np.bool_)
+        matrix = None
+        if given.any():
+            vectors = as_matrix(
+                [vector for vector in columns["embedding"] if vector is not None], "embedding"
+            )
+            matrix = np.zeros((len(given), vectors.shape[1]), np.float32)
+            matrix[given] = vectors
+        metadatas = [_metadata(value, set(parts.values()), mapped.metadata) for value in self.values]
+        return Batch(
+            check_ids([_id(value) for value in columns["id"]]),
+            matrix,
+            check_metadatas(metadatas) if any(metadatas) else None,
+            _texts(columns["document"], "document"),
+            None,
+            _texts(columns["uri"], "uri"),
+            None if matrix is None or given.all() else given,
+        )
+
+    def take(self, rows: Sequence[int]) -> Objects:
+        """Some of the rows."""
+        return Objects([self.values[row] for row in rows], [self.places[row] for row in rows], self.end)
+
+    def content(self, row: int) -> Any:
+        """A row."""
+        return self.values[row]
+
+
+def _made(made: Any, part: Part) -> Part:
+    """What a transformation returned, as a part. It may leave rows out, or make more of them."""
+    first = part.places[0] if part.places else part.end
+    if made is None:
+        return Objects([], [], part.end, part.bad)
+    if isinstance(made, list):
+        return Objects(made, [first] * len(made), part.end, part.bad)
+    if not is_table(made):
+        raise InvalidTypeError(
+            f"transform returned {shown(made)}: expected a dataframe, an Arrow table, a list of dicts, "
+            "or None for no rows"
+        )
+    table = sources.table(made)
+    return Rows(table, [first] * table.num_rows, part.end, part.bad)
+
+
+def _id(value: Any) -> Any:
+    return str(value) if type(value) is int else value
+
+
+def _texts(column: list[Any], name: str) -> list[str | None] | None:
+    if all(text is None for text in column):
+        return None
+    return check_texts(column, name, f"{name}s", allow_none=True)
+
+
+def _metadata(
+    value: dict[str, Any], used: set[str], wanted: Mapping[str, str] | None
+) -> dict[str, Any] | None:
+    """What is not another part of the record, or the object under "metadata"."""
+    if wanted is not None:
+        found = {key: value[name] for name, key in wanted.items() if value.get(name) is not None}
+        return found or None
+    whole = value.get("metadata")
+    others = {key: entry for key, entry in value.items() if key not in used and entry is not None}
+    if isinstance(whole, dict):
+        del others["metadata"]
+        if others:
+            raise InvalidArgumentError(
+                f"the keys {shown(sorted(others))} would be metadata, and there is an object 'metadata' "
+                "too: give one or the other"
+            )
+        return {key: entry for key, entry in whole.items() if entry is not None} or None
+    return others or None
+
+
+# Some rows of a source. `places` has the number of each; the next part begins with row `end`.
+Part: TypeAlias = Rows | Objects
+
+
+class Sorted(NamedTuple):
+    """What became of a part: batches in order, rows left out as stored before in it, and bad rows."""
+
+    batches: list[Batch]
+    repeated: int
+    bad: list[Bad]
+
+
+def sort(part: Part, mode: Mode, strict: bool, mapped: Mapped, dimension: int | None) -> Sorted:
+    """A part as batches of distinct ids.
+
+    Of rows with one id, an upsert writes all, one after the other; an add keeps the first, and the others
+    are bad if it is strict. Raises what is wrong with the columns as such.
+    """
+    bad = [*part.bad]
+    if not part.places:
+        return Sorted([], 0, bad)
+    groups, repeated = _distinct(part.ids(mapped), mode, strict)
+    if strict:
+        bad += [
+            Bad(part.places[row], "the id is the same as that of an earlier row", part.content(row))
+            for row in repeated
+        ]
+    batches = []
+    for rows in groups:
+        group = part if len(rows) == len(part.places) else part.take(rows)
+        batch, odd = _checked(group, mode, mapped, dimension)
+        bad += odd
+        if batch is not None:
+            batches.append(batch)
+    return Sorted(batches, 0 if strict else len(repeated), bad)
+
+
+def _distinct(ids: list[Any], mode: Mode, strict: bool) -> tuple[list[list[int]], list[int]]:
+    """Groups of rows with distinct ids, in order, and rows that are left out. None is no id, and in any."""
+    if len(set(ids)) == len(ids):
+        return [list(range(len(ids)))], []
+    groups: list[list[int]] = [[]]
+    seen: set[Any] = set()
+    left: list[int] = []
+    for row, id in enumerate(ids):
+        if id is not None and id in seen:
+            if mode == "add":
+                left.append(row)
+                continue
+            groups.append([])
+            seen = set()
+        seen.add(id)
+        groups[-1].append(row)
+    return groups, left
+
+
+def _checked(part: Part, mode: Mode, mapped: Mapped, dimension: int | None) -> tuple[Batch | None, list[Bad]]:
+    """The batch of the rows that are right, and the others."""
+    try:
+        return _fitting(part, mode, mapped, dimension), []
+    except InvalidArgumentError:
+        if dimension is None:
+            dimension = _first_dimension(part, mode, mapped)
+    bad = _search(part, range(len(part.places)), mode, mapped, dimension)
+    wrong = {row for row, _ in bad}
+    right = [row for row in range(len(part.places)) if row not in wrong]
+    told = [Bad(part.places[row], reason, part.content(row)) for row, reason in bad]
+    return (_fitting(part.take(right), mode, mapped, dimension) if right else None), told
+
+
+def _fitting(part: Part, mode: Mode, mapped: Mapped, dimension: int | None) -> Batch:
+    batch = part.batch(mode, mapped)
+    if batch.embeddings is not None and dimension is not None and batch.embeddings.shape[1] != dimension:
+        raise InvalidDimensionException(
+            f"the embedding has {batch.embeddings.shape[1]} numbers, and the others {dimension}"
+        )
+    if batch.embeddings is None or batch.given is not None:
+        rows = np.arange(len(batch.ids)) if batch.given is None else np.flatnonzero(~batch.given)
+        if batch.documents is None or any(batch.documents[row] is None for row in rows.tolist()):
+            raise InvalidArgumentError("there is neither an embedding nor a document")
+    return batch
+
+
+def _first_dimension(part: Part, mode: Mode, mapped: Mapped) -> int | None:
+    for row in range(len(part.places)):
+        try:
+            embeddings = part.take([row]).batch(mode, mapped).embeddings
+        except InvalidArgumentError:
+            continue
+        if embeddings is not None:
+            return int(embeddings.shape[1])
+    return None
+
+
+def _search(
+    part: Part, rows: Sequence[int], mode: Mode, mapped: Mapped, dimension: int | None
+) -> list[tuple[int, str]]:
+    """The bad rows among some, and why, by halving."""
+    try:
+        _fitting(part.take(rows), mode, mapped, dimension)
+        return []
+    except InvalidArgumentError as error:
+        if len(rows) == 1:
+            return [(rows[0], error.message())]
+    half = len(rows) // 2
+    return [
+        found for some in (rows[:half], rows[half:]) for found in _search(part, some, mode, mapped, dimension)
+    ]

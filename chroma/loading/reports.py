@@ -1,0 +1,58 @@
+"""What a load or an export did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """rows      rows of the source that were read, in this and in earlier runs
+    added     records that are new
+    updated   records that were stored before and changed (on_conflict="upsert")
+    skipped   rows whose id was stored before, which was left as it is (on_conflict="skip")
+    rejected  rows that could not be stored; `rejects` is the file that has them
+    resumed   rows that an earlier run had done, which did not come to its end
+    seconds   of this run
+    """
+
+    collection: str
+    rows: int
+    added: int
+    updated: int
+    skipped: int
+    rejected: int
+    resumed: int
+    seconds: float
+    rejects: str | None
+
+    def __str__(self) -> str:
+        parts = [f"{self.rows:,} rows into {self.collection}: {self.added:,} added"]
+        for name in ("updated", "skipped", "rejected"):
+            if count := getattr(self, name):
+                parts.append(f"{count:,} {name}")
+        text = ", ".join(parts)
+        if self.rejects is not None and self.rejected:
+            text += f" (see {self.rejects})"
+        if self.resumed:
+            text += f"; {self.resumed:,} of the rows were done by an earlier run"
+        fresh = self.rows - self.resumed
+        rate = f", {fresh / self.seconds:,.0f} rows/s" if self.seconds > 0 and fresh else ""
+        return f"{text}; {self.seconds:.1f} s{rate}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What was written: `files` in order, their `bytes`, the `rows` in all of them."""
+
+    collection: str
+    rows: int
+    files: tuple[str, ...]
+    bytes: int
+    seconds: float
+
+    def __str__(self) -> str:
+        place = self.files[0] if len(self.files) == 1 else f"{len(self.files)} files"
+        return (
+            f"{self.rows:,} rows of {self.collection} to {place}: {self.bytes:,} bytes; {self.seconds:.1f} s"
+        )
