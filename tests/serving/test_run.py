@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
 import httpx
 import numpy as np
 import pytest
@@ -89,7 +90,9 @@ def test_loopback() -> None:
 
 
 def test_every_setting_is_an_option() -> None:
-    options = {parameter.name for parameter in cli.commands["run"].params}
+    command = cli.get_command(click.Context(cli), "run")
+    assert command is not None
+    options = {parameter.name for parameter in command.params}
     secret = {"auth_token", "ssl_keyfile_password"}
     assert options - {"config", "file"} == set(ServerSettings.__dataclass_fields__) - secret
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 
 import chroma
 from chroma.cli import cli
+from chroma.cli.main import COMMANDS
 
 
 def run(*arguments: str | Path) -> Result:
@@ -34,7 +36,25 @@ def test_version() -> None:
 
 
 def test_help_documents_the_exit_codes() -> None:
-    assert "1 a database is damaged" in run("--help").output
+    assert re.search(r"\b1 +a database is damaged", run("--help").output)
+
+
+def test_help_tells_what_the_commands_tell_of_themselves() -> None:
+    """The lines of `chroma --help` are written a second time, so that nothing is loaded for them."""
+    for listed in (listed for section in COMMANDS.values() for listed in section):
+        command = listed.load()
+        assert command.name == listed.name
+        assert (command.help or "").splitlines()[0] == listed.help
+
+
+def test_help_loads_no_command() -> None:
+    code = (
+        "import sys; from chroma.cli import cli; cli(['--help'], standalone_mode=False);"
+        "heavy = {'numpy', 'pyarrow', 'httpx', 'chroma.local', 'chroma.factories'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1] == "[]"
 
 
 def test_module_and_command_are_the_same() -> None:

@@ -1,0 +1,87 @@
+"""How a command ends: exit codes, and the errors that lead to them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ..errors import (
+    AuthorizationError,
+    ChromaAuthError,
+    ChromaError,
+    CorruptionError,
+    NotFoundError,
+    ServerConnectionError,
+    ServerTimeoutError,
+    UniqueConstraintError,
+)
+
+DAMAGED, UNUSABLE, NOT_FOUND, UNREACHABLE, FORBIDDEN, EXISTS = 1, 2, 3, 4, 5, 6
+BUG, INTERRUPTED, UNREAD = 70, 130, 141
+
+CODES = {
+    0: "all is well",
+    DAMAGED: "a database is damaged",
+    UNUSABLE: "the command, its arguments or the folder cannot be used",
+    NOT_FOUND: "what is named does not exist: a tenant, database, collection, record, entry",
+    UNREACHABLE: "the server does not answer",
+    FORBIDDEN: "the credentials are missing or not enough",
+    EXISTS: "something of that name exists already",
+    BUG: "an error that nobody foresaw; please report it",
+    INTERRUPTED: "interrupted (Ctrl-C)",
+    UNREAD: "nobody reads the output any more (| head)",
+}
+
+_CODES: tuple[tuple[type[ChromaError], int], ...] = (
+    (CorruptionError, DAMAGED),
+    (NotFoundError, NOT_FOUND),
+    (ServerConnectionError, UNREACHABLE),
+    (ServerTimeoutError, UNREACHABLE),
+    (ChromaAuthError, FORBIDDEN),
+    (AuthorizationError, FORBIDDEN),
+    (UniqueConstraintError, EXISTS),
+)
+
+
+def code_of(error: ChromaError) -> int:
+    """The exit code that an error of the package ends a command with."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), UNUSABLE)
+
+
+def ended(ctx: click.Context, run: Callable[[click.Context], Any]) -> Any:
+    """Run a command; turn what goes wrong into a message and an exit code."""
+    try:
+        result = run(ctx)
+        sys.stdout.flush()  # here, where it is seen that nobody reads
+        return result
+    except click.exceptions.Exit:
+        raise
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        ctx.exit(INTERRUPTED)
+    except click.ClickException:
+        raise
+    except CorruptionError as error:
+        click.echo(f"Damaged: {error.message()}", err=True)
+        ctx.exit(DAMAGED)
+    except ChromaError as error:
+        click.echo(f"Error: {error.message()}", err=True)
+        ctx.exit(code_of(error))
+    except BrokenPipeError:
+        # What is still buffered would fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        ctx.exit(UNREAD)
+    except OSError as error:
+        click.echo(f"Error: {error}", err=True)
+        ctx.exit(UNUSABLE)
+    except Exception as error:
+        if type(error) is Exception:  # what a server said that none of the package's errors stands for
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(UNREACHABLE)
+        traceback.print_exc()
+        ctx.exit(BUG)

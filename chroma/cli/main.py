@@ -1,0 +1,87 @@
+"""Which command is in which module, and what becomes of its errors.
+
+A command is one line of COMMANDS. Its module is imported when the command is called or asked for help, so
+that `chroma --help`, `chroma version` and shell completion start at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import click
+
+from .. import __version__
+from .endings import CODES, ended
+
+
+class Listed(NamedTuple):
+    """A command: its name, the module of this package, and what `chroma --help` says of it."""
+
+    name: str
+    module: str
+    help: str
+
+    def load(self) -> click.Command:
+        command = getattr(import_module(f"{__package__}.{self.module}"), self.name.replace("-", "_"))
+        assert isinstance(command, click.Command), self.name
+        return command
+
+
+# In the order of `chroma --help`.
+COMMANDS: dict[str, tuple[Listed, ...]] = {
+    "Look": (Listed("info", "looking", "Show the collections: rows, segments, index state, bytes."),),
+    "Keep": (Listed("check", "checking", "Verify every file of a database, and repair on request."),),
+    "Serve": (
+        Listed("run", "serving", "Serve a folder over HTTP."),
+        Listed("auth", "credentials", "Who may do what on a server: create, list, revoke."),
+    ),
+    "Other": (
+        Listed("demo", "demo", "Index the docstrings of Python and ask questions about them."),
+        Listed("models", "models", "The weights of the default embedding model: where, download."),
+        Listed("version", "about", "Print the version."),
+    ),
+}
+
+
+class Commands(click.Group):
+    """The table as a group of commands; errors end it as `endings` says."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [listed.name for section in COMMANDS.values() for listed in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for section in COMMANDS.values():
+            for listed in section:
+                if listed.name == cmd_name:
+                    return listed.load()
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """A heading and a line per command, without loading any."""
+        width = max(map(len, self.list_commands(ctx)))
+        for heading, section in COMMANDS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(listed.name.ljust(width), listed.help) for listed in section])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), meaning) for code, meaning in CODES.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        return ended(ctx, super().invoke)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="chroma")
+def cli() -> None:
+    """A vector database in a folder, and its server.
+
+    DIR is the folder of a database; TARGET is such a folder, or the URL of a server
+    (http://localhost:8000). Commands that print data take --json.
+    """
+
+
+def main() -> None:
+    """Entry point of the `chroma` command."""
+    cli(prog_name="chroma")

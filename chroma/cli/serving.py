@@ -1,0 +1,37 @@
+"""`chroma run`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..config import read_dotenv
+from ..errors import InvalidArgumentError
+from ..server.options import Grouped, setting_options
+
+
+@click.command(cls=Grouped)
+@setting_options
+@click.option("--config", metavar="FILE", help="Settings from a TOML or YAML file.")
+@click.argument("file", metavar="[FILE]", required=False)
+def run(cors_origins: tuple[str, ...], config: str | None, file: str | None, **options: Any) -> None:
+    """Serve a folder over HTTP.
+
+    It listens under /api/v2. FILE is the same as --config FILE.
+
+    Every option can be set by a variable CHROMA_<OPTION> (CHROMA_CORS_ORIGINS with commas) and by a
+    key of the --config file, with underscores (log_level). An option wins over its variable, that
+    over the names that other servers of Chroma use, that over the file. CHROMA_SSL_KEYFILE_PASSWORD
+    holds the password of the key. SIGTERM lets requests finish, then ends with exit code 0.
+    """
+    from ..server.run import serve  # loads the engine and the web server
+    from ..server.sources import read_settings
+
+    environment = {**read_dotenv(Path(".env")), **os.environ}
+    if config and file:
+        raise InvalidArgumentError(f"--config {config} and {file} name two files: give one of them")
+    chosen = {**options, "cors_origins": cors_origins or None, "config": config or file}
+    serve(read_settings(chosen, environment))
