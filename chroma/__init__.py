@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from ._sync.client import AdminClient as AdminAPI
     from ._sync.client import Client as ClientAPI
     from ._sync.collection import Collection
+    from .backups import restore
     from .compat import install_as_chromadb
     from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+    from .copying import copy_collections
     from .embedding import EmbeddingFunction
     from .factories import (
         AdminClient,
@@ -101,8 +103,10 @@ __all__ = [
     "WhereDocument",
     "__version__",
     "configure",
+    "copy_collections",
     "get_settings",
     "install_as_chromadb",
+    "restore",
 ]
 
 # Where each public name lives: module, and the name there where it is another one.
@@ -113,6 +117,8 @@ _HOMES: dict[str, tuple[str, str]] = {
     "Collection": ("_sync.collection", "Collection"),
     "EmbeddingFunction": ("embedding", "EmbeddingFunction"),
     "Search": ("search", "Search"),
+    "copy_collections": ("copying", "copy_collections"),
+    "restore": ("backups", "restore"),
     "install_as_chromadb": ("compat", "install_as_chromadb"),
     **{name: ("config", name) for name in ("DEFAULT_DATABASE", "DEFAULT_TENANT", "Settings")},
     **{

@@ -21,11 +21,13 @@ from . import errors
 from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from .seam import Identity, Scope
 from .storage import errors as storage_errors
+from .storage.backup import restore as restore_folder
 from .storage.check import CheckReport, check_folder
 from .storage.engine import Engine, OpenCollection
 from .storage.filter import Node, combine
 from .storage.scan import Scan
 from .storage.types import (
+    BackupReport,
     CollectionInfo,
     CollectionStats,
     EngineFigures,
@@ -225,6 +227,17 @@ class LocalBackend:
         with translated():
             self.engine.reset()
 
+    def backup(
+        self, path: str, link: bool, verify: bool, progress: Callable[[int, int], None] | None
+    ) -> BackupReport:
+        if self.engine.folder.in_memory:
+            raise errors.UnsupportedError(
+                "an ephemeral database is in memory and has no files to back up: "
+                "chroma.copy_collections(client, chroma.PersistentClient(path)) writes it to a folder"
+            )
+        with translated():
+            return self.engine.backup(path, link, verify, progress)
+
     def close(self) -> None:
         """Idempotent. The engine closes with its last client; the shared memory store stays."""
         self._closed = True
@@ -240,6 +253,11 @@ class LocalBackend:
     def create_tenant(self, name: str) -> None:
         with translated():
             self.engine.catalog.create_tenant(name)
+
+    def list_tenants(self) -> list[str]:
+        """All tenants, which only the folder itself tells."""
+        with translated():
+            return self.engine.catalog.list_tenants()
 
     def get_tenant(self, name: str) -> str:
         with translated():
@@ -324,6 +342,13 @@ class LocalBackend:
     def fork_collection(self, scope: Scope, id: str, name: str) -> CollectionInfo:
         with translated():
             return self.engine.fork_collection(scope.tenant, scope.database, id, name)
+
+    def fork_into(self, scope: Scope, id: str, target: Scope, name: str) -> CollectionInfo:
+        """As `fork_collection`, into any database of the folder."""
+        with translated():
+            self.engine.catalog.database_id(target.tenant, target.database)
+            into = target.tenant, target.database
+            return self.engine.fork_collection(scope.tenant, scope.database, id, name, into)
 
     # ------------------------------------------------------------------ records
 
@@ -518,4 +543,4 @@ def _page(found: list[Any], limit: int | None, offset: int | None) -> list[Any]:
     return found[start : None if limit is None else start + limit]
 
 
-__all__ = ["CheckReport", "LocalBackend", "check_folder", "is_database", "translated"]
+__all__ = ["CheckReport", "LocalBackend", "check_folder", "is_database", "restore_folder", "translated"]

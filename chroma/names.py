@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import operator
+import os
 import re
 from typing import Any
 from uuid import UUID
@@ -54,6 +55,15 @@ def check_str(value: Any, argument: str) -> str:
     if not isinstance(value, str):
         raise InvalidTypeError(f"Expected {argument} to be a str, got {shown(value)}")
     return str.__str__(value)
+
+
+def check_path(path: Any, argument: str) -> str:
+    """The path of a folder, as text."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidTypeError(f"Expected {argument} to be a str or a Path, got {shown(path)}")
+    if not str(path):
+        raise InvalidArgumentError(f"Expected {argument} to name a folder, got ''")
+    return str(os.fspath(path))
 
 
 def check_uuid(id: Any) -> str:

@@ -97,6 +97,20 @@ class CatalogState:
         return state
 
 
+def begin_log(folder: Folder, first: int) -> str:
+    """An empty log of a catalog, durable; its name."""
+    name = f"catalog-{first:016d}.wal"
+    folder.remove(name)  # of an attempt that was killed
+    Log.create(folder, name, first).close()
+    folder.sync()
+    return name
+
+
+def write(folder: Folder, state: CatalogState, log: str) -> None:
+    """Make this the state that the log begins with, durably."""
+    put_both(folder, NAME, COPY, seal({"log": log, **state.to_json()}))
+
+
 class Catalog:
     """Usable from any thread; every call sees what all processes have written."""
 
@@ -132,17 +146,12 @@ class Catalog:
                 )
             state = CatalogState()
             state.apply({"do": "reset"})
-            self._write(state, self._begin_log(1))
+            write(self._folder, state, begin_log(self._folder, 1))
 
-    def _begin_log(self, first: int) -> str:
-        name = f"catalog-{first:016d}.wal"
-        self._folder.remove(name)  # of an attempt that was killed
-        Log.create(self._folder, name, first).close()
-        self._folder.sync()
-        return name
-
-    def _write(self, state: CatalogState, log: str) -> None:
-        put_both(self._folder, NAME, COPY, seal({"log": log, **state.to_json()}))
+    def copy(self) -> CatalogState:
+        """All of it as of now, to keep."""
+        with self._lock:
+            return CatalogState.from_json(self._current().to_json())
 
     def _load(self) -> None:
         for _ in range(50):
@@ -228,10 +237,10 @@ class Catalog:
             self._follow(True)
             if self._frames < _REWRITE_FRAMES or self._log.offset == START:
                 return
-            name = self._begin_log(self._log.sequence + 1)
+            name = begin_log(self._folder, self._log.sequence + 1)
             self._log.sync(self._log.append(logs.END, name.encode()))
             self._log, self._frames = Log.open(self._folder, name), 0
-            self._write(self._state, name)
+            write(self._folder, self._state, name)
             for old in self._folder.names():
                 if old.startswith("catalog-") and old < name:
                     self._folder.remove(old)
@@ -243,6 +252,10 @@ class Catalog:
             if name in state.tenants:
                 raise AlreadyExists(f"Tenant [{name}] already exists")
             commit({"do": "create tenant", "tenant": name})
+
+    def list_tenants(self) -> list[str]:
+        """Names, in order."""
+        return sorted(self._current().tenants)
 
     def check_tenant(self, name: str) -> None:
         if name not in self._current().tenants:

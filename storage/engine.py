@@ -18,10 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from . import backup as backups
 from . import housekeeping, search
 from .background import Background, Budget
 from .catalog import Catalog
 from .collection import Collection, Services
+from .copier import Progress
 from .errors import AlreadyExists, Closed, NotFound, StorageError
 from .files import GONE, DiskFolder, Folder, check_path, syncs
 from .filter import Everything, Node
@@ -33,6 +35,7 @@ from .snapshot import Snapshot, read
 from .sorting import sort_places
 from .sql import Find, Statement
 from .types import (
+    BackupReport,
     CollectionInfo,
     CollectionStats,
     EngineFigures,
@@ -219,7 +222,9 @@ class Engine:
     def __init__(self, path: str | None, memory: int | None = None, threads: int | None = None) -> None:
         if path is not None:
             check_path(path)
-        self.folder: Folder = MemoryFolder() if path is None else DiskFolder(path)
+        self.folder: Folder = (
+            MemoryFolder() if path is None else DiskFolder(path, backups.frozen(DiskFolder(path)))
+        )
         self.catalog = Catalog(self.folder)
         self.folder_read_only = not self.folder.writable()
         budget = Budget(memory or DEFAULT_MEMORY)
@@ -365,9 +370,15 @@ class Engine:
             if old and self.catalog.collection(name) is None:
                 home.child(name).remove_tree()
 
-    def fork_collection(self, tenant: str, database: str, id: str, name: str) -> CollectionInfo:
-        """A copy that shares the immutable files: quick, and independent from then on."""
+    def fork_collection(
+        self, tenant: str, database: str, id: str, name: str, into: tuple[str, str] | None = None
+    ) -> CollectionInfo:
+        """A copy that shares the immutable files: quick, and independent from then on.
+
+        into  tenant and database of the copy; those of the collection if None
+        """
         source = self.collection(tenant, database, id)
+        tenant, database = into or (tenant, database)
         metadata, configuration = source.info.metadata, source.info.configuration
         dimension = source.records.snapshot().dimension
         info = CollectionInfo(str(uuid.uuid4()), name, tenant, database, metadata, configuration, dimension)
@@ -381,6 +392,12 @@ class Engine:
         except AlreadyExists:
             target.remove_tree()
             raise
+
+    def backup(self, path: str, link: bool, verify: bool, progress: Progress | None = None) -> BackupReport:
+        """Copy all of it to a folder on disk; see backup.py."""
+        self.check_open()
+        assert isinstance(self.folder, DiskFolder)  # what is in memory has no files to copy
+        return backups.backup(self.folder, self.catalog, path, link, verify, progress)
 
     # ------------------------------------------------------------------ records
 

@@ -293,19 +293,55 @@ def check_path(path: str) -> None:
         raise NotADatabase(f"path {path} is a file, not a folder; pass the path of a folder")
 
 
+class HeldFile:
+    """An immutable file that is open: its bytes stay readable when its name goes."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        with _readable(path):
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._closer = _finalize_fd(self, self._fd)
+
+    def blocks(self) -> Iterator[bytes]:
+        """All of it, a MiB at a time."""
+        offset = 0
+        while True:
+            with _readable(self.path):
+                block = os.pread(self._fd, 1 << 20, offset)
+            if not block:
+                return
+            yield block
+            offset += len(block)
+
+    def is_at(self, path: str) -> bool:
+        """Whether a name leads to this very file, as a hard link does."""
+        try:
+            return os.path.samestat(os.stat(path), os.fstat(self._fd))
+        except FileNotFoundError:
+            return False
+
+    def close(self) -> None:
+        self._closer()
+
+
 class DiskFolder:
-    """A directory on disk."""
+    """A directory on disk. Where `frozen` says why, nothing is written to it or to what is below it."""
 
     in_memory = False
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, frozen: str | None = None) -> None:
         self.path = str(path)
+        self._frozen = frozen
+
+    def _check_writable(self) -> None:
+        if self._frozen is not None:
+            raise ReadOnly(self._frozen)
 
     def _at(self, name: str) -> str:
         return f"{self.path}/{name}" if name else self.path
 
     def child(self, name: str) -> DiskFolder:
-        return DiskFolder(self._at(name))
+        return DiskFolder(self._at(name), self._frozen)
 
     def exists(self, name: str = "") -> bool:
         return os.path.exists(self._at(name))
@@ -316,6 +352,7 @@ class DiskFolder:
             return
         if os.path.exists(self.path):
             raise NotADatabase(f"path {self.path} is a file, not a folder; pass the path of a folder")
+        self._check_writable()
         parent = DiskFolder(os.path.dirname(os.path.abspath(self.path)))
         if parents:
             parent.create()
@@ -349,6 +386,7 @@ class DiskFolder:
 
     def replace(self, name: str, data: bytes) -> None:
         """Put `data` under `name`, atomically and synced."""
+        self._check_writable()
         target = self._at(name)
         aside = f"{target}.{os.getpid()}-{threading.get_ident()}.tmp"
         with _explained(target):
@@ -373,6 +411,7 @@ class DiskFolder:
     @contextlib.contextmanager
     def write_file(self, name: str) -> Iterator[Sink]:
         """Write a new file, synced when the block ends. The name is synced with the folder."""
+        self._check_writable()
         target = self._at(name)
         with _explained(target):
             before_step("create", target)
@@ -413,6 +452,8 @@ class DiskFolder:
                 os.close(fd)
 
     def open_log(self, name: str, create: bool = False) -> LogFile:
+        if create:
+            self._check_writable()
         try:
             return DiskLog(self._at(name), create)
         except FileNotFoundError:
@@ -424,6 +465,7 @@ class DiskFolder:
 
         Raises WriteFailed after `timeout` seconds; None waits as long as it takes.
         """
+        self._check_writable()
         path = self._at(name)
         with _explained(path):
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -433,6 +475,7 @@ class DiskFolder:
             os.close(fd)  # closing releases the lock
 
     def remove(self, name: str) -> None:
+        self._check_writable()
         before_step("remove", self._at(name))
         with _explained(self._at(name)), contextlib.suppress(FileNotFoundError):
             os.unlink(self._at(name))
@@ -442,6 +485,7 @@ class DiskFolder:
 
         Nobody can put a file into it meanwhile: to them it is gone.
         """
+        self._check_writable()
         before_step("remove tree", self.path)
         aside = f"{self.path}{GONE}{secrets.token_hex(4)}"
         with _explained(self.path), contextlib.suppress(FileNotFoundError):
@@ -450,6 +494,16 @@ class DiskFolder:
 
     def link_from(self, source: Folder, name: str) -> None:
         """Share an immutable file of another folder; copied where the file system has no links."""
+        if self.link(source, name):
+            return
+        with _explained(self._at(name)):
+            shutil.copyfile(os.path.join(source.path, name), self._at(name))
+            with open(self._at(name), "rb") as file:
+                full_sync(file.fileno())
+
+    def link(self, source: Folder, name: str) -> bool:
+        """Share an immutable file of another folder. False where the file systems have no such links."""
+        self._check_writable()
         before_step("link", self._at(name))
         with _explained(self._at(name)):
             try:
@@ -457,9 +511,27 @@ class DiskFolder:
             except OSError as error:
                 if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP):
                     raise
-                shutil.copyfile(os.path.join(source.path, name), self._at(name))
-                with open(self._at(name), "rb") as file:
-                    full_sync(file.fileno())
+                return False
+        return True
+
+    def hold(self, name: str) -> HeldFile:
+        """An immutable file, opened. Raises FileNotFoundError."""
+        return HeldFile(self._at(name))
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a file another name, that of an older one perhaps; durable once the folder is synced."""
+        self._check_writable()
+        before_step("rename", self._at(new))
+        with _explained(self._at(new)):
+            os.replace(self._at(name), self._at(new))
+
+    def move(self, path: str) -> None:
+        """Move the folder to a path of the same file system, durably. An empty folder there is replaced."""
+        self._check_writable()
+        before_step("move", path)
+        with _explained(path):
+            os.rename(self.path, path)
+            DiskFolder(os.path.dirname(os.path.abspath(path))).sync()
 
     def sync(self) -> None:
         """Make the names in this folder durable."""
@@ -474,7 +546,7 @@ class DiskFolder:
             os.close(fd)
 
     def writable(self) -> bool:
-        return os.access(self.path, os.W_OK)
+        return self._frozen is None and os.access(self.path, os.W_OK)
 
 
 def _take(fd: int, path: str, wait: bool, timeout: float | None) -> bool:

@@ -141,6 +141,14 @@ class Log:
         if writing:
             self._clear_tail()
 
+    def image(self) -> Iterator[bytes]:
+        """The file, in parts, as a log that ends where this process has read up to and is synced up to there."""
+        head = bytearray(self._file.read(0, START))
+        _SYNCED.pack_into(head, _SYNCED_AT, self.offset, self.offset ^ _MASK)
+        yield bytes(head)
+        for start in range(START, self.offset, 1 << 20):
+            yield self._file.read(start, min(1 << 20, self.offset - start))
+
     def salvage(self) -> Iterator[Frame]:
         """After Corruption: the intact frames behind the damage, which may have been one or several.
 

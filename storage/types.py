@@ -122,6 +122,26 @@ class EngineFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupReport:
+    """What a backup, or a restore, did. Bytes of immutable files:
+
+    copied   read, compared with their checksums, written and synced
+    linked   shared with the source by hard links
+    reused   there already, from an earlier backup
+    removed  files of the earlier backup that are needed no more
+    """
+
+    path: str
+    collections: int
+    files: int
+    copied: int
+    linked: int
+    reused: int
+    removed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionStats:
     """Sizes of one collection; `chroma info` prints them."""
 

@@ -8,11 +8,12 @@ come out; everything is already validated and normalised on the way in, except `
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..seam import Identity, Scope
 from ..storage.types import (
+    BackupReport,
     CollectionInfo,
     CollectionStats,
     Field,
@@ -43,6 +44,12 @@ class AsyncBackend(Protocol):
     async def journals(self) -> str | None:
         """The folder here where loads note how far they are; None: nowhere, for the records end with the
         process."""
+        ...
+
+    async def backup(
+        self, path: str, link: bool, verify: bool, progress: Callable[[int, int], None] | None
+    ) -> BackupReport:
+        """Copy the whole database to a folder. UnsupportedError where there is no folder at hand."""
         ...
 
     async def close(self) -> None: ...

@@ -6,6 +6,7 @@ They know a backend and a scope; `chroma.factories` makes the backend and hands 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -18,10 +19,11 @@ from ..configuration import CreateCollectionConfiguration, hnsw_for_create
 from ..embedding import EmbeddingFunction
 from ..errors import AuthorizationError, UnsupportedError
 from ..metadata import check_collection_metadata
-from ..names import check_name, check_optional_count, check_str, check_tenant_name, check_uuid
+from ..names import check_name, check_optional_count, check_path, check_str, check_tenant_name, check_uuid
+from ..reading import check_bool
 from ..results import database_result
 from ..seam import Identity, Scope, adopted
-from ..storage.types import CollectionInfo
+from ..storage.types import BackupReport, CollectionInfo
 from ..types import CollectionMetadata, Database, DataLoader, Tenant
 from .backend import AsyncBackend
 from .collection import AsyncCollection
@@ -177,6 +179,29 @@ class AsyncClient(_AsyncConnection):
     async def compact(self) -> None:
         """Settle all collections of the database now: seal, merge, index, reclaim space."""
         await self._backend.compact(self._scope, None)
+
+    async def backup(
+        self,
+        path: str | Path,
+        *,
+        link: bool = False,
+        verify: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> BackupReport:
+        """Copy the whole database, of all tenants, to a folder, while it is read and written.
+
+        path      new, empty, or an earlier backup of it, of which files are kept that are needed still
+        link      share immutable files by hard links: quick and small, but damage of a file is then
+                  damage of both; default: copies, whose checksums are compared
+        verify    read what is kept of the earlier backup too, and replace what is damaged
+        progress  called with the bytes done so far, and all
+
+        Each collection is as at one moment. The backup can be opened, read-only; `chroma.restore` makes a
+        database of it. For persistent clients; others raise UnsupportedError, which says what to do.
+        """
+        for name, value in (("link", link), ("verify", verify)):
+            check_bool(value, name)
+        return await self._backend.backup(check_path(path, "path"), link, verify, progress)
 
     # -- collections -------------------------------------------------------------------
 

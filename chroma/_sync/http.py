@@ -19,13 +19,15 @@ import numpy as np
 from .. import transfer, wire
 from ..concurrency import bulk
 from ..config import Settings
-from ..outcome import JSON_TYPE, encode, read_json, segment
+from ..errors import UnsupportedError
+from ..outcome import JSON_TYPE, encode, read_json, segment, shown_url
 from ..remote import Server, collection_path, database_path, page, server_from, tenant_path
 from ..results import in_order_of
 from ..seam import Identity, Scope
 from ..splitting import Tally, bodies, streams
 from ..storage.ordering import ordered
 from ..storage.types import (
+    BackupReport,
     CollectionInfo,
     CollectionStats,
     Field,
@@ -86,6 +88,15 @@ class HttpBackend:
 
     def reset(self) -> None:
         self._transport.call("POST", "/reset")
+
+    def backup(
+        self, path: str, link: bool, verify: bool, progress: Callable[[int, int], None] | None
+    ) -> BackupReport:
+        raise UnsupportedError(
+            "a backup is made where the folder of the database is: run `chroma backup DIR TARGET` there, "
+            "the server may go on meanwhile; or copy collections: "
+            f"`chroma copy {shown_url(self._transport.url)} DIR`"
+        )
 
     def close(self) -> None:
         """Idempotent. The server and its data stay."""

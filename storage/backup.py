@@ -1,0 +1,173 @@
+"""Backups of a database folder: what makes a folder one, how it is made, and the way back.
+
+A backup is a database folder with `backup.json` in it, which makes it read-only. It is made in place, onto
+an earlier one perhaps (`copier` says what a crash leaves). A database is made of it beside its place, and
+then moved there.
+"""
+
+from __future__ import annotations
+
+import os.path
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import orjson
+
+from . import catalog
+from .catalog import Catalog, CatalogState
+from .copier import Copier, Progress
+from .errors import Corruption, InvalidArgument, NotADatabase, StorageError, WriteFailed
+from .files import DiskFolder, check_path
+from .types import BackupReport
+
+MARK = "backup.json"
+LOCK = "backup.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a backup says of itself. `finished` is None while the first backup into a folder is being made."""
+
+    source: str
+    finished: str | None
+
+    @classmethod
+    def load(cls, folder: DiskFolder) -> Mark | None:
+        """The mark of a folder, None if it has none."""
+        if not folder.exists(MARK):
+            return None
+        try:
+            data = orjson.loads(folder.read(MARK))
+            return cls(data["source"], data["finished"])
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            raise Corruption(f"{folder.path}/{MARK}", "it is not the JSON object it should be") from None
+
+    def save(self, folder: DiskFolder) -> None:
+        state = {"format": 1, "source": self.source, "finished": self.finished}
+        folder.replace(MARK, orjson.dumps(state) + b"\n")
+
+
+def frozen(folder: DiskFolder) -> str | None:
+    """Why nothing may be written to a folder: it is a backup. None for other folders."""
+    mark = Mark.load(folder)
+    if mark is None:
+        return None
+    if mark.finished is None:
+        return f"{folder.path} is a backup that was not finished: make it again"
+    return (
+        f"{folder.path} is a backup and only read: `chroma restore {folder.path} DIR` makes a database of it"
+    )
+
+
+def backup(
+    source: DiskFolder,
+    held: Catalog,
+    path: str,
+    link: bool = False,
+    verify: bool = False,
+    progress: Progress | None = None,
+) -> BackupReport:
+    """Copy the database to a folder that is new, empty, or an earlier backup of it.
+
+    held    the catalog of the source
+    link    share immutable files by hard links where the file system has them
+    verify  read what is kept of the earlier backup, and replace what is damaged
+    """
+    began = time.monotonic()
+    check_path(path)
+    here, there = os.path.realpath(source.path), os.path.realpath(path)
+    _check_apart(here, there)
+    target = DiskFolder(there)
+    state = held.copy()
+    earlier = _check_target(target, here, state)
+    target.create()
+    with _alone(target):
+        if earlier is None:
+            Mark(here, None).save(target)
+        copier = Copier(source, target, lambda id: held.collection(id) is not None, link, verify, progress)
+        copier.run(state)
+        Mark(here, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())).save(target)
+    return copier.report(path, len(state.collections), began)
+
+
+def restore(
+    backup: str, path: str, link: bool = False, overwrite: bool = False, progress: Progress | None = None
+) -> BackupReport:
+    """Make a database of a backup: in a folder beside the place, every byte checked, then moved there.
+
+    overwrite  a database that is there is moved aside, to PATH.replaced-TIME
+    """
+    began = time.monotonic()
+    check_path(path)
+    here, there = os.path.realpath(backup), os.path.realpath(path)
+    _check_apart(here, there)
+    source, place = DiskFolder(here), DiskFolder(there)
+    mark = Mark.load(source)
+    if mark is None:
+        raise NotADatabase(f"{backup} is no backup: it has no {MARK}. `chroma backup DIR {backup}` makes one")
+    if mark.finished is None or not source.exists(catalog.NAME):
+        raise NotADatabase(f"{backup} was not finished; make the backup again, then restore it")
+    taken = bool(place.names()) if place.exists() else False
+    if taken and not overwrite:
+        raise InvalidArgument(
+            f"{path} is not empty: choose another folder, or overwrite (--overwrite), which moves it aside"
+        )
+    if taken and not (place.exists(catalog.NAME) or place.exists("collections")):
+        raise NotADatabase(f"{path} is not empty and holds no database: choose another folder")
+    held = Catalog(source)
+    staged = DiskFolder(f"{there}.restoring")
+    staged.create()
+    with _alone(staged):
+        state = held.copy()
+        copier = Copier(source, staged, lambda id: held.collection(id) is not None, link, True, progress)
+        copier.run(state)
+        staged.remove(LOCK)
+        _move_in(staged, place, taken)
+    held.close()
+    return copier.report(path, len(state.collections), began)
+
+
+def _move_in(staged: DiskFolder, place: DiskFolder, taken: bool) -> None:
+    aside = f"{place.path}.replaced-{time.strftime('%Y%m%d-%H%M%S')}"
+    if taken:
+        place.move(aside)
+    try:
+        staged.move(place.path)
+    except (OSError, StorageError) as error:
+        if taken and not place.exists():
+            DiskFolder(aside).move(place.path)
+        raise WriteFailed(
+            f"{staged.path} is complete, but cannot be moved to {place.path}: {error}"
+        ) from error
+
+
+def _check_apart(one: str, other: str) -> None:
+    if one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/"):
+        raise InvalidArgument(f"{one} and {other} must be two folders, none within the other")
+
+
+def _check_target(target: DiskFolder, source: str, state: CatalogState) -> Mark | None:
+    """The earlier backup's mark. Raises for folders that hold something else."""
+    if not target.exists() or not set(target.names()) - {LOCK}:
+        return None
+    mark = Mark.load(target)
+    if mark is None:
+        what = "a database, but no backup" if target.exists(catalog.NAME) else "something else"
+        raise InvalidArgument(f"{target.path} holds {what}: back up to a new folder, or to an earlier backup")
+    if mark.source != source and mark.finished is not None:
+        before = target.child("collections").names()
+        if before and not state.collections.keys() & set(before):
+            raise InvalidArgument(
+                f"{target.path} holds a backup of another database, {mark.source}: choose another folder"
+            )
+    return mark
+
+
+@contextmanager
+def _alone(target: DiskFolder) -> Iterator[None]:
+    with target.lock(LOCK, wait=False) as free:
+        if not free:
+            raise WriteFailed(f"another process is writing to {target.path}; wait until it has finished")
+        yield
