@@ -116,8 +116,8 @@ def _jobs(
     for job in jobs:
         if job.taken and on_conflict == "error":
             raise UniqueConstraintError(
-                f"Collection [{job.name}] already exists in {into.tenant}/{into.database}; pass "
-                'on_conflict="skip" or "replace", or another name; nothing was copied'
+                f"Collection [{job.name}] already exists in {into.tenant}/{into.database}: choose "
+                "on_conflict (--on-conflict) skip or replace, or another name; nothing was copied"
             )
         if job.taken and on_conflict == "replace" and there[job.name].id == job.info.id:
             raise InvalidArgumentError(f"collection {job.name!r} cannot be replaced by itself")

@@ -150,7 +150,7 @@ def _check_apart(one: str, other: str) -> None:
 
 def _check_target(target: DiskFolder, source: str, state: CatalogState) -> Mark | None:
     """The earlier backup's mark. Raises for folders that hold something else."""
-    if not target.exists() or not set(target.names()) - {LOCK}:
+    if all(name == LOCK or name.endswith(".tmp") for name in target.names()):  # of a backup that was killed
         return None
     mark = Mark.load(target)
     if mark is None:

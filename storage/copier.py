@@ -31,14 +31,14 @@ from .commit import decode_segment
 from .errors import Corruption
 from .files import GONE, DiskFolder, HeldFile
 from .log import Log
-from .manifest import FileRef, Manifest, SegmentRef
+from .manifest import FileRef, Manifest, SegmentRef, unseal
 from .types import BackupReport
 
 _ASIDE = ".tmp"
 _ATTEMPTS = 100
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes of immutable files done so far, and of all of them."""
+"""Called with the bytes done so far, and all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +188,15 @@ class Copier:
         home.sync()
         self._done(home, file, "copied")
 
-    def _done(self, home: DiskFolder, file: FileRef, how: str) -> None:
-        path = f"{home.path}/{file.name}"
+    def _done(self, home: DiskFolder, file: FileRef | str, how: str, size: int = 0) -> None:
+        """Count a file. `size`: of a log, which has no reference."""
+        name, bytes = (file, size) if isinstance(file, str) else (file.name, file.bytes)
+        path = f"{home.path}/{name}"
         if path in self._counted:  # in an earlier attempt
             return
         self._counted.add(path)
         self.files += 1
-        setattr(self, how, getattr(self, how) + file.bytes)
+        setattr(self, how, getattr(self, how) + bytes)
         if self._progress is not None:
             done = self.copied + self.linked + self.reused
             self._total = max(self._total, done)
@@ -206,12 +208,14 @@ class Copier:
         names = [_name(log) for log in seen.logs]
         aside = []
         for name, log in zip(names, seen.logs, strict=True):
-            self.files += 1
-            if not _same(home, name, log):
+            if _same(home, name, log):
+                self._done(home, name, "reused", log.offset)
+            else:
                 with home.write_file(name + _ASIDE) as sink:
                     for block in log.image():
                         sink.write(block)
                 aside.append(name)
+                self._done(home, name, "copied", log.offset)
         home.sync()
         segments = {ref.name: {file.name for file in _files(ref)} for ref in seen.segments}
         return _Prepared(id, seen.manifest, segments, names, aside)
@@ -229,14 +233,27 @@ class Copier:
         self.files += 2
 
     def _publish_catalog(self, state: CatalogState) -> None:
+        self.files += 3
+        if self._has(state):
+            return
         first = max([0, *(_sequence(name) for name in self._target.names() if _is_catalog_log(name))])
         catalog.write(self._target, state, catalog.begin_log(self._target, first + 1))
-        self.files += 3
+
+    def _has(self, state: CatalogState) -> bool:
+        """Whether the target's catalog says the same; nothing but this writes to it."""
+        if not self._target.exists(catalog.NAME) or not self._target.exists(catalog.COPY):
+            return False
+        try:
+            held = [unseal(self._target, name) for name in (catalog.NAME, catalog.COPY)]
+        except Corruption:
+            return False  # it is written anew
+        log = str(held[0]["log"])
+        return held == 2 * [{"log": log, **state.to_json()}] and self._target.exists(log)
 
     # ------------------------------------------------------------------ 4: what is not needed
 
     def _clean(self, state: CatalogState, kept: dict[str, _Prepared]) -> None:
-        current = max(name for name in self._target.names() if _is_catalog_log(name))
+        current = unseal(self._target, catalog.NAME)["log"]
         for name in self._target.names():
             if (_is_catalog_log(name) and name != current) or name.endswith(_ASIDE):
                 self._remove(self._target, name)

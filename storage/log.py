@@ -142,7 +142,7 @@ class Log:
             self._clear_tail()
 
     def image(self) -> Iterator[bytes]:
-        """The file, in parts, as a log that ends where this process has read up to and is synced up to there."""
+        """The file, in parts, as a log that ends, and is synced up to, where this process has read."""
         head = bytearray(self._file.read(0, START))
         _SYNCED.pack_into(head, _SYNCED_AT, self.offset, self.offset ^ _MASK)
         yield bytes(head)

@@ -123,7 +123,7 @@ class EngineFigures:
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
-    """What a backup, or a restore, did. Bytes of immutable files:
+    """What a backup, or a restore, did. In bytes, but for the few of manifests and the catalog:
 
     copied   read, compared with their checksums, written and synced
     linked   shared with the source by hard links

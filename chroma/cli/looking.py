@@ -1,66 +1,92 @@
-"""`chroma info`."""
+"""`chroma ls` and `chroma info`: what is in a database."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import NotADatabaseError
-from .output import json_option, print_json, print_table
-from .targets import folder_argument
+from ..errors import UnsupportedError
+from .output import counted, json_option, print_json, print_table
+from .targets import Place, target
+
+if TYPE_CHECKING:
+    from .._sync.collection import Collection
+
+_LISTED = ("tenant", "database", "name", "dimension", "records")
+_SHOWN = (
+    "tenant", "database", "name", "space", "dimension", "live", "deleted", "unsealed", "segments", "indexed",
+    "bytes",
+)  # fmt: skip
 
 
 @click.command()
-@folder_argument
-@click.option("--tenant", default="default_tenant", show_default=True)
+@target
 @json_option
-def info(folder: str, tenant: str, as_json: bool) -> None:
-    """Show the collections: rows, segments, index state, bytes."""
-    rows = _collections(folder, tenant)
+def ls(place: Place, as_json: bool) -> None:
+    """List the collections of all databases, with their counts.
+
+    Of a folder all tenants are listed, of a server one; --tenant and --database choose.
+    """
+    scopes = place.scopes()
+    rows = [
+        {**_named(collection), "dimension": collection.get_model().dimension, "records": collection.count()}
+        for collection in _collections(place, scopes)
+    ]
     if as_json:
-        print_json({"path": str(Path(folder).resolve()), "collections": rows})
+        databases = [{"tenant": scope.tenant, "database": scope.database} for scope in scopes]
+        print_json({"target": place.where, "databases": databases, "collections": rows})
         return
-    columns = (
-        "database",
-        "name",
-        "space",
-        "dimension",
-        "live",
-        "deleted",
-        "unsealed",
-        "segments",
-        "indexed",
-        "bytes",
-    )
-    print_table(columns, [[row[column] for column in columns] for row in rows])
-    click.echo(f"{len(rows)} collections, {sum(row['bytes'] for row in rows):,} bytes")
+    print_table(_LISTED, [[row[column] for column in _LISTED] for row in rows])
+    click.echo(f"{counted(len(rows), 'collection')} in {counted(len(scopes), 'database')}")
 
 
-def _collections(folder: str, tenant: str) -> list[dict[str, Any]]:
-    import chroma
+@click.command()
+@target
+@json_option
+def info(place: Place, as_json: bool) -> None:
+    """Show the collections: rows, segments, index state, bytes.
 
-    from ..local import is_database  # the engine, loaded late
+    Of a folder all tenants are shown, of a server one; --tenant and --database choose.
+    """
+    rows = [
+        {
+            **_named(collection),
+            "space": collection.configuration_json["hnsw"]["space"],
+            "dimension": collection.get_model().dimension,
+            **_sizes(collection),
+        }
+        for collection in _collections(place, place.scopes())
+    ]
+    if as_json:
+        print_json({"target": place.where, "collections": rows})
+        return
+    print_table(_SHOWN, [[row[column] for column in _SHOWN] for row in rows])
+    click.echo(f"{counted(len(rows), 'collection')}, {sum(row['bytes'] or 0 for row in rows):,} bytes")
 
-    if not is_database(folder):  # a client would make one here
-        raise NotADatabaseError(f"{folder} holds no database: there is no catalog.json.")
-    rows = []
-    with chroma.PersistentClient(folder) as first:
-        admin = chroma.AdminClient(first.get_settings())
-        for database in admin.list_databases(tenant=tenant):
-            with chroma.PersistentClient(folder, tenant=tenant, database=database["name"]) as client:
-                for collection in client.list_collections():
-                    stats = asdict(collection.info())
-                    rows.append(
-                        {
-                            "database": database["name"],
-                            "name": collection.name,
-                            "id": str(collection.id),
-                            "space": collection.configuration_json["hnsw"]["space"],
-                            "dimension": collection.get_model().dimension,
-                            **stats,
-                        }
-                    )
-    return rows
+
+def _collections(place: Place, scopes: list[Any]) -> Iterator[Collection]:
+    for scope in scopes:
+        with place.client(scope) as client:
+            yield from client.list_collections()
+
+
+def _named(collection: Collection) -> dict[str, Any]:
+    return {
+        "tenant": collection.tenant,
+        "database": collection.database,
+        "name": collection.name,
+        "id": str(collection.id),
+    }
+
+
+def _sizes(collection: Collection) -> dict[str, Any]:
+    try:
+        return asdict(collection.info())
+    except UnsupportedError:  # a server of another make tells no more than the count
+        unknown = dict.fromkeys(
+            ("deleted", "unsealed", "segments", "indexed", "bytes", "log_bytes", "files"), None
+        )
+        return {"live": collection.count(), **unknown}

@@ -30,8 +30,26 @@ class Listed(NamedTuple):
 
 # In the order of `chroma --help`.
 COMMANDS: dict[str, tuple[Listed, ...]] = {
-    "Look": (Listed("info", "looking", "Show the collections: rows, segments, index state, bytes."),),
-    "Keep": (Listed("check", "checking", "Verify every file of a database, and repair on request."),),
+    "Look": (
+        Listed("ls", "looking", "List the collections of all databases, with their counts."),
+        Listed("info", "looking", "Show the collections: rows, segments, index state, bytes."),
+        Listed("count", "records", "Print how many records there are, or match a filter."),
+        Listed("get", "records", "Print records, by id or by filter, in the order of insertion."),
+        Listed("query", "records", "Print the records nearest to a text or a vector."),
+    ),
+    "Move": (Listed("copy", "copying", "Copy collections between folders, servers, tenants and databases."),),
+    "Keep": (
+        Listed(
+            "backup",
+            "keeping",
+            "Copy a database, while it is used, to a new folder or onto its earlier backup.",
+        ),
+        Listed("restore", "keeping", "Make a database of a backup, in a new or empty folder."),
+        Listed("check", "checking", "Verify every file of a database, and repair on request."),
+        Listed(
+            "compact", "keeping", "Seal, merge and index now, and give back the space of deleted records."
+        ),
+    ),
     "Serve": (
         Listed("run", "serving", "Serve a folder over HTTP."),
         Listed("auth", "credentials", "Who may do what on a server: create, list, revoke."),
@@ -39,6 +57,7 @@ COMMANDS: dict[str, tuple[Listed, ...]] = {
     "Other": (
         Listed("demo", "demo", "Index the docstrings of Python and ask questions about them."),
         Listed("models", "models", "The weights of the default embedding model: where, download."),
+        Listed("completion", "completion", "Print the completion script of a shell: bash, zsh or fish."),
         Listed("version", "about", "Print the version."),
     ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import unicodedata
@@ -15,24 +16,42 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 
 def print_json(value: Any) -> None:
-    """One JSON value, indented. Text stays readable where the output can show it."""
+    """One JSON value, indented, lists of numbers on one line. Text is escaped where it cannot be shown."""
     plain = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") != "utf8"
-    click.echo(json.dumps(value, indent=2, ensure_ascii=plain))
+    text = json.dumps(value, indent=2, ensure_ascii=plain)
+    # A line break can only be between values: in texts it is written as \\n.
+    click.echo(
+        re.sub(r"\[\n\s+([^\[\]{}\"]*?)\n\s*\]", lambda found: f"[{' '.join(found[1].split())}]", text)
+    )
+
+
+def counted(number: int, thing: str) -> str:
+    """ "1 collection", "2 collections"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Columns of text to the left, of numbers to the right. On a terminal, lines end at its edge."""
+    """Columns of text to the left, of numbers to the right. On a terminal long cells are cut to fit."""
     table = [tuple(header), *(tuple(map(cell, row)) for row in rows)]
     numbers = [
-        bool(rows) and all(isinstance(row[column], (int, float, type(None))) for row in rows)
+        bool(rows) and all(isinstance(row[column], (int, type(None))) for row in rows)
         for column in range(len(header))
     ]
     widths = [max(width_of(line[column]) for line in table) for column in range(len(header))]
+    if sys.stdout.isatty():
+        _narrow(widths, shutil.get_terminal_size().columns - 2 * (len(widths) - 1))
     for line in table:
         texts = [
-            _padded(text, width, right) for text, width, right in zip(line, widths, numbers, strict=True)
+            _padded(cut(text, width), width, right)
+            for text, width, right in zip(line, widths, numbers, strict=True)
         ]
-        click.echo(_fitting("  ".join(texts).rstrip()))
+        click.echo("  ".join(texts).rstrip())
+
+
+def _narrow(widths: list[int], most: int) -> None:
+    """Take from the widest columns until all fit, as long as they are wider than a short word."""
+    while sum(widths) > most and max(widths) > 8:
+        widths[widths.index(max(widths))] -= 1
 
 
 def cell(value: object) -> str:
@@ -68,16 +87,14 @@ def _padded(text: str, width: int, right: bool) -> str:
     return blanks + text if right else text + blanks
 
 
-def _fitting(line: str) -> str:
-    if not sys.stdout.isatty():
-        return line
-    most = shutil.get_terminal_size().columns
-    if width_of(line) <= most:
-        return line
+def cut(text: str, width: int) -> str:
+    """The text, or as much of it as takes `width` columns, with a sign that it goes on."""
+    if width_of(text) <= width:
+        return text
     kept, used = [], 1
-    for letter in line:
+    for letter in text:
         used += width_of(letter)
-        if used > most:
+        if used > width:
             break
         kept.append(letter)
     return "".join(kept) + "…"

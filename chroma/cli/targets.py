@@ -2,6 +2,226 @@
 
 from __future__ import annotations
 
-import click
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
-folder_argument = click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False))
+import click
+from click.shell_completion import CompletionItem
+
+from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from ..errors import ChromaError, InvalidArgumentError, NotADatabaseError
+from ..seam import Scope
+
+if TYPE_CHECKING:
+    from .._sync.client import Client
+
+
+def is_url(text: str) -> bool:
+    """Whether a target names a server."""
+    return text.startswith(("http://", "https://"))
+
+
+class Folder(click.Path):
+    """A folder whose files are needed, so that the URL of a server does not do."""
+
+    def __init__(self, exists: bool = True) -> None:
+        super().__init__(exists=exists, file_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path. Fails for a URL, saying where to run the command."""
+        if isinstance(value, str) and is_url(value):
+            name = ctx.info_name if ctx is not None else "this"
+            also = "; `chroma copy URL DIR` copies collections from here" if name == "backup" else ""
+            self.fail(
+                f"{value} is a server, and {name} works on files: run it on the server's machine, with the "
+                f"folder that the server was started with (--path); the server may go on meanwhile{also}",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
+
+
+folder_argument = click.argument("folder", metavar="DIR", type=Folder())
+
+
+class TargetType(click.types.StringParamType):
+    """A folder or a URL, as text; completed as a folder."""
+
+    name = "target"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="dir")]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A target with what is needed to open it. Tenant and database are None where they were not given."""
+
+    where: str
+    tenant: str | None = None
+    database: str | None = None
+    token: str | None = None
+    user: str | None = None
+    headers: tuple[str, ...] = ()
+
+    @property
+    def scope(self) -> Scope:
+        """Where the collections are that a command names."""
+        return Scope(self.tenant or DEFAULT_TENANT, self.database or DEFAULT_DATABASE)
+
+    def settings(self, create: bool = False) -> Settings:
+        """Those of a client. Raises NotADatabaseError for a folder without a database, unless `create`."""
+        settings = Settings()
+        if not is_url(self.where):
+            if not create:
+                check_database(self.where)
+            settings.chroma_api_impl = ""
+            settings.is_persistent, settings.persist_directory = True, self.where
+            return settings
+        from ..address import settings_for
+
+        # The URL says where; variables of the environment still say how.
+        settings.chroma_server_host = settings.chroma_server_http_port = None
+        if self.token and self.user:
+            raise InvalidArgumentError(
+                "--token (CHROMA_TOKEN) and --user (CHROMA_USER) are two ways to sign in: give one"
+            )
+        if self.token:
+            settings.chroma_client_auth_provider = "token"
+            settings.chroma_client_auth_credentials = self.token
+        if self.user:
+            settings.chroma_client_auth_provider = "basic"
+            settings.chroma_client_auth_credentials = self.user
+        return settings_for(self.where, 8000, False, self._headers() or None, settings)
+
+    def _headers(self) -> dict[str, str]:
+        pairs = [header.partition(":") for header in self.headers]
+        for (name, colon, _), header in zip(pairs, self.headers, strict=True):
+            if not colon or not name.strip():
+                raise InvalidArgumentError(f"--header {header!r}: expected 'Name: value'")
+        return {name.strip(): value.strip() for name, _, value in pairs}
+
+    @contextmanager
+    def client(self, scope: Scope | None = None, create: bool = False) -> Iterator[Client]:
+        """A client of the scope, by default that of the options."""
+        import chroma
+
+        chosen = scope or self.scope
+        settings = self.settings(create)
+        with chroma.Client(settings, tenant=chosen.tenant, database=chosen.database) as client:
+            yield client
+
+    def scopes(self) -> list[Scope]:
+        """The databases that the options leave: all of the tenant; of a folder, of all tenants."""
+        import chroma
+
+        if self.database is not None:
+            return [self.scope]
+        with chroma.AdminClient(self.settings()) as admin:
+            backend: Any = admin._backend
+            tenants = [self.scope.tenant]
+            if self.tenant is None and not is_url(self.where):
+                tenants = backend.list_tenants()
+            return [
+                Scope(tenant, database["name"])
+                for tenant in tenants
+                for database in admin.list_databases(tenant=tenant)
+            ]
+
+
+def check_database(path: str) -> None:
+    """Raise NotADatabaseError where a client would make a database."""
+    from ..local import is_database  # the engine, loaded late
+
+    if not os.path.isdir(path):
+        what = "is a file" if os.path.exists(path) else "is no folder"
+        raise NotADatabaseError(f"{path} {what}; a server is named by its URL, http://HOST:PORT")
+    # Of another system's folder the client itself says what to do.
+    if not is_database(path) and not os.path.exists(os.path.join(path, "chroma.sqlite3")):
+        raise NotADatabaseError(f"{path} holds no database: there is no catalog.json.")
+
+
+def target(command: Callable[..., None]) -> Callable[..., None]:
+    """The argument TARGET and the options that go with it; the command gets them as `place`."""
+    return _placed(command, "place", "target", "TARGET", "", "")
+
+
+def source_and_target(command: Callable[..., None]) -> Callable[..., None]:
+    """SOURCE with its options and TARGET with those that begin with --to-: `place` and `other`."""
+    placed = _placed(command, "other", "to_target", "TARGET", "to-", " of TARGET")
+    return _placed(placed, "place", "target", "SOURCE", "", " of SOURCE")
+
+
+def _placed(
+    command: Callable[..., None], keyword: str, argument: str, metavar: str, prefix: str, of: str
+) -> Callable[..., None]:
+    short = prefix.replace("-", "_")
+    variable = "CHROMA_" + short.upper()
+
+    @click.argument(argument, metavar=metavar, type=TargetType())
+    @click.option(
+        f"--{prefix}tenant", envvar=f"{variable}TENANT", help=f"Tenant{of}. Default: {DEFAULT_TENANT}"
+    )
+    @click.option(
+        f"--{prefix}database", envvar=f"{variable}DATABASE", help=f"Database{of}. Default: {DEFAULT_DATABASE}"
+    )
+    @click.option(
+        f"--{prefix}token",
+        envvar=f"{variable}TOKEN",
+        help=f"Token for the server{of}; better {variable}TOKEN, which others cannot see.",
+    )
+    @click.option(
+        f"--{prefix}user",
+        envvar=f"{variable}USER",
+        metavar="NAME:PASSWORD",
+        help=f"For the server{of}; better {variable}USER.",
+    )
+    @click.option(
+        f"--{prefix}header",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        help=f"Sent to the server{of}. Repeatable.",
+    )
+    @wraps(command)
+    def placed(**values: Any) -> None:
+        values[keyword] = Place(
+            values.pop(argument),
+            values.pop(f"{short}tenant"),
+            values.pop(f"{short}database"),
+            values.pop(f"{short}token"),
+            values.pop(f"{short}user"),
+            values.pop(f"{short}header"),
+        )
+        command(**values)
+
+    return placed
+
+
+def complete_collection(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of collections, for the shell; none where the target cannot be opened."""
+    given = ctx.params
+    place = Place(
+        given.get("target") or "",
+        given.get("tenant"),
+        given.get("database"),
+        given.get("token"),
+        given.get("user"),
+        given.get("header") or (),
+    )
+    try:
+        with place.client() as client:
+            names = [collection.name for collection in client.list_collections()]
+    except (ChromaError, OSError):
+        return []  # a shell has no place for errors while a line is typed
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def collection_argument(command: Callable[..., None]) -> Callable[..., None]:
+    """The argument COLLECTION."""
+    return click.argument("collection", metavar="COLLECTION", shell_complete=complete_collection)(command)

@@ -1,0 +1,25 @@
+"""`chroma completion`: what makes a shell complete commands, options, folders and names of collections."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import ShellComplete, get_completion_class
+
+_WHERE = {
+    "bash": 'eval "$(chroma completion bash)"            in ~/.bashrc',
+    "zsh": 'eval "$(chroma completion zsh)"             in ~/.zshrc',
+    "fish": "chroma completion fish | source             in ~/.config/fish/config.fish",
+}
+
+
+@click.command(
+    epilog="\b\n" + "\n".join(_WHERE.values()),
+)
+@click.argument("shell", type=click.Choice(list(_WHERE)))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell: bash, zsh or fish."""
+    found = get_completion_class(shell)
+    assert found is not None
+    command = click.get_current_context().find_root().command
+    # The base's method: that of bash starts one, to look at its version, and talks about it.
+    click.echo(ShellComplete.source(found(command, {}, "chroma", "_CHROMA_COMPLETE")))
