@@ -1,0 +1,167 @@
+"""`ls`, `info`, `count`, `get`, `query`: the same of a folder and of a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import chroma
+
+from .running import read, run
+
+SCOPE = {"tenant": "default_tenant", "database": "default_database"}
+
+
+def test_ls(target: str) -> None:
+    found = read("ls", target)
+    assert found["target"] == target and found["databases"] == [SCOPE]
+    assert [(each["name"], each["dimension"], each["records"]) for each in found["collections"]] == [
+        ("notes", 4, 3),
+        ("empty", None, 0),
+    ]
+    text = run("ls", target).output
+    assert "notes" in text and text.endswith("2 collections in 1 database\n")
+
+
+def test_info(target: str) -> None:
+    rows = {row["name"]: row for row in read("info", target)["collections"]}
+    assert (rows["notes"]["space"], rows["notes"]["live"], rows["empty"]["live"]) == ("cosine", 3, 0)
+    assert rows["notes"]["bytes"] == sum(rows["notes"]["files"].values())
+    assert "2 collections" in run("info", target).output
+
+
+def test_ls_of_several_tenants(database: Path) -> None:
+    with chroma.PersistentClient(database) as client:
+        admin = chroma.AdminClient(client.get_settings())
+        admin.create_tenant("acme")
+        admin.create_database("prod", tenant="acme")
+    with chroma.PersistentClient(database, tenant="acme", database="prod") as client:
+        client.create_collection("plans", embedding_function=None)
+    found = read("ls", database)
+    assert [each["tenant"] for each in found["databases"]] == ["acme", "default_tenant"]
+    assert [each["name"] for each in found["collections"]] == ["plans", "notes", "empty"]
+    assert [each["name"] for each in read("ls", database, "--tenant", "acme")["collections"]] == ["plans"]
+    scoped = ("--tenant", "acme", "--database", "prod")
+    assert [each["name"] for each in read("info", database, *scoped)["collections"]] == ["plans"]
+    assert read("count", database, "plans", *scoped)["count"] == 0
+    assert run("ls", database, "--tenant", "nobody").exit_code == 0
+    assert run("ls", database, "--database", "nothing").exit_code == 3
+
+
+def test_variables_choose_as_options_do(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHROMA_TENANT", "nobody")
+    assert run("count", database, "notes").exit_code == 3
+    assert run("count", database, "notes", "--tenant", "default_tenant").exit_code == 0
+
+
+def test_count(target: str) -> None:
+    assert run("count", target, "notes").output == "3\n"
+    assert read("count", target, "notes", "--where", '{"n": {"$gte": 2}}') == {
+        "collection": "notes",
+        "count": 1,
+    }
+    assert run("count", target, "notes", "--where-document", '{"$contains": "apple"}').output == "2\n"
+
+
+def test_get(target: str) -> None:
+    found = read("get", target, "notes")
+    assert found["collection"] == "notes"
+    assert found["records"] == [
+        {"id": "a", "document": "red\napple", "metadata": {"n": 1}},
+        {"id": "b", "document": None, "metadata": None},
+        {"id": "c", "document": "green apple", "metadata": {"n": 2, "tags": ["x", "y"]}},
+    ]
+    only = ("--include", "embeddings", "--include", "uris")
+    assert read("get", target, "notes", "b", *only)["records"] == [
+        {"id": "b", "embedding": [0.0, 1.0, 0.0, 0.0], "uri": "file:b"}
+    ]
+    ids = lambda *options: [each["id"] for each in read("get", target, "notes", *options)["records"]]  # noqa: E731
+    assert ids("--limit", "1", "--offset", "1") == ["b"]
+    assert ids("--where", '{"n": 2}') == ["c"]
+    assert ids("--order-by", "-n") == ["c", "a", "b"]
+    assert ids("--where-document", '{"$contains": "red"}') == ["a"]
+
+
+def test_get_as_a_table(database: Path) -> None:
+    lines = run("get", database, "notes", "--limit", "2").output.splitlines()
+    assert lines[0].split() == ["id", "document", "metadata"]
+    assert lines[1] == 'a   red apple  {"n": 1}'
+    assert lines[2].split() == ["b", "-", "-"]
+    assert lines[3].startswith("2 of 3 records")
+
+
+def test_get_shows_ten_unless_told_otherwise(database: Path) -> None:
+    with chroma.PersistentClient(database) as client:
+        client.get_collection("notes").add(ids=[f"n{i}" for i in range(20)], embeddings=[[1, 0, 0, 0]] * 20)
+    assert len(read("get", database, "notes")["records"]) == 10
+    assert len(read("get", database, "notes", "--all")["records"]) == 23
+    assert "10 of 23 records" in run("get", database, "notes").output
+    assert "of 23" not in run("get", database, "notes", "--all").output
+
+
+def test_get_of_an_id_that_is_not_there(target: str) -> None:
+    result = run("get", target, "notes", "a", "zz")
+    assert result.exit_code == 3
+    assert "red apple" in result.stdout and "'zz'" in result.stderr
+
+
+def test_query(target: str) -> None:
+    found = read("query", target, "notes", "--embedding", "[1, 0, 0, 0]", "-n", "2")
+    (answer,) = found["queries"]
+    assert answer["embedding"] == [1, 0, 0, 0]
+    assert [each["id"] for each in answer["records"]] == ["a", "c"]
+    assert answer["records"][0] == {
+        "id": "a", "document": "red\napple", "metadata": {"n": 1}, "distance": 0.0,
+    }  # fmt: skip
+    several = ("--embedding", "[1, 0, 0, 0]", "--embedding", "[0, 1, 0, 0]", "--id", "b", "--exact")
+    assert [each["records"][0]["id"] for each in read("query", target, "notes", *several)["queries"]] == [
+        "b",
+        "b",
+    ]
+    text = run("query", target, "notes", "--embedding", "[1, 0, 0, 0]").output
+    assert text.splitlines()[0].split() == ["id", "distance", "document", "metadata"]
+
+
+def test_query_by_text(tmp_path: Path) -> None:
+    """With the embedding function of the collection."""
+    with chroma.PersistentClient(tmp_path / "db") as client:
+        client.create_collection("texts").add(ids=["a", "b"], documents=["a red apple", "a blue bicycle"])
+    found = read("query", tmp_path / "db", "texts", "--text", "fruit", "--text", "wheels", "-n", "1")
+    assert [(each["text"], each["records"][0]["id"]) for each in found["queries"]] == [
+        ("fruit", "a"),
+        ("wheels", "b"),
+    ]
+    text = run("query", tmp_path / "db", "texts", "--text", "fruit", "--text", "wheels").output
+    assert "fruit:\n" in text and "wheels:\n" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["get", "--where", "{n: 2}"], "is not JSON"),
+        (["get", "--where", "[1]"], "another kind of JSON"),
+        (["get", "--where", '{"n": {"$near": 1}}'], "$near"),
+        (["get", "--limit", "-1"], "--limit"),
+        (["query"], "--text or --embedding"),
+        (["query", "--text", "x", "--embedding", "[1]"], "--text or --embedding"),
+        (["query", "--embedding", "[1, 2]"], "dimension"),
+    ],
+)
+def test_arguments_that_cannot_be_used(database: Path, arguments: list[str], said: str) -> None:
+    command, *options = arguments
+    result = run(command, database, "notes", *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize("command", ["ls", "info", "count", "get", "query", "compact"])
+def test_looking_makes_no_database(command: str, tmp_path: Path) -> None:
+    arguments = {"count": ["notes"], "get": ["notes"], "query": ["notes", "--text", "x"]}.get(command, [])
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "empty").mkdir()
+    for place, said in (("missing", "no folder"), ("file", "is a file"), ("empty", "no database")):
+        result = run(command, tmp_path / place, *arguments)
+        assert result.exit_code == 2 and said in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
+    assert list((tmp_path / "empty").iterdir()) == []
