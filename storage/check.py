@@ -19,6 +19,7 @@ import orjson
 import xxhash
 
 from . import log as logs
+from .backup import MARK, Mark
 from .catalog import COPY as CATALOG_COPY
 from .catalog import LOCK, CatalogState
 from .catalog import NAME as CATALOG
@@ -81,6 +82,7 @@ class _Check:
         self.findings.append(Finding(path, severity, message))
 
     def run(self) -> None:
+        self._mark()
         known = self._catalog()
         home = self.folder.child("collections")
         for name in home.names():
@@ -90,6 +92,17 @@ class _Check:
                 )
                 continue
             self._collection(home.child(name), name)
+
+    def _mark(self) -> None:
+        """What a backup says of itself."""
+        path = f"{self.folder.path}/{MARK}"
+        mark, problem = _attempt(lambda _: Mark.load(self.folder), MARK)
+        if problem is not None:
+            self.note(path, "damaged", problem)
+        elif mark is not None and mark.finished is None:
+            self.note(path, "damaged", "the backup was not finished: make it again")
+        elif mark is not None:
+            self.note(path, "ok", f"a backup of {mark.source}, finished {mark.finished}")
 
     # ------------------------------------------------------------------ catalog
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -39,6 +40,8 @@ def check(folder: str, repair: bool, as_json: bool) -> None:
         repaired = sum(finding.severity == "repaired" for finding in report.findings)
         click.echo(f"{len(report.findings)} checked, {damaged} damaged, {repaired} repaired")
         if damaged and not repair:
+            if (Path(folder) / "backup.json").exists():
+                click.echo("It is a backup: make it again, with chroma backup --verify, if you still can")
             click.echo(f"Try: chroma check {folder} --repair")
     if not report.ok:
         sys.exit(DAMAGED)

@@ -83,5 +83,5 @@ def ended(ctx: click.Context, run: Callable[[click.Context], Any]) -> Any:
         if type(error) is Exception:  # what a server said that none of the package's errors stands for
             click.echo(f"Error: {error}", err=True)
             ctx.exit(UNREACHABLE)
-        traceback.print_exc()
+        click.echo(traceback.format_exc(), err=True, nl=False)
         ctx.exit(BUG)

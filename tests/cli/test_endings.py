@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import chroma
 from chroma import errors
 from chroma.cli.endings import CODES, code_of
+from chroma.cli.main import COMMANDS
 from chroma.cli.output import cell, cut, width_of
 
 from ..serving.processes import Served, environment, running
@@ -180,6 +182,18 @@ def test_completing(database: Path, tmp_path: Path) -> None:
     assert completed(f"chroma query {database} no") == ["notes"]
     assert completed(f"chroma get {tmp_path / 'missing'} ") == []
     assert not (tmp_path / "missing").exists()
+
+
+def test_the_guide_has_all_of_it() -> None:
+    guide = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    codes = guide[guide.index("## Exit codes") :]
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", codes, re.M)} == set(CODES)
+    keys = guide[guide.index("## JSON") : guide.index("## Exit codes")]
+    for listed in (listed for section in COMMANDS.values() for listed in section):
+        assert re.search(rf"\b{listed.name}\b", guide), listed.name
+        command = listed.load()
+        if any(parameter.name == "as_json" for parameter in command.params):
+            assert re.search(rf"^\|[^|]*`{listed.name}`", keys, re.M), listed.name
 
 
 def test_what_prints_data_prints_json(database: Path, tmp_path: Path) -> None:

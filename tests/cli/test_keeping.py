@@ -37,7 +37,8 @@ def test_a_damaged_backup_is_not_restored(database: Path, tmp_path: Path) -> Non
     run("backup", database, tmp_path / "backup")
     file = next((tmp_path / "backup").glob("collections/*/seg-*/vectors.arrow"))
     file.write_bytes(file.read_bytes()[:-10] + bytes(10))
-    assert run("check", tmp_path / "backup").exit_code == 1
+    found = run("check", tmp_path / "backup")
+    assert found.exit_code == 1 and "chroma backup --verify" in found.output
     result = run("restore", tmp_path / "backup", tmp_path / "restored")
     assert result.exit_code == 1 and "vectors.arrow" in result.stderr
     assert not (tmp_path / "restored").exists()

@@ -153,6 +153,8 @@ def test_every_step_of_a_first_backup_may_be_the_last(
                 if '"finished":null' in (target / "backup.json").read_text():
                     with pytest.raises(chroma.errors.NotADatabaseError, match="not finished"):
                         chroma.restore(target, tmp_path / "restored")
+                    if (target / "collections").exists():
+                        assert not check_folder(str(target)).ok
             client.backup(target)
             assert contents(target) == contents(db)
 
