@@ -216,7 +216,8 @@ class Copier:
                         sink.write(block)
                 aside.append(name)
                 self._done(home, name, "copied", log.offset)
-        home.sync()
+        if aside or not home.exists(manifest.NAME):
+            home.sync()
         segments = {ref.name: {file.name for file in _files(ref)} for ref in seen.segments}
         return _Prepared(id, seen.manifest, segments, names, aside)
 

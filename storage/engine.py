@@ -254,12 +254,15 @@ class Engine:
 
     def still_has(self, id: str) -> bool:
         """Whether a collection may be written to."""
+        self._check_there()
+        return self.catalog.collection(id) is not None
+
+    def _check_there(self) -> None:
         if self.lost():
             raise NotFound(
                 f"{self.folder.path} was removed or replaced while it was open; "
                 "open a new client to start afresh"
             )
-        return self.catalog.collection(id) is not None
 
     def check_open(self) -> None:
         if self._closed:
@@ -396,6 +399,7 @@ class Engine:
     def backup(self, path: str, link: bool, verify: bool, progress: Progress | None = None) -> BackupReport:
         """Copy all of it to a folder on disk; see backup.py."""
         self.check_open()
+        self._check_there()
         assert isinstance(self.folder, DiskFolder)  # what is in memory has no files to copy
         return backups.backup(self.folder, self.catalog, path, link, verify, progress)
 

@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-from ..errors import ChromaError, InvalidArgumentError, NotADatabaseError
+from ..errors import InvalidArgumentError, NotADatabaseError
 from ..seam import Scope
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class Place:
             return settings
         from ..address import settings_for
 
+        if not settings.given("chroma_http_progress"):
+            settings.chroma_http_progress = False  # commands that take long have a bar of their own
         # The URL says where; variables of the environment still say how.
         settings.chroma_server_host = settings.chroma_server_http_port = None
         if self.token and self.user:
@@ -214,11 +216,16 @@ def complete_collection(ctx: click.Context, param: click.Parameter, incomplete: 
         given.get("user"),
         given.get("header") or (),
     )
+    import chroma
+
     try:
-        with place.client() as client:
+        settings = place.settings()
+        settings.chroma_http_connect_timeout_secs, settings.chroma_http_timeout_secs = 1.0, 2.0
+        settings.chroma_http_retries = 0
+        with chroma.Client(settings, tenant=place.scope.tenant, database=place.scope.database) as client:
             names = [collection.name for collection in client.list_collections()]
-    except (ChromaError, OSError):
-        return []  # a shell has no place for errors while a line is typed
+    except Exception:
+        return []  # whatever it is: a shell has no place for errors while a line is typed
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 

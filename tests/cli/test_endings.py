@@ -180,6 +180,7 @@ def test_completing(database: Path, tmp_path: Path) -> None:
     assert completed("chroma re") == ["restore"]
     assert completed(f"chroma get {database} ") == ["notes", "empty"]
     assert completed(f"chroma query {database} no") == ["notes"]
+    assert completed("chroma get http://127.0.0.1:9 ") == []
     assert completed(f"chroma get {tmp_path / 'missing'} ") == []
     assert not (tmp_path / "missing").exists()
 

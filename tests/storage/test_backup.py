@@ -243,6 +243,12 @@ def test_progress_comes_to_its_end(client: Any, target: Path) -> None:
     assert told == sorted(told) and told[-1][0] == told[-1][1] > 0
 
 
+def test_a_folder_that_was_removed_while_it_was_open(client: Any, folder: Path, target: Path) -> None:
+    folder.rename(folder.parent / "elsewhere")
+    with pytest.raises(chroma.errors.NotFoundError, match="removed or replaced"):
+        client.backup(target)
+
+
 def test_folders_that_are_no_place_for_a_backup(client: Any, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
