@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         configure,
         get_settings,
     )
+    from .migration.run import MigrationReport, migrate
     from .result_types import GetResult, QueryResult
     from .search import Search
     from .types import (
@@ -87,6 +88,7 @@ __all__ = [
     "Include",
     "Metadata",
     "Metadatas",
+    "MigrationReport",
     "PersistentClient",
     "QueryResult",
     "ReadLevel",
@@ -106,6 +108,7 @@ __all__ = [
     "copy_collections",
     "get_settings",
     "install_as_chromadb",
+    "migrate",
     "restore",
 ]
 
@@ -120,6 +123,7 @@ _HOMES: dict[str, tuple[str, str]] = {
     "copy_collections": ("copying", "copy_collections"),
     "restore": ("backups", "restore"),
     "install_as_chromadb": ("compat", "install_as_chromadb"),
+    **{name: ("migration.run", name) for name in ("MigrationReport", "migrate")},
     **{name: ("config", name) for name in ("DEFAULT_DATABASE", "DEFAULT_TENANT", "Settings")},
     **{
         name: ("factories", name)

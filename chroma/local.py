@@ -291,10 +291,11 @@ class LocalBackend:
         metadata: Mapping[str, Any] | None,
         configuration: dict[str, Any],
         get_or_create: bool,
+        id: str | None = None,
     ) -> CollectionInfo:
         with translated():
             info = self.engine.create_collection(
-                scope.tenant, scope.database, name, metadata, configuration, get_or_create
+                scope.tenant, scope.database, name, metadata, configuration, get_or_create, id
             )
             return self.engine.with_dimension(info)
 

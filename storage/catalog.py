@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shlex
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -128,9 +129,11 @@ class Catalog:
     def _found(self) -> None:
         """Make the folder a database, unless another process is faster."""
         if self._folder.exists("chroma.sqlite3"):
+            path = shlex.quote(str(self._folder.path))
             raise NotADatabase(
-                f"{self._folder.path} holds a database of another system (chroma.sqlite3); its records must "
-                "be imported into a new folder: choose another path"
+                f"{self._folder.path} holds a database of chromadb (chroma.sqlite3). Bring it into a "
+                "new folder, "
+                f"without changing this one, with: chroma migrate --from {path} --to {path}-arrow"
             )
         self._folder.create()
         with self._folder.lock(LOCK):
@@ -323,6 +326,13 @@ class Catalog:
                 if get_or_create:
                     return state.collections[names[info.name]], False
                 raise AlreadyExists(f"Collection [{info.name}] already exists")
+            if info.id in state.collections:
+                taken = state.collections[info.id]
+                raise AlreadyExists(
+                    f"Collection [{taken.name}] of {taken.tenant}/{taken.database} already exists "
+                    "with the id "
+                    f"{info.id}"
+                )
             commit({"do": "put collection", "collection": asdict(info)})
             return info, True
 

@@ -306,10 +306,19 @@ class Engine:
         metadata: Mapping[str, Any] | None,
         configuration: dict[str, Any],
         get_or_create: bool,
+        id: str | None = None,
     ) -> CollectionInfo:
+        """`id` is a UUID that the collection had elsewhere; without it, it gets a new one."""
         self.check_open()
+        if id is not None and self.catalog.collection(id) is None:
+            self.folder.child("collections").child(id).remove_tree()  # of a deletion that was killed
         info = CollectionInfo(
-            str(uuid.uuid4()), name, tenant, database, dict(metadata) if metadata else None, configuration
+            id or str(uuid.uuid4()),
+            name,
+            tenant,
+            database,
+            dict(metadata) if metadata else None,
+            configuration,
         )
         return self.catalog.create_collection(info, get_or_create)[0]
 

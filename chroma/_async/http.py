@@ -68,6 +68,11 @@ class AsyncHttpBackend:
             raise
         return cls(transport, server, settings.chroma_http_progress)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the server is this package's."""
+        return self._server.own
+
     # ------------------------------------------------------------------ system
 
     async def heartbeat(self) -> int:

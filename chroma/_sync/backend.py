@@ -9,13 +9,8 @@ come out; everything is already validated and normalised on the way in, except `
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
-=======
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
->>>>>>> a565d34 (Backups of a database folder while it is used, and restoring; copies of collections between databases)
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..seam import Identity, Scope
 from ..storage.types import (
@@ -47,16 +42,15 @@ class Backend(Protocol):
     def max_batch_size(self) -> int: ...
     def identity(self) -> Identity: ...
     def reset(self) -> None: ...
-<<<<<<< HEAD
     def journals(self) -> str | None:
         """The folder here where loads note how far they are; None: nowhere, for the records end with the
         process."""
-=======
+        ...
+
     def backup(
         self, path: str, link: bool, verify: bool, progress: Callable[[int, int], None] | None
     ) -> BackupReport:
         """Copy the whole database to a folder. UnsupportedError where there is no folder at hand."""
->>>>>>> a565d34 (Backups of a database folder while it is used, and restoring; copies of collections between databases)
         ...
 
     def close(self) -> None: ...

@@ -6,12 +6,8 @@ They know a backend and a scope; `chroma.factories` makes the backend and hands 
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 from collections.abc import Callable, Mapping, Sequence
-=======
-from collections.abc import Callable
 from pathlib import Path
->>>>>>> a565d34 (Backups of a database folder while it is used, and restoring; copies of collections between databases)
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID

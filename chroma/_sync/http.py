@@ -69,6 +69,11 @@ class HttpBackend:
             raise
         return cls(transport, server, settings.chroma_http_progress)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the server is this package's."""
+        return self._server.own
+
     # ------------------------------------------------------------------ system
 
     def heartbeat(self) -> int:

@@ -1,0 +1,69 @@
+"""`chroma migrate`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from ..errors import ChromaError, CorruptionError
+
+DAMAGED, UNUSABLE = 1, 2
+
+
+@click.command()
+@click.option(
+    "--from", "source", required=True, metavar="OLD", help="A folder of chromadb, or the URL of a server."
+)
+@click.option(
+    "--to", "target", required=True, metavar="NEW", help="A folder, made if missing, or a server's URL."
+)
+@click.option(
+    "--tenant", "tenants", multiple=True, help="Only this tenant. Repeatable. Default: all of a folder"
+)
+@click.option("--collection", "collections", multiple=True, help="Only collections of this name. Repeatable.")
+@click.option("--skip-damaged", is_flag=True, help="Leave out and report what cannot be read or kept.")
+@click.option("--compare-all", is_flag=True, help="Compare all records afterwards, not a sample.")
+@click.option(
+    "--journal", metavar="FILE", help="Default: migration.json in NEW; for URLs chroma-migration.json here"
+)
+@click.option("--progress/--no-progress", default=None, help="Default: where the error output is a terminal")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def migrate(
+    source: str,
+    target: str,
+    tenants: tuple[str, ...],
+    collections: tuple[str, ...],
+    skip_damaged: bool,
+    compare_all: bool,
+    journal: str | None,
+    progress: bool | None,
+    as_json: bool,
+) -> None:
+    """Bring over everything from a folder that chromadb 0.4 to 1.5 wrote, or from a running server.
+
+    OLD is never changed. Run it again after an interruption: it goes on where it stopped. Run it after it has
+    finished: it compares again. Credentials for URLs come from CHROMA_CLIENT_AUTH_PROVIDER and
+    CHROMA_CLIENT_AUTH_CREDENTIALS.
+    """
+    from .run import migrate as run  # loads numpy, and the engine or the HTTP client
+
+    try:
+        report = run(
+            source,
+            target,
+            tenants=tenants or None,
+            collections=collections or None,
+            progress=sys.stderr.isatty() if progress is None else progress,
+            skip_damaged=skip_damaged,
+            compare_all=compare_all,
+            journal=journal,
+        )
+    except CorruptionError as error:
+        click.echo(f"Damaged: {error.message()}", err=True)
+        sys.exit(DAMAGED)
+    except ChromaError as error:
+        click.echo(f"Error: {error.message()}", err=True)
+        sys.exit(UNUSABLE)
+    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else str(report))

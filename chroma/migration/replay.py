@@ -1,0 +1,68 @@
+"""What chromadb's log says on top of what its tables and its index hold.
+
+Both follow the log at their own pace: the tables are behind where nobody has read since the last write,
+the index up to `sync_threshold` writes. Nothing is applied anywhere: the answer is which entry of the log
+counts for which record.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, field
+
+ADD, UPDATE, UPSERT, DELETE = range(4)
+
+Entry = tuple[int, int, str, bool]  # number, operation, id, whether it carries a vector
+
+
+@dataclass(slots=True)
+class LateRows:
+    """removed: row numbers that are gone; changed: entries that change a row; new: entries that make one."""
+
+    removed: set[int] = field(default_factory=set)
+    changed: dict[int, list[int]] = field(default_factory=dict)
+    new: dict[str, list[int]] = field(default_factory=dict)
+
+    def follow(self, entries: Iterable[Entry], row_of: Callable[[str], int | None]) -> None:
+        for number, operation, id, _ in entries:
+            row = row_of(id)
+            stored = row is not None and row not in self.removed
+            if operation == DELETE:
+                if stored and row is not None:
+                    self.removed.add(row)
+                    self.changed.pop(row, None)
+                self.new.pop(id, None)
+            elif id in self.new:
+                if operation != ADD:
+                    self.new[id].append(number)
+            elif stored and row is not None:
+                if operation != ADD:
+                    self.changed.setdefault(row, []).append(number)
+            elif operation != UPDATE:
+                self.new[id] = [number]
+
+
+def late_vectors(entries: Iterable[Entry], indexed: Container[str]) -> dict[str, int]:
+    """The entry that holds the vector, of ids whose vector is not the one in the index."""
+    late: dict[str, int | None] = {}
+    for number, operation, id, has_vector in entries:
+        stored = late[id] is not None if id in late else id in indexed
+        if operation == DELETE:
+            late[id] = None
+        elif has_vector and (operation == UPSERT or (operation == ADD) != stored):
+            late[id] = number
+    return {id: number for id, number in late.items() if number is not None}
+
+
+def entries_of(database: sqlite3.Connection, topic: str, after: int) -> Iterable[Entry]:
+    """Of one collection, in order. Needs the temporary table that the reader of a folder makes."""
+    return (
+        (number, operation, id, bool(has_vector))
+        for number, operation, id, has_vector in database.execute(
+            "SELECT q.seq_id, q.operation, q.id, q.vector IS NOT NULL FROM temp.log_of AS l "
+            "CROSS JOIN embeddings_queue AS q ON q.seq_id = l.number "
+            "WHERE l.topic = ? AND l.number > ? ORDER BY l.number",
+            (topic, after),
+        )
+    )
