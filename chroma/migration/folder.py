@@ -43,6 +43,7 @@ class _Open:
     changed: dict[int, list[int]]
     new: list[tuple[str, list[int]]]
     index: IndexFiles | None
+    absent: str  # why a vector may be nowhere
     late: dict[str, int]
     cosine: bool
 
@@ -80,6 +81,11 @@ class FolderSource:
         if "databases" not in self._tables:  # before 0.4.15
             return [(DEFAULT_TENANT, DEFAULT_DATABASE)]
         return list(self._query("SELECT tenant_id, name FROM databases ORDER BY rowid"))
+
+    def tenants(self) -> list[str]:
+        if "tenants" not in self._tables:
+            return [DEFAULT_TENANT]
+        return [tenant for (tenant,) in self._query("SELECT id FROM tenants ORDER BY rowid")]
 
     def collections(self) -> list[SourceCollection]:
         if "databases" in self._tables:
@@ -168,10 +174,7 @@ class FolderSource:
         rows, late = self._rows(collection.id)
         segment, last = self._segments(collection.id).get(_VECTOR, ("", 0))
         cosine = collection.configuration["hnsw"]["space"] == "cosine"
-        folder = os.path.join(self.place, segment)
-        index = None
-        if segment and os.path.exists(os.path.join(folder, "index_metadata.pickle")):
-            index = IndexFiles(folder, cosine)
+        index, absent = self._index(os.path.join(self.place, segment), last, cosine)
         # An entry that the index has already may be applied again: the result is the same.
         known = [end for end in (last, index.last if index else 0) if end]
         after = min(known) if index and known else 0
@@ -182,8 +185,21 @@ class FolderSource:
         except sqlite3.Error as error:
             raise self._damaged(error) from error
         new = list(late.new.items())
-        self._held = _Open(collection.id, rows, late.changed, new, index, vectors, cosine)
+        self._held = _Open(collection.id, rows, late.changed, new, index, absent, vectors, cosine)
         return self._held
+
+    def _index(self, folder: str, last: int, cosine: bool) -> tuple[IndexFiles | None, str]:
+        """The index, if it can be read, and what to say of a vector that is not in the log either.
+
+        A damaged index is no error yet: before 0.5.6 nothing was ever removed from the log.
+        """
+        nowhere = "its vector is neither in the index files nor in the log"
+        if not os.path.exists(os.path.join(folder, "index_metadata.pickle")):
+            return None, f"{nowhere}: the files in {folder} are missing" if last else nowhere
+        try:
+            return IndexFiles(folder, cosine), nowhere
+        except CorruptionError as error:
+            return None, f"its vector is not in the log, and {error.message()}"
 
     def read(self, collection: SourceCollection, start: int, stop: int) -> Iterator[Part]:
         held = self._hold(collection)
@@ -210,7 +226,15 @@ class FolderSource:
         changes = [held.changed.get(row, []) for row in rows] + [entries for _, entries in new]
         self._change(values, changes)
         part = Part(start, ids, None, [], [], [])
-        for entry in values:
+        for id, entry in zip(ids, values, strict=True):
+            odd = [
+                key for key, value in entry.items() if isinstance(value, float) and not math.isfinite(value)
+            ]
+            for key in odd:
+                part.warnings.append(
+                    f"collection {collection.where}: the value {entry.pop(key)} of {key!r} of {id!r} was left "
+                    "out: metadata holds no NaN and no infinity"
+                )
             part.documents.append(_text(entry.pop(_DOCUMENT, None)))
             part.uris.append(_text(entry.pop(_URI, None)))
             part.metadatas.append({key: entry[key] for key in entry if not key.startswith("chroma:")} or None)
@@ -287,10 +311,10 @@ class FolderSource:
             read_back = rescaled(vectors[places])
             usable = np.isfinite(read_back).all(1)
             vectors[np.array(places)[usable]] = read_back[usable]
-        for absent in np.flatnonzero(~there):
-            part.lost.setdefault(int(absent), "its vector is neither in the index files nor in the log")
-        for odd in np.flatnonzero(~np.isfinite(vectors).all(1)):
-            part.lost.setdefault(int(odd), "its vector holds NaN or infinity")
+        for place in np.flatnonzero(~there).tolist():
+            part.lost.setdefault(place, held.absent)
+        for place in np.flatnonzero(~np.isfinite(vectors).all(1)).tolist():
+            part.lost.setdefault(place, "its vector holds NaN or infinity")
         return vectors
 
     # ------------------------------------------------------------------ the tables
@@ -345,14 +369,14 @@ def _first(row: tuple[Any, ...]) -> Any:
 
 
 def _value(text: Any, whole: Any, real: Any, truth: Any) -> Any:
-    """The one value of a row of metadata; None where there is none, or one that no JSON has."""
+    """The one value of a row of metadata; None where there is none."""
     if truth is not None:
         return bool(truth)
     if text is not None:
         return text
     if whole is not None:
         return whole
-    return real if real is not None and math.isfinite(real) else None
+    return real
 
 
 def _text(value: Any) -> str | None:

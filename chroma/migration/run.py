@@ -4,6 +4,7 @@ comparison."""
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -112,15 +113,13 @@ def migrate(
             )
     opened = _open_source(source_place, source_settings, tenants)
     try:
-        chosen, databases = _chosen(opened, tenants, collections)
+        chosen = _chosen(opened, tenants, collections)
         from .target import Target
 
         into = Target(target_place, target_settings)
         try:
             path = _journal_path(journal, into)
-            report = _Migration(opened, into, path, chosen, databases, skip_damaged).run(
-                progress, compare_all
-            )
+            report = _Migration(opened, into, path, chosen, skip_damaged).run(progress, compare_all)
         finally:
             into.close()
     finally:
@@ -153,32 +152,41 @@ def _open_source(place: str, settings: Settings | None, tenants: Sequence[str] |
     return FolderSource(place)
 
 
-def _chosen(
-    source: Source, tenants: Sequence[str] | None, names: Sequence[str] | None
-) -> tuple[list[SourceCollection], list[tuple[str, str]]]:
-    """The collections that are asked for, and the databases. Raises for names that nothing has."""
-    databases = source.databases()
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What is asked for. With names of collections, only the tenants and databases that these need."""
+
+    collections: list[SourceCollection]
+    tenants: list[str]
+    databases: list[tuple[str, str]]
+
+
+def _chosen(source: Source, tenants: Sequence[str] | None, names: Sequence[str] | None) -> _Chosen:
+    """Raises InvalidArgumentError for names that the source does not have."""
     found = source.collections()
+    places = source.tenants()
     for argument, wanted, known in (
-        ("tenants", tenants, {tenant for tenant, _ in databases}),
+        ("tenants", tenants, set(places)),
         ("collections", names, {collection.name for collection in found}),
     ):
         missing = sorted(set(wanted or ()) - known)
-        if missing and not (argument == "tenants" and is_url(source.place)):
+        if missing:
             raise InvalidArgumentError(
-                f"{argument} names {', '.join(map(repr, missing))}, which {source.place} does not "
-                "have; it has "
-                f"{', '.join(map(repr, sorted(known))) or 'none'}"
+                f"{argument} names {', '.join(map(repr, missing))}, which {source.place} does not have; "
+                f"it has {', '.join(map(repr, sorted(known))) or 'none'}"
             )
     kept = [
         collection
         for collection in found
         if (not tenants or collection.tenant in tenants) and (not names or collection.name in names)
     ]
-    places = [place for place in databases if not tenants or place[0] in tenants]
     if names:
-        places = sorted({(collection.tenant, collection.database) for collection in kept})
-    return kept, places
+        databases = list(dict.fromkeys((collection.tenant, collection.database) for collection in kept))
+        return _Chosen(kept, list(dict.fromkeys(tenant for tenant, _ in databases)), databases)
+    wanted_tenants = [tenant for tenant in places if not tenants or tenant in tenants]
+    return _Chosen(
+        kept, wanted_tenants, [place for place in source.databases() if place[0] in wanted_tenants]
+    )
 
 
 class _Migration:
@@ -189,14 +197,13 @@ class _Migration:
         source: Source,
         target: Target,
         journal: str,
-        collections: list[SourceCollection],
-        databases: list[tuple[str, str]],
+        chosen: _Chosen,
         skip_damaged: bool,
     ) -> None:
         self.source = source
         self.target = target
-        self.collections = collections
-        self.databases = databases
+        self.chosen = chosen
+        self.collections = chosen.collections
         self.skip_damaged = skip_damaged
         self.report = MigrationReport(source.place, target.place, warnings=list(source.warnings))
         self.fingerprint = dict(source.fingerprint())
@@ -205,8 +212,7 @@ class _Migration:
     def run(self, progress: bool, compare_all: bool) -> MigrationReport:
         self.report.already_done = self.journal.done
         if not self.journal.done:
-            for tenant, database in self.databases:
-                self.target.make_database(tenant, database)
+            self.target.make_places(self.chosen.tenants, self.chosen.databases)
             self._copy_all(progress)
         for collection in self.collections:
             self._compare(collection, compare_all)
@@ -258,12 +264,12 @@ class _Migration:
     # ------------------------------------------------------------------ copying
 
     def _copy_all(self, progress: bool) -> None:
-        from tqdm.auto import tqdm
+        from tqdm import tqdm
 
         entries = [self.journal.entries[collection.id] for collection in self.collections]
         total = sum(entry.count for entry in entries)
         begun = sum(entry.position for entry in entries)
-        with tqdm(total=total, initial=begun, unit=" records", disable=not progress) as bar:
+        with tqdm(total=total, initial=begun, unit=" records", disable=not progress, file=sys.stderr) as bar:
             for collection, entry in zip(self.collections, entries, strict=True):
                 if not entry.done:
                     bar.set_description(collection.name)

@@ -53,6 +53,9 @@ class ServerSource:
         }
         return {"collections": len(counts), "records": sum(counts.values())}
 
+    def tenants(self) -> list[str]:
+        return self._tenants
+
     def databases(self) -> list[tuple[str, str]]:
         return [
             (tenant, str(found["name"]))

@@ -69,6 +69,10 @@ class Source(Protocol):
         """Plain values that differ when the source was changed in between."""
         ...
 
+    def tenants(self) -> list[str]:
+        """Also those without databases."""
+        ...
+
     def databases(self) -> list[tuple[str, str]]:
         """(tenant, database), also those without collections."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import NotFoundError, UniqueConstraintError
@@ -52,17 +53,19 @@ class Target:
             return None
         return found
 
-    def make_database(self, tenant: str, database: str) -> None:
-        """The tenant and the database, unless they exist."""
-        try:
-            self.backend.get_tenant(tenant)
-        except NotFoundError:
-            self.backend.create_tenant(tenant)
-        scope = Scope(tenant, database)
-        try:
-            self.backend.get_database(scope)
-        except NotFoundError:
-            self.backend.create_database(scope)
+    def make_places(self, tenants: Sequence[str], databases: Sequence[tuple[str, str]]) -> None:
+        """The tenants and databases that do not exist yet."""
+        for tenant in tenants:
+            try:
+                self.backend.get_tenant(tenant)
+            except NotFoundError:
+                self.backend.create_tenant(tenant)
+        for place in databases:
+            scope = Scope(*place)
+            try:
+                self.backend.get_database(scope)
+            except NotFoundError:
+                self.backend.create_database(scope)
 
     def make(self, collection: SourceCollection) -> CollectionInfo:
         """The collection, under its id where that is possible. UniqueConstraintError where it is taken."""
