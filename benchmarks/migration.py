@@ -64,7 +64,7 @@ def make(folder: str, records: int) -> None:
         client = chromadb.Client(settings, tenant=tenant, database=database)
         collection = client.create_collection(
             f"collection-{number:02d}",
-            configuration={"hnsw": {"space": SPACES[number % 3], "ef_search": 200}},
+            configuration={"hnsw": {"space": SPACES[number % 3], "ef_search": 1000}},
             metadata={"number": number, "share": number / 3, "even": number % 2 == 0, "title": "Ü"},
             embedding_function=None,
         )
@@ -73,6 +73,8 @@ def make(folder: str, records: int) -> None:
         for start in range(0, count, BATCH):
             part = range(start, min(start + BATCH, count))
             near = centres[rng.integers(0, 32, len(part))] + 0.5 * rng.normal(size=(len(part), DIMENSION))
+            if SPACES[number % 3] == "ip":  # as it is used: else chromadb's graph misses neighbours
+                near /= np.linalg.norm(near, axis=1)[:, None]
             collection.add(
                 ids=[f"record-{place}" for place in part],
                 embeddings=near.astype(np.float32),
@@ -83,7 +85,7 @@ def make(folder: str, records: int) -> None:
         collection.delete(ids=[f"record-{place}" for place in range(0, count, 101)])
         collection.update(
             ids=[f"record-{place}" for place in range(1, count, 97)],
-            embeddings=rng.normal(size=(len(range(1, count, 97)), DIMENSION)).astype(np.float32),
+            embeddings=rng.normal(size=(len(range(1, count, 97)), DIMENSION)).astype(np.float32) / 12,
         )
 
 
@@ -125,7 +127,9 @@ def compare(target: str, truth: Path) -> dict[str, int]:
     """Everything counted; raises at the first record that is not the same."""
     import chroma
 
-    counts = dict.fromkeys(("records", "same bits", "queries", "same 10 ids", "same 10 ids, exact search"), 0)
+    counts = dict.fromkeys(
+        ("records", "same bits", "queries", "same 10 ids", "same 10 ids, searched exactly here"), 0
+    )
     for number in range(COLLECTIONS):
         told = json.loads((truth / f"{number}.json").read_text("utf-8"))
         arrays = np.load(truth / f"{number}.npz")
@@ -151,7 +155,10 @@ def compare(target: str, truth: Path) -> dict[str, int]:
             ):
                 counts["queries"] += 1
                 counts["same 10 ids"] += theirs == here
-                counts["same 10 ids, exact search"] += theirs == best
+                counts["same 10 ids, searched exactly here"] += theirs == best
+                np.testing.assert_array_less(
+                    near[-1], far[-1] + 1e-4 + 1e-3 * abs(far[-1])
+                )  # never a worse answer
                 if theirs == here:
                     np.testing.assert_allclose(near, far, rtol=1e-3, atol=1e-4)
     return counts

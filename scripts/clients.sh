@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Prepares what tests/clients/ is about: the clients and the server of Chroma, and libraries on top of
-# them, each in an environment of its own under build/clients. Does nothing where that is done already.
+# Prepares what tests/clients/ and tests/migration/ are about: the clients and the server of Chroma, libraries on
+# top of them, and older releases whose folders are moved in, each in an environment of its own under
+# build/clients. Does nothing where that is done already.
 #   scripts/clients.sh           prepare what is missing
 #   scripts/clients.sh --lock    renew requirements/clients.txt, the versions of everything they depend on
 set -euo pipefail
@@ -14,11 +15,12 @@ locked=requirements/clients.txt
 full=(chromadb==1.5.9 langchain-chroma==1.1.0 llama-index-vector-stores-chroma==0.6.0)
 thin=(chromadb-client==1.5.9)
 node=(chromadb@3.5.0)
+older=(0.4.24 0.6.3 1.0.20) # releases of chromadb; each wrote another kind of folder
 
 version=$("$python" -c 'import sys; print("Python %d.%d" % sys.version_info[:2])')
 constraints=()
 if [ "${1:-}" = --lock ]; then
-    rm -rf "$home/full" "$home/thin"
+    rm -rf "$home/full" "$home/thin" "$home"/chromadb-*
 elif grep -qx "# $version" "$locked" 2> /dev/null; then
     constraints=(-c "$root/$locked")
 else
@@ -45,6 +47,18 @@ environment() { # environment NAME REQUIREMENT…
 environment full "${full[@]}"
 environment thin "${thin[@]}"
 
+# The oldest have no wheels for the newest Python; their tests are then skipped, or fail where all are required.
+old_locked() { echo "requirements/clients-chromadb-$1.txt"; }
+for release in "${older[@]}"; do
+    constraints=()
+    if [ "${1:-}" != --lock ] && grep -qx "# $version" "$(old_locked "$release")" 2> /dev/null; then
+        constraints=(-c "$root/$(old_locked "$release")")
+    fi
+    numpy=(numpy)
+    if [[ $release == 0.4.* ]]; then numpy=('numpy<2'); fi
+    environment "chromadb-$release" "chromadb==$release" "${numpy[@]}"
+done
+
 if [ "${1:-}" = --lock ]; then
     {
         echo '# Versions of the foreign clients of tests/clients/. Renew with: scripts/clients.sh --lock'
@@ -54,7 +68,15 @@ if [ "${1:-}" = --lock ]; then
         done | sort -u -f
     } > "$locked.new"
     mv "$locked.new" "$locked"
-    rm -f "$home/full/installed" "$home/thin/installed" # made from other constraints
+    for release in "${older[@]}"; do
+        {
+            echo "# Versions for folders of chromadb $release in tests/migration/. Renew with: scripts/clients.sh --lock"
+            echo "# $version"
+            "$home/chromadb-$release/bin/python" -m pip --disable-pip-version-check freeze --exclude pip \
+                --exclude setuptools
+        } > "$(old_locked "$release")"
+    done
+    rm -f "$home"/{full,thin,chromadb-*}/installed # made from other constraints
     exit 0
 fi
 

@@ -232,7 +232,8 @@ class FolderSource:
             ]
             for key in odd:
                 part.warnings.append(
-                    f"collection {collection.where}: the value {entry.pop(key)} of {key!r} of {id!r} was left "
+                    f"collection {collection.where}: the value {entry.pop(key)} of {key!r} of {id!r} "
+                    "was left "
                     "out: metadata holds no NaN and no infinity"
                 )
             part.documents.append(_text(entry.pop(_DOCUMENT, None)))

@@ -1,16 +1,17 @@
-"""Run with another Python, where some release of chromadb is installed: makes folders, and tells what is
-in them.
+"""Run by another Python, where some release of chromadb is installed:
 
-    python original.py make FOLDER          a folder with every kind of record that the release can hold
-    python original.py dump FOLDER FILE     what the release's own get() and query() answer, as JSON
+    python original.py make FOLDER COPY FILE   makes FOLDER with every kind of record that the release knows,
+                                               and writes to FILE what its get() and query() answer
+    python original.py tell FOLDER FILE        the latter alone
 
-`dump` changes the folder, as every opening by chromadb does: give it a copy.
+Telling changes a folder, as every opening by chromadb does; hence the copy.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import shutil
 import sys
 from typing import Any
 
@@ -95,7 +96,7 @@ def fill(collection: Any, records: int, seed: int) -> None:
     collection.delete(ids=[ids[1], ids[2]])
     collection.update(ids=[ids[3]], embeddings=[new[0]])
     collection.update(ids=[ids[4]], metadatas=[{"int": 7.5, "more": "yes"}])
-    collection.update(ids=[ids[4], ids[5]], documents=["changed", "changed too"], embeddings=new[:2])
+    collection.update(ids=[ids[4], ids[5]], documents=["changed", "changed too"], embeddings=new[7:9])
     collection.upsert(
         ids=[ids[5], "new", ids[1]], embeddings=new[1:4], metadatas=[{"up": BOOLEANS or "yes"}] * 3
     )
@@ -115,18 +116,21 @@ def make(folder: str) -> None:
     seed = 0
     for tenant, database in places:
         opened = client(folder, tenant, database)
-        for space in ("l2", "cosine", "ip"):
-            for records in (7, 260):
+        first = database == "default_database"
+        for space in ("l2", "cosine", "ip") if first else ("cosine",):
+            for records in (7, 150):
                 seed += 1
                 collection = opened.create_collection(
                     f"{space}-{records}",
                     metadata={
                         "hnsw:space": space, "hnsw:batch_size": 20, "hnsw:sync_threshold": 50, "hnsw:M": 8,
-                        "owner": "me", "size": records, "share": 0.5,
+                        "hnsw:search_ef": 300, "owner": "me", "size": records, "share": 0.5,
                     },
                     embedding_function=None,
                 )  # fmt: skip
                 fill(collection, records, seed)
+        if not first:
+            continue
         opened.create_collection("empty", embedding_function=None)
         plain = opened.create_collection("with-default-function")
         plain.add(ids=["a", "b"], embeddings=[[1.0, 2.0], [3.0, 4.5]], documents=["A", "B"])
@@ -194,4 +198,10 @@ def dump(folder: str, out: str) -> None:
 
 
 if __name__ == "__main__":
-    {"make": make, "dump": dump}[sys.argv[1]](*sys.argv[2:])
+    if sys.argv[1] == "make":
+        made, copy, out = sys.argv[2:]
+        make(made)
+        shutil.copytree(made, copy)
+        dump(copy, out)
+    else:
+        dump(*sys.argv[2:])
