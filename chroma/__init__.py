@@ -39,7 +39,8 @@ if TYPE_CHECKING:
         configure,
         get_settings,
     )
-    from .migration.run import MigrationReport, migrate
+    from .migration.report import MigrationReport
+    from .migration.run import migrate
     from .result_types import GetResult, QueryResult
     from .search import Search
     from .types import (
@@ -123,7 +124,8 @@ _HOMES: dict[str, tuple[str, str]] = {
     "copy_collections": ("copying", "copy_collections"),
     "restore": ("backups", "restore"),
     "install_as_chromadb": ("compat", "install_as_chromadb"),
-    **{name: ("migration.run", name) for name in ("MigrationReport", "migrate")},
+    "MigrationReport": ("migration.report", "MigrationReport"),
+    "migrate": ("migration.run", "migrate"),
     **{name: ("config", name) for name in ("DEFAULT_DATABASE", "DEFAULT_TENANT", "Settings")},
     **{
         name: ("factories", name)

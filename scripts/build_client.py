@@ -40,6 +40,7 @@ ROOTS = [
     "chroma.copying",
     "chroma.embedding",
     "chroma.factories",
+    "chroma.migration.run",
     "chroma.search",
 ]
 

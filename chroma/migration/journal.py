@@ -29,11 +29,6 @@ class Entry:
     lost: list[list[Any]] = field(default_factory=list)
     done: bool = False
 
-    @property
-    def written(self) -> int:
-        """Records that are in the target."""
-        return self.position - len(self.lost)
-
 
 class Journal:
     """`entries` by the id of the collection in the source."""
@@ -45,10 +40,6 @@ class Journal:
         self.source = source
         self.fingerprint = dict(fingerprint)
         self.entries = entries
-
-    @property
-    def done(self) -> bool:
-        return all(entry.done for entry in self.entries.values())
 
     @classmethod
     def read(cls, path: str) -> Journal | None:

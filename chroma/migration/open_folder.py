@@ -52,9 +52,7 @@ def check_folder(folder: str) -> None:
         )
     if os.path.exists(os.path.join(folder, FILE)):
         return
-    from ..local import is_database  # the engine, loaded late
-
-    if is_database(folder):
+    if os.path.exists(os.path.join(folder, "catalog.json")):
         raise InvalidArgumentError(
             f"source {folder!r} is a database of this package already: open it with PersistentClient"
         )

@@ -34,8 +34,10 @@ class Target:
             self.exact = remote.is_own
         else:
             from ..config import Settings
-            from ..local import LocalBackend
+            from ..distribution import full
 
+            with full("A database in a folder", "give the URL of a server as the target"):
+                from ..local import LocalBackend
             self.place = os.path.abspath(place)
             self.backend = LocalBackend.open(self.place, settings or Settings())
             self.exact = True

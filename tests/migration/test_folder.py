@@ -84,6 +84,15 @@ def test_tenants_and_databases_come_over_even_empty_ones(old: Path, new: Path) -
         assert [found["name"] for found in admin.list_databases(tenant="acme")] == ["archive"]
 
 
+def test_a_folder_without_collections(old: Path, new: Path) -> None:
+    handmade.write(old, [], tenants=["empty"]).close()
+    report = moved(old, new)
+    assert (report.collections, report.already_done) == ([], False)
+    with chroma.PersistentClient(new) as client:
+        chroma.AdminClient(client.get_settings()).get_tenant("empty")
+    assert moved(old, new).already_done
+
+
 def test_only_what_is_asked_for(old: Path, new: Path) -> None:
     one, two, three = (
         Made("one", vectors(2)),
@@ -93,7 +102,10 @@ def test_only_what_is_asked_for(old: Path, new: Path) -> None:
     handmade.write(old, [one, two, three]).close()
     report = moved(old, new, tenants=["acme"], collections=["two"])
     assert [c.id for c in report.collections] == [three.id]
-    assert [c.id for c in moved(old, new, collections=["two"]).collections] == [two.id, three.id]
+    again = moved(old, new, collections=["two"])
+    assert ([c.id for c in again.collections], again.written) == ([two.id, three.id], 2)
+    assert moved(old, new, tenants=["acme"]).already_done
+    assert not moved(old, new).already_done
     with pytest.raises(InvalidArgumentError, match=r"collections names 'ten'.*it has 'one', 'two'"):
         moved(old, new, collections=["ten"])
     with pytest.raises(InvalidArgumentError, match="tenants names 'nobody'"):
