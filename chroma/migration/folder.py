@@ -75,6 +75,9 @@ class FolderSource:
     def fingerprint(self) -> Mapping[str, Any]:
         return state_of(self.place)
 
+    def count(self, collection: SourceCollection) -> int:
+        return collection.count  # for the fingerprint tells
+
     # ------------------------------------------------------------------ collections
 
     def databases(self) -> list[tuple[str, str]]:

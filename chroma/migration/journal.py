@@ -34,10 +34,11 @@ class Journal:
     """`entries` by the id of the collection in the source."""
 
     def __init__(
-        self, path: str, source: str, fingerprint: Mapping[str, Any], entries: dict[str, Entry]
+        self, path: str, source: str, target: str, fingerprint: Mapping[str, Any], entries: dict[str, Entry]
     ) -> None:
         self.path = path
         self.source = source
+        self.target = target
         self.fingerprint = dict(fingerprint)
         self.entries = entries
 
@@ -53,7 +54,7 @@ class Journal:
                     "with that one"
                 )
             entries = {id: Entry(**entry) for id, entry in told["collections"].items()}
-            return cls(path, told["source"], told["fingerprint"], entries)
+            return cls(path, told["source"], told["target"], told["fingerprint"], entries)
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -70,6 +71,7 @@ class Journal:
         told = {
             "format": FORMAT,
             "source": self.source,
+            "target": self.target,
             "fingerprint": self.fingerprint,
             "collections": {id: asdict(entry) for id, entry in self.entries.items()},
         }

@@ -67,7 +67,7 @@ class Migration:
         earlier = Journal.read(path)
         if earlier is not None:
             self._check_same(earlier)
-        journal = earlier or Journal(path, self.source.place, self.fingerprint, {})
+        journal = earlier or Journal(path, self.source.place, self.target.place, self.fingerprint, {})
         fresh = [collection for collection in self.collections if collection.id not in journal.entries]
         for collection in fresh:
             if self.target.find(collection) is not None:
@@ -83,18 +83,20 @@ class Migration:
         return journal
 
     def _check_same(self, earlier: Journal) -> None:
-        if earlier.source != self.source.place and is_url(earlier.source) != is_url(self.source.place):
+        """Folders may have been moved since; the fingerprint tells whether it is the same one."""
+        for then, now in ((earlier.source, self.source.place), (earlier.target, self.target.place)):
+            if then != now and (is_url(then) or is_url(now)):
+                raise InvalidArgumentError(
+                    f"{earlier.path} is the journal of the migration from {earlier.source} to {earlier.target}: "
+                    "name another one with journal=… (--journal), or remove it if that one is done"
+                )
+        known = [entry for c in self.collections if (entry := earlier.entries.get(c.id)) is not None]
+        counts = {collection.id: collection.count for collection in self.collections}
+        if earlier.fingerprint != self.fingerprint or any(e.count != counts[e.id] for e in known):
             raise InvalidArgumentError(
-                f"{earlier.path} belongs to a migration from {earlier.source}: choose another target "
-                "or journal"
-            )
-        if earlier.fingerprint != self.fingerprint:
-            raise InvalidArgumentError(
-                f"{self.source.place} is not as it was when the migration into {self.target.place} "
-                "began: it was "
-                f"written to since, or is another one ({earlier.source} then). Begin again with an "
-                "empty target, "
-                f"or with another one; the journal is {earlier.path}"
+                f"{self.source.place} is not as it was when the migration into {self.target.place} began: it "
+                f"was written to since, or is another one ({earlier.source} then). Begin again with an empty "
+                f"target; the journal is {earlier.path}"
             )
 
     # ------------------------------------------------------------------ copying
@@ -116,11 +118,12 @@ class Migration:
         self._check_unchanged()
 
     def _check_unchanged(self) -> None:
-        if dict(self.source.fingerprint()) != self.fingerprint:
+        same = dict(self.source.fingerprint()) == self.fingerprint
+        if not same or any(self.source.count(each) != each.count for each in self.collections):
             raise InvalidArgumentError(
                 f"{self.source.place} was written to while it was being moved, so that what "
-                f"{self.target.place} has "
-                "may be a mixture: stop what writes, and begin again with an empty target"
+                f"{self.target.place} has may be a mixture: stop what writes, and begin again with an empty "
+                "target"
             )
 
     def _copy(self, collection: SourceCollection, entry: Entry, bar: Any) -> None:
@@ -132,8 +135,8 @@ class Migration:
                 part.lost.setdefault(place, reason)
             if part.lost and not self.skip_damaged:
                 raise self._lost(collection, part)
-            if not is_url(self.source.place):  # a server would be asked too much
-                self._check_unchanged()
+            if dict(self.source.fingerprint()) != self.fingerprint:
+                self._check_unchanged()  # raises
             records = _records(part)
             if records.ids:
                 self.target.add(collection, entry.target, records)

@@ -46,12 +46,10 @@ class ServerSource:
         self._backend.close()
 
     def fingerprint(self) -> Mapping[str, Any]:
-        counts = {
-            info.id: self._backend.count(Scope(*place), info.id, None, None)
-            for place in self.databases()
-            for info in self._listed(place)
-        }
-        return {"collections": len(counts), "records": sum(counts.values())}
+        return {}
+
+    def count(self, collection: SourceCollection) -> int:
+        return self._backend.count(Scope(collection.tenant, collection.database), collection.id, None, None)
 
     def tenants(self) -> list[str]:
         return self._tenants
@@ -63,11 +61,12 @@ class ServerSource:
             for found in self._backend.list_databases(tenant, None, None)
         ]
 
-    def _listed(self, place: tuple[str, str]) -> list[CollectionInfo]:
-        return self._backend.list_collections(Scope(*place), None, None)
-
     def collections(self) -> list[SourceCollection]:
-        return [self._collection(place, info) for place in self.databases() for info in self._listed(place)]
+        return [
+            self._collection(place, info)
+            for place in self.databases()
+            for info in self._backend.list_collections(Scope(*place), None, None)
+        ]
 
     def _collection(self, place: tuple[str, str], info: CollectionInfo) -> SourceCollection:
         function = info.configuration.get("embedding_function")

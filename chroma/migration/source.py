@@ -66,7 +66,11 @@ class Source(Protocol):
     def warnings(self) -> Sequence[str]: ...
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """Plain values that differ when the source was changed in between."""
+        """Plain values that differ when the source was changed in between; none where it cannot tell."""
+        ...
+
+    def count(self, collection: SourceCollection) -> int:
+        """The number of records now."""
         ...
 
     def tenants(self) -> list[str]:

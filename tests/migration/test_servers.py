@@ -52,6 +52,11 @@ def test_from_a_folder_to_a_server_and_back(tmp_path: Path, url: str) -> None:
     again = chroma.migrate(tmp_path / "old", url, progress=False)
     assert (again.already_done, again.written) == (True, 0)
 
+    with pytest.raises(
+        InvalidArgumentError, match="is the journal of the migration from .*old to http.*journal="
+    ):
+        chroma.migrate(url, url, progress=False)
+
     report = chroma.migrate(url, tmp_path / "new", tenants=["default_tenant", "acme"], progress=False)
     assert report.records == 90
     for one in made:
