@@ -87,8 +87,8 @@ class Migration:
         for then, now in ((earlier.source, self.source.place), (earlier.target, self.target.place)):
             if then != now and (is_url(then) or is_url(now)):
                 raise InvalidArgumentError(
-                    f"{earlier.path} is the journal of the migration from {earlier.source} to {earlier.target}: "
-                    "name another one with journal=… (--journal), or remove it if that one is done"
+                    f"{earlier.path} is the journal of the migration from {earlier.source} to "
+                    f"{earlier.target}: name another one with journal=… (--journal)"
                 )
         known = [entry for c in self.collections if (entry := earlier.entries.get(c.id)) is not None]
         counts = {collection.id: collection.count for collection in self.collections}

@@ -53,12 +53,11 @@ def migrate(
     for argument, names in (("tenants", tenants), ("collections", collections)):
         if isinstance(names, str):
             raise InvalidTypeError(f"Expected {argument} to be a list of names, got the text {names!r}")
-    if not is_url(source_place) and not is_url(target_place):
-        if os.path.realpath(source_place) == os.path.realpath(target_place):
-            raise InvalidArgumentError(
-                f"source and target are both {source_place!r}: the source is never written to, "
-                "choose another folder"
-            )
+    if _same(source_place, target_place):
+        raise InvalidArgumentError(
+            f"source and target are both {source_place!r}: the source is never written to, choose another "
+            "target"
+        )
     opened = _open_source(source_place, source_settings, tenants)
     try:
         chosen = _chosen(opened, tenants, collections)
@@ -78,6 +77,12 @@ def _place(given: str | os.PathLike[str], argument: str) -> str:
     if not isinstance(given, (str, os.PathLike)) or not str(given):
         raise InvalidTypeError(f"Expected {argument} to be a path or a URL, got {given!r}")
     return os.fspath(given)
+
+
+def _same(source: str, target: str) -> bool:
+    if is_url(source) or is_url(target):
+        return source.rstrip("/") == target.rstrip("/")
+    return os.path.realpath(source) == os.path.realpath(target)
 
 
 def _journal_path(given: str | os.PathLike[str] | None, target: Target) -> str:

@@ -52,10 +52,15 @@ def test_from_a_folder_to_a_server_and_back(tmp_path: Path, url: str) -> None:
     again = chroma.migrate(tmp_path / "old", url, progress=False)
     assert (again.already_done, again.written) == (True, 0)
 
+    handmade.write(tmp_path / "other", []).close()
+    with pytest.raises(InvalidArgumentError, match="or is another one"):
+        chroma.migrate(tmp_path / "other", url, progress=False)
     with pytest.raises(
         InvalidArgumentError, match="is the journal of the migration from .*old to http.*journal="
     ):
-        chroma.migrate(url, url, progress=False)
+        chroma.migrate(tmp_path / "other", tmp_path / "else", progress=False, journal="chroma-migration.json")
+    with pytest.raises(InvalidArgumentError, match="source and target are both"):
+        chroma.migrate(url, f"{url}/", progress=False)
 
     report = chroma.migrate(url, tmp_path / "new", tenants=["default_tenant", "acme"], progress=False)
     assert report.records == 90
