@@ -310,7 +310,7 @@ class Engine:
     ) -> CollectionInfo:
         """`id` is a UUID that the collection had elsewhere; without it, it gets a new one."""
         self.check_open()
-        if id is not None and self.catalog.collection(id) is None:
+        if id is not None and self.catalog.collection(id := str(uuid.UUID(id))) is None:
             self.folder.child("collections").child(id).remove_tree()  # of a deletion that was killed
         info = CollectionInfo(
             id or str(uuid.uuid4()),

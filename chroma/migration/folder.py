@@ -14,7 +14,6 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +24,7 @@ from ..storage.types import Floats
 from .index_files import IndexFiles, number, rescaled
 from .open_folder import FILE, holders, open_database, state_of
 from .replay import LateRows, entries_of, late_vectors
-from .source import Part, SourceCollection
+from .source import Part, SourceCollection, check_uuid
 from .stored_settings import read_configuration
 
 _ROWS = 4096  # in one part
@@ -83,7 +82,10 @@ class FolderSource:
     def databases(self) -> list[tuple[str, str]]:
         if "databases" not in self._tables:  # before 0.4.15
             return [(DEFAULT_TENANT, DEFAULT_DATABASE)]
-        return list(self._query("SELECT tenant_id, name FROM databases ORDER BY rowid"))
+        return [
+            (tenant, name)
+            for tenant, name in self._query("SELECT tenant_id, name FROM databases ORDER BY rowid")
+        ]
 
     def tenants(self) -> list[str]:
         if "tenants" not in self._tables:
@@ -105,8 +107,7 @@ class FolderSource:
             f", c.{name}" if name in self._tables["collections"] else ", NULL"
             for name in ("config_json_str", "schema_str")
         )
-        found = list(self._query(scoped.format(columns)))
-        return [self._collection(*row) for row in found]
+        return [self._collection(*row) for row in self._query(scoped.format(columns))]
 
     def _collection(
         self,
@@ -119,7 +120,7 @@ class FolderSource:
         schema: str | None,
     ) -> SourceCollection:
         for found in (id, *(segment for segment, _ in self._segments(id).values())):
-            self._check_uuid(found)
+            check_uuid(found, os.path.join(self.place, FILE))
         metadata = self._values("collection_metadata", "collection_id", id) or None
         segment = self._segments(id).get(_VECTOR)
         of_segment = self._values("segment_metadata", "segment_id", segment[0]) if segment else {}
@@ -164,10 +165,12 @@ class FolderSource:
 
         try:
             late.follow(entries_of(self._database, id, last), row_of)
+            found = self._database.execute(
+                "SELECT id FROM embeddings WHERE segment_id = ? ORDER BY id", (segment,)
+            )
+            rows = np.fromiter((row for (row,) in found if row not in late.removed), np.int64)
         except sqlite3.Error as error:
             raise self._damaged(error) from error
-        found = self._query("SELECT id FROM embeddings WHERE segment_id = ? ORDER BY id", segment)
-        rows = np.fromiter((row for (row,) in found if row not in late.removed), np.int64)
         return rows, late
 
     def _hold(self, collection: SourceCollection) -> _Open:
@@ -323,19 +326,9 @@ class FolderSource:
 
     # ------------------------------------------------------------------ the tables
 
-    def _check_uuid(self, id: str) -> None:
-        """Ids become names of files."""
+    def _query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         try:
-            same = str(UUID(id)) == id
-        except ValueError:
-            same = False
-        if not same:
-            path = os.path.join(self.place, FILE)
-            raise CorruptionError(f"{path} has {id!r} where a UUID belongs", path)
-
-    def _query(self, sql: str, *values: Any) -> Iterator[tuple[Any, ...]]:
-        try:
-            yield from self._database.execute(sql, values)
+            return self._database.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise self._damaged(error) from error
 
@@ -360,11 +353,9 @@ class FolderSource:
             "CREATE TEMP TABLE log_of (topic TEXT, number INTEGER, PRIMARY KEY (topic, number)) WITHOUT ROWID"
         )
         # A topic is persistent://TENANT/NAMESPACE/ID; the collection's id has 36 characters.
-        list(
-            self._query(
-                "INSERT INTO temp.log_of SELECT substr(topic, -36), seq_id FROM embeddings_queue "
-                "ORDER BY substr(topic, -36), seq_id"
-            )
+        self._query(
+            "INSERT INTO temp.log_of SELECT substr(topic, -36), seq_id FROM embeddings_queue "
+            "ORDER BY substr(topic, -36), seq_id"
         )
 
 

@@ -11,7 +11,7 @@ from ..config import DEFAULT_TENANT, Settings
 from ..errors import NotFoundError
 from ..seam import Scope
 from ..storage.types import CollectionInfo, Field
-from .source import Part, SourceCollection
+from .source import Part, SourceCollection, check_uuid
 from .stored_settings import complete_settings, function_remarks
 
 _PAGE_BYTES = 8 << 20
@@ -69,6 +69,7 @@ class ServerSource:
         ]
 
     def _collection(self, place: tuple[str, str], info: CollectionInfo) -> SourceCollection:
+        check_uuid(info.id, self.place)
         function = info.configuration.get("embedding_function")
         hnsw, remarks = complete_settings(info.configuration["hnsw"], info.metadata)
         count = self._backend.count(Scope(*place), info.id, None, None)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from uuid import UUID
 
+from ..errors import CorruptionError
 from ..storage.types import Floats
 
 
@@ -90,3 +92,13 @@ class Source(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def check_uuid(id: str, place: str) -> None:
+    """Ids become names of folders, so that nothing else may stand where one is read."""
+    try:
+        same = str(UUID(id)) == id
+    except ValueError:
+        same = False
+    if not same:
+        raise CorruptionError(f"{place} has {id!r} where a UUID belongs", place)

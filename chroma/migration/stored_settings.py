@@ -3,8 +3,8 @@ schema.
 
 0.4          `hnsw:*` keys in the metadata, and in that of the index segment
 0.5, 0.6     the same, and a configuration that nothing follows
-1.0 – 1.3    a configuration {"vector_index": {"hnsw": …}, "embedding_function": …}
-1.4, 1.5     a schema, whose entry for `#embedding` has both
+1.0, 1.1     a configuration {"vector_index": {"hnsw": …}, "embedding_function": …}
+later 1.x    a schema, whose entry for `#embedding` has both
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,20 @@ def test_a_server_that_is_written_to_meanwhile(
         monkeypatch.setattr(ServerSource, "read", and_write)
         with pytest.raises(InvalidArgumentError, match="was written to while it was being moved"):
             chroma.migrate(url, tmp_path / "new", progress=False)
+
+
+def test_a_server_that_gives_no_uuid(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from chroma._sync.http import HttpBackend
+
+    with chroma.HttpClient(url) as client:
+        client.create_collection("notes", embedding_function=None)
+    listed = HttpBackend.list_collections
+
+    def false(*arguments: Any) -> Any:
+        return [replace(info, id="../../etc") for info in listed(*arguments)]
+
+    monkeypatch.setattr(HttpBackend, "list_collections", false)
+    monkeypatch.setattr(HttpBackend, "count", lambda *arguments: 0)
+    with pytest.raises(CorruptionError, match="has '../../etc' where a UUID belongs"):
+        chroma.migrate(url, tmp_path / "new", progress=False)
+    assert not (tmp_path / "new").exists()
