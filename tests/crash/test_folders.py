@@ -243,9 +243,9 @@ def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "hello"
 
 
-def test_a_folder_of_the_reference_system_must_be_imported(tmp_path: Path) -> None:
+def test_a_folder_of_the_reference_system_names_the_command(tmp_path: Path) -> None:
     (tmp_path / "chroma.sqlite3").write_bytes(b"SQLite format 3\x00")
-    with pytest.raises(NotADatabaseError, match="import") as caught:
+    with pytest.raises(NotADatabaseError, match="chroma migrate --from") as caught:
         chroma.PersistentClient(tmp_path)
     assert str(tmp_path) in str(caught.value)
     assert os.listdir(tmp_path) == ["chroma.sqlite3"]
