@@ -23,7 +23,8 @@ class Listed(NamedTuple):
     help: str
 
     def load(self) -> click.Command:
-        command = getattr(import_module(f"{__package__}.{self.module}"), self.name.replace("-", "_"))
+        name = "import_" if self.name == "import" else self.name  # a word of Python
+        command = getattr(import_module(f"{__package__}.{self.module}"), name)
         assert isinstance(command, click.Command), self.name
         return command
 
@@ -36,8 +37,14 @@ COMMANDS: dict[str, tuple[Listed, ...]] = {
         Listed("count", "records", "Print how many records there are, or match a filter."),
         Listed("get", "records", "Print records, by id or by filter, in the order of insertion."),
         Listed("query", "records", "Print the records nearest to a text or a vector."),
+        Listed("sql", "querying", "Run a SELECT statement over the collections of a database."),
     ),
-    "Move": (Listed("copy", "copying", "Copy collections between folders, servers, tenants and databases."),),
+    "Move": (
+        Listed("import", "pipelines", "Load files into a collection: Parquet, CSV, JSON lines, Arrow."),
+        Listed("export", "pipelines", "Write a collection to a file: Parquet, Arrow, JSON lines."),
+        Listed("migrate", "migrating", "Bring over everything from a folder or server of Chroma."),
+        Listed("copy", "copying", "Copy collections between folders, servers, tenants and databases."),
+    ),
     "Keep": (
         Listed(
             "backup",

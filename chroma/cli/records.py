@@ -35,7 +35,7 @@ class JsonType(click.types.StringParamType):
         return parsed
 
 
-def _filters(command: Callable[..., None]) -> Callable[..., None]:
+def filter_options(command: Callable[..., None]) -> Callable[..., None]:
     for flag, example in (
         ("--where-document", '\'{"$contains": "apple"}\''),
         ("--where", '\'{"year": {"$gte": 2020}}\''),
@@ -57,7 +57,7 @@ _include = click.option(
 @target
 @collection_argument
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@_filters
+@filter_options
 @click.option("--limit", type=click.IntRange(min=0), help=f"Records at most. Default: {_FEW}; with ids, all")
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="Records to leave out first.")
 @click.option("--all", "everything", is_flag=True, help="No limit.")
@@ -126,7 +126,7 @@ def get(
     "-n", "--n-results", type=click.IntRange(min=1), default=10, help="Records per query. Default: 10"
 )
 @click.option("--id", "ids", multiple=True, help="Consider these records only. Repeatable.")
-@_filters
+@filter_options
 @_include
 @click.option("--exact", is_flag=True, help="Compare with every record, without the index.")
 @json_option
@@ -174,7 +174,7 @@ def query(
 @click.command()
 @target
 @collection_argument
-@_filters
+@filter_options
 @json_option
 def count(
     place: Place,

@@ -50,8 +50,9 @@ class Rejects:
             os.fsync(out.fileno())
         if before + len(bad) > self._most:
             raise InvalidArgumentError(
-                f"more than {self._most:,} rows cannot be stored, the last of them row {first.row} of "
-                f"{file}: {first.reason.rstrip('.')}; {self.path} has them; mend the source, or raise max_rejects"
+                f"more than {self._most:,} rows cannot be stored, among the last of them row {first.row} of "
+                f"{file}: {first.reason.rstrip('.')}; {self.path} has them; mend the source, or raise "
+                "max_rejects"
             )
         return self._size()
 

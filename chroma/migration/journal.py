@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..durable import replace_file
 from ..errors import CorruptionError, InvalidArgumentError
 
 NAME = "migration.json"
@@ -75,15 +75,4 @@ class Journal:
             "fingerprint": self.fingerprint,
             "collections": {id: asdict(entry) for id, entry in self.entries.items()},
         }
-        aside = f"{self.path}.part"
-        with open(aside, "w", encoding="utf-8") as file:
-            json.dump(told, file, ensure_ascii=False, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, self.path)
-        if os.name == "posix":
-            folder = os.open(os.path.dirname(os.path.abspath(self.path)), os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        replace_file(self.path, json.dumps(told, ensure_ascii=False, indent=1).encode())

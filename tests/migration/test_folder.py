@@ -17,8 +17,8 @@ import pytest
 from click.testing import CliRunner
 
 import chroma
+from chroma.cli.main import cli
 from chroma.errors import CorruptionError, InvalidArgumentError, NotADatabaseError, UniqueConstraintError
-from chroma.migration.command import migrate as command
 
 from . import handmade
 from .handmade import Made, hashes, vectors
@@ -304,7 +304,7 @@ def test_opening_such_a_folder_names_the_command(old: Path, new: Path) -> None:
     with pytest.raises(NotADatabaseError, match="with: chroma migrate --from") as raised:
         chroma.PersistentClient(old)
     told = str(raised.value).partition("with: chroma migrate ")[2].split()
-    result = CliRunner().invoke(command, told)
+    result = CliRunner().invoke(cli, ["migrate", *told])
     assert result.exit_code == 0, result.output
     assert len(contents(Path(f"{old}-arrow"), "notes")["ids"]) == 2
 
@@ -326,7 +326,7 @@ def test_a_damaged_database(old: Path, new: Path, spoil: Any, message: str) -> N
     with pytest.raises(CorruptionError, match=message) as raised:
         moved(old, new)
     assert raised.value.path is not None
-    result = CliRunner().invoke(command, ["--from", str(old), "--to", str(new)])
+    result = CliRunner().invoke(cli, ["migrate", "--from", str(old), "--to", str(new)])
     assert result.exit_code == 1
     assert "Damaged: " in result.stderr
 
@@ -434,15 +434,16 @@ def test_a_journal_that_is_none(old: Path, new: Path) -> None:
 def test_the_command(old: Path, new: Path) -> None:
     handmade.write(old, [Made("notes", vectors(3)), Made("more", vectors(3))]).close()
     result = CliRunner().invoke(
-        command, ["--from", str(old), "--to", str(new), "--collection", "notes", "--compare-all", "--json"]
+        cli,
+        ["migrate", "--from", str(old), "--to", str(new), "--collection", "notes", "--compare-all", "--json"],
     )
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     assert (told["records"], told["written"], told["compared"]) == (3, 3, 3)
     assert [found["name"] for found in told["collections"]] == ["notes"]
-    result = CliRunner().invoke(command, ["--from", str(old), "--to", str(new), "--progress"])
+    result = CliRunner().invoke(cli, ["migrate", "--from", str(old), "--to", str(new), "--progress"])
     assert result.stdout.startswith("2 collections, 6 records: moved in ")
     assert "records/s" in result.stderr
-    result = CliRunner().invoke(command, ["--from", str(new), "--to", str(old)])
+    result = CliRunner().invoke(cli, ["migrate", "--from", str(new), "--to", str(old)])
     assert (result.exit_code, result.stdout) == (2, "")
     assert "is a database of this package already" in result.stderr

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
 
-from ..errors import ChromaError, CorruptionError
-
-DAMAGED, UNUSABLE = 1, 2
+from .output import json_option, print_json
 
 
 @click.command()
@@ -29,7 +26,7 @@ DAMAGED, UNUSABLE = 1, 2
     "--journal", metavar="FILE", help="Default: migration.json in NEW; for URLs chroma-migration.json here"
 )
 @click.option("--progress/--no-progress", default=None, help="Default: where the error output is a terminal")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option
 def migrate(
     source: str,
     target: str,
@@ -47,23 +44,19 @@ def migrate(
     finished: it compares again. Credentials for URLs come from CHROMA_CLIENT_AUTH_PROVIDER and
     CHROMA_CLIENT_AUTH_CREDENTIALS.
     """
-    from .run import migrate as run  # loads numpy, and the engine or the HTTP client
+    from ..migration.run import migrate as run  # loads numpy, and the engine or the HTTP client
 
-    try:
-        report = run(
-            source,
-            target,
-            tenants=tenants or None,
-            collections=collections or None,
-            progress=sys.stderr.isatty() if progress is None else progress,
-            skip_damaged=skip_damaged,
-            compare_all=compare_all,
-            journal=journal,
-        )
-    except CorruptionError as error:
-        click.echo(f"Damaged: {error.message()}", err=True)
-        sys.exit(DAMAGED)
-    except ChromaError as error:
-        click.echo(f"Error: {error.message()}", err=True)
-        sys.exit(UNUSABLE)
-    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else str(report))
+    report = run(
+        source,
+        target,
+        tenants=tenants or None,
+        collections=collections or None,
+        progress=sys.stderr.isatty() if progress is None else progress,
+        skip_damaged=skip_damaged,
+        compare_all=compare_all,
+        journal=journal,
+    )
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        click.echo(str(report))
