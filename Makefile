@@ -32,6 +32,7 @@ check:
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/python scripts/twins.py --check
+	.venv/bin/python scripts/reference.py --check
 	.venv/bin/python -m pytest -q tests/test_layout.py
 
 fix:
@@ -39,6 +40,7 @@ fix:
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 	.venv/bin/python scripts/twins.py
+	.venv/bin/python scripts/reference.py
 
 smoke:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev
