@@ -64,11 +64,11 @@ def copy_collections(
                     "replace", once the copy is complete
     progress        a bar on stderr; None: on terminals only
 
-    Vectors and values come out exactly as they are. Memory is bounded, but for the ids of a collection that
-    is read from a server. Between databases of one folder nothing is moved: the copy shares the files. A copy
-    that fails leaves nothing; one that is killed leaves `NAME.chroma-copying`, which the next one removes.
-    Raises NotFoundError for a name that the source does not have, UniqueConstraintError for one that is
-    taken.
+    Vectors and values come out exactly as they are. A copy is the collection at one moment, and memory is
+    bounded; but of a server that cannot stream Arrow, pages are read, and all ids held. Between databases of
+    one folder nothing is moved: the copy shares the files. A copy that fails leaves nothing; one that is
+    killed leaves `NAME.chroma-copying`, which the next one removes. Raises NotFoundError for a name that the
+    source does not have, UniqueConstraintError for one that is taken.
     """
     for argument, client in (("source", source), ("target", target)):
         if not isinstance(client, Client):
@@ -191,9 +191,12 @@ def _copy_records(
 
 
 def _pages(backend: Backend, scope: Scope, info: CollectionInfo) -> Iterator[Rows]:
-    scan = getattr(backend, "scan", None)
-    if scan is not None:
-        yield from _scanned(scan(scope, info.id, None, None, None, None, 0, None).read(_EVERYTHING))
+    """All records: those of one moment where the backend streams, else page by page."""
+    if backend.streams:
+        from .tables.columns import ALL, Wanted
+
+        want = Wanted(None, ALL, None, "json")
+        yield from _streamed(backend.batches(scope, info.id, None, None, None, None, 0, None, want, False))
         return
     # By id, for what is written meanwhile would move the borders of pages that are counted off.
     ids = backend.get(scope, info.id, None, None, None, None, 0, None, frozenset()).ids
@@ -204,18 +207,19 @@ def _pages(backend: Backend, scope: Scope, info: CollectionInfo) -> Iterator[Row
         yield backend.get(scope, info.id, page, None, None, None, 0, None, _EVERYTHING)
 
 
-def _scanned(batches: Any) -> Iterator[Rows]:
-    """The rows of one snapshot, as many at a time as make a good batch."""
+def _streamed(batches: Any) -> Iterator[Rows]:
+    """The rows of a stream, as many at a time as make a good batch."""
     import pyarrow as pa
 
     from .arrow import rows_from_table
 
     waiting: list[Any] = []
-    for batch in batches:
-        waiting.append(batch)
-        if sum(each.nbytes for each in waiting) >= _BATCH_BYTES:
-            yield rows_from_table(pa.Table.from_batches(waiting))
-            waiting = []
+    with batches:
+        for batch in batches:
+            waiting.append(batch)
+            if sum(each.nbytes for each in waiting) >= _BATCH_BYTES:
+                yield rows_from_table(pa.Table.from_batches(waiting))
+                waiting = []
     if waiting:
         yield rows_from_table(pa.Table.from_batches(waiting))
 

@@ -148,6 +148,8 @@ def _hold(place: str, settings: Settings) -> _Shared:
 class LocalBackend:
     """One client's hold on an engine. Implements `chroma._sync.backend.Backend`."""
 
+    streams = True
+
     def __init__(self, place: str | None, shared: _Shared, settings: Settings) -> None:
         self._place = place  # None: a private store
         self._shared = shared

@@ -97,8 +97,13 @@ def test_between_folders_and_a_server(source: Any, target: Any, remote: Any) -> 
                 assert_equal(other.get_collection(name), source.get_collection(name))
 
 
-def test_pages_and_batches(source: Any, target: Any, remote: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is copied does not depend on how much at a time."""
+@pytest.mark.parametrize("streams", [False, True])
+def test_pages_and_batches(
+    source: Any, target: Any, remote: Any, monkeypatch: pytest.MonkeyPatch, streams: bool
+) -> None:
+    """What is copied does not depend on how, and how much at a time."""
+    assert remote._backend.streams
+    monkeypatch.setattr(type(remote._backend), "streams", streams)
     monkeypatch.setattr(copying, "_BATCH_BYTES", 1)
     monkeypatch.setattr(copying, "_MOST_ROWS", 7)
     chroma.copy_collections(source, remote, "things")
@@ -210,7 +215,8 @@ def test_a_copy_whose_name_is_taken_at_the_last_moment(
 def test_records_written_meanwhile_do_not_move_the_pages(
     source: Any, target: Any, remote: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Read from a server, each record that was there and stays there is copied once."""
+    """Of a server without streams, each record that was there and stays there is copied once."""
+    monkeypatch.setattr(type(remote._backend), "streams", False)
     monkeypatch.setattr(copying, "_MOST_ROWS", 50)
     chroma.copy_collections(source, remote, "things")
     things = remote.get_collection("things")

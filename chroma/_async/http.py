@@ -73,6 +73,10 @@ class AsyncHttpBackend:
         """Whether the server is this package's."""
         return self._server.own
 
+    @property
+    def streams(self) -> bool:
+        return self._server.arrow
+
     # ------------------------------------------------------------------ system
 
     async def heartbeat(self) -> int:

@@ -74,6 +74,10 @@ class HttpBackend:
         """Whether the server is this package's."""
         return self._server.own
 
+    @property
+    def streams(self) -> bool:
+        return self._server.arrow
+
     # ------------------------------------------------------------------ system
 
     def heartbeat(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ..config import read_dotenv
-from ..errors import InvalidArgumentError
+from ..errors import InvalidArgumentError, NotFoundError
 from ..server.options import Grouped, setting_options
 
 
@@ -34,4 +34,7 @@ def run(cors_origins: tuple[str, ...], config: str | None, file: str | None, **o
     if config and file:
         raise InvalidArgumentError(f"--config {config} and {file} name two files: give one of them")
     chosen = {**options, "cors_origins": cors_origins or None, "config": config or file}
-    serve(read_settings(chosen, environment))
+    try:
+        serve(read_settings(chosen, environment))
+    except NotFoundError as error:  # a file that a setting names: the settings cannot be used
+        raise InvalidArgumentError(error.message()) from error
