@@ -26,7 +26,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from .storage.types import Field, Floats, Hits, Mode, Records, Rows
+from .storage.types import EncodedMetadata, Field, Floats, Hits, Mode, Records, Rows
 
 # What a column is called, and what a caller asks for to get it; `id` is always there.
 FIELD_OF: dict[str, Field] = {
@@ -64,8 +64,11 @@ def records_to_batch(mode: Mode, records: Records) -> pa.RecordBatch:
     if records.uris is not None:
         columns["uri"] = pa.array(records.uris, pa.string())
     if records.metadatas is not None:
-        texts = [None if entry is None else orjson.dumps(entry) for entry in records.metadatas]
-        columns["metadata"] = pa.array(texts, pa.binary()).cast(pa.string())
+        if isinstance(records.metadatas, EncodedMetadata):
+            columns["metadata"] = pa.array(records.metadatas.texts, pa.string())
+        else:
+            texts = [None if entry is None else orjson.dumps(entry) for entry in records.metadatas]
+            columns["metadata"] = pa.array(texts, pa.binary()).cast(pa.string())
     if records.embeddings is not None:
         columns["embedding"] = vectors(records.embeddings, records.has_embedding)
     return pa.RecordBatch.from_pydict(columns)

@@ -1,7 +1,7 @@
 """Writes docs/reference/ from the signatures and docstrings of the public classes and functions.
 
-    python scripts/reference.py            writes what has changed
-    python scripts/reference.py --check    changes nothing; status 1 if something would
+python scripts/reference.py            writes what has changed
+python scripts/reference.py --check    changes nothing; status 1 if something would
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ row with the records; rarer ones, and the elements of lists (type "str[]" and so
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Literal, TypeAlias
@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .columns import decode_metadata
@@ -65,7 +66,28 @@ def build(rows: int, blocks: Iterable[Sequence[str | None]]) -> Attributes:
             array = pa.array(values, ARROW_TYPES[slot[1].removesuffix("[]")])
             chunks.setdefault(slot, []).append((numbers, array))
         start += len(block)
-    found = {slot: _joined(parts) for slot, parts in chunks.items()}
+    return _arranged(rows, {slot: _joined(parts) for slot, parts in chunks.items()})
+
+
+def from_columns(rows: int, columns: Mapping[tuple[str, str], pa.Array]) -> Attributes:
+    """The same from columns of `rows` values with nulls; lists are list arrays, none of them empty."""
+    found: dict[Slot, tuple[RowIds, pa.Array]] = {}
+    for (key, kind), array in columns.items():
+        if array.null_count == rows:
+            continue
+        valid = array.is_valid().to_numpy(zero_copy_only=False)
+        at = np.flatnonzero(valid).astype(np.uint32)
+        values = array.drop_null()
+        if kind.endswith("[]"):
+            at = np.repeat(at, pc.list_value_length(values).to_numpy())
+            values = values.flatten()
+        slot: Slot = key, kind  # type: ignore[assignment]
+        found[slot] = at, values.cast(ARROW_TYPES[kind.removesuffix("[]")])
+    return _arranged(rows, found)
+
+
+def _arranged(rows: int, found: dict[Slot, tuple[RowIds, pa.Array]]) -> Attributes:
+    """Frequent scalars as wide columns, the rest as sparse ones."""
     often = sorted(
         (
             slot

@@ -20,7 +20,7 @@ import orjson
 import pyarrow as pa
 
 from .errors import InvalidArgument
-from .types import Floats
+from .types import EncodedMetadata, Floats
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -47,6 +47,7 @@ class Columns:
 
     positions  int64 (n,)
     vectors    float32 (n, dim)
+    typed      the metadata once more, as columns by key and type, where somebody had them at hand
     """
 
     positions: Ints
@@ -55,6 +56,7 @@ class Columns:
     uris: list[str | None]
     metadata: list[str | None]
     vectors: Floats
+    typed: Mapping[tuple[str, str], pa.Array] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -127,6 +129,8 @@ def encode_metadata(metadatas: Sequence[Mapping[str, Any] | None] | None, count:
     """One JSON text per record; None for an empty or absent mapping, None values dropped."""
     if metadatas is None:
         return [None] * count
+    if isinstance(metadatas, EncodedMetadata):
+        return list(metadatas.texts)
     texts: list[str | None] = []
     dumps = orjson.dumps
     for index, metadata in enumerate(metadatas):

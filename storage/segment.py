@@ -15,7 +15,7 @@ the manifest's size when mapped and against its checksum before its first use in
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,19 +74,20 @@ def _write_batch(sink: Sink, batch: pa.RecordBatch) -> None:
 class StoredRows:
     """Records on their way into a segment, sorted by position: all columns have the same length.
 
-    `texts` has an Arrow string array per TEXT_FIELDS.
+    `texts` has an Arrow string array per TEXT_FIELDS; `typed` the metadata as columns, where these are known.
     """
 
     positions: Ints
     texts: dict[str, pa.Array]
     hashes: Hashes
     vectors: Floats
+    typed: Mapping[tuple[str, str], pa.Array] | None = None
 
     @classmethod
     def from_columns(cls, columns: Columns) -> StoredRows:
         """Sorts by position where needed."""
         texts = {field: text_array(text) for field, text in zip(TEXT_FIELDS, columns.texts())}
-        rows = cls(columns.positions, texts, hash_ids(columns.ids), columns.vectors)
+        rows = cls(columns.positions, texts, hash_ids(columns.ids), columns.vectors, columns.typed)
         steps = np.diff(columns.positions)
         return rows if np.all(steps > 0) else rows.take(np.argsort(columns.positions))
 
@@ -159,8 +160,11 @@ def _write_files(home: Folder, name: str, rows: StoredRows) -> SegmentRef:
     )
     put(IDS, lambda sink: _write_batch(sink, ids))
     metadata, count = rows.texts["metadata"], len(rows.positions)
-    blocks = (to_list(metadata.slice(start, _BLOCK_ROWS)) for start in range(0, count, _BLOCK_ROWS))
-    typed = attributes.build(count, blocks)
+    if rows.typed is not None:
+        typed = attributes.from_columns(count, rows.typed)
+    else:
+        blocks = (to_list(metadata.slice(start, _BLOCK_ROWS)) for start in range(0, count, _BLOCK_ROWS))
+        typed = attributes.build(count, blocks)
     if typed.wide:
         put(WIDE, lambda sink: attributes.write_wide(typed, sink))
     if typed.sparse:

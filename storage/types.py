@@ -20,6 +20,32 @@ Mode: TypeAlias = Literal["add", "upsert", "update"]
 Field: TypeAlias = Literal["documents", "metadatas", "uris", "embeddings"]
 
 
+class EncodedMetadata(Sequence["dict[str, Any] | None"]):
+    """Metadata of many records as the engine stores them, made where whole columns are at hand: that spares
+    it to encode mappings, and to parse them again for the filter columns.
+
+    texts    a JSON object per record, None for none
+    columns  the same values, an Arrow array per key and type ("str", "int", "float", "bool", "str[]", ...)
+    """
+
+    __slots__ = ("columns", "texts")
+
+    def __init__(self, texts: list[str | None], columns: Mapping[tuple[str, str], Any] | None) -> None:
+        self.texts, self.columns = texts, columns
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, place: Any) -> Any:
+        import orjson
+
+        if isinstance(place, slice):
+            columns = self.columns and {slot: array[place] for slot, array in self.columns.items()}
+            return EncodedMetadata(self.texts[place], columns)
+        text = self.texts[place]
+        return None if text is None else orjson.loads(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Records:
     """A batch to write, already checked: all columns have `len(ids)` entries.

@@ -15,7 +15,7 @@ from .columns import Columns, Ints, encode_metadata, merge_metadata
 from .commit import NO_KILLS
 from .errors import InvalidArgument
 from .snapshot import Place, Snapshot
-from .types import Floats, Mode, Records, Written
+from .types import EncodedMetadata, Floats, Mode, Records, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,20 @@ def _new_rows(records: Records, new: Ints, next_position: int) -> Columns:
             f"ids {[records.ids[index] for index in at[:3]]} do not exist yet: "
             "a new record needs an embedding, or a document to embed"
         )
-    whole = len(at) == count
+    whole, metadatas = len(at) == count, records.metadatas
+    if isinstance(metadatas, EncodedMetadata):
+        texts, typed = _pick(metadatas.texts, at, count), metadatas.columns if whole else None
+    else:
+        picked = None if metadatas is None else _pick(metadatas, at, count)
+        texts, typed = encode_metadata(picked, len(at)), None
     return Columns(
         next_position + np.arange(len(at), dtype=np.int64),
         _pick(records.ids, at, count),
         _pick(records.documents, at, count),
         _pick(records.uris, at, count),
-        encode_metadata(None if records.metadatas is None else _pick(records.metadatas, at, count), len(at)),
+        texts,
         records.embeddings if whole else records.embeddings[new],
+        typed,
     )
 
 

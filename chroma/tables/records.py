@@ -7,7 +7,7 @@ others: {"id": "synset", "document": "text", "metadata": ["pos", "lemma"]}.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -23,7 +23,7 @@ from ..errors import InvalidArgumentError, InvalidTypeError
 from ..metadata import Entries, check_keys, check_metadatas
 from ..records import Batch
 from ..result_types import QueryResult
-from ..storage.types import Floats, Mode
+from ..storage.types import EncodedMetadata, Floats, Mode
 from ..vectors import as_matrix
 from . import convert, sources
 from .naming import ANSWER, key_of, listed, near_miss
@@ -267,7 +267,7 @@ def entries(columns: Sequence[tuple[str, pa.Array]], rows: int) -> Entries | Non
     keys = [key for key, _ in columns]
     lists = [_values(array) for _, array in columns]
     if len(set(keys)) == len(keys) and not any(array.null_count for _, array in columns):
-        return list(map(dict, map(zip, repeat(keys), zip(*lists))))
+        return _encoded(map(dict, map(zip, repeat(keys), zip(*lists))), columns)
     found = [
         {key: value for key, value in zip(keys, row) if value is not None} or None for row in zip(*lists)
     ]
@@ -281,7 +281,29 @@ def entries(columns: Sequence[tuple[str, pa.Array]], rows: int) -> Entries | Non
                 f"row {twice[0]} has several values of one metadata key: columns as 'metadata[int].k' and "
                 "'metadata[str].k' are one key"
             )
-    return found
+    return _encoded(found, columns)
+
+
+def _encoded(
+    found: Iterable[Mapping[str, Any] | None], columns: Sequence[tuple[str, pa.Array]]
+) -> EncodedMetadata:
+    texts = [None if entry is None else orjson.dumps(entry).decode() for entry in found]
+    slots = {(key, _KINDS[_scalar(array.type)] + ("[]" if convert.is_list(array.type) else "")): array
+             for key, array in columns}  # fmt: skip
+    return EncodedMetadata(texts, slots if len(slots) == len(columns) else None)
+
+
+_KINDS = {
+    pa.string(): "str",
+    pa.large_string(): "str",
+    pa.int64(): "int",
+    pa.float64(): "float",
+    pa.bool_(): "bool",
+}
+
+
+def _scalar(type: pa.DataType) -> pa.DataType:
+    return type.value_type if convert.is_list(type) else type
 
 
 def _values(array: pa.Array) -> list[Any]:
