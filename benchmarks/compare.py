@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-READS = ("query", "filtered", "read", "cold")
+READS = ("query", "filtered", "read", "tables", "cold")
 
 
 def _run(python: str, workload: str, task: dict[str, object]) -> dict[str, float]:
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--data", default="synthetic:20000:128")
     parser.add_argument("--dimension", type=int, default=384, help="of the data; for the cold start")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--workloads", default="ingest,query,filtered,read,cold,single,overhead,delete")
+    parser.add_argument("--workloads", default="ingest,query,filtered,read,tables,cold,single,overhead,delete")
     parser.add_argument("--out", help="a markdown table")
     arguments = parser.parse_args()
     pythons = {"chroma": sys.executable}

@@ -133,6 +133,50 @@ def read(task: dict[str, Any]) -> dict[str, float]:
     return figures
 
 
+def tables(task: dict[str, Any]) -> dict[str, float]:
+    """All records, with vectors, as a DataFrame; ours also as an Arrow table, and what that copies."""
+    import pandas as pd
+    import pyarrow as pa
+
+    system = systems.Chroma(task["system"], task["path"])
+    count = system.collection.count()
+
+    def frame() -> Any:
+        if system.ours:
+            return system.collection.to_pandas()
+        fields = ["embeddings", "documents", "metadatas"]
+        parts = []
+        for start in range(0, count, 5000):
+            found = system.collection.get(limit=5000, offset=start, include=fields)
+            part = pd.DataFrame(found["metadatas"])
+            part.insert(0, "id", found["ids"])
+            part.insert(1, "document", found["documents"])
+            part["embedding"] = list(found["embeddings"])
+            parts.append(part)
+        return pd.concat(parts, ignore_index=True)
+
+    def took(call: Callable[[], Any]) -> float:
+        call()
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            made = call()
+            times.append(time.perf_counter() - start)
+            assert len(made) == count
+        return statistics.median(times) * 1000
+
+    figures = {"to pandas, ms": took(frame)}
+    if system.ours:
+        figures["to polars, ms"] = took(system.collection.to_polars)
+        figures["to Arrow, ms"] = took(system.collection.to_arrow)
+        before = pa.total_allocated_bytes()
+        table = system.collection.to_arrow()
+        figures["Arrow bytes copied, MB"] = (pa.total_allocated_bytes() - before) / 1e6
+        figures["Arrow bytes, MB"] = table.nbytes / 1e6
+    system.close()
+    return figures
+
+
 def cold(task: dict[str, Any]) -> dict[str, float]:
     """A process that has loaded nothing: import, open, first answer."""
     vector = [0.05] * task["dimension"]
