@@ -39,7 +39,9 @@ def main() -> None:
     parser.add_argument("--data", default="synthetic:20000:128")
     parser.add_argument("--dimension", type=int, default=384, help="of the data; for the cold start")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--workloads", default="ingest,query,filtered,read,tables,cold,single,overhead,delete")
+    parser.add_argument(
+        "--workloads", default="ingest,query,filtered,read,tables,cold,single,overhead,delete"
+    )
     parser.add_argument("--out", help="a markdown table")
     arguments = parser.parse_args()
     pythons = {"chroma": sys.executable}
