@@ -63,18 +63,14 @@ def test_every_asynchronous_class_has_a_row(cls: type[Any]) -> None:
 
 
 def test_every_parameter_is_named() -> None:
-    for call in (
-        Collection.get,
-        Collection.query,
-        Collection.delete,
-        Collection.add,
-        Client.create_collection,
-        chroma.AsyncHttpClient,
-        chroma.CloudClient,
-    ):
-        row = next(cell + remark for cell, _, remark in ROWS if f"`{call.__qualname__}(" in cell)
+    methods = ("get", "query", "delete", "add", "load", "export", "to_arrow", "sql", "plot")
+    calls = {f"Collection.{name}": getattr(Collection, name) for name in methods}
+    calls |= {f"Client.{name}": getattr(Client, name) for name in ("create_collection", "sql", "backup")}
+    calls |= {name: getattr(chroma, name) for name in ("AsyncHttpClient", "CloudClient")}
+    for called, call in calls.items():
+        row = next(cell + remark for cell, _, remark in ROWS if f"`{called}(" in cell)
         for name in [name for name in inspect.signature(call).parameters if name != "self"]:
-            assert re.search(rf"\b{name}\b", row), f"{call.__qualname__} has {name}"
+            assert re.search(rf"\b{name}\b", row), f"{called} has {name}"
 
 
 def test_every_command_has_a_row() -> None:

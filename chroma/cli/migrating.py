@@ -38,9 +38,9 @@ def migrate(
     progress: bool | None,
     as_json: bool,
 ) -> None:
-    """Bring over everything from a folder that chromadb 0.4 to 1.5 wrote, or from a running server.
+    """Bring over everything from a folder or server of Chroma.
 
-    OLD is never changed. Run it again after an interruption: it goes on where it stopped. Run it after it has
+    OLD is a folder that chromadb 0.4 to 1.5 wrote, or a running server. It is never changed. Run it again after an interruption: it goes on where it stopped. Run it after it has
     finished: it compares again. Credentials for URLs come from CHROMA_CLIENT_AUTH_PROVIDER and
     CHROMA_CLIENT_AUTH_CREDENTIALS.
     """

@@ -158,7 +158,7 @@ def export(
     progress: bool | None,
     as_json: bool,
 ) -> None:
-    """Write the records of a collection to a file: Parquet, Arrow, JSON lines.
+    """Write a collection to a file: Parquet, Arrow, JSON lines.
 
     FILE is a path or a URL (s3://...). All records are of one moment. `chroma import` reads them again as
     they are.

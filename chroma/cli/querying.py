@@ -15,9 +15,9 @@ _FEW = 1000  # rows that are printed as a table
 @click.argument("statement")
 @json_option
 def sql(place: Place, statement: str, as_json: bool) -> None:
-    """Run one SELECT statement over the collections of a database, each a table.
+    """Run a SELECT statement over the collections of a database.
 
-    The columns of a collection are id, document, uri, embedding and the metadata keys.
+    Each collection is a table, and its columns are id, document, uri, embedding and the metadata keys.
     """
     with place.client() as client:
         table = client.sql(statement)
