@@ -94,16 +94,14 @@ class AsyncPipelines(AsyncTables):
                     ready = await async_call(load.next)
                 if ready is None:
                     return load.finish()
-                for batch in ready.batches:
-                    known = await self._backend.known_ids(scope, id, batch.ids) if load.strict else set()
-                    with during("load"):
-                        some = await async_call(load.accepted, ready, batch, known)
-                    if some is not None:
-                        load.wrote(
-                            await self._backend.write(scope, id, load.mode, some.records(some.embeddings))
-                        )
+                ids = ready.ids()
+                known = await self._backend.known_ids(scope, id, ids) if ids else set()
                 with during("load"):
-                    await async_call(load.settle, ready)
+                    batches = await async_call(load.begin, ready, known)
+                for batch in batches:
+                    records = batch.records(batch.embeddings)
+                    load.wrote(batch, await self._backend.write(scope, id, load.mode, records))
+                load.settle(ready)
         finally:
             await async_call(load.close)
 

@@ -95,16 +95,14 @@ class Pipelines(Tables):
                     ready = call(load.next)
                 if ready is None:
                     return load.finish()
-                for batch in ready.batches:
-                    known = self._backend.known_ids(scope, id, batch.ids) if load.strict else set()
-                    with during("load"):
-                        some = call(load.accepted, ready, batch, known)
-                    if some is not None:
-                        load.wrote(
-                            self._backend.write(scope, id, load.mode, some.records(some.embeddings))
-                        )
+                ids = ready.ids()
+                known = self._backend.known_ids(scope, id, ids) if ids else set()
                 with during("load"):
-                    call(load.settle, ready)
+                    batches = call(load.begin, ready, known)
+                for batch in batches:
+                    records = batch.records(batch.embeddings)
+                    load.wrote(batch, self._backend.write(scope, id, load.mode, records))
+                load.settle(ready)
         finally:
             call(load.close)
 

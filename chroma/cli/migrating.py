@@ -40,9 +40,9 @@ def migrate(
 ) -> None:
     """Bring over everything from a folder or server of Chroma.
 
-    OLD is a folder that chromadb 0.4 to 1.5 wrote, or a running server. It is never changed. Run it again after an interruption: it goes on where it stopped. Run it after it has
-    finished: it compares again. Credentials for URLs come from CHROMA_CLIENT_AUTH_PROVIDER and
-    CHROMA_CLIENT_AUTH_CREDENTIALS.
+    OLD is a folder that chromadb 0.4 to 1.5 wrote, or a running server. It is never changed. Run it again
+    after an interruption: it goes on where it stopped. Run it after it has finished: it compares again.
+    Credentials for URLs come from CHROMA_CLIENT_AUTH_PROVIDER and CHROMA_CLIENT_AUTH_CREDENTIALS.
     """
     from ..migration.run import migrate as run  # loads numpy, and the engine or the HTTP client
 

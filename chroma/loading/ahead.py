@@ -64,6 +64,10 @@ class Ahead(Generic[T]):
             raise StopIteration
         return item
 
+    def empty(self) -> bool:
+        """Whether whoever asks for the next item would wait now."""
+        return not self._over and self._ready.empty()
+
     def stop(self) -> None:
         """Let it end soon, and whoever waits for it."""
         self._stop.set()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError
@@ -15,24 +17,37 @@ from ..tables.records import Mapped
 from . import formats
 from .ahead import Ahead
 from .files import File
-from .parts import Bad, Part, Rows, sort
+from .formats import Cuts
+from .parts import Bad, Group, Part, Rows, sort
 
 Embed = Callable[[Sequence[str]], Floats]
 _DEPTH = 2  # parts that wait between two steps
+_TEXTS = 1000  # that are embedded at a time, so that an interrupt need not wait for all of a part
 STREAM = "the stream"  # what messages call a source that is no file
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What became of a part, which ends before row `row` of file number `file`."""
+    """What became of a part, which ends before row `row` of file number `file`.
+
+    rows      of the source that it has; `repeated` of them are left out, since their ids came before
+    share     of the bytes of the source that were read, where that tells how much is left
+    """
 
     file: int
     row: int
     rows: int
     name: str
-    batches: list[Batch]
+    share: float | None
+    groups: list[Group]
     repeated: int
     bad: list[Bad]
+
+    def ids(self) -> list[str]:
+        """The distinct ids of all groups."""
+        if len(self.groups) == 1:
+            return self.groups[0].batch.ids
+        return list(dict.fromkeys(id for group in self.groups for id in group.batch.ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +61,20 @@ class Source:
         """What messages call a file."""
         return self.files[file].path if self.files else STREAM
 
-    def parts(self, file: int, row: int, size: int, types: Mapping[str, Any]) -> Iterator[tuple[int, Part]]:
-        """Parts from a row of a file on, with the number of their file."""
+    def parts(
+        self, file: int, row: int, cuts: Cuts, types: Mapping[str, Any]
+    ) -> Iterator[tuple[int, Part, float | None]]:
+        """Parts from a row of a file on, with the number of their file and the share that was read."""
         if self.stream is not None:
-            yield from ((0, part) for part in _cut(self.stream, row, size))
+            yield from ((0, part, None) for part in formats.rows(self.stream, 0, row, cuts))
             return
+        size = sum(each.size or 0 for each in self.files)
+        before = sum(each.size or 0 for each in self.files[:file])
         for number in range(file, len(self.files)):
             start = row if number == file else 0
-            for part in formats.read(self.files[number], start, size, types):
-                yield number, part
+            for part, read in formats.read(self.files[number], start, cuts, types):
+                yield number, part, (before + read) / size if size else None
+            before += self.files[number].size or 0
 
     def total(self) -> int | None:
         """How many rows there are, where that is known without reading them."""
@@ -63,68 +83,70 @@ class Source:
         return sum(known) if known and len(known) == len(counts) else None
 
 
-def _cut(reader: pa.RecordBatchReader, start: int, size: int) -> Iterator[Part]:
-    row = 0
-    for batch in reader:
-        end = row + batch.num_rows
-        for begin in range(max(row, start), end, size):
-            yield Rows.of(begin, pa.Table.from_batches([batch.slice(begin - row, size)]))
-        row = end
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How rows become records."""
+
+    types: Mapping[str, pa.DataType]
+    transform: Callable[[Any], Any] | None
+    mode: Mode
+    strict: bool
+    mapped: Mapped
+    dimension: int | None
+    embed: Embed
+    enough: int
 
 
 class Feed:
     """The parts of a source in order, from a row on. Two threads work ahead: one reads and converts, one
     embeds."""
 
-    def __init__(
-        self,
-        source: Source,
-        file: int,
-        row: int,
-        size: int,
-        types: Mapping[str, Any],
-        transform: Callable[[Any], Any] | None,
-        mode: Mode,
-        strict: bool,
-        mapped: Mapped,
-        dimension: int | None,
-        embed: Embed,
-    ) -> None:
-        self._mode, self._strict, self._mapped = mode, strict, mapped
-        self._transform, self._dimension, self._embed = transform, dimension, embed
-        parts = source.parts(file, row, size, types)
-        self._read = Ahead(self._converted(source, parts, file, row), _DEPTH, "chroma-load-read")
+    def __init__(self, source: Source, file: int, row: int, cuts: Cuts, plan: Plan) -> None:
+        self._source, self._plan, self._dimension = source, plan, plan.dimension
+        self._ended = threading.Event()
+        parts = source.parts(file, row, cuts, plan.types)
+        self._read = Ahead(self._converted(parts, file, row), _DEPTH, "chroma-load-read")
         self._embedded = Ahead(map(self._with_vectors, self._read), _DEPTH, "chroma-load-embed")
+
+    def waits(self) -> bool:
+        """Whether the next part is not ready yet."""
+        return self._embedded.empty()
 
     def next(self) -> Ready | None:
         """The next part, None at the end. Raises what reading, converting or embedding it raised."""
         return next(self._embedded, None)
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads. What is under way in them comes to its end first."""
+        self._ended.set()
         self._read.stop()
         self._embedded.close()
         self._read.close()
 
     def _converted(
-        self, source: Source, parts: Iterator[tuple[int, Part]], file: int, row: int
+        self, parts: Iterator[tuple[int, Part, float | None]], file: int, row: int
     ) -> Iterator[Ready]:
-        at = {file: row}
-        for number, part in parts:
-            name, start = source.name(number), at.get(number, 0)
+        plan, at = self._plan, {file: row}
+        for number, part, share in parts:
+            name, start = self._source.name(number), at.get(number, 0)
             at[number] = part.end
             try:
-                if self._transform is not None:
-                    part = part.changed(self._transform)
-                done = sort(part, self._mode, self._strict, self._mapped, self._dimension)
+                if plan.transform is not None:
+                    part = part.changed(plan.transform)
+                if isinstance(part, Rows) and self._source.files:
+                    if self._source.files[number].format == "csv":
+                        part = part.parsed(plan.mapped.parts.get("embedding", "embedding"))
+                done = sort(part, plan.mode, plan.strict, plan.mapped, self._dimension, plan.enough)
             except InvalidArgumentError as error:
                 raise type(error)(f"{name}: {error.message()}") from error
             if self._dimension is None:
-                self._dimension = _dimension(done.batches)
-            yield Ready(number, part.end, part.end - start, name, *done)
+                self._dimension = _dimension(done.groups)
+            yield Ready(number, part.end, part.end - start, name, share, *done)
 
     def _with_vectors(self, ready: Ready) -> Ready:
-        return replace(ready, batches=[self._completed(batch) for batch in ready.batches])
+        return replace(
+            ready, groups=[group._replace(batch=self._completed(group.batch)) for group in ready.groups]
+        )
 
     def _completed(self, batch: Batch) -> Batch:
         if batch.embeddings is None:
@@ -132,9 +154,18 @@ class Feed:
             return replace(batch, embeddings=self._embed(texts))
         if batch.given is None:
             return batch
-        rows, texts = lacking(self._mode, batch)
+        rows, texts = lacking(self._plan.mode, batch)
         return filled(batch, rows, self._embed(texts))
 
+    def _embed(self, texts: Sequence[str]) -> Floats:
+        blocks = []
+        for start in range(0, len(texts), _TEXTS):
+            if self._ended.is_set():
+                raise InterruptedError("the load has ended")  # and nobody hears it
+            blocks.append(self._plan.embed(texts[start : start + _TEXTS]))
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
-def _dimension(batches: Sequence[Batch]) -> int | None:
-    return next((int(batch.embeddings.shape[1]) for batch in batches if batch.embeddings is not None), None)
+
+def _dimension(groups: Sequence[Group]) -> int | None:
+    found = (group.batch.embeddings for group in groups)
+    return next((int(vectors.shape[1]) for vectors in found if vectors is not None), None)

@@ -61,8 +61,18 @@ def is_source(value: Any) -> bool:
     )
 
 
-def find(source: Any, format: str | None = None, filesystem: Any = None) -> list[File]:
-    """The files of a path, glob, folder or URL, or of a list of these, in order of their names.
+def named(source: Any, filesystem: Any = None) -> list[str]:
+    """What a source names, in words that mean the same wherever the process works."""
+    sources: Sequence[Any] = source if isinstance(source, (list, tuple)) else [source]
+    found = [system_of(os.fspath(item), filesystem) for item in sources]
+    return [f"{getattr(system, 'type_name', type(system).__name__)}:{path}" for system, path in found]
+
+
+def find(
+    source: Any, format: str | None = None, filesystem: Any = None, without: str | None = None
+) -> list[File]:
+    """The files of a path, glob, folder or URL, or of a list of these, in order of their names. The local
+    file `without` is not one of them.
 
     Raises InvalidArgumentError for what does not exist, is empty, or has no known format.
     """
@@ -73,7 +83,7 @@ def find(source: Any, format: str | None = None, filesystem: Any = None) -> list
     sources: Sequence[Any] = source if isinstance(source, (list, tuple)) else [source]
     found: list[File] = []
     for item in sources:
-        found += _files(os.fspath(item), format, filesystem)
+        found += _files(os.fspath(item), format, filesystem, without)
     paths = [file.path for file in found]
     if len(set(paths)) < len(paths):
         twice = next(path for path in paths if paths.count(path) > 1)
@@ -83,8 +93,14 @@ def find(source: Any, format: str | None = None, filesystem: Any = None) -> list
 
 def system_of(path: str, filesystem: Any = None) -> tuple[Any, str]:
     """The Arrow file system of a path or URL, and the path on it."""
-    if filesystem is not None:
+    if isinstance(filesystem, pafs.FileSystem):
         return filesystem, path
+    if filesystem is not None:
+        if not hasattr(filesystem, "protocol"):
+            raise InvalidTypeError(
+                f"Expected filesystem to be a file system of Arrow or fsspec, got {shown(filesystem)}"
+            )
+        return pafs.PyFileSystem(pafs.FSSpecHandler(filesystem)), path
     if not _URL.match(path):
         return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(path))
     try:
@@ -97,14 +113,18 @@ def system_of(path: str, filesystem: Any = None) -> tuple[Any, str]:
     return system, inner
 
 
-def _files(path: str, format: str | None, filesystem: Any) -> list[File]:
+def _files(path: str, format: str | None, filesystem: Any, without: str | None) -> list[File]:
     system, inner = system_of(path, filesystem)
-    if not isinstance(system, pafs.FileSystem):
-        system = pafs.PyFileSystem(pafs.FSSpecHandler(system))
     try:
-        infos = _globbed(system, inner) if _MAGIC.search(inner) else _listed(system, inner)
+        infos = _infos(system, inner)
     except OSError as error:
         raise InvalidArgumentError(f"the source {shown(path, 200)} cannot be read: {error}") from None
+    if without is not None and isinstance(system, pafs.LocalFileSystem):
+        if [info.path for info in infos] == [inner] == [without]:
+            raise InvalidArgumentError(
+                f"{shown(inner, 200)} is both the source and the file for rejected rows"
+            )
+        infos = [info for info in infos if info.path != without]
     files = []
     for info in sorted(infos, key=lambda info: info.path):
         kind = format_of(info.path, format)
@@ -124,8 +144,10 @@ def _files(path: str, format: str | None, filesystem: Any) -> list[File]:
     return files
 
 
-def _listed(system: Any, path: str) -> list[Any]:
+def _infos(system: Any, path: str) -> list[Any]:
     info = system.get_file_info(path)
+    if info.type == pafs.FileType.NotFound and _MAGIC.search(path):
+        return _globbed(system, path)
     if info.type == pafs.FileType.NotFound:
         raise InvalidArgumentError(f"there is no file or folder {shown(path, 200)}")
     if info.type == pafs.FileType.File:

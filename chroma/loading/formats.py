@@ -3,100 +3,161 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
-from typing import Any
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 import orjson
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from ..columns import shown
 from ..errors import InvalidArgumentError
 from .files import File
 from .parts import Bad, Objects, Part, Rows
+
+Told: TypeAlias = Callable[[], int]  # how many bytes of a file were read
+_BIG = 2.0**63
+
+
+class Cuts:
+    """Where parts end: the first one after `first` rows, the others at multiples of `size`, whatever blocks
+    the rows come in. So a load that goes on meets the part it was killed in as it was."""
+
+    def __init__(self, size: int, first: int) -> None:
+        self._size, self._first = size, first
+
+    def end(self, begin: int) -> int:
+        """Of the part that begins with this row."""
+        if self._first:
+            end, self._first = begin + self._first, 0
+            return end
+        return (begin // self._size + 1) * self._size
 
 
 def count_rows(file: File) -> int | None:
     """How many rows a file has, where that is known without reading it."""
     if file.format != "parquet":
         return None
-    with file.system.open_input_file(file.path) as source:
-        return int(pq.ParquetFile(source).metadata.num_rows)
+    try:
+        with file.system.open_input_file(file.path) as source:
+            return int(pq.ParquetFile(source).metadata.num_rows)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(file, error) from error
 
 
-def read(file: File, start: int, size: int, types: Mapping[str, Any]) -> Iterator[Part]:
-    """Parts of at most `size` rows, from row `start` on.
+def read(file: File, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterator[tuple[Part, int]]:
+    """Parts from row `start` on, each with the bytes that were read so far.
 
     types  Arrow types of CSV columns, by name. Others are what the first megabyte looks like
     Raises InvalidArgumentError for a file that is not of its format; lines that are no JSON object are told
     of in the part they belong to.
     """
-    reader = {"parquet": _parquet, "arrow": _arrow, "csv": _csv, "jsonl": _jsonl}[file.format]
     try:
-        yield from reader(file, start, size, types)
+        with file.system.open_input_file(file.path) as source:
+            if file.format == "parquet":
+                parts: Iterable[Part] = _parquet(source, start, cuts)
+            elif file.format == "arrow":
+                parts = _arrow(source, start, cuts)
+            else:
+                compression = _compression(file)
+                stream = pa.CompressedInputStream(source, compression) if compression else source
+                if file.format == "csv":
+                    parts = _csv(stream, ".tsv" in file.path.lower(), start, cuts, types)
+                else:
+                    parts = _jsonl(stream, start, cuts)
+            for part in parts:
+                yield part, source.tell()
     except (pa.ArrowException, OSError) as error:
-        raise InvalidArgumentError(
-            f"the file {file.path} cannot be read as {file.format}: {error}"
-        ) from error
+        raise _unreadable(file, error) from error
 
 
-def _parquet(file: File, start: int, size: int, types: Mapping[str, Any]) -> Iterator[Part]:
-    with file.system.open_input_file(file.path) as source:
-        parquet = pq.ParquetFile(source, pre_buffer=False)
-        group, row = 0, 0
-        while group < parquet.num_row_groups:
-            rows = parquet.metadata.row_group(group).num_rows
-            if row + rows > start:
-                break
-            row, group = row + rows, group + 1
-        groups = list(range(group, parquet.num_row_groups))
-        batches = parquet.iter_batches(batch_size=size, row_groups=groups, use_threads=False)
-        yield from _rows(batches, row, start, size)
+def _unreadable(file: File, error: Exception) -> InvalidArgumentError:
+    remedy = ""
+    if file.format == "csv" and "conversion error" in str(error):
+        remedy = "; types={'COLUMN': 'string'} says what a column holds"
+    return InvalidArgumentError(f"the file {file.path} cannot be read as {file.format}: {error}{remedy}")
 
 
-def _arrow(file: File, start: int, size: int, types: Mapping[str, Any]) -> Iterator[Part]:
-    with file.system.open_input_file(file.path) as source:
-        try:
-            reader = pa.ipc.open_file(source)
-            batches = (reader.get_batch(place) for place in range(reader.num_record_batches))
-        except pa.ArrowInvalid:  # the other of the two formats
-            source.seek(0)
-            batches = iter(pa.ipc.open_stream(source))
-        yield from _rows(batches, 0, start, size)
+def rows(batches: Iterable[pa.RecordBatch], row: int, start: int, cuts: Cuts) -> Iterator[Part]:
+    """The batches, the first of which begins with row `row`, as parts from row `start` on. A part also ends
+    where the columns change."""
+    waiting: list[pa.RecordBatch] = []
+    begin = end = 0
+    for batch in batches:
+        place, stop = max(row, start), row + batch.num_rows
+        if waiting and place < stop and waiting[0].schema != batch.schema:
+            yield Rows.of(begin, pa.Table.from_batches(waiting))
+            waiting = []
+        while place < stop:
+            if not waiting:
+                begin, end = place, cuts.end(place)
+            upto = min(stop, end)
+            waiting.append(batch.slice(place - row, upto - place))
+            place = upto
+            if place == end:
+                yield Rows.of(begin, pa.Table.from_batches(waiting))
+                waiting = []
+        row = stop
+    if waiting:
+        yield Rows.of(begin, pa.Table.from_batches(waiting))
 
 
-def _csv(file: File, start: int, size: int, types: Mapping[str, Any]) -> Iterator[Part]:
+def _parquet(source: Any, start: int, cuts: Cuts) -> Iterator[Part]:
+    parquet = pq.ParquetFile(source, pre_buffer=False)
+    group, row = 0, 0
+    while group < parquet.num_row_groups:
+        held = parquet.metadata.row_group(group).num_rows
+        if row + held > start:
+            break
+        row, group = row + held, group + 1
+    groups = list(range(group, parquet.num_row_groups))
+    if groups:
+        batches = parquet.iter_batches(batch_size=_BLOCK, row_groups=groups, use_threads=False)
+        yield from rows(batches, row, start, cuts)
+
+
+_BLOCK = 10_000  # rows that are decoded at a time
+
+
+def _arrow(source: Any, start: int, cuts: Cuts) -> Iterator[Part]:
+    try:
+        reader = pa.ipc.open_file(source)
+        batches = (reader.get_batch(place) for place in range(reader.num_record_batches))
+    except pa.ArrowInvalid:  # the other of the two formats
+        source.seek(0)
+        batches = iter(pa.ipc.open_stream(source))
+    yield from rows(batches, 0, start, cuts)
+
+
+def _csv(stream: Any, tabs: bool, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterator[Part]:
     options = pacsv.ConvertOptions(
         column_types=dict(types), null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
     )
-    tabs = file.path.lower().split(".", 1)[-1].startswith("tsv") or ".tsv" in file.path.lower()
     parsing = pacsv.ParseOptions(delimiter="\t" if tabs else ",", newlines_in_values=True)
-    with file.system.open_input_stream(file.path, compression=_compression(file)) as source:
-        batches = pacsv.open_csv(source, parse_options=parsing, convert_options=options)
-        yield from _rows(batches, 0, start, size)
+    batches = pacsv.open_csv(stream, parse_options=parsing, convert_options=options)
+    yield from rows(batches, 0, start, cuts)
 
 
-def _rows(batches: Any, row: int, start: int, size: int) -> Iterator[Part]:
-    """The batches, the first of which begins with row `row`, as parts from row `start` on."""
-    for batch in batches:
-        end = row + batch.num_rows
-        for begin in range(max(row, start), end, size):
-            yield Rows.of(begin, pa.Table.from_batches([batch.slice(begin - row, size)]))
-        row = end
+def _jsonl(stream: Any, start: int, cuts: Cuts) -> Iterator[Part]:
+    lines = itertools.islice(_lines(stream), start, None)
+    row = start
+    while taken := list(itertools.islice(lines, 1)):
+        taken += itertools.islice(lines, cuts.end(row) - row - 1)
+        yield _objects(row, taken)
+        row += len(taken)
 
 
-def _jsonl(file: File, start: int, size: int, types: Mapping[str, Any]) -> Iterator[Part]:
-    with file.system.open_input_stream(file.path, compression=_compression(file)) as source:
-        lines = itertools.islice(_lines(source), start, None)
-        row = start
-        while taken := list(itertools.islice(lines, size)):
-            yield _objects(row, taken)
-            row += len(taken)
-
-
-def _lines(source: Any) -> Iterator[bytes]:
+def _lines(stream: Any) -> Iterator[bytes]:
     rest = b""
-    while block := source.read(1 << 20):
+    start = True
+    while block := stream.read(1 << 20):
+        if start:
+            block, start = block.removeprefix(b"\xef\xbb\xbf"), False  # which some editors write
+        if b"\n" not in block:
+            rest += block
+            continue
         *whole, rest = (rest + block).split(b"\n")
         yield from whole
     if rest:
@@ -113,7 +174,7 @@ def _objects(row: int, lines: list[bytes]) -> Part:
             continue
         try:
             value = orjson.loads(line)
-            problem = None if isinstance(value, dict) else "the line is no JSON object"
+            problem = _huge(value, line) if isinstance(value, dict) else "the line is no JSON object"
         except orjson.JSONDecodeError as error:
             problem = f"the line is not valid JSON: {error}"
         if problem is not None:
@@ -122,6 +183,20 @@ def _objects(row: int, lines: list[bytes]) -> Part:
         good.append(value)
         places.append(place)
     return Objects(good, places, row + len(lines), tuple(bad))
+
+
+def _huge(value: dict[str, Any], line: bytes) -> str | None:
+    """What is wrong with integers beyond 64 bits, which the parser makes floats of."""
+    parts = [value, *(part for part in value.values() if type(part) is dict)]
+    floats = (entry for part in parts for entry in part.values() if type(entry) is float)
+    if not any(entry >= _BIG or entry <= -_BIG for entry in floats):
+        return None
+    told = json.loads(line)
+    for part in (told, *(part for part in told.values() if isinstance(part, dict))):
+        for key, entry in part.items():
+            if type(entry) is int and not -(1 << 63) <= entry < 1 << 64:
+                return f"{shown(key)} is {entry}: an int must fit in 64 bits; write it as a string"
+    return None
 
 
 def _compression(file: File) -> str | None:

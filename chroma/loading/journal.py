@@ -1,4 +1,4 @@
-"""How far a load has come: one small file, replaced after every part that is durable in the collection.
+"""How far a load has come: one small file, replaced before every part that is written.
 
 A load is found again by what it does: the same source into the same collection in the same way. The file
 is removed when the load has come to its end.
@@ -15,16 +15,19 @@ from typing import Any
 
 from ..durable import replace_file
 from ..errors import CorruptionError, InvalidArgumentError
+from .locks import Lock
 
 FORMAT = 1
 
 
 @dataclass(slots=True)
 class State:
-    """Where to go on: with row `row` of file `file`. `begun`: the part that follows may be stored already.
+    """Where to go on: with row `row` of file number `file`. What is before is stored.
 
-    rejects    bytes of the file of rejected rows that belong to what is done
-    conflicts  of the part that was begun, the ids that others had stored
+    rows       of the source that are done; the other counts are as in the report
+    rejects    bytes of the file of rejected rows that belong to what is done, and where that file is
+    begun      rows of the next part, if that may be stored already, wholly or in part; else 0
+    conflicts  of that part, the ids that were stored before it. None: all
     """
 
     file: int = 0
@@ -35,68 +38,96 @@ class State:
     skipped: int = 0
     rejected: int = 0
     rejects: int = 0
-    begun: bool = False
-    conflicts: list[str] = field(default_factory=list)
+    rejects_path: str | None = None
+    begun: int = 0
+    conflicts: list[str] | None = field(default_factory=list)
     stamps: list[list[Any]] = field(default_factory=list)
 
 
 class Journal:
     """`path` None: there is none, since the collection ends with the process."""
 
-    def __init__(self, path: str | None, state: State) -> None:
-        self.path = path
+    def __init__(self, path: str | None, lock: Lock | None, state: State) -> None:
+        self.path, self._lock = path, lock
         self.state = state
+        self._changed = False
 
     @classmethod
-    def open(cls, folder: str | None, identity: dict[str, Any], stamps: list[list[Any]]) -> Journal:
+    def open(
+        cls, folder: str | None, identity: dict[str, Any], stamps: list[list[Any]], restart: bool
+    ) -> Journal:
         """The journal of this very load, or a new one.
 
         identity  what makes it the same load
-        stamps    what the files are like. Raises InvalidArgumentError if they were other files before
+        stamps    what the files are like. Raises InvalidArgumentError if those that are done, or begun, were
+                  other ones
+        restart   forget an earlier run
+        Raises InvalidArgumentError if the load runs at this moment.
         """
         if folder is None:
-            return cls(None, State(stamps=stamps))
+            return cls(None, None, State(stamps=stamps))
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
         path = os.path.join(folder, f"{digest}.json")
+        lock = Lock(
+            os.path.join(folder, f"{digest}.lock"),
+            "this very load is running already, here or in another process: wait for its end",
+        )
         try:
-            with open(path, "rb") as file:
-                told = json.load(file)
-            if told.pop("format") != FORMAT:
+            state = None if restart else _read(path)
+            if state is None:
+                return cls(path, lock, State(stamps=stamps))
+            done = state.file + 1
+            if state.stamps[:done] != stamps[:done]:
                 raise InvalidArgumentError(
-                    f"{path} was written by another version of this package: finish the load with that one, "
-                    "or pass restart=True"
+                    f"the files have changed since an earlier run, which came to row {state.row:,} of file "
+                    f"{done} of {len(state.stamps)}: put them back, or pass restart=True to begin anew"
                 )
-            state = State(**told)
-        except FileNotFoundError:
-            return cls(path, State(stamps=stamps))
-        except (ValueError, KeyError, TypeError) as error:
-            if isinstance(error, InvalidArgumentError):
-                raise
-            raise CorruptionError(
-                f"{path} is not the journal of a load ({error!r}): pass restart=True to begin anew", path
-            ) from error
-        if state.stamps != stamps:
-            raise InvalidArgumentError(
-                f"the files have changed since an earlier run, which came to row {state.row} of file "
-                f"{state.file + 1}: put them back, or pass restart=True to begin anew"
-            )
-        return cls(path, state)
+            state.stamps = stamps
+            return cls(path, lock, state)
+        except BaseException:
+            lock.close()
+            raise
+
+    def changed(self) -> None:
+        """The state is another one, to be noted at the latest before the next part is written."""
+        self._changed = True
 
     def write(self) -> None:
-        """Note the state. Durable on return."""
-        if self.path is None:
-            return
-        os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        replace_file(self.path, json.dumps({"format": FORMAT} | asdict(self.state)).encode())
+        """Note the state, if it changed. Durable on return."""
+        if self.path is not None and self._changed:
+            replace_file(self.path, json.dumps({"format": FORMAT} | asdict(self.state)).encode())
+        self._changed = False
 
     def finish(self) -> None:
         """Forget it: the load is at its end."""
+        self._changed = False
         if self.path is not None:
             with suppress(FileNotFoundError):
                 os.remove(self.path)
-            with suppress(OSError):  # not empty: other loads
-                os.rmdir(os.path.dirname(self.path))
 
-    def restart(self) -> None:
-        """Forget an earlier run."""
-        self.state = State(stamps=self.state.stamps)
+    def close(self) -> None:
+        """Note the state, and let others go on with it. May be called again."""
+        try:
+            self.write()
+        finally:
+            if self._lock is not None:
+                self._lock.close()
+
+
+def _read(path: str) -> State | None:
+    try:
+        with open(path, "rb") as file:
+            told = json.load(file)
+        version = told.pop("format")
+        if version == FORMAT:
+            return State(**told)
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CorruptionError(
+            f"{path} is not the journal of a load ({error!r}): pass restart=True to begin anew", path
+        ) from error
+    raise InvalidArgumentError(
+        f"{path} was written by another version of this package: finish the load with that one, or pass "
+        "restart=True to begin anew"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -17,38 +18,42 @@ from ..storage.types import CollectionInfo, Mode, Written
 from ..tables import is_table, sources
 from ..tables.records import mapping
 from . import files
-from .feed import Embed, Feed, Ready, Source
+from .feed import Embed, Feed, Plan, Ready, Source
+from .formats import Cuts
 from .journal import Journal
-from .parts import Bad
 from .rejects import Rejects
 from .reports import LoadReport
 
 OnConflict = Literal["error", "skip", "upsert"]
 _BATCH_BYTES = 64 << 20  # of vectors in a part, where batch_size is not given
 _MOST_ROWS, _LEAST_ROWS = 10_000, 100
+_SOONER = 10  # the first part is that much smaller
+_TEXTS = ("id", "document", "uri")  # parts of a record that are texts, whatever they look like in a CSV file
+_STORED = "the id is stored already"
 
 
 class Load:
-    """Between `open` and `close`: take a part with `next`, have `accepted` what it has batch by batch, tell
-    what was `wrote`, then `settle` it."""
+    """Between `open` and `close`: take a part with `next`, `begin` it, tell what was `wrote`, `settle` it."""
 
     def __init__(
         self,
         info: CollectionInfo,
-        source: Source,
         journal: Journal,
         rejects: Rejects,
         feed: Feed,
         on_conflict: OnConflict,
         bar: Any,
     ) -> None:
-        self._info, self._source, self._journal = info, source, journal
+        self._info, self._journal = info, journal
         self._rejects, self._feed, self._bar = rejects, feed, bar
         self.mode: Mode = "upsert" if on_conflict == "upsert" else "add"
-        self.strict = on_conflict == "error"
+        self._strict = on_conflict == "error"
         self._begun = time.perf_counter()
         self._resumed = journal.state.rows
-        self._again = journal.state.begun  # the first part may be stored already, wholly or in part
+        self._again = journal.state.begun > 0  # the first part may be stored already, wholly or in part
+        self._seen: set[str] = set()  # of such a part, the ids that were written again
+        self._bad = 0  # of the part under way
+        self._estimated = bar is not None and bar.total is None
 
     @classmethod
     def open(
@@ -78,95 +83,121 @@ class Load:
             )
         if transform is not None and not callable(transform):
             raise InvalidTypeError(f"Expected transform to be a function, got {shown(transform)}")
+        if job is not None and (not isinstance(job, str) or not job):
+            raise InvalidTypeError(f"Expected job to be a name for the load, got {shown(job)}")
         if check_int(max_rejects, "max_rejects") < 0:
             raise InvalidArgumentError(f"Expected max_rejects to be 0 or more, got {max_rejects}")
         size = _size(batch_size, info.dimension)
         mapped = mapping(columns)
-        found = _source(source, format, filesystem)
-        path = None if rejects is None else files.check_path(rejects, "rejects")
-        stamps = [file.stamp() for file in found.files]
+        texts = dict.fromkeys((mapped.parts.get(part, part) for part in _TEXTS), pa.string())
+        kinds = {**texts, **_types(types)}
+        path = None if rejects is None else os.path.abspath(files.check_path(rejects, "rejects"))
+        found = _source(source, format, filesystem, path)
         identity = {
             "collection": info.id,
-            "source": [file.path for file in found.files] or job,
+            "source": files.named(source, filesystem) if found.files else job,
             "parts": mapped.parts,
             "metadata": mapped.metadata,
             "on_conflict": on_conflict,
         }
-        journal = Journal.open(folder if found.files or job else None, identity, [] if restart else stamps)
-        if restart:
-            journal.state.stamps = stamps
+        stamps = [file.stamp() for file in found.files]
+        journal = Journal.open(folder if found.files or job else None, identity, stamps, restart)
         state = journal.state
-        reject = Rejects(path, max_rejects)
-        reject.cut(state.rejects)
-        strict = on_conflict == "error"
-        mode: Mode = "upsert" if on_conflict == "upsert" else "add"
-        total = found.total()
-        feed = Feed(
-            found,
-            state.file,
-            state.row,
-            size,
-            _types(types),
-            transform,
-            mode,
-            strict,
-            mapped,
-            info.dimension,
-            embed,
-        )
-        bar = _bar(progress, total, state.rows, info.name)
-        return cls(info, found, journal, reject, feed, on_conflict, bar)
+        feed = None
+        try:
+            reject = Rejects(path, max_rejects)
+            reject.begin(state.rejects if state.rejects_path == path else 0)
+            state.rejects_path = path
+            total = found.total()
+            bar = _bar(progress, total, state.rows, info.name)
+            # Without an earlier run the first part is a small one, so that writing begins early.
+            first = state.begun or (0 if state.rows else max(1, size // _SOONER))
+            plan = Plan(
+                kinds,
+                transform,
+                "upsert" if on_conflict == "upsert" else "add",
+                on_conflict == "error",
+                mapped,
+                info.dimension,
+                embed,
+                reject.enough,
+            )
+            feed = Feed(found, state.file, state.row, Cuts(size, first), plan)
+            return cls(info, journal, reject, feed, on_conflict, bar)
+        except BaseException:
+            if feed is not None:
+                feed.close()
+            journal.close()
+            raise
 
     def next(self) -> Ready | None:
         """The next part, None at the end."""
+        if self._feed.waits():
+            self._journal.write()  # there is time for it
         return self._feed.next()
 
-    def accepted(self, ready: Ready, batch: Batch, known: set[str]) -> Batch | None:
-        """What may be written of a batch, if anything. `known`: which of its ids are stored, if that matters.
+    def begin(self, ready: Ready, known: set[str]) -> list[Batch]:
+        """What of a part is to be written. `known`: which of its ids are stored.
 
-        Raises IDAlreadyExistsError for those, if there is no file for rejected rows.
+        Raises IDAlreadyExistsError for those if none may be, or InvalidArgumentError for its bad rows,
+        unless there is a file for both, and not too many of them.
         """
-        if not self.strict:
-            return batch
         state = self._journal.state
-        taken = known & set(state.conflicts) if self._again else known
-        if taken:
-            if self._rejects.path is None:
+        before = known if state.conflicts is None else known.intersection(state.conflicts)
+        conflicts = before if self._again else known
+        bad, batches = ready.bad, [group.batch for group in ready.groups]
+        if self._strict and conflicts:
+            if self._rejects.path is None and not bad:
                 raise IDAlreadyExistsError(
-                    f"{len(taken)} of the ids of {ready.name} are stored already, as "
-                    f"{shown(sorted(taken)[0])}: pass on_conflict='skip' to keep what is "
+                    f"{len(conflicts):,} of the ids of {ready.name} are stored already, as "
+                    f"{shown(sorted(conflicts)[0])}: pass on_conflict='skip' to keep what is "
                     "stored, 'upsert' to replace it, or rejects='rejects.jsonl'"
                 )
-            ready.bad.extend(
-                Bad(ready.row, "the id is stored already", {"id": id}) for id in batch.ids if id in taken
-            )
-            batch = batch.without(taken)
-        if not self._again:
-            state.begun, state.conflicts = True, sorted(taken)
+            told = [entry for group in ready.groups for entry in group.bad(conflicts, _STORED)]
+            bad = sorted([*bad, *told], key=lambda entry: entry.row)
+            batches = [batch.without(conflicts) for batch in batches]
+        self._rejects.add(ready.name, bad, state.rejected)
+        self._bad = len(bad)
+        batches = [batch for batch in batches if batch.ids]
+        if batches and not self._again:
+            state.begun = ready.rows
+            state.conflicts = None if len(conflicts) == len(ready.ids()) else sorted(conflicts)
+            self._journal.changed()
             self._journal.write()
-        return batch if batch.ids else None
+        return batches
 
-    def wrote(self, written: Written) -> None:
+    def wrote(self, batch: Batch, written: Written) -> None:
         """A batch is durable."""
         state = self._journal.state
+        if self._again:  # by this load, before it was killed, or now
+            ids = set(batch.ids)
+            old = ids if state.conflicts is None else ids.intersection(state.conflicts)
+            old = old | (ids & self._seen)
+            self._seen |= ids
+            written = Written(len(ids) - len(old), len(old), 0)
+            if self.mode == "add":
+                written = Written(written.added, 0, written.updated)
         state.added += written.added
         state.updated += written.updated
-        if self.strict:
-            state.added += written.skipped  # by this load, before it was killed
+        if self._strict:
+            state.added += written.skipped  # of a request that was repeated
         else:
             state.skipped += written.skipped
 
     def settle(self, ready: Ready) -> None:
-        """All of a part is durable. Raises InvalidArgumentError for its bad rows, if these are too many."""
+        """All of a part is durable."""
         state = self._journal.state
-        state.rejects = self._rejects.add(ready.name, ready.bad, state.rejected)
-        state.rejected += len(ready.bad)
+        state.rejects = self._rejects.size
+        state.rejected += self._bad
         state.file, state.row = ready.file, ready.row
         state.rows += ready.rows
         state.skipped += ready.repeated
-        state.begun, state.conflicts, self._again = False, [], False
-        self._journal.write()
+        state.begun, state.conflicts = 0, []
+        self._again, self._seen = False, set()
+        self._journal.changed()
         if self._bar is not None:
+            if self._estimated and ready.share:
+                self._bar.total = max(state.rows, round(state.rows / ready.share))
             self._bar.update(ready.rows)
 
     def finish(self) -> LoadReport:
@@ -186,10 +217,13 @@ class Load:
         )
 
     def close(self) -> None:
-        """Stop reading."""
-        self._feed.close()
-        if self._bar is not None:
-            self._bar.close()
+        """Stop reading, and note how far it came."""
+        try:
+            self._feed.close()
+        finally:
+            self._journal.close()
+            if self._bar is not None:
+                self._bar.close()
 
 
 def _size(batch_size: Any, dimension: int | None) -> int:
@@ -200,9 +234,9 @@ def _size(batch_size: Any, dimension: int | None) -> int:
     return max(_LEAST_ROWS, min(_MOST_ROWS, _BATCH_BYTES // (4 * (dimension or 1))))
 
 
-def _source(source: Any, format: Any, filesystem: Any) -> Source:
+def _source(source: Any, format: Any, filesystem: Any, rejects: str | None) -> Source:
     if files.is_source(source):
-        return Source(files.find(source, format, filesystem))
+        return Source(files.find(source, format, filesystem, without=rejects))
     if is_table(source):
         return Source([], sources.reader(source))
     if hasattr(source, "__iter__") and not isinstance(source, (dict, bytes)):

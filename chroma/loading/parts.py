@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+import orjson
 import pyarrow as pa
 
 from ..columns import check_ids, check_texts, shown
@@ -14,7 +16,7 @@ from ..errors import InvalidArgumentError, InvalidDimensionException, InvalidTyp
 from ..metadata import check_metadatas
 from ..records import Batch
 from ..storage.types import Mode
-from ..tables import is_table, records, sources
+from ..tables import convert, is_table, records, sources
 from ..tables.records import Mapped
 from ..vectors import as_matrix
 
@@ -63,7 +65,32 @@ class Rows:
     def take(self, rows: Sequence[int]) -> Rows:
         """Some of the rows."""
         picked = pa.array(np.asarray(rows, np.int64))
-        return Rows(self.table.take(picked), [self.places[row] for row in rows], self.end)
+        return Rows(self.table.take(picked), [self.places[row] for row in rows], self.end, self.bad)
+
+    def parsed(self, name: str) -> Rows:
+        """With the column of vectors read from texts as "[0.1, 0.2]", if it is one of texts."""
+        place = self.table.schema.get_field_index(name)
+        if place < 0 or not convert.is_text(self.table.schema.field(place).type):
+            return self
+        vectors: list[Any] = []
+        kept: list[bool] = []
+        bad: list[Bad] = []
+        for row, text in enumerate(self.table.column(place).to_pylist()):
+            try:
+                vector = None if text is None else orjson.loads(text)
+                right = vector is None or (isinstance(vector, list) and set(map(type, vector)) <= _NUMBERS)
+            except orjson.JSONDecodeError:
+                right = False
+            if not right:
+                reason = f"the embedding {shown(text)} is not a list of numbers as [0.1, 0.2]"
+                bad.append(Bad(self.places[row], reason, self.content(row)))
+            vectors.append(vector if right else None)
+            kept.append(right)
+        column = pa.array(vectors, pa.large_list(pa.float64()))
+        whole = replace(self, table=self.table.set_column(place, name, column), bad=(*self.bad, *bad))
+        if not bad:
+            return whole
+        return whole.take([row for row, right in enumerate(kept) if right])
 
     def content(self, row: int) -> Any:
         """A row as JSON can hold it."""
@@ -113,7 +140,8 @@ class Objects:
 
     def take(self, rows: Sequence[int]) -> Objects:
         """Some of the rows."""
-        return Objects([self.values[row] for row in rows], [self.places[row] for row in rows], self.end)
+        places = [self.places[row] for row in rows]
+        return Objects([self.values[row] for row in rows], places, self.end, self.bad)
 
     def content(self, row: int) -> Any:
         """A row."""
@@ -122,18 +150,27 @@ class Objects:
 
 def _made(made: Any, part: Part) -> Part:
     """What a transformation returned, as a part. It may leave rows out, or make more of them."""
-    first = part.places[0] if part.places else part.end
     if made is None:
         return Objects([], [], part.end, part.bad)
     if isinstance(made, list):
-        return Objects(made, [first] * len(made), part.end, part.bad)
+        odd = [value for value in made if not isinstance(value, dict)]
+        if odd:
+            raise InvalidTypeError(f"transform returned a list with {shown(odd[0])} in it: expected dicts")
+        return Objects(made, _places(part, len(made)), part.end, part.bad)
     if not is_table(made):
         raise InvalidTypeError(
             f"transform returned {shown(made)}: expected a dataframe, an Arrow table, a list of dicts, "
             "or None for no rows"
         )
     table = sources.table(made)
-    return Rows(table, [first] * table.num_rows, part.end, part.bad)
+    return Rows(table, _places(part, table.num_rows), part.end, part.bad)
+
+
+def _places(part: Part, rows: int) -> Sequence[int]:
+    """As many rows as before are the same rows; otherwise the first one has to do for all."""
+    if rows == len(part.places):
+        return part.places
+    return [part.places[0] if part.places else part.end] * rows
 
 
 def _id(value: Any) -> Any:
@@ -168,21 +205,38 @@ def _metadata(
 
 # Some rows of a source. `places` has the number of each; the next part begins with row `end`.
 Part: TypeAlias = Rows | Objects
+_NUMBERS = {int, float}
+
+
+class Group(NamedTuple):
+    """Records of distinct ids, and the rows they were made of, in the same order."""
+
+    batch: Batch
+    rows: Part
+
+    def bad(self, ids: set[str], reason: str) -> list[Bad]:
+        """The rows with some of the ids."""
+        return [
+            Bad(self.rows.places[row], reason, self.rows.content(row))
+            for row, id in enumerate(self.batch.ids)
+            if id in ids
+        ]
 
 
 class Sorted(NamedTuple):
-    """What became of a part: batches in order, rows left out as stored before in it, and bad rows."""
+    """What became of a part: groups in order, rows left out as stored before in it, and bad rows."""
 
-    batches: list[Batch]
+    groups: list[Group]
     repeated: int
     bad: list[Bad]
 
 
-def sort(part: Part, mode: Mode, strict: bool, mapped: Mapped, dimension: int | None) -> Sorted:
-    """A part as batches of distinct ids.
+def sort(part: Part, mode: Mode, strict: bool, mapped: Mapped, dimension: int | None, enough: int) -> Sorted:
+    """A part as groups of distinct ids.
 
     Of rows with one id, an upsert writes all, one after the other; an add keeps the first, and the others
-    are bad if it is strict. Raises what is wrong with the columns as such.
+    are bad if it is strict. With as many bad rows as are `enough`, others are no longer looked for. Raises
+    what is wrong with the columns as such.
     """
     bad = [*part.bad]
     if not part.places:
@@ -193,14 +247,14 @@ def sort(part: Part, mode: Mode, strict: bool, mapped: Mapped, dimension: int | 
             Bad(part.places[row], "the id is the same as that of an earlier row", part.content(row))
             for row in repeated
         ]
-    batches = []
-    for rows in groups:
-        group = part if len(rows) == len(part.places) else part.take(rows)
-        batch, odd = _checked(group, mode, mapped, dimension)
+    done = []
+    for some in groups:
+        group = part if len(some) == len(part.places) else part.take(some)
+        checked, odd = _checked(group, mode, mapped, dimension, enough)
         bad += odd
-        if batch is not None:
-            batches.append(batch)
-    return Sorted(batches, 0 if strict else len(repeated), bad)
+        if checked is not None:
+            done.append(checked)
+    return Sorted(done, 0 if strict else len(repeated), sorted(bad, key=lambda entry: entry.row))
 
 
 def _distinct(ids: list[Any], mode: Mode, strict: bool) -> tuple[list[list[int]], list[int]]:
@@ -222,18 +276,25 @@ def _distinct(ids: list[Any], mode: Mode, strict: bool) -> tuple[list[list[int]]
     return groups, left
 
 
-def _checked(part: Part, mode: Mode, mapped: Mapped, dimension: int | None) -> tuple[Batch | None, list[Bad]]:
-    """The batch of the rows that are right, and the others."""
+def _checked(
+    part: Part, mode: Mode, mapped: Mapped, dimension: int | None, enough: int
+) -> tuple[Group | None, list[Bad]]:
+    """The rows that are right, and the others."""
     try:
-        return _fitting(part, mode, mapped, dimension), []
+        return Group(_fitting(part, mode, mapped, dimension), part), []
     except InvalidArgumentError:
         if dimension is None:
             dimension = _first_dimension(part, mode, mapped)
-    bad = _search(part, range(len(part.places)), mode, mapped, dimension)
+    bad = list(islice(_search(part, range(len(part.places)), mode, mapped, dimension), enough))
+    told = [Bad(part.places[row], reason, part.content(row)) for row, reason in bad]
+    if len(bad) == enough:
+        return None, told
     wrong = {row for row, _ in bad}
     right = [row for row in range(len(part.places)) if row not in wrong]
-    told = [Bad(part.places[row], reason, part.content(row)) for row, reason in bad]
-    return (_fitting(part.take(right), mode, mapped, dimension) if right else None), told
+    if not right:
+        return None, told
+    rest = part.take(right)
+    return Group(_fitting(rest, mode, mapped, dimension), rest), told
 
 
 def _fitting(part: Part, mode: Mode, mapped: Mapped, dimension: int | None) -> Batch:
@@ -262,15 +323,15 @@ def _first_dimension(part: Part, mode: Mode, mapped: Mapped) -> int | None:
 
 def _search(
     part: Part, rows: Sequence[int], mode: Mode, mapped: Mapped, dimension: int | None
-) -> list[tuple[int, str]]:
+) -> Iterator[tuple[int, str]]:
     """The bad rows among some, and why, by halving."""
     try:
         _fitting(part.take(rows), mode, mapped, dimension)
-        return []
+        return
     except InvalidArgumentError as error:
         if len(rows) == 1:
-            return [(rows[0], error.message())]
+            yield rows[0], error.message()
+            return
     half = len(rows) // 2
-    return [
-        found for some in (rows[:half], rows[half:]) for found in _search(part, some, mode, mapped, dimension)
-    ]
+    for some in (rows[:half], rows[half:]):
+        yield from _search(part, some, mode, mapped, dimension)

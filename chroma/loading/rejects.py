@@ -18,52 +18,59 @@ class Rejects:
 
     def __init__(self, path: str | None, most: int) -> None:
         self.path, self._most = path, most
+        self.size = 0  # bytes
 
-    def cut(self, size: int) -> None:
-        """Back to the first `size` bytes; what follows belongs to rows that come again."""
+    @property
+    def enough(self) -> int:
+        """So many bad rows of one part are an error, whatever the others are like."""
+        return 1 if self.path is None else self._most + 1
+
+    def begin(self, size: int) -> None:
+        """Keep the first `size` bytes; what follows belongs to rows that come again."""
         if self.path is None:
             return
-        if size:
-            if os.path.exists(self.path):
-                os.truncate(self.path, min(size, os.path.getsize(self.path)))
-        else:
-            with open(self.path, "wb"):
-                pass  # also tells now that it cannot be written
+        try:
+            with open(self.path, "ab") as out:  # also tells now that it cannot be written
+                self.size = min(size, os.path.getsize(self.path))
+                out.truncate(self.size)
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"the file for rejected rows, {self.path}, cannot be written: {error.strerror}; name another"
+            ) from None
 
-    def add(self, file: str, bad: Sequence[Bad], before: int) -> int:
-        """Write rows down; how many bytes the file has then. `before`: how many were rejected so far.
+    def add(self, file: str, bad: Sequence[Bad], before: int) -> None:
+        """Write rows down. `before`: how many were rejected so far.
 
         Raises InvalidArgumentError for the first row if there is no file, or for one too many.
         """
         if not bad:
-            return self._size()
+            return
         first = bad[0]
         if self.path is None:
             raise InvalidArgumentError(
                 f"row {first.row} of {file} cannot be stored: {first.reason.rstrip('.')}; mend it, or pass "
                 "rejects='rejects.jsonl' to go on without such rows"
             )
-        lines = [_line(file, entry) for entry in bad]
         with open(self.path, "ab") as out:
-            out.writelines(lines)
+            out.writelines(_line(file, entry) for entry in bad)
             out.flush()
             os.fsync(out.fileno())
+            self.size = out.tell()
         if before + len(bad) > self._most:
             raise InvalidArgumentError(
                 f"more than {self._most:,} rows cannot be stored, among the last of them row {first.row} of "
                 f"{file}: {first.reason.rstrip('.')}; {self.path} has them; mend the source, or raise "
                 "max_rejects"
             )
-        return self._size()
-
-    def _size(self) -> int:
-        return os.path.getsize(self.path) if self.path is not None and os.path.exists(self.path) else 0
 
 
 def _line(file: str, bad: Bad) -> bytes:
     entry = {"file": file, "row": bad.row, "reason": bad.reason, "record": bad.content}
     options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(entry, default=_plain, option=options)
+    try:
+        return orjson.dumps(entry, default=_plain, option=options)
+    except TypeError:  # integers beyond 64 bits
+        return orjson.dumps(entry | {"record": repr(bad.content)}, option=options)
 
 
 def _plain(value: Any) -> Any:

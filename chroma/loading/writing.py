@@ -157,8 +157,6 @@ class Export:
     ) -> None:
         self._collection, self._key = collection, partition_by
         self._system, self._path = system_of(check_path(path, "path"), filesystem)
-        if not isinstance(self._system, pafs.FileSystem):
-            self._system = pafs.PyFileSystem(pafs.FSSpecHandler(self._system))
         if partition_by is not None and not isinstance(partition_by, str):
             raise InvalidTypeError(f"Expected partition_by to be a metadata key, got {shown(partition_by)}")
         kind = format or format_of(self._path) or ("parquet" if partition_by is not None else None)

@@ -1,0 +1,57 @@
+"""One process at a time does a load."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+from ..errors import InvalidArgumentError
+
+
+def _take(fd: int) -> None:
+    """Raises OSError if another has it."""
+    if sys.platform == "win32":  # where clients of a server run, too
+        import msvcrt
+
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class Lock:
+    """A file that is locked as long as this object is open. The lock dies with its process."""
+
+    def __init__(self, path: str, busy: str) -> None:
+        """Raises InvalidArgumentError with the text `busy` if another holds it."""
+        self.path = path
+        while True:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            try:
+                self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            except FileNotFoundError:  # the folder went with the end of another load
+                continue
+            try:
+                _take(self._fd)
+            except OSError as error:
+                os.close(self._fd)
+                if isinstance(error, (BlockingIOError, PermissionError)):
+                    raise InvalidArgumentError(busy) from None
+                raise
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.stat(path), os.fstat(self._fd)):
+                    return
+            os.close(self._fd)  # its last holder has removed it meanwhile
+
+    def close(self) -> None:
+        """Let it go, and the file, and the folder if that is empty. May be called again."""
+        if self._fd < 0:
+            return
+        with suppress(FileNotFoundError, PermissionError):
+            os.remove(self.path)
+        os.close(self._fd)
+        self._fd = -1
+        with suppress(OSError):  # not empty: other loads
+            os.rmdir(os.path.dirname(self.path))
