@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import uuid
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from ..columns import shown
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..tables.naming import mixed_key
-from .files import FORMATS, Format, check_path, format_of, system_of
+from .files import Format, check_path, format_of, system_of
 from .reports import ExportReport
 
 _MOST_PARTITIONS = 500  # files that are open at a time
@@ -131,6 +132,9 @@ class _File:
 
     def publish(self) -> int:
         """Put it in its place; how many bytes it has."""
+        if isinstance(self._system, pafs.LocalFileSystem):
+            with open(self._aside, "rb") as file:
+                os.fsync(file.fileno())
         self._system.move(self._aside, self.path)
         return int(self._system.get_file_info(self.path).size)
 
@@ -245,7 +249,7 @@ class Export:
             name = _NONE if value is None else _quoted(value)
             file = self._files.get(name)
             if file is None:
-                folder = f"{self._path}/{quote(self._key or '', safe='')}={name}"
+                folder = f"{self._path}/{_folder_key(self._key or '')}={name}"
                 self._system.create_dir(folder, recursive=True)
                 file = self._open(name, f"{folder}/part-0{_ENDINGS[self.format]}")
             file.write(pa.RecordBatch.from_struct_array(pc.take(batch.to_struct_array(), pa.array(rows))))
@@ -254,10 +258,10 @@ class Export:
         """All is written: put the files in their places."""
         for file in self._files.values():
             file.finish()
-        if self._key is not None and self._overwrite:
-            self._clear()
         sizes = [file.publish() for file in self._files.values()]
         self._published = True
+        if self._key is not None and self._overwrite:
+            self._clear({file.path for file in self._files.values()})
         return ExportReport(
             self._collection,
             self._rows,
@@ -266,10 +270,12 @@ class Export:
             time.perf_counter() - self._started,
         )
 
-    def _clear(self) -> None:
-        """The data files of an earlier export, which would be read with the new ones."""
+    def _clear(self, new: set[str]) -> None:
+        """The files of an earlier export, which would be read with the new ones. Nothing else."""
         for info in self._system.get_file_info(pafs.FileSelector(self._path, recursive=True)):
-            if info.type == pafs.FileType.File and any(info.path.endswith(end) for end in FORMATS):
+            *_, folder, name = ("", *info.path.split("/"))
+            ours = "=" in folder and name in {f"part-0{ending}" for ending in _ENDINGS.values()}
+            if info.type == pafs.FileType.File and ours and info.path not in new:
                 self._system.delete_file(info.path)
 
     def close(self) -> None:
@@ -279,6 +285,12 @@ class Export:
         if not self._published:
             for file in self._files.values():
                 file.drop()
+
+
+def _folder_key(key: str) -> str:
+    """Not hidden: readers leave out what begins with a dot or an underscore."""
+    text = quote(key, safe="")
+    return f"%{ord(text[0]):02X}{text[1:]}" if text[0] in "._" else text
 
 
 def _quoted(value: Any) -> str:
