@@ -6,6 +6,7 @@ import os
 import sys
 import time
 import uuid
+from contextlib import suppress
 from typing import Any, Protocol, cast
 from urllib.parse import quote
 
@@ -140,7 +141,8 @@ class _File:
 
     def drop(self) -> None:
         """Leave nothing behind."""
-        if not self._sink.closed:
+        with suppress(pa.ArrowException, OSError):  # what led here is to be told, not what follows from it
+            self._writer.close()
             self._sink.close()
         if self._system.get_file_info(self._aside).type != pafs.FileType.NotFound:
             self._system.delete_file(self._aside)
