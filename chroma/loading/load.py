@@ -111,7 +111,7 @@ class Load:
             total = found.total()
             bar = _bar(progress, total, state.rows, info.name)
             # Without an earlier run the first part is a small one, so that writing begins early.
-            first = state.begun or (0 if state.rows else max(1, size // _SOONER))
+            first = state.begun or (0 if state.rows else max(size // _SOONER, min(size, _LEAST_ROWS)))
             plan = Plan(
                 kinds,
                 transform,
@@ -235,6 +235,8 @@ def _size(batch_size: Any, dimension: int | None) -> int:
 
 
 def _source(source: Any, format: Any, filesystem: Any, rejects: str | None) -> Source:
+    if isinstance(source, (list, tuple)) and not source:
+        raise InvalidArgumentError("Expected source to name something, got an empty list")
     if files.is_source(source):
         return Source(files.find(source, format, filesystem, without=rejects))
     if is_table(source):

@@ -206,6 +206,7 @@ def _metadata(
 # Some rows of a source. `places` has the number of each; the next part begins with row `end`.
 Part: TypeAlias = Rows | Objects
 _NUMBERS = {int, float}
+_REPEATED = "the id is the same as that of an earlier row"
 
 
 class Group(NamedTuple):
@@ -239,22 +240,23 @@ def sort(part: Part, mode: Mode, strict: bool, mapped: Mapped, dimension: int | 
     what is wrong with the columns as such.
     """
     bad = [*part.bad]
-    if not part.places:
-        return Sorted([], 0, bad)
-    groups, repeated = _distinct(part.ids(mapped), mode, strict)
-    if strict:
-        bad += [
-            Bad(part.places[row], "the id is the same as that of an earlier row", part.content(row))
-            for row in repeated
-        ]
-    done = []
-    for some in groups:
-        group = part if len(some) == len(part.places) else part.take(some)
-        checked, odd = _checked(group, mode, mapped, dimension, enough)
-        bad += odd
-        if checked is not None:
-            done.append(checked)
-    return Sorted(done, 0 if strict else len(repeated), sorted(bad, key=lambda entry: entry.row))
+    while part.places:
+        groups, repeated = _distinct(part.ids(mapped), mode, strict)
+        done, wrong = [], set[int]()
+        for rows in groups:
+            group = part if len(rows) == len(part.places) else part.take(rows)
+            batch, odd = _checked(group, mode, mapped, dimension, enough)
+            wrong.update(rows[row] for row, _ in odd)
+            bad += [Bad(group.places[row], reason, group.content(row)) for row, reason in odd]
+            if batch is not None:
+                done.append(batch)
+        if wrong and repeated and len(bad) < enough:  # a row may be the first of its id that is right
+            part = part.take([row for row in range(len(part.places)) if row not in wrong])
+            continue
+        if strict:
+            bad += [Bad(part.places[row], _REPEATED, part.content(row)) for row in repeated]
+        return Sorted(done, 0 if strict else len(repeated), sorted(bad, key=lambda entry: entry.row))
+    return Sorted([], 0, bad)
 
 
 def _distinct(ids: list[Any], mode: Mode, strict: bool) -> tuple[list[list[int]], list[int]]:
@@ -278,23 +280,20 @@ def _distinct(ids: list[Any], mode: Mode, strict: bool) -> tuple[list[list[int]]
 
 def _checked(
     part: Part, mode: Mode, mapped: Mapped, dimension: int | None, enough: int
-) -> tuple[Group | None, list[Bad]]:
-    """The rows that are right, and the others."""
+) -> tuple[Group | None, list[tuple[int, str]]]:
+    """The rows that are right, and which ones are not, and why."""
     try:
         return Group(_fitting(part, mode, mapped, dimension), part), []
     except InvalidArgumentError:
         if dimension is None:
             dimension = _first_dimension(part, mode, mapped)
     bad = list(islice(_search(part, range(len(part.places)), mode, mapped, dimension), enough))
-    told = [Bad(part.places[row], reason, part.content(row)) for row, reason in bad]
-    if len(bad) == enough:
-        return None, told
     wrong = {row for row, _ in bad}
     right = [row for row in range(len(part.places)) if row not in wrong]
-    if not right:
-        return None, told
+    if not right or len(bad) == enough:
+        return None, bad
     rest = part.take(right)
-    return Group(_fitting(rest, mode, mapped, dimension), rest), told
+    return Group(_fitting(rest, mode, mapped, dimension), rest), bad
 
 
 def _fitting(part: Part, mode: Mode, mapped: Mapped, dimension: int | None) -> Batch:
