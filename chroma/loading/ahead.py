@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -71,11 +72,16 @@ class Ahead(Generic[T]):
     def stop(self) -> None:
         """Let it end soon, and whoever waits for it."""
         self._stop.set()
+        with suppress(queue.Empty):
+            while True:
+                self._ready.get_nowait()
+        with suppress(queue.Full):
+            self._ready.put_nowait((None, None))
 
     def close(self) -> None:
         """End it. May be called again."""
         self._over = True
-        self._stop.set()
+        self.stop()
         self._thread.join()
         close = getattr(self._items, "close", None)
         if close is not None:

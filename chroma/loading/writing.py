@@ -276,7 +276,9 @@ class Export:
         """The files of an earlier export, which would be read with the new ones. Nothing else."""
         for info in self._system.get_file_info(pafs.FileSelector(self._path, recursive=True)):
             folder, _, name = info.path.rpartition("/")
-            ours = "=" in folder.rpartition("/")[2] and name in {f"part-0{ending}" for ending in _ENDINGS.values()}
+            ours = "=" in folder.rpartition("/")[2] and name in {
+                f"part-0{ending}" for ending in _ENDINGS.values()
+            }
             if info.type == pafs.FileType.File and ours and info.path not in new:
                 self._system.delete_file(info.path)
 
