@@ -1,7 +1,9 @@
 """Read-only SQL over tables that are found when a statement names them.
 
 Owns: a DuckDB of its own for each statement, which can read the tables it is given and nothing else:
-no files, no network, no extensions, no variables of the program, no settings.
+no files, no network, no extensions, no variables of the program, no settings. It bounds neither what one
+call of a function takes in time nor in memory (`repeat`, `list_sort`): who runs what strangers wrote does
+so in a process that can be killed.
 """
 
 from __future__ import annotations
@@ -14,16 +16,12 @@ from typing import Any
 import pyarrow as pa
 
 from .errors import InvalidArgument, NotFound, OutOfMemory
+from .sql_names import Named, named
 
 Find = Callable[[str], pa.Table | None]
-_MISSING = re.compile(r"Table with name (.+?) does not exist!", re.DOTALL)
-_TABLES = 1000  # that one statement may name
-_COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
-# Functions of DuckDB's Python package that take addresses, and two that hide what a statement names.
-_REFUSED = re.compile(
-    r"\b(pandas_scan|arrow_scan\w*|python_map_function)\b|\"?\b(query|query_table)\b\"?\s*\(", re.IGNORECASE
-)
 _BATCH_ROWS = 16_384
+_TREE = "select json_serialize_sql(?::varchar, skip_null := true, skip_empty := true, skip_default := true)"
+_OF_DUCKDB = re.compile("(?:duckdb|pg|sqlite|pragma)_", re.IGNORECASE)  # views that it has of itself
 
 
 class Statement:
@@ -58,9 +56,16 @@ class Statement:
                 if self._stopped:
                     raise InvalidArgument("the statement was stopped before it began")
             self._check(duckdb)
-            answer = self._execute(duckdb, parameters)
+            self._give_tables(self._named())
+            relation = self._connection.sql(self._text, params=parameters)
+            # DuckDB 1.x and 2.x call it differently.
+            read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
+            answer: pa.RecordBatchReader = read(_BATCH_ROWS)
         except duckdb.Error as error:
             raise self._told(duckdb, error) from None
+        except BaseException:
+            self.close()
+            raise
         return pa.RecordBatchReader.from_batches(answer.schema, self._batches(answer))
 
     def _batches(self, answer: pa.RecordBatchReader) -> Any:
@@ -78,32 +83,24 @@ class Statement:
             raise InvalidArgument(f"expected one SQL statement, got {len(found)}: call it once for each")
         if found[0].type != duckdb.StatementType.SELECT:
             kind = str(found[0].type).rpartition(".")[2]
+            if kind == "MULTI":
+                raise InvalidArgument("PIVOT must name its values: pivot docs on pos in ('noun', 'verb') …")
             raise InvalidArgument(
-                f"a {kind} statement cannot be run here: collections are read with SELECT, and changed with "
+                f"{kind} statements cannot be run here: collections are read with SELECT, and changed with "
                 "add, upsert, update and delete"
             )
-        refused = _REFUSED.search(_COMMENTS.sub(" ", self._text))
-        if refused:
-            raise InvalidArgument(f"the function {refused[1] or refused[2]} cannot be used in SQL here")
 
-    def _execute(
-        self, duckdb: Any, parameters: Sequence[Any] | Mapping[str, Any] | None
-    ) -> pa.RecordBatchReader:
-        """Begin it, finding tables until none is missing: DuckDB tells of one at a time."""
-        for _ in range(_TABLES):
-            try:
-                relation = self._connection.sql(self._text, params=parameters)
-                # DuckDB 1.x and 2.x call it differently.
-                read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
-                answer: pa.RecordBatchReader = read(_BATCH_ROWS)
-                return answer
-            except duckdb.CatalogException as error:
-                missing = _MISSING.search(str(error))
-                table = self._find(missing[1]) if missing else None
-                if missing is None or table is None:
-                    raise
-                self._connection.register(missing[1], table)
-        raise InvalidArgument(f"the statement names more than {_TABLES} tables")
+    def _named(self) -> Named:
+        ((text,),) = self._connection.execute(_TREE, [self._text]).fetchall()
+        return named(text)
+
+    def _give_tables(self, statement: Named) -> None:
+        for name in statement.tables:
+            table = self._find(name)
+            if table is not None:
+                self._connection.register(name, table)
+            elif name.lower() not in statement.own or _OF_DUCKDB.match(name):
+                raise NotFound(f"the SQL statement names {name!r}: there is no collection of that name")
 
     def _told(self, duckdb: Any, error: Exception) -> Exception:
         self.close()
@@ -111,8 +108,6 @@ class Statement:
             return InvalidArgument("the SQL statement was stopped: it took too long")
         if isinstance(error, duckdb.OutOfMemoryException):
             return OutOfMemory(f"the SQL statement needs more memory than it may use: {error}")
-        if isinstance(error, duckdb.CatalogException) and (missing := _MISSING.search(str(error))):
-            return NotFound(f"the SQL statement names {missing[1]!r}: there is no collection of that name")
         return InvalidArgument(f"the SQL statement cannot be run: {error}")
 
     def stop(self) -> None:
