@@ -26,7 +26,7 @@ from ..result_types import QueryResult
 from ..storage.types import EncodedMetadata, Floats, Mode
 from ..vectors import as_matrix
 from . import convert, sources
-from .naming import ANSWER, key_of, listed, near_miss
+from .naming import ANSWER, key_of, listed, mixed_key, near_miss
 
 PARTS = ("id", "document", "embedding", "uri")
 
@@ -206,12 +206,7 @@ def _vectors(column: pa.ChunkedArray | None, rows: int) -> tuple[Floats | None, 
 
 def _metadatas(table: pa.Table, mapped: Mapped, used: set[str]) -> Entries | None:
     if mapped.metadata is not None:
-        for name in mapped.metadata:
-            if name not in table.column_names:
-                raise InvalidArgumentError(
-                    f"there is no column {name!r}: the table has {listed(table.column_names)}"
-                )
-        keys = mapped.metadata
+        keys = {column: key for name, key in mapped.metadata.items() for column in _called(name, table)}
     else:
         keys = {field.name: _key(field) for field in table.schema if field.name not in used}
     if "metadata" in keys and mapped.metadata is None:
@@ -227,6 +222,16 @@ def _metadatas(table: pa.Table, mapped: Mapped, used: set[str]) -> Entries | Non
     check_keys(list(keys.values()), lambda key: "column")
     named = [(key, convert.values(name, _chunks(table.column(name)))) for name, key in keys.items()]
     return entries(named, table.num_rows)
+
+
+def _called(name: str, table: pa.Table) -> list[str]:
+    """The column of that name, or those that a column of objects of several types became."""
+    if name in table.column_names:
+        return [name]
+    parts = [column for column in table.column_names if mixed_key(column) == key_of(name)]
+    if not parts:
+        raise InvalidArgumentError(f"there is no column {name!r}: the table has {listed(table.column_names)}")
+    return parts
 
 
 def _key(field: pa.Field) -> str:

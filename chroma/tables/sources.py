@@ -16,7 +16,7 @@ import pyarrow as pa
 from ..columns import shown
 from ..errors import InvalidArgumentError, InvalidTypeError
 from .detect import is_result
-from .naming import KINDS, Slot, column_names
+from .naming import KINDS, Slot, column_names, key_of
 
 
 def table(value: Any) -> pa.Table:
@@ -131,7 +131,7 @@ def objects(name: str, values: Sequence[Any]) -> Iterator[tuple[str, pa.Array]]:
     plain = [_plain(value) for value in values]
     kinds = {_kind(value) for value in plain} - {None}
     if len(kinds) > 1 and kinds <= set(KINDS):
-        slots = [Slot(name, kind) for kind in KINDS if kind in kinds]
+        slots = [Slot(key_of(name), kind) for kind in KINDS if kind in kinds]
         for slot, column in zip(slots, column_names(slots)):
             yield column, _array(name, [value if _kind(value) == slot.kind else None for value in plain])
     else:
