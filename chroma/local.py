@@ -173,6 +173,23 @@ class LocalBackend:
             _settle()
 
     @staticmethod
+    def preload() -> None:
+        """Load what SQL needs, before there is a statement."""
+        from . import scanned
+        from .storage import sql
+
+        sql.load()
+        del scanned
+
+    @classmethod
+    def reader(cls, path: str, memory: int) -> LocalBackend:
+        """A folder that only this backend reads, and nobody writes here; `memory` in bytes."""
+        with translated():
+            shared = _Shared(Engine(path, memory=memory, read_only=True))
+        shared.clients = 1
+        return cls(None, shared, Settings())
+
+    @staticmethod
     def forget_memory() -> None:
         """Let the next client in memory start with an empty store."""
         with _lock:

@@ -219,14 +219,21 @@ def _spread(rows: Any, sample: int) -> Any:
 class Engine:
     """`path` None keeps everything in memory. `memory` bounds indexes and filter columns, in bytes."""
 
-    def __init__(self, path: str | None, memory: int | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: str | None,
+        memory: int | None = None,
+        threads: int | None = None,
+        read_only: bool = False,
+    ) -> None:
+        """`read_only`: change nothing in the folder, as if it could not be written."""
         if path is not None:
             check_path(path)
         self.folder: Folder = (
             MemoryFolder() if path is None else DiskFolder(path, backups.frozen(DiskFolder(path)))
         )
         self.catalog = Catalog(self.folder)
-        self.folder_read_only = not self.folder.writable()
+        self.folder_read_only = read_only or not self.folder.writable()
         budget = Budget(memory or DEFAULT_MEMORY)
         cores = self.threads = threads or IndexSettings().cores()
         self.services = Services(FilterDatabase(max(2 * budget.limit, 1 << 30), cores), Background(), budget)

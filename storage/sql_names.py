@@ -16,10 +16,20 @@ from .errors import InvalidArgument
 
 # What may stand in FROM; the others read files, settings or addresses, or hide what they name.
 _TABLE_FUNCTIONS = frozenset(
-    "generate_series json_each json_tree range repeat repeat_row unnest".split()
+    ["generate_series", "json_each", "json_tree", "range", "repeat", "repeat_row", "unnest"]
 )  # fmt: skip
 _REFUSED = frozenset(
-    "current_setting currval getenv getvariable json_serialize_plan nextval query query_table write_log".split()
+    [
+        "current_setting",
+        "currval",
+        "getenv",
+        "getvariable",
+        "json_serialize_plan",
+        "nextval",
+        "query",
+        "query_table",
+        "write_log",
+    ]
 )
 _LISTS = frozenset(("tables", "databases", "schemas", "variables", "__show_tables_expanded"))
 

@@ -7,8 +7,6 @@ or the whole stream is one write, and its batches are checked while they arrive.
 
 from __future__ import annotations
 
-import itertools
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -180,25 +178,3 @@ def _structured(schema: pa.Schema, at: int, count: int, batch: pa.RecordBatch) -
     else:
         struct = pa.array([None] * batch.num_rows, kind)
     return pa.RecordBatch.from_arrays([*columns[:at], struct, *columns[at + count :]], schema=schema)
-
-
-def send_answer(
-    run: Callable[[Any], pa.RecordBatchReader], stop: Callable[[], None], parameters: Any, seconds: float
-) -> Iterator[bytes]:
-    """The parts of a stream of what `run` computes. The first of them comes with the first batch, so that
-    what goes wrong before is an error; `stop` is called after so many seconds, and at the end."""
-    timer = threading.Timer(seconds, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        reader = run(parameters)
-        batches = iter(reader)
-        first = next(batches, None)
-        parts = arrow.messages(itertools.chain([] if first is None else [first], batches), reader.schema)
-        head = [next(parts), next(parts)]
-        yield b"".join(head)
-        for part in parts:
-            yield memoryview(part)  # type: ignore[misc]
-    finally:
-        timer.cancel()
-        stop()

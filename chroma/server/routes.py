@@ -21,12 +21,14 @@ from ..reading import check_read_level
 from ..seam import Scope
 from ..storage.types import Hits, Mode, Rows, Written
 from ..wire import JSON
-from . import arrow_streams, bodies, own_bodies
+from . import arrow_streams, bodies, own_bodies, statements
 from .auth import EVERYBODY, Caller, Need
 from .incoming import Feed
 from .metrics import CONTENT_TYPE, Metrics
 from .outgoing import Ready, Streamed
 from .settings import ServerSettings
+
+SQL_MEMORY = 1 << 30  # bytes that one statement may use
 
 
 @dataclass(frozen=True, slots=True)
@@ -463,10 +465,15 @@ def own_compact_all(call: Call) -> JSON:
 
 def own_sql(call: Call) -> Streamed:
     """What one SELECT statement over the collections of a database gives, as an Arrow stream."""
-    want = own_bodies.sql(call.body)
-    stop, run = call.backend.statement(call.scope, want.text, want.tables, want.collection)
-    stream = arrow_streams.send_answer(run, stop, want.parameters, call.settings.request_seconds)
-    return Streamed(stream, transfer.MEDIA_TYPE)
+    own_bodies.sql(call.body)
+    call.backend.get_database(call.scope)
+    job = {
+        "path": os.path.abspath(call.settings.path),
+        "tenant": call.scope.tenant,
+        "database": call.scope.database,
+        "memory": SQL_MEMORY,
+    }
+    return Streamed(statements.Answer(job, call.raw, call.settings.request_seconds), transfer.MEDIA_TYPE)
 
 
 def own_stats(call: Call) -> JSON:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import polars as pl
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -64,10 +62,8 @@ OUT = {
 def fill(client: Any, rows: dict[str, Any], history: Any) -> Any:
     """The records, and what happens to some of them, over segments and log."""
     for name in ("source", "target"):
-        try:
+        with contextlib.suppress(chroma.errors.NotFoundError):
             client.delete_collection(name)
-        except chroma.errors.NotFoundError:
-            pass
     source = client.create_collection("source", embedding_function=None)
     source.add(**rows)
     for step in history:
@@ -95,5 +91,7 @@ def test_every_table_is_the_records(anywhere: Any, rows: Any, history: Any, ways
         target = anywhere.create_collection("target", embedding_function=None)
         target.add(OUT[way](source))
         found = contents(target)
-        assert (sorted(found, key=repr) == sorted(expected, key=repr)) if way == "hits" else found == expected, way
+        assert (
+            (sorted(found, key=repr) == sorted(expected, key=repr)) if way == "hits" else found == expected
+        ), way
         anywhere.delete_collection("target")
