@@ -10,7 +10,8 @@
     uuid (an extension), JSON (an extension)   str
     list (large, fixed-size, view) of these    list; empty ones, and nulls inside, refused
     null, or a null in any column              no such key
-    decimal, duration, binary, struct, map     refused: the message says what to do
+    decimal, duration, interval, binary,       refused: the message says what to do
+    struct, map, union, other extensions
 
 An id may be an integer, which becomes its decimal digits. An embedding is a list of any kind of
 number; as float32 they must be finite.
@@ -34,6 +35,8 @@ _REMEDIES = (
     (_is.is_binary, "decode it to string, or encode it as base64 text"),
     (_is.is_large_binary, "decode it to string, or encode it as base64 text"),
     (_is.is_fixed_size_binary, "decode it to string, or encode it as base64 text"),
+    (_is.is_binary_view, "decode it to string, or encode it as base64 text"),
+    (_is.is_interval, "cast it to int64, or to string"),
     (_is.is_struct, "flatten it into several columns"),
     (_is.is_map, "flatten it into several columns"),
     (_is.is_union, "split it into a column per type"),
@@ -55,23 +58,44 @@ def is_number(type: pa.DataType) -> bool:
 
 def values(name: str, array: pa.Array) -> pa.Array:
     """A column of metadata as string, int64, float64, bool, a list of one of these, or null."""
-    array = _storage(array)
+    array = _storage(name, array)
     if is_list(array.type):
         return _lists(name, array)
     return _scalars(name, array)
 
 
-def _storage(array: pa.Array) -> pa.Array:
+def _storage(name: str, array: pa.Array) -> pa.Array:
     """Without dictionaries, run lengths and extensions."""
     while True:
         if _is.is_dictionary(array.type):
-            array = array.dictionary_decode()
+            array = _decoded(array)
         elif getattr(_is, "is_run_end_encoded", lambda _: False)(array.type):
             array = pc.run_end_decode(array)
         elif isinstance(array.type, pa.BaseExtensionType):
-            array = _uuid_texts(array) if str(array.type).find("uuid") >= 0 else array.storage
+            array = _without_extension(name, array)
         else:
             return array
+
+
+def _decoded(array: pa.Array) -> pa.Array:
+    values = array.dictionary
+    if is_text(values.type):
+        values = _narrow(values)  # Arrow decodes no views
+    return pa.DictionaryArray.from_arrays(array.indices, values).dictionary_decode()
+
+
+def _without_extension(name: str, array: pa.Array) -> pa.Array:
+    extension = array.type.extension_name
+    if extension == "arrow.uuid":
+        return _uuid_texts(array)
+    if extension == "arrow.bool8":
+        return array.storage.cast(pa.bool_())
+    if extension != "arrow.json":  # the numbers of a pandas.period are months, or days, or …
+        raise InvalidTypeError(
+            f"the column {name!r} is {array.type!s:.200}: cast it to string, or to {array.type.storage_type!s:.200} "
+            "if that is what it should be stored as"
+        )
+    return array.storage
 
 
 def _uuid_texts(array: pa.Array) -> pa.Array:
@@ -81,7 +105,8 @@ def _uuid_texts(array: pa.Array) -> pa.Array:
     return pa.array([None if value is None else str(uuid.UUID(bytes=value)) for value in raw], pa.string())
 
 
-def _scalars(name: str, array: pa.Array) -> pa.Array:
+def _scalars(name: str, array: pa.Array, rows: Any = None) -> pa.Array:
+    """`rows`: those that the values are in, for messages; None: one each."""
     kind = array.type
     if is_text(kind):
         return array if _is.is_string(kind) else _narrow(array)
@@ -91,13 +116,14 @@ def _scalars(name: str, array: pa.Array) -> pa.Array:
         try:
             return array.cast(pa.int64())
         except pa.ArrowInvalid:
-            big = next(value for value in array.to_pylist() if value is not None and value >= 2**63)
+            place = pc.index(pc.greater_equal(array, pa.scalar(2**63, pa.uint64())), True).as_py()
             raise InvalidArgumentError(
-                f"the column {name!r} holds {big}: an int must fit in 64 bits; cast the column to string"
+                f"the column {name!r} holds {array[place].as_py()} at row {_row(place, rows)}: an int must fit "
+                "in 64 bits; cast the column to string"
             ) from None
     if _is.is_floating(kind):
         array = array.cast(pa.float64())
-        _finite(name, array)
+        _finite(name, array, rows)
         return array
     if _is.is_timestamp(kind) or _is.is_date(kind) or _is.is_time(kind):
         return _iso(array)
@@ -121,13 +147,17 @@ def _narrow(array: pa.Array) -> pa.Array:
         return array.cast(pa.large_string())
 
 
-def _finite(name: str, array: pa.Array) -> None:
+def _row(place: int, rows: Any) -> int:
+    return place if rows is None else int(rows[place])
+
+
+def _finite(name: str, array: pa.Array, rows: Any) -> None:
     odd = pc.invert(pc.is_finite(array))
     if pc.any(odd).as_py():
-        row = pc.index(odd, True).as_py()
+        place = pc.index(odd, True).as_py()
         raise InvalidArgumentError(
-            f"the column {name!r} holds {array[row].as_py()} at row {row}: NaN and infinities cannot be "
-            "stored; use null where there is no value"
+            f"the column {name!r} holds {array[place].as_py()} at row {_row(place, rows)}: NaN and infinities "
+            "cannot be stored; use null where there is no value"
         )
 
 
@@ -149,32 +179,31 @@ def _short(texts: pa.Array) -> pa.Array:
 
 
 def _lists(name: str, array: pa.Array) -> pa.Array:
-    if not (_is.is_list(array.type) or _is.is_large_list(array.type)):
-        array = array.cast(pa.large_list(array.type.value_type))
-    lengths = pc.list_value_length(array)
-    if pc.any(pc.equal(lengths, 0)).as_py():
-        row = pc.index(lengths, pa.scalar(0, lengths.type)).as_py()
+    lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
+    given = array.is_valid().to_numpy(zero_copy_only=False)
+    if (empty := np.flatnonzero((lengths == 0) & given)).size:
         raise InvalidArgumentError(
-            f"the column {name!r} holds an empty list at row {row}, which metadata cannot: use null"
+            f"the column {name!r} holds an empty list at row {empty[0]}, which metadata cannot: use null"
         )
-    items = _storage(array.flatten())
-    if items.null_count:
-        parents = pc.list_parent_indices(array).filter(items.is_null())
+    lengths = np.where(given, lengths, 0)  # of fixed-size lists a null has a length
+    items = _storage(name, array.flatten())
+    rows = np.repeat(np.arange(len(array)), lengths)
+    if items.null_count and not _is.is_null(items.type):
+        place = int(np.argmin(items.is_valid().to_numpy(zero_copy_only=False)))
         raise InvalidArgumentError(
-            f"the column {name!r} holds a list with a null in it at row {parents[0].as_py()}: leave it "
-            "out of the list"
+            f"the column {name!r} holds a list with a null in it at row {rows[place]}: leave it out of the list"
         )
     if is_list(items.type) or _is.is_null(items.type):
         raise refused(name, array.type)
-    offsets = np.concatenate([[0], np.cumsum(pc.fill_null(lengths, 0).to_numpy())])
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
     return pa.LargeListArray.from_arrays(
-        pa.array(offsets, pa.int64()), _scalars(name, items), mask=array.is_null()
+        pa.array(offsets, pa.int64()), _scalars(name, items, rows), mask=pa.array(~given)
     )
 
 
 def texts(name: str, array: pa.Array) -> pa.Array:
     """A column of ids, documents or uris as texts."""
-    array = _storage(array)
+    array = _storage(name, array)
     if is_text(array.type) or _is.is_null(array.type):
         return array
     if name == "id" and _is.is_integer(array.type):
@@ -189,8 +218,6 @@ def vectors(name: str, array: pa.Array) -> Floats:
     if _is.is_fixed_size_list(array.type):
         width = array.type.list_size
     elif is_list(array.type):
-        if not (_is.is_list(array.type) or _is.is_large_list(array.type)):
-            array = array.cast(pa.large_list(array.type.value_type))
         sizes = pc.list_value_length(array).to_numpy()
         if len(sizes) and (odd := np.flatnonzero(sizes != sizes[0])).size:
             raise InvalidDimensionException(

@@ -49,8 +49,8 @@ def reader(value: Any) -> pa.RecordBatchReader:
     if hasattr(value, "__arrow_c_stream__"):
         try:
             return pa.RecordBatchReader.from_stream(value)
-        except (pa.ArrowInvalid, TypeError) as error:
-            raise InvalidTypeError(f"{shown(value)} is no table: {error}") from None
+        except (pa.ArrowException, TypeError) as error:
+            raise InvalidTypeError(f"{_blamed(value)} cannot be read as Arrow: {error}") from None
     read: Callable[[], Any] | None = getattr(
         value, "fetch_arrow_reader", None
     )  # DuckDB before it had capsules
@@ -60,6 +60,17 @@ def reader(value: Any) -> pa.RecordBatchReader:
     raise InvalidTypeError(
         f"Expected a table (pandas, polars, Arrow, DuckDB or with __arrow_c_stream__), got {shown(value)}"
     )
+
+
+def _blamed(value: Any) -> str:
+    """What of a table is at fault: a column, where that can be found out."""
+    names = getattr(value, "columns", None)
+    for name in names if isinstance(names, list) and hasattr(value, "select") else ():
+        try:
+            pa.RecordBatchReader.from_stream(value.select(name))
+        except pa.ArrowException:
+            return f"the column {name!r}"
+    return f"a {type(value).__name__}"
 
 
 # ---------------------------------------------------------------------------- pandas
@@ -92,12 +103,19 @@ def _from_pandas(frame: Any) -> pa.Table:
 
 def _columns(name: str, series: Any) -> Iterator[tuple[str, pa.Array]]:
     if series.dtype != object:
+        if type(series.dtype).__name__ == "SparseDtype":
+            series = series.sparse.to_dense()
         try:
             array = pa.Array.from_pandas(series)
         except pa.ArrowException as error:
             raise InvalidTypeError(
                 f"the column {name!r} of dtype {series.dtype} cannot be read: {error}; convert it with astype"
             ) from None
+        if getattr(array.type, "extension_name", "").startswith("pandas."):
+            raise InvalidTypeError(
+                f"the column {name!r} of dtype {series.dtype} cannot be stored: convert it to string with "
+                "astype(str)"
+            )
         yield name, array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
         return
     missing = series.isna().to_numpy()
@@ -130,7 +148,9 @@ def objects(name: str, values: Sequence[Any]) -> Iterator[tuple[str, pa.Array]]:
     """Python values as one column, or as one column per type where they are of several."""
     plain = [_plain(value) for value in values]
     kinds = {_kind(value) for value in plain} - {None}
-    if len(kinds) > 1 and kinds <= set(KINDS):
+    if len(kinds) > 1 and not kinds <= set(KINDS) or "list" in kinds:  # Arrow would make them alike
+        raise _unlike(name, plain, f"values of several types: {', '.join(sorted(kinds))}")
+    if len(kinds) > 1:
         slots = [Slot(key_of(name), kind) for kind in KINDS if kind in kinds]
         for slot, column in zip(slots, column_names(slots)):
             yield column, _array(name, [value if _kind(value) == slot.kind else None for value in plain])
@@ -139,7 +159,7 @@ def objects(name: str, values: Sequence[Any]) -> Iterator[tuple[str, pa.Array]]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic) and value.dtype.kind not in "mM":
         return value.item()
     if isinstance(value, np.ndarray):
         return value.tolist()
@@ -150,18 +170,34 @@ def _kind(value: Any) -> str | None:
     if value is None:
         return None
     if isinstance(value, list):
-        kinds = {_kind(item) for item in value}
-        return f"list of {kinds.pop()}" if len(kinds) == 1 else "list"
+        kinds = {_kind(item) for item in value} - {None}
+        return f"list of {kinds.pop()}" if len(kinds) == 1 else "list" if kinds else "empty list"
     return type(value).__name__
 
 
 def _array(name: str, values: Sequence[Any]) -> pa.Array:
     try:
         return pa.array(values)
-    except (pa.ArrowException, OverflowError) as error:
-        bad = next((value for value in values if value is not None and _kind(value) not in KINDS), None)
-        found = f", as {shown(bad)}" if bad is not None else ""
-        raise InvalidTypeError(
-            f"the column {name!r} holds values that cannot be stored{found}: {error}; convert them to str, "
-            "int, float, bool or lists of one of these"
-        ) from None
+    except OverflowError:
+        raise _unlike(name, values, "an int beyond 64 bits") from None
+    except pa.ArrowException as error:
+        raise _unlike(name, values, str(error)) from None
+
+
+def _unlike(name: str, values: Sequence[Any], why: str) -> InvalidTypeError:
+    """The error for a column of objects, with the first that cannot be stored."""
+    row, bad = next(
+        ((row, value) for row, value in enumerate(values) if value is not None and not _storable(value)),
+        (None, None),
+    )
+    found = "" if row is None else f", as {shown(bad)} at row {row}"
+    return InvalidTypeError(
+        f"the column {name!r} holds values that cannot be stored{found}: {why}; convert them to str, int, "
+        "float, bool or lists of one of these"
+    )
+
+
+def _storable(value: Any) -> bool:
+    items = value if isinstance(value, list) else [value]
+    small = all(-(2**63) <= item < 2**63 for item in items if type(item) is int)
+    return _kind(value) in KINDS and small
