@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import orjson
 import pyarrow as pa
 
@@ -75,10 +74,13 @@ def picked(schema: pa.Schema, columns: Sequence[str]) -> tuple[list[int], pa.Sch
     own = {"id", "metadata", *FIELDS}
     places: list[int] = []
     for name in columns:
+        if name in schema.names:
+            places.append(schema.names.index(name))
+            continue
         for place, found in enumerate(schema.names):
-            same = found not in own and name not in own and key_of(found) == key_of(name)
-            if (found == name or same) and place not in places:
+            if found not in own and key_of(found) == key_of(name) and place not in places:
                 places.append(place)
+    places = [*dict.fromkeys(places)]
     return places, pa.schema([schema.field(place) for place in places])
 
 
@@ -172,10 +174,10 @@ class FromRows:
             values = [_value(entry, slot) for entry in entries]
             arrays.append(pa.array(values, TYPES[slot.kind]))
         if "embeddings" in self._want.fields:
-            matrix = rows.embeddings
-            if matrix is None or not len(rows.ids):
-                matrix = np.empty((0, self._dimension), np.float32)
-            arrays.append(vectors(matrix))
+            if rows.embeddings is None or not len(rows.ids):
+                arrays.append(pa.array([], self.schema.field("embedding").type))
+            else:
+                arrays.append(vectors(rows.embeddings))
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 

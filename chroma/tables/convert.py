@@ -92,8 +92,8 @@ def _without_extension(name: str, array: pa.Array) -> pa.Array:
         return array.storage.cast(pa.bool_())
     if extension != "arrow.json":  # the numbers of a pandas.period are months, or days, or …
         raise InvalidTypeError(
-            f"the column {name!r} is {array.type!s:.200}: cast it to string, or to {array.type.storage_type!s:.200} "
-            "if that is what it should be stored as"
+            f"the column {name!r} is {array.type!s:.200}: cast it to string, or to what it is made of, "
+            f"{array.type.storage_type!s:.200}"
         )
     return array.storage
 
@@ -118,8 +118,8 @@ def _scalars(name: str, array: pa.Array, rows: Any = None) -> pa.Array:
         except pa.ArrowInvalid:
             place = pc.index(pc.greater_equal(array, pa.scalar(2**63, pa.uint64())), True).as_py()
             raise InvalidArgumentError(
-                f"the column {name!r} holds {array[place].as_py()} at row {_row(place, rows)}: an int must fit "
-                "in 64 bits; cast the column to string"
+                f"the column {name!r} holds {array[place].as_py()} at row {_row(place, rows)}: an int must "
+                "fit in 64 bits; cast the column to string"
             ) from None
     if _is.is_floating(kind):
         array = array.cast(pa.float64())
@@ -156,8 +156,8 @@ def _finite(name: str, array: pa.Array, rows: Any) -> None:
     if pc.any(odd).as_py():
         place = pc.index(odd, True).as_py()
         raise InvalidArgumentError(
-            f"the column {name!r} holds {array[place].as_py()} at row {_row(place, rows)}: NaN and infinities "
-            "cannot be stored; use null where there is no value"
+            f"the column {name!r} holds {array[place].as_py()} at row {_row(place, rows)}: NaN and "
+            "infinities cannot be stored; use null where there is no value"
         )
 
 
@@ -191,7 +191,8 @@ def _lists(name: str, array: pa.Array) -> pa.Array:
     if items.null_count and not _is.is_null(items.type):
         place = int(np.argmin(items.is_valid().to_numpy(zero_copy_only=False)))
         raise InvalidArgumentError(
-            f"the column {name!r} holds a list with a null in it at row {rows[place]}: leave it out of the list"
+            f"the column {name!r} holds a list with a null in it at row {rows[place]}: leave it "
+            "out of the list"
         )
     if is_list(items.type) or _is.is_null(items.type):
         raise refused(name, array.type)

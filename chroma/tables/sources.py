@@ -49,7 +49,7 @@ def reader(value: Any) -> pa.RecordBatchReader:
     if hasattr(value, "__arrow_c_stream__"):
         try:
             return pa.RecordBatchReader.from_stream(value)
-        except (pa.ArrowException, TypeError) as error:
+        except (pa.ArrowException, TypeError, ValueError) as error:
             raise InvalidTypeError(f"{_blamed(value)} cannot be read as Arrow: {error}") from None
     read: Callable[[], Any] | None = getattr(
         value, "fetch_arrow_reader", None
@@ -148,8 +148,8 @@ def objects(name: str, values: Sequence[Any]) -> Iterator[tuple[str, pa.Array]]:
     """Python values as one column, or as one column per type where they are of several."""
     plain = [_plain(value) for value in values]
     kinds = {_kind(value) for value in plain} - {None}
-    if len(kinds) > 1 and not kinds <= set(KINDS) or "list" in kinds:  # Arrow would make them alike
-        raise _unlike(name, plain, f"values of several types: {', '.join(sorted(kinds))}")
+    if (len(kinds) > 1 and not kinds <= set(KINDS)) or "list" in kinds:  # Arrow would make them alike
+        raise _unlike(name, plain, f"values of several types: {', '.join(sorted(map(str, kinds)))}")
     if len(kinds) > 1:
         slots = [Slot(key_of(name), kind) for kind in KINDS if kind in kinds]
         for slot, column in zip(slots, column_names(slots)):

@@ -38,10 +38,16 @@ def same(got: list[Any], expected: list[Any]) -> None:
 ARROW = {
     "string": (pa.array(["a", "", None]), ["a", "", None]),
     "large_string": (pa.array(["a", None], pa.large_string()), ["a", None]),
-    "string_view": (pa.array(["a", "longer than twelve bytes", None], pa.string_view()), ["a", "longer than twelve bytes", None]),
+    "string_view": (
+        pa.array(["a", "longer than twelve bytes", None], pa.string_view()),
+        ["a", "longer than twelve bytes", None],
+    ),
     "dictionary": (pa.array(["a", "b", "a", None]).dictionary_encode(), ["a", "b", "a", None]),
     "dictionary of ints": (pa.array([7, 8, 7]).dictionary_encode(), [7, 8, 7]),
-    "run ends": (pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), pa.array([5, None])), [5, 5, None]),
+    "run ends": (
+        pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), pa.array([5, None])),
+        [5, 5, None],
+    ),
     "bool": (pa.array([True, False, None]), [True, False, None]),
     "int8": (pa.array([-128, 127], pa.int8()), [-128, 127]),
     "uint32": (pa.array([2**32 - 1], pa.uint32()), [2**32 - 1]),
@@ -85,7 +91,7 @@ ARROW = {
         ["a", "b", "a"],
     ),
     "chunked list": (pa.chunked_array([[["a"], None], [["b", "c"]]]), [["a"], None, ["b", "c"]]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", ARROW)
@@ -108,9 +114,7 @@ REFUSED = {
     "map": (pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())), ["map", "flatten"]),
     "interval": (pa.array([(1, 2, 3)], pa.month_day_nano_interval()), ["interval", "int64"]),
     "union": (
-        pa.UnionArray.from_dense(
-            pa.array([0], pa.int8()), pa.array([0], pa.int32()), [pa.array([1])]
-        ),
+        pa.UnionArray.from_dense(pa.array([0], pa.int8()), pa.array([0], pa.int32()), [pa.array([1])]),
         ["union", "column per type"],
     ),
     "empty list": (pa.array([["a"], []]), ["empty list", "row 1", "null"]),
@@ -118,7 +122,7 @@ REFUSED = {
     "list of lists": (pa.array([[["a"]]]), ["list<", "leave it out"]),
     "list of structs": (pa.array([[{"a": 1}]]), ["struct", "leave it out"]),
     "uint64 in a list": (pa.array([[2**63]], pa.list_(pa.uint64())), ["64 bits"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", REFUSED)
@@ -141,10 +145,16 @@ def from_pandas(collection: Any, values: Any) -> list[Any]:
 
 PANDAS = {
     "object": (pd.Series(["a", None, np.nan, pd.NA], dtype=object), ["a", None, None, None]),
-    "mixed": (pd.Series([1, "a", 2.5, True, [1], ["b"], None], dtype=object), [1, "a", 2.5, True, [1], ["b"], None]),
+    "mixed": (
+        pd.Series([1, "a", 2.5, True, [1], ["b"], None], dtype=object),
+        [1, "a", 2.5, True, [1], ["b"], None],
+    ),
     "ints and floats": (pd.Series([1, 2.0], dtype=object), [1, 2.0]),
     "bools and ints": (pd.Series([True, 1, 0, False], dtype=object), [True, 1, 0, False]),
-    "numpy scalars": (pd.Series([np.int8(1), np.float32(0.5), np.bool_(True), np.str_("x")], dtype=object), [1, 0.5, True, "x"]),
+    "numpy scalars": (
+        pd.Series([np.int8(1), np.float32(0.5), np.bool_(True), np.str_("x")], dtype=object),
+        [1, 0.5, True, "x"],
+    ),
     "arrays": (pd.Series([np.array([1, 2]), np.array([3])], dtype=object), [[1, 2], [3]]),
     "arrays of texts": (pd.Series([np.array(["a", "b"])], dtype=object), [["a", "b"]]),
     "arrays of one length": (pd.Series([np.array([1, 2]), None], dtype=object), [[1, 2], None]),
@@ -159,12 +169,15 @@ PANDAS = {
     "category": (pd.Series(["a", None, "b"], dtype="category"), ["a", None, "b"]),
     "category of ints": (pd.Series([1, 2], dtype="category"), [1, 2]),
     "datetime": (pd.Series([pd.Timestamp("2024-05-01 12:30"), pd.NaT]), ["2024-05-01T12:30:00", None]),
-    "datetime with a zone": (pd.Series([pd.Timestamp("2024-05-01 14:30", tz="Europe/Vienna")]), ["2024-05-01T12:30:00Z"]),
+    "datetime with a zone": (
+        pd.Series([pd.Timestamp("2024-05-01 14:30", tz="Europe/Vienna")]),
+        ["2024-05-01T12:30:00Z"],
+    ),
     "objects of dates": (pd.Series([dt.date(2024, 5, 1), None], dtype=object), ["2024-05-01", None]),
     "arrow": (pd.Series(["a", None], dtype=pd.ArrowDtype(pa.string())), ["a", None]),
     "arrow list": (pd.Series([["a"], None], dtype=pd.ArrowDtype(pa.list_(pa.string()))), [["a"], None]),
     "sparse": (pd.arrays.SparseArray([0, 0, 5]), [0, 0, 5]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", PANDAS)
@@ -189,7 +202,7 @@ REFUSED_PANDAS = {
     "NaN among texts in a list": (pd.Series([["a", np.nan]], dtype=object), ["nan", "row 0", "convert"]),
     "infinity": (pd.Series([np.inf]), ["inf", "row 0"]),
     "empty list": (pd.Series([["a"], []], dtype=object), ["empty list", "row 1"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", REFUSED_PANDAS)
