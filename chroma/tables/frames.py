@@ -70,6 +70,8 @@ def _vectors(column: pa.ChunkedArray) -> list[Any]:
     """A float32 array per row, None for null."""
     out: list[Any] = []
     for chunk in column.chunks:
+        if not len(chunk):  # and maybe of lists of no length
+            continue
         rows = list(
             chunk.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, chunk.type.list_size)
         )

@@ -219,7 +219,7 @@ def test_other_programs_read_collections(many: Any) -> None:
     assert duckdb.sql("select sum(n) from collection").fetchall() == [(199_990_000,)]
     assert pa.table(collection).num_rows == 20_000
     result = collection.get(limit=3)
-    assert pl.DataFrame(result)["n"].to_list() == [0, 1, 2]
+    assert pl.from_arrow(result.to_arrow())["n"].to_list() == [0, 1, 2]
     assert duckdb.sql("select max(n) from result").fetchall() == [(2,)]
 
 
