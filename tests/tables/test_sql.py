@@ -292,7 +292,7 @@ def test_errors_say_what_is_wrong(words: Any) -> None:
         words.sql("select cast(pos as int) from words")
     with refused("on purpose"):
         words.sql("select error('on purpose ' || id) from words")
-    with refused("nested too deeply"):
+    with refused("depth"):
         words.sql("select " + "-(" * 600 + "1" + ")" * 600)
     with refused("5"):
         words.sql(5)
