@@ -299,7 +299,8 @@ class AsyncHttpBackend:
         if not self._server.arrow:
             read = partial(self.get, scope, id, where=where, where_document=where_document, order_by=order_by)
             dimension = (await self.get_collection_by_id(scope, id)).dimension
-            return await streams.in_pages(read, ids, limit, offset, want, dimension)
+            everything = ids is None and limit is None and not offset and not where and not where_document
+            return await streams.in_pages(read, ids, limit, offset, want, dimension, everything)
         body = wire.get_to_json(
             ids, *self._server.filters(where, where_document), limit, offset, order_by, want.fields
         )

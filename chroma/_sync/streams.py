@@ -13,6 +13,7 @@ from ..errors import InternalError, ServerConnectionError
 from ..frames import BrokenStream, Frames
 from ..storage.types import Rows
 from ..tables.columns import Flat, FromRows, Wanted, missing_keys, slots_of
+from ..tables.naming import Slot
 from .transport import Transport
 
 _LARGEST = 1 << 31  # bytes of one record batch
@@ -49,16 +50,28 @@ def _messages(transport: Transport, path: str, body: bytes) -> Iterator[Any]:
 
 
 def in_pages(
-    get: Any, ids: Sequence[str] | None, limit: int | None, offset: int, want: Wanted, dimension: int | None
+    get: Any,
+    ids: Sequence[str] | None,
+    limit: int | None,
+    offset: int,
+    want: Wanted,
+    dimension: int | None,
+    everything: bool,
 ) -> Batches:
-    """What a server without streams gives page by page. Its metadata are read first, for the columns."""
+    """What a server without streams gives page by page. Its metadata are read first, for the columns.
+
+    `everything`: all records are read, so that a key that none of them has is a mistake; else it is a
+    column of texts without any.
+    """
     slots: list[Any] = []
     if want.form == "columns" and "metadatas" in want.fields:
         only = replace(want, fields=frozenset({"metadatas"}))
         pages = [page for page in _pages(get, ids, limit, offset, only)]
         slots = slots_of(pages, want.keys)
-        if any(page.ids for page in pages):
+        if everything and pages:
             missing_keys(want.keys, [slot.key for slot in slots_of(pages, None)])
+        have = {slot.key for slot in slots}
+        slots += [Slot(key, "str") for key in want.keys or () if key not in have]
         slots.sort(key=lambda slot: (want.keys or ()).index(slot.key) if want.keys else 0)
     form = FromRows(want, slots, dimension)
     return reshaped(form.schema, _pages(get, ids, limit, offset, want), form.batch)
