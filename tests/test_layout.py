@@ -18,7 +18,7 @@ OWNERS = {
     "hnswlib": {"chroma.storage.hnsw"},
     "onnxruntime": {"chroma.embedding.minilm"},
     "tokenizers": {"chroma.embedding.minilm"},
-    "fcntl": {"chroma.storage.files", "chroma.server.credentials"},
+    "fcntl": {"chroma.storage.files", "chroma.server.credentials", "chroma.loading.locks"},
 }
 # what modules of storage/ other than files.py may use of `os`: nothing that touches a file
 HARMLESS = {"cpu_count", "environ", "getpid", "path", "register_at_fork", "sched_getaffinity", "urandom"}
