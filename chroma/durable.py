@@ -13,6 +13,8 @@ def replace_file(path: str, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(aside, path)
+    if os.name != "posix":
+        return  # folders are not synced there
     folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
     try:
         os.fsync(folder)
