@@ -15,6 +15,7 @@ from ..errors import (
     ChromaAuthError,
     ChromaError,
     CorruptionError,
+    IDAlreadyExistsError,
     NotFoundError,
     ServerConnectionError,
     ServerTimeoutError,
@@ -31,7 +32,7 @@ CODES = {
     NOT_FOUND: "what is named does not exist: a tenant, database, collection, record, entry",
     UNREACHABLE: "the server does not answer",
     FORBIDDEN: "the credentials are missing or not enough",
-    EXISTS: "something of that name exists already",
+    EXISTS: "something of that name, or a record of that id, exists already",
     BUG: "an error that nobody foresaw; please report it",
     INTERRUPTED: "interrupted (Ctrl-C)",
     UNREAD: "nobody reads the output any more (| head)",
@@ -45,6 +46,7 @@ _CODES: tuple[tuple[type[ChromaError], int], ...] = (
     (ChromaAuthError, FORBIDDEN),
     (AuthorizationError, FORBIDDEN),
     (UniqueConstraintError, EXISTS),
+    (IDAlreadyExistsError, EXISTS),
 )
 
 
