@@ -24,7 +24,7 @@ demo:
 
 test:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev
-	.venv/bin/python -m pytest -rs $(PYTEST_ARGS)
+	.venv/bin/python -m pytest -rs -n auto --dist loadfile $(PYTEST_ARGS)
 
 check:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev

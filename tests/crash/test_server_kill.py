@@ -127,12 +127,13 @@ def test_acknowledged_calls_survive_and_the_rest_is_added_again(running: list[se
         def add(batch: int) -> None:
             collection.add(ids(batch), vectors(batch), [{"batch": batch}] * BATCH)
 
-        killer = threading.Timer(0.5, kill, [running])
-        killer.start()
+        killer = threading.Timer(0.3, kill, [running])
         with pytest.raises((ChromaError, ValueError)):
             for batch in range(10**9):
                 add(batch % BATCHES)
                 acknowledged = max(acknowledged, batch + 1)
+                if acknowledged == 1:
+                    killer.start()
         killer.join()
     assert acknowledged
     with chroma.HttpClient(restart(running).url) as client:
