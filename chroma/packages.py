@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 from .errors import InvalidArgumentError
@@ -31,3 +32,13 @@ def is_plain(value: object) -> bool:
     if isinstance(value, list):
         return all(is_plain(inner) for inner in value)
     return value is None or isinstance(value, (str, bool, int, float))
+
+
+def require_arrow() -> None:
+    """Raise InvalidArgumentError where the client is installed without what tables need."""
+    for package in ("pyarrow", "orjson"):
+        if importlib.util.find_spec(package) is None:
+            raise InvalidArgumentError(
+                f"tables and SQL need the package {package}, which is not installed: "
+                "pip install 'chroma-arrow-client[arrow]'"
+            )

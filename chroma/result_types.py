@@ -9,6 +9,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from .packages import require_arrow
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -58,12 +60,14 @@ class GetResult(dict[str, Any]):
 
     def to_arrow(self) -> pa.Table:
         """An Arrow table: id and the columns that were included; metadata as columns of their own."""
+        require_arrow()
         from .tables import results
 
         return results.records(self)
 
     def to_pandas(self) -> pd.DataFrame:
         """A pandas DataFrame of the same columns."""
+        require_arrow()
         from .tables import frames, results
 
         frames.check_pandas()
@@ -71,6 +75,7 @@ class GetResult(dict[str, Any]):
 
     def to_polars(self) -> pl.DataFrame:
         """A polars DataFrame of the same columns."""
+        require_arrow()
         from .tables import frames, results
 
         frames.check_polars()
@@ -125,6 +130,7 @@ class QueryResult(dict[str, Any]):
     def to_arrow(self) -> pa.Table:
         """An Arrow table: a row per hit, with query (from 0), rank (from 1), id, distance, and the
         columns that were included; metadata as columns of their own."""
+        require_arrow()
         from .tables import results
 
         return results.hits(self)
@@ -135,6 +141,7 @@ class QueryResult(dict[str, Any]):
     def to_pandas(self, *, per_query: Literal[True]) -> list[pd.DataFrame]: ...
     def to_pandas(self, *, per_query: bool = False) -> pd.DataFrame | list[pd.DataFrame]:
         """A pandas DataFrame of the same columns; with `per_query` a list of one for each query."""
+        require_arrow()
         from .tables import frames, results
 
         frames.check_pandas()
@@ -149,6 +156,7 @@ class QueryResult(dict[str, Any]):
     def to_polars(self, *, per_query: Literal[True]) -> list[pl.DataFrame]: ...
     def to_polars(self, *, per_query: bool = False) -> pl.DataFrame | list[pl.DataFrame]:
         """A polars DataFrame of the same columns; with `per_query` a list of one for each query."""
+        require_arrow()
         from .tables import frames, results
 
         frames.check_polars()

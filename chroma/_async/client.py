@@ -20,6 +20,7 @@ from ..embedding import EmbeddingFunction
 from ..errors import AuthorizationError, UnsupportedError
 from ..metadata import check_collection_metadata
 from ..names import check_name, check_optional_count, check_path, check_str, check_tenant_name, check_uuid
+from ..packages import require_arrow
 from ..reading import check_bool
 from ..results import database_result
 from ..seam import Identity, Scope, adopted
@@ -168,6 +169,7 @@ class AsyncClient(_AsyncConnection):
         where they fit. Raises InvalidArgumentError with what DuckDB says of a statement that cannot be run,
         NotFoundError for a name that no collection has.
         """
+        require_arrow()
         from ..tables import statements
 
         with during("sql"):

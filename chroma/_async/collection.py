@@ -15,6 +15,7 @@ from ..embedding import EmbeddingFunction
 from ..errors import InvalidArgumentError, UnsupportedError
 from ..metadata import check_new_metadata
 from ..names import check_count, check_name
+from ..packages import require_arrow
 from ..reading import (
     check_bool,
     check_count_arguments,
@@ -391,6 +392,7 @@ class AsyncCollection(AsyncPipelines):
         where  only of records that match
         Reads all of them, a part at a time.
         """
+        require_arrow()
         from ..display.describe import WANTED, Summary
 
         summary = Summary(self.name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..calls import during
 from ..concurrency import AsyncStreamable, async_bulk
 from ..handle import Handle
+from ..packages import require_arrow
 from ..reading import check_get, given_filter
 from ..types import Where, WhereDocument
 from .backend import AsyncBackend
@@ -72,6 +73,7 @@ class AsyncTables(AsyncStreamable, Handle):
         form: Any,
         whole: bool,
     ) -> AsyncBatches:
+        require_arrow()
         from ..batches import async_reshaped
         from ..tables import columns as tables
 
@@ -134,6 +136,7 @@ class AsyncTables(AsyncStreamable, Handle):
         float32 array (dim,), a view of one matrix; a list is a list. A key with values of several types is
         one column of objects.
         """
+        require_arrow()
         from ..tables import frames
 
         frames.check_pandas()
@@ -155,6 +158,7 @@ class AsyncTables(AsyncStreamable, Handle):
     ) -> pl.DataFrame:
         """The records as a polars DataFrame, embeddings as Array(Float32, dim). Arguments as for
         `to_batches`."""
+        require_arrow()
         from ..tables import frames
 
         frames.check_polars()
@@ -176,6 +180,7 @@ class AsyncTables(AsyncStreamable, Handle):
 
         As the client's `sql` otherwise.
         """
+        require_arrow()
         from ..tables import statements
 
         with during("sql"):

@@ -16,6 +16,7 @@ from ..embedding import EmbeddingFunction
 from ..errors import InvalidArgumentError, UnsupportedError
 from ..metadata import check_new_metadata
 from ..names import check_count, check_name
+from ..packages import require_arrow
 from ..reading import (
     check_bool,
     check_count_arguments,
@@ -392,6 +393,7 @@ class Collection(Pipelines):
         where  only of records that match
         Reads all of them, a part at a time.
         """
+        require_arrow()
         from ..display.describe import WANTED, Summary
 
         summary = Summary(self.name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..calls import during
 from ..concurrency import Streamable, bulk
 from ..handle import Handle
+from ..packages import require_arrow
 from ..reading import check_get, given_filter
 from ..types import Where, WhereDocument
 from .backend import Backend
@@ -73,6 +74,7 @@ class Tables(Streamable, Handle):
         form: Any,
         whole: bool,
     ) -> Batches:
+        require_arrow()
         from ..batches import reshaped
         from ..tables import columns as tables
 
@@ -135,6 +137,7 @@ class Tables(Streamable, Handle):
         float32 array (dim,), a view of one matrix; a list is a list. A key with values of several types is
         one column of objects.
         """
+        require_arrow()
         from ..tables import frames
 
         frames.check_pandas()
@@ -156,6 +159,7 @@ class Tables(Streamable, Handle):
     ) -> pl.DataFrame:
         """The records as a polars DataFrame, embeddings as Array(Float32, dim). Arguments as for
         `to_batches`."""
+        require_arrow()
         from ..tables import frames
 
         frames.check_polars()
@@ -177,6 +181,7 @@ class Tables(Streamable, Handle):
 
         As the client's `sql` otherwise.
         """
+        require_arrow()
         from ..tables import statements
 
         with during("sql"):

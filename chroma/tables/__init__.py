@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..packages import require_arrow
 from .detect import is_table
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 def read(mode: Mode, table: Any, columns: Any) -> Batch:
     """Any table as one batch of a write; see `records`."""
+    require_arrow()
     from .records import read
 
     return read(mode, table, columns)

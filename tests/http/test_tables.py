@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
+import polars as pl
 import pytest
 
 import chroma
@@ -70,6 +72,28 @@ def test_records_come_in_pages(things: Any) -> None:
 def test_there_is_no_sql(things: Any) -> None:
     with refused("sql", error=UnsupportedError):
         things.sql("from records")
+
+
+@pytest.mark.parametrize("package", ["pyarrow", "orjson"])
+def test_without_arrow_the_error_says_what_to_install(
+    things: Any, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else found(name))
+    result = things.get(limit=1)
+    for call in (
+        things.to_arrow,
+        things.to_pandas,
+        things.to_polars,
+        things.to_batches,
+        things.describe,
+        result.to_arrow,
+        result.to_pandas,
+        lambda: things.sql("from records"),
+        lambda: things.add(pl.DataFrame({"id": ["a"]})),
+    ):
+        with refused(f"the package {package}", "chroma-arrow-client[arrow]"):
+            call()
 
 
 def test_a_server_that_leaves_out_vectors() -> None:
