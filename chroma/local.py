@@ -185,7 +185,8 @@ class LocalBackend:
     def reader(cls, path: str, memory: int) -> LocalBackend:
         """A folder that only this backend reads, and nobody writes here; `memory` in bytes."""
         with translated():
-            shared = _Shared(Engine(path, memory=memory, read_only=True))
+            threads = min(4, os.cpu_count() or 1)  # each has a stack
+            shared = _Shared(Engine(path, memory=memory, threads=threads, read_only=True))
         shared.clients = 1
         return cls(None, shared, Settings())
 

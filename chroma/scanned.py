@@ -77,9 +77,18 @@ RECORDS = "records"  # what SQL calls the collection that it is asked of
 
 
 def table(
-    backend: LocalBackend, scope: Scope, given: Mapping[str, pa.Table], home: str | None, name: str
+    backend: LocalBackend,
+    scope: Scope,
+    given: Mapping[str, pa.Table],
+    home: str | None,
+    name: str,
+    columns: frozenset[str] | None,
 ) -> pa.Table | None:
-    """What a name in SQL stands for: a table that came with the statement, a collection; None: nothing."""
+    """What a name in SQL stands for: a table that came with the statement, a collection; None: nothing.
+
+    The vectors are left out where `columns` has them not: of rows that do not follow each other in the
+    files they would be copies.
+    """
     if name in given:
         return given[name]
     if home is not None and name == RECORDS:
@@ -92,7 +101,8 @@ def table(
             if name.lower() not in others:  # SQL does not tell case apart
                 return None
             id = others[name.lower()]
-    want = Wanted(None, ALL, None, "columns")
+    vectors = columns is None or "embedding" in columns
+    want = Wanted(None, ALL if vectors else ALL - {"embeddings"}, None, "columns")
     read: pa.Table = backend.batches(scope, id, None, None, None, None, 0, None, want, whole=True).read_all()
     _check_names(name, read)
     return read

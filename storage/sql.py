@@ -18,7 +18,7 @@ import pyarrow as pa
 from .errors import InvalidArgument, NotFound
 from .sql_names import Named, named
 
-Find = Callable[[str], pa.Table | None]
+Find = Callable[[str, frozenset[str] | None], pa.Table | None]
 _BATCH_ROWS = 16_384
 _TREE = "select json_serialize_sql(?::varchar, skip_null := true, skip_empty := true, skip_default := true)"
 _OF_DUCKDB = re.compile("(?:duckdb|pg|sqlite|pragma)_", re.IGNORECASE)  # views that it has of itself
@@ -35,7 +35,8 @@ class Statement:
     """One SELECT statement. `stop` may be called from any thread."""
 
     def __init__(self, text: str, find: Find, memory: int, threads: int) -> None:
-        """`find` gives the table of a name, None where there is none; `memory` in bytes."""
+        """`find` gives the table of a name, None where there is none; it is told the names of the columns
+        that are needed, in lower case, None for all. `memory` in bytes."""
         self._text, self._find = text, find
         self._config = {
             "memory_limit": f"{max(memory >> 20, 64)}MB",
@@ -104,11 +105,14 @@ class Statement:
 
     def _give_tables(self, statement: Named) -> None:
         for name in statement.tables:
-            table = self._find(name)
+            table = self._find(name, statement.columns)
             if table is not None:
                 self._connection.register(name, table)
             elif name.lower() not in statement.own or _OF_DUCKDB.match(name):
-                raise NotFound(f"the SQL statement names {name!r}: there is no collection of that name")
+                raise NotFound(
+                    f"the SQL statement names {name!r}: there is no collection of that name; a "
+                    f"dataframe is named by tables={{{name!r}: …}}"
+                )
 
     def _told(self, duckdb: Any, error: Exception) -> Exception:
         self.close()

@@ -36,10 +36,13 @@ _LISTS = frozenset(("tables", "databases", "schemas", "variables", "__show_table
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """`tables`: names in FROM, each once. `own`: names that the statement gives itself, in lower case."""
+    """`tables`: names in FROM, each once. `own`: names that the statement gives itself, in lower case.
+    `columns`: names of columns that it may read, in lower case; None: any, as "*" does.
+    """
 
     tables: tuple[str, ...]
     own: frozenset[str]
+    columns: frozenset[str] | None
 
 
 def named(tree: str) -> Named:
@@ -52,6 +55,10 @@ def named(tree: str) -> Named:
         raise InvalidArgument(f"the SQL statement cannot be run: {parsed['error_message']}")
     tables: dict[str, str] = {}
     own: set[str] = set()
+    columns: set[str] = set()
+    alone: set[str] = set()  # those without a table before them
+    rows: set[str] = set()  # what a whole row is called
+    every = False
     in_from: set[int] = set()  # the calls that are tables
     for node in _nodes(parsed["statements"]):
         kind = node.get("type")
@@ -70,9 +77,18 @@ def named(tree: str) -> Named:
             raise InvalidArgument("collections are changed with add, upsert, update and delete, not in SQL")
         if "function_name" in node and id(node) not in in_from:
             _check_function(node["function_name"])  # after a column: column.upper()
+        every = every or kind in ("STAR", "PIVOT", "SHOW_REF") or node.get("ref_type") == "NATURAL"
+        path = node.get("column_names", ())
+        columns.update(map(str.lower, (*path, *node.get("using_columns", ()))))
+        if len(path) == 1:
+            alone.add(path[0].lower())
+        if kind in ("BASE_TABLE", "SUBQUERY", "JOIN"):
+            rows.update(node[key].lower() for key in ("alias", "table_name") if node.get(key))
         if "cte_map" in node:
             own.update(entry["key"].lower() for entry in node["cte_map"].get("map", ()))
-    return Named(tuple(tables.values()), frozenset(own))
+    return Named(
+        tuple(tables.values()), frozenset(own), None if every or columns & rows else frozenset(columns)
+    )
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:

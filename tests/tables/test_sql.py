@@ -298,6 +298,51 @@ def test_errors_say_what_is_wrong(words: Any) -> None:
         words.sql(5)
 
 
+def test_vectors_are_read_where_they_are_named(words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from chroma import scanned
+
+    read: list[bool] = []
+    table = scanned.table
+
+    def noted(*arguments: Any) -> Any:
+        found = table(*arguments)
+        read.append("embedding" in found.column_names)
+        return found
+
+    monkeypatch.setattr(scanned, "table", noted)
+    for statement in (
+        "select count(*) from words",
+        "select pos, sum(size) from words w where w.id in (select id from words) group by pos order by 1",
+    ):
+        words.sql(statement)
+    assert set(read) == {False}
+    read.clear()
+    for statement in (
+        "select Embedding from words",
+        "select w.embedding[1] from words w",
+        "select * exclude (id) from words",
+        "select w.* from words w",
+        "select columns('emb.*') from words",
+        "select w from words w",
+        "select words from words",
+        "select s.embedding from (select words as s from words)",
+        "select sum(e[1]) from (select embedding as e from words)",
+        "select a.id from words a join words b using (embedding)",
+        "select a.id from words a natural join words b",
+        "select id from words order by array_distance(embedding, [1, 0]::float[2])",
+        "describe words",
+        "summarize words",
+        "from words",
+        "with w as (from words) select count(embedding) from w",
+        "select count(*) from words where exists (from words)",
+        "select id from words group by id having count(embedding) > 0",
+        "unpivot (from words select id, size) on size",
+    ):
+        assert words.sql(statement).num_rows, statement
+        assert all(read), statement
+    assert len(words.sql("select w from words w").to_pylist()[0]["w"]) == 9
+
+
 def test_useful_forms(words: Any) -> None:
     assert rows(words.sql("select column_name from (describe words) where column_type = 'BIGINT'"))
     assert words.sql("summarize words").num_rows > 3
