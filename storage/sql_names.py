@@ -86,9 +86,8 @@ def named(tree: str) -> Named:
             rows.update(node[key].lower() for key in ("alias", "table_name") if node.get(key))
         if "cte_map" in node:
             own.update(entry["key"].lower() for entry in node["cte_map"].get("map", ()))
-    return Named(
-        tuple(tables.values()), frozenset(own), None if every or columns & rows else frozenset(columns)
-    )
+    every = every or bool(alone & rows)
+    return Named(tuple(tables.values()), frozenset(own), None if every else frozenset(columns))
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
