@@ -338,8 +338,8 @@ def test_vectors_are_read_where_they_are_named(words: Any, monkeypatch: pytest.M
         "select id from words group by id having count(embedding) > 0",
         "unpivot (from words select id, size) on size",
     ):
-        assert words.sql(statement).num_rows, statement
-        assert all(read), statement
+        words.sql(statement)
+        assert read and all(read), statement
     assert len(words.sql("select w from words w").to_pylist()[0]["w"]) == 9
 
 
