@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 SHELL := bash
 
-.PHONY: help demo test check fix lock lowest smoke clients client-test clean
+.PHONY: help demo test check fix lock lowest smoke clients client-test notebooks clean
 
 help:
 	@echo 'make demo     index the docstrings of the standard library and ask questions'
@@ -13,6 +13,7 @@ help:
 	@echo 'make smoke    build, install and try the wheel on every Python found'
 	@echo 'make clients  install the clients of Chroma that tests/clients/ is about'
 	@echo 'make client-test  build and test chroma-arrow-client, with nothing else installed'
+	@echo 'make notebooks  run the notebooks, and store what they show'
 	@echo 'make lowest   the test suite on the lowest versions we declare'
 	@echo 'make lock     renew requirements/ci.txt'
 	@echo 'make clean    remove everything that was built'
@@ -52,6 +53,10 @@ clients:
 client-test:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev
 	scripts/client_tests.sh
+
+notebooks:
+	@PYTHON='$(PYTHON)' scripts/setup.sh dev
+	.venv/bin/python scripts/notebooks.py
 
 lowest:
 	@PYTHON='$(PYTHON)' scripts/lowest.sh

@@ -288,8 +288,10 @@ def _positive(key: str, operator: str, operand: Any) -> Node:
     operand = _plain(operand)
     if operator in _ORDER:
         if type(operand) not in (int, float):
+            remedy = "; texts have no order here: store dates as numbers such as 20240131"
             raise InvalidArgument(
                 f"Expected operand value to be an int or a float for {operator}, got {short(operand)}"
+                + (remedy if isinstance(operand, str) else "")
             )
         return _compare(key, _ORDER[operator], _checked(key, operator, operand))
     if type(operand) not in (str, int, float, bool):
