@@ -78,6 +78,32 @@ def test_decisions_are_numbered_and_listed() -> None:
         assert title.startswith(f"# {int(file[:4])}. ")
 
 
+def test_every_page_is_in_the_index() -> None:
+    docs = ROOT / "docs"
+    index = (docs / "index.md").read_text("utf-8")
+    pages = [str(path.relative_to(docs)) for path in docs.rglob("*.md") if path.name != "index.md"]
+    notebooks = [f"../notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")]
+    assert [page for page in pages + notebooks if f"({page})" not in index] == []
+
+
+def test_anchors_lead_somewhere() -> None:
+    """Links to a heading, within a page and to others."""
+
+    def anchors(path: Path) -> set[str]:
+        text = re.sub(r"^```.*?^```$", "", path.read_text("utf-8"), flags=re.S | re.M)
+        titles = re.findall(r"^#+ (.*)$", text, re.M)
+        return {re.sub(r"[^\w -]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+    lost = []
+    for path in ALL:
+        text = re.sub(r"```.*?```|`[^`]*`", "", path.read_text("utf-8"), flags=re.S)
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", text):
+            page = path.parent / target if target else path
+            if page.suffix == ".md" and page.exists() and anchor not in anchors(page):
+                lost.append(f"{name(path)}: {target}#{anchor}")
+    assert lost == []
+
+
 def test_the_code_cites_decisions_that_exist() -> None:
     decisions = {path.name[:4] for path in (ROOT / "docs" / "decisions").glob("*.md")}
     for folder in ("storage", "chroma"):
