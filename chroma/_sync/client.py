@@ -20,13 +20,9 @@ from ..configuration import CreateCollectionConfiguration, hnsw_for_create
 from ..embedding import EmbeddingFunction
 from ..errors import AuthorizationError, UnsupportedError
 from ..metadata import check_collection_metadata
-<<<<<<< HEAD
 from ..names import check_name, check_optional_count, check_path, check_str, check_tenant_name, check_uuid
-from ..reading import check_bool
-=======
-from ..names import check_name, check_optional_count, check_str, check_tenant_name, check_uuid
 from ..packages import require_arrow
->>>>>>> 2b6613a (Tables and SQL in the documents; the client alone says what tables need)
+from ..reading import check_bool
 from ..results import database_result
 from ..seam import Identity, Scope, adopted
 from ..storage.types import BackupReport, CollectionInfo
