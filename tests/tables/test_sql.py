@@ -341,7 +341,7 @@ def test_vectors_are_read_where_they_are_named(words: Any, monkeypatch: pytest.M
     ):
         words.sql(statement)
         assert read and all(read), statement
-    assert len(words.sql("select w from words w").to_pylist()[0]["w"]) == 9
+    assert "embedding" in words.sql("select w from words w").to_pylist()[0]["w"]
 
 
 def test_useful_forms(words: Any) -> None:
