@@ -21,7 +21,7 @@ from .formats import Cuts
 from .parts import Bad, Group, Part, Rows, sort
 
 Embed = Callable[[Sequence[str]], Floats]
-_DEPTH = 2  # parts that wait between two steps
+_DEPTH = 1  # parts that wait between two steps
 _TEXTS = 1000  # that are embedded at a time, so that an interrupt need not wait for all of a part
 STREAM = "the stream"  # what messages call a source that is no file
 
@@ -98,15 +98,15 @@ class Plan:
 
 
 class Feed:
-    """The parts of a source in order, from a row on. Two threads work ahead: one reads and converts, one
+    """The parts of a source in order, from a row on. Three threads work ahead: one reads, one converts, one
     embeds."""
 
     def __init__(self, source: Source, file: int, row: int, cuts: Cuts, plan: Plan) -> None:
         self._source, self._plan, self._dimension = source, plan, plan.dimension
         self._ended = threading.Event()
-        parts = source.parts(file, row, cuts, plan.types)
-        self._read = Ahead(self._converted(parts, file, row), _DEPTH, "chroma-load-read")
-        self._embedded = Ahead(map(self._with_vectors, self._read), _DEPTH, "chroma-load-embed")
+        self._read = Ahead(source.parts(file, row, cuts, plan.types), _DEPTH, "chroma-load-read")
+        self._checked = Ahead(self._converted(self._read, file, row), _DEPTH, "chroma-load-convert")
+        self._embedded = Ahead(map(self._with_vectors, self._checked), _DEPTH, "chroma-load-embed")
 
     def waits(self) -> bool:
         """Whether the next part is not ready yet."""
@@ -119,9 +119,11 @@ class Feed:
     def close(self) -> None:
         """End the threads. What is under way in them comes to its end first."""
         self._ended.set()
-        self._read.stop()
-        self._embedded.close()
-        self._read.close()
+        steps = (self._read, self._checked, self._embedded)
+        for step in steps:
+            step.stop()
+        for step in reversed(steps):
+            step.close()
 
     def _converted(
         self, parts: Iterator[tuple[int, Part, float | None]], file: int, row: int

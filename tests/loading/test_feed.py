@@ -66,7 +66,7 @@ def test_reading_goes_on_while_one_part_is_embedded_and_no_further(client: Any) 
     worker = threading.Thread(target=lambda: done.append(things.load(batches(50, 10, seen), batch_size=10)))
     worker.start()
     assert function.begun.wait(PATIENCE)
-    most = 2 + 2 * feed._DEPTH  # one is embedded, one is being read, some wait
+    most = 3 + 2 * feed._DEPTH  # one is embedded, one converted, one read, and some wait
     for _ in range(200):
         if len(seen) >= 3:
             break
@@ -113,7 +113,7 @@ def test_few_parts_are_in_memory(client: Any, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(Load, "settle", slowly)
     things.load(batches(40, 10, seen), batch_size=10)
-    assert max(ahead) <= 10 * (2 * feed._DEPTH + 3)
+    assert max(ahead) <= 10 * (3 * feed._DEPTH + 4)
 
 
 @pytest.mark.parametrize("place", ["read", "embed", "transform"])
