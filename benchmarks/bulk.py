@@ -6,8 +6,8 @@
 
 The first two make the file (block by block), load it in a process of its own, which is killed with kill -9
 at random points and started again, and compare what is stored with the file, row by row. --compare loads the
-first 70,000 rows three times with `load` and three times with `add` of prepared Python lists, in turn, each in a
-process of its own that has imported everything before.
+first 70,000 rows three times with `load` and three times with `add` of prepared Python lists, in turn, each
+in a process of its own that has imported everything before.
 """
 
 from __future__ import annotations

@@ -41,25 +41,26 @@ class AsyncPipelines(AsyncTables):
 
         source       a file, a glob, a folder, a URL (s3://, gs://, ...), a list of these; or a table, a
                      reader, a dataset, an iterator of record batches or dataframes. Parquet, Arrow, CSV and
-                     JSON lines; gzip, bz2, lz4 and zstd for the latter two
+                     JSON lines; gzip, bz2, lz4 and zstd for the latter two. CSV has vectors as "[0.1, 0.2]"
         columns      as for `add`: by default id, document, embedding and uri; all others are metadata
         on_conflict  for ids that are stored: "error" before anything of their part is written, "skip" them,
                      or "upsert"
         transform    a function of each part, an Arrow table (of JSON lines a list of dicts); returns a
                      table of any kind, a list of dicts, or None for no rows. It runs in another thread
         batch_size   rows of a part; default: 10,000, or fewer of long vectors
-        types        Arrow types of CSV columns: {"zip": "string"}; others are what the first megabyte is like
+        types        Arrow types of CSV columns: {"zip": "string"}; ids, documents and uris are texts, others what
+                     the first megabyte is like
         filesystem   an Arrow or fsspec file system that the source is on
-        rejects      a file for rows that cannot be stored, a JSON object a line; without it the first such
-                     row is an error. More than max_rejects are an error too
+        rejects      a file for rows that cannot be stored, a JSON object a line, replaced by each new load;
+                     without it the first such row is an error. More than max_rejects are an error too
         progress     a bar with rate and remaining time; None: on terminals and in notebooks
         restart      forget that an earlier run came only half way
         job          a name under which to resume a stream; it must give the same rows again
 
         Reading, embedding and writing overlap. Every part is durable before it counts as done in a journal,
         beside the database (of a server's collections: in the folder .chroma-loads). So after a crash, an
-        error or an interrupt the same call goes on where it was, and stores nothing twice. Raises
-        InvalidArgumentError with file and row, IDAlreadyExistsError.
+        error or an interrupt the same call goes on where it was, and stores nothing twice; only one process
+        at a time can run it. Raises InvalidArgumentError with file and row, IDAlreadyExistsError.
         """
         from ..loading.load import Load
 

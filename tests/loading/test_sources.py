@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import json
 import pathlib
@@ -59,7 +58,9 @@ def write(path: Path, held: pa.Table) -> Path:
     else:
         rows = held.to_pylist()
         text = "".join(json.dumps(row) + "\n" for row in rows).encode()
-        path.write_bytes({".gz": gzip.compress, ".bz2": bz2.compress}.get(path.suffix, bytes)(text))
+        kinds = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
+        with pa.output_stream(path, compression=kinds.get(path.suffix)) as sink:
+            sink.write(text)
     return path
 
 
@@ -73,7 +74,18 @@ def same(collection: Any, held: pa.Table) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 100])
 @pytest.mark.parametrize(
-    "name", ["a.parquet", "a.arrow", "a.feather", "a.arrows", "a.jsonl", "a.jsonl.gz", "a.ndjson.bz2"]
+    "name",
+    [
+        "a.parquet",
+        "a.arrow",
+        "a.feather",
+        "a.arrows",
+        "a.jsonl",
+        "a.jsonl.gz",
+        "a.ndjson.bz2",
+        "a.jsonl.zst",
+        "a.jsonl.lz4",
+    ],
 )
 def test_files(things: Any, tmp_path: Path, name: str, batch_size: int) -> None:
     report = things.load(write(tmp_path / name, table()), batch_size=batch_size)
