@@ -49,14 +49,15 @@ class Pipelines(Tables):
         transform    a function of each part, an Arrow table (of JSON lines a list of dicts); returns a
                      table of any kind, a list of dicts, or None for no rows. It runs in another thread
         batch_size   rows of a part; default: 10,000, or fewer of long vectors
-        types        Arrow types of CSV columns: {"zip": "string"}; ids, documents and uris are texts, others what
-                     the first megabyte is like
+        types        Arrow types of CSV columns: {"zip": "string"}; ids, documents and uris are texts, others
+                     what the first megabyte is like
         filesystem   an Arrow or fsspec file system that the source is on
         rejects      a file for rows that cannot be stored, a JSON object a line, replaced by each new load;
                      without it the first such row is an error. More than max_rejects are an error too
         progress     a bar with rate and remaining time; None: on terminals and in notebooks
         restart      forget that an earlier run came only half way
-        job          a name under which to resume a stream; it must give the same rows again
+        job          a name under which to resume a stream; it must give the same rows again. Streams are read
+                     in another thread
 
         Reading, embedding and writing overlap. Every part is durable before it counts as done in a journal,
         beside the database (of a server's collections: in the folder .chroma-loads). So after a crash, an

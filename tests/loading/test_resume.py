@@ -121,7 +121,7 @@ def test_crashes_everywhere(
     rejects = tmp_path / "rejects.jsonl"
     for number, (method, after) in enumerate(POINTS):
         things = prepared(client, f"things{number}")
-        for call in (3, 2, 1):
+        for call in (3, 1):
             with crash(method, call, after):
                 if method == "finish" and call > 1:
                     continue
