@@ -190,6 +190,20 @@ def test_what_is_done_may_not_change(things: Any, half: Path, tmp_path: Path) ->
     assert (report.rows, report.added, report.skipped, report.resumed) == (32, 10, 20, 0)
 
 
+def test_only_what_was_begun_may_be_stored_already(things: Any, tmp_path: Path) -> None:
+    """Not what follows it in a larger part, and others have stored meanwhile."""
+    path = lines(tmp_path / "src/a.jsonl", *(record(f"i{n}", n) for n in range(30)))
+    with crash("wrote", 2, after=True), pytest.raises(Crash):
+        things.load(path, batch_size=10)
+    assert things.count() == 20
+    things.add(ids=["i25"], embeddings=[[0, 0, 0, 0]])
+    with pytest.raises(IDAlreadyExistsError, match="as 'i25'"):
+        things.load(path, batch_size=30)
+    things.delete(ids=["i25"])
+    report = things.load(path, batch_size=30)
+    assert (report.rows, report.added, report.resumed) == (30, 30, 20)
+
+
 def test_another_load_is_another_one(things: Any, half: Path, tmp_path: Path) -> None:
     """Into another collection, in another way, or of other columns."""
     with pytest.raises(InvalidArgumentError, match="row 10"):
