@@ -62,7 +62,10 @@ class Statement:
                 self._connection = duckdb.connect(":memory:", config=self._config)
                 if self._stopped:
                     raise InvalidArgument("the statement was stopped before it began")
-            self._connection.execute("set enable_progress_bar = false")  # of the connection, not of DuckDB
+            # Of the connection, not of DuckDB. Where it is off already it must not be set: in a notebook
+            # without ipywidgets that is an error.
+            if self._connection.execute("select current_setting('enable_progress_bar')").fetchone()[0]:
+                self._connection.execute("set enable_progress_bar = false")
             self._connection.execute("set lock_configuration = true")
             self._check(duckdb)
             self._give_tables(self._named())
