@@ -22,6 +22,7 @@ class MovedCollection:
 class MigrationReport:
     """What a migration did.
 
+    collections    per collection tenant, database, name, id in the target, records, ids that were skipped
     records        now in the target, over all collections
     written        by this call; less than `records` when an earlier call had begun, 0 when it had finished
     compared       records that were read from both sides and found equal
