@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
+from scripts.notebooks import chunk, smaller
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-MAX_BYTES = 250_000  # with one figure; else a fifth of it
+MAX_BYTES = 150_000  # with figures; else a third of it
 DATA_BYTES = 100_000
 
 
@@ -38,7 +43,7 @@ def test_is_small_executed_and_ends_with_assertions(path: Path) -> None:
     cells = code_cells(path)
     figures = sum("image/png" in output.get("data", {}) for cell in cells for output in cell.outputs)
     assert figures <= 2
-    assert path.stat().st_size < (MAX_BYTES if figures else MAX_BYTES // 5)
+    assert path.stat().st_size < (MAX_BYTES if figures else MAX_BYTES // 3)
     assert "assert " in cells[-1].source
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert all("execution" not in cell.metadata for cell in cells)
@@ -59,6 +64,26 @@ def test_tables_and_figures_are_stored() -> None:
         for kind in output.get("data", {})
     }
     assert {"text/html", "text/plain", "image/png"} <= kinds
+
+
+def test_figures_are_packed_and_whole() -> None:
+    for path in NOTEBOOKS:
+        for cell in code_cells(path):
+            for output in cell.outputs:
+                if image := output.get("data", {}).get("image/png"):
+                    png = base64.b64decode(image)
+                    assert smaller(png) == png
+                    width, height = struct.unpack(">II", png[16:24])
+                    (length,) = struct.unpack(">I", png[(place := png.index(b"IDAT")) - 4 : place])
+                    pixels = zlib.decompress(png[place + 4 : place + 4 + length])
+                    assert len(pixels) == height * (1 + 4 * width)
+                    loose = zlib.compress(pixels, 1)
+                    assert smaller(
+                        png[:8]
+                        + chunk(b"IDAT", loose[:99])
+                        + chunk(b"IDAT", loose[99:])
+                        + chunk(b"IEND", b"")
+                    ) == (png[:8] + png[place - 4 : place + 8 + length] + chunk(b"IEND", b""))
 
 
 def test_the_check_sees_what_differs(tmp_path: Path) -> None:
