@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .. import embedder
 from ..calls import during
 from ..concurrency import async_call
+from ..packages import require_arrow
 from ..types import Where, WhereDocument
 from .tables import AsyncTables
 
@@ -63,6 +64,7 @@ class AsyncPipelines(AsyncTables):
         error or an interrupt the same call goes on where it was, and stores nothing twice; only one process
         at a time can run it. Raises InvalidArgumentError with file and row, IDAlreadyExistsError.
         """
+        require_arrow()
         from ..loading.load import Load
 
         scope, id = self._scope, self._info.id
@@ -134,6 +136,7 @@ class AsyncPipelines(AsyncTables):
         All of one snapshot, whatever is written meanwhile. Files are there only when they are whole. What
         was exported loads again as it was, with `load`.
         """
+        require_arrow()
         from ..loading.writing import Export
 
         with during("export"):

@@ -68,10 +68,15 @@ class Journal:
             return cls(None, None, State(stamps=stamps))
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
         path = os.path.join(folder, f"{digest}.json")
-        lock = Lock(
-            os.path.join(folder, f"{digest}.lock"),
-            "this very load is running already, here or in another process: wait for its end",
-        )
+        try:
+            lock = Lock(
+                os.path.join(folder, f"{digest}.lock"),
+                "this very load is running already, here or in another process: wait for its end",
+            )
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"the folder {folder}, for the journal of the load, cannot be written: {error.strerror}"
+            ) from error
         try:
             state = None if restart else _read(path)
             if state is None:

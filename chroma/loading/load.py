@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from ..storage.types import CollectionInfo, Mode, Written
 from ..tables import is_table, sources
 from ..tables.records import mapping
 from . import files
+from .bars import bar
 from .feed import Embed, Feed, Plan, Ready, Source
 from .formats import Cuts
 from .journal import Journal
@@ -42,10 +42,10 @@ class Load:
         rejects: Rejects,
         feed: Feed,
         on_conflict: OnConflict,
-        bar: Any,
+        shown_bar: Any,
     ) -> None:
         self._info, self._journal = info, journal
-        self._rejects, self._feed, self._bar = rejects, feed, bar
+        self._rejects, self._feed, self._bar = rejects, feed, shown_bar
         self.mode: Mode = "upsert" if on_conflict == "upsert" else "add"
         self._strict = on_conflict == "error"
         self._begun = time.perf_counter()
@@ -53,7 +53,7 @@ class Load:
         self._again = journal.state.begun > 0  # the first part may be stored already, wholly or in part
         self._seen: set[str] = set()  # of such a part, the ids that were written again
         self._bad = 0  # of the part under way
-        self._estimated = bar is not None and bar.total is None
+        self._estimated = shown_bar is not None and shown_bar.total is None
 
     @classmethod
     def open(
@@ -109,7 +109,7 @@ class Load:
             reject.begin(state.rejects if state.rejects_path == path else 0)
             state.rejects_path = path
             total = found.total()
-            bar = _bar(progress, total, state.rows, info.name)
+            shown_bar = bar(progress, info.name, total, state.rows)
             # Without an earlier run the first part is a small one, so that writing begins early.
             first = state.begun or (0 if state.rows else max(size // _SOONER, min(size, _LEAST_ROWS)))
             plan = Plan(
@@ -123,7 +123,7 @@ class Load:
                 reject.enough,
             )
             feed = Feed(found, state.file, state.row, Cuts(size, first), plan)
-            return cls(info, journal, reject, feed, on_conflict, bar)
+            return cls(info, journal, reject, feed, on_conflict, shown_bar)
         except BaseException:
             if feed is not None:
                 feed.close()
@@ -275,11 +275,3 @@ def _types(types: Any) -> Mapping[str, pa.DataType]:
                 "'int64', 'float64' or 'bool'"
             ) from None
     return found
-
-
-def _bar(progress: bool | None, total: int | None, done: int, name: str) -> Any:
-    if progress is False or (progress is None and not (sys.stderr.isatty() or "ipykernel" in sys.modules)):
-        return None
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, initial=done, unit=" rows", unit_scale=True, desc=name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 import uuid
 from contextlib import suppress
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from ..columns import shown
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..tables.naming import mixed_key
+from .bars import bar
 from .files import Format, check_path, format_of, system_of
 from .reports import ExportReport
 
@@ -181,7 +181,7 @@ class Export:
         self._rows = 0
         self._published = False
         self._started = time.perf_counter()
-        self._bar = _bar(progress, collection)
+        self._bar = bar(progress, collection)
 
     def _check_place(self, overwrite: bool) -> None:
         info = self._system.get_file_info(self._path)
@@ -300,11 +300,3 @@ def _folder_key(key: str) -> str:
 def _quoted(value: Any) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return quote(text, safe=" ") or "%00"
-
-
-def _bar(progress: bool | None, name: str) -> Any:
-    if progress is False or (progress is None and not (sys.stderr.isatty() or "ipykernel" in sys.modules)):
-        return None
-    from tqdm.auto import tqdm
-
-    return tqdm(unit=" rows", unit_scale=True, desc=name)

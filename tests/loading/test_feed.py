@@ -14,7 +14,7 @@ import pytest
 
 import chroma
 from chroma.errors import InvalidArgumentError
-from chroma.loading import feed
+from chroma.loading import bars, feed
 from chroma.loading.ahead import Ahead
 
 from ..tiny_embedding import HashEmbedding
@@ -236,6 +236,15 @@ def test_the_bar(client: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     path.write_text("".join(f'{{"id": "n{n}", "document": "x"}}\n' for n in range(3000)))
     things.load(path, progress=True, batch_size=1000)
     assert "3.00k/3.00k" in shown.getvalue() and "rows/s" in shown.getvalue()
+
+
+def test_no_bar_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client of a server is installed without it."""
+    monkeypatch.setattr(bars, "find_spec", lambda name: None)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert bars.bar(None, "things") is None
+    with pytest.raises(InvalidArgumentError, match="pip install tqdm"):
+        bars.bar(True, "things")
 
 
 def test_vectors_stay_as_they_are(client: Any) -> None:

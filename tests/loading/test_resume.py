@@ -226,6 +226,14 @@ def test_a_damaged_journal(things: Any, half: Path, tmp_path: Path) -> None:
     assert things.load(half, restart=True, on_conflict="skip", rejects=rejects).added == 10
 
 
+def test_no_place_for_a_journal(things: Any, tmp_path: Path) -> None:
+    path = lines(tmp_path / "src/a.jsonl", record("a"))
+    (tmp_path / "db" / "loads").write_text("")
+    with pytest.raises(InvalidArgumentError, match="for the journal of the load, cannot be written"):
+        things.load(path)
+    assert things.count() == 0
+
+
 def test_check_is_content_with_journals(things: Any, half: Path, tmp_path: Path) -> None:
     from ..cli.running import run
 
