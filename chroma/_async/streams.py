@@ -71,7 +71,8 @@ async def in_pages(
             missing_keys(want.keys, [slot.key for slot in slots_of(pages, None)])
         have = {slot.key for slot in slots}
         slots += [Slot(key, "str") for key in want.keys or () if key not in have]
-        slots.sort(key=lambda slot: (want.keys or ()).index(slot.key) if want.keys else 0)
+        if want.keys:
+            slots.sort(key=lambda slot: (want.keys or ()).index(slot.key))
     form = FromRows(want, slots, dimension)
     return async_reshaped(form.schema, _pages(get, ids, limit, offset, want), form.batch)
 

@@ -169,7 +169,8 @@ class Load:
     def wrote(self, batch: Batch, written: Written) -> None:
         """A batch is durable."""
         state = self._journal.state
-        if self._again:  # by this load, before it was killed, or now
+        untold = written == Written()  # as of servers that do not say what they did
+        if self._again or untold:  # by this load, before it was killed, or now
             ids = set(batch.ids)
             old = ids if state.conflicts is None else ids.intersection(state.conflicts)
             old = old | (ids & self._seen)

@@ -122,14 +122,15 @@ def _slot(field: pa.Field) -> Slot:
 
 
 def slots_of(pages: Iterable[Rows], keys: Sequence[str] | None) -> list[Slot]:
-    """The keys and types in the metadata of rows, by first appearance."""
+    """The keys and types in the metadata of rows: keys by first appearance, types by name."""
     found: dict[Slot, None] = {}
     for page in pages:
         for entry in page.metadatas or ():
             for key, value in (entry or {}).items():
                 if keys is None or key in keys:
                     found[Slot(key, kind_of(value))] = None
-    return [*found]
+    order = {key: place for place, key in enumerate(dict.fromkeys(slot.key for slot in found))}
+    return sorted(found, key=lambda slot: (order[slot.key], slot.kind))
 
 
 def missing_keys(keys: Sequence[str] | None, known: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ client; asynchronous ones come behind `driven`.
 from __future__ import annotations
 
 import inspect
+import tempfile
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -92,6 +93,8 @@ def tour(url: str, connect: Callable[..., Any], administer: Callable[[Any], Any]
     writes(things)
     reads(things)
     filters(things)
+    tables(things)
+    pipelines(things)
     removals(things)
     batches(client)
     absent(client, things)
@@ -240,6 +243,25 @@ def filters(things: Any) -> None:
         raises(f"where={where!r}", ValueError, lambda where=where: things.get(where=where))
 
 
+def tables(things: Any) -> None:
+    table = things.to_arrow(["id", "n", "embedding"])
+    equal("to_arrow", table.column_names, ["id", "metadata[float].n", "metadata[int].n", "embedding"])
+    equal("to_arrow(values)", table["metadata[float].n"].to_pylist(), [None, 2.5, None, None, None])
+    equal("to_pandas", things.to_pandas(["id", "n"])["n"].tolist()[:2], [1, 2.5])
+    equal("to_polars", things.to_polars(["id"], limit=2)["id"].to_list(), ["a", "b"])
+    equal("to_batches", things.to_batches(["id", "document"]).schema.names, ["id", "document"])
+    equal("describe", things.describe()["s"].fill, 0.2)
+    equal("plot", type(things.plot(label="id")).__name__, "LayerChart")
+
+
+def pipelines(things: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        report = things.export(f"{folder}/things.parquet")
+        equal("export", report.rows, 5)
+        again = things.load(f"{folder}/things.parquet", on_conflict="skip", job="tour")
+        equal("load", (again.added, again.skipped), (0, 5))
+
+
 def removals(things: Any) -> None:
     equal("delete(ids)", things.delete(ids=["e", "unknown"]), {"deleted": 1})
     equal("delete(where, limit)", things.delete(where={"n": {"$gte": 0}}, limit=1), {"deleted": 1})
@@ -267,6 +289,9 @@ def absent(client: Any, things: Any) -> None:
     raises("fork", UnsupportedError, lambda: things.fork("copy"))
     raises("compact", UnsupportedError, things.compact)
     raises("Client.compact", UnsupportedError, client.compact)
+    raises("sql", UnsupportedError, lambda: client.sql("select 1"))
+    raises("Collection.sql", UnsupportedError, lambda: things.sql("select 1"))
+    raises("backup", UnsupportedError, lambda: client.backup("nowhere"))
     raises("recall", UnsupportedError, things.recall)
     raises("info", UnsupportedError, things.info)
     raises("get_indexing_status", UnsupportedError, things.get_indexing_status)
