@@ -10,7 +10,7 @@ from __future__ import annotations
 import os.path
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import orjson
@@ -156,13 +156,32 @@ def _check_target(target: DiskFolder, source: str, state: CatalogState) -> Mark 
     if mark is None:
         what = "a database, but no backup" if target.exists(catalog.NAME) else "something else"
         raise InvalidArgument(f"{target.path} holds {what}: back up to a new folder, or to an earlier backup")
-    if mark.source != source and mark.finished is not None:
-        before = target.child("collections").names()
-        if before and not state.collections.keys() & set(before):
-            raise InvalidArgument(
-                f"{target.path} holds a backup of another database, {mark.source}: choose another folder"
-            )
+    if mark.finished is not None and not _akin(target, mark.source == source, state):
+        raise InvalidArgument(
+            f"{target.path} holds a backup of another database, {mark.source}: choose another folder"
+            if mark.source != source
+            else f"{target.path} holds a backup of collections none of which is in {source} any more, not even "
+            "by name: it is kept, since the database may have been lost; back up to a new folder"
+        )
     return mark
+
+
+def _akin(target: DiskFolder, same_place: bool, state: CatalogState) -> bool:
+    """Whether what an earlier backup holds is, in part at least, what is to replace it.
+
+    Collections are the same by id; in the same place by name too, for some are made anew every night. A
+    database that is empty where it was not is a disk that is not mounted, or a folder that was lost.
+    """
+    held = set(target.child("collections").names())
+    if not held or state.collections.keys() & held:
+        return True
+    if not same_place:
+        return False
+    with closing(Catalog(target)) as earlier:
+        before = earlier.copy()
+    return not before.collections or any(
+        names.keys() & state.names.get(scope, {}).keys() for scope, names in before.names.items()
+    )
 
 
 @contextmanager

@@ -249,6 +249,22 @@ def test_a_folder_that_was_removed_while_it_was_open(client: Any, folder: Path, 
         client.backup(target)
 
 
+def test_a_database_that_was_lost_does_not_empty_its_backup(client: Any, folder: Path, target: Path) -> None:
+    client.backup(target)
+    for collection in client.list_collections():
+        client.delete_collection(collection.name)
+    chroma.AdminClient(client.get_settings()).delete_database("prod", tenant="acme")
+    before = tree(target)
+    with pytest.raises(chroma.errors.InvalidArgumentError, match="none of which is in .* any more"):
+        client.backup(target)
+    assert tree(target) == before
+    client.create_collection("different", embedding_function=None)
+    with pytest.raises(chroma.errors.InvalidArgumentError, match="back up to a new folder"):
+        client.backup(target)
+    client.create_collection("things", embedding_function=None)  # made anew
+    assert client.backup(target).collections == 2
+
+
 def test_folders_that_are_no_place_for_a_backup(client: Any, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
