@@ -160,8 +160,8 @@ def _check_target(target: DiskFolder, source: str, state: CatalogState) -> Mark 
         raise InvalidArgument(
             f"{target.path} holds a backup of another database, {mark.source}: choose another folder"
             if mark.source != source
-            else f"{target.path} holds a backup of collections none of which is in {source} any more, not even "
-            "by name: it is kept, since the database may have been lost; back up to a new folder"
+            else f"{target.path} holds a backup of collections none of which is in {source} any more, not "
+            "even by name: it is kept, since the database may have been lost; back up to a new folder"
         )
     return mark
 

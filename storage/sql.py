@@ -78,12 +78,14 @@ class Statement:
         except BaseException:
             self.close()
             raise
-        return pa.RecordBatchReader.from_batches(answer.schema, self._batches(answer))
+        schema = pa.schema([field.with_type(_decoded(field.type)) for field in answer.schema])
+        return pa.RecordBatchReader.from_batches(schema, self._batches(answer, schema))
 
-    def _batches(self, answer: pa.RecordBatchReader) -> Any:
+    def _batches(self, answer: pa.RecordBatchReader, schema: pa.Schema) -> Any:
         """The batches; errors of DuckDB reach Arrow as texts."""
         try:
-            yield from answer
+            for batch in answer:
+                yield batch if schema == answer.schema else _cast(batch, schema)
         except (OSError, pa.ArrowException) as error:
             raise InvalidArgument(f"the SQL statement failed: {_first_line(error)}") from None
         finally:
@@ -140,6 +142,26 @@ class Statement:
             connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _decoded(type: pa.DataType) -> pa.DataType:
+    """Enums, which are dictionaries, as the texts that they are: a stream of batches carries none."""
+    if pa.types.is_dictionary(type):
+        return type.value_type
+    if pa.types.is_struct(type):
+        return pa.struct([field.with_type(_decoded(field.type)) for field in type])
+    if pa.types.is_map(type):
+        return pa.map_(_decoded(type.key_type), _decoded(type.item_type))
+    if pa.types.is_fixed_size_list(type):
+        return pa.list_(type.value_field.with_type(_decoded(type.value_type)), type.list_size)
+    if pa.types.is_list(type):
+        return pa.list_(type.value_field.with_type(_decoded(type.value_type)))
+    return type
+
+
+def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [column.cast(field.type) for column, field in zip(batch.columns, schema)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _first_line(error: object) -> str:

@@ -68,7 +68,7 @@ def _storage(name: str, array: pa.Array) -> pa.Array:
     """Without dictionaries, run lengths and extensions."""
     while True:
         if _is.is_dictionary(array.type):
-            array = _decoded(array)
+            array = decoded(array)
         elif getattr(_is, "is_run_end_encoded", lambda _: False)(array.type):
             array = pc.run_end_decode(array)
         elif isinstance(array.type, pa.BaseExtensionType):
@@ -77,7 +77,8 @@ def _storage(name: str, array: pa.Array) -> pa.Array:
             return array
 
 
-def _decoded(array: pa.Array) -> pa.Array:
+def decoded(array: pa.Array) -> pa.Array:
+    """A dictionary array as its values."""
     values = array.dictionary
     if is_text(values.type):
         values = _narrow(values)  # Arrow decodes no views

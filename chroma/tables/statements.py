@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import datetime
 import decimal
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 from .. import arrow
 from ..columns import shown
 from ..errors import InvalidArgumentError, InvalidTypeError
-from . import sources
+from . import convert, sources
 from .detect import is_table
 
 _HUGE = pa.decimal128(38, 0)
@@ -50,6 +51,12 @@ def _value(value: Any, name: str) -> Any:
         return value.isoformat()
     if isinstance(value, decimal.Decimal):
         return str(value)
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        raise InvalidArgumentError(
+            f"{name} is {shown(value)}, which does not fit in 64 bits: pass it as a str, and write ?::hugeint"
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidArgumentError(f"{name} is {value}: pass it as a str, and write ?::double")
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     raise InvalidTypeError(
@@ -65,8 +72,18 @@ def check_tables(tables: Mapping[str, Any] | None) -> dict[str, pa.Table]:
             raise InvalidTypeError(
                 f"Expected tables[{name!r}] to be a dataframe, an Arrow table or a result, got {shown(value)}"
             )
-        found[name] = sources.table(value)
+        found[name] = _decoded(sources.table(value))
     return found
+
+
+def _decoded(table: pa.Table) -> pa.Table:
+    """Categories as their values: a stream of batches carries no dictionaries."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            parts = table.column(place).chunks or [pa.nulls(0, field.type)]
+            values = pa.chunked_array([convert.decoded(part) for part in parts])
+            table = table.set_column(place, field.name, values)
+    return table
 
 
 def plain(table: pa.Table) -> pa.Table:

@@ -62,7 +62,9 @@ def test_the_same_over_http(kind: str, tmp_path: Any) -> None:
         )
         assert rows(found) == [("a", 0.0, 2**62 + 1), ("c", 1.0, 2**62 + 1)]
         assert str(found.schema.field("s").type) == "int64"
-        assert rows(client.sql('select n from "MY-DOCS.V1" where n > ?', [4])) == [(5,)]
+        kinds = pd.DataFrame({"n": [5], "kind": pd.Categorical(["odd"])})
+        both = "select n, kind, {'a': [kind]} as s from \"MY-DOCS.V1\" join kinds using (n) where n > ?"
+        assert rows(client.sql(both, [4], tables={"kinds": kinds})) == [(5, "odd", {"a": ["odd"]})]
         with refused("'nothing'", "no collection", error=NotFoundError):
             client.sql("from nothing")
         for statement in ("drop table words", "from read_text('/etc/passwd')", "from duckdb_settings()"):
@@ -135,6 +137,8 @@ def test_parameters(words: Any) -> None:
         ("x", InvalidTypeError),
         ([object()], InvalidTypeError),
         ([1, 2], InvalidArgumentError),
+        ([2**64], InvalidArgumentError),
+        ([[float("nan")]], InvalidArgumentError),
     ):
         with refused(error=error):
             words.sql("select ?", wrong)
@@ -163,6 +167,15 @@ def test_further_tables(words: Any) -> None:
     ]  # given ones come first
     with refused("tables['x']", error=InvalidTypeError):
         words.sql("from x", tables={"x": 5})
+
+
+def test_categories_are_texts(words: Any) -> None:
+    """As over HTTP, where streams carry no dictionaries."""
+    for kinds in (["u", "v", None], []):
+        frame = pa.table({"kind": pa.array(kinds, pa.string()).dictionary_encode()})
+        found = words.sql("select kind, kind::enum('u', 'v') as e from frame", tables={"frame": frame})
+        assert found.schema.types == [pa.string(), pa.string()]
+        assert rows(found) == [(kind, kind) for kind in kinds]
 
 
 def test_numbers_of_answers(words: Any) -> None:
