@@ -7,6 +7,7 @@ without a full stop: the caller appends ` in add.`.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
@@ -19,6 +20,7 @@ from .errors import ChromaError, InvalidArgumentError, InvalidTypeError
 from .types import SparseVector
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+_LARGE = 2.0**63
 
 # Records checked in one step: bounds the temporary lists of a very large call.
 _STEP = 32_768
@@ -196,6 +198,31 @@ def check_values(values: Iterable[Any], key: str, at: str = "") -> None:
         odd = next(value for value in floats if not math.isfinite(value))
         raise InvalidArgumentError(f"{name} is {odd}: NaN and infinities cannot be stored; leave the key out")
     check_encodable([value for value in values if type(value) is str], name)
+
+
+def rounded_int(value: Mapping[str, Any], text: str | bytes) -> tuple[str, int] | None:
+    """A key of a JSON object and its integer beyond 64 bits, which orjson makes a float of, if there is one.
+
+    `value` is what orjson made of `text`. Objects and lists in it are looked into.
+    """
+    if not any(map(_large, value.values())):
+        return None
+    told = json.loads(text)
+    for part in (told, *(part for part in told.values() if isinstance(part, dict))):
+        for key, entry in part.items():
+            for item in entry if isinstance(entry, list) else (entry,):
+                if type(item) is int and not INT64_MIN <= item < 1 << 64:
+                    return key, item
+    return None
+
+
+def _large(value: Any) -> bool:
+    """Whether a float in it is beyond 64 bits. Lists of several types are refused elsewhere."""
+    if type(value) is float:
+        return not -_LARGE < value < _LARGE
+    if type(value) is list:
+        return set(map(type, value)) == {float} and not -_LARGE < min(value) <= max(value) < _LARGE
+    return type(value) is dict and any(map(_large, value.values()))
 
 
 def _exact(value: Any, key: str, at: str) -> Any:

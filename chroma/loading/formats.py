@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -14,11 +13,11 @@ import pyarrow.parquet as pq
 
 from ..columns import shown
 from ..errors import InvalidArgumentError
+from ..metadata import rounded_int
 from .files import File
 from .parts import Bad, Objects, Part, Rows
 
 Told: TypeAlias = Callable[[], int]  # how many bytes of a file were read
-_BIG = 2.0**63
 
 
 class Cuts:
@@ -187,16 +186,10 @@ def _objects(row: int, lines: list[bytes]) -> Part:
 
 def _huge(value: dict[str, Any], line: bytes) -> str | None:
     """What is wrong with integers beyond 64 bits, which the parser makes floats of."""
-    parts = [value, *(part for part in value.values() if type(part) is dict)]
-    floats = (entry for part in parts for entry in part.values() if type(entry) is float)
-    if not any(entry >= _BIG or entry <= -_BIG for entry in floats):
+    found = rounded_int(value, line)
+    if found is None:
         return None
-    told = json.loads(line)
-    for part in (told, *(part for part in told.values() if isinstance(part, dict))):
-        for key, entry in part.items():
-            if type(entry) is int and not -(1 << 63) <= entry < 1 << 64:
-                return f"{shown(key)} is {entry}: an int must fit in 64 bits; write it as a string"
-    return None
+    return f"{shown(found[0])} is {found[1]}: an int must fit in 64 bits; write it as a string"
 
 
 def _compression(file: File) -> str | None:

@@ -20,7 +20,7 @@ import pyarrow as pa
 from ..arrow import KEY_MARK
 from ..columns import check_ids, check_texts, shown
 from ..errors import InvalidArgumentError, InvalidTypeError
-from ..metadata import Entries, check_keys, check_metadatas
+from ..metadata import Entries, check_keys, check_metadatas, rounded_int
 from ..records import Batch
 from ..result_types import QueryResult
 from ..storage.types import EncodedMetadata, Floats, Mode
@@ -134,7 +134,9 @@ def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
             found[part] = table.column(name)
             found["#used"].append(name)
         elif part in mapped.parts:
-            raise InvalidArgumentError(f"there is no column {name!r}: the table has {listed(names)}")
+            raise InvalidArgumentError(
+                f"there is no column {name!r}: the table has {listed(names)}{_index(table)}"
+            )
     for name in names if mapped.metadata is None else ():
         if (meant := near_miss(name)) is not None and name not in found["#used"]:
             raise InvalidArgumentError(
@@ -144,9 +146,19 @@ def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
     if "id" not in found:
         raise InvalidArgumentError(
             f"there is no column 'id': the table has {listed(names)}; say which one it is with "
-            "columns={'id': ...}"
+            f"columns={{'id': ...}}{_index(table)}"
         )
     return found
+
+
+def _index(table: pa.Table) -> str:
+    """What to do where the column that is missed may be the index of a dataframe."""
+    name = (table.schema.metadata or {}).get(sources.INDEX)
+    return (
+        ""
+        if name is None
+        else f"; the index, {name.decode()!r}, is no column: frame.reset_index() makes it one"
+    )
 
 
 def _chunks(column: pa.ChunkedArray) -> pa.Array:
@@ -259,6 +271,11 @@ def _whole(array: pa.Array) -> Entries | None:
             raise InvalidArgumentError(f"metadata at row {row} is not valid JSON: {error}") from None
         if not isinstance(entry, (dict, type(None))):
             raise InvalidArgumentError(f"metadata at row {row} is {shown(entry)}: expected a JSON object")
+        if entry and (big := rounded_int(entry, text)) is not None:
+            raise InvalidArgumentError(
+                f"metadata at row {row}: {shown(big[0])} is {big[1]}: an int must fit in 64 bits; store it "
+                "as text"
+            )
         found.append(entry or None)
     return check_metadatas(found)
 

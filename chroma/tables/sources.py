@@ -18,6 +18,8 @@ from ..errors import InvalidArgumentError, InvalidTypeError
 from .detect import is_result
 from .naming import KINDS, Slot, column_names, key_of
 
+INDEX = b"chroma:index"  # in a schema: what the index of the dataframe was called, which is no column
+
 
 def table(value: Any) -> pa.Table:
     """All of a table. Raises InvalidTypeError for columns that Arrow has no type for."""
@@ -98,7 +100,9 @@ def _from_pandas(frame: Any) -> pa.Table:
         for column, array in _columns(name, frame[name]):
             names.append(column)
             arrays.append(array)
-    return pa.table(arrays, names=names) if names else pa.table({})
+    table = pa.table(arrays, names=names) if names else pa.table({})
+    index = [str(name) for name in frame.index.names if name is not None]
+    return table.replace_schema_metadata({INDEX: ", ".join(index)}) if index else table
 
 
 def _columns(name: str, series: Any) -> Iterator[tuple[str, pa.Array]]:

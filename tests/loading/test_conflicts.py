@@ -104,6 +104,7 @@ BAD = [
     (record("x", deep={"a": 1}), "deep"),
     ('{"id": "x", "embedding": [1,2,3,4], "n": NaN}', "not valid JSON"),
     ('{"id": "x", "embedding": [1,2,3,4], "n": 18446744073709551616}', "64 bits"),
+    ('{"id": "x", "embedding": [1,2,3,4], "n": [18446744073709551616]}', "64 bits"),
     ({"id": "x", "embedding": [1.0, 2.0]}, "2 numbers"),
     ({"id": "x", "embedding": []}, "embedding"),
     ({"id": "x", "embedding": [1, 2, None, 4]}, "embedding"),

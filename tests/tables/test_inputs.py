@@ -197,6 +197,11 @@ def vectors(*rows: Any, type: pa.DataType = FLOATS) -> pa.Table:
         (pa.table({"id": ["a"], "": [1]}), ["empty"]),
         (pa.table({"id": ["a"], "metadata": ["[1]"]}), ["row 0", "JSON object"]),
         (pa.table({"id": ["a"], "metadata": ["{"]}), ["row 0", "JSON"]),
+        (pa.table({"id": ["a"], "metadata": ['{"n": 18446744073709551616}']}), ["row 0", "'n'", "64 bits"]),
+        (
+            pa.table({"id": ["a"], "metadata": ['{"n": [-18446744073709551616]}']}),
+            ["row 0", "'n'", "64 bits"],
+        ),
         (
             pa.table({"id": ["a"], "metadata[int].y": [1], "metadata[str].y": ["x"]}),
             ["row 0", "several values"],
@@ -238,6 +243,9 @@ def test_an_index_named_id(plain: Any) -> None:
     plain.add(frame)
     assert plain.get()["ids"] == ["a", "b"]
     assert plain.get()["metadatas"] == [{"n": 1}, {"n": 2}]
+    for columns in (None, {"id": "key"}):
+        with refused("'key'", "reset_index()"):
+            plain.add(frame.rename_axis("key"), columns=columns)
 
 
 def test_a_row_of_another_dimension(plain: Any) -> None:
