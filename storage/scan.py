@@ -80,7 +80,8 @@ class Scan:
         return sum(len(place.rows) for place in self.places)
 
     def slots(self, keys: Sequence[str] | None = None) -> list[Slot]:
-        """The keys and types of the rows' metadata: as the first records have them, then by name.
+        """The keys and types of the rows' metadata: as the first records have them, then by name. Where there
+        are no rows, those of the snapshot, so that what reads a column finds it.
 
         Of `keys`, where given, all types in the snapshot, in the order of the keys.
         """
@@ -92,10 +93,11 @@ class Scan:
             return sorted(
                 (slot for slot in found if slot[0] in order), key=lambda slot: (order[slot[0]], slot)
             )
-        for view, rows, _ in _by_view(self.places):
+        places = self.places if self.rows else _live(self.views)
+        for view, rows, _ in _by_view(places):
             found |= self.typed(view).slots(rows)
         order = {}
-        for place in _head(self.places, _FIRST):
+        for place in _head(places, _FIRST):
             for entry in decode_metadata(place.view.source.texts("metadata", place.rows)):
                 for key in entry or ():
                     order.setdefault(key, len(order))
@@ -113,6 +115,12 @@ class Scan:
         return pa.RecordBatchReader.from_batches(
             schema, _Reading(schema, self.typed, slots or (), batch_bytes).batches(self.places)
         )
+
+
+def _live(views: Sequence[View]) -> list[Place]:
+    """All rows that are not deleted."""
+    places = (Place(view, view.live_rows()) for view in views)
+    return [place for place in places if len(place.rows)]
 
 
 def _head(places: Sequence[Place], rows: int) -> Iterator[Place]:

@@ -121,6 +121,15 @@ def test_empty_tables_have_a_schema(client: Any, mixed: Any) -> None:
     assert empty.to_polars().is_empty()
 
 
+def test_no_records_have_all_columns(mixed: Any) -> None:
+    """So that what reads a column finds it, whatever the filter leaves."""
+    for chosen in ({"where": {"pos": "none"}}, {"limit": 0}, {"ids": ["none"]}):
+        table = mixed.to_arrow(**chosen)
+        assert table.num_rows == 0
+        assert table.schema == mixed.to_arrow().schema
+    assert mixed.to_pandas(where={"pos": "none"})["pos"].tolist() == []
+
+
 def test_keys_of_deleted_records_are_gone(mixed: Any) -> None:
     mixed.delete(["b"])
     assert "tags" not in mixed.to_arrow().column_names
