@@ -141,7 +141,17 @@ class AsyncPipelines(AsyncTables):
 
         with during("export"):
             export = await async_call(
-                partial(Export, self._info.name, path, format, partition_by, filesystem, overwrite, progress)
+                partial(
+                    Export,
+                    self._info.name,
+                    path,
+                    format,
+                    columns,
+                    partition_by,
+                    filesystem,
+                    overwrite,
+                    progress,
+                )
             )
             form: Literal["columns", "json"] = "json" if export.format == "jsonl" else "columns"
         try:

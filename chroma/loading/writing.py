@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from ..columns import shown
 from ..errors import InvalidArgumentError, InvalidTypeError
-from ..tables.naming import mixed_key
+from ..tables.naming import OWN, mixed_key
 from .bars import bar
 from .files import Format, check_path, format_of, system_of
 from .reports import ExportReport
@@ -156,6 +156,7 @@ class Export:
         collection: str,
         path: Any,
         format: str | None,
+        columns: Any,
         partition_by: str | None,
         filesystem: Any,
         overwrite: bool,
@@ -167,13 +168,20 @@ class Export:
             raise InvalidTypeError(f"Expected partition_by to be a metadata key, got {shown(partition_by)}")
         kind = format or format_of(self._path) or ("parquet" if partition_by is not None else None)
         if kind not in _WRITERS:
+            why = "has no known ending" if kind is None else f"cannot be written as {shown(kind)}"
             raise InvalidArgumentError(
-                f"the file {shown(self._path, 200)} cannot be written as {shown(kind)}: end it with "
-                ".parquet, .arrow or .jsonl, or pass format='parquet', 'arrow' or 'jsonl'"
+                f"the file {shown(self._path, 200)} {why}: end it with .parquet, .arrow or .jsonl, or pass "
+                "format='parquet', 'arrow' or 'jsonl'"
             )
         self.format = cast(Format, kind)
         if partition_by is not None and self.format == "jsonl":
             raise InvalidArgumentError("partition_by is for Parquet and Arrow: JSON lines are one file")
+        names = [columns] if isinstance(columns, str) else columns or ()
+        if self.format == "jsonl" and (keys := [name for name in names if name not in OWN]):
+            raise InvalidArgumentError(
+                f"columns has {shown(keys[0])}: JSON lines have the metadata as one object, so choose among "
+                f"{', '.join(OWN)}, or write Parquet or Arrow"
+            )
         self._check_place(overwrite)
         self._overwrite = overwrite
         self._files: dict[str, _File] = {}

@@ -87,7 +87,13 @@ def test_nobody_sees_half_a_file(things: Any, tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("path", "options", "error", "text"),
     [
-        ("a.xlsx", {}, InvalidArgumentError, "end it with"),
+        ("a.xlsx", {}, InvalidArgumentError, "has no known ending: end it with"),
+        (
+            "a.jsonl",
+            {"columns": ["id", "pos"]},
+            InvalidArgumentError,
+            "'pos': JSON lines have the metadata as",
+        ),
         ("a.csv", {}, InvalidArgumentError, "cannot be written as 'csv'"),
         ("a", {"format": "orc"}, InvalidArgumentError, "'orc'"),
         ("a.jsonl", {"partition_by": "pos"}, InvalidArgumentError, "partition_by is for Parquet and Arrow"),
