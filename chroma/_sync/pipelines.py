@@ -142,7 +142,17 @@ class Pipelines(Tables):
 
         with during("export"):
             export = call(
-                partial(Export, self._info.name, path, format, columns, partition_by, filesystem, overwrite, progress)
+                partial(
+                    Export,
+                    self._info.name,
+                    path,
+                    format,
+                    columns,
+                    partition_by,
+                    filesystem,
+                    overwrite,
+                    progress,
+                )
             )
             form: Literal["columns", "json"] = "json" if export.format == "jsonl" else "columns"
         try:
