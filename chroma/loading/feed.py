@@ -134,10 +134,10 @@ class Feed:
             at[number] = part.end
             try:
                 if plan.transform is not None:
-                    part = part.changed(plan.transform)
+                    part = part.changed(plan.transform, plan.mapped.embedding)
                 if isinstance(part, Rows) and self._source.files:
                     if self._source.files[number].format == "csv":
-                        part = part.parsed(plan.mapped.parts.get("embedding", "embedding"))
+                        part = part.parsed(plan.mapped.embedding)
                 done = sort(part, plan.mode, plan.strict, plan.mapped, self._dimension, plan.enough)
             except InvalidArgumentError as error:
                 raise type(error)(f"{name}: {error.message()}") from error

@@ -92,7 +92,7 @@ class Load:
         texts = dict.fromkeys((mapped.parts.get(part, part) for part in _TEXTS), pa.string())
         kinds = {**texts, **_types(types)}
         path = None if rejects is None else os.path.abspath(files.check_path(rejects, "rejects"))
-        found = _source(source, format, filesystem, path)
+        found = _source(source, format, filesystem, path, mapped.embedding)
         identity = {
             "collection": info.id,
             "source": files.named(source, filesystem) if found.files else job,
@@ -235,29 +235,29 @@ def _size(batch_size: Any, dimension: int | None) -> int:
     return max(_LEAST_ROWS, min(_MOST_ROWS, _BATCH_BYTES // (4 * (dimension or 1))))
 
 
-def _source(source: Any, format: Any, filesystem: Any, rejects: str | None) -> Source:
+def _source(source: Any, format: Any, filesystem: Any, rejects: str | None, embedding: str) -> Source:
     if isinstance(source, (list, tuple)) and not source:
         raise InvalidArgumentError("Expected source to name something, got an empty list")
     if files.is_source(source):
         return Source(files.find(source, format, filesystem, without=rejects))
     if is_table(source):
-        return Source([], sources.reader(source))
+        return Source([], sources.reader(source, embedding))
     if hasattr(source, "__iter__") and not isinstance(source, (dict, bytes)):
-        return Source([], _joined(source))
+        return Source([], _joined(source, embedding))
     raise InvalidTypeError(
         f"Expected source to be a path, a URL, a list of these, a table or an iterator of record batches, "
         f"got {shown(source)}"
     )
 
 
-def _joined(tables: Any) -> Any:
+def _joined(tables: Any, embedding: str) -> Any:
     """An iterator of batches or tables of any kind."""
     for item in tables:
         if not is_table(item):
             raise InvalidTypeError(
                 f"the iterator gave {shown(item)}: expected record batches, tables or dataframes"
             )
-        yield from sources.table(item).to_batches()
+        yield from sources.table(item, embedding).to_batches()
 
 
 def _types(types: Any) -> Mapping[str, pa.DataType]:

@@ -43,9 +43,9 @@ class Rows:
         """All rows of a table, the first of which has this number."""
         return cls(table, range(start, start + table.num_rows), start + table.num_rows)
 
-    def changed(self, transform: Callable[[Any], Any]) -> Part:
+    def changed(self, transform: Callable[[Any], Any], embedding: str) -> Part:
         """What a function makes of the table."""
-        return _made(transform(self.table), self)
+        return _made(transform(self.table), self, embedding)
 
     def ids(self, mapped: Mapped) -> list[Any]:
         """What the column of ids has."""
@@ -106,9 +106,9 @@ class Objects:
     end: int
     bad: tuple[Bad, ...] = ()
 
-    def changed(self, transform: Callable[[Any], Any]) -> Part:
+    def changed(self, transform: Callable[[Any], Any], embedding: str) -> Part:
         """What a function makes of the list of dicts: another one, or a table."""
-        return _made(transform(self.values), self)
+        return _made(transform(self.values), self, embedding)
 
     def ids(self, mapped: Mapped) -> list[Any]:
         """The id of each, None where there is none."""
@@ -148,7 +148,7 @@ class Objects:
         return self.values[row]
 
 
-def _made(made: Any, part: Part) -> Part:
+def _made(made: Any, part: Part, embedding: str) -> Part:
     """What a transformation returned, as a part. It may leave rows out, or make more of them."""
     if made is None:
         return Objects([], [], part.end, part.bad)
@@ -162,7 +162,7 @@ def _made(made: Any, part: Part) -> Part:
             f"transform returned {shown(made)}: expected a dataframe, an Arrow table, a list of dicts, "
             "or None for no rows"
         )
-    table = sources.table(made)
+    table = sources.table(made, embedding)
     return Rows(table, _places(part, table.num_rows), part.end, part.bad)
 
 

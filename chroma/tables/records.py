@@ -38,6 +38,11 @@ class Mapped:
     parts: dict[str, str]
     metadata: dict[str, str] | None = None
 
+    @property
+    def embedding(self) -> str:
+        """The column of vectors."""
+        return self.parts.get("embedding", "embedding")
+
 
 def mapping(columns: Any) -> Mapped:
     """What a caller says of the columns, checked."""
@@ -80,10 +85,11 @@ def _metadata_columns(given: Any) -> dict[str, str] | None:
 
 def read(mode: Mode, value: Any, columns: Any) -> Batch:
     """Any table as one batch of a write. Errors name the column, the row and the remedy."""
-    table = sources.table(value)
+    mapped = mapping(columns)
+    table = sources.table(value, mapped.embedding)
     if isinstance(value, QueryResult):
         table = table.drop_columns([name for name in ANSWER if name in table.column_names])
-    return from_table(mode, table, mapping(columns))
+    return from_table(mode, table, mapped)
 
 
 def check_columns(table: pa.Table, mapped: Mapped) -> None:
@@ -128,8 +134,12 @@ def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
         if times > 1:
             raise InvalidArgumentError(f"the table has {times} columns named {name!r}: rename one")
     found: dict[str, Any] = {"#used": []}
+    mixed = orjson.loads((table.schema.metadata or {}).get(sources.MIXED, b"[]"))
     for part in PARTS:
         name = mapped.parts.get(part, part)
+        if name in mixed:
+            what = "lists of numbers" if part == "embedding" else "texts: make each of them a str"
+            raise InvalidTypeError(f"the column {name!r} holds values of several types; expected {what}")
         if name in names:
             found[part] = table.column(name)
             found["#used"].append(name)

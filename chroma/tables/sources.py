@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 
 from ..columns import shown
@@ -18,13 +19,16 @@ from ..errors import InvalidArgumentError, InvalidTypeError
 from .detect import is_result
 from .naming import KINDS, Slot, column_names, key_of
 
-INDEX = b"chroma:index"  # in a schema: what the index of the dataframe was called, which is no column
+# In a schema: what the index of the dataframe was called, which is no column, and as JSON which columns
+# became several, since their values are of several types.
+INDEX, MIXED = b"chroma:index", b"chroma:mixed"
 
 
-def table(value: Any) -> pa.Table:
-    """All of a table. Raises InvalidTypeError for columns that Arrow has no type for."""
+def table(value: Any, embedding: str = "embedding") -> pa.Table:
+    """All of a table. Raises InvalidTypeError for columns that Arrow has no type for. `embedding`: the column
+    of vectors, in which lists of ints and lists of floats are alike."""
     if _is_pandas(value):
-        return _from_pandas(value)
+        return _from_pandas(value, embedding)
     if isinstance(value, pa.Table):
         return value
     if isinstance(value, pa.RecordBatch):
@@ -32,10 +36,10 @@ def table(value: Any) -> pa.Table:
     return reader(value).read_all()
 
 
-def reader(value: Any) -> pa.RecordBatchReader:
+def reader(value: Any, embedding: str = "embedding") -> pa.RecordBatchReader:
     """A table as a stream."""
     if _is_pandas(value):
-        return _from_pandas(value).to_reader()
+        return _from_pandas(value, embedding).to_reader()
     if isinstance(value, pa.RecordBatchReader):
         return value
     if isinstance(value, pa.Table):
@@ -82,9 +86,9 @@ def _is_pandas(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] == "pandas"
 
 
-def _from_pandas(frame: Any) -> pa.Table:
+def _from_pandas(frame: Any, embedding: str) -> pa.Table:
     """Column by column: objects keep their exact types, which Arrow would unify."""
-    names, arrays = [], []
+    names, arrays, mixed = [], [], []
     if frame.index.name == "id" and "id" not in frame.columns:
         frame = frame.reset_index()
     odd = [name for name in frame.columns if not isinstance(name, str)]
@@ -97,15 +101,18 @@ def _from_pandas(frame: Any) -> pa.Table:
     if len(twice):
         raise InvalidArgumentError(f"the dataframe has several columns named {shown(twice[0])}: rename one")
     for name in frame.columns:
-        for column, array in _columns(name, frame[name]):
-            names.append(column)
-            arrays.append(array)
+        found = [*_columns(name, frame[name], name == embedding)]
+        names += [column for column, _ in found]
+        arrays += [array for _, array in found]
+        if len(found) > 1:
+            mixed.append(name)
     table = pa.table(arrays, names=names) if names else pa.table({})
     index = [str(name) for name in frame.index.names if name is not None]
-    return table.replace_schema_metadata({INDEX: ", ".join(index)}) if index else table
+    notes = {INDEX: ", ".join(index).encode()} if index else {}
+    return table.replace_schema_metadata(notes | {MIXED: orjson.dumps(mixed)})
 
 
-def _columns(name: str, series: Any) -> Iterator[tuple[str, pa.Array]]:
+def _columns(name: str, series: Any, embedding: bool) -> Iterator[tuple[str, pa.Array]]:
     if series.dtype != object:
         if type(series.dtype).__name__ == "SparseDtype":
             series = series.sparse.to_dense()
@@ -127,7 +134,30 @@ def _columns(name: str, series: Any) -> Iterator[tuple[str, pa.Array]]:
     if (matrix := _matrix(values)) is not None:
         yield name, matrix
         return
+    if embedding and (vectors := _vectors(values)) is not None:
+        yield name, vectors
+        return
     yield from objects(name, values)
+
+
+def _vectors(values: Sequence[Any]) -> pa.Array | None:
+    """Lists of any numbers as lists of floats. None where there is something else in them."""
+    if not all(value is None or _numeric(value) for value in values):
+        return None
+    parts = [np.empty(0) if value is None else np.asarray(value, np.float64) for value in values]
+    offsets = np.cumsum([0, *map(len, parts)])
+    mask = pa.array([value is None for value in values], pa.bool_())
+    flat = pa.array(np.concatenate([np.empty(0), *parts]))
+    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), flat, mask=mask)
+
+
+def _numeric(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1 and value.dtype.kind in "fiu"
+    numbers = (int, float, np.integer, np.floating)
+    return isinstance(value, (list, tuple)) and all(
+        issubclass(kind, numbers) and kind is not bool for kind in set(map(type, value))
+    )
 
 
 def _matrix(values: Sequence[Any]) -> pa.Array | None:

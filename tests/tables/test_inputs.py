@@ -238,6 +238,32 @@ class Broken:
         return pa.array([1]).__arrow_c_array__()
 
 
+@pytest.mark.parametrize("name", ["embedding", "v"])
+def test_vectors_of_ints_and_floats_in_pandas(plain: Any, name: str) -> None:
+    """Lists as people type them are vectors, and never metadata."""
+    rows = [[1, 0], [0.5, 1], [np.float32(0.25), 2], (3, 4), np.array([5, 6])]
+    frame = pd.DataFrame({"id": list("abcde"), "document": list("abcde"), name: rows})
+    plain.add(frame, columns={"embedding": name})
+    got = plain.get(include=["embeddings", "metadatas"])
+    assert got["embeddings"].tolist() == [[1, 0], [0.5, 1], [0.25, 2], [3, 4], [5, 6]]
+    assert got["metadatas"] == [None] * 5
+    plain.load(frame.assign(id=list("fghij")), columns={"embedding": name})
+    assert plain.count() == 10
+
+
+@pytest.mark.parametrize(
+    ("part", "values"),
+    [("id", ["a", 5]), ("document", ["a", 5]), ("uri", ["a", 5]), ("embedding", [["a"], [1]])],
+)
+def test_parts_of_several_types_in_pandas(plain: Any, part: str, values: list[Any]) -> None:
+    frame = pd.DataFrame({"id": ["a", "b"], "embedding": [[1, 2], [3, 4]]}).assign(**{part: values})
+    with refused(f"'{part}'", "several types", error=InvalidTypeError):
+        plain.add(frame)
+    with refused("'x'", "several types", error=InvalidTypeError):
+        plain.add(frame.rename(columns={part: "x"}), columns={part: "x"})
+    assert plain.count() == 0
+
+
 def test_an_index_named_id(plain: Any) -> None:
     frame = pd.DataFrame({"embedding": [[1, 2], [3, 4]], "n": [1, 2]}, index=pd.Index(["a", "b"], name="id"))
     plain.add(frame)
