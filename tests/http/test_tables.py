@@ -55,7 +55,7 @@ def test_records_come_in_pages(things: Any) -> None:
     table = things.to_arrow()
     assert table.num_rows == ROWS
     assert table.column_names == [
-        "id", "document", "uri", "metadata[int].n", "metadata.id", "metadata[str].n", "tags", "embedding",
+        "id", "document", "uri", "metadata[int].n", "metadata[str].n", "metadata.id", "tags", "embedding",
     ]  # fmt: skip
     assert table["embedding"][2499].as_py() == [2499, 0.5]
     assert table.slice(2001, 1).to_pylist()[0]["metadata[str].n"] == "2001"
