@@ -21,7 +21,7 @@ from ..arrow import KEY_MARK
 from ..columns import check_ids, check_texts, shown
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..metadata import Entries, check_keys, check_metadatas, rounded_int
-from ..records import Batch
+from ..records import Batch, scatter
 from ..result_types import QueryResult
 from ..storage.types import EncodedMetadata, Floats, Mode
 from ..vectors import as_matrix
@@ -218,9 +218,7 @@ def _vectors(column: pa.ChunkedArray | None, rows: int) -> tuple[Floats | None, 
     if not column.null_count:
         return matrix, None
     given = np.concatenate([chunk.is_valid().to_numpy(zero_copy_only=False) for chunk in column.chunks])
-    out = np.zeros((rows, matrix.shape[1]), np.float32)
-    out[given] = matrix
-    return out, given
+    return scatter(matrix, given), given
 
 
 # ---------------------------------------------------------------------------- metadata
