@@ -6,14 +6,17 @@ for `chroma/_sync`, where it does the same at once or by blocking.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from .errors import ClosedError, UnsupportedError
+
+# asyncio is imported where it is used: it takes longer to load than a database to open.
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -27,7 +30,6 @@ Content: TypeAlias = bytes | Iterable[bytes]
 AsyncContent: TypeAlias = bytes | Iterable[bytes] | AsyncIterable[bytes]
 
 sleep = time.sleep
-async_sleep = asyncio.sleep
 
 
 def call(function: Callable[..., T], *arguments: Any) -> T:
@@ -35,8 +37,17 @@ def call(function: Callable[..., T], *arguments: Any) -> T:
     return function(*arguments)
 
 
+async def async_sleep(seconds: float) -> None:
+    """Let others run for so long."""
+    import asyncio
+
+    await asyncio.sleep(seconds)
+
+
 async def async_call(function: Callable[..., T], *arguments: Any) -> T:
     """The function's result, computed in a thread: for what takes long, as embedding does."""
+    import asyncio
+
     return await asyncio.to_thread(function, *arguments)
 
 
@@ -50,6 +61,8 @@ async def async_bulk(records: int, function: Callable[..., T], *arguments: Any) 
     """The function's result, computed in a thread if it is about many records."""
     if records < _BULK:
         return function(*arguments)
+    import asyncio
+
     return await asyncio.to_thread(function, *arguments)
 
 
@@ -64,6 +77,8 @@ async def async_chunks(content: Iterable[bytes] | AsyncIterable[bytes]) -> Async
         async for chunk in content:
             yield chunk
         return
+    import asyncio
+
     iterator = iter(content)
     while (part := await asyncio.to_thread(next, iterator, _END)) is not _END:
         yield part
@@ -174,6 +189,8 @@ _closing: set[asyncio.Task[None]] = set()  # the loop itself holds its tasks wea
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
+    import asyncio
+
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

@@ -21,8 +21,6 @@ from . import errors
 from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from .seam import Identity, Scope
 from .storage import errors as storage_errors
-from .storage.backup import restore as restore_folder
-from .storage.check import CheckReport, check_folder
 from .storage.engine import Engine, OpenCollection
 from .storage.filter import Node, combine
 from .storage.scan import Scan
@@ -44,6 +42,7 @@ from .storage.types import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from .storage.check import CheckReport
     from .tables.columns import Wanted
 
 MAX_BATCH_SIZE = 10_000_000  # advertised to clients that split; the engine itself has no limit
@@ -67,6 +66,22 @@ def is_database(path: str | os.PathLike[str]) -> bool:
     return any(
         os.path.exists(os.path.join(path, name)) for name in ("catalog.json", "catalog.copy", "collections")
     )
+
+
+def check_folder(path: str, repair: bool = False) -> CheckReport:
+    """See storage/check.py, which is loaded only here."""
+    from .storage.check import check_folder
+
+    return check_folder(path, repair)
+
+
+def restore_folder(
+    source: str, target: str, link: bool, overwrite: bool, progress: Callable[[int, int], None] | None
+) -> BackupReport:
+    """See storage/backup.py."""
+    from .storage.backup import restore
+
+    return restore(source, target, link, overwrite, progress)
 
 
 class translated:
@@ -564,4 +579,4 @@ def _page(found: list[Any], limit: int | None, offset: int | None) -> list[Any]:
     return found[start : None if limit is None else start + limit]
 
 
-__all__ = ["CheckReport", "LocalBackend", "check_folder", "is_database", "restore_folder", "translated"]
+__all__ = ["LocalBackend", "check_folder", "is_database", "restore_folder", "translated"]

@@ -87,7 +87,7 @@ class Columns:
         """The inverse of `to_batch`; vectors are a view of the batch."""
         lists = [to_list(batch.column(index + 1)) for index in range(len(TEXT_FIELDS))]
         return cls(
-            batch.column(0).to_numpy(),
+            numbers(batch.column(0)),
             lists[0],  # type: ignore[arg-type]
             lists[1],
             lists[2],
@@ -121,8 +121,16 @@ def vector_array(vectors: Floats) -> pa.Array:
 def matrix(array: pa.Array) -> Floats:
     """A fixed-size list array of float32 as a read-only (n, dim) view."""
     width = array.type.list_size
-    flat: Floats = array.flatten().to_numpy(zero_copy_only=True)
-    return flat.reshape(-1, width)
+    return numbers(array.flatten()).reshape(-1, width)
+
+
+def numbers(array: pa.Array) -> npt.NDArray[Any]:
+    """A column of numbers without nulls as a read-only view. Arrow's own conversions load pandas where it is
+    installed, which takes longer than to open a database and to search it."""
+    kind = np.dtype(array.type.to_pandas_dtype())
+    if not len(array):
+        return np.empty(0, kind)
+    return np.frombuffer(array.buffers()[1], kind, len(array), array.offset * kind.itemsize)
 
 
 def encode_metadata(metadatas: Sequence[Mapping[str, Any] | None] | None, count: int) -> list[str | None]:

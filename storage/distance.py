@@ -11,6 +11,7 @@ have hidden, so the answer is exact.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 from typing import Any, Literal, TypeAlias
@@ -25,7 +26,9 @@ Space: TypeAlias = Literal["l2", "cosine", "ip"]
 _EXACT_BLOCK = 8192
 # Squared lengths that float32 products do not resolve; such vectors are compared exactly.
 _SHORT, _LONG = 1e-30, 1e30
+_TINY = float(np.finfo(np.float64).tiny)
 _BLOCK = 512  # rows gathered at a time: 0.75 MB at 384 dimensions stays in the second-level cache
+_DENSE = 1.5  # a gathered row is written and read once more than one that is read in its place
 _EPSILON = float(np.finfo(np.float32).eps)
 _scratch = threading.local()
 # A product of this many numbers occupies all cores by itself; eight at once took 2.5 times as long
@@ -45,30 +48,53 @@ os.register_at_fork(after_in_child=_after_fork)
 
 def exact(space: Space, query: Floats, vectors: Floats) -> Floats:
     """Distances of `query` (dim,) to `vectors` (n, dim), float32 (n,)."""
+    wide = _wide(space, query)
     if len(vectors) <= _EXACT_BLOCK:
-        return _exact(space, query, vectors)
+        return _exact(space, wide, vectors)
     out = np.empty(len(vectors), np.float32)
     for start in range(0, len(vectors), _EXACT_BLOCK):  # in float64 all at once would take twice the vectors
-        out[start : start + _EXACT_BLOCK] = _exact(space, query, vectors[start : start + _EXACT_BLOCK])
+        out[start : start + _EXACT_BLOCK] = _exact(space, wide, vectors[start : start + _EXACT_BLOCK])
     return out
 
 
-def _exact(space: Space, query: Floats, vectors: Floats) -> Floats:
-    wide, q = vectors.astype(np.float64), query.astype(np.float64)
+def exact_lines(space: Space, queries: Floats, vectors: Floats, rows: Ints) -> Floats:
+    """Distances of each of `queries` (n, dim) to vectors of its own, those at its line of `rows` (n, k):
+    float32 (n, k)."""
+    if len(queries) == 1:
+        return exact(space, queries[0], vectors[rows[0]])[None, :]
+    wide = np.stack([_wide(space, query) for query in queries])[:, None, :]
+    step = max(1, _EXACT_BLOCK // max(1, rows.shape[1]))
+    starts = range(0, len(queries), step)
+    return np.concatenate(
+        [_exact(space, wide[at : at + step], vectors[rows[at : at + step]]) for at in starts]
+    )
+
+
+def _wide(space: Space, query: Floats) -> Any:
+    """A query (dim,) as the kernel takes it: in float64, and of length one where angles are compared."""
+    wide: Any = query.astype(np.float64)
+    if space == "cosine":
+        length = float(np.vdot(wide, wide))
+        if length:
+            wide /= math.sqrt(length)
+    return wide
+
+
+def _exact(space: Space, wide_query: Any, vectors: Floats) -> Floats:
+    """`wide_query` broadcasts with the vectors."""
+    wide = vectors.astype(np.float64)
     out: npt.NDArray[np.float64]
     # vecdot works row by row: a pair's number does not depend on the rows around it.
+    if space == "cosine":
+        out = np.vecdot(wide, wide_query)
+        lengths = np.sqrt(np.vecdot(wide, wide))
+        out /= np.maximum(lengths, _TINY, out=lengths)  # of a zero vector the product is 0: the distance is 1
+        return np.subtract(1.0, out, out=out).astype(np.float32)
     if space == "l2":
-        wide -= q
+        wide -= wide_query
         out = np.vecdot(wide, wide)
     else:
-        out = np.vecdot(wide, q)
-        if space == "cosine":
-            lengths = np.sqrt(np.vecdot(wide, wide)) * np.sqrt(np.vecdot(q, q))
-            if not lengths.all():
-                lengths[lengths == 0] = 1.0  # the product is 0 as well, and so the distance 1
-            out /= lengths
-            return np.subtract(1.0, out, out=out).astype(np.float32)
-        out = np.subtract(1.0, out, out=out)
+        out = np.subtract(1.0, np.vecdot(wide, wide_query))
     with np.errstate(over="ignore"):
         return out.astype(np.float32)
 
@@ -139,6 +165,10 @@ def _dots(query: Floats, vectors: Floats, rows: Ints | None) -> Floats:
         with _whole if vectors.size > _LARGE else contextlib.nullcontext():
             out: Floats = vectors @ query
         return out
+    first, last = int(rows[0]), int(rows[-1])
+    if last - first < _DENSE * len(rows):  # read on rather than pick
+        span: Floats = vectors[first : last + 1] @ query
+        return span[rows - first]
     if len(rows) <= _BLOCK:
         few: Floats = vectors[rows] @ query
         return few

@@ -31,7 +31,7 @@ from .filter_tables import FilterDatabase
 from .indexing import PATIENCE_BYTES, Graphs, IndexSettings
 from .memory import MemoryFolder
 from .scan import Scan
-from .snapshot import Snapshot, read
+from .snapshot import Snapshot, read, read_rows
 from .sorting import sort_places
 from .sql import Find, Statement
 from .types import (
@@ -178,7 +178,10 @@ class OpenCollection:
         found = search.run(
             wanted, vectors, snapshot, lambda view: self.graphs.get(view, settings), self.records.filters
         )
-        return [Hits(read(answer.places, fields, snapshot.dimension), answer.distances) for answer in found]
+        rows = read_rows(found.views, found.part, found.rows, fields, snapshot.dimension)
+        if found.counts is None:
+            return [Hits(rows, found.distances)]
+        return _by_query(rows, found.distances, found.counts)
 
     def recall(self, k: int, sample: int) -> float:
         """Mean share of the exact k nearest that the default search finds, over stored vectors as queries."""
@@ -193,23 +196,39 @@ class OpenCollection:
         picks = [pool[index] for index in np.linspace(0, len(pool) - 1, min(sample, len(pool))).astype(int)]
         queries = np.stack([view.vectors[row] for view, row in picks])
         hits = 0.0
-        for exact, fast in zip(*(self._positions(queries, k, way) for way in (True, False))):
+        for exact, fast in zip(*(self._nearest(queries, k, way) for way in (True, False))):
             hits += len(exact & fast) / max(1, len(exact))
         return hits / len(queries)
 
-    def _positions(self, queries: Floats, k: int, exact: bool) -> list[set[int]]:
+    def _nearest(self, queries: Floats, k: int, exact: bool) -> list[set[tuple[int, int]]]:
         settings = self.settings
         wanted = search.Search(settings.space, k, Everything(), settings.ef_search, exact, settings.cores())
         snapshot = self.records.snapshot()
         found = search.run(
             wanted, queries, snapshot, lambda v: self.graphs.get(v, settings), self.records.filters
         )
-        return [{int(p) for place in answer.places for p in place.positions()} for answer in found]
+        part = [0] * len(found.rows) if found.part is None else found.part.tolist()
+        hits = list(zip(part, found.rows.tolist()))
+        ends = np.cumsum(found.counts or [len(hits)]).tolist()
+        return [set(hits[start:end]) for start, end in zip([0, *ends], ends)]
 
     def close(self) -> None:
         self.records.services.background.cancel(self.info.id)
         self.graphs.release()
         self.records.close()
+
+
+def _by_query(rows: Rows, distances: Floats, counts: Sequence[int]) -> list[Hits]:
+    """The hits of all queries, cut where one ends and the next begins."""
+    ends = np.cumsum(counts).tolist()
+    columns = rows.ids, rows.documents, rows.metadatas, rows.uris, rows.embeddings
+    return [
+        Hits(
+            Rows(*(None if column is None else column[start:end] for column in columns)),  # type: ignore[arg-type]
+            distances[start:end],
+        )
+        for start, end in zip([0, *ends], ends)
+    ]
 
 
 def _spread(rows: Any, sample: int) -> Any:

@@ -17,8 +17,6 @@ import math
 import mmap
 import os
 import secrets
-import shutil
-import tempfile
 import threading
 import time
 import weakref
@@ -165,6 +163,7 @@ class LogFile(Protocol):
     path: str
 
     def read(self, offset: int, size: int) -> bytes: ...
+    def holds(self, offset: int, mark: bytes) -> bool: ...
     def write(self, offset: int, data: bytes) -> None: ...
     def extend(self, size: int) -> None: ...
     def sync(self) -> None: ...
@@ -219,6 +218,26 @@ class DiskLog:
                         raise
                     self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._closer = _finalize_fd(self, self._fd)
+        self._view = memoryview(b"")
+
+    def holds(self, offset: int, mark: bytes) -> bool:
+        """Whether the file has these bytes there; what another process wrote is seen at once.
+
+        Read from a map where there is one, for every query asks: that takes no call to the system, and the
+        interpreter's lock is kept, which other threads would make it wait for.
+        """
+        end = offset + len(mark)
+        if end > len(self._view):
+            self._map()
+            if end > len(self._view):
+                return self.read(offset, len(mark)) == mark
+        return self._view[offset:end] == mark
+
+    def _map(self) -> None:
+        """Map the file as long as it is now. Of a log whose name leads elsewhere there is no map."""
+        if self.size() > len(self._view) and self.linked():
+            with _readable(self.path), pa.memory_map(self.path, "r") as source:
+                self._view = memoryview(source.read_buffer(source.size()))
 
     def read(self, offset: int, size: int) -> bytes:
         try:
@@ -442,6 +461,8 @@ class DiskFolder:
         name, so that the system may take its pages back; on disk, so that it is reserved before use."""
         if size < _SCRATCH_BYTES or not hasattr(os, "posix_fallocate"):
             return memoryview(bytearray(size))
+        import tempfile  # as shutil below: used seldom, and a few milliseconds to load
+
         with _explained(self.path):
             fd, path = tempfile.mkstemp(prefix="scratch-", suffix=".tmp", dir=self.path)
             try:
@@ -485,6 +506,8 @@ class DiskFolder:
 
         Nobody can put a file into it meanwhile: to them it is gone.
         """
+        import shutil
+
         self._check_writable()
         before_step("remove tree", self.path)
         aside = f"{self.path}{GONE}{secrets.token_hex(4)}"
@@ -496,6 +519,8 @@ class DiskFolder:
         """Share an immutable file of another folder; copied where the file system has no links."""
         if self.link(source, name):
             return
+        import shutil
+
         with _explained(self._at(name)):
             shutil.copyfile(os.path.join(source.path, name), self._at(name))
             with open(self._at(name), "rb") as file:

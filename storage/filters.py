@@ -49,6 +49,8 @@ _REMEMBERED, _REMEMBERED_BYTES = 64, 16 << 20
 class Allowed:
     """The rows of a view that match a filter and are alive."""
 
+    far = 0  # so many searches more are to expect them far from the query, see search.py
+
     def __init__(self, mask: Mask) -> None:
         self.mask = mask
         self.count = int(np.count_nonzero(mask))

@@ -3,19 +3,13 @@
 Owns: everything about hnswlib; the only module that imports it. An index is a cache of the vectors, never
 changed after it is built, and never needed for a right answer.
 
-hnswlib's own file repeats every vector. Its pickling state shows the ground layer as rows of
-[links | vector | label]; the sidecar keeps links, labels and the upper layers only, and loading puts the
-vectors back from the segment. Layout of `graph-<n>.hnsw`:
-
-    magic "CHROMHNS" | header length u32 | 0 u32 | header, JSON | arrays, each on a 64-byte border
-
-The header has the scalar state and, for each array, its type, shape and offset. The file's checksum is in
-the manifest and is verified before anything is handed to native code.
+The vectors of a graph are those of the segment, of length one with `cosine`, and reduced where that keeps
+the neighbours (reduction.py). What a graph finds are candidates: search.py ranks them by whole vectors. How a
+graph is written and read is in sidecar.py.
 """
 
 from __future__ import annotations
 
-import struct
 import threading
 import warnings
 from collections.abc import Callable
@@ -23,22 +17,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
-import pyarrow as pa
-import xxhash
 
 from .columns import Ints
 from .distance import Space, normalised
-from .errors import Corruption
-from .files import Sink
-from .manifest import FileRef
+from .reduction import UNLIKE, WIDER, Reduction, choose
 from .types import Floats
 
-_MAGIC = b"CHROMHNS"
-_HEAD = struct.Struct("<8sII")
-SERIALISATION = 1  # of hnswlib's state
 _CHUNK = 2048  # rows added between two looks at the stop flag: 0.2–0.5 s of building
 _SEED = 100
+# Of hnswlib, per row: a lock, an entry in the table of labels, a level, a pointer, and the upper layers.
+_OTHER_BYTES = 110
 
 
 class HnswMissing(UserWarning):
@@ -66,54 +54,82 @@ def available() -> bool:
     return True
 
 
-def _prepared(space: Space, vectors: Floats) -> Floats:
-    return normalised(vectors) if space == "cosine" else vectors
-
-
 class Graph:
     """A loaded index over the rows of one segment; labels are row numbers."""
 
-    def __init__(self, space: Space, index: Any, rows: int, dimension: int) -> None:
+    def __init__(self, space: Space, index: Any, rows: int, reduction: Reduction | None) -> None:
         self.space = space
         self.rows = rows
+        self.reduction = reduction
+        self.dimension = int(index.dim)  # of the vectors that a walk reads
         self._index = index
         self._ef = 0
-        # hnswlib keeps its own copy of the vectors beside the links.
-        self.nbytes = rows * (4 * dimension + 8 + 4 * (2 * int(index.M) + 1) + 16)
+        # hnswlib keeps its own copy of the vectors beside the links, and a table of labels.
+        self.nbytes = rows * (4 * self.dimension + 8 + 4 * (2 * int(index.M) + 1) + _OTHER_BYTES)
 
-    def search(self, queries: Floats, k: int, ef: int, threads: int) -> list[Ints]:
-        """Up to `k` row numbers per query, roughly nearest first."""
-        k = min(k, self.rows)
-        if ef != self._ef:
-            self._index.set_ef(ef)
-            self._ef = ef
-        queries = _prepared(self.space, queries)
-        while True:
+    def width(self, k: int) -> int:
+        """How many rows to ask for to have the `k` nearest among them."""
+        return k if self.reduction is None else WIDER * k
+
+    def search(self, queries: Floats, count: int, ef: int, threads: int) -> Ints:
+        """Up to `count` row numbers per query (n, count), roughly nearest first; fewer columns where not so
+        many can be reached."""
+        count = min(count, self.rows)
+        queries, harder = self._prepared(queries)
+        if harder:
+            ef, count = UNLIKE * ef, min(UNLIKE * count, self.rows)
+        self._set_effort(ef)
+        while count:
             try:
-                labels, _ = self._index.knn_query(queries, k=k, num_threads=threads)
-                return list(labels.astype(np.int64))
+                found = self._index.knn_query(queries, k=count, num_threads=threads)
+                labels: npt.NDArray[np.uint64] = found[0]
+                return labels.view(np.int64)
             except RuntimeError:
-                # Fewer than k rows can be reached from the entry point: take what there is.
-                if k == 1:
-                    return [np.empty(0, np.int64)] * len(queries)
-                k = max(1, k // 2)
+                # Fewer rows can be reached from the entry point: take what there is.
+                count //= 2
+        return np.empty((len(queries), 0), np.int64)
 
-    def search_allowed(self, query: Floats, k: int, ef: int, allowed: bytearray, count: int) -> Ints:
-        """As `search`, among rows whose byte in `allowed` is not zero (`count` of them)."""
-        k = min(k, count)
-        ef = max(ef, k)
+    def _prepared(self, queries: Floats) -> tuple[Floats, bool]:
+        """The queries as the graph has vectors, and whether one is unlike these."""
+        queries = normalised(queries) if self.space == "cosine" else queries
+        if self.reduction is None:
+            return queries, False
+        reduced = self.reduction.apply(queries)
+        return reduced, self.reduction.unlike(queries, reduced)
+
+    def state(self) -> dict[str, Any]:
+        """What hnswlib pickles."""
+        state: dict[str, Any] = self._index.__getstate__()[0]
+        return state
+
+    @classmethod
+    def from_state(cls, space: Space, state: dict[str, Any], rows: int, reduction: Reduction | None) -> Graph:
+        """A graph from what `state` gave. It must be right: hnswlib checks nothing."""
+        import hnswlib
+
+        index = hnswlib.Index.__new__(hnswlib.Index)  # on an initialised one __setstate__ crashes
+        index.__setstate__((state,))
+        return cls(space, index, rows, reduction)
+
+    def _set_effort(self, ef: int) -> None:
         if ef != self._ef:
             self._index.set_ef(ef)
             self._ef = ef
-        while k:
+
+    def search_allowed(self, query: Floats, count: int, ef: int, allowed: bytearray, most: int) -> Ints:
+        """As `search`, for one query, among rows whose byte in `allowed` is not zero (`most` of them)."""
+        count = min(count, most)
+        prepared, harder = self._prepared(query[None, :])
+        self._set_effort(max(UNLIKE * ef if harder else ef, count))
+        while count:
             try:
                 labels, _ = self._index.knn_query(
-                    _prepared(self.space, query[None, :]), k=k, num_threads=1, filter=allowed.__getitem__
+                    prepared, k=count, num_threads=1, filter=allowed.__getitem__
                 )
-                found: Ints = labels[0].astype(np.int64)
+                found: Ints = labels[0].view(np.int64)
                 return found
             except RuntimeError:
-                k //= 2
+                count //= 2
         return np.empty(0, np.int64)
 
 
@@ -128,102 +144,20 @@ def build(
     """Index `vectors`; None if `stopped` said so on the way. Vectors are read a chunk at a time."""
     import hnswlib
 
-    rows, dimension = vectors.shape
-    index = hnswlib.Index("l2" if space == "l2" else "ip", dimension)
+    rows = len(vectors)
+    reduction = choose(space, vectors)
+    index = hnswlib.Index("l2" if space == "l2" else "ip", reduction.kept if reduction else vectors.shape[1])
     index.init_index(rows, ef_construction=ef_construction, M=max_neighbors, random_seed=_SEED)
     for start in range(0, rows, _CHUNK):
         if stopped():
             return None
-        block = _prepared(space, vectors[start : start + _CHUNK])
+        block = _walked(space, reduction, vectors[start : start + _CHUNK])
         index.add_items(block, np.arange(start, start + len(block)), num_threads=threads)
-    return Graph(space, index, rows, dimension)
+    return Graph(space, index, rows, reduction)
 
 
-def write(graph: Graph, sink: Sink) -> None:
-    """The sidecar of a graph."""
-    state = graph._index.__getstate__()[0]
-    rows, width = graph.rows, state["size_data_per_element"]
-    ground = state["data_level0"].reshape(-1, width)[:rows]
-    links = np.ascontiguousarray(ground[:, : state["offset_data"]])
-    labels = np.ascontiguousarray(ground[:, state["label_offset"] :]).view(np.uint64).reshape(-1)
-    levels = state["element_levels"][:rows]
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "links": links,
-        "labels": labels.astype(np.uint32),
-        "levels": levels.astype(np.uint8),
-        "upper": state["link_lists"],
-    }
-    scalars = {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
-    header: dict[str, Any] = {"state": scalars, "rows": rows, "space": graph.space, "arrays": {}}
-    offset = 0
-    for name, array in arrays.items():
-        header["arrays"][name] = [array.dtype.str, list(array.shape), offset]
-        offset += -(-array.nbytes // 64) * 64
-    text = orjson.dumps(header, option=orjson.OPT_SERIALIZE_NUMPY)
-    text += b" " * (-(_HEAD.size + len(text)) % 64)
-    sink.write(_HEAD.pack(_MAGIC, len(text), 0) + text)
-    for array in arrays.values():
-        data = array.tobytes()
-        sink.write(data)
-        sink.write(bytes(-len(data) % 64))
-
-
-def read(path: str, data: pa.Buffer, file: FileRef, space: Space, vectors: Floats) -> Graph:
-    """A graph from its sidecar and the segment's vectors. Raises Corruption when they do not fit."""
-    if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
-        raise Corruption(path, "its content does not match its checksum")
-    header, arrays = _parse(path, data)
-    state: dict[str, Any] = header["state"]
-    rows, dimension = vectors.shape
-    block = arrays["links"].shape[1]
-    fits = (
-        state["ser_version"] == SERIALISATION
-        and header["space"] == space
-        and header["rows"]
-        == rows
-        == state["cur_element_count"]
-        == len(arrays["labels"])
-        == len(arrays["levels"])
-        and state["dim"] == dimension
-        and state["offset_data"] == block
-        and state["label_offset"] == block + 4 * dimension
-        and state["size_data_per_element"] == block + 4 * dimension + 8
-        and len(arrays["upper"]) == int(arrays["levels"].sum()) * state["size_links_per_element"]
-    )
-    if not fits:
-        raise Corruption(path, "it does not belong to these vectors or to this version of hnswlib")
-    labels = arrays["labels"]
-    ground = np.empty((rows, state["size_data_per_element"]), np.int8)
-    ground[:, :block] = arrays["links"]
-    ground[:, block + 4 * dimension :] = labels.astype(np.uint64).view(np.int8).reshape(rows, 8)
-    for start in range(0, rows, 8192):
-        part = _prepared(space, vectors[labels[start : start + 8192]])
-        ground[start : start + 8192, block : block + 4 * dimension] = part.view(np.int8)
-    import hnswlib
-
-    state |= {
-        "max_elements": rows,
-        "data_level0": ground.reshape(-1),
-        "link_lists": arrays["upper"],
-        "element_levels": arrays["levels"].astype(np.int32),
-        "label_lookup_external": labels.astype(np.uint64),
-        "label_lookup_internal": np.arange(rows, dtype=np.uint32),
-    }
-    index = hnswlib.Index.__new__(hnswlib.Index)
-    index.__setstate__((state,))
-    return Graph(space, index, rows, dimension)
-
-
-def _parse(path: str, data: pa.Buffer) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    if data.size < _HEAD.size:
-        raise Corruption(path, "it is too short")
-    magic, length, _ = _HEAD.unpack_from(data)
-    if magic != _MAGIC:
-        raise Corruption(path, "it is not an index file", 0)
-    start = _HEAD.size + length
-    header = orjson.loads(data.slice(_HEAD.size, length).to_pybytes())
-    arrays = {}
-    for name, (kind, shape, offset) in header["arrays"].items():
-        count = int(np.prod(shape))
-        arrays[name] = np.frombuffer(data, np.dtype(kind), count, start + offset).reshape(shape)
-    return header, arrays
+def _walked(space: Space, reduction: Reduction | None, vectors: Floats) -> Floats:
+    """Vectors as a graph has them."""
+    if space == "cosine":
+        vectors = normalised(vectors)
+    return vectors if reduction is None else reduction.apply(vectors)

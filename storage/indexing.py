@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from . import hnsw
+from . import hnsw, sidecar
 from .collection import Collection
 from .distance import Space
 from .errors import Corruption
@@ -94,7 +94,7 @@ class Graphs:
         path = f"{home.path}/{ref.file.name}"
         try:
             data = home.map(ref.file.name, ref.file.bytes)
-            graph = hnsw.read(path, data, ref.file, settings.space, segment.vectors)
+            graph = sidecar.read(path, data, ref.file, settings.space, segment.vectors)
         except Corruption:
             # The vectors are what counts; `check` reports the file, and a new one is built.
             self._broken.add(ref.file.name)
@@ -201,7 +201,7 @@ class Graphs:
                 file = FileRef(name, 0, "")
             else:
                 with home.write_file(name) as sink:
-                    hnsw.write(graph, sink)
+                    sidecar.write(graph, sink)
                 home.sync()
                 file = FileRef(name, sink.size, sink.digest())
             built = GraphRef(file, settings.max_neighbors, settings.ef_construction)

@@ -123,8 +123,8 @@ class Log:
     # ------------------------------------------------------------------ reading
 
     def has_more(self) -> bool:
-        """Whether another process may have written since; one small read."""
-        return self._file.read(self.offset, 4) == _FRAME_MAGIC
+        """Whether another process may have written since."""
+        return self._file.holds(self.offset, _FRAME_MAGIC)
 
     def read_new(self, writing: bool = False) -> Iterator[Frame]:
         """Frames behind `offset`, advancing it. With `writing` (under the lock) a torn tail is cleared."""

@@ -35,6 +35,9 @@ class MemoryLog:
     def read(self, offset: int, size: int) -> bytes:
         return bytes(self._data[offset : offset + size])
 
+    def holds(self, offset: int, mark: bytes) -> bool:
+        return self._data[offset : offset + len(mark)] == mark
+
     def write(self, offset: int, data: bytes) -> None:
         self.extend(offset + len(data))
         self._data[offset : offset + len(data)] = data

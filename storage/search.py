@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,12 +20,16 @@ from .errors import InvalidArgument
 from .filter import Everything, IdOneOf, Node, both
 from .filters import Allowed, Filters
 from .hnsw import Graph
-from .snapshot import Place, Snapshot, View
+from .snapshot import Snapshot, View
 from .types import Floats
 
-# Cost model, in nanoseconds per dimension, from benchmarks/planner.py on 384 and 128 dimensions:
-# reading one allowed row exactly, and one unit of search effort in a graph.
-GATHER_NS, EFFORT_NS = 0.8, 10.0
+# Cost model, in nanoseconds, from benchmarks/planner.py: to read one number of an allowed row exactly; and
+# per unit of effort in a graph, a step and each number of a vector.
+GATHER_NS, STEP_NS, EFFORT_NS = 0.45, 600.0, 4.3
+# An exact scan is always right, and a walk fails where the filter goes with the vectors: a walk must be so
+# many times quicker.
+CAUTION = 2.0
+FAR = 8  # after a walk that found too little, so many queries with the same filter do without one
 MOSTLY = 0.75  # from this share of allowed rows on, batches are searched as if all were
 OVERFETCH = 3  # how many times k/selectivity a graph is asked for under a filter
 PATIENCE_NS = 50e6  # an exact scan of the allowed rows beyond this is left to hnswlib's filter callback
@@ -53,11 +58,31 @@ class Search:
     threads: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Found:
-    """The answer to one query vector: rows in rank order and their distances."""
+    """The answers to all query vectors, one below the other, each in rank order.
 
-    places: list[Place]
+    views      where the hits are
+    part       the number of each hit's view; None: all are in the first
+    rows       its row there
+    distances  float32
+    counts     how many hits each query has; None: one query, which has them all
+    """
+
+    views: Sequence[View]
+    part: Ints | None
+    rows: Ints
+    distances: Floats
+    counts: list[int] | None
+
+
+class Candidates(NamedTuple):
+    """The best rows of one view for each query, in any order: matrices with a line per query.
+
+    Where a query has fewer than others, rows end in -1 and the distances there are NaN.
+    """
+
+    rows: Ints
     distances: Floats
 
 
@@ -67,11 +92,13 @@ def run(
     snapshot: Snapshot,
     graph_of: Callable[[View], Graph | None],
     filters: Filters,
-) -> list[Found]:
-    """One Found per row of `queries` (n, dim)."""
+) -> Found:
+    """The nearest records of each row of `queries` (n, dim)."""
     views = [view for view in snapshot.views if view.live]
-    per_view = [_candidates(search, queries, view, graph_of, filters) for view in views]
-    return [_rank(search.k, views, [rows[number] for rows in per_view]) for number in range(len(queries))]
+    found = [_candidates(search, queries, view, graph_of, filters) for view in views]
+    if not found:
+        return Found(views, None, np.empty(0, np.int64), np.empty(0, np.float32), [0] * len(queries))
+    return _rank(search.k, views, found)
 
 
 def check_dimension(queries: Floats, dimension: int | None) -> None:
@@ -87,41 +114,54 @@ def among(ids: Sequence[str], node: Node) -> Node:
     return both(IdOneOf(tuple(dict.fromkeys(ids))), node)
 
 
-_FEW = 32  # up to here Python sorts faster than numpy is called
-Candidates = tuple[Ints, Floats]
-_NONE: Candidates = (np.empty(0, np.int64), np.empty(0, np.float32))
-
-
 def _candidates(
     search: Search,
     queries: Floats,
     view: View,
     graph_of: Callable[[View], Graph | None],
     filters: Filters,
-) -> Sequence[Candidates]:
-    """For each query the best k rows of a view (or a few more), ascending, with exact distances."""
-    free = isinstance(search.node, Everything) and view.dead is None
+) -> Candidates:
+    """For each query the best k rows of a view (or a few more), with exact distances."""
+    free = view.dead is None and isinstance(search.node, Everything)
     allowed = None if free else filters.allowed(view, search.node)
     if allowed is not None and not allowed.count:
-        return [_NONE] * len(queries)
+        return _stacked([_NONE] * len(queries))
     graph = None if search.exact else graph_of(view)
     if graph is None:
-        return [_scan(search, query, view, allowed) for query in queries]
+        return _stacked([_scan(search, query, view, allowed) for query in queries])
     if allowed is None:
-        found = graph.search(
-            queries, search.k, effort(search.ef, view.rows), search.threads if len(queries) > 1 else 1
-        )
-        return [_settled(search, query, view, rows, None) for query, rows in zip(queries, found)]
-    if allowed.count > MOSTLY * view.rows and len(queries) > 1:
-        return _mostly(search, queries, view, graph, allowed)
-    return [_filtered(search, query, view, graph, allowed) for query in queries]
+        threads = search.threads if len(queries) > 1 else 1
+        rows = graph.search(queries, graph.width(search.k), effort(search.ef, view.rows), threads)
+        if rows.shape[1] < min(search.k, view.rows):  # the graph does not reach so many
+            return _stacked([_scan(search, query, view, None) for query in queries])
+        return Candidates(rows, distance.exact_lines(search.space, queries, view.vectors, rows))
+    if len(queries) > 1 and allowed.count > MOSTLY * view.rows:
+        return _stacked(_mostly(search, queries, view, graph, allowed))
+    return _stacked([_filtered(search, query, view, graph, allowed) for query in queries])
 
 
-def _mostly(
-    search: Search, queries: Floats, view: View, graph: Graph, allowed: Allowed
-) -> Sequence[Candidates]:
+Line: TypeAlias = tuple[Ints, Floats]
+_NONE: Line = (np.empty(0, np.int64), np.empty(0, np.float32))
+
+
+def _stacked(lines: Sequence[Line]) -> Candidates:
+    """Lines of different lengths as matrices."""
+    if len(lines) == 1:
+        rows, distances = lines[0]
+        return Candidates(rows[None, :], distances[None, :])
+    width = max(len(rows) for rows, _ in lines)
+    found = Candidates(
+        np.full((len(lines), width), -1, np.int64), np.full((len(lines), width), np.nan, np.float32)
+    )
+    for number, (rows, distances) in enumerate(lines):
+        found.rows[number, : len(rows)] = rows
+        found.distances[number, : len(rows)] = distances
+    return found
+
+
+def _mostly(search: Search, queries: Floats, view: View, graph: Graph, allowed: Allowed) -> list[Line]:
     """Many queries where few rows are dead or filtered out: one search, and a second look where needed."""
-    fetch = min(view.rows, 2 * search.k + 8)
+    fetch = min(view.rows, 2 * graph.width(search.k) + 8)
     found = graph.search(queries, fetch, effort(search.ef, view.rows), search.threads)
     wanted = min(search.k, allowed.count)
     out = []
@@ -136,68 +176,74 @@ def _mostly(
     return out
 
 
-def _scan(search: Search, query: Floats, view: View, allowed: Allowed | None) -> Candidates:
+def _scan(search: Search, query: Floats, view: View, allowed: Allowed | None) -> Line:
     rows = None if allowed is None or allowed.count == view.rows else allowed.rows
     return distance.nearest(search.space, query, view.vectors, view.norms, rows, search.k)
 
 
-def _settled(search: Search, query: Floats, view: View, rows: Ints, allowed: Allowed | None) -> Candidates:
+def _settled(search: Search, query: Floats, view: View, rows: Ints, allowed: Allowed) -> Line:
     """Rows the graph found, or an exact scan when it could not find enough."""
-    wanted = min(search.k, view.rows if allowed is None else allowed.count)
-    if len(rows) < wanted:
+    if len(rows) < min(search.k, allowed.count):
         return _scan(search, query, view, allowed)
     return rows, distance.exact(search.space, query, view.vectors[rows])
 
 
-def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: Allowed) -> Candidates:
-    dimension = view.vectors.shape[1]
-    fetch = min(view.rows, int(search.k * OVERFETCH * view.rows / allowed.count) + 8)
+def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: Allowed) -> Line:
     ef = effort(search.ef, view.rows)
-    exact_ns = allowed.count * dimension * GATHER_NS
-    if exact_ns <= max(ef, fetch) * dimension * EFFORT_NS:
+    fetch = min(view.rows, int(search.k * OVERFETCH * view.rows / allowed.count) + 8)
+    exact_ns = allowed.count * view.vectors.shape[1] * GATHER_NS
+    walk_ns = max(ef, fetch) * (STEP_NS + graph.dimension * EFFORT_NS)
+    if exact_ns <= CAUTION * walk_ns:
         return _scan(search, query, view, allowed)
-    rows = graph.search(query[None, :], fetch, ef, 1)[0]
-    rows = rows[allowed.mask[rows]]
-    if len(rows) < min(search.k, allowed.count) and exact_ns > PATIENCE_NS:
-        # The filter keeps rows far from this query: let the graph walk on until it finds allowed ones.
-        rows = graph.search_allowed(query, 2 * search.k, 2 * ef, allowed.bytes, allowed.count)
+    wanted = min(search.k, allowed.count)
+    if allowed.far:
+        allowed.far -= 1
+    else:
+        rows = graph.search(query[None, :], fetch, ef, 1)[0]
+        rows = rows[allowed.mask[rows]]
+        if len(rows) >= wanted:
+            return _settled(search, query, view, rows, allowed)
+        allowed.far = FAR
+    if exact_ns <= PATIENCE_NS:
+        return _scan(search, query, view, allowed)
+    # The filter keeps rows far from this query: let the graph walk on until it finds allowed ones.
+    rows = graph.search_allowed(query, 2 * graph.width(search.k), 2 * ef, allowed.bytes, allowed.count)
     return _settled(search, query, view, rows, allowed)
 
 
 def _rank(k: int, views: Sequence[View], found: Sequence[Candidates]) -> Found:
-    """The k best over all views, by distance, then position."""
-    parts = [(view, rows, distances) for view, (rows, distances) in zip(views, found) if len(rows)]
-    if not parts:
-        return Found([], np.empty(0, np.float32))
-    if len(parts) == 1:
-        view, rows, distances = parts[0]
-        order = _by_distance(distances, lambda: view.source.positions[rows])[:k]
-        return Found([Place(view, rows[order])], distances[order])
-    distances = np.concatenate([part[2] for part in parts])
-    order = _by_distance(
-        distances, lambda: np.concatenate([view.source.positions[rows] for view, rows, _ in parts])
-    )[:k]
-    rows = np.concatenate([part[1] for part in parts])
-    owner = np.concatenate([np.full(len(part[1]), number) for number, part in enumerate(parts)])
-    return Found(_runs([part[0] for part in parts], owner[order], rows[order]), distances[order])
+    """The k best over all views for each query, by distance, then position."""
+    part: Ints | None = None
+    rows, distances = found[0]
+    if len(found) > 1:
+        widths = [each.rows.shape[1] for each in found]
+        rows = np.concatenate([each.rows for each in found], axis=1)
+        distances = np.concatenate([each.distances for each in found], axis=1)
+        part = np.repeat(np.arange(len(found)), widths)
+    lines, width = rows.shape
+    order = distances.argsort(axis=1, kind="stable")  # NaN, which stands for no row, comes last
+    at = order if lines == 1 else order + width * np.arange(lines)[:, None]
+    ranked = distances.ravel()[at]
+    if (ranked[:, 1:] == ranked[:, :-1]).any():
+        order = np.lexsort((_positions(views, part, rows), distances), axis=1)
+        at = order + width * np.arange(lines)[:, None]
+        ranked = distances.ravel()[at]
+    if width > k:
+        order, at, ranked = order[:, :k], at[:, :k], ranked[:, :k]
+    hits = rows.ravel()[at]
+    if lines == 1 and not (hits[0] < 0).any():
+        return Found(views, None if part is None else part[order[0]], hits[0], ranked[0], None)
+    real = hits >= 0
+    counts = real.sum(axis=1).tolist()
+    return Found(views, None if part is None else part[order[real]], hits[real], ranked[real], counts)
 
 
-def _by_distance(distances: Floats, positions: Callable[[], Ints]) -> Ints:
-    """The order by distance, then position; positions are looked up only where distances tie."""
-    if len(distances) <= _FEW:
-        values = distances.tolist()
-        if len(set(values)) == len(values):
-            return np.array(sorted(range(len(values)), key=values.__getitem__), np.int64)
-        return np.lexsort((positions(), distances))
-    order = np.argsort(distances)
-    ranked = distances[order]
-    if (ranked[1:] == ranked[:-1]).any():
-        return np.lexsort((positions(), distances))
-    return order
-
-
-def _runs(views: Sequence[View], owner: Ints, rows: Ints) -> list[Place]:
-    """Rows in rank order as runs of one view each."""
-    starts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]]).tolist()
-    ends = [*starts[1:], len(owner)]
-    return [Place(views[owner[a]], rows[a:b]) for a, b in zip(starts, ends)]
+def _positions(views: Sequence[View], part: Ints | None, rows: Ints) -> Ints:
+    """The positions of a matrix of candidates; those of -1 do not matter."""
+    if part is None:
+        return views[0].source.positions[rows]
+    out = np.empty(rows.shape, np.int64)
+    for number, view in enumerate(views):
+        mine = part == number
+        out[:, mine] = view.source.positions[rows[:, mine]]
+    return out

@@ -35,6 +35,7 @@ from .columns import (
     decode_metadata,
     matrix,
     narrow_text,
+    numbers,
     text_array,
     to_list,
     vector_array,
@@ -258,7 +259,7 @@ class Segment:
     @property
     def positions(self) -> Ints:
         """int64 (rows,), ascending."""
-        out: Ints = self._once("positions", lambda: self._batch(RECORDS).column("position").to_numpy())
+        out: Ints = self._once("positions", lambda: numbers(self._batch(RECORDS).column("position")))
         return out
 
     @property
@@ -270,7 +271,7 @@ class Segment:
     @property
     def norms(self) -> Floats:
         """Squared lengths, float32 (rows,)."""
-        out: Floats = self._once("norms", lambda: self._batch(VECTORS).column("norm").to_numpy())
+        out: Floats = self._once("norms", lambda: numbers(self._batch(VECTORS).column("norm")))
         return out
 
     def text(self, field: str) -> Text:
@@ -302,8 +303,8 @@ class Segment:
     def locate_ids(self, ids: Sequence[str], hashes: Hashes) -> Ints:
         """The row of each id, -1 where absent; dead rows included."""
         batch = self._batch(IDS)
-        sorted_hashes: Hashes = self._once("hashes", lambda: batch.column("hash").to_numpy())
-        rows_by_hash = self._once("hash rows", lambda: batch.column("row").to_numpy())
+        sorted_hashes: Hashes = self._once("hashes", lambda: numbers(batch.column("hash")))
+        rows_by_hash = self._once("hash rows", lambda: numbers(batch.column("row")))
         found = np.full(len(ids), -1, np.int64)
         at = np.searchsorted(sorted_hashes, hashes)
         maybe = np.flatnonzero((at < self.rows) & (sorted_hashes[np.minimum(at, self.rows - 1)] == hashes))
@@ -344,7 +345,7 @@ class Segment:
         """Whole records of some rows, ascending; of all rows they are views of the maps."""
         batch, at = self._batch(IDS), pa.array(rows)
         hashes = np.empty(self.rows, np.uint64)
-        hashes[batch.column("row").to_numpy()] = batch.column("hash").to_numpy()
+        hashes[numbers(batch.column("row"))] = numbers(batch.column("hash"))
         if len(rows) == self.rows:
             texts = {field: self.text(field).array for field in TEXT_FIELDS}
             return StoredRows(self.positions, texts, hashes, self.vectors)

@@ -157,38 +157,65 @@ def read(places: Sequence[Place], fields: frozenset[Field], dimension: int | Non
     """The records at these rows, in this order."""
     if len(places) == 1:
         return _read_one(places[0], fields)
-    # Runs of one view are read together and put in order afterwards: one take per column and view.
-    grouped: dict[int, tuple[View, list[Ints]]] = {}
+    numbers: dict[int, int] = {}  # runs of one view are read together
+    views: list[View] = []
+    part = []
     for place in places:
-        grouped.setdefault(id(place.view), (place.view, []))[1].append(place.rows)
-    order: Ints | None = None
-    if len(grouped) < len(places):
-        slots: dict[int, list[Ints]] = {}
-        start = 0
-        for place in places:
-            slots.setdefault(id(place.view), []).append(np.arange(start, start + len(place.rows)))
-            start += len(place.rows)
-        order = np.argsort(np.concatenate([slot for key in grouped for slot in slots[key]]))
-    merged = [Place(view, np.concatenate(rows)) for view, rows in grouped.values()]
+        number = numbers.setdefault(id(place.view), len(views))
+        if number == len(views):
+            views.append(place.view)
+        part.append(np.full(len(place.rows), number))
+    if not places:
+        return no_rows(fields, dimension)
+    return read_rows(views, np.concatenate(part), np.concatenate([p.rows for p in places]), fields, dimension)
+
+
+def read_rows(
+    views: Sequence[View], part: Ints | None, rows: Ints, fields: frozenset[Field], dimension: int | None
+) -> Rows:
+    """The records at `rows`, each of the view with the number in `part` (None: the first), in this order."""
+    if not len(rows):
+        return no_rows(fields, dimension)
+    if part is None or len(views) == 1:
+        return _read_one(Place(views[0], rows), fields)
+    order = np.argsort(part, kind="stable")  # one take per column and view, then put in order
+    bounds = np.searchsorted(part[order], np.arange(len(views) + 1)).tolist()
+    merged = [
+        Place(view, rows[order[start:end]])
+        for view, start, end in zip(views, bounds, bounds[1:])
+        if end > start
+    ]
+    back = np.empty(len(order), np.int64)
+    back[order] = np.arange(len(order))
+    places = back.tolist()
 
     def text(field: str) -> list[Any]:
         out: list[Any] = []
         for place in merged:
             out.extend(place.view.source.texts(field, place.rows))
-        return out if order is None else [out[index] for index in order.tolist()]
+        return [out[index] for index in places]
 
     embeddings = None
     if "embeddings" in fields:
         blocks = [place.view.source.vectors[place.rows] for place in merged]
-        embeddings = np.concatenate(blocks) if blocks else np.empty((0, dimension or 0), np.float32)
-        if order is not None:
-            embeddings = embeddings[order]
+        embeddings = np.concatenate(blocks)[back]
     return Rows(
         text("id"),
         text("document") if "documents" in fields else None,
         decode_metadata(text("metadata")) if "metadatas" in fields else None,
         text("uri") if "uris" in fields else None,
         embeddings,
+    )
+
+
+def no_rows(fields: frozenset[Field], dimension: int | None) -> Rows:
+    """The columns asked for, of no records."""
+    return Rows(
+        [],
+        [] if "documents" in fields else None,
+        [] if "metadatas" in fields else None,
+        [] if "uris" in fields else None,
+        np.empty((0, dimension or 0), np.float32) if "embeddings" in fields else None,
     )
 
 

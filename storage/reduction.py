@@ -1,0 +1,106 @@
+"""Fewer numbers per vector for the walk through a graph.
+
+Owns: how many numbers, and which. Nearly all of a walk's time goes into reading vectors. Embeddings use few
+of their directions much: turned so that these come first, half the numbers find the same neighbours, and the
+exact kernel ranks what was found by whole vectors. Whether that holds is measured on the vectors themselves,
+see `choose`; where it does not, as with vectors without structure, the graph has them whole.
+
+The directions are the eigenvectors of the vectors' second moments, the largest first: no other choice of as
+many directions keeps more of the squared lengths (Eckart and Young, 1936).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .distance import Space, normalised
+from .types import Floats
+
+# A graph of reduced vectors is asked for so many times k rows, which whole vectors then rank.
+WIDER = 3
+# Kept of the ten nearest, on average, among the 30 nearest by reduced vectors. On 70,000 sentences of 384
+# numbers 0.997 is reached with 192; their recall@10 is then 0.004 less at the same effort (0.952 against
+# 0.956 at 28, 0.992 against 0.993 at 100), and a walk takes 0.55 of the time.
+KEPT = 0.997
+_NEAREST = 10
+LEAST_DIMENSION = 128  # below, a vector is a few cache lines, and there is little to spare
+LEAST_ROWS = 8192
+_STEP = 16  # numbers; hnswlib's widest instructions take so many at a time
+_SHARES = (1 / 4, 1 / 3, 5 / 12, 1 / 2, 7 / 12, 2 / 3)
+_SAMPLE, _QUERIES = 32_768, 64
+_MOMENTS = 8192  # rows that the directions are taken from, or four times as many as there are numbers
+_SEED = 7
+# A query that has less of its length in the kept directions than all but one in a hundred of the rows is
+# unlike them (a text asked of images, say), and gets so many times the effort.
+UNLIKE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """`matrix`: (dimension, kept), orthonormal columns, of numbers that float16 holds, as the disk has them.
+    `floor`: the share of the squared length that 99 of 100 rows keep at least."""
+
+    matrix: Floats
+    floor: float
+
+    @property
+    def kept(self) -> int:
+        """How many numbers are left of a vector."""
+        return int(self.matrix.shape[1])
+
+    def apply(self, vectors: Floats) -> Floats:
+        """float32 (n, kept) from (n, dimension)."""
+        out: Floats = vectors @ self.matrix
+        return out
+
+    def unlike(self, queries: Floats, reduced: Floats) -> bool:
+        """Whether one of the queries keeps less than the rows do."""
+        if len(queries) == 1:
+            return float(np.vdot(reduced, reduced)) < self.floor * float(np.vdot(queries, queries))
+        left = np.einsum("ij,ij->i", reduced, reduced)
+        return bool((left < self.floor * np.einsum("ij,ij->i", queries, queries)).any())
+
+
+def choose(space: Space, vectors: Floats) -> Reduction | None:
+    """The smallest reduction that keeps the neighbours, or None. `vectors`: float32 (n, dimension)."""
+    rows, dimension = vectors.shape
+    if rows < LEAST_ROWS or dimension < LEAST_DIMENSION:
+        return None
+    random = np.random.default_rng(_SEED)
+    sample = vectors[np.sort(random.choice(rows, min(rows, _SAMPLE), replace=False))]
+    if space == "cosine":
+        sample = normalised(sample)
+    few = sample[: max(_MOMENTS, 4 * dimension)]
+    _, directions = np.linalg.eigh(few.T @ few)
+    directions = np.ascontiguousarray(directions[:, ::-1])
+    if not np.isfinite(directions).all():  # squares of such vectors are beyond float32
+        return None
+    turned: Floats = sample @ directions
+    asked = turned[random.choice(len(turned), _QUERIES, replace=False)]
+    nearest = _nearest(space, turned, asked, _NEAREST + 1)  # each finds itself, too
+    for share in _SHARES:
+        kept = round(dimension * share / _STEP) * _STEP
+        found = _nearest(space, turned[:, :kept], asked[:, :kept], WIDER * (_NEAREST + 1))
+        shared = [len(np.intersect1d(a, b, assume_unique=True)) for a, b in zip(nearest, found)]
+        if np.mean(shared) >= KEPT * (_NEAREST + 1):
+            matrix = directions[:, :kept].astype(np.float16).astype(np.float32)
+            return Reduction(matrix, _floor(turned, kept))
+    return None
+
+
+def _nearest(space: Space, vectors: Floats, queries: Floats, count: int) -> npt.NDArray[np.intp]:
+    """The rows of the nearest vectors in any order, a line per query."""
+    scores = queries @ vectors.T
+    scores *= -1 if space != "l2" else -2
+    if space == "l2":
+        scores += np.einsum("ij,ij->i", vectors, vectors)
+    return np.argpartition(scores, count, axis=1)[:, :count]
+
+
+def _floor(turned: Floats, kept: int) -> float:
+    whole = np.einsum("ij,ij->i", turned, turned)
+    left = np.einsum("ij,ij->i", turned[:, :kept], turned[:, :kept])
+    return float(np.quantile(left / np.maximum(whole, np.finfo(np.float32).tiny), 0.01))

@@ -1,0 +1,218 @@
+"""The file of a graph: links without vectors.
+
+Owns: its layout, and the way between it and hnswlib's state. hnswlib's own file repeats every vector; its
+pickling state shows the ground layer as rows of [links | vector | label]. The sidecar keeps the links, and
+loading puts the vectors back from the segment. Layout of `graph-<n>.hnsw`:
+
+    magic "CHROMHN2" | header length u32 | 0 u32 | header, JSON | arrays, each on a 64-byte border
+
+The header has the scalar state, what the vectors were reduced to, and for each array its type, shape and
+offset. Elements stand in the order of the segment's rows:
+
+    counts  uint8    links of each row in the ground layer
+    links   uint8    the rows they lead to, one row's after the other, in `link_bytes` bytes each
+    levels  uint8    upper layers of each row
+    upper   uint8    hnswlib's link lists of these, one row's after the other
+    matrix  float16  (dimension, kept), where vectors are reduced
+
+Files of format 1 (magic "CHROMHNS") are read as well: there, links are the ground layer's rows as hnswlib has
+them, in the order of insertion, and `labels` (uint32) tell the rows.
+
+The file's checksum is in the manifest and is verified before anything is handed to native code.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import xxhash
+
+from .distance import Space, normalised
+from .errors import Corruption
+from .files import Sink
+from .hnsw import Graph
+from .manifest import FileRef
+from .reduction import Reduction
+from .types import Floats
+
+Array = npt.NDArray[Any]
+_MAGIC, _MAGIC_1 = b"CHROMHN2", b"CHROMHNS"
+_HEAD = struct.Struct("<8sII")
+SERIALISATION = 1  # of hnswlib's state
+_BLOCK = 8192
+
+
+def write(graph: Graph, sink: Sink) -> None:
+    """The sidecar of a graph."""
+    state = graph.state()
+    rows, width = graph.rows, state["size_data_per_element"]
+    ground = state.pop("data_level0").reshape(-1, width)[:rows]
+    place = np.empty(rows, np.uint32)  # where an element goes: to its row
+    place[:] = ground[:, state["label_offset"] :].copy().view(np.uint64).reshape(-1)
+    order = np.argsort(place)
+    counts, links = _packed(ground, state["offset_data"] // 4, order, place)
+    del ground
+    levels = state.pop("element_levels")[:rows]
+    arrays: dict[str, Array] = {
+        "counts": counts,
+        "links": links,
+        "levels": levels[order].astype(np.uint8),
+        "upper": _moved_lists(state.pop("link_lists"), levels, order, place),
+    }
+    if graph.reduction is not None:
+        arrays["matrix"] = graph.reduction.matrix.astype(np.float16)
+    state["enterpoint_node"] = int(place[state["enterpoint_node"]])
+    scalars = {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
+    header: dict[str, Any] = {
+        "state": scalars,
+        "rows": rows,
+        "space": graph.space,
+        "link_bytes": _link_bytes(rows),
+        "floor": graph.reduction.floor if graph.reduction is not None else None,
+        "arrays": {},
+    }
+    offset = 0
+    for name, array in arrays.items():
+        header["arrays"][name] = [array.dtype.str, list(array.shape), offset]
+        offset += -(-array.nbytes // 64) * 64
+    text = orjson.dumps(header, option=orjson.OPT_SERIALIZE_NUMPY)
+    text += b" " * (-(_HEAD.size + len(text)) % 64)
+    sink.write(_HEAD.pack(_MAGIC, len(text), 0) + text)
+    for array in arrays.values():
+        sink.write(array.tobytes())
+        sink.write(bytes(-array.nbytes % 64))
+
+
+def _link_bytes(rows: int) -> int:
+    """How many bytes name any of the rows."""
+    return max(1, (max(rows - 1, 1).bit_length() + 7) // 8)
+
+
+def _packed(ground: Array, width: int, order: Array, place: Array) -> tuple[Array, Array]:
+    """How many links each row has, and the rows they lead to, a block of rows at a time."""
+    size = _link_bytes(len(order))
+    counts, links = [], []
+    for start in range(0, len(order), _BLOCK):
+        lists = ground[order[start : start + _BLOCK], : 4 * width].view(np.uint32)
+        count = lists[:, 0] & 0xFFFF
+        used = lists[:, 1:][np.arange(width - 1) < count[:, None]]
+        counts.append(count.astype(np.uint8))
+        links.append(place[used].view(np.uint8).reshape(-1, 4)[:, :size].reshape(-1))
+    return np.concatenate(counts), np.concatenate(links)
+
+
+def _moved_lists(lists: Array, levels: Array, order: Array, place: Array) -> Array:
+    """The link lists of the upper layers, in another order of elements, leading to their new places."""
+    high = np.flatnonzero(levels)
+    if not len(high):
+        return lists.view(np.uint8)
+    lists = lists.view(np.uint32).reshape(int(levels.sum()), -1)
+    used = np.arange(lists.shape[1] - 1) < (lists[:, :1] & 0xFFFF)
+    moved = lists.copy()
+    moved[:, 1:][used] = place[lists[:, 1:][used]]
+    starts = np.cumsum(levels) - levels
+    kept = order[levels[order] > 0]
+    picked = np.concatenate([np.arange(starts[each], starts[each] + levels[each]) for each in kept.tolist()])
+    out: Array = moved[picked].view(np.uint8).reshape(-1)
+    return out
+
+
+def read(path: str, data: pa.Buffer, file: FileRef, space: Space, vectors: Floats) -> Graph:
+    """A graph from its sidecar and the segment's vectors. Raises Corruption when they do not fit."""
+    if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
+        raise Corruption(path, "its content does not match its checksum")
+    header, arrays = _parse(path, data)
+    state: dict[str, Any] = header["state"]
+    rows, dimension = vectors.shape
+    matrix = arrays.get("matrix")
+    kept = dimension if matrix is None else matrix.shape[1]
+    block, levels, upper = state["offset_data"], arrays["levels"], arrays["upper"]
+    labels: Array = arrays.get("labels", np.arange(rows, dtype=np.uint32))
+    fits = (
+        state["ser_version"] == SERIALISATION
+        and header["space"] == space
+        and header["rows"] == rows == state["cur_element_count"] == len(labels) == len(levels)
+        and (matrix is None or matrix.shape[0] == dimension)
+        and state["dim"] == kept
+        and state["label_offset"] == block + 4 * kept
+        and state["size_data_per_element"] == block + 4 * kept + 8
+        and len(upper) == int(levels.sum()) * state["size_links_per_element"]
+        and _links_fit(header, arrays, rows, block)
+    )
+    if not fits:
+        raise Corruption(path, "it does not belong to these vectors or to this version of hnswlib")
+    reduction = None
+    if matrix is not None:
+        reduction = Reduction(matrix.astype(np.float32), float(header["floor"]))
+    ground = np.empty((rows, state["size_data_per_element"]), np.int8)
+    ground[:, block + 4 * kept :] = labels.astype(np.uint64).view(np.int8).reshape(rows, 8)
+    _put_links(ground[:, :block], header, arrays)
+    for start in range(0, rows, _BLOCK):
+        part = (
+            vectors[labels[start : start + _BLOCK]] if "labels" in arrays else vectors[start : start + _BLOCK]
+        )
+        part = normalised(part) if space == "cosine" else part
+        part = part if reduction is None else reduction.apply(part)
+        ground[start : start + _BLOCK, block : block + 4 * kept] = part.view(np.int8)
+    state |= {
+        "max_elements": rows,
+        "data_level0": ground.reshape(-1),
+        "link_lists": upper.view(np.int8),
+        "element_levels": levels.astype(np.int32),
+        "label_lookup_external": labels.astype(np.uint64),
+        "label_lookup_internal": np.arange(rows, dtype=np.uint32),
+    }
+    return Graph.from_state(space, state, rows, reduction)
+
+
+def _links_fit(header: Mapping[str, Any], arrays: Mapping[str, Array], rows: int, block: int) -> bool:
+    if "labels" in arrays:
+        return arrays["links"].shape == (rows, block)
+    counts, size = arrays["counts"], header["link_bytes"]
+    return (
+        len(counts) == rows
+        and size == _link_bytes(rows)
+        and int(counts.max(initial=0)) < block // 4
+        and len(arrays["links"]) == size * int(counts.sum())
+    )
+
+
+def _put_links(ground: Array, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    """The ground layer's link lists, as hnswlib has them."""
+    if "labels" in arrays:
+        ground[:] = arrays["links"]
+        return
+    counts, size = arrays["counts"], header["link_bytes"]
+    packed = arrays["links"].reshape(-1, size)
+    width = ground.shape[1] // 4
+    end = 0
+    for start in range(0, len(counts), _BLOCK):
+        count = counts[start : start + _BLOCK].astype(np.uint32)
+        begin, end = end, end + int(count.sum())
+        wide = np.zeros((end - begin, 4), np.uint8)
+        wide[:, :size] = packed[begin:end]
+        lists = np.zeros((len(count), width), np.uint32)
+        lists[:, 0] = count
+        lists[:, 1:][np.arange(width - 1) < count[:, None]] = wide.view(np.uint32).reshape(-1)
+        ground[start : start + _BLOCK] = lists.view(np.int8)
+
+
+def _parse(path: str, data: pa.Buffer) -> tuple[dict[str, Any], dict[str, Array]]:
+    if data.size < _HEAD.size:
+        raise Corruption(path, "it is too short")
+    magic, length, _ = _HEAD.unpack_from(data)
+    if magic not in (_MAGIC, _MAGIC_1):
+        raise Corruption(path, "it is not an index file", 0)
+    start = _HEAD.size + length
+    header = orjson.loads(data.slice(_HEAD.size, length).to_pybytes())
+    arrays = {}
+    for name, (kind, shape, offset) in header["arrays"].items():
+        count = int(np.prod(shape))
+        arrays[name] = np.frombuffer(data, np.dtype(kind), count, start + offset).reshape(shape)
+    return header, arrays
