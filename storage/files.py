@@ -27,7 +27,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import xxhash
 
-from .errors import Corruption, InvalidArgument, NotADatabase, ReadOnly, WriteFailed
+from .errors import Corruption, InvalidArgument, NotADatabase, ReadOnly, StorageError, WriteFailed
 
 try:
     import fcntl
@@ -47,45 +47,34 @@ before_step: Callable[[str, str], None] = _no_step
 
 
 @contextlib.contextmanager
-def _explained(path: str) -> Iterator[None]:
+def _explained(path: str, reading: bool = False) -> Iterator[None]:
     """Turn the operating system's refusals into the engine's errors."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise WriteFailed(
-                f"cannot write {path}: {error.strerror}; nothing was stored. Free some space and try again."
-            ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise ReadOnly(
-                f"cannot write {path}: {error.strerror}. Give this user write access to the folder."
-            ) from error
-        if error.errno == errno.EIO:
-            raise WriteFailed(f"cannot write {path}: {error.strerror}; check the disk.") from error
-        if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise _too_many(path, error) from error
-        raise
+        meaning = _meaning(path, error.errno, error.strerror, reading)
+        if meaning is None:
+            raise
+        raise meaning from error
 
 
-@contextlib.contextmanager
-def _readable(path: str) -> Iterator[None]:
-    """As `_explained`, for reading."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM):
-            raise ReadOnly(
-                f"cannot read {path}: {error.strerror}. Give this user read access to the folder."
-            ) from error
-        if error.errno == errno.EIO:
-            raise Corruption(path, f"it cannot be read: {error.strerror}") from error
-        if error.errno in (errno.EMFILE, errno.ENFILE):
-            raise _too_many(path, error) from error
-        raise
+def _readable(path: str) -> contextlib.AbstractContextManager[None]:
+    return _explained(path, reading=True)
 
 
-def _too_many(path: str, error: OSError) -> WriteFailed:
-    return WriteFailed(f"cannot open {path}: {error.strerror}; raise the limit of open files (`ulimit -n`)")
+def _meaning(path: str, code: int | None, why: str | None, reading: bool) -> StorageError | None:
+    verb = "read" if reading else "write"
+    if code in (errno.EMFILE, errno.ENFILE):
+        return WriteFailed(f"cannot open {path}: {why}; raise the limit of open files (`ulimit -n`)")
+    if code in (errno.EACCES, errno.EPERM) or (code == errno.EROFS and not reading):
+        return ReadOnly(f"cannot {verb} {path}: {why}. Give this user {verb} access to the folder.")
+    if code == errno.EIO:
+        if reading:
+            return Corruption(path, f"it cannot be read: {why}")
+        return WriteFailed(f"cannot write {path}: {why}; check the disk.")
+    if code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and not reading:
+        return WriteFailed(f"cannot write {path}: {why}; nothing was stored. Free some space and try again.")
+    return None
 
 
 _syncs, _counting = 0, threading.Lock()

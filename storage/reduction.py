@@ -33,6 +33,7 @@ _SHARES = (1 / 4, 1 / 3, 5 / 12, 1 / 2, 7 / 12, 2 / 3)
 _SAMPLE, _QUERIES = 32_768, 64
 _MOMENTS = 8192  # rows that the directions are taken from, or four times as many as there are numbers
 _SEED = 7
+_LONG = 1e30  # squares that leave room in float32 for sums of them
 # A query that has less of its length in the kept directions than all but one in a hundred of the rows is
 # unlike them (a text asked of images, say), and gets so many times the effort.
 UNLIKE = 4
@@ -53,7 +54,8 @@ class Reduction:
 
     def apply(self, vectors: Floats) -> Floats:
         """float32 (n, kept) from (n, dimension)."""
-        out: Floats = vectors @ self.matrix
+        with np.errstate(over="ignore", invalid="ignore"):  # far beyond the rows: nothing is near
+            out: Floats = vectors @ self.matrix
         return out
 
     def unlike(self, queries: Floats, reduced: Floats) -> bool:
@@ -74,10 +76,12 @@ def choose(space: Space, vectors: Floats) -> Reduction | None:
     if space == "cosine":
         sample = normalised(sample)
     few = sample[: max(_MOMENTS, 4 * dimension)]
-    _, directions = np.linalg.eigh(few.T @ few)
-    directions = np.ascontiguousarray(directions[:, ::-1])
-    if not np.isfinite(directions).all():  # squares of such vectors are beyond float32
+    with np.errstate(over="ignore", invalid="ignore"):
+        moments = few.T @ few
+    if not float(np.abs(moments).max()) < _LONG:
         return None
+    _, directions = np.linalg.eigh(moments)
+    directions = np.ascontiguousarray(directions[:, ::-1])
     turned: Floats = sample @ directions
     asked = turned[random.choice(len(turned), _QUERIES, replace=False)]
     nearest = _nearest(space, turned, asked, _NEAREST + 1)  # each finds itself, too

@@ -1,0 +1,188 @@
+"""Graphs of reduced vectors: when there are any, that answers stay right, and what the sidecar keeps."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pytest
+import xxhash
+
+import chroma
+from chroma.storage import hnsw, reduction, sidecar
+from chroma.storage.distance import Space, normalised
+from chroma.storage.errors import Corruption
+from chroma.storage.files import Hashing
+from chroma.storage.manifest import FileRef
+
+ROWS, DIM = 9000, 128
+
+
+def _patches(rows: int, rank: int, dimension: int = DIM) -> Any:
+    """Vectors of a few dozen directions and a little noise, as embeddings are."""
+    random = np.random.default_rng(5)
+    centres = random.standard_normal((40, rank))
+    flat = centres[random.integers(0, 40, rows)] + 0.5 * random.standard_normal((rows, rank))
+    turned = flat @ random.standard_normal((rank, dimension))
+    return (turned + 0.1 * random.standard_normal((rows, dimension))).astype(np.float32)
+
+
+VECTORS = _patches(ROWS, 24)
+
+
+class _Sink(Hashing):
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = io.BytesIO()
+
+    def write(self, data: Any) -> int:
+        self.out.write(data)
+        return self._note(data)
+
+
+def _built(space: Space, vectors: Any = VECTORS) -> hnsw.Graph:
+    graph = hnsw.build(space, vectors, 8, 40, 2, lambda: False)
+    assert graph is not None
+    return graph
+
+
+def _ref(data: bytes) -> FileRef:
+    return FileRef("graph", len(data), xxhash.xxh3_64_hexdigest(data))
+
+
+@pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
+def test_vectors_of_few_directions_are_reduced(space: Space) -> None:
+    found = reduction.choose(space, VECTORS)
+    assert found is not None and found.kept in (32, 48)
+    assert np.allclose(found.matrix.T @ found.matrix, np.eye(found.kept), atol=0.01)
+    assert 0.8 < found.floor < 1
+
+
+def test_vectors_without_structure_and_small_ones_are_left_whole() -> None:
+    random = np.random.default_rng(1)
+    assert reduction.choose("l2", random.standard_normal((ROWS, DIM)).astype(np.float32)) is None
+    assert reduction.choose("l2", VECTORS[: reduction.LEAST_ROWS - 1]) is None
+    assert reduction.choose("l2", np.ascontiguousarray(VECTORS[:, :64])) is None
+    assert reduction.choose("ip", VECTORS * np.float32(1e30)) is None  # beyond float32 when squared
+    assert reduction.choose("cosine", np.zeros((ROWS, DIM), np.float32)) is not None
+
+
+@pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
+def test_answers_are_those_of_whole_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: str
+) -> None:
+    monkeypatch.setattr("chroma.storage.indexing.INDEX_BYTES", 1)
+    queries = VECTORS[::200] + np.float32(0.05)
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.create_collection(
+            "few", embedding_function=None, configuration={"hnsw": {"space": space}}
+        )
+        collection.add(
+            ids=[str(row) for row in range(ROWS)],
+            embeddings=VECTORS,
+            metadatas=[{"n": row} for row in range(ROWS)],
+        )
+        collection.compact()
+        (held,) = collection._backend.engine._open.values()
+        (graph,) = [graph for _, graph in held.graphs._loaded.values()]
+        assert graph.dimension < DIM and graph.reduction is not None
+        for where in (None, {"n": {"$gte": ROWS // 2}}, {"n": {"$lt": ROWS * 9 // 10}}):
+            exact = collection.query(query_embeddings=queries, n_results=10, exact=True, where=where)
+            fast = collection.query(query_embeddings=queries, n_results=10, where=where)
+            shared = 0
+            for line in range(len(queries)):
+                right = dict(zip(exact["ids"][line], exact["distances"][line], strict=True))
+                got = dict(zip(fast["ids"][line], fast["distances"][line], strict=True))
+                assert len(got) == 10 and list(got.values()) == sorted(got.values())
+                assert all(right[id] == got[id] for id in got if id in right)
+                shared += len(set(right) & set(got))
+            assert shared >= 0.95 * 10 * len(queries)
+            one = collection.query(query_embeddings=queries[3], n_results=10, where=where)
+            assert one["distances"][0] == pytest.approx(fast["distances"][3])
+
+
+def test_queries_unlike_the_rows_are_asked_for_more() -> None:
+    graph = _built("cosine")
+    assert graph.reduction is not None
+    random = np.random.default_rng(2).standard_normal((3, DIM)).astype(np.float32)
+    own = normalised(VECTORS[:3])
+    assert not graph.reduction.unlike(own, graph.reduction.apply(own))
+    assert graph.reduction.unlike(random, graph.reduction.apply(random))
+    assert graph.reduction.unlike(random[:1], graph.reduction.apply(random[:1]))
+    assert graph.search(own, 30, 20, 1).shape == (3, 30)
+    assert graph.search(random, 30, 20, 1).shape == (3, 30 * reduction.UNLIKE)
+    assert graph._ef == 20 * reduction.UNLIKE
+
+
+@pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
+@pytest.mark.parametrize("rows", [200, ROWS])
+def test_a_sidecar_gives_the_same_graph_back(space: Space, rows: int) -> None:
+    vectors = VECTORS[:rows]
+    graph, sink = _built(space, vectors), _Sink()
+    sidecar.write(graph, sink)
+    data = sink.out.getvalue()
+    assert len(data) < rows * (3 * 16 + 16) + 4 * DIM * 64 + 2048  # links that are there, and no vectors
+    again = sidecar.read("graph", pa.py_buffer(data), _ref(data), space, vectors)
+    assert (again.reduction is None) == (graph.reduction is None) == (rows == 200)
+    queries = vectors[::37] + np.float32(0.01)
+    for ef in (10, 40):
+        assert np.array_equal(again.search(queries, 10, ef, 1), graph.search(queries, 10, ef, 1))
+
+
+@pytest.mark.parametrize("rows, size", [(2, 1), (256, 1), (257, 2), (65_536, 2), (65_537, 3), (1 << 24, 3)])
+def test_links_take_as_many_bytes_as_rows_need(rows: int, size: int) -> None:
+    assert sidecar._link_bytes(rows) == size
+
+
+def _format_1(graph: hnsw.Graph) -> bytes:
+    """The sidecar as the first format had it: hnswlib's link lists and labels, in the order of insertion."""
+    state = graph.state()
+    ground = state["data_level0"].reshape(-1, state["size_data_per_element"])[: graph.rows]
+    labels = np.ascontiguousarray(ground[:, state["label_offset"] :]).view(np.uint64).reshape(-1)
+    arrays = {
+        "links": np.ascontiguousarray(ground[:, : state["offset_data"]]),
+        "labels": labels.astype(np.uint32),
+        "levels": state["element_levels"][: graph.rows].astype(np.uint8),
+        "upper": state["link_lists"],
+    }
+    header: dict[str, Any] = {
+        "state": {key: value for key, value in state.items() if not isinstance(value, np.ndarray)},
+        "rows": graph.rows,
+        "space": graph.space,
+        "arrays": {},
+    }
+    body = b""
+    for name, array in arrays.items():
+        header["arrays"][name] = [array.dtype.str, list(array.shape), len(body)]
+        body += array.tobytes() + bytes(-array.nbytes % 64)
+    text = orjson.dumps(header)
+    text += b" " * (-(16 + len(text)) % 64)
+    return struct.pack("<8sII", b"CHROMHNS", len(text), 0) + text + body
+
+
+def test_sidecars_of_the_first_format_are_read() -> None:
+    vectors = VECTORS[:3000]
+    graph = _built("l2", vectors)
+    data = _format_1(graph)
+    again = sidecar.read("graph", pa.py_buffer(data), _ref(data), "l2", vectors)
+    queries = vectors[::37] + np.float32(0.01)
+    assert np.array_equal(again.search(queries, 10, 30, 1), graph.search(queries, 10, 30, 1))
+
+
+def test_a_sidecar_that_does_not_fit_is_refused() -> None:
+    vectors, sink = VECTORS[:3000], _Sink()
+    sidecar.write(_built("l2", vectors), sink)
+    data = sink.out.getvalue()
+    for space, others in (("l2", vectors[:-1]), ("l2", vectors[:, :64]), ("ip", vectors)):
+        with pytest.raises(Corruption, match="does not belong"):
+            sidecar.read("graph", pa.py_buffer(data), _ref(data), space, np.ascontiguousarray(others))  # type: ignore[arg-type]
+    with pytest.raises(Corruption, match="checksum"):
+        sidecar.read("graph", pa.py_buffer(data), _ref(data[:-1] + b"x"), "l2", vectors)
+    with pytest.raises(Corruption, match="not an index file"):
+        other = b"CHROMHN9" + data[8:]
+        sidecar.read("graph", pa.py_buffer(other), _ref(other), "l2", vectors)
