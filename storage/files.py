@@ -210,11 +210,8 @@ class DiskLog:
         self._view = memoryview(b"")
 
     def holds(self, offset: int, mark: bytes) -> bool:
-        """Whether the file has these bytes there; what another process wrote is seen at once.
-
-        Read from a map where there is one, for every query asks: that takes no call to the system, and the
-        interpreter's lock is kept, which other threads would make it wait for.
-        """
+        """Whether the file has these bytes there, whoever wrote them. Every query asks: read from a map,
+        without a call to the system, it does not have to wait for the interpreter's lock again."""
         end = offset + len(mark)
         if end > len(self._view):
             self._map()
