@@ -223,7 +223,7 @@ class DiskLog:
         """Map the file as long as it is now. Of a log whose name leads elsewhere there is no map."""
         if self.size() > len(self._view) and self.linked():
             with _readable(self.path), pa.memory_map(self.path, "r") as source:
-                self._view = memoryview(source.read_buffer(source.size()))
+                self._view = memoryview(source.read_buffer(source.size())).cast("B")
 
     def read(self, offset: int, size: int) -> bytes:
         try:

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .columns import Ints
+from .columns import Ints, Mask
 from .distance import Space, normalised
-from .reduction import UNLIKE, WIDER, Reduction, choose
+from .reduction import WIDER, Reduction, choose
 from .types import Floats
 
 _CHUNK = 2048  # rows added between two looks at the stop flag: 0.2–0.5 s of building
@@ -71,31 +71,28 @@ class Graph:
         """How many rows to ask for to have the `k` nearest among them."""
         return k if self.reduction is None else WIDER * k
 
-    def search(self, queries: Floats, count: int, ef: int, threads: int) -> Ints:
+    def prepare(self, queries: Floats) -> tuple[Floats, Mask | None]:
+        """Queries as the graph has vectors, and which are unlike these (None: there is no telling)."""
+        queries = normalised(queries) if self.space == "cosine" else queries
+        if self.reduction is None:
+            return queries, None
+        reduced = self.reduction.apply(queries)
+        return reduced, self.reduction.unlike(queries, reduced)
+
+    def search(self, prepared: Floats, count: int, ef: int, threads: int) -> Ints:
         """Up to `count` row numbers per query (n, count), roughly nearest first; fewer columns where not so
         many can be reached."""
         count = min(count, self.rows)
-        queries, harder = self._prepared(queries)
-        if harder:
-            ef, count = UNLIKE * ef, min(UNLIKE * count, self.rows)
         self._set_effort(ef)
         while count:
             try:
-                found = self._index.knn_query(queries, k=count, num_threads=threads)
+                found = self._index.knn_query(prepared, k=count, num_threads=threads)
                 labels: npt.NDArray[np.uint64] = found[0]
                 return labels.view(np.int64)
             except RuntimeError:
                 # Fewer rows can be reached from the entry point: take what there is.
                 count //= 2
-        return np.empty((len(queries), 0), np.int64)
-
-    def _prepared(self, queries: Floats) -> tuple[Floats, bool]:
-        """The queries as the graph has vectors, and whether one is unlike these."""
-        queries = normalised(queries) if self.space == "cosine" else queries
-        if self.reduction is None:
-            return queries, False
-        reduced = self.reduction.apply(queries)
-        return reduced, self.reduction.unlike(queries, reduced)
+        return np.empty((len(prepared), 0), np.int64)
 
     def state(self) -> dict[str, Any]:
         """What hnswlib pickles."""
@@ -116,11 +113,10 @@ class Graph:
             self._index.set_ef(ef)
             self._ef = ef
 
-    def search_allowed(self, query: Floats, count: int, ef: int, allowed: bytearray, most: int) -> Ints:
+    def search_allowed(self, prepared: Floats, count: int, ef: int, allowed: bytearray, most: int) -> Ints:
         """As `search`, for one query, among rows whose byte in `allowed` is not zero (`most` of them)."""
         count = min(count, most)
-        prepared, harder = self._prepared(query[None, :])
-        self._set_effort(max(UNLIKE * ef if harder else ef, count))
+        self._set_effort(max(ef, count))
         while count:
             try:
                 labels, _ = self._index.knn_query(

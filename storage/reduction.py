@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .columns import Mask
 from .distance import Space, normalised
 from .types import Floats
 
@@ -34,8 +35,8 @@ _SAMPLE, _QUERIES = 32_768, 64
 _MOMENTS = 8192  # rows that the directions are taken from, or four times as many as there are numbers
 _SEED = 7
 _LONG = 1e30  # squares that leave room in float32 for sums of them
-# A query that has less of its length in the kept directions than all but one in a hundred of the rows is
-# unlike them (a text asked of images, say), and gets so many times the effort.
+# A query that has less of its length in the kept directions than all rows but one in a thousand is unlike
+# them (a text asked of images, say), and gets so many times the effort.
 UNLIKE = 4
 
 
@@ -58,12 +59,17 @@ class Reduction:
             out: Floats = vectors @ self.matrix
         return out
 
-    def unlike(self, queries: Floats, reduced: Floats) -> bool:
-        """Whether one of the queries keeps less than the rows do."""
+    def unlike(self, queries: Floats, reduced: Floats) -> Mask:
+        """Which queries keep less than the rows do: bool (n,)."""
         if len(queries) == 1:
-            return float(np.vdot(reduced, reduced)) < self.floor * float(np.vdot(queries, queries))
+            less = float(np.vdot(reduced, reduced)) < self.floor * float(np.vdot(queries, queries))
+            return _YES if less else _NO
         left = np.einsum("ij,ij->i", reduced, reduced)
-        return bool((left < self.floor * np.einsum("ij,ij->i", queries, queries)).any())
+        mask: Mask = left < self.floor * np.einsum("ij,ij->i", queries, queries)
+        return mask
+
+
+_YES, _NO = np.ones(1, np.bool_), np.zeros(1, np.bool_)
 
 
 def choose(space: Space, vectors: Floats) -> Reduction | None:
@@ -107,4 +113,4 @@ def _nearest(space: Space, vectors: Floats, queries: Floats, count: int) -> npt.
 def _floor(turned: Floats, kept: int) -> float:
     whole = np.einsum("ij,ij->i", turned, turned)
     left = np.einsum("ij,ij->i", turned[:, :kept], turned[:, :kept])
-    return float(np.quantile(left / np.maximum(whole, np.finfo(np.float32).tiny), 0.01))
+    return float(np.quantile(left / np.maximum(whole, np.finfo(np.float32).tiny), 0.001))

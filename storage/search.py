@@ -20,6 +20,7 @@ from .errors import InvalidArgument
 from .filter import Everything, IdOneOf, Node, both
 from .filters import Allowed, Filters
 from .hnsw import Graph
+from .reduction import UNLIKE
 from .snapshot import Snapshot, View
 from .types import Floats
 
@@ -130,14 +131,36 @@ def _candidates(
     if graph is None:
         return _stacked([_scan(search, query, view, allowed) for query in queries])
     if allowed is None:
-        threads = search.threads if len(queries) > 1 else 1
-        rows = graph.search(queries, graph.width(search.k), effort(search.ef, view.rows), threads)
-        if rows.shape[1] < min(search.k, view.rows):  # the graph does not reach so many
-            return _stacked([_scan(search, query, view, None) for query in queries])
-        return Candidates(rows, distance.exact_lines(search.space, queries, view.vectors, rows))
+        return _walk(search, queries, view, graph)
     if len(queries) > 1 and allowed.count > MOSTLY * view.rows:
         return _stacked(_mostly(search, queries, view, graph, allowed))
     return _stacked([_filtered(search, query, view, graph, allowed) for query in queries])
+
+
+def _walk(search: Search, queries: Floats, view: View, graph: Graph) -> Candidates:
+    """What the graph finds where each row is allowed."""
+    prepared, unlike = graph.prepare(queries)
+    times = UNLIKE if len(queries) == 1 and unlike is not None and unlike[0] else 1
+    found = _walked(search, queries, prepared, view, graph, times)
+    if len(queries) == 1 or unlike is None or not unlike.any():
+        return found
+    lines = list(zip(found.rows, found.distances))
+    for number in np.flatnonzero(unlike).tolist():
+        one = slice(number, number + 1)
+        rows, distances = _walked(search, queries[one], prepared[one], view, graph, UNLIKE)
+        lines[number] = rows[0], distances[0]
+    return _stacked(lines)
+
+
+def _walked(
+    search: Search, queries: Floats, prepared: Floats, view: View, graph: Graph, times: int
+) -> Candidates:
+    threads = search.threads if len(queries) > 1 else 1
+    ef = times * effort(search.ef, view.rows)
+    rows = graph.search(prepared, times * graph.width(search.k), ef, threads)
+    if rows.shape[1] < min(search.k, view.rows):  # the graph does not reach so many
+        return _stacked([_scan(search, query, view, None) for query in queries])
+    return Candidates(rows, distance.exact_lines(search.space, queries, view.vectors, rows))
 
 
 Line: TypeAlias = tuple[Ints, Floats]
@@ -162,7 +185,8 @@ def _stacked(lines: Sequence[Line]) -> Candidates:
 def _mostly(search: Search, queries: Floats, view: View, graph: Graph, allowed: Allowed) -> list[Line]:
     """Many queries where few rows are dead or filtered out: one search, and a second look where needed."""
     fetch = min(view.rows, 2 * graph.width(search.k) + 8)
-    found = graph.search(queries, fetch, effort(search.ef, view.rows), search.threads)
+    prepared, _ = graph.prepare(queries)
+    found = graph.search(prepared, fetch, effort(search.ef, view.rows), search.threads)
     wanted = min(search.k, allowed.count)
     out = []
     for query, rows in zip(queries, found):
@@ -196,10 +220,12 @@ def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: 
     if exact_ns <= CAUTION * walk_ns:
         return _scan(search, query, view, allowed)
     wanted = min(search.k, allowed.count)
+    prepared, unlike = graph.prepare(query[None, :])
+    times = UNLIKE if unlike is not None and unlike[0] else 1
     if allowed.far:
         allowed.far -= 1
     else:
-        rows = graph.search(query[None, :], fetch, ef, 1)[0]
+        rows = graph.search(prepared, times * fetch, times * ef, 1)[0]
         rows = rows[allowed.mask[rows]]
         if len(rows) >= wanted:
             return _settled(search, query, view, rows, allowed)
@@ -207,7 +233,8 @@ def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: 
     if exact_ns <= PATIENCE_NS:
         return _scan(search, query, view, allowed)
     # The filter keeps rows far from this query: let the graph walk on until it finds allowed ones.
-    rows = graph.search_allowed(query, 2 * graph.width(search.k), 2 * ef, allowed.bytes, allowed.count)
+    count = 2 * times * graph.width(search.k)
+    rows = graph.search_allowed(prepared, count, 2 * times * ef, allowed.bytes, allowed.count)
     return _settled(search, query, view, rows, allowed)
 
 

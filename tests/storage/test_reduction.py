@@ -15,7 +15,7 @@ import xxhash
 
 import chroma
 from chroma.storage import hnsw, reduction, sidecar
-from chroma.storage.distance import Space, normalised
+from chroma.storage.distance import Space
 from chroma.storage.errors import Corruption
 from chroma.storage.files import Hashing
 from chroma.storage.manifest import FileRef
@@ -106,17 +106,43 @@ def test_answers_are_those_of_whole_vectors(
             assert one["distances"][0] == pytest.approx(fast["distances"][3])
 
 
-def test_queries_unlike_the_rows_are_asked_for_more() -> None:
+def test_queries_unlike_the_rows_are_known() -> None:
     graph = _built("cosine")
-    assert graph.reduction is not None
     random = np.random.default_rng(2).standard_normal((3, DIM)).astype(np.float32)
-    own = normalised(VECTORS[:3])
-    assert not graph.reduction.unlike(own, graph.reduction.apply(own))
-    assert graph.reduction.unlike(random, graph.reduction.apply(random))
-    assert graph.reduction.unlike(random[:1], graph.reduction.apply(random[:1]))
-    assert graph.search(own, 30, 20, 1).shape == (3, 30)
-    assert graph.search(random, 30, 20, 1).shape == (3, 30 * reduction.UNLIKE)
-    assert graph._ef == 20 * reduction.UNLIKE
+    for queries, expected in ((VECTORS[:3], False), (random, True)):
+        assert graph.prepare(queries)[1].tolist() == [expected] * 3  # type: ignore[union-attr]
+        assert graph.prepare(queries[:1])[1].tolist() == [expected]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_queries_unlike_the_rows_get_more_effort(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: bool
+) -> None:
+    monkeypatch.setattr("chroma.storage.indexing.INDEX_BYTES", 1)
+    asked: list[tuple[int, int, int]] = []
+    search = hnsw.Graph.search
+
+    def watched(self: Any, prepared: Any, count: int, ef: int, threads: int) -> Any:
+        asked.append((len(prepared), count, ef))
+        return search(self, prepared, count, ef, threads)
+
+    monkeypatch.setattr(hnsw.Graph, "search", watched)
+    queries = VECTORS[::300].copy()
+    queries[3] = np.random.default_rng(2).standard_normal(DIM) * 10
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.create_collection("few", embedding_function=None)
+        collection.add(ids=[str(row) for row in range(ROWS)], embeddings=VECTORS)
+        collection.compact()
+        exact = collection.query(query_embeddings=queries, n_results=10, exact=True)["ids"]
+        assert not asked
+        if batch:
+            found = collection.query(query_embeddings=queries, n_results=10)["ids"]
+            assert asked == [(30, 30, 100), (1, 120, 400)]
+        else:
+            found = [collection.query(query_embeddings=q, n_results=10)["ids"][0] for q in queries]
+            assert asked == [(1, 120, 400) if line == 3 else (1, 30, 100) for line in range(30)]
+    assert len(set(found[3]) & set(exact[3])) >= 8
+    assert found[4] == exact[4]
 
 
 @pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
@@ -131,7 +157,9 @@ def test_a_sidecar_gives_the_same_graph_back(space: Space, rows: int) -> None:
     assert (again.reduction is None) == (graph.reduction is None) == (rows == 200)
     queries = vectors[::37] + np.float32(0.01)
     for ef in (10, 40):
-        assert np.array_equal(again.search(queries, 10, ef, 1), graph.search(queries, 10, ef, 1))
+        prepared, _ = graph.prepare(queries)
+        assert np.array_equal(again.prepare(queries)[0], prepared)
+        assert np.array_equal(again.search(prepared, 10, ef, 1), graph.search(prepared, 10, ef, 1))
 
 
 @pytest.mark.parametrize("rows, size", [(2, 1), (256, 1), (257, 2), (65_536, 2), (65_537, 3), (1 << 24, 3)])
@@ -171,7 +199,8 @@ def test_sidecars_of_the_first_format_are_read() -> None:
     data = _format_1(graph)
     again = sidecar.read("graph", pa.py_buffer(data), _ref(data), "l2", vectors)
     queries = vectors[::37] + np.float32(0.01)
-    assert np.array_equal(again.search(queries, 10, 30, 1), graph.search(queries, 10, 30, 1))
+    prepared, _ = graph.prepare(queries)
+    assert np.array_equal(again.search(prepared, 10, 30, 1), graph.search(prepared, 10, 30, 1))
 
 
 def test_a_sidecar_that_does_not_fit_is_refused() -> None:
