@@ -1,9 +1,10 @@
 # Each command creates .venv and installs what it needs; a second run starts at once.
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 SHELL := bash
 
-.PHONY: help demo test check fix lock lowest smoke clients client-test notebooks clean
+.PHONY: help demo test check fix lock lowest smoke clients client-test notebooks bench bench-smoke clean
 
 help:
 	@echo 'make demo     index the docstrings of the standard library and ask questions'
@@ -14,6 +15,8 @@ help:
 	@echo 'make clients  install the clients of Chroma that tests/clients/ is about'
 	@echo 'make client-test  build and test chroma-arrow-client, with nothing else installed'
 	@echo 'make notebooks  run the notebooks, and store what they show'
+	@echo 'make bench    side by side with other vector databases (BENCH_ARGS="--help")'
+	@echo 'make bench-smoke  the same work on little data: results are right, nothing is timed'
 	@echo 'make lowest   the test suite on the lowest versions we declare'
 	@echo 'make lock     renew requirements/ci.txt'
 	@echo 'make clean    remove everything that was built'
@@ -57,6 +60,14 @@ client-test:
 notebooks:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev
 	.venv/bin/python scripts/notebooks.py
+
+bench:
+	@PYTHON='$(PYTHON)' scripts/setup.sh dev
+	.venv/bin/python benchmarks/bench.py $(BENCH_ARGS)
+
+bench-smoke:
+	@PYTHON='$(PYTHON)' scripts/setup.sh dev
+	.venv/bin/python benchmarks/bench.py --smoke
 
 lowest:
 	@PYTHON='$(PYTHON)' scripts/lowest.sh

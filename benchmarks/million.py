@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import data
-import systems
+from memory import disk_bytes, memory_mb
 
 
 def _collection(folder: str) -> tuple[Any, Any]:
@@ -41,17 +41,17 @@ def load(folder: str) -> dict[str, Any]:
     vectors = np.load(f"{folder}/vectors.npy")
     ids = [f"s{i:08d}" for i in range(len(vectors))]
     metadatas = [{"n": i, "u": i * 7919 % 10_000} for i in range(len(vectors))]
-    before = systems.memory_mb("VmRSS")
+    before = memory_mb("VmRSS")
     _, collection = _collection(folder)
     start = time.perf_counter()
     collection.add(ids=ids, embeddings=vectors, metadatas=metadatas)
     seconds = time.perf_counter() - start
-    return {"rows/s": len(ids) / seconds, "peak over the input, MB": systems.memory_mb("VmHWM") - before}
+    return {"rows/s": len(ids) / seconds, "peak over the input, MB": memory_mb("VmHWM") - before}
 
 
 def index(folder: str) -> dict[str, Any]:
     """After the kill: everything is there; index it, measure recall, speed and memory."""
-    before = systems.memory_mb("VmRSS")
+    before = memory_mb("VmRSS")
     client, collection = _collection(folder)
     count = collection.count()
     start = time.perf_counter()
@@ -68,8 +68,8 @@ def index(folder: str) -> dict[str, Any]:
     for vector in queries[:50]:
         collection.query(query_embeddings=[vector], n_results=10, where={"u": {"$lt": 1000}})
     filtered = 50 / (time.perf_counter() - start)
-    peak = systems.memory_mb("VmHWM") - before
-    mapped = systems.memory_mb("RssFile")
+    peak = memory_mb("VmHWM") - before
+    mapped = memory_mb("RssFile")
     client.close()
     return {
         "count": count,
@@ -79,7 +79,7 @@ def index(folder: str) -> dict[str, Any]:
         "10% filter queries/s": filtered,
         "peak memory, MB": peak,
         "of it mapped files now, MB": mapped,
-        "disk bytes/row": systems.disk_bytes(f"{folder}/db") / count,
+        "disk bytes/row": disk_bytes(f"{folder}/db") / count,
     }
 
 

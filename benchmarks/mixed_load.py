@@ -46,7 +46,7 @@ class Load:
     async def call(self, collection: Any, kind: str) -> Any:
         rows = self.rows
         if kind in ("query", "filtered"):
-            where = {"u": {"$lt": random.randrange(50, 5000)}} if kind == "filtered" else None
+            where = {"u": {"$lt": random.randrange(5_000, 500_000)}} if kind == "filtered" else None
             vector = rows.vectors[random.randrange(len(rows))]
             return await collection.query(query_embeddings=[vector], n_results=10, where=where)
         ids, at = self.some({"get": 20, "upsert": 20, "update": 10, "delete": 5, "add": 100}[kind])

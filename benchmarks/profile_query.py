@@ -1,6 +1,6 @@
 """Where the microseconds of a query go, by part.
 
-    python benchmarks/profile_query.py [DATA]        DATA as for compare.py
+    python benchmarks/profile_query.py [DATA]        DATA as for bench.py
 
 Prints the time per query in each part, from cProfile: its own overhead makes the sum larger than a bare
 query, so read the shares.
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import data
-import systems
+from systems.chroma import Driver
 
 PARTS = {
     "the whole query": ("collection.py", "query"),
@@ -37,10 +37,11 @@ PARTS = {
 def main(source: str) -> None:
     rows, queries = data.load(source)
     with tempfile.TemporaryDirectory(prefix="profile-") as folder:
-        system = systems.Chroma("chroma", f"{folder}/db")
+        system = Driver(f"{folder}/db", rows.vectors.shape[1])
+        system.open()
         system.add(rows)
-        system.settle(rows.vectors.shape[1])
-        system.set_effort(32)
+        system.settle()
+        system.set_knob(32)
         for vector in queries[:50]:
             system.query(vector)
         profile = cProfile.Profile()

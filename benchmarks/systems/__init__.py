@@ -1,0 +1,1 @@
+"""One module per system, each with a class `Driver`; loaded by name, in the system's own environment."""

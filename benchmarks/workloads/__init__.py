@@ -1,0 +1,1 @@
+"""One module per workload, each with `run(system, task)`; each runs in a process of its own."""
