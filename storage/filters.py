@@ -1,6 +1,6 @@
 """Which rows of a part match a filter tree.
 
-Owns: splitting a tree between DuckDB (metadata), Arrow (documents) and the id look-up, and the memory of
+Owns: splitting a tree between arrays or DuckDB (metadata), documents and the id look-up, and the memory of
 recent answers. Rows of a part never change, so an answer holds for ever; who is dead is added per snapshot.
 """
 
@@ -8,68 +8,43 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from . import attributes
+from . import attributes, row_set
 from .background import Budget
-from .columns import Ints, Mask
+from .columns import Ints
+from .document_scan import documents_with
 from .errors import InvalidArgument
 from .filter import (
     And,
     DocumentContains,
     DocumentMatches,
-    Everything,
     IdOneOf,
     Node,
     Not,
-    Nothing,
     Or,
-    both,
     metadata_only,
     size,
 )
+from .filter_arrays import FilterArrays
 from .filter_tables import FilterDatabase, FilterTable
+from .row_set import RowSet
 from .segment import Segment, hash_ids
 from .snapshot import Snapshot, View
 from .tail import Tail
 
-_ONE_QUERY = (
-    200  # conditions in one SQL query: DuckDB plans 20,000 of them for minutes, 100 x 200 in a second
-)
+# Conditions of a tree that is answered from arrays. DuckDB was ahead in one kind of tree only, more than 64
+# wide ranges over a million rows (200: 44 instead of 141 ms), and behind by 2 to 20 times in all others
+# (docs/decisions/0010). Beyond this a filter takes long whoever answers it; DuckDB has threads of its own.
+_ARRAYS_MOST = 1000
+_ONE_QUERY = 200  # conditions in one SQL query: DuckDB plans 20,000 for minutes, 100 x 200 in a second
 # Answers kept per part and per collection: the same filter with another vector costs nothing again.
 _REMEMBERED, _REMEMBERED_BYTES = 64, 16 << 20
-
-
-class Allowed:
-    """The rows of a view that match a filter and are alive."""
-
-    far = 0  # so many searches more are to expect them far from the query, see search.py
-
-    def __init__(self, mask: Mask) -> None:
-        self.mask = mask
-        self.count = int(np.count_nonzero(mask))
-        self._rows: Ints | None = None
-        self._bytes: bytearray | None = None
-
-    @property
-    def rows(self) -> Ints:
-        """Row numbers, ascending."""
-        if self._rows is None:
-            self._rows = np.flatnonzero(self.mask)
-        return self._rows
-
-    @property
-    def bytes(self) -> bytearray:
-        """One byte per row; hnswlib's filter callback reads it."""
-        if self._bytes is None:
-            self._bytes = bytearray(self.mask.tobytes())
-        return self._bytes
 
 
 class _Memory:
@@ -82,21 +57,18 @@ class _Memory:
 
     def get(self, key: Any) -> Any:
         with self._lock:
-            if key not in self._held:
+            found = self._held.get(key)
+            if found is None:
                 return None
             self._held.move_to_end(key)
-            return self._held[key][0]
-
-    def drop(self, key: Any) -> None:
-        with self._lock:
-            if key in self._held:
-                self.nbytes -= self._held.pop(key)[1]
+            return found[0]
 
     def put(self, key: Any, value: Any, size: int) -> None:
+        """Keep an answer, in place of an older one."""
         with self._lock:
-            if key not in self._held:
-                self._held[key] = value, size
-                self.nbytes += size
+            before = self._held.pop(key, None)
+            self._held[key] = value, size
+            self.nbytes += size - (0 if before is None else before[1])
             while len(self._held) > _REMEMBERED or (self.nbytes > _REMEMBERED_BYTES and len(self._held) > 1):
                 self.nbytes -= self._held.popitem(last=False)[1][1]
 
@@ -115,20 +87,34 @@ class Block:
         self.rows = rows
         self._database = database
         self._load, self._documents, self._locate = load, documents, locate
+        self._arrays: FilterArrays | None = None
         self._table: FilterTable | None = None
         self._lock = threading.Lock()
-        self._masks = _Memory()
+        self._answers = _Memory()
 
     @property
     def nbytes(self) -> int:
-        """Memory held by the loaded filter columns."""
-        table = self._table  # another thread may release it meanwhile
-        return self._masks.nbytes + (0 if table is None else table.nbytes)
+        """Memory held by the loaded filter columns and the answers."""
+        arrays, table = self._arrays, self._table  # another thread may release them meanwhile
+        return (
+            self._answers.nbytes
+            + (0 if arrays is None else arrays.nbytes)
+            + (0 if table is None else table.nbytes)
+        )
 
     def release(self) -> None:
         """Forget the filter columns; they are loaded again when needed."""
-        self._table = None
-        self._masks = _Memory()
+        self._arrays = self._table = None
+        self._answers = _Memory()
+
+    def arrays(self) -> FilterArrays:
+        held = self._arrays
+        if held is None:
+            with self._lock:
+                held = self._arrays
+                if held is None:
+                    held = self._arrays = FilterArrays(self._load())
+        return held
 
     def table(self) -> FilterTable:
         with self._lock:
@@ -136,75 +122,67 @@ class Block:
                 self._table = FilterTable(self._database, self._load())
             return self._table
 
-    def mask(self, node: Node) -> Mask:
-        """bool (rows,); not to be written to."""
-        found: Mask | None = self._masks.get(node)
+    def answer(self, node: Node) -> RowSet:
+        """The rows that match."""
+        found: RowSet | None = self._answers.get(node)
         if found is None:
             found = self._evaluate(node)
-            self._masks.put(node, found, found.nbytes)
+            self._answers.put(node, found, found.nbytes)
         return found
 
-    def _evaluate(self, node: Node) -> Mask:
-        if isinstance(node, Everything):
-            return np.ones(self.rows, np.bool_)
-        if isinstance(node, Nothing):
-            return np.zeros(self.rows, np.bool_)
-        if metadata_only(node) and size(node) <= _ONE_QUERY:
-            return self.table().mask(node)
+    def _evaluate(self, node: Node) -> RowSet:
+        if size(node) > _ARRAYS_MOST:
+            return self._large(node)
+        return self.arrays().answer(node, self._leaf)
+
+    def _large(self, node: Node) -> RowSet:
+        """A tree of many conditions: as far as it is about metadata by DuckDB."""
         match node:
             case Not(child):
-                return ~self._evaluate(child)
+                return row_set.complement(self._evaluate(child))
             case And(children):
-                return self._fold(children, np.logical_and, both)
+                return row_set.intersection(self._queries(children, And))
             case Or(children):
-                return self._fold(
-                    children, np.logical_or, lambda *nodes: nodes[0] if len(nodes) == 1 else Or(nodes)
-                )
-            case DocumentContains(text):
-                return _filled(pc.match_substring(self._documents(), text))
-            case DocumentMatches(pattern):
-                try:
-                    return _filled(pc.match_substring_regex(self._documents(), pattern))
-                except pa.ArrowInvalid as error:
-                    raise InvalidArgument(
-                        f"Regex syntax: the $regex pattern {pattern} cannot be used: {error}"
-                    ) from None
-            case IdOneOf(values):
-                mask = np.zeros(self.rows, np.bool_)
-                rows = self._locate(values)
-                mask[rows[(rows >= 0) & (rows < self.rows)]] = True
-                return mask
+                return row_set.union(self.rows, self._queries(children, Or))
             case _:
                 raise AssertionError(node)
 
-    def _fold(self, children: tuple[Node, ...], join: Any, group: Callable[..., Node]) -> Mask:
-        """One query for the children that metadata answers, or several if they are many; then the others."""
-        out: Mask | None = None
-
-        def fold(mask: Mask) -> None:
-            nonlocal out  # one at a time: a thousand masks of a million rows would take a gigabyte
-            out = mask.copy() if out is None else join(out, mask, out=out)
-
+    def _queries(
+        self, children: tuple[Node, ...], join: Callable[[tuple[Node, ...]], Node]
+    ) -> Iterator[RowSet]:
+        """The answers of all children, many of them in one query."""
         waiting: list[Node] = []
         room = _ONE_QUERY
         for child in children:
-            if not metadata_only(child) or size(child) > _ONE_QUERY:
-                fold(self._evaluate(child))
+            if size(child) > _ONE_QUERY or not metadata_only(child):
+                yield self._evaluate(child)
                 continue
             if size(child) > room:
-                fold(self.table().mask(group(*waiting)))
+                yield RowSet(self.rows, mask=self.table().mask(join(tuple(waiting))))
                 waiting, room = [], _ONE_QUERY
             waiting.append(child)
             room -= size(child)
         if waiting:
-            fold(self.table().mask(group(*waiting)))
-        assert out is not None
-        return out
+            yield RowSet(self.rows, mask=self.table().mask(join(tuple(waiting))))
 
-
-def _filled(matches: pa.Array) -> Mask:
-    out: npt.NDArray[np.bool_] = pc.fill_null(matches, False).to_numpy(zero_copy_only=False)
-    return out
+    def _leaf(self, node: Node) -> RowSet:
+        """What is not about metadata."""
+        match node:
+            case DocumentContains(text):
+                return RowSet(self.rows, rows=documents_with(self._documents(), text))
+            case DocumentMatches(pattern):
+                try:
+                    matches = pc.match_substring_regex(self._documents(), pattern)
+                except pa.ArrowInvalid as error:
+                    raise InvalidArgument(
+                        f"Regex syntax: the $regex pattern {pattern} cannot be used: {error}"
+                    ) from None
+                return RowSet(self.rows, mask=pc.fill_null(matches, False).to_numpy(zero_copy_only=False))
+            case IdOneOf(values):
+                rows = self._locate(values)
+                return row_set.gathered(self.rows, rows[(rows >= 0) & (rows < self.rows)])
+            case _:
+                raise AssertionError(node)
 
 
 class PartFilter(Protocol):
@@ -212,7 +190,7 @@ class PartFilter(Protocol):
 
     nbytes: int
 
-    def mask(self, node: Node, rows: int) -> Mask: ...
+    def answer(self, node: Node, rows: int) -> RowSet: ...
     def release(self) -> None: ...
 
 
@@ -236,8 +214,8 @@ class SegmentFilter:
     def release(self) -> None:
         self._block.release()
 
-    def mask(self, node: Node, rows: int) -> Mask:
-        return self._block.mask(node)
+    def answer(self, node: Node, rows: int) -> RowSet:
+        return self._block.answer(node)
 
 
 class TailFilter:
@@ -257,12 +235,16 @@ class TailFilter:
         with self._lock:
             self._blocks = []
 
-    def mask(self, node: Node, rows: int) -> Mask:
+    def answer(self, node: Node, rows: int) -> RowSet:
         with self._lock:
             self._cover(rows)
             blocks = [(start, block) for start, block in self._blocks if start < rows]
-        masks = [block.mask(node)[: rows - start] for start, block in blocks]
-        return np.concatenate(masks) if masks else np.zeros(0, np.bool_)
+        parts = [block.answer(node).first(rows - start) for start, block in blocks]
+        if len(parts) == 1:
+            return parts[0]
+        if all(part.by_rows for part in parts):
+            return RowSet(rows, rows=np.concatenate([part.rows + at for part, (at, _) in zip(parts, blocks)]))
+        return RowSet(rows, mask=np.concatenate([part.mask for part in parts]))
 
     def _cover(self, rows: int) -> None:
         end = self._blocks[-1][0] + self._blocks[-1][1].rows if self._blocks else 0
@@ -310,19 +292,19 @@ class Filters:
                 held = self._parts[source.name] = make(self._database, source)
             return held
 
-    def allowed(self, view: View, node: Node) -> Allowed:
+    def allowed(self, view: View, node: Node) -> RowSet:
         """The living rows of a view that match."""
         key = (view.source.name, view.rows, node)
         held = self._allowed.get(key)
         if held is not None and held[0] is view.dead:
-            answer: Allowed = held[1]
+            answer: RowSet = held[1]
             return answer
         part = self.part(view.source)
-        mask = part.mask(node, view.rows)
+        answer = part.answer(node, view.rows)
         self._budget.hold(f"filter {self._owner}/{view.source.name}", part.nbytes, part.release)
-        answer = Allowed(mask if view.dead is None else mask & ~view.dead)
-        self._allowed.drop(key)
-        self._allowed.put(key, (view.dead, answer), 9 * view.rows)  # its mask and row numbers
+        if view.dead is not None:
+            answer = answer.without(view.dead)
+        self._allowed.put(key, (view.dead, answer), answer.nbytes)
         return answer
 
     def keep_only(self, snapshot: Snapshot) -> None:

@@ -18,9 +18,10 @@ from .columns import Ints
 from .distance import Space
 from .errors import InvalidArgument
 from .filter import Everything, IdOneOf, Node, both
-from .filters import Allowed, Filters
+from .filters import Filters
 from .hnsw import Graph
 from .reduction import UNLIKE
+from .row_set import RowSet
 from .snapshot import Snapshot, View
 from .types import Floats
 
@@ -182,7 +183,7 @@ def _stacked(lines: Sequence[Line]) -> Candidates:
     return found
 
 
-def _mostly(search: Search, queries: Floats, view: View, graph: Graph, allowed: Allowed) -> list[Line]:
+def _mostly(search: Search, queries: Floats, view: View, graph: Graph, allowed: RowSet) -> list[Line]:
     """Many queries where few rows are dead or filtered out: one search, and a second look where needed."""
     fetch = min(view.rows, 2 * graph.width(search.k) + 8)
     prepared, _ = graph.prepare(queries)
@@ -200,19 +201,19 @@ def _mostly(search: Search, queries: Floats, view: View, graph: Graph, allowed: 
     return out
 
 
-def _scan(search: Search, query: Floats, view: View, allowed: Allowed | None) -> Line:
+def _scan(search: Search, query: Floats, view: View, allowed: RowSet | None) -> Line:
     rows = None if allowed is None or allowed.count == view.rows else allowed.rows
     return distance.nearest(search.space, query, view.vectors, view.norms, rows, search.k)
 
 
-def _settled(search: Search, query: Floats, view: View, rows: Ints, allowed: Allowed) -> Line:
+def _settled(search: Search, query: Floats, view: View, rows: Ints, allowed: RowSet) -> Line:
     """Rows the graph found, or an exact scan when it could not find enough."""
     if len(rows) < min(search.k, allowed.count):
         return _scan(search, query, view, allowed)
     return rows, distance.exact(search.space, query, view.vectors[rows])
 
 
-def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: Allowed) -> Line:
+def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: RowSet) -> Line:
     ef = effort(search.ef, view.rows)
     fetch = min(view.rows, int(search.k * OVERFETCH * view.rows / allowed.count) + 8)
     exact_ns = allowed.count * view.vectors.shape[1] * GATHER_NS

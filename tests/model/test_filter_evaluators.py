@@ -1,0 +1,118 @@
+"""Filters by arrays, by DuckDB and by the evaluator: random trees over random metadata, also rare keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from chroma.storage import attributes, filter_columns, row_set
+from chroma.storage.columns import encode_metadata
+from chroma.storage.filter import Node, metadata_only, parse_where
+from chroma.storage.filter_arrays import FilterArrays
+from chroma.storage.filter_tables import FilterDatabase, FilterTable
+
+from .. import strategies
+from .evaluator import matches
+
+CHECKED = settings(
+    max_examples=150,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+few_keys = st.sampled_from(["k", "n"])  # so that conditions meet values, and one another
+few_values = st.one_of(st.integers(-2, 2), st.integers(-4, 4).map(lambda n: n / 2), st.sampled_from("ab"))
+near = st.dictionaries(few_keys, st.one_of(few_values, st.booleans(), strategies.lists), max_size=2)
+metadatas = st.one_of(st.none(), near, strategies.metadatas)
+near_clauses = st.one_of(
+    st.builds(lambda key, value: {key: value}, few_keys, few_values),
+    st.builds(
+        lambda key, op, value: {key: {op: value}},
+        few_keys,
+        st.sampled_from(["$gt", "$gte", "$lt", "$lte"]),
+        st.integers(-4, 4).map(lambda n: n / 2),
+    ),
+    st.builds(
+        lambda key, op, value: {key: {op: value}},
+        few_keys,
+        st.sampled_from(["$eq", "$ne", "$contains", "$not_contains"]),
+        few_values,
+    ),
+    st.builds(
+        lambda key, op, value: {key: {op: value}},
+        few_keys,
+        st.sampled_from(["$in", "$nin"]),
+        st.one_of(st.lists(st.integers(-2, 2), min_size=1), st.lists(st.sampled_from("abc"), min_size=1)),
+    ),
+)
+near_wheres = st.recursive(
+    near_clauses,
+    lambda inner: st.builds(
+        lambda joint, parts: {joint: parts},
+        st.sampled_from(["$and", "$or"]),
+        st.lists(inner, min_size=2, max_size=4),
+    ),
+    max_leaves=8,
+)
+wheres = st.one_of(near_wheres, strategies.wheres)
+
+
+@pytest.fixture(scope="module")
+def database() -> Any:
+    held = FilterDatabase(1 << 30, 1)
+    yield held
+    held.close()
+
+
+def unexpected(node: Node) -> Any:
+    raise AssertionError(f"{node} is about metadata")
+
+
+@pytest.mark.parametrize("share", [1 / 64, 1.0], ids=["masks", "rows"])
+@pytest.mark.parametrize("wide", [0.05, 2.0], ids=["by frequency", "all sparse"])
+@pytest.mark.parametrize("indexed", [False, True], ids=["looking", "indexed"])
+@CHECKED
+@given(rows=st.lists(metadatas, min_size=1, max_size=40), trees=st.lists(wheres, min_size=1, max_size=6))
+@example(rows=[{"k": 2**53 + 1}, {"k": 2.0**53}], trees=[{"k": {"$gt": 2.0**53}}, {"k": 2**53}])
+@example(
+    rows=[{"k": 2**63 - 1}, {"k": -(2**63)}], trees=[{"k": {"$lt": 2.0**63}}, {"k": {"$gte": -(2.0**63)}}]
+)
+@example(
+    rows=[{"k": -0.0}, {"k": 0}, {"k": 0.0}], trees=[{"k": 0.0}, {"k": {"$lt": 0}}, {"k": {"$in": [-0.0]}}]
+)
+@example(
+    rows=[{"k": ["a", "a", "b"]}, {"k": "a"}, None], trees=[{"k": {"$contains": "a"}}, {"k": {"$ne": "a"}}]
+)
+@example(rows=[{"k": True}, {"k": 1}, {"k": 1.0}, {"k": "1"}], trees=[{"k": True}, {"k": 1}, {"k": "1"}])
+def test_all_evaluators_agree(
+    database: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: list[Any],
+    trees: list[Any],
+    indexed: bool,
+    wide: float,
+    share: float,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(row_set, "FEW_SHARE", share)
+        patch.setattr(attributes, "WIDE_SHARE", wide)
+        if indexed:
+            for name in ("_INDEX_AFTER", "_INDEX_NUMBERS", "_INDEX_TEXTS"):
+                patch.setattr(filter_columns, name, 0)
+        texts = encode_metadata(rows, len(rows))
+        arrays = FilterArrays(attributes.build(len(rows), [texts]))
+        table = FilterTable(database, attributes.build(len(rows), [texts]))
+        for where in trees:
+            node = parse_where(where)
+            assert metadata_only(node)
+            expected = [matches(where, row) for row in rows]
+            found = arrays.answer(node, unexpected)
+            assert found.mask.tolist() == expected, where
+            assert found.rows.tolist() == np.flatnonzero(expected).tolist(), where
+            assert found.count == sum(expected)
+            assert table.mask(node).tolist() == expected, where
