@@ -135,8 +135,11 @@ def short(value: Any) -> str:
 
 def combine(where: Mapping[str, Any] | None, where_document: Mapping[str, Any] | None) -> Node:
     """Both filters of a call as one tree. None and {} filter nothing. Raises InvalidArgument."""
-    if where is None and where_document is None:
-        return _EVERYTHING
+    if where_document is None:
+        if where is None:
+            return _EVERYTHING
+        if where:
+            return parse_where(where)
     parts = [parse_where(where) if where else _checked_empty("where", where)]
     parts.append(
         parse_where_document(where_document)
@@ -169,7 +172,7 @@ def parse_where_document(where: Mapping[str, Any]) -> Node:
 
 
 def _logic(name: str, clause: Any, leaf: Callable[[str, Any], Node], depth: int) -> Node:
-    if not isinstance(clause, Mapping):
+    if type(clause) is not dict and not isinstance(clause, Mapping):  # the first is ten times faster
         raise InvalidArgument(f"Expected {name} to be a dict, got {short(clause)}")
     if len(clause) != 1:
         raise InvalidArgument(
@@ -200,11 +203,14 @@ def _logic(name: str, clause: Any, leaf: Callable[[str, Any], Node], depth: int)
 
 def _all_of(children: list[Node]) -> Node:
     flat: list[Node] = []
+    refused: list[Node] = []
     for child in children:
-        flat.extend(child.children if isinstance(child, And) else [child])
-    if any(isinstance(child, Nothing) for child in flat):
-        return Nothing()
-    refused = [child.child for child in flat if isinstance(child, Not)]
+        for part in child.children if isinstance(child, And) else (child,):
+            if isinstance(part, Nothing):
+                return part
+            if isinstance(part, Not):
+                refused.append(part.child)
+            flat.append(part)
     if len(refused) > 1:  # none of them: lists of "not equal" become one set
         flat = [child for child in flat if not isinstance(child, Not)]
         flat.append(Not(_any_of(refused)))
@@ -245,13 +251,14 @@ def _field(key: str, value: Any) -> Node:
         )
     if key.startswith("chroma:"):
         raise InvalidArgument(f"Invalid where clause: keys starting with 'chroma:' are reserved, got {key!r}")
-    if not isinstance(value, Mapping):
-        value = {"$eq": value}
-    if len(value) != 1:
-        raise InvalidArgument(
-            f"Expected operator expression for {key!r} to have exactly one operator, got {short(value)}"
-        )
-    operator, operand = next(iter(value.items()))
+    operator: Any = "$eq"
+    operand: Any = value
+    if type(value) is dict or isinstance(value, Mapping):
+        if len(value) != 1:
+            raise InvalidArgument(
+                f"Expected operator expression for {key!r} to have exactly one operator, got {short(value)}"
+            )
+        operator, operand = next(iter(value.items()))
     if key == "#document":
         return _document_field(operator, operand)
     if operator not in _OPERATORS:
@@ -337,6 +344,8 @@ def _one_of(key: str, operand: Any) -> Node:
 
 def _plain(value: Any) -> Any:
     """NumPy scalars as the Python values they stand for."""
+    if type(value) in _SCALARS:
+        return value
     item = getattr(value, "item", None)
     return item() if item is not None and getattr(value, "shape", None) == () else value
 

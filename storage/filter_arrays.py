@@ -21,25 +21,23 @@ from .row_set import RowSet
 
 
 class FilterArrays:
-    """The filter columns of some consecutive rows. Takes what it is given: a column leaves `attributes`
-    when it is first asked for."""
+    """The filter columns of some consecutive rows. `load` is called with the first question about metadata;
+    what it gives is taken apart: a column leaves it when it is first asked for."""
 
-    def __init__(self, attributes: Attributes) -> None:
-        self.rows = attributes.rows
-        self._attributes = attributes
-        self._slots = frozenset([*attributes.wide, *attributes.sparse])
+    def __init__(self, rows: int, load: Callable[[], Attributes]) -> None:
+        self.rows = rows
+        self.nbytes = 0  # of all columns, and of the indexes that they have by now
+        self._load_all = load
+        self._attributes: Attributes | None = None
+        self._slots: frozenset[Slot] | None = None
         self._columns: dict[Slot, Column] = {}
         self._lock, self._counting = threading.Lock(), threading.Lock()
-        # Memory of all columns, and of the indexes that they have by now.
-        self.nbytes: int = sum(array.nbytes for array in attributes.wide.values()) + sum(
-            rows.nbytes + values.nbytes for rows, values in attributes.sparse.values()
-        )
 
     def answer(self, node: Node, other: Callable[[Node], RowSet]) -> RowSet:
         """The rows that match; `other` answers the leaves that are not about metadata."""
         if isinstance(node, Compare):
             slot: Slot = node.key, node.kind
-            if slot not in self._slots:
+            if slot not in self._held():
                 return row_set.none(self.rows)
             return self._column(slot).where(((node.op, node.value),))
         if isinstance(node, And):
@@ -50,10 +48,10 @@ class FilterArrays:
             return row_set.complement(self.answer(node.child, other))
         if isinstance(node, OneOf):
             slot = node.key, node.kind
-            return self._column(slot).one_of(node.values) if slot in self._slots else row_set.none(self.rows)
+            return self._column(slot).one_of(node.values) if slot in self._held() else row_set.none(self.rows)
         if isinstance(node, Member):
             slot = node.key, f"{node.kind}[]"  # type: ignore[assignment]
-            if slot not in self._slots:
+            if slot not in self._held():
                 return row_set.none(self.rows)
             return self._column(slot).where((("=", node.value),))
         if isinstance(node, Everything):
@@ -71,8 +69,9 @@ class FilterArrays:
             if leaves is None:
                 rest.append(child)
                 continue
+            held = self._held()
             found: dict[Slot, list[Compare]] = {
-                (leaf.key, leaf.kind): [leaf] for leaf in leaves if (leaf.key, leaf.kind) in self._slots
+                (leaf.key, leaf.kind): [leaf] for leaf in leaves if (leaf.key, leaf.kind) in held
             }
             key = leaves[0].key
             if key in by_key:  # a row has one value of a key, so both hold for the same type
@@ -93,16 +92,32 @@ class FilterArrays:
         )
         return row_set.intersection(chain(compared, (self.answer(node, other) for node in rest)))
 
+    def _held(self) -> frozenset[Slot]:
+        """The keys and types that a row has a value of."""
+        slots = self._slots
+        if slots is None:
+            with self._lock:
+                if self._attributes is None:
+                    self._attributes = found = self._load_all()
+                    self._changed(sum(array.nbytes for array in found.wide.values()))
+                    self._changed(sum(at.nbytes + values.nbytes for at, values in found.sparse.values()))
+                    self._slots = frozenset([*found.wide, *found.sparse])
+                assert self._slots is not None
+                slots = self._slots
+        return slots
+
     def _column(self, slot: Slot) -> Column:
+        """The column of a slot that is held."""
         column = self._columns.get(slot)
         if column is None:
             with self._lock:
                 column = self._columns.get(slot)
                 if column is None:
-                    column = self._columns[slot] = self._load(slot)
+                    column = self._columns[slot] = self._made(slot)
         return column
 
-    def _load(self, slot: Slot) -> Column:
+    def _made(self, slot: Slot) -> Column:
+        assert self._attributes is not None
         make = Texts if slot[1].startswith("str") else Numbers
         array = self._attributes.wide.pop(slot, None)
         if array is not None:

@@ -87,7 +87,7 @@ class Block:
         self.rows = rows
         self._database = database
         self._load, self._documents, self._locate = load, documents, locate
-        self._arrays: FilterArrays | None = None
+        self._arrays = FilterArrays(rows, load)
         self._table: FilterTable | None = None
         self._lock = threading.Lock()
         self._answers = _Memory()
@@ -96,25 +96,12 @@ class Block:
     def nbytes(self) -> int:
         """Memory held by the loaded filter columns and the answers."""
         arrays, table = self._arrays, self._table  # another thread may release them meanwhile
-        return (
-            self._answers.nbytes
-            + (0 if arrays is None else arrays.nbytes)
-            + (0 if table is None else table.nbytes)
-        )
+        return self._answers.nbytes + arrays.nbytes + (0 if table is None else table.nbytes)
 
     def release(self) -> None:
         """Forget the filter columns; they are loaded again when needed."""
-        self._arrays = self._table = None
+        self._arrays, self._table = FilterArrays(self.rows, self._load), None
         self._answers = _Memory()
-
-    def arrays(self) -> FilterArrays:
-        held = self._arrays
-        if held is None:
-            with self._lock:
-                held = self._arrays
-                if held is None:
-                    held = self._arrays = FilterArrays(self._load())
-        return held
 
     def table(self) -> FilterTable:
         with self._lock:
@@ -133,7 +120,7 @@ class Block:
     def _evaluate(self, node: Node) -> RowSet:
         if size(node) > _ARRAYS_MOST:
             return self._large(node)
-        return self.arrays().answer(node, self._leaf)
+        return self._arrays.answer(node, self._leaf)
 
     def _large(self, node: Node) -> RowSet:
         """A tree of many conditions: as far as it is about metadata by DuckDB."""

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from chroma.storage import attributes, filter_columns, row_set
+from chroma.storage import attributes, filter_columns, filters, row_set
 from chroma.storage.columns import encode_metadata
-from chroma.storage.filter import Node, metadata_only, parse_where
+from chroma.storage.filter import Node, combine, metadata_only, parse_where
 from chroma.storage.filter_arrays import FilterArrays
 from chroma.storage.filter_tables import FilterDatabase, FilterTable
 
 from .. import strategies
-from .evaluator import matches
+from .evaluator import matches, matches_document
 
 CHECKED = settings(
     max_examples=150,
@@ -105,7 +106,7 @@ def test_all_evaluators_agree(
             for name in ("_INDEX_AFTER", "_INDEX_NUMBERS", "_INDEX_TEXTS"):
                 patch.setattr(filter_columns, name, 0)
         texts = encode_metadata(rows, len(rows))
-        arrays = FilterArrays(attributes.build(len(rows), [texts]))
+        arrays = FilterArrays(len(rows), lambda: attributes.build(len(rows), [texts]))
         table = FilterTable(database, attributes.build(len(rows), [texts]))
         for where in trees:
             node = parse_where(where)
@@ -116,3 +117,32 @@ def test_all_evaluators_agree(
             assert found.rows.tolist() == np.flatnonzero(expected).tolist(), where
             assert found.count == sum(expected)
             assert table.mask(node).tolist() == expected, where
+
+
+@CHECKED
+@given(
+    rows=st.lists(st.tuples(metadatas, strategies.optional_documents), min_size=1, max_size=20),
+    trees=st.lists(
+        st.tuples(wheres, st.one_of(st.none(), strategies.where_documents)), min_size=1, max_size=4
+    ),
+)
+def test_large_trees_are_split(
+    database: Any, monkeypatch: pytest.MonkeyPatch, rows: list[Any], trees: list[Any]
+) -> None:
+    """What is too large for arrays goes to DuckDB in queries of limited size, documents apart."""
+    texts = encode_metadata([metadata for metadata, _ in rows], len(rows))
+    with monkeypatch.context() as patch:
+        patch.setattr(filters, "_ARRAYS_MOST", 1)
+        patch.setattr(filters, "_ONE_QUERY", 2)
+        block = filters.Block(
+            database,
+            len(rows),
+            lambda: attributes.build(len(rows), [texts]),
+            lambda: pa.array([document for _, document in rows], pa.string()),
+            unexpected,
+        )
+        for where, where_document in trees:
+            expected = [matches(where, row) and matches_document(where_document, text) for row, text in rows]
+            found = block.answer(combine(where, where_document))
+            assert found.mask.tolist() == expected, (where, where_document)
+            assert found.rows.tolist() == np.flatnonzero(expected).tolist()
