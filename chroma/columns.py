@@ -12,6 +12,8 @@ from typing import Any
 
 from .errors import DuplicateIDError, InvalidArgumentError, InvalidTypeError
 
+_STEP = 1024  # texts encoded at a time for a check: long documents are not all copied at once
+
 
 def shown(value: object, width: int = 60) -> str:
     """A short repr for messages. Never builds the repr of something large as a whole."""
@@ -91,9 +93,7 @@ def _texts(column: list[Any], noun: str, field: str, *, allow_none: bool) -> lis
             if not (isinstance(text, str) or (text is None and allow_none)):
                 raise _not_text(place, text, noun, field)
         column = [text if text is None else str.__str__(text) for text in column]  # np.str_ and enums
-    check_encodable(
-        [text for text in column if text is not None] if None in types or allow_none else column, field
-    )
+    check_encodable([text for text in column if text is not None] if type(None) in types else column, field)
     return column
 
 
@@ -106,8 +106,11 @@ def _not_text(place: int, value: object, noun: str, field: str) -> InvalidArgume
 
 def check_encodable(texts: Sequence[str], field: str) -> None:
     """Refuses lone surrogates, which no file and no wire can carry."""
+    if all(map(str.isascii, texts)):  # which a str knows of itself
+        return
     try:
-        "\x00".join(texts).encode()
+        for start in range(0, len(texts), _STEP):
+            "\x00".join(texts[start : start + _STEP]).encode()
     except UnicodeEncodeError:
         for place, text in enumerate(texts):
             try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from .columns import as_list, check_encodable, shown
 from .errors import ChromaError, InvalidArgumentError, InvalidTypeError
+from .storage.mappings import by_key
 from .types import SparseVector
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -105,7 +106,7 @@ def check_new_metadata(metadata: Any) -> dict[str, Any]:
 
 
 def _as_dict(entry: Any, place: int) -> dict[str, Any] | None:
-    if entry is None or isinstance(entry, dict):
+    if entry is None or type(entry) is dict:
         return entry
     if isinstance(entry, Mapping):
         return dict(entry)
@@ -123,9 +124,12 @@ def _check_step(entries: list[dict[str, Any] | None], start: int) -> list[dict[s
             f"Expected metadata to be a non-empty dict, got {{}} at index {place} of metadatas: "
             "pass None for a record without metadata"
         )
-    keys: set[Any] = set().union(*given)
+    columns = by_key(given)
+    keys: set[Any] = set().union(*given) if columns is None else set(columns)
     _check_keys(keys, entries, start)
-    types = set(map(type, chain.from_iterable(map(dict.values, given))))
+    values = [list(chain.from_iterable(map(dict.values, given)))] if columns is None else columns.values()
+    kinds = [set(map(type, column)) for column in values]
+    types: set[type] = set().union(*kinds)
     if list in types and types <= _EXACT_OR_LIST:
         types = _list_item_types(given)
     if not types <= _EXACT:
@@ -133,9 +137,11 @@ def _check_step(entries: list[dict[str, Any] | None], start: int) -> list[dict[s
             entry and {key: _exact(value, key, f"metadatas[{place}]") for key, value in entry.items()}
             for place, entry in enumerate(entries, start)
         ]
-        given = [entry for entry in entries if entry is not None]
+        values = [list(chain.from_iterable(entry.values() for entry in entries if entry is not None))]
+        kinds = [set(map(type, values[0]))]
     try:
-        check_values(list(chain.from_iterable(map(dict.values, given))), "")
+        for column, held in zip(values, kinds, strict=True):
+            check_values(column, "", types=held)
     except InvalidArgumentError:
         for place, entry in enumerate(entries, start):  # again, to name the key and the record
             for key, value in (entry or {}).items():
@@ -182,22 +188,29 @@ def check_keys(keys: Collection[Any], where: Callable[[Any], str]) -> None:
     check_encodable(list(keys), "metadata keys")
 
 
-def check_values(values: Iterable[Any], key: str, at: str = "") -> None:
-    """Numbers and texts of exact types: finite floats, int64 ints, encodable texts."""
-    values = list(values)
-    lists = [value for value in values if type(value) is list]
-    if lists:
-        values.extend(chain.from_iterable(lists))
+def check_values(values: Sequence[Any], key: str, at: str = "", types: set[type] | None = None) -> None:
+    """Numbers and texts of exact types: finite floats, int64 ints, encodable texts. `types` are those of
+    the values, where they are known."""
+    types = types or set(map(type, values))
+    if list in types:
+        values = [*values, *chain.from_iterable([value for value in values if type(value) is list])]
+        types = set(map(type, values))
+
+    def of(kind: type) -> Sequence[Any]:
+        if kind not in types:
+            return []
+        return values if len(types) == 1 else [value for value in values if type(value) is kind]
+
     name = f"metadata value of {key!r}{at}"
-    ints = [value for value in values if type(value) is int]
+    ints = of(int)
     if ints and not (min(ints) >= INT64_MIN and max(ints) <= INT64_MAX):
         big = next(value for value in ints if not INT64_MIN <= value <= INT64_MAX)
         raise InvalidArgumentError(f"{name} is {shown(big)}: an int must fit in 64 bits; store it as text")
-    floats = [value for value in values if type(value) is float]
+    floats = of(float)
     if not all(map(math.isfinite, floats)):
         odd = next(value for value in floats if not math.isfinite(value))
         raise InvalidArgumentError(f"{name} is {odd}: NaN and infinities cannot be stored; leave the key out")
-    check_encodable([value for value in values if type(value) is str], name)
+    check_encodable(of(str), name)
 
 
 def rounded_int(value: Mapping[str, Any], text: str | bytes) -> tuple[str, int] | None:

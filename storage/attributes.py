@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Literal, TypeAlias
 
@@ -21,14 +22,17 @@ import pyarrow as pa
 
 from .columns import decode_metadata
 from .files import Sink
+from .mappings import by_key
 
 Kind: TypeAlias = Literal["str", "int", "float", "bool", "str[]", "int[]", "float[]", "bool[]"]
 Slot: TypeAlias = tuple[str, Kind]  # a key and the type of its values
 RowIds = npt.NDArray[np.uint32]
+Found: TypeAlias = dict[Slot, list[tuple[RowIds, list[Any]]]]  # values at their rows, in any order
 
 # Measured (docs/decisions/0003): 10,000 wide columns cost 812 MB and 244 ms a query; a sorted sparse
 # table answers a rare key in 0.6 ms.
 WIDE_SHARE, WIDE_MOST = 0.05, 200
+_STEP = 65_536  # rows whose values are held as Python lists at a time
 
 ARROW_TYPES: dict[str, pa.DataType] = {
     "str": pa.string(),
@@ -59,11 +63,16 @@ def build(rows: int, blocks: Iterable[Sequence[str | None]]) -> Attributes:
     chunks: dict[Slot, list[tuple[RowIds, pa.Array]]] = {}
     start = 0
     for block in blocks:
-        for slot, (at, values) in _collect(decode_metadata(block)).items():
-            numbers = np.asarray(at, np.uint32) + np.uint32(start)
-            array = pa.array(values, ARROW_TYPES[slot[1].removesuffix("[]")])
-            chunks.setdefault(slot, []).append((numbers, array))
+        _gather(chunks, start, decode_metadata(block))
         start += len(block)
+    return _arranged(rows, {slot: _joined(parts) for slot, parts in chunks.items()})
+
+
+def from_mappings(rows: int, mappings: Sequence[Mapping[str, Any] | None]) -> Attributes:
+    """The same from the mappings that became those texts; None values in them are no values."""
+    chunks: dict[Slot, list[tuple[RowIds, pa.Array]]] = {}
+    for start in range(0, rows, _STEP):
+        _gather(chunks, start, mappings[start : start + _STEP])
     return _arranged(rows, {slot: _joined(parts) for slot, parts in chunks.items()})
 
 
@@ -108,42 +117,62 @@ def _joined(parts: Sequence[tuple[RowIds, pa.Array]]) -> tuple[RowIds, pa.Array]
     return np.concatenate([rows for rows, _ in parts]), pa.concat_arrays([values for _, values in parts])
 
 
-def _collect(mappings: Sequence[dict[str, Any] | None]) -> dict[Slot, tuple[list[int], list[Any]]]:
-    """Row numbers and values per key and type. Rows with the same keys are handled together, in C loops."""
+def _gather(
+    chunks: dict[Slot, list[tuple[RowIds, pa.Array]]],
+    start: int,
+    mappings: Sequence[Mapping[str, Any] | None],
+) -> None:
+    """Add the values of some rows, the first of which is `start`; per slot the rows ascend."""
+    for slot, parts in _collect(mappings).items():
+        numbers, values = parts[0] if len(parts) == 1 else _in_order(parts)
+        array = pa.array(values, ARROW_TYPES[slot[1].removesuffix("[]")])
+        chunks.setdefault(slot, []).append((numbers + np.uint32(start), array))
+
+
+def _in_order(parts: Sequence[tuple[RowIds, list[Any]]]) -> tuple[RowIds, list[Any]]:
+    rows = np.concatenate([rows for rows, _ in parts])
+    values = list(chain.from_iterable(values for _, values in parts))
+    order = np.argsort(rows, kind="stable")
+    return rows[order], [values[index] for index in order.tolist()]
+
+
+def _collect(mappings: Sequence[Mapping[str, Any] | None]) -> Found:
+    """Rows and values per key and type. Rows with the same keys are handled together, in C loops."""
+    found: Found = {}
+    if all(mappings) and (columns := by_key(mappings)) is not None:  # type: ignore[arg-type]
+        every = np.arange(len(mappings), dtype=np.uint32)
+        for key, values in columns.items():
+            _collect_key(found, key, every, values)
+        return found
     shapes: dict[tuple[str, ...], list[int]] = {}
     for row, mapping in enumerate(mappings):
         if mapping:
             shapes.setdefault(tuple(mapping), []).append(row)
-    found: dict[Slot, tuple[list[int], list[Any]]] = {}
     for keys, at in shapes.items():
-        picked = [mappings[row] for row in at]
+        picked, rows = [mappings[row] for row in at], np.asarray(at, np.uint32)
         for key in keys:
-            values = list(map(itemgetter(key), picked))  # type: ignore[arg-type]
-            types = set(map(type, values))
-            if len(types) == 1 and (kind := _KIND_OF.get(next(iter(types)))):
-                rows_found, values_found = found.setdefault((key, kind), ([], []))
-                rows_found.extend(at)
-                values_found.extend(values)
-            else:
-                _collect_mixed(found, key, at, values)
+            _collect_key(found, key, rows, list(map(itemgetter(key), picked)))  # type: ignore[arg-type]
     return found
 
 
-def _collect_mixed(
-    found: dict[Slot, tuple[list[int], list[Any]]], key: str, at: list[int], values: list[Any]
-) -> None:
-    for row, value in zip(at, values):
-        slot: Slot
-        if type(value) is list:
-            slot = key, f"{_KIND_OF[type(value[0])]}[]"  # type: ignore[assignment]
-            rows_found, values_found = found.setdefault(slot, ([], []))
-            rows_found.extend([row] * len(value))
-            values_found.extend(value)
-        else:
-            slot = key, _KIND_OF[type(value)]
-            rows_found, values_found = found.setdefault(slot, ([], []))
-            rows_found.append(row)
-            values_found.append(value)
+def _collect_key(found: Found, key: str, rows: RowIds, values: list[Any]) -> None:
+    types = set(map(type, values))
+    for each in types - {type(None)}:
+        at, given = rows, values
+        if len(types) > 1:
+            at = rows[np.fromiter((type(value) is each for value in values), np.bool_, len(values))]
+            given = [value for value in values if type(value) is each]
+        if each is not list:
+            found.setdefault((key, _KIND_OF[each]), []).append((at, given))
+            continue
+        kinds = [_KIND_OF[type(items[0])] for items in given]
+        for kind in set(kinds):
+            mine = [items for items, of in zip(given, kinds) if of == kind]
+            owners = at[np.fromiter((of == kind for of in kinds), np.bool_, len(kinds))]
+            slot: Slot = key, f"{kind}[]"  # type: ignore[assignment]
+            found.setdefault(slot, []).append(
+                (np.repeat(owners, list(map(len, mine))), list(chain.from_iterable(mine)))
+            )
 
 
 def _spread(rows: int, at: RowIds, values: pa.Array) -> pa.Array:

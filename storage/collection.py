@@ -21,6 +21,7 @@ from . import log as logs
 from .background import Background, Budget
 from .columns import Columns, Ints
 from .commit import NO_KILLS, Commit, encode_segment
+from .direct import NewRows
 from .errors import Corruption, InvalidArgument, NotFound, StorageError
 from .files import Folder
 from .filter import Everything, Node
@@ -29,12 +30,12 @@ from .filters import Filters
 from .log import Log
 from .manifest import COPY, NAME, Manifest
 from .scan import Scan
-from .segment import Segment, StoredRows, write_segment
+from .segment import Segment, Storable, StoredRows, write_segment
 from .snapshot import Place, Snapshot, in_order, read
 from .state import State
 from .typed import ColumnCache
 from .types import Field, Mode, Records, Rows, Written
-from .write import Located, resolve
+from .write import Located, as_columns, resolve
 
 # A batch from this size on skips the log and becomes a segment at once (126k rows/s against 88k).
 DIRECT_ROWS, DIRECT_BYTES = 8192, 32 << 20
@@ -202,7 +203,7 @@ class Collection:
                 snapshot = state.snapshot()
                 part, row = snapshot.locate(records.ids)
             resolved = resolve(mode, records, Located(snapshot, part, row))
-            log, end = self._commit(Commit(resolved.kills, resolved.rows))
+            log, end = self._commit(resolved.kills, resolved.rows)
         log.sync(end)
         self._wrote(self)
         return resolved.written
@@ -214,26 +215,27 @@ class Collection:
             if limit is not None:
                 places = in_order(places, 0, limit)
             kills = np.concatenate([NO_KILLS, *(place.positions() for place in places)])
-            log, end = self._commit(Commit(kills, None))
+            log, end = self._commit(kills, None)
         log.sync(end)
         self._wrote(self)
         return len(kills)
 
-    def _commit(self, commit: Commit) -> tuple[Log, int]:
+    def _commit(self, kills: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
         """Append and apply; returns what to sync. Inside `writing`."""
-        rows = commit.rows
         if rows is not None and (len(rows) >= DIRECT_ROWS or rows.nbytes() >= DIRECT_BYTES):
-            return self._commit_segment(commit.kills, rows)
+            direct = rows if isinstance(rows, NewRows) else StoredRows.from_columns(rows)
+            return self._commit_segment(kills, direct)
+        commit = Commit(kills, as_columns(rows) if isinstance(rows, NewRows) else rows)
         with self.changing() as state:
-            if rows is not None or len(commit.kills):
+            if rows is not None or len(kills):
                 state.before_append()
                 state.log.append(logs.COMMIT, commit.encode())
                 state.apply_commit(commit)
                 state.snapshot()
             return state.log, state.log.offset
 
-    def _commit_segment(self, kills: Ints, rows: Columns) -> tuple[Log, int]:
-        ref = write_segment(self.folder, new_segment_name(), StoredRows.from_columns(rows))
+    def _commit_segment(self, kills: Ints, rows: Storable) -> tuple[Log, int]:
+        ref = write_segment(self.folder, new_segment_name(), rows)
         try:
             self.folder.sync()
             segment = Segment(self.folder, ref)

@@ -27,6 +27,7 @@ Mask = npt.NDArray[np.bool_]
 
 TEXT_FIELDS = ("id", "document", "uri", "metadata")
 WIDE_TEXT = 1 << 31  # bytes a column of Arrow's 32-bit offsets can hold
+_STEP = 8192  # records whose metadata is encoded as one piece of JSON
 
 
 @functools.lru_cache(maxsize=256)
@@ -47,7 +48,6 @@ class Columns:
 
     positions  int64 (n,)
     vectors    float32 (n, dim)
-    typed      the metadata once more, as columns by key and type, where somebody had them at hand
     """
 
     positions: Ints
@@ -56,7 +56,6 @@ class Columns:
     uris: list[str | None]
     metadata: list[str | None]
     vectors: Floats
-    typed: Mapping[tuple[str, str], pa.Array] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -67,8 +66,7 @@ class Columns:
 
     def nbytes(self) -> int:
         """Roughly how large the records are."""
-        text = sum(len(value) for column in self.texts() for value in column if value)
-        return int(self.vectors.nbytes) + text
+        return int(self.vectors.nbytes) + sum(map(text_size, self.texts()))
 
     def to_batch(self) -> pa.RecordBatch:
         """As an Arrow record batch of `schema(dim)`, vectors not copied."""
@@ -96,6 +94,11 @@ class Columns:
         )
 
 
+def text_size(column: Sequence[str | None]) -> int:
+    """Characters in a column."""
+    return sum(map(len, filter(None, column)))
+
+
 def to_list(array: pa.Array) -> list[str | None]:
     """A text array as Python strings; through numpy, which is several times faster than `to_pylist`."""
     values: list[str | None] = array.to_numpy(zero_copy_only=False).tolist()
@@ -103,8 +106,9 @@ def to_list(array: pa.Array) -> list[str | None]:
 
 
 def text_array(values: Sequence[str | None]) -> pa.Array:
-    """Text for a segment."""
-    return narrow_text(pa.array(values, pa.large_string()))
+    """Text for a segment: 32-bit offsets where they suffice."""
+    array = pa.array(values, pa.string())  # Arrow makes chunks of what is too large for these
+    return array if isinstance(array, pa.Array) else pa.array(values, pa.large_string())
 
 
 def narrow_text(array: pa.Array) -> pa.Array:
@@ -155,6 +159,43 @@ def encode_metadata(metadatas: Sequence[Mapping[str, Any] | None] | None, count:
         except TypeError as error:
             raise InvalidArgument(f"metadatas[{index}] cannot be stored: {error}") from error
     return texts
+
+
+def metadata_array(metadatas: Sequence[Mapping[str, Any] | None]) -> pa.Array:
+    """The column of `encode_metadata`, without a Python string per record: a quarter of the time."""
+    blocks = [metadatas[start : start + _STEP] for start in range(0, len(metadatas), _STEP)]
+    parts = [part for block in blocks if (part := _json_objects(block)) is not None]
+    if len(parts) < len(blocks):
+        return text_array(encode_metadata(metadatas, len(metadatas)))
+    if len(parts) == 1:
+        return parts[0]
+    if sum(part.nbytes for part in parts) < WIDE_TEXT:
+        return pa.concat_arrays(parts)
+    return pa.concat_arrays([part.cast(pa.large_string()) for part in parts])
+
+
+def _json_objects(mappings: Sequence[Mapping[str, Any] | None]) -> pa.Array | None:
+    """The mappings as JSON, made at once as a list of objects and cut between these. None where that may
+    not be what `encode_metadata` makes: some are empty or hold None, or cannot be told apart, or encoded."""
+    try:
+        data = orjson.dumps(mappings)
+    except TypeError:
+        return None
+    if not all(mappings) or b":null" in data or len(data) >= WIDE_TEXT:
+        return None
+    # Objects meet in `},{"`. It stands elsewhere only where a text ends in `},{`: then they are too many.
+    line = np.frombuffer(data, np.uint8)
+    at = np.flatnonzero(line[:-1] == ord("{"))[1:]
+    at = at[(line[at + 1] == ord('"')) & (line[at - 1] == ord(",")) & (line[at - 2] == ord("}"))]
+    if len(at) != len(mappings) - 1:
+        return None
+    text = data.replace(b'},{"', b'}{"')  # without the commas between them
+    offsets = np.empty(len(mappings) + 1, np.int32)
+    offsets[0], offsets[-1] = 0, len(text) - 2
+    offsets[1:-1] = at - np.arange(2, len(at) + 2)
+    return pa.StringArray.from_buffers(
+        len(mappings), pa.py_buffer(offsets), pa.py_buffer(text).slice(1, len(text) - 2)
+    )
 
 
 def decode_metadata(texts: Sequence[str | None]) -> list[dict[str, Any] | None]:

@@ -15,9 +15,9 @@ the manifest's size when mapped and against its checksum before its first use in
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,8 @@ from .columns import (
 )
 from .errors import Corruption
 from .files import Folder, Sink
-from .manifest import FileRef, SegmentRef
+from .filing import Filing
+from .manifest import SegmentRef
 from .types import Floats
 
 Hashes = npt.NDArray[np.uint64]
@@ -75,20 +76,19 @@ def _write_batch(sink: Sink, batch: pa.RecordBatch) -> None:
 class StoredRows:
     """Records on their way into a segment, sorted by position: all columns have the same length.
 
-    `texts` has an Arrow string array per TEXT_FIELDS; `typed` the metadata as columns, where these are known.
+    `texts` has an Arrow string array per TEXT_FIELDS.
     """
 
     positions: Ints
     texts: dict[str, pa.Array]
     hashes: Hashes
     vectors: Floats
-    typed: Mapping[tuple[str, str], pa.Array] | None = None
 
     @classmethod
     def from_columns(cls, columns: Columns) -> StoredRows:
         """Sorts by position where needed."""
         texts = {field: text_array(text) for field, text in zip(TEXT_FIELDS, columns.texts())}
-        rows = cls(columns.positions, texts, hash_ids(columns.ids), columns.vectors, columns.typed)
+        rows = cls(columns.positions, texts, hash_ids(columns.ids), columns.vectors)
         steps = np.diff(columns.positions)
         return rows if np.all(steps > 0) else rows.take(np.argsort(columns.positions))
 
@@ -119,6 +119,12 @@ class StoredRows:
         texts = {field: array.take(picked) for field, array in self.texts.items()}
         return StoredRows(self.positions[order], texts, self.hashes[order], self.vectors[order])
 
+    def attributes(self) -> Attributes:
+        """The filter columns."""
+        metadata, count = self.texts["metadata"], len(self.positions)
+        blocks = (to_list(metadata.slice(start, _BLOCK_ROWS)) for start in range(0, count, _BLOCK_ROWS))
+        return attributes.build(count, blocks)
+
 
 def _joined_texts(arrays: Sequence[pa.Array], order: Ints | None) -> pa.Array:
     """Text columns one below the other, in an order of their rows."""
@@ -128,50 +134,57 @@ def _joined_texts(arrays: Sequence[pa.Array], order: Ints | None) -> pa.Array:
     return narrow_text(whole if order is None else whole.take(pa.array(order)))
 
 
-def write_segment(folder: Folder, name: str, rows: StoredRows) -> SegmentRef:
+class Storable(Protocol):
+    """What a segment is made of: columns of the same length, sorted by position. They are asked for in this
+    order, each once, and the earlier ones are being written while the later ones are computed."""
+
+    @property
+    def positions(self) -> Ints: ...
+    @property
+    def vectors(self) -> Floats: ...
+    @property
+    def texts(self) -> dict[str, pa.Array]: ...
+    @property
+    def hashes(self) -> Hashes: ...
+    def attributes(self) -> Attributes: ...
+
+
+def write_segment(folder: Folder, name: str, rows: Storable) -> SegmentRef:
     """Write the files of a new segment, all synced. Its name is durable once `folder` is synced."""
     home = folder.child(name)
     home.create(parents=False)
     try:
-        return _write_files(home, name, rows)
+        with Filing(home) as filing:
+            _put_files(filing, rows)
+            files = filing.finish()
+        home.sync()
+        return SegmentRef(name, len(rows.positions), rows.vectors.shape[1], files)
     except BaseException:
         home.remove_tree()
         raise
 
 
-def _write_files(home: Folder, name: str, rows: StoredRows) -> SegmentRef:
-    files: list[FileRef] = []
-
-    def put(file: str, fill: Callable[[Sink], None]) -> None:
-        with home.write_file(file) as sink:
-            fill(sink)
-        files.append(FileRef(file, sink.size, sink.digest()))
-
-    vectors = pa.RecordBatch.from_arrays(
-        [vector_array(rows.vectors), pa.array(squared_norms(rows.vectors))], ["vector", "norm"]
-    )
-    put(VECTORS, lambda sink: _write_batch(sink, vectors))
-    records = pa.RecordBatch.from_arrays(
-        [pa.array(rows.positions), *(rows.texts[field] for field in TEXT_FIELDS)], ["position", *TEXT_FIELDS]
-    )
-    put(RECORDS, lambda sink: _write_batch(sink, records))
+def _put_files(filing: Filing, rows: Storable) -> None:
+    filing.put(VECTORS, lambda sink: _write_batch(sink, _vector_batch(rows.vectors)))
+    columns = [pa.array(rows.positions), *(rows.texts[field] for field in TEXT_FIELDS)]
+    records = pa.RecordBatch.from_arrays(columns, ["position", *TEXT_FIELDS])
+    filing.put(RECORDS, lambda sink: _write_batch(sink, records))
     order = np.argsort(rows.hashes, kind="stable")
     ids = pa.RecordBatch.from_arrays(
         [pa.array(rows.hashes[order]), pa.array(order.astype(np.uint32))], ["hash", "row"]
     )
-    put(IDS, lambda sink: _write_batch(sink, ids))
-    metadata, count = rows.texts["metadata"], len(rows.positions)
-    if rows.typed is not None:
-        typed = attributes.from_columns(count, rows.typed)
-    else:
-        blocks = (to_list(metadata.slice(start, _BLOCK_ROWS)) for start in range(0, count, _BLOCK_ROWS))
-        typed = attributes.build(count, blocks)
+    filing.put(IDS, lambda sink: _write_batch(sink, ids))
+    typed = rows.attributes()
     if typed.wide:
-        put(WIDE, lambda sink: attributes.write_wide(typed, sink))
+        filing.put(WIDE, lambda sink: attributes.write_wide(typed, sink))
     if typed.sparse:
-        put(SPARSE, lambda sink: attributes.write_sparse(typed, sink))
-    home.sync()
-    return SegmentRef(name, len(rows.positions), rows.vectors.shape[1], tuple(files))
+        filing.put(SPARSE, lambda sink: attributes.write_sparse(typed, sink))
+
+
+def _vector_batch(vectors: Floats) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [vector_array(vectors), pa.array(squared_norms(vectors))], ["vector", "norm"]
+    )
 
 
 class Text:

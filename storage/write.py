@@ -5,7 +5,7 @@ Owns: the meaning of the three modes. Pure over a snapshot; writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from .columns import Columns, Ints, encode_metadata, merge_metadata
 from .commit import NO_KILLS
+from .direct import NewRows, new_positions
 from .errors import InvalidArgument
 from .snapshot import Place, Snapshot
 from .types import EncodedMetadata, Floats, Mode, Records, Written
@@ -33,7 +34,7 @@ class Resolved:
 
     written: Written
     kills: Ints
-    rows: Columns | None
+    rows: Columns | NewRows | None
 
 
 def resolve(mode: Mode, records: Records, at: Located) -> Resolved:
@@ -43,14 +44,12 @@ def resolve(mode: Mode, records: Records, at: Located) -> Resolved:
     new = np.flatnonzero(~known) if mode != "update" else NO_KILLS
     old = np.flatnonzero(known) if mode != "add" else NO_KILLS
     written = Written(len(new), len(old), len(records.ids) - len(new) - len(old))
-    parts = []
-    if len(new):
-        parts.append(_new_rows(records, new, at.snapshot.next_position))
-    if len(old) and _changes(records):
-        parts.append(_changed_rows(records, old, at))
-    if not parts:
-        return Resolved(written, NO_KILLS, None)
-    rows = parts[0] if len(parts) == 1 else _join(*parts)
+    fresh = _new_rows(records, new, at.snapshot.next_position) if len(new) else None
+    if not len(old) or not _changes(records):
+        return Resolved(written, NO_KILLS, fresh)
+    rows = _changed_rows(records, old, at)
+    if fresh is not None:
+        rows = _join(as_columns(fresh), rows)
     kills = rows.positions[rows.positions < at.snapshot.next_position]
     return Resolved(written, kills, rows)
 
@@ -68,36 +67,51 @@ def _check_dimension(records: Records, dimension: int | None) -> None:
         raise InvalidArgument(f"Collection expecting embedding with dimension of {dimension}, got {got}")
 
 
-def _pick(column: Sequence[Any] | None, at: list[int], count: int) -> list[Any]:
-    if column is None:
-        return [None] * len(at)
-    if len(at) == count:
-        return list(column)
-    return [column[index] for index in at]
-
-
-def _new_rows(records: Records, new: Ints, next_position: int) -> Columns:
-    at, count = new.tolist(), len(records.ids)
+def _new_rows(records: Records, new: Ints, next_position: int) -> NewRows:
     given = records.has_embedding
     if records.embeddings is None or (given is not None and not given[new].all()):
         raise InvalidArgument(
-            f"ids {[records.ids[index] for index in at[:3]]} do not exist yet: "
+            f"ids {[records.ids[index] for index in new[:3].tolist()]} do not exist yet: "
             "a new record needs an embedding, or a document to embed"
         )
-    whole, metadatas = len(at) == count, records.metadatas
-    if isinstance(metadatas, EncodedMetadata):
-        texts, typed = _pick(metadatas.texts, at, count), metadatas.columns if whole else None
-    else:
-        picked = None if metadatas is None else _pick(metadatas, at, count)
-        texts, typed = encode_metadata(picked, len(at)), None
+    positions = new_positions(next_position, len(new))
+    if len(new) == len(records.ids):
+        return NewRows(
+            positions, records.ids, records.documents, records.uris, records.metadatas, records.embeddings
+        )
+    at = new.tolist()
+    return NewRows(
+        positions,
+        [records.ids[index] for index in at],
+        _pick(records.documents, at),
+        _pick(records.uris, at),
+        _pick_metadata(records.metadatas, at),
+        records.embeddings[new],
+    )
+
+
+def _pick(column: Sequence[Any] | None, at: list[int]) -> list[Any] | None:
+    return None if column is None else [column[index] for index in at]
+
+
+def _pick_metadata(
+    column: Sequence[Mapping[str, Any] | None] | None, at: list[int]
+) -> Sequence[Mapping[str, Any] | None] | None:
+    if isinstance(column, EncodedMetadata):
+        return EncodedMetadata([column.texts[index] for index in at], None)
+    return _pick(column, at)
+
+
+def as_columns(rows: NewRows) -> Columns:
+    """New records with a Python string per text, as the log and its tail hold them."""
+    count = len(rows)
     return Columns(
-        next_position + np.arange(len(at), dtype=np.int64),
-        _pick(records.ids, at, count),
-        _pick(records.documents, at, count),
-        _pick(records.uris, at, count),
-        texts,
-        records.embeddings if whole else records.embeddings[new],
-        typed,
+        rows.positions,
+        list(rows.ids),
+        [None] * count if rows.documents is None else list(rows.documents),
+        [None] * count if rows.uris is None else list(rows.uris),
+        encode_metadata(rows.metadatas, count),
+        rows.vectors,
     )
 
 

@@ -1,0 +1,48 @@
+"""Files written side by side.
+
+Owns: the threads that write, checksum and sync the files of a segment while later ones are computed.
+Invariant: once `finish` returns, the contents of all files are synced; outside of the context nobody writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+
+from .files import Folder, Sink
+from .manifest import FileRef
+
+# Writing and syncing let other threads run. 10,000 records of 384 dimensions: one file after another 36 ms,
+# two at a time 27, three 24, of which the vectors alone take 20; five are no faster.
+_THREADS = 3
+
+
+class Filing:
+    """Use as a context manager: leaving it waits for whatever was begun."""
+
+    def __init__(self, home: Folder) -> None:
+        self._home = home
+        self._pool = ThreadPoolExecutor(_THREADS, "chroma-files")
+        self._begun: list[Future[FileRef]] = []
+
+    def put(self, name: str, fill: Callable[[Sink], None]) -> None:
+        """Begin a file; `fill` writes its bytes, in another thread."""
+        self._begun.append(self._pool.submit(self._write, name, fill))
+
+    def finish(self) -> tuple[FileRef, ...]:
+        """Wait for the files, in the order they were begun. Raises what one of them raised."""
+        return tuple(each.result() for each in self._begun)
+
+    def _write(self, name: str, fill: Callable[[Sink], None]) -> FileRef:
+        with self._home.write_file(name) as sink:
+            fill(sink)
+        return FileRef(name, sink.size, sink.digest())
+
+    def __enter__(self) -> Filing:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=kind is not None)
