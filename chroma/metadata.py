@@ -26,6 +26,8 @@ _LARGE = 2.0**63
 # Records checked in one step: bounds the temporary lists of a very large call.
 _STEP = 32_768
 
+_FEW = 16  # up to so many records reading by key is no faster
+
 _EXACT = frozenset({str, int, float, bool, type(None)})
 _EXACT_OR_LIST = _EXACT | {list}
 _EXPECTED = "Expected metadata value to be a str, int, float, bool, a non-empty list of one of these, or None"
@@ -124,7 +126,7 @@ def _check_step(entries: list[dict[str, Any] | None], start: int) -> list[dict[s
             f"Expected metadata to be a non-empty dict, got {{}} at index {place} of metadatas: "
             "pass None for a record without metadata"
         )
-    columns = by_key(given)
+    columns = by_key(given) if len(given) > _FEW else None
     keys: set[Any] = set().union(*given) if columns is None else set(columns)
     _check_keys(keys, entries, start)
     values = [list(chain.from_iterable(map(dict.values, given)))] if columns is None else columns.values()

@@ -33,12 +33,15 @@ from .scan import Scan
 from .segment import Segment, Storable, StoredRows, write_segment
 from .snapshot import Place, Snapshot, in_order, read
 from .state import State
+from .together import Call, PassOn, Take, Together, joined
 from .typed import ColumnCache
 from .types import Field, Mode, Records, Rows, Written
-from .write import Located, as_columns, resolve
+from .write import Located, as_columns, resolve, written
 
 # A batch from this size on skips the log and becomes a segment at once (126k rows/s against 88k).
 DIRECT_ROWS, DIRECT_BYTES = 8192, 32 << 20
+# Up to here a batch is made into rows while readers may wait, which spares a second look at the files.
+AT_ONCE_ROWS = 1024
 _RETRIES = 50
 LOOK_SECONDS = 0.05
 NOTHING = Snapshot((), None, 0, 0)
@@ -72,6 +75,7 @@ class Collection:
         self._exists, self._written, self._wrote = exists, written, wrote
         self.on_adopt: Callable[[Snapshot], None] = lambda _: None  # called when the manifest has moved on
         self._writers = threading.RLock()  # one writer of this process at a time
+        self._together = Together(self._lead)
         self._lock = threading.RLock()  # around the state; held for moments
         self._state: State | None = None
         self._stamp: tuple[int, ...] | None = None
@@ -149,12 +153,15 @@ class Collection:
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the write lock among all threads and processes. Readers of this process go on."""
-        with self._writers:
-            self._check_exists()
-            self.folder.create()
-            with self.folder.lock("write.lock"):
+        with self._writers, contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self.folder.lock("write.lock"))
+            except FileNotFoundError:  # never written to, or deleted
                 self._check_exists()
-                yield
+                self.folder.create()
+                stack.enter_context(self.folder.lock("write.lock"))
+            self._check_exists()
+            yield
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[State]:
@@ -198,15 +205,58 @@ class Collection:
 
     def write(self, mode: Mode, records: Records) -> Written:
         """Commit a batch, all of it or nothing. Durable on return."""
+        done, led = self._together.write(mode, records)
+        if led:
+            self._wrote(self)
+        return done
+
+    def _lead(self, take: Take, pass_on: PassOn) -> None:
+        """Commit what waits to be written, and let others write while it is synced."""
         with self.writing():
-            with self.changing() as state:
-                snapshot = state.snapshot()
-                part, row = snapshot.locate(records.ids)
-            resolved = resolve(mode, records, Located(snapshot, part, row))
-            log, end = self._commit(resolved.kills, resolved.rows)
+            group = take()
+            try:
+                log, end = self._write(group)
+            except InvalidArgument as error:
+                if len(group) == 1:
+                    raise
+                log, end = self._write_each(group, error)
+        pass_on()
         log.sync(end)
-        self._wrote(self)
-        return resolved.written
+
+    def _write(self, group: Sequence[Call]) -> tuple[Log, int]:
+        """Commit calls as one batch; returns what to sync. Inside `writing`."""
+        mode, records = group[0].mode, joined(group)
+        with self.changing() as state:
+            snapshot = state.snapshot()
+            part, row = snapshot.locate(records.ids)
+            at = Located(snapshot, part, row)
+            log = None
+            if len(records.ids) <= AT_ONCE_ROWS:
+                resolved = resolve(mode, records, at)
+                if not self._is_direct(resolved.rows):
+                    log, end = self._append(state, resolved.kills, resolved.rows)
+        if log is None:
+            if len(records.ids) > AT_ONCE_ROWS:
+                resolved = resolve(mode, records, at)
+            log, end = self._commit(resolved.kills, resolved.rows)
+        start = 0
+        for call in group:
+            stop = start + len(call.records.ids)
+            call.written = written(mode, part[start:stop] >= 0)
+            start = stop
+        return log, end
+
+    def _write_each(self, group: Sequence[Call], error: InvalidArgument) -> tuple[Log, int]:
+        """The calls one by one, for one of them cannot be written."""
+        synced: tuple[Log, int] | None = None
+        for call in group:
+            try:
+                synced = self._write([call])
+            except (InvalidArgument, StorageError) as own:
+                call.error = own
+        if synced is None:
+            raise error
+        return synced
 
     def delete(self, ids: Sequence[str] | None, node: Node, limit: int | None) -> int:
         """Delete records; returns how many there were. Durable on return."""
@@ -220,19 +270,26 @@ class Collection:
         self._wrote(self)
         return len(kills)
 
+    def _is_direct(self, rows: Columns | NewRows | None) -> bool:
+        return rows is not None and (len(rows) >= DIRECT_ROWS or rows.nbytes() >= DIRECT_BYTES)
+
     def _commit(self, kills: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
-        """Append and apply; returns what to sync. Inside `writing`."""
-        if rows is not None and (len(rows) >= DIRECT_ROWS or rows.nbytes() >= DIRECT_BYTES):
+        """Write and apply; returns what to sync. Inside `writing`."""
+        if rows is not None and self._is_direct(rows):
             direct = rows if isinstance(rows, NewRows) else StoredRows.from_columns(rows)
             return self._commit_segment(kills, direct)
-        commit = Commit(kills, as_columns(rows) if isinstance(rows, NewRows) else rows)
         with self.changing() as state:
-            if rows is not None or len(kills):
-                state.before_append()
-                state.log.append(logs.COMMIT, commit.encode())
-                state.apply_commit(commit)
-                state.snapshot()
-            return state.log, state.log.offset
+            return self._append(state, kills, rows)
+
+    def _append(self, state: State, kills: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
+        """Write to the log and apply. Inside `changing`."""
+        if rows is not None or len(kills):
+            commit = Commit(kills, as_columns(rows) if isinstance(rows, NewRows) else rows)
+            state.before_append()
+            state.log.append(logs.COMMIT, commit.encode())
+            state.apply_commit(commit)
+            state.snapshot()
+        return state.log, state.log.offset
 
     def _commit_segment(self, kills: Ints, rows: Storable) -> tuple[Log, int]:
         ref = write_segment(self.folder, new_segment_name(), rows)

@@ -96,7 +96,8 @@ class OpenCollection:
     # ------------------------------------------------------------------ upkeep
 
     def _after_write(self, _: Collection) -> None:
-        snapshot = self.records.snapshot()
+        seen = self.records.last_seen()  # what was just written is in it: no need for a look at the disk
+        snapshot = seen[0] if seen is not None else self.records.snapshot()
         background = self.records.services.background
         if housekeeping.due(snapshot):
             background.submit("settle", self.info.id, self._settle)

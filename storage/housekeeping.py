@@ -39,10 +39,10 @@ MAX_SEGMENT_ROWS = 8_000_000  # larger ones are not merged any more
 
 def due(snapshot: Snapshot) -> bool:
     """Whether housekeeping should run without waiting for quiet."""
-    rows = sum(tail.rows for tail in snapshot.tails)
-    if rows >= SEAL_ROWS or snapshot.frames >= SEAL_FRAMES:
+    tails = snapshot.tails
+    if snapshot.frames >= SEAL_FRAMES or sum(tail.rows for tail in tails) >= SEAL_ROWS:
         return True
-    return sum(tail.nbytes for tail in snapshot.tails) >= SEAL_BYTES or len(_born(snapshot)) >= MOST_BORN
+    return sum(tail.nbytes for tail in tails) >= SEAL_BYTES or len(_born(snapshot)) >= MOST_BORN
 
 
 def useful(snapshot: Snapshot) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .columns import Columns, Ints, encode_metadata, merge_metadata
+from .columns import Columns, Ints, Mask, encode_metadata, merge_metadata
 from .commit import NO_KILLS
 from .direct import NewRows, new_positions
 from .errors import InvalidArgument
@@ -32,7 +32,6 @@ class Located:
 class Resolved:
     """`rows` is None when nothing changes; `kills` are the positions whose version is replaced."""
 
-    written: Written
     kills: Ints
     rows: Columns | NewRows | None
 
@@ -43,15 +42,25 @@ def resolve(mode: Mode, records: Records, at: Located) -> Resolved:
     known = at.part >= 0
     new = np.flatnonzero(~known) if mode != "update" else NO_KILLS
     old = np.flatnonzero(known) if mode != "add" else NO_KILLS
-    written = Written(len(new), len(old), len(records.ids) - len(new) - len(old))
     fresh = _new_rows(records, new, at.snapshot.next_position) if len(new) else None
     if not len(old) or not _changes(records):
-        return Resolved(written, NO_KILLS, fresh)
+        return Resolved(NO_KILLS, fresh)
     rows = _changed_rows(records, old, at)
     if fresh is not None:
         rows = _join(as_columns(fresh), rows)
     kills = rows.positions[rows.positions < at.snapshot.next_position]
-    return Resolved(written, kills, rows)
+    return Resolved(kills, rows)
+
+
+def written(mode: Mode, known: Mask) -> Written:
+    """What a write does, from which of its ids are stored already."""
+    old = int(np.count_nonzero(known))
+    new = len(known) - old
+    return Written(
+        new if mode != "update" else 0,
+        old if mode != "add" else 0,
+        old if mode == "add" else new if mode == "update" else 0,
+    )
 
 
 def _changes(records: Records) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,12 +56,6 @@ def test_blocks_of_metadata_are_one_column(monkeypatch: pytest.MonkeyPatch, size
     array.validate(full=True)
     assert array.to_pylist() == texts
     assert same(attributes.from_mappings(20, metadatas), attributes.build(20, [texts]))
-
-
-def test_texts_beyond_32_bit_offsets_are_large() -> None:
-    assert columns.text_array(["a", None]).type == pa.string()
-    text = "x" * (1 << 20)
-    assert columns.text_array([text] * 2049).type == pa.large_string()
 
 
 def test_mappings_by_key() -> None:
