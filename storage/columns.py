@@ -207,14 +207,11 @@ def decode_metadata(texts: Sequence[str | None]) -> list[dict[str, Any] | None]:
     return parsed
 
 
-def merge_metadata(old: str | None, changes: Mapping[str, Any] | None) -> str | None:
-    """Apply an update key by key: None deletes a key, None as a whole leaves all."""
-    if changes is None:
-        return old
-    merged: dict[str, Any] = orjson.loads(old) if old else {}
-    for key, value in changes.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = value
-    return orjson.dumps(merged).decode() if merged else None
+def merge_metadata(
+    texts: Sequence[str | None], changes: Sequence[Mapping[str, Any] | None]
+) -> list[str | None]:
+    """Apply updates key by key: None deletes a key, None as a whole leaves all. One parse over all texts."""
+    merged = [
+        {**(old or {}), **change} if change else old for old, change in zip(decode_metadata(texts), changes)
+    ]
+    return encode_metadata(merged, len(merged))

@@ -134,7 +134,7 @@ def _changed_rows(records: Records, old: Ints, at: Located) -> Columns:
         held.uris = _laid_over(held.uris, records.uris, indexes)
     if records.metadatas is not None:
         changes = [records.metadatas[index] for index in indexes]
-        held.metadata = [merge_metadata(text, change) for text, change in zip(held.metadata, changes)]
+        held.metadata = merge_metadata(held.metadata, changes)
     if records.embeddings is not None:
         if records.has_embedding is None:
             held.vectors = records.embeddings[old]
