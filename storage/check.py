@@ -19,7 +19,6 @@ import orjson
 import xxhash
 
 from . import log as logs
-from .backup import MARK, Mark
 from .catalog import COPY as CATALOG_COPY
 from .catalog import LOCK, CatalogState
 from .catalog import NAME as CATALOG
@@ -29,6 +28,7 @@ from .errors import Corruption, FormatTooNew, NotADatabase, StorageError
 from .files import DiskFolder
 from .log import Frame, Log
 from .manifest import COPY, NAME, FileRef, Manifest, SegmentRef, unseal
+from .mark import MARK, Mark
 from .segment import Segment, hash_ids
 from .state import decode_dead
 

@@ -14,26 +14,24 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import backup as backups
 from . import housekeeping, search
 from .background import Background, Budget
 from .catalog import Catalog
 from .collection import Collection, Services
-from .copier import Progress
 from .errors import AlreadyExists, Closed, NotFound, StorageError
 from .files import GONE, DiskFolder, Folder, check_path, syncs
 from .filter import Everything, Node
 from .filter_tables import FilterDatabase
 from .indexing import PATIENCE_BYTES, Graphs, IndexSettings
+from .mark import frozen
 from .memory import MemoryFolder
 from .scan import Scan
 from .snapshot import Snapshot, read, read_rows
 from .sorting import sort_places
-from .sql import Find, Statement
 from .types import (
     BackupReport,
     CollectionInfo,
@@ -48,6 +46,10 @@ from .types import (
     Rows,
     Written,
 )
+
+if TYPE_CHECKING:
+    from .copier import Progress
+    from .sql import Find, Statement
 
 _log = logging.getLogger("chroma")
 # Housekeeping waits for a pause in writing, so that a bulk load is merged and indexed once.
@@ -249,9 +251,7 @@ class Engine:
         """`read_only`: change nothing in the folder, as if it could not be written."""
         if path is not None:
             check_path(path)
-        self.folder: Folder = (
-            MemoryFolder() if path is None else DiskFolder(path, backups.frozen(DiskFolder(path)))
-        )
+        self.folder: Folder = MemoryFolder() if path is None else DiskFolder(path, frozen(DiskFolder(path)))
         self.catalog = Catalog(self.folder)
         self.folder_read_only = read_only or not self.folder.writable()
         budget = Budget(memory or DEFAULT_MEMORY)
@@ -437,7 +437,9 @@ class Engine:
         self.check_open()
         self._check_there()
         assert isinstance(self.folder, DiskFolder)  # what is in memory has no files to copy
-        return backups.backup(self.folder, self.catalog, path, link, verify, progress)
+        from .backup import backup  # with what it needs, a tenth of the time to open a database
+
+        return backup(self.folder, self.catalog, path, link, verify, progress)
 
     # ------------------------------------------------------------------ records
 
@@ -486,6 +488,8 @@ class Engine:
     def statement(self, text: str, find: Find) -> Statement:
         """An SQL statement over the tables that `find` gives."""
         self.check_open()
+        from .sql import Statement
+
         return Statement(text, find, max(2 * self.services.budget.limit, 1 << 30), self.threads)
 
     def index_status(self, held: OpenCollection) -> IndexStatus:

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 
 from . import row_set
@@ -163,10 +162,12 @@ class Texts:
         return row_set.gathered(self._size, rows)
 
     def _look(self, array: pa.Array, at: RowIds | None, values: tuple[Any, ...]) -> RowSet:
+        from pyarrow import compute  # 20 ms to load, and of use for few columns
+
         if len(values) == 1:
-            found = pc.equal(array, pa.scalar(values[0], array.type))
+            found = compute.equal(array, pa.scalar(values[0], array.type))
         else:
-            found = pc.is_in(array, pa.array(values, array.type))
+            found = compute.is_in(array, pa.array(values, array.type))
         if found.null_count:
             found = found.fill_null(False)
         hits = found.to_numpy(zero_copy_only=False)

@@ -28,6 +28,10 @@ INDEX_BYTES = 12 << 20
 PATIENCE_BYTES = 160 << 20
 
 
+# A process that asks one question and ends is done by then, and is not kept from it.
+LOAD_SECONDS = 0.1
+
+
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
     """How graphs are built and searched; `threads` bounds both (0: as many as there are cores)."""
@@ -67,9 +71,9 @@ class Graphs:
             return held[1]
         if isinstance(view.source, Segment) and (ref := self._stored(view)) and hnsw.available():
             source = view.source
-            self._collection.services.background.submit(
-                "load", f"{self._collection.id}/{source.name}", lambda: self.load(source, ref, settings)
-            )
+            key = f"{self._collection.id}/{source.name}"
+            background = self._collection.services.background
+            background.submit("load", key, lambda: self.load(source, ref, settings), LOAD_SECONDS)
         return None
 
     def load_now(self, view: View, settings: IndexSettings) -> None:
@@ -94,13 +98,15 @@ class Graphs:
         path = f"{home.path}/{ref.file.name}"
         try:
             data = home.map(ref.file.name, ref.file.bytes)
-            graph = sidecar.read(path, data, ref.file, settings.space, segment.vectors)
+            stopping = self._collection.services.background.stopping
+            graph = sidecar.read(path, data, ref.file, settings.space, segment.vectors, stopping)
         except Corruption:
             # The vectors are what counts; `check` reports the file, and a new one is built.
             self._broken.add(ref.file.name)
             self.schedule(settings)
             return
-        self._keep(segment.name, ref, graph)
+        if graph is not None:
+            self._keep(segment.name, ref, graph)
 
     def _keep(self, name: str, ref: GraphRef | None, graph: Graph) -> None:
         with self._lock:

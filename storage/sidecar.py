@@ -24,7 +24,7 @@ The file's checksum is in the manifest and is verified before anything is handed
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -123,8 +123,16 @@ def _moved_lists(lists: Array, levels: Array, order: Array, place: Array) -> Arr
     return out
 
 
-def read(path: str, data: pa.Buffer, file: FileRef, space: Space, vectors: Floats) -> Graph:
-    """A graph from its sidecar and the segment's vectors. Raises Corruption when they do not fit."""
+def read(
+    path: str,
+    data: pa.Buffer,
+    file: FileRef,
+    space: Space,
+    vectors: Floats,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Graph | None:
+    """A graph from its sidecar and the segment's vectors; None if `stopped` said so on the way. Raises
+    Corruption when they do not fit."""
     if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
         raise Corruption(path, "its content does not match its checksum")
     header, arrays = _parse(path, data)
@@ -154,6 +162,8 @@ def read(path: str, data: pa.Buffer, file: FileRef, space: Space, vectors: Float
     ground[:, block + 4 * kept :] = labels.astype(np.uint64).view(np.int8).reshape(rows, 8)
     _put_links(ground[:, :block], header, arrays)
     for start in range(0, rows, _BLOCK):
+        if stopped():
+            return None
         part = (
             vectors[labels[start : start + _BLOCK]] if "labels" in arrays else vectors[start : start + _BLOCK]
         )
