@@ -334,7 +334,7 @@ def _one_of(key: str, operand: Any) -> Node:
         )
     sets: dict[ScalarKind, list[Any]] = {}
     if types == {int} and min(values) >= -_EXACT and max(values) <= _EXACT:
-        sets = {"int": values, "float": list(map(float, values))}  # 1000 of them in 0.1 instead of 0.9 ms
+        sets = {"int": values, "float": list(map(float, values))}  # 1000 of them in 0.2 instead of 0.9 ms
     else:
         for value in values:
             for kind, exact in _exact_forms(_checked(key, "$in", value)):
