@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import operator
 import os
 import re
@@ -30,6 +29,8 @@ def check_name(name: Any) -> str:
 
 
 def _is_address(name: str) -> bool:
+    import ipaddress  # as long to load as a name takes to check a thousand times
+
     try:
         ipaddress.ip_address(name)
     except ValueError:

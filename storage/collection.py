@@ -9,11 +9,10 @@ read) and never wait for a writer of another process.
 from __future__ import annotations
 
 import contextlib
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,7 +27,7 @@ from .filter import Everything, Node
 from .filter_tables import FilterDatabase
 from .filters import Filters
 from .log import Log
-from .manifest import COPY, NAME, Manifest
+from .manifest import COPY, NAME, Manifest, random_name
 from .scan import Scan
 from .segment import Segment, Storable, StoredRows, write_segment
 from .snapshot import Place, Snapshot, in_order, read
@@ -48,8 +47,7 @@ LOOK_SECONDS = 0.05
 NOTHING = Snapshot((), None, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
+class Services(NamedTuple):
     """What an engine lends its collections."""
 
     database: FilterDatabase
@@ -375,4 +373,4 @@ def log_file(sequence: int) -> str:
 
 def new_segment_name() -> str:
     """Unique without asking: processes make segments at the same time."""
-    return f"seg-{secrets.token_hex(6)}"
+    return f"seg-{random_name()}"

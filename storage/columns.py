@@ -125,7 +125,8 @@ def vector_array(vectors: Floats) -> pa.Array:
 def matrix(array: pa.Array) -> Floats:
     """A fixed-size list array of float32 as a read-only (n, dim) view."""
     width = array.type.list_size
-    return numbers(array.flatten()).reshape(-1, width)
+    start, end = array.offset, array.offset + len(array)  # `flatten` would load Arrow's functions, as below
+    return numbers(array.values).reshape(-1, width)[start:end]
 
 
 def numbers(array: pa.Array) -> npt.NDArray[Any]:

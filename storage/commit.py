@@ -12,7 +12,7 @@ A row whose position is already taken replaces the older version of that record.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import orjson
@@ -25,8 +25,7 @@ _HEAD = struct.Struct("<II")
 NO_KILLS: Ints = np.empty(0, np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(NamedTuple):
     """`kills` are positions whose record (or record version) dies; `rows` are born after that."""
 
     kills: Ints

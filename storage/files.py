@@ -16,7 +16,6 @@ import errno
 import math
 import mmap
 import os
-import secrets
 import threading
 import time
 import weakref
@@ -496,7 +495,7 @@ class DiskFolder:
 
         self._check_writable()
         before_step("remove tree", self.path)
-        aside = f"{self.path}{GONE}{secrets.token_hex(4)}"
+        aside = f"{self.path}{GONE}{os.urandom(4).hex()}"
         with _explained(self.path), contextlib.suppress(FileNotFoundError):
             os.rename(self.path, aside)
             shutil.rmtree(aside)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from .attributes import Slot
 from .filter import And, Compare, Everything, Member, Node, Not, Nothing, OneOf, Or
@@ -19,8 +19,7 @@ _SQL_TYPES = {"str": "VARCHAR", "int": "BIGINT", "float": "DOUBLE", "bool": "BOO
 TRUE, FALSE = "true", "false"
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Where a table keeps what: `wide` maps a slot to its column, `sparse` to its code in `sparse_table`."""
 
     wide: Mapping[Slot, str]

@@ -11,9 +11,9 @@ Owns: when and how a collection's files are rewritten. One housekeeper at a time
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import xxhash
 
@@ -23,7 +23,7 @@ from .columns import Mask
 from .errors import StorageError
 from .files import Folder
 from .log import START, Log
-from .manifest import FileRef, Manifest, SegmentRef
+from .manifest import FileRef, Manifest, SegmentRef, random_name
 from .segment import Segment, StoredRows, write_segment
 from .snapshot import Snapshot, View
 from .state import State, encode_dead, log_name
@@ -59,8 +59,7 @@ def _worn(view: View) -> bool:
     return isinstance(view.source, Segment) and view.dead_rows > DEAD_SHARE * view.rows
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(NamedTuple):
     """The collection at the moment a new log began."""
 
     snapshot: Snapshot
@@ -154,7 +153,7 @@ def _kept(collection: Collection, base: Base, view: View) -> SegmentRef:
 
 def _write_dead(collection: Collection, ref: SegmentRef, base: Base, dead: Mask) -> FileRef:
     data = encode_dead(dead)
-    name = f"deleted-{secrets.token_hex(6)}"
+    name = f"deleted-{random_name()}"
     home = collection.folder.child(ref.name)
     home.replace(name, data)
     return FileRef(name, len(data), xxhash.xxh3_64_hexdigest(data))

@@ -8,7 +8,6 @@ when their segment was merged away meanwhile.
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from .collection import Collection
 from .distance import Space
 from .errors import Corruption
 from .hnsw import Graph
-from .manifest import FileRef, GraphRef, Manifest
+from .manifest import FileRef, GraphRef, Manifest, random_name
 from .segment import Segment
 from .snapshot import Snapshot, View
 
@@ -201,7 +200,7 @@ class Graphs:
             if segment.name not in {ref.name for ref in manifest.segments}:
                 self._collection.refresh()
                 return None
-            name = f"graph-{secrets.token_hex(6)}.hnsw"
+            name = f"graph-{random_name()}.hnsw"
             home = folder.child(segment.name)
             if folder.in_memory:
                 file = FileRef(name, 0, "")

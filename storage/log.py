@@ -22,7 +22,7 @@ import os
 import struct
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import xxhash
 
@@ -43,8 +43,7 @@ MAX_PAYLOAD = 1 << 31
 COMMIT, SEGMENT, END, CATALOG = 1, 2, 3, 4  # frame kinds
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One frame as read; `end` is the offset just behind it."""
 
     kind: int

@@ -11,6 +11,7 @@ repaired from it.
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -106,6 +107,12 @@ class Manifest:
     def publish(self, folder: Folder) -> None:
         """Make this the collection's manifest, durably."""
         put_both(folder, NAME, COPY, self.encode())
+
+
+def random_name() -> str:
+    """Twelve hexadecimal digits for a new file or folder: unique without asking, for processes make them at the
+    same time. Not from `secrets`, which loads what a database does not need."""
+    return os.urandom(6).hex()
 
 
 def put_both(folder: Folder, name: str, copy: str, data: bytes) -> None:

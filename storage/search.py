@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -48,8 +47,7 @@ def effort(ef: int, rows: int) -> int:
     return ef if rows <= EFFORT_ROWS else int(ef * (1 + math.log2(rows / EFFORT_ROWS) / 2))
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(NamedTuple):
     """What to look for. `node` filters; `ef` is the search effort; `exact` forbids the index."""
 
     space: Space
@@ -60,8 +58,7 @@ class Search:
     threads: int
 
 
-@dataclass(slots=True)
-class Found:
+class Found(NamedTuple):
     """The answers to all query vectors, one below the other, each in rank order.
 
     views      where the hits are

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +19,7 @@ from .tail import Tail
 from .types import Field, Floats, Rows
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """The first `rows` rows of a segment or tail; `dead` marks those that are gone (None: nobody).
 
     `ref` describes the files of a segment; `named` says that the manifest has it, not only a log.
@@ -57,8 +55,7 @@ class View:
         return np.flatnonzero(~self.dead)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Rows of one view."""
 
     view: View
@@ -68,8 +65,7 @@ class Place:
         return self.view.source.positions[self.rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """The living records at one moment. `frames` counts those in logs that are not sealed yet."""
 
     views: tuple[View, ...]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -46,8 +46,7 @@ class EncodedMetadata(Sequence["dict[str, Any] | None"]):
         return None if text is None else orjson.loads(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Records:
+class Records(NamedTuple):
     """A batch to write, already checked: all columns have `len(ids)` entries.
 
     ids         distinct non-empty strings
@@ -82,8 +81,7 @@ class Written:
         return Written(self.added + other.added, self.updated + other.updated, self.skipped + other.skipped)
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(NamedTuple):
     """Records read back, in insertion order. A column not asked for is None."""
 
     ids: list[str]
@@ -93,8 +91,7 @@ class Rows:
     embeddings: Floats | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hits:
+class Hits(NamedTuple):
     """The answer to one query vector: rows by ascending distance, ties by insertion order.
 
     distances  float32 (len(rows.ids),)

@@ -6,8 +6,7 @@ Owns: the meaning of the three modes. Pure over a snapshot; writes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,8 +18,7 @@ from .snapshot import Place, Snapshot
 from .types import EncodedMetadata, Floats, Mode, Records, Written
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(NamedTuple):
     """A batch's ids in a snapshot: the number of the view (-1: new) and the row there."""
 
     snapshot: Snapshot
@@ -28,8 +26,7 @@ class Located:
     row: Ints
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(NamedTuple):
     """`rows` is None when nothing changes; `kills` are the positions whose version is replaced."""
 
     kills: Ints

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -259,7 +258,7 @@ class HttpBackend:
         stop = None if limit is None else offset + limit
         wanted = [found.ids[place] for place in ordered(found.metadatas or [], order_by)[offset:stop]]
         if not wanted:
-            return replace(found, ids=[], metadatas=[])
+            return found._replace(ids=[], metadatas=[])
         rows = self._rows(scope, id, wanted, None, None, None, 0, None, fields)
         return in_order_of(wanted, rows, None, 0)
 

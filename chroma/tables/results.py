@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +34,7 @@ def hits(result: QueryResult) -> pa.Table:
         Rows(ids, *(_nth(result[field], query) for field in ("documents", "metadatas", "uris", "embeddings")))
         for query, ids in enumerate(result["ids"])
     ]
-    pages = [replace(page, embeddings=_matrix(page.embeddings)) for page in pages]
+    pages = [page._replace(embeddings=_matrix(page.embeddings)) for page in pages]
     table = _table(pages, included, ANSWER)
     counts = [len(page.ids) for page in pages]
     columns: dict[str, Any] = {
