@@ -110,8 +110,8 @@ class Manifest:
 
 
 def random_name() -> str:
-    """Twelve hexadecimal digits for a new file or folder: unique without asking, for processes make them at the
-    same time. Not from `secrets`, which loads what a database does not need."""
+    """Twelve hexadecimal digits for a new file or folder: unique without asking, for processes make them at
+    the same time. Not from `secrets`, which loads what a database does not need."""
     return os.urandom(6).hex()
 
 
