@@ -99,6 +99,7 @@ def variables(system: str) -> dict[str, str]:
     threads = {name: str(cores()) for name in THREAD_SETTINGS}
     given = {**os.environ, **threads, "PYTHONWARNINGS": "ignore"}
     given.pop("PYTHONPATH", None)
+    given.pop("PYTHONDONTWRITEBYTECODE", None)  # of peers the installer has compiled every module
     if system == "chroma":
         given["PYTHONPATH"] = str(PEERS.parents[1])  # the tree that these benchmarks are in
     return given
