@@ -91,13 +91,17 @@ class translated:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, storage_errors.StorageError):
-            return
-        if isinstance(error, storage_errors.Corruption):
-            raise errors.CorruptionError(str(error), error.path, error.offset) from error
-        for origin in type(error).__mro__:
-            if origin in _COUNTERPARTS:
-                raise _COUNTERPARTS[origin](str(error)) from error
+        if isinstance(error, storage_errors.StorageError):
+            raise _counterpart(error) from error
+
+
+def _counterpart(error: storage_errors.StorageError) -> Exception:
+    if isinstance(error, storage_errors.Corruption):
+        return errors.CorruptionError(str(error), error.path, error.offset)
+    for origin in type(error).__mro__:
+        if origin in _COUNTERPARTS:
+            return _COUNTERPARTS[origin](str(error))
+    return error
 
 
 class _Shared:
@@ -504,9 +508,11 @@ class LocalBackend:
         fields: frozenset[Field],
         exact: bool,
     ) -> list[Hits]:
-        with translated():
+        try:  # not `translated`, which costs some of what a query may
             held = self._open(scope, id)
             return held.query(vectors, k, ids, combine(where, where_document), fields, exact)
+        except storage_errors.StorageError as error:
+            raise _counterpart(error) from error
 
     def count(
         self,

@@ -42,6 +42,9 @@ def as_matrix(vectors: Any, field: str = "embeddings") -> Floats:
 
 
 def _matrix(vectors: Any, field: str) -> Floats:
+    if type(vectors) is list and len(vectors) == 1 and type(vectors[0]) is np.ndarray:
+        if vectors[0].ndim == 1 and vectors[0].dtype != object:
+            return _from_array(vectors[0], field)  # the usual query: no need to look for odd rows
     if vectors is None:
         raise InvalidArgumentError(f"{_ACCEPTED}, got {field}=None")
     if isinstance(vectors, (str, bytes, dict, set)):
@@ -56,8 +59,6 @@ def _matrix(vectors: Any, field: str) -> Floats:
             return _from_array(vectors, field)
     if len(vectors) == 0:
         return np.empty((0, 0), dtype=np.float32)
-    if len(vectors) == 1 and type(vectors[0]) is np.ndarray and vectors[0].ndim == 1:
-        return _from_array(vectors[0], field)  # the usual query: no need to look for odd rows
     if _is_number(vectors[0]):
         return _from_lists([list(vectors)], field)
     return _from_rows(list(vectors), field)
@@ -101,6 +102,8 @@ def _from_array(vectors: npt.NDArray[Any], field: str) -> Floats:
         vectors = vectors.reshape(1, -1)
     if vectors.ndim != 2:
         raise InvalidArgumentError(f"{_ACCEPTED}, got {field} with {vectors.ndim} dimensions: pass (n, dim)")
+    if vectors.dtype == np.float32:
+        return _finite(np.ascontiguousarray(vectors), vectors, field)
     with np.errstate(over="ignore"):  # what overflows becomes infinite and is refused next
         matrix = np.ascontiguousarray(vectors, dtype=np.float32)
     return _finite(matrix, vectors, field)
@@ -206,10 +209,8 @@ def _uneven(dims: list[int], field: str) -> InvalidArgumentError:
 
 def _finite(matrix: Floats, source: Any, field: str) -> Floats:
     """Refuses NaN, infinities, and numbers that only float64 can hold."""
-    if len(matrix) == 1:
-        with np.errstate(invalid="ignore", over="ignore"):
-            if math.isfinite(np.dot(matrix[0], matrix[0])):
-                return matrix  # one odd number would have spoilt the product
+    if len(matrix) == 1 and math.isfinite(np.vdot(matrix, matrix)):
+        return matrix  # one odd number would have spoilt the product
     for start in range(0, len(matrix), _STEP):
         block = matrix[start : start + _STEP]
         with np.errstate(invalid="ignore", over="ignore"):

@@ -23,6 +23,7 @@ from .columns import Ints
 from .types import Floats
 
 Space: TypeAlias = Literal["l2", "cosine", "ip"]
+Doubles: TypeAlias = npt.NDArray[np.float64]
 _EXACT_BLOCK = 8192
 # Squared lengths that float32 products do not resolve; such vectors are compared exactly.
 _SHORT, _LONG = 1e-30, 1e30
@@ -46,49 +47,51 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def exact(space: Space, query: Floats, vectors: Floats) -> Floats:
-    """Distances of `query` (dim,) to `vectors` (n, dim), float32 (n,)."""
+def exact(space: Space, query: Floats, vectors: Floats, lengths: Doubles | None = None) -> Floats:
+    """Distances of `query` (dim,) to `vectors` (n, dim), float32 (n,). `lengths`: those of the vectors, as
+    `lengths` below gives them, where they are at hand."""
     wide = _wide(space, query)
     if len(vectors) <= _EXACT_BLOCK:
-        return _exact(space, wide, vectors)
+        return _exact(space, wide, vectors, lengths)
     out = np.empty(len(vectors), np.float32)
     for start in range(0, len(vectors), _EXACT_BLOCK):  # in float64 all at once would take twice the vectors
-        out[start : start + _EXACT_BLOCK] = _exact(space, wide, vectors[start : start + _EXACT_BLOCK])
+        out[start : start + _EXACT_BLOCK] = _exact(space, wide, vectors[start : start + _EXACT_BLOCK], None)
     return out
 
 
-def exact_lines(space: Space, queries: Floats, vectors: Floats, rows: Ints) -> Floats:
+def exact_lines(
+    space: Space, queries: Floats, vectors: Floats, rows: Ints, lengths: Doubles | None = None
+) -> Floats:
     """Distances of each of `queries` (n, dim) to vectors of its own, those at its line of `rows` (n, k):
-    float32 (n, k)."""
-    if len(queries) == 1:
-        return exact(space, queries[0], vectors[rows[0]])[None, :]
+    float32 (n, k). `lengths`: those of all vectors."""
     wide = np.stack([_wide(space, query) for query in queries])[:, None, :]
     step = max(1, _EXACT_BLOCK // max(1, rows.shape[1]))
-    starts = range(0, len(queries), step)
-    return np.concatenate(
-        [_exact(space, wide[at : at + step], vectors[rows[at : at + step]]) for at in starts]
-    )
+    parts = []
+    for at in range(0, len(queries), step):
+        picked = rows[at : at + step]
+        known = None if lengths is None else lengths[picked]
+        parts.append(_exact(space, wide[at : at + step], vectors[picked], known))
+    return np.concatenate(parts)
 
 
-def _wide(space: Space, query: Floats) -> Any:
+def _wide(space: Space, query: Floats) -> Doubles:
     """A query (dim,) as the kernel takes it: in float64, and of length one where angles are compared."""
-    wide: Any = query.astype(np.float64)
+    wide: Doubles = query.astype(np.float64)
     if space == "cosine":
-        length = float(np.vdot(wide, wide))
-        if length:
-            wide /= math.sqrt(length)
+        square = float(np.vdot(wide, wide))
+        if square:
+            wide /= math.sqrt(square)
     return wide
 
 
-def _exact(space: Space, wide_query: Any, vectors: Floats) -> Floats:
+def _exact(space: Space, wide_query: Doubles, vectors: Floats, known: Doubles | None) -> Floats:
     """`wide_query` broadcasts with the vectors."""
     wide = vectors.astype(np.float64)
-    out: npt.NDArray[np.float64]
+    out: Doubles
     # vecdot works row by row: a pair's number does not depend on the rows around it.
     if space == "cosine":
         out = np.vecdot(wide, wide_query)
-        lengths = np.sqrt(np.vecdot(wide, wide))
-        out /= np.maximum(lengths, _TINY, out=lengths)  # of a zero vector the product is 0: the distance is 1
+        out /= _lengths(wide) if known is None else known
         return np.subtract(1.0, out, out=out).astype(np.float32)
     if space == "l2":
         wide -= wide_query
@@ -97,6 +100,20 @@ def _exact(space: Space, wide_query: Any, vectors: Floats) -> Floats:
         out = np.subtract(1.0, np.vecdot(wide, wide_query))
     with np.errstate(over="ignore"):
         return out.astype(np.float32)
+
+
+def _lengths(wide: Doubles) -> Doubles:
+    out: Doubles = np.sqrt(np.vecdot(wide, wide))
+    return np.maximum(out, _TINY, out=out)  # of a zero vector each product is 0, and so the distance 1
+
+
+def lengths(vectors: Floats) -> Doubles:
+    """The length of each vector (n, dim), float64 (n,); never 0, so that it can be divided by."""
+    out = np.empty(len(vectors), np.float64)
+    for start in range(0, len(vectors), _EXACT_BLOCK):
+        block = vectors[start : start + _EXACT_BLOCK].astype(np.float64)
+        out[start : start + _EXACT_BLOCK] = _lengths(block)
+    return out
 
 
 def nearest(

@@ -6,7 +6,6 @@ processes per folder.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -303,8 +302,10 @@ class Engine:
         if held is None:
             held = self._open_collection(info)
         held.info = info
-        with contextlib.suppress(KeyError):  # closed as idle by another thread just now
+        try:  # noqa: SIM105 - costs nothing, which `suppress` does not
             self._open.move_to_end(id)
+        except KeyError:
+            pass  # closed as idle by another thread just now
         return held
 
     def _open_collection(self, info: CollectionInfo) -> OpenCollection:

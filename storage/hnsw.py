@@ -18,15 +18,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .columns import Ints, Mask
+from .columns import Ints
 from .distance import Space, normalised
 from .reduction import WIDER, Reduction, choose
 from .types import Floats
 
 _CHUNK = 2048  # rows added between two looks at the stop flag: 0.2–0.5 s of building
 _SEED = 100
-# Of hnswlib, per row: a lock, an entry in the table of labels, a level, a pointer, and the upper layers.
-_OTHER_BYTES = 110
+# Of hnswlib, per row: a lock, an entry in the table of labels, a level, a pointer, and the upper layers; and
+# the length of the vector.
+_OTHER_BYTES = 118
+
+
+_SMALL, _LARGE = 1e-12, 1e12  # squared lengths with room for products in float32
+_ONE = [0]
 
 
 class HnswMissing(UserWarning):
@@ -71,13 +76,24 @@ class Graph:
         """How many rows to ask for to have the `k` nearest among them."""
         return k if self.reduction is None else WIDER * k
 
-    def prepare(self, queries: Floats) -> tuple[Floats, Mask | None]:
-        """Queries as the graph has vectors, and which are unlike these (None: there is no telling)."""
-        queries = normalised(queries) if self.space == "cosine" else queries
+    def prepare(self, queries: Floats) -> tuple[Floats, list[int]]:
+        """Queries as the graph has vectors, and the numbers of those that are unlike these."""
+        if len(queries) > 1:
+            queries = normalised(queries) if self.space == "cosine" else queries
+            if self.reduction is None:
+                return queries, []
+            reduced = self.reduction.apply(queries)
+            return reduced, self.reduction.unlike(queries, reduced)
+        # On the path of every query. The length of one does not change what is nearest by angle, so it is
+        # made one only where products would leave float32.
+        square = float(np.vdot(queries, queries))
+        if not _SMALL < square < _LARGE:
+            queries = normalised(queries) if self.space == "cosine" else queries
+            return (queries, []) if self.reduction is None else (self.reduction.apply(queries), [])
         if self.reduction is None:
-            return queries, None
-        reduced = self.reduction.apply(queries)
-        return reduced, self.reduction.unlike(queries, reduced)
+            return queries, []
+        reduced = queries @ self.reduction.matrix
+        return reduced, _ONE if float(np.vdot(reduced, reduced)) < self.reduction.floor * square else []
 
     def search(self, prepared: Floats, count: int, ef: int, threads: int) -> Ints:
         """Up to `count` row numbers per query (n, count), roughly nearest first; fewer columns where not so

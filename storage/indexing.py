@@ -105,6 +105,8 @@ class Graphs:
             self.schedule(settings)
             return
         if graph is not None:
+            if settings.space == "cosine":
+                _ = segment.lengths  # made here rather than by the first query
             self._keep(segment.name, ref, graph)
 
     def _keep(self, name: str, ref: GraphRef | None, graph: Graph) -> None:

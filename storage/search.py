@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -94,10 +94,11 @@ def run(
 ) -> Found:
     """The nearest records of each row of `queries` (n, dim)."""
     views = [view for view in snapshot.views if view.live]
-    found = [_candidates(search, queries, view, graph_of, filters) for view in views]
-    if not found:
+    if not views:
         return Found(views, None, np.empty(0, np.int64), np.empty(0, np.float32), [0] * len(queries))
-    return _rank(search.k, views, found)
+    if len(queries) == 1:
+        return _best(search.k, views, [_one(search, queries[0], view, graph_of, filters) for view in views])
+    return _rank(search.k, views, [_many(search, queries, view, graph_of, filters) for view in views])
 
 
 def check_dimension(queries: Floats, dimension: int | None) -> None:
@@ -113,63 +114,68 @@ def among(ids: Sequence[str], node: Node) -> Node:
     return both(IdOneOf(tuple(dict.fromkeys(ids))), node)
 
 
-def _candidates(
-    search: Search,
-    queries: Floats,
-    view: View,
-    graph_of: Callable[[View], Graph | None],
-    filters: Filters,
-) -> Candidates:
-    """For each query the best k rows of a view (or a few more), with exact distances."""
-    free = view.dead is None and isinstance(search.node, Everything)
-    allowed = None if free else filters.allowed(view, search.node)
-    if allowed is not None and not allowed.count:
-        return _stacked([_NONE] * len(queries))
-    graph = None if search.exact else graph_of(view)
-    if graph is None:
-        return _stacked([_scan(search, query, view, allowed) for query in queries])
-    if allowed is None:
-        return _walk(search, queries, view, graph)
-    if len(queries) > 1 and allowed.count > MOSTLY * view.rows:
-        return _stacked(_mostly(search, queries, view, graph, allowed))
-    return _stacked([_filtered(search, query, view, graph, allowed) for query in queries])
-
-
-def _walk(search: Search, queries: Floats, view: View, graph: Graph) -> Candidates:
-    """What the graph finds where each row is allowed."""
-    prepared, unlike = graph.prepare(queries)
-    times = UNLIKE if len(queries) == 1 and unlike is not None and unlike[0] else 1
-    found = _walked(search, queries, prepared, view, graph, times)
-    if len(queries) == 1 or unlike is None or not unlike.any():
-        return found
-    lines = list(zip(found.rows, found.distances))
-    for number in np.flatnonzero(unlike).tolist():
-        one = slice(number, number + 1)
-        rows, distances = _walked(search, queries[one], prepared[one], view, graph, UNLIKE)
-        lines[number] = rows[0], distances[0]
-    return _stacked(lines)
-
-
-def _walked(
-    search: Search, queries: Floats, prepared: Floats, view: View, graph: Graph, times: int
-) -> Candidates:
-    threads = search.threads if len(queries) > 1 else 1
-    ef = times * effort(search.ef, view.rows)
-    rows = graph.search(prepared, times * graph.width(search.k), ef, threads)
-    if rows.shape[1] < min(search.k, view.rows):  # the graph does not reach so many
-        return _stacked([_scan(search, query, view, None) for query in queries])
-    return Candidates(rows, distance.exact_lines(search.space, queries, view.vectors, rows))
-
-
+_FEW = 256  # up to here Python sorts sooner than numpy is called, on the cold caches after a walk
 Line: TypeAlias = tuple[Ints, Floats]
 _NONE: Line = (np.empty(0, np.int64), np.empty(0, np.float32))
 
 
+def _one(
+    search: Search, query: Floats, view: View, graph_of: Callable[[View], Graph | None], filters: Filters
+) -> Line:
+    """The best k rows of a view (or a few more) for one query, in any order, with exact distances."""
+    allowed = None
+    if view.dead is not None or not isinstance(search.node, Everything):
+        allowed = filters.allowed(view, search.node)
+        if not allowed.count:
+            return _NONE
+    graph = None if search.exact else graph_of(view)
+    if graph is None:
+        return _scan(search, query, view, allowed)
+    if allowed is not None:
+        return _filtered(search, query, view, graph, allowed)
+    prepared, unlike = graph.prepare(query[None, :])
+    return _walk(search, query, prepared, view, graph, UNLIKE if unlike else 1)
+
+
+def _walk(search: Search, query: Floats, prepared: Floats, view: View, graph: Graph, times: int) -> Line:
+    """What the graph finds where each row is allowed, with so many times the usual effort."""
+    rows = graph.search(prepared, times * graph.width(search.k), times * effort(search.ef, view.rows), 1)[0]
+    if len(rows) < min(search.k, view.rows):  # the graph does not reach so many
+        return _scan(search, query, view, None)
+    lengths = view.lengths if search.space == "cosine" else None
+    known = None if lengths is None else lengths[rows]
+    return rows, distance.exact(search.space, query, view.vectors[rows], known)
+
+
+def _many(
+    search: Search, queries: Floats, view: View, graph_of: Callable[[View], Graph | None], filters: Filters
+) -> Candidates:
+    """As `_one`, for many queries: one search of the graph where that answers them all."""
+    graph = None if search.exact else graph_of(view)
+    allowed = None
+    if view.dead is not None or not isinstance(search.node, Everything):
+        allowed = filters.allowed(view, search.node)
+    if graph is None or (allowed is not None and allowed.count <= MOSTLY * view.rows):
+        return _stacked([_one(search, query, view, graph_of, filters) for query in queries])
+    if allowed is not None:
+        return _stacked(_mostly(search, queries, view, graph, allowed))
+    prepared, unlike = graph.prepare(queries)
+    rows = graph.search(prepared, graph.width(search.k), effort(search.ef, view.rows), search.threads)
+    if rows.shape[1] < min(search.k, view.rows):  # the graph does not reach so many
+        return _stacked([_scan(search, query, view, None) for query in queries])
+    lengths = view.lengths if search.space == "cosine" else None
+    distances = distance.exact_lines(search.space, queries, view.vectors, rows, lengths)
+    found = Candidates(rows, distances)
+    if not unlike:
+        return found
+    lines = list(zip(found.rows, found.distances))
+    for number in unlike:
+        lines[number] = _walk(search, queries[number], prepared[number : number + 1], view, graph, UNLIKE)
+    return _stacked(lines)
+
+
 def _stacked(lines: Sequence[Line]) -> Candidates:
     """Lines of different lengths as matrices."""
-    if len(lines) == 1:
-        rows, distances = lines[0]
-        return Candidates(rows[None, :], distances[None, :])
     width = max(len(rows) for rows, _ in lines)
     found = Candidates(
         np.full((len(lines), width), -1, np.int64), np.full((len(lines), width), np.nan, np.float32)
@@ -219,7 +225,7 @@ def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: 
         return _scan(search, query, view, allowed)
     wanted = min(search.k, allowed.count)
     prepared, unlike = graph.prepare(query[None, :])
-    times = UNLIKE if unlike is not None and unlike[0] else 1
+    times = UNLIKE if unlike else 1
     if allowed.far:
         allowed.far -= 1
     else:
@@ -236,8 +242,25 @@ def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: 
     return _settled(search, query, view, rows, allowed)
 
 
+def _best(k: int, views: Sequence[View], lines: Sequence[Line]) -> Found:
+    """The k best over all views for one query, by distance, then position."""
+    order: Any
+    part: Ints | None = None
+    rows, distances = lines[0]
+    if len(lines) > 1:
+        part = np.repeat(np.arange(len(lines)), [len(rows) for rows, _ in lines])
+        rows = np.concatenate([rows for rows, _ in lines])
+        distances = np.concatenate([distances for _, distances in lines])
+    values = distances.tolist()
+    if len(values) > _FEW or len(set(values)) < len(values):
+        order = np.lexsort((_positions(views, part, rows), distances))[:k]
+    else:
+        order = sorted(range(len(values)), key=values.__getitem__)[:k]
+    return Found(views, None if part is None else part[order], rows[order], distances[order], None)
+
+
 def _rank(k: int, views: Sequence[View], found: Sequence[Candidates]) -> Found:
-    """The k best over all views for each query, by distance, then position."""
+    """The same for many queries."""
     part: Ints | None = None
     rows, distances = found[0]
     if len(found) > 1:
@@ -246,29 +269,27 @@ def _rank(k: int, views: Sequence[View], found: Sequence[Candidates]) -> Found:
         distances = np.concatenate([each.distances for each in found], axis=1)
         part = np.repeat(np.arange(len(found)), widths)
     lines, width = rows.shape
+    starts = width * np.arange(lines)[:, None]
     order = distances.argsort(axis=1, kind="stable")  # NaN, which stands for no row, comes last
-    at = order if lines == 1 else order + width * np.arange(lines)[:, None]
-    ranked = distances.ravel()[at]
+    ranked = distances.ravel()[order + starts]
     if (ranked[:, 1:] == ranked[:, :-1]).any():
         order = np.lexsort((_positions(views, part, rows), distances), axis=1)
-        at = order + width * np.arange(lines)[:, None]
-        ranked = distances.ravel()[at]
-    if width > k:
-        order, at, ranked = order[:, :k], at[:, :k], ranked[:, :k]
+    order = order[:, :k]
+    at = order + starts
     hits = rows.ravel()[at]
-    if lines == 1 and not (hits[0] < 0).any():
-        return Found(views, None if part is None else part[order[0]], hits[0], ranked[0], None)
     real = hits >= 0
     counts = real.sum(axis=1).tolist()
-    return Found(views, None if part is None else part[order[real]], hits[real], ranked[real], counts)
+    return Found(
+        views, None if part is None else part[order[real]], hits[real], distances.ravel()[at][real], counts
+    )
 
 
 def _positions(views: Sequence[View], part: Ints | None, rows: Ints) -> Ints:
-    """The positions of a matrix of candidates; those of -1 do not matter."""
+    """The positions of candidates, a line of them or several; those of -1 do not matter."""
     if part is None:
         return views[0].source.positions[rows]
     out = np.empty(rows.shape, np.int64)
     for number, view in enumerate(views):
         mine = part == number
-        out[:, mine] = view.source.positions[rows[:, mine]]
+        out[..., mine] = view.source.positions[rows[..., mine]]
     return out

@@ -25,7 +25,7 @@ import orjson
 import pyarrow as pa
 import xxhash
 
-from . import attributes
+from . import attributes, distance
 from .attributes import Attributes
 from .columns import (
     TEXT_FIELDS,
@@ -240,6 +240,7 @@ class Segment:
         self._files = {file.name: file for file in ref.files}
         self._lock = threading.Lock()
         self._cache: dict[str, Any] = {}
+        self._texts: dict[str, Text] = {}
         # Mapped now, read later: a map survives the removal of its file by another process.
         self._maps = {name: self._folder.map(name, file.bytes) for name, file in self._files.items()}
 
@@ -287,10 +288,18 @@ class Segment:
         out: Floats = self._once("norms", lambda: numbers(self._batch(VECTORS).column("norm")))
         return out
 
+    @property
+    def lengths(self) -> npt.NDArray[np.float64]:
+        """Length of each vector, float64 (rows,), see distance.lengths; made on first use and kept."""
+        out: npt.NDArray[np.float64] = self._once("lengths", lambda: distance.lengths(self.vectors))
+        return out
+
     def text(self, field: str) -> Text:
         """One of the text columns."""
-        out: Text = self._once(f"text {field}", lambda: Text(self._batch(RECORDS).column(field)))
-        return out
+        held = self._texts.get(field)
+        if held is None:
+            held = self._texts[field] = Text(self._batch(RECORDS).column(field))
+        return held
 
     def texts(self, field: str, rows: npt.NDArray[Any]) -> list[str | None]:
         return self.text(field).take(rows)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from .columns import Ints, Mask, decode_metadata
 from .manifest import SegmentRef
@@ -47,6 +48,11 @@ class View(NamedTuple):
     @property
     def norms(self) -> Floats:
         return self.source.norms[: self.rows]
+
+    @property
+    def lengths(self) -> npt.NDArray[np.float64] | None:
+        """The length of each vector, where it is kept: of segments."""
+        return self.source.lengths if isinstance(self.source, Segment) else None
 
     def live_rows(self) -> Ints:
         """Row numbers of the living, ascending."""
