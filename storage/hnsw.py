@@ -23,7 +23,7 @@ from .distance import Space, normalised
 from .reduction import WIDER, Reduction, choose
 from .types import Floats
 
-_CHUNK = 2048  # rows added between two looks at the stop flag: 0.2–0.5 s of building
+_CHUNK = 4096  # rows added between two looks at the stop flag: 0.2–0.5 s of building
 _SEED = 100
 # Of hnswlib, per row: a lock, an entry in the table of labels, a level, a pointer, and the upper layers; and
 # the length of the vector.
