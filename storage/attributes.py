@@ -21,8 +21,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from .columns import decode_metadata
-from .files import Sink
 from .mappings import by_key
+from .sinks import Sink
 
 Kind: TypeAlias = Literal["str", "int", "float", "bool", "str[]", "int[]", "float[]", "bool[]"]
 Slot: TypeAlias = tuple[str, Kind]  # a key and the type of its values

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
-import xxhash
 
 from .errors import Corruption, InvalidArgument, NotADatabase, ReadOnly, StorageError, WriteFailed
+from .sinks import Hashing, Sink
 
 try:
     import fcntl
@@ -99,39 +99,6 @@ def full_sync(fd: int) -> None:
         os.fdatasync(fd)
 
 
-class Sink(Protocol):
-    """A file being written; `digest` and `size` describe what went in."""
-
-    size: int
-
-    def write(self, data: Any) -> int: ...
-    def digest(self) -> str: ...
-
-
-class Hashing:
-    """Counts and checksums what passes; the file-like object Arrow writes to."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.closed = False
-        self._hash = xxhash.xxh3_64()
-
-    def _note(self, data: Any) -> int:
-        view = memoryview(data)
-        self._hash.update(view)
-        self.size += view.nbytes
-        return view.nbytes
-
-    def digest(self) -> str:
-        return self._hash.hexdigest()
-
-    def flush(self) -> None:
-        """Nothing is buffered here."""
-
-    def tell(self) -> int:
-        return self.size
-
-
 class _DiskSink(Hashing):
     def __init__(self, fd: int) -> None:
         super().__init__()
@@ -176,6 +143,7 @@ class Folder(Protocol):
     def replace(self, name: str, data: bytes) -> None: ...
     def write_file(self, name: str) -> contextlib.AbstractContextManager[Sink]: ...
     def map(self, name: str, size: int | None = None) -> pa.Buffer: ...
+    def evict(self, mapped: pa.Buffer) -> None: ...
     def scratch(self, size: int) -> memoryview: ...
     def open_log(self, name: str, create: bool = False) -> LogFile: ...
     def lock(
@@ -440,6 +408,15 @@ class DiskFolder:
             return pa.py_buffer(b"")
         with _readable(path), pa.memory_map(path, "r") as source:
             return source.read_buffer(actual)  # the map lives on without the file descriptor
+
+    def evict(self, mapped: pa.Buffer) -> None:
+        """Give the pages of a map back: they stay in the system's cache of the file while there is room, and
+        do not count as this process's any more."""
+        import ctypes
+
+        if mapped.size:
+            size, advice = ctypes.c_size_t(mapped.size), getattr(mmap, "MADV_DONTNEED", 4)
+            ctypes.CDLL(None).madvise(ctypes.c_void_p(mapped.address), size, advice)
 
     def scratch(self, size: int) -> memoryview:
         """Writable memory of `size` bytes, freed with its last view. Much of it lies in a file without a

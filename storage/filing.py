@@ -10,8 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
-from .files import Folder, Sink
+from .files import Folder
 from .manifest import FileRef
+from .sinks import Sink
 
 # Writing and syncing let other threads run. 10,000 records of 384 dimensions: one file after another 36 ms,
 # two at a time 27, three 24, of which the vectors alone take 20; five are no faster.

@@ -97,16 +97,16 @@ class Graphs:
         path = f"{home.path}/{ref.file.name}"
         try:
             data = home.map(ref.file.name, ref.file.bytes)
-            stopping = self._collection.services.background.stopping
-            graph = sidecar.read(path, data, ref.file, settings.space, segment.vectors, stopping)
+            if settings.space == "cosine":
+                _ = segment.lengths  # made here rather than by the first query
+            stopping, evict = self._collection.services.background.stopping, segment.evict_vectors
+            graph = sidecar.read(path, data, ref.file, settings.space, segment.vectors, stopping, evict)
         except Corruption:
             # The vectors are what counts; `check` reports the file, and a new one is built.
             self._broken.add(ref.file.name)
             self.schedule(settings)
             return
         if graph is not None:
-            if settings.space == "cosine":
-                _ = segment.lengths  # made here rather than by the first query
             self._keep(segment.name, ref, graph)
 
     def _keep(self, name: str, ref: GraphRef | None, graph: Graph) -> None:
@@ -187,6 +187,7 @@ class Graphs:
             threads,
             stopped,
         )
+        segment.evict_vectors()
         if graph is None:
             return False
         built = self._publish(segment, graph, settings)

@@ -12,7 +12,8 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from .files import LOCK_TIMEOUT, Folder, Hashing, LogFile, Sink
+from .files import LOCK_TIMEOUT, Folder, LogFile
+from .sinks import Hashing, Sink
 
 
 class _MemorySink(Hashing):
@@ -105,6 +106,9 @@ class MemoryFolder:
 
     def map(self, name: str, size: int | None = None) -> pa.Buffer:
         return self._files[name]
+
+    def evict(self, mapped: pa.Buffer) -> None:
+        """There is no other place that has it."""
 
     def scratch(self, size: int) -> memoryview:
         return memoryview(bytearray(size))

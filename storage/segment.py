@@ -41,9 +41,10 @@ from .columns import (
     vector_array,
 )
 from .errors import Corruption
-from .files import Folder, Sink
+from .files import Folder
 from .filing import Filing
 from .manifest import SegmentRef
+from .sinks import Sink
 from .types import Floats
 
 Hashes = npt.NDArray[np.uint64]
@@ -287,6 +288,10 @@ class Segment:
         """Squared lengths, float32 (rows,)."""
         out: Floats = self._once("norms", lambda: numbers(self._batch(VECTORS).column("norm")))
         return out
+
+    def evict_vectors(self) -> None:
+        """After a pass over all vectors: their pages need not stay in this process."""
+        self._folder.evict(self._maps[VECTORS])
 
     @property
     def lengths(self) -> npt.NDArray[np.float64]:

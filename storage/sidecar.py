@@ -35,10 +35,10 @@ import xxhash
 
 from .distance import Space, normalised
 from .errors import Corruption
-from .files import Sink
 from .hnsw import Graph
 from .manifest import FileRef
 from .reduction import Reduction
+from .sinks import Sink
 from .types import Floats
 
 Array = npt.NDArray[Any]
@@ -130,9 +130,10 @@ def read(
     space: Space,
     vectors: Floats,
     stopped: Callable[[], bool] = lambda: False,
+    passed: Callable[[], None] = lambda: None,
 ) -> Graph | None:
     """A graph from its sidecar and the segment's vectors; None if `stopped` said so on the way. Raises
-    Corruption when they do not fit."""
+    Corruption when they do not fit. `passed` is called once all vectors have been read."""
     if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
         raise Corruption(path, "its content does not match its checksum")
     header, arrays = _parse(path, data)
@@ -170,6 +171,7 @@ def read(
         part = normalised(part) if space == "cosine" else part
         part = part if reduction is None else reduction.apply(part)
         ground[start : start + _BLOCK, block : block + 4 * kept] = part.view(np.int8)
+    passed()
     state |= {
         "max_elements": rows,
         "data_level0": ground.reshape(-1),

@@ -17,8 +17,8 @@ import chroma
 from chroma.storage import hnsw, reduction, sidecar
 from chroma.storage.distance import Space
 from chroma.storage.errors import Corruption
-from chroma.storage.files import Hashing
 from chroma.storage.manifest import FileRef
+from chroma.storage.sinks import Hashing
 
 ROWS, DIM = 9000, 128
 

@@ -1,0 +1,50 @@
+"""What a folder that is a backup says of itself.
+
+Owns: `backup.json`. Apart from backup.py, for every database that is opened is asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from .errors import Corruption
+from .files import DiskFolder
+
+MARK = "backup.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a backup says of itself. `finished` is None while the first backup into a folder is being made."""
+
+    source: str
+    finished: str | None
+
+    @classmethod
+    def load(cls, folder: DiskFolder) -> Mark | None:
+        """The mark of a folder, None if it has none."""
+        if not folder.exists(MARK):
+            return None
+        try:
+            data = orjson.loads(folder.read(MARK))
+            return cls(data["source"], data["finished"])
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            raise Corruption(f"{folder.path}/{MARK}", "it is not the JSON object it should be") from None
+
+    def save(self, folder: DiskFolder) -> None:
+        state = {"format": 1, "source": self.source, "finished": self.finished}
+        folder.replace(MARK, orjson.dumps(state) + b"\n")
+
+
+def frozen(folder: DiskFolder) -> str | None:
+    """Why nothing may be written to a folder: it is a backup. None for other folders."""
+    mark = Mark.load(folder)
+    if mark is None:
+        return None
+    if mark.finished is None:
+        return f"{folder.path} is a backup that was not finished: make it again"
+    return (
+        f"{folder.path} is a backup and only read: `chroma restore {folder.path} DIR` makes a database of it"
+    )
