@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from .columns import Ints
 from .distance import Space, normalised
-from .reduction import WIDER, Reduction, choose
+from .reduction import GENEROUS, WIDER, WIDEST, Reduction, choose
 from .types import Floats
 
 _CHUNK = 4096  # rows added between two looks at the stop flag: 0.2–0.5 s of building
@@ -72,9 +72,11 @@ class Graph:
         # hnswlib keeps its own copy of the vectors beside the links, and a table of labels.
         self.nbytes = rows * (4 * self.dimension + 8 + 4 * (2 * int(index.M) + 1) + _OTHER_BYTES)
 
-    def width(self, k: int) -> int:
-        """How many rows to ask for to have the `k` nearest among them."""
-        return k if self.reduction is None else WIDER * k
+    def width(self, k: int, ef: int) -> int:
+        """How many rows to ask for, with so much effort, to have the `k` nearest among them."""
+        if self.reduction is None:
+            return k
+        return WIDER * k if ef < GENEROUS * k else WIDEST * k
 
     def prepare(self, queries: Floats) -> tuple[Floats, list[int]]:
         """Queries as the graph has vectors, and the numbers of those that are unlike these."""

@@ -139,7 +139,8 @@ def _one(
 
 def _walk(search: Search, query: Floats, prepared: Floats, view: View, graph: Graph, times: int) -> Line:
     """What the graph finds where each row is allowed, with so many times the usual effort."""
-    rows = graph.search(prepared, times * graph.width(search.k), times * effort(search.ef, view.rows), 1)[0]
+    ef = effort(search.ef, view.rows)
+    rows = graph.search(prepared, times * graph.width(search.k, ef), times * ef, 1)[0]
     if len(rows) < min(search.k, view.rows):  # the graph does not reach so many
         return _scan(search, query, view, None)
     lengths = view.lengths if search.space == "cosine" else None
@@ -160,7 +161,8 @@ def _many(
     if allowed is not None:
         return _stacked(_mostly(search, queries, view, graph, allowed))
     prepared, unlike = graph.prepare(queries)
-    rows = graph.search(prepared, graph.width(search.k), effort(search.ef, view.rows), search.threads)
+    ef = effort(search.ef, view.rows)
+    rows = graph.search(prepared, graph.width(search.k, ef), ef, search.threads)
     if rows.shape[1] < min(search.k, view.rows):  # the graph does not reach so many
         return _stacked([_scan(search, query, view, None) for query in queries])
     lengths = view.lengths if search.space == "cosine" else None
@@ -188,9 +190,10 @@ def _stacked(lines: Sequence[Line]) -> Candidates:
 
 def _mostly(search: Search, queries: Floats, view: View, graph: Graph, allowed: RowSet) -> list[Line]:
     """Many queries where few rows are dead or filtered out: one search, and a second look where needed."""
-    fetch = min(view.rows, 2 * graph.width(search.k) + 8)
+    ef = effort(search.ef, view.rows)
+    fetch = min(view.rows, 2 * graph.width(search.k, ef) + 8)
     prepared, _ = graph.prepare(queries)
-    found = graph.search(prepared, fetch, effort(search.ef, view.rows), search.threads)
+    found = graph.search(prepared, fetch, ef, search.threads)
     wanted = min(search.k, allowed.count)
     out = []
     for query, rows in zip(queries, found):
@@ -237,7 +240,7 @@ def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: 
     if exact_ns <= PATIENCE_NS:
         return _scan(search, query, view, allowed)
     # The filter keeps rows far from this query: let the graph walk on until it finds allowed ones.
-    count = 2 * times * graph.width(search.k)
+    count = 2 * times * graph.width(search.k, ef)
     rows = graph.search_allowed(prepared, count, 2 * times * ef, allowed.bytes, allowed.count)
     return _settled(search, query, view, rows, allowed)
 

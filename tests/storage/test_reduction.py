@@ -120,7 +120,7 @@ def test_queries_unlike_the_rows_get_more_effort(
 ) -> None:
     monkeypatch.setattr("chroma.storage.indexing.INDEX_BYTES", 1)
     asked: list[tuple[int, int, int]] = []
-    usual = 10 * reduction.WIDER
+    usual = 10 * reduction.WIDEST  # the effort is 100
     search = hnsw.Graph.search
 
     def watched(self: Any, prepared: Any, count: int, ef: int, threads: int) -> Any:
