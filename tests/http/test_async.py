@@ -339,6 +339,6 @@ def test_an_asynchronous_client_loads_no_engine(server: Scripted) -> None:
     assert done.stdout.splitlines() == [
         "[]",
         "[]",
-        "['chroma.storage.ordering', 'chroma.storage.types']",
+        "['chroma.storage.mappings', 'chroma.storage.ordering', 'chroma.storage.types']",
         "False",
     ], done.stderr

@@ -492,7 +492,7 @@ def test_a_client_of_a_server_loads_no_engine(server: Scripted) -> None:
     )
     assert done.stdout.splitlines() == [
         "[]",
-        "['chroma.storage.ordering', 'chroma.storage.types']",
+        "['chroma.storage.mappings', 'chroma.storage.ordering', 'chroma.storage.types']",
         "False",
     ], done.stderr
 
