@@ -1,0 +1,1 @@
+"""What profile.py measures, a module per call."""
