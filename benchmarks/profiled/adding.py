@@ -25,6 +25,7 @@ from chroma.storage.together import Call
 from .steps import Case, Step, measure
 
 ROWS = 10_000
+ADDS = 20  # of ten thousand rows, each into a collection of its own
 _COSINE = {"hnsw": {"space": "cosine"}}
 
 
@@ -118,14 +119,14 @@ def _count(answer: Any, case: Case) -> bool:
 def batch(folder: str, rows: data.Rows) -> tuple[str, list[str]]:
     """The table of an add of ten thousand rows."""
     place = _Place(folder, rows)
-    count = min(6, len(rows) // ROWS - 1)
-    if count < 1:
+    parts = len(rows) // ROWS - 1
+    if parts < 1:
         raise AssertionError(f"an add of {ROWS:,} rows needs {2 * ROWS:,}, the data has {len(rows):,}")
     cases: list[Callable[[], Case]] = [
         lambda at=at: Case(  # type: ignore[misc]
-            collection=place.collection(), rows=rows.part(at * ROWS, at * ROWS + ROWS)
+            collection=place.collection(), rows=rows.part(at % parts * ROWS, at % parts * ROWS + ROWS)
         )
-        for at in range(count)
+        for at in range(ADDS)
     ]
 
     def anew(case: Case) -> Any:
@@ -243,7 +244,7 @@ def batch(folder: str, rows: data.Rows) -> tuple[str, list[str]]:
         ready,
     )
     place.client.close()
-    return table, [f"medians of {count} adds"]
+    return table, [f"medians of {ADDS} adds, to collections that have {ROWS:,} rows"]
 
 
 def one(folder: str, rows: data.Rows, count: int = 200) -> tuple[str, list[str]]:
