@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, NamedTuple
@@ -123,7 +124,7 @@ def fit(samples: list[Sample]) -> tuple[float, float]:
 def choices(
     opened: Opened, kinds: dict[str, list[tuple[Any, list[Any]]]]
 ) -> Iterator[tuple[str, float, dict[str, float], float, float]]:
-    """Per kind and share: times of each way, in which share of the calls the engine walks, a walk's recall."""
+    """Per kind and share: times of each way, how often the engine walks, and the recall of a walk."""
     view, graph = opened.view, opened.graph
     wanted = search.Search("cosine", K, Everything(), EF, False, 1)
     asked = [0]
@@ -164,7 +165,7 @@ def crossing(lines: list[Any]) -> tuple[str, str]:
     lines = sorted(lines, key=lambda line: line[1])
     logs = [(np.log(share), np.log(taken["scan"] / taken["walk"])) for _, share, taken, _, _ in lines]
     quicker = "never"
-    for (x, y), (x2, y2) in zip(logs, logs[1:]):
+    for (x, y), (x2, y2) in pairwise(logs):
         if y < 0 <= y2:
             quicker = f"{np.exp(x - y * (x2 - x) / (y2 - y)):.1%}"
     return quicker, next((f"{share:.1%}" for _, share, _, walked, _ in lines if walked >= 0.5), "never")

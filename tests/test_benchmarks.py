@@ -17,12 +17,17 @@ import bench
 import conditions
 import data
 import environments
+import planner
 import plots
 import prepare
 import report
 import timing
 from conditions import Condition
+from profiled import adding, reading, steps
 from results import Results, spread
+
+from chroma.storage import collection as engine_collection
+from chroma.storage import indexing
 
 BENCHMARKS = Path(bench.__file__).parent
 
@@ -216,3 +221,57 @@ def test_plots_are_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ["color", "x", "x2", "y", "yOffset"],
         ["color", "order", "x", "y"],
     ]
+
+
+def test_the_standard_profiler_is_found_though_a_benchmark_has_its_name() -> None:
+    import cProfile
+
+    profiled = cProfile.Profile()
+    assert profiled.runcall(len, "four") == 4
+
+
+def test_a_profile_makes_the_steps_of_the_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function of the engine that has moved, or does something else, is noticed here."""
+    monkeypatch.setattr(indexing, "INDEX_BYTES", 0)
+    monkeypatch.setattr(engine_collection, "DIRECT_ROWS", 100)
+    monkeypatch.setattr(adding, "ROWS", 150)
+    monkeypatch.setattr(adding, "ADDS", 2)
+    rows, queries = data.load("synthetic:450:16", 12)
+    correlated = prepare.correlated_value(np.array([each["lexname"] for each in rows.metadatas]))
+    truth = data.exact(rows, queries, np.arange(len(rows)))
+    opened = reading.Opened(str(tmp_path / "read"), rows)
+    try:
+        table, notes = reading.plain(opened, reading.Bare(rows.vectors), queries, truth)
+        assert "| **a query** |" in table
+        assert "recall@10" in notes[0]
+        for name in ("50 %", "correlated"):
+            assert "which rows match" in reading.filtered(opened, name, correlated, queries)[0]
+    finally:
+        opened.close()
+    (tmp_path / "many").mkdir()
+    assert "of it the filter columns" in adding.batch(str(tmp_path / "many"), rows)[0]
+    (tmp_path / "one").mkdir()
+    assert "| synced |" in adding.one(str(tmp_path / "one"), rows, 4)[0]
+
+
+def test_steps_that_are_not_those_of_the_call_are_an_error() -> None:
+    made = [steps.Step("double", "doubled", lambda case: 2 * case.number)]
+    cases: list[Any] = [lambda n=n: steps.Case(number=n) for n in range(3)]
+
+    def table(call: Any) -> str:
+        same = lambda answer, case: answer == case.doubled  # noqa: E731
+        return steps.measure("a call", call, made, cases, same, lambda _: None, "nothing")
+
+    assert "| double |" in table(lambda case: case.number + case.number)
+    with pytest.raises(steps.NotTheCall, match="a call"):
+        table(lambda case: case.number + 7)
+
+
+def test_the_constants_of_the_cost_model_are_fitted() -> None:
+    samples = [planner.Sample(ef, dim, ef * (600 + 4.3 * dim)) for ef in (32, 512) for dim in (64, 384)]
+    assert planner.fit(samples) == pytest.approx((600, 4.3))
+    assert set(planner.model()) == set(planner.MODEL)
+    lines = [
+        ("any", share, {"scan": 1000 * share, "walk": 10.0}, share > 0.02, 1.0) for share in (0.005, 0.05)
+    ]
+    assert planner.crossing(lines) == ("1.0%", "5.0%")

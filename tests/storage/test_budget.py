@@ -6,8 +6,10 @@ import sys
 import threading
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
+from chroma.storage import hnsw
 from chroma.storage.background import Budget
 
 
@@ -63,3 +65,14 @@ def test_uses_are_noted_while_others_hold(restless: None) -> None:
         done.set()
         for thread in threads:
             thread.join()
+
+
+@pytest.mark.parametrize(("dimension", "neighbors"), [(8, 16), (64, 16), (64, 32)])
+def test_a_graph_is_as_large_as_it_says(dimension: int, neighbors: int) -> None:
+    """What hnswlib keeps beside the arrays of its state is small: locks, pointers, a table of labels."""
+    vectors = np.random.default_rng(0).standard_normal((2000, dimension), np.float32)
+    graph = hnsw.build("cosine", vectors, neighbors, 20, 1, lambda: False)
+    assert graph is not None
+    arrays = [value for value in graph.state().values() if isinstance(value, np.ndarray)]
+    held = sum(array.nbytes for array in arrays)
+    assert held <= graph.nbytes <= held + 110 * len(vectors)
