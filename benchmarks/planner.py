@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import data
 import report
-from profiled.reading import Opened
+from taken_apart.reading import Opened
 
 from chroma.storage import distance, hnsw, search
 from chroma.storage.filter import Everything

@@ -23,8 +23,8 @@ import prepare
 import report
 import timing
 from conditions import Condition
-from profiled import adding, reading, steps
 from results import Results, spread
+from taken_apart import adding, reading, steps
 
 from chroma.storage import collection as engine_collection
 from chroma.storage import indexing
@@ -221,13 +221,6 @@ def test_plots_are_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ["color", "x", "x2", "y", "yOffset"],
         ["color", "order", "x", "y"],
     ]
-
-
-def test_the_standard_profiler_is_found_though_a_benchmark_has_its_name() -> None:
-    import cProfile
-
-    profiled = cProfile.Profile()
-    assert profiled.runcall(len, "four") == 4
 
 
 def test_a_profile_makes_the_steps_of_the_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

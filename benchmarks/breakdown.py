@@ -1,36 +1,24 @@
 """Where each microsecond goes, and what could not be faster: queries, filters, adds, a new process.
 
-    python benchmarks/profile.py [--data SOURCE] [--write docs/profile.md] [--only query,filtered,add,open]
+    python benchmarks/breakdown.py [--data SOURCE] [--write docs/profile.md] [--only query,filtered,add,open]
 
 SOURCE as for bench.py. The steps of each call are made by the functions that the call uses, in its order,
-with a clock between them (profiled/steps.py); whole calls and floors take turns with them. A function that
+with a clock between them (taken_apart/steps.py); whole calls and floors take turns with them. A function that
 has another name by now, or steps that come to another answer than the call, end it with an error.
 """
 
 from __future__ import annotations
 
+import argparse
+import datetime
+import os
 import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
-if __name__ == "profile":
-    # Somebody imports cProfile, which looks for the standard library's module of this name, while this folder
-    # stands first in the path: give it that.
-    import importlib.util
-    import sysconfig
-
-    _spec = importlib.util.spec_from_file_location("profile", f"{sysconfig.get_path('stdlib')}/profile.py")
-    assert _spec is not None and _spec.loader is not None
-    sys.modules["profile"] = _module = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(_module)
-else:
-    import argparse
-    import datetime
-    import os
-    import tempfile
-    from collections.abc import Callable
-    from pathlib import Path
-
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 SECTIONS = ("query", "filtered", "add", "open")
 
@@ -50,7 +38,7 @@ def main() -> None:
     if unknown := set(wanted) - set(SECTIONS):
         parser.error(f"--only takes some of {', '.join(SECTIONS)}, not {', '.join(sorted(unknown))}")
     try:
-        from profiled import adding, opening, reading
+        from taken_apart import adding, opening, reading
     except ImportError as error:
         raise SystemExit(_moved(error)) from error
     load = os.getloadavg()[0]
@@ -98,8 +86,8 @@ def main() -> None:
 
 def _moved(error: Exception) -> str:
     return (
-        f"benchmarks/profiled calls the inner functions of the engine, and one is not where it was: {error}. "
-        "Look for what took its place, and time that."
+        "benchmarks/taken_apart calls the inner functions of the engine, and one is not where it was: "
+        f"{error}. Look for what took its place, and time that."
     )
 
 

@@ -101,7 +101,7 @@ def measure(
             if step.floor is not None:
                 clock(into, step.title, step.floor, earlier[0])
     if not same(whole(cases[0]()), run(steps, cases[0]())):
-        raise NotTheCall(f"{title}: the steps in benchmarks/profiled do not give what the call gives")
+        raise NotTheCall(f"{title}: the steps in benchmarks/taken_apart do not give what the call gives")
     return _table(title, steps, taken, floors, what)
 
 

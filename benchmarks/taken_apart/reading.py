@@ -100,17 +100,24 @@ def _plan(opened: Opened, case: Case) -> Any:
 
 
 def _walk(case: Case) -> Any:
-    times = search.UNLIKE if case.prepared[1] is not None and case.prepared[1][0] else 1
-    effort = times * search.effort(case.search.ef, case.views[0].rows)
-    return case.graph.search(case.prepared[0], times * case.graph.width(K), effort, 1)
+    times = search.UNLIKE if case.prepared[1] else 1
+    effort = search.effort(case.search.ef, case.views[0].rows)
+    return case.graph.search(case.prepared[0], times * case.graph.width(K, effort), times * effort, 1)[0]
 
 
 def _walk_alone(case: Case) -> Any:
-    return case.graph._index.knn_query(case.prepared[0], k=case.walked.shape[1], num_threads=1)
+    return case.graph._index.knn_query(case.prepared[0], k=len(case.walked), num_threads=1)
+
+
+def _exact(case: Case) -> Any:
+    view = case.views[0]
+    return distance.exact(
+        case.search.space, case.vectors[0], view.vectors[case.walked], view.lengths[case.walked]
+    )
 
 
 def _gather(case: Case) -> Any:
-    return np.take(case.views[0].vectors, case.walked[0], axis=0)
+    return np.take(case.views[0].vectors, case.walked, axis=0)
 
 
 def _cells(case: Case, field: str) -> list[bytes]:
@@ -220,17 +227,15 @@ def plain(opened: Opened, bare: Bare, queries: Any, truth: list[set[str]]) -> tu
         Step(
             "exact distances of what it found",
             "distances",
-            lambda case: distance.exact_lines(
-                case.search.space, case.vectors, case.views[0].vectors, case.walked
-            ),
+            _exact,
             _gather,
             "a copy of the same rows",
         ),
         Step(
             "rank",
             "found",
-            lambda case: search._rank(K, case.views, [search.Candidates(case.walked, case.distances)]),
-            lambda case: case.distances.argsort(axis=1, kind="stable"),
+            lambda case: search._best(K, case.views, [(case.walked, case.distances)]),
+            lambda case: case.distances.argsort(kind="stable"),
             "argsort",
         ),
         *_last(),
@@ -305,7 +310,7 @@ def filtered(opened: Opened, name: str, correlated: str | None, queries: Any) ->
         Step(
             "rank",
             "found",
-            lambda case: search._rank(K, case.views, [search._stacked([case.line])]),
+            lambda case: search._best(K, case.views, [case.line]),
         ),
         *_last(),
     ]

@@ -1,1 +1,0 @@
-"""What profile.py measures, a module per call."""

@@ -1,0 +1,1 @@
+"""What breakdown.py measures, a module per call."""
