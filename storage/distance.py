@@ -213,9 +213,11 @@ def normalised(vectors: Floats) -> Floats:
     if len(vectors) == 1:
         length = float(np.vdot(vectors, vectors)) ** 0.5
         if 1e-18 < length < 1e18:  # beyond, the float32 square is not to be trusted
-            one: Floats = vectors / np.float32(length)
-            return one
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
-    lengths[lengths == 0] = 1
-    out: Floats = (vectors / lengths[:, None]).astype(np.float32)
+            return vectors / np.float32(length)
+    out: Floats = np.empty(vectors.shape, np.float32)
+    for start in range(0, len(vectors), _EXACT_BLOCK):  # in float64 all at once would take twice the vectors
+        block = vectors[start : start + _EXACT_BLOCK]
+        lengths = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
+        lengths[lengths == 0] = 1
+        out[start : start + _EXACT_BLOCK] = block / lengths[:, None]
     return out
