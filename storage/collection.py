@@ -2,8 +2,8 @@
 
 Owns: the lock around the state and the path of a write. Any number of processes may have the same
 collection open: a writer holds the folder's write lock while it catches up and appends, syncs after
-releasing it, and acknowledges after its own sync. Readers look at the log's next frame (one small
-read) and never wait for a writer of another process.
+releasing it, and acknowledges after its own sync. Readers look whether the log has a next frame, in a map
+of it, and never wait for a writer of another process.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class Collection:
         self.on_adopt: Callable[[Snapshot], None] = lambda _: None  # called when the manifest has moved on
         self._writers = threading.RLock()  # one writer of this process at a time
         self._together = Together(self._lead)
+        self._unattended = False  # written, and housekeeping does not know yet
         self._lock = threading.RLock()  # around the state; held for moments
         self._state: State | None = None
         self._stamp: tuple[int, ...] | None = None
@@ -204,10 +205,12 @@ class Collection:
 
     def write(self, mode: Mode, records: Records) -> Written:
         """Commit a batch, all of it or nothing. Durable on return."""
-        done, led = self._together.write(mode, records)
-        if led:
-            self._wrote(self)
-        return done
+        try:
+            return self._together.write(mode, records)
+        finally:
+            if self._unattended:  # by whoever led, for itself or for others
+                self._unattended = False
+                self._wrote(self)
 
     def _lead(self, take: Take, pass_on: PassOn) -> None:
         """Commit what waits to be written, and let others write while it is synced."""
@@ -221,6 +224,7 @@ class Collection:
                 log, end = self._write_each(group, error)
         pass_on()
         log.sync(end)
+        self._unattended = True
 
     def _write(self, group: Sequence[Call]) -> tuple[Log, int]:
         """Commit calls as one batch; returns what to sync. Inside `writing`."""
@@ -229,14 +233,13 @@ class Collection:
             snapshot = state.snapshot()
             part, row = snapshot.locate(records.ids)
             at = Located(snapshot, part, row)
-            log = None
-            if len(records.ids) <= AT_ONCE_ROWS:
-                resolved = resolve(mode, records, at)
-                if not self._is_direct(resolved.rows):
-                    log, end = self._append(state, resolved.kills, resolved.rows)
-        if log is None:
-            if len(records.ids) > AT_ONCE_ROWS:
-                resolved = resolve(mode, records, at)
+            few = len(records.ids) <= AT_ONCE_ROWS
+            resolved = resolve(mode, records, at) if few else None
+            log: Log | None = None
+            if resolved is not None and not self._is_direct(resolved.rows):
+                log, end = self._append(state, resolved.kills, resolved.rows)
+        if log is None:  # outside of `changing`, for it takes long and readers go on
+            resolved = resolved or resolve(mode, records, at)
             log, end = self._commit(resolved.kills, resolved.rows)
         start = 0
         for call in group:

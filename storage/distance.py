@@ -184,8 +184,7 @@ def _dots(query: Floats, vectors: Floats, rows: Ints | None) -> Floats:
         return out
     first, last = int(rows[0]), int(rows[-1])
     if last - first < _DENSE * len(rows):  # read on rather than pick
-        span: Floats = vectors[first : last + 1] @ query
-        return span[rows - first]
+        return _dots(query, vectors[first : last + 1], None)[rows - first]
     if len(rows) <= _BLOCK:
         few: Floats = vectors[rows] @ query
         return few

@@ -198,14 +198,15 @@ class OpenCollection:
         picks = [pool[index] for index in np.linspace(0, len(pool) - 1, min(sample, len(pool))).astype(int)]
         queries = np.stack([view.vectors[row] for view, row in picks])
         hits = 0.0
-        for exact, fast in zip(*(self._nearest(queries, k, way) for way in (True, False))):
+        for exact, fast in zip(*(self._nearest(snapshot, queries, k, way) for way in (True, False))):
             hits += len(exact & fast) / max(1, len(exact))
         return hits / len(queries)
 
-    def _nearest(self, queries: Floats, k: int, exact: bool) -> list[set[tuple[int, int]]]:
+    def _nearest(
+        self, snapshot: Snapshot, queries: Floats, k: int, exact: bool
+    ) -> list[set[tuple[int, int]]]:
         settings = self.settings
         wanted = search.Search(settings.space, k, Everything(), settings.ef_search, exact, settings.cores())
-        snapshot = self.records.snapshot()
         found = search.run(
             wanted, queries, snapshot, lambda v: self.graphs.get(v, settings), self.records.filters
         )

@@ -188,9 +188,15 @@ class DiskLog:
 
     def _map(self) -> None:
         """Map the file as long as it is now. Of a log whose name leads elsewhere there is no map."""
-        if self.size() > len(self._view) and self.linked():
-            with _readable(self.path), pa.memory_map(self.path, "r") as source:
-                self._view = memoryview(source.read_buffer(source.size())).cast("B")
+        if self.size() <= len(self._view):
+            return
+        try:
+            with pa.memory_map(self.path, "r") as source:
+                view = memoryview(source.read_buffer(source.size())).cast("B")
+        except OSError:  # no descriptor or map left, or no such name: then it is read
+            return
+        if self.linked():
+            self._view = view
 
     def read(self, offset: int, size: int) -> bytes:
         try:

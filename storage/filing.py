@@ -28,8 +28,13 @@ class Filing:
         self._begun: list[Future[FileRef]] = []
 
     def put(self, name: str, fill: Callable[[Sink], None]) -> None:
-        """Begin a file; `fill` writes its bytes, in another thread."""
-        self._begun.append(self._pool.submit(self._write, name, fill))
+        """Begin a file; `fill` writes its bytes, in another thread where that can be had."""
+        try:
+            self._begun.append(self._pool.submit(self._write, name, fill))
+        except RuntimeError:  # pools take no work any more once the interpreter is ending
+            done: Future[FileRef] = Future()
+            done.set_result(self._write(name, fill))
+            self._begun.append(done)
 
     def finish(self) -> tuple[FileRef, ...]:
         """Wait for the files, in the order they were begun. Raises what one of them raised."""

@@ -157,22 +157,34 @@ class Block:
             case DocumentContains(text):
                 return RowSet(self.rows, rows=documents_with(self._documents(), text))
             case DocumentMatches(pattern):
-                try:
-                    from pyarrow import compute  # 20 ms to load
-
-                    matches = compute.match_substring_regex(self._documents(), pattern)
-                except pa.ArrowInvalid as error:
-                    raise InvalidArgument(
-                        f"Regex syntax: the $regex pattern {pattern} cannot be used: {error}"
-                    ) from None
-                return RowSet(
-                    self.rows, mask=compute.fill_null(matches, False).to_numpy(zero_copy_only=False)
-                )
+                matches = _matches(self._documents(), pattern)
+                return RowSet(self.rows, mask=matches.fill_null(False).to_numpy(zero_copy_only=False))
             case IdOneOf(values):
                 rows = self._locate(values)
                 return row_set.gathered(self.rows, rows[(rows >= 0) & (rows < self.rows)])
             case _:
                 raise AssertionError(node)
+
+
+def _matches(documents: pa.Array, pattern: str) -> pa.Array:
+    from pyarrow import compute  # 20 ms to load
+
+    try:
+        return compute.match_substring_regex(documents, pattern)
+    except pa.ArrowInvalid as error:
+        raise InvalidArgument(f"Regex syntax: the $regex pattern {pattern} cannot be used: {error}") from None
+
+
+def _check_patterns(node: Node) -> None:
+    """Refuse a wrong pattern also where another condition leaves no document to look at."""
+    match node:
+        case And(children) | Or(children):
+            for child in children:
+                _check_patterns(child)
+        case Not(child):
+            _check_patterns(child)
+        case DocumentMatches(pattern):
+            _matches(pa.array([""]), pattern)  # of none it would not look at the pattern
 
 
 class PartFilter(Protocol):
@@ -289,6 +301,8 @@ class Filters:
         if held is not None and held[0] is view.dead:
             answer: RowSet = held[1]
             return answer
+        if not metadata_only(node):
+            _check_patterns(node)
         part = self.part(view.source)
         answer = part.answer(node, view.rows)
         self._budget.hold(f"filter {self._owner}/{view.source.name}", part.nbytes, part.release)

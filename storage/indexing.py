@@ -187,6 +187,8 @@ class Graphs:
             threads,
             stopped,
         )
+        if graph is not None and settings.space == "cosine":
+            _ = segment.lengths
         segment.evict_vectors()
         if graph is None:
             return False

@@ -11,6 +11,7 @@ many directions keeps more of the squared lengths (Eckart and Young, 1936).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,8 @@ _SHARES = (1 / 4, 1 / 3, 5 / 12, 1 / 2, 7 / 12, 2 / 3, 3 / 4)
 _SAMPLE, _QUERIES = 32_768, 64
 _MOMENTS = 8192  # rows that the directions are taken from, or four times as many as there are numbers
 _SEED = 7
+_BLOCK = 2048  # rows turned between two looks at whether to stop
+_ROUNDING = 1e-5  # of shares near 1 in float32
 _LONG = 1e30  # squares that leave room in float32 for sums of them
 # A query that has less of its length in the kept directions than all rows but one in a thousand is unlike
 # them (a text asked of images, say), and gets so many times the effort.
@@ -43,7 +46,7 @@ UNLIKE = 4
 @dataclass(frozen=True, slots=True)
 class Reduction:
     """`matrix`: (dimension, kept), orthonormal columns, of numbers that float16 holds, as the disk has them.
-    `floor`: the share of the squared length that 99 of 100 rows keep at least."""
+    `floor`: the share of the squared length that all rows but one in a thousand keep at least."""
 
     matrix: Floats
     floor: float
@@ -66,8 +69,9 @@ class Reduction:
         return np.flatnonzero(less).tolist()
 
 
-def choose(space: Space, vectors: Floats) -> Reduction | None:
-    """The smallest reduction that keeps the neighbours, or None. `vectors`: float32 (n, dimension)."""
+def choose(space: Space, vectors: Floats, stopped: Callable[[], bool] = lambda: False) -> Reduction | None:
+    """The smallest reduction that keeps the neighbours, or None, also when `stopped` says so on the way.
+    `vectors`: float32 (n, dimension)."""
     rows, dimension = vectors.shape
     if rows < LEAST_ROWS or dimension < LEAST_DIMENSION:
         return None
@@ -75,23 +79,29 @@ def choose(space: Space, vectors: Floats) -> Reduction | None:
     sample = vectors[np.sort(random.choice(rows, min(rows, _SAMPLE), replace=False))]
     if space == "cosine":
         sample = normalised(sample)
-    few = sample[: max(_MOMENTS, 4 * dimension)]
+    few = sample[:: max(1, len(sample) // max(_MOMENTS, 4 * dimension))]
     with np.errstate(over="ignore", invalid="ignore"):
         moments = few.T @ few
-    if not float(np.abs(moments).max()) < _LONG:
+    if not float(np.abs(moments).max()) < _LONG or stopped():
         return None
     _, directions = np.linalg.eigh(moments)
     directions = np.ascontiguousarray(directions[:, ::-1])
-    turned: Floats = sample @ directions
+    turned = sample  # in place, a block at a time: so that it can be stopped, and takes no more memory
+    for start in range(0, len(sample), _BLOCK):
+        if stopped():
+            return None
+        turned[start : start + _BLOCK] = sample[start : start + _BLOCK] @ directions
     asked = turned[random.choice(len(turned), _QUERIES, replace=False)]
     nearest = _nearest(space, turned, asked, _NEAREST + 1)  # each finds itself, too
     for share in _SHARES:
         kept = round(dimension * share / _STEP) * _STEP
         found = _nearest(space, turned[:, :kept], asked[:, :kept], WIDER * (_NEAREST + 1))
         shared = [len(np.intersect1d(a, b, assume_unique=True)) for a, b in zip(nearest, found)]
+        if stopped():
+            return None
         if np.mean(shared) >= KEPT * (_NEAREST + 1):
             matrix = directions[:, :kept].astype(np.float16).astype(np.float32)
-            return Reduction(matrix, _floor(turned, kept))
+            return Reduction(matrix, _floor(turned, directions.T @ matrix))
     return None
 
 
@@ -104,7 +114,10 @@ def _nearest(space: Space, vectors: Floats, queries: Floats, count: int) -> npt.
     return np.argpartition(scores, count, axis=1)[:, :count]
 
 
-def _floor(turned: Floats, kept: int) -> float:
+def _floor(turned: Floats, matrix: Floats) -> float:
+    """`matrix` reduces what is turned already, with the rounding that queries meet as well."""
+    reduced = turned @ matrix
     whole = np.einsum("ij,ij->i", turned, turned)
-    left = np.einsum("ij,ij->i", turned[:, :kept], turned[:, :kept])
-    return float(np.quantile(left / np.maximum(whole, np.finfo(np.float32).tiny), 0.001))
+    left = np.einsum("ij,ij->i", reduced, reduced)
+    share = left / np.maximum(whole, np.finfo(np.float32).tiny)
+    return float(np.quantile(share, 0.001)) - _ROUNDING

@@ -192,13 +192,13 @@ def _mostly(search: Search, queries: Floats, view: View, graph: Graph, allowed: 
     """Many queries where few rows are dead or filtered out: one search, and a second look where needed."""
     ef = effort(search.ef, view.rows)
     fetch = min(view.rows, 2 * graph.width(search.k, ef) + 8)
-    prepared, _ = graph.prepare(queries)
+    prepared, unlike = graph.prepare(queries)
     found = graph.search(prepared, fetch, ef, search.threads)
-    wanted = min(search.k, allowed.count)
+    wanted = min(graph.width(search.k, ef), allowed.count)
     out = []
-    for query, rows in zip(queries, found):
+    for number, (query, rows) in enumerate(zip(queries, found)):
         kept = rows[allowed.mask[rows]]
-        enough = len(kept) >= wanted
+        enough = len(kept) >= wanted and number not in unlike
         out.append(
             _settled(search, query, view, kept, allowed)
             if enough
@@ -226,10 +226,10 @@ def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: 
     walk_ns = max(ef, fetch) * (STEP_NS + graph.dimension * EFFORT_NS)
     if exact_ns <= CAUTION * walk_ns:
         return _scan(search, query, view, allowed)
-    wanted = min(search.k, allowed.count)
+    wanted = min(graph.width(search.k, ef), allowed.count)
     prepared, unlike = graph.prepare(query[None, :])
     times = UNLIKE if unlike else 1
-    if allowed.far:
+    if allowed.far > 0:
         allowed.far -= 1
     else:
         rows = graph.search(prepared, times * fetch, times * ef, 1)[0]

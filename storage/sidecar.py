@@ -9,7 +9,7 @@ loading puts the vectors back from the segment. Layout of `graph-<n>.hnsw`:
 The header has the scalar state, what the vectors were reduced to, and for each array its type, shape and
 offset. Elements stand in the order of the segment's rows:
 
-    counts  uint8    links of each row in the ground layer
+    counts  uint8    links of each row in the ground layer; uint16 where there may be more than 255
     links   uint8    the rows they lead to, one row's after the other, in `link_bytes` bytes each
     levels  uint8    upper layers of each row
     upper   uint8    hnswlib's link lists of these, one row's after the other
@@ -102,7 +102,7 @@ def _packed(ground: Array, width: int, order: Array, place: Array) -> tuple[Arra
         lists = ground[order[start : start + _BLOCK], : 4 * width].view(np.uint32)
         count = lists[:, 0] & 0xFFFF
         used = lists[:, 1:][np.arange(width - 1) < count[:, None]]
-        counts.append(count.astype(np.uint8))
+        counts.append(count.astype(np.uint8 if width <= 256 else np.uint16))
         links.append(place[used].view(np.uint8).reshape(-1, 4)[:, :size].reshape(-1))
     return np.concatenate(counts), np.concatenate(links)
 

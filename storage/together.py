@@ -37,6 +37,7 @@ class Call:
     written: Written | None = None
     error: BaseException | None = None
     turn: threading.Lock = field(default_factory=_closed)
+    group: list[Call] = field(default_factory=list)  # of a leader: what it commits, itself included
 
     def done(self) -> bool:
         return self.written is not None or self.error is not None
@@ -46,6 +47,11 @@ class Call:
             raise self.error
         assert self.written is not None
         return self.written
+
+    def wake(self) -> None:
+        """Let its thread go on; again does nothing."""
+        if self.turn.locked():
+            self.turn.release()
 
 
 Take: TypeAlias = Callable[[], list[Call]]
@@ -60,37 +66,36 @@ class Together:
         self._lead = lead
         self._lock = threading.Lock()
         self._waiting: list[Call] = []
-        self._led = False
+        self._leader: Call | None = None
 
-    def write(self, mode: Mode, records: Records) -> tuple[Written, bool]:
-        """What the call did, and whether it led."""
-        call, led = Call(mode, records), False
-        while not call.done():
-            with self._lock:
-                self._waiting.append(call)
-                first, self._led = not self._led, True
-            if first or self._wait(call):
-                led = True
-                self._do(call)
-        return call.result(), led
-
-    def _wait(self, call: Call) -> bool:
-        """Until a leader has done the call, or let it lead (True), or was interrupted over it."""
+    def write(self, mode: Mode, records: Records) -> Written:
+        """What the call did."""
+        call = Call(mode, records)
         try:
-            call.turn.acquire()
+            while not call.done():
+                with self._lock:
+                    if call not in self._waiting:
+                        self._waiting.append(call)
+                    leads = self._leader is None
+                    if leads:
+                        self._leader = call
+                if not leads:
+                    call.turn.acquire()  # until a leader has done the call, or lets it lead
+                if self._leader is call:
+                    self._do(call)
         except BaseException:
+            # Interrupted, anywhere: who waits for this thread must not wait for ever.
             with self._lock:
-                leads = call.turn.acquire(blocking=False) and call in self._waiting
                 if call in self._waiting:
                     self._waiting.remove(call)
-            if leads:
-                self._pass_on()
+            self._pass_on(call)
+            for each in call.group:
+                each.wake()
             raise
-        return call in self._waiting
+        return call.result()
 
     def _do(self, call: Call) -> None:
-        group: list[Call] = []
-        passed = False
+        group = call.group
 
         def take() -> list[Call]:
             with self._lock:
@@ -98,14 +103,8 @@ class Together:
                 del self._waiting[: len(group)]
             return group
 
-        def pass_on() -> None:
-            nonlocal passed
-            if not passed:
-                passed = True
-                self._pass_on()
-
         try:
-            self._lead(take, pass_on)
+            self._lead(take, lambda: self._pass_on(call))
         except BaseException as error:
             if not group:
                 with self._lock:
@@ -113,22 +112,23 @@ class Together:
                 group.append(call)
             for each in group:
                 # Of an interrupted leader only itself is told. The others write again what may be written
-                # already, which is the same as once.
+                # already: an upsert is the same as once, an add finds its records there.
                 if each is call or isinstance(error, Exception):
                     each.error = each.error or error
                 else:
                     each.written = each.error = None
-        finally:
-            pass_on()
-            for each in group:
-                if each is not call:
-                    each.turn.release()
+        self._pass_on(call)
+        for each in group:
+            if each is not call:
+                each.wake()
 
-    def _pass_on(self) -> None:
+    def _pass_on(self, call: Call) -> None:
+        """Let the next one lead, if this one does."""
         with self._lock:
-            self._led = bool(self._waiting)
-            if self._led:
-                self._waiting[0].turn.release()
+            if self._leader is call:
+                self._leader = self._waiting[0] if self._waiting else None
+                if self._leader is not None:
+                    self._leader.wake()
 
 
 def joinable(calls: Sequence[Call]) -> list[Call]:

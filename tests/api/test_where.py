@@ -245,3 +245,10 @@ def test_what_is_not_a_filter_is_refused(collection: Any, where: Any, fragment: 
     with refused(fragment):
         getattr(collection, verb)(where=where, **arguments)
     assert collection.count() == 1
+
+
+def test_a_wrong_pattern_is_refused_also_where_nothing_is_looked_at(collection: Any) -> None:
+    collection.add(ids=["a"], embeddings=[[1.0]], documents=["text"], metadatas=[{"k": 1}])
+    for where in ({"missing": "x"}, {"k": 1}):
+        with refused("Regex syntax"):
+            collection.get(where=where, where_document={"$regex": "("})

@@ -130,3 +130,19 @@ def test_filter_columns_stay_within_the_memory_budget(tmp_path: Path) -> None:
             assert collection.count(where={"n": {"$lt": 10}}) == 10
         budget = client._backend.engine.services.budget
         assert budget.used() <= 500_000
+
+
+def test_large_batches_are_written_while_the_interpreter_ends(tmp_path: Path) -> None:
+    code = (
+        "import sys, threading, time, numpy as np, chroma\n"
+        "things = chroma.PersistentClient(sys.argv[1]).create_collection('things', embedding_function=None)\n"
+        "def work():\n"
+        "    threading.main_thread().join()\n"
+        "    things.add(ids=[str(n) for n in range(5000)], embeddings=np.ones((5000, 8), np.float32))\n"
+        "    print(things.count())\n"
+        "threading.Thread(target=work).start()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=100
+    )
+    assert done.stdout.strip() == "5000", done.stderr

@@ -15,7 +15,7 @@ import xxhash
 
 import chroma
 from chroma.storage import hnsw, reduction, sidecar
-from chroma.storage.distance import Space
+from chroma.storage.distance import Space, normalised
 from chroma.storage.errors import Corruption
 from chroma.storage.manifest import FileRef
 from chroma.storage.sinks import Hashing
@@ -166,6 +166,41 @@ def test_a_sidecar_gives_the_same_graph_back(space: Space, rows: int) -> None:
 @pytest.mark.parametrize("rows, size", [(2, 1), (256, 1), (257, 2), (65_536, 2), (65_537, 3), (1 << 24, 3)])
 def test_links_take_as_many_bytes_as_rows_need(rows: int, size: int) -> None:
     assert sidecar._link_bytes(rows) == size
+
+
+def test_a_sidecar_of_many_neighbours_is_read() -> None:
+    vectors = np.random.default_rng(3).standard_normal((900, 64)).astype(np.float32)
+    vectors[0] = 0  # near to all: it gets more links than a byte counts
+    graph, sink = hnsw.build("l2", vectors, 200, 200, 2, lambda: False), _Sink()
+    assert graph is not None
+    sidecar.write(graph, sink)
+    data = sink.out.getvalue()
+    again = sidecar.read("graph", pa.py_buffer(data), _ref(data), "l2", vectors)
+    assert again is not None
+    assert np.array_equal(again.search(vectors[:9], 10, 50, 1), graph.search(vectors[:9], 10, 50, 1))
+
+
+@pytest.mark.parametrize("length", [1e-30, 1e-12, 1e-6, 1e-3, 1, 1e3, 1e12, 1e18])
+def test_the_length_of_a_query_does_not_matter_to_angles(length: float) -> None:
+    graph = _built("cosine")
+    for query in normalised(VECTORS[:20]):
+        one, _ = graph.prepare(query[None, :])
+        other, _ = graph.prepare((query * np.float32(length))[None, :])
+        assert len(np.intersect1d(graph.search(one, 10, 100, 1), graph.search(other, 10, 100, 1))) >= 9
+
+
+def test_stored_vectors_are_not_unlike_themselves() -> None:
+    exact = np.zeros((ROWS, DIM), np.float32)
+    exact[:, :24] = np.random.default_rng(4).standard_normal((ROWS, 24))  # nothing is lost by reducing these
+    for vectors in (VECTORS, exact):
+        found = reduction.choose("l2", vectors)
+        assert found is not None
+        assert len(found.unlike(vectors, found.apply(vectors))) <= 0.005 * ROWS
+
+
+def test_choosing_ends_when_it_is_told_to() -> None:
+    assert reduction.choose("l2", VECTORS, lambda: True) is None
+    assert hnsw.build("l2", VECTORS, 8, 40, 2, lambda: True) is None
 
 
 def _format_1(graph: hnsw.Graph) -> bytes:

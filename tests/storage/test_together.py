@@ -56,7 +56,7 @@ class Held:
         self.outcome(group)
 
     def write(self, *ids: str, mode: Mode = "add", **more: Any) -> Callable[[], Any]:
-        return lambda: self.together.write(mode, records(*ids, **more))[0]
+        return lambda: self.together.write(mode, records(*ids, **more))
 
 
 def succeed(group: list[Call]) -> None:
@@ -90,6 +90,26 @@ def test_an_interrupted_leader_does_not_take_others_along() -> None:
     assert sorted(map(str, map(type, out))) == [str(KeyboardInterrupt), *[str(Written)] * 3]
     assert sorted(held.groups[0]) == list("0123")
     assert len([id for group in held.groups[1:] for id in group]) == 3
+
+
+@pytest.mark.parametrize("place", ["_do", "_pass_on", "joinable"])
+def test_an_interruption_anywhere_leaves_no_one_waiting(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    from chroma.storage import together as module
+
+    held = Held(3, succeed)
+    owner: Any = module if place == "joinable" else Together
+    right, hit = getattr(owner, place), threading.Lock()
+
+    def once(*arguments: Any) -> Any:
+        if hit.acquire(blocking=False):
+            raise KeyboardInterrupt
+        return right(*arguments)
+
+    monkeypatch.setattr(owner, place, once)
+    out = run([held.write(str(n)) for n in range(6)])
+    kinds = [type(each) for each in out]
+    assert kinds.count(KeyboardInterrupt) == 1 and kinds.count(Written) == 5
+    assert held.together._leader is None and not held.together._waiting
 
 
 def test_only_what_fits_is_joined() -> None:
