@@ -19,7 +19,7 @@ def run(system: str, given: dict[str, Any]) -> Result:
     keys = {key: value for key, value in CHANGE.items() if key in plan["metadata"]}
 
     def update() -> None:
-        driver.update(updated[:1], [keys])  # what a process loads for its first write is not what is asked here
+        driver.update(updated[:1], [keys])  # what a process loads for its first write is not asked here
         seconds = seconds_of(lambda: driver.update(updated, [keys] * len(updated)))
         figures["update, rows/s"] = len(updated) / seconds
         condition = driver.native(Condition((("u", ">=", keys["u"]),)))
