@@ -36,6 +36,8 @@ _scratch = threading.local()
 # as one after the other.
 _LARGE = 1 << 22
 _whole = threading.Lock()
+_PRODUCTS = 1 << 23  # numbers of a block of products: 32 MB
+_GATHERED = 1 << 25  # numbers of rows that are copied to be multiplied: 128 MB
 
 
 def _after_fork() -> None:
@@ -117,17 +119,24 @@ def lengths(vectors: Floats) -> Doubles:
 
 
 def nearest(
-    space: Space, query: Floats, vectors: Floats, norms: Floats, rows: Ints | None, k: int
+    space: Space,
+    query: Floats,
+    vectors: Floats,
+    norms: Floats,
+    rows: Ints | None,
+    k: int,
+    dots: Floats | None = None,
 ) -> tuple[Ints, Floats]:
     """Rows and distances of the `k` nearest of `rows` (None: all), ascending, ties by row.
 
-    `norms` holds the squared length of each vector; `rows` is ascending.
+    `norms` holds the squared length of each vector; `rows` is ascending. `dots`: products of the query with
+    these rows in float32, where they are at hand.
     """
     count = len(vectors) if rows is None else len(rows)
     if not count or k < 1:
         return np.empty(0, np.int64), np.empty(0, np.float32)
     if count > k:
-        rough, slack = _rough(space, query, vectors, norms, rows)
+        rough, slack = _rough(space, query, vectors, norms, rows, dots)
         limit = np.partition(rough, k - 1)[k - 1]
         close = np.flatnonzero((rough <= limit + slack) | (rough == np.inf))
         picked = close if rows is None else rows[close]
@@ -138,12 +147,36 @@ def nearest(
     return picked[order], distances[order]
 
 
+def nearest_lines(
+    space: Space, queries: Floats, vectors: Floats, norms: Floats, rows: Ints | None, k: int
+) -> list[tuple[Ints, Floats]]:
+    """As `nearest`, for each of `queries` (n, dim): a block of products at a time, which reads the vectors
+    once for many queries."""
+    count = len(vectors) if rows is None else len(rows)
+    step = _PRODUCTS // max(1, count)
+    if step < 2 or count <= k or (rows is not None and count * vectors.shape[1] > _GATHERED):
+        return [nearest(space, query, vectors, norms, rows, k) for query in queries]
+    picked = vectors if rows is None else vectors[rows]
+    out = []
+    for start in range(0, len(queries), step):
+        block = queries[start : start + step]
+        with _whole, np.errstate(over="ignore", invalid="ignore"):
+            products = block @ picked.T
+        out += [nearest(space, query, vectors, norms, rows, k, dots) for query, dots in zip(block, products)]
+    return out
+
+
 def _rough(
-    space: Space, query: Floats, vectors: Floats, norms: Floats, rows: Ints | None
+    space: Space,
+    query: Floats,
+    vectors: Floats,
+    norms: Floats,
+    rows: Ints | None,
+    dots: Floats | None,
 ) -> tuple[Floats, np.float32]:
     """Values that order like the distances up to an error, and twice a bound on that error."""
     with np.errstate(over="ignore", invalid="ignore"):
-        dots = _dots(query, vectors, rows)
+        dots = _dots(query, vectors, rows) if dots is None else dots
         length = norms if rows is None else norms[rows]
         query_norm = float(np.dot(query.astype(np.float64), query.astype(np.float64)))
         # |error of a float32 dot product| <= about dim * eps * |a||b|; sqrt(dim) is typical, be generous.

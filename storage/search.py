@@ -156,8 +156,14 @@ def _many(
     allowed = None
     if view.dead is not None or not isinstance(search.node, Everything):
         allowed = filters.allowed(view, search.node)
-    if graph is None or (allowed is not None and allowed.count <= MOSTLY * view.rows):
-        return _stacked([_one(search, query, view, graph_of, filters) for query in queries])
+    if allowed is not None and not allowed.count:
+        return _stacked([_NONE] * len(queries))
+    if graph is None or (allowed is not None and _scanned(search, view, graph, allowed)):
+        rows = None if allowed is None or allowed.count == view.rows else allowed.rows
+        found = distance.nearest_lines(search.space, queries, view.vectors, view.norms, rows, search.k)
+        return _stacked(found)
+    if allowed is not None and allowed.count <= MOSTLY * view.rows:
+        return _stacked([_filtered(search, query, view, graph, allowed) for query in queries])
     if allowed is not None:
         return _stacked(_mostly(search, queries, view, graph, allowed))
     prepared, unlike = graph.prepare(queries)
@@ -167,10 +173,9 @@ def _many(
         return _stacked([_scan(search, query, view, None) for query in queries])
     lengths = view.lengths if search.space == "cosine" else None
     distances = distance.exact_lines(search.space, queries, view.vectors, rows, lengths)
-    found = Candidates(rows, distances)
     if not unlike:
-        return found
-    lines = list(zip(found.rows, found.distances))
+        return Candidates(rows, distances)
+    lines = list(zip(rows, distances))
     for number in unlike:
         lines[number] = _walk(search, queries[number], prepared[number : number + 1], view, graph, UNLIKE)
     return _stacked(lines)
@@ -219,13 +224,26 @@ def _settled(search: Search, query: Floats, view: View, rows: Ints, allowed: Row
     return rows, distance.exact(search.space, query, view.vectors[rows])
 
 
+def _walk_for(search: Search, view: View, allowed: RowSet) -> tuple[int, int]:
+    """The effort, and how many rows to ask a graph for, to find enough that are allowed."""
+    fetch = int(search.k * OVERFETCH * view.rows / allowed.count) + 8
+    return effort(search.ef, view.rows), min(view.rows, fetch)
+
+
+def _exact_ns(view: View, allowed: RowSet) -> float:
+    return float(allowed.count * view.vectors.shape[1]) * GATHER_NS
+
+
+def _scanned(search: Search, view: View, graph: Graph, allowed: RowSet) -> bool:
+    """Whether the allowed rows are read exactly rather than looked for in the graph."""
+    walk_ns = max(_walk_for(search, view, allowed)) * (STEP_NS + graph.dimension * EFFORT_NS)
+    return _exact_ns(view, allowed) <= CAUTION * walk_ns
+
+
 def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: RowSet) -> Line:
-    ef = effort(search.ef, view.rows)
-    fetch = min(view.rows, int(search.k * OVERFETCH * view.rows / allowed.count) + 8)
-    exact_ns = allowed.count * view.vectors.shape[1] * GATHER_NS
-    walk_ns = max(ef, fetch) * (STEP_NS + graph.dimension * EFFORT_NS)
-    if exact_ns <= CAUTION * walk_ns:
+    if _scanned(search, view, graph, allowed):
         return _scan(search, query, view, allowed)
+    ef, fetch = _walk_for(search, view, allowed)
     wanted = min(graph.width(search.k, ef), allowed.count)
     prepared, unlike = graph.prepare(query[None, :])
     times = UNLIKE if unlike else 1
@@ -237,7 +255,7 @@ def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: 
         if len(rows) >= wanted:
             return _settled(search, query, view, rows, allowed)
         allowed.far = FAR
-    if exact_ns <= PATIENCE_NS:
+    if _exact_ns(view, allowed) <= PATIENCE_NS:
         return _scan(search, query, view, allowed)
     # The filter keeps rows far from this query: let the graph walk on until it finds allowed ones.
     count = 2 * times * graph.width(search.k, ef)

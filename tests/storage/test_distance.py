@@ -64,3 +64,24 @@ def test_only_the_rows_asked_for_are_compared_and_ties_fall_by_row() -> None:
         "l2", np.zeros(4, np.float32), vectors, np.zeros(2000, np.float32), rows, 5
     )
     assert found.tolist() == [1, 3, 5, 7, 9] and distances.tolist() == [0] * 5
+
+
+@pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
+@pytest.mark.parametrize("some", [False, True])
+def test_many_queries_are_answered_as_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, space: Any, some: bool
+) -> None:
+    random = np.random.default_rng(6)
+    vectors = random.standard_normal((400, 24)).astype(np.float32)
+    vectors[7], vectors[50:60] = 0, vectors[3]
+    queries = np.concatenate([vectors[:5], random.standard_normal((9, 24)), np.zeros((1, 24))]).astype(
+        np.float32
+    )
+    norms = np.einsum("ij,ij->i", vectors, vectors)
+    rows = np.flatnonzero(random.random(400) < 0.7) if some else None
+    expected = [distance.nearest(space, query, vectors, norms, rows, 12) for query in queries]
+    for products in (distance._PRODUCTS, 400 * 4, 1):
+        monkeypatch.setattr(distance, "_PRODUCTS", products)
+        found = distance.nearest_lines(space, queries, vectors, norms, rows, 12)
+        for (ids, distances), (right_ids, right) in zip(found, expected, strict=True):
+            assert np.array_equal(ids, right_ids) and np.array_equal(distances, right)
