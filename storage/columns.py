@@ -129,10 +129,20 @@ def matrix(array: pa.Array) -> Floats:
     return numbers(array.values).reshape(-1, width)[start:end]
 
 
+_NUMBERS: dict[str, np.dtype[Any]] = {
+    "int32": np.dtype(np.int32),
+    "int64": np.dtype(np.int64),
+    "uint32": np.dtype(np.uint32),
+    "uint64": np.dtype(np.uint64),
+    "float": np.dtype(np.float32),
+    "double": np.dtype(np.float64),
+}
+
+
 def numbers(array: pa.Array) -> npt.NDArray[Any]:
     """A column of numbers without nulls as a read-only view. Arrow's own conversions load pandas where it is
     installed, which takes longer than to open a database and to search it."""
-    kind = np.dtype(array.type.to_pandas_dtype())
+    kind = _NUMBERS[str(array.type)]
     if not len(array):
         return np.empty(0, kind)
     return np.frombuffer(array.buffers()[1], kind, len(array), array.offset * kind.itemsize)
