@@ -89,7 +89,7 @@ class Graph:
             reduced = self.reduction.apply(queries)
             return reduced, self.reduction.unlike(queries, reduced)
         # On the path of every query. The length of one does not change what is nearest by angle, so it is
-        # made one only where products would leave float32.
+        # made one only outside of these bounds.
         square = float(np.vdot(queries, queries))
         if not _SMALL < square < _LARGE:
             queries = normalised(queries) if self.space == "cosine" else queries

@@ -11,8 +11,9 @@ import data
 import hnswlib
 import numpy as np
 import orjson
+from chroma_reads import FIELDS
 from systems.base import KNOBS
-from systems.chroma import FIELDS, Driver
+from systems.chroma import Driver
 
 from chroma import reading, results
 from chroma.storage import distance, search
