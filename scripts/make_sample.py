@@ -1,6 +1,6 @@
 """Makes the sample directory of the present format, once per format version.
 
-    python scripts/make_sample.py tests/data/format-1
+    python scripts/make_sample.py tests/data/format-1-logs-2
 
 What is in it is checked, value by value, by tests/storage/test_format_<n>.py. A sample is frozen when the
 format is released: a later version makes a folder of its own and never touches the older ones.
@@ -116,7 +116,7 @@ def archive(folder: str) -> None:
             embeddings=vectors(10, 12),
             metadatas=[{"k": f"value {i % 3}"} for i in range(12)],
         )
-        with records.writing() as state:
+        with records.writing(), records.changing() as state:
             housekeeping._rotate(records, state)
         made.add(ids=["c0"], embeddings=vectors(50, 1))
         made.delete(ids=["a1", "b4"])

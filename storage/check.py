@@ -23,7 +23,7 @@ from .catalog import COPY as CATALOG_COPY
 from .catalog import LOCK, CatalogState
 from .catalog import NAME as CATALOG
 from .columns import decode_metadata
-from .commit import decode_commit, decode_segment
+from .commit import decode_commit, decode_rows, decode_segment
 from .errors import Corruption, FormatTooNew, NotADatabase, StorageError
 from .files import DiskFolder
 from .log import Frame, Log
@@ -269,6 +269,8 @@ class _Check:
             return self._segment(home, decode_segment(frame.payload)[1]) is not None
         if frame.kind == logs.COMMIT:
             decode_commit(frame.payload)
+        if frame.kind == logs.ROWS:
+            decode_rows(frame.payload)
         return True
 
     def _quarantine(self, home: DiskFolder, name: str) -> None:

@@ -32,7 +32,7 @@ from .scan import Scan
 from .segment import Segment, Storable, StoredRows, write_segment
 from .snapshot import Place, Snapshot, in_order, read
 from .state import State
-from .together import Call, PassOn, Take, Together, joined
+from .together import Call, Take, Together, joined
 from .typed import ColumnCache
 from .types import Field, Mode, Records, Rows, Written
 from .write import Located, as_columns, resolve, written
@@ -153,15 +153,17 @@ class Collection:
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the write lock among all threads and processes. Readers of this process go on."""
-        with self._writers, contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(self.folder.lock("write.lock"))
-            except FileNotFoundError:  # never written to, or deleted
-                self._check_exists()
-                self.folder.create()
-                stack.enter_context(self.folder.lock("write.lock"))
+        with self._writers, self._write_lock():
             self._check_exists()
             yield
+
+    def _write_lock(self) -> contextlib.AbstractContextManager[bool]:
+        try:
+            return self.folder.lock("write.lock")
+        except FileNotFoundError:  # never written to, or deleted
+            self._check_exists()
+            self.folder.create()
+            return self.folder.lock("write.lock")
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[State]:
@@ -212,8 +214,8 @@ class Collection:
                 self._unattended = False
                 self._wrote(self)
 
-    def _lead(self, take: Take, pass_on: PassOn) -> None:
-        """Commit what waits to be written, and let others write while it is synced."""
+    def _lead(self, take: Take) -> None:
+        """Commit what waits to be written; other processes may write while it is synced."""
         with self.writing():
             group = take()
             try:
@@ -222,7 +224,6 @@ class Collection:
                 if len(group) == 1:
                     raise
                 log, end = self._write_each(group, error)
-        pass_on()
         log.sync(end)
         self._unattended = True
 
@@ -288,7 +289,7 @@ class Collection:
         if rows is not None or len(kills):
             commit = Commit(kills, as_columns(rows) if isinstance(rows, NewRows) else rows)
             state.before_append()
-            state.log.append(logs.COMMIT, commit.encode())
+            state.log.append(logs.ROWS, commit.encode())
             state.apply_commit(commit)
             state.snapshot()
         return state.log, state.log.offset
@@ -364,6 +365,8 @@ class Collection:
     def close(self) -> None:
         """Free what is held; a later call opens it again."""
         with self._lock:
+            if self._state is not None:
+                self._state.log.note()
             self._state = None
             self.filters.release()
             self.columns.release()

@@ -32,7 +32,7 @@ _STEP = 8192  # records whose metadata is encoded as one piece of JSON
 
 @functools.lru_cache(maxsize=256)
 def schema(dimension: int) -> pa.Schema:
-    """The schema of records in a log frame."""
+    """The schema of records in a frame of older logs."""
     return pa.schema(
         [
             pa.field("position", pa.int64(), nullable=False),
@@ -68,21 +68,9 @@ class Columns:
         """Roughly how large the records are."""
         return int(self.vectors.nbytes) + sum(map(text_size, self.texts()))
 
-    def to_batch(self) -> pa.RecordBatch:
-        """As an Arrow record batch of `schema(dim)`, vectors not copied."""
-        shape = schema(self.vectors.shape[1])
-        return pa.RecordBatch.from_arrays(
-            [
-                pa.array(self.positions),
-                *(pa.array(column, pa.string()) for column in self.texts()),
-                vector_array(self.vectors),
-            ],
-            schema=shape,
-        )
-
     @classmethod
     def from_batch(cls, batch: pa.RecordBatch) -> Columns:
-        """The inverse of `to_batch`; vectors are a view of the batch."""
+        """The rows of a batch of `schema(dim)`; vectors are a view of it."""
         lists = [to_list(batch.column(index + 1)) for index in range(len(TEXT_FIELDS))]
         return cls(
             numbers(batch.column(0)),

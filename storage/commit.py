@@ -1,12 +1,18 @@
 """What one write changes, and its bytes in the log.
 
-Owns: the payload of COMMIT and SEGMENT frames. Pure functions, no files.
+Owns: the payload of ROWS, COMMIT and SEGMENT frames. Pure functions, no files.
 
+    ROWS     dimension u32 | kills u32 | rows u32 | 0 u32 | positions of the kills, int64 each
+             | positions of the rows, int64 each | vectors, float32 each | JSON of four lists: ids, documents,
+             uris, metadata
     COMMIT   dimension u32 | kills u32 | positions of the kills, int64 each | Arrow record batch message
     SEGMENT  kills u32 | 0 u32 | positions of the kills | JSON of a SegmentRef
 
 A commit says what happened, not what was asked: rows that appear, whole, and positions that die.
 A row whose position is already taken replaces the older version of that record.
+
+COMMIT is only read: logs of version 1 have it. An Arrow message of one row takes 80 µs to make, a third of
+what an add took besides waiting for the disk; ROWS takes 3.
 """
 
 from __future__ import annotations
@@ -22,6 +28,7 @@ from .columns import Columns, Ints, schema
 from .manifest import SegmentRef
 
 _HEAD = struct.Struct("<II")
+_ROWS = struct.Struct("<IIII")
 NO_KILLS: Ints = np.empty(0, np.int64)
 
 
@@ -32,12 +39,28 @@ class Commit(NamedTuple):
     rows: Columns | None
 
     def encode(self) -> bytes:
-        batch: bytes | memoryview[int] = b""
-        dimension = 0
-        if self.rows is not None:
-            dimension = self.rows.vectors.shape[1]
-            batch = memoryview(self.rows.to_batch().serialize())
-        return b"".join((_HEAD.pack(dimension, len(self.kills)), self.kills.tobytes(), batch))
+        """The payload of a ROWS frame."""
+        kills, rows = self.kills, self.rows
+        if rows is None:
+            return _ROWS.pack(0, len(kills), 0, 0) + kills.tobytes()
+        head = _ROWS.pack(rows.vectors.shape[1], len(kills), len(rows), 0)
+        numbers = kills.tobytes(), rows.positions.tobytes(), rows.vectors.tobytes()
+        return b"".join((head, *numbers, orjson.dumps(rows.texts())))
+
+
+def decode_rows(payload: bytes) -> Commit:
+    dimension, count, rows, _ = _ROWS.unpack_from(payload)
+    at = _ROWS.size
+    kills = np.frombuffer(payload, np.int64, count, at)
+    at += 8 * count
+    if not rows:
+        return Commit(kills, None)
+    positions = np.frombuffer(payload, np.int64, rows, at)
+    at += 8 * rows
+    vectors = np.frombuffer(payload, np.float32, rows * dimension, at).reshape(rows, dimension)
+    at += 4 * rows * dimension
+    ids, documents, uris, metadata = orjson.loads(memoryview(payload)[at:])
+    return Commit(kills, Columns(positions, ids, documents, uris, metadata, vectors))
 
 
 def decode_commit(payload: bytes) -> Commit:

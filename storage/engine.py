@@ -153,7 +153,7 @@ class OpenCollection:
         if self._engine.folder_read_only:
             return
         snapshot = self.records.snapshot()
-        if housekeeping.useful(snapshot):
+        if housekeeping.due(snapshot) or housekeeping.useful(snapshot):
             background = self.records.services.background
             background.submit("settle", self.info.id, self._settle, QUIET_SECONDS)
         self._schedule_index(snapshot)
@@ -448,16 +448,22 @@ class Engine:
     def write(self, tenant: str, database: str, id: str, mode: Mode, records: Records) -> Written:
         held = self.collection(tenant, database, id)
         written = held.records.write(mode, records)
-        dimension = held.records.snapshot().dimension
-        if held.info.dimension is None and dimension is not None:
-            # The records are durable and their own files tell it too, so this must not fail the call.
-            try:
-                held.info = self.catalog.change_collection(tenant, database, id, dimension=dimension)
-            except StorageError as error:
-                _log.warning(
-                    "the dimension of %s could not be noted in the catalog: %s", held.info.name, error
-                )
+        if held.info.dimension is None:
+            self._note_dimension(held)
         return written
+
+    def _note_dimension(self, held: OpenCollection) -> None:
+        """Tell the catalog of a collection's first records."""
+        info, dimension = held.info, held.records.snapshot().dimension
+        if dimension is None:
+            return
+        # The records are durable and their own files tell it too, so this must not fail the call.
+        try:
+            held.info = self.catalog.change_collection(
+                info.tenant, info.database, info.id, dimension=dimension
+            )
+        except StorageError as error:
+            _log.warning("the dimension of %s could not be noted in the catalog: %s", info.name, error)
 
     def get_sorted(
         self,

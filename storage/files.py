@@ -25,7 +25,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from .errors import Corruption, InvalidArgument, NotADatabase, ReadOnly, StorageError, WriteFailed
+from .errors import Corruption, InvalidArgument, NotADatabase, ReadOnly, WriteFailed
+from .refusals import explained, readable
 from .sinks import Hashing, Sink
 
 try:
@@ -43,37 +44,6 @@ def _no_step(step: str, path: str) -> None:
 
 
 before_step: Callable[[str, str], None] = _no_step
-
-
-@contextlib.contextmanager
-def _explained(path: str, reading: bool = False) -> Iterator[None]:
-    """Turn the operating system's refusals into the engine's errors."""
-    try:
-        yield
-    except OSError as error:
-        meaning = _meaning(path, error.errno, error.strerror, reading)
-        if meaning is None:
-            raise
-        raise meaning from error
-
-
-def _readable(path: str) -> contextlib.AbstractContextManager[None]:
-    return _explained(path, reading=True)
-
-
-def _meaning(path: str, code: int | None, why: str | None, reading: bool) -> StorageError | None:
-    verb = "read" if reading else "write"
-    if code in (errno.EMFILE, errno.ENFILE):
-        return WriteFailed(f"cannot open {path}: {why}; raise the limit of open files (`ulimit -n`)")
-    if code in (errno.EACCES, errno.EPERM) or (code == errno.EROFS and not reading):
-        return ReadOnly(f"cannot {verb} {path}: {why}. Give this user {verb} access to the folder.")
-    if code == errno.EIO:
-        if reading:
-            return Corruption(path, f"it cannot be read: {why}")
-        return WriteFailed(f"cannot write {path}: {why}; check the disk.")
-    if code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and not reading:
-        return WriteFailed(f"cannot write {path}: {why}; nothing was stored. Free some space and try again.")
-    return None
 
 
 _syncs, _counting = 0, threading.Lock()
@@ -119,6 +89,7 @@ class LogFile(Protocol):
 
     def read(self, offset: int, size: int) -> bytes: ...
     def holds(self, offset: int, mark: bytes) -> bool: ...
+    def peek(self, offset: int, size: int) -> bytes | memoryview: ...
     def write(self, offset: int, data: bytes) -> None: ...
     def extend(self, size: int) -> None: ...
     def sync(self) -> None: ...
@@ -162,11 +133,11 @@ class DiskLog:
     def __init__(self, path: str, create: bool) -> None:
         self.path = path
         if create:
-            with _explained(path):
+            with explained(path):
                 before_step("create", path)
                 self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         else:
-            with _readable(path):
+            with readable(path):
                 try:
                     self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 except OSError as error:
@@ -174,17 +145,22 @@ class DiskLog:
                         raise
                     self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._closer = _finalize_fd(self, self._fd)
+        self._inode = os.fstat(self._fd).st_ino
         self._view = memoryview(b"")
 
     def holds(self, offset: int, mark: bytes) -> bool:
-        """Whether the file has these bytes there, whoever wrote them. Every query asks: read from a map,
-        without a call to the system, it does not have to wait for the interpreter's lock again."""
-        end = offset + len(mark)
+        """Whether the file has these bytes there, whoever wrote them."""
+        return self.peek(offset, len(mark)) == mark
+
+    def peek(self, offset: int, size: int) -> bytes | memoryview:
+        """As `read`. Every query asks: from a map, without a call to the system, it does not have to wait
+        for the interpreter's lock again."""
+        end = offset + size
         if end > len(self._view):
             self._map()
             if end > len(self._view):
-                return self.read(offset, len(mark)) == mark
-        return self._view[offset:end] == mark
+                return self.read(offset, size)
+        return self._view[offset:end]
 
     def _map(self) -> None:
         """Map the file as long as it is now. Of a log whose name leads elsewhere there is no map."""
@@ -210,7 +186,7 @@ class DiskLog:
 
     def write(self, offset: int, data: bytes) -> None:
         before_step("log write", self.path)
-        with _explained(self.path):
+        with explained(self.path):
             view = memoryview(data)
             while view.nbytes:
                 try:
@@ -226,7 +202,7 @@ class DiskLog:
         """Zero-fill up to `size` bytes: appending onto written blocks syncs several times faster."""
         start = self.size()
         before_step("log extend", self.path)
-        with _explained(self.path):
+        with explained(self.path):
             zeros = bytes(min(1 << 20, max(0, size - start)))
             try:
                 while start < size:
@@ -238,7 +214,7 @@ class DiskLog:
 
     def sync(self) -> None:
         before_step("log sync", self.path)
-        with _explained(self.path):
+        with explained(self.path):
             full_sync(self._fd)
 
     def size(self) -> int:
@@ -247,7 +223,7 @@ class DiskLog:
     def linked(self) -> bool:
         """Whether the name still leads to this file."""
         try:
-            return os.stat(self.path).st_ino == os.fstat(self._fd).st_ino
+            return os.stat(self.path).st_ino == self._inode
         except FileNotFoundError:
             return False
 
@@ -276,7 +252,7 @@ class HeldFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        with _readable(path):
+        with readable(path):
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._closer = _finalize_fd(self, self._fd)
 
@@ -284,7 +260,7 @@ class HeldFile:
         """All of it, a MiB at a time."""
         offset = 0
         while True:
-            with _readable(self.path):
+            with readable(self.path):
                 block = os.pread(self._fd, 1 << 20, offset)
             if not block:
                 return
@@ -335,7 +311,7 @@ class DiskFolder:
         if parents:
             parent.create()
         before_step("mkdir", self.path)
-        with _explained(self.path):
+        with explained(self.path):
             try:
                 os.mkdir(self.path)
             except FileExistsError:
@@ -344,14 +320,14 @@ class DiskFolder:
             parent.sync()
 
     def names(self) -> list[str]:
-        with _readable(self.path):
+        with readable(self.path):
             return sorted(os.listdir(self.path)) if os.path.isdir(self.path) else []
 
     def size(self, name: str) -> int:
         return os.stat(self._at(name)).st_size
 
     def read(self, name: str) -> bytes:
-        with _readable(self._at(name)), open(self._at(name), "rb") as file:
+        with readable(self._at(name)), open(self._at(name), "rb") as file:
             return file.read()
 
     def stamp(self, name: str) -> tuple[int, ...] | None:
@@ -367,7 +343,7 @@ class DiskFolder:
         self._check_writable()
         target = self._at(name)
         aside = f"{target}.{os.getpid()}-{threading.get_ident()}.tmp"
-        with _explained(target):
+        with explained(target):
             try:
                 before_step("write aside", aside)
                 fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
@@ -391,7 +367,7 @@ class DiskFolder:
         """Write a new file, synced when the block ends. The name is synced with the folder."""
         self._check_writable()
         target = self._at(name)
-        with _explained(target):
+        with explained(target):
             before_step("create", target)
             fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
             try:
@@ -412,7 +388,7 @@ class DiskFolder:
             raise Corruption(path, f"it has {actual} bytes instead of {size}")
         if not actual:
             return pa.py_buffer(b"")
-        with _readable(path), pa.memory_map(path, "r") as source:
+        with readable(path), pa.memory_map(path, "r") as source:
             return source.read_buffer(actual)  # the map lives on without the file descriptor
 
     def evict(self, mapped: pa.Buffer) -> None:
@@ -431,7 +407,7 @@ class DiskFolder:
             return memoryview(bytearray(size))
         import tempfile  # as shutil below: used seldom, and a few milliseconds to load
 
-        with _explained(self.path):
+        with explained(self.path):
             fd, path = tempfile.mkstemp(prefix="scratch-", suffix=".tmp", dir=self.path)
             try:
                 os.unlink(path)
@@ -448,25 +424,15 @@ class DiskFolder:
         except FileNotFoundError:
             raise Corruption(self._at(name), "the file is missing") from None
 
-    @contextlib.contextmanager
-    def lock(self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT) -> Iterator[bool]:
-        """Hold the lock file among all processes. Yields False if `wait` is off and it is held.
-
-        Raises WriteFailed after `timeout` seconds; None waits as long as it takes.
-        """
+    def lock(self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT) -> FileLock:
+        """The lock file, to be held in a block. Raises FileNotFoundError without the folder."""
         self._check_writable()
-        path = self._at(name)
-        with _explained(path):
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            yield _take(fd, path, wait, timeout)
-        finally:
-            os.close(fd)  # closing releases the lock
+        return FileLock(self._at(name), wait, timeout)
 
     def remove(self, name: str) -> None:
         self._check_writable()
         before_step("remove", self._at(name))
-        with _explained(self._at(name)), contextlib.suppress(FileNotFoundError):
+        with explained(self._at(name)), contextlib.suppress(FileNotFoundError):
             os.unlink(self._at(name))
 
     def remove_tree(self) -> None:
@@ -479,7 +445,7 @@ class DiskFolder:
         self._check_writable()
         before_step("remove tree", self.path)
         aside = f"{self.path}{GONE}{os.urandom(4).hex()}"
-        with _explained(self.path), contextlib.suppress(FileNotFoundError):
+        with explained(self.path), contextlib.suppress(FileNotFoundError):
             os.rename(self.path, aside)
             shutil.rmtree(aside)
 
@@ -489,7 +455,7 @@ class DiskFolder:
             return
         import shutil
 
-        with _explained(self._at(name)):
+        with explained(self._at(name)):
             shutil.copyfile(os.path.join(source.path, name), self._at(name))
             with open(self._at(name), "rb") as file:
                 full_sync(file.fileno())
@@ -498,7 +464,7 @@ class DiskFolder:
         """Share an immutable file of another folder. False where the file systems have no such links."""
         self._check_writable()
         before_step("link", self._at(name))
-        with _explained(self._at(name)):
+        with explained(self._at(name)):
             try:
                 os.link(os.path.join(source.path, name), self._at(name))
             except OSError as error:
@@ -515,14 +481,14 @@ class DiskFolder:
         """Give a file another name, that of an older one perhaps; durable once the folder is synced."""
         self._check_writable()
         before_step("rename", self._at(new))
-        with _explained(self._at(new)):
+        with explained(self._at(new)):
             os.replace(self._at(name), self._at(new))
 
     def move(self, path: str) -> None:
         """Move the folder to a path of the same file system, durably. An empty folder there is replaced."""
         self._check_writable()
         before_step("move", path)
-        with _explained(path):
+        with explained(path):
             os.rename(self.path, path)
             DiskFolder(os.path.dirname(os.path.abspath(path))).sync()
 
@@ -542,29 +508,53 @@ class DiskFolder:
         return self._frozen is None and os.access(self.path, os.W_OK)
 
 
-def _take(fd: int, path: str, wait: bool, timeout: float | None) -> bool:
-    pause, deadline = 0.0001, time.monotonic() + (math.inf if timeout is None else timeout)
-    while True:
+class FileLock:
+    """Opened when made, to be used in a `with` at once: held inside, by nobody else among all processes and
+    threads. The block is given whether it is held: without `wait` somebody else may hold it.
+
+    Raises WriteFailed after `timeout` seconds; None waits as long as it takes.
+    """
+
+    __slots__ = ("_fd", "_path", "_timeout", "_wait")
+
+    def __init__(self, path: str, wait: bool, timeout: float | None) -> None:
+        self._path, self._wait, self._timeout = path, wait, timeout
+        with explained(path):
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+    def __enter__(self) -> bool:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except OSError as error:
-            if error.errno in (errno.ENOLCK, errno.ENOTSUP):
-                raise ReadOnly(
-                    f"{path} is on a file system without locks, where writing is not safe; "
-                    "move the database to a local disk"
-                ) from error
-            if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
-                raise
-        if not wait:
-            return False
-        if time.monotonic() > deadline:
-            raise WriteFailed(
-                f"{path} has been locked for {timeout:.0f} s by {_holder(path)}; "
-                "stop that process and try again"
-            )
-        time.sleep(pause)
-        pause = min(pause * 1.3, 0.005)
+            return self._take()
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)  # which releases it
+
+    def _take(self) -> bool:
+        pause, deadline = 0.0001, time.monotonic() + (math.inf if self._timeout is None else self._timeout)
+        while True:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except OSError as error:
+                if error.errno in (errno.ENOLCK, errno.ENOTSUP):
+                    raise ReadOnly(
+                        f"{self._path} is on a file system without locks, where writing is not safe; "
+                        "move the database to a local disk"
+                    ) from error
+                if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
+                    raise
+            if not self._wait:
+                return False
+            if time.monotonic() > deadline:
+                raise WriteFailed(
+                    f"{self._path} has been locked for {self._timeout:.0f} s by {_holder(self._path)}; "
+                    "stop that process and try again"
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.3, 0.005)
 
 
 def _holder(path: str) -> str:

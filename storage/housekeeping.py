@@ -39,20 +39,24 @@ MAX_SEGMENT_ROWS = 8_000_000  # larger ones are not merged any more
 
 def due(snapshot: Snapshot) -> bool:
     """Whether housekeeping should run without waiting for quiet."""
-    tails = snapshot.tails
-    if snapshot.frames >= SEAL_FRAMES or sum(tail.rows for tail in tails) >= SEAL_ROWS:
+    if snapshot.frames >= SEAL_FRAMES:
         return True
-    return sum(tail.nbytes for tail in tails) >= SEAL_BYTES or len(_born(snapshot)) >= MOST_BORN
+    rows = size = born = 0
+    for view in snapshot.views:
+        if isinstance(view.source, Tail):
+            rows += view.source.rows
+            size += view.source.nbytes
+        else:
+            born += not view.named
+    return rows >= SEAL_ROWS or size >= SEAL_BYTES or born >= MOST_BORN
 
 
 def useful(snapshot: Snapshot) -> bool:
-    """Whether housekeeping would change something once writes pause."""
-    return due(snapshot) or bool(_born(snapshot)) or any(map(_worn, snapshot.views))
-
-
-def _born(snapshot: Snapshot) -> list[View]:
-    """Segments that only a log names so far."""
-    return [view for view in snapshot.views if view.ref is not None and not view.named]
+    """Whether housekeeping would change something once writes pause: short of `due`, there are segments
+    that only a log names so far, or worn ones."""
+    return any(
+        isinstance(view.source, Segment) and (not view.named or _worn(view)) for view in snapshot.views
+    )
 
 
 def _worn(view: View) -> bool:

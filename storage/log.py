@@ -10,8 +10,8 @@ File: a 64-byte header, then frames, each on an 8-byte border, then zeros.
 
 A frame's checksum covers its header fields and payload and is seeded with the file's salt, so that
 bytes left by an older log never look alive. Sequences rise by one. The synced offset is written (not
-synced) after each sync: it never claims too much, and it lets a damaged acknowledged frame (Corruption)
-be told from a torn one that nobody was promised (cut).
+synced) after a sync, at most every 10 ms and when the log is left: it never claims too much, and it lets a
+damaged acknowledged frame (Corruption) be told from a torn one that nobody was promised (cut).
 
 Writers hold the folder's write lock around `append`; syncing happens after the lock is released.
 """
@@ -21,6 +21,7 @@ from __future__ import annotations
 import os
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -32,15 +33,18 @@ from .files import Folder, LogFile
 _HEADER = struct.Struct("<8sIIQQ")
 _SYNCED = struct.Struct("<QQ")
 _FRAME = struct.Struct("<4sHHIIQQ")
-_MAGIC, _FRAME_MAGIC, VERSION = b"CHROMLOG", b"FRM1", 1
+_MAGIC, _FRAME_MAGIC, VERSION = b"CHROMLOG", b"FRM1", 2  # version 1 has no ROWS
 _SYNCED_AT, START = 40, 64
 _MASK = (1 << 64) - 1
 # Zero-filled ahead so that a sync need not journal a growing file: small at first, since a
 # database may hold ten thousand small collections, then doubling up to 4 MiB a step.
 _FIRST_SIZE, _MAX_STEP = 1 << 15, 1 << 22
 MAX_PAYLOAD = 1 << 31
+# In a burst of syncs the file is told of it every so often, and at its end: the note is a second page for
+# each of them to write, and a call.
+NOTE_SECONDS = 0.01
 
-COMMIT, SEGMENT, END, CATALOG = 1, 2, 3, 4  # frame kinds
+COMMIT, SEGMENT, END, CATALOG, ROWS = 1, 2, 3, 4, 5  # frame kinds
 
 
 class Frame(NamedTuple):
@@ -56,6 +60,12 @@ def _align(offset: int) -> int:
     return (offset + 7) & ~7
 
 
+def _header(salt: int, first: int) -> bytes:
+    """What the header begins with, in this version."""
+    header = _HEADER.pack(_MAGIC, VERSION, 0, salt, first)
+    return header + struct.pack("<Q", xxhash.xxh3_64_intdigest(header))
+
+
 def has_frames(folder: Folder, name: str) -> bool:
     """Whether anything was ever appended to a log, be it damaged or not even finished."""
     file = folder.open_log(name)
@@ -68,9 +78,9 @@ def has_frames(folder: Folder, name: str) -> bool:
 class Log:
     """One open log file. `offset` and `sequence` say where this process has read or written up to."""
 
-    def __init__(self, file: LogFile, salt: int, first: int) -> None:
+    def __init__(self, file: LogFile, salt: int, first: int, version: int = VERSION) -> None:
         self._file = file
-        self._salt = salt
+        self._salt, self._first, self._version = salt, first, version
         self.offset = START
         self.sequence = first
         self._size = file.size()
@@ -78,6 +88,7 @@ class Log:
         self._syncing = False
         self._broken: str | None = None
         self._ended = False  # an END frame was read or written
+        self._note_again = 0.0  # when the file is next told up to where it was synced
         self._cleared = False  # whether nothing but zeros is known to lie behind the last frame
         self._group = threading.Condition()
         self.syncs = 0
@@ -91,8 +102,7 @@ class Log:
         """A new log in `folder`, synced; its name is durable once the folder is synced."""
         file = folder.open_log(name, create=True)
         salt = int.from_bytes(os.urandom(8), "little")
-        header = _HEADER.pack(_MAGIC, VERSION, 0, salt, first)
-        header += struct.pack("<Q", xxhash.xxh3_64_intdigest(header)) + _SYNCED.pack(START, START ^ _MASK)
+        header = _header(salt, first) + _SYNCED.pack(START, START ^ _MASK)
         file.extend(_FIRST_SIZE)
         file.write(0, header.ljust(START, b"\0"))
         file.sync()
@@ -101,22 +111,33 @@ class Log:
     @classmethod
     def open(cls, folder: Folder, name: str) -> Log:
         file = folder.open_log(name)
-        header = file.read(0, START)
-        if len(header) < START:
-            raise Corruption(file.path, f"it has only {len(header)} bytes", 0)
-        magic, version, _, salt, first = _HEADER.unpack_from(header)
-        (check,) = struct.unpack_from("<Q", header, _HEADER.size)
-        if magic != _MAGIC or check != xxhash.xxh3_64_intdigest(header[: _HEADER.size]):
+        for _ in range(8):  # another process may be writing a newer version into it right now
+            header = file.read(0, START)
+            if len(header) < START:
+                raise Corruption(file.path, f"it has only {len(header)} bytes", 0)
+            magic, version, _, salt, first = _HEADER.unpack_from(header)
+            (check,) = struct.unpack_from("<Q", header, _HEADER.size)
+            if magic == _MAGIC and check == xxhash.xxh3_64_intdigest(header[: _HEADER.size]):
+                break
+        else:
             raise Corruption(file.path, "its header does not match its checksum", 0)
         if version > VERSION:
             raise FormatTooNew(f"{file.path} has log format {version}, this version reads up to {VERSION}")
-        return cls(file, salt, first)
+        return cls(file, salt, first, version)
 
     def linked(self) -> bool:
         """Whether the log's name still leads to this file."""
         return self._file.linked()
 
+    def note(self) -> None:
+        """Tell the file up to where it was synced, at the end of a burst."""
+        with self._group:
+            synced = self._synced
+        if synced > START and not self._broken:
+            self._note_synced(synced)
+
     def close(self) -> None:
+        self.note()
         self._file.close()
 
     # ------------------------------------------------------------------ reading
@@ -171,6 +192,8 @@ class Log:
             offset = frame.end
 
     def _frame_at(self, offset: int, later: bool = False) -> Frame | None:
+        if not self._file.holds(offset, _FRAME_MAGIC):
+            return None
         head = self._file.read(offset, _FRAME.size)
         if len(head) < _FRAME.size:
             return None
@@ -191,7 +214,7 @@ class Log:
     def synced_offset(self) -> int:
         """Up to where the file says it was synced."""
         for _ in range(8):  # another process may be writing the pair right now
-            data = self._file.read(_SYNCED_AT, _SYNCED.size)
+            data = self._file.peek(_SYNCED_AT, _SYNCED.size)
             if len(data) == _SYNCED.size:
                 synced, complement = _SYNCED.unpack(data)
                 if synced ^ complement == _MASK:
@@ -207,7 +230,7 @@ class Log:
 
     def _clear_tail(self) -> None:
         """Zero what a writer that died left behind; nobody was promised it."""
-        if self._cleared and self._file.read(self.offset, 1) in (b"", b"\0"):
+        if self._cleared and self._file.peek(self.offset, 1) in (b"", b"\0"):
             return
         # Once per opened file all of it is looked at: in a power cut a later page of what was never
         # synced may reach the disk without an earlier one, and would be read behind the next frame.
@@ -241,6 +264,9 @@ class Log:
                 self._file.extend(-(-end // step) * step)
                 self._size = self._file.size()
         try:
+            if kind == ROWS and self._version < VERSION:  # so that an older program says that it is too old
+                self._file.write(0, _header(self._salt, self._first))
+                self._version = VERSION
             self._file.write(self.offset, frame)
         except WriteFailed:
             self._broken = f"{self.path} could not be written; close this client and open it again"
@@ -262,7 +288,8 @@ class Log:
                 return
         try:
             self._file.sync()
-            self._note_synced(target)
+            if time.monotonic() >= self._note_again:
+                self._note_synced(target)
         except Exception:
             with self._group:
                 # After a failed sync the kernel may have dropped the pages: nothing later is safe.
@@ -287,3 +314,4 @@ class Log:
     def _note_synced(self, target: int) -> None:
         if target > self.synced_offset():
             self._file.write(_SYNCED_AT, _SYNCED.pack(target, target ^ _MASK))
+        self._note_again = time.monotonic() + NOTE_SECONDS

@@ -36,6 +36,8 @@ class MemoryLog:
     def read(self, offset: int, size: int) -> bytes:
         return bytes(self._data[offset : offset + size])
 
+    peek = read
+
     def holds(self, offset: int, mark: bytes) -> bool:
         return self._data[offset : offset + len(mark)] == mark
 

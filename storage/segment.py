@@ -59,8 +59,16 @@ def hash_ids(ids: Sequence[str]) -> Hashes:
     return np.fromiter(map(xxhash.xxh3_64_intdigest, map(str.encode, ids)), np.uint64, len(ids))
 
 
+def hash_id(id: str) -> int:
+    """xxh3 of its UTF-8 bytes."""
+    return xxhash.xxh3_64_intdigest(id.encode())
+
+
 def squared_norms(vectors: Floats) -> Floats:
     """Squared length of each row, float32, a block at a time."""
+    if len(vectors) <= 8192:
+        few: Floats = np.einsum("ij,ij->i", vectors, vectors)
+        return few
     out = np.empty(len(vectors), np.float32)
     for start in range(0, len(vectors), 8192):
         block = vectors[start : start + 8192]
@@ -329,9 +337,7 @@ class Segment:
 
     def locate_ids(self, ids: Sequence[str], hashes: Hashes) -> Ints:
         """The row of each id, -1 where absent; dead rows included."""
-        batch = self._batch(IDS)
-        sorted_hashes: Hashes = self._once("hashes", lambda: numbers(batch.column("hash")))
-        rows_by_hash = self._once("hash rows", lambda: numbers(batch.column("row")))
+        sorted_hashes, rows_by_hash = self._by_hash()
         found = np.full(len(ids), -1, np.int64)
         at = np.searchsorted(sorted_hashes, hashes)
         maybe = np.flatnonzero((at < self.rows) & (sorted_hashes[np.minimum(at, self.rows - 1)] == hashes))
@@ -345,6 +351,25 @@ class Segment:
             else:  # another id with the same hash: look on
                 found[index] = self._look_on(ids[index], int(at[index]) + 1, sorted_hashes, rows_by_hash)
         return found
+
+    def find(self, id: str, hash: int) -> int:
+        """The row of an id with this hash, -1 where absent; dead rows included."""
+        sorted_hashes, rows_by_hash = self._by_hash()
+        at = int(sorted_hashes.searchsorted(np.uint64(hash)))
+        if at == self.rows or sorted_hashes[at] != hash:
+            return -1
+        row = rows_by_hash[at : at + 1]
+        if self.texts("id", row)[0] == id:
+            return int(row[0])
+        return self._look_on(id, at + 1, sorted_hashes, rows_by_hash)
+
+    def _by_hash(self) -> tuple[Hashes, npt.NDArray[np.uint32]]:
+        """The hashes of all ids, ascending, and their rows."""
+        held = self._cache.get("by hash")
+        if held is None:
+            batch = self._batch(IDS)
+            held = self._cache["by hash"] = numbers(batch.column("hash")), numbers(batch.column("row"))
+        return held
 
     def _look_on(self, id: str, at: int, hashes: Hashes, rows: npt.NDArray[Any]) -> int:
         while at < self.rows and hashes[at] == hashes[at - 1]:

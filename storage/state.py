@@ -14,7 +14,7 @@ import xxhash
 
 from . import log as logs
 from .columns import Ints, Mask
-from .commit import Commit, decode_commit, decode_segment
+from .commit import Commit, decode_commit, decode_rows, decode_segment
 from .errors import Corruption
 from .files import Folder
 from .log import Frame, Log
@@ -73,7 +73,9 @@ class State:
             self._previous = None
 
     def apply(self, frame: Frame) -> None:
-        if frame.kind == logs.COMMIT:
+        if frame.kind == logs.ROWS:
+            self.apply_commit(decode_rows(frame.payload))
+        elif frame.kind == logs.COMMIT:
             self.apply_commit(decode_commit(frame.payload))
         elif frame.kind == logs.SEGMENT:
             self.apply_segment(*decode_segment(frame.payload))

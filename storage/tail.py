@@ -94,6 +94,10 @@ class Tail:
     def metadata(self, start: int, stop: int) -> list[str | None]:
         return self._texts["metadata"][start:stop]
 
+    def find(self, id: str) -> int:
+        """The latest row of an id, -1 where absent; dead rows included."""
+        return self._row_of_id.get(id, -1)
+
     def locate_ids(self, ids: Sequence[str]) -> Ints:
         """The latest row of each id, -1 where absent; dead rows included."""
         find = self._row_of_id.get

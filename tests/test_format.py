@@ -86,9 +86,10 @@ def test_programs_read_a_database(database: Path, capsys: pytest.CaptureFixture[
         assert client.count_collections() == 2
 
 
-def test_programs_read_the_sample(database: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("folder", ["format-1", "format-1-logs-2"])
+def test_programs_read_the_samples(database: Path, tmp_path: Path, folder: str) -> None:
     names = run_blocks()
-    sample = Path(shutil.copytree(ROOT / "tests" / "data" / "format-1", tmp_path / "sample"))
+    sample = Path(shutil.copytree(ROOT / "tests" / "data" / folder, tmp_path / "sample"))
     found = names["collections"](sample)
     assert sorted(info["name"] for info in found.values()) == [
         "chain", "never-written", "renamed", "settled", "types-in-log", "types-in-segment",
@@ -125,5 +126,6 @@ def test_numbers_agree_with_the_code() -> None:
         (log.SEGMENT, "SEGMENT"),
         (log.END, "END"),
         (log.CATALOG, "CATALOG"),
+        (log.ROWS, "ROWS"),
     ):
         assert f"| {number} {name} |" in TEXT

@@ -269,7 +269,7 @@ def one(folder: str, rows: data.Rows, count: int = 200) -> tuple[str, list[str]]
 
     def append(case: Case) -> Any:
         case.state.before_append()
-        case.state.log.append(log.COMMIT, case.payload)
+        case.state.log.append(log.ROWS, case.payload)
         return case.state.log, case.state.log.offset
 
     def apply(case: Case) -> None:
@@ -316,7 +316,7 @@ def one(folder: str, rows: data.Rows, count: int = 200) -> tuple[str, list[str]]
             "position, dimension", "resolved", lambda case: write.resolve("add", case.records, case.located)
         ),
         Step(
-            "the row as a frame's content: JSON, Arrow",
+            "the row as a frame's content",
             "payload",
             encoded,
             lambda case: orjson.dumps(case.rows.metadatas[0]),

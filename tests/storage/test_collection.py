@@ -12,6 +12,7 @@ import pytest
 
 import chroma
 from chroma.local import check_folder
+from chroma.storage import log as log_module
 from chroma.storage.tail import Tail
 
 
@@ -46,7 +47,10 @@ def test_an_interrupt_between_log_and_memory_loses_nothing(
         assert client.get_collection("things").get()["ids"] == ["a", "b", "c"]
 
 
-def test_an_unacknowledged_frame_does_not_come_alive_behind_a_new_one(tmp_path: Path) -> None:
+def test_an_unacknowledged_frame_does_not_come_alive_behind_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "NOTE_SECONDS", 0.0)  # each sync tells the file, so that it can be asked
     client, collection = _made(tmp_path)
     (log,) = tmp_path.glob("collections/*/log-*")
     (synced,) = struct.unpack_from("<Q", log.read_bytes(), 40)

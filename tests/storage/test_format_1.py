@@ -1,7 +1,7 @@
-"""The frozen sample of format 1 opens, and every record in it is what was written.
+"""The frozen samples of format 1 open, and every record in them is what was written.
 
-`scripts/make_sample.py` made the sample with the first version of the format. Neither it nor this file
-changes any more: what is on users' disks does not either.
+`scripts/make_sample.py` made the first with the first version of the format, the second when logs had their
+version 2. Neither it nor this file changes any more: what is on users' disks does not either.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from chroma.errors import FormatTooNewError
 
 from ..checks import float32
 
-SAMPLE = Path(__file__).parent.parent / "data" / "format-1"
+DATA = Path(__file__).parent.parent / "data"
 
 Record = tuple[str, str | None, dict[str, Any] | None, str | None, list[float]]
 
@@ -95,9 +95,9 @@ CHAIN: list[Record] = [
 ]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(SAMPLE, tmp_path / "sample"))
+@pytest.fixture(params=["format-1", "format-1-logs-2"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(DATA / request.param, tmp_path / "sample"))
 
 
 def exact(value: Any) -> Any:

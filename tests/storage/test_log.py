@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from chroma.storage.errors import Corruption
+from chroma.storage import log as log_module
+from chroma.storage.errors import Corruption, FormatTooNew
 from chroma.storage.files import DiskFolder
-from chroma.storage.log import CATALOG, START, Log
+from chroma.storage.log import CATALOG, ROWS, START, Log
 
 
 def _log(tmp_path: Path, payloads: list[bytes]) -> tuple[DiskFolder, list[int]]:
@@ -94,3 +95,46 @@ def test_bytes_of_an_older_log_do_not_come_alive(tmp_path: Path) -> None:
     Log.create(folder, "l.wal", 1).close()
     _poke(tmp_path, START, old[START : ends[2]])
     assert _payloads(folder) == []
+
+
+def test_a_burst_tells_the_file_of_its_syncs_when_the_log_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "NOTE_SECONDS", 3600.0)
+    log = Log.create(DiskFolder(tmp_path), "l.wal", 1)
+    log.sync(log.append(CATALOG, b"first"))
+    first = log.offset
+    log.sync(log.append(CATALOG, b"second"))
+    assert log.synced_offset() == first  # the first of a burst at once, those behind it later
+    log.note()
+    assert log.synced_offset() == log.offset
+    log.sync(log.append(CATALOG, b"third"))
+    log.close()
+    assert Log.open(DiskFolder(tmp_path), "l.wal").synced_offset() == log.offset
+
+
+def test_what_was_not_synced_is_never_told(tmp_path: Path) -> None:
+    log = Log.create(DiskFolder(tmp_path), "l.wal", 1)
+    log.append(CATALOG, b"not synced")
+    log.close()
+    assert Log.open(DiskFolder(tmp_path), "l.wal").synced_offset() == START
+
+
+def test_a_log_of_an_older_version_is_marked_before_it_gets_newer_frames(tmp_path: Path) -> None:
+    folder = DiskFolder(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_module, "VERSION", 1)
+        _log(tmp_path, [b"one"])
+    version = slice(8, 12)
+    log = Log.open(folder, "l.wal")
+    assert [frame.payload for frame in log.read_new(writing=True)] == [b"one"]
+    log.append(CATALOG, b"two")
+    assert (tmp_path / "l.wal").read_bytes()[version] == b"\1\0\0\0"
+    log.sync(log.append(ROWS, b"three"))
+    log.close()
+    assert (tmp_path / "l.wal").read_bytes()[version] == b"\2\0\0\0"
+    assert _payloads(folder) == [b"one", b"two", b"three"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_module, "VERSION", 1)
+        with pytest.raises(FormatTooNew, match="log format 2"):
+            Log.open(folder, "l.wal")

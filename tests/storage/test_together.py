@@ -12,7 +12,7 @@ import pytest
 
 import chroma
 from chroma.errors import InvalidArgumentError
-from chroma.storage.together import Call, PassOn, Take, Together, joinable, joined
+from chroma.storage.together import Call, Take, Together, joinable, joined
 from chroma.storage.types import EncodedMetadata, Mode, Records, Written
 
 
@@ -47,12 +47,11 @@ class Held:
         self.more, self.outcome = more, outcome
         self.together = Together(self.lead)
 
-    def lead(self, take: Take, pass_on: PassOn) -> None:
+    def lead(self, take: Take) -> None:
         while not self.groups and len(self.together._waiting) < self.more:
             pass
         group = take()
         self.groups.append([id for call in group for id in call.records.ids])
-        pass_on()
         self.outcome(group)
 
     def write(self, *ids: str, mode: Mode = "add", **more: Any) -> Callable[[], Any]:
