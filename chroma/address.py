@@ -9,7 +9,6 @@ import base64
 import os
 import sys
 from collections.abc import Mapping
-from urllib.parse import quote, urlsplit
 
 from .columns import shown
 from .config import Settings
@@ -102,6 +101,8 @@ def base_url(settings: Settings) -> str:
         if host.count(":") > 1 and not host.startswith("["):
             host = f"[{host}]"  # an IPv6 address
         return f"{scheme}://{host}:{settings.chroma_server_http_port or 8000}{route}"
+    from urllib.parse import quote, urlsplit  # loaded late: a database in a folder needs neither
+
     try:
         parts = urlsplit(host)
         parts.port  # noqa: B018 - reading it checks it
@@ -118,6 +119,8 @@ def base_url(settings: Settings) -> str:
 def place_of(settings: Settings) -> str:
     """Where a client is connected, for people: the server without path and credentials, or the folder."""
     if is_http(settings):
+        from urllib.parse import urlsplit
+
         parts = urlsplit(base_url(settings))
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     return settings.persist_directory if settings.is_persistent else MEMORY

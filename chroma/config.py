@@ -11,7 +11,6 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -131,6 +130,8 @@ class Settings:
         self._given: frozenset[str] = frozenset()
         unknown = sorted(set(values) - set(self.KEYS))
         if unknown:
+            from difflib import get_close_matches
+
             similar = [near for key in unknown for near in get_close_matches(key, self.KEYS, 1)]
             warnings.warn(
                 f"Settings ignores the unknown keys {unknown}; similar ones are {similar}; "

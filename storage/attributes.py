@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import itemgetter
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -193,8 +193,7 @@ def write_wide(attributes: Attributes, sink: Sink) -> None:
     _write(pa.table(arrays), sink)
 
 
-@dataclass(frozen=True, slots=True)
-class SparseColumns:
+class SparseColumns(NamedTuple):
     """All sparse values one below the other: the number of the slot, the row, and a column per type."""
 
     slots: list[Slot]

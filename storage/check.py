@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -141,7 +141,7 @@ class _Check:
                 good.append(checked)
         changed = tuple(good) != manifest.segments
         if changed and self.repair:
-            manifest = replace(manifest, version=manifest.version + 1, segments=tuple(good))
+            manifest = manifest._replace(version=manifest.version + 1, segments=tuple(good))
             with home.lock("maintain.lock"):
                 manifest.publish(home)
         self._logs(home, manifest)
@@ -216,9 +216,9 @@ class _Check:
             self._quarantine(folder, file.name)
             if kind == "graph":
                 self.note(path, "repaired", f"{error}; the index is built anew")
-                return replace(ref, graph=None)
+                return ref._replace(graph=None)
             self.note(path, "repaired", f"{error}; {ref.dead_rows} deleted records are back")
-            return replace(ref, dead=None, dead_rows=0)
+            return ref._replace(dead=None, dead_rows=0)
         self.note(path, "ok", f"{file.bytes} bytes match their checksum")
         return ref
 

@@ -24,7 +24,7 @@ from .types import Floats
 
 Space: TypeAlias = Literal["l2", "cosine", "ip"]
 Doubles: TypeAlias = npt.NDArray[np.float64]
-_EXACT_BLOCK = 8192
+_EXACT_BLOCK = 512  # rows that are float64 at a time: 1.5 MB at 384 dimensions, which an allocator keeps
 # Squared lengths that float32 products do not resolve; such vectors are compared exactly.
 _SHORT, _LONG = 1e-30, 1e30
 _TINY = float(np.finfo(np.float64).tiny)

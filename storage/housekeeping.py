@@ -12,7 +12,6 @@ Owns: when and how a collection's files are rewritten. One housekeeper at a time
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import xxhash
@@ -152,7 +151,7 @@ def _kept(collection: Collection, base: Base, view: View) -> SegmentRef:
     ref = base.refs[view.source.name]
     if view.dead is None or view.dead_rows == ref.dead_rows:
         return ref
-    return replace(ref, dead=_write_dead(collection, ref, base, view.dead), dead_rows=view.dead_rows)
+    return ref._replace(dead=_write_dead(collection, ref, base, view.dead), dead_rows=view.dead_rows)
 
 
 def _write_dead(collection: Collection, ref: SegmentRef, base: Base, dead: Mask) -> FileRef:
@@ -216,7 +215,7 @@ def share(collection: Collection, target: Folder) -> None:
                 if file.bytes:  # graphs in memory have no file
                     home.link_from(source, file.name)
             if collection.folder.in_memory:
-                ref = replace(ref, graph=None)
+                ref = ref._replace(graph=None)
             home.sync()
             refs.append(ref)
         name = log_file(1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from . import hnsw, sidecar
 from .collection import Collection
@@ -31,8 +31,7 @@ PATIENCE_BYTES = 160 << 20
 LOAD_SECONDS = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class IndexSettings:
+class IndexSettings(NamedTuple):
     """How graphs are built and searched; `threads` bounds both (0: as many as there are cores)."""
 
     space: Space = "l2"
@@ -218,9 +217,9 @@ class Graphs:
             segments, old = [], None
             for ref in manifest.segments:
                 if ref.name == segment.name:
-                    old, ref = ref.graph, replace(ref, graph=built)
+                    old, ref = ref.graph, ref._replace(graph=built)
                 segments.append(ref)
-            replace(manifest, version=manifest.version + 1, segments=tuple(segments)).publish(folder)
+            manifest._replace(version=manifest.version + 1, segments=tuple(segments)).publish(folder)
             if old is not None:
                 home.remove(old.file.name)
         self._collection.refresh()

@@ -12,8 +12,7 @@ repaired from it.
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import xxhash
@@ -25,8 +24,7 @@ FORMAT = 1
 NAME, COPY = "manifest.json", "manifest.copy"
 
 
-@dataclass(frozen=True, slots=True)
-class FileRef:
+class FileRef(NamedTuple):
     """An immutable file: its name, size in bytes and xxh3 checksum (hexadecimal)."""
 
     name: str
@@ -38,21 +36,22 @@ class FileRef:
         return cls(data["name"], data["bytes"], data["xxh3"])
 
 
-@dataclass(frozen=True, slots=True)
-class GraphRef:
+class GraphRef(NamedTuple):
     """The similarity index of a segment: a cache, valid for these build settings only."""
 
     file: FileRef
     max_neighbors: int
     ef_construction: int
 
+    def to_json(self) -> dict[str, Any]:
+        return self._asdict() | {"file": self.file._asdict()}
+
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> GraphRef:
         return cls(FileRef.from_json(data["file"]), data["max_neighbors"], data["ef_construction"])
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentRef:
+class SegmentRef(NamedTuple):
     """A segment: a folder of immutable files. `dead` lists deleted rows, `graph` indexes the vectors."""
 
     name: str
@@ -64,7 +63,11 @@ class SegmentRef:
     graph: GraphRef | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return self._asdict() | {
+            "files": [file._asdict() for file in self.files],
+            "dead": self.dead and self.dead._asdict(),
+            "graph": self.graph and self.graph.to_json(),
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> SegmentRef:
@@ -80,8 +83,7 @@ class SegmentRef:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(NamedTuple):
     """`next_position`: the place the next new record gets. `log`: the first log to replay."""
 
     version: int
@@ -91,7 +93,7 @@ class Manifest:
     segments: tuple[SegmentRef, ...] = ()
 
     def encode(self) -> bytes:
-        return seal(asdict(self))
+        return seal(self._asdict() | {"segments": [segment.to_json() for segment in self.segments]})
 
     @classmethod
     def load(cls, folder: Folder, name: str = NAME) -> Manifest:

@@ -12,7 +12,7 @@ many directions keeps more of the squared lengths (Eckart and Young, 1936).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +43,7 @@ _LONG = 1e30  # squares that leave room in float32 for sums of them
 UNLIKE = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Reduction:
+class Reduction(NamedTuple):
     """`matrix`: (dimension, kept), orthonormal columns, of numbers that float16 holds, as the disk has them.
     `floor`: the share of the squared length that all rows but one in a thousand keep at least."""
 

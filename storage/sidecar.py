@@ -45,7 +45,8 @@ Array = npt.NDArray[Any]
 _MAGIC, _MAGIC_1 = b"CHROMHN2", b"CHROMHNS"
 _HEAD = struct.Struct("<8sII")
 SERIALISATION = 1  # of hnswlib's state
-_BLOCK = 8192
+_BLOCK = 512
+_STAYING = 16 << 20  # bytes of vectors that are read before they are said to have passed
 
 
 def write(graph: Graph, sink: Sink) -> None:
@@ -133,7 +134,7 @@ def read(
     passed: Callable[[], None] = lambda: None,
 ) -> Graph | None:
     """A graph from its sidecar and the segment's vectors; None if `stopped` said so on the way. Raises
-    Corruption when they do not fit. `passed` is called once all vectors have been read."""
+    Corruption when they do not fit. `passed` is called where vectors that were read need not stay."""
     if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
         raise Corruption(path, "its content does not match its checksum")
     header, arrays = _parse(path, data)
@@ -162,6 +163,7 @@ def read(
     ground = np.empty((rows, state["size_data_per_element"]), np.int8)
     ground[:, block + 4 * kept :] = labels.astype(np.uint64).view(np.int8).reshape(rows, 8)
     _put_links(ground[:, :block], header, arrays)
+    read_bytes = 0
     for start in range(0, rows, _BLOCK):
         if stopped():
             return None
@@ -171,6 +173,10 @@ def read(
         part = normalised(part) if space == "cosine" else part
         part = part if reduction is None else reduction.apply(part)
         ground[start : start + _BLOCK, block : block + 4 * kept] = part.view(np.int8)
+        read_bytes += 4 * dimension * len(part)
+        if read_bytes >= _STAYING:
+            passed()
+            read_bytes = 0
     passed()
     state |= {
         "max_elements": rows,

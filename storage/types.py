@@ -117,16 +117,14 @@ class CollectionInfo:
     dimension: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class IndexStatus:
+class IndexStatus(NamedTuple):
     """How far the similarity index has come, in records."""
 
     indexed: int
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class EngineFigures:
+class EngineFigures(NamedTuple):
     """What a process knows of its database without opening anything.
 
     collections  all of them; the other figures are those of the collections that are open
@@ -144,8 +142,7 @@ class EngineFigures:
     syncs: int
 
 
-@dataclass(frozen=True, slots=True)
-class BackupReport:
+class BackupReport(NamedTuple):
     """What a backup, or a restore, did. In bytes, but for the few of manifests and the catalog:
 
     copied   read, compared with their checksums, written and synced

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -91,7 +90,7 @@ def _bytes(collection: Any) -> int | None:
 
 def _told(report: BackupReport, as_json: bool, what: str) -> None:
     if as_json:
-        print_json(asdict(report))
+        print_json(report._asdict())
         return
     sizes = {how: getattr(report, how) for how in ("copied", "linked", "reused")}
     told = [

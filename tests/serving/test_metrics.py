@@ -6,7 +6,6 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +131,7 @@ def test_scrapes_at_the_same_time(api: Api) -> None:
             if syncs == 1:
                 begun.set()
                 assert go.wait(30)
-            return replace(api.backend.figures(), syncs=syncs)
+            return api.backend.figures()._replace(syncs=syncs)
 
     metrics = Metrics(Engine(), api.pool)
     slow = threading.Thread(target=metrics.refresh)
