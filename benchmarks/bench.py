@@ -80,10 +80,13 @@ class Bench:
         self.dimension = plan["dimension"]
 
     def run(self, workloads: list[str], repeats: int) -> None:
-        """Every system in each workload of each repeat, so that a noisy minute hits all of them."""
-        for _ in range(repeats):
+        """Every system in each workload of each repeat, so that a noisy minute hits all of them; each time
+        another one begins, for who comes behind a heavy process is slower (a new process by a fifth)."""
+        systems = list(self.pythons)
+        for repeat in range(repeats):
+            first = repeat % len(systems)
             for workload in [name for name in WORKLOADS if name in workloads]:
-                for system in self.pythons:
+                for system in systems[first:] + systems[:first]:
                     if system in ONLY.get(workload, (system,)):
                         self.measure(system, workload)
 

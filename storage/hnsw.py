@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from .columns import Ints
 from .distance import Space, normalised
-from .reduction import GENEROUS, WIDER, WIDEST, Reduction, choose
+from .reduction import WIDER, WIDEST, Reduction, choose
 from .types import Floats
 
 _CHUNK = 4096  # rows added between two looks at the stop flag: 0.2–0.5 s of building
@@ -78,7 +78,7 @@ class Graph:
         """How many rows to ask for, with so much effort, to have the `k` nearest among them."""
         if self.reduction is None:
             return k
-        return WIDER * k if ef < GENEROUS * k else WIDEST * k
+        return min(max(WIDER * k, ef), WIDEST * k)
 
     def prepare(self, queries: Floats) -> tuple[Floats, list[int]]:
         """Queries as the graph has vectors, and the numbers of those that are unlike these."""

@@ -106,6 +106,12 @@ def test_answers_are_those_of_whole_vectors(
             assert one["distances"][0] == pytest.approx(fast["distances"][3])
 
 
+def test_all_that_a_walk_finds_is_ranked_within_bounds() -> None:
+    graph = _built("cosine")
+    assert [graph.width(10, ef) for ef in (10, 24, 28, 100)] == [20, 24, 28, 30]
+    assert graph.width(100, 100) == 200
+
+
 def test_queries_unlike_the_rows_are_known() -> None:
     graph = _built("cosine")
     random = np.random.default_rng(2).standard_normal((3, DIM)).astype(np.float32)
