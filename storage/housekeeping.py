@@ -109,6 +109,7 @@ def _rotate(collection: Collection, state: State) -> Base:
         # Synced before anyone can write behind it: what follows must not outlive what came before.
         state.before_append()
         state.log.sync(state.log.append(logs.END, name.encode()))
+        state.log.note()
         state.begin(log)
     return Base(state.snapshot(), dict(state.refs), log_name(state.log), state.manifest.version)
 

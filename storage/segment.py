@@ -59,20 +59,9 @@ def hash_ids(ids: Sequence[str]) -> Hashes:
     return np.fromiter(map(xxhash.xxh3_64_intdigest, map(str.encode, ids)), np.uint64, len(ids))
 
 
-def hash_id(id: str) -> int:
-    """xxh3 of its UTF-8 bytes."""
-    return xxhash.xxh3_64_intdigest(id.encode())
-
-
 def squared_norms(vectors: Floats) -> Floats:
-    """Squared length of each row, float32, a block at a time."""
-    if len(vectors) <= 8192:
-        few: Floats = np.einsum("ij,ij->i", vectors, vectors)
-        return few
-    out = np.empty(len(vectors), np.float32)
-    for start in range(0, len(vectors), 8192):
-        block = vectors[start : start + 8192]
-        np.einsum("ij,ij->i", block, block, out=out[start : start + 8192])
+    """Squared length of each row, float32."""
+    out: Floats = np.einsum("ij,ij->i", vectors, vectors)
     return out
 
 
@@ -352,8 +341,9 @@ class Segment:
                 found[index] = self._look_on(ids[index], int(at[index]) + 1, sorted_hashes, rows_by_hash)
         return found
 
-    def find(self, id: str, hash: int) -> int:
-        """The row of an id with this hash, -1 where absent; dead rows included."""
+    def find(self, id: str) -> int:
+        """The row of an id, -1 where absent; dead rows included."""
+        hash = xxhash.xxh3_64_intdigest(id.encode())
         sorted_hashes, rows_by_hash = self._by_hash()
         at = int(sorted_hashes.searchsorted(np.uint64(hash)))
         if at == self.rows or sorted_hashes[at] != hash:

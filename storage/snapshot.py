@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .columns import Ints, Mask, decode_metadata
 from .manifest import SegmentRef
-from .segment import Segment, hash_id, hash_ids
+from .segment import Segment, hash_ids
 from .tail import Tail
 from .types import Field, Floats, Rows
 
@@ -110,15 +110,9 @@ class Snapshot(NamedTuple):
         return part, row
 
     def _find(self, id: str) -> tuple[int, int]:
-        hash: int | None = None
         for number in range(len(self.views) - 1, -1, -1):
             view = self.views[number]
-            if isinstance(view.source, Tail):
-                row = view.source.find(id)
-            else:
-                if hash is None:
-                    hash = hash_id(id)
-                row = view.source.find(id, hash)
+            row = view.source.find(id)
             if 0 <= row < view.rows and (view.dead is None or not view.dead[row]):
                 return number, row
         return -1, -1
