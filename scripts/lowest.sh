@@ -18,7 +18,7 @@ wanted += "".join(re.findall(r"^(?:pandas|plot|polars) = \[(.*?)\]", text, re.M)
 for name, version in re.findall(r'"([\w.-]+)>=([\d.]+)', wanted):
     print(f"{name}=={version}.*" if version.count(".") < 2 else f"{name}=={version}")
 PY
-"$venv/bin/python" -m pip install --disable-pip-version-check -q -c build/lowest.txt '.[dev]' || {
+"$venv/bin/python" -m pip install --disable-pip-version-check -q -c build/lowest.txt -e '.[dev]' || {
     cat build/lowest.txt >&2
     exit 1
 }

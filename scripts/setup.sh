@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # setup.sh run|dev: .venv with the package installed in place, and for dev the tools. Does nothing
-# if that was done already for the same pyproject.toml, locked versions and interpreter.
+# if that was done already for the same pyproject.toml, C source, locked versions and interpreter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 kind=${1:?run or dev}
@@ -10,7 +10,7 @@ digest() { { sha256sum "$@" 2> /dev/null || shasum -a 256 "$@"; } | cut -c1-64 |
 have() { [ -x .venv/bin/python ] && [ "$(cat ".venv/installed-$1" 2> /dev/null)" = "$stamp" ]; }
 
 identity=$("$python" -c 'import sys; print(sys.version, sys.base_prefix)' 2> /dev/null || true)
-stamp="$(digest pyproject.toml requirements/ci.txt) $(pwd) $identity"
+stamp="$(digest pyproject.toml setup.py storage/_kernel.c requirements/ci.txt) $(pwd) $identity"
 if have dev || have "$kind"; then exit 0; fi
 
 scripts/preflight.sh

@@ -18,6 +18,11 @@ def main(where: str) -> None:
     installed = "site-packages" in origin.parts
     assert installed == (where == "installed"), origin
 
+    if installed:
+        from chroma.storage import kernel
+
+        assert kernel.compiled is not None, "the compiled part was not compiled"
+
     with tempfile.TemporaryDirectory() as folder:
         with chroma.PersistentClient(folder) as client:
             notes = client.create_collection("notes")

@@ -1,11 +1,11 @@
-"""Exact distances on numpy blocks.
+"""Exact distances.
 
 Owns: the one kernel that makes the distances users see, and exact nearest rows. Pure functions.
 
 l2 is the squared Euclidean distance, cosine 1 - cos (1.0 if a vector is zero), ip 1 - dot. `exact` sums in
 float64 over the stored float32 values, row by row, so that the same pair gives the same number on every
-path. `nearest` ranks by a float32 matrix product first and keeps every row that its rounding error could
-have hidden, so the answer is exact.
+path; compiled where that could be done (`_kernel.c`), else in numpy. `nearest` ranks by a float32 matrix
+product first and keeps every row that its rounding error could have hidden, so the answer is exact.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from . import kernel
 from .columns import Ints
 from .types import Floats
 
@@ -31,6 +32,7 @@ _TINY = float(np.finfo(np.float64).tiny)
 _BLOCK = 512  # rows gathered at a time: 0.75 MB at 384 dimensions stays in the second-level cache
 _DENSE = 1.5  # a gathered row is written and read once more than one that is read in its place
 _EPSILON = float(np.finfo(np.float32).eps)
+_FEW = 128  # rows that the kernel ranks sooner than a product of all of them and a partition
 _scratch = threading.local()
 # A product of this many numbers occupies all cores by itself; eight at once took 2.5 times as long
 # as one after the other.
@@ -49,16 +51,35 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def exact(space: Space, query: Floats, vectors: Floats, lengths: Doubles | None = None) -> Floats:
-    """Distances of `query` (dim,) to `vectors` (n, dim), float32 (n,). `lengths`: those of the vectors, as
-    `lengths` below gives them, where they are at hand."""
+def exact(
+    space: Space, query: Floats, vectors: Floats, rows: Ints | None = None, lengths: Doubles | None = None
+) -> Floats:
+    """Distances of `query` (dim,) to these `rows` (m,) of `vectors` (n, dim), None: to all. float32 (m,).
+    `lengths`: of all vectors, as `lengths` below gives them, where they are at hand."""
+    out = np.empty(len(vectors) if rows is None else len(rows), np.float32)
+    if kernel.compiled is not None:
+        kernel.compiled.distances(space, query, vectors, rows, lengths, out)
+        return out
     wide = _wide(space, query)
-    if len(vectors) <= _EXACT_BLOCK:
-        return _exact(space, wide, vectors, lengths)
-    out = np.empty(len(vectors), np.float32)
-    for start in range(0, len(vectors), _EXACT_BLOCK):  # in float64 all at once would take twice the vectors
-        out[start : start + _EXACT_BLOCK] = _exact(space, wide, vectors[start : start + _EXACT_BLOCK], None)
+    for start in range(0, len(out), _EXACT_BLOCK):  # in float64 all at once would take twice the vectors
+        block = slice(start, start + _EXACT_BLOCK)
+        part = block if rows is None else rows[block]
+        out[block] = _exact(space, wide, vectors[part], None if lengths is None else lengths[part])
     return out
+
+
+def ranked(
+    space: Space, query: Floats, vectors: Floats, rows: Ints, k: int, lengths: Doubles | None = None
+) -> tuple[Ints, Floats]:
+    """The `k` nearest of `rows`, all where there are fewer, and their distances; ascending, ties by row."""
+    if kernel.compiled is not None:
+        k = min(k, len(rows))
+        found, distances = np.empty(k, np.int64), np.empty(k, np.float32)
+        kernel.compiled.nearest(space, query, vectors, rows, lengths, found, distances)
+        return found, distances
+    distances = exact(space, query, vectors, rows, lengths)
+    order = np.lexsort((rows, distances))[:k]
+    return rows[order], distances[order]
 
 
 def exact_lines(
@@ -66,14 +87,10 @@ def exact_lines(
 ) -> Floats:
     """Distances of each of `queries` (n, dim) to vectors of its own, those at its line of `rows` (n, k):
     float32 (n, k). `lengths`: those of all vectors."""
-    wide = np.stack([_wide(space, query) for query in queries])[:, None, :]
-    step = max(1, _EXACT_BLOCK // max(1, rows.shape[1]))
-    parts = []
-    for at in range(0, len(queries), step):
-        picked = rows[at : at + step]
-        known = None if lengths is None else lengths[picked]
-        parts.append(_exact(space, wide[at : at + step], vectors[picked], known))
-    return np.concatenate(parts)
+    out = np.empty(rows.shape, np.float32)
+    for line, query in enumerate(queries):
+        out[line] = exact(space, query, vectors, rows[line], lengths)
+    return out
 
 
 def _wide(space: Space, query: Floats) -> Doubles:
@@ -87,7 +104,7 @@ def _wide(space: Space, query: Floats) -> Doubles:
 
 
 def _exact(space: Space, wide_query: Doubles, vectors: Floats, known: Doubles | None) -> Floats:
-    """`wide_query` broadcasts with the vectors."""
+    """`exact` in numpy, for a block of vectors; `known` are their lengths."""
     wide = vectors.astype(np.float64)
     out: Doubles
     # vecdot works row by row: a pair's number does not depend on the rows around it.
@@ -112,6 +129,9 @@ def _lengths(wide: Doubles) -> Doubles:
 def lengths(vectors: Floats) -> Doubles:
     """The length of each vector (n, dim), float64 (n,); never 0, so that it can be divided by."""
     out = np.empty(len(vectors), np.float64)
+    if kernel.compiled is not None:
+        kernel.compiled.lengths(vectors, out)
+        return out
     for start in range(0, len(vectors), _EXACT_BLOCK):
         block = vectors[start : start + _EXACT_BLOCK].astype(np.float64)
         out[start : start + _EXACT_BLOCK] = _lengths(block)
@@ -133,18 +153,13 @@ def nearest(
     these rows in float32, where they are at hand.
     """
     count = len(vectors) if rows is None else len(rows)
-    if not count or k < 1:
-        return np.empty(0, np.int64), np.empty(0, np.float32)
-    if count > k:
+    picked = np.arange(count) if rows is None else rows
+    if count > max(k, _FEW):
         rough, slack = _rough(space, query, vectors, norms, rows, dots)
         limit = np.partition(rough, k - 1)[k - 1]
         close = np.flatnonzero((rough <= limit + slack) | (rough == np.inf))
         picked = close if rows is None else rows[close]
-    else:
-        picked = np.arange(count) if rows is None else rows
-    distances = exact(space, query, vectors[picked])
-    order = np.argsort(distances, kind="stable")[:k]
-    return picked[order], distances[order]
+    return ranked(space, query, vectors, picked, k)
 
 
 def nearest_lines(
@@ -202,12 +217,8 @@ def _rough(
 
 
 def _all_exact(space: Space, query: Floats, vectors: Floats, rows: Ints | None) -> tuple[Floats, np.float32]:
-    """Rank by the exact kernel, a block at a time."""
-    if rows is None:
-        return exact(space, query, vectors), np.float32(0)
-    starts = range(0, len(rows), _EXACT_BLOCK)
-    parts = [exact(space, query, vectors[rows[start : start + _EXACT_BLOCK]]) for start in starts]
-    return np.concatenate(parts), np.float32(0)
+    """Rank by the exact kernel."""
+    return exact(space, query, vectors, rows), np.float32(0)
 
 
 def _dots(query: Floats, vectors: Floats, rows: Ints | None) -> Floats:

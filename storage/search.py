@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -114,7 +114,6 @@ def among(ids: Sequence[str], node: Node) -> Node:
     return both(IdOneOf(tuple(dict.fromkeys(ids))), node)
 
 
-_FEW = 256  # up to here Python sorts sooner than numpy is called, on the cold caches after a walk
 Line: TypeAlias = tuple[Ints, Floats]
 _NONE: Line = (np.empty(0, np.int64), np.empty(0, np.float32))
 
@@ -122,7 +121,7 @@ _NONE: Line = (np.empty(0, np.int64), np.empty(0, np.float32))
 def _one(
     search: Search, query: Floats, view: View, graph_of: Callable[[View], Graph | None], filters: Filters
 ) -> Line:
-    """The best k rows of a view (or a few more) for one query, in any order, with exact distances."""
+    """The best k rows of a view for one query, ascending, with exact distances."""
     allowed = None
     if view.dead is not None or not isinstance(search.node, Everything):
         allowed = filters.allowed(view, search.node)
@@ -143,9 +142,7 @@ def _walk(search: Search, query: Floats, prepared: Floats, view: View, graph: Gr
     rows = graph.search(prepared, times * graph.width(search.k, ef), times * ef, 1)[0]
     if len(rows) < min(search.k, view.rows):  # the graph does not reach so many
         return _scan(search, query, view, None)
-    lengths = view.lengths if search.space == "cosine" else None
-    known = None if lengths is None else lengths[rows]
-    return rows, distance.exact(search.space, query, view.vectors[rows], known)
+    return _ranked(search, query, view, rows)
 
 
 def _many(
@@ -221,7 +218,12 @@ def _settled(search: Search, query: Floats, view: View, rows: Ints, allowed: Row
     """Rows the graph found, or an exact scan when it could not find enough."""
     if len(rows) < min(search.k, allowed.count):
         return _scan(search, query, view, allowed)
-    return rows, distance.exact(search.space, query, view.vectors[rows])
+    return _ranked(search, query, view, rows)
+
+
+def _ranked(search: Search, query: Floats, view: View, rows: Ints) -> Line:
+    lengths = view.lengths if search.space == "cosine" else None
+    return distance.ranked(search.space, query, view.vectors, rows, search.k, lengths)
 
 
 def _walk_for(search: Search, view: View, allowed: RowSet) -> tuple[int, int]:
@@ -265,18 +267,15 @@ def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: 
 
 def _best(k: int, views: Sequence[View], lines: Sequence[Line]) -> Found:
     """The k best over all views for one query, by distance, then position."""
-    order: Any
     part: Ints | None = None
     rows, distances = lines[0]
     if len(lines) > 1:
         part = np.repeat(np.arange(len(lines)), [len(rows) for rows, _ in lines])
         rows = np.concatenate([rows for rows, _ in lines])
         distances = np.concatenate([distances for _, distances in lines])
-    values = distances.tolist()
-    if len(values) > _FEW or len(set(values)) < len(values):
-        order = np.lexsort((_positions(views, part, rows), distances))[:k]
-    else:
-        order = sorted(range(len(values)), key=values.__getitem__)[:k]
+    elif len(set(distances.tolist())) == len(rows):
+        return Found(views, None, rows, distances, None)
+    order = np.lexsort((_positions(views, part, rows), distances))[:k]
     return Found(views, None if part is None else part[order], rows[order], distances[order], None)
 
 

@@ -25,7 +25,7 @@ import orjson
 import pyarrow as pa
 import xxhash
 
-from . import attributes, distance
+from . import attributes, distance, kernel
 from .attributes import Attributes
 from .columns import (
     TEXT_FIELDS,
@@ -202,12 +202,15 @@ class Text:
             if len(rows) == len(self.array) and rows[0] == 0 and np.all(np.diff(rows) == 1):
                 return to_list(self.array)
             return to_list(self.array.take(pa.array(rows)))
-        picked = rows.tolist()
         offsets, data = self._offsets, self._data
-        out: list[str | None] = [str(data[offsets[row] : offsets[row + 1]], "utf-8") for row in picked]
+        out: list[str | None]
+        if kernel.compiled is not None:
+            out = kernel.compiled.texts(offsets, data, rows)
+        else:
+            out = [str(data[offsets[row] : offsets[row + 1]], "utf-8") for row in rows.tolist()]
         if self._validity:
-            for index, row in enumerate(picked):
-                if not out[index] and not self.array[row].is_valid:
+            for index, text in enumerate(out):
+                if not text and not self.array[int(rows[index])].is_valid:
                     out[index] = None
         return out
 
@@ -222,8 +225,12 @@ class Text:
         if len(rows) > _FEW:
             return decode_metadata(self.take(rows))
         offsets, data = self._offsets, self._data
+        parsed: list[dict[str, Any] | None]
+        if kernel.compiled is not None:
+            parsed = orjson.loads(kernel.compiled.json_array(offsets, data, rows))
+            return parsed
         cells = [data[offsets[row] : offsets[row + 1]] or b"null" for row in rows.tolist()]
-        parsed: list[dict[str, Any] | None] = orjson.loads(b"[%b]" % b",".join(cells))
+        parsed = orjson.loads(b"[%b]" % b",".join(cells))
         return parsed
 
 

@@ -110,11 +110,12 @@ def _walk_alone(case: Case) -> Any:
     return case.graph._index.knn_query(case.prepared[0], k=len(case.walked), num_threads=1)
 
 
-def _exact(case: Case) -> Any:
-    view = case.views[0]
-    return distance.exact(
-        case.search.space, case.vectors[0], view.vectors[case.walked], view.lengths[case.walked]
+def _ranked(case: Case) -> Any:
+    view, looked_for = case.views[0], case.search
+    line = distance.ranked(
+        looked_for.space, case.vectors[0], view.vectors, case.walked, looked_for.k, view.lengths
     )
+    return search._best(K, case.views, [line])
 
 
 def _gather(case: Case) -> Any:
@@ -226,18 +227,11 @@ def plain(opened: Opened, bare: Bare, queries: Any, truth: list[set[str]]) -> tu
             "the same call of hnswlib alone",
         ),
         Step(
-            "exact distances of what it found",
-            "distances",
-            _exact,
+            "exact distances of what it found, ranked",
+            "found",
+            _ranked,
             _gather,
             "a copy of the same rows",
-        ),
-        Step(
-            "rank",
-            "found",
-            lambda case: search._best(K, case.views, [(case.walked, case.distances)]),
-            lambda case: case.distances.argsort(kind="stable"),
-            "argsort",
         ),
         *_last(),
     ]

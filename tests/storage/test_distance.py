@@ -7,10 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chroma.storage import distance
+from chroma.storage import distance, kernel
 from chroma.storage.segment import squared_norms
 
 SPACES: Any = ["l2", "cosine", "ip"]
+
+
+@pytest.fixture(autouse=True, params=["compiled", "numpy"])
+def way(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test here is of both twins."""
+    if request.param == "numpy":
+        monkeypatch.setattr(kernel, "compiled", None)
 
 
 def _brute(space: str, query: Any, vectors: Any) -> Any:

@@ -1,0 +1,551 @@
+/* Exact distances, the nearest of some rows, and cells of a text column: what lies around a walk through a
+ * graph, where each call of numpy would cost more than its work. Everything here has a twin in numpy and
+ * Python (distance.py, segment.py), which answers the same where no compiler was at hand.
+ *
+ * Distances: products of float32 values summed in float64 in one fixed order, so that a pair of vectors has one
+ * number on every path and on every machine (the build forbids fused multiply-add), rounded to float32 once.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)0)
+#endif
+
+/* The same sums, in wider registers where the processor has them. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#define WIDE __attribute__((target_clones("avx2", "default")))
+#else
+#define WIDE
+#endif
+
+enum { LANES = 8, LINE = 64 }; /* sums at a time; bytes of a cache line */
+
+/* ---- arguments ---------------------------------------------------------------------------------------- */
+
+/* A C-contiguous buffer of `ndim` dimensions and numbers of `size` bytes. */
+static int
+get(PyObject *object, Py_buffer *out, const char *name, int ndim, Py_ssize_t size, int writable)
+{
+    int flags = PyBUF_ND | PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0);
+    if (PyObject_GetBuffer(object, out, flags) < 0)
+        return -1;
+    if (out->ndim == ndim && out->itemsize == size)
+        return 0;
+    PyErr_Format(PyExc_TypeError, "%s has %d dimensions of %zd bytes, not %d of %zd", name, out->ndim,
+                 out->itemsize, ndim, size);
+    PyBuffer_Release(out);
+    return -1;
+}
+
+static int
+counted(const char *name, Py_ssize_t found, Py_ssize_t wanted)
+{
+    if (found == wanted)
+        return 0;
+    PyErr_Format(PyExc_ValueError, "%s has a length of %zd, not %zd", name, found, wanted);
+    return -1;
+}
+
+static int
+arguments(const char *name, Py_ssize_t given, Py_ssize_t wanted)
+{
+    if (given == wanted)
+        return 0;
+    PyErr_Format(PyExc_TypeError, "%s takes %zd arguments, not %zd", name, wanted, given);
+    return -1;
+}
+
+/* ---- distances ---------------------------------------------------------------------------------------- */
+
+typedef enum { COSINE, L2, IP } Space;
+
+static int
+read_space(PyObject *object, Space *out)
+{
+    static const char *const names[] = {"cosine", "l2", "ip"};
+    for (int each = 0; PyUnicode_Check(object) && each < 3; each++) {
+        if (PyUnicode_CompareWithASCIIString(object, names[each]) == 0) {
+            *out = (Space)each;
+            return 0;
+        }
+    }
+    PyErr_Format(PyExc_ValueError, "%R is no space: cosine, l2 or ip", object);
+    return -1;
+}
+
+static double
+total(const double *sums)
+{
+    return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+}
+
+WIDE static double
+product(const float *vector, const double *query, Py_ssize_t dimension)
+{
+    double sums[LANES] = {0};
+    Py_ssize_t at = 0;
+    for (; at + LANES <= dimension; at += LANES)
+        for (int lane = 0; lane < LANES; lane++)
+            sums[lane] += (double)vector[at + lane] * query[at + lane];
+    for (; at < dimension; at++)
+        sums[at % LANES] += (double)vector[at] * query[at];
+    return total(sums);
+}
+
+WIDE static double
+squared_difference(const float *vector, const double *query, Py_ssize_t dimension)
+{
+    double sums[LANES] = {0};
+    Py_ssize_t at = 0;
+    for (; at + LANES <= dimension; at += LANES)
+        for (int lane = 0; lane < LANES; lane++) {
+            double difference = (double)vector[at + lane] - query[at + lane];
+            sums[lane] += difference * difference;
+        }
+    for (; at < dimension; at++) {
+        double difference = (double)vector[at] - query[at];
+        sums[at % LANES] += difference * difference;
+    }
+    return total(sums);
+}
+
+/* Never 0, so that it can be divided by: of a zero vector each product is 0, and so the distance 1. */
+WIDE static double
+length_of(const float *vector, Py_ssize_t dimension)
+{
+    double sums[LANES] = {0};
+    Py_ssize_t at = 0;
+    for (; at + LANES <= dimension; at += LANES)
+        for (int lane = 0; lane < LANES; lane++)
+            sums[lane] += (double)vector[at + lane] * (double)vector[at + lane];
+    for (; at < dimension; at++)
+        sums[at % LANES] += (double)vector[at] * (double)vector[at];
+    double length = sqrt(total(sums));
+    return length > DBL_MIN ? length : DBL_MIN;
+}
+
+/* What the distances of one query to rows of a matrix are made of. `rows` NULL: all, in their order. */
+typedef struct {
+    Space space;
+    Py_ssize_t dimension, count;
+    const float *vectors;
+    const int64_t *rows;
+    const double *lengths; /* of all vectors, or NULL */
+    double *query;         /* of length one with cosine */
+    Py_buffer held[4];
+    int holds;
+} Pairs;
+
+static int
+hold(Pairs *pairs, PyObject *object, const char *name, int ndim, Py_ssize_t size)
+{
+    if (get(object, &pairs->held[pairs->holds], name, ndim, size, 0) < 0)
+        return -1;
+    pairs->holds++;
+    return 0;
+}
+
+static void
+let_go(Pairs *pairs)
+{
+    while (pairs->holds)
+        PyBuffer_Release(&pairs->held[--pairs->holds]);
+    PyMem_Free(pairs->query);
+}
+
+/* From space, query (dim,), vectors (n, dim), rows (m,) or None, lengths (n,) or None. */
+static int
+read_pairs(Pairs *pairs, PyObject *const *args)
+{
+    memset(pairs, 0, sizeof *pairs);
+    if (read_space(args[0], &pairs->space) < 0 || hold(pairs, args[1], "query", 1, 4) < 0)
+        return -1;
+    if (hold(pairs, args[2], "vectors", 2, 4) < 0)
+        goto failed;
+    const Py_buffer *query = &pairs->held[0], *vectors = &pairs->held[1];
+    Py_ssize_t stored = vectors->shape[0];
+    pairs->dimension = vectors->shape[1];
+    pairs->vectors = vectors->buf;
+    pairs->count = stored;
+    if (counted("query", query->shape[0], pairs->dimension) < 0)
+        goto failed;
+    if (args[3] != Py_None) {
+        if (hold(pairs, args[3], "rows", 1, 8) < 0)
+            goto failed;
+        pairs->rows = pairs->held[2].buf;
+        pairs->count = pairs->held[2].shape[0];
+        for (Py_ssize_t at = 0; at < pairs->count; at++) {
+            if (pairs->rows[at] < 0 || pairs->rows[at] >= stored) {
+                PyErr_Format(PyExc_IndexError, "row %lld of %zd", (long long)pairs->rows[at], stored);
+                goto failed;
+            }
+        }
+    }
+    if (args[4] != Py_None) {
+        if (hold(pairs, args[4], "lengths", 1, 8) < 0)
+            goto failed;
+        const Py_buffer *lengths = &pairs->held[pairs->holds - 1];
+        if (counted("lengths", lengths->shape[0], stored) < 0)
+            goto failed;
+        pairs->lengths = lengths->buf;
+    }
+    pairs->query = PyMem_New(double, pairs->dimension ? pairs->dimension : 1);
+    if (!pairs->query) {
+        PyErr_NoMemory();
+        goto failed;
+    }
+    const float *given = query->buf;
+    double length = pairs->space == COSINE ? length_of(given, pairs->dimension) : 1;
+    for (Py_ssize_t at = 0; at < pairs->dimension; at++)
+        pairs->query[at] = (double)given[at] / length;
+    return 0;
+failed:
+    let_go(pairs);
+    return -1;
+}
+
+static Py_ssize_t
+row_at(const Pairs *pairs, Py_ssize_t at)
+{
+    return pairs->rows ? (Py_ssize_t)pairs->rows[at] : at;
+}
+
+static float
+distance_at(const Pairs *pairs, Py_ssize_t at)
+{
+    Py_ssize_t row = row_at(pairs, at), dimension = pairs->dimension;
+    if (pairs->rows && at + 1 < pairs->count) { /* the next row is on its way while this one is read */
+        const char *next = (const char *)(pairs->vectors + pairs->rows[at + 1] * dimension);
+        for (Py_ssize_t byte = 0; byte < 4 * dimension; byte += LINE)
+            PREFETCH(next + byte);
+    }
+    const float *vector = pairs->vectors + row * dimension;
+    if (pairs->space == L2)
+        return (float)squared_difference(vector, pairs->query, dimension);
+    double dot = product(vector, pairs->query, dimension);
+    if (pairs->space == COSINE)
+        dot /= pairs->lengths ? pairs->lengths[row] : length_of(vector, dimension);
+    return (float)(1.0 - dot);
+}
+
+PyDoc_STRVAR(distances_doc, "distances(space, query, vectors, rows, lengths, out): fills `out`, float32 (m,).");
+
+static PyObject *
+distances(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Pairs pairs;
+    Py_buffer out;
+    if (arguments("distances", given, 6) < 0 || read_pairs(&pairs, args) < 0)
+        return NULL;
+    if (get(args[5], &out, "out", 1, 4, 1) < 0) {
+        let_go(&pairs);
+        return NULL;
+    }
+    int right = counted("out", out.shape[0], pairs.count) == 0;
+    if (right) {
+        float *into = out.buf;
+        Py_BEGIN_ALLOW_THREADS
+        for (Py_ssize_t at = 0; at < pairs.count; at++)
+            into[at] = distance_at(&pairs, at);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&out);
+    let_go(&pairs);
+    if (!right)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(lengths_doc, "lengths(vectors, out): the length of each vector, never 0, into `out`, float64 (n,).");
+
+static PyObject *
+lengths(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Py_buffer vectors, out;
+    if (arguments("lengths", given, 2) < 0 || get(args[0], &vectors, "vectors", 2, 4, 0) < 0)
+        return NULL;
+    if (get(args[1], &out, "out", 1, 8, 1) < 0) {
+        PyBuffer_Release(&vectors);
+        return NULL;
+    }
+    int right = counted("out", out.shape[0], vectors.shape[0]) == 0;
+    if (right) {
+        const float *from = vectors.buf;
+        double *into = out.buf;
+        Py_BEGIN_ALLOW_THREADS
+        for (Py_ssize_t row = 0; row < vectors.shape[0]; row++)
+            into[row] = length_of(from + row * vectors.shape[1], vectors.shape[1]);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&out);
+    PyBuffer_Release(&vectors);
+    if (!right)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* ---- the nearest -------------------------------------------------------------------------------------- */
+
+typedef struct {
+    float distance;
+    int64_t row;
+} Hit;
+
+static int
+before(Hit one, Hit other)
+{
+    return one.distance < other.distance || (one.distance == other.distance && one.row < other.row);
+}
+
+static int
+compare(const void *one, const void *other)
+{
+    Hit first = *(const Hit *)one, second = *(const Hit *)other;
+    return before(first, second) ? -1 : before(second, first);
+}
+
+/* Puts the hit at `at` where it belongs in a heap whose root is the last of the hits. */
+static void
+sink(Hit *heap, Py_ssize_t count, Py_ssize_t at)
+{
+    Hit moved = heap[at];
+    for (;;) {
+        Py_ssize_t child = 2 * at + 1;
+        if (child >= count)
+            break;
+        if (child + 1 < count && before(heap[child], heap[child + 1]))
+            child++;
+        if (!before(moved, heap[child]))
+            break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = moved;
+}
+
+static void
+find_nearest(const Pairs *pairs, Hit *best, Py_ssize_t k)
+{
+    for (Py_ssize_t at = 0; at < pairs->count; at++) {
+        Hit hit = {distance_at(pairs, at), row_at(pairs, at)};
+        if (at < k)
+            best[at] = hit;
+        else if (before(hit, best[0])) {
+            best[0] = hit;
+            sink(best, k, 0);
+        }
+        if (at == k - 1 && k < pairs->count)
+            for (Py_ssize_t parent = k / 2; parent-- > 0;)
+                sink(best, k, parent);
+    }
+    qsort(best, (size_t)k, sizeof(Hit), compare);
+}
+
+PyDoc_STRVAR(nearest_doc,
+             "nearest(space, query, vectors, rows, lengths, rows_out, distances_out): the nearest of the rows by\n"
+             "distance, then row, as many as the outputs have room for: int64 (k,), float32 (k,).");
+
+static PyObject *
+nearest(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Pairs pairs;
+    Py_buffer rows, into;
+    Hit *best = NULL;
+    PyObject *done = NULL;
+    if (arguments("nearest", given, 7) < 0 || read_pairs(&pairs, args) < 0)
+        return NULL;
+    if (get(args[5], &rows, "rows_out", 1, 8, 1) < 0)
+        goto pairs_held;
+    if (get(args[6], &into, "distances_out", 1, 4, 1) < 0)
+        goto rows_held;
+    Py_ssize_t k = rows.shape[0];
+    if (counted("distances_out", into.shape[0], k) < 0)
+        goto all_held;
+    if (k > pairs.count) {
+        PyErr_Format(PyExc_ValueError, "there are no %zd nearest of %zd rows", k, pairs.count);
+        goto all_held;
+    }
+    best = PyMem_New(Hit, k ? k : 1);
+    if (!best) {
+        PyErr_NoMemory();
+        goto all_held;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    if (k)
+        find_nearest(&pairs, best, k);
+    for (Py_ssize_t at = 0; at < k; at++) {
+        ((int64_t *)rows.buf)[at] = best[at].row;
+        ((float *)into.buf)[at] = best[at].distance;
+    }
+    Py_END_ALLOW_THREADS
+    done = Py_NewRef(Py_None);
+all_held:
+    PyMem_Free(best);
+    PyBuffer_Release(&into);
+rows_held:
+    PyBuffer_Release(&rows);
+pairs_held:
+    let_go(&pairs);
+    return done;
+}
+
+/* ---- cells of a text column --------------------------------------------------------------------------- */
+
+/* Some cells of an Arrow string column: where each begins and ends in `data`. */
+typedef struct {
+    Py_ssize_t count;
+    const char *data;
+    Py_ssize_t (*ends)[2];
+    Py_buffer held;
+} Cells;
+
+/* From offsets (int32 or int64), data, and rows (int64 or uint32). On success `data` is held, and `ends` made. */
+static int
+read_cells(Cells *cells, PyObject *const *args)
+{
+    Py_buffer offsets, rows;
+    int flags = PyBUF_ND | PyBUF_C_CONTIGUOUS;
+    cells->ends = NULL;
+    if (PyObject_GetBuffer(args[0], &offsets, flags) < 0)
+        return -1;
+    if (PyObject_GetBuffer(args[1], &cells->held, PyBUF_SIMPLE) < 0)
+        goto offsets_held;
+    if (PyObject_GetBuffer(args[2], &rows, flags) < 0)
+        goto data_held;
+    int wide = offsets.itemsize == 8, wide_rows = rows.itemsize == 8;
+    if (offsets.ndim != 1 || rows.ndim != 1 || (!wide && offsets.itemsize != 4) ||
+        (!wide_rows && rows.itemsize != 4)) {
+        PyErr_SetString(PyExc_TypeError, "offsets and rows are lines of numbers of 4 or 8 bytes");
+        goto rows_held;
+    }
+    cells->data = cells->held.buf;
+    cells->count = rows.shape[0];
+    cells->ends = PyMem_Malloc((size_t)(cells->count ? cells->count : 1) * sizeof *cells->ends);
+    if (!cells->ends) {
+        PyErr_NoMemory();
+        goto rows_held;
+    }
+    for (Py_ssize_t at = 0; at < cells->count; at++) {
+        int64_t row = wide_rows ? ((const int64_t *)rows.buf)[at] : ((const uint32_t *)rows.buf)[at];
+        if (row < 0 || row + 1 >= offsets.shape[0]) {
+            PyErr_Format(PyExc_IndexError, "cell %lld of %zd", (long long)row, offsets.shape[0] - 1);
+            goto rows_held;
+        }
+        cells->ends[at][0] = row; /* for now */
+        PREFETCH((const char *)offsets.buf + row * offsets.itemsize);
+    }
+    for (Py_ssize_t at = 0; at < cells->count; at++) {
+        Py_ssize_t row = cells->ends[at][0];
+        int64_t start = wide ? ((const int64_t *)offsets.buf)[row] : ((const int32_t *)offsets.buf)[row];
+        int64_t end = wide ? ((const int64_t *)offsets.buf)[row + 1] : ((const int32_t *)offsets.buf)[row + 1];
+        if (start < 0 || end < start || end > cells->held.len) {
+            PyErr_Format(PyExc_ValueError, "cell %zd is from %lld to %lld of %zd bytes", row, (long long)start,
+                         (long long)end, cells->held.len);
+            goto rows_held;
+        }
+        cells->ends[at][0] = (Py_ssize_t)start;
+        cells->ends[at][1] = (Py_ssize_t)end;
+        PREFETCH(cells->data + start);
+    }
+    PyBuffer_Release(&rows);
+    PyBuffer_Release(&offsets);
+    return 0;
+rows_held:
+    PyMem_Free(cells->ends);
+    PyBuffer_Release(&rows);
+data_held:
+    PyBuffer_Release(&cells->held);
+offsets_held:
+    PyBuffer_Release(&offsets);
+    return -1;
+}
+
+static void
+free_cells(Cells *cells)
+{
+    PyMem_Free(cells->ends);
+    PyBuffer_Release(&cells->held);
+}
+
+PyDoc_STRVAR(texts_doc, "texts(offsets, data, rows): the cells of these rows, as a list of str.");
+
+static PyObject *
+texts(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Cells cells;
+    if (arguments("texts", given, 3) < 0 || read_cells(&cells, args) < 0)
+        return NULL;
+    PyObject *out = PyList_New(cells.count);
+    for (Py_ssize_t at = 0; out && at < cells.count; at++) {
+        Py_ssize_t start = cells.ends[at][0], size = cells.ends[at][1] - start;
+        PyObject *text = PyUnicode_DecodeUTF8(cells.data + start, size, "strict");
+        if (text)
+            PyList_SET_ITEM(out, at, text);
+        else
+            Py_CLEAR(out);
+    }
+    free_cells(&cells);
+    return out;
+}
+
+PyDoc_STRVAR(array_doc,
+             "json_array(offsets, data, rows): the cells of these rows, JSON each, as one JSON array; null where a\n"
+             "cell is empty.");
+
+static PyObject *
+json_array(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Cells cells;
+    if (arguments("json_array", given, 3) < 0 || read_cells(&cells, args) < 0)
+        return NULL;
+    Py_ssize_t size = cells.count ? 1 : 2;
+    for (Py_ssize_t at = 0; at < cells.count; at++) {
+        Py_ssize_t bytes = cells.ends[at][1] - cells.ends[at][0];
+        size += 1 + (bytes ? bytes : 4);
+    }
+    PyObject *out = PyBytes_FromStringAndSize(NULL, size);
+    if (out) {
+        char *to = PyBytes_AS_STRING(out);
+        *to++ = '[';
+        for (Py_ssize_t at = 0; at < cells.count; at++) {
+            Py_ssize_t bytes = cells.ends[at][1] - cells.ends[at][0];
+            if (at)
+                *to++ = ',';
+            memcpy(to, bytes ? cells.data + cells.ends[at][0] : "null", (size_t)(bytes ? bytes : 4));
+            to += bytes ? bytes : 4;
+        }
+        *to = ']';
+    }
+    free_cells(&cells);
+    return out;
+}
+
+/* ---- the module --------------------------------------------------------------------------------------- */
+
+static PyMethodDef methods[] = {
+    {"distances", (PyCFunction)(void (*)(void))distances, METH_FASTCALL, distances_doc},
+    {"lengths", (PyCFunction)(void (*)(void))lengths, METH_FASTCALL, lengths_doc},
+    {"nearest", (PyCFunction)(void (*)(void))nearest, METH_FASTCALL, nearest_doc},
+    {"texts", (PyCFunction)(void (*)(void))texts, METH_FASTCALL, texts_doc},
+    {"json_array", (PyCFunction)(void (*)(void))json_array, METH_FASTCALL, array_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, .m_name = "_kernel", .m_doc = "See storage/kernel.py.", .m_size = 0, .m_methods = methods,
+};
+
+PyMODINIT_FUNC
+PyInit__kernel(void)
+{
+    return PyModuleDef_Init(&definition);
+}

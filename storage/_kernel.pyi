@@ -1,0 +1,32 @@
+"""Of `_kernel.c`. Arrays are C-contiguous and of these types; what is wrong raises, and changes nothing."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .columns import Ints
+from .types import Floats
+
+def distances(
+    space: str,
+    query: Floats,
+    vectors: Floats,
+    rows: Ints | None,
+    lengths: npt.NDArray[np.float64] | None,
+    out: Floats,
+    /,
+) -> None: ...
+def lengths(vectors: Floats, out: npt.NDArray[np.float64], /) -> None: ...
+def nearest(
+    space: str,
+    query: Floats,
+    vectors: Floats,
+    rows: Ints | None,
+    lengths: npt.NDArray[np.float64] | None,
+    rows_out: Ints,
+    distances_out: Floats,
+    /,
+) -> None: ...
+def texts(offsets: memoryview, data: memoryview, rows: npt.NDArray[Any], /) -> list[str]: ...
+def json_array(offsets: memoryview, data: memoryview, rows: npt.NDArray[Any], /) -> bytes: ...
