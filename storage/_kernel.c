@@ -1,6 +1,6 @@
-/* Exact distances, the nearest of some rows, and cells of a text column: what lies around a walk through a
- * graph, where each call of numpy would cost more than its work. Everything here has a twin in numpy and
- * Python (distance.py, segment.py), which answers the same where no compiler was at hand.
+/* Exact distances, the nearest of some rows, a query reduced, and cells of a text column: what lies around a
+ * walk through a graph, where each call of numpy would cost more than its work. Everything here has a twin in
+ * numpy and Python (distance.py, reduction.py, segment.py), which answers the same where no compiler was at hand.
  *
  * Distances: products of float32 values summed in float64 in one fixed order, so that a pair of vectors has one
  * number on every path and on every machine (the build forbids fused multiply-add), rounded to float32 once.
@@ -118,18 +118,20 @@ squared_difference(const float *vector, const double *query, Py_ssize_t dimensio
     return total(sums);
 }
 
-/* Never 0, so that it can be divided by: of a zero vector each product is 0, and so the distance 1. */
 WIDE static double
-length_of(const float *vector, Py_ssize_t dimension)
+square_of(const float *vector, Py_ssize_t dimension)
 {
     double sums[LANES] = {0};
-    Py_ssize_t at = 0;
-    for (; at + LANES <= dimension; at += LANES)
-        for (int lane = 0; lane < LANES; lane++)
-            sums[lane] += (double)vector[at + lane] * (double)vector[at + lane];
-    for (; at < dimension; at++)
+    for (Py_ssize_t at = 0; at < dimension; at++)
         sums[at % LANES] += (double)vector[at] * (double)vector[at];
-    double length = sqrt(total(sums));
+    return total(sums);
+}
+
+/* Never 0, so that it can be divided by: of a zero vector each product is 0, and so the distance 1. */
+static double
+length_of(const float *vector, Py_ssize_t dimension)
+{
+    double length = sqrt(square_of(vector, dimension));
     return length > DBL_MIN ? length : DBL_MIN;
 }
 
@@ -398,6 +400,55 @@ pairs_held:
     return done;
 }
 
+/* ---- fewer numbers ------------------------------------------------------------------------------------ */
+
+/* A line of numbers times a matrix, in float32; what is made of it only finds candidates. */
+WIDE static void
+multiply(const float *line, const float *matrix, Py_ssize_t height, Py_ssize_t width, float *restrict out)
+{
+    memset(out, 0, (size_t)width * sizeof *out);
+    Py_ssize_t at = 0;
+    for (; at + 4 <= height; at += 4) { /* four rows at a time: a quarter of the reads and writes of `out` */
+        const float *first = matrix + at * width, *second = first + width;
+        const float *third = second + width, *fourth = third + width;
+        float a = line[at], b = line[at + 1], c = line[at + 2], d = line[at + 3];
+        for (Py_ssize_t column = 0; column < width; column++)
+            out[column] += (a * first[column] + b * second[column]) + (c * third[column] + d * fourth[column]);
+    }
+    for (; at < height; at++)
+        for (Py_ssize_t column = 0; column < width; column++)
+            out[column] += line[at] * matrix[at * width + column];
+}
+
+PyDoc_STRVAR(reduce_doc,
+             "reduce(vector, matrix, out): the product of a vector (m,) and a matrix (m, n) into `out`, float32\n"
+             "(n,); gives the squared lengths of the vector and of `out`. Keeps the interpreter's lock, as a\n"
+             "query that gives it away here and there has to wait for it each time.");
+
+static PyObject *
+reduce(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Py_buffer vector, matrix, out;
+    PyObject *squares = NULL;
+    if (arguments("reduce", given, 3) < 0 || get(args[0], &vector, "vector", 1, 4, 0) < 0)
+        return NULL;
+    if (get(args[1], &matrix, "matrix", 2, 4, 0) < 0)
+        goto vector_held;
+    if (get(args[2], &out, "out", 1, 4, 1) < 0)
+        goto matrix_held;
+    Py_ssize_t height = matrix.shape[0], width = matrix.shape[1];
+    if (counted("vector", vector.shape[0], height) == 0 && counted("out", out.shape[0], width) == 0) {
+        multiply(vector.buf, matrix.buf, height, width, out.buf);
+        squares = Py_BuildValue("dd", square_of(vector.buf, height), square_of(out.buf, width));
+    }
+    PyBuffer_Release(&out);
+matrix_held:
+    PyBuffer_Release(&matrix);
+vector_held:
+    PyBuffer_Release(&vector);
+    return squares;
+}
+
 /* ---- cells of a text column --------------------------------------------------------------------------- */
 
 /* Some cells of an Arrow string column: where each begins and ends in `data`. */
@@ -535,6 +586,7 @@ static PyMethodDef methods[] = {
     {"distances", (PyCFunction)(void (*)(void))distances, METH_FASTCALL, distances_doc},
     {"lengths", (PyCFunction)(void (*)(void))lengths, METH_FASTCALL, lengths_doc},
     {"nearest", (PyCFunction)(void (*)(void))nearest, METH_FASTCALL, nearest_doc},
+    {"reduce", (PyCFunction)(void (*)(void))reduce, METH_FASTCALL, reduce_doc},
     {"texts", (PyCFunction)(void (*)(void))texts, METH_FASTCALL, texts_doc},
     {"json_array", (PyCFunction)(void (*)(void))json_array, METH_FASTCALL, array_doc},
     {NULL, NULL, 0, NULL},

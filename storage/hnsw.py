@@ -82,22 +82,19 @@ class Graph:
 
     def prepare(self, queries: Floats) -> tuple[Floats, list[int]]:
         """Queries as the graph has vectors, and the numbers of those that are unlike these."""
-        if len(queries) > 1:
-            queries = normalised(queries) if self.space == "cosine" else queries
-            if self.reduction is None:
-                return queries, []
-            reduced = self.reduction.apply(queries)
-            return reduced, self.reduction.unlike(queries, reduced)
-        # On the path of every query. The length of one does not change what is nearest by angle, so it is
-        # made one only outside of these bounds.
-        square = float(np.vdot(queries, queries))
-        if not _SMALL < square < _LARGE:
-            queries = normalised(queries) if self.space == "cosine" else queries
-            return (queries, []) if self.reduction is None else (self.reduction.apply(queries), [])
-        if self.reduction is None:
+        reduction = self.reduction
+        if reduction is not None and len(queries) == 1:
+            # On the path of every query. The length of one does not change what is nearest by angle, so it is
+            # made one only outside of these bounds.
+            reduced, square, left = reduction.apply_to_one(queries[0])
+            if self.space != "cosine" or _SMALL < square < _LARGE:
+                return reduced, _ONE if left < reduction.floor * square else []
+        if self.space == "cosine":
+            queries = normalised(queries)
+        if reduction is None:
             return queries, []
-        reduced = queries @ self.reduction.matrix
-        return reduced, _ONE if float(np.vdot(reduced, reduced)) < self.reduction.floor * square else []
+        reduced = reduction.apply(queries)
+        return reduced, reduction.unlike(queries, reduced)
 
     def search(self, prepared: Floats, count: int, ef: int, threads: int) -> Ints:
         """Up to `count` row numbers per query (n, count), roughly nearest first; fewer columns where not so

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from . import kernel
 from .distance import Space, normalised
 from .types import Floats
 
@@ -25,8 +26,8 @@ from .types import Floats
 # of 28, and 0.990 instead of 0.985 at one of 100, for 2 % of the time.
 WIDER, WIDEST = 2, 3
 # Kept of the ten nearest, on average, among the 20 nearest by reduced vectors. On 70,000 sentences of 384
-# numbers 224 are enough for that: recall@10 is 0.004 less than with all at the same effort, and a walk takes
-# 0.6 of the time (docs/decisions/0011).
+# numbers 192 or 224 are enough for that, as their order has it: recall@10 is some 0.005 less than with all at
+# the same effort, and a walk takes 0.6 of the time (docs/decisions/0011).
 KEPT = 0.997
 _NEAREST = 10
 LEAST_DIMENSION = 128  # below, a vector is a few cache lines, and there is little to spare
@@ -61,6 +62,15 @@ class Reduction(NamedTuple):
         with np.errstate(over="ignore", invalid="ignore"):  # far beyond the rows: nothing is near
             out: Floats = vectors @ self.matrix
         return out
+
+    def apply_to_one(self, vector: Floats) -> tuple[Floats, float, float]:
+        """float32 (1, kept) from (dimension,), and the squared lengths of both, the given one first."""
+        if kernel.compiled is not None:
+            out = np.empty((1, self.kept), np.float32)
+            square, left = kernel.compiled.reduce(vector, self.matrix, out[0])
+            return out, square, left
+        out = self.apply(vector[None, :])
+        return out, float(np.vdot(vector, vector)), float(np.vdot(out, out))
 
     def unlike(self, queries: Floats, reduced: Floats) -> list[int]:
         """The numbers of the queries that keep less than the rows do."""
