@@ -103,7 +103,8 @@ def _from_array(vectors: npt.NDArray[Any], field: str) -> Floats:
     if vectors.ndim != 2:
         raise InvalidArgumentError(f"{_ACCEPTED}, got {field} with {vectors.ndim} dimensions: pass (n, dim)")
     if vectors.dtype == np.float32:
-        return _finite(np.ascontiguousarray(vectors), vectors, field)
+        matrix = np.ascontiguousarray(vectors)
+        return _finite(matrix if matrix.flags.aligned else matrix.copy(), vectors, field)
     with np.errstate(over="ignore"):  # what overflows becomes infinite and is refused next
         matrix = np.ascontiguousarray(vectors, dtype=np.float32)
     return _finite(matrix, vectors, field)

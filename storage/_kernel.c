@@ -31,17 +31,36 @@ enum { LANES = 8, LINE = 64 }; /* sums at a time; bytes of a cache line */
 
 /* ---- arguments ---------------------------------------------------------------------------------------- */
 
-/* A C-contiguous buffer of `ndim` dimensions and numbers of `size` bytes. */
+/* Types of numbers, by the letters that the struct module has for them. */
+#define FLOAT "f"
+#define DOUBLE "d"
+#define INT32 "il"
+#define UINT32 "IL"
+#define INT64 "lq"
+
+/* Whether a buffer has numbers of this type and size, in this machine's order of bytes and where it may read them. */
 static int
-get(PyObject *object, Py_buffer *out, const char *name, int ndim, Py_ssize_t size, int writable)
+is_of(const Py_buffer *buffer, const char *letters, Py_ssize_t size)
 {
-    int flags = PyBUF_ND | PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0);
+    const char *format = buffer->format;
+    if (*format == '@' || *format == '=' || (*format == '<' && PY_LITTLE_ENDIAN))
+        format++;
+    return *format && strchr(letters, *format) && !format[1] && buffer->itemsize == size &&
+           (uintptr_t)buffer->buf % (uintptr_t)size == 0;
+}
+
+/* A C-contiguous buffer of `ndim` dimensions of such numbers. */
+static int
+get(PyObject *object, Py_buffer *out, const char *name, int ndim, const char *letters, Py_ssize_t size,
+    int writable)
+{
+    int flags = PyBUF_FORMAT | PyBUF_ND | PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0);
     if (PyObject_GetBuffer(object, out, flags) < 0)
         return -1;
-    if (out->ndim == ndim && out->itemsize == size)
+    if (out->ndim == ndim && is_of(out, letters, size))
         return 0;
-    PyErr_Format(PyExc_TypeError, "%s has %d dimensions of %zd bytes, not %d of %zd", name, out->ndim,
-                 out->itemsize, ndim, size);
+    PyErr_Format(PyExc_TypeError, "%s has %d dimensions of type %s, not %d of %c, or is not aligned", name,
+                 out->ndim, out->format, ndim, letters[0]);
     PyBuffer_Release(out);
     return -1;
 }
@@ -140,17 +159,17 @@ typedef struct {
     Space space;
     Py_ssize_t dimension, count;
     const float *vectors;
-    const int64_t *rows;
+    int64_t *rows; /* a copy: nobody can change them once they were checked */
     const double *lengths; /* of all vectors, or NULL */
     double *query;         /* of length one with cosine */
-    Py_buffer held[4];
+    Py_buffer held[3];
     int holds;
 } Pairs;
 
 static int
-hold(Pairs *pairs, PyObject *object, const char *name, int ndim, Py_ssize_t size)
+hold(Pairs *pairs, PyObject *object, const char *name, int ndim, const char *letters, Py_ssize_t size)
 {
-    if (get(object, &pairs->held[pairs->holds], name, ndim, size, 0) < 0)
+    if (get(object, &pairs->held[pairs->holds], name, ndim, letters, size, 0) < 0)
         return -1;
     pairs->holds++;
     return 0;
@@ -162,6 +181,31 @@ let_go(Pairs *pairs)
     while (pairs->holds)
         PyBuffer_Release(&pairs->held[--pairs->holds]);
     PyMem_Free(pairs->query);
+    PyMem_Free(pairs->rows);
+}
+
+/* Copies the rows, all of which are of the `stored` ones. */
+static int
+take_rows(Pairs *pairs, PyObject *object, Py_ssize_t stored)
+{
+    Py_buffer given;
+    if (get(object, &given, "rows", 1, INT64, 8, 0) < 0)
+        return -1;
+    pairs->count = given.shape[0];
+    pairs->rows = PyMem_New(int64_t, pairs->count ? pairs->count : 1);
+    Py_ssize_t right = 0;
+    while (pairs->rows && right < pairs->count) {
+        int64_t row = ((const int64_t *)given.buf)[right];
+        if (row < 0 || row >= stored) {
+            PyErr_Format(PyExc_IndexError, "row %lld of %zd", (long long)row, stored);
+            break;
+        }
+        pairs->rows[right++] = row;
+    }
+    PyBuffer_Release(&given);
+    if (!pairs->rows)
+        PyErr_NoMemory();
+    return pairs->rows && right == pairs->count ? 0 : -1;
 }
 
 /* From space, query (dim,), vectors (n, dim), rows (m,) or None, lengths (n,) or None. */
@@ -169,9 +213,9 @@ static int
 read_pairs(Pairs *pairs, PyObject *const *args)
 {
     memset(pairs, 0, sizeof *pairs);
-    if (read_space(args[0], &pairs->space) < 0 || hold(pairs, args[1], "query", 1, 4) < 0)
+    if (read_space(args[0], &pairs->space) < 0 || hold(pairs, args[1], "query", 1, FLOAT, 4) < 0)
         return -1;
-    if (hold(pairs, args[2], "vectors", 2, 4) < 0)
+    if (hold(pairs, args[2], "vectors", 2, FLOAT, 4) < 0)
         goto failed;
     const Py_buffer *query = &pairs->held[0], *vectors = &pairs->held[1];
     Py_ssize_t stored = vectors->shape[0];
@@ -180,22 +224,12 @@ read_pairs(Pairs *pairs, PyObject *const *args)
     pairs->count = stored;
     if (counted("query", query->shape[0], pairs->dimension) < 0)
         goto failed;
-    if (args[3] != Py_None) {
-        if (hold(pairs, args[3], "rows", 1, 8) < 0)
-            goto failed;
-        pairs->rows = pairs->held[2].buf;
-        pairs->count = pairs->held[2].shape[0];
-        for (Py_ssize_t at = 0; at < pairs->count; at++) {
-            if (pairs->rows[at] < 0 || pairs->rows[at] >= stored) {
-                PyErr_Format(PyExc_IndexError, "row %lld of %zd", (long long)pairs->rows[at], stored);
-                goto failed;
-            }
-        }
-    }
+    if (args[3] != Py_None && take_rows(pairs, args[3], stored) < 0)
+        goto failed;
     if (args[4] != Py_None) {
-        if (hold(pairs, args[4], "lengths", 1, 8) < 0)
+        if (hold(pairs, args[4], "lengths", 1, DOUBLE, 8) < 0)
             goto failed;
-        const Py_buffer *lengths = &pairs->held[pairs->holds - 1];
+        const Py_buffer *lengths = &pairs->held[2];
         if (counted("lengths", lengths->shape[0], stored) < 0)
             goto failed;
         pairs->lengths = lengths->buf;
@@ -248,7 +282,7 @@ distances(PyObject *module, PyObject *const *args, Py_ssize_t given)
     Py_buffer out;
     if (arguments("distances", given, 6) < 0 || read_pairs(&pairs, args) < 0)
         return NULL;
-    if (get(args[5], &out, "out", 1, 4, 1) < 0) {
+    if (get(args[5], &out, "out", 1, FLOAT, 4, 1) < 0) {
         let_go(&pairs);
         return NULL;
     }
@@ -273,9 +307,9 @@ static PyObject *
 lengths(PyObject *module, PyObject *const *args, Py_ssize_t given)
 {
     Py_buffer vectors, out;
-    if (arguments("lengths", given, 2) < 0 || get(args[0], &vectors, "vectors", 2, 4, 0) < 0)
+    if (arguments("lengths", given, 2) < 0 || get(args[0], &vectors, "vectors", 2, FLOAT, 4, 0) < 0)
         return NULL;
-    if (get(args[1], &out, "out", 1, 8, 1) < 0) {
+    if (get(args[1], &out, "out", 1, DOUBLE, 8, 1) < 0) {
         PyBuffer_Release(&vectors);
         return NULL;
     }
@@ -295,7 +329,7 @@ lengths(PyObject *module, PyObject *const *args, Py_ssize_t given)
     Py_RETURN_NONE;
 }
 
-/* ---- the nearest -------------------------------------------------------------------------------------- */
+/* ---- the nearest (vectors are finite, so no distance is NaN) -------------------------------------------- */
 
 typedef struct {
     float distance;
@@ -365,9 +399,9 @@ nearest(PyObject *module, PyObject *const *args, Py_ssize_t given)
     PyObject *done = NULL;
     if (arguments("nearest", given, 7) < 0 || read_pairs(&pairs, args) < 0)
         return NULL;
-    if (get(args[5], &rows, "rows_out", 1, 8, 1) < 0)
+    if (get(args[5], &rows, "rows_out", 1, INT64, 8, 1) < 0)
         goto pairs_held;
-    if (get(args[6], &into, "distances_out", 1, 4, 1) < 0)
+    if (get(args[6], &into, "distances_out", 1, FLOAT, 4, 1) < 0)
         goto rows_held;
     Py_ssize_t k = rows.shape[0];
     if (counted("distances_out", into.shape[0], k) < 0)
@@ -430,11 +464,11 @@ reduce(PyObject *module, PyObject *const *args, Py_ssize_t given)
 {
     Py_buffer vector, matrix, out;
     PyObject *squares = NULL;
-    if (arguments("reduce", given, 3) < 0 || get(args[0], &vector, "vector", 1, 4, 0) < 0)
+    if (arguments("reduce", given, 3) < 0 || get(args[0], &vector, "vector", 1, FLOAT, 4, 0) < 0)
         return NULL;
-    if (get(args[1], &matrix, "matrix", 2, 4, 0) < 0)
+    if (get(args[1], &matrix, "matrix", 2, FLOAT, 4, 0) < 0)
         goto vector_held;
-    if (get(args[2], &out, "out", 1, 4, 1) < 0)
+    if (get(args[2], &out, "out", 1, FLOAT, 4, 1) < 0)
         goto matrix_held;
     Py_ssize_t height = matrix.shape[0], width = matrix.shape[1];
     if (counted("vector", vector.shape[0], height) == 0 && counted("out", out.shape[0], width) == 0) {
@@ -455,27 +489,30 @@ vector_held:
 typedef struct {
     Py_ssize_t count;
     const char *data;
-    Py_ssize_t (*ends)[2];
+    Py_ssize_t (*ends)[2]; /* the second is IS_NULL where there is no text */
     Py_buffer held;
 } Cells;
 
-/* From offsets (int32 or int64), data, and rows (int64 or uint32). On success `data` is held, and `ends` made. */
+enum { IS_NULL = -1 };
+
+/* From offsets (int32 or int64), data, and rows (int64 or uint32). On success `data` is held, and `ends` made.
+ * `bits` NULL: no cell is null. */
 static int
-read_cells(Cells *cells, PyObject *const *args)
+read_cells(Cells *cells, PyObject *given_offsets, PyObject *given_data, const Py_buffer *bits, PyObject *given_rows)
 {
     Py_buffer offsets, rows;
-    int flags = PyBUF_ND | PyBUF_C_CONTIGUOUS;
+    int flags = PyBUF_FORMAT | PyBUF_ND | PyBUF_C_CONTIGUOUS;
     cells->ends = NULL;
-    if (PyObject_GetBuffer(args[0], &offsets, flags) < 0)
+    if (PyObject_GetBuffer(given_offsets, &offsets, flags) < 0)
         return -1;
-    if (PyObject_GetBuffer(args[1], &cells->held, PyBUF_SIMPLE) < 0)
+    if (PyObject_GetBuffer(given_data, &cells->held, PyBUF_SIMPLE) < 0)
         goto offsets_held;
-    if (PyObject_GetBuffer(args[2], &rows, flags) < 0)
+    if (PyObject_GetBuffer(given_rows, &rows, flags) < 0)
         goto data_held;
-    int wide = offsets.itemsize == 8, wide_rows = rows.itemsize == 8;
-    if (offsets.ndim != 1 || rows.ndim != 1 || (!wide && offsets.itemsize != 4) ||
-        (!wide_rows && rows.itemsize != 4)) {
-        PyErr_SetString(PyExc_TypeError, "offsets and rows are lines of numbers of 4 or 8 bytes");
+    int wide = is_of(&offsets, INT64, 8), wide_rows = is_of(&rows, INT64, 8);
+    if (offsets.ndim != 1 || rows.ndim != 1 || (!wide && !is_of(&offsets, INT32, 4)) ||
+        (!wide_rows && !is_of(&rows, UINT32, 4))) {
+        PyErr_SetString(PyExc_TypeError, "offsets are lines of int32 or int64, rows of uint32 or int64, aligned");
         goto rows_held;
     }
     cells->data = cells->held.buf;
@@ -487,7 +524,7 @@ read_cells(Cells *cells, PyObject *const *args)
     }
     for (Py_ssize_t at = 0; at < cells->count; at++) {
         int64_t row = wide_rows ? ((const int64_t *)rows.buf)[at] : ((const uint32_t *)rows.buf)[at];
-        if (row < 0 || row + 1 >= offsets.shape[0]) {
+        if (row < 0 || row >= offsets.shape[0] - 1 || (bits && row / 8 >= bits->len)) {
             PyErr_Format(PyExc_IndexError, "cell %lld of %zd", (long long)row, offsets.shape[0] - 1);
             goto rows_held;
         }
@@ -503,8 +540,9 @@ read_cells(Cells *cells, PyObject *const *args)
                          (long long)end, cells->held.len);
             goto rows_held;
         }
+        int null = bits && !(((const uint8_t *)bits->buf)[row / 8] >> (row % 8) & 1);
         cells->ends[at][0] = (Py_ssize_t)start;
-        cells->ends[at][1] = (Py_ssize_t)end;
+        cells->ends[at][1] = null ? IS_NULL : (Py_ssize_t)end;
         PREFETCH(cells->data + start);
     }
     PyBuffer_Release(&rows);
@@ -527,24 +565,36 @@ free_cells(Cells *cells)
     PyBuffer_Release(&cells->held);
 }
 
-PyDoc_STRVAR(texts_doc, "texts(offsets, data, rows): the cells of these rows, as a list of str.");
+PyDoc_STRVAR(texts_doc,
+             "texts(offsets, data, validity, rows): the cells of these rows, str or None. `validity`: a bit for\n"
+             "each cell, or None, where none is null.");
 
 static PyObject *
 texts(PyObject *module, PyObject *const *args, Py_ssize_t given)
 {
     Cells cells;
-    if (arguments("texts", given, 3) < 0 || read_cells(&cells, args) < 0)
+    Py_buffer bits;
+    PyObject *out = NULL;
+    if (arguments("texts", given, 4) < 0)
         return NULL;
-    PyObject *out = PyList_New(cells.count);
-    for (Py_ssize_t at = 0; out && at < cells.count; at++) {
-        Py_ssize_t start = cells.ends[at][0], size = cells.ends[at][1] - start;
-        PyObject *text = PyUnicode_DecodeUTF8(cells.data + start, size, "strict");
-        if (text)
-            PyList_SET_ITEM(out, at, text);
-        else
-            Py_CLEAR(out);
+    int some = args[2] != Py_None;
+    if (some && PyObject_GetBuffer(args[2], &bits, PyBUF_SIMPLE) < 0)
+        return NULL;
+    if (read_cells(&cells, args[0], args[1], some ? &bits : NULL, args[3]) == 0) {
+        out = PyList_New(cells.count);
+        for (Py_ssize_t at = 0; out && at < cells.count; at++) {
+            Py_ssize_t start = cells.ends[at][0], end = cells.ends[at][1];
+            PyObject *text = end == IS_NULL ? Py_NewRef(Py_None)
+                                            : PyUnicode_DecodeUTF8(cells.data + start, end - start, "strict");
+            if (text)
+                PyList_SET_ITEM(out, at, text);
+            else
+                Py_CLEAR(out);
+        }
+        free_cells(&cells);
     }
-    free_cells(&cells);
+    if (some)
+        PyBuffer_Release(&bits);
     return out;
 }
 
@@ -556,7 +606,7 @@ static PyObject *
 json_array(PyObject *module, PyObject *const *args, Py_ssize_t given)
 {
     Cells cells;
-    if (arguments("json_array", given, 3) < 0 || read_cells(&cells, args) < 0)
+    if (arguments("json_array", given, 3) < 0 || read_cells(&cells, args[0], args[1], NULL, args[2]) < 0)
         return NULL;
     Py_ssize_t size = cells.count ? 1 : 2;
     for (Py_ssize_t at = 0; at < cells.count; at++) {
@@ -592,8 +642,17 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* What storage/kernel.py compares, so that a library that was compiled from an older source is not used. */
+static int
+add_version(PyObject *module)
+{
+    return PyModule_AddIntConstant(module, "VERSION", 1);
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};
+
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, .m_name = "_kernel", .m_doc = "See storage/kernel.py.", .m_size = 0, .m_methods = methods,
+    PyModuleDef_HEAD_INIT, .m_name = "_kernel", .m_doc = "See storage/kernel.py.", .m_methods = methods, .m_slots = slots,
 };
 
 PyMODINIT_FUNC

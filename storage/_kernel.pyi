@@ -8,6 +8,8 @@ import numpy.typing as npt
 from .columns import Ints
 from .types import Floats
 
+VERSION: int
+
 def distances(
     space: str,
     query: Floats,
@@ -29,5 +31,7 @@ def nearest(
     /,
 ) -> None: ...
 def reduce(vector: Floats, matrix: Floats, out: Floats, /) -> tuple[float, float]: ...
-def texts(offsets: memoryview, data: memoryview, rows: npt.NDArray[Any], /) -> list[str]: ...
+def texts(
+    offsets: memoryview, data: memoryview, validity: memoryview | None, rows: npt.NDArray[Any], /
+) -> list[str | None]: ...
 def json_array(offsets: memoryview, data: memoryview, rows: npt.NDArray[Any], /) -> bytes: ...

@@ -10,6 +10,7 @@ row with the records; rarer ones, and the elements of lists (type "str[]" and so
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -18,9 +19,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from .columns import decode_metadata
+from .late import pa
 from .mappings import by_key
 from .sinks import Sink
 
@@ -34,18 +35,18 @@ Found: TypeAlias = dict[Slot, list[tuple[RowIds, list[Any]]]]  # values at their
 WIDE_SHARE, WIDE_MOST = 0.05, 200
 _STEP = 65_536  # rows whose values are held as Python lists at a time
 
-ARROW_TYPES: dict[str, pa.DataType] = {
-    "str": pa.string(),
-    "int": pa.int64(),
-    "float": pa.float64(),
-    "bool": pa.bool_(),
-}
 _KIND_OF: dict[type, Literal["str", "int", "float", "bool"]] = {
     str: "str",
     int: "int",
     float: "float",
     bool: "bool",
 }
+
+
+@functools.cache
+def arrow_types() -> dict[str, pa.DataType]:
+    """What the values of each type are in Arrow."""
+    return {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
 
 
 @dataclass(slots=True)
@@ -89,7 +90,7 @@ def from_columns(rows: int, columns: Mapping[tuple[str, str], pa.Array]) -> Attr
             at = np.repeat(at, values.value_lengths().to_numpy())
             values = values.flatten()
         slot: Slot = key, kind  # type: ignore[assignment]
-        found[slot] = at, values.cast(ARROW_TYPES[kind.removesuffix("[]")])
+        found[slot] = at, values.cast(arrow_types()[kind.removesuffix("[]")])
     return _arranged(rows, found)
 
 
@@ -125,7 +126,7 @@ def _gather(
     """Add the values of some rows, the first of which is `start`; per slot the rows ascend."""
     for slot, parts in _collect(mappings).items():
         numbers, values = parts[0] if len(parts) == 1 else _in_order(parts)
-        array = pa.array(values, ARROW_TYPES[slot[1].removesuffix("[]")])
+        array = pa.array(values, arrow_types()[slot[1].removesuffix("[]")])
         chunks.setdefault(slot, []).append((numbers + np.uint32(start), array))
 
 
@@ -207,7 +208,7 @@ def sparse_columns(attributes: Attributes) -> SparseColumns:
     slots = list(attributes.sparse)
     counts = [len(rows) for rows, _ in attributes.sparse.values()]
     values: dict[str, pa.Array] = {}
-    for name, kind in ARROW_TYPES.items():
+    for name, kind in arrow_types().items():
         parts: list[pa.Array] = []
         gap = 0
         for slot, count in zip(slots, counts, strict=True):

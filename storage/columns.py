@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import orjson
-import pyarrow as pa
 
 from .errors import InvalidArgument
+from .late import pa
 from .types import EncodedMetadata, Floats
 
 Ints = npt.NDArray[np.int64]

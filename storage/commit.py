@@ -22,9 +22,9 @@ from typing import NamedTuple
 
 import numpy as np
 import orjson
-import pyarrow as pa
 
 from .columns import Columns, Ints, schema
+from .late import pa
 from .manifest import SegmentRef
 
 _HEAD = struct.Struct("<II")

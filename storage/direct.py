@@ -13,11 +13,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from . import attributes
 from .attributes import Attributes
 from .columns import Ints, metadata_array, text_array, text_size
+from .late import pa
 from .segment import Hashes, hash_ids
 from .types import EncodedMetadata, Floats
 

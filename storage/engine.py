@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import housekeeping, search
+from . import housekeeping, kernel, search
 from .background import Background, Budget
 from .catalog import Catalog
 from .collection import Collection, Services
@@ -249,6 +249,7 @@ class Engine:
         read_only: bool = False,
     ) -> None:
         """`read_only`: change nothing in the folder, as if it could not be written."""
+        kernel.expect()
         if path is not None:
             check_path(path)
         self.folder: Folder = MemoryFolder() if path is None else DiskFolder(path, frozen(DiskFolder(path)))

@@ -23,8 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-import pyarrow as pa
-
+from . import memory_map
 from .errors import Corruption, InvalidArgument, NotADatabase, ReadOnly, WriteFailed
 from .refusals import explained, readable
 from .sinks import Hashing, Sink
@@ -113,8 +112,8 @@ class Folder(Protocol):
     def stamp(self, name: str) -> tuple[int, ...] | None: ...
     def replace(self, name: str, data: bytes) -> None: ...
     def write_file(self, name: str) -> contextlib.AbstractContextManager[Sink]: ...
-    def map(self, name: str, size: int | None = None) -> pa.Buffer: ...
-    def evict(self, mapped: pa.Buffer) -> None: ...
+    def map(self, name: str, size: int | None = None) -> memoryview: ...
+    def evict(self, mapped: memoryview) -> None: ...
     def scratch(self, size: int) -> memoryview: ...
     def open_log(self, name: str, create: bool = False) -> LogFile: ...
     def lock(
@@ -167,8 +166,7 @@ class DiskLog:
         if self.size() <= len(self._view):
             return
         try:
-            with pa.memory_map(self.path, "r") as source:
-                view = memoryview(source.read_buffer(source.size())).cast("B")
+            view = memory_map.map_file(self.path, self.size())
         except OSError:  # no descriptor or map left, or no such name: then it is read
             return
         if self.linked():
@@ -232,7 +230,11 @@ class DiskLog:
 
 
 def _finalize_fd(owner: object, fd: int) -> Callable[[], Any]:
-    return weakref.finalize(owner, os.close, fd)
+    """Closes the descriptor when it is called, or its owner goes. Not at exit: databases that are closed
+    there still write, and the number could be another file's by then."""
+    closer = weakref.finalize(owner, os.close, fd)
+    closer.atexit = False
+    return closer
 
 
 def check_path(path: str) -> None:
@@ -377,7 +379,7 @@ class DiskFolder:
             finally:
                 os.close(fd)
 
-    def map(self, name: str, size: int | None = None) -> pa.Buffer:
+    def map(self, name: str, size: int | None = None) -> memoryview:
         """The file as a read-only memory map. Raises Corruption when it is missing or not `size` long."""
         path = self._at(name)
         try:
@@ -386,19 +388,12 @@ class DiskFolder:
             raise Corruption(path, "the file is missing") from None
         if size is not None and actual != size:
             raise Corruption(path, f"it has {actual} bytes instead of {size}")
-        if not actual:
-            return pa.py_buffer(b"")
-        with readable(path), pa.memory_map(path, "r") as source:
-            return source.read_buffer(actual)  # the map lives on without the file descriptor
+        with readable(path):
+            return memory_map.map_file(path, actual)
 
-    def evict(self, mapped: pa.Buffer) -> None:
-        """Give the pages of a map back: they stay in the system's cache of the file while there is room, and
-        do not count as this process's any more."""
-        import ctypes
-
-        if mapped.size:
-            size, advice = ctypes.c_size_t(mapped.size), getattr(mmap, "MADV_DONTNEED", 4)
-            ctypes.CDLL(None).madvise(ctypes.c_void_p(mapped.address), size, advice)
+    def evict(self, mapped: memoryview) -> None:
+        """Give the pages of a map back, see memory_map.evict."""
+        memory_map.evict(mapped)
 
     def scratch(self, size: int) -> memoryview:
         """Writable memory of `size` bytes, freed with its last view. Much of it lies in a file without a

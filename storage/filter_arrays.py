@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 
 import numpy as np
-import pyarrow as pa
 
 from . import row_set
 from .attributes import Attributes, Slot
 from .filter import And, Compare, Everything, Member, Node, Not, Nothing, OneOf, Or
 from .filter_columns import Column, Numbers, Texts
+from .late import pa
 from .row_set import RowSet
 
 

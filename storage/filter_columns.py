@@ -13,13 +13,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import xxhash
 
 from . import row_set
 from .attributes import RowIds
 from .columns import Ints, Mask, to_list
 from .filter import Comparison
+from .late import pa
 from .row_set import RowSet
 from .segment import hash_ids
 

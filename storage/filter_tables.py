@@ -14,13 +14,13 @@ import weakref
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from .attributes import Attributes, sparse_columns
 from .columns import Mask
 from .errors import Closed, OutOfMemory
 from .filter import Node
 from .filter_sql import FALSE, TRUE, Layout, to_sql
+from .late import pa
 
 
 class FilterDatabase:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
-import pyarrow as pa
 
 from . import attributes, row_set
 from .background import Budget
@@ -32,6 +31,7 @@ from .filter import (
 )
 from .filter_arrays import FilterArrays
 from .filter_tables import FilterDatabase, FilterTable
+from .late import pa
 from .row_set import RowSet
 from .segment import Segment, hash_ids
 from .snapshot import Snapshot, View

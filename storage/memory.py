@@ -6,11 +6,10 @@ Owns: bytes by name. It keeps the interface and drops the durability, so that th
 from __future__ import annotations
 
 import contextlib
+import io
 import threading
 from collections.abc import Iterator
-from typing import Any, cast
-
-import pyarrow as pa
+from typing import Any
 
 from .files import LOCK_TIMEOUT, Folder, LogFile
 from .sinks import Hashing, Sink
@@ -19,7 +18,7 @@ from .sinks import Hashing, Sink
 class _MemorySink(Hashing):
     def __init__(self) -> None:
         super().__init__()
-        self.out = pa.BufferOutputStream()
+        self.out = io.BytesIO()
 
     def write(self, data: Any) -> int:
         self.out.write(data)
@@ -70,7 +69,7 @@ class MemoryFolder:
     def __init__(self, path: str = ":memory:", parent: MemoryFolder | None = None) -> None:
         self.path = path
         self._parent = parent
-        self._files: dict[str, pa.Buffer] = {}
+        self._files: dict[str, memoryview] = {}
         self._folders: dict[str, MemoryFolder] = {}
         self._logs: dict[str, MemoryLog] = {}
         self._locks: dict[str, threading.Lock] = {}
@@ -88,28 +87,28 @@ class MemoryFolder:
         return sorted({*self._files, *self._folders, *self._logs})
 
     def size(self, name: str) -> int:
-        return self._logs[name].size() if name in self._logs else cast(int, self._files[name].size)
+        return self._logs[name].size() if name in self._logs else len(self._files[name])
 
     def read(self, name: str) -> bytes:
-        return cast(bytes, self._files[name].to_pybytes())
+        return bytes(self._files[name])
 
     def stamp(self, name: str) -> tuple[int, ...] | None:
         held = self._files.get(name)
         return None if held is None else (id(held),)
 
     def replace(self, name: str, data: bytes) -> None:
-        self._files[name] = pa.py_buffer(data)
+        self._files[name] = memoryview(data)
 
     @contextlib.contextmanager
     def write_file(self, name: str) -> Iterator[Sink]:
         sink = _MemorySink()
         yield sink
-        self._files[name] = sink.out.getvalue()
+        self._files[name] = sink.out.getbuffer().toreadonly()
 
-    def map(self, name: str, size: int | None = None) -> pa.Buffer:
+    def map(self, name: str, size: int | None = None) -> memoryview:
         return self._files[name]
 
-    def evict(self, mapped: pa.Buffer) -> None:
+    def evict(self, mapped: memoryview) -> None:
         """There is no other place that has it."""
 
     def scratch(self, size: int) -> memoryview:

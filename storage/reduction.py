@@ -38,6 +38,7 @@ _SAMPLE, _QUERIES = 32_768, 64
 _MOMENTS = 8192  # rows that the directions are taken from, or four times as many as there are numbers
 _SEED = 7
 _BLOCK = 2048  # rows turned between two looks at whether to stop
+_QUICK = 1 << 20  # numbers of a matrix; larger ones are multiplied sooner by more than one core
 _ROUNDING = 1e-5  # of shares near 1 in float32
 _LONG = 1e30  # squares that leave room in float32 for sums of them
 # A query that has less of its length in the kept directions than all rows but one in a thousand is unlike
@@ -65,7 +66,7 @@ class Reduction(NamedTuple):
 
     def apply_to_one(self, vector: Floats) -> tuple[Floats, float, float]:
         """float32 (1, kept) from (dimension,), and the squared lengths of both, the given one first."""
-        if kernel.compiled is not None:
+        if kernel.compiled is not None and self.matrix.size <= _QUICK:
             out = np.empty((1, self.kept), np.float32)
             square, left = kernel.compiled.reduce(vector, self.matrix, out[0])
             return out, square, left

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from .attributes import Slot
 from .columns import Ints, decode_metadata, vector_array
+from .late import pa
 from .snapshot import Place, View
 from .typed import TypedColumns, slot_type
 from .types import Field

@@ -14,6 +14,7 @@ the manifest's size when mapped and against its checksum before its first use in
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,20 +23,16 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import orjson
-import pyarrow as pa
 import xxhash
 
-from . import attributes, distance, kernel
+from . import arrow_file, attributes, distance, kernel
 from .attributes import Attributes
 from .columns import (
     TEXT_FIELDS,
     WIDE_TEXT,
     Columns,
     Ints,
-    decode_metadata,
-    matrix,
     narrow_text,
-    numbers,
     text_array,
     to_list,
     vector_array,
@@ -43,6 +40,7 @@ from .columns import (
 from .errors import Corruption
 from .files import Folder
 from .filing import Filing
+from .late import pa
 from .manifest import SegmentRef
 from .sinks import Sink
 from .types import Floats
@@ -51,7 +49,6 @@ Hashes = npt.NDArray[np.uint64]
 VECTORS, RECORDS, IDS = "vectors.arrow", "records.arrow", "ids.arrow"
 WIDE, SPARSE = "attributes.parquet", "sparse.parquet"
 _BLOCK_ROWS = 65_536
-_FEW = 256  # up to here picking cells one by one beats an Arrow take
 
 
 def hash_ids(ids: Sequence[str]) -> Hashes:
@@ -188,30 +185,21 @@ def _vector_batch(vectors: Floats) -> pa.RecordBatch:
 class Text:
     """A text column over a map. Rows are picked in request order."""
 
-    def __init__(self, array: pa.Array) -> None:
-        self.array = array
-        validity, offsets, data = array.buffers()
-        raw = memoryview(offsets).cast("B")
+    def __init__(self, column: arrow_file.Column, rows: int) -> None:
+        validity, offsets, self._data = column.buffers
         # Memory views: for ten rows they are twice as fast as numpy or Arrow.
-        self._offsets = raw.cast("q") if pa.types.is_large_string(array.type) else raw.cast("i")
-        self._data = memoryview(data).cast("B") if data is not None else memoryview(b"")
-        self._validity = validity is not None and array.null_count > 0
+        self._offsets = offsets[: (8 if column.wide else 4) * (rows + 1)].cast("q" if column.wide else "i")
+        self._validity = validity if column.nulls else None
 
     def take(self, rows: npt.NDArray[Any]) -> list[str | None]:
-        if len(rows) > _FEW:
-            if len(rows) == len(self.array) and rows[0] == 0 and np.all(np.diff(rows) == 1):
-                return to_list(self.array)
-            return to_list(self.array.take(pa.array(rows)))
-        offsets, data = self._offsets, self._data
-        out: list[str | None]
+        offsets, data, validity = self._offsets, self._data, self._validity
         if kernel.compiled is not None:
-            out = kernel.compiled.texts(offsets, data, rows)
-        else:
-            out = [str(data[offsets[row] : offsets[row + 1]], "utf-8") for row in rows.tolist()]
-        if self._validity:
-            for index, text in enumerate(out):
-                if not text and not self.array[int(rows[index])].is_valid:
-                    out[index] = None
+            found: list[str | None] = kernel.compiled.texts(offsets, data, validity, rows)
+            return found
+        picked = rows.tolist()
+        out: list[str | None] = [str(data[offsets[row] : offsets[row + 1]], "utf-8") for row in picked]
+        if validity is not None:
+            out = [text if validity[row >> 3] >> (row & 7) & 1 else None for text, row in zip(out, picked)]
         return out
 
     def sizes(self, rows: Ints) -> Ints:
@@ -222,15 +210,13 @@ class Text:
 
     def take_json(self, rows: npt.NDArray[Any]) -> list[dict[str, Any] | None]:
         """The cells parsed, None where null; without a Python string per cell."""
-        if len(rows) > _FEW:
-            return decode_metadata(self.take(rows))
         offsets, data = self._offsets, self._data
-        parsed: list[dict[str, Any] | None]
         if kernel.compiled is not None:
-            parsed = orjson.loads(kernel.compiled.json_array(offsets, data, rows))
-            return parsed
-        cells = [data[offsets[row] : offsets[row + 1]] or b"null" for row in rows.tolist()]
-        parsed = orjson.loads(b"[%b]" % b",".join(cells))
+            joined = kernel.compiled.json_array(offsets, data, rows)
+        else:
+            cells = [data[offsets[row] : offsets[row + 1]] or b"null" for row in rows.tolist()]
+            joined = b"[%b]" % b",".join(cells)
+        parsed: list[dict[str, Any] | None] = orjson.loads(joined)
         return parsed
 
 
@@ -252,7 +238,7 @@ class Segment:
     def __repr__(self) -> str:
         return f"Segment({self.name}, rows={self.rows}, dimension={self.dimension})"
 
-    def _map(self, name: str) -> pa.Buffer:
+    def _map(self, name: str) -> memoryview:
         """The file's bytes, checked once per process."""
         file, data = self._files[name], self._maps[name]
         checked = f"checked {name}"
@@ -270,28 +256,54 @@ class Segment:
             batch: pa.RecordBatch = self._cache[name]
             return batch
 
+    def _columns(self, name: str) -> dict[str, arrow_file.Column]:
+        """The columns of an Arrow file, without Arrow."""
+        with self._lock:
+            key = f"columns {name}"
+            if key not in self._cache:
+                data = self._map(name)
+                try:
+                    self._cache[key] = arrow_file.columns(data)
+                except (ValueError, struct.error) as error:
+                    path = f"{self._folder.path}/{name}"
+                    raise Corruption(path, f"it cannot be read as an Arrow file: {error}") from error
+            columns: dict[str, arrow_file.Column] = self._cache[key]
+            return columns
+
     def _once(self, key: str, make: Any) -> Any:
         if key not in self._cache:
             self._cache[key] = make()
         return self._cache[key]
 
+    def _numbers(self, name: str, column: str, kind: type[np.generic], width: int = 1) -> npt.NDArray[Any]:
+        """A column of numbers without nulls as a view of the map; of lists, the numbers in them."""
+
+        def make() -> npt.NDArray[Any]:
+            data = self._columns(name)[column].buffers[-1]
+            return np.frombuffer(data, kind, self.rows * width)
+
+        out: npt.NDArray[Any] = self._once(f"{name} {column}", make)
+        return out
+
     @property
     def positions(self) -> Ints:
         """int64 (rows,), ascending."""
-        out: Ints = self._once("positions", lambda: numbers(self._batch(RECORDS).column("position")))
-        return out
+        return self._numbers(RECORDS, "position", np.int64)
 
     @property
     def vectors(self) -> Floats:
         """float32 (rows, dimension), a view of the map."""
-        out: Floats = self._once("vectors", lambda: matrix(self._batch(VECTORS).column("vector")))
+        held = self._cache.get("vectors")
+        if held is None:
+            flat = self._numbers(VECTORS, "vector", np.float32, self.dimension)
+            held = self._cache["vectors"] = flat.reshape(self.rows, self.dimension)
+        out: Floats = held
         return out
 
     @property
     def norms(self) -> Floats:
         """Squared lengths, float32 (rows,)."""
-        out: Floats = self._once("norms", lambda: numbers(self._batch(VECTORS).column("norm")))
-        return out
+        return self._numbers(VECTORS, "norm", np.float32)
 
     def evict_vectors(self) -> None:
         """After a pass over all vectors: their pages need not stay in this process."""
@@ -307,8 +319,12 @@ class Segment:
         """One of the text columns."""
         held = self._texts.get(field)
         if held is None:
-            held = self._texts[field] = Text(self._batch(RECORDS).column(field))
+            held = self._texts[field] = Text(self._columns(RECORDS)[field], self.rows)
         return held
+
+    def arrow_text(self, field: str) -> pa.Array:
+        """One of the text columns as Arrow has it."""
+        return self._batch(RECORDS).column(field)
 
     def texts(self, field: str, rows: npt.NDArray[Any]) -> list[str | None]:
         return self.text(field).take(rows)
@@ -319,7 +335,7 @@ class Segment:
 
     def column(self, field: str, rows: npt.NDArray[Any], span: slice | None) -> pa.Array:
         """A text column of some rows as Arrow strings; `span` is `rows` as a slice, or None."""
-        array = self.text(field).array
+        array = self.arrow_text(field)
         if span is None or array.type != pa.string():  # of 64-bit offsets a copy is made, which starts at 0
             return array.take(pa.array(rows)).cast(pa.string())
         return array.slice(span.start, span.stop - span.start)
@@ -329,7 +345,7 @@ class Segment:
         return self.text(field).sizes(rows)
 
     def documents(self, start: int, stop: int) -> pa.Array:
-        return self.text("document").array.slice(start, stop - start)
+        return self.arrow_text("document").slice(start, stop - start)
 
     def locate_ids(self, ids: Sequence[str], hashes: Hashes) -> Ints:
         """The row of each id, -1 where absent; dead rows included."""
@@ -362,11 +378,7 @@ class Segment:
 
     def _by_hash(self) -> tuple[Hashes, npt.NDArray[np.uint32]]:
         """The hashes of all ids, ascending, and their rows."""
-        held = self._cache.get("by hash")
-        if held is None:
-            batch = self._batch(IDS)
-            held = self._cache["by hash"] = numbers(batch.column("hash")), numbers(batch.column("row"))
-        return held
+        return self._numbers(IDS, "hash", np.uint64), self._numbers(IDS, "row", np.uint32)
 
     def _look_on(self, id: str, at: int, hashes: Hashes, rows: npt.NDArray[Any]) -> int:
         while at < self.rows and hashes[at] == hashes[at - 1]:
@@ -392,13 +404,14 @@ class Segment:
 
     def stored(self, rows: Ints) -> StoredRows:
         """Whole records of some rows, ascending; of all rows they are views of the maps."""
-        batch, at = self._batch(IDS), pa.array(rows)
+        sorted_hashes, rows_by_hash = self._by_hash()
         hashes = np.empty(self.rows, np.uint64)
-        hashes[numbers(batch.column("row"))] = numbers(batch.column("hash"))
+        hashes[rows_by_hash] = sorted_hashes
+        at = pa.array(rows)
         if len(rows) == self.rows:
-            texts = {field: self.text(field).array for field in TEXT_FIELDS}
+            texts = {field: self.arrow_text(field) for field in TEXT_FIELDS}
             return StoredRows(self.positions, texts, hashes, self.vectors)
-        texts = {field: self.text(field).array.take(at) for field in TEXT_FIELDS}
+        texts = {field: self.arrow_text(field).take(at) for field in TEXT_FIELDS}
         return StoredRows(self.positions[rows], texts, hashes[rows], self.vectors[rows])
 
     def verify(self) -> None:

@@ -30,7 +30,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import orjson
-import pyarrow as pa
 import xxhash
 
 from .distance import Space, normalised
@@ -126,7 +125,7 @@ def _moved_lists(lists: Array, levels: Array, order: Array, place: Array) -> Arr
 
 def read(
     path: str,
-    data: pa.Buffer,
+    data: memoryview,
     file: FileRef,
     space: Space,
     vectors: Floats,
@@ -221,14 +220,14 @@ def _put_links(ground: Array, header: Mapping[str, Any], arrays: Mapping[str, Ar
         ground[start : start + _BLOCK] = lists.view(np.int8)
 
 
-def _parse(path: str, data: pa.Buffer) -> tuple[dict[str, Any], dict[str, Array]]:
-    if data.size < _HEAD.size:
+def _parse(path: str, data: memoryview) -> tuple[dict[str, Any], dict[str, Array]]:
+    if len(data) < _HEAD.size:
         raise Corruption(path, "it is too short")
     magic, length, _ = _HEAD.unpack_from(data)
     if magic not in (_MAGIC, _MAGIC_1):
         raise Corruption(path, "it is not an index file", 0)
     start = _HEAD.size + length
-    header = orjson.loads(data.slice(_HEAD.size, length).to_pybytes())
+    header = orjson.loads(data[_HEAD.size : start])
     arrays = {}
     for name, (kind, shape, offset) in header["arrays"].items():
         count = int(np.prod(shape))

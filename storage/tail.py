@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from .columns import TEXT_FIELDS, Columns, Ints, decode_metadata
+from .late import pa
 from .segment import StoredRows, squared_norms
 from .types import Floats
 

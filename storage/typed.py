@@ -11,22 +11,22 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-import pyarrow as pa
 
 from . import attributes
-from .attributes import ARROW_TYPES, Attributes, Slot
+from .attributes import Attributes, Slot, arrow_types
 from .background import Budget
 from .columns import Ints
+from .late import pa
 from .segment import Segment
 from .snapshot import Snapshot, View
 
-_Sorted: TypeAlias = tuple[Ints, pa.Array]
+_Sorted: TypeAlias = "tuple[Ints, pa.Array]"
 
 
 def slot_type(slot: Slot) -> pa.DataType:
     """The Arrow type of a slot's column."""
     kind = slot[1]
-    return pa.list_(ARROW_TYPES[kind[:-2]]) if kind.endswith("[]") else ARROW_TYPES[kind]
+    return pa.list_(arrow_types()[kind[:-2]]) if kind.endswith("[]") else arrow_types()[kind]
 
 
 class TypedColumns:

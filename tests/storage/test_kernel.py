@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chroma.storage import distance, kernel
+from chroma.storage.arrow_file import Column
 from chroma.storage.reduction import Reduction
 from chroma.storage.segment import Text
 
@@ -49,20 +50,20 @@ def pairs(draw: Any) -> tuple[str, Any, Any, Any]:
     return draw(st.sampled_from(SPACES)), query, vectors, picked
 
 
+@settings(deadline=None)
 @given(pairs())
-def test_distances_are_those_of_numpy(case: Any) -> None:
+def test_distances_are_those_of_numpy_to_the_bit(case: Any) -> None:
     space, query, vectors, rows = case
     found = distance.exact(space, query, vectors, rows)
-    assert np.allclose(
-        found, without(lambda: distance.exact(space, query, vectors, rows)), rtol=1e-6, atol=1e-6
-    )
+    assert np.array_equal(found, without(lambda: distance.exact(space, query, vectors, rows)))
     known = distance.lengths(vectors)
-    assert np.allclose(known, without(lambda: distance.lengths(vectors)), rtol=1e-12, atol=0)
+    assert np.array_equal(known, without(lambda: distance.lengths(vectors)))
     assert np.array_equal(found, distance.exact(space, query, vectors, rows, known)), (
         "known lengths, other bits"
     )
 
 
+@settings(deadline=None)
 @given(pairs(), st.integers(0, 70))
 def test_the_nearest_are_the_first_of_the_sorted(case: Any, k: int) -> None:
     space, query, vectors, rows = case
@@ -71,9 +72,18 @@ def test_the_nearest_are_the_first_of_the_sorted(case: Any, k: int) -> None:
     whole = distance.exact(space, query, vectors)
     wanted = sorted((float(whole[row]), int(row)) for row in rows)[:k]
     assert list(zip(distances.tolist(), found.tolist())) == wanted
-    twin, _ = without(lambda: distance.ranked(space, query, vectors, rows, k))
-    close = np.allclose(whole[twin], distances, rtol=1e-6, atol=1e-6)
-    assert len(twin) == len(found) and close
+    twin, same = without(lambda: distance.ranked(space, query, vectors, rows, k))
+    assert np.array_equal(twin, found) and np.array_equal(same, distances)
+
+
+@pytest.mark.parametrize("count", [100, 128, 129, 200])
+def test_short_vectors_have_their_nearest_by_ip_although_all_distances_are_one(count: int) -> None:
+    vectors = (np.random.default_rng(5).standard_normal((count, 16)) * 1e-5).astype(np.float32)
+    query = vectors[-1].copy()
+    norms = np.einsum("ij,ij->i", vectors, vectors)
+    rows, distances = distance.nearest("ip", query, vectors, norms, None, 5)
+    wanted = np.argsort(-(vectors.astype(np.float64) @ query.astype(np.float64)))[:5]
+    assert set(rows.tolist()) == set(wanted.tolist()) and distances.tolist() == [1] * 5
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 500, 3000])
@@ -99,6 +109,7 @@ def test_beyond_float32_a_distance_is_infinite() -> None:
         assert np.allclose(distance.exact(space, vectors[0], vectors), wanted)  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 1 << 32))
 def test_one_vector_is_reduced_as_many_are(dimension: int, kept: int, seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -128,9 +139,12 @@ def test_reductions_that_do_not_fit_are_refused() -> None:
 
 
 def texts_of(cells: list[str | None], type: pa.DataType) -> Text:
-    return Text(pa.array(cells, type))
+    array = pa.array(cells, type)
+    buffers = [memoryview(buffer or b"").cast("B") for buffer in array.buffers()]
+    return Text(Column(array.null_count, buffers, type == pa.large_string()), len(cells))
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.text(max_size=5), min_size=1, max_size=20), st.data())
 def test_cells_are_those_of_the_column(cells: list[str | None], data: Any) -> None:
     rows = data.draw(st.lists(st.integers(0, len(cells) - 1), max_size=30))
@@ -162,16 +176,19 @@ QUERY = np.ones(4, np.float32)
     [
         ({"space": "euclid"}, ValueError, "'euclid' is no space"),
         ({"space": 3}, ValueError, "3 is no space"),
-        ({"query": QUERY.astype(np.float64)}, TypeError, "query has 1 dimensions of 8 bytes, not 1 of 4"),
+        ({"query": QUERY.astype(np.float64)}, TypeError, "query has 1 dimensions of type d, not 1 of f"),
+        ({"query": QUERY.astype(np.int32)}, TypeError, "of type i"),
+        ({"query": QUERY.astype(">f4")}, TypeError, "of type >f"),
+        ({"query": np.frombuffer(bytes(17), np.float32, 4, 1)}, TypeError, "not aligned"),
         ({"query": QUERY[:3]}, ValueError, "query has a length of 3, not 4"),
         ({"vectors": VECTORS[:, ::2]}, ValueError, "not C-contiguous"),
         ({"vectors": QUERY}, TypeError, "vectors has 1 dimensions"),
         ({"rows": np.array([0, 5, 1])}, IndexError, "row 5 of 5"),
         ({"rows": np.array([0, -1, 1])}, IndexError, "row -1 of 5"),
-        ({"rows": ROWS.astype(np.int32)}, TypeError, "rows has 1 dimensions of 4 bytes"),
+        ({"rows": ROWS.astype(np.int32)}, TypeError, "rows has 1 dimensions of type i"),
         ({"rows": [0, 1, 2]}, TypeError, "bytes-like"),
         ({"lengths": np.ones(4)}, ValueError, "lengths has a length of 4, not 5"),
-        ({"lengths": np.ones(5, np.float32)}, TypeError, "lengths has 1 dimensions of 4 bytes"),
+        ({"lengths": np.ones(5, np.float32)}, TypeError, "lengths has 1 dimensions of type f"),
     ],
 )
 def test_what_is_not_of_its_kind_is_refused(change: Any, error: Any, said: str) -> None:
@@ -210,10 +227,15 @@ def test_outputs_that_do_not_fit_are_refused() -> None:
 @pytest.mark.parametrize("call", ["texts", "json_array"])
 def test_cells_that_cannot_be_are_refused(call: str) -> None:
     function = getattr(compiled, call)
+    if call == "texts":
+        function = lambda offsets, data, *rows: compiled.texts(offsets, data, None, *rows)  # noqa: E731
     offsets, data = np.array([0, 1, 3], np.int32), b"abc"
     for arguments, error in (
         ((offsets, data, np.array([2])), IndexError),
         ((offsets, data, np.array([-1])), IndexError),
+        ((offsets, data, np.array([2**63 - 1])), IndexError),
+        ((offsets, data, np.array([0], np.float32)), TypeError),
+        ((offsets.view(np.float32), data, np.array([0])), TypeError),
         ((np.array([0, 4], np.int32), data, np.array([0])), ValueError),
         ((np.array([2, 1], np.int64), data, np.array([0])), ValueError),
         ((np.array([-1, 1], np.int64), data, np.array([0])), ValueError),
@@ -226,14 +248,18 @@ def test_cells_that_cannot_be_are_refused(call: str) -> None:
         with pytest.raises(error):
             function(*arguments)
     with pytest.raises(UnicodeDecodeError):
-        compiled.texts(offsets, b"a\xff\xfe", np.array([1]))
+        compiled.texts(offsets, b"a\xff\xfe", None, np.array([1]))
+    with pytest.raises(IndexError):
+        compiled.texts(np.zeros(20, np.int32), data, b"\xff", np.array([8]))
+    with pytest.raises(TypeError):
+        compiled.texts(offsets, data, 3, np.array([1]))
 
 
 def test_calls_let_go_of_what_they_were_given() -> None:
     data = bytearray(b"abc")
     offsets = np.array([0, 1, 3], np.int32)
     for rows in ([0, 1], [7]):
-        for call in (compiled.texts, compiled.json_array):
+        for call in (compiled.json_array, lambda o, d, rows: compiled.texts(o, d, d, rows)):
             with contextlib.suppress(IndexError):
                 call(offsets, data, np.array(rows))
     data.append(0)  # raises BufferError while somebody holds it
@@ -248,8 +274,11 @@ def test_calls_let_go_of_what_they_were_given() -> None:
 
 
 MISSING = """
-import sys, warnings
-sys.modules["chroma.storage._kernel"] = None
+import sys, types, warnings
+if sys.argv[2] == "missing":
+    sys.modules["chroma.storage._kernel"] = None
+else:
+    sys.modules["chroma.storage._kernel"] = types.SimpleNamespace(VERSION=0)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     import chroma
@@ -262,7 +291,8 @@ print(answers[0] == answers[1], answers[0])
 """
 
 
-def test_without_it_answers_are_the_same_and_one_warning_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["missing", "old"])
+def test_without_it_answers_are_the_same_and_one_warning_says_so(tmp_path: Path, how: str) -> None:
     import chroma
 
     with chroma.PersistentClient(tmp_path / "db") as client:
@@ -275,7 +305,10 @@ def test_without_it_answers_are_the_same_and_one_warning_says_so(tmp_path: Path)
         )
         answer = collection.query(query_embeddings=[[1.0, 2.0]], n_results=3)
     done = subprocess.run(
-        [sys.executable, "-c", MISSING, str(tmp_path / "db")], capture_output=True, text=True, check=False
+        [sys.executable, "-c", MISSING, str(tmp_path / "db"), how],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == f"True {answer}"

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-import pyarrow as pa
 import pytest
 import xxhash
 
@@ -160,7 +159,7 @@ def test_a_sidecar_gives_the_same_graph_back(space: Space, rows: int) -> None:
     sidecar.write(graph, sink)
     data = sink.out.getvalue()
     assert len(data) < rows * (3 * 16 + 16) + 4 * DIM * 64 + 2048  # links that are there, and no vectors
-    again = sidecar.read("graph", pa.py_buffer(data), _ref(data), space, vectors)
+    again = sidecar.read("graph", memoryview(data), _ref(data), space, vectors)
     assert (again.reduction is None) == (graph.reduction is None) == (rows == 200)
     queries = vectors[::37] + np.float32(0.01)
     for ef in (10, 40):
@@ -181,7 +180,7 @@ def test_a_sidecar_of_many_neighbours_is_read() -> None:
     assert graph is not None
     sidecar.write(graph, sink)
     data = sink.out.getvalue()
-    again = sidecar.read("graph", pa.py_buffer(data), _ref(data), "l2", vectors)
+    again = sidecar.read("graph", memoryview(data), _ref(data), "l2", vectors)
     assert again is not None
     assert np.array_equal(again.search(vectors[:9], 10, 50, 1), graph.search(vectors[:9], 10, 50, 1))
 
@@ -239,7 +238,7 @@ def test_sidecars_of_the_first_format_are_read() -> None:
     vectors = VECTORS[:3000]
     graph = _built("l2", vectors)
     data = _format_1(graph)
-    again = sidecar.read("graph", pa.py_buffer(data), _ref(data), "l2", vectors)
+    again = sidecar.read("graph", memoryview(data), _ref(data), "l2", vectors)
     queries = vectors[::37] + np.float32(0.01)
     prepared, _ = graph.prepare(queries)
     assert np.array_equal(again.search(prepared, 10, 30, 1), graph.search(prepared, 10, 30, 1))
@@ -251,9 +250,9 @@ def test_a_sidecar_that_does_not_fit_is_refused() -> None:
     data = sink.out.getvalue()
     for space, others in (("l2", vectors[:-1]), ("l2", vectors[:, :64]), ("ip", vectors)):
         with pytest.raises(Corruption, match="does not belong"):
-            sidecar.read("graph", pa.py_buffer(data), _ref(data), space, np.ascontiguousarray(others))  # type: ignore[arg-type]
+            sidecar.read("graph", memoryview(data), _ref(data), space, np.ascontiguousarray(others))  # type: ignore[arg-type]
     with pytest.raises(Corruption, match="checksum"):
-        sidecar.read("graph", pa.py_buffer(data), _ref(data[:-1] + b"x"), "l2", vectors)
+        sidecar.read("graph", memoryview(data), _ref(data[:-1] + b"x"), "l2", vectors)
     with pytest.raises(Corruption, match="not an index file"):
         other = b"CHROMHN9" + data[8:]
-        sidecar.read("graph", pa.py_buffer(other), _ref(other), "l2", vectors)
+        sidecar.read("graph", memoryview(other), _ref(other), "l2", vectors)

@@ -1,0 +1,105 @@
+"""Columns of Arrow files are found where Arrow finds them; what is not such a file is refused."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import xxhash
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chroma.storage import arrow_file
+from chroma.storage.errors import Corruption
+from chroma.storage.files import DiskFolder
+from chroma.storage.manifest import FileRef, SegmentRef
+from chroma.storage.segment import Segment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def written(batch: pa.RecordBatch, times: int = 1, compression: str | None = None) -> memoryview:
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_file(sink, batch.schema, options=options) as writer:
+        for _ in range(times):
+            writer.write_batch(batch)
+    return memoryview(sink.getvalue()).cast("B")
+
+
+def check(data: memoryview) -> None:
+    batch = pa.ipc.open_file(pa.BufferReader(data)).get_batch(0)
+    found = arrow_file.columns(data)
+    assert list(found) == batch.schema.names
+    for name, column in found.items():
+        array = batch.column(name)
+        assert column.nulls == array.null_count
+        assert column.wide == (array.type == pa.large_string())
+        for mine, theirs in zip(column.buffers, array.buffers(), strict=True):
+            assert bytes(mine) == (b"" if theirs is None else theirs.to_pybytes())
+
+
+@st.composite
+def batches(draw: Any) -> pa.RecordBatch:
+    rows = draw(st.integers(0, 20))
+    columns: dict[str, pa.Array] = {}
+    for number in range(draw(st.integers(1, 8))):
+        kind = draw(st.sampled_from(["numbers", "text", "wide", "vectors"]))
+        name = f"{kind} {number} {draw(st.text(max_size=3))}"
+        if kind == "numbers":
+            type = draw(st.sampled_from([pa.int64(), pa.uint64(), pa.uint32(), pa.float32()]))
+            columns[name] = pa.array(range(rows), type)
+        elif kind == "vectors":
+            width = draw(st.integers(1, 9))
+            flat = pa.array(np.arange(rows * width, dtype=np.float32))
+            columns[name] = pa.FixedSizeListArray.from_arrays(flat, width)
+        else:
+            texts = draw(st.lists(st.none() | st.text(max_size=4), min_size=rows, max_size=rows))
+            columns[name] = pa.array(texts, pa.string() if kind == "text" else pa.large_string())
+    return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+
+
+@settings(deadline=None)
+@given(batches())
+def test_columns_are_where_arrow_finds_them(batch: pa.RecordBatch) -> None:
+    check(written(batch))
+
+
+def test_files_of_older_versions_are_read() -> None:
+    files = sorted((ROOT / "tests" / "data").rglob("*.arrow"))
+    assert files
+    for file in files:
+        check(memoryview(file.read_bytes()))
+
+
+BATCH = pa.RecordBatch.from_arrays([pa.array([1, 2]), pa.array(["a", None])], ["n", "t"])
+
+
+@pytest.mark.parametrize("size", [0, 5, 10, 40, 200])
+def test_a_part_of_a_file_is_refused(size: int) -> None:
+    whole = written(BATCH)
+    for data in (whole[:size], whole[len(whole) - size :]):
+        with pytest.raises((ValueError, struct.error)):
+            arrow_file.columns(data)
+
+
+def test_other_arrow_files_are_refused() -> None:
+    with pytest.raises(ValueError, match="it has 2 record batches"):
+        arrow_file.columns(written(BATCH, times=2))
+    with pytest.raises(ValueError, match="compressed"):
+        arrow_file.columns(written(BATCH, compression="zstd"))
+
+
+def test_a_segment_whose_file_is_no_arrow_file_is_corrupt(tmp_path: Path) -> None:
+    """Its checksum is right: somebody else wrote it."""
+    content = b"not Arrow at all"
+    (tmp_path / "seg-1").mkdir()
+    (tmp_path / "seg-1" / "records.arrow").write_bytes(content)
+    ref = FileRef("records.arrow", len(content), xxhash.xxh3_64_hexdigest(content))
+    segment = Segment(DiskFolder(str(tmp_path)), SegmentRef("seg-1", 1, 2, (ref,)))
+    with pytest.raises(Corruption, match=r"records\.arrow.*cannot be read as an Arrow file"):
+        segment.texts("id", np.array([0]))
