@@ -25,7 +25,7 @@ else
     [ -f "$header" ] || need python3-dev "the Python headers are missing ($header)"
 fi
 command -v "${CXX:-g++}" > /dev/null || command -v c++ > /dev/null ||
-    need g++ 'no C++ compiler (hnswlib is compiled when it is installed)'
+    need g++ 'no C++ compiler (hnswlib and a part of the engine are compiled when they are installed)'
 
 [ ${#problems[@]} -eq 0 ] && exit 0
 echo 'This machine lacks something that the installation needs:' >&2

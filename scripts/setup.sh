@@ -31,7 +31,7 @@ else
 fi
 target=.
 [ "$kind" = dev ] && target='.[dev]'
-echo 'Installing into .venv (the first time takes a minute or two; hnswlib is compiled) ...'
+echo 'Installing into .venv (the first time takes a minute or two; some of it is compiled) ...'
 log=.venv/install.log
 if ! .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off \
     -e "$target" ${constraints[@]+"${constraints[@]}"} > "$log" 2>&1; then
