@@ -215,7 +215,7 @@ def main() -> int:
     parser.add_argument("--systems", default=",".join(environments.SYSTEMS))
     parser.add_argument("--workloads", default=",".join(name for name in WORKLOADS if name not in OPTIONAL))
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=0.8, help="of a timed loop")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a timed loop")
     parser.add_argument("--envs", type=Path, help="ready environments: folders NAME or v-NAME")
     parser.add_argument("--work", type=Path, default=data.HOME / "work")
     parser.add_argument("--results", type=Path, default=data.HOME / "results.json")

@@ -80,6 +80,10 @@ class Graph:
             return k
         return min(max(WIDER * k, ef), WIDEST * k)
 
+    def enough(self, k: int) -> int:
+        """How many rows that a filter leaves of what was found are ranked without a scan of all it allows."""
+        return k if self.reduction is None else WIDER * k
+
     def prepare(self, queries: Floats) -> tuple[Floats, list[int]]:
         """Queries as the graph has vectors, and the numbers of those that are unlike these."""
         reduction = self.reduction

@@ -196,7 +196,7 @@ def _mostly(search: Search, queries: Floats, view: View, graph: Graph, allowed: 
     fetch = min(view.rows, 2 * graph.width(search.k, ef) + 8)
     prepared, unlike = graph.prepare(queries)
     found = graph.search(prepared, fetch, ef, search.threads)
-    wanted = min(graph.width(search.k, ef), allowed.count)
+    wanted = min(graph.enough(search.k), allowed.count)
     out = []
     for number, (query, rows) in enumerate(zip(queries, found)):
         kept = rows[allowed.mask[rows]]
@@ -246,7 +246,7 @@ def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: 
     if _scanned(search, view, graph, allowed):
         return _scan(search, query, view, allowed)
     ef, fetch = _walk_for(search, view, allowed)
-    wanted = min(graph.width(search.k, ef), allowed.count)
+    wanted = min(graph.enough(search.k), allowed.count)
     prepared, unlike = graph.prepare(query[None, :])
     times = UNLIKE if unlike else 1
     if allowed.far > 0:
