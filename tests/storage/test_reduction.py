@@ -13,7 +13,7 @@ import pytest
 import xxhash
 
 import chroma
-from chroma.storage import hnsw, reduction, sidecar
+from chroma.storage import hnsw, reduction, search, sidecar
 from chroma.storage.distance import Space, normalised
 from chroma.storage.errors import Corruption
 from chroma.storage.manifest import FileRef
@@ -109,6 +109,30 @@ def test_all_that_a_walk_finds_is_ranked_within_bounds() -> None:
     graph = _built("cosine")
     assert [graph.width(10, ef) for ef in (10, 24, 28, 100)] == [20, 24, 28, 30]
     assert graph.width(100, 100) == 200
+
+
+def test_a_filter_that_keeps_half_of_the_rows_is_answered_by_walks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chroma.storage.indexing.INDEX_BYTES", 1)
+    scans: list[int] = []
+    scan = search._scan
+    monkeypatch.setattr(search, "_scan", lambda *given: scans.append(1) or scan(*given))
+    monkeypatch.setattr(search, "_scanned", lambda *given: False)
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.create_collection(
+            "few", embedding_function=None, configuration={"hnsw": {"space": "cosine", "ef_search": 28}}
+        )
+        half = np.random.default_rng(4).integers(0, 2, ROWS).tolist()
+        collection.add(
+            ids=[str(row) for row in range(ROWS)],
+            embeddings=VECTORS,
+            metadatas=[{"half": value} for value in half],
+        )
+        collection.compact()
+        for query in VECTORS[::90]:
+            collection.query(query_embeddings=query, n_results=10, where={"half": 1})
+    assert len(scans) <= 10, "of 100: one that found too little, and those that then do without a walk"
 
 
 def test_queries_unlike_the_rows_are_known() -> None:
