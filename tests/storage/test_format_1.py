@@ -1,7 +1,7 @@
 """The frozen samples of format 1 open, and every record in them is what was written.
 
 `scripts/make_sample.py` made the first with the first version of the format, the second when logs had their
-version 2. Neither it nor this file changes any more: what is on users' disks does not either.
+version 2. No sample changes any more: what is on users' disks does not either.
 """
 
 from __future__ import annotations
