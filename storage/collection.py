@@ -365,11 +365,11 @@ class Collection:
     def close(self) -> None:
         """Free what is held; a later call opens it again."""
         with self._lock:
-            if self._state is not None:
-                self._state.log.note()
-            self._state = None
+            state, self._state = self._state, None
             self.filters.release()
             self.columns.release()
+            if state is not None:
+                state.log.note()
 
 
 def log_file(sequence: int) -> str:
