@@ -40,8 +40,8 @@ _MASK = (1 << 64) - 1
 # database may hold ten thousand small collections, then doubling up to 4 MiB a step.
 _FIRST_SIZE, _MAX_STEP = 1 << 15, 1 << 22
 MAX_PAYLOAD = 1 << 31
-# In a burst of syncs the file is told of it every so often, and when the log is left: the note is a second page
-# for each of them to write, and a call.
+# In a burst of syncs the file is told of it every so often, and when the log is left: the note is a second
+# page for each of them to write, and a call.
 NOTE_SECONDS = 0.01
 
 COMMIT, SEGMENT, END, CATALOG, ROWS = 1, 2, 3, 4, 5  # frame kinds
