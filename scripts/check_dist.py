@@ -18,8 +18,8 @@ def main(dist: Path) -> None:
     engine = set((root / "storage").rglob("*.py"))
     modules = {str(file.relative_to(root)) for file in api}
     modules |= {"chroma/" + str(file.relative_to(root)) for file in engine}
-    data = {"chroma/py.typed", "chroma/embedding/data/minilm-vocab.txt", "chroma/embedding/data/README.md"}
-    data.add("chroma/storage/_kernel.pyi")
+    data = {"chroma/py.typed", "chroma/storage/_kernel.pyi"}
+    data |= {"chroma/embedding/data/minilm-vocab.txt", "chroma/embedding/data/README.md"}
 
     names = zipfile.ZipFile(wheel).namelist()
     content = {name for name in names if ".dist-info/" not in name}

@@ -276,34 +276,31 @@ class Segment:
         return self._cache[key]
 
     def _numbers(self, name: str, column: str, kind: type[np.generic], width: int = 1) -> npt.NDArray[Any]:
-        """A column of numbers without nulls as a view of the map; of lists, the numbers in them."""
-
-        def make() -> npt.NDArray[Any]:
-            data = self._columns(name)[column].buffers[-1]
-            return np.frombuffer(data, kind, self.rows * width)
-
-        out: npt.NDArray[Any] = self._once(f"{name} {column}", make)
-        return out
+        """A column of numbers without nulls as a view of the map; of lists, the `width` numbers in each."""
+        return np.frombuffer(self._columns(name)[column].buffers[-1], kind, self.rows * width)
 
     @property
     def positions(self) -> Ints:
         """int64 (rows,), ascending."""
-        return self._numbers(RECORDS, "position", np.int64)
+        out: Ints = self._once("positions", lambda: self._numbers(RECORDS, "position", np.int64))
+        return out
 
     @property
     def vectors(self) -> Floats:
         """float32 (rows, dimension), a view of the map."""
-        held = self._cache.get("vectors")
-        if held is None:
+
+        def make() -> Floats:
             flat = self._numbers(VECTORS, "vector", np.float32, self.dimension)
-            held = self._cache["vectors"] = flat.reshape(self.rows, self.dimension)
-        out: Floats = held
+            return flat.reshape(self.rows, self.dimension)
+
+        out: Floats = self._once("vectors", make)
         return out
 
     @property
     def norms(self) -> Floats:
         """Squared lengths, float32 (rows,)."""
-        return self._numbers(VECTORS, "norm", np.float32)
+        out: Floats = self._once("norms", lambda: self._numbers(VECTORS, "norm", np.float32))
+        return out
 
     def evict_vectors(self) -> None:
         """After a pass over all vectors: their pages need not stay in this process."""
@@ -378,7 +375,11 @@ class Segment:
 
     def _by_hash(self) -> tuple[Hashes, npt.NDArray[np.uint32]]:
         """The hashes of all ids, ascending, and their rows."""
-        return self._numbers(IDS, "hash", np.uint64), self._numbers(IDS, "row", np.uint32)
+        held = self._cache.get("by hash")  # every single add asks
+        if held is None:
+            hashes, rows = self._numbers(IDS, "hash", np.uint64), self._numbers(IDS, "row", np.uint32)
+            held = self._cache["by hash"] = hashes, rows
+        return held
 
     def _look_on(self, id: str, at: int, hashes: Hashes, rows: npt.NDArray[Any]) -> int:
         while at < self.rows and hashes[at] == hashes[at - 1]:

@@ -16,8 +16,8 @@ from systems.base import KNOBS
 from systems.chroma import Driver
 
 from chroma import reading, results
-from chroma.storage import distance, search
 from chroma.storage import filter as filters
+from chroma.storage import search
 
 from .steps import Case, Step, measure
 
@@ -111,10 +111,7 @@ def _walk_alone(case: Case) -> Any:
 
 
 def _ranked(case: Case) -> Any:
-    view, looked_for = case.views[0], case.search
-    line = distance.ranked(
-        looked_for.space, case.vectors[0], view.vectors, case.walked, looked_for.k, view.lengths
-    )
+    line = search._ranked(case.search, case.vectors[0], case.views[0], case.walked)
     return search._best(K, case.views, [line])
 
 
