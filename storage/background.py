@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["settle", "index", "load"]
+Kind: TypeAlias = Literal["note", "settle", "index", "load"]
 _log = logging.getLogger("chroma")
 _JOIN_SECONDS = 10.0  # a build stops within one chunk, half a second
 
@@ -37,6 +37,8 @@ class Background:
         self, kind: Kind, key: str, job: Callable[[], object], delay: float = 0.0, push: bool = False
     ) -> None:
         """Run `job` after `delay` seconds. One already waiting keeps its time, unless `push`ed back."""
+        if (kind, key) in self._waiting and not push:  # it will run after this look, and see what is new
+            return
         with self._condition:
             if self._stopping or ((kind, key) in self._waiting and not push):
                 return

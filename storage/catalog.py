@@ -211,6 +211,7 @@ class Catalog:
                 yield self._state, self._commit
                 end = self._log.offset
             self._log.sync(end)
+            self._log.note()  # changes are few and far between
             if self._frames >= _REWRITE_FRAMES:
                 try:
                     self._rewrite()
@@ -242,6 +243,7 @@ class Catalog:
                 return
             name = begin_log(self._folder, self._log.sequence + 1)
             self._log.sync(self._log.append(logs.END, name.encode()))
+            self._log.note()
             self._log, self._frames = Log.open(self._folder, name), 0
             write(self._folder, self._state, name)
             for old in self._folder.names():

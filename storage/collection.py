@@ -309,6 +309,17 @@ class Collection:
             self.folder.child(ref.name).remove_tree()
             raise
 
+    def unnoted(self) -> bool:
+        """Whether the log has yet to be told up to where it was synced, see `note`."""
+        state = self._state
+        return state is not None and not self.folder.in_memory and state.log.unnoted()
+
+    def note(self) -> None:
+        """After a burst of writes, tell the log up to where it was synced."""
+        state = self._state
+        if state is not None:
+            state.log.note()
+
     # ------------------------------------------------------------------ reading
 
     def locate(self, ids: Sequence[str]) -> tuple[Snapshot, Ints, Ints]:

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("chroma")
 # Housekeeping waits for a pause in writing, so that a bulk load is merged and indexed once.
 QUIET_SECONDS = 0.5
+NOTE_SECONDS = 0.05  # from a write to the note of its sync, if none was made meanwhile
 SEARCHED_SECONDS = 60.0  # a collection counts as searched for so long after a query
 OPEN_COLLECTIONS = 256  # an open collection holds a file descriptor and some maps
 DEFAULT_MEMORY = 4 << 30
@@ -100,6 +101,8 @@ class OpenCollection:
         seen = self.records.last_seen()  # what was just written is in it: no need for a look at the disk
         snapshot = seen[0] if seen is not None else self.records.snapshot()
         background = self.records.services.background
+        if self.records.unnoted():
+            background.submit("note", self.info.id, self.records.note, NOTE_SECONDS)
         if housekeeping.due(snapshot):
             background.submit("settle", self.info.id, self._settle)
             if sum(tail.rows for tail in snapshot.tails) > 4 * housekeeping.SEAL_ROWS:

@@ -10,7 +10,7 @@ File: a 64-byte header, then frames, each on an 8-byte border, then zeros.
 
 A frame's checksum covers its header fields and payload and is seeded with the file's salt, so that
 bytes left by an older log never look alive. Sequences rise by one. The synced offset is written (not
-synced) after a sync, at most every 10 ms and when the log is left: it never claims too much, and it lets a
+synced) after a sync, at most every 10 ms, and shortly after a burst: it never claims too much, and it lets a
 damaged acknowledged frame (Corruption) be told from a torn one that nobody was promised (cut).
 
 Writers hold the folder's write lock around `append`; syncing happens after the lock is released.
@@ -18,6 +18,7 @@ Writers hold the folder's write lock around `append`; syncing happens after the 
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 import threading
@@ -27,7 +28,7 @@ from typing import NamedTuple
 
 import xxhash
 
-from .errors import Corruption, FormatTooNew, WriteFailed
+from .errors import Corruption, FormatTooNew, StorageError, WriteFailed
 from .files import Folder, LogFile
 
 _HEADER = struct.Struct("<8sIIQQ")
@@ -40,7 +41,8 @@ _MASK = (1 << 64) - 1
 # database may hold ten thousand small collections, then doubling up to 4 MiB a step.
 _FIRST_SIZE, _MAX_STEP = 1 << 15, 1 << 22
 MAX_PAYLOAD = 1 << 31
-# In a burst of syncs the file is told of it every so often, and when the log is left: the note is a second
+_log = logging.getLogger("chroma")
+# In a burst of syncs the file is told of it every so often, and at its end by `note`: the note is a second
 # page for each of them to write, and a call.
 NOTE_SECONDS = 0.01
 
@@ -84,13 +86,13 @@ class Log:
         self.offset = START
         self.sequence = first
         self._size = file.size()
-        self._synced = START
+        self._synced = self._noted = START
         self._syncing = False
         self._broken: str | None = None
         self._ended = False  # an END frame was read or written
         self._note_again = 0.0  # when the file is next told up to where it was synced
         self._cleared = False  # whether nothing but zeros is known to lie behind the last frame
-        self._group = threading.Condition()
+        self._group, self._noting = threading.Condition(), threading.Lock()
         self.syncs = 0
 
     @property
@@ -129,18 +131,24 @@ class Log:
         """Whether the log's name still leads to this file."""
         return self._file.linked()
 
+    def unnoted(self) -> bool:
+        """Whether the file has yet to be told of a sync."""
+        return self._synced > self._noted
+
     def note(self) -> None:
-        """Tell the file up to where it was synced, at the end of a burst."""
+        """Tell the file up to where it was synced, at the end of a burst. It serves the finding of damage
+        later, so it fails nobody: what is wrong with the file shows when it is read or written next."""
         with self._group:
             synced = self._synced
-        if synced > START and not self._broken:
-            self._note_synced(synced)
+        if synced > self._noted and not self._broken:
+            try:
+                self._note_synced(synced)
+            except (StorageError, OSError) as error:
+                _log.warning("%s could not be told up to where it was synced: %s", self.path, error)
 
     def close(self) -> None:
-        try:
-            self.note()
-        finally:
-            self._file.close()
+        self.note()
+        self._file.close()
 
     # ------------------------------------------------------------------ reading
 
@@ -314,6 +322,8 @@ class Log:
         self._file.sync()
 
     def _note_synced(self, target: int) -> None:
-        if target > self.synced_offset():
-            self._file.write(_SYNCED_AT, _SYNCED.pack(target, target ^ _MASK))
-        self._note_again = time.monotonic() + NOTE_SECONDS
+        with self._noting:  # so that no older note comes over a newer one
+            if target > self.synced_offset():
+                self._file.write(_SYNCED_AT, _SYNCED.pack(target, target ^ _MASK))
+            self._noted = max(self._noted, target)
+            self._note_again = time.monotonic() + NOTE_SECONDS

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,9 +16,12 @@ import numpy as np
 import pytest
 
 import chroma
+from chroma.errors import CorruptionError
+from chroma.storage.files import DiskFolder
+from chroma.storage.log import Log
 
 from .damage import cases, damage, look
-from .processes import ROOT, environment
+from .processes import ROOT, TIMEOUT, Worker, environment
 from .worker import vectors_of
 
 Case = tuple[str, str, int]
@@ -207,3 +211,22 @@ def test_an_undamaged_folder_is_ok(sample: Sample) -> None:
     for path in sample.folder.rglob("*"):
         if path.is_file() and "lock" not in path.name:
             assert {str(path), str(path.parent)} & reported, f"nothing is said of {path}"
+
+
+def test_damage_to_the_last_write_of_a_burst_is_found_after_a_kill(tmp_path: Path) -> None:
+    """Without the note of its sync it would be taken for a write that nobody was promised, and be dropped."""
+    worker = Worker("burst", tmp_path, 20)
+    assert worker.hear() == "written"
+    (path,) = tmp_path.glob("collections/*/log-*.wal")
+    end, deadline = 0, time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline:  # nothing else happens in the worker
+        log = Log.open(DiskFolder(path.parent), path.name)
+        end = max(frame.end for frame in log.read_new())
+        if log.synced_offset() == end:
+            break
+        time.sleep(0.01)
+    worker.kill()
+    worker.end()
+    damage(tmp_path, str(path.relative_to(tmp_path)), "flip", end - 20)
+    with chroma.PersistentClient(tmp_path) as client, pytest.raises(CorruptionError, match="acknowledged"):
+        client.get_collection("burst").count()

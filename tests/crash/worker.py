@@ -16,6 +16,7 @@ import numpy as np
 
 import chroma
 from chroma.errors import ChromaError
+from chroma.storage import log
 
 DIM = 8
 SIZES = [1, 3, 40, 1, 700, 1, 9000, 5]
@@ -77,6 +78,17 @@ def write(folder: str, name: str, batches: str) -> None:
             )
             n += len(ids)
         say(n)
+
+
+def burst(folder: str, count: str) -> None:
+    """Adds single records so fast that only the first of them is noted with its sync, then is idle."""
+    log.NOTE_SECONDS = 3600.0
+    with chroma.PersistentClient(folder) as client:
+        collection = client.create_collection("burst", embedding_function=None)
+        for n in range(int(count)):
+            collection.add(ids=[str(n)], embeddings=[[n, 1.0]])
+        say("written")
+        sys.stdin.read()
 
 
 def stopped() -> bool:
@@ -142,7 +154,13 @@ def lines(stream: Any) -> Iterator[Any]:
         yield json.loads(line)
 
 
-ROLES: dict[str, Callable[..., None]] = {"script": script, "write": write, "read": read, "serve": serve}
+ROLES: dict[str, Callable[..., None]] = {
+    "script": script,
+    "write": write,
+    "burst": burst,
+    "read": read,
+    "serve": serve,
+}
 
 if __name__ == "__main__":
     ROLES[sys.argv[1]](*sys.argv[2:])

@@ -138,3 +138,16 @@ def test_a_log_of_an_older_version_is_marked_before_it_gets_newer_frames(tmp_pat
         patch.setattr(log_module, "VERSION", 1)
         with pytest.raises(FormatTooNew, match="log format 2"):
             Log.open(folder, "l.wal")
+
+
+def test_a_note_that_fails_fails_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(log_module, "NOTE_SECONDS", 3600.0)
+    log = Log.create(DiskFolder(tmp_path), "l.wal", 1)
+    for payload in (b"first", b"second"):
+        log.sync(log.append(CATALOG, payload))
+    _poke(tmp_path, 40, b"no such offset..")
+    assert log.unnoted()
+    log.close()
+    assert "could not be told" in caplog.text
