@@ -3,7 +3,7 @@
 Owns: reading the footer of an Arrow IPC file with one record batch, not compressed, as segments have them
 (https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format; the messages are FlatBuffers,
 https://flatbuffers.dev/internals). Arrow itself takes longer to load than a database to open, see late.py.
-The file's checksum is compared before; what still does not fit raises ValueError or struct.error.
+The file's checksum is compared before; what still does not fit raises one of NOT_READABLE.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
+NOT_READABLE = ValueError, struct.error, LookupError, OverflowError, TypeError
 _MAGIC = b"ARROW1"
 _TEXT, _LARGE_TEXT = 5, 20  # of the union Type: Utf8, LargeUtf8
 _BATCH = 3  # of the union MessageHeader: RecordBatch
@@ -73,8 +74,8 @@ def _follow(data: memoryview, at: int) -> _Table:
     return _Table(data, at + struct.unpack_from("<I", data, at)[0])
 
 
-def columns(data: memoryview) -> dict[str, Column]:
-    """The columns by their names."""
+def columns(data: memoryview, rows: int) -> dict[str, Column]:
+    """The columns by their names, of a file of so many rows."""
     if data[:6] != _MAGIC or data[-6:] != _MAGIC:
         raise ValueError("it is not an Arrow file")
     end = len(data) - 10
@@ -88,6 +89,10 @@ def columns(data: memoryview) -> dict[str, Column]:
     batch = message.table(2)
     if message.byte(1) != _BATCH or batch.slot(3):
         raise ValueError("its record batch is compressed, or none")
+    at = batch.slot(0)
+    (found_rows,) = struct.unpack_from("<q", data, at) if at else (0,)
+    if found_rows != rows:
+        raise ValueError(f"it has {found_rows} rows instead of {rows}")
     nodes, _ = batch.vector(1)
     places, _ = batch.vector(2)
     body = start + length
@@ -100,6 +105,8 @@ def columns(data: memoryview) -> dict[str, Column]:
         found = []
         for each in range(buffer, buffer + many):
             offset, bytes_ = struct.unpack_from("<qq", data, places + 16 * each)
+            if not 0 <= body + offset <= body + offset + bytes_ <= len(data):
+                raise ValueError(f"buffer {each} lies outside of it")
             found.append(data[body + offset : body + offset + bytes_])
         out[field.text(0)] = Column(nulls, found, kind == _LARGE_TEXT)
         node, buffer = node + 1 + of_list, buffer + many

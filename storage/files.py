@@ -166,7 +166,7 @@ class DiskLog:
         if self.size() <= len(self._view):
             return
         try:
-            view = memory_map.map_file(self.path, self.size())
+            view = memory_map.map_file(self.path)
         except OSError:  # no descriptor or map left, or no such name: then it is read
             return
         if self.linked():
@@ -383,13 +383,13 @@ class DiskFolder:
         """The file as a read-only memory map. Raises Corruption when it is missing or not `size` long."""
         path = self._at(name)
         try:
-            actual = os.stat(path).st_size
+            with readable(path):
+                mapped = memory_map.map_file(path)
         except FileNotFoundError:
             raise Corruption(path, "the file is missing") from None
-        if size is not None and actual != size:
-            raise Corruption(path, f"it has {actual} bytes instead of {size}")
-        with readable(path):
-            return memory_map.map_file(path, actual)
+        if size is not None and len(mapped) != size:
+            raise Corruption(path, f"it has {len(mapped)} bytes instead of {size}")
+        return mapped
 
     def evict(self, mapped: memoryview) -> None:
         """Give the pages of a map back, see memory_map.evict."""

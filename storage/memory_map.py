@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 
-_libc = ctypes.CDLL(None, use_errno=True)
+try:
+    _libc = ctypes.CDLL(None, use_errno=True)
+except OSError as error:  # pragma: no cover - a Python without shared libraries
+    raise ImportError("chroma needs a Python that is linked to its C library, not a static one") from error
 _libc.mmap.restype = ctypes.c_void_p
 _libc.mmap.argtypes = (
     ctypes.c_void_p,
@@ -29,24 +32,31 @@ _libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _FAILED = ctypes.c_void_p(-1).value
 
 
-def map_file(path: str, size: int) -> memoryview:
-    """The first `size` bytes of a file, which must have them. The map goes with the last view of it. Raises
-    OSError."""
-    if not size:
-        return memoryview(b"")
+class _Map:
+    """What numpy takes for an array of bytes, read-only, at an address; it goes with the last view of it."""
+
+    __slots__ = ("__array_interface__", "__weakref__")
+
+    def __init__(self, address: int, size: int) -> None:
+        self.__array_interface__ = {"version": 3, "data": (address, True), "shape": (size,), "typestr": "|u1"}
+        # Not at exit: other threads may still read then.
+        weakref.finalize(self, _libc.munmap, address, size).atexit = False
+
+
+def map_file(path: str) -> memoryview:
+    """A file as long as it is now. The map goes with the last view of it. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        size = os.fstat(fd).st_size
+        if not size:
+            return memoryview(b"")
         address = _libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, fd, 0)
     finally:
         os.close(fd)
     if address == _FAILED:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error), path)
-    owner: Any = (ctypes.c_ubyte * size).from_address(address)
-    # Not at exit: other threads may still read then.
-    weakref.finalize(owner, _libc.munmap, address, size).atexit = False
-    array: Any = np.frombuffer(owner, np.uint8)
-    array.flags.writeable = False
+    array: Any = np.asarray(_Map(address, size))
     return memoryview(array)
 
 

@@ -14,9 +14,9 @@ the manifest's size when mapped and against its checksum before its first use in
 
 from __future__ import annotations
 
-import struct
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -190,6 +190,8 @@ class Text:
         # Memory views: for ten rows they are twice as fast as numpy or Arrow.
         self._offsets = offsets[: (8 if column.wide else 4) * (rows + 1)].cast("q" if column.wide else "i")
         self._validity = validity if column.nulls else None
+        if len(self._offsets) != rows + 1:
+            raise ValueError(f"a text column has {len(self._offsets)} offsets for {rows} rows")
 
     def take(self, rows: npt.NDArray[Any]) -> list[str | None]:
         offsets, data, validity = self._offsets, self._data, self._validity
@@ -256,17 +258,23 @@ class Segment:
             batch: pa.RecordBatch = self._cache[name]
             return batch
 
+    @contextlib.contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        """Say of which file it is that what was written into it is not what a segment has."""
+        try:
+            yield
+        except arrow_file.NOT_READABLE as error:
+            path = f"{self._folder.path}/{name}"
+            raise Corruption(path, f"it cannot be read as a segment's Arrow file: {error!r}") from error
+
     def _columns(self, name: str) -> dict[str, arrow_file.Column]:
         """The columns of an Arrow file, without Arrow."""
         with self._lock:
             key = f"columns {name}"
             if key not in self._cache:
                 data = self._map(name)
-                try:
-                    self._cache[key] = arrow_file.columns(data)
-                except (ValueError, struct.error) as error:
-                    path = f"{self._folder.path}/{name}"
-                    raise Corruption(path, f"it cannot be read as an Arrow file: {error}") from error
+                with self._reading(name):
+                    self._cache[key] = arrow_file.columns(data, self.rows)
             columns: dict[str, arrow_file.Column] = self._cache[key]
             return columns
 
@@ -277,7 +285,9 @@ class Segment:
 
     def _numbers(self, name: str, column: str, kind: type[np.generic], width: int = 1) -> npt.NDArray[Any]:
         """A column of numbers without nulls as a view of the map; of lists, the `width` numbers in each."""
-        return np.frombuffer(self._columns(name)[column].buffers[-1], kind, self.rows * width)
+        columns = self._columns(name)
+        with self._reading(name):
+            return np.frombuffer(columns[column].buffers[-1], kind, self.rows * width)
 
     @property
     def positions(self) -> Ints:
@@ -316,7 +326,9 @@ class Segment:
         """One of the text columns."""
         held = self._texts.get(field)
         if held is None:
-            held = self._texts[field] = Text(self._columns(RECORDS)[field], self.rows)
+            columns = self._columns(RECORDS)
+            with self._reading(RECORDS):
+                held = self._texts[field] = Text(columns[field], self.rows)
         return held
 
     def arrow_text(self, field: str) -> pa.Array:

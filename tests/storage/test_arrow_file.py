@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ def written(batch: pa.RecordBatch, times: int = 1, compression: str | None = Non
 
 def check(data: memoryview) -> None:
     batch = pa.ipc.open_file(pa.BufferReader(data)).get_batch(0)
-    found = arrow_file.columns(data)
+    found = arrow_file.columns(data, batch.num_rows)
     assert list(found) == batch.schema.names
     for name, column in found.items():
         array = batch.column(name)
@@ -83,23 +82,54 @@ BATCH = pa.RecordBatch.from_arrays([pa.array([1, 2]), pa.array(["a", None])], ["
 def test_a_part_of_a_file_is_refused(size: int) -> None:
     whole = written(BATCH)
     for data in (whole[:size], whole[len(whole) - size :]):
-        with pytest.raises((ValueError, struct.error)):
-            arrow_file.columns(data)
+        with pytest.raises(arrow_file.NOT_READABLE):
+            arrow_file.columns(data, 2)
 
 
 def test_other_arrow_files_are_refused() -> None:
     with pytest.raises(ValueError, match="it has 2 record batches"):
-        arrow_file.columns(written(BATCH, times=2))
+        arrow_file.columns(written(BATCH, times=2), 2)
     with pytest.raises(ValueError, match="compressed"):
-        arrow_file.columns(written(BATCH, compression="zstd"))
+        arrow_file.columns(written(BATCH, compression="zstd"), 2)
+    with pytest.raises(ValueError, match="it has 2 rows instead of 3"):
+        arrow_file.columns(written(BATCH), 3)
 
 
-def test_a_segment_whose_file_is_no_arrow_file_is_corrupt(tmp_path: Path) -> None:
-    """Its checksum is right: somebody else wrote it."""
-    content = b"not Arrow at all"
-    (tmp_path / "seg-1").mkdir()
-    (tmp_path / "seg-1" / "records.arrow").write_bytes(content)
+@settings(deadline=None)
+@given(st.data())
+def test_damaged_footers_are_refused_or_stay_within_the_file(data: Any) -> None:
+    content = bytearray(written(BATCH))
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        found = arrow_file.columns(memoryview(content), 2)
+    except arrow_file.NOT_READABLE:
+        return
+    assert all(len(buffer) <= len(content) for column in found.values() for buffer in column.buffers)
+
+
+def segment(folder: Path, content: bytes) -> Segment:
+    """One whose records were written by somebody else: the checksum is right."""
+    (folder / "seg-1").mkdir()
+    (folder / "seg-1" / "records.arrow").write_bytes(content)
     ref = FileRef("records.arrow", len(content), xxhash.xxh3_64_hexdigest(content))
-    segment = Segment(DiskFolder(str(tmp_path)), SegmentRef("seg-1", 1, 2, (ref,)))
-    with pytest.raises(Corruption, match=r"records\.arrow.*cannot be read as an Arrow file"):
-        segment.texts("id", np.array([0]))
+    return Segment(DiskFolder(str(folder)), SegmentRef("seg-1", 2, 2, (ref,)))
+
+
+NUMBERS = pa.array([1, 2], pa.int32())
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"not Arrow at all", "not an Arrow file"),
+        (bytes(written(BATCH.slice(1))), "1 rows instead of 2"),
+        (bytes(written(BATCH)), "KeyError"),
+        (bytes(written(pa.RecordBatch.from_arrays([NUMBERS, NUMBERS], ["id", "position"]))), "ValueError"),
+    ],
+)
+def test_a_segment_whose_file_is_not_what_it_has_is_corrupt(tmp_path: Path, content: bytes, why: str) -> None:
+    opened = segment(tmp_path, content)
+    for read in (lambda: opened.texts("id", np.array([0])), lambda: opened.positions):
+        with pytest.raises(Corruption, match=rf"records\.arrow.*cannot be read as a segment's.*{why}"):
+            read()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
+
+from chroma.storage.late import pa
 
 PLAIN = """
 import sys
@@ -38,3 +41,7 @@ def test_single_records_are_written_read_and_found_without_arrow(tmp_path: Path)
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
+
+
+def test_a_late_module_can_be_copied() -> None:
+    assert copy.copy(pa).int64() == pa.int64()
