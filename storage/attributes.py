@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import number_array, numbers, text_array, valid
 from .columns import decode_metadata
 from .late import pa
 from .mappings import by_key
@@ -41,6 +42,9 @@ _KIND_OF: dict[type, Literal["str", "int", "float", "bool"]] = {
     float: "float",
     bool: "bool",
 }
+
+
+_NUMPY_TYPES = {"int": np.int64, "float": np.float64, "bool": np.bool_}
 
 
 @functools.cache
@@ -83,11 +87,10 @@ def from_columns(rows: int, columns: Mapping[tuple[str, str], pa.Array]) -> Attr
     for (key, kind), array in columns.items():
         if array.null_count == rows:
             continue
-        valid = array.is_valid().to_numpy(zero_copy_only=False)
-        at = np.flatnonzero(valid).astype(np.uint32)
+        at = np.flatnonzero(valid(array)).astype(np.uint32)
         values = array.drop_null()
         if kind.endswith("[]"):
-            at = np.repeat(at, values.value_lengths().to_numpy())
+            at = np.repeat(at, numbers(values.value_lengths()))
             values = values.flatten()
         slot: Slot = key, kind  # type: ignore[assignment]
         found[slot] = at, values.cast(arrow_types()[kind.removesuffix("[]")])
@@ -126,8 +129,13 @@ def _gather(
     """Add the values of some rows, the first of which is `start`; per slot the rows ascend."""
     for slot, parts in _collect(mappings).items():
         numbers, values = parts[0] if len(parts) == 1 else _in_order(parts)
-        array = pa.array(values, arrow_types()[slot[1].removesuffix("[]")])
+        array = _array(values, slot[1].removesuffix("[]"))
         chunks.setdefault(slot, []).append((numbers + np.uint32(start), array))
+
+
+def _array(values: list[Any], kind: str) -> pa.Array:
+    """Values of one type as what they are in Arrow."""
+    return text_array(values) if kind == "str" else number_array(np.array(values, _NUMPY_TYPES[kind]))
 
 
 def _in_order(parts: Sequence[tuple[RowIds, list[Any]]]) -> tuple[RowIds, list[Any]]:
@@ -182,7 +190,7 @@ def _spread(rows: int, at: RowIds, values: pa.Array) -> pa.Array:
         return values
     source = np.full(rows, -1, np.int64)
     source[at] = np.arange(len(at))
-    return values.take(pa.array(source, mask=source < 0))
+    return values.take(number_array(source, source >= 0))
 
 
 # ------------------------------------------------------------------ Parquet
@@ -229,15 +237,11 @@ def sparse_columns(attributes: Attributes) -> SparseColumns:
 def write_sparse(attributes: Attributes, sink: Sink) -> None:
     """`sparse.parquet`: key, type, row, and one value column per type."""
     sparse = sparse_columns(attributes)
-    numbers = pa.array(sparse.numbers)
+    numbers = number_array(sparse.numbers)
     columns: dict[str, pa.Array] = {
-        "key": pa.DictionaryArray.from_arrays(
-            numbers, pa.array([key for key, _ in sparse.slots], pa.string())
-        ),
-        "type": pa.DictionaryArray.from_arrays(
-            numbers, pa.array([kind for _, kind in sparse.slots], pa.string())
-        ),
-        "row": pa.array(sparse.rows),
+        "key": pa.DictionaryArray.from_arrays(numbers, text_array([key for key, _ in sparse.slots])),
+        "type": pa.DictionaryArray.from_arrays(numbers, text_array([kind for _, kind in sparse.slots])),
+        "row": number_array(sparse.rows),
         **sparse.values,
     }
     _write(pa.table(columns), sink)
@@ -255,16 +259,16 @@ def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None) -> Attribu
     if wide is not None:
         from pyarrow import parquet  # with the file systems it brings, a fifth of the time to open a database
 
-        table = parquet.read_table(pa.BufferReader(wide))
+        table = parquet.ParquetFile(pa.BufferReader(wide)).read()
         for name in table.column_names:
             kind, key = name.split(":", 1)
             result.wide[key, kind] = table.column(name).combine_chunks()
     if sparse is not None:
         from pyarrow import parquet
 
-        table = parquet.read_table(pa.BufferReader(sparse)).combine_chunks()
+        table = parquet.ParquetFile(pa.BufferReader(sparse)).read().combine_chunks()
         keys, kinds = table.column("key").to_pylist(), table.column("type").to_pylist()
-        at = table.column("row").to_numpy()
+        at = numbers(table.column("row").combine_chunks())
         start = 0
         for end in range(1, len(keys) + 1):
             if end == len(keys) or keys[end] != keys[start] or kinds[end] != kinds[start]:

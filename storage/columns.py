@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from .arrays import WIDE_TEXT, matrix, numbers, text_array, to_list
 from .errors import InvalidArgument
 from .late import pa
 from .types import EncodedMetadata, Floats
@@ -26,7 +27,6 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 TEXT_FIELDS = ("id", "document", "uri", "metadata")
-WIDE_TEXT = 1 << 31  # bytes a column of Arrow's 32-bit offsets can hold
 _STEP = 8192  # records whose metadata is encoded as one piece of JSON
 
 
@@ -85,55 +85,6 @@ class Columns:
 def text_size(column: Sequence[str | None]) -> int:
     """Characters in a column."""
     return sum(map(len, filter(None, column)))
-
-
-def to_list(array: pa.Array) -> list[str | None]:
-    """A text array as Python strings; through numpy, which is several times faster than `to_pylist`."""
-    values: list[str | None] = array.to_numpy(zero_copy_only=False).tolist()
-    return values
-
-
-def text_array(values: Sequence[str | None]) -> pa.Array:
-    """Text for a segment: 32-bit offsets where they suffice."""
-    array = pa.array(values, pa.string())  # Arrow makes chunks of what is too large for these
-    return array if isinstance(array, pa.Array) else pa.array(values, pa.large_string())
-
-
-def narrow_text(array: pa.Array) -> pa.Array:
-    """32-bit offsets where they suffice."""
-    return array if array.nbytes >= WIDE_TEXT else array.cast(pa.string())
-
-
-def vector_array(vectors: Floats) -> pa.Array:
-    """Float32 (n, dim) as a fixed-size list array, not copied."""
-    flat = np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1)
-    return pa.FixedSizeListArray.from_arrays(pa.array(flat), vectors.shape[1])
-
-
-def matrix(array: pa.Array) -> Floats:
-    """A fixed-size list array of float32 as a read-only (n, dim) view."""
-    width = array.type.list_size
-    start, end = array.offset, array.offset + len(array)  # `flatten` would load Arrow's functions, as below
-    return numbers(array.values).reshape(-1, width)[start:end]
-
-
-_NUMBERS: dict[str, np.dtype[Any]] = {
-    "int32": np.dtype(np.int32),
-    "int64": np.dtype(np.int64),
-    "uint32": np.dtype(np.uint32),
-    "uint64": np.dtype(np.uint64),
-    "float": np.dtype(np.float32),
-    "double": np.dtype(np.float64),
-}
-
-
-def numbers(array: pa.Array) -> npt.NDArray[Any]:
-    """A column of numbers without nulls as a read-only view. Arrow's own conversions load pandas where it is
-    installed, which takes longer than to open a database and to search it."""
-    kind = _NUMBERS[str(array.type)]
-    if not len(array):
-        return np.empty(0, kind)
-    return np.frombuffer(array.buffers()[1], kind, len(array), array.offset * kind.itemsize)
 
 
 def encode_metadata(metadatas: Sequence[Mapping[str, Any] | None] | None, count: int) -> list[str | None]:

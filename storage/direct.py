@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from . import attributes
+from .arrays import text_array
 from .attributes import Attributes
-from .columns import Ints, metadata_array, text_array, text_size
+from .columns import Ints, metadata_array, text_size
 from .late import pa
 from .segment import Hashes, hash_ids
 from .types import EncodedMetadata, Floats

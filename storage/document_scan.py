@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import number_array, numbers, valid
 from .columns import Ints
 from .late import pa
 from .row_set import distinct
@@ -38,11 +39,11 @@ def documents_with(array: pa.Array, text: str) -> Ints:
             found.append(distinct(rows))
     rows = distinct(np.concatenate(found)) if found else np.empty(0, np.int64)
     if len(rows) and array.null_count:
-        rows = rows[array.is_valid().to_numpy(zero_copy_only=False)[rows]]
+        rows = rows[valid(array)[rows]]
     if len(rows) and len(wanted) > _COMPARED:
         from pyarrow import compute  # 20 ms to load
 
-        rows = rows[compute.match_substring(array.take(pa.array(rows)), text).to_numpy(zero_copy_only=False)]
+        rows = rows[numbers(compute.match_substring(array.take(number_array(rows)), text))]
     return rows
 
 

@@ -13,10 +13,10 @@ from itertools import chain
 import numpy as np
 
 from . import row_set
+from .arrays import number_array
 from .attributes import Attributes, Slot
 from .filter import And, Compare, Everything, Member, Node, Not, Nothing, OneOf, Or
 from .filter_columns import Column, Numbers, Texts
-from .late import pa
 from .row_set import RowSet
 
 
@@ -128,7 +128,7 @@ class FilterArrays:
         before = at.nbytes + values.nbytes
         if np.any(at[1:] < at[:-1]):
             order = np.argsort(at, kind="stable")
-            at, values = at[order], values.take(pa.array(order))
+            at, values = at[order], values.take(number_array(order))
         column = make(self.rows, values, at, self._changed)
         self._changed(column.nbytes - before)
         return column

@@ -16,8 +16,9 @@ import numpy.typing as npt
 import xxhash
 
 from . import row_set
+from .arrays import numbers, text_array, to_list, valid
 from .attributes import RowIds
-from .columns import Ints, Mask, to_list
+from .columns import Ints, Mask
 from .filter import Comparison
 from .late import pa
 from .row_set import RowSet
@@ -59,9 +60,9 @@ class Numbers:
         self._size, self._at, self._changed = size, at, changed
         self._valid: Mask | None = None
         if array.null_count:
-            self._valid = array.is_valid().to_numpy(zero_copy_only=False)
-            array = array.fill_null(False if pa.types.is_boolean(array.type) else 0)
-        self._values: npt.NDArray[Any] = array.to_numpy(zero_copy_only=False)
+            self._valid = valid(array)
+        values = numbers(array)
+        self._values = values if self._valid is None else np.where(self._valid, values, values.dtype.type(0))
         self._asked = 0
         self._indexed = len(self._values) >= _INDEX_NUMBERS and self._values.dtype != np.bool_
         self._index: tuple[npt.NDArray[Any], RowIds] | None = None  # values in order, and their rows
@@ -164,13 +165,9 @@ class Texts:
     def _look(self, array: pa.Array, at: RowIds | None, values: tuple[Any, ...]) -> RowSet:
         from pyarrow import compute  # 20 ms to load, and of use for few columns
 
-        if len(values) == 1:
-            found = compute.equal(array, pa.scalar(values[0], array.type))
-        else:
-            found = compute.is_in(array, pa.array(values, array.type))
-        if found.null_count:
-            found = found.fill_null(False)
-        hits = found.to_numpy(zero_copy_only=False)
+        wanted = text_array(values).cast(array.type)
+        found = compute.equal(array, wanted[0]) if len(values) == 1 else compute.is_in(array, wanted)
+        hits = numbers(found) & valid(found)
         if at is None:
             return RowSet(self._size, mask=hits)
         return RowSet(self._size, rows=row_set.distinct(at[hits]).astype(np.int64))
@@ -185,10 +182,9 @@ class _TextIndex:
         count = len(self._texts)
         codes = encoded.indices
         if codes.null_count:
-            kept = codes.is_valid().to_numpy(zero_copy_only=False)
-            at = np.flatnonzero(kept).astype(np.uint32)
+            at = np.flatnonzero(valid(codes)).astype(np.uint32)
             codes = codes.drop_null()
-        codes = codes.to_numpy()
+        codes = numbers(codes)
         if count <= 1 << 16:
             codes = codes.astype(np.uint16)  # sorted by radix: 0.3 instead of 2 ms for 70k
         order = np.argsort(codes, kind="stable").astype(np.uint32)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .arrays import number_array
 from .attributes import Attributes, sparse_columns
 from .columns import Mask
 from .errors import Closed, OutOfMemory
@@ -104,9 +105,8 @@ class FilterTable:
         )
         cursor = database.cursor()
         columns = {name: attributes.wide[slot] for slot, name in self._layout.wide.items()}
-        _create(
-            cursor, self._wide, pa.table({"row": pa.array(np.arange(self.rows, dtype=np.int32)), **columns})
-        )
+        rows = number_array(np.arange(self.rows, dtype=np.int32))
+        _create(cursor, self._wide, pa.table({"row": rows, **columns}))
         tables = [self._wide]
         if attributes.sparse:
             _create(cursor, sparse, _sparse_table(attributes))
@@ -145,8 +145,8 @@ def _sparse_table(attributes: Attributes) -> pa.Table:
     sparse = sparse_columns(attributes)
     return pa.table(
         {
-            "code": pa.array(sparse.numbers),
-            "at": pa.array(sparse.rows.astype(np.int32)),
+            "code": number_array(sparse.numbers),
+            "at": number_array(sparse.rows.astype(np.int32)),
             **{f"v_{kind}": values for kind, values in sparse.values.items()},
         }
     )

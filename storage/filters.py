@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from . import attributes, row_set
+from .arrays import numbers, text_array, valid
 from .background import Budget
 from .columns import Ints
 from .document_scan import documents_with
@@ -158,7 +159,7 @@ class Block:
                 return RowSet(self.rows, rows=documents_with(self._documents(), text))
             case DocumentMatches(pattern):
                 matches = _matches(self._documents(), pattern)
-                return RowSet(self.rows, mask=matches.fill_null(False).to_numpy(zero_copy_only=False))
+                return RowSet(self.rows, mask=numbers(matches) & valid(matches))
             case IdOneOf(values):
                 rows = self._locate(values)
                 return row_set.gathered(self.rows, rows[(rows >= 0) & (rows < self.rows)])
@@ -184,7 +185,7 @@ def _check_patterns(node: Node) -> None:
         case Not(child):
             _check_patterns(child)
         case DocumentMatches(pattern):
-            _matches(pa.array([""]), pattern)  # of none it would not look at the pattern
+            _matches(text_array([""]), pattern)  # of none it would not look at the pattern
 
 
 class PartFilter(Protocol):

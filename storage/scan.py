@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .arrays import number_array, vector_array
 from .attributes import Slot
-from .columns import Ints, decode_metadata, vector_array
+from .columns import Ints, decode_metadata
 from .late import pa
 from .snapshot import Place, View
 from .typed import TypedColumns, slot_type
@@ -181,7 +182,7 @@ class _Reading:
             slots.append(places_of)
         table = pa.Table.from_batches(parts, self._schema)
         if len(parts) < len(places):
-            table = table.take(pa.array(np.argsort(np.concatenate(slots))))
+            table = table.take(number_array(np.argsort(np.concatenate(slots))))
         return table.combine_chunks().to_batches()[0]
 
     def _columns(self, place: Place) -> pa.RecordBatch:

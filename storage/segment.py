@@ -22,27 +22,19 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import xxhash
 
-from . import arrow_file, attributes, distance, kernel
+from . import arrow_file, attributes, distance
+from .arrays import WIDE_TEXT, narrow_text, number_array, text_array, to_list, vector_array
 from .attributes import Attributes
-from .columns import (
-    TEXT_FIELDS,
-    WIDE_TEXT,
-    Columns,
-    Ints,
-    narrow_text,
-    text_array,
-    to_list,
-    vector_array,
-)
+from .columns import TEXT_FIELDS, Columns, Ints
 from .errors import Corruption
 from .files import Folder
 from .filing import Filing
 from .late import pa
 from .manifest import SegmentRef
 from .sinks import Sink
+from .text import Text
 from .types import Floats
 
 Hashes = npt.NDArray[np.uint64]
@@ -110,7 +102,7 @@ class StoredRows:
         return cls(positions, texts, hashes, vectors)
 
     def take(self, order: Ints) -> StoredRows:
-        picked = pa.array(order)
+        picked = number_array(order)
         texts = {field: array.take(picked) for field, array in self.texts.items()}
         return StoredRows(self.positions[order], texts, self.hashes[order], self.vectors[order])
 
@@ -126,7 +118,7 @@ def _joined_texts(arrays: Sequence[pa.Array], order: Ints | None) -> pa.Array:
     if order is None and sum(array.nbytes for array in arrays) < WIDE_TEXT:
         return pa.concat_arrays([array.cast(pa.string()) for array in arrays])
     whole = pa.concat_arrays([array.cast(pa.large_string()) for array in arrays])
-    return narrow_text(whole if order is None else whole.take(pa.array(order)))
+    return narrow_text(whole if order is None else whole.take(number_array(order)))
 
 
 class Storable(Protocol):
@@ -161,12 +153,12 @@ def write_segment(folder: Folder, name: str, rows: Storable) -> SegmentRef:
 
 def _put_files(filing: Filing, rows: Storable) -> None:
     filing.put(VECTORS, lambda sink: _write_batch(sink, _vector_batch(rows.vectors)))
-    columns = [pa.array(rows.positions), *(rows.texts[field] for field in TEXT_FIELDS)]
+    columns = [number_array(rows.positions), *(rows.texts[field] for field in TEXT_FIELDS)]
     records = pa.RecordBatch.from_arrays(columns, ["position", *TEXT_FIELDS])
     filing.put(RECORDS, lambda sink: _write_batch(sink, records))
     order = np.argsort(rows.hashes, kind="stable")
     ids = pa.RecordBatch.from_arrays(
-        [pa.array(rows.hashes[order]), pa.array(order.astype(np.uint32))], ["hash", "row"]
+        [number_array(rows.hashes[order]), number_array(order.astype(np.uint32))], ["hash", "row"]
     )
     filing.put(IDS, lambda sink: _write_batch(sink, ids))
     typed = rows.attributes()
@@ -178,48 +170,8 @@ def _put_files(filing: Filing, rows: Storable) -> None:
 
 def _vector_batch(vectors: Floats) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(
-        [vector_array(vectors), pa.array(squared_norms(vectors))], ["vector", "norm"]
+        [vector_array(vectors), number_array(squared_norms(vectors))], ["vector", "norm"]
     )
-
-
-class Text:
-    """A text column over a map. Rows are picked in request order."""
-
-    def __init__(self, column: arrow_file.Column, rows: int) -> None:
-        validity, offsets, self._data = column.buffers
-        # Memory views: for ten rows they are twice as fast as numpy or Arrow.
-        self._offsets = offsets[: (8 if column.wide else 4) * (rows + 1)].cast("q" if column.wide else "i")
-        self._validity = validity if column.nulls else None
-        if len(self._offsets) != rows + 1:
-            raise ValueError(f"a text column has {len(self._offsets)} offsets for {rows} rows")
-
-    def take(self, rows: npt.NDArray[Any]) -> list[str | None]:
-        offsets, data, validity = self._offsets, self._data, self._validity
-        if kernel.compiled is not None:
-            found: list[str | None] = kernel.compiled.texts(offsets, data, validity, rows)
-            return found
-        picked = rows.tolist()
-        out: list[str | None] = [str(data[offsets[row] : offsets[row + 1]], "utf-8") for row in picked]
-        if validity is not None:
-            out = [text if validity[row >> 3] >> (row & 7) & 1 else None for text, row in zip(out, picked)]
-        return out
-
-    def sizes(self, rows: Ints) -> Ints:
-        """Bytes of the texts of some rows, int64; 0 where there is none."""
-        offsets = np.asarray(self._offsets)
-        sizes: Ints = (offsets[rows + 1] - offsets[rows]).astype(np.int64)
-        return sizes
-
-    def take_json(self, rows: npt.NDArray[Any]) -> list[dict[str, Any] | None]:
-        """The cells parsed, None where null; without a Python string per cell."""
-        offsets, data = self._offsets, self._data
-        if kernel.compiled is not None:
-            joined = kernel.compiled.json_array(offsets, data, rows)
-        else:
-            cells = [data[offsets[row] : offsets[row + 1]] or b"null" for row in rows.tolist()]
-            joined = b"[%b]" % b",".join(cells)
-        parsed: list[dict[str, Any] | None] = orjson.loads(joined)
-        return parsed
 
 
 class Segment:
@@ -346,7 +298,7 @@ class Segment:
         """A text column of some rows as Arrow strings; `span` is `rows` as a slice, or None."""
         array = self.arrow_text(field)
         if span is None or array.type != pa.string():  # of 64-bit offsets a copy is made, which starts at 0
-            return array.take(pa.array(rows)).cast(pa.string())
+            return array.take(number_array(rows)).cast(pa.string())
         return array.slice(span.start, span.stop - span.start)
 
     def sizes(self, field: str, rows: Ints) -> Ints:
@@ -420,7 +372,7 @@ class Segment:
         sorted_hashes, rows_by_hash = self._by_hash()
         hashes = np.empty(self.rows, np.uint64)
         hashes[rows_by_hash] = sorted_hashes
-        at = pa.array(rows)
+        at = number_array(rows)
         if len(rows) == self.rows:
             texts = {field: self.arrow_text(field) for field in TEXT_FIELDS}
             return StoredRows(self.positions, texts, hashes, self.vectors)

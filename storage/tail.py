@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .arrays import text_array
 from .columns import TEXT_FIELDS, Columns, Ints, decode_metadata
 from .late import pa
 from .segment import StoredRows, squared_norms
@@ -82,14 +83,14 @@ class Tail:
 
     def column(self, field: str, rows: npt.NDArray[Any], span: slice | None) -> pa.Array:
         """A text column of some rows as Arrow strings; `span` is `rows` as a slice, or None."""
-        return pa.array(self.texts(field, rows) if span is None else self._texts[field][span], pa.string())
+        return text_array(self.texts(field, rows) if span is None else self._texts[field][span])
 
     def sizes(self, field: str, rows: Ints) -> Ints:
         """Characters of a text column in some rows, int64; 0 where there is none."""
         return np.fromiter((len(text or "") for text in self.texts(field, rows)), np.int64, len(rows))
 
     def documents(self, start: int, stop: int) -> pa.Array:
-        return pa.array(self._texts["document"][start:stop], pa.large_string())
+        return text_array(self._texts["document"][start:stop])
 
     def metadata(self, start: int, stop: int) -> list[str | None]:
         return self._texts["metadata"][start:stop]

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from . import attributes
+from .arrays import number_array, valid
 from .attributes import Attributes, Slot, arrow_types
 from .background import Budget
 from .columns import Ints
@@ -49,7 +50,7 @@ class TypedColumns:
         found = {
             slot
             for slot, array in attributes.wide.items()
-            if not array.null_count or bool((_valid(array) & chosen).any())
+            if not array.null_count or bool((valid(array) & chosen).any())
         }
         return found | {slot for slot, (at, _) in attributes.sparse.items() if bool(chosen[at].any())}
 
@@ -58,20 +59,20 @@ class TypedColumns:
         of a column that most rows have is not copied."""
         array = self._attributes.wide.get(slot)
         if array is not None:
-            return array.take(pa.array(rows)) if span is None else array[span]
+            return array.take(number_array(rows)) if span is None else array[span]
         if slot not in self._attributes.sparse:
             return pa.nulls(len(rows), slot_type(slot))
         at, values = self._in_order(slot)
         first = np.searchsorted(at, rows, "left")
         if not slot[1].endswith("[]"):
             hit = at[np.minimum(first, len(at) - 1)] == rows
-            return values.take(pa.array(first, mask=~hit))
+            return values.take(number_array(first, hit))
         counts = np.searchsorted(at, rows, "right") - first
         ends = np.cumsum(counts)
         picked = np.repeat(first - (ends - counts), counts) + np.arange(int(ends[-1]) if len(ends) else 0)
-        offsets = pa.array(np.concatenate([[0], ends]).astype(np.int32))
-        # No list is stored empty, so an empty one stands for none.
-        return pa.ListArray.from_arrays(offsets, values.take(pa.array(picked)), mask=pa.array(counts == 0))
+        offsets = number_array(np.concatenate([[0], ends]).astype(np.int32))
+        none = number_array(counts == 0)  # no list is stored empty
+        return pa.ListArray.from_arrays(offsets, values.take(number_array(picked)), mask=none)
 
     def _in_order(self, slot: Slot) -> _Sorted:
         """The rows of a slot, ascending, and its values in that order; elements of a list stay in theirs."""
@@ -80,14 +81,9 @@ class TypedColumns:
             at, values = self._attributes.sparse[slot]
             if np.any(at[1:] < at[:-1]):
                 order = np.argsort(at, kind="stable")
-                at, values = at[order], values.take(pa.array(order))
+                at, values = at[order], values.take(number_array(order))
             found = self._sorted[slot] = at.astype(np.int64), values
         return found
-
-
-def _valid(array: pa.Array) -> Ints:
-    mask: Ints = array.is_valid().to_numpy(zero_copy_only=False)
-    return mask
 
 
 class ColumnCache:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from chroma.storage import distance, kernel
 from chroma.storage.arrow_file import Column
 from chroma.storage.reduction import Reduction
-from chroma.storage.segment import Text
+from chroma.storage.text import Text
 
 SPACES = ["cosine", "l2", "ip"]
 compiled: Any = kernel.compiled

@@ -1,0 +1,55 @@
+"""A text column read cell by cell, from the buffers that Arrow has of it.
+
+Owns: cells as Python strings, and cells of JSON as mappings. Where the buffers come from is not its business.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from . import kernel
+from .arrow_file import Column
+
+
+class Text:
+    """A text column of so many rows. They are picked in request order."""
+
+    def __init__(self, column: Column, rows: int) -> None:
+        validity, offsets, self._data = column.buffers
+        # Memory views: for ten rows they are twice as fast as numpy or Arrow.
+        self._offsets = offsets[: (8 if column.wide else 4) * (rows + 1)].cast("q" if column.wide else "i")
+        self._validity = validity if column.nulls else None
+        if len(self._offsets) != rows + 1:
+            raise ValueError(f"a text column has {len(self._offsets)} offsets for {rows} rows")
+
+    def take(self, rows: npt.NDArray[Any]) -> list[str | None]:
+        offsets, data, validity = self._offsets, self._data, self._validity
+        if kernel.compiled is not None:
+            found: list[str | None] = kernel.compiled.texts(offsets, data, validity, rows)
+            return found
+        picked = rows.tolist()
+        out: list[str | None] = [str(data[offsets[row] : offsets[row + 1]], "utf-8") for row in picked]
+        if validity is not None:
+            out = [text if validity[row >> 3] >> (row & 7) & 1 else None for text, row in zip(out, picked)]
+        return out
+
+    def sizes(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Bytes of the texts of some rows, int64; 0 where there is none."""
+        offsets = np.asarray(self._offsets)
+        sizes: npt.NDArray[np.int64] = (offsets[rows + 1] - offsets[rows]).astype(np.int64)
+        return sizes
+
+    def take_json(self, rows: npt.NDArray[Any]) -> list[dict[str, Any] | None]:
+        """The cells parsed, None where null; without a Python string per cell."""
+        offsets, data = self._offsets, self._data
+        if kernel.compiled is not None:
+            joined = kernel.compiled.json_array(offsets, data, rows)
+        else:
+            cells = [data[offsets[row] : offsets[row + 1]] or b"null" for row in rows.tolist()]
+            joined = b"[%b]" % b",".join(cells)
+        parsed: list[dict[str, Any] | None] = orjson.loads(joined)
+        return parsed
