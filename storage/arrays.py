@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import kernel
 from .arrow_file import Column
 from .late import pa
 from .text import Text
 from .types import Floats
 
 WIDE_TEXT = 1 << 31  # bytes a column of Arrow's 32-bit offsets can hold
-_STEP = 8192  # texts whose bytes are held twice at a time
 
 
 def to_list(array: pa.Array) -> list[str | None]:
@@ -33,19 +33,25 @@ def to_list(array: pa.Array) -> list[str | None]:
 
 def text_array(values: Sequence[str | None]) -> pa.Array:
     """Texts as Arrow's strings: 32-bit offsets where they suffice, else 64-bit ones."""
-    data, lengths, nulls = bytearray(), [np.zeros(1, np.int64)], 0
-    for start in range(0, len(values), _STEP):
-        given = values[start : start + _STEP]
-        nulls += given.count(None)
-        encoded = [b"" if text is None else text.encode() for text in given]
-        data += b"".join(encoded)
-        lengths.append(np.fromiter(map(len, encoded), np.int64, len(encoded)))
-    offsets = np.cumsum(np.concatenate(lengths))
-    valid = np.fromiter((text is not None for text in values), np.bool_, len(values)) if nulls else None
+    given = list(values)
+    offsets, data, nulls = _encoded(given) if kernel.compiled is None else kernel.compiled.encoded(given)
+    ends = np.frombuffer(offsets, np.int64)
     wide = len(data) >= WIDE_TEXT
-    ends = pa.py_buffer(offsets if wide else offsets.astype(np.int32))
-    buffers = [None if valid is None else _bits(valid), ends, pa.py_buffer(data)]
-    return pa.Array.from_buffers(pa.large_string() if wide else pa.string(), len(values), buffers, nulls)
+    there = np.fromiter((text is not None for text in given), np.bool_, len(given)) if nulls else None
+    buffers = [
+        None if there is None else _bits(there),
+        pa.py_buffer(ends if wide else ends.astype(np.int32)),
+        pa.py_buffer(data),
+    ]
+    return pa.Array.from_buffers(pa.large_string() if wide else pa.string(), len(given), buffers, nulls)
+
+
+def _encoded(values: list[str | None]) -> tuple[bytes, bytes, int]:
+    """Where each text begins, and the last one ends, int64; all of them as UTF-8; how many are None."""
+    encoded = [b"" if text is None else text.encode() for text in values]
+    ends = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=ends[1:])
+    return ends.tobytes(), b"".join(encoded), values.count(None)
 
 
 def number_array(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None) -> pa.Array:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chroma.storage import arrays
+from chroma.storage import arrays, kernel
 from chroma.storage.arrays import number_array, numbers, text_array, to_list, valid
 
 texts = st.lists(st.none() | st.text(max_size=5), max_size=40)
@@ -24,6 +24,15 @@ def part(data: Any, array: pa.Array) -> tuple[pa.Array, slice]:
     return array[start:stop], slice(start, stop)
 
 
+@pytest.fixture(params=["compiled", "numpy"])
+def _both(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kernel.compiled is not None
+    if request.param == "numpy":
+        monkeypatch.setattr(kernel, "compiled", None)
+
+
+@pytest.mark.usefixtures("_both")
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts, st.data())
 def test_texts(values: list[str | None], data: Any) -> None:
     made = text_array(values)
@@ -35,13 +44,23 @@ def test_texts(values: list[str | None], data: Any) -> None:
         assert valid(some).tolist() == [value is not None for value in values[span]]
 
 
-def test_texts_of_more_than_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = [None if number % 7 == 0 else f"text {number}" for number in range(20_000)]
-    assert text_array(values).equals(pa.array(values, pa.string()))
+@pytest.mark.usefixtures("_both")
+def test_texts_of_more_bytes_than_32_bits_can_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [None if number % 7 == 0 else f"text {number}" for number in range(200)]
     monkeypatch.setattr(arrays, "WIDE_TEXT", 1000)
     assert text_array(values).equals(pa.array(values, pa.large_string()))
 
 
+@pytest.mark.usefixtures("_both")
+@pytest.mark.parametrize(
+    ("wrong", "error"), [("\ud800", UnicodeEncodeError), (7, (TypeError, AttributeError))]
+)
+def test_what_is_no_text_is_refused(wrong: Any, error: Any) -> None:
+    with pytest.raises(error):
+        text_array(["a", wrong])
+
+
+@settings(deadline=None)
 @given(
     st.sampled_from(KINDS), st.lists(st.tuples(st.integers(0, 200), st.booleans()), max_size=40), st.data()
 )
