@@ -119,6 +119,8 @@ def _as_dict(entry: Any, place: int) -> dict[str, Any] | None:
 
 def _check_step(entries: list[dict[str, Any] | None], start: int) -> list[dict[str, Any] | None]:
     """The entries with exact values; the same list when nothing had to be converted."""
+    if len(entries) <= _FEW and all(entry is None or _is_plain(entry) for entry in entries):
+        return entries
     given: list[dict[str, Any]] = [entry for entry in entries if entry is not None]
     if not all(given):
         place = entries.index({}) + start
@@ -150,6 +152,26 @@ def _check_step(entries: list[dict[str, Any] | None], start: int) -> list[dict[s
                 check_values([value], key, f" at index {place} of metadatas")
         raise
     return entries
+
+
+def _is_plain(entry: dict[str, Any]) -> bool:
+    """Whether a record's metadata needs no closer look: it has the usual keys, of ASCII, and values."""
+    for key, value in entry.items():
+        if type(key) is not str or not key.isascii() or key.startswith(("#", "$", "chroma:")) or not key:
+            return False
+        kind = type(value)
+        if kind is str:
+            if not value.isascii():
+                return False
+        elif kind is int:
+            if not INT64_MIN <= value <= INT64_MAX:
+                return False
+        elif kind is float:
+            if not math.isfinite(value):
+                return False
+        elif kind is not bool and value is not None:
+            return False
+    return bool(entry)
 
 
 def _list_item_types(entries: list[dict[str, Any]]) -> set[type]:
