@@ -212,7 +212,11 @@ def test_the_terminal_speaks_to_all_processes(folder: Path) -> None:
 
 
 def test_a_hang_up_without_credentials_ends_it(folder: Path) -> None:
-    with running(folder) as served:
-        collection(served.url)
-        served.process.send_signal(signal.SIGHUP)
-        assert served.process.wait(BOUND) == 0
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup would have it ignored, by the server too
+    try:
+        with running(folder) as served:
+            collection(served.url)
+            served.process.send_signal(signal.SIGHUP)
+            assert served.process.wait(BOUND) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
