@@ -1,6 +1,7 @@
 /* Exact distances, the nearest of some rows, a query reduced, and cells of a text column: what lies around a
  * walk through a graph, where each call of numpy would cost more than its work. Everything here has a twin in
- * numpy and Python (distance.py, reduction.py, segment.py), which answers the same where no compiler was at hand.
+ * numpy and Python (distance.py, reduction.py, text.py, arrays.py), which answers the same where no compiler was
+ * at hand.
  *
  * Distances: products of float32 values summed in float64 in one fixed order, so that a pair of vectors has one
  * number on every path and on every machine (the build forbids fused multiply-add), rounded to float32 once.

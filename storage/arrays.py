@@ -97,7 +97,7 @@ _NUMBERS: dict[str, np.dtype[Any]] = {
 
 
 def numbers(array: pa.Array) -> npt.NDArray[Any]:
-    """Numbers as a read-only view, truth values as a copy; anything where there is none, see `valid`."""
+    """Numbers as a view, not to be written; truth values as a copy. Anything stands where there is none."""
     if pa.types.is_boolean(array.type):
         return _truths(array, 1)
     kind = _NUMBERS[str(array.type)]

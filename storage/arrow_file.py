@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-NOT_READABLE = ValueError, struct.error, LookupError, OverflowError, TypeError
+NOT_READABLE = ValueError, struct.error, LookupError, OverflowError, TypeError, OSError
 _MAGIC = b"ARROW1"
 _TEXT, _LARGE_TEXT = 5, 20  # of the union Type: Utf8, LargeUtf8
 _BATCH = 3  # of the union MessageHeader: RecordBatch

@@ -42,11 +42,15 @@ class Background:
         with self._condition:
             if self._stopping or ((kind, key) in self._waiting and not push):
                 return
-            self._waiting[kind, key] = time.monotonic() + delay, job
             if kind not in self._threads:
                 thread = threading.Thread(target=self._run, args=(kind,), name=f"chroma-{kind}", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:  # no more threads, or the interpreter is ending
+                    _log.warning("background %s of %s cannot be done: %s", kind, key, error)
+                    return
                 self._threads[kind] = thread
-                thread.start()
+            self._waiting[kind, key] = time.monotonic() + delay, job
             self._condition.notify_all()
 
     def after_fork(self) -> None:

@@ -352,4 +352,5 @@ class Catalog:
             return new
 
     def close(self) -> None:
-        self._log.close()
+        with self._lock:  # who changes it notes that behind its sync, into this very file
+            self._log.close()

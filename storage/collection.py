@@ -76,6 +76,7 @@ class Collection:
         self._writers = threading.RLock()  # one writer of this process at a time
         self._together = Together(self._lead)
         self._unattended = False  # written, and housekeeping does not know yet
+        self._unnoted: Log | None = None  # written last, to be told of it; the state may have another by now
         self._lock = threading.RLock()  # around the state; held for moments
         self._state: State | None = None
         self._stamp: tuple[int, ...] | None = None
@@ -224,8 +225,13 @@ class Collection:
                 if len(group) == 1:
                     raise
                 log, end = self._write_each(group, error)
-        log.sync(end)
+        self._sync(log, end)
         self._unattended = True
+
+    def _sync(self, log: Log, end: int) -> None:
+        log.sync(end)
+        with self._lock:
+            self._unnoted = log if log.unnoted() else None
 
     def _write(self, group: Sequence[Call]) -> tuple[Log, int]:
         """Commit calls as one batch; returns what to sync. Inside `writing`."""
@@ -269,7 +275,7 @@ class Collection:
                 places = in_order(places, 0, limit)
             kills = np.concatenate([NO_KILLS, *(place.positions() for place in places)])
             log, end = self._commit(kills, None)
-        log.sync(end)
+        self._sync(log, end)
         self._wrote(self)
         return len(kills)
 
@@ -311,14 +317,16 @@ class Collection:
 
     def unnoted(self) -> bool:
         """Whether the log has yet to be told up to where it was synced, see `note`."""
-        state = self._state
-        return state is not None and not self.folder.in_memory and state.log.unnoted()
+        return self._unnoted is not None and not self.folder.in_memory
 
     def note(self) -> None:
         """After a burst of writes, tell the log up to where it was synced."""
-        state = self._state
-        if state is not None:
-            state.log.note()
+        log = self._unnoted
+        if log is not None:
+            log.note()
+            with self._lock:
+                if self._unnoted is log and not log.unnoted():
+                    self._unnoted = None
 
     # ------------------------------------------------------------------ reading
 
@@ -376,11 +384,10 @@ class Collection:
     def close(self) -> None:
         """Free what is held; a later call opens it again."""
         with self._lock:
-            state, self._state = self._state, None
+            self._state = None
             self.filters.release()
             self.columns.release()
-            if state is not None:
-                state.log.note()
+            self.note()
 
 
 def log_file(sequence: int) -> str:

@@ -298,8 +298,6 @@ class Log:
                 return
         try:
             self._file.sync()
-            if time.monotonic() >= self._note_again:
-                self._note_synced(target)
         except Exception:
             with self._group:
                 # After a failed sync the kernel may have dropped the pages: nothing later is safe.
@@ -316,13 +314,15 @@ class Log:
             self.syncs += 1
             self._synced, self._syncing = target, False
             self._group.notify_all()
+        if time.monotonic() >= self._note_again:
+            self.note()
 
     def sync_all(self) -> None:
         """Make the whole file durable, whoever wrote it."""
         self._file.sync()
 
     def _note_synced(self, target: int) -> None:
-        with self._noting:  # so that no older note comes over a newer one
+        with self._noting:  # so that no older note of this process comes over a newer one
             if target > self.synced_offset():
                 self._file.write(_SYNCED_AT, _SYNCED.pack(target, target ^ _MASK))
             self._noted = max(self._noted, target)

@@ -205,10 +205,14 @@ class Segment:
     def _batch(self, name: str) -> pa.RecordBatch:
         with self._lock:
             if name not in self._cache:
-                reader = pa.ipc.open_file(pa.BufferReader(self._map(name)))
-                self._cache[name] = reader.get_batch(0)
-            batch: pa.RecordBatch = self._cache[name]
-            return batch
+                data = self._map(name)
+                with self._reading(name):
+                    batch = pa.ipc.open_file(pa.BufferReader(data)).get_batch(0)
+                    if batch.num_rows != self.rows:
+                        raise ValueError(f"it has {batch.num_rows} rows instead of {self.rows}")
+                    self._cache[name] = batch
+            held: pa.RecordBatch = self._cache[name]
+            return held
 
     @contextlib.contextmanager
     def _reading(self, name: str) -> Iterator[None]:
@@ -216,8 +220,10 @@ class Segment:
         try:
             yield
         except arrow_file.NOT_READABLE as error:
-            path = f"{self._folder.path}/{name}"
-            raise Corruption(path, f"it cannot be read as a segment's Arrow file: {error!r}") from error
+            raise self._odd(name, error) from error
+
+    def _odd(self, name: str, error: Exception) -> Corruption:
+        return Corruption(f"{self._folder.path}/{name}", f"it cannot be read as a segment's file: {error!r}")
 
     def _columns(self, name: str) -> dict[str, arrow_file.Column]:
         """The columns of an Arrow file, without Arrow."""
@@ -285,14 +291,22 @@ class Segment:
 
     def arrow_text(self, field: str) -> pa.Array:
         """One of the text columns as Arrow has it."""
-        return self._batch(RECORDS).column(field)
+        batch = self._batch(RECORDS)
+        with self._reading(RECORDS):
+            return batch.column(field)
 
     def texts(self, field: str, rows: npt.NDArray[Any]) -> list[str | None]:
-        return self.text(field).take(rows)
+        try:
+            return self.text(field).take(rows)
+        except ValueError as error:  # not UTF-8, or not within the file
+            raise self._odd(RECORDS, error) from error
 
     def mappings(self, rows: npt.NDArray[Any]) -> list[dict[str, Any] | None]:
         """The metadata of some rows."""
-        return self.text("metadata").take_json(rows)
+        try:
+            return self.text("metadata").take_json(rows)
+        except ValueError as error:
+            raise self._odd(RECORDS, error) from error
 
     def column(self, field: str, rows: npt.NDArray[Any], span: slice | None) -> pa.Array:
         """A text column of some rows as Arrow strings; `span` is `rows` as a slice, or None."""
@@ -365,7 +379,8 @@ class Segment:
         with self._lock:
             wide = self._map(WIDE) if WIDE in self._files else None
             sparse = self._map(SPARSE) if SPARSE in self._files else None
-        return attributes.read(self.rows, wide, sparse)
+        with self._reading(WIDE if wide is not None else SPARSE):
+            return attributes.read(self.rows, wide, sparse)
 
     def stored(self, rows: Ints) -> StoredRows:
         """Whole records of some rows, ascending; of all rows they are views of the maps."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import enum
 import re
 from typing import Any
 
 import numpy as np
 import pytest
 
-from chroma.errors import InvalidArgumentError
+from chroma import metadata
+from chroma.errors import ChromaError, InvalidArgumentError
+from chroma.metadata import check_metadatas
 
 from ..checks import refused
 
@@ -283,3 +286,37 @@ def test_sparse_vectors_are_checked(indices: Any, values: Any) -> None:
 
     with pytest.raises(ValueError, match="SparseVector|indices"):
         chroma.SparseVector(indices=indices, values=values)
+
+
+class Text(str):
+    pass
+
+
+class Whole(enum.IntEnum):
+    ONE = 1
+
+
+KEYS = ["k", "ü", "", "#k", "$k", "chroma:k", "a" * 300, "k\ud800", Text("k"), 1, None, True]
+VALUES = [
+    *("x", "ü", "", "x\ud800", Text("x"), True, 0, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, Whole.ONE),
+    *(1.5, float("nan"), float("inf"), np.float32(1), np.int64(1), np.bool_(True), None),
+    *([], ["a"], [1, "a"], [None], {}, {"a": 1}, b"x", (1, 2), {1}),
+]
+
+
+def outcome(entries: list[Any]) -> Any:
+    try:
+        found = check_metadatas(entries)
+    except ChromaError as error:
+        return type(error), str(error)
+    return [entry and [(key, type(value), value) for key, value in entry.items()] for entry in found]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=repr)
+def test_few_records_are_checked_as_many_are(key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases: list[list[Any]] = [[{key: value}] for value in VALUES]
+    cases += [[{"n": 1, key: value}, None, {"m": "x"}] for value in VALUES]
+    cases += [[{}], [None], [{"n": 1}, {}], [None, {key: 1}]]
+    few = [outcome(case) for case in cases]
+    monkeypatch.setattr(metadata, "_FEW", 0)
+    assert few == [outcome(case) for case in cases]

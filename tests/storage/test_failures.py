@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 
 import chroma
 from chroma.errors import ChromaError, CorruptionError, WriteFailedError
-from chroma.storage import catalog, files, housekeeping
+from chroma.storage import catalog, files, housekeeping, log
 from chroma.storage.engine import Engine
+from chroma.storage.errors import WriteFailed
 from chroma.storage.segment import Segment
 
 
@@ -179,3 +181,39 @@ def test_an_open_collection_holds_one_file(tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_is_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises((ChromaError, ValueError)):
         chroma.PersistentClient(f"{tmp_path}/{path}")
+
+
+def test_a_write_is_noted_though_the_next_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "NOTE_SECONDS", 3600.0)
+    client, collection = _made(tmp_path)
+    collection.add(ids=["b"], embeddings=[[3, 4]])
+    (path,) = tmp_path.glob("collections/*/log-*.wal")
+    opened = log.Log.open(files.DiskFolder(path.parent), path.name)
+    end = max(frame.end for frame in opened.read_new())
+
+    def refuse(self: log.Log, kind: int, payload: bytes) -> int:
+        raise WriteFailed("no space")
+
+    monkeypatch.setattr(log.Log, "append", refuse)
+    with pytest.raises(WriteFailedError):
+        collection.add(ids=["c"], embeddings=[[5, 6]])
+    client.close()
+    assert opened.synced_offset() == end
+
+
+def test_a_write_is_one_where_no_thread_can_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(log, "NOTE_SECONDS", 3600.0)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    client, collection = _made(tmp_path)
+    for id in "bcd":
+        collection.add(ids=[id], embeddings=[[3, 4]])
+    assert collection.count() == 4 and "can't start new thread" in caplog.text
+    client.close()
+    monkeypatch.undo()
+    with chroma.PersistentClient(tmp_path) as again:
+        assert again.get_collection("things").count() == 4

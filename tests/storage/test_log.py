@@ -151,3 +151,11 @@ def test_a_note_that_fails_fails_nobody(
     assert log.unnoted()
     log.close()
     assert "could not be told" in caplog.text
+
+
+def test_a_sync_whose_note_fails_is_a_sync(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log = Log.create(DiskFolder(tmp_path), "l.wal", 1)
+    _poke(tmp_path, 40, b"no such offset..")
+    log.sync(log.append(CATALOG, b"durable"))
+    log.sync(log.append(CATALOG, b"as well"))
+    assert "could not be told" in caplog.text
