@@ -248,10 +248,10 @@ class Collection:
         if log is None:  # outside of `changing`, for it takes long and readers go on
             resolved = resolved or resolve(mode, records, at)
             log, end = self._commit(resolved.kills, resolved.rows)
-        start = 0
+        known, start = (part >= 0).tolist(), 0
         for call in group:
             stop = start + len(call.records.ids)
-            call.written = written(mode, part[start:stop] >= 0)
+            call.written = written(mode, known[start:stop])
             start = stop
         return log, end
 

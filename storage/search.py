@@ -155,6 +155,8 @@ def _many(
         allowed = filters.allowed(view, search.node)
     if allowed is not None and not allowed.count:
         return _stacked([_NONE] * len(queries))
+    if not view.ordered:
+        return _stacked([_scan(search, query, view, allowed) for query in queries])
     if graph is None or (allowed is not None and _scanned(search, view, graph, allowed)):
         rows = None if allowed is None or allowed.count == view.rows else allowed.rows
         found = distance.nearest_lines(search.space, queries, view.vectors, view.norms, rows, search.k)
@@ -210,8 +212,17 @@ def _mostly(search: Search, queries: Floats, view: View, graph: Graph, allowed: 
 
 
 def _scan(search: Search, query: Floats, view: View, allowed: RowSet | None) -> Line:
-    rows = None if allowed is None or allowed.count == view.rows else allowed.rows
-    return distance.nearest(search.space, query, view.vectors, view.norms, rows, search.k)
+    among = None if allowed is None or allowed.count == view.rows else allowed.rows
+    vectors, norms, k = view.vectors, view.norms, search.k
+    if view.ordered:
+        return distance.nearest(search.space, query, vectors, norms, among, k)
+    # Of rows as near as the last one, those count whose positions come first, and they may stand further on.
+    while True:
+        k *= 2
+        rows, distances = distance.nearest(search.space, query, vectors, norms, among, k)
+        if len(rows) < k or distances[-1] > distances[search.k - 1]:
+            order = np.lexsort((view.positions[rows], distances))[: search.k]
+            return rows[order], distances[order]
 
 
 def _settled(search: Search, query: Floats, view: View, rows: Ints, allowed: RowSet) -> Line:

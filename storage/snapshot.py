@@ -42,6 +42,11 @@ class View(NamedTuple):
         return self.source.positions[: self.rows]
 
     @property
+    def ordered(self) -> bool:
+        """Whether positions ascend with the rows; in a tail, updated records stand behind newer ones."""
+        return isinstance(self.source, Segment) or self.source.ordered
+
+    @property
     def vectors(self) -> Floats:
         return self.source.vectors[: self.rows]
 

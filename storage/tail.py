@@ -6,6 +6,7 @@ reader that knows its row count sees a frozen table; who is dead is kept by the 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ class Tail:
         self.name = log
         self.rows = 0
         self.nbytes = 0
+        self.ordered = True  # positions ascend with the rows: nothing was updated yet
+        self._last = -1  # the last position
         self.dimension = dimension
         self._texts: dict[str, list[str | None]] = {field: [] for field in TEXT_FIELDS}
         self._positions: Ints = np.empty(64, np.int64)
@@ -46,7 +49,12 @@ class Tail:
         for field, values in zip(TEXT_FIELDS, rows.texts()):
             self._texts[field].extend(values)
         self._row_of_id.update(zip(rows.ids, range(start, end)))
-        self._row_of_position.update(zip(rows.positions.tolist(), range(start, end)))
+        positions = rows.positions.tolist()
+        self._row_of_position.update(zip(positions, range(start, end)))
+        if self.ordered:
+            steps = itertools.pairwise([self._last, *positions])
+            self.ordered = all(one < two for one, two in steps)
+            self._last = positions[-1]
         self.nbytes += rows.vectors.nbytes
         self.rows = end
 

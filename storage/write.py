@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .columns import Columns, Ints, Mask, encode_metadata, merge_metadata
+from .columns import Columns, Ints, encode_metadata, merge_metadata
 from .commit import NO_KILLS
 from .direct import NewRows, new_positions
 from .errors import InvalidArgument
@@ -49,9 +49,9 @@ def resolve(mode: Mode, records: Records, at: Located) -> Resolved:
     return Resolved(kills, rows)
 
 
-def written(mode: Mode, known: Mask) -> Written:
+def written(mode: Mode, known: list[bool]) -> Written:
     """What a write does, from which of its ids are stored already."""
-    old = int(np.count_nonzero(known))
+    old = known.count(True)
     new = len(known) - old
     return Written(
         new if mode != "update" else 0,

@@ -37,6 +37,18 @@ def test_ties_keep_insertion_order_across_segments_and_log(collection: Any) -> N
     assert result["ids"] == [[f"r{i}" for i in range(12)]]
 
 
+def test_ties_keep_insertion_order_where_all_of_them_were_updated(collection: Any) -> None:
+    ids = [f"r{i}" for i in range(30)]
+    collection.add(ids=ids, embeddings=[[1, 1]] * 30)
+    for id in ("r3", "r0", "r2"):
+        collection.update(ids=[id], metadatas=[{"n": 1}])
+    for k in (1, 2, 4, 29, 30, 31):
+        assert collection.query(query_embeddings=[[0, 0]] * 2, n_results=k)["ids"] == [ids[:k]] * 2
+        assert collection.query(query_embeddings=[[0, 0]], n_results=k, exact=True)["ids"] == [ids[:k]]
+    found = collection.query(query_embeddings=[[0, 0]], n_results=2, where={"n": 1})
+    assert found["ids"] == [["r0", "r2"]]
+
+
 def test_a_batch_keeps_the_order_it_was_given_in(collection: Any) -> None:
     ids = ["z", "a", "m", "b"]
     collection.add(ids=ids, embeddings=[[1, 2]] * 4)
