@@ -82,7 +82,7 @@ def vector_array(vectors: Floats) -> pa.Array:
 def matrix(array: pa.Array) -> Floats:
     """A fixed-size list array of float32 as a read-only (n, dim) view."""
     width = array.type.list_size
-    start, end = array.offset, array.offset + len(array)  # `flatten` would load Arrow's functions, as below
+    start, end = array.offset, array.offset + len(array)  # `flatten` would load Arrow's functions
     return numbers(array.values).reshape(-1, width)[start:end]
 
 
