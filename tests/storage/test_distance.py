@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -92,3 +93,34 @@ def test_many_queries_are_answered_as_one_by_one(
         found = distance.nearest_lines(space, queries, vectors, norms, rows, 12)
         for (ids, distances), (right_ids, right) in zip(found, expected, strict=True):
             assert np.array_equal(ids, right_ids) and np.array_equal(distances, right)
+
+
+class Counted:
+    """A lock that counts how often it was taken."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self.times += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize(
+    ("count", "dimension", "step", "times"),
+    [(1000, 384, 1, 0), (2000, 384, 1, 1), (800, 1536, 2, 1), (4608, 1536, 3, 3), (4000, 128, 3, 0)],
+)
+def test_large_products_are_made_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, count: int, dimension: int, step: int, times: int
+) -> None:
+    """Side by side they would spin for the same cores."""
+    lock = Counted()
+    monkeypatch.setattr(distance, "_whole", lock)
+    vectors = np.random.default_rng(0).standard_normal((count, dimension), np.float32)
+    rows = None if step == 1 else np.arange(0, count, step)
+    found, _ = distance.nearest("l2", vectors[0], vectors, (vectors**2).sum(axis=1), rows, 3)
+    assert found[0] == 0 and lock.times == times
