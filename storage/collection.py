@@ -231,7 +231,7 @@ class Collection:
     def _sync(self, log: Log, end: int) -> None:
         log.sync(end)
         with self._lock:
-            self._unnoted = log if log.unnoted() else None
+            self._unnoted = log if log.unnoted() and not self.folder.in_memory else None
 
     def _write(self, group: Sequence[Call]) -> tuple[Log, int]:
         """Commit calls as one batch; returns what to sync. Inside `writing`."""
@@ -317,7 +317,7 @@ class Collection:
 
     def unnoted(self) -> bool:
         """Whether the log has yet to be told up to where it was synced, see `note`."""
-        return self._unnoted is not None and not self.folder.in_memory
+        return self._unnoted is not None
 
     def note(self) -> None:
         """After a burst of writes, tell the log up to where it was synced."""

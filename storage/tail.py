@@ -28,7 +28,6 @@ class Tail:
         self.rows = 0
         self.nbytes = 0
         self.ordered = True  # positions ascend with the rows: nothing was updated yet
-        self._last = -1  # the last position
         self.dimension = dimension
         self._texts: dict[str, list[str | None]] = {field: [] for field in TEXT_FIELDS}
         self._positions: Ints = np.empty(64, np.int64)
@@ -52,9 +51,8 @@ class Tail:
         positions = rows.positions.tolist()
         self._row_of_position.update(zip(positions, range(start, end)))
         if self.ordered:
-            steps = itertools.pairwise([self._last, *positions])
-            self.ordered = all(one < two for one, two in steps)
-            self._last = positions[-1]
+            last = int(self._positions[start - 1]) if start else -1
+            self.ordered = all(one < two for one, two in itertools.pairwise([last, *positions]))
         self.nbytes += rows.vectors.nbytes
         self.rows = end
 
