@@ -254,19 +254,23 @@ def _write(table: pa.Table, sink: Sink) -> None:
 
 
 def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None) -> Attributes:
-    """The inverse of the two writers."""
+    """The inverse of the two writers.
+
+    Arrow's threads would hold the bytes for a moment after they were read: one that lets go of memory of
+    Python's while the interpreter ends aborts the process.
+    """
     result = Attributes(rows)
     if wide is not None:
         from pyarrow import parquet  # with the file systems it brings, a fifth of the time to open a database
 
-        table = parquet.ParquetFile(pa.BufferReader(wide)).read()
+        table = parquet.ParquetFile(pa.BufferReader(wide)).read(use_threads=False)
         for name in table.column_names:
             kind, key = name.split(":", 1)
             result.wide[key, kind] = table.column(name).combine_chunks()
     if sparse is not None:
         from pyarrow import parquet
 
-        table = parquet.ParquetFile(pa.BufferReader(sparse)).read().combine_chunks()
+        table = parquet.ParquetFile(pa.BufferReader(sparse)).read(use_threads=False).combine_chunks()
         keys, kinds = table.column("key").to_pylist(), table.column("type").to_pylist()
         at = numbers(table.column("row").combine_chunks())
         start = 0

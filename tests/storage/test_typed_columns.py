@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,27 @@ def test_columns_and_texts_give_the_same_filter_columns(
     texts = encode_metadata(mappings(rows, columns), rows)
     typed = {slot: arrow(slot[1], values) for slot, values in columns.items()}
     assert plain(attributes.from_columns(rows, typed)) == plain(attributes.build(rows, [texts]))
+
+
+def test_no_thread_holds_the_bytes_of_filter_columns_that_were_read() -> None:
+    """It would let go of memory of Python's at a time of its own, and abort a process that is just ending."""
+    given = attributes.from_mappings(2000, [{"n": n, "f": n / 3, "s": str(n % 7)} for n in range(2000)])
+    given.sparse["rare", "int"] = np.arange(9, dtype=np.uint32), pa.array(range(9))
+    wide, sparse = io.BytesIO(), io.BytesIO()
+    attributes.write_wide(given, wide)  # type: ignore[arg-type]
+    attributes.write_sparse(given, sparse)  # type: ignore[arg-type]
+    held = 0
+    for _ in range(300):
+        parts = bytearray(wide.getvalue()), bytearray(sparse.getvalue())
+        found = attributes.read(2000, *parts)  # type: ignore[arg-type]
+        assert found.wide.keys() == given.wide.keys() and found.sparse.keys() == given.sparse.keys()
+        del found
+        for part in parts:
+            try:
+                part.append(0)
+            except BufferError:  # somebody still has a view of it
+                held += 1
+    assert held == 0
 
 
 def test_encoded_metadata_are_a_sequence_of_mappings() -> None:
