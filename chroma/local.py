@@ -393,8 +393,10 @@ class LocalBackend:
     # ------------------------------------------------------------------ records
 
     def write(self, scope: Scope, id: str, mode: Mode, records: Records) -> Written:
-        with translated():
+        try:  # not `translated`, as in `query`
             return self.engine.write(scope.tenant, scope.database, id, mode, records)
+        except storage_errors.StorageError as error:
+            raise _counterpart(error) from error
 
     def delete(
         self,

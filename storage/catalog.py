@@ -199,7 +199,9 @@ class Catalog:
 
     def lost(self) -> bool:
         """Whether the folder was removed or replaced behind our back."""
-        self._current()
+        if self._log.linked():
+            return False
+        self._current()  # it was rewritten, perhaps
         return not self._log.linked()
 
     @contextlib.contextmanager

@@ -55,9 +55,32 @@ class Services(NamedTuple):
     budget: Budget
 
 
+class _Change:
+    """A block that changes the state. A class, for a generator takes several times as long."""
+
+    __slots__ = ("_of",)
+
+    def __init__(self, of: Collection) -> None:
+        self._of = of
+
+    def __enter__(self) -> State:
+        try:
+            return self._of.begin_change()
+        except BaseException as error:
+            self.__exit__(None, error)
+            raise
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object = None) -> None:
+        if error is not None and not isinstance(
+            error, (InvalidArgument, NotFound)
+        ):  # at those nothing was begun
+            self._of.forget_state()
+
+
 class Collection:
     """`exists` tells whether the catalog still has it, `written` whether the catalog knows that it
-    has had records; `wrote` is called after each commit."""
+    has had records; `wrote` is called after each commit, while the disk is at it, `synced` once it is
+    durable."""
 
     def __init__(
         self,
@@ -66,16 +89,18 @@ class Collection:
         services: Services,
         exists: Callable[[], bool],
         written: Callable[[], bool],
-        wrote: Callable[[Collection], None],
+        wrote: Callable[[], None],
+        synced: Callable[[], None],
     ) -> None:
         self.folder, self.id, self.services = folder, id, services
         self.filters = Filters(services.database, services.budget, id)
         self.columns = ColumnCache(services.budget, id)
-        self._exists, self._written, self._wrote = exists, written, wrote
+        self._exists, self._written = exists, written
+        self._wrote, self._synced = wrote, synced
         self.on_adopt: Callable[[Snapshot], None] = lambda _: None  # called when the manifest has moved on
         self._writers = threading.RLock()  # one writer of this process at a time
         self._together = Together(self._lead)
-        self._unattended = False  # written, and housekeeping does not know yet
+        self._unheard = False  # synced, and `synced` does not know yet
         self._unnoted: Log | None = None  # written last, to be told of it; the state may have another by now
         self._lock = threading.RLock()  # around the state; held for moments
         self._state: State | None = None
@@ -169,15 +194,16 @@ class Collection:
     @contextlib.contextmanager
     def changing(self) -> Iterator[State]:
         """The state, caught up, to append to; inside `writing`. Keep it short: readers wait."""
-        with self._lock:
-            try:
-                yield self.refreshed(writing=True) or self._create()
-            except (InvalidArgument, NotFound):
-                raise  # nothing was begun
-            except BaseException:
-                # Interrupted between the log and the memory of it: only the log knows what holds.
-                self._state = None
-                raise
+        with self._lock, _Change(self) as state:
+            yield state
+
+    def begin_change(self) -> State:
+        """See `changing`. Needs the lock."""
+        return self.refreshed(writing=True) or self._create()
+
+    def forget_state(self) -> None:
+        """After an interruption between the log and the memory of it: only the log knows what holds."""
+        self._state = None
 
     def _check_exists(self) -> None:
         if not self._exists():
@@ -211,13 +237,14 @@ class Collection:
         try:
             return self._together.write(mode, records)
         finally:
-            if self._unattended:  # by whoever led, for itself or for others
-                self._unattended = False
-                self._wrote(self)
+            if self._unheard:  # by whoever led, for itself or for others
+                self._unheard = False
+                self._synced()
 
     def _lead(self, take: Take) -> None:
         """Commit what waits to be written; other processes may write while it is synced."""
-        with self.writing():
+        with self._writers, self._write_lock():  # `writing`, spelled out: every small write comes by here
+            self._check_exists()
             group = take()
             try:
                 log, end = self._write(group)
@@ -225,8 +252,9 @@ class Collection:
                 if len(group) == 1:
                     raise
                 log, end = self._write_each(group, error)
+        self._wrote()
         self._sync(log, end)
-        self._unattended = True
+        self._unheard = True
 
     def _sync(self, log: Log, end: int) -> None:
         log.sync(end)
@@ -236,7 +264,7 @@ class Collection:
     def _write(self, group: Sequence[Call]) -> tuple[Log, int]:
         """Commit calls as one batch; returns what to sync. Inside `writing`."""
         mode, records = group[0].mode, joined(group)
-        with self.changing() as state:
+        with self._lock, _Change(self) as state:  # `changing`, spelled out as well
             snapshot = state.snapshot()
             part, row = snapshot.locate(records.ids)
             at = Located(snapshot, part, row)
@@ -275,8 +303,9 @@ class Collection:
                 places = in_order(places, 0, limit)
             kills = np.concatenate([NO_KILLS, *(place.positions() for place in places)])
             log, end = self._commit(kills, None)
+        self._wrote()
         self._sync(log, end)
-        self._wrote(self)
+        self._synced()
         return len(kills)
 
     def _is_direct(self, rows: Columns | NewRows | None) -> bool:

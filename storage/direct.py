@@ -23,7 +23,7 @@ from .segment import Hashes, hash_ids
 from .types import EncodedMetadata, Floats
 
 
-@dataclass(frozen=True)
+@dataclass
 class NewRows:
     """Records with ascending positions; the interface of StoredRows. `None` columns hold nothing."""
 
@@ -39,8 +39,11 @@ class NewRows:
 
     def nbytes(self) -> int:
         """Roughly how large the records are, but for their metadata."""
-        columns = [column for column in (self.ids, self.documents, self.uris) if column is not None]
-        return int(self.vectors.nbytes) + sum(map(text_size, columns))
+        size = int(self.vectors.nbytes) + text_size(self.ids)
+        for column in (self.documents, self.uris):
+            if column is not None:
+                size += text_size(column)
+        return size
 
     @cached_property
     def texts(self) -> dict[str, pa.Array]:

@@ -73,10 +73,12 @@ class OpenCollection:
             lambda: engine.still_has(info.id),
             lambda: engine.has_records(info.id),
             self._after_write,
+            self._after_sync,
         )
         self.graphs = Graphs(self.records)
         self._settings, self._settings_of = self._read_settings(), info
         self._searched = -SEARCHED_SECONDS
+        self._outrun = False  # whether writers are ahead of the housekeeper
 
     @property
     def settings(self) -> IndexSettings:
@@ -97,19 +99,24 @@ class OpenCollection:
 
     # ------------------------------------------------------------------ upkeep
 
-    def _after_write(self, _: Collection) -> None:
+    def _after_write(self) -> None:
         seen = self.records.last_seen()  # what was just written is in it: no need for a look at the disk
         snapshot = seen[0] if seen is not None else self.records.snapshot()
         background = self.records.services.background
-        if self.records.unnoted():
-            background.submit("note", self.info.id, self.records.note, NOTE_SECONDS)
         if housekeeping.due(snapshot):
             background.submit("settle", self.info.id, self._settle)
-            if sum(tail.rows for tail in snapshot.tails) > 4 * housekeeping.SEAL_ROWS:
-                background.wait("settle", self.info.id)  # writers outrun the housekeeper: let it catch up
+            self._outrun = sum(tail.rows for tail in snapshot.tails) > 4 * housekeeping.SEAL_ROWS
         elif housekeeping.useful(snapshot):
             background.submit("settle", self.info.id, self._settle, QUIET_SECONDS, push=True)
         self._schedule_index(snapshot)
+
+    def _after_sync(self) -> None:
+        background = self.records.services.background
+        if self.records.unnoted():
+            background.submit("note", self.info.id, self.records.note, NOTE_SECONDS)
+        if self._outrun:
+            self._outrun = False
+            background.wait("settle", self.info.id)  # let it catch up
 
     def _settle(self) -> None:
         if not self._unless_deleted(lambda: housekeeping.settle(self.records, everything=False)):

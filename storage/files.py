@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import memory_map
+from . import memory_map, writeback
 from .errors import Corruption, InvalidArgument, NotADatabase, ReadOnly, WriteFailed
 from .refusals import explained, readable
 from .sinks import Hashing, Sink
@@ -90,6 +90,7 @@ class LogFile(Protocol):
     def holds(self, offset: int, mark: bytes) -> bool: ...
     def peek(self, offset: int, size: int) -> bytes | memoryview: ...
     def write(self, offset: int, data: bytes) -> None: ...
+    def begin_sync(self, offset: int, size: int) -> None: ...
     def extend(self, size: int) -> None: ...
     def sync(self) -> None: ...
     def size(self) -> int: ...
@@ -185,16 +186,18 @@ class DiskLog:
     def write(self, offset: int, data: bytes) -> None:
         before_step("log write", self.path)
         with explained(self.path):
-            view = memoryview(data)
-            while view.nbytes:
-                try:
-                    done = os.pwrite(self._fd, view, offset)
-                except OSError as error:
-                    if error.errno == errno.EBADF:  # opened for reading only
-                        raise ReadOnly(f"cannot write {self.path}: the folder is read-only") from error
-                    raise
-                offset += done
-                view = view[done:]
+            try:
+                done = os.pwrite(self._fd, data, offset)
+                while done < len(data):
+                    done += os.pwrite(self._fd, memoryview(data)[done:], offset + done)
+            except OSError as error:
+                if error.errno == errno.EBADF:  # opened for reading only
+                    raise ReadOnly(f"cannot write {self.path}: the folder is read-only") from error
+                raise
+
+    def begin_sync(self, offset: int, size: int) -> None:
+        """Have these bytes be written while there is something else to do before `sync`. Raises OSError."""
+        writeback.begin(self._fd, offset, size)
 
     def extend(self, size: int) -> None:
         """Zero-fill up to `size` bytes: appending onto written blocks syncs several times faster."""

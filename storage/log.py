@@ -92,7 +92,9 @@ class Log:
         self._ended = False  # an END frame was read or written
         self._note_again = 0.0  # when the file is next told up to where it was synced
         self._cleared = False  # whether nothing but zeros is known to lie behind the last frame
-        self._group, self._noting = threading.Condition(), threading.Lock()
+        self._mutex, self._noting = threading.Lock(), threading.Lock()
+        self._group = threading.Condition(self._mutex)  # of who waits for another thread's sync
+        self._waiters = 0
         self.syncs = 0
 
     @property
@@ -138,7 +140,7 @@ class Log:
     def note(self) -> None:
         """Tell the file up to where it was synced, at the end of a burst. It serves the finding of damage
         later, so it fails nobody: what is wrong with the file shows when it is read or written next."""
-        with self._group:
+        with self._mutex:
             synced = self._synced
         if synced > self._noted and not self._broken:
             try:
@@ -155,6 +157,15 @@ class Log:
     def has_more(self) -> bool:
         """Whether another process may have written since."""
         return self._file.holds(self.offset, _FRAME_MAGIC)
+
+    def at_end(self, writing: bool) -> bool:
+        """What `read_new` does where there is nothing new, as nearly always: then True."""
+        if self.has_more():
+            return False
+        self._check_tail()
+        if writing:
+            self._clear_tail()
+        return True
 
     def read_new(self, writing: bool = False) -> Iterator[Frame]:
         """Frames behind `offset`, advancing it. With `writing` (under the lock) a torn tail is cleared."""
@@ -281,41 +292,52 @@ class Log:
         except WriteFailed:
             self._broken = f"{self.path} could not be written; close this client and open it again"
             raise
+        try:
+            self._file.begin_sync(self.offset, len(frame))
+        except OSError as error:  # a sync that failed: said by `sync`
+            self._broken = (
+                f"{self.path} could not be synced: {error.strerror}; close this client and open it again"
+            )
         self.offset, self.sequence, self._ended = end, self.sequence + 1, kind == END
         return end
 
     def sync(self, offset: int) -> None:
         """Return once everything before `offset` is durable. Threads that wait together share one sync."""
-        with self._group:
+        with self._mutex:
             while self._synced < offset:
                 if self._broken:
                     raise WriteFailed(self._broken)
                 if not self._syncing:
                     self._syncing, target = True, self.offset
                     break
-                self._group.wait()
+                self._waiters += 1
+                try:
+                    self._group.wait()
+                finally:
+                    self._waiters -= 1
             else:
                 return
         try:
             self._file.sync()
         except Exception:
-            with self._group:
-                # After a failed sync the kernel may have dropped the pages: nothing later is safe.
-                self._broken = f"{self.path} could not be synced; close this client and open it again"
-                self._syncing = False
-                self._group.notify_all()
+            # After a failed sync the kernel may have dropped the pages: nothing later is safe.
+            self._end_sync(broken=f"{self.path} could not be synced; close this client and open it again")
             raise
         except BaseException:  # interrupted: somebody else may sync
-            with self._group:
-                self._syncing = False
-                self._group.notify_all()
+            self._end_sync()
             raise
-        with self._group:
-            self.syncs += 1
-            self._synced, self._syncing = target, False
-            self._group.notify_all()
+        self.syncs += 1
+        self._end_sync(target)
         if time.monotonic() >= self._note_again:
             self.note()
+
+    def _end_sync(self, synced: int = 0, broken: str | None = None) -> None:
+        with self._mutex:
+            self._syncing = False
+            self._synced = max(self._synced, synced)
+            self._broken = broken or self._broken
+            if self._waiters:
+                self._group.notify_all()
 
     def sync_all(self) -> None:
         """Make the whole file durable, whoever wrote it."""

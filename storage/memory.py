@@ -44,6 +44,9 @@ class MemoryLog:
         self.extend(offset + len(data))
         self._data[offset : offset + len(data)] = data
 
+    def begin_sync(self, offset: int, size: int) -> None:
+        """Nor to begin."""
+
     def extend(self, size: int) -> None:
         if size > len(self._data):
             self._data.extend(bytes(size - len(self._data)))

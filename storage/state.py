@@ -49,7 +49,7 @@ class State:
 
     def follow(self, writing: bool = False) -> None:
         """Read and apply what is new in the log, and in the logs it leads on to."""
-        while True:
+        while not self.log.at_end(writing):
             for frame in self.log.read_new(writing):
                 self.apply(frame)
                 if frame.kind == logs.END:
@@ -92,7 +92,7 @@ class State:
                 tail = self._tails[name] = Tail(name, commit.rows.vectors.shape[1])
                 self._dead[name] = None
             tail.append(commit.rows)
-            self.next_position = max(self.next_position, int(commit.rows.positions.max()) + 1)
+            self.next_position = max(self.next_position, max(commit.rows.positions.tolist()) + 1)
         self._step()
 
     def apply_segment(self, kills: Ints, ref: SegmentRef, segment: Segment | None = None) -> None:

@@ -38,7 +38,7 @@ class Call:
     records: Records
     written: Written | None = None
     error: BaseException | None = None
-    turn: threading.Lock = field(default_factory=_closed)
+    turn: threading.Lock | None = None  # from when it waits
     group: list[Call] = field(default_factory=list)  # of a leader: what it commits, itself included
 
     def done(self) -> bool:
@@ -52,7 +52,7 @@ class Call:
 
     def wake(self) -> None:
         """Let its thread go on; again does nothing."""
-        if self.turn.locked():
+        if self.turn is not None and self.turn.locked():
             self.turn.release()
 
 
@@ -80,7 +80,9 @@ class Together:
                     leads = self._leader is None
                     if leads:
                         self._leader = call
-                if not leads:
+                    elif call.turn is None:
+                        call.turn = _closed()
+                if call.turn is not None and not leads:
                     call.turn.acquire()  # until a leader has done the call, or lets it lead
                 if self._leader is call:
                     self._do(call)
@@ -136,7 +138,7 @@ def joinable(calls: Sequence[Call]) -> list[Call]:
     """The first calls that can be one batch: of one mode, all or none with vectors, of different ids."""
     first = calls[0]
     group, rows = [first], len(first.records.ids)
-    if not _small(first.records):
+    if len(calls) == 1 or not _small(first.records):
         return group
     ids = set(first.records.ids)
     for call in calls[1:]:
@@ -155,7 +157,7 @@ def joinable(calls: Sequence[Call]) -> list[Call]:
 
 
 def _small(records: Records) -> bool:
-    plain = records.has_embedding is None and not isinstance(records.metadatas, EncodedMetadata)
+    plain = records.has_embedding is None and type(records.metadatas) is not EncodedMetadata
     return plain and len(records.ids) <= _ALONE_ROWS
 
 

@@ -37,6 +37,8 @@ def resolve(mode: Mode, records: Records, at: Located) -> Resolved:
     """Whole rows from a batch. Raises InvalidArgument on a wrong dimension or a missing embedding."""
     _check_dimension(records, at.snapshot.dimension)
     known = at.part >= 0
+    if mode != "update" and not known.any():  # nearly always
+        return Resolved(NO_KILLS, _new_rows(records, None, at.snapshot.next_position))
     new = np.flatnonzero(~known) if mode != "update" else NO_KILLS
     old = np.flatnonzero(known) if mode != "add" else NO_KILLS
     fresh = _new_rows(records, new, at.snapshot.next_position) if len(new) else None
@@ -73,21 +75,24 @@ def _check_dimension(records: Records, dimension: int | None) -> None:
         raise InvalidArgument(f"Collection expecting embedding with dimension of {dimension}, got {got}")
 
 
-def _new_rows(records: Records, new: Ints, next_position: int) -> NewRows:
-    given = records.has_embedding
-    if records.embeddings is None or (given is not None and not given[new].all()):
+def _new_rows(records: Records, new: Ints | None, next_position: int) -> NewRows:
+    """Those of a batch that are new, all of them if None."""
+    given = (
+        records.has_embedding if new is None or records.has_embedding is None else records.has_embedding[new]
+    )
+    if records.embeddings is None or (given is not None and not given.all()):
+        ids = records.ids[:3] if new is None else [records.ids[index] for index in new[:3].tolist()]
         raise InvalidArgument(
-            f"ids {[records.ids[index] for index in new[:3].tolist()]} do not exist yet: "
-            "a new record needs an embedding, or a document to embed"
+            f"ids {list(ids)} do not exist yet: a new record needs an embedding, or a document to embed"
         )
-    positions = new_positions(next_position, len(new))
-    if len(new) == len(records.ids):
+    if new is None:
+        positions = new_positions(next_position, len(records.ids))
         return NewRows(
             positions, records.ids, records.documents, records.uris, records.metadatas, records.embeddings
         )
     at = new.tolist()
     return NewRows(
-        positions,
+        new_positions(next_position, len(at)),
         [records.ids[index] for index in at],
         _pick(records.documents, at),
         _pick(records.uris, at),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -13,10 +14,11 @@ import pytest
 
 import chroma
 from chroma.errors import ChromaError, CorruptionError, WriteFailedError
-from chroma.storage import catalog, files, housekeeping, log
+from chroma.storage import catalog, files, housekeeping, log, writeback
 from chroma.storage.engine import Engine
 from chroma.storage.errors import WriteFailed
 from chroma.storage.segment import Segment
+from chroma.storage.tail import Tail
 
 
 def _made(folder: Path) -> tuple[Any, Any]:
@@ -181,6 +183,71 @@ def test_an_open_collection_holds_one_file(tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_is_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises((ChromaError, ValueError)):
         chroma.PersistentClient(f"{tmp_path}/{path}")
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
+def test_a_frame_that_cannot_be_begun_to_be_written_is_not_acknowledged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    client, collection = _made(tmp_path)
+
+    def refuse(fd: int, offset: int, size: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(writeback, "begin", refuse)
+    with pytest.raises(WriteFailedError, match=os.strerror(code)):
+        collection.add(ids=["b"], embeddings=[[3, 4]])
+    monkeypatch.undo()
+    with pytest.raises(WriteFailedError, match="close this client and open it again"):
+        collection.add(ids=["c"], embeddings=[[3, 4]])
+    client.close()
+    with chroma.PersistentClient(tmp_path) as again:
+        things = again.get_collection("things")
+        things.add(ids=["c"], embeddings=[[3, 4]])
+        assert {"a", "c"} <= set(things.get()["ids"]) <= {"a", "b", "c"}
+
+
+def test_a_frame_is_begun_to_be_written_and_then_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the sync makes it durable; memory learns of it in between."""
+    client, collection = _made(tmp_path)
+    steps: list[str] = []
+
+    def spy(owner: Any, name: str) -> None:
+        true = getattr(owner, name)
+
+        def then(*arguments: Any) -> Any:
+            steps.append(name)
+            return true(*arguments)
+
+        monkeypatch.setattr(owner, name, then)
+
+    spy(writeback, "begin")
+    spy(Tail, "append")
+    spy(os, "fdatasync")
+    collection.add(ids=["b"], embeddings=[[3, 4]])
+    assert steps[:3] == ["begin", "append", "fdatasync"]
+    client.close()
+
+
+def test_a_system_that_cannot_begin_to_write_is_asked_to_sync_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, collection = _made(tmp_path)
+    with (tmp_path / "some").open("wb") as file:
+        for size in (1, 5000):
+            writeback.begin(file.fileno(), 0, size)
+    reading, writing = os.pipe()
+    writeback.begin(writing, 0, 1)  # which has no pages: ESPIPE
+    os.close(reading), os.close(writing)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        writeback.begin(writing, 0, 1)
+    monkeypatch.setattr(writeback, "_call", None)
+    collection.add(ids=["b"], embeddings=[[3, 4]])
+    client.close()
+    with chroma.PersistentClient(tmp_path) as again:
+        assert again.get_collection("things").count() == 2
 
 
 def test_a_write_is_noted_though_the_next_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
