@@ -23,7 +23,9 @@ class Background:
     """Jobs by kind and key. Usable from any thread."""
 
     def __init__(self) -> None:
-        self._condition = threading.Condition()
+        # A condition takes its lock in Python, where an interrupt may come between; the lock itself does not.
+        self._lock = threading.RLock()
+        self._condition = threading.Condition(self._lock)
         self._waiting: dict[tuple[Kind, str], tuple[float, Callable[[], object]]] = {}
         self._running: set[tuple[Kind, str]] = set()
         self._threads: dict[Kind, threading.Thread] = {}
@@ -39,7 +41,7 @@ class Background:
         """Run `job` after `delay` seconds. One already waiting keeps its time, unless `push`ed back."""
         if (kind, key) in self._waiting and not push:  # it will run after this look, and see what is new
             return
-        with self._condition:
+        with self._lock:
             if self._stopping or ((kind, key) in self._waiting and not push):
                 return
             if kind not in self._threads:
@@ -55,26 +57,28 @@ class Background:
 
     def after_fork(self) -> None:
         """In a forked child: the threads are gone, and so is what they were doing."""
-        self._condition = threading.Condition()
+        self._lock = threading.RLock()
+        self._condition = threading.Condition(self._lock)
         self._waiting.clear()
         self._running.clear()
         self._threads.clear()
 
     def cancel(self, key: str) -> None:
         """Forget the waiting jobs of a key."""
-        with self._condition:
+        with self._lock:
             for item in [item for item in self._waiting if item[1] == key]:
                 del self._waiting[item]
+            self._condition.notify_all()
 
     def wait(self, kind: Kind, key: str) -> None:
         """Return when no such job waits or runs."""
-        with self._condition:
+        with self._lock:
             while (kind, key) in self._waiting or (kind, key) in self._running:
                 self._condition.wait()
 
     def close(self) -> None:
         """Stop all threads; running jobs see `stopping()`."""
-        with self._condition:
+        with self._lock:
             self._stopping = True
             self._waiting.clear()
             self._condition.notify_all()
@@ -97,7 +101,7 @@ class Background:
 
     def _run(self, kind: Kind) -> None:
         while True:
-            with self._condition:
+            with self._lock:
                 found = self._next(kind)
                 if found is None:
                     return
@@ -111,7 +115,7 @@ class Background:
                 if not self._stopping:
                     _log.warning("background %s of %s failed: %s", kind, item[1], error, exc_info=True)
             finally:
-                with self._condition:
+                with self._lock:
                     self._running.discard(item)
                     self._condition.notify_all()
 

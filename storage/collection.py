@@ -64,13 +64,9 @@ class _Change:
         self._of = of
 
     def __enter__(self) -> State:
-        try:
-            return self._of.begin_change()
-        except BaseException as error:
-            self.__exit__(None, error)
-            raise
+        return self._of.begin_change()
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object = None) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None and not isinstance(
             error, (InvalidArgument, NotFound)
         ):  # at those nothing was begun
@@ -243,7 +239,7 @@ class Collection:
 
     def _lead(self, take: Take) -> None:
         """Commit what waits to be written; other processes may write while it is synced."""
-        with self._writers, self._write_lock():  # `writing`, spelled out: every small write comes by here
+        with self._writers, self._write_lock():
             self._check_exists()
             group = take()
             try:
@@ -252,8 +248,10 @@ class Collection:
                 if len(group) == 1:
                     raise
                 log, end = self._write_each(group, error)
-        self._wrote()
-        self._sync(log, end)
+        try:
+            self._wrote()
+        finally:
+            self._sync(log, end)
         self._unheard = True
 
     def _sync(self, log: Log, end: int) -> None:
@@ -264,7 +262,7 @@ class Collection:
     def _write(self, group: Sequence[Call]) -> tuple[Log, int]:
         """Commit calls as one batch; returns what to sync. Inside `writing`."""
         mode, records = group[0].mode, joined(group)
-        with self._lock, _Change(self) as state:  # `changing`, spelled out as well
+        with self._lock, _Change(self) as state:
             snapshot = state.snapshot()
             part, row = snapshot.locate(records.ids)
             at = Located(snapshot, part, row)
@@ -297,14 +295,17 @@ class Collection:
 
     def delete(self, ids: Sequence[str] | None, node: Node, limit: int | None) -> int:
         """Delete records; returns how many there were. Durable on return."""
-        with self.writing():
+        with self._writers, self._write_lock():
+            self._check_exists()
             _, places = self.select(ids, node)
             if limit is not None:
                 places = in_order(places, 0, limit)
             kills = np.concatenate([NO_KILLS, *(place.positions() for place in places)])
             log, end = self._commit(kills, None)
-        self._wrote()
-        self._sync(log, end)
+        try:
+            self._wrote()
+        finally:
+            self._sync(log, end)
         self._synced()
         return len(kills)
 
@@ -316,7 +317,7 @@ class Collection:
         if rows is not None and self._is_direct(rows):
             direct = rows if isinstance(rows, NewRows) else StoredRows.from_columns(rows)
             return self._commit_segment(kills, direct)
-        with self.changing() as state:
+        with self._lock, _Change(self) as state:
             return self._append(state, kills, rows)
 
     def _append(self, state: State, kills: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
@@ -334,7 +335,7 @@ class Collection:
         try:
             self.folder.sync()
             segment = Segment(self.folder, ref)
-            with self.changing() as state:
+            with self._lock, _Change(self) as state:
                 state.before_append()
                 state.log.append(logs.SEGMENT, encode_segment(kills, ref))
                 state.apply_segment(kills, ref, segment)

@@ -101,11 +101,14 @@ class OpenCollection:
 
     def _after_write(self) -> None:
         seen = self.records.last_seen()  # what was just written is in it: no need for a look at the disk
-        snapshot = seen[0] if seen is not None else self.records.snapshot()
+        if seen is None:
+            return  # closed meanwhile: whoever opens it next sees to it
+        snapshot = seen[0]
         background = self.records.services.background
-        if housekeeping.due(snapshot):
+        due = housekeeping.due(snapshot)
+        self._outrun = due and sum(tail.rows for tail in snapshot.tails) > 4 * housekeeping.SEAL_ROWS
+        if due:
             background.submit("settle", self.info.id, self._settle)
-            self._outrun = sum(tail.rows for tail in snapshot.tails) > 4 * housekeeping.SEAL_ROWS
         elif housekeeping.useful(snapshot):
             background.submit("settle", self.info.id, self._settle, QUIET_SECONDS, push=True)
         self._schedule_index(snapshot)
@@ -115,7 +118,6 @@ class OpenCollection:
         if self.records.unnoted():
             background.submit("note", self.info.id, self.records.note, NOTE_SECONDS)
         if self._outrun:
-            self._outrun = False
             background.wait("settle", self.info.id)  # let it catch up
 
     def _settle(self) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import math
 import mmap
 import os
@@ -506,35 +507,33 @@ class DiskFolder:
         return self._frozen is None and os.access(self.path, os.W_OK)
 
 
-class FileLock:
+class FileLock(io.FileIO):
     """Opened when made, to be used in a `with` at once: held inside, by nobody else among all processes and
     threads. The block is given whether it is held: without `wait` somebody else may hold it.
 
-    Raises WriteFailed after `timeout` seconds; None waits as long as it takes.
+    A file of Python's own, whose end of a `with` is native: no interrupt can come before it is closed, which
+    releases it. Raises WriteFailed after `timeout` seconds; None waits as long as it takes.
     """
 
-    __slots__ = ("_fd", "_path", "_timeout", "_wait")
+    __slots__ = ("_path", "_timeout", "_wait")
 
     def __init__(self, path: str, wait: bool, timeout: float | None) -> None:
         self._path, self._wait, self._timeout = path, wait, timeout
         with explained(path):
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            super().__init__(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+")
 
-    def __enter__(self) -> bool:
+    def __enter__(self) -> bool:  # type: ignore[override]
         try:
             return self._take()
         except BaseException:
-            os.close(self._fd)
+            self.close()
             raise
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._fd)  # which releases it
 
     def _take(self) -> bool:
         pause, deadline = 0.0001, time.monotonic() + (math.inf if self._timeout is None else self._timeout)
         while True:
             try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(self.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
             except OSError as error:
                 if error.errno in (errno.ENOLCK, errno.ENOTSUP):

@@ -13,7 +13,9 @@ bytes left by an older log never look alive. Sequences rise by one. The synced o
 synced) after a sync, at most every 10 ms, and shortly after a burst: it never claims too much, and it lets a
 damaged acknowledged frame (Corruption) be told from a torn one that nobody was promised (cut).
 
-Writers hold the folder's write lock around `append`; syncing happens after the lock is released.
+Writers hold the folder's write lock around `append`, which has the system begin to write the frame; syncing
+happens after the lock is released. A process that finds a log writes again what is not known to be synced before
+it appends to it: another one's sync may have failed.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ _log = logging.getLogger("chroma")
 # In a burst of syncs the file is told of it every so often, and at its end by `note`: the note is a second
 # page for each of them to write, and a call.
 NOTE_SECONDS = 0.01
+_WAIT_SECONDS = 1.0  # after which a thread looks again whether another one still syncs
 
 COMMIT, SEGMENT, END, CATALOG, ROWS = 1, 2, 3, 4, 5  # frame kinds
 
@@ -92,9 +95,9 @@ class Log:
         self._ended = False  # an END frame was read or written
         self._note_again = 0.0  # when the file is next told up to where it was synced
         self._cleared = False  # whether nothing but zeros is known to lie behind the last frame
-        self._mutex, self._noting = threading.Lock(), threading.Lock()
+        # A condition takes its lock in Python, where an interrupt may come between; the lock itself does not.
+        self._mutex, self._noting = threading.RLock(), threading.Lock()
         self._group = threading.Condition(self._mutex)  # of who waits for another thread's sync
-        self._waiters = 0
         self.syncs = 0
 
     @property
@@ -253,6 +256,7 @@ class Log:
         """Zero what a writer that died left behind; nobody was promised it."""
         if self._cleared and self._file.peek(self.offset, 1) in (b"", b"\0"):
             return
+        self._write_again()
         # Once per opened file all of it is looked at: in a power cut a later page of what was never
         # synced may reach the disk without an earlier one, and would be read behind the next frame.
         size = self._file.size()
@@ -266,7 +270,7 @@ class Log:
 
     def append(self, kind: int, payload: bytes) -> int:
         """Write a frame at `offset` and return the offset to pass to `sync`. Needs the write lock,
-        and `read_new(writing=True)` before. Not durable until synced."""
+        and `at_end(writing=True)` before. Not durable until synced."""
         if self._broken:
             raise WriteFailed(self._broken)
         if self._ended:
@@ -303,45 +307,48 @@ class Log:
 
     def sync(self, offset: int) -> None:
         """Return once everything before `offset` is durable. Threads that wait together share one sync."""
-        with self._mutex:
-            while self._synced < offset:
-                if self._broken:
-                    raise WriteFailed(self._broken)
-                if not self._syncing:
-                    self._syncing, target = True, self.offset
-                    break
-                self._waiters += 1
-                try:
-                    self._group.wait()
-                finally:
-                    self._waiters -= 1
-            else:
-                return
+        mine, synced, broken = False, 0, None
         try:
+            with self._mutex:
+                while self._synced < offset:
+                    if self._broken:
+                        raise WriteFailed(self._broken)
+                    if not self._syncing:
+                        mine = self._syncing = True
+                        target = self.offset
+                        break
+                    self._group.wait(_WAIT_SECONDS)
+                else:
+                    return
             self._file.sync()
+            synced = target
         except Exception:
             # After a failed sync the kernel may have dropped the pages: nothing later is safe.
-            self._end_sync(broken=f"{self.path} could not be synced; close this client and open it again")
+            broken = f"{self.path} could not be synced; close this client and open it again"
             raise
-        except BaseException:  # interrupted: somebody else may sync
-            self._end_sync()
-            raise
-        self.syncs += 1
-        self._end_sync(target)
+        finally:  # also when interrupted, wherever: somebody else may sync
+            if mine:
+                with self._mutex:
+                    self._syncing = False
+                    if synced > self._synced:
+                        self._synced = synced
+                    self._broken = broken or self._broken
+                    self.syncs += synced > 0
+                    self._group.notify_all()
         if time.monotonic() >= self._note_again:
             self.note()
 
-    def _end_sync(self, synced: int = 0, broken: str | None = None) -> None:
-        with self._mutex:
-            self._syncing = False
-            self._synced = max(self._synced, synced)
-            self._broken = broken or self._broken
-            if self._waiters:
-                self._group.notify_all()
-
     def sync_all(self) -> None:
-        """Make the whole file durable, whoever wrote it."""
+        """Make the whole file durable, whoever wrote it. Needs the write lock."""
+        self._write_again()
         self._file.sync()
+
+    def _write_again(self) -> None:
+        """Write once more what may not be on the disk, so that the next sync has it: after one that failed,
+        here or in another process, the system may hold pages that it takes for written."""
+        start = self.synced_offset()
+        for at in range(start, self.offset, 1 << 20):
+            self._file.write(at, self._file.read(at, min(1 << 20, self.offset - at)))
 
     def _note_synced(self, target: int) -> None:
         with self._noting:  # so that no older note of this process comes over a newer one

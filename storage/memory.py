@@ -45,7 +45,7 @@ class MemoryLog:
         self._data[offset : offset + len(data)] = data
 
     def begin_sync(self, offset: int, size: int) -> None:
-        """Nor to begin."""
+        """Memory has nothing to sync."""
 
     def extend(self, size: int) -> None:
         if size > len(self._data):

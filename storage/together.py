@@ -32,21 +32,25 @@ def _closed() -> threading.Lock:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One call of a writer. Until it has an outcome, `written` or `error`, its thread waits for `turn`."""
+    """One call of a writer. Until it is `durable` or has an `error`, its thread waits for `turn`."""
 
     mode: Mode
     records: Records
-    written: Written | None = None
+    written: Written | None = None  # what it does, once it is durable
+    durable: bool = False
     error: BaseException | None = None
     turn: threading.Lock | None = None  # from when it waits
     group: list[Call] = field(default_factory=list)  # of a leader: what it commits, itself included
 
     def done(self) -> bool:
-        return self.written is not None or self.error is not None
+        return self.durable or self.error is not None
 
     def result(self) -> Written:
         if self.error is not None:
-            raise self.error
+            try:
+                raise self.error
+            finally:
+                self.error = None  # whose frames have this call: what they hold goes with them
         assert self.written is not None
         return self.written
 
@@ -108,17 +112,19 @@ class Together:
 
         try:
             self._lead(take)
+            for each in group:
+                each.durable = each.error is None
         except BaseException as error:
-            if not group:
-                with self._lock:
-                    self._waiting.remove(call)
-                group.append(call)
+            with self._lock:
+                if not group:
+                    group.append(call)
+                self._waiting = [each for each in self._waiting if each not in group]
             for each in group:
                 # Of an interrupted leader only itself is told. The others write again what may be written
                 # already: an upsert is the same as once, an add finds its records there.
                 if each is call or isinstance(error, Exception):
                     each.error = each.error or error
-                else:
+                elif not each.durable:
                     each.written = each.error = None
         self._pass_on(call)
         for each in group:

@@ -37,7 +37,7 @@ def resolve(mode: Mode, records: Records, at: Located) -> Resolved:
     """Whole rows from a batch. Raises InvalidArgument on a wrong dimension or a missing embedding."""
     _check_dimension(records, at.snapshot.dimension)
     known = at.part >= 0
-    if mode != "update" and not known.any():  # nearly always
+    if mode != "update" and len(known) and not known.any():  # nearly always
         return Resolved(NO_KILLS, _new_rows(records, None, at.snapshot.next_position))
     new = np.flatnonzero(~known) if mode != "update" else NO_KILLS
     old = np.flatnonzero(known) if mode != "add" else NO_KILLS

@@ -13,8 +13,8 @@ import os
 __all__ = ["begin"]
 
 _WRITE = 2  # SYNC_FILE_RANGE_WRITE
-_PAGE = 4096
-_UNSUPPORTED = errno.ENOSYS, errno.EINVAL, errno.ESPIPE, errno.EPERM
+_NOT_HERE = errno.ENOSYS, errno.EINVAL, errno.ESPIPE, errno.EPERM
+_NOT_NOW = errno.ENOMEM, errno.EAGAIN, errno.EINTR  # the pages wait for the sync then
 
 _call = getattr(ctypes.CDLL(None, use_errno=True), "sync_file_range", None)
 if _call is not None:
@@ -22,12 +22,9 @@ if _call is not None:
 
 
 def begin(fd: int, offset: int, size: int) -> None:
-    """Have the system begin to write these bytes of an open file; return at once. Nothing happens where it
-    has no such call. Raises OSError where it tells already that they cannot be written."""
-    if _call is None:
-        return
-    start = offset - offset % _PAGE
-    if _call(fd, start, offset + size - start, _WRITE) != 0:
+    """Have the system begin to write the pages of these bytes of an open file, and do not wait for it.
+    Nothing happens where it has no such call. Raises OSError where it tells already that they cannot be."""
+    if _call is not None and _call(fd, offset, size, _WRITE) != 0:
         code = ctypes.get_errno()
-        if code not in _UNSUPPORTED:
+        if code not in _NOT_HERE and code not in _NOT_NOW:
             raise OSError(code, os.strerror(code))

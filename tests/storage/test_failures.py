@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import subprocess
@@ -225,29 +226,61 @@ def test_a_frame_is_begun_to_be_written_and_then_synced(
 
     spy(writeback, "begin")
     spy(Tail, "append")
-    spy(os, "fdatasync")
+    spy(files, "full_sync")
     collection.add(ids=["b"], embeddings=[[3, 4]])
-    assert steps[:3] == ["begin", "append", "fdatasync"]
+    assert steps[:3] == ["begin", "append", "full_sync"]
     client.close()
 
 
-def test_a_system_that_cannot_begin_to_write_is_asked_to_sync_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("code", [None, errno.ENOSYS, errno.EPERM, errno.ENOMEM])
+def test_where_writing_cannot_be_begun_the_sync_does_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int | None
 ) -> None:
     client, collection = _made(tmp_path)
-    with (tmp_path / "some").open("wb") as file:
-        for size in (1, 5000):
-            writeback.begin(file.fileno(), 0, size)
-    reading, writing = os.pipe()
-    writeback.begin(writing, 0, 1)  # which has no pages: ESPIPE
-    os.close(reading), os.close(writing)
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        writeback.begin(writing, 0, 1)
-    monkeypatch.setattr(writeback, "_call", None)
+
+    def refuse(*_: int) -> int:
+        ctypes.set_errno(code or 0)
+        return -1
+
+    monkeypatch.setattr(writeback, "_call", refuse if code else None)
+    before = files.syncs()
     collection.add(ids=["b"], embeddings=[[3, 4]])
+    assert files.syncs() == before + 1
     client.close()
-    with chroma.PersistentClient(tmp_path) as again:
-        assert again.get_collection("things").count() == 2
+
+
+def test_a_log_whose_sync_failed_is_written_again_before_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system may have dropped what it could not write, and take the pages for clean: what is acknowledged
+    later must not lie behind such a hole."""
+    client, collection = _made(tmp_path)
+    held = client._backend.engine.collection("default_tenant", "default_database", str(collection.id))
+    held.records.note()
+    synced = held.records._state.log.offset
+
+    def refuse(fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "full_sync", refuse)
+        with pytest.raises(WriteFailedError, match="check the disk"):
+            collection.add(ids=["b"], embeddings=[[3, 4]])
+    with pytest.raises(WriteFailedError, match="close this client and open it again"):
+        collection.add(ids=["c"], embeddings=[[3, 4]])
+    written: list[tuple[int, int]] = []
+    write = files.DiskLog.write
+
+    def spy(self: Any, offset: int, data: bytes) -> None:
+        written.append((offset, len(data)))
+        write(self, offset, data)
+
+    monkeypatch.setattr(files.DiskLog, "write", spy)
+    collection.add(ids=["d"], embeddings=[[3, 4]])
+    (again, size), (new, _) = written[:2]
+    assert again == synced and again + size == new
+    assert collection.get()["ids"] == ["a", "b", "d"]
+    client.close()
 
 
 def test_a_write_is_noted_though_the_next_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
