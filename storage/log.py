@@ -14,8 +14,8 @@ synced) after a sync, at most every 10 ms, and shortly after a burst: it never c
 damaged acknowledged frame (Corruption) be told from a torn one that nobody was promised (cut).
 
 Writers hold the folder's write lock around `append`, which has the system begin to write the frame; syncing
-happens after the lock is released. A process that finds a log writes again what is not known to be synced before
-it appends to it: another one's sync may have failed.
+happens after the lock is released. Who opens a log writes again what is not known to be synced before it
+appends: a sync of another process may have failed.
 """
 
 from __future__ import annotations
