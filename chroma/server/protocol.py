@@ -19,6 +19,7 @@ from .outgoing import to_json
 from .transport import TRACE_HEADER
 
 HEAD_SECONDS = 30.0
+LINGER_SECONDS = 2.0  # for which the rest of what was refused is read and dropped
 
 
 class HeadTooLarge(ChromaError):
@@ -41,6 +42,7 @@ class Protocol(HttpToolsProtocol):
     _head = 0  # bytes of the request's head that were parsed
     _fed = 0  # bytes that came before it was complete
     _part = 0  # bytes that are with the parser
+    _refused = False
 
     @property
     def _limit(self) -> int:
@@ -56,13 +58,17 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         self._part = len(data)
         super().data_received(data)
-        if self._reading_head and not self.transport.is_closing():
+        if self._ending():
+            return
+        if self._reading_head:
             self._fed += len(data)  # parts that are still with the parser count as well
             if self._fed > self._limit:
                 self._refuse(_too_large(self._limit))
-        elif self._timer is None and self.cycle.response_complete and not self.transport.is_closing():
+        elif self._timer is None and self.cycle.response_complete:
             # an empty line, say: it has ended the time for which an idle connection is kept
             self._timer = self.loop.call_later(HEAD_SECONDS, self._late)
 
@@ -95,8 +101,11 @@ class Protocol(HttpToolsProtocol):
         if self._head > self._limit:
             raise _too_large(self._limit)  # the parser stops here
 
+    def _ending(self) -> bool:
+        return self._refused or self.transport.is_closing()
+
     def _late(self) -> None:
-        if self.transport.is_closing():
+        if self._ending():
             return
         if self._reading_head and self._fed:
             self._refuse(HeadTooSlow(f"the request did not begin within {HEAD_SECONDS:g} s"))
@@ -133,7 +142,20 @@ class Protocol(HttpToolsProtocol):
                 % (len(body), TRACE_HEADER, os.urandom(16).hex().encode())
             )
             self.transport.write(status + head + body)
-        self.transport.close()
+            self._linger()
+        else:
+            self.transport.close()
+
+    def _linger(self) -> None:
+        """End what is sent, and read on for a while: a connection that is closed with bytes not read is
+        reset, and the client may never see the answer."""
+        self._refused = True
+        if not self.transport.can_write_eof():  # TLS
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
 def _too_large(limit: int) -> Any:

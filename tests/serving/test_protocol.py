@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator
 
@@ -14,7 +15,7 @@ from chroma.server.protocol import Protocol
 from chroma.server.settings import ServerSettings
 
 from .conftest import Api
-from .sockets import connected, everything, listening
+from .sockets import connected, everything, listening, wait_until
 
 ASK = b"GET /api/v2/heartbeat HTTP/1.1\r\nHost: x\r\n"
 
@@ -104,6 +105,33 @@ def test_an_unknown_transfer_coding(port: int) -> None:
 def test_one_huge_header(port: int) -> None:
     status, body = answered(port, ASK, b"X-Long: " + b"x" * (HEAD_BYTES + 100) + b"\r\n\r\n")
     assert status == 431 and f"{HEAD_BYTES:,} bytes" in body["message"]
+
+
+def test_the_rest_of_what_is_refused_is_read(port: int) -> None:
+    """What comes behind the refusal does not reset the connection: the client reads its answer later."""
+    with connected(port) as connection:
+        connection.sendall(b"hello\r\n\r\n")
+        wait_until(lambda: connection.recv(1, socket.MSG_PEEK))
+        for _ in range(64):
+            connection.sendall(b"x" * (1 << 16))
+        answer = everything(connection)
+    assert answer.startswith(b"HTTP/1.1 400 ") and b"InvalidArgumentError" in answer
+
+
+def test_a_refused_connection_is_not_kept(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.2)
+    with connected(port) as connection:
+        connection.sendall(b"hello\r\n\r\n")
+        assert everything(connection).startswith(b"HTTP/1.1 400 ")
+
+        def reset() -> bool:
+            try:
+                connection.sendall(b"x")
+            except OSError:
+                return True
+            return False
+
+        wait_until(reset)
 
 
 def test_a_header_without_end(port: int) -> None:
