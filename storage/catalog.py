@@ -120,6 +120,7 @@ class Catalog:
         self._lock = threading.RLock()
         self._state = CatalogState()
         self._frames = 0
+        self._passed: list[Log] = []  # ended, and perhaps not synced by whoever ended them
         if not folder.exists(NAME):
             self._found()
         self._load()
@@ -164,6 +165,7 @@ class Catalog:
                 self._log = Log.open(self._folder, data["log"])
                 self._state = CatalogState.from_json(data)
                 self._frames = 0
+                self._passed = []
                 self._follow(False)
                 return
             except Corruption:
@@ -174,6 +176,9 @@ class Catalog:
     def _follow(self, writing: bool) -> None:
         """Read and apply what is new in the log, and in the logs it leads on to."""
         while True:
+            while writing and self._passed:
+                self._passed[0].sync_all()  # what follows must not outlive its end
+                del self._passed[0]
             for frame in self._log.read_new(writing):
                 if frame.kind == logs.END:
                     break
@@ -181,9 +186,7 @@ class Catalog:
                 self._frames += 1
             else:
                 return
-            ended = self._log
-            if writing:
-                ended.sync_all()  # what follows must not outlive its end
+            self._passed.append(self._log)
             try:
                 self._log = Log.open(self._folder, frame.payload.decode())
             except Corruption:  # rewritten more than once since

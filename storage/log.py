@@ -207,7 +207,8 @@ class Log:
                 offset += max(8, len(window) - 8 & ~7)
                 continue
             offset += at
-            frame = self._frame_at(offset, later=True) if offset % 8 == 0 else None
+            later = range(self.sequence, 1 << 64)
+            frame = self._frame_at(offset, later) if offset % 8 == 0 else None
             if frame is None:
                 offset = _align(offset + 1)
                 continue
@@ -215,14 +216,15 @@ class Log:
             yield frame
             offset = frame.end
 
-    def _frame_at(self, offset: int, later: bool = False) -> Frame | None:
+    def _frame_at(self, offset: int, sequences: range | None = None) -> Frame | None:
+        """The frame there, if it is whole and of one of these sequences: by default the next."""
         if not self._file.holds(offset, _FRAME_MAGIC):
             return None
         head = self._file.read(offset, _FRAME.size)
         if len(head) < _FRAME.size:
             return None
         magic, kind, _, length, _, sequence, check = _FRAME.unpack(head)
-        expected = sequence >= self.sequence if later else sequence == self.sequence
+        expected = sequence == self.sequence if sequences is None else sequence in sequences
         if magic != _FRAME_MAGIC or not expected or length > MAX_PAYLOAD:
             return None
         payload = self._file.read(offset + _FRAME.size, length)
@@ -307,7 +309,7 @@ class Log:
 
     def sync(self, offset: int) -> None:
         """Return once everything before `offset` is durable. Threads that wait together share one sync."""
-        mine, synced, broken = False, 0, None
+        mine, synced = False, 0
         try:
             with self._mutex:
                 while self._synced < offset:
@@ -322,17 +324,19 @@ class Log:
                     return
             self._file.sync()
             synced = target
-        except Exception:
-            # After a failed sync the kernel may have dropped the pages: nothing later is safe.
-            broken = f"{self.path} could not be synced; close this client and open it again"
+        except BaseException as error:
+            # After a failed sync the kernel may have dropped the pages: nothing later is safe. An interrupt
+            # may come on top of it; alone it breaks nothing.
+            failed = isinstance(error, Exception) or isinstance(error.__context__, (OSError, StorageError))
+            if mine and failed:
+                self._broken = f"{self.path} could not be synced; close this client and open it again"
             raise
         finally:  # also when interrupted, wherever: somebody else may sync
             if mine:
+                self._syncing = False  # before the lock, for which a thread can be interrupted
                 with self._mutex:
-                    self._syncing = False
                     if synced > self._synced:
                         self._synced = synced
-                    self._broken = broken or self._broken
                     self.syncs += synced > 0
                     self._group.notify_all()
         if time.monotonic() >= self._note_again:
@@ -346,9 +350,13 @@ class Log:
     def _write_again(self) -> None:
         """Write once more what may not be on the disk, so that the next sync has it: after one that failed,
         here or in another process, the system may hold pages that it takes for written."""
-        start = self.synced_offset()
-        for at in range(start, self.offset, 1 << 20):
-            self._file.write(at, self._file.read(at, min(1 << 20, self.offset - at)))
+        at = self.synced_offset()
+        while at < self.offset:
+            frame = self._frame_at(at, range(self._first, self.sequence))
+            if frame is None:  # it was read, and is gone: the pages were dropped
+                raise Corruption(self.path, "a frame that was read is not there any more", at)
+            self._file.write(at, self._file.read(at, frame.end - at))
+            at = frame.end
 
     def _note_synced(self, target: int) -> None:
         with self._noting:  # so that no older note of this process comes over a newer one

@@ -122,15 +122,11 @@ class MemoryFolder:
             self._logs[name] = MemoryLog(f"{self.path}/{name}")
         return self._logs[name]
 
-    @contextlib.contextmanager
-    def lock(self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT) -> Iterator[bool]:
+    def lock(
+        self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT
+    ) -> contextlib.AbstractContextManager[bool]:
         lock = self._locks.setdefault(name, threading.Lock())
-        held = lock.acquire(blocking=wait)
-        try:
-            yield held
-        finally:
-            if held:
-                lock.release()
+        return lock if wait else _tried(lock)
 
     def remove(self, name: str) -> None:
         self._files.pop(name, None)
@@ -152,3 +148,13 @@ class MemoryFolder:
 
     def writable(self) -> bool:
         return True
+
+
+@contextlib.contextmanager
+def _tried(lock: threading.Lock) -> Iterator[bool]:
+    held = lock.acquire(blocking=False)
+    try:
+        yield held
+    finally:
+        if held:
+            lock.release()

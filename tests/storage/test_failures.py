@@ -17,7 +17,7 @@ import chroma
 from chroma.errors import ChromaError, CorruptionError, WriteFailedError
 from chroma.storage import catalog, files, housekeeping, log, writeback
 from chroma.storage.engine import Engine
-from chroma.storage.errors import WriteFailed
+from chroma.storage.errors import Corruption, WriteFailed
 from chroma.storage.segment import Segment
 from chroma.storage.tail import Tail
 
@@ -90,6 +90,36 @@ def test_a_catalog_rewrite_that_fails_splits_nothing(tmp_path: Path, monkeypatch
     names = [collection.name for collection in client.list_collections()]
     assert names == ["things", "more0", "more1", "more2", "more3", "last"]
     assert _elsewhere(tmp_path, "print([c.name for c in client.list_collections()])") == str(names)
+    client.close()
+
+
+def test_an_end_of_a_catalogs_log_that_was_not_synced_is_before_more_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands in the next log is found by way of that end alone."""
+    monkeypatch.setattr(catalog, "_REWRITE_FRAMES", 3)
+    client, _ = _made(tmp_path)
+    client.create_collection("more", embedding_function=None)
+    first = client._backend.engine.catalog._log.path
+    synced: list[str] = []
+    sync = files.DiskLog.sync
+
+    def spy(self: Any) -> None:
+        if self.path == first and not refused:
+            with open(first, "rb") as file:
+                if b"catalog-" in file.read():  # its end, which names the next one
+                    refused.append(True)
+                    raise WriteFailed("no space")
+        sync(self)
+        synced.append(self.path)
+
+    refused: list[bool] = []
+    monkeypatch.setattr(files.DiskLog, "sync", spy)
+    while not refused:
+        client.create_collection(f"more{len(synced)}", embedding_function=None)
+    synced.clear()
+    client.create_collection("last", embedding_function=None)
+    assert synced[0] == first and synced[-1] != first
     client.close()
 
 
@@ -281,6 +311,40 @@ def test_a_log_whose_sync_failed_is_written_again_before_more(
     assert again == synced and again + size == new
     assert collection.get()["ids"] == ["a", "b", "d"]
     client.close()
+
+
+def test_an_interrupt_on_top_of_a_sync_that_failed_hides_it_from_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, collection = _made(tmp_path)
+
+    def interrupted(fd: int) -> None:
+        try:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        finally:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "full_sync", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            collection.add(ids=["b"], embeddings=[[3, 4]])
+    with pytest.raises(WriteFailedError, match="could not be synced"):
+        collection.add(ids=["c"], embeddings=[[3, 4]])
+    client.close()
+
+
+def test_a_frame_that_was_read_and_is_gone_is_not_written_behind(tmp_path: Path) -> None:
+    """Another process failed to sync it, and the system dropped its pages."""
+    folder = files.DiskFolder(tmp_path)
+    writer = log.Log.create(folder, "l.wal", 1)
+    writer.append(log.CATALOG, b"one")
+    opened = log.Log.open(folder, "l.wal")
+    assert [frame.payload for frame in opened.read_new()] == [b"one"]
+    with (tmp_path / "l.wal").open("r+b") as file:
+        file.seek(log.START)
+        file.write(bytes(64))
+    with pytest.raises(Corruption, match="not there any more"):
+        list(opened.read_new(writing=True))
 
 
 def test_a_write_is_noted_though_the_next_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

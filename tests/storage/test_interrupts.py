@@ -46,11 +46,14 @@ def in_time(job: Callable[[], Any]) -> None:
     assert not thread.is_alive()
 
 
+@pytest.mark.parametrize("place", ["disk", "memory"])
 @pytest.mark.parametrize("what", ["add", "update", "delete"])
-def test_an_interrupt_anywhere_in_a_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+def test_an_interrupt_anywhere_in_a_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, place: str
+) -> None:
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)  # it may come while a generator is closed
-    client = chroma.PersistentClient(tmp_path)
-    things = client.create_collection("things", embedding_function=None)
+    client = chroma.PersistentClient(tmp_path) if place == "disk" else chroma.EphemeralClient()
+    things = client.create_collection(f"interrupted-{what}", embedding_function=None)
     things.add(ids=["0"], embeddings=[[0, 0]], metadatas=[{"n": 0}])
     jobs: dict[str, Callable[[int], Any]] = {
         "add": lambda n: things.add(ids=[f"i{n}"], embeddings=[[n, 1]], metadatas=[{"n": n}]),
@@ -65,8 +68,9 @@ def test_an_interrupt_anywhere_in_a_write(tmp_path: Path, monkeypatch: pytest.Mo
         assert things.get(ids=[f"a{steps}"])["ids"]
     assert steps > 100
     seen = things.get()["ids"]
-    client.close()
-    with chroma.PersistentClient(tmp_path) as again:
-        assert again.get_collection("things").get()["ids"] == seen
     if what != "delete":
         assert {f"a{n}" for n in range(1, steps)} <= set(seen)
+    client.close()
+    if place == "disk":
+        with chroma.PersistentClient(tmp_path) as again:
+            assert again.get_collection(things.name).get()["ids"] == seen
