@@ -248,11 +248,15 @@ class Collection:
                 if len(group) == 1:
                     raise
                 log, end = self._write_each(group, error)
+        self._finish(log, end)
+        self._unheard = True
+
+    def _finish(self, log: Log, end: int) -> None:
+        """Tell housekeeping while the disk is at it; return once it is durable."""
         try:
             self._wrote()
         finally:
             self._sync(log, end)
-        self._unheard = True
 
     def _sync(self, log: Log, end: int) -> None:
         log.sync(end)
@@ -302,10 +306,7 @@ class Collection:
                 places = in_order(places, 0, limit)
             kills = np.concatenate([NO_KILLS, *(place.positions() for place in places)])
             log, end = self._commit(kills, None)
-        try:
-            self._wrote()
-        finally:
-            self._sync(log, end)
+        self._finish(log, end)
         self._synced()
         return len(kills)
 

@@ -165,9 +165,7 @@ class Log:
         """What `read_new` does where there is nothing new, as nearly always: then True."""
         if self.has_more():
             return False
-        self._check_tail()
-        if writing:
-            self._clear_tail()
+        self._check_end(writing)
         return True
 
     def read_new(self, writing: bool = False) -> Iterator[Frame]:
@@ -181,9 +179,7 @@ class Log:
             if frame.kind == END:
                 self._ended = True
                 return
-        self._check_tail()
-        if writing:
-            self._clear_tail()
+        self._check_end(writing)
 
     def image(self) -> Iterator[bytes]:
         """The file, in parts, as a log that ends, and is synced up to, where this process has read."""
@@ -246,6 +242,12 @@ class Log:
                 if synced ^ complement == _MASK:
                     return int(synced)
         raise Corruption(self.path, "its synced offset does not match its complement", _SYNCED_AT)
+
+    def _check_end(self, writing: bool) -> None:
+        """Nothing whole follows: see that nothing is missing, and make room for what will be written."""
+        self._check_tail()
+        if writing:
+            self._clear_tail()
 
     def _check_tail(self) -> None:
         if self.synced_offset() > self.offset:

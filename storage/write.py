@@ -77,9 +77,9 @@ def _check_dimension(records: Records, dimension: int | None) -> None:
 
 def _new_rows(records: Records, new: Ints | None, next_position: int) -> NewRows:
     """Those of a batch that are new, all of them if None."""
-    given = (
-        records.has_embedding if new is None or records.has_embedding is None else records.has_embedding[new]
-    )
+    given = records.has_embedding
+    if given is not None and new is not None:
+        given = given[new]
     if records.embeddings is None or (given is not None and not given.all()):
         ids = records.ids[:3] if new is None else [records.ids[index] for index in new[:3].tolist()]
         raise InvalidArgument(
