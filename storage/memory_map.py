@@ -14,12 +14,10 @@ from typing import Any
 
 import numpy as np
 
-try:
-    _libc = ctypes.CDLL(None, use_errno=True)
-except OSError as error:  # pragma: no cover - a Python without shared libraries
-    raise ImportError("chroma needs a Python that is linked to its C library, not a static one") from error
-_libc.mmap.restype = ctypes.c_void_p
-_libc.mmap.argtypes = (
+from .libc import libc
+
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = (
     ctypes.c_void_p,
     ctypes.c_size_t,
     ctypes.c_int,
@@ -27,8 +25,8 @@ _libc.mmap.argtypes = (
     ctypes.c_int,
     ctypes.c_long,  # off_t, where Python has 64 bits
 )
-_libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
-_libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _FAILED = ctypes.c_void_p(-1).value
 
 
@@ -40,7 +38,7 @@ class _Map:
     def __init__(self, address: int, size: int) -> None:
         self.__array_interface__ = {"version": 3, "data": (address, True), "shape": (size,), "typestr": "|u1"}
         # Not at exit: other threads may still read then.
-        weakref.finalize(self, _libc.munmap, address, size).atexit = False
+        weakref.finalize(self, libc.munmap, address, size).atexit = False
 
 
 def map_file(path: str) -> memoryview:
@@ -50,7 +48,7 @@ def map_file(path: str) -> memoryview:
         size = os.fstat(fd).st_size
         if not size:
             return memoryview(b"")
-        address = _libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, fd, 0)
+        address = libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, fd, 0)
     finally:
         os.close(fd)
     if address == _FAILED:
@@ -65,4 +63,4 @@ def evict(mapped: memoryview) -> None:
     and do not count as this process's any more."""
     if len(mapped):
         address = np.frombuffer(mapped, np.uint8).ctypes.data
-        _libc.madvise(address, len(mapped), mmap.MADV_DONTNEED)
+        libc.madvise(address, len(mapped), mmap.MADV_DONTNEED)

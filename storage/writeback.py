@@ -10,13 +10,15 @@ import ctypes
 import errno
 import os
 
+from .libc import libc
+
 __all__ = ["begin"]
 
 _WRITE = 2  # SYNC_FILE_RANGE_WRITE
 _NOT_HERE = errno.ENOSYS, errno.EINVAL, errno.ESPIPE, errno.EPERM
 _NOT_NOW = errno.ENOMEM, errno.EAGAIN, errno.EINTR  # the pages wait for the sync then
 
-_call = getattr(ctypes.CDLL(None, use_errno=True), "sync_file_range", None)
+_call = getattr(libc, "sync_file_range", None)
 if _call is not None:
     _call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 
