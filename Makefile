@@ -2,13 +2,15 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+ATTACK_SCALE ?= 1
 SHELL := bash
 
-.PHONY: help demo test check fix lock lowest smoke clients client-test notebooks bench bench-smoke clean
+.PHONY: help demo test attack check fix lock lowest smoke clients client-test notebooks bench bench-smoke clean
 
 help:
 	@echo 'make demo     index the docstrings of the standard library and ask questions'
 	@echo 'make test     the test suite (PYTEST_ARGS="-k name" for a part of it)'
+	@echo 'make attack   hostile bytes, failing disks, costly requests (ATTACK_SCALE=0.1 for a share of it)'
 	@echo 'make check    format, lint, strict types, twins, layout'
 	@echo 'make fix      put format, lint and twins in order where that is automatic'
 	@echo 'make smoke    build, install and try the wheel on every Python found'
@@ -29,6 +31,10 @@ demo:
 test:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev
 	.venv/bin/python -m pytest -rs -n auto --dist loadfile $(PYTEST_ARGS)
+
+attack:
+	@PYTHON='$(PYTHON)' scripts/setup.sh dev
+	CHROMA_ATTACK_SCALE=$(ATTACK_SCALE) .venv/bin/python -m pytest -rs -n auto --dist load --timeout 3600 tests/attack $(PYTEST_ARGS)
 
 check:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev
