@@ -7,6 +7,7 @@ then moved there.
 
 from __future__ import annotations
 
+import itertools
 import os.path
 import time
 from collections.abc import Iterator
@@ -78,31 +79,42 @@ def restore(
         )
     if taken and not (place.exists(catalog.NAME) or place.exists("collections")):
         raise NotADatabase(f"{path} is not empty and holds no database: choose another folder")
-    held = Catalog(source)
     staged = DiskFolder(f"{there}.restoring")
     staged.create()
-    with _alone(staged):
+    with closing(Catalog(source)) as held, _alone(staged):
         state = held.copy()
         copier = Copier(source, staged, lambda id: held.collection(id) is not None, link, True, progress)
         copier.run(state)
         staged.remove(LOCK)
         _move_in(staged, place, taken)
-    held.close()
     return copier.report(path, len(state.collections), began)
 
 
 def _move_in(staged: DiskFolder, place: DiskFolder, taken: bool) -> None:
-    aside = f"{place.path}.replaced-{time.strftime('%Y%m%d-%H%M%S')}"
-    if taken:
-        place.move(aside)
+    """Put what was restored in its place. Where that fails, what was there is there again."""
+    aside = DiskFolder(_free_name(f"{place.path}.replaced-{time.strftime('%Y%m%d-%H%M%S')}"))
     try:
+        if taken:
+            place.move(aside.path)
         staged.move(place.path)
-    except (OSError, StorageError) as error:
+    except StorageError as error:
+        if (
+            place.exists(catalog.NAME) and not staged.exists()
+        ):  # it was moved, and its name is not durable yet
+            raise WriteFailed(
+                f"{place.path} is restored, but a power cut might still undo it: {error}. Restore it again"
+            ) from error
         if taken and not place.exists():
-            DiskFolder(aside).move(place.path)
+            aside.move(place.path)
         raise WriteFailed(
             f"{staged.path} is complete, but cannot be moved to {place.path}: {error}"
         ) from error
+
+
+def _free_name(path: str) -> str:
+    """The path, or the first with a number behind it that nothing has."""
+    tries = (path if number == 1 else f"{path}-{number}" for number in itertools.count(1))
+    return next(each for each in tries if not DiskFolder(each).exists())
 
 
 def _check_apart(one: str, other: str) -> None:

@@ -21,7 +21,15 @@ from typing import Any
 import orjson
 
 from . import log as logs
-from .errors import AlreadyExists, Corruption, InvalidArgument, NotADatabase, NotFound, StorageError
+from .errors import (
+    AlreadyExists,
+    Corruption,
+    InvalidArgument,
+    Missing,
+    NotADatabase,
+    NotFound,
+    StorageError,
+)
 from .files import Folder
 from .log import START, Log
 from .manifest import put_both, seal, unseal
@@ -207,12 +215,23 @@ class Catalog:
         self._current()  # it was rewritten, perhaps
         return not self._log.linked()
 
+    def check_there(self) -> None:
+        """Raises NotFound if this is not the folder any more that was opened: nobody would find a change."""
+        if self.lost():
+            raise NotFound(
+                f"{self._folder.path} was removed or replaced while it was open; "
+                "open a new client to start afresh"
+            )
+
     @contextlib.contextmanager
     def changing(self) -> Iterator[tuple[CatalogState, Callable[[dict[str, Any]], None]]]:
         """The state under the write lock, and a function that commits a change to it."""
         with self._lock:
-            with self._folder.lock(LOCK):
+            with self._locked():
+                if self._log.broken:
+                    self._load()  # opened again, what may not be on the disk is written again before more
                 self._follow(True)
+                self.check_there()
                 yield self._state, self._commit
                 end = self._log.offset
             self._log.sync(end)
@@ -220,9 +239,16 @@ class Catalog:
             if self._frames >= _REWRITE_FRAMES:
                 try:
                     self._rewrite()
-                except (StorageError, OSError) as error:  # the change itself is durable
+                except StorageError as error:  # the change itself is durable
                     _log.warning("the catalog of %s could not be rewritten: %s", self._folder.path, error)
                     self._load()
+
+    def _locked(self) -> contextlib.AbstractContextManager[bool]:
+        try:
+            return self._folder.lock(LOCK)
+        except Missing:
+            self.check_there()
+            raise
 
     def _commit(self, change: dict[str, Any]) -> None:
         try:

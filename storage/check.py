@@ -149,6 +149,9 @@ class _Check:
     def _manifest(self, home: DiskFolder) -> Manifest | None:
         if not home.exists(NAME) and not home.exists(COPY):
             return None  # nothing was ever written
+        if not home.exists(NAME) and (begun := _begun(home)) is not None:
+            self.note(f"{home.path}/{COPY}", "ok", "stands in for a manifest that the next write makes")
+            return begun
         manifest = self._with_copy(home, NAME, COPY, lambda name: Manifest.load(home, name))
         if manifest is None and self.repair:
             self._quarantine(home, "")
@@ -280,6 +283,16 @@ class _Check:
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.exists():
             source.rename(target)
+
+
+def _begun(home: DiskFolder) -> Manifest | None:
+    """The first manifest of a collection without a record, of which only the copy is there: the creation
+    stopped between the two."""
+    manifest, _ = _attempt(lambda name: Manifest.load(home, name), COPY)
+    if manifest is None or manifest.version > 1 or manifest.segments:
+        return None
+    used, _ = _attempt(lambda name: logs.has_frames(home, name), manifest.log)
+    return manifest if used is False else None
 
 
 def _path_of(error: StorageError, default: str) -> str:

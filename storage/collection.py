@@ -21,7 +21,7 @@ from .background import Background, Budget
 from .columns import Columns, Ints
 from .commit import NO_KILLS, Commit, encode_segment
 from .direct import NewRows
-from .errors import Corruption, InvalidArgument, NotFound, StorageError
+from .errors import Corruption, InvalidArgument, Missing, NotFound, StorageError
 from .files import Folder
 from .filter import Everything, Node
 from .filter_tables import FilterDatabase
@@ -73,6 +73,22 @@ class _Change:
             self._of.forget_state()
 
 
+class _Existing:
+    """A block in which a missing file means that the collection was deleted just now, if it was."""
+
+    __slots__ = ("_of",)
+
+    def __init__(self, of: Collection) -> None:
+        self._of = of
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Missing):
+            self._of.check_exists()
+
+
 class Collection:
     """`exists` tells whether the catalog still has it, `written` whether the catalog knows that it
     has had records; `wrote` is called after each commit, while the disk is at it, `synced` once it is
@@ -96,6 +112,9 @@ class Collection:
         self.on_adopt: Callable[[Snapshot], None] = lambda _: None  # called when the manifest has moved on
         self._writers = threading.RLock()  # one writer of this process at a time
         self._together = Together(self._lead)
+        self.unclean = (
+            False  # whether a write or a merge that failed may have left a segment that nothing names
+        )
         self._unheard = False  # synced, and `synced` does not know yet
         self._unnoted: Log | None = None  # written last, to be told of it; the state may have another by now
         self._lock = threading.RLock()  # around the state; held for moments
@@ -165,25 +184,27 @@ class Collection:
                 # so when read from a manifest that does not change any more.
                 if fresh and self.folder.stamp(NAME) == stamp:
                     self._state = None
+                    self.check_exists()
                     raise
                 self._state = None
             except BaseException:
                 self._state = None  # a frame may have been read and not applied
                 raise
+        self.check_exists()
         raise Corruption(f"{self.folder.path}/{NAME}", "it keeps changing")
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the write lock among all threads and processes. Readers of this process go on."""
-        with self._writers, self._write_lock():
-            self._check_exists()
+        with self.existing(), self._writers, self._write_lock():
+            self.check_exists()
             yield
 
     def _write_lock(self) -> contextlib.AbstractContextManager[bool]:
         try:
             return self.folder.lock("write.lock")
-        except FileNotFoundError:  # never written to, or deleted
-            self._check_exists()
+        except Missing:  # never written to, or deleted
+            self.check_exists()
             self.folder.create()
             return self.folder.lock("write.lock")
 
@@ -195,13 +216,21 @@ class Collection:
 
     def begin_change(self) -> State:
         """See `changing`. Needs the lock."""
+        if self._state is not None and self._state.log.broken:
+            self._state = None  # opened again, what may not be on the disk is written again before more
         return self.refreshed(writing=True) or self._create()
 
     def forget_state(self) -> None:
         """After an interruption between the log and the memory of it: only the log knows what holds."""
         self._state = None
 
-    def _check_exists(self) -> None:
+    def existing(self) -> _Existing:
+        """A block that writes or opens files of the collection. In it, a file that is not there raises
+        NotFound if the collection was deleted meanwhile."""
+        return _Existing(self)
+
+    def check_exists(self) -> None:
+        """Raises NotFound if the catalog does not have the collection any more."""
         if not self._exists():
             raise NotFound(f"Collection [{self.id}] does not exist; it was deleted")
 
@@ -220,6 +249,7 @@ class Collection:
         self.folder.remove(name)  # of a creation that was killed
         log = Log.create(self.folder, name, 1)
         self.folder.sync()
+        self.folder.sync_name()  # whoever made the folder may have been killed before that
         manifest = Manifest(1, name)
         manifest.publish(self.folder)
         self._stamp = self.folder.stamp(NAME)
@@ -239,8 +269,8 @@ class Collection:
 
     def _lead(self, take: Take) -> None:
         """Commit what waits to be written; other processes may write while it is synced."""
-        with self._writers, self._write_lock():
-            self._check_exists()
+        with self.existing(), self._writers, self._write_lock():
+            self.check_exists()
             group = take()
             try:
                 log, end = self._write(group)
@@ -299,8 +329,8 @@ class Collection:
 
     def delete(self, ids: Sequence[str] | None, node: Node, limit: int | None) -> int:
         """Delete records; returns how many there were. Durable on return."""
-        with self._writers, self._write_lock():
-            self._check_exists()
+        with self.existing(), self._writers, self._write_lock():
+            self.check_exists()
             _, places = self.select(ids, node)
             if limit is not None:
                 places = in_order(places, 0, limit)
@@ -332,18 +362,22 @@ class Collection:
         return state.log, state.log.offset
 
     def _commit_segment(self, kills: Ints, rows: Storable) -> tuple[Log, int]:
-        ref = write_segment(self.folder, new_segment_name(), rows)
+        ref, named = write_segment(self.folder, new_segment_name(), rows), False
         try:
             self.folder.sync()
             segment = Segment(self.folder, ref)
             with self._lock, _Change(self) as state:
                 state.before_append()
+                named = True  # from here on the log may have its name, whatever the system says of the write
                 state.log.append(logs.SEGMENT, encode_segment(kills, ref))
                 state.apply_segment(kills, ref, segment)
                 state.snapshot()
                 return state.log, state.log.offset
-        except StorageError:  # refused by the disk: the log does not name it
-            self.folder.child(ref.name).remove_tree()
+        except BaseException:
+            if named:
+                self.unclean = True
+            else:
+                self.folder.child(ref.name).discard()
             raise
 
     def unnoted(self) -> bool:

@@ -130,13 +130,11 @@ class Copier:
                     held = [] if self._link else _hold(home, seen, opened)
                     if self._link:
                         self._link_all(home, id, seen, opened)
-                except (Corruption, FileNotFoundError) as error:
+                except Corruption:
                     # Damaged is only what is so while the manifest stays the same.
                     if stamp != (home.stamp(manifest.NAME), home.stamp(manifest.COPY)):
                         continue
-                    if isinstance(error, Corruption):
-                        raise
-                    raise Corruption(str(error.filename), "the file is missing") from None
+                    raise
                 for segment, file, source in held:
                     self._copy(self._target.child("collections").child(id).child(segment), file, source)
                 return self._with_logs(id, seen)

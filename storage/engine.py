@@ -6,6 +6,7 @@ processes per folder.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -19,9 +20,9 @@ import numpy as np
 
 from . import housekeeping, kernel, search
 from .background import Background, Budget
-from .catalog import Catalog
+from .catalog import Catalog, CatalogState
 from .collection import Collection, Services
-from .errors import AlreadyExists, Closed, NotFound, StorageError
+from .errors import AlreadyExists, Closed, Missing, NotFound, StorageError
 from .files import GONE, DiskFolder, Folder, check_path, syncs
 from .filter import Everything, Node
 from .filter_tables import FilterDatabase
@@ -145,7 +146,7 @@ class OpenCollection:
         """Run a background job; what goes wrong because the collection is gone does not matter."""
         try:
             job()
-        except (StorageError, OSError):
+        except StorageError:
             if self._engine.closed or self._engine.catalog.collection(self.info.id) is None:
                 return False
             raise
@@ -155,10 +156,11 @@ class OpenCollection:
         """Seal, merge into one segment, index, reclaim; return when done."""
         if self.records.snapshot().dimension is None:
             return  # nothing was ever written
-        housekeeping.settle(self.records, everything=True)
-        self.graphs.build(self.settings, urgent=True)
-        for view in self.records.snapshot().views:
-            self.graphs.load_now(view, self.settings)
+        with self.records.existing():
+            housekeeping.settle(self.records, everything=True)
+            self.graphs.build(self.settings, urgent=True)
+            for view in self.records.snapshot().views:
+                self.graphs.load_now(view, self.settings)
 
     def check_upkeep(self) -> None:
         """At open: go on with what an earlier process left undone."""
@@ -294,15 +296,8 @@ class Engine:
 
     def still_has(self, id: str) -> bool:
         """Whether a collection may be written to."""
-        self._check_there()
+        self.catalog.check_there()
         return self.catalog.collection(id) is not None
-
-    def _check_there(self) -> None:
-        if self.lost():
-            raise NotFound(
-                f"{self.folder.path} was removed or replaced while it was open; "
-                "open a new client to start afresh"
-            )
 
     def check_open(self) -> None:
         if self._closed:
@@ -374,55 +369,71 @@ class Engine:
     def delete_collection(self, tenant: str, database: str, name: str) -> None:
         self.check_open()
         info = self.catalog.named(tenant, database, name)
-        self._drop([info], {"do": "delete collection", "id": info.id})
+
+        def dropped(state: CatalogState) -> list[CollectionInfo]:
+            if info.id not in state.collections:
+                raise NotFound(f"Collection [{name}] does not exist")
+            return [info]
+
+        self._drop({"do": "delete collection", "id": info.id}, dropped)
 
     def delete_database(self, tenant: str, database: str) -> None:
         self.check_open()
-        infos = self.catalog.list_collections(tenant, database)
-        self._drop(infos, {"do": "delete database", "tenant": tenant, "database": database})
+        self.catalog.database_id(tenant, database)
+
+        def dropped(state: CatalogState) -> list[CollectionInfo]:
+            names = state.names.get((tenant, database))
+            if names is None:
+                raise NotFound(f"Database [{database}] not found in tenant [{tenant}]")
+            return [state.collections[id] for id in names.values()]
+
+        self._drop({"do": "delete database", "tenant": tenant, "database": database}, dropped)
 
     def reset(self) -> None:
         self.check_open()
-        with self.catalog.changing() as (_, commit):
-            commit({"do": "reset"})
-        with self._lock:
-            for held in list(self._open.values()):
-                held.close()
-            self._open.clear()
-        self.folder.child("collections").remove_tree()
+        self._drop({"do": "reset"}, lambda state: list(state.collections.values()))
 
-    def _drop(self, infos: Sequence[CollectionInfo], change: dict[str, Any]) -> None:
-        """Take it out of the catalog, then remove the files; a crash between leaves files for `sweep`."""
+    def _drop(
+        self, change: dict[str, Any], dropped: Callable[[CatalogState], Sequence[CollectionInfo]]
+    ) -> None:
+        """Take collections out of the catalog, then remove the files. From the change on they are deleted: a
+        crash, or a disk that refuses, leaves files for `sweep`."""
         with self.catalog.changing() as (state, commit):
-            if change["do"] == "delete collection" and change["id"] not in state.collections:
-                raise NotFound(f"Collection [{infos[0].name}] does not exist")
-            if change["do"] == "delete database":
-                infos = [
-                    state.collections[id] for id in state.names[change["tenant"], change["database"]].values()
-                ]
+            infos = dropped(state)
             commit(change)
         for info in infos:
             with self._lock:
                 held = self._open.pop(info.id, None)
             if held is not None:
                 held.close()
-            home = self.folder.child("collections").child(info.id)
-            if home.exists():
-                with home.lock("write.lock"):
-                    home.remove_tree()
+            self._remove(self.folder.child("collections").child(info.id))
+
+    @staticmethod
+    def _remove(home: Folder) -> None:
+        """The files of a collection that is deleted; a writer may be at its end."""
+        if not home.exists():
+            return
+        try:
+            with home.lock("write.lock"):
+                home.discard()
+        except Missing:  # removed by somebody else
+            return
+        except StorageError as error:
+            _log.warning("%s was deleted, and its files could not be removed: %s", home.path, error)
 
     def sweep(self) -> None:
         """Remove the folders of collections that the catalog no longer has."""
-        for name in self.folder.names():
-            if GONE in name:  # a removal that was killed
-                self.folder.child(name).remove_tree()
         home = self.folder.child("collections")
+        for folder in (self.folder, home):
+            for name in folder.names():
+                if GONE in name:  # a removal that was killed
+                    folder.child(name).discard()
         for name in home.names():
             made = home.child(name).stamp("")
             # A fork is linked before the catalog names it; it does not take that long.
             old = made is not None and time.time_ns() - made[1] > SWEEP_AFTER_NS
             if old and self.catalog.collection(name) is None:
-                home.child(name).remove_tree()
+                home.child(name).discard()
 
     def fork_collection(
         self, tenant: str, database: str, id: str, name: str, into: tuple[str, str] | None = None
@@ -439,18 +450,21 @@ class Engine:
         if name in {held.name for held in self.catalog.list_collections(tenant, database)}:
             raise AlreadyExists(f"Collection [{name}] already exists; choose another name")
         target = self.folder.child("collections").child(info.id)
-        if dimension is not None:
-            housekeeping.share(source.records, target)
         try:
+            if dimension is not None:
+                with source.records.existing():
+                    housekeeping.share(source.records, target)
             return self.catalog.create_collection(info, get_or_create=False)[0]
-        except AlreadyExists:
-            target.remove_tree()
+        except BaseException:
+            # The catalog's log may have it, whatever the system said of the write; then it is whole.
+            if self.catalog.collection(info.id) is None:
+                target.discard()
             raise
 
     def backup(self, path: str, link: bool, verify: bool, progress: Progress | None = None) -> BackupReport:
         """Copy all of it to a folder on disk; see backup.py."""
         self.check_open()
-        self._check_there()
+        self.catalog.check_there()
         assert isinstance(self.folder, DiskFolder)  # what is in memory has no files to copy
         from .backup import backup  # with what it needs, a tenth of the time to open a database
 
@@ -574,9 +588,10 @@ class Engine:
 def _sizes(folder: Folder, prefix: str = "") -> dict[str, int]:
     """Bytes of each file, by path below the collection's folder."""
     found: dict[str, int] = {}
-    for name in folder.names() if folder.exists() else []:
+    for name in folder.names():
         if name.startswith("seg-"):
             found |= _sizes(folder.child(name), f"{name}/")
-        else:
+            continue
+        with contextlib.suppress(Missing):  # removed between the two looks
             found[prefix + name] = folder.size(name)
     return found

@@ -8,8 +8,9 @@
     ├── Closed               the engine or collection was closed
     ├── ReadOnly             the folder cannot be written
     ├── WriteFailed          the operating system refused a write or a sync
-    ├── OutOfMemory          filter columns do not fit into the memory limit
+    ├── OutOfMemory          no memory, or filter columns do not fit into its limit
     ├── Corruption           a file is damaged; carries the path and the offset
+    │   └── Missing          ... or is not there
     ├── FormatTooNew         written by a later version of the format
     └── NotADatabase         the path is not ours: a file, or a folder of another system
 
@@ -54,7 +55,7 @@ class WriteFailed(StorageError):
 
 
 class OutOfMemory(StorageError):
-    """Filter columns do not fit into the memory limit."""
+    """The system gives no memory, or filter columns do not fit into its limit."""
 
 
 class Corruption(StorageError):
@@ -68,6 +69,10 @@ class Corruption(StorageError):
             f"{self.path} is damaged{where}: {what}. "
             "Run `chroma check DIR --repair` to rebuild what can be rebuilt."
         )
+
+
+class Missing(Corruption):
+    """A file or folder is not there: damage, unless its collection was deleted just now."""
 
 
 class FormatTooNew(StorageError):

@@ -1,6 +1,6 @@
 """Every call to the operating system, and the interface of a folder.
 
-Owns: atomic and durable writes, memory maps, append files, locks. Knows nothing of what
+Owns: atomic and durable writes, memory maps, append files. Knows nothing of what
 the bytes mean. Invariant: when a method that says "synced" returns, its bytes and its
 name survive a power cut. `MemoryFolder` keeps the interface and drops the durability, so
 that ephemeral databases run on exactly the same engine.
@@ -13,30 +13,26 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
-import math
+import fcntl
+import logging
 import mmap
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from . import memory_map, writeback
-from .errors import Corruption, InvalidArgument, NotADatabase, ReadOnly, WriteFailed
-from .refusals import explained, readable
+from .errors import Corruption, InvalidArgument, Missing, NotADatabase, ReadOnly, StorageError
+from .forks import let_go_in_children
+from .locks import LOCK_TIMEOUT, FileLock
+from .refusals import explained, readable, refused
 from .sinks import Hashing, Sink
 
-try:
-    import fcntl
-except ImportError as error:  # pragma: no cover - Windows
-    raise ImportError("chroma needs POSIX file locks (Linux or macOS); on Windows use WSL") from error
-
+_log = logging.getLogger("chroma")
 GONE = ".gone-"  # in the name of a folder that is being removed
 _SCRATCH_BYTES = 64 << 20  # less than this is ordinary memory
-LOCK_TIMEOUT = 120.0  # seconds; a lock is held for milliseconds, and dies with its process
 
 
 def _no_step(step: str, path: str) -> None:
@@ -47,6 +43,15 @@ before_step: Callable[[str, str], None] = _no_step
 
 
 _syncs, _counting = 0, threading.Lock()
+
+
+def _count_anew() -> None:
+    """In a forked child, whose parent may have held the lock."""
+    global _counting
+    _counting = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_count_anew)
 
 
 def syncs() -> int:
@@ -123,8 +128,10 @@ class Folder(Protocol):
     ) -> contextlib.AbstractContextManager[bool]: ...
     def remove(self, name: str) -> None: ...
     def remove_tree(self) -> None: ...
+    def discard(self) -> None: ...
     def link_from(self, source: Folder, name: str) -> None: ...
     def sync(self) -> None: ...
+    def sync_name(self) -> None: ...
     def writable(self) -> bool: ...
 
 
@@ -146,8 +153,10 @@ class DiskLog:
                         raise
                     self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._closer = _finalize_fd(self, self._fd)
-        self._inode = os.fstat(self._fd).st_ino
+        with readable(path):
+            self._inode = os.fstat(self._fd).st_ino
         self._view = memoryview(b"")
+        let_go_in_children(self)
 
     def holds(self, offset: int, mark: bytes) -> bool:
         """Whether the file has these bytes there, whoever wrote them."""
@@ -169,19 +178,19 @@ class DiskLog:
             return
         try:
             view = memory_map.map_file(self.path)
-        except OSError:  # no descriptor or map left, or no such name: then it is read
+            if self.linked():
+                self._view = view
+        except (OSError, StorageError):  # no descriptor or map left, or no such name: then it is read
             return
-        if self.linked():
-            self._view = view
 
     def read(self, offset: int, size: int) -> bytes:
         try:
             data = os.pread(self._fd, size, offset)
+            if len(data) < size:  # a signal or the end of the file
+                while more := os.pread(self._fd, size - len(data), offset + len(data)):
+                    data += more
         except OSError as error:
             raise Corruption(self.path, f"it cannot be read: {error.strerror}", offset) from error
-        if len(data) < size:  # a signal or the end of the file
-            while more := os.pread(self._fd, size - len(data), offset + len(data)):
-                data += more
         return data
 
     def write(self, offset: int, data: bytes) -> None:
@@ -220,17 +229,25 @@ class DiskLog:
             full_sync(self._fd)
 
     def size(self) -> int:
-        return os.fstat(self._fd).st_size
+        with readable(self.path):
+            return os.fstat(self._fd).st_size
 
     def linked(self) -> bool:
         """Whether the name still leads to this file."""
         try:
             return os.stat(self.path).st_ino == self._inode
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            raise refused(self.path, error, reading=True) from error
 
     def close(self) -> None:
         self._closer()
+
+    def let_go(self) -> None:
+        """In a forked child: nothing can be read or written through this object any more."""
+        self._closer()
+        self._fd = -1
 
 
 def _finalize_fd(owner: object, fd: int) -> Callable[[], Any]:
@@ -261,6 +278,7 @@ class HeldFile:
         with readable(path):
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._closer = _finalize_fd(self, self._fd)
+        let_go_in_children(self)
 
     def blocks(self) -> Iterator[bytes]:
         """All of it, a MiB at a time."""
@@ -276,12 +294,18 @@ class HeldFile:
     def is_at(self, path: str) -> bool:
         """Whether a name leads to this very file, as a hard link does."""
         try:
-            return os.path.samestat(os.stat(path), os.fstat(self._fd))
-        except FileNotFoundError:
+            with readable(path):
+                return os.path.samestat(os.stat(path), os.fstat(self._fd))
+        except Missing:
             return False
 
     def close(self) -> None:
         self._closer()
+
+    def let_go(self) -> None:
+        """In a forked child, see DiskLog."""
+        self._closer()
+        self._fd = -1
 
 
 class DiskFolder:
@@ -304,13 +328,13 @@ class DiskFolder:
         return DiskFolder(self._at(name), self._frozen)
 
     def exists(self, name: str = "") -> bool:
-        return os.path.exists(self._at(name))
+        return self.stamp(name) is not None
 
     def create(self, parents: bool = True) -> None:
         """Make the folder (and its parents), durably; it may exist already."""
         if os.path.isdir(self.path):
             return
-        if os.path.exists(self.path):
+        if self.exists():
             raise NotADatabase(f"path {self.path} is a file, not a folder; pass the path of a folder")
         self._check_writable()
         parent = DiskFolder(os.path.dirname(os.path.abspath(self.path)))
@@ -323,14 +347,25 @@ class DiskFolder:
             except FileExistsError:
                 if not os.path.isdir(self.path):
                     raise
-            parent.sync()
+            try:
+                parent.sync()
+            except StorageError:  # who comes next would find it, and take its name for durable
+                with contextlib.suppress(OSError):
+                    os.rmdir(self.path)
+                raise
 
     def names(self) -> list[str]:
-        with readable(self.path):
-            return sorted(os.listdir(self.path)) if os.path.isdir(self.path) else []
+        """What is in the folder, in order; nothing where it is not there."""
+        try:
+            with readable(self.path):
+                return sorted(os.listdir(self.path))
+        except Missing:
+            return []
 
     def size(self, name: str) -> int:
-        return os.stat(self._at(name)).st_size
+        """Bytes of a file. Raises Missing."""
+        with readable(self._at(name)):
+            return os.stat(self._at(name)).st_size
 
     def read(self, name: str) -> bytes:
         with readable(self._at(name)), open(self._at(name), "rb") as file:
@@ -338,10 +373,13 @@ class DiskFolder:
 
     def stamp(self, name: str) -> tuple[int, ...] | None:
         """Changes whenever the file is replaced; None without the file."""
+        path = self._at(name)
         try:
-            found = os.stat(self._at(name))
-        except FileNotFoundError:
+            found = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise refused(path, error, reading=True) from error
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def replace(self, name: str, data: bytes) -> None:
@@ -362,7 +400,7 @@ class DiskFolder:
                 before_step("rename", target)
                 os.replace(aside, target)
             except OSError:
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(OSError):
                     os.unlink(aside)
                 raise
             before_step("sync folder", self.path)
@@ -386,11 +424,8 @@ class DiskFolder:
     def map(self, name: str, size: int | None = None) -> memoryview:
         """The file as a read-only memory map. Raises Corruption when it is missing or not `size` long."""
         path = self._at(name)
-        try:
-            with readable(path):
-                mapped = memory_map.map_file(path)
-        except FileNotFoundError:
-            raise Corruption(path, "the file is missing") from None
+        with readable(path):
+            mapped = memory_map.map_file(path)
         if size is not None and len(mapped) != size:
             raise Corruption(path, f"it has {len(mapped)} bytes instead of {size}")
         return mapped
@@ -418,13 +453,10 @@ class DiskFolder:
     def open_log(self, name: str, create: bool = False) -> LogFile:
         if create:
             self._check_writable()
-        try:
-            return DiskLog(self._at(name), create)
-        except FileNotFoundError:
-            raise Corruption(self._at(name), "the file is missing") from None
+        return DiskLog(self._at(name), create)
 
     def lock(self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT) -> FileLock:
-        """The lock file, to be held in a block. Raises FileNotFoundError without the folder."""
+        """The lock file, to be held in a block. Raises Missing without the folder."""
         self._check_writable()
         return FileLock(self._at(name), wait, timeout)
 
@@ -447,6 +479,13 @@ class DiskFolder:
         with explained(self.path), contextlib.suppress(FileNotFoundError):
             os.rename(self.path, aside)
             shutil.rmtree(aside)
+
+    def discard(self) -> None:
+        """Take away a folder that nothing names. What the disk does not let go wastes space and no more."""
+        try:
+            self.remove_tree()
+        except StorageError as error:
+            _log.warning("%s is not needed any more, and could not be removed: %s", self.path, error)
 
     def link_from(self, source: Folder, name: str) -> None:
         """Share an immutable file of another folder; copied where the file system has no links."""
@@ -473,7 +512,7 @@ class DiskFolder:
         return True
 
     def hold(self, name: str) -> HeldFile:
-        """An immutable file, opened. Raises FileNotFoundError."""
+        """An immutable file, opened. Raises Missing."""
         return HeldFile(self._at(name))
 
     def rename(self, name: str, new: str) -> None:
@@ -494,75 +533,21 @@ class DiskFolder:
     def sync(self) -> None:
         """Make the names in this folder durable."""
         _count_sync()
-        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        except OSError as error:  # some network file systems cannot sync a folder
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-                raise
-        finally:
-            os.close(fd)
+        with explained(self.path):
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            except OSError as error:  # some network file systems cannot sync a folder
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                    raise
+            finally:
+                os.close(fd)
+
+    def sync_name(self) -> None:
+        """Make the folder's own name durable, and those of the folders it is in up to the database's own."""
+        parent = os.path.dirname(self.path)
+        DiskFolder(parent).sync()
+        DiskFolder(os.path.dirname(parent)).sync()
 
     def writable(self) -> bool:
         return self._frozen is None and os.access(self.path, os.W_OK)
-
-
-class FileLock(io.FileIO):
-    """Opened when made, to be used in a `with` at once: held inside, by nobody else among all processes and
-    threads. The block is given whether it is held: without `wait` somebody else may hold it.
-
-    A file of Python's own, whose end of a `with` is native: no interrupt can come before it is closed, which
-    releases it. Raises WriteFailed after `timeout` seconds; None waits as long as it takes.
-    """
-
-    __slots__ = ("_path", "_timeout", "_wait")
-
-    def __init__(self, path: str, wait: bool, timeout: float | None) -> None:
-        self._path, self._wait, self._timeout = path, wait, timeout
-        with explained(path):
-            super().__init__(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+")
-
-    def __enter__(self) -> bool:  # type: ignore[override]
-        try:
-            return self._take()
-        except BaseException:
-            self.close()
-            raise
-
-    def _take(self) -> bool:
-        pause, deadline = 0.0001, time.monotonic() + (math.inf if self._timeout is None else self._timeout)
-        while True:
-            try:
-                fcntl.flock(self.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            except OSError as error:
-                if error.errno in (errno.ENOLCK, errno.ENOTSUP):
-                    raise ReadOnly(
-                        f"{self._path} is on a file system without locks, where writing is not safe; "
-                        "move the database to a local disk"
-                    ) from error
-                if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
-                    raise
-            if not self._wait:
-                return False
-            if time.monotonic() > deadline:
-                raise WriteFailed(
-                    f"{self._path} has been locked for {self._timeout:.0f} s by {_holder(self._path)}; "
-                    "stop that process and try again"
-                )
-            time.sleep(pause)
-            pause = min(pause * 1.3, 0.005)
-
-
-def _holder(path: str) -> str:
-    """Who holds a lock, as far as Linux tells."""
-    try:
-        inode = os.stat(path).st_ino
-        with open("/proc/locks") as file:
-            for line in file:
-                parts = line.split()
-                if parts[5].endswith(f":{inode}"):
-                    return f"process {parts[4]}"
-    except (OSError, IndexError):
-        pass
-    return "another process"

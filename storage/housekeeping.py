@@ -19,10 +19,10 @@ import xxhash
 from . import log as logs
 from .collection import Collection, log_file, new_segment_name
 from .columns import Mask
-from .errors import StorageError
+from .errors import Corruption
 from .files import Folder
 from .log import START, Log
-from .manifest import FileRef, Manifest, SegmentRef, random_name
+from .manifest import COPY, FileRef, Manifest, SegmentRef, random_name
 from .segment import Segment, StoredRows, write_segment
 from .snapshot import Snapshot, View
 from .state import State, encode_dead, log_name
@@ -73,9 +73,14 @@ class Base(NamedTuple):
 
 def settle(collection: Collection, everything: bool) -> bool:
     """Seal and merge; with `everything`, into one segment. False if another housekeeper is at it."""
-    with collection.folder.lock("maintain.lock", wait=everything, timeout=None) as held:
+    with (
+        collection.existing(),
+        collection.folder.lock("maintain.lock", wait=everything, timeout=None) as held,
+    ):
         if not held:
             return False
+        if collection.unclean:  # do not fill a disk with what attempts leave behind
+            _clean(collection)
         with collection.writing(), collection.changing() as state:
             base = _rotate(collection, state)
         merged = _choose(base.snapshot, everything)
@@ -83,16 +88,17 @@ def settle(collection: Collection, everything: bool) -> bool:
             _kept(collection, base, view) for view in base.snapshot.views if view not in merged and view.live
         ]
         rows = _gather(merged, collection.folder)
-        made = new_segment_name()
+        if rows is not None:
+            refs.append(write_segment(collection.folder, new_segment_name(), rows))
+            del rows
+        dimension, position = base.snapshot.dimension, base.snapshot.next_position
         try:
-            if rows is not None:
-                refs.append(write_segment(collection.folder, made, rows))
-                collection.folder.sync()
-                del rows
-            dimension, position = base.snapshot.dimension, base.snapshot.next_position
+            collection.folder.sync()
             Manifest(base.version + 1, base.log, dimension, position, tuple(refs)).publish(collection.folder)
-        except StorageError:  # a full disk: do not make it fuller with each attempt
-            collection.folder.child(made).remove_tree()
+        except BaseException:
+            # Whatever failed, the manifest or its copy may name the new segment by now, so nobody removes it
+            # who has not read them: the next attempt does.
+            collection.unclean = True
             raise
         collection.refresh()
         _clean(collection)
@@ -164,32 +170,45 @@ def _write_dead(collection: Collection, ref: SegmentRef, base: Base, dead: Mask)
 
 
 def _clean(collection: Collection) -> None:
-    """Remove what nothing names any more. Open maps of other processes stay readable."""
+    """Remove what nothing names any more: neither the manifest nor its copy, nor a log. Open maps of other
+    processes stay readable."""
     folder = collection.folder
     with collection.writing(), collection.changing() as state:
-        manifest = state.manifest
         logs_kept = set(state.live_logs())
-        refs = {**{ref.name: ref for ref in manifest.segments}, **state.refs}
+        copied = _copied(folder)
+        named: dict[str, list[SegmentRef]] = {}
+        for ref in (*state.manifest.segments, *state.refs.values(), *copied):
+            named.setdefault(ref.name, []).append(ref)
         for name in folder.names():
             stale_log = name.startswith("log-") and name not in logs_kept
             if stale_log or name.endswith(".tmp"):
                 folder.remove(name)
-            elif name.startswith("seg-") and name not in refs:
+            elif name.startswith("seg-") and name not in named:
                 folder.child(name).remove_tree()
             elif name.startswith("seg-"):
-                _clean_segment(collection, refs[name])
+                _clean_segment(folder.child(name), named[name])
+        # Where a publication stopped between the two, what only the copy names goes after the next one.
+        collection.unclean = copied != state.manifest.segments
 
 
-def _clean_segment(collection: Collection, ref: SegmentRef) -> None:
-    home = collection.folder.child(ref.name)
-    keep = {file.name for file in ref.files}
-    if ref.dead:
-        keep.add(ref.dead.name)
-    if ref.graph:
-        keep.add(ref.graph.file.name)
+def _copied(folder: Folder) -> tuple[SegmentRef, ...]:
+    """The segments of the manifest's copy: the newer one where a publication stopped between the two."""
+    try:
+        return Manifest.load(folder, COPY).segments
+    except Corruption:  # nothing can be repaired from it
+        return ()
+
+
+def _clean_segment(home: Folder, refs: Sequence[SegmentRef]) -> None:
+    """`refs`: all that is said of the segment, by the manifest, its copy and the logs."""
+    keep = {file.name for ref in refs for file in _files(ref)}
     for name in home.names():
         if name not in keep:
             home.remove(name)
+
+
+def _files(ref: SegmentRef) -> list[FileRef]:
+    return [*ref.files, *([ref.dead] if ref.dead else []), *([ref.graph.file] if ref.graph else [])]
 
 
 def share(collection: Collection, target: Folder) -> None:
@@ -211,8 +230,7 @@ def share(collection: Collection, target: Folder) -> None:
             ref = _kept(collection, base, view)
             source, home = collection.folder.child(ref.name), target.child(ref.name)
             home.create()
-            files = [*ref.files, *([ref.dead] if ref.dead else []), *([ref.graph.file] if ref.graph else [])]
-            for file in files:
+            for file in _files(ref):
                 if file.bytes:  # graphs in memory have no file
                     home.link_from(source, file.name)
             if collection.folder.in_memory:

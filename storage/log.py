@@ -71,6 +71,13 @@ def _header(salt: int, first: int) -> bytes:
     return header + struct.pack("<Q", xxhash.xxh3_64_intdigest(header))
 
 
+def _not_synced(path: str, why: str) -> str:
+    return (
+        f"{path} could not be synced ({why}), so this write is not acknowledged and may or may not be kept: "
+        "when the disk is well again, look, or write the same again"
+    )
+
+
 def has_frames(folder: Folder, name: str) -> bool:
     """Whether anything was ever appended to a log, be it damaged or not even finished."""
     file = folder.open_log(name)
@@ -91,7 +98,7 @@ class Log:
         self._size = file.size()
         self._synced = self._noted = START
         self._syncing = False
-        self._broken: str | None = None
+        self.broken: str | None = None  # why nothing may be appended: it is to be opened again
         self._ended = False  # an END frame was read or written
         self._note_again = 0.0  # when the file is next told up to where it was synced
         self._cleared = False  # whether nothing but zeros is known to lie behind the last frame
@@ -145,7 +152,7 @@ class Log:
         later, so it fails nobody: what is wrong with the file shows when it is read or written next."""
         with self._mutex:
             synced = self._synced
-        if synced > self._noted and not self._broken:
+        if synced > self._noted and not self.broken:
             try:
                 self._note_synced(synced)
             except (StorageError, OSError) as error:
@@ -275,8 +282,8 @@ class Log:
     def append(self, kind: int, payload: bytes) -> int:
         """Write a frame at `offset` and return the offset to pass to `sync`. Needs the write lock,
         and `at_end(writing=True)` before. Not durable until synced."""
-        if self._broken:
-            raise WriteFailed(self._broken)
+        if self.broken:
+            raise WriteFailed(self.broken)
         if self._ended:
             raise WriteFailed(f"{self.path} has ended; open the collection again")
         if len(payload) > MAX_PAYLOAD:
@@ -297,15 +304,13 @@ class Log:
                 self._file.write(0, _header(self._salt, self._first))
                 self._version = VERSION
             self._file.write(self.offset, frame)
-        except WriteFailed:
-            self._broken = f"{self.path} could not be written; close this client and open it again"
+        except BaseException:
+            self.broken = f"{self.path} could not be written; try again"
             raise
         try:
             self._file.begin_sync(self.offset, len(frame))
         except OSError as error:  # a sync that failed: said by `sync`
-            self._broken = (
-                f"{self.path} could not be synced: {error.strerror}; close this client and open it again"
-            )
+            self.broken = _not_synced(self.path, error.strerror or str(error))
         self.offset, self.sequence, self._ended = end, self.sequence + 1, kind == END
         return end
 
@@ -315,8 +320,8 @@ class Log:
         try:
             with self._mutex:
                 while self._synced < offset:
-                    if self._broken:
-                        raise WriteFailed(self._broken)
+                    if self.broken:
+                        raise WriteFailed(self.broken)
                     if not self._syncing:
                         mine = self._syncing = True
                         target = self.offset
@@ -331,7 +336,9 @@ class Log:
             # may come on top of it; alone it breaks nothing.
             failed = isinstance(error, Exception) or isinstance(error.__context__, (OSError, StorageError))
             if mine and failed:
-                self._broken = f"{self.path} could not be synced; close this client and open it again"
+                self.broken = _not_synced(self.path, str(error))
+            if mine and isinstance(error, StorageError):
+                raise WriteFailed(_not_synced(self.path, str(error))) from error
             raise
         finally:  # also when interrupted, wherever: somebody else may sync
             if mine:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import orjson
 import xxhash
 
-from .errors import Corruption, FormatTooNew
+from .errors import Corruption, FormatTooNew, Missing
 from .files import Folder
 
 FORMAT = 1
@@ -135,8 +135,8 @@ def unseal(folder: Folder, name: str) -> dict[str, Any]:
     path = f"{folder.path}/{name}"
     try:
         data = folder.read(name)
-    except (FileNotFoundError, KeyError):
-        raise Corruption(path, "the file is missing") from None
+    except KeyError:  # of a folder in memory
+        raise Missing(path, "the file is missing") from None
     try:
         outer = orjson.loads(data)
         version = outer["format"]

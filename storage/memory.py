@@ -11,7 +11,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from .files import LOCK_TIMEOUT, Folder, LogFile
+from .files import Folder, LogFile
+from .locks import LOCK_TIMEOUT
 from .sinks import Hashing, Sink
 
 
@@ -139,11 +140,16 @@ class MemoryFolder:
         if self._parent is not None:
             self._parent._folders.pop(self.path.rsplit("/", 1)[-1], None)
 
+    discard = remove_tree
+
     def link_from(self, source: Folder, name: str) -> None:
         assert isinstance(source, MemoryFolder)
         self._files[name] = source._files[name]
 
     def sync(self) -> None:
+        """Memory has nothing to sync."""
+
+    def sync_name(self) -> None:
         """Memory has nothing to sync."""
 
     def writable(self) -> bool:

@@ -1,13 +1,15 @@
 """What the operating system refuses, in the engine's errors.
 
-Owns: which of its error codes mean what, and what to do about them.
+Owns: which of its error codes mean what, and what to do about them. No OSError leaves the engine.
 """
 
 from __future__ import annotations
 
 import errno
 
-from .errors import Corruption, ReadOnly, StorageError, WriteFailed
+from .errors import Corruption, Missing, OutOfMemory, ReadOnly, StorageError, WriteFailed
+
+_NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 
 
 class explained:
@@ -24,9 +26,7 @@ class explained:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError):
-            meaning = _meaning(self._path, error.errno, error.strerror, self._reading)
-            if meaning is not None:
-                raise meaning from error
+            raise refused(self._path, error, self._reading) from error
 
 
 def readable(path: str) -> explained:
@@ -34,16 +34,21 @@ def readable(path: str) -> explained:
     return explained(path, reading=True)
 
 
-def _meaning(path: str, code: int | None, why: str | None, reading: bool) -> StorageError | None:
+def refused(path: str, error: OSError, reading: bool = False) -> StorageError:
+    """What the system's refusal to write a path, or to read it, means."""
+    code, why = error.errno, error.strerror or str(error)
     verb = "read" if reading else "write"
+    if code in (errno.ENOENT, errno.ENOTDIR):
+        return Missing(path, "the file is missing")
     if code in (errno.EMFILE, errno.ENFILE):
         return WriteFailed(f"cannot open {path}: {why}; raise the limit of open files (`ulimit -n`)")
-    if code in (errno.EACCES, errno.EPERM) or (code == errno.EROFS and not reading):
+    if code in (errno.EACCES, errno.EPERM, errno.EBADF) or (code == errno.EROFS and not reading):
         return ReadOnly(f"cannot {verb} {path}: {why}. Give this user {verb} access to the folder.")
-    if code == errno.EIO:
-        if reading:
-            return Corruption(path, f"it cannot be read: {why}")
-        return WriteFailed(f"cannot write {path}: {why}; check the disk.")
-    if code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and not reading:
+    if code == errno.ENOMEM:
+        text = f"cannot {verb} {path}: {why}; give the process more memory, or more maps (vm.max_map_count)"
+        return OutOfMemory(text) if reading else WriteFailed(text)
+    if reading:
+        return Corruption(path, f"it cannot be read: {why}")
+    if code in _NO_ROOM:
         return WriteFailed(f"cannot write {path}: {why}; nothing was stored. Free some space and try again.")
-    return None
+    return WriteFailed(f"cannot write {path}: {why}; check the disk.")

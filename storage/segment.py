@@ -147,7 +147,7 @@ def write_segment(folder: Folder, name: str, rows: Storable) -> SegmentRef:
         home.sync()
         return SegmentRef(name, len(rows.positions), rows.vectors.shape[1], files)
     except BaseException:
-        home.remove_tree()
+        home.discard()  # its name is known here only
         raise
 
 

@@ -13,11 +13,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..durable import replace_file
+from ..durable import replace_file, written_to
 from ..errors import CorruptionError, InvalidArgumentError
 from .locks import Lock
 
 FORMAT = 1
+_GO_ON = "it is the journal of the load, and what is done is stored: the same call goes on from there"
 
 
 @dataclass(slots=True)
@@ -100,14 +101,15 @@ class Journal:
     def write(self) -> None:
         """Note the state, if it changed. Durable on return."""
         if self.path is not None and self._changed:
-            replace_file(self.path, json.dumps({"format": FORMAT} | asdict(self.state)).encode())
+            with written_to(self.path, _GO_ON):
+                replace_file(self.path, json.dumps({"format": FORMAT} | asdict(self.state)).encode())
         self._changed = False
 
     def finish(self) -> None:
         """Forget it: the load is at its end."""
         self._changed = False
         if self.path is not None:
-            with suppress(FileNotFoundError):
+            with written_to(self.path, _GO_ON), suppress(FileNotFoundError):
                 os.remove(self.path)
 
     def close(self) -> None:
@@ -128,6 +130,10 @@ def _read(path: str) -> State | None:
             return State(**told)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise CorruptionError(
+            f"the journal of the load, {path}, cannot be read: {error.strerror}", path
+        ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptionError(
             f"{path} is not the journal of a load ({error!r}): pass restart=True to begin anew", path

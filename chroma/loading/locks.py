@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 
 from ..errors import InvalidArgumentError
+from ..storage.forks import let_go_in_children
 
 
 def _take(fd: int) -> None:
@@ -40,16 +41,28 @@ class Lock:
                 if isinstance(error, (BlockingIOError, PermissionError)):
                     raise InvalidArgumentError(busy) from None
                 raise
-            with suppress(FileNotFoundError):
+            try:
                 if os.path.samestat(os.stat(path), os.fstat(self._fd)):
+                    let_go_in_children(self)
                     return
-            os.close(self._fd)  # its last holder has removed it meanwhile
+            except FileNotFoundError:
+                pass  # its last holder has removed it meanwhile
+            except OSError:
+                os.close(self._fd)
+                raise
+            os.close(self._fd)
+
+    def let_go(self) -> None:
+        """In a forked child: the parent holds the lock, and the child does not."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def close(self) -> None:
         """Let it go, and the file, and the folder if that is empty. May be called again."""
         if self._fd < 0:
             return
-        with suppress(FileNotFoundError, PermissionError):
+        with suppress(OSError):  # whoever comes next takes the file that stays
             os.remove(self.path)
         os.close(self._fd)
         self._fd = -1

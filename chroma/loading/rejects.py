@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from ..columns import shown
+from ..durable import written_to
 from ..errors import InvalidArgumentError
 from .parts import Bad
 
@@ -51,7 +52,8 @@ class Rejects:
                 f"row {first.row} of {file} cannot be stored: {first.reason.rstrip('.')}; mend it, or pass "
                 "rejects='rejects.jsonl' to go on without such rows"
             )
-        with open(self.path, "ab") as out:
+        hint = "it is the file for rejected rows; what is done is stored: the same call goes on from there"
+        with written_to(self.path, hint), open(self.path, "ab") as out:
             out.writelines(_line(file, entry) for entry in bad)
             out.flush()
             os.fsync(out.fileno())

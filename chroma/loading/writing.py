@@ -17,6 +17,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from ..columns import shown
+from ..durable import written_to
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..tables.naming import OWN, mixed_key
 from .bars import bar
@@ -144,8 +145,9 @@ class _File:
         with suppress(pa.ArrowException, OSError):  # what led here is to be told, not what follows from it
             self._writer.close()
             self._sink.close()
-        if self._system.get_file_info(self._aside).type != pafs.FileType.NotFound:
-            self._system.delete_file(self._aside)
+        with suppress(OSError):
+            if self._system.get_file_info(self._aside).type != pafs.FileType.NotFound:
+                self._system.delete_file(self._aside)
 
 
 class Export:
@@ -182,7 +184,8 @@ class Export:
                 f"columns has {shown(keys[0])}: JSON lines have the metadata as one object, so choose among "
                 f"{', '.join(OWN)}, or write Parquet or Arrow"
             )
-        self._check_place(overwrite)
+        with self._writing():
+            self._check_place(overwrite)
         self._overwrite = overwrite
         self._files: dict[str, _File] = {}
         self._schema: pa.Schema | None = None
@@ -206,8 +209,15 @@ class Export:
         if full and not overwrite:
             raise InvalidArgumentError(f"{self._path} exists: choose another name, or pass overwrite=True")
 
+    def _writing(self) -> written_to:
+        return written_to(self._path, "nothing was exported; free some space or name another place")
+
     def begin(self, schema: pa.Schema) -> None:
         """What the batches are like."""
+        with self._writing():
+            self._begin(schema)
+
+    def _begin(self, schema: pa.Schema) -> None:
         self._schema = schema
         if self._key is None:
             folder = self._path.rpartition("/")[0]
@@ -239,10 +249,11 @@ class Export:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """The next records."""
-        if self._key is None:
-            self._files[""].write(batch)
-        else:
-            self._divide(batch)
+        with self._writing():
+            if self._key is None:
+                self._files[""].write(batch)
+            else:
+                self._divide(batch)
         self._rows += batch.num_rows
         if self._bar is not None:
             self._bar.update(batch.num_rows)
@@ -266,12 +277,14 @@ class Export:
 
     def finish(self) -> ExportReport:
         """All is written: put the files in their places."""
-        for file in self._files.values():
-            file.finish()
-        sizes = [file.publish() for file in self._files.values()]
+        with self._writing():
+            for file in self._files.values():
+                file.finish()
+            sizes = [file.publish() for file in self._files.values()]
         self._published = True
         if self._key is not None and self._overwrite:
-            self._clear({file.path for file in self._files.values()})
+            with written_to(self._path, "the export is whole, and files of an earlier one are beside it"):
+                self._clear({file.path for file in self._files.values()})
         return ExportReport(
             self._collection,
             self._rows,

@@ -1,0 +1,54 @@
+"""One call to the system fails, once, at every place of every kind of work: nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .rounds import ROOT, scaled
+
+HERE = Path(__file__).parent
+KINDS = re.findall(r'^    "([\w ]+)": Work\(', (HERE / "failing_calls.py").read_text(), re.M)
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="preloads a library, as Linux does it"),
+    pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler (Debian: gcc)"),
+    pytest.mark.timeout(3600),
+]
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("failing") / "failing.so"
+    command = ["cc", "-shared", "-fPIC", "-O1", "-o", str(made), str(HERE / "failing.c"), "-ldl"]
+    subprocess.run(command, check=True, timeout=60)
+    return made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_failed_call_loses_nothing(kind: str, library: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-m", "tests.attack.failing_calls", kind]
+    done = subprocess.run(
+        [*command, str(scaled(4, 1_000_000))],
+        cwd=ROOT,
+        env={**os.environ, "LD_PRELOAD": str(library)},
+        capture_output=True,
+        text=True,
+        timeout=3500,
+    )
+    assert done.returncode == 0, done.stderr
+    *wrong, last = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert last["places"] >= min(4, last["calls"])
+    assert not wrong, json.dumps(wrong, indent=1)
+    print(last)
+
+
+def test_all_kinds_are_found() -> None:
+    assert len(KINDS) >= 23
