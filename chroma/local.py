@@ -21,8 +21,9 @@ from . import errors
 from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from .seam import Identity, Scope
 from .storage import errors as storage_errors
-from .storage.engine import Engine, OpenCollection
+from .storage.engine import Engine
 from .storage.filter import Node, combine
+from .storage.open_collection import OpenCollection
 from .storage.scan import Scan
 from .storage.types import (
     BackupReport,
@@ -113,24 +114,27 @@ class _Shared:
         self.pid = os.getpid()
         _all.add(self)
 
+    def renew(self) -> None:
+        """In a forked child: the fork copied memory, which is opened as after a crash. Needs the lock."""
+        if self.pid != os.getpid():
+            self.engine = self.engine.reopened()
+            self.pid = os.getpid()
+
 
 _engines: dict[str, _Shared] = {}  # by real path; "" is the shared store in memory
 _all: weakref.WeakSet[_Shared] = weakref.WeakSet()
-_inherited: list[_Shared] = []  # a parent's engines: kept, for to destroy them here could do harm
+_inherited: list[Engine] = []  # a parent's engines: kept, for to destroy them here could do harm
 _lock = threading.RLock()  # the garbage collector may let go of a client while it is held
 _forgotten: deque[tuple[str | None, _Shared]] = deque()  # clients that the garbage collector let go of
 
 
 def _after_fork() -> None:
-    # A child has none of the threads, and locks in an unknown state: it opens its folders anew.
+    # A child has none of the threads, and locks in an unknown state: it opens folders and memory anew.
     global _lock
     _lock = threading.RLock()
     for shared in _all:
         shared.engine.after_fork()
-        if shared.engine.folder.in_memory:
-            shared.pid = os.getpid()  # a copy of its own
-        else:
-            _inherited.append(shared)
+        _inherited.append(shared.engine)
     for place in [place for place in _engines if place]:
         del _engines[place]
 
@@ -153,6 +157,8 @@ def _open_engine(path: str | None, settings: Settings) -> Engine:
 def _hold(place: str, settings: Settings) -> _Shared:
     """The engine of a place, opened if need be, with one client more. Needs the lock."""
     shared = _engines.get(place)
+    if shared is not None and not place:
+        shared.renew()
     if shared is not None and not shared.engine.closed and not shared.engine.lost():
         shared.clients += 1
         # The garbage collector may just have let go of the last other client.
@@ -225,12 +231,13 @@ class LocalBackend:
 
     def _reopen(self) -> None:
         """In a forked child: the same folder, opened by this process."""
-        self._pid = os.getpid()
-        if not self._place:
-            return  # memory was copied by the fork
         with translated(), _lock:
-            shared = self._shared = _hold(self._place, self._settings)
-            self._release = weakref.finalize(self, _let_go, self._place, shared)
+            if not self._place:
+                self._shared.renew()
+            else:
+                shared = self._shared = _hold(self._place, self._settings)
+                self._release = weakref.finalize(self, _let_go, self._place, shared)
+        self._pid = os.getpid()
         _settle()
 
     def _open(self, scope: Scope, id: str) -> OpenCollection:

@@ -16,21 +16,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from . import housekeeping, kernel, search
+from . import housekeeping, kernel
 from .background import Background, Budget
 from .catalog import Catalog, CatalogState
-from .collection import Collection, Services
+from .collection import Services
 from .errors import AlreadyExists, Closed, Missing, NotFound, StorageError
 from .files import GONE, DiskFolder, Folder, check_path, syncs
-from .filter import Everything, Node
+from .filter import Node
 from .filter_tables import FilterDatabase
-from .indexing import PATIENCE_BYTES, Graphs, IndexSettings
+from .indexing import Graphs, IndexSettings
 from .mark import frozen
 from .memory import MemoryFolder
+from .open_collection import OpenCollection
 from .scan import Scan
-from .snapshot import Snapshot, read, read_rows
+from .snapshot import read
 from .sorting import sort_places
 from .types import (
     BackupReport,
@@ -38,8 +37,6 @@ from .types import (
     CollectionStats,
     EngineFigures,
     Field,
-    Floats,
-    Hits,
     IndexStatus,
     Mode,
     Records,
@@ -52,204 +49,9 @@ if TYPE_CHECKING:
     from .sql import Find, Statement
 
 _log = logging.getLogger("chroma")
-# Housekeeping waits for a pause in writing, so that a bulk load is merged and indexed once.
-QUIET_SECONDS = 0.5
-NOTE_SECONDS = 0.05  # from a write to the note of its sync, if none was made meanwhile
-SEARCHED_SECONDS = 60.0  # a collection counts as searched for so long after a query
 OPEN_COLLECTIONS = 256  # an open collection holds a file descriptor and some maps
 DEFAULT_MEMORY = 4 << 30
 SWEEP_AFTER_NS = 3600 * 10**9
-
-
-class OpenCollection:
-    """A collection with its graphs, and what the catalog says of it."""
-
-    def __init__(self, engine: Engine, info: CollectionInfo) -> None:
-        self.info = info
-        self._engine = engine
-        self.records = Collection(
-            engine.folder.child("collections").child(info.id),
-            info.id,
-            engine.services,
-            lambda: engine.still_has(info.id),
-            lambda: engine.has_records(info.id),
-            self._after_write,
-            self._after_sync,
-        )
-        self.graphs = Graphs(self.records)
-        self._settings, self._settings_of = self._read_settings(), info
-        self._searched = -SEARCHED_SECONDS
-        self._outrun = False  # whether writers are ahead of the housekeeper
-
-    @property
-    def settings(self) -> IndexSettings:
-        """What the catalog's entry says of the index; made once per entry."""
-        if self._settings_of is not self.info:
-            self._settings, self._settings_of = self._read_settings(), self.info
-        return self._settings
-
-    def _read_settings(self) -> IndexSettings:
-        hnsw = self.info.configuration.get("hnsw") or {}
-        return IndexSettings(
-            hnsw.get("space", "l2"),
-            hnsw.get("max_neighbors", 16),
-            hnsw.get("ef_construction", 100),
-            hnsw.get("ef_search", 100),
-            hnsw.get("num_threads", 0) or 0,
-        )
-
-    # ------------------------------------------------------------------ upkeep
-
-    def _after_write(self) -> None:
-        seen = self.records.last_seen()  # what was just written is in it: no need for a look at the disk
-        if seen is None:
-            return  # closed meanwhile: whoever opens it next sees to it
-        snapshot = seen[0]
-        background = self.records.services.background
-        due = housekeeping.due(snapshot)
-        self._outrun = due and sum(tail.rows for tail in snapshot.tails) > 4 * housekeeping.SEAL_ROWS
-        if due:
-            background.submit("settle", self.info.id, self._settle)
-        elif housekeeping.useful(snapshot):
-            background.submit("settle", self.info.id, self._settle, QUIET_SECONDS, push=True)
-        self._schedule_index(snapshot)
-
-    def _after_sync(self) -> None:
-        background = self.records.services.background
-        if self.records.unnoted():
-            background.submit("note", self.info.id, self.records.note, NOTE_SECONDS)
-        if self._outrun:
-            background.wait("settle", self.info.id)  # let it catch up
-
-    def _settle(self) -> None:
-        if not self._unless_deleted(lambda: housekeeping.settle(self.records, everything=False)):
-            return
-        self._schedule_index(self.records.snapshot())
-
-    def _schedule_index(self, snapshot: Snapshot) -> None:
-        settings = self.settings
-        missing = self.graphs.missing(snapshot, settings)
-        if not missing:
-            return
-        waiting = sum(segment.rows * segment.dimension * 4 for segment in missing)
-        # A load that nobody searches is indexed once, at its end: neither the processor nor the
-        # memory of a graph that is soon merged away is taken from it.
-        searched = time.monotonic() - self._searched < SEARCHED_SECONDS
-        delay = 0.0 if searched and waiting > PATIENCE_BYTES else QUIET_SECONDS
-        background = self.records.services.background
-        background.submit("index", self.info.id, lambda: self._index(settings), delay, push=delay > 0)
-
-    def _index(self, settings: IndexSettings) -> None:
-        self._unless_deleted(lambda: self.graphs.build(settings, urgent=False))
-
-    def _unless_deleted(self, job: Callable[[], object]) -> bool:
-        """Run a background job; what goes wrong because the collection is gone does not matter."""
-        try:
-            job()
-        except StorageError:
-            if self._engine.closed or self._engine.catalog.collection(self.info.id) is None:
-                return False
-            raise
-        return True
-
-    def compact(self) -> None:
-        """Seal, merge into one segment, index, reclaim; return when done."""
-        if self.records.snapshot().dimension is None:
-            return  # nothing was ever written
-        with self.records.existing():
-            housekeeping.settle(self.records, everything=True)
-            self.graphs.build(self.settings, urgent=True)
-            for view in self.records.snapshot().views:
-                self.graphs.load_now(view, self.settings)
-
-    def check_upkeep(self) -> None:
-        """At open: go on with what an earlier process left undone."""
-        if self._engine.folder_read_only:
-            return
-        snapshot = self.records.snapshot()
-        if housekeeping.due(snapshot) or housekeeping.useful(snapshot):
-            background = self.records.services.background
-            background.submit("settle", self.info.id, self._settle, QUIET_SECONDS)
-        self._schedule_index(snapshot)
-
-    # ------------------------------------------------------------------ searching
-
-    def query(
-        self,
-        vectors: Floats,
-        k: int,
-        ids: Sequence[str] | None,
-        node: Node,
-        fields: frozenset[Field],
-        exact: bool,
-    ) -> list[Hits]:
-        self._searched = time.monotonic()
-        snapshot = self.records.snapshot()
-        search.check_dimension(vectors, snapshot.dimension)
-        settings = self.settings
-        if ids is not None:
-            node = search.among(ids, node)
-        threads = settings.cores() if len(vectors) > 1 else 1
-        wanted = search.Search(settings.space, k, node, settings.ef_search, exact, threads)
-        found = search.run(
-            wanted, vectors, snapshot, lambda view: self.graphs.get(view, settings), self.records.filters
-        )
-        rows = read_rows(found.views, found.part, found.rows, fields, snapshot.dimension)
-        if found.counts is None:
-            return [Hits(rows, found.distances)]
-        return _by_query(rows, found.distances, found.counts)
-
-    def recall(self, k: int, sample: int) -> float:
-        """Mean share of the exact k nearest that the default search finds, over stored vectors as queries."""
-        snapshot = self.records.snapshot()
-        settings = self.settings
-        for view in snapshot.views:
-            self.graphs.load_now(view, settings)
-        places = snapshot.everything()
-        if not places:
-            return 1.0
-        pool = [(place.view, int(row)) for place in places for row in _spread(place.rows, sample)]
-        picks = [pool[index] for index in np.linspace(0, len(pool) - 1, min(sample, len(pool))).astype(int)]
-        queries = np.stack([view.vectors[row] for view, row in picks])
-        hits = 0.0
-        for exact, fast in zip(*(self._nearest(snapshot, queries, k, way) for way in (True, False))):
-            hits += len(exact & fast) / max(1, len(exact))
-        return hits / len(queries)
-
-    def _nearest(
-        self, snapshot: Snapshot, queries: Floats, k: int, exact: bool
-    ) -> list[set[tuple[int, int]]]:
-        settings = self.settings
-        wanted = search.Search(settings.space, k, Everything(), settings.ef_search, exact, settings.cores())
-        found = search.run(
-            wanted, queries, snapshot, lambda v: self.graphs.get(v, settings), self.records.filters
-        )
-        part = [0] * len(found.rows) if found.part is None else found.part.tolist()
-        hits = list(zip(part, found.rows.tolist()))
-        ends = np.cumsum(found.counts or [len(hits)]).tolist()
-        return [set(hits[start:end]) for start, end in zip([0, *ends], ends)]
-
-    def close(self) -> None:
-        self.records.services.background.cancel(self.info.id)
-        self.graphs.release()
-        self.records.close()
-
-
-def _by_query(rows: Rows, distances: Floats, counts: Sequence[int]) -> list[Hits]:
-    """The hits of all queries, cut where one ends and the next begins."""
-    ends = np.cumsum(counts).tolist()
-    columns = rows.ids, rows.documents, rows.metadatas, rows.uris, rows.embeddings
-    return [
-        Hits(
-            Rows(*(None if column is None else column[start:end] for column in columns)),  # type: ignore[arg-type]
-            distances[start:end],
-        )
-        for start, end in zip([0, *ends], ends)
-    ]
-
-
-def _spread(rows: Any, sample: int) -> Any:
-    return rows[:: max(1, len(rows) // max(1, sample))]
 
 
 class Engine:
@@ -266,12 +68,22 @@ class Engine:
         kernel.expect()
         if path is not None:
             check_path(path)
-        self.folder: Folder = MemoryFolder() if path is None else DiskFolder(path, frozen(DiskFolder(path)))
+        self._set_up(
+            MemoryFolder() if path is None else DiskFolder(path, frozen(DiskFolder(path))),
+            memory or DEFAULT_MEMORY,
+            threads or IndexSettings().cores(),
+            read_only,
+        )
+
+    def _set_up(self, folder: Folder, memory: int, threads: int, read_only: bool) -> None:
+        self.folder = folder
         self.catalog = Catalog(self.folder)
         self.folder_read_only = read_only or not self.folder.writable()
-        budget = Budget(memory or DEFAULT_MEMORY)
-        cores = self.threads = threads or IndexSettings().cores()
-        self.services = Services(FilterDatabase(max(2 * budget.limit, 1 << 30), cores), Background(), budget)
+        budget = Budget(memory)
+        self.threads = threads
+        database = FilterDatabase(max(2 * budget.limit, 1 << 30), threads)
+        self.services = Services(database, Background(), budget)
+        self._graphs: dict[str, Graphs] = {}  # of the parent, in a forked child
         self._open: OrderedDict[str, OpenCollection] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
@@ -322,6 +134,8 @@ class Engine:
             held = self._open.get(info.id)
             if held is None:
                 held = self._open[info.id] = OpenCollection(self, info)
+                if (inherited := self._graphs.pop(info.id, None)) is not None:
+                    held.graphs.inherit(inherited)
                 held.records.snapshot()
                 held.check_upkeep()
                 if not self.folder.in_memory:
@@ -564,12 +378,19 @@ class Engine:
         )
 
     def after_fork(self) -> None:
-        """In a forked child: go on without the parent's threads. For databases in memory."""
-        self._lock = threading.Lock()
+        """In a forked child: the parent's engine is only kept, see `reopened`."""
         self.services.background.after_fork()
         self.services.database.after_fork()
-        for held in list(self._open.values()):
-            held.records.filters.release()
+
+    def reopened(self) -> Engine:
+        """In a forked child: an engine of its own over the same memory. Locks of the parent's threads, and
+        what they had half done, stay with this one. Records are what the logs say, as after a crash."""
+        assert isinstance(self.folder, MemoryFolder)
+        self.folder.unlock()
+        child = Engine.__new__(Engine)
+        child._set_up(self.folder, self.services.budget.limit, self.threads, False)
+        child._graphs = {id: held.graphs for id, held in self._open.items()}
+        return child
 
     def close(self) -> None:
         """Stop background work and free everything. Idempotent."""

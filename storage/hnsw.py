@@ -71,6 +71,7 @@ class Graph:
         self.dimension = int(index.dim)  # of the vectors that a walk reads
         self._index = index
         self._ef, self._changing = 0, threading.Lock()
+        self._inside: list[None] = []  # one for each thread that is in native code
         # hnswlib keeps its own copy of the vectors beside the links, and a table of labels.
         self.nbytes = rows * (4 * self.dimension + 8 + 4 * (2 * int(index.M) + 1) + _OTHER_BYTES)
 
@@ -106,6 +107,7 @@ class Graph:
         count = min(count, self.rows)
         self._set_effort(ef)
         while count:
+            self._inside.append(None)
             try:
                 found = self._index.knn_query(prepared, k=count, num_threads=threads)
                 labels: npt.NDArray[np.uint64] = found[0]
@@ -113,7 +115,14 @@ class Graph:
             except RuntimeError:
                 # Fewer rows can be reached from the entry point: take what there is.
                 count //= 2
+            finally:
+                self._inside.pop()
         return np.empty((len(prepared), 0), np.int64)
+
+    def at_rest(self) -> bool:
+        """In a forked child: whether the parent's threads left no lock of the native code behind."""
+        self._changing = threading.Lock()
+        return not self._inside
 
     def state(self) -> dict[str, Any]:
         """What hnswlib pickles."""
@@ -140,6 +149,7 @@ class Graph:
         count = min(count, most)
         self._set_effort(max(ef, count))
         while count:
+            self._inside.append(None)
             try:
                 labels, _ = self._index.knn_query(
                     prepared, k=count, num_threads=1, filter=allowed.__getitem__
@@ -148,6 +158,8 @@ class Graph:
                 return found
             except RuntimeError:
                 count //= 2
+            finally:
+                self._inside.pop()
         return np.empty(0, np.int64)
 
 

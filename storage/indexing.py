@@ -121,6 +121,12 @@ class Graphs:
         with self._lock:
             self._loaded.pop(name, None)
 
+    def inherit(self, parent: Graphs) -> None:
+        """In a forked child, of a database in memory: take over the graphs that no thread was searching."""
+        for name, (ref, graph) in list(parent._loaded.items()):
+            if graph.at_rest():
+                self._keep(name, ref, graph)
+
     def release(self) -> None:
         """Free all graphs that can be loaded again."""
         for name, (ref, _) in list(self._loaded.items()):

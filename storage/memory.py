@@ -129,6 +129,12 @@ class MemoryFolder:
         lock = self._locks.setdefault(name, threading.Lock())
         return lock if wait else _tried(lock)
 
+    def unlock(self) -> None:
+        """In a forked child: whoever held a lock is not there."""
+        self._locks = {}
+        for folder in self._folders.values():
+            folder.unlock()
+
     def remove(self, name: str) -> None:
         self._files.pop(name, None)
         self._logs.pop(name, None)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..durable import replace_file
+from ..durable import replace_file, written_to
 from ..errors import CorruptionError, InvalidArgumentError
 
 NAME = "migration.json"
@@ -57,6 +57,8 @@ class Journal:
             return cls(path, told["source"], told["target"], told["fingerprint"], entries)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise CorruptionError(f"the journal {path} cannot be read: {error.strerror}", path) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, InvalidArgumentError):
                 raise
@@ -75,4 +77,8 @@ class Journal:
             "fingerprint": self.fingerprint,
             "collections": {id: asdict(entry) for id, entry in self.entries.items()},
         }
-        replace_file(self.path, json.dumps(told, ensure_ascii=False, indent=1).encode())
+        hint = (
+            "it is the journal of the migration, and what is done is stored: the same call goes on from there"
+        )
+        with written_to(self.path, hint):
+            replace_file(self.path, json.dumps(told, ensure_ascii=False, indent=1).encode())

@@ -11,12 +11,29 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import CorruptionError, InvalidArgumentError, NotADatabaseError
+from ..errors import ChromaError, CorruptionError, InvalidArgumentError, NotADatabaseError
 
 FILE = "chroma.sqlite3"
 _SIDECARS = ("-wal", "-journal")
 _MAGIC = b"SQLite format 3\0"
 _WRITE_AHEAD = 2  # the two bytes at 18 of a database that uses a write-ahead log
+
+
+class readable:
+    """A block that reads a folder of chromadb. What SQLite or the system refuses is CorruptionError."""
+
+    __slots__ = ("_folder",)
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (sqlite3.Error, OSError)) and not isinstance(error, ChromaError):
+            why = getattr(error, "strerror", None) or str(error)
+            raise CorruptionError(f"{self._folder} cannot be read: {why}", self._folder) from error
 
 
 def open_database(folder: str) -> tuple[sqlite3.Connection, Callable[[], None]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import closing
 
 from ..config import Settings
 from ..errors import InvalidArgumentError, InvalidTypeError
 from .journal import NAME
 from .move import Chosen, Migration
+from .open_folder import readable
 from .report import MigrationReport
 from .source import Source
 from .target import Target, is_url
@@ -58,17 +60,11 @@ def migrate(
             f"source and target are both {source_place!r}: the source is never written to, choose another "
             "target"
         )
-    opened = _open_source(source_place, source_settings, tenants)
-    try:
+    with readable(source_place), closing(_open_source(source_place, source_settings, tenants)) as opened:
         chosen = _chosen(opened, tenants, collections)
-        into = Target(target_place, target_settings)
-        try:
+        with closing(Target(target_place, target_settings)) as into:
             path = _journal_path(journal, into)
             report = Migration(opened, into, path, chosen, skip_damaged).run(progress, compare_all)
-        finally:
-            into.close()
-    finally:
-        opened.close()
     report.seconds = time.monotonic() - begun
     return report
 

@@ -223,7 +223,7 @@ class SmallPartsHistories(PersistentHistories):
         self._patch.setattr("chroma.storage.housekeeping.SEAL_ROWS", 5)
         self._patch.setattr("chroma.storage.housekeeping.DEAD_SHARE", 0.5)
         self._patch.setattr("chroma.storage.indexing.INDEX_BYTES", 1)
-        self._patch.setattr("chroma.storage.engine.QUIET_SECONDS", 0.0)
+        self._patch.setattr("chroma.storage.open_collection.QUIET_SECONDS", 0.0)
         super().__init__()
 
     def teardown(self) -> None:

@@ -21,7 +21,7 @@ IDS = [f"i{row}" for row in range(ROWS)]
 def small_segments_get_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chroma.storage.indexing.INDEX_BYTES", 1)
     monkeypatch.setattr("chroma.storage.collection.DIRECT_ROWS", 1000)
-    monkeypatch.setattr("chroma.storage.engine.QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("chroma.storage.open_collection.QUIET_SECONDS", 0.0)
 
 
 def _filled(client: Any, name: str = "things", space: str = "l2") -> Any:
