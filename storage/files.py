@@ -25,7 +25,7 @@ from typing import Any, Protocol
 
 from . import memory_map, writeback
 from .errors import Corruption, InvalidArgument, Missing, NotADatabase, ReadOnly, StorageError
-from .forks import let_go_in_children
+from .forks import let_go_in_children, opening
 from .locks import LOCK_TIMEOUT, FileLock
 from .refusals import explained, readable, refused
 from .sinks import Hashing, Sink
@@ -140,23 +140,13 @@ class DiskLog:
 
     def __init__(self, path: str, create: bool) -> None:
         self.path = path
-        if create:
-            with explained(path):
-                before_step("create", path)
-                self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        else:
-            with readable(path):
-                try:
-                    self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-                except OSError as error:
-                    if error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
-                        raise
-                    self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._closer = _finalize_fd(self, self._fd)
+        with opening(path):
+            self._fd = _created(path) if create else _opened(path)
+            self._closer = _finalize_fd(self, self._fd)
+            let_go_in_children(self)
         with readable(path):
             self._inode = os.fstat(self._fd).st_ino
         self._view = memoryview(b"")
-        let_go_in_children(self)
 
     def holds(self, offset: int, mark: bytes) -> bool:
         """Whether the file has these bytes there, whoever wrote them."""
@@ -250,6 +240,22 @@ class DiskLog:
         self._fd = -1
 
 
+def _created(path: str) -> int:
+    with explained(path):
+        before_step("create", path)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+
+def _opened(path: str) -> int:
+    with readable(path):
+        try:
+            return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
+                raise
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
 def _finalize_fd(owner: object, fd: int) -> Callable[[], Any]:
     """Closes the descriptor when it is called, or its owner goes. Not at exit: databases that are closed
     there still write, and the number could be another file's by then."""
@@ -275,10 +281,10 @@ class HeldFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        with readable(path):
+        with readable(path), opening(path):
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._closer = _finalize_fd(self, self._fd)
-        let_go_in_children(self)
+            self._closer = _finalize_fd(self, self._fd)
+            let_go_in_children(self)
 
     def blocks(self) -> Iterator[bytes]:
         """All of it, a MiB at a time."""
@@ -368,7 +374,8 @@ class DiskFolder:
             return os.stat(self._at(name)).st_size
 
     def read(self, name: str) -> bytes:
-        with readable(self._at(name)), open(self._at(name), "rb") as file:
+        path = self._at(name)
+        with readable(path), opening(path), open(path, "rb") as file:
             return file.read()
 
     def stamp(self, name: str) -> tuple[int, ...] | None:
@@ -387,7 +394,7 @@ class DiskFolder:
         self._check_writable()
         target = self._at(name)
         aside = f"{target}.{os.getpid()}-{threading.get_ident()}.tmp"
-        with explained(target):
+        with explained(target), opening(aside):
             try:
                 before_step("write aside", aside)
                 fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
@@ -411,7 +418,7 @@ class DiskFolder:
         """Write a new file, synced when the block ends. The name is synced with the folder."""
         self._check_writable()
         target = self._at(name)
-        with explained(target):
+        with explained(target), opening(target):
             before_step("create", target)
             fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
             try:
@@ -533,7 +540,7 @@ class DiskFolder:
     def sync(self) -> None:
         """Make the names in this folder durable."""
         _count_sync()
-        with explained(self.path):
+        with explained(self.path), opening(self.path):
             fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.fsync(fd)

@@ -12,7 +12,7 @@ import os
 import time
 
 from .errors import ReadOnly, WriteFailed
-from .forks import let_go_in_children
+from .forks import let_go_in_children, opening
 from .refusals import explained, refused
 
 try:
@@ -32,18 +32,18 @@ class FileLock(io.FileIO):
     without the folder.
     """
 
-    __slots__ = ("_path", "_timeout", "_wait")
+    __slots__ = ("_timeout", "_wait", "path")
 
     def __init__(self, path: str, wait: bool, timeout: float | None) -> None:
-        self._path, self._wait, self._timeout = path, wait, timeout
-        with explained(path):
+        self.path, self._wait, self._timeout = path, wait, timeout
+        with explained(path), opening(path):
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
                 super().__init__(fd, "r+")
             except OSError:
                 os.close(fd)
                 raise
-        let_go_in_children(self)
+            let_go_in_children(self)
 
     def let_go(self) -> None:
         """In a forked child: the parent holds the lock, as long as it wants, and the child does not."""
@@ -65,16 +65,16 @@ class FileLock(io.FileIO):
             except OSError as error:
                 if error.errno in (errno.ENOLCK, errno.ENOTSUP):
                     raise ReadOnly(
-                        f"{self._path} is on a file system without locks, where writing is not safe; "
+                        f"{self.path} is on a file system without locks, where writing is not safe; "
                         "move the database to a local disk"
                     ) from error
                 if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
-                    raise refused(self._path, error) from error
+                    raise refused(self.path, error) from error
             if not self._wait:
                 return False
             if time.monotonic() > deadline:
                 raise WriteFailed(
-                    f"{self._path} has been locked for {self._timeout:.0f} s by {_holder(self._path)}; "
+                    f"{self.path} has been locked for {self._timeout:.0f} s by {_holder(self.path)}; "
                     "stop that process and try again"
                 )
             time.sleep(pause)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .forks import opening
 from .libc import libc
 
 libc.mmap.restype = ctypes.c_void_p
@@ -43,14 +44,15 @@ class _Map:
 
 def map_file(path: str) -> memoryview:
     """A file as long as it is now. The map goes with the last view of it. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        size = os.fstat(fd).st_size
-        if not size:
-            return memoryview(b"")
-        address = libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, fd, 0)
-    finally:
-        os.close(fd)
+    with opening(path):
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            size = os.fstat(fd).st_size
+            if not size:
+                return memoryview(b"")
+            address = libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, fd, 0)
+        finally:
+            os.close(fd)
     if address == _FAILED:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error), path)

@@ -28,6 +28,7 @@ OWNERS = {
 # the modules of storage/ that call the operating system; files.py alone uses the other one
 FILE_CALLS = {
     "chroma.storage.files",
+    "chroma.storage.forks",
     "chroma.storage.locks",
     "chroma.storage.memory_map",
     "chroma.storage.writeback",

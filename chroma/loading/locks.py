@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 
 from ..errors import InvalidArgumentError
-from ..storage.forks import let_go_in_children
+from ..storage.forks import let_go_in_children, opening
 
 
 def _take(fd: int) -> None:
@@ -28,10 +28,13 @@ class Lock:
     def __init__(self, path: str, busy: str) -> None:
         """Raises InvalidArgumentError with the text `busy` if another holds it."""
         self.path = path
+        self._fd = -1
         while True:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             try:
-                self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                with opening(path):
+                    self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                    let_go_in_children(self)
             except FileNotFoundError:  # the folder went with the end of another load
                 continue
             try:
@@ -43,7 +46,6 @@ class Lock:
                 raise
             try:
                 if os.path.samestat(os.stat(path), os.fstat(self._fd)):
-                    let_go_in_children(self)
                     return
             except FileNotFoundError:
                 pass  # its last holder has removed it meanwhile

@@ -1,0 +1,301 @@
+"""A publication that stops anywhere loses nothing, and what it leaves behind goes with the next one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chroma
+from chroma.errors import ChromaError, NotFoundError, WriteFailedError
+from chroma.local import check_folder
+from chroma.storage import collection as collections
+from chroma.storage import files, open_collection
+
+ROWS = 300
+
+
+@pytest.fixture
+def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setattr(open_collection, "QUIET_SECONDS", 3600.0)
+    with chroma.PersistentClient(tmp_path / "db") as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add(ids=[str(i) for i in range(ROWS)], embeddings=[[i, 1.0] for i in range(ROWS)])
+        yield client
+
+
+@contextmanager
+def failing(step: str, ending: str, monkeypatch: pytest.MonkeyPatch, code: int = errno.EIO) -> Iterator[None]:
+    """The first such step on such a path fails."""
+    failed = []
+
+    def refuse(name: str, path: str) -> None:
+        if name == step and path.endswith(ending) and not failed:
+            failed.append(path)
+            raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "before_step", refuse)
+        yield
+    assert failed, f"there is no step {step} of {ending}"
+
+
+def _reads(folder: Path) -> int:
+    with chroma.PersistentClient(folder) as client:
+        return client.get_collection("things", embedding_function=None).count()
+
+
+def _folder(client: Any) -> Path:
+    return Path(client._backend.engine.folder.path)
+
+
+@pytest.mark.parametrize(
+    ("step", "ending"),
+    [
+        ("rename", "manifest.copy"),
+        ("rename", "manifest.json"),
+        ("write aside", ".tmp"),
+        ("sync aside", ".tmp"),
+    ],
+)
+def test_a_publication_that_stops_keeps_its_segment(
+    filled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, ending: str
+) -> None:
+    things = filled.get_collection("things", embedding_function=None)
+    with failing(step, ending, monkeypatch), pytest.raises(WriteFailedError):
+        things.compact()
+    for without in ("nothing", "manifest.json", "manifest.copy"):
+        copied = tmp_path / f"without-{without}"
+        shutil.copytree(_folder(filled), copied)
+        for path in copied.rglob(without):
+            path.unlink()
+        assert check_folder(str(copied), repair=True).ok
+        assert _reads(copied) == ROWS, without
+    things.compact()
+    assert len(list(_folder(filled).rglob("seg-*"))) == 1, "what the attempt left behind goes"
+    assert _reads(_folder(filled)) == ROWS
+
+
+def test_the_sync_after_the_manifest_got_its_name_loses_nothing(
+    filled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    things = filled.get_collection("things", embedding_function=None)
+    sync, renamed = files.DiskFolder.sync, []
+
+    def refuse(self: files.DiskFolder) -> None:
+        if renamed and len(renamed) < 2:
+            renamed.append("failed")
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(self)
+
+    def step(name: str, path: str) -> None:
+        if name == "sync folder" and (Path(path) / "manifest.json").exists() and _names_a_segment(path):
+            renamed.append(path)
+
+    monkeypatch.setattr(files, "before_step", step)
+    monkeypatch.setattr(files.DiskFolder, "sync", refuse)
+    with pytest.raises(WriteFailedError):
+        things.compact()
+    monkeypatch.undo()
+    assert check_folder(str(_folder(filled))).ok
+    assert _reads(_folder(filled)) == ROWS
+    assert things.count() == ROWS
+
+
+def _names_a_segment(path: str) -> bool:
+    return b"seg-" in (Path(path) / "manifest.json").read_bytes()
+
+
+def test_attempts_on_a_full_disk_do_not_pile_up(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    things = filled.get_collection("things", embedding_function=None)
+    for _ in range(4):
+        with failing("rename", "manifest.json", monkeypatch, errno.ENOSPC), pytest.raises(WriteFailedError):
+            things.compact()
+        assert len(list(_folder(filled).rglob("seg-*"))) <= 2
+
+
+def test_a_big_add_whose_frame_was_written_keeps_its_segment(
+    filled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system refuses, and the log has the frame all the same."""
+    monkeypatch.setattr(collections, "DIRECT_ROWS", 50)
+    things = filled.get_collection("things", embedding_function=None)
+    write = files.DiskLog.write
+
+    def refuse(self: files.DiskLog, offset: int, data: bytes) -> None:
+        write(self, offset, data)
+        if b"seg-" in data:
+            monkeypatch.setattr(files.DiskLog, "write", write)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(files.DiskLog, "write", _explained(refuse))
+    with pytest.raises(WriteFailedError):
+        things.add(ids=[f"n{i}" for i in range(60)], embeddings=[[i, 2.0] for i in range(60)])
+    assert _reads(_folder(filled)) in (ROWS, ROWS + 60)
+    assert check_folder(str(_folder(filled))).ok
+
+
+def _explained(write: Any) -> Any:
+    def explained(self: Any, offset: int, data: bytes) -> None:
+        with files.explained(self.path):
+            write(self, offset, data)
+
+    return explained
+
+
+def test_a_first_write_that_fails_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        with failing("rename", "manifest.json", monkeypatch), pytest.raises(WriteFailedError):
+            things.add(ids=["a"], embeddings=[[1, 2]])
+        assert things.count() == 0
+        assert check_folder(str(tmp_path)).ok
+        things.add(ids=["a"], embeddings=[[1, 2]])
+    assert _reads(tmp_path) == 1 and check_folder(str(tmp_path)).ok
+
+
+def test_a_folder_whose_name_was_not_synced_is_not_taken_for_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: files.DiskFolder) -> None:
+        raise files.refused(self.path, OSError(errno.EIO, "no"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.DiskFolder, "sync", refuse)
+        with pytest.raises(Exception, match="cannot write"):
+            files.DiskFolder(tmp_path / "new").create()
+    assert not (tmp_path / "new").exists()
+
+
+def test_two_restores_within_a_second(filled: Any, tmp_path: Path) -> None:
+    filled.backup(tmp_path / "backup")
+    for _ in range(3):
+        chroma.restore(tmp_path / "backup", tmp_path / "target", overwrite=True)
+        assert _reads(tmp_path / "target") == ROWS
+    assert len(list(tmp_path.glob("target.replaced-*"))) == 2
+
+
+@pytest.mark.parametrize("failing_move", [1, 2])
+def test_a_restore_that_cannot_move_puts_back_what_was_there(
+    filled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing_move: int
+) -> None:
+    filled.backup(tmp_path / "backup")
+    chroma.restore(tmp_path / "backup", tmp_path / "target")
+    moves: list[str] = []
+    sync = files.DiskFolder.sync
+
+    def step(name: str, path: str) -> None:
+        if name == "move":
+            moves.append(path)
+
+    def refuse(self: files.DiskFolder) -> None:
+        if len(moves) == failing_move and self.path == str(tmp_path):
+            moves.append("failed")
+            raise files.refused(self.path, OSError(errno.EIO, "no"))
+        sync(self)
+
+    monkeypatch.setattr(files, "before_step", step)
+    monkeypatch.setattr(files.DiskFolder, "sync", refuse)
+    with pytest.raises(WriteFailedError):
+        chroma.restore(tmp_path / "backup", tmp_path / "target", overwrite=True)
+    monkeypatch.undo()
+    assert _reads(tmp_path / "target") == ROWS
+
+
+def test_a_moved_folder_takes_no_changes(tmp_path: Path) -> None:
+    client = chroma.PersistentClient(tmp_path / "db")
+    things = client.create_collection("things", embedding_function=None)
+    os.rename(tmp_path / "db", tmp_path / "elsewhere")
+    for call in (
+        lambda: client.create_collection("more", embedding_function=None),
+        lambda: client.delete_collection("things"),
+        lambda: things.modify(name="other"),
+        lambda: things.add(ids=["a"], embeddings=[[1, 2]]),
+        client.reset,
+    ):
+        with pytest.raises(NotFoundError, match="removed or replaced"):
+            call()
+    client.close()
+
+
+@pytest.mark.parametrize("removal", ["reset", "delete"])
+def test_writers_and_housekeepers_of_what_is_deleted_hear_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removal: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Eight threads write, merge and look, while another one takes everything away from under them."""
+    monkeypatch.setattr(collections, "DIRECT_ROWS", 30)
+    monkeypatch.setattr(open_collection, "QUIET_SECONDS", 0.0)
+    client = chroma.PersistentClient(tmp_path)
+    foreign: list[str] = []
+    done = time.monotonic() + 3.0
+
+    def work(number: int) -> None:
+        while time.monotonic() < done:
+            try:
+                things = client.get_or_create_collection(f"things{number % 3}", embedding_function=None)
+                things.upsert(ids=[str(i) for i in range(40)], embeddings=[[i, 1.0] for i in range(40)])
+                things.delete(ids=["1", "2"])
+                if number % 2:
+                    things.compact()
+                else:
+                    things.info(), things.get(limit=2)
+            except ChromaError:
+                pass
+            except BaseException as error:
+                foreign.append(repr(error))
+
+    def remove() -> None:
+        number = 0
+        while time.monotonic() < done:
+            number += 1
+            try:
+                if removal == "reset":
+                    client.reset()
+                else:
+                    client.delete_collection(f"things{number % 3}")
+            except ChromaError:
+                pass
+            except BaseException as error:
+                foreign.append(repr(error))
+            time.sleep(0.005)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    threads.append(threading.Thread(target=remove))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    client.close()
+    assert not foreign, f"{len(foreign)}, as {foreign[:3]}"
+    assert "Traceback" not in caplog.text
+    with chroma.PersistentClient(tmp_path) as again:
+        again.get_or_create_collection("things0", embedding_function=None).count()
+    assert check_folder(str(tmp_path)).ok
+
+
+def test_a_reset_keeps_what_is_made_after_it(tmp_path: Path) -> None:
+    """Its change of the catalog is the moment; only what was there then is removed."""
+    one, other = chroma.PersistentClient(tmp_path), chroma.PersistentClient(tmp_path)
+    one.create_collection("old", embedding_function=None).add(ids=["a"], embeddings=[[1, 2]])
+    remove = type(one._backend.engine)._remove
+
+    def first(home: Any) -> None:
+        made = other.create_collection("new", embedding_function=None)
+        made.add(ids=["b"], embeddings=[[1, 2]])
+        remove(home)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(one._backend.engine), "_remove", staticmethod(first))
+        one.reset()
+    assert other.get_collection("new", embedding_function=None).get()["ids"] == ["b"]
+    one.close()
+    other.close()
