@@ -93,22 +93,35 @@ def restore(
 def _move_in(staged: DiskFolder, place: DiskFolder, taken: bool) -> None:
     """Put what was restored in its place. Where that fails, what was there is there again."""
     aside = DiskFolder(_free_name(f"{place.path}.replaced-{time.strftime('%Y%m%d-%H%M%S')}"))
+    made = staged.stamp("")
     try:
         if taken:
-            place.move(aside.path)
-        staged.move(place.path)
+            _swap(staged, place, aside)
+        else:
+            staged.move(place.path)
     except StorageError as error:
-        if (
-            place.exists(catalog.NAME) and not staged.exists()
-        ):  # it was moved, and its name is not durable yet
+        if made is not None and (place.stamp("") or (0,))[0] == made[0]:
             raise WriteFailed(
                 f"{place.path} is restored, but a power cut might still undo it: {error}. Restore it again"
             ) from error
-        if taken and not place.exists():
+        if not place.exists():
             aside.move(place.path)
+        elif not staged.exists():
+            aside.move(staged.path)
         raise WriteFailed(
             f"{staged.path} is complete, but cannot be moved to {place.path}: {error}"
         ) from error
+
+
+def _swap(staged: DiskFolder, place: DiskFolder, aside: DiskFolder) -> None:
+    """Move the database that is there aside, and the other one in. Where the system can exchange two names, a
+    process that is killed between any two steps leaves a whole database in the place."""
+    staged.move(aside.path)
+    if aside.exchange(place):
+        return
+    aside.move(staged.path)
+    place.move(aside.path)
+    staged.move(place.path)
 
 
 def _free_name(path: str) -> str:

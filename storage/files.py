@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import memory_map, writeback
+from . import libc, memory_map, writeback
 from .errors import Corruption, InvalidArgument, Missing, NotADatabase, ReadOnly, StorageError
 from .forks import let_go_in_children, opening
 from .locks import LOCK_TIMEOUT, FileLock
@@ -536,6 +536,21 @@ class DiskFolder:
         with explained(path):
             os.rename(self.path, path)
             DiskFolder(os.path.dirname(os.path.abspath(path))).sync()
+
+    def exchange(self, other: DiskFolder) -> bool:
+        """Let this path lead to the other folder, and that one's to this, durably and in one step. False where
+        the system has no such step."""
+        self._check_writable()
+        before_step("exchange", other.path)
+        with explained(other.path):
+            try:
+                libc.exchange(self.path, other.path)
+            except OSError as error:
+                if error.errno not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+                    raise
+                return False
+            DiskFolder(os.path.dirname(os.path.abspath(other.path))).sync()
+        return True
 
     def sync(self) -> None:
         """Make the names in this folder durable."""

@@ -1,7 +1,8 @@
 /* Preloaded into a process: lets the n-th call to the system that concerns a folder fail, once.
 
    failing_watch(prefix)     whose paths, and descriptors opened below it, count
-   failing_arm(n, variant)   the n-th from now on fails, with the call's first or second error; 0: only count
+   failing_arm(n, variant)   the n-th from now on fails, with the call's first or second error, or, with variant 2,
+                             the process is killed at it; n = 0: only count
    failing_calls()           how many there were since
    failing_what()            the call that failed and its path or descriptor; "" before */
 
@@ -10,6 +11,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -51,6 +53,7 @@ static int concerns_fd(int fd) { return fd >= 0 && fd < MOST_FDS && atomic_load(
 static int fails(const char *name, const char *path, int fd, int one, int other) {
     long now = atomic_fetch_add(&calls, 1) + 1;
     if (atomic_load(&fatal) == 0 || now != atomic_load(&fatal)) return 0;
+    if (variant == 2) kill(getpid(), SIGKILL);
     snprintf(what, sizeof what, "%s %s (%d) errno %d", name, path ? path : "", fd, variant ? other : one);
     errno = variant ? other : one;
     return 1;
@@ -173,6 +176,7 @@ ON_PATH(access, EIO, ENOMEM, (const char *path, int mode), (path, mode))
 ON_PATH_AT(unlinkat, EIO, EBUSY, (int at, const char *path, int flags), (at, path, flags))
 ON_PATH_AT(mkdirat, ENOSPC, EIO, (int at, const char *path, mode_t mode), (at, path, mode))
 ON_PATH_AT(renameat, EIO, ENOSPC, (int at, const char *path, int to_at, const char *to), (at, path, to_at, to))
+ON_PATH_AT(renameat2, EIO, EINVAL, (int at, const char *path, int to_at, const char *to, unsigned flags), (at, path, to_at, to, flags))
 ON_PATH_AT(linkat, ENOSPC, EMLINK, (int at, const char *path, int to_at, const char *to, int flags), (at, path, to_at, to, flags))
 ON_PATH_AT(fstatat, EIO, ENOMEM, (int at, const char *path, struct stat *out, int flags), (at, path, out, flags))
 ON_PATH_AT(fstatat64, EIO, ENOMEM, (int at, const char *path, struct stat64 *out, int flags), (at, path, out, flags))

@@ -1,8 +1,8 @@
-"""One call to the system fails, at every place of a kind of work; afterwards the disk is healthy.
+"""One call to the system fails, or is the last, at every place of a kind of work; then the disk is healthy.
 
-Run as `python -m tests.attack.failing_calls KIND PLACES` with the library of failing.c preloaded. Every place
-is tried in a forked process and looked at in another one. Prints a JSON line for each place that ended
-otherwise than it must, and one with counts at the end.
+Run as `python -m tests.attack.failing_calls KIND PLACES VARIANTS` with the library of failing.c preloaded.
+Every place is tried in a forked process and looked at in another one. Prints a JSON line for each place that
+ended otherwise than it must, and one with counts at the end.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.migration import handmade
 collection.DIRECT_ROWS = 64  # type: ignore[misc]
 indexing.INDEX_BYTES = 512  # type: ignore[misc]
 open_collection.QUIET_SECONDS = 3600.0  # nothing in the background unless a kind of work is about that
-_DIM = 4
+_DIM, _KILL = 4, 2
 _library = ctypes.CDLL(None)
 _library.failing_what.restype = ctypes.c_char_p
 _library.failing_calls.restype = ctypes.c_long
@@ -240,23 +240,30 @@ WORK: dict[str, Work] = {
     "delete collection": Work([lambda place: place.client().delete_collection("things")]),
     "reset": Work([lambda place: place.client().reset()]),
     "catalog": Work(_catalog_calls()),
-    "first backup": Work([lambda place: place.client().backup(place.root / "backup")], look=_look_at_backup),
+    "first backup": Work(
+        [lambda place: place.client().backup(place.root / "backup")], look=_look_at_backup, again=True
+    ),
     "next backup": Work(
-        [lambda place: place.client().backup(place.root / "backup")], prepare=_backed, look=_look_at_backup
+        [lambda place: place.client().backup(place.root / "backup")],
+        prepare=_backed,
+        look=_look_at_backup,
+        again=True,
     ),
     "restore": Work(
         [lambda place: chroma.restore(place.root / "backup", place.root / "restored")],
         prepare=lambda place: (_filled(place), place.client().backup(place.root / "backup")),
         look=_look_at_restored,
+        again=True,
         opened=False,
     ),
     "restore over": Work(
         [lambda place: chroma.restore(place.root / "backup", place.root / "db", overwrite=True)],
         prepare=_backed,
+        again=True,
     ),
     "copy": Work([_to_memory], again=True),
     "load": Work([_load], prepare=_with_file, again=True),
-    "export": Work([_export]),
+    "export": Work([_export], again=True),
     "migrate": Work([_migrate], prepare=_chroma_folder, opened=False, again=True),
 }
 
@@ -348,6 +355,7 @@ def _attacked(root: Path, work: Work, place_number: int, variant: int) -> dict[s
         for call in work.calls:
             call(place)
             acknowledged += 1
+            _count(root).write_text(str(acknowledged))
     except (ChromaError, errors.StorageError) as error:
         raised = f"{type(error).__name__}: {error}"
     except BaseException:
@@ -377,6 +385,18 @@ def _attacked(root: Path, work: Work, place_number: int, variant: int) -> dict[s
         "what": what,
         "probed": probed,
     }
+
+
+def _count(root: Path) -> Path:
+    """Where a process that may be killed says how many calls were acknowledged."""
+    return root.with_name("acknowledged")
+
+
+def _killed(root: Path) -> dict[str, Any]:
+    """What is known of a process that was killed."""
+    acknowledged = int(_count(root).read_text()) if _count(root).exists() else 0
+    known = {"acknowledged": acknowledged, "raised": "killed", "what": "killed"}
+    return known | {"foreign": [], "probed": None}
 
 
 def _looked_at(root: Path, work: Work, states: list[State], done: dict[str, Any]) -> dict[str, Any]:
@@ -418,7 +438,7 @@ def _looked_at(root: Path, work: Work, states: list[State], done: dict[str, Any]
             place.close()
         except Exception:
             wrong.append(f"again: {traceback.format_exc()}")
-        possible = states[-1:]
+        possible, acknowledged = states[-1:], len(work.calls)
     compare("read")
     try:
         work.look(Place(root), states, acknowledged)
@@ -484,7 +504,7 @@ def _plain(states: list[Any]) -> list[State]:
     ]
 
 
-def main(kind: str, most: int) -> None:
+def main(kind: str, most: int, variants: list[int]) -> None:
     work = WORK[kind]
     with tempfile.TemporaryDirectory(prefix="chroma-failing-") as scratch:
         home = Path(os.path.realpath(scratch))
@@ -498,14 +518,17 @@ def main(kind: str, most: int) -> None:
         shutil.copytree(home / "made", home / "counted")
         counted = _forked(lambda: _attacked(home / "counted", work, 0, 0))
         assert "calls" in counted and counted["raised"] is None, counted
-        total = 2 * counted["calls"]
+        total = len(variants) * counted["calls"]
         picked = sorted({round(i * total / min(most, total)) for i in range(min(most, total))})
         tried = 0
         for number in picked:
-            place_number, variant = number // 2 + 1, number % 2
+            place_number, variant = number // len(variants) + 1, variants[number % len(variants)]
             root = home / "round"
             shutil.copytree(home / "made", root)
+            _count(root).unlink(missing_ok=True)
             done = _forked(lambda root=root, n=place_number, v=variant: _attacked(root, work, n, v))
+            if variant == _KILL and done.get("died") == "status 9":
+                done = _killed(root)
             wrong = [done["died"]] if "died" in done else list(done["foreign"])
             if "died" not in done:
                 looked = _forked(lambda root=root, done=done: _looked_at(root, work, states, done))
@@ -519,4 +542,4 @@ def main(kind: str, most: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), [int(each) for each in sys.argv[3]])

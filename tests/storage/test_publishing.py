@@ -18,7 +18,7 @@ import chroma
 from chroma.errors import ChromaError, NotFoundError, WriteFailedError
 from chroma.local import check_folder
 from chroma.storage import collection as collections
-from chroma.storage import files, open_collection
+from chroma.storage import files, libc, open_collection
 
 ROWS = 300
 
@@ -183,9 +183,11 @@ def test_two_restores_within_a_second(filled: Any, tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("target.replaced-*"))) == 2
 
 
-@pytest.mark.parametrize("failing_move", [1, 2])
+@pytest.mark.parametrize(
+    ("exchanges", "failing_move"), [(True, 1), (True, 2), (False, 3), (False, 4), (False, 5)]
+)
 def test_a_restore_that_cannot_move_puts_back_what_was_there(
-    filled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing_move: int
+    filled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanges: bool, failing_move: int
 ) -> None:
     filled.backup(tmp_path / "backup")
     chroma.restore(tmp_path / "backup", tmp_path / "target")
@@ -193,7 +195,7 @@ def test_a_restore_that_cannot_move_puts_back_what_was_there(
     sync = files.DiskFolder.sync
 
     def step(name: str, path: str) -> None:
-        if name == "move":
+        if name in ("move", "exchange"):
             moves.append(path)
 
     def refuse(self: files.DiskFolder) -> None:
@@ -202,11 +204,15 @@ def test_a_restore_that_cannot_move_puts_back_what_was_there(
             raise files.refused(self.path, OSError(errno.EIO, "no"))
         sync(self)
 
+    if not exchanges:
+        monkeypatch.setattr(libc, "_renameat2", None)
     monkeypatch.setattr(files, "before_step", step)
     monkeypatch.setattr(files.DiskFolder, "sync", refuse)
     with pytest.raises(WriteFailedError):
         chroma.restore(tmp_path / "backup", tmp_path / "target", overwrite=True)
     monkeypatch.undo()
+    assert _reads(tmp_path / "target") == ROWS
+    chroma.restore(tmp_path / "backup", tmp_path / "target", overwrite=True)
     assert _reads(tmp_path / "target") == ROWS
 
 
