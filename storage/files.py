@@ -538,8 +538,8 @@ class DiskFolder:
             DiskFolder(os.path.dirname(os.path.abspath(path))).sync()
 
     def exchange(self, other: DiskFolder) -> bool:
-        """Let this path lead to the other folder, and that one's to this: durably, in one step. False where the
-        system has no such step."""
+        """Let each of the two paths lead to the other's folder: durably, in one step. False where the system
+        has no such step."""
         self._check_writable()
         before_step("exchange", other.path)
         with explained(other.path):
