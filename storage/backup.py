@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from . import catalog
+from . import catalog, links
 from .catalog import Catalog, CatalogState
 from .copier import Copier, Progress
 from .errors import InvalidArgument, NotADatabase, StorageError, WriteFailed
@@ -80,6 +80,7 @@ def restore(
         raise NotADatabase(f"{path} is not empty and holds no database: choose another folder")
     held = Catalog(source)
     staged = DiskFolder(f"{there}.restoring")
+    links.check_file(staged.path)
     staged.create()
     with _alone(staged):
         state = held.copy()

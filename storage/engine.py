@@ -265,6 +265,8 @@ class Engine:
         if path is not None:
             check_path(path)
         self.folder: Folder = MemoryFolder() if path is None else DiskFolder(path, frozen(DiskFolder(path)))
+        if isinstance(self.folder, DiskFolder):
+            self.folder.child("collections").check_real()
         self.catalog = Catalog(self.folder)
         self.folder_read_only = read_only or not self.folder.writable()
         budget = Budget(memory or DEFAULT_MEMORY)

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import memory_map, writeback
+from . import links, memory_map, writeback
 from .errors import Corruption, InvalidArgument, NotADatabase, ReadOnly, WriteFailed
 from .refusals import explained, readable
 from .sinks import Hashing, Sink
@@ -136,15 +136,15 @@ class DiskLog:
         if create:
             with explained(path):
                 before_step("create", path)
-                self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+                self._fd = links.open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         else:
             with readable(path):
                 try:
-                    self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                    self._fd = links.open_file(path, os.O_RDWR)
                 except OSError as error:
                     if error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
                         raise
-                    self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                    self._fd = links.open_file(path, os.O_RDONLY)
         self._closer = _finalize_fd(self, self._fd)
         self._inode = os.fstat(self._fd).st_ino
         self._view = memoryview(b"")
@@ -259,7 +259,7 @@ class HeldFile:
     def __init__(self, path: str) -> None:
         self.path = path
         with readable(path):
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = links.open_file(path, os.O_RDONLY)
         self._closer = _finalize_fd(self, self._fd)
 
     def blocks(self) -> Iterator[bytes]:
@@ -292,6 +292,8 @@ class DiskFolder:
     def __init__(self, path: str | Path, frozen: str | None = None) -> None:
         self.path = str(path)
         self._frozen = frozen
+        self._within: tuple[str, ...] = ()  # this folder and those above it, up to the database's
+        self._real = True
 
     def _check_writable(self) -> None:
         if self._frozen is not None:
@@ -301,13 +303,22 @@ class DiskFolder:
         return f"{self.path}/{name}" if name else self.path
 
     def child(self, name: str) -> DiskFolder:
-        return DiskFolder(self._at(name), self._frozen)
+        made = DiskFolder(self._at(name), self._frozen)
+        made._within, made._real = (*self._within, made.path), False
+        return made
+
+    def check_real(self) -> None:
+        """Raise Corruption if a link, or something that is no folder, is on the way here from the database's
+        folder. Looked at once; until the folder is there, each time."""
+        if not self._real:
+            self._real = all(links.check_folder(path) for path in self._within)
 
     def exists(self, name: str = "") -> bool:
         return os.path.exists(self._at(name))
 
     def create(self, parents: bool = True) -> None:
         """Make the folder (and its parents), durably; it may exist already."""
+        self.check_real()
         if os.path.isdir(self.path):
             return
         if os.path.exists(self.path):
@@ -326,6 +337,7 @@ class DiskFolder:
             parent.sync()
 
     def names(self) -> list[str]:
+        self.check_real()
         with readable(self.path):
             return sorted(os.listdir(self.path)) if os.path.isdir(self.path) else []
 
@@ -333,7 +345,9 @@ class DiskFolder:
         return os.stat(self._at(name)).st_size
 
     def read(self, name: str) -> bytes:
-        with readable(self._at(name)), open(self._at(name), "rb") as file:
+        self.check_real()
+        path = self._at(name)
+        with readable(path), open(links.open_file(path, os.O_RDONLY), "rb") as file:
             return file.read()
 
     def stamp(self, name: str) -> tuple[int, ...] | None:
@@ -347,12 +361,13 @@ class DiskFolder:
     def replace(self, name: str, data: bytes) -> None:
         """Put `data` under `name`, atomically and synced."""
         self._check_writable()
+        self.check_real()
         target = self._at(name)
         aside = f"{target}.{os.getpid()}-{threading.get_ident()}.tmp"
         with explained(target):
             try:
                 before_step("write aside", aside)
-                fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+                fd = links.open_file(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
                 try:
                     _DiskSink(fd).write(data)
                     before_step("sync aside", aside)
@@ -372,10 +387,11 @@ class DiskFolder:
     def write_file(self, name: str) -> Iterator[Sink]:
         """Write a new file, synced when the block ends. The name is synced with the folder."""
         self._check_writable()
+        self.check_real()
         target = self._at(name)
         with explained(target):
             before_step("create", target)
-            fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+            fd = links.open_file(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             try:
                 yield _DiskSink(fd)
                 before_step("sync file", target)
@@ -385,6 +401,7 @@ class DiskFolder:
 
     def map(self, name: str, size: int | None = None) -> memoryview:
         """The file as a read-only memory map. Raises Corruption when it is missing or not `size` long."""
+        self.check_real()
         path = self._at(name)
         try:
             with readable(path):
@@ -418,6 +435,7 @@ class DiskFolder:
     def open_log(self, name: str, create: bool = False) -> LogFile:
         if create:
             self._check_writable()
+        self.check_real()
         try:
             return DiskLog(self._at(name), create)
         except FileNotFoundError:
@@ -426,10 +444,12 @@ class DiskFolder:
     def lock(self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT) -> FileLock:
         """The lock file, to be held in a block. Raises FileNotFoundError without the folder."""
         self._check_writable()
+        self.check_real()
         return FileLock(self._at(name), wait, timeout)
 
     def remove(self, name: str) -> None:
         self._check_writable()
+        self.check_real()
         before_step("remove", self._at(name))
         with explained(self._at(name)), contextlib.suppress(FileNotFoundError):
             os.unlink(self._at(name))
@@ -442,6 +462,7 @@ class DiskFolder:
         import shutil
 
         self._check_writable()
+        self.check_real()
         before_step("remove tree", self.path)
         aside = f"{self.path}{GONE}{os.urandom(4).hex()}"
         with explained(self.path), contextlib.suppress(FileNotFoundError):
@@ -450,6 +471,7 @@ class DiskFolder:
 
     def link_from(self, source: Folder, name: str) -> None:
         """Share an immutable file of another folder; copied where the file system has no links."""
+        links.check_file(os.path.join(source.path, name))
         if self.link(source, name):
             return
         import shutil
@@ -462,6 +484,7 @@ class DiskFolder:
     def link(self, source: Folder, name: str) -> bool:
         """Share an immutable file of another folder. False where the file systems have no such links."""
         self._check_writable()
+        self.check_real()
         before_step("link", self._at(name))
         with explained(self._at(name)):
             try:
@@ -474,11 +497,13 @@ class DiskFolder:
 
     def hold(self, name: str) -> HeldFile:
         """An immutable file, opened. Raises FileNotFoundError."""
+        self.check_real()
         return HeldFile(self._at(name))
 
     def rename(self, name: str, new: str) -> None:
         """Give a file another name, that of an older one perhaps; durable once the folder is synced."""
         self._check_writable()
+        self.check_real()
         before_step("rename", self._at(new))
         with explained(self._at(new)):
             os.replace(self._at(name), self._at(new))
@@ -520,7 +545,7 @@ class FileLock(io.FileIO):
     def __init__(self, path: str, wait: bool, timeout: float | None) -> None:
         self._path, self._wait, self._timeout = path, wait, timeout
         with explained(path):
-            super().__init__(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+")
+            super().__init__(links.open_file(path, os.O_RDWR | os.O_CREAT), "r+")
 
     def __enter__(self) -> bool:  # type: ignore[override]
         try:

@@ -20,8 +20,13 @@ OWNERS = {
     "tokenizers": {"chroma.embedding.minilm"},
     "fcntl": {"chroma.storage.files", "chroma.server.credentials", "chroma.loading.locks"},
 }
-# the modules of storage/ that call the operating system; files.py alone uses the other one
-FILE_CALLS = {"chroma.storage.files", "chroma.storage.memory_map", "chroma.storage.writeback"}
+# the modules of storage/ that call the operating system; files.py alone uses the other three
+FILE_CALLS = {
+    "chroma.storage.files",
+    "chroma.storage.links",
+    "chroma.storage.memory_map",
+    "chroma.storage.writeback",
+}
 # what modules of storage/ other than these may use of `os`: nothing that touches a file
 HARMLESS = {"cpu_count", "environ", "getpid", "path", "register_at_fork", "sched_getaffinity", "urandom"}
 
