@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from .arrays import number_array, numbers, text_array, valid
 from .columns import decode_metadata
+from .errors import Corruption
 from .late import pa
 from .mappings import by_key
 from .sinks import Sink
@@ -34,6 +35,11 @@ Found: TypeAlias = dict[Slot, list[tuple[RowIds, list[Any]]]]  # values at their
 # Measured (docs/decisions/0003): 10,000 wide columns cost 812 MB and 244 ms a query; a sorted sparse
 # table answers a rare key in 0.6 ms.
 WIDE_SHARE, WIDE_MOST = 0.05, 200
+# What a Parquet file of ours has at most: keys of rare values are no columns, groups have a million rows. As
+# columns, short values take more than as JSON: what is a byte there is a number of eight, and its row.
+_MOST_COLUMNS, _MOST_GROUPS = 1024, 8192
+_EXPANDED, _SPARE = 32, 64 << 20
+_ENCODED = frozenset({"key", "type"})
 _STEP = 65_536  # rows whose values are held as Python lists at a time
 
 _KIND_OF: dict[type, Literal["str", "int", "float", "bool"]] = {
@@ -68,7 +74,13 @@ def build(rows: int, blocks: Iterable[Sequence[str | None]]) -> Attributes:
     chunks: dict[Slot, list[tuple[RowIds, pa.Array]]] = {}
     start = 0
     for block in blocks:
-        _gather(chunks, start, decode_metadata(block))
+        mappings = decode_metadata(block)
+        try:
+            _gather(chunks, start, mappings)
+        except (ValueError, TypeError, LookupError, OverflowError) as error:  # no values that were ever taken
+            raise Corruption(
+                "the metadata of a record", f"it has a value of no known type: {error!r}"
+            ) from error
         start += len(block)
     return _arranged(rows, {slot: _joined(parts) for slot, parts in chunks.items()})
 
@@ -253,31 +265,78 @@ def _write(table: pa.Table, sink: Sink) -> None:
     parquet.write_table(table, pa.PythonFile(sink, mode="w"), compression="zstd")
 
 
-def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None) -> Attributes:
-    """The inverse of the two writers.
+def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None, most: int) -> Attributes:
+    """The inverse of the two writers. Raises ValueError, LookupError or OSError for what they did not make.
+
+    most  bytes of the metadata as texts: its values cannot be more than that
 
     Arrow's threads would hold the bytes for a moment after they were read: one that lets go of memory of
     Python's while the interpreter ends aborts the process.
     """
     result = Attributes(rows)
-    if wide is not None:
-        from pyarrow import parquet  # with the file systems it brings, a fifth of the time to open a database
-
-        table = parquet.ParquetFile(pa.BufferReader(wide)).read(use_threads=False)
-        for name in table.column_names:
-            kind, key = name.split(":", 1)
-            result.wide[key, kind] = table.column(name).combine_chunks()
-    if sparse is not None:
-        from pyarrow import parquet
-
-        table = parquet.ParquetFile(pa.BufferReader(sparse)).read(use_threads=False).combine_chunks()
-        keys, kinds = table.column("key").to_pylist(), table.column("type").to_pylist()
-        at = numbers(table.column("row").combine_chunks())
-        start = 0
-        for end in range(1, len(keys) + 1):
-            if end == len(keys) or keys[end] != keys[start] or kinds[end] != kinds[start]:
-                name = kinds[start].removesuffix("[]")
-                values = table.column(name).slice(start, end - start).combine_chunks()
-                result.sparse[keys[start], kinds[start]] = at[start:end], values
-                start = end
+    try:
+        if wide is not None:
+            _take_wide(result, _table(wide, rows, rows, most))
+        if sparse is not None:
+            _take_sparse(result, _table(sparse, 1, most, most).combine_chunks())
+    except (pa.ArrowException, MemoryError) as error:
+        raise ValueError(str(error)) from error
     return result
+
+
+def _table(data: pa.Buffer, least: int, most: int, size: int) -> pa.Table:
+    """A Parquet file that has from `least` to `most` rows, all of it looked at."""
+    from pyarrow import parquet  # with the file systems it brings, a fifth of the time to open a database
+
+    file = parquet.ParquetFile(pa.BufferReader(data))
+    if not least <= file.metadata.num_rows <= most:
+        raise ValueError(f"it has {file.metadata.num_rows} rows, not {least} to {most}")
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    if len(groups) > _MOST_GROUPS or len(file.schema_arrow) > _MOST_COLUMNS:
+        raise ValueError(f"it has {len(groups)} groups of rows and {len(file.schema_arrow)} columns")
+    if not 0 <= sum(group.total_byte_size for group in groups) <= _SPARE + _EXPANDED * size:
+        raise ValueError("it says that it unpacks to far more than there is metadata")
+    for column in file.schema_arrow:
+        if column.name in _ENCODED and pa.types.is_dictionary(column.type):
+            continue
+        if column.type not in _stored_types():
+            raise ValueError(f"its column {column.name!r} is of type {column.type}")
+    table = file.read(use_threads=False)
+    table.validate(full=True)
+    if table.num_rows != file.metadata.num_rows:
+        raise ValueError(f"it has {table.num_rows} rows, and says {file.metadata.num_rows}")
+    return table
+
+
+@functools.cache
+def _stored_types() -> frozenset[pa.DataType]:
+    return frozenset({*arrow_types().values(), pa.large_string(), pa.uint32()})
+
+
+def _is_of(array: pa.ChunkedArray | pa.Array, kind: str) -> bool:
+    return array.type == arrow_types()[kind] or (kind == "str" and array.type == pa.large_string())
+
+
+def _take_wide(result: Attributes, table: pa.Table) -> None:
+    for name in table.column_names:
+        kind, key = name.split(":", 1)
+        if kind not in arrow_types() or not _is_of(table.column(name), kind):
+            raise ValueError(f"its column {name!r} is of type {table.column(name).type}")
+        result.wide[key, kind] = table.column(name).combine_chunks()
+
+
+def _take_sparse(result: Attributes, table: pa.Table) -> None:
+    keys, kinds = table.column("key").to_pylist(), table.column("type").to_pylist()
+    at = table.column("row").combine_chunks()
+    if at.type != pa.uint32() or at.null_count or int(numbers(at).max()) >= result.rows:
+        raise ValueError(f"it has values of rows beyond the {result.rows} that there are, or of none")
+    at = numbers(at)
+    start = 0
+    for end in range(1, len(keys) + 1):
+        if end == len(keys) or keys[end] != keys[start] or kinds[end] != kinds[start]:
+            name = str(kinds[start]).removesuffix("[]")
+            if keys[start] is None or name not in arrow_types() or not _is_of(table.column(name), name):
+                raise ValueError(f"it has values of the key {keys[start]!r} of the type {kinds[start]!r}")
+            values = table.column(name).slice(start, end - start).combine_chunks()
+            result.sparse[keys[start], kinds[start]] = at[start:end], values
+            start = end

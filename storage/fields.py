@@ -58,6 +58,12 @@ class Fields:
     def maybe_number(self, key: str, least: int, most: int = LARGEST, default: Any = _MISSING) -> int | None:
         return None if self._get(key, default) is None else self.number(key, least, most)
 
+    def real(self, key: str, least: float, most: float) -> float:
+        value = self._get(key)
+        if type(value) not in (int, float) or not least <= value <= most:  # nor is it no number
+            raise self.wrong(key, f"is {shown(value)}, not a number from {least} to {most}")
+        return float(value)
+
     def text(self, key: str) -> str:
         value = self._get(key)
         if type(value) is not str:

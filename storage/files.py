@@ -352,6 +352,7 @@ class DiskFolder:
 
     def stamp(self, name: str) -> tuple[int, ...] | None:
         """Changes whenever the file is replaced; None without the file."""
+        self.check_real()
         try:
             found = os.stat(self._at(name))
         except FileNotFoundError:

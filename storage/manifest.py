@@ -25,7 +25,7 @@ from .files import Folder
 FORMAT = 1
 NAME, COPY = "manifest.json", "manifest.copy"
 MOST_ROWS, MOST_DIMENSION = (1 << 32) - 1, (1 << 31) - 1  # of a segment: row numbers are uint32
-_MOST_NEIGHBORS = 10_000  # hnswlib has no more
+MOST_NEIGHBORS = 10_000  # hnswlib has no more
 # The bytes that a row takes at least in the files that every segment has.
 _ROW_BYTES = {"records.arrow": 8, "ids.arrow": 12}
 
@@ -60,7 +60,7 @@ class GraphRef(NamedTuple):
         file = FileRef.read(data.fields("file"), names.GRAPH)
         most = (1 << 31) - 1
         return cls(
-            file, data.number("max_neighbors", 1, _MOST_NEIGHBORS), data.number("ef_construction", 1, most)
+            file, data.number("max_neighbors", 1, MOST_NEIGHBORS), data.number("ef_construction", 1, most)
         )
 
 
