@@ -684,6 +684,34 @@ failed:
 
 /* ---- columns of a file, before their first use -------------------------------------------------------- */
 
+/* Whether a number is less than the one before. */
+WIDE static int
+falls_narrow(const int32_t *at, Py_ssize_t count)
+{
+    int falls = 0;
+    for (Py_ssize_t each = 1; each < count; each++)
+        falls |= at[each] < at[each - 1];
+    return falls;
+}
+
+WIDE static int
+falls(const int64_t *at, Py_ssize_t count)
+{
+    int64_t falls = 0;
+    for (Py_ssize_t each = 1; each < count; each++)
+        falls |= at[each] < at[each - 1];
+    return falls != 0;
+}
+
+WIDE static uint32_t
+largest(const uint32_t *at, Py_ssize_t count)
+{
+    uint32_t most = 0;
+    for (Py_ssize_t each = 0; each < count; each++)
+        most = at[each] > most ? at[each] : most;
+    return most;
+}
+
 PyDoc_STRVAR(offsets_fit_doc,
              "offsets_fit(offsets, size): whether offsets, int32 or int64, begin at 0 or later, never fall, and end\n"
              "within so many bytes.");
@@ -709,14 +737,10 @@ offsets_fit(PyObject *module, PyObject *const *args, Py_ssize_t given)
     int wrong = 0;
     if (wide) {
         const int64_t *at = offsets.buf;
-        wrong = at[0] < 0 || at[count - 1] > size;
-        for (Py_ssize_t each = 1; each < count; each++)
-            wrong |= at[each] < at[each - 1];
+        wrong = at[0] < 0 || at[count - 1] > size || falls(at, count);
     } else {
         const int32_t *at = offsets.buf;
-        wrong = at[0] < 0 || at[count - 1] > size;
-        for (Py_ssize_t each = 1; each < count; each++)
-            wrong |= at[each] < at[each - 1];
+        wrong = at[0] < 0 || at[count - 1] > size || falls_narrow(at, count);
     }
     PyBuffer_Release(&offsets);
     return PyBool_FromLong(!wrong);
@@ -730,10 +754,7 @@ ascends(PyObject *module, PyObject *const *args, Py_ssize_t given)
     Py_buffer numbers;
     if (arguments("ascends", given, 1) < 0 || get(args[0], &numbers, "numbers", 1, INT64, 8, 0) < 0)
         return NULL;
-    const int64_t *at = numbers.buf;
-    int wrong = 0;
-    for (Py_ssize_t each = 1; each < numbers.shape[0]; each++)
-        wrong |= at[each] < at[each - 1];
+    int wrong = falls(numbers.buf, numbers.shape[0]);
     PyBuffer_Release(&numbers);
     return PyBool_FromLong(!wrong);
 }
@@ -749,17 +770,15 @@ names_each(PyObject *module, PyObject *const *args, Py_ssize_t given)
         return NULL;
     const uint32_t *row = rows.buf;
     Py_ssize_t count = rows.shape[0];
-    uint8_t *seen = PyMem_Calloc((size_t)count / 8 + 1, 1); /* a bit for each: they stay in the cache */
+    uint8_t *seen = PyMem_Calloc((size_t)count + 1, 1);
     if (!seen) {
         PyBuffer_Release(&rows);
         return PyErr_NoMemory();
     }
-    int right = 1;
-    for (Py_ssize_t each = 0; right && each < count; each++) {
-        right = row[each] < count && !(seen[row[each] / 8] >> (row[each] % 8) & 1);
-        if (right)
-            seen[row[each] / 8] |= (uint8_t)(1 << (row[each] % 8));
-    }
+    int right = !count || largest(row, count) < count;
+    for (Py_ssize_t each = 0; right && each < count; each++)
+        seen[row[each]] = 1;
+    right = right && !memchr(seen, 0, (size_t)count);
     PyMem_Free(seen);
     PyBuffer_Release(&rows);
     return PyBool_FromLong(right);

@@ -196,17 +196,24 @@ class _Check:
             if spare_problem is None:
                 self.note(copy_path, "ok", "matches its checksum")
             elif self.repair:
+                self._make_room(home, copy)
                 home.replace(copy, home.read(name))
                 self.note(copy_path, "repaired", f"{spare_problem}; copied from {name}")
             else:
                 self.note(copy_path, "damaged", spare_problem)
             return main
         if spare is not None and self.repair:
+            self._make_room(home, name)
             home.replace(name, home.read(copy))
             self.note(path, "repaired", f"{problem}; restored from {copy}")
             return spare
         self.note(path, "damaged", problem or "unreadable")
         return spare
+
+    def _make_room(self, home: DiskFolder, name: str) -> None:
+        """A folder in place of a file cannot be replaced."""
+        if os.path.isdir(f"{home.path}/{name}"):
+            self._quarantine(home, name)
 
     def _segment(self, home: DiskFolder, ref: SegmentRef) -> SegmentRef | None:
         """The reference with broken caches left out; None when its records are gone."""

@@ -342,7 +342,7 @@ class DiskFolder:
             return sorted(os.listdir(self.path)) if os.path.isdir(self.path) else []
 
     def size(self, name: str) -> int:
-        return os.stat(self._at(name)).st_size
+        return os.lstat(self._at(name)).st_size
 
     def read(self, name: str) -> bytes:
         self.check_real()

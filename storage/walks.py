@@ -20,8 +20,8 @@ SERIALISATION = 1  # of hnswlib's state
 # What decides where things lie, as the file says it; the rest is the same for all graphs, or of no account.
 _COMPARED = (
     "ser_version", "space", "dim", "offset_level0", "cur_element_count", "size_data_per_element",
-    "label_offset", "offset_data", "max_level", "max_M", "max_M0", "M", "has_deletions", "size_links_per_element",
-    "allow_replace_deleted", "normalize", "index_inited", "ep_added",
+    "label_offset", "offset_data", "max_level", "max_M", "max_M0", "M", "has_deletions",
+    "size_links_per_element", "allow_replace_deleted", "normalize", "index_inited", "ep_added",
 )  # fmt: skip
 
 

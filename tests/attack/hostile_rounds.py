@@ -20,11 +20,14 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pyarrow as pa
+from pyarrow import parquet
 
 import chroma
 from chroma.errors import ChromaError
 from chroma.local import check_folder
 from chroma.storage import engine, indexing
+from chroma.storage.errors import StorageError
 
 from . import hostile
 from .rounds import Rounds
@@ -224,6 +227,114 @@ def change_graph(dice: random.Random, folder: Path) -> str:
     return "a graph"
 
 
+_METADATA = [
+    "7", "[]", "null", "{}", '"x"', "}{", '{"a":1},{"b":2}', '{"a":{}}', '{"a":[]}', '{"a":[1,"x"]}',
+    '{"a":null}', '{"a":18446744073709551615}', '{"a":1e999}', '{"a":[null]}', '{"a":[[1]]}', "[" * 2000,
+    '{"a":"\\ud800"}', "", '{"":1}', '{"n":1,"n":"x"}', '{"n:s":1}',
+]  # fmt: skip
+
+
+def _odd(dice: random.Random, array: pa.Array) -> pa.Array:
+    """Another array of as many values, or nearly so."""
+    count, how = len(array), dice.randrange(9)
+    if how == 0:
+        return pa.nulls(count, array.type)
+    if how == 1:
+        return array.take(pa.array([dice.randrange(count) for _ in range(count)]))
+    if how == 2:
+        kinds = [pa.int8(), pa.int64(), pa.float64(), pa.bool_(), pa.uint32(), pa.timestamp("s")]
+        values = [None if dice.random() < 0.2 else dice.randrange(2) for _ in range(count)]
+        return pa.array(values, pa.int64()).cast(dice.choice(kinds))
+    if how == 3:
+        kind = dice.choice([pa.string(), pa.large_string(), pa.binary(), pa.string_view()])
+        return pa.array([dice.choice(_METADATA) for _ in range(count)], kind)
+    if how == 4:
+        return pa.array([dice.choice(_METADATA) for _ in range(count)]).dictionary_encode()
+    if how == 5:
+        return pa.array([[1]] * count, pa.list_(pa.int64(), dice.choice([1, -1])))
+    if how == 6:
+        texts = [dice.choice([b"\xff", b"\xc3", b"ok", None]) for _ in range(count)]
+        return pa.Array.from_buffers(pa.string(), count, pa.array(texts, pa.binary()).buffers())
+    if how == 7 and pa.types.is_integer(array.type):
+        values = [dice.choice([0, 1, count - 1, count, 2**31, 2**32 - 1]) for _ in range(count)]
+        return pa.array(values).cast(array.type, safe=False)
+    return array.slice(0, count - 1) if count > 1 else array
+
+
+def _odd_table(dice: random.Random, table: pa.Table) -> pa.Table:
+    """A table with one thing in it that is not as we write it."""
+    names, how = table.column_names, dice.randrange(8)
+    place = dice.randrange(len(names))
+    column = table.column(place).combine_chunks()
+    if how == 0:
+        return table.drop_columns([names[place]])
+    if how == 1:
+        other = dice.choice([*names, "x", "", ":", "str:x", "int:n", "float:n", "object:n", "key", "row"])
+        return table.rename_columns([other if at == place else name for at, name in enumerate(names)])
+    if how == 2:
+        return table.append_column(
+            dice.choice(["bool:x", "x", names[0]]), _odd(dice, column).slice(0, len(table))
+        )
+    if how == 3:
+        return table.slice(0, dice.randrange(len(table)))
+    if how == 4:
+        return pa.concat_tables([table] * dice.choice([2, 50]))
+    odd = _odd(dice, column)
+    return table.slice(0, len(odd)).set_column(place, names[place], odd)
+
+
+def change_values(dice: random.Random, folder: Path) -> str:
+    """A file of a segment, written anew by Arrow with something else in it."""
+    found = sorted(
+        [*folder.glob("collections/*/seg-*/*.arrow"), *folder.glob("collections/*/seg-*/*.parquet")]
+    )
+    path = dice.choice(found)
+    if path.suffix == ".parquet":
+        odd = _odd_table(dice, parquet.read_table(path))
+        parquet.write_table(odd, path, compression=dice.choice(["zstd", "none", "snappy", "gzip"]))
+    else:
+        odd = _odd_table(dice, pa.ipc.open_file(path.read_bytes()).read_all()).combine_chunks()
+        options = pa.ipc.IpcWriteOptions(compression=dice.choice([None] * 9 + ["zstd"]))
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, odd.schema, options=options) as writer:
+            for batch in odd.to_batches():
+                writer.write_batch(batch)
+    hostile.refresh(path.parent.parent)
+    return f"values of {path.name}"
+
+
+def change_metadata(dice: random.Random, folder: Path) -> str:
+    """The metadata of a record, in a log or in a segment."""
+    path = dice.choice(sorted(folder.glob("collections/*/log-*.wal")))
+    found = hostile.frames(path)
+    rows = [
+        place
+        for place, (kind, payload) in enumerate(found)
+        if kind == 5 and struct.unpack_from("<II", payload)[0]
+    ]
+    if rows and dice.random() < 0.5:
+        place = dice.choice(rows)
+        payload = found[place][1]
+        dimension, kills, count, _ = struct.unpack_from("<IIII", payload)
+        start = 16 + 8 * kills + 8 * count + 4 * count * dimension
+        columns = json.loads(payload[start:])
+        columns[3][dice.randrange(len(columns[3]))] = dice.choice(_METADATA)
+        found[place] = 5, payload[:start] + orjson.dumps(columns)
+        hostile.write_log(path, found)
+        return f"metadata in {path.name}"
+    path = dice.choice(sorted(folder.glob("collections/*/seg-*/records.arrow")))
+    table = pa.ipc.open_file(path.read_bytes()).read_all().combine_chunks()
+    texts = table.column("metadata").to_pylist()
+    texts[dice.randrange(len(texts))] = dice.choice(_METADATA)
+    table = table.set_column(4, "metadata", pa.array(texts, pa.string()))
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    if dice.random() < 0.5:  # so that they are made of it again
+        for file_name in ("attributes.parquet", "sparse.parquet"):
+            path.with_name(file_name).unlink(missing_ok=True)
+    hostile.refresh(path.parent.parent)
+    return f"metadata in {path.name}"
+
+
 def change_entry(dice: random.Random, folder: Path) -> str:
     """A file or folder that is a link, a folder, a pipe, another file, or not there."""
     found = sorted(path for path in folder.rglob("*") if "quarantine" not in path.parts)
@@ -256,8 +367,8 @@ def change_entry(dice: random.Random, folder: Path) -> str:
 
 
 _CHANGES: list[Callable[[random.Random, Path], str]] = [
-    change_json, change_json, change_frame, change_frame, change_bytes, change_bytes, change_bytes,
-    change_graph, change_entry,
+    change_json, change_json, change_frame, change_frame, change_bytes, change_bytes, change_values,
+    change_values, change_metadata, change_entry,
 ]  # fmt: skip
 
 
@@ -268,12 +379,13 @@ class Use:
     """One use of a database, step by step. What is raised that is no error of the package is wrong."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.wrong = folder, list[str]()
+        self.folder, self.wrong, self.refused = folder, list[str](), list[str]()
 
     def step(self, name: str, call: Callable[[], Any]) -> Any:
         try:
             return call()
-        except ChromaError:
+        except (ChromaError, StorageError) as error:  # `check_folder` raises the engine's own
+            self.refused.append(f"{name}: {error}")
             return None
         except Exception as error:
             trace = error.__traceback__
@@ -318,9 +430,7 @@ class Use:
         self.step("filter", lambda: held.get(where={"$or": [{"n": 2}, {"s": {"$ne": "1"}}, {"rare3": True}]}))
         self.step("documents", lambda: held.get(where_document={"$contains": "ber 1"}))
         self.step("regex", lambda: held.get(where_document={"$regex": "number [0-9]"}))
-        info = self.step("get", lambda: held.get(limit=1, include=["embeddings"]))
-        width = info["embeddings"].shape[1] if info is not None and len(info["ids"]) else 8
-        vector = np.ones((2, max(1, min(width, 64))), np.float32)
+        vector = np.ones((2, self._width(held)), np.float32)
         self.step("query", lambda: held.query(query_embeddings=vector, n_results=5))
         self.step(
             "query again",
@@ -330,8 +440,13 @@ class Use:
         self.step("table", lambda: held.to_arrow())
         self.step("info", held.info)
 
+    def _width(self, held: Any) -> int:
+        """Numbers of a vector, where that can be had."""
+        found = self.step("get", lambda: held.get(limit=1, include=["embeddings"]))
+        return max(1, min(found["embeddings"].shape[1], 64)) if found is not None and found["ids"] else 8
+
     def _write(self, client: Any, held: Any) -> None:
-        vector = [1.0] * 8
+        vector = [1.0] * self._width(held)
         self.step("update", lambda: held.update(ids=["r7", "r201"], metadatas=[{"n": 1}, {"z": "z"}]))
         self.step("add", lambda: held.add(ids=["new"], embeddings=[vector], documents=["new"]))
         self.step("delete", lambda: held.delete(where={"n": 1}))
@@ -356,11 +471,14 @@ def main() -> None:
         canary.mkdir(parents=True)
         (canary / "victim").write_text("precious")
         folder = hostile.copied(source, work / "db")
-        what = dice.choice(_CHANGES)(dice, folder)
+        changes = [*_CHANGES, *([change_graph] * 10 if sample == "graph" else [])]
+        what = dice.choice(changes)(dice, folder) if number else "nothing"  # of which nothing is refused
         before = hostile.contents(canary)
         began = time.monotonic()
         use = Use(folder)
         use.all()
+        if not number and sample != "backup":
+            use.wrong += [wrong for wrong in use.refused if not wrong.startswith("restore:")]
         for wrong in use.wrong:
             rounds.wrong(number, f"{what}: {wrong}")
         if hostile.contents(canary) != before:
