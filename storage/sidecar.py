@@ -144,7 +144,7 @@ def read(
         raise Corruption(path, "its content does not match its checksum")
     try:
         return _loaded(path, data, space, vectors, stopped, passed)
-    except (ValueError, TypeError, LookupError, OverflowError, struct.error) as error:
+    except (ValueError, TypeError, LookupError, OverflowError, RuntimeError, struct.error) as error:
         raise Corruption(path, f"it cannot be read as a graph: {error}") from error
 
 
@@ -170,7 +170,7 @@ def _loaded(
     ):
         raise Corruption(path, _ANOTHER)
     neighbors, entry = given.number("M", 2, MOST_NEIGHBORS), given.number("enterpoint_node")
-    effort, top = given.number("ef_construction", 1), int(levels.max())
+    effort, top = given.number("ef_construction", neighbors, (1 << 31) - 1), int(levels.max())
     state = walks.scalars(space, rows, kept, neighbors, effort, entry, top)
     if not walks.same(state, header.mapping("state")) or (matrix is not None and len(matrix) != dimension):
         raise Corruption(path, _ANOTHER)
