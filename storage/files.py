@@ -546,7 +546,7 @@ class FileLock(io.FileIO):
     def __init__(self, path: str, wait: bool, timeout: float | None) -> None:
         self._path, self._wait, self._timeout = path, wait, timeout
         with explained(path):
-            super().__init__(links.open_file(path, os.O_RDWR | os.O_CREAT), "r+")
+            super().__init__(links.open_lock(path), "r+")
 
     def __enter__(self) -> bool:  # type: ignore[override]
         try:

@@ -22,13 +22,25 @@ _NOT_A_FILE = {
 }
 
 
+_KEPT_HERE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # the last is for pipes: nothing waits for them
+_LOCK = _KEPT_HERE | os.O_RDWR | os.O_CREAT
+
+
+def open_lock(path: str) -> int:
+    """The descriptor of a lock file, made if need be. Every write asks, and nothing is read of it or written
+    to it, so that it is not looked at whether it is a file. Raises OSError as `os.open`."""
+    try:
+        return os.open(path, _LOCK, 0o666)
+    except OSError as error:
+        if error.errno in _NOT_A_FILE:
+            raise Corruption(path, _NOT_A_FILE[error.errno]) from None
+        raise
+
+
 def open_file(path: str, flags: int) -> int:
     """The descriptor of a file; of what is none, Corruption. Raises OSError as `os.open`."""
-    flags |= (
-        os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-    )  # which says nothing to files, and pipes do not block
     try:
-        fd = os.open(path, flags, 0o666)
+        fd = os.open(path, flags | _KEPT_HERE, 0o666)
     except OSError as error:
         if error.errno in _NOT_A_FILE:
             raise Corruption(path, _NOT_A_FILE[error.errno]) from None
