@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from . import pages
 from .arrays import number_array, numbers, text_array, valid
 from .columns import decode_metadata
 from .errors import Corruption
@@ -285,27 +286,70 @@ def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None, most: int)
 
 
 def _table(data: pa.Buffer, least: int, most: int, size: int) -> pa.Table:
-    """A Parquet file that has from `least` to `most` rows, all of it looked at."""
+    """A Parquet file that has from `least` to `most` rows, all of it looked at. `size`: see `read`."""
     from pyarrow import parquet  # with the file systems it brings, a fifth of the time to open a database
 
     file = parquet.ParquetFile(pa.BufferReader(data))
     if not least <= file.metadata.num_rows <= most:
         raise ValueError(f"it has {file.metadata.num_rows} rows, not {least} to {most}")
-    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
-    if len(groups) > _MOST_GROUPS or len(file.schema_arrow) > _MOST_COLUMNS:
-        raise ValueError(f"it has {len(groups)} groups of rows and {len(file.schema_arrow)} columns")
-    if not 0 <= sum(group.total_byte_size for group in groups) <= _SPARE + _EXPANDED * size:
-        raise ValueError("it says that it unpacks to far more than there is metadata")
-    for column in file.schema_arrow:
-        if column.name in _ENCODED and pa.types.is_dictionary(column.type):
-            continue
-        if column.type not in _stored_types():
+    columns = file.schema_arrow
+    if file.metadata.num_row_groups > _MOST_GROUPS or len(columns) > _MOST_COLUMNS:
+        raise ValueError(f"it has {file.metadata.num_row_groups} groups of rows, and {len(columns)} columns")
+    for column in columns:
+        if column.type not in _stored_types() and not (column.name in _ENCODED and _is_encoded(column.type)):
             raise ValueError(f"its column {column.name!r} is of type {column.type}")
+    large = _large_texts(memoryview(data).cast("B"), file, size)
+    if large:  # texts that may be repeated very often: first as numbers of texts
+        file = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=large)
     table = file.read(use_threads=False)
     table.validate(full=True)
     if table.num_rows != file.metadata.num_rows:
         raise ValueError(f"it has {table.num_rows} rows, and says {file.metadata.num_rows}")
+    return _decoded(table, large, size) if large else table
+
+
+def _large_texts(data: memoryview, file: Any, size: int) -> list[str]:
+    """The text columns that might come to too many bytes. Raises ValueError if all pages do."""
+    most, unpacked, large = _SPARE + _EXPANDED * size, 0, set()
+    for group in range(file.metadata.num_row_groups):
+        rows = file.metadata.row_group(group)
+        for number in range(rows.num_columns):
+            column = rows.column(number)
+            found = pages.chunk(data, column)
+            unpacked += found.unpacked
+            if unpacked > most:
+                raise ValueError(f"it unpacks to {unpacked} bytes or more, and there are {size} of metadata")
+            if column.physical_type == "BYTE_ARRAY" and found.dictionary * rows.num_rows > most:
+                large.add(str(column.path_in_schema))
+    return sorted(large - _ENCODED)
+
+
+def _decoded(table: pa.Table, names: list[str], size: int) -> pa.Table:
+    """The table with texts where it has their numbers. All texts are part of the metadata, so they are no
+    more than that, repeated as often as they may be."""
+    for name in names:
+        place = table.column_names.index(name)
+        column, total = table.column(place), 0
+        for part in column.chunks if pa.types.is_dictionary(column.type) else []:
+            lengths = _lengths(part.dictionary)
+            codes = numbers(part.indices)
+            total += int(lengths[codes[valid(part.indices)]].sum()) if len(lengths) else 0
+        if total > size:
+            raise ValueError(f"its column {name!r} has {total} bytes, and there are {size} of metadata")
+        if pa.types.is_dictionary(column.type):
+            table = table.set_column(place, name, column.cast(column.type.value_type))
     return table
+
+
+def _lengths(texts: pa.Array) -> npt.NDArray[np.int64]:
+    """The bytes of each text."""
+    from pyarrow import compute  # 20 ms to load
+
+    return numbers(compute.binary_length(texts)).astype(np.int64)
+
+
+def _is_encoded(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_dictionary(kind) and kind.value_type == pa.string())
 
 
 @functools.cache
