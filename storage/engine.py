@@ -6,6 +6,7 @@ processes per folder.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -580,5 +581,6 @@ def _sizes(folder: Folder, prefix: str = "") -> dict[str, int]:
         if name.startswith("seg-"):
             found |= _sizes(folder.child(name), f"{name}/")
         else:
-            found[prefix + name] = folder.size(name)
+            with contextlib.suppress(FileNotFoundError):  # housekeeping was faster
+                found[prefix + name] = folder.size(name)
     return found
