@@ -311,7 +311,8 @@ class DiskFolder:
         """Raise Corruption if a link, or something that is no folder, is on the way here from the database's
         folder. Looked at once; until the folder is there, each time."""
         if not self._real:
-            self._real = all(links.check_folder(path) for path in self._within)
+            with readable(self.path):
+                self._real = all(links.check_folder(path) for path in self._within)
 
     def exists(self, name: str = "") -> bool:
         return os.path.exists(self._at(name))
