@@ -1,7 +1,7 @@
-/* Exact distances, the nearest of some rows, a query reduced, and cells of a text column: what lies around a
- * walk through a graph, where each call of numpy would cost more than its work. Everything here has a twin in
- * numpy and Python (distance.py, reduction.py, text.py, arrays.py), which answers the same where no compiler was
- * at hand.
+/* Exact distances, the nearest of some rows, a query reduced, cells of a text column, and whether a column can be
+ * read: what lies around a walk through a graph, where each call of numpy would cost more than its work. Everything
+ * here has a twin in numpy and Python (distance.py, reduction.py, text.py, arrays.py, soundness.py), which answers
+ * the same where no compiler was at hand.
  *
  * Distances: products of float32 values summed in float64 in one fixed order, so that a pair of vectors has one
  * number on every path and on every machine (the build forbids fused multiply-add), rounded to float32 once.
@@ -682,6 +682,108 @@ failed:
     return NULL;
 }
 
+/* ---- columns of a file, before their first use -------------------------------------------------------- */
+
+/* Whether a number is less than the one before. */
+WIDE static int
+falls_narrow(const int32_t *at, Py_ssize_t count)
+{
+    int falls = 0;
+    for (Py_ssize_t each = 1; each < count; each++)
+        falls |= at[each] < at[each - 1];
+    return falls;
+}
+
+WIDE static int
+falls(const int64_t *at, Py_ssize_t count)
+{
+    int64_t falls = 0;
+    for (Py_ssize_t each = 1; each < count; each++)
+        falls |= at[each] < at[each - 1];
+    return falls != 0;
+}
+
+WIDE static uint32_t
+largest(const uint32_t *at, Py_ssize_t count)
+{
+    uint32_t most = 0;
+    for (Py_ssize_t each = 0; each < count; each++)
+        most = at[each] > most ? at[each] : most;
+    return most;
+}
+
+PyDoc_STRVAR(offsets_fit_doc,
+             "offsets_fit(offsets, size): whether offsets, int32 or int64, begin at 0 or later, never fall, and end\n"
+             "within so many bytes.");
+
+static PyObject *
+offsets_fit(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Py_buffer offsets;
+    if (arguments("offsets_fit", given, 2) < 0)
+        return NULL;
+    Py_ssize_t size = PyLong_AsSsize_t(args[1]);
+    if (size == -1 && PyErr_Occurred())
+        return NULL;
+    if (PyObject_GetBuffer(args[0], &offsets, PyBUF_FORMAT | PyBUF_ND | PyBUF_C_CONTIGUOUS) < 0)
+        return NULL;
+    int wide = is_of(&offsets, INT64, 8);
+    if (offsets.ndim != 1 || !offsets.shape[0] || (!wide && !is_of(&offsets, INT32, 4))) {
+        PyErr_SetString(PyExc_TypeError, "offsets are a line of int32 or int64, aligned, and not empty");
+        PyBuffer_Release(&offsets);
+        return NULL;
+    }
+    Py_ssize_t count = offsets.shape[0];
+    int wrong = 0;
+    if (wide) {
+        const int64_t *at = offsets.buf;
+        wrong = at[0] < 0 || at[count - 1] > size || falls(at, count);
+    } else {
+        const int32_t *at = offsets.buf;
+        wrong = at[0] < 0 || at[count - 1] > size || falls_narrow(at, count);
+    }
+    PyBuffer_Release(&offsets);
+    return PyBool_FromLong(!wrong);
+}
+
+PyDoc_STRVAR(ascends_doc, "ascends(numbers): whether no number of int64 (n,) is less than the one before.");
+
+static PyObject *
+ascends(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Py_buffer numbers;
+    if (arguments("ascends", given, 1) < 0 || get(args[0], &numbers, "numbers", 1, INT64, 8, 0) < 0)
+        return NULL;
+    int wrong = falls(numbers.buf, numbers.shape[0]);
+    PyBuffer_Release(&numbers);
+    return PyBool_FromLong(!wrong);
+}
+
+PyDoc_STRVAR(names_each_doc,
+             "names_each(rows): whether every number from 0 on, as many as there are, is among the rows, uint32 (n,).");
+
+static PyObject *
+names_each(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Py_buffer rows;
+    if (arguments("names_each", given, 1) < 0 || get(args[0], &rows, "rows", 1, UINT32, 4, 0) < 0)
+        return NULL;
+    const uint32_t *row = rows.buf;
+    Py_ssize_t count = rows.shape[0];
+    uint8_t *seen = PyMem_Calloc((size_t)count + 1, 1);
+    if (!seen) {
+        PyBuffer_Release(&rows);
+        return PyErr_NoMemory();
+    }
+    int right = !count || largest(row, count) < count;
+    for (Py_ssize_t each = 0; right && each < count; each++)
+        seen[row[each]] = 1;
+    right = right && !memchr(seen, 0, (size_t)count);
+    PyMem_Free(seen);
+    PyBuffer_Release(&rows);
+    return PyBool_FromLong(right);
+}
+
 /* ---- the module --------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -692,6 +794,9 @@ static PyMethodDef methods[] = {
     {"texts", (PyCFunction)(void (*)(void))texts, METH_FASTCALL, texts_doc},
     {"json_array", (PyCFunction)(void (*)(void))json_array, METH_FASTCALL, array_doc},
     {"encoded", (PyCFunction)(void (*)(void))encoded, METH_FASTCALL, encoded_doc},
+    {"offsets_fit", (PyCFunction)(void (*)(void))offsets_fit, METH_FASTCALL, offsets_fit_doc},
+    {"ascends", (PyCFunction)(void (*)(void))ascends, METH_FASTCALL, ascends_doc},
+    {"names_each", (PyCFunction)(void (*)(void))names_each, METH_FASTCALL, names_each_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -699,7 +804,7 @@ static PyMethodDef methods[] = {
 static int
 add_version(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "VERSION", 2);
+    return PyModule_AddIntConstant(module, "VERSION", 3);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};

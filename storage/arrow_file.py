@@ -3,7 +3,8 @@
 Owns: reading the footer of an Arrow IPC file with one record batch, not compressed, as segments have them
 (https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format; the messages are FlatBuffers,
 https://flatbuffers.dev/internals). Arrow itself takes longer to load than a database to open, see late.py.
-The file's checksum is compared before; what still does not fit raises one of NOT_READABLE.
+The file's checksum is compared before. It proves nothing against who wrote the file on purpose, so what
+does not fit raises one of NOT_READABLE, and buffers lie in it, on their borders, with room for the rows.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import NamedTuple
 NOT_READABLE = ValueError, struct.error, LookupError, OverflowError, TypeError, OSError
 _MAGIC = b"ARROW1"
 _TEXT, _LARGE_TEXT = 5, 20  # of the union Type: Utf8, LargeUtf8
+_MOST_COLUMNS, _LONGEST_NAME = 64, 1024  # of a segment's file; more would only take time
 _BATCH = 3  # of the union MessageHeader: RecordBatch
 
 
@@ -63,10 +65,14 @@ class _Table(NamedTuple):
 
     def tables(self, number: int) -> list[_Table]:
         start, count = self.vector(number)
+        if count > _MOST_COLUMNS:
+            raise ValueError(f"it has {count} columns")
         return [_follow(self.data, start + 4 * each) for each in range(count)]
 
     def text(self, number: int) -> str:
         start, count = self.vector(number)
+        if count > _LONGEST_NAME:
+            raise ValueError(f"the name of a column has {count} bytes")
         return str(self.data[start : start + count], "utf-8")
 
 
@@ -101,13 +107,19 @@ def columns(data: memoryview, rows: int) -> dict[str, Column]:
         kind = field.byte(2)
         of_list = len(field.tables(5))  # a list has one child, with a node and two buffers of its own
         many = 3 if of_list or kind in (_TEXT, _LARGE_TEXT) else 2
-        (nulls,) = struct.unpack_from("<q", data, nodes + 16 * node + 8)
+        length, nulls = struct.unpack_from("<qq", data, nodes + 16 * node)
+        if length != rows or not 0 <= nulls <= rows:
+            raise ValueError(f"a column has {length} rows, {nulls} of them null, instead of {rows}")
         found = []
         for each in range(buffer, buffer + many):
             offset, bytes_ = struct.unpack_from("<qq", data, places + 16 * each)
             if not 0 <= body + offset <= body + offset + bytes_ <= len(data):
                 raise ValueError(f"buffer {each} lies outside of it")
+            if bytes_ and (body + offset) % 8:  # as Arrow has them; numbers are read where they lie
+                raise ValueError(f"buffer {each} is not on a border of 8 bytes")
             found.append(data[body + offset : body + offset + bytes_])
+        if nulls and len(found[0]) < (rows + 7) // 8:
+            raise ValueError(f"a column has validity bits for fewer than {rows} rows")
         out[field.text(0)] = Column(nulls, found, kind == _LARGE_TEXT)
         node, buffer = node + 1 + of_list, buffer + many
     return out

@@ -20,8 +20,10 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from . import pages
 from .arrays import number_array, numbers, text_array, valid
 from .columns import decode_metadata
+from .errors import Corruption
 from .late import pa
 from .mappings import by_key
 from .sinks import Sink
@@ -34,6 +36,11 @@ Found: TypeAlias = dict[Slot, list[tuple[RowIds, list[Any]]]]  # values at their
 # Measured (docs/decisions/0003): 10,000 wide columns cost 812 MB and 244 ms a query; a sorted sparse
 # table answers a rare key in 0.6 ms.
 WIDE_SHARE, WIDE_MOST = 0.05, 200
+# What a Parquet file of ours has at most: keys of rare values are no columns, groups have a million rows. As
+# columns, short values take more than as JSON: what is a byte there is a number of eight, and its row.
+_MOST_COLUMNS, _MOST_GROUPS = 1024, 8192
+_EXPANDED, _SPARE = 32, 64 << 20
+_ENCODED = frozenset({"key", "type"})
 _STEP = 65_536  # rows whose values are held as Python lists at a time
 
 _KIND_OF: dict[type, Literal["str", "int", "float", "bool"]] = {
@@ -68,7 +75,13 @@ def build(rows: int, blocks: Iterable[Sequence[str | None]]) -> Attributes:
     chunks: dict[Slot, list[tuple[RowIds, pa.Array]]] = {}
     start = 0
     for block in blocks:
-        _gather(chunks, start, decode_metadata(block))
+        mappings = decode_metadata(block)
+        try:
+            _gather(chunks, start, mappings)
+        except (ValueError, TypeError, LookupError, OverflowError) as error:  # no values that were ever taken
+            raise Corruption(
+                "the metadata of a record", f"it has a value of no known type: {error!r}"
+            ) from error
         start += len(block)
     return _arranged(rows, {slot: _joined(parts) for slot, parts in chunks.items()})
 
@@ -253,31 +266,121 @@ def _write(table: pa.Table, sink: Sink) -> None:
     parquet.write_table(table, pa.PythonFile(sink, mode="w"), compression="zstd")
 
 
-def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None) -> Attributes:
-    """The inverse of the two writers.
+def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None, most: int) -> Attributes:
+    """The inverse of the two writers. Raises ValueError, LookupError or OSError for what they did not make.
+
+    most  bytes of the metadata as texts: its values cannot be more than that
 
     Arrow's threads would hold the bytes for a moment after they were read: one that lets go of memory of
     Python's while the interpreter ends aborts the process.
     """
     result = Attributes(rows)
-    if wide is not None:
-        from pyarrow import parquet  # with the file systems it brings, a fifth of the time to open a database
-
-        table = parquet.ParquetFile(pa.BufferReader(wide)).read(use_threads=False)
-        for name in table.column_names:
-            kind, key = name.split(":", 1)
-            result.wide[key, kind] = table.column(name).combine_chunks()
-    if sparse is not None:
-        from pyarrow import parquet
-
-        table = parquet.ParquetFile(pa.BufferReader(sparse)).read(use_threads=False).combine_chunks()
-        keys, kinds = table.column("key").to_pylist(), table.column("type").to_pylist()
-        at = numbers(table.column("row").combine_chunks())
-        start = 0
-        for end in range(1, len(keys) + 1):
-            if end == len(keys) or keys[end] != keys[start] or kinds[end] != kinds[start]:
-                name = kinds[start].removesuffix("[]")
-                values = table.column(name).slice(start, end - start).combine_chunks()
-                result.sparse[keys[start], kinds[start]] = at[start:end], values
-                start = end
+    try:
+        if wide is not None:
+            _take_wide(result, _table(wide, rows, rows, most))
+        if sparse is not None:
+            _take_sparse(result, _table(sparse, 1, most, most).combine_chunks())
+    except (pa.ArrowException, MemoryError) as error:
+        raise ValueError(str(error)) from error
     return result
+
+
+def _table(data: pa.Buffer, least: int, most: int, size: int) -> pa.Table:
+    """A Parquet file that has from `least` to `most` rows, all of it looked at. `size`: see `read`."""
+    from pyarrow import parquet  # with the file systems it brings, a fifth of the time to open a database
+
+    file = parquet.ParquetFile(pa.BufferReader(data))
+    if not least <= file.metadata.num_rows <= most:
+        raise ValueError(f"it has {file.metadata.num_rows} rows, not {least} to {most}")
+    columns = file.schema_arrow
+    if file.metadata.num_row_groups > _MOST_GROUPS or len(columns) > _MOST_COLUMNS:
+        raise ValueError(f"it has {file.metadata.num_row_groups} groups of rows, and {len(columns)} columns")
+    for column in columns:
+        if column.type not in _stored_types() and not (column.name in _ENCODED and _is_encoded(column.type)):
+            raise ValueError(f"its column {column.name!r} is of type {column.type}")
+    large = _large_texts(memoryview(data).cast("B"), file, size)
+    if large:  # texts that may be repeated very often: first as numbers of texts
+        file = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=large)
+    table = file.read(use_threads=False)
+    table.validate(full=True)
+    if table.num_rows != file.metadata.num_rows:
+        raise ValueError(f"it has {table.num_rows} rows, and says {file.metadata.num_rows}")
+    return _decoded(table, large, size) if large else table
+
+
+def _large_texts(data: memoryview, file: Any, size: int) -> list[str]:
+    """The text columns that might come to too many bytes. Raises ValueError if all pages do."""
+    most, unpacked, large = _SPARE + _EXPANDED * size, 0, set()
+    for group in range(file.metadata.num_row_groups):
+        rows = file.metadata.row_group(group)
+        for number in range(rows.num_columns):
+            column = rows.column(number)
+            found = pages.chunk(data, column)
+            unpacked += found.unpacked
+            if unpacked > most:
+                raise ValueError(f"it unpacks to {unpacked} bytes or more, and there are {size} of metadata")
+            if column.physical_type == "BYTE_ARRAY" and found.dictionary * rows.num_rows > most:
+                large.add(str(column.path_in_schema))
+    return sorted(large - _ENCODED)
+
+
+def _decoded(table: pa.Table, names: list[str], size: int) -> pa.Table:
+    """The table with texts where it has their numbers. All texts are part of the metadata, so they are no
+    more than that, repeated as often as they may be."""
+    for name in names:
+        place = table.column_names.index(name)
+        column, total = table.column(place), 0
+        for part in column.chunks if pa.types.is_dictionary(column.type) else []:
+            lengths = _lengths(part.dictionary)
+            codes = numbers(part.indices)
+            total += int(lengths[codes[valid(part.indices)]].sum()) if len(lengths) else 0
+        if total > size:
+            raise ValueError(f"its column {name!r} has {total} bytes, and there are {size} of metadata")
+        if pa.types.is_dictionary(column.type):
+            table = table.set_column(place, name, column.cast(column.type.value_type))
+    return table
+
+
+def _lengths(texts: pa.Array) -> npt.NDArray[np.int64]:
+    """The bytes of each text."""
+    from pyarrow import compute  # 20 ms to load
+
+    return numbers(compute.binary_length(texts)).astype(np.int64)
+
+
+def _is_encoded(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_dictionary(kind) and kind.value_type == pa.string())
+
+
+@functools.cache
+def _stored_types() -> frozenset[pa.DataType]:
+    return frozenset({*arrow_types().values(), pa.large_string(), pa.uint32()})
+
+
+def _is_of(array: pa.ChunkedArray | pa.Array, kind: str) -> bool:
+    return array.type == arrow_types()[kind] or (kind == "str" and array.type == pa.large_string())
+
+
+def _take_wide(result: Attributes, table: pa.Table) -> None:
+    for name in table.column_names:
+        kind, key = name.split(":", 1)
+        if kind not in arrow_types() or not _is_of(table.column(name), kind):
+            raise ValueError(f"its column {name!r} is of type {table.column(name).type}")
+        result.wide[key, kind] = table.column(name).combine_chunks()
+
+
+def _take_sparse(result: Attributes, table: pa.Table) -> None:
+    keys, kinds = table.column("key").to_pylist(), table.column("type").to_pylist()
+    at = table.column("row").combine_chunks()
+    if at.type != pa.uint32() or at.null_count or int(numbers(at).max()) >= result.rows:
+        raise ValueError(f"it has values of rows beyond the {result.rows} that there are, or of none")
+    at = numbers(at)
+    start = 0
+    for end in range(1, len(keys) + 1):
+        if end == len(keys) or keys[end] != keys[start] or kinds[end] != kinds[start]:
+            name = str(kinds[start]).removesuffix("[]")
+            if keys[start] is None or name not in arrow_types() or not _is_of(table.column(name), name):
+                raise ValueError(f"it has values of the key {keys[start]!r} of the type {kinds[start]!r}")
+            values = table.column(name).slice(start, end - start).combine_chunks()
+            result.sparse[keys[start], kinds[start]] = at[start:end], values
+            start = end

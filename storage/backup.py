@@ -13,11 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from . import catalog
+from . import catalog, links
 from .catalog import Catalog, CatalogState
 from .copier import Copier, Progress
 from .errors import InvalidArgument, NotADatabase, StorageError, WriteFailed
-from .files import DiskFolder, check_path
+from .files import DiskFolder
+from .links import check_path
 from .mark import MARK, Mark
 from .types import BackupReport
 
@@ -80,6 +81,7 @@ def restore(
     if taken and not (place.exists(catalog.NAME) or place.exists("collections")):
         raise NotADatabase(f"{path} is not empty and holds no database: choose another folder")
     staged = DiskFolder(f"{there}.restoring")
+    links.check_file(staged.path)
     staged.create()
     with closing(Catalog(source)) as held, _alone(staged):
         state = held.copy()

@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from . import log as logs
+from .changes import read_change, read_collection
 from .errors import (
     AlreadyExists,
     Corruption,
@@ -30,9 +31,11 @@ from .errors import (
     NotFound,
     StorageError,
 )
+from .fields import Fields, parsed
 from .files import Folder
-from .log import START, Log
+from .log import START, Frame, Log
 from .manifest import put_both, seal, unseal
+from .names import CATALOG_LOG, shown
 from .types import CollectionInfo
 
 NAME, COPY, LOCK = "catalog.json", "catalog.copy", "catalog.lock"
@@ -87,6 +90,42 @@ class CatalogState:
                 info = self.collections.pop(change["id"])
                 del self.names[info.tenant, info.database][info.name]
 
+    def replay(self, path: str, payload: bytes) -> None:
+        """One change as a frame of the log at `path` has it. Raises Corruption for one that cannot be."""
+        self._take(read_change(parsed(path, payload, "a change:")), path)
+
+    def _take(self, change: Mapping[str, Any], path: str) -> None:
+        """A change out of a file."""
+        why = self._misfit(change)
+        if why is not None:
+            raise Corruption(path, f"to {change['do']}: {why}")
+        self.apply(change)
+
+    def _misfit(self, change: Mapping[str, Any]) -> str | None:
+        """Why a change does not go with what there is."""
+        match change["do"]:
+            case "create database":
+                scope = change["tenant"], change["database"]
+                if change["tenant"] not in self.tenants:
+                    return f"there is no tenant {shown(change['tenant'])}"
+                return f"there is a database {shown(scope)} already" if scope in self.databases else None
+            case "delete database":
+                scope = change["tenant"], change["database"]
+                return None if scope in self.databases else f"there is no database {shown(scope)}"
+            case "put collection":
+                info = change["collection"]
+                scope = info["tenant"], info["database"]
+                if scope not in self.names:
+                    return f"there is no database {shown(scope)}"
+                if self.names[scope].get(info["name"], info["id"]) != info["id"]:
+                    return f"the name {shown(info['name'])} is taken"
+                old = self.collections.get(info["id"])
+                if old is not None and (old.tenant, old.database) != scope:
+                    return f"{info['id']} is in another database"
+            case "delete collection":
+                return None if change["id"] in self.collections else f"there is no {change['id']}"
+        return None
+
     def to_json(self) -> dict[str, Any]:
         return {
             "tenants": list(self.tenants),
@@ -95,15 +134,29 @@ class CatalogState:
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> CatalogState:
+    def read(cls, data: Fields) -> CatalogState:
+        """What `to_json` made. Raises Corruption for what it cannot have made."""
         state = cls()
-        for tenant in data["tenants"]:
-            state.apply({"do": "create tenant", "tenant": tenant})
-        for tenant, database, id in data["databases"]:
-            state.apply({"do": "create database", "tenant": tenant, "database": database, "id": id})
-        for info in data["collections"]:
-            state.apply({"do": "put collection", "collection": info})
+        for tenant in data.items("tenants"):
+            state._take(read_change(Fields(data.path, {"do": "create tenant", "tenant": tenant})), data.path)
+        for place, entry in enumerate(data.items("databases")):
+            if type(entry) is not list or len(entry) != 3:
+                raise data.wrong(f"databases[{place}]", f"is {shown(entry)}, not a tenant, a name and an id")
+            given = {"do": "create database", "tenant": entry[0], "database": entry[1], "id": entry[2]}
+            state._take(read_change(Fields(data.path, given, f"databases[{place}]")), data.path)
+        for info in data.each("collections"):
+            state._take({"do": "put collection", "collection": read_collection(info)}, data.path)
         return state
+
+    def copy(self) -> CatalogState:
+        """Another one that says the same."""
+        names = {scope: dict(held) for scope, held in self.names.items()}
+        return CatalogState(dict(self.tenants), dict(self.databases), dict(self.collections), names)
+
+
+def log_of(folder: Folder) -> str:
+    """The name of the log that the catalog begins with."""
+    return Fields(f"{folder.path}/{NAME}", unseal(folder, NAME)).name("log", CATALOG_LOG)
 
 
 def begin_log(folder: Folder, first: int) -> str:
@@ -163,25 +216,25 @@ class Catalog:
     def copy(self) -> CatalogState:
         """All of it as of now, to keep."""
         with self._lock:
-            return CatalogState.from_json(self._current().to_json())
+            return self._current().copy()
 
     def _load(self) -> None:
         for _ in range(50):
             stamp = self._folder.stamp(NAME)
             try:
-                data = unseal(self._folder, NAME)
-                self._log = Log.open(self._folder, data["log"])
-                self._state = CatalogState.from_json(data)
+                data = Fields(f"{self._folder.path}/{NAME}", unseal(self._folder, NAME))
+                self._log = Log.open(self._folder, data.name("log", CATALOG_LOG))
+                self._state = CatalogState.read(data)
                 self._frames = 0
                 self._passed = []
-                self._follow(False)
+                self._follow(False, loading=True)
                 return
             except Corruption:
                 if self._folder.stamp(NAME) == stamp:
                     raise
         raise Corruption(f"{self._folder.path}/{NAME}", "it keeps changing")
 
-    def _follow(self, writing: bool) -> None:
+    def _follow(self, writing: bool, loading: bool = False) -> None:
         """Read and apply what is new in the log, and in the logs it leads on to."""
         while True:
             while writing and self._passed:
@@ -190,17 +243,24 @@ class Catalog:
             for frame in self._log.read_new(writing):
                 if frame.kind == logs.END:
                     break
-                self._state.apply(orjson.loads(frame.payload))
+                self._replay(frame)
                 self._frames += 1
             else:
                 return
             self._passed.append(self._log)
             try:
-                self._log = Log.open(self._folder, frame.payload.decode())
-            except Corruption:  # rewritten more than once since
-                self._load()
+                self._log = self._log.following(self._folder, frame)
+            except Corruption:
+                if loading:
+                    raise
+                self._load()  # rewritten more than once since
                 return
             self._frames = 0
+
+    def _replay(self, frame: Frame) -> None:
+        if frame.kind != logs.CATALOG:
+            raise Corruption(self._log.path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
+        self._state.replay(self._log.path, frame.payload)
 
     def _current(self) -> CatalogState:
         if self._log.has_more():

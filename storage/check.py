@@ -7,24 +7,26 @@ cannot be saved, and the originals, to `quarantine/` in the database folder; eac
 
 from __future__ import annotations
 
+import os.path
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
-import orjson
 import xxhash
 
 from . import log as logs
+from . import names
 from .catalog import COPY as CATALOG_COPY
 from .catalog import LOCK, CatalogState
 from .catalog import NAME as CATALOG
 from .columns import decode_metadata
 from .commit import decode_commit, decode_rows, decode_segment
 from .errors import Corruption, FormatTooNew, NotADatabase, StorageError
+from .fields import Fields
 from .files import DiskFolder
 from .log import Frame, Log
 from .manifest import COPY, NAME, FileRef, Manifest, SegmentRef, unseal
@@ -85,13 +87,22 @@ class _Check:
         self._mark()
         known = self._catalog()
         home = self.folder.child("collections")
-        for name in home.names():
+        try:
+            found = home.names()
+        except Corruption as error:
+            self.note(error.path, "damaged", str(error))
+            return
+        for name in found:
             if known is not None and name not in known.collections:
                 self.note(
                     f"{home.path}/{name}", "ok", "left over from a deleted collection; it will be removed"
                 )
                 continue
-            self._collection(home.child(name), name)
+            try:
+                home.child(name).check_real()
+                self._collection(home.child(name))
+            except Corruption as error:  # one that no step of it expects: a link, perhaps
+                self.note(error.path, "damaged", str(error))
 
     def _mark(self) -> None:
         """What a backup says of itself."""
@@ -108,29 +119,51 @@ class _Check:
 
     def _catalog(self) -> CatalogState | None:
         path = f"{self.folder.path}/{CATALOG}"
-        read = self._with_copy(self.folder, CATALOG, CATALOG_COPY, lambda name: unseal(self.folder, name))
+        read = self._with_copy(
+            self.folder, CATALOG, CATALOG_COPY, lambda name: _read_catalog(self.folder, name)
+        )
         if read is None:
             return None
-        data: dict[str, Any] = read
-        state = CatalogState.from_json(data)
+        state, name = read
         self.note(path, "ok", f"{len(state.collections)} collections when its log began")
-        found = _read_log(self.folder, data["log"])
-        good = [frame for frame in found.frames if frame.kind != logs.CATALOG or _applied(state, frame)]
-        path = f"{self.folder.path}/{data['log']}"
-        if found.problem is None:
+        following: str | None = name
+        while following is not None:  # it has ended, where a rewrite of the catalog was killed
+            following = self._catalog_log(state, following)
+        return state
+
+    def _catalog_log(self, state: CatalogState, name: str) -> str | None:
+        """Apply what a log of the catalog has. The name of the log that it leads on to."""
+        path = f"{self.folder.path}/{name}"
+        found = _read_log(self.folder, name)
+        good, problem = [], found.problem
+        for frame in found.frames:
+            try:
+                if frame.kind == logs.CATALOG:
+                    state.replay(path, frame.payload)
+                elif frame.kind == logs.END:
+                    names.following(path, frame.payload)
+                else:
+                    raise Corruption(path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
+            except Corruption as error:  # or it changes something whose creation is lost
+                problem = problem or str(error)
+            else:
+                good.append(frame)
+        ended = bool(good) and good[-1].kind == logs.END
+        lost = found.lost + len(found.frames) - len(good)
+        if problem is None:
             self.note(path, "ok", f"{len(good)} frames")
         elif not self.repair:
-            self.note(path, "damaged", found.problem)
+            self.note(path, "damaged", problem)
         else:
             with self.folder.lock(LOCK):
-                self._quarantine(self.folder, data["log"])
-                _write_log(self.folder, data["log"], good)
-            self.note(path, "repaired", f"{found.problem}; {found.lost} changes are lost, {len(good)} kept")
-        return state
+                self._quarantine(self.folder, name)
+                _write_log(self.folder, name, good)
+            self.note(path, "repaired", f"{problem}; {lost} changes are lost, {len(good)} kept")
+        return names.following(path, good[-1].payload) if ended else None
 
     # ------------------------------------------------------------------ collections
 
-    def _collection(self, home: DiskFolder, id: str) -> None:
+    def _collection(self, home: DiskFolder) -> None:
         manifest = self._manifest(home)
         if manifest is None:
             return
@@ -166,17 +199,24 @@ class _Check:
             if spare_problem is None:
                 self.note(copy_path, "ok", "matches its checksum")
             elif self.repair:
+                self._make_room(home, copy)
                 home.replace(copy, home.read(name))
                 self.note(copy_path, "repaired", f"{spare_problem}; copied from {name}")
             else:
                 self.note(copy_path, "damaged", spare_problem)
             return main
         if spare is not None and self.repair:
+            self._make_room(home, name)
             home.replace(name, home.read(copy))
             self.note(path, "repaired", f"{problem}; restored from {copy}")
             return spare
         self.note(path, "damaged", problem or "unreadable")
         return spare
+
+    def _make_room(self, home: DiskFolder, name: str) -> None:
+        """A folder in place of a file cannot be replaced."""
+        if os.path.isdir(f"{home.path}/{name}"):
+            self._quarantine(home, name)
 
     def _segment(self, home: DiskFolder, ref: SegmentRef) -> SegmentRef | None:
         """The reference with broken caches left out; None when its records are gone."""
@@ -235,12 +275,10 @@ class _Check:
             found = _read_log(home, name)
             good = []
             for frame in found.frames:
-                if frame.kind == logs.SEGMENT:
-                    named.add(decode_segment(frame.payload)[1].name)
-                if self._frame(home, frame):
+                if self._frame(home, path, frame, named):
                     good.append(frame)
             ended = bool(good) and good[-1].kind == logs.END
-            following = good[-1].payload.decode() if ended else None
+            following = names.following(path, good[-1].payload) if ended else None
             if found.problem is not None and not ended:
                 following = _next_log(home, name)  # the frame that led there may be among the lost
             dropped = len(found.frames) - len(good)
@@ -255,7 +293,7 @@ class _Check:
                 with home.lock("write.lock"):
                     self._quarantine(home, name)
                     _write_log(home, name, good, None if ended else following)
-                what = found.problem or f"{dropped} frames name damaged segments"
+                what = found.problem or f"{dropped} frames are damaged, or their segments"
                 self.note(
                     path, "repaired", f"{what}; {found.lost + dropped} writes are lost, {len(good)} kept"
                 )
@@ -267,22 +305,36 @@ class _Check:
                     self._quarantine(home, folder)
                     self.note(f"{home.path}/{folder}", "repaired", "no log names it any more; in quarantine")
 
-    def _frame(self, home: DiskFolder, frame: Frame) -> bool:
-        if frame.kind == logs.SEGMENT:
-            return self._segment(home, decode_segment(frame.payload)[1]) is not None
-        if frame.kind == logs.COMMIT:
-            decode_commit(frame.payload)
-        if frame.kind == logs.ROWS:
-            decode_rows(frame.payload)
+    def _frame(self, home: DiskFolder, path: str, frame: Frame, named: set[str]) -> bool:
+        """Whether a frame can be kept. Adds the segment that it names."""
+        try:
+            if frame.kind == logs.SEGMENT:
+                _, ref = decode_segment(path, frame.payload)
+                named.add(ref.name)
+                return self._segment(home, ref) is not None
+            if frame.kind == logs.COMMIT:
+                decode_commit(path, frame.payload)
+            elif frame.kind == logs.ROWS:
+                decode_rows(path, frame.payload)
+            elif frame.kind == logs.END:
+                names.following(path, frame.payload)
+            else:
+                raise Corruption(path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
+        except Corruption as error:
+            self.note(path, "damaged", str(error))
+            return False
         return True
 
     def _quarantine(self, home: DiskFolder, name: str) -> None:
-        source = Path(home.path, name) if name else Path(home.path)
-        relative = source.relative_to(self.folder.path)
-        target = Path(self.folder.path, "quarantine", self._moment, relative)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.exists():
-            source.rename(target)
+        """Move a file or folder of ours aside, a link itself, not what it leads to."""
+        source = f"{home.path}/{name}" if name else home.path
+        parts = source[len(self.folder.path) + 1 :].split("/")
+        target = self.folder.child("quarantine").child(self._moment)
+        for part in parts[:-1]:
+            target = target.child(part)
+        target.create()
+        if os.path.lexists(source):
+            Path(source).rename(f"{target.path}/{parts[-1]}")
 
 
 def _begun(home: DiskFolder) -> Manifest | None:
@@ -353,23 +405,21 @@ def _read_log(folder: DiskFolder, name: str) -> _LogContents:
     return _LogContents(frames, problem, lost)
 
 
-def _applied(state: CatalogState, frame: Frame) -> bool:
-    try:
-        state.apply(orjson.loads(frame.payload))
-    except KeyError:  # it changes something whose creation is lost
-        return False
-    return True
+def _read_catalog(folder: DiskFolder, name: str) -> tuple[CatalogState, str]:
+    """What a catalog says, and the log that it begins with."""
+    data = Fields(f"{folder.path}/{name}", unseal(folder, name))
+    return CatalogState.read(data), data.name("log", names.CATALOG_LOG)
 
 
 def _next_log(home: DiskFolder, name: str) -> str | None:
     """The log that was begun after this one, if it is there; names sort by sequence."""
-    later = [other for other in home.names() if other.startswith("log-") and other > name]
+    later = [other for other in home.names() if names.LOG.fits(other) and other > name]
     return later[0] if later else None
 
 
 def _write_log(folder: DiskFolder, name: str, frames: list[Frame], following: str | None = None) -> None:
     """A new log with these frames, leading on to `following`."""
-    log = Log.create(folder, name, _first_sequence(name))
+    log = Log.create(folder, name, names.sequence(name))
     for frame in frames:
         log.append(frame.kind, frame.payload)
     if following is not None:
@@ -377,7 +427,3 @@ def _write_log(folder: DiskFolder, name: str, frames: list[Frame], following: st
     log.sync(log.offset)
     folder.sync()
     log.close()
-
-
-def _first_sequence(name: str) -> int:
-    return int(name.rsplit("-", 1)[1].removesuffix(".wal"))

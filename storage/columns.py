@@ -19,8 +19,9 @@ import numpy.typing as npt
 import orjson
 
 from .arrays import WIDE_TEXT, matrix, numbers, text_array, to_list
-from .errors import InvalidArgument
+from .errors import Corruption, InvalidArgument
 from .late import pa
+from .text import objects
 from .types import EncodedMetadata, Floats
 
 Ints = npt.NDArray[np.int64]
@@ -149,12 +150,14 @@ def _json_objects(mappings: Sequence[Mapping[str, Any] | None]) -> pa.Array | No
 
 
 def decode_metadata(texts: Sequence[str | None]) -> list[dict[str, Any] | None]:
-    """The mappings behind the texts, in one parse over all of them."""
+    """The mappings behind the texts, in one parse over all of them. Raises Corruption."""
     if not texts:
         return []
     joined = ",".join([text or "null" for text in texts])
-    parsed: list[dict[str, Any] | None] = orjson.loads(f"[{joined}]")
-    return parsed
+    try:
+        return objects(f"[{joined}]", len(texts))
+    except ValueError as error:
+        raise Corruption("the metadata of a record", str(error)) from error
 
 
 def merge_metadata(

@@ -252,7 +252,7 @@ class Copier:
     # ------------------------------------------------------------------ 4: what is not needed
 
     def _clean(self, state: CatalogState, kept: dict[str, _Prepared]) -> None:
-        current = unseal(self._target, catalog.NAME)["log"]
+        current = catalog.log_of(self._target)
         for name in self._target.names():
             if (_is_catalog_log(name) and name != current) or name.endswith(_ASIDE):
                 self._remove(self._target, name)
@@ -289,17 +289,17 @@ def _look(home: DiskFolder, name: str, opened: ExitStack) -> _Seen:
     """Read a manifest and follow its logs to their end."""
     current = Manifest.load(home, name)
     segments, found = list(current.segments), []
-    following: str | None = current.log
-    while following is not None:
-        log = Log.open(home, following)
+    log: Log | None = Log.open(home, current.log)
+    while log is not None:
         opened.callback(log.close)
         found.append(log)
         following = None
         for frame in log.read_new():
             if frame.kind == logs.SEGMENT:
-                segments.append(decode_segment(frame.payload)[1])
+                segments.append(decode_segment(log.path, frame.payload)[1])
             elif frame.kind == logs.END:
-                following = frame.payload.decode()
+                following = log.following(home, frame)
+        log = following
     return _Seen(current, segments, found)
 
 

@@ -21,10 +21,11 @@ from .background import Background, Budget
 from .catalog import Catalog, CatalogState
 from .collection import Services
 from .errors import AlreadyExists, Closed, Missing, NotFound, StorageError
-from .files import GONE, DiskFolder, Folder, check_path, syncs
+from .files import GONE, DiskFolder, Folder, syncs
 from .filter import Node
 from .filter_tables import FilterDatabase
 from .indexing import Graphs, IndexSettings
+from .links import check_path
 from .mark import frozen
 from .memory import MemoryFolder
 from .open_collection import OpenCollection
@@ -77,6 +78,8 @@ class Engine:
 
     def _set_up(self, folder: Folder, memory: int, threads: int, read_only: bool) -> None:
         self.folder = folder
+        if isinstance(folder, DiskFolder):
+            folder.child("collections").check_real()
         self.catalog = Catalog(self.folder)
         self.folder_read_only = read_only or not self.folder.writable()
         budget = Budget(memory)

@@ -23,8 +23,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import libc, memory_map, writeback
-from .errors import Corruption, InvalidArgument, Missing, NotADatabase, ReadOnly, StorageError
+from . import libc, links, memory_map, writeback
+from .errors import Corruption, Missing, NotADatabase, ReadOnly, StorageError
 from .forks import let_go_in_children, opening
 from .locks import LOCK_TIMEOUT, FileLock
 from .refusals import explained, readable, refused
@@ -243,17 +243,17 @@ class DiskLog:
 def _created(path: str) -> int:
     with explained(path):
         before_step("create", path)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        return links.open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
 
 
 def _opened(path: str) -> int:
     with readable(path):
         try:
-            return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            return links.open_file(path, os.O_RDWR)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
                 raise
-            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return links.open_file(path, os.O_RDONLY)
 
 
 def _finalize_fd(owner: object, fd: int) -> Callable[[], Any]:
@@ -264,25 +264,13 @@ def _finalize_fd(owner: object, fd: int) -> Callable[[], Any]:
     return closer
 
 
-def check_path(path: str) -> None:
-    """Refuse what cannot be a folder before anything is made."""
-    try:
-        exists = os.path.lexists(path) or os.lstat(path) is not None
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError) as error:  # too long, a NUL, a file in the middle
-        raise InvalidArgument(f"path {path[:80]!r} cannot be used: {error}") from error
-    if exists and not os.path.isdir(path):
-        raise NotADatabase(f"path {path} is a file, not a folder; pass the path of a folder")
-
-
 class HeldFile:
     """An immutable file that is open: its bytes stay readable when its name goes."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         with readable(path), opening(path):
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = links.open_file(path, os.O_RDONLY)
             self._closer = _finalize_fd(self, self._fd)
             let_go_in_children(self)
 
@@ -322,6 +310,8 @@ class DiskFolder:
     def __init__(self, path: str | Path, frozen: str | None = None) -> None:
         self.path = str(path)
         self._frozen = frozen
+        self._within: tuple[str, ...] = ()  # this folder and those above it, up to the database's
+        self._real = True
 
     def _check_writable(self) -> None:
         if self._frozen is not None:
@@ -331,13 +321,23 @@ class DiskFolder:
         return f"{self.path}/{name}" if name else self.path
 
     def child(self, name: str) -> DiskFolder:
-        return DiskFolder(self._at(name), self._frozen)
+        made = DiskFolder(self._at(name), self._frozen)
+        made._within, made._real = (*self._within, made.path), False
+        return made
+
+    def check_real(self) -> None:
+        """Raise Corruption if a link, or something that is no folder, is on the way here from the database's
+        folder. Looked at once; until the folder is there, each time."""
+        if not self._real:
+            with readable(self.path):
+                self._real = all(links.check_folder(path) for path in self._within)
 
     def exists(self, name: str = "") -> bool:
         return self.stamp(name) is not None
 
     def create(self, parents: bool = True) -> None:
         """Make the folder (and its parents), durably; it may exist already."""
+        self.check_real()
         if os.path.isdir(self.path):
             return
         if self.exists():
@@ -362,6 +362,7 @@ class DiskFolder:
 
     def names(self) -> list[str]:
         """What is in the folder, in order; nothing where it is not there."""
+        self.check_real()
         try:
             with readable(self.path):
                 return sorted(os.listdir(self.path))
@@ -371,18 +372,20 @@ class DiskFolder:
     def size(self, name: str) -> int:
         """Bytes of a file. Raises Missing."""
         with readable(self._at(name)):
-            return os.stat(self._at(name)).st_size
+            return os.lstat(self._at(name)).st_size
 
     def read(self, name: str) -> bytes:
+        self.check_real()
         path = self._at(name)
-        with readable(path), opening(path), open(path, "rb") as file:
+        with readable(path), opening(path), open(links.open_file(path, os.O_RDONLY), "rb") as file:
             return file.read()
 
     def stamp(self, name: str) -> tuple[int, ...] | None:
         """Changes whenever the file is replaced; None without the file."""
+        self.check_real()
         path = self._at(name)
         try:
-            found = os.stat(path)
+            found = os.stat(path, follow_symlinks=not name)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -392,12 +395,13 @@ class DiskFolder:
     def replace(self, name: str, data: bytes) -> None:
         """Put `data` under `name`, atomically and synced."""
         self._check_writable()
+        self.check_real()
         target = self._at(name)
         aside = f"{target}.{os.getpid()}-{threading.get_ident()}.tmp"
         with explained(target), opening(aside):
             try:
                 before_step("write aside", aside)
-                fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+                fd = links.open_file(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
                 try:
                     _DiskSink(fd).write(data)
                     before_step("sync aside", aside)
@@ -417,10 +421,11 @@ class DiskFolder:
     def write_file(self, name: str) -> Iterator[Sink]:
         """Write a new file, synced when the block ends. The name is synced with the folder."""
         self._check_writable()
+        self.check_real()
         target = self._at(name)
         with explained(target), opening(target):
             before_step("create", target)
-            fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+            fd = links.open_file(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             try:
                 yield _DiskSink(fd)
                 before_step("sync file", target)
@@ -430,6 +435,7 @@ class DiskFolder:
 
     def map(self, name: str, size: int | None = None) -> memoryview:
         """The file as a read-only memory map. Raises Corruption when it is missing or not `size` long."""
+        self.check_real()
         path = self._at(name)
         with readable(path):
             mapped = memory_map.map_file(path)
@@ -460,15 +466,18 @@ class DiskFolder:
     def open_log(self, name: str, create: bool = False) -> LogFile:
         if create:
             self._check_writable()
+        self.check_real()
         return DiskLog(self._at(name), create)
 
     def lock(self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT) -> FileLock:
         """The lock file, to be held in a block. Raises Missing without the folder."""
         self._check_writable()
+        self.check_real()
         return FileLock(self._at(name), wait, timeout)
 
     def remove(self, name: str) -> None:
         self._check_writable()
+        self.check_real()
         before_step("remove", self._at(name))
         with explained(self._at(name)), contextlib.suppress(FileNotFoundError):
             os.unlink(self._at(name))
@@ -481,6 +490,7 @@ class DiskFolder:
         import shutil
 
         self._check_writable()
+        self.check_real()
         before_step("remove tree", self.path)
         aside = f"{self.path}{GONE}{os.urandom(4).hex()}"
         with explained(self.path), contextlib.suppress(FileNotFoundError):
@@ -496,6 +506,7 @@ class DiskFolder:
 
     def link_from(self, source: Folder, name: str) -> None:
         """Share an immutable file of another folder; copied where the file system has no links."""
+        links.check_file(os.path.join(source.path, name))
         if self.link(source, name):
             return
         import shutil
@@ -508,6 +519,7 @@ class DiskFolder:
     def link(self, source: Folder, name: str) -> bool:
         """Share an immutable file of another folder. False where the file systems have no such links."""
         self._check_writable()
+        self.check_real()
         before_step("link", self._at(name))
         with explained(self._at(name)):
             try:
@@ -520,11 +532,13 @@ class DiskFolder:
 
     def hold(self, name: str) -> HeldFile:
         """An immutable file, opened. Raises Missing."""
+        self.check_real()
         return HeldFile(self._at(name))
 
     def rename(self, name: str, new: str) -> None:
         """Give a file another name, that of an older one perhaps; durable once the folder is synced."""
         self._check_writable()
+        self.check_real()
         before_step("rename", self._at(new))
         with explained(self._at(new)):
             os.replace(self._at(name), self._at(new))

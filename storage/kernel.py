@@ -1,7 +1,7 @@
 """The compiled part of the engine, where it could be compiled.
 
-Owns: whether `_kernel.c` is there. Its functions have twins in distance.py, reduction.py, text.py and
-arrays.py, which give the same answers without it.
+Owns: whether `_kernel.c` is there. Its functions have twins in distance.py, reduction.py, text.py,
+arrays.py and soundness.py, which give the same answers without it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 import warnings
 from types import ModuleType
 
-_VERSION = 2  # of the calls, as in _kernel.c
+_VERSION = 3  # of the calls, as in _kernel.c
 
 compiled: ModuleType | None = None
 try:

@@ -11,6 +11,7 @@ import math
 import os
 import time
 
+from . import links
 from .errors import ReadOnly, WriteFailed
 from .forks import let_go_in_children, opening
 from .refusals import explained, refused
@@ -37,7 +38,7 @@ class FileLock(io.FileIO):
     def __init__(self, path: str, wait: bool, timeout: float | None) -> None:
         self.path, self._wait, self._timeout = path, wait, timeout
         with explained(path), opening(path):
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            fd = links.open_lock(path)
             try:
                 super().__init__(fd, "r+")
             except OSError:

@@ -30,6 +30,7 @@ from typing import NamedTuple
 
 import xxhash
 
+from . import names
 from .errors import Corruption, FormatTooNew, StorageError, WriteFailed
 from .files import Folder, LogFile
 
@@ -43,6 +44,8 @@ _MASK = (1 << 64) - 1
 # database may hold ten thousand small collections, then doubling up to 4 MiB a step.
 _FIRST_SIZE, _MAX_STEP = 1 << 15, 1 << 22
 MAX_PAYLOAD = 1 << 31
+_MOST_FRAMES = 10**15  # so that the sequence has room in the name of a log
+_SMALL = 1 << 20  # of payloads: no larger than what is read anyway
 _log = logging.getLogger("chroma")
 # In a burst of syncs the file is told of it every so often, and at its end by `note`: the note is a second
 # page for each of them to write, and a call.
@@ -135,6 +138,8 @@ class Log:
                 break
         else:
             raise Corruption(file.path, "its header does not match its checksum", 0)
+        if first >= _MOST_FRAMES:
+            raise Corruption(file.path, f"its first frame has the number {first}", 24)
         if version > VERSION:
             raise FormatTooNew(f"{file.path} has log format {version}, this version reads up to {VERSION}")
         return cls(file, salt, first, version)
@@ -188,6 +193,14 @@ class Log:
                 return
         self._check_end(writing)
 
+    def following(self, folder: Folder, end: Frame) -> Log:
+        """The log that the frame which ends this one leads on to. Raises Corruption: also where that is this
+        one, or an earlier one."""
+        log = Log.open(folder, names.following(self.path, end.payload))
+        if log._first < self.sequence:
+            raise Corruption(log.path, f"it begins with frame {log._first}, not after the log before it")
+        return log
+
     def image(self) -> Iterator[bytes]:
         """The file, in parts, as a log that ends, and is synced up to, where this process has read."""
         head = bytearray(self._file.read(0, START))
@@ -229,6 +242,8 @@ class Log:
         magic, kind, _, length, _, sequence, check = _FRAME.unpack(head)
         expected = sequence == self.sequence if sequences is None else sequence in sequences
         if magic != _FRAME_MAGIC or not expected or length > MAX_PAYLOAD:
+            return None
+        if length > _SMALL and length > self._file.size() - offset:  # before there is memory for it
             return None
         payload = self._file.read(offset + _FRAME.size, length)
         if len(payload) < length or check != self._checksum(head[: _FRAME.size - 8], payload):

@@ -17,11 +17,17 @@ from typing import Any, NamedTuple
 import orjson
 import xxhash
 
+from . import names
 from .errors import Corruption, FormatTooNew, Missing
+from .fields import Fields
 from .files import Folder
 
 FORMAT = 1
 NAME, COPY = "manifest.json", "manifest.copy"
+MOST_ROWS, MOST_DIMENSION = (1 << 32) - 1, (1 << 31) - 1  # of a segment: row numbers are uint32
+MOST_NEIGHBORS = 10_000  # hnswlib has no more
+# The bytes that a row takes at least in the files that every segment has.
+_ROW_BYTES = {"records.arrow": 8, "ids.arrow": 12}
 
 
 class FileRef(NamedTuple):
@@ -32,8 +38,11 @@ class FileRef(NamedTuple):
     xxh3: str
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> FileRef:
-        return cls(data["name"], data["bytes"], data["xxh3"])
+    def read(cls, data: Fields, kind: names.Kind) -> FileRef:
+        size = data.number("bytes")
+        if not size and data.text("xxh3") == "":  # a graph of a database in memory has no file
+            return cls(data.name("name", kind), 0, "")
+        return cls(data.name("name", kind), size, data.name("xxh3", names.DIGEST))
 
 
 class GraphRef(NamedTuple):
@@ -47,8 +56,12 @@ class GraphRef(NamedTuple):
         return self._asdict() | {"file": self.file._asdict()}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> GraphRef:
-        return cls(FileRef.from_json(data["file"]), data["max_neighbors"], data["ef_construction"])
+    def read(cls, data: Fields) -> GraphRef:
+        file = FileRef.read(data.fields("file"), names.GRAPH)
+        most = (1 << 31) - 1
+        return cls(
+            file, data.number("max_neighbors", 1, MOST_NEIGHBORS), data.number("ef_construction", 1, most)
+        )
 
 
 class SegmentRef(NamedTuple):
@@ -70,17 +83,35 @@ class SegmentRef(NamedTuple):
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> SegmentRef:
-        dead, graph = data.get("dead"), data.get("graph")
-        return cls(
-            data["name"],
-            data["rows"],
-            data["dimension"],
-            tuple(FileRef.from_json(file) for file in data["files"]),
-            FileRef.from_json(dead) if dead else None,
-            data.get("dead_rows", 0),
-            GraphRef.from_json(graph) if graph else None,
+    def read(cls, data: Fields) -> SegmentRef:
+        """What `to_json` made, if it can be: a segment has the files that it needs, and these have room for
+        its rows."""
+        dead, graph = data.maybe_fields("dead"), data.maybe_fields("graph")
+        rows = data.number("rows", 1, MOST_ROWS)
+        ref = cls(
+            data.name("name", names.SEGMENT),
+            rows,
+            data.number("dimension", 1, MOST_DIMENSION),
+            tuple(FileRef.read(file, names.SEGMENT_FILE) for file in data.each("files")),
+            None if dead is None else FileRef.read(dead, names.TOMBSTONES),
+            data.number("dead_rows", 0, rows, default=0),
+            None if graph is None else GraphRef.read(graph),
         )
+        held = {file.name: file.bytes for file in ref.files}
+        if len(held) < len(ref.files):
+            raise data.wrong("files", "has a file twice")
+        for name, least in {"vectors.arrow": 4 * ref.dimension, **_ROW_BYTES}.items():
+            if name not in held:
+                raise data.wrong("files", f"has no {name}")
+            if held[name] < least * rows:
+                raise data.wrong("files", f"has {held[name]} bytes of {name}, too few for {rows} rows")
+        if ref.dead is not None and ref.dead.bytes != (rows + 7) // 8:
+            raise data.wrong(
+                "dead", f"has {ref.dead.bytes} bytes, which is not a bit for each of {rows} rows"
+            )
+        if ref.dead is None and ref.dead_rows:
+            raise data.wrong("dead_rows", f"is {ref.dead_rows} without a file that says which")
+        return ref
 
 
 class Manifest(NamedTuple):
@@ -97,14 +128,20 @@ class Manifest(NamedTuple):
 
     @classmethod
     def load(cls, folder: Folder, name: str = NAME) -> Manifest:
-        data = unseal(folder, name)
-        return cls(
-            data["version"],
-            data["log"],
-            data["dimension"],
-            data["next_position"],
-            tuple(SegmentRef.from_json(segment) for segment in data["segments"]),
+        data = Fields(f"{folder.path}/{name}", unseal(folder, name))
+        read = cls(
+            data.number("version"),
+            data.name("log", names.LOG),
+            data.maybe_number("dimension", 1, MOST_DIMENSION),
+            data.number("next_position"),
+            tuple(SegmentRef.read(segment) for segment in data.each("segments")),
         )
+        if len({ref.name for ref in read.segments}) < len(read.segments):
+            raise data.wrong("segments", "has a segment twice")
+        for ref in read.segments:
+            if ref.dimension != read.dimension:
+                raise data.wrong("dimension", f"is {read.dimension}, but that of {ref.name} {ref.dimension}")
+        return read
 
     def publish(self, folder: Folder) -> None:
         """Make this the collection's manifest, durably."""
@@ -150,6 +187,8 @@ def unseal(folder: Folder, name: str) -> dict[str, Any]:
         text = orjson.dumps(state)
     except (orjson.JSONDecodeError, KeyError, TypeError):
         raise Corruption(path, "it is not the JSON object it should be") from None
+    if type(version) is not int or type(state) is not dict:
+        raise Corruption(path, "its format is not a number, or its state not an object")
     if check != xxhash.xxh3_64_hexdigest(text):
         raise Corruption(path, "its content does not match its checksum")
     return state

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import orjson
 
-from .errors import Corruption
+from .errors import FormatTooNew
+from .fields import parsed
 from .files import DiskFolder
 
 MARK = "backup.json"
+_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +29,16 @@ class Mark:
         """The mark of a folder, None if it has none."""
         if not folder.exists(MARK):
             return None
-        try:
-            data = orjson.loads(folder.read(MARK))
-            return cls(data["source"], data["finished"])
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            raise Corruption(f"{folder.path}/{MARK}", "it is not the JSON object it should be") from None
+        data = parsed(f"{folder.path}/{MARK}", folder.read(MARK))
+        if (version := data.number("format", default=_FORMAT)) > _FORMAT:
+            raise FormatTooNew(
+                f"{data.path} has format {version}; this version reads formats up to {_FORMAT}. "
+                "Upgrade chroma-arrow."
+            )
+        return cls(data.text("source"), data.maybe_text("finished"))
 
     def save(self, folder: DiskFolder) -> None:
-        state = {"format": 1, "source": self.source, "finished": self.finished}
+        state = {"format": _FORMAT, "source": self.source, "finished": self.finished}
         folder.replace(MARK, orjson.dumps(state) + b"\n")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from . import links
 from .forks import opening
 from .libc import libc
 
@@ -45,7 +46,7 @@ class _Map:
 def map_file(path: str) -> memoryview:
     """A file as long as it is now. The map goes with the last view of it. Raises OSError."""
     with opening(path):
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = links.open_file(path, os.O_RDONLY)
         try:
             size = os.fstat(fd).st_size
             if not size:

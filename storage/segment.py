@@ -24,11 +24,12 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from . import arrow_file, attributes, distance
+from . import arrow_file, attributes, distance, soundness
 from .arrays import WIDE_TEXT, narrow_text, number_array, text_array, to_list, vector_array
 from .attributes import Attributes
 from .columns import TEXT_FIELDS, Columns, Ints
 from .errors import Corruption
+from .fields import LARGEST
 from .files import Folder
 from .filing import Filing
 from .late import pa
@@ -202,18 +203,6 @@ class Segment:
             self._cache[checked] = True
         return data
 
-    def _batch(self, name: str) -> pa.RecordBatch:
-        with self._lock:
-            if name not in self._cache:
-                data = self._map(name)
-                with self._reading(name):
-                    batch = pa.ipc.open_file(pa.BufferReader(data)).get_batch(0)
-                    if batch.num_rows != self.rows:
-                        raise ValueError(f"it has {batch.num_rows} rows instead of {self.rows}")
-                    self._cache[name] = batch
-            held: pa.RecordBatch = self._cache[name]
-            return held
-
     @contextlib.contextmanager
     def _reading(self, name: str) -> Iterator[None]:
         """Say of which file it is that what was written into it is not what a segment has."""
@@ -232,9 +221,29 @@ class Segment:
             if key not in self._cache:
                 data = self._map(name)
                 with self._reading(name):
-                    self._cache[key] = arrow_file.columns(data, self.rows)
+                    found = arrow_file.columns(data, self.rows)
+                    self._check(name, found)
+                    self._cache[key] = found
             columns: dict[str, arrow_file.Column] = self._cache[key]
             return columns
+
+    def _check(self, name: str, columns: dict[str, arrow_file.Column]) -> None:
+        """What later readers rely on, once per process: the checksum proves nothing against who made the file
+        on purpose. Raises one of NOT_READABLE."""
+        if name == RECORDS:
+            texts = {field: Text(columns[field], self.rows) for field in TEXT_FIELDS}
+            for text in texts.values():
+                text.check()
+            if columns["id"].nulls:
+                raise ValueError(f"{columns['id'].nulls} of its ids are null")
+            positions = np.frombuffer(columns["position"].buffers[-1], np.int64, self.rows)
+            if not (soundness.ascends(positions) and positions[0] >= 0 and positions[-1] <= LARGEST):
+                raise ValueError("its positions do not ascend")
+            self._texts = texts
+        elif name == IDS:
+            rows = np.frombuffer(columns["row"].buffers[-1], np.uint32, self.rows)
+            if not soundness.names_each(rows):
+                raise ValueError("it does not name each row once")
 
     def _once(self, key: str, make: Any) -> Any:
         if key not in self._cache:
@@ -284,16 +293,23 @@ class Segment:
         """One of the text columns."""
         held = self._texts.get(field)
         if held is None:
-            columns = self._columns(RECORDS)
-            with self._reading(RECORDS):
-                held = self._texts[field] = Text(columns[field], self.rows)
+            self._columns(RECORDS)
+            held = self._texts[field]
         return held
 
     def arrow_text(self, field: str) -> pa.Array:
-        """One of the text columns as Arrow has it."""
-        batch = self._batch(RECORDS)
-        with self._reading(RECORDS):
-            return batch.column(field)
+        """One of the text columns as Arrow has it, all of which was looked at."""
+        column, key = self._columns(RECORDS)[field], f"arrow {field}"
+        with self._lock:
+            if key not in self._cache:
+                kind = pa.large_string() if column.wide else pa.string()
+                bits, offsets, data = (pa.py_buffer(buffer) for buffer in column.buffers)
+                buffers = [bits if column.nulls else None, offsets, data]
+                array = pa.Array.from_buffers(kind, self.rows, buffers, -1 if column.nulls else 0)
+                with self._reading(RECORDS):
+                    array.validate(full=True)
+                self._cache[key] = array
+            return self._cache[key]
 
     def texts(self, field: str, rows: npt.NDArray[Any]) -> list[str | None]:
         try:
@@ -379,8 +395,9 @@ class Segment:
         with self._lock:
             wide = self._map(WIDE) if WIDE in self._files else None
             sparse = self._map(SPARSE) if SPARSE in self._files else None
+        most = self.text("metadata").nbytes
         with self._reading(WIDE if wide is not None else SPARSE):
-            return attributes.read(self.rows, wide, sparse)
+            return attributes.read(self.rows, wide, sparse, most)
 
     def stored(self, rows: Ints) -> StoredRows:
         """Whole records of some rows, ascending; of all rows they are views of the maps."""

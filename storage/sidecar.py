@@ -18,11 +18,13 @@ offset. Elements stand in the order of the segment's rows:
 Files of format 1 (magic "CHROMHNS") are read as well: there, links are the ground layer's rows as hnswlib has
 them, in the order of insertion, and `labels` (uint32) tell the rows.
 
-The file's checksum is in the manifest and is verified before anything is handed to native code.
+The file's checksum is in the manifest and is verified before anything is handed to native code. What an enemy
+wrote has a right one: the scalar state is computed, and every link looked at (walks.py).
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -32,18 +34,22 @@ import numpy.typing as npt
 import orjson
 import xxhash
 
+from . import walks
 from .distance import Space, normalised
 from .errors import Corruption
+from .fields import LARGEST, Fields, parsed
 from .hnsw import Graph
-from .manifest import FileRef
+from .manifest import MOST_NEIGHBORS, FileRef
+from .names import shown
 from .reduction import Reduction
 from .sinks import Sink
+from .soundness import names_each
 from .types import Floats
 
 Array = npt.NDArray[Any]
 _MAGIC, _MAGIC_1 = b"CHROMHN2", b"CHROMHNS"
 _HEAD = struct.Struct("<8sII")
-SERIALISATION = 1  # of hnswlib's state
+_ANOTHER = "it does not belong to these vectors or to this version of hnswlib"
 _BLOCK = 512
 _STAYING = 16 << 20  # bytes of vectors that are read before they are said to have passed
 
@@ -136,32 +142,52 @@ def read(
     Corruption when they do not fit. `passed` is called where vectors that were read need not stay."""
     if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
         raise Corruption(path, "its content does not match its checksum")
+    try:
+        return _loaded(path, data, space, vectors, stopped, passed)
+    except (ValueError, TypeError, LookupError, OverflowError, RuntimeError, struct.error) as error:
+        raise Corruption(path, f"it cannot be read as a graph: {error}") from error
+
+
+def _loaded(
+    path: str,
+    data: memoryview,
+    space: Space,
+    vectors: Floats,
+    stopped: Callable[[], bool],
+    passed: Callable[[], None],
+) -> Graph | None:
     header, arrays = _parse(path, data)
-    state: dict[str, Any] = header["state"]
+    given = header.fields("state")
     rows, dimension = vectors.shape
     matrix = arrays.get("matrix")
     kept = dimension if matrix is None else matrix.shape[1]
-    block, levels, upper = state["offset_data"], arrays["levels"], arrays["upper"]
+    levels, upper = arrays["levels"], arrays["upper"].view(np.uint8)
     labels: Array = arrays.get("labels", np.arange(rows, dtype=np.uint32))
-    fits = (
-        state["ser_version"] == SERIALISATION
-        and header["space"] == space
-        and header["rows"] == rows == state["cur_element_count"] == len(labels) == len(levels)
-        and (matrix is None or matrix.shape[0] == dimension)
-        and state["dim"] == kept
-        and state["label_offset"] == block + 4 * kept
-        and state["size_data_per_element"] == block + 4 * kept + 8
-        and len(upper) == int(levels.sum()) * state["size_links_per_element"]
-        and _links_fit(header, arrays, rows, block)
-    )
-    if not fits:
-        raise Corruption(path, "it does not belong to these vectors or to this version of hnswlib")
+    if (
+        header.number("rows") != rows
+        or not len(levels) == len(labels) == rows
+        or header.text("space") != space
+    ):
+        raise Corruption(path, _ANOTHER)
+    neighbors, entry = given.number("M", 2, MOST_NEIGHBORS), given.number("enterpoint_node")
+    effort, top = given.number("ef_construction", neighbors, (1 << 31) - 1), int(levels.max())
+    state = walks.scalars(space, rows, kept, neighbors, effort, entry, top)
+    if not walks.same(state, header.mapping("state")) or (matrix is not None and len(matrix) != dimension):
+        raise Corruption(path, _ANOTHER)
+    block = state["offset_data"]
+    if "labels" in arrays and not names_each(labels):
+        raise ValueError("its labels do not name each row once")
+    walks.check_entry(levels, entry)
+    walks.check_upper(upper, levels, neighbors)
+    _check_links(header, arrays, rows, block)
     reduction = None
     if matrix is not None:
-        reduction = Reduction(matrix.astype(np.float32), float(header["floor"]))
-    ground = np.empty((rows, state["size_data_per_element"]), np.int8)
+        if not (np.isfinite(matrix).all() and 0 < kept <= dimension):
+            raise ValueError(f"it reduces {dimension} numbers to {kept}, or by what is no number")
+        reduction = Reduction(matrix.astype(np.float32), header.real("floor", -1, 1))
+    ground = np.empty((rows, int(state["size_data_per_element"])), np.int8)
     ground[:, block + 4 * kept :] = labels.astype(np.uint64).view(np.int8).reshape(rows, 8)
-    _put_links(ground[:, :block], header, arrays)
+    _put_links(ground[:, :block], rows, arrays)
     read_bytes = 0
     for start in range(0, rows, _BLOCK):
         if stopped():
@@ -178,7 +204,6 @@ def read(
             read_bytes = 0
     passed()
     state |= {
-        "max_elements": rows,
         "data_level0": ground.reshape(-1),
         "link_lists": upper.view(np.int8),
         "element_levels": levels.astype(np.int32),
@@ -188,24 +213,33 @@ def read(
     return Graph.from_state(space, state, rows, reduction)
 
 
-def _links_fit(header: Mapping[str, Any], arrays: Mapping[str, Array], rows: int, block: int) -> bool:
+def _check_links(header: Fields, arrays: Mapping[str, Array], rows: int, block: int) -> None:
+    """That the links of the ground layer are as many as they are said to be. Where they lead is looked at as
+    they are put in their places."""
+    links = arrays["links"]
     if "labels" in arrays:
-        return arrays["links"].shape == (rows, block)
-    counts, size = arrays["counts"], header["link_bytes"]
-    return (
-        len(counts) == rows
-        and size == _link_bytes(rows)
-        and int(counts.max(initial=0)) < block // 4
-        and len(arrays["links"]) == size * int(counts.sum())
-    )
+        fits = links.shape == (rows, block)
+    else:
+        counts, size = arrays["counts"], _link_bytes(rows)
+        fits = (
+            len(counts) == rows
+            and header.number("link_bytes") == size
+            and int(counts.max()) < block // 4
+            and links.shape == (size * int(counts.sum(dtype=np.int64)),)
+        )
+    if not fits:
+        raise ValueError("it has other links than it says")
 
 
-def _put_links(ground: Array, header: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+def _put_links(ground: Array, rows: int, arrays: Mapping[str, Array]) -> None:
     """The ground layer's link lists, as hnswlib has them."""
     if "labels" in arrays:
-        ground[:] = arrays["links"]
+        for start in range(0, rows, _BLOCK):
+            lists = np.ascontiguousarray(arrays["links"][start : start + _BLOCK])
+            walks.check_ground(lists.view(np.uint32), rows)
+            ground[start : start + _BLOCK] = lists.view(np.int8)
         return
-    counts, size = arrays["counts"], header["link_bytes"]
+    counts, size = arrays["counts"], _link_bytes(rows)
     packed = arrays["links"].reshape(-1, size)
     width = ground.shape[1] // 4
     end = 0
@@ -214,22 +248,48 @@ def _put_links(ground: Array, header: Mapping[str, Any], arrays: Mapping[str, Ar
         begin, end = end, end + int(count.sum())
         wide = np.zeros((end - begin, 4), np.uint8)
         wide[:, :size] = packed[begin:end]
+        targets = wide.view(np.uint32).reshape(-1)
+        walks.check_targets(targets, rows)
         lists = np.zeros((len(count), width), np.uint32)
         lists[:, 0] = count
-        lists[:, 1:][np.arange(width - 1) < count[:, None]] = wide.view(np.uint32).reshape(-1)
+        lists[:, 1:][np.arange(width - 1) < count[:, None]] = targets
         ground[start : start + _BLOCK] = lists.view(np.int8)
 
 
-def _parse(path: str, data: memoryview) -> tuple[dict[str, Any], dict[str, Array]]:
+# The types that the arrays may have, and how many dimensions.
+_ARRAYS = {
+    "counts": (("|u1", "<u2"), 1),
+    "links": (("|u1", "|i1"), None),
+    "labels": (("<u4",), 1),
+    "levels": (("|u1",), 1),
+    "upper": (("|u1", "|i1"), 1),
+    "matrix": (("<f2",), 2),
+}
+
+
+def _parse(path: str, data: memoryview) -> tuple[Fields, dict[str, Array]]:
     if len(data) < _HEAD.size:
         raise Corruption(path, "it is too short")
     magic, length, _ = _HEAD.unpack_from(data)
     if magic not in (_MAGIC, _MAGIC_1):
         raise Corruption(path, "it is not an index file", 0)
     start = _HEAD.size + length
-    header = orjson.loads(data[_HEAD.size : start])
+    header = parsed(path, data[_HEAD.size : start], "its header:")
     arrays = {}
-    for name, (kind, shape, offset) in header["arrays"].items():
-        count = int(np.prod(shape))
+    for name, (kind, shape, offset) in header.mapping("arrays").items():
+        kinds, dimensions = _ARRAYS[name]
+        if (
+            kind not in kinds
+            or len(shape) != (dimensions or len(shape))
+            or not all(map(_is_size, [*shape, offset]))
+        ):
+            raise ValueError(f"its array {name} is of type {shown(kind)}, or of no shape")
+        count = math.prod(shape)
         arrays[name] = np.frombuffer(data, np.dtype(kind), count, start + offset).reshape(shape)
+    if ("labels" in arrays) != (magic == _MAGIC_1):
+        raise ValueError("it has the arrays of another format")
     return header, arrays
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST

@@ -57,7 +57,7 @@ class State:
             else:
                 return
             ended = self.log
-            self.begin(Log.open(self._folder, frame.payload.decode()))
+            self.begin(self.log.following(self._folder, frame))
             self._previous = ended
 
     def begin(self, log: Log) -> None:
@@ -74,13 +74,28 @@ class State:
 
     def apply(self, frame: Frame) -> None:
         if frame.kind == logs.ROWS:
-            self.apply_commit(decode_rows(frame.payload))
+            self.apply_commit(self._fitting(decode_rows(self.log.path, frame.payload)))
         elif frame.kind == logs.COMMIT:
-            self.apply_commit(decode_commit(frame.payload))
+            self.apply_commit(self._fitting(decode_commit(self.log.path, frame.payload)))
         elif frame.kind == logs.SEGMENT:
-            self.apply_segment(*decode_segment(frame.payload))
+            kills, ref = decode_segment(self.log.path, frame.payload)
+            self._check_dimension(ref.dimension)
+            if ref.name in self.refs:
+                raise Corruption(self.log.path, f"it names {ref.name}, which is there already")
+            self.apply_segment(kills, ref)
         elif frame.kind != logs.END:
             raise Corruption(self.log.path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
+
+    def _fitting(self, commit: Commit) -> Commit:
+        if commit.rows is not None:
+            self._check_dimension(commit.rows.vectors.shape[1])
+        return commit
+
+    def _check_dimension(self, dimension: int) -> None:
+        if self.dimension not in (None, dimension):
+            raise Corruption(
+                self.log.path, f"it has vectors of dimension {dimension} in a collection of {self.dimension}"
+            )
 
     def apply_commit(self, commit: Commit) -> None:
         self._kill(commit.kills)

@@ -13,6 +13,18 @@ import orjson
 
 from . import kernel
 from .arrow_file import Column
+from .soundness import offsets_fit
+
+_OBJECT_OR_NONE = frozenset({dict, type(None)})
+
+
+def objects(joined: bytes | str, count: int) -> list[dict[str, Any] | None]:
+    """A JSON array of so many objects and nulls, parsed. Raises ValueError for anything else, as where a cell
+    that became part of it is none of these."""
+    parsed: list[dict[str, Any] | None] = orjson.loads(joined)
+    if len(parsed) != count or not _OBJECT_OR_NONE.issuperset(map(type, parsed)):
+        raise ValueError("metadata is other than objects")
+    return parsed
 
 
 class Text:
@@ -25,6 +37,17 @@ class Text:
         self._validity = validity if column.nulls else None
         if len(self._offsets) != rows + 1:
             raise ValueError(f"a text column has {len(self._offsets)} offsets for {rows} rows")
+
+    @property
+    def nbytes(self) -> int:
+        """Of all texts."""
+        return len(self._data)
+
+    def check(self) -> None:
+        """Raise ValueError if not every text lies within the column's bytes: whoever reads without looking
+        may go on then."""
+        if not offsets_fit(self._offsets, len(self._data)):
+            raise ValueError("a text column has offsets that do not fit its bytes")
 
     def take(self, rows: npt.NDArray[Any]) -> list[str | None]:
         offsets, data, validity = self._offsets, self._data, self._validity
@@ -51,5 +74,4 @@ class Text:
         else:
             cells = [data[offsets[row] : offsets[row + 1]] or b"null" for row in rows.tolist()]
             joined = b"[%b]" % b",".join(cells)
-        parsed: list[dict[str, Any] | None] = orjson.loads(joined)
-        return parsed
+        return objects(joined, len(rows))

@@ -25,16 +25,27 @@ OWNERS = {
         "chroma.loading.locks",
     },
 }
-# the modules of storage/ that call the operating system; files.py alone uses the other one
+# the modules of storage/ that call the operating system; files.py alone uses the other ones
 FILE_CALLS = {
     "chroma.storage.files",
     "chroma.storage.forks",
+    "chroma.storage.links",
     "chroma.storage.locks",
     "chroma.storage.memory_map",
     "chroma.storage.writeback",
 }
 # what modules of storage/ other than these may use of `os`: nothing that touches a file
-HARMLESS = {"cpu_count", "environ", "getpid", "path", "register_at_fork", "sched_getaffinity", "urandom"}
+HARMLESS = {
+    "cpu_count",
+    "environ",
+    "fsencode",
+    "getpid",
+    "path",
+    "register_at_fork",
+    "sched_getaffinity",
+    "strerror",
+    "urandom",
+}
 
 # what `import chroma` loads besides the standard library
 LOADED = {"chroma"}

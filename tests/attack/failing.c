@@ -1,8 +1,9 @@
 /* Preloaded into a process: lets the n-th call to the system that concerns a folder fail, once.
 
    failing_watch(prefix)     whose paths, and descriptors opened below it, count
-   failing_arm(n, variant)   the n-th from now on fails, with the call's first or second error, or, with variant 2,
-                             the process is killed at it; n = 0: only count
+   failing_arm(n, variant)   the n-th from now on fails, with the call's first or second error (variants 0 and 1);
+                             or the process is killed at it (2); or every seventh from there on fails (3);
+                             n = 0: only count
    failing_calls()           how many there were since
    failing_what()            the call that failed and its path or descriptor; "" before */
 
@@ -52,10 +53,11 @@ static int concerns_fd(int fd) { return fd >= 0 && fd < MOST_FDS && atomic_load(
 
 static int fails(const char *name, const char *path, int fd, int one, int other) {
     long now = atomic_fetch_add(&calls, 1) + 1;
-    if (atomic_load(&fatal) == 0 || now != atomic_load(&fatal)) return 0;
+    long from = atomic_load(&fatal);
+    if (from == 0 || now < from || (now > from && (variant != 3 || (now - from) % 7))) return 0;
     if (variant == 2) kill(getpid(), SIGKILL);
-    snprintf(what, sizeof what, "%s %s (%d) errno %d", name, path ? path : "", fd, variant ? other : one);
-    errno = variant ? other : one;
+    snprintf(what, sizeof what, "%s %s (%d) errno %d", name, path ? path : "", fd, variant == 1 ? other : one);
+    errno = variant == 1 ? other : one;
     return 1;
 }
 

@@ -35,7 +35,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("variants", ["01", "2"], ids=["fails", "kills"])
+@pytest.mark.parametrize("variants", ["01", "2", "3"], ids=["fails", "kills", "several fail"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_call_that_fails_or_is_the_last_loses_nothing(kind: str, variants: str, library: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "tests.attack.failing_calls", kind]

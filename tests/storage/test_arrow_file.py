@@ -129,6 +129,19 @@ def segment(folder: Path, content: bytes) -> Segment:
     return Segment(DiskFolder(str(folder)), SegmentRef("seg-1", 2, 2, (ref,)))
 
 
+def batch(**columns: pa.Array) -> pa.RecordBatch:
+    """Records, but for these columns."""
+    whole = {
+        "position": pa.array([1, 2]),
+        "id": TWO,
+        "document": TWO,
+        "uri": TWO,
+        "metadata": NULLS,
+    } | columns
+    return pa.RecordBatch.from_arrays(list(whole.values()), list(whole))
+
+
+TWO, NULLS = pa.array(["a", "b"]), pa.array([None, None], pa.string())
 NUMBERS = pa.array([1, 2], pa.int32())
 TEXTS = pa.array([b"\xff", b"b"]).view(pa.string())
 ODD = [
@@ -136,8 +149,15 @@ ODD = [
     (bytes(written(BATCH.slice(1))), "1 rows instead of 2"),
     (bytes(written(BATCH)), "KeyError"),
 ]
-OF_OTHER_TYPES = bytes(written(pa.RecordBatch.from_arrays([NUMBERS, NUMBERS], ["id", "position"])))
-NOT_UTF8 = bytes(written(pa.RecordBatch.from_arrays([TEXTS, TEXTS], ["id", "metadata"])))
+OF_OTHER_TYPES = bytes(written(batch(position=NUMBERS)))
+NOT_UTF8 = bytes(written(batch(id=TEXTS, document=TEXTS, metadata=TEXTS)))
+
+
+def with_offsets(*offsets: int) -> bytes:
+    """Documents that begin and end elsewhere."""
+    data = pa.py_buffer(np.array(offsets, np.int32).tobytes())
+    texts = pa.Array.from_buffers(pa.string(), 2, [None, data, pa.py_buffer(b"ab")])
+    return bytes(written(batch(document=texts)))
 
 
 @pytest.mark.parametrize(
@@ -146,7 +166,14 @@ NOT_UTF8 = bytes(written(pa.RecordBatch.from_arrays([TEXTS, TEXTS], ["id", "meta
         *((read, *odd) for read in ("texts", "positions", "documents") for odd in ODD),
         ("texts", OF_OTHER_TYPES, "ValueError"),
         ("positions", OF_OTHER_TYPES, "ValueError"),
+        ("texts", bytes(written(batch(id=NULLS))), "2 of its ids are null"),
+        ("positions", bytes(written(batch(position=pa.array([2, 1])))), "do not ascend"),
+        ("positions", bytes(written(batch(position=pa.array([-1, 1])))), "do not ascend"),
+        ("positions", bytes(written(batch(position=pa.array([1, 2**63 - 1])))), "do not ascend"),
+        ("mappings", bytes(written(batch(metadata=pa.array(["{}", "7"])))), "other than objects"),
+        ("texts", with_offsets(0, 2, 1), "offsets"),
         ("texts", NOT_UTF8, "UnicodeDecodeError"),
+        ("documents", NOT_UTF8, "Invalid UTF8"),
         ("mappings", NOT_UTF8, "JSONDecodeError"),
     ],
 )
@@ -158,7 +185,7 @@ def test_a_segment_whose_file_is_not_what_it_has_is_corrupt(
         "texts": lambda: opened.texts("id", np.array([0])),
         "positions": lambda: opened.positions,
         "documents": lambda: opened.documents(0, 1),
-        "mappings": lambda: opened.mappings(np.array([0])),
+        "mappings": lambda: opened.mappings(np.array([1])),
     }
     with pytest.raises(Corruption, match=rf"records\.arrow.*cannot be read as a segment's file.*({why})"):
         calls[read]()

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chroma.storage.errors import Corruption
 from chroma.storage.memory_map import evict, map_file
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -40,10 +41,14 @@ def test_nothing_of_an_empty_file_is_mapped(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_mapped_is_an_error_with_its_path(tmp_path: Path) -> None:
-    for path in (tmp_path / "missing", tmp_path):
-        with pytest.raises(OSError) as caught:
+    with pytest.raises(FileNotFoundError) as missing:
+        map_file(str(tmp_path / "missing"))
+    assert missing.value.filename == str(tmp_path / "missing")
+    (tmp_path / "link").symlink_to(__file__)
+    for path in (tmp_path, tmp_path / "link"):
+        with pytest.raises(Corruption) as caught:
             map_file(str(path))
-        assert caught.value.filename == str(path)
+        assert caught.value.path == str(path)
 
 
 @on_linux

@@ -82,7 +82,7 @@ def test_no_thread_holds_the_bytes_of_filter_columns_that_were_read() -> None:
     held = 0
     for _ in range(300):
         parts = bytearray(wide.getvalue()), bytearray(sparse.getvalue())
-        found = attributes.read(2000, *parts)  # type: ignore[arg-type]
+        found = attributes.read(2000, *parts, 1 << 20)  # type: ignore[arg-type]
         assert found.wide.keys() == given.wide.keys() and found.sparse.keys() == given.sparse.keys()
         del found
         for part in parts:
