@@ -19,8 +19,9 @@ from ..errors import ChromaError
 from ..local import LocalBackend
 from . import exchange, logs, openapi
 from .auth import Guard, refusal
+from .browsers import Gate
 from .exchange import Exchange
-from .incoming import Budget, Incoming, UnsupportedMedia
+from .incoming import Budget, Incoming
 from .metrics import REFRESH_SECONDS, Metrics
 from .outgoing import Ready, Streamed, Streaming, answer, error_answer, to_json
 from .pool import Pool
@@ -97,7 +98,13 @@ def create_app(backend: LocalBackend, settings: ServerSettings) -> FastAPI:
         observers.append(metrics.note)
     if tracing is not None:
         observers.append(tracing.note)
-    app.add_middleware(Envelope, origins=settings.cors_origins, observers=tuple(observers), tracing=tracing)
+    app.add_middleware(
+        Envelope,
+        gate=Gate(settings),
+        origins=settings.cors_origins,
+        observers=tuple(observers),
+        tracing=tracing,
+    )
     return app
 
 
@@ -179,12 +186,9 @@ class _Answering:
         elif not route.threaded:
             result = self._made(route.handler, call)
         else:
+            if route.method != "GET":
+                incoming.check_media(route.body)
             if route.body:
-                if not incoming.is_json:
-                    raise UnsupportedMedia(
-                        "Expected request with `Content-Type: application/json`, "
-                        f"got {incoming.media_type!r:.100}"
-                    )
                 call.raw = await incoming.read()
             result = await self._pool.run(
                 lambda: self._work(call, incoming),
@@ -198,7 +202,7 @@ class _Answering:
                 result, route.status, self._pool, incoming, self._settings.request_seconds
             ).begin()
         if isinstance(result, Ready):
-            return Response(result.content, route.status, media_type=result.media_type)
+            return Response(result.content, route.status, result.headers, media_type=result.media_type)
         return Response(result, route.status, media_type="application/json")
 
     def _work(self, call: Call, incoming: Incoming) -> bytes | Ready | Streamed:

@@ -60,6 +60,7 @@ class Incoming:
         self.media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         self._coding = headers.get("content-encoding", "identity").strip().lower()
         self._window = _WINDOWS.get(self._coding)
+        self._by_page = "origin" in headers or "sec-fetch-site" in headers
         self.received = 0
         self._waits_for_leave = headers.get("expect", "").lower() == "100-continue"
         self._declared = headers.get("content-length", "")
@@ -79,15 +80,19 @@ class Incoming:
                 "body as it is"
             )
 
-    @property
-    def is_json(self) -> bool:
-        """Whether the headers call it JSON, or nothing at all."""
+    def check_media(self, wanted: bool) -> None:
+        """Raises UnsupportedMedia for another media type than JSON, whether or not there is a body.
+
+        Programs may leave it out, which is for clients of other servers. A page may not where a body is
+        `wanted`: forms send three other types, and nothing else that needs no leave has this one.
+        """
         kind = self.media_type
-        return (
-            not kind
-            or kind == "application/json"
-            or (kind.startswith("application/") and kind.endswith("+json"))
-        )
+        if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+            return
+        if kind or (wanted and self._by_page):
+            raise UnsupportedMedia(
+                f"Expected request with `Content-Type: application/json`, got {kind!r:.100}"
+            )
 
     async def read(self) -> bytes:
         """The whole body as it was sent. Raises TooLarge, TooSlow when it takes too long in all, and

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -45,6 +45,7 @@ class Ready:
 
     content: bytes
     media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def to_json(value: Any) -> bytes:

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ..errors import ChromaError, InvalidArgumentError
 from ..wire import error_to_json
+from .browsers import NO_SNIFFING
 from .outgoing import to_json
 from .transport import TRACE_HEADER
 
@@ -138,8 +139,9 @@ class Protocol(HttpToolsProtocol):
             body = to_json(error_to_json(error))
             status = STATUS_LINE.get(error.status, b"HTTP/1.1 400 Bad Request\r\n")
             head = (
-                b"content-type: application/json\r\ncontent-length: %d\r\n%s: %s\r\nconnection: close\r\n\r\n"
-                % (len(body), TRACE_HEADER, os.urandom(16).hex().encode())
+                b"content-type: application/json\r\ncontent-length: %d\r\n%s: %s\r\n%s: %s\r\n"
+                b"connection: close\r\n\r\n"
+                % (len(body), TRACE_HEADER, os.urandom(16).hex().encode(), *NO_SNIFFING)
             )
             self.transport.write(status + head + body)
             self._linger()

@@ -1,6 +1,6 @@
 """The outermost layer around the application: what holds for every request, whatever its route.
 
-Ids, paths as they were sent, HEAD, CORS, version 1, and one note of what became of it. Knows
+Ids, paths as they were sent, HEAD, CORS, foreign pages, version 1, and one note of what became of it. Knows
 nothing of collections; `routes` says what the answers are.
 """
 
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import exchange
+from .browsers import NO_SNIFFING, Gate
 from .exchange import CLIENT_GONE, Exchange
 from .outgoing import answer, error_answer
 from .pool import Overloaded
@@ -34,11 +35,13 @@ class Envelope:
     def __init__(
         self,
         app: ASGIApp,
+        gate: Gate,
         origins: tuple[str, ...],
         observers: tuple[Observer, ...] = (),
         tracing: Tracing | None = None,
     ) -> None:
         self._app = app
+        self._gate = gate
         self._origins = origins
         self._observers = observers
         self._tracing = tracing
@@ -57,6 +60,7 @@ class Envelope:
         extra = [
             (TRACE_HEADER, seen.trace_id.encode()),
             (REQUEST_HEADER, seen.request_id.encode()),
+            NO_SNIFFING,
             *self._allowed(origin),
         ]
 
@@ -100,6 +104,9 @@ class Envelope:
 
     def _early(self, scope: Scope, path: str) -> Response | None:
         """The answer that needs no route."""
+        refusal = self._gate.refusal(scope)
+        if refusal is not None:
+            return error_answer(refusal)
         if path == _GONE or path.startswith(_GONE + "/"):
             message = "The v1 API is not available here: use /api/v2, as clients from 0.6 on do"
             return answer({"error": "Unimplemented", "message": message}, 410)
