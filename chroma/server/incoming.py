@@ -22,6 +22,7 @@ from .pool import RETRY_SECONDS, Overloaded
 
 _STEP = 1 << 20  # bytes that are decompressed, or handed from the socket to a thread, at once
 _MOST_DISCARDED, _DISCARD_SECONDS = 16 << 20, 2.0  # of a body whose request is refused
+_LEAST_FED, _MOST_FED = 256, 1 << 16  # bytes that zlib is given at once
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # what zlib calls the formats
 
 
@@ -116,7 +117,9 @@ class Incoming:
         parts: list[bytes] = []
         size = 0
         decoder = Decoder(self._window)
-        for part in decoder.all(raw):
+        for part in decoder.all(
+            raw
+        ):  # an empty one, too, is an occasion to stop when nobody waits any longer
             size += len(part)
             if size > self._largest:
                 raise self._too_large()
@@ -230,26 +233,39 @@ class Within:
 
 
 class Decoder:
-    """Decompresses gzip (any number of members) or zlib, in pieces of at most a MiB."""
+    """Decompresses gzip (any number of members) or zlib, in pieces of at most a MiB.
+
+    Time is linear in what comes in and goes out: zlib copies what it did not use of its input, so it is
+    given little at a time, least where a member ends. Empty pieces come where much was read for nothing,
+    so that who reads them can stop.
+    """
 
     def __init__(self, window: int) -> None:
         self._window = window
         self._stream = zlib.decompressobj(window)
         self._begun = False
+        self._slice = _MOST_FED
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """What more input gives. Raises InvalidArgumentError when it is broken."""
-        while data:
+        view, place, told = memoryview(data), 0, 0
+        while place < len(view):
             if self._stream.eof:
-                self._stream, self._begun = zlib.decompressobj(self._window), False
+                self._stream, self._begun, self._slice = zlib.decompressobj(self._window), False, _LEAST_FED
             self._begun = True
-            try:
-                out = self._stream.decompress(data, _STEP)
-            except zlib.error as error:
-                raise InvalidArgumentError(f"the compressed body is broken: {error}") from None
-            if out:
+            given = view[place : place + self._slice]
+            out = self._step(given)
+            place += len(given) - len(self._stream.unused_data or self._stream.unconsumed_tail)
+            self._slice = min(2 * self._slice, _MOST_FED)
+            if out or place - told >= _STEP:
+                told = place
                 yield out
-            data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
+
+    def _step(self, given: memoryview) -> bytes:
+        try:
+            return self._stream.decompress(given, _STEP)
+        except zlib.error as error:
+            raise InvalidArgumentError(f"the compressed body is broken: {error}") from None
 
     def all(self, data: bytes) -> Iterator[bytes]:
         """What the whole input gives."""
@@ -260,7 +276,7 @@ class Decoder:
         """What is left at the end. Raises InvalidArgumentError when the input was cut off."""
         if not self._begun:
             raise InvalidArgumentError("the compressed body is empty")
-        while not self._stream.eof and (out := self._stream.decompress(b"", _STEP)):
+        while not self._stream.eof and (out := self._step(memoryview(b""))):
             yield out
         if not self._stream.eof:
             raise InvalidArgumentError("the compressed body is broken: it ends too early")
@@ -313,5 +329,5 @@ class Feed(io.RawIOBase):
             return
         decoder = Decoder(window)
         for part in self._sent():
-            yield from decoder.feed(part)
+            yield from filter(None, decoder.feed(part))
         yield from decoder.end()
