@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import sys
-import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +16,9 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from ..errors import ChromaError, InvalidArgumentError
+from .pace import Pace, Stalled, Within
 from .pool import RETRY_SECONDS, Overloaded
+from .shares import Budget, Holder
 
 _STEP = 1 << 20  # bytes that are decompressed, or handed from the socket to a thread, at once
 _MOST_DISCARDED, _DISCARD_SECONDS = 16 << 20, 2.0  # of a body whose request is refused
@@ -44,19 +44,13 @@ class UnsupportedMedia(ChromaError):
     status = 415
 
 
-class Budget:
-    """Bytes of whole bodies that are in memory at a time, packed and unpacked."""
-
-    def __init__(self, most: int) -> None:
-        self.lock = threading.Lock()  # bodies are read by the event loop and unpacked by threads
-        self.most = most
-        self.held = 0
-
-
 class Incoming:
     """The body of one request."""
 
-    def __init__(self, request: Request, largest: int, seconds: float, budget: Budget) -> None:
+    def __init__(
+        self, request: Request, largest: int, seconds: float, budget: Budget, holder: Holder
+    ) -> None:
+        """`holder` is who has the body's memory, and its place where it is streamed."""
         headers = request.headers
         self.media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         self._coding = headers.get("content-encoding", "identity").strip().lower()
@@ -68,10 +62,11 @@ class Incoming:
         self._receive = request.receive
         self._largest = largest
         self._budget = budget
-        self._held = 0  # of the budget
+        self._loop = asyncio.get_running_loop()
+        self.holder = holder
+        self._pace: Pace = holder.pace
         self._seconds = seconds
         self._ended = False
-        self._closed = False
 
     def check_coding(self) -> None:
         """Raises UnsupportedMedia for a coding that is not offered."""
@@ -157,10 +152,7 @@ class Incoming:
 
     def close(self) -> None:
         """Nobody reads the rest. Threads that wait for it get ClientDisconnect."""
-        with self._budget.lock:
-            self._closed = True
-            self._budget.held -= self._held
-            self._held = 0
+        self._budget.give_back(self.holder)
 
     async def gone(self) -> None:
         """Returns when the client has gone away. Drops what it still sends."""
@@ -170,66 +162,48 @@ class Incoming:
     @contextmanager
     def _in_time(self) -> Iterator[None]:
         try:
-            with Within(self._seconds):
+            with self._pace.waiting(self._seconds):
                 yield
-        except TimeoutError:
-            raise TooSlow(
-                f"the body, or a MiB of a stream, did not arrive within {self._seconds:g} s: "
-                f"{self.received:,} bytes were received"
-            ) from None
+        except Stalled as stalled:
+            raise self._too_slow(str(stalled)) from None
 
     async def _part(self) -> bytes:
-        message: Any = {"type": "http.disconnect"} if self._closed else await self._receive()
+        closed = self.holder.closed
+        message: Any = {"type": "http.disconnect"} if closed else await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         self._waits_for_leave = False
         body: bytes = message.get("body", b"")
         self.received += len(body)
+        self._pace.moved(len(body))
         self._ended = not message.get("more_body", False)
         return body
 
     def _hold(self, size: int) -> None:
         """Count bytes that stay in memory until the request ends."""
-        with self._budget.lock:
-            if self._closed:
-                raise ClientDisconnect
-            if self._budget.held + size > self._budget.most:
-                raise Overloaded(
-                    f"bodies of {self._budget.held:,} bytes are being read; try again in {RETRY_SECONDS} s"
-                )
-            self._budget.held += size
-            self._held += size
+        try:
+            has_room = self._budget.take(self.holder, size, self._loop)
+        except LookupError:
+            raise ClientDisconnect from None
+        if not has_room:
+            raise Overloaded(
+                f"bodies of {self._budget.held:,} bytes are being read; try again in {RETRY_SECONDS} s"
+            )
+
+    def _too_slow(self, why: str) -> TooSlow:
+        """What ended the waiting: see `Pace`."""
+        texts = {
+            "late": f"the body, or a MiB of a stream, did not arrive within {self._seconds:g} s",
+            "slow": "the body arrives more slowly than --idle-seconds and --min-bytes-per-second allow",
+        }
+        text = texts.get(why, f"the body arrives slowly, and {why}")
+        return TooSlow(f"{text}: {self.received:,} bytes were received")
 
     def _too_large(self) -> TooLarge:
         return TooLarge(
             f"the body exceeds {self._largest:,} bytes: send fewer records per call, or start the server "
             "with a larger --max-body-bytes"
         )
-
-
-class Within:
-    """A block of a task that raises TimeoutError when it takes longer than some seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._late = False
-
-    def __enter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = task
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._end)
-
-    def _end(self) -> None:
-        self._late = True
-        self._task.cancel()
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        self._timer.cancel()
-        if self._late and kind is asyncio.CancelledError:
-            if sys.version_info >= (3, 11):
-                self._task.uncancel()
-            raise TimeoutError from None
 
 
 class Decoder:

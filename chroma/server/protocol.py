@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -16,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from ..errors import ChromaError, InvalidArgumentError
 from ..wire import error_to_json
 from .browsers import NO_SNIFFING
+from .connections import Connections
 from .outgoing import to_json
 from .transport import TRACE_HEADER
 
@@ -44,6 +46,37 @@ class Protocol(HttpToolsProtocol):
     _fed = 0  # bytes that came before it was complete
     _part = 0  # bytes that are with the parser
     _refused = False
+    registry: Connections | None = None  # of the process
+    moved = 0.0  # when something came in, or room for something to go out
+    _descriptor = -1
+
+    @classmethod
+    def over(cls, registry: Connections) -> type[Protocol]:
+        """The protocol of a process with that register."""
+        return type("Protocol", (cls,), {"registry": registry})
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether nothing goes on here unless the client does something."""
+        if self.idle or self.flow.write_paused:
+            return True
+        return self.cycle.more_body and not self.cycle.body and not self.cycle.response_started
+
+    @property
+    def left_to_send(self) -> int | None:
+        """Bytes of an answer that is complete, and that the client has not taken; None while it is made."""
+        if not self.idle and not self.transport.is_closing():
+            return None
+        return self.transport.get_write_buffer_size()
+
+    def abort(self) -> None:
+        """End it at once."""
+        self.transport.abort()
 
     @property
     def _limit(self) -> int:
@@ -52,16 +85,26 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.moved = time.monotonic()
+        if self.registry is not None:
+            self._descriptor = transport.get_extra_info("socket").fileno()
+            self.registry.speaks(self._descriptor, self)
         self._begin_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if self.registry is not None:
+            self.registry.lost(self, self._descriptor)
         super().connection_lost(exc)
+
+    def resume_writing(self) -> None:
+        self.moved = time.monotonic()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        self._part = len(data)
+        self._part, self.moved = len(data), time.monotonic()
         super().data_received(data)
         if self._ending():
             return

@@ -89,6 +89,9 @@ class ServerSettings:
         item="NAME",
     )
     keep_alive_seconds: int = _is(75, _LISTENING, "How long an idle connection stays open.", 1, 86_400)
+    max_connections: int = _is(
+        4096, _LISTENING, "Connections at once, per process; idle ones end for more.", 1, 1_000_000
+    )
     drain_seconds: int = _is(10, _LISTENING, "How long requests may take to finish at a stop.", 0, 3600)
 
     auth_file: str = _is("", _SAFETY, "File of who may do what; see `chroma auth`.")
@@ -106,6 +109,12 @@ class ServerSettings:
     threads: int = _is(16, _LIMITS, "Calls that run at once, per process.", 1, 1024)
     queue: int = _is(256, _LIMITS, "Calls that may wait, per process; beyond that 503.", 0, 1_000_000)
     request_seconds: int = _is(600, _LIMITS, "How long a request may take.", 1, 86_400)
+    idle_seconds: int = _is(
+        60, _LIMITS, "How long a client may send or take nothing, where it is waited for.", 1, 86_400
+    )
+    min_bytes_per_second: int = _is(
+        4096, _LIMITS, "What a client must send or take on average over as long.", 1, 1 << 30
+    )
     max_body_bytes: int = _is(
         1 << 30, _LIMITS, "Longest request, unpacked; beyond that 413.", 1024, 1 << 40, shown="1 GiB"
     )
