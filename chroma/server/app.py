@@ -36,7 +36,7 @@ from .transport import Envelope, Observer
 _log = logging.getLogger("chroma.server")
 
 _BODIES_BYTES = 1 << 30  # that may be in memory at a time, or twice the longest if that is more
-_ANSWERS_BYTES = 1 << 30  # of answers that are no streams, while they are sent
+_ANSWERS_BYTES = 1 << 29  # of answers that are no streams, while they are sent
 
 _ALSO = {"/api/v2/openapi.json": ("/openapi.json",)}  # where other servers have it
 

@@ -84,7 +84,7 @@ class Connections:
     """All of a process. Everything here happens in the event loop."""
 
     def __init__(self, most: int, idle_seconds: float, min_bytes: float) -> None:
-        """`min_bytes`: of an answer that is complete, what a client must take in each `idle_seconds`."""
+        """`min_bytes`: what a client must take in each `idle_seconds`, or all where there is less."""
         self.most = most
         self._idle_seconds = idle_seconds
         self._min_bytes = min_bytes
@@ -136,7 +136,7 @@ class Connections:
         return len(chosen)
 
     def sweep(self) -> None:
-        """Once in a while: end those whose answer is complete, and is not taken."""
+        """Once in a while: end those whose answers are not taken. Of a long one `Pace` asks for more."""
         now = time.monotonic()
         for found in self._with_a_rest():
             speaker, rest = found.speaker, 0

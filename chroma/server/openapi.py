@@ -80,7 +80,10 @@ def _refusals(route: Route) -> Iterator[tuple[str, str]]:
     if route.method != "GET":
         yield "403", "The caller may not do this, or it comes from a page of an origin that may not"
         yield "415", "The Content-Type is none of those that are taken; forms send others"
+    if route.body:
+        yield "408", "The body does not arrive, or too slowly, or slowly while others wait for what it holds"
     yield "421", "The Host is no name of this server; see --allowed-host"
+    yield "503", "Too much is under way, of all callers or of this one; Retry-After says when to try again"
 
 
 def summary(route: Route) -> str:

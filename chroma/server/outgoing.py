@@ -26,6 +26,7 @@ _log = logging.getLogger("chroma.server")
 
 _STEP = 1 << 18  # bytes that are handed to the socket at once; what it cannot send yet is copied
 
+ABORT = "chroma-abort"  # in the state of a request: what ends its connection at once
 LARGE = _STEP  # answers beyond that are sent in pieces
 
 
@@ -74,12 +75,17 @@ def error_answer(error: BaseException) -> Response:
     return response
 
 
-async def _sent(send: Send, piece: bytes | memoryview, reader: Holder, seconds: float) -> None:
-    """Hand a piece to the socket. Raises ClientDisconnect when the client does not take what was there."""
+async def _sent(scope: Scope, send: Send, piece: bytes | memoryview, reader: Holder, seconds: float) -> None:
+    """Hand a piece to the socket. When the client does not take what was there, the connection is ended, and
+    ClientDisconnect raised."""
     try:
         with reader.pace.waiting(seconds):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     except Stalled:
+        abort = scope.get("state", {}).get(ABORT)
+        if abort is not None:
+            abort()
+            await asyncio.sleep(0)  # now it is known to have ended
         raise ClientDisconnect from None
     reader.pace.moved(len(piece))
 
@@ -106,7 +112,7 @@ class Large(Response):
             )
             whole = memoryview(self._content)
             for start in range(0, len(whole), _STEP):
-                await _sent(send, whole[start : start + _STEP], self._reader, self._seconds)
+                await _sent(scope, send, whole[start : start + _STEP], self._reader, self._seconds)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._budget.give_back(self._reader)
@@ -149,7 +155,7 @@ class Streaming(Response):
             piece, self._first = self._first, b""
             while piece:
                 for start in range(0, len(piece), _STEP):
-                    await self._send(send, piece[start : start + _STEP], gone)
+                    await self._send(scope, send, piece[start : start + _STEP], gone)
                 piece = b""  # it is not kept while the next is made
                 piece = await self._next()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -157,8 +163,8 @@ class Streaming(Response):
             gone.cancel()
             await self._close()
 
-    async def _send(self, send: Send, piece: bytes, gone: asyncio.Future[None]) -> None:
-        await _sent(send, piece, self._reader, self._seconds)
+    async def _send(self, scope: Scope, send: Send, piece: bytes, gone: asyncio.Future[None]) -> None:
+        await _sent(scope, send, piece, self._reader, self._seconds)
         if gone.done():
             raise ClientDisconnect
 

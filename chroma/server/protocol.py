@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import struct
 import time
 from typing import Any
 
@@ -18,7 +20,7 @@ from ..errors import ChromaError, InvalidArgumentError
 from ..wire import error_to_json
 from .browsers import NO_SNIFFING
 from .connections import Connections
-from .outgoing import to_json
+from .outgoing import ABORT, to_json
 from .transport import TRACE_HEADER
 
 HEAD_SECONDS = 30.0
@@ -69,13 +71,16 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def left_to_send(self) -> int | None:
-        """Bytes of an answer that is complete, and that the client has not taken; None while it is made."""
-        if not self.idle and not self.transport.is_closing():
+        """Bytes that the client has not taken, where nothing more is sent before; None elsewhere."""
+        if not (self.idle or self.flow.write_paused or self.transport.is_closing()):
             return None
         return self.transport.get_write_buffer_size()
 
     def abort(self) -> None:
-        """End it at once."""
+        """End it at once. What the client did not take is dropped by the system as well."""
+        if self.transport.get_write_buffer_size():
+            connection = self.transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     @property
@@ -118,6 +123,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["state"][ABORT] = self.abort
         if not self._reading_head:
             self._begin_head()
             self._fed = 1 - self._part  # what else this part holds may belong to the request before
