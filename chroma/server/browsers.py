@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Mapping
 from urllib.parse import urlsplit
-
-from starlette.types import Scope
 
 from ..errors import AuthorizationError, ChromaError
 from .settings import ServerSettings, is_loopback
@@ -46,37 +45,27 @@ class Gate:
             self._own.add(socket.gethostname().lower())
         self._known: set[bytes] = set()  # values of Host that were found right
 
-    def refusal(self, scope: Scope) -> ChromaError | None:
+    def refusal(self, method: str, headers: Mapping[bytes, bytes]) -> ChromaError | None:
         """Why a request is not served; None if it is."""
-        hosts, origin, site = [], None, None
-        for name, value in scope["headers"]:
-            if name == b"host":
-                hosts.append(value)
-            elif name == b"origin":
-                origin = value
-            elif name == b"sec-fetch-site":
-                site = value
-        if self._checks_host and (len(hosts) != 1 or hosts[0] not in self._known):
-            wrong = self._wrong_host(hosts)
+        host = headers.get(b"host")
+        if self._checks_host and host is not None and host not in self._known:  # browsers always send one
+            wrong = self._wrong_host(host)
             if wrong is not None:
                 return wrong
-        if (origin is None and site is None) or scope["method"] in _READING:
+        origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site")
+        if (origin is None and site is None) or method in _READING:
             return None
-        return self._foreign(origin, site, hosts)
+        return self._foreign(origin, site, host)
 
-    def _wrong_host(self, hosts: list[bytes]) -> WrongHost | None:
-        if not hosts:
-            return None  # HTTP/1.0: no browser
-        if len(hosts) > 1:
-            return WrongHost("the request has several Host headers: send one")
-        name = _name(hosts[0].decode("latin-1"))
+    def _wrong_host(self, host: bytes) -> WrongHost | None:
+        name = _name(host.decode("latin-1"))
         if not self._is_own(name):
             return WrongHost(
                 f"this server is not known as {name!r:.300}: if it is meant, start it with --allowed-host "
                 "and that name, or ask for credentials with --auth-file"
             )
         if len(self._known) < _MOST_REMEMBERED:
-            self._known.add(hosts[0])
+            self._known.add(host)
         return None
 
     def _is_own(self, name: str) -> bool:
@@ -89,14 +78,14 @@ class Gate:
             for allowed in self._hosts
         )
 
-    def _foreign(self, origin: bytes | None, site: bytes | None, hosts: list[bytes]) -> ChromaError | None:
+    def _foreign(self, origin: bytes | None, site: bytes | None, host: bytes | None) -> ChromaError | None:
         page = None if origin is None else origin.decode("latin-1")
         if "*" in self._origins or page in self._origins:
             return None
         if site is not None:  # the browser's own word, also behind a proxy that changes Host
             own = site in _OWN_PAGES
         else:
-            own = page is not None and len(hosts) == 1 and _is_same(page, hosts[0].decode("latin-1"))
+            own = page is not None and host is not None and _is_same(page, host.decode("latin-1"))
         if own:
             return None
         where = "another site" if page in (None, "null") else f"{page!r:.300}"

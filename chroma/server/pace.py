@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 _SLOW_SECONDS = 3.0  # of waiting, after which it is known how slow a client is
 _SLOW_FACTOR = 16.0  # times the lowest rate: who is faster is not ended for others
@@ -51,6 +49,8 @@ class Pace:
     span   seconds of waiting in each of which it must move `least` bytes
     """
 
+    __slots__ = ("_least", "_moved", "_over", "_since", "_span", "_task", "_timer", "_until", "_waited")
+
     def __init__(self, span: float, least: float) -> None:
         self._span, self._least = span, least
         self._since: float | None = None  # when the waiting at hand began
@@ -65,27 +65,27 @@ class Pace:
         """Bytes came, or were taken."""
         self._moved += size
 
-    @contextmanager
-    def waiting(self, seconds: float) -> Iterator[None]:
-        """The block waits for the client, for so many seconds at most. Raises Stalled."""
+    def waiting(self, seconds: float) -> Pace:
+        """For a block that waits for the client, for so many seconds at most. It raises Stalled."""
+        self._until = seconds
+        return self
+
+    def __enter__(self) -> None:
         self._check()
         self._task = asyncio.current_task()
-        assert self._task is not None
         self._since = time.monotonic()
-        self._until = self._since + seconds
+        self._until += self._since
         self._arm(self._since)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if self._over and sys.version_info >= (3, 11):
-                self._task.uncancel()
-            self._check()
-            raise
-        finally:
-            assert self._timer is not None
-            self._timer.cancel()
-            self._waited += time.monotonic() - self._since
-            self._since = self._task = None
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        assert self._timer is not None and self._since is not None and self._task is not None
+        self._timer.cancel()
+        self._waited += time.monotonic() - self._since
+        task, self._since, self._task = self._task, None, None
+        if self._over and kind is asyncio.CancelledError:
+            if sys.version_info >= (3, 11):
+                task.uncancel()
+            raise Stalled(self._over) from None
 
     def end(self, why: str) -> None:
         """End the waiting, in its event loop."""
