@@ -17,15 +17,16 @@ from ..server.options import Grouped, setting_options
 @setting_options
 @click.option("--config", metavar="FILE", help="Settings from a TOML or YAML file.")
 @click.argument("file", metavar="[FILE]", required=False)
-def run(cors_origins: tuple[str, ...], config: str | None, file: str | None, **options: Any) -> None:
+def run(config: str | None, file: str | None, **options: Any) -> None:
     """Serve a folder over HTTP.
 
     It listens under /api/v2. FILE is the same as --config FILE.
 
-    Every option can be set by a variable CHROMA_<OPTION> (CHROMA_CORS_ORIGINS with commas) and by a
-    key of the --config file, with underscores (log_level). An option wins over its variable, that
-    over the names that other servers of Chroma use, that over the file. CHROMA_SSL_KEYFILE_PASSWORD
-    holds the password of the key. SIGTERM lets requests finish, then ends with exit code 0.
+    Every option can be set by a variable CHROMA_<OPTION> (CHROMA_CORS_ORIGINS, CHROMA_ALLOWED_HOSTS with
+    commas) and by a key of the --config file, with underscores (log_level). An option wins over its
+    variable, that over the names that other servers of Chroma use, that over the file.
+    CHROMA_SSL_KEYFILE_PASSWORD holds the password of the key. SIGTERM lets requests finish, then ends
+    with exit code 0.
     """
     from ..server.run import serve  # loads the engine and the web server
     from ..server.sources import read_settings
@@ -33,7 +34,8 @@ def run(cors_origins: tuple[str, ...], config: str | None, file: str | None, **o
     environment = {**read_dotenv(Path(".env")), **os.environ}
     if config and file:
         raise InvalidArgumentError(f"--config {config} and {file} name two files: give one of them")
-    chosen = {**options, "cors_origins": cors_origins or None, "config": config or file}
+    chosen = {name: None if value == () else value for name, value in options.items()}
+    chosen["config"] = config or file
     try:
         serve(read_settings(chosen, environment))
     except NotFoundError as error:  # a file that a setting names: the settings cannot be used

@@ -19,13 +19,16 @@ from ..errors import ChromaError
 from ..local import LocalBackend
 from . import exchange, logs, openapi
 from .auth import Guard, refusal
+from .browsers import Gate
 from .exchange import Exchange
-from .incoming import Budget, Incoming, UnsupportedMedia
+from .incoming import Incoming
 from .metrics import REFRESH_SECONDS, Metrics
-from .outgoing import Ready, Streamed, Streaming, answer, error_answer, to_json
+from .outgoing import LARGE, Large, Ready, Streamed, Streaming, answer, error_answer, to_json
+from .pace import Pace
 from .pool import Pool
 from .routes import ROUTES, Call, Handler, Route, Site, healthcheck
 from .settings import ServerSettings
+from .shares import Budget, Holder, caller_of
 from .tracing import Tracing
 from .tracing import start as start_tracing
 from .transport import Envelope, Observer
@@ -33,6 +36,7 @@ from .transport import Envelope, Observer
 _log = logging.getLogger("chroma.server")
 
 _BODIES_BYTES = 1 << 30  # that may be in memory at a time, or twice the longest if that is more
+_ANSWERS_BYTES = 1 << 29  # of answers that are no streams, while they are sent
 
 _ALSO = {"/api/v2/openapi.json": ("/openapi.json",)}  # where other servers have it
 
@@ -41,6 +45,7 @@ def create_app(backend: LocalBackend, settings: ServerSettings) -> FastAPI:
     """An application that serves a backend, and closes it when the server stops."""
     pool = Pool(settings.threads, settings.queue)
     budget = Budget(max(2 * settings.max_body_bytes, _BODIES_BYTES))
+    answers = Budget(_ANSWERS_BYTES)
     guard = Guard(settings)
     tracing = start_tracing(settings)
     metrics = Metrics(backend, pool) if settings.metrics else None
@@ -69,7 +74,7 @@ def create_app(backend: LocalBackend, settings: ServerSettings) -> FastAPI:
     )
     app.state.pool, app.state.metrics, app.state.guard, app.state.budget = pool, metrics, guard, budget
     for route in ROUTES:
-        served = _Answering(route, backend, settings, pool, budget, guard, site, tracing)
+        served = _Answering(route, backend, settings, pool, budget, answers, guard, site, tracing)
         for path in (route.path, *_ALSO.get(route.path, ())):
             # a plain route: reading requests by signature took 45 µs of each, and there is none
             app.add_route(path, served.answered, methods=[route.method], name=route.handler.__name__)
@@ -97,7 +102,13 @@ def create_app(backend: LocalBackend, settings: ServerSettings) -> FastAPI:
         observers.append(metrics.note)
     if tracing is not None:
         observers.append(tracing.note)
-    app.add_middleware(Envelope, origins=settings.cors_origins, observers=tuple(observers), tracing=tracing)
+    app.add_middleware(
+        Envelope,
+        gate=Gate(settings),
+        origins=settings.cors_origins,
+        observers=tuple(observers),
+        tracing=tracing,
+    )
     return app
 
 
@@ -121,6 +132,7 @@ class _Answering:
         settings: ServerSettings,
         pool: Pool,
         budget: Budget,
+        answers: Budget,
         guard: Guard,
         site: Site,
         tracing: Tracing | None,
@@ -130,6 +142,9 @@ class _Answering:
         self._settings = settings
         self._pool = pool
         self._budget = budget
+        self._answers = answers
+        self._span = min(settings.idle_seconds, settings.request_seconds)
+        self._least = self._span * settings.min_bytes_per_second
         self._guard = guard
         self._site = site
         self._tracing = tracing
@@ -150,12 +165,17 @@ class _Answering:
             self._site,
         )
         incoming = Incoming(
-            request, self._settings.max_body_bytes, self._settings.request_seconds, self._budget
+            request,
+            self._settings.max_body_bytes,
+            self._settings.request_seconds,
+            self._budget,
+            self._holder(""),
         )
         try:
             call.caller = await self._guard.admit(request, self._route.needs)
             if self._route.body:
                 incoming.check_coding()
+            incoming.holder.caller = caller_of(request.scope, call.caller.name)
             return await self._done(call, incoming)
         except ClientDisconnect:
             raise
@@ -173,18 +193,15 @@ class _Answering:
         handler = route.streamed.get(incoming.media_type)
         if handler is not None:
             call.stream = incoming.file()
-            result = await self._pool.run(
-                lambda: self._made(handler, call), self._settings.request_seconds, feeding=True
+            result = await self._pool.feed(
+                lambda: self._made(handler, call), incoming.holder, self._settings.request_seconds
             )
         elif not route.threaded:
             result = self._made(route.handler, call)
         else:
+            if route.method != "GET":
+                incoming.check_media(route.body)
             if route.body:
-                if not incoming.is_json:
-                    raise UnsupportedMedia(
-                        "Expected request with `Content-Type: application/json`, "
-                        f"got {incoming.media_type!r:.100}"
-                    )
                 call.raw = await incoming.read()
             result = await self._pool.run(
                 lambda: self._work(call, incoming),
@@ -194,12 +211,20 @@ class _Answering:
                 checking=route.handler is healthcheck,
             )
         if isinstance(result, Streamed):
+            reader = self._holder(incoming.holder.caller)
             return await Streaming(
-                result, route.status, self._pool, incoming, self._settings.request_seconds
+                result, route.status, self._pool, incoming, reader, self._settings.request_seconds
             ).begin()
         if isinstance(result, Ready):
-            return Response(result.content, route.status, media_type=result.media_type)
+            return Response(result.content, route.status, result.headers, media_type=result.media_type)
+        if len(result) > LARGE:
+            reader = self._holder(incoming.holder.caller)
+            seconds = self._settings.request_seconds
+            return Large(result, route.status, "application/json", reader, self._answers, seconds)
         return Response(result, route.status, media_type="application/json")
+
+    def _holder(self, caller: str) -> Holder:
+        return Holder(caller, Pace(self._span, self._least))
 
     def _work(self, call: Call, incoming: Incoming) -> bytes | Ready | Streamed:
         if self._route.body:

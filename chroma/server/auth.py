@@ -7,16 +7,13 @@ answer but the open ones is 401.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-import hashlib
 import hmac
 import logging
 import os
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -34,12 +31,10 @@ from .credentials import (
     ROLES,
     Entry,
     hash_token,
-    is_password,
-    nobodys_password,
     read_entries,
 )
 from .outgoing import error_answer
-from .pool import Overloaded
+from .passwords import Passwords
 from .settings import ServerSettings
 
 _log = logging.getLogger("chroma.server")
@@ -51,8 +46,6 @@ _log = logging.getLogger("chroma.server")
 Need = Literal["none", "known", "read", "write", "admin"]
 
 _CHECK_SECONDS = 1.0  # the file is looked at this often at most
-_MOST_REMEMBERED = 4096  # passwords known to be right, as keyed hashes
-_MOST_WAITING = 64  # checks of passwords at a time
 
 
 class Unauthenticated(ChromaAuthError):
@@ -172,41 +165,6 @@ class _Source:
         return found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev, found.st_mode
 
 
-class _Passwords:
-    """Checks passwords in a thread, and remembers those that were right by a keyed hash."""
-
-    def __init__(self) -> None:
-        self._key = os.urandom(32)
-        self._right: dict[bytes, None] = {}
-        self._running: dict[bytes, asyncio.Future[bool]] = {}
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="chroma-password")
-        self._nobody = nobodys_password()
-
-    async def check(self, entry: Entry | None, password: bytes) -> bool:
-        """Whether the password is the entry's. For no entry it takes as long and says no.
-
-        Raises Overloaded when too many are being checked.
-        """
-        hashed = self._nobody if entry is None else entry.secret
-        mark = hashlib.blake2b(hashed.encode() + b"\0" + password, key=self._key, digest_size=32).digest()
-        if mark in self._right:
-            return True
-        running = self._running.get(mark)
-        if running is None:
-            if len(self._running) >= _MOST_WAITING:
-                raise Overloaded("too many passwords are being checked; try again in a second")
-            loop = asyncio.get_running_loop()
-            running = loop.run_in_executor(self._executor, is_password, hashed, password)
-            self._running[mark] = running
-            running.add_done_callback(lambda _: self._running.pop(mark, None))
-        right = await asyncio.shield(running) and entry is not None
-        if right:
-            if len(self._right) >= _MOST_REMEMBERED:
-                del self._right[next(iter(self._right))]
-            self._right[mark] = None
-        return right
-
-
 class Guard:
     """Admits or refuses requests. Raises the errors of reading the credentials when it is made."""
 
@@ -218,7 +176,7 @@ class Guard:
             secret = hash_token(settings.auth_token.encode())
             self._source = _Source(None, [Entry("anonymous", "token", "admin", (EVERYTHING,), secret)])
         self._header = settings.auth_token_header.lower()
-        self._passwords = _Passwords() if settings.auth_file else None
+        self._passwords = Passwords() if settings.auth_file else None
 
     @property
     def reloads(self) -> bool:
@@ -271,7 +229,8 @@ class Guard:
         if scheme.lower() == "basic" and table.users and self._passwords is not None:
             name, password = _decoded(sent)
             entry = table.users.get(name)
-            return entry if await self._passwords.check(entry, password) else None
+            right = await self._passwords.check(entry, name, password, request.scope.get("client"))
+            return entry if right else None
         return None
 
 

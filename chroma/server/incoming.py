@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import sys
-import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,10 +16,13 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from ..errors import ChromaError, InvalidArgumentError
+from .pace import Pace, Stalled, Within
 from .pool import RETRY_SECONDS, Overloaded
+from .shares import Budget, Holder
 
 _STEP = 1 << 20  # bytes that are decompressed, or handed from the socket to a thread, at once
 _MOST_DISCARDED, _DISCARD_SECONDS = 16 << 20, 2.0  # of a body whose request is refused
+_LEAST_FED, _MOST_FED = 256, 1 << 16  # bytes that zlib is given at once
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # what zlib calls the formats
 
 
@@ -43,33 +44,29 @@ class UnsupportedMedia(ChromaError):
     status = 415
 
 
-class Budget:
-    """Bytes of whole bodies that are in memory at a time, packed and unpacked."""
-
-    def __init__(self, most: int) -> None:
-        self.lock = threading.Lock()  # bodies are read by the event loop and unpacked by threads
-        self.most = most
-        self.held = 0
-
-
 class Incoming:
     """The body of one request."""
 
-    def __init__(self, request: Request, largest: int, seconds: float, budget: Budget) -> None:
+    def __init__(
+        self, request: Request, largest: int, seconds: float, budget: Budget, holder: Holder
+    ) -> None:
+        """`holder` is who has the body's memory, and its place where it is streamed."""
         headers = request.headers
         self.media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         self._coding = headers.get("content-encoding", "identity").strip().lower()
         self._window = _WINDOWS.get(self._coding)
+        self._by_page = "origin" in headers or "sec-fetch-site" in headers
         self.received = 0
         self._waits_for_leave = headers.get("expect", "").lower() == "100-continue"
         self._declared = headers.get("content-length", "")
         self._receive = request.receive
         self._largest = largest
         self._budget = budget
-        self._held = 0  # of the budget
+        self._loop = asyncio.get_running_loop()
+        self.holder = holder
+        self._pace: Pace = holder.pace
         self._seconds = seconds
         self._ended = False
-        self._closed = False
 
     def check_coding(self) -> None:
         """Raises UnsupportedMedia for a coding that is not offered."""
@@ -79,15 +76,19 @@ class Incoming:
                 "body as it is"
             )
 
-    @property
-    def is_json(self) -> bool:
-        """Whether the headers call it JSON, or nothing at all."""
+    def check_media(self, wanted: bool) -> None:
+        """Raises UnsupportedMedia for another media type than JSON, whether or not there is a body.
+
+        Programs may leave it out, which is for clients of other servers. A page may not where a body is
+        `wanted`: forms send three other types, and nothing else that needs no leave has this one.
+        """
         kind = self.media_type
-        return (
-            not kind
-            or kind == "application/json"
-            or (kind.startswith("application/") and kind.endswith("+json"))
-        )
+        if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+            return
+        if kind or (wanted and self._by_page):
+            raise UnsupportedMedia(
+                f"Expected request with `Content-Type: application/json`, got {kind!r:.100}"
+            )
 
     async def read(self) -> bytes:
         """The whole body as it was sent. Raises TooLarge, TooSlow when it takes too long in all, and
@@ -111,7 +112,9 @@ class Incoming:
         parts: list[bytes] = []
         size = 0
         decoder = Decoder(self._window)
-        for part in decoder.all(raw):
+        for part in decoder.all(
+            raw
+        ):  # an empty one, too, is an occasion to stop when nobody waits any longer
             size += len(part)
             if size > self._largest:
                 raise self._too_large()
@@ -149,10 +152,7 @@ class Incoming:
 
     def close(self) -> None:
         """Nobody reads the rest. Threads that wait for it get ClientDisconnect."""
-        with self._budget.lock:
-            self._closed = True
-            self._budget.held -= self._held
-            self._held = 0
+        self._budget.give_back(self.holder)
 
     async def gone(self) -> None:
         """Returns when the client has gone away. Drops what it still sends."""
@@ -162,35 +162,42 @@ class Incoming:
     @contextmanager
     def _in_time(self) -> Iterator[None]:
         try:
-            with Within(self._seconds):
+            with self._pace.waiting(self._seconds):
                 yield
-        except TimeoutError:
-            raise TooSlow(
-                f"the body, or a MiB of a stream, did not arrive within {self._seconds:g} s: "
-                f"{self.received:,} bytes were received"
-            ) from None
+        except Stalled as stalled:
+            raise self._too_slow(str(stalled)) from None
 
     async def _part(self) -> bytes:
-        message: Any = {"type": "http.disconnect"} if self._closed else await self._receive()
+        closed = self.holder.closed
+        message: Any = {"type": "http.disconnect"} if closed else await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         self._waits_for_leave = False
         body: bytes = message.get("body", b"")
         self.received += len(body)
+        self._pace.moved(len(body))
         self._ended = not message.get("more_body", False)
         return body
 
     def _hold(self, size: int) -> None:
         """Count bytes that stay in memory until the request ends."""
-        with self._budget.lock:
-            if self._closed:
-                raise ClientDisconnect
-            if self._budget.held + size > self._budget.most:
-                raise Overloaded(
-                    f"bodies of {self._budget.held:,} bytes are being read; try again in {RETRY_SECONDS} s"
-                )
-            self._budget.held += size
-            self._held += size
+        try:
+            has_room = self._budget.take(self.holder, size, self._loop)
+        except LookupError:
+            raise ClientDisconnect from None
+        if not has_room:
+            raise Overloaded(
+                f"bodies of {self._budget.held:,} bytes are being read; try again in {RETRY_SECONDS} s"
+            )
+
+    def _too_slow(self, why: str) -> TooSlow:
+        """What ended the waiting: see `Pace`."""
+        texts = {
+            "late": f"the body, or a MiB of a stream, did not arrive within {self._seconds:g} s",
+            "slow": "the body arrives more slowly than --idle-seconds and --min-bytes-per-second allow",
+        }
+        text = texts.get(why, f"the body arrives slowly, and {why}")
+        return TooSlow(f"{text}: {self.received:,} bytes were received")
 
     def _too_large(self) -> TooLarge:
         return TooLarge(
@@ -199,52 +206,40 @@ class Incoming:
         )
 
 
-class Within:
-    """A block of a task that raises TimeoutError when it takes longer than some seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._late = False
-
-    def __enter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = task
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._end)
-
-    def _end(self) -> None:
-        self._late = True
-        self._task.cancel()
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        self._timer.cancel()
-        if self._late and kind is asyncio.CancelledError:
-            if sys.version_info >= (3, 11):
-                self._task.uncancel()
-            raise TimeoutError from None
-
-
 class Decoder:
-    """Decompresses gzip (any number of members) or zlib, in pieces of at most a MiB."""
+    """Decompresses gzip (any number of members) or zlib, in pieces of at most a MiB.
+
+    Time is linear in what comes in and goes out: zlib copies what it did not use of its input, so it is
+    given little at a time, least where a member ends. Empty pieces come where much was read for nothing,
+    so that who reads them can stop.
+    """
 
     def __init__(self, window: int) -> None:
         self._window = window
         self._stream = zlib.decompressobj(window)
         self._begun = False
+        self._slice = _MOST_FED
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """What more input gives. Raises InvalidArgumentError when it is broken."""
-        while data:
+        view, place, told = memoryview(data), 0, 0
+        while place < len(view):
             if self._stream.eof:
-                self._stream, self._begun = zlib.decompressobj(self._window), False
+                self._stream, self._begun, self._slice = zlib.decompressobj(self._window), False, _LEAST_FED
             self._begun = True
-            try:
-                out = self._stream.decompress(data, _STEP)
-            except zlib.error as error:
-                raise InvalidArgumentError(f"the compressed body is broken: {error}") from None
-            if out:
+            given = view[place : place + self._slice]
+            out = self._step(given)
+            place += len(given) - len(self._stream.unused_data or self._stream.unconsumed_tail)
+            self._slice = min(2 * self._slice, _MOST_FED)
+            if out or place - told >= _STEP:
+                told = place
                 yield out
-            data = self._stream.unused_data if self._stream.eof else self._stream.unconsumed_tail
+
+    def _step(self, given: memoryview) -> bytes:
+        try:
+            return self._stream.decompress(given, _STEP)
+        except zlib.error as error:
+            raise InvalidArgumentError(f"the compressed body is broken: {error}") from None
 
     def all(self, data: bytes) -> Iterator[bytes]:
         """What the whole input gives."""
@@ -255,7 +250,7 @@ class Decoder:
         """What is left at the end. Raises InvalidArgumentError when the input was cut off."""
         if not self._begun:
             raise InvalidArgumentError("the compressed body is empty")
-        while not self._stream.eof and (out := self._stream.decompress(b"", _STEP)):
+        while not self._stream.eof and (out := self._step(memoryview(b""))):
             yield out
         if not self._stream.eof:
             raise InvalidArgumentError("the compressed body is broken: it ends too early")
@@ -308,5 +303,5 @@ class Feed(io.RawIOBase):
             return
         decoder = Decoder(window)
         for part in self._sent():
-            yield from decoder.feed(part)
+            yield from filter(None, decoder.feed(part))
         yield from decoder.end()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .. import __version__
 from ..transfer import MEDIA_TYPE
-from .outgoing import to_json
+from .outgoing import Ready, to_json
 from .routes import ROUTES, Route
 from .schemas import ANSWERS, BODIES, COMPONENTS, OPTIONS, Schema
 
@@ -66,10 +68,22 @@ def _operation(route: Route) -> Document:
             "description": "Done",
             "content": {kind: {"schema": schema}} | {other: {} for other in route.offers},
         },
+        **{status: {"description": said} | refused for status, said in _refusals(route)},
         "4XX": {"description": "Refused"} | refused,
         "5XX": {"description": "Failed, overloaded, too slow, or not offered here"} | refused,
     }
     return operation
+
+
+def _refusals(route: Route) -> Iterator[tuple[str, str]]:
+    """What is refused before the handler is asked, and is not said of it alone."""
+    if route.method != "GET":
+        yield "403", "The caller may not do this, or it comes from a page of an origin that may not"
+        yield "415", "The Content-Type is none of those that are taken; forms send others"
+    if route.body:
+        yield "408", "The body does not arrive, or too slowly, or slowly while others wait for what it holds"
+    yield "421", "The Host is no name of this server; see --allowed-host"
+    yield "503", "Too much is under way, of all callers or of this one; Retry-After says when to try again"
 
 
 def summary(route: Route) -> str:
@@ -96,8 +110,8 @@ def _query(name: str) -> list[Document]:
     ]
 
 
-def page(found: Document) -> bytes:
-    """The document as HTML that needs nothing from anywhere else."""
+def page(found: Document) -> Ready:
+    """The document as HTML that needs nothing from anywhere else, which browsers are told to hold it to."""
     operations, contents = [], []
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
@@ -110,12 +124,13 @@ def page(found: Document) -> bytes:
     )
     info = found["info"]
     title = f"{html.escape(info['title'])} {html.escape(info['version'])}"
-    return (
+    shown = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
         f"<h1>{title}</h1><p>{html.escape(info['description'])} The same for programs: "
         '<a href="/api/v2/openapi.json">openapi.json</a>.</p>'
         f"<ul>{''.join(contents)}</ul>{''.join(operations)}<h2>Shapes</h2>{schemas}</html>"
-    ).encode()
+    )
+    return Ready(shown.encode(), "text/html; charset=utf-8", _PAGE_HEADERS)
 
 
 def _shown(method: str, path: str, operation: Document) -> str:
@@ -133,7 +148,7 @@ def _shown(method: str, path: str, operation: Document) -> str:
     for kind, body in operation.get("requestBody", {}).get("content", {}).items():
         parts.append(f"<h4>Body, {html.escape(kind)}</h4>{_code(body.get('schema', {}))}")
     for status, answer in operation["responses"].items():
-        if status.isdigit():
+        if status.startswith("2"):
             for kind, body in answer["content"].items():
                 parts.append(f"<h4>{status}, {html.escape(kind)}</h4>{_code(body.get('schema', {}))}")
     return "".join(parts) + "</section>"
@@ -173,3 +188,10 @@ _STYLE = (
     "@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}pre{background:#262626}"
     "section{border-color:#444}a{color:#8ab4f8}}"
 )
+_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_PAGE_HEADERS = {
+    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}

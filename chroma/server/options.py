@@ -27,7 +27,7 @@ def _option(name: str, default: Any, about: About) -> Callable[[Callable[..., No
         kind = _Range(about.low, about.high)
         return click.option(flag, name, type=kind, metavar="N", help=help)
     if isinstance(default, tuple):
-        return click.option(flag.removesuffix("s"), name, multiple=True, metavar="ORIGIN", help=help)
+        return click.option(flag.removesuffix("s"), name, multiple=True, metavar=about.item, help=help)
     if about.choices:
         return click.option(flag, name, type=click.Choice(about.choices, case_sensitive=False), help=help)
     return click.option(flag, name, metavar="TEXT" if "otel" in name else _metavar(name), help=help)

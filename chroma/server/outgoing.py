@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -17,13 +17,17 @@ from starlette.types import Receive, Scope, Send
 from .. import errors
 from ..errors import ChromaError
 from ..wire import error_to_json
-from .incoming import Incoming, Within
+from .incoming import Incoming
+from .pace import Stalled
 from .pool import RETRY_SECONDS, Overloaded, Pool
+from .shares import Budget, Holder
 
 _log = logging.getLogger("chroma.server")
 
 _STEP = 1 << 18  # bytes that are handed to the socket at once; what it cannot send yet is copied
-_STEP_SECONDS = 60.0  # how long a client may take to read as many
+
+ABORT = "chroma-abort"  # in the state of a request: what ends its connection at once
+LARGE = _STEP  # answers beyond that are sent in pieces
 
 
 @dataclass(slots=True)
@@ -45,6 +49,7 @@ class Ready:
 
     content: bytes
     media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def to_json(value: Any) -> bytes:
@@ -70,11 +75,54 @@ def error_answer(error: BaseException) -> Response:
     return response
 
 
+async def _sent(scope: Scope, send: Send, piece: bytes | memoryview, reader: Holder, seconds: float) -> None:
+    """Hand a piece to the socket. When the client does not take what was there, the connection is ended, and
+    ClientDisconnect raised."""
+    try:
+        with reader.pace.waiting(seconds):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    except Stalled:
+        abort = scope.get("state", {}).get(ABORT)
+        if abort is not None:
+            abort()
+            await asyncio.sleep(0)  # now it is known to have ended
+        raise ClientDisconnect from None
+    reader.pace.moved(len(piece))
+
+
+class Large(Response):
+    """An answer that waits in memory while it is sent, under the bound of all such answers."""
+
+    def __init__(
+        self, content: bytes, status: int, media_type: str, reader: Holder, budget: Budget, seconds: float
+    ) -> None:
+        """Raises Overloaded when too many bytes wait for their clients already."""
+        super().__init__(b"", status, {"Content-Length": str(len(content))}, media_type)
+        self._content, self._reader, self._budget, self._seconds = content, reader, budget, seconds
+        if not budget.take(reader, len(content), asyncio.get_running_loop(), alone=True):
+            raise Overloaded(
+                f"answers of {budget.held:,} bytes wait for their clients: try again in {RETRY_SECONDS} s, "
+                "or ask for fewer records"
+            )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await send(
+                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            )
+            whole = memoryview(self._content)
+            for start in range(0, len(whole), _STEP):
+                await _sent(scope, send, whole[start : start + _STEP], self._reader, self._seconds)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            self._budget.give_back(self._reader)
+
+
 class Streaming(Response):
     """A stream under way. Nothing is sent before the first piece is there."""
 
     def __init__(
-        self, streamed: Streamed, status: int, pool: Pool, incoming: Incoming, seconds: float
+        self, streamed: Streamed, status: int, pool: Pool, incoming: Incoming, reader: Holder, seconds: float
     ) -> None:
         self.status_code = status
         self.media_type = streamed.media_type
@@ -83,6 +131,7 @@ class Streaming(Response):
         self._chunks = streamed.chunks
         self._pool = pool
         self._incoming = incoming
+        self._reader = reader
         self._seconds = seconds
         self._first = b""
         self._place = AsyncExitStack()
@@ -90,7 +139,7 @@ class Streaming(Response):
     async def begin(self) -> Streaming:
         """Make the first piece. Raises what making it raises, and Overloaded when too many are under way."""
         try:
-            await self._place.enter_async_context(self._pool.streaming())
+            await self._place.enter_async_context(self._pool.streaming(self._reader))
             self._first = await self._next(admitted=False)
         except BaseException:
             await self._close()
@@ -106,7 +155,7 @@ class Streaming(Response):
             piece, self._first = self._first, b""
             while piece:
                 for start in range(0, len(piece), _STEP):
-                    await self._send(send, piece[start : start + _STEP], gone)
+                    await self._send(scope, send, piece[start : start + _STEP], gone)
                 piece = b""  # it is not kept while the next is made
                 piece = await self._next()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -114,12 +163,8 @@ class Streaming(Response):
             gone.cancel()
             await self._close()
 
-    async def _send(self, send: Send, piece: bytes, gone: asyncio.Future[None]) -> None:
-        try:
-            with Within(min(self._seconds, _STEP_SECONDS)):
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-        except TimeoutError:  # it does not read
-            raise ClientDisconnect from None
+    async def _send(self, scope: Scope, send: Send, piece: bytes, gone: asyncio.Future[None]) -> None:
+        await _sent(scope, send, piece, self._reader, self._seconds)
         if gone.done():
             raise ClientDisconnect
 

@@ -11,12 +11,13 @@ import contextvars
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
 
 from ..errors import ChromaError, ServerTimeoutError
+from .shares import Holder, NoPlace, Places
 
 T = TypeVar("T")
 
@@ -54,7 +55,8 @@ class Pool:
 
     Calls that wait for their own client's bytes have as many threads and places again, so that
     slow clients cannot keep the others out. Streams that are sent hold no thread between two pieces,
-    but memory: twice `threads` may be open, and `queue` wait for a little while.
+    but memory: twice `threads` may be open, and `queue` wait for a little while. Of either one caller
+    has three quarters at most, and slow clients end where others wait.
     """
 
     def __init__(self, threads: int, queue: int) -> None:
@@ -63,8 +65,8 @@ class Pool:
         self._checks = _Lane(1, "chroma-check")
         self._lanes = (self._calls, self._feeds, self._checks)
         self._most = threads + queue
-        self._streams, self._most_streams = 0, 2 * threads + queue  # those that wait count as well
-        self._open = asyncio.Semaphore(2 * threads)
+        self._streams_in = Places(threads, queue)
+        self._streams_out = Places(2 * threads, queue)
         self.rejected = 0  # calls that were refused because too many waited
         self._lock = threading.Lock()  # places are given back by the threads
 
@@ -76,28 +78,31 @@ class Pool:
     @property
     def queued(self) -> int:
         """Calls that wait for one."""
-        return sum(lane.queued for lane in self._lanes)
+        return sum(lane.queued for lane in self._lanes) + self._streams_in.waiting
 
     @asynccontextmanager
-    async def streaming(self) -> AsyncIterator[None]:
+    async def streaming(self, reader: Holder) -> AsyncIterator[None]:
         """A place for an answer that is made while it is sent. Raises Overloaded when there is none."""
-        overloaded = Overloaded(f"too many streams are being read; try again in {RETRY_SECONDS} s")
-        if self._streams >= self._most_streams:
-            self.rejected += 1
-            raise overloaded
-        self._streams += 1
-        try:
+        async with AsyncExitStack() as held:
             try:
-                await asyncio.wait_for(self._open.acquire(), _STREAM_SECONDS)
-            except asyncio.TimeoutError:
+                await held.enter_async_context(self._streams_out.place(reader, _STREAM_SECONDS))
+            except NoPlace:
                 self.rejected += 1
-                raise overloaded from None
+                raise Overloaded(f"too many streams are being read; try again in {RETRY_SECONDS} s") from None
+            yield
+
+    async def feed(self, call: Callable[[], T], sender: Holder, seconds: float) -> T:
+        """The result of a call that waits for bytes of its client. Raises Overloaded, ServerTimeoutError
+        when it gets no place in time, and what the call raises."""
+        async with AsyncExitStack() as held:
             try:
-                yield
-            finally:
-                self._open.release()
-        finally:
-            self._streams -= 1
+                await held.enter_async_context(self._streams_in.place(sender, seconds))
+            except NoPlace as none:
+                if none.waited:
+                    raise _dropped(seconds) from None
+                self.rejected += 1
+                raise Overloaded(f"too many streams arrive already; try again in {RETRY_SECONDS} s") from None
+            return await self.run(call, seconds, feeding=True)
 
     async def run(
         self,
@@ -186,10 +191,12 @@ def _reason(over: str, future: Future[Any], seconds: float | None, late: str) ->
     if over == "gone":
         return ClientDisconnect()
     if future.cancelled():
-        return ServerTimeoutError(
-            f"the call waited {seconds:g} s for a thread and was dropped: nothing was done"
-        )
+        return _dropped(seconds)
     return ServerTimeoutError(f"the call takes longer than {seconds:g} s: {late}")
+
+
+def _dropped(seconds: float | None) -> ServerTimeoutError:
+    return ServerTimeoutError(f"the call waited {seconds:g} s for a thread and was dropped: nothing was done")
 
 
 class _Watch:

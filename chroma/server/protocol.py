@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import struct
+import time
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ..errors import ChromaError, InvalidArgumentError
 from ..wire import error_to_json
-from .outgoing import to_json
+from .browsers import NO_SNIFFING
+from .connections import Connections
+from .outgoing import ABORT, to_json
 from .transport import TRACE_HEADER
 
 HEAD_SECONDS = 30.0
@@ -43,6 +48,40 @@ class Protocol(HttpToolsProtocol):
     _fed = 0  # bytes that came before it was complete
     _part = 0  # bytes that are with the parser
     _refused = False
+    registry: Connections | None = None  # of the process
+    moved = 0.0  # when something came in, or room for something to go out
+    _descriptor = -1
+
+    @classmethod
+    def over(cls, registry: Connections) -> type[Protocol]:
+        """The protocol of a process with that register."""
+        return type("Protocol", (cls,), {"registry": registry})
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or (self.cycle.response_complete and not self.pipeline)
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether nothing goes on here unless the client does something."""
+        if self.idle or self.flow.write_paused:
+            return True
+        return self.cycle.more_body and not self.cycle.body and not self.cycle.response_started
+
+    @property
+    def left_to_send(self) -> int | None:
+        """Bytes that the client has not taken, where nothing more is sent before; None elsewhere."""
+        if not (self.idle or self.flow.write_paused or self.transport.is_closing()):
+            return None
+        return self.transport.get_write_buffer_size()
+
+    def abort(self) -> None:
+        """End it at once. What the client did not take is dropped by the system as well."""
+        if self.transport.get_write_buffer_size():
+            connection = self.transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     @property
     def _limit(self) -> int:
@@ -51,16 +90,26 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.moved = time.monotonic()
+        if self.registry is not None:
+            self._descriptor = transport.get_extra_info("socket").fileno()
+            self.registry.speaks(self._descriptor, self)
         self._begin_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if self.registry is not None:
+            self.registry.lost(self, self._descriptor)
         super().connection_lost(exc)
+
+    def resume_writing(self) -> None:
+        self.moved = time.monotonic()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        self._part = len(data)
+        self._part, self.moved = len(data), time.monotonic()
         super().data_received(data)
         if self._ending():
             return
@@ -74,6 +123,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["state"][ABORT] = self.abort
         if not self._reading_head:
             self._begin_head()
             self._fed = 1 - self._part  # what else this part holds may belong to the request before
@@ -138,8 +188,9 @@ class Protocol(HttpToolsProtocol):
             body = to_json(error_to_json(error))
             status = STATUS_LINE.get(error.status, b"HTTP/1.1 400 Bad Request\r\n")
             head = (
-                b"content-type: application/json\r\ncontent-length: %d\r\n%s: %s\r\nconnection: close\r\n\r\n"
-                % (len(body), TRACE_HEADER, os.urandom(16).hex().encode())
+                b"content-type: application/json\r\ncontent-length: %d\r\n%s: %s\r\n%s: %s\r\n"
+                b"connection: close\r\n\r\n"
+                % (len(body), TRACE_HEADER, os.urandom(16).hex().encode(), *NO_SNIFFING)
             )
             self.transport.write(status + head + body)
             self._linger()

@@ -37,7 +37,7 @@ class Site:
 
     metrics: Metrics | None
     document: bytes  # OpenAPI
-    page: bytes  # the same for people
+    page: Ready  # the same for people
 
 
 @dataclass
@@ -176,7 +176,7 @@ def openapi(call: Call) -> Ready:
 
 def page(call: Call) -> Ready:
     """This document for people."""
-    return Ready(call.site.page, "text/html; charset=utf-8")
+    return call.site.page
 
 
 def metrics(call: Call) -> Ready:

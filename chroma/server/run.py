@@ -25,6 +25,7 @@ from ..local import LocalBackend
 from . import logs, metrics, tracing
 from .app import create_app
 from .auth import Guard
+from .connections import Connections, Listening, bound
 from .protocol import Protocol
 from .settings import ServerSettings, is_loopback
 from .workers import Workers
@@ -94,10 +95,17 @@ class Server(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, guard: Guard, close: Callable[[], None], drain: int, alone: bool
+        self,
+        config: uvicorn.Config,
+        guard: Guard,
+        connections: Connections,
+        close: Callable[[], None],
+        drain: int,
+        alone: bool,
     ) -> None:
         super().__init__(config)
         self._guard = guard
+        self._connections = connections
         self._close = close
         self._drain = drain
         self._alone = alone
@@ -110,6 +118,12 @@ class Server(uvicorn.Server):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._guard.reload)
         elif self._alone and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
             signal.signal(signal.SIGHUP, self.handle_exit)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if counter % 10 == 0:
+            self._connections.sweep()
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM or SIGINT. Of several processes only the first hears the terminal's SIGINT."""
@@ -136,9 +150,14 @@ class Server(uvicorn.Server):
 
 def _serve_on(listening: socket.socket, backend: LocalBackend, settings: ServerSettings, alone: bool) -> None:
     app = create_app(backend, settings)
+    connections = Connections(
+        bound(settings.max_connections),
+        settings.idle_seconds,
+        settings.idle_seconds * settings.min_bytes_per_second,
+    )
     config = uvicorn.Config(
         app,
-        http=Protocol,
+        http=Protocol.over(connections),
         ws="none",
         log_config=logs.configuration(settings.log_level, settings.log_format),
         access_log=False,
@@ -154,10 +173,10 @@ def _serve_on(listening: socket.socket, backend: LocalBackend, settings: ServerS
     )
     _tune()
     threading.Thread(target=_warm_up, daemon=True).start()
-    server = Server(config, app.state.guard, backend.close, settings.drain_seconds, alone)
+    server = Server(config, app.state.guard, connections, backend.close, settings.drain_seconds, alone)
     for number in (signal.SIGTERM, signal.SIGINT):  # also before and after uvicorn listens to them
         signal.signal(number, server.handle_exit)
-    server.run(sockets=[listening])
+    server.run(sockets=[Listening(listening, connections)])
     if not server.started:
         raise ChromaError("the server could not start; the lines above say why")
 

@@ -7,6 +7,7 @@ help text and the bounds all follow from the declarations here. `sources` reads 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -17,6 +18,8 @@ from ..errors import InvalidArgumentError
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 LOG_FORMATS = ("text", "json")
 TOKEN_HEADERS = ("Authorization", "X-Chroma-Token")
+
+_HOST = re.compile(r"\*|(\*\.)?[^\s/:*@]+")
 
 GROUPS = (_DATABASE, _LISTENING, _SAFETY, _LIMITS, _LOGS) = (
     "Database",
@@ -37,6 +40,7 @@ class About:
     choices  the texts allowed, when there are few
     secret   only by variable, never by option or file, and never shown
     shown    the default as the help says it
+    item     what one value of a list is called in the help
     """
 
     group: str
@@ -46,6 +50,7 @@ class About:
     choices: tuple[str, ...] = ()
     secret: bool = False
     shown: str = ""
+    item: str = ""
 
 
 def _is(default: Any, group: str, help: str, low: int = 0, high: int = 0, **more: Any) -> Any:
@@ -57,7 +62,8 @@ def _is(default: Any, group: str, help: str, low: int = 0, high: int = 0, **more
 class ServerSettings:
     """Settings of one server. Raises InvalidArgumentError for values outside the bounds.
 
-    `cors_origins` is a tuple of origins, "*" for all; texts that are empty mean "not set".
+    `cors_origins` is a tuple of origins, "*" for all, `allowed_hosts` of names; texts that are empty mean
+    "not set".
     """
 
     path: str = _is(DEFAULT_PATH, _DATABASE, "Folder of the database; it is made if it is missing.")
@@ -74,9 +80,18 @@ class ServerSettings:
     port: int = _is(8000, _LISTENING, "Port; 0 takes a free one.", 0, 65_535)
     workers: int = _is(1, _LISTENING, "Processes over the one folder.", 1, 256)
     cors_origins: tuple[str, ...] = _is(
-        (), _LISTENING, "Origin that browsers may call from, or *. Repeatable."
+        (), _LISTENING, "Origin that browsers may call from, or *. Repeatable.", item="ORIGIN"
+    )
+    allowed_hosts: tuple[str, ...] = _is(
+        (),
+        _LISTENING,
+        "Name that clients may call the server by, *.name, or *. Repeatable.",
+        item="NAME",
     )
     keep_alive_seconds: int = _is(75, _LISTENING, "How long an idle connection stays open.", 1, 86_400)
+    max_connections: int = _is(
+        4096, _LISTENING, "Connections at once, per process; idle ones end for more.", 1, 1_000_000
+    )
     drain_seconds: int = _is(10, _LISTENING, "How long requests may take to finish at a stop.", 0, 3600)
 
     auth_file: str = _is("", _SAFETY, "File of who may do what; see `chroma auth`.")
@@ -94,6 +109,12 @@ class ServerSettings:
     threads: int = _is(16, _LIMITS, "Calls that run at once, per process.", 1, 1024)
     queue: int = _is(256, _LIMITS, "Calls that may wait, per process; beyond that 503.", 0, 1_000_000)
     request_seconds: int = _is(600, _LIMITS, "How long a request may take.", 1, 86_400)
+    idle_seconds: int = _is(
+        60, _LIMITS, "How long a client may send or take nothing, where it is waited for.", 1, 86_400
+    )
+    min_bytes_per_second: int = _is(
+        4096, _LIMITS, "What a client must send or take on average over as long.", 1, 1 << 30
+    )
     max_body_bytes: int = _is(
         1 << 30, _LIMITS, "Longest request, unpacked; beyond that 413.", 1024, 1 << 40, shown="1 GiB"
     )
@@ -118,6 +139,12 @@ class ServerSettings:
             elif about.choices and value not in (default, *about.choices):
                 raise InvalidArgumentError(
                     f"the setting {name} is {value!r}: expected one of {', '.join(about.choices)}"
+                )
+        for name in self.allowed_hosts:
+            if not _HOST.fullmatch(name):
+                raise InvalidArgumentError(
+                    f"the setting allowed_hosts has {name!r}: expected a name without scheme, port and path, "
+                    "as db.example.org, *.example.org or *"
                 )
         if not self.path:
             raise InvalidArgumentError("the setting path is empty: name a folder")

@@ -162,7 +162,7 @@ def _parsed(text: str, default: Any, about: About, variable: str) -> Any:
         except ValueError:
             raise InvalidArgumentError(f"{variable} is {text!r}: expected an integer") from None
     if isinstance(default, tuple):
-        return _origins(text, variable)
+        return _listed(text, variable)
     return _chosen(text, about)
 
 
@@ -171,8 +171,8 @@ def _chosen(text: str, about: About) -> str:
     return next((choice for choice in about.choices if choice.lower() == text.lower()), text)
 
 
-def _origins(text: str, variable: str) -> tuple[str, ...]:
-    """A JSON list, as the older variables have it, or origins with commas between them."""
+def _listed(text: str, variable: str) -> tuple[str, ...]:
+    """A JSON list, as the older variables have it, or texts with commas between them."""
     if not text.startswith("["):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     try:
@@ -180,7 +180,7 @@ def _origins(text: str, variable: str) -> tuple[str, ...]:
     except ValueError:
         listed = None
     if not isinstance(listed, list) or not all(isinstance(origin, str) for origin in listed):
-        raise InvalidArgumentError(f"{variable} is {text!r}: expected a list of origins")
+        raise InvalidArgumentError(f"{variable} is {text!r}: expected a list of texts")
     return tuple(listed)
 
 

@@ -1,19 +1,20 @@
 """The outermost layer around the application: what holds for every request, whatever its route.
 
-Ids, paths as they were sent, HEAD, CORS, version 1, and one note of what became of it. Knows
+Ids, paths as they were sent, HEAD, CORS, foreign pages, version 1, and one note of what became of it. Knows
 nothing of collections; `routes` says what the answers are.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import exchange
+from .browsers import NO_SNIFFING, Gate
 from .exchange import CLIENT_GONE, Exchange
 from .outgoing import answer, error_answer
 from .pool import Overloaded
@@ -34,11 +35,13 @@ class Envelope:
     def __init__(
         self,
         app: ASGIApp,
+        gate: Gate,
         origins: tuple[str, ...],
         observers: tuple[Observer, ...] = (),
         tracing: Tracing | None = None,
     ) -> None:
         self._app = app
+        self._gate = gate
         self._origins = origins
         self._observers = observers
         self._tracing = tracing
@@ -53,11 +56,12 @@ class Envelope:
         if self._tracing is not None:
             self._tracing.begin(seen, scope["headers"])
         head = method == "HEAD"
-        origin = dict(scope["headers"]).get(b"origin")
+        headers = dict(scope["headers"])
         extra = [
             (TRACE_HEADER, seen.trace_id.encode()),
             (REQUEST_HEADER, seen.request_id.encode()),
-            *self._allowed(origin),
+            NO_SNIFFING,
+            *self._allowed(headers.get(b"origin")),
         ]
 
         async def reply(message: Message) -> None:
@@ -78,7 +82,7 @@ class Envelope:
             exchange.KEY: seen,
         }
         try:
-            early = self._early(scope, inner["path"])
+            early = self._early(scope["method"], headers, inner["path"])
             await (self._app if early is None else early)(inner, receive, reply)
         except ClientDisconnect:
             seen.status = CLIENT_GONE
@@ -98,14 +102,16 @@ class Envelope:
             for observer in self._observers:
                 observer(seen)
 
-    def _early(self, scope: Scope, path: str) -> Response | None:
+    def _early(self, method: str, headers: Mapping[bytes, bytes], path: str) -> Response | None:
         """The answer that needs no route."""
+        refusal = self._gate.refusal(method, headers)
+        if refusal is not None:
+            return error_answer(refusal)
         if path == _GONE or path.startswith(_GONE + "/"):
             message = "The v1 API is not available here: use /api/v2, as clients from 0.6 on do"
             return answer({"error": "Unimplemented", "message": message}, 410)
-        if self._origins and scope["method"] == "OPTIONS":
-            names = {name for name, _ in scope["headers"]}
-            if b"origin" in names and b"access-control-request-method" in names:
+        if self._origins and method == "OPTIONS":
+            if b"origin" in headers and b"access-control-request-method" in headers:
                 return Response(
                     status_code=200,
                     headers={"access-control-allow-methods": "*", "access-control-allow-headers": "*"},

@@ -24,6 +24,7 @@ class Api:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.backend = LocalBackend.open(str(folder), Settings())
+        settings.setdefault("allowed_hosts", ("test", "x"))  # as the tests call it
         self.app = create_app(self.backend, ServerSettings(path=str(folder), **settings))
 
     @property

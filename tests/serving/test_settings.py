@@ -247,10 +247,16 @@ def test_secrets_are_not_shown() -> None:
     )
 
 
+def flag_of(name: str) -> str:
+    """The option of a setting; those that are repeated are in the singular."""
+    flag = "--" + name.replace("_", "-")
+    return flag.removesuffix("s") if name in ("cors_origins", "allowed_hosts") else flag
+
+
 def test_the_help_is_complete() -> None:
     text = CliRunner().invoke(cli, ["run", "--help"], prog_name="chroma").output
     for name, _, about in declared():
-        option = "--" + name.replace("_", "-").replace("cors-origins", "cors-origin")
+        option = flag_of(name)
         assert (f" {option} " in text) != about.secret, option
         assert about.group in text
     assert "--config" in text
@@ -280,7 +286,7 @@ def test_the_dotenv_file_counts_as_environment(tmp_path: Path, monkeypatch: pyte
 def test_the_guide_names_every_setting_and_every_older_name() -> None:
     guide = (ROOT / "docs" / "server.md").read_text("utf-8")
     for name, _, about in declared():
-        option = "--" + name.replace("_", "-").replace("cors-origins", "cors-origin")
+        option = flag_of(name)
         assert about.secret or f"`{option}`" in guide, option
     for name in [*OLD_VARIABLES, *REFUSED_VARIABLES, *ONLY, *OLD_KEYS, *REFUSED_KEYS]:
         assert f"`{name}" in guide, name

@@ -49,7 +49,7 @@ def half_a_request(url: str) -> socket.socket:
     parts = urlsplit(url)
     connection = socket.create_connection((parts.hostname, parts.port), timeout=BOUND)
     connection.sendall(
-        f"POST {DATABASE}/collections HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\n{{".encode()
+        f"POST {DATABASE}/collections HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{{".encode()
     )
     return connection
 
@@ -63,7 +63,7 @@ def many_records(url: str) -> socket.socket:
     connection.connect((parts.hostname, parts.port))
     path = urlsplit(collection(url)).path
     connection.sendall(
-        f"POST {path}/chroma-arrow/export HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+        f"POST {path}/chroma-arrow/export HTTP/1.1\r\nHost: ::1\r\nContent-Length: 2\r\n\r\n{{}}".encode()
     )
     assert connection.recv(1) == b"H"
     return connection

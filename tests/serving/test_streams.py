@@ -222,10 +222,7 @@ def test_streams_that_nobody_reads_are_few(
         wait_until(lambda: httpx.get(f"http://127.0.0.1:{port}/blob", timeout=30).status_code == 200)
 
 
-def test_a_reader_has_less_time_than_a_call(
-    streams: Streams, serve: Callable[..., Api], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chroma.server.outgoing._STEP_SECONDS", 0.2)
-    with listening(serve().app) as port, connected(port) as connection:
+def test_a_reader_has_less_time_than_a_call(streams: Streams, serve: Callable[..., Api]) -> None:
+    with listening(serve(idle_seconds=1).app) as port, connected(port) as connection:
         connection.sendall(b"GET /blob?parts=100000 HTTP/1.1\r\nHost: x\r\n\r\n")
         wait_until(streams.closed.is_set)
