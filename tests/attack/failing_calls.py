@@ -136,6 +136,7 @@ def _look_at_backup(place: Place, states: list[State], acknowledged: int) -> Non
         found = _dump(target)
     finally:
         shutil.rmtree(target, ignore_errors=True)
+    found.pop("probe", None)
     wanted = states[-1:] if acknowledged else [states[-1], _EARLIER]
     assert any(_same(found, each) for each in wanted), f"the backup holds {_sizes(found)}"
 
@@ -439,6 +440,7 @@ def _looked_at(root: Path, work: Work, states: list[State], done: dict[str, Any]
         except Exception:
             wrong.append(f"again: {traceback.format_exc()}")
         possible, acknowledged = states[-1:], len(work.calls)
+        done = done | {"probed": None}  # where the work replaces the database, it goes, too
     compare("read")
     try:
         work.look(Place(root), states, acknowledged)
@@ -455,6 +457,9 @@ def _looked_at(root: Path, work: Work, states: list[State], done: dict[str, Any]
         try:
             check_folder(str(aside), repair=True)
             compare("repaired from the copies", aside)
+        except errors.NotADatabase:
+            if acknowledged:
+                wrong.append("repair: no database")
         except Exception:
             wrong.append(f"repair: {traceback.format_exc()}")
         shutil.rmtree(aside)
