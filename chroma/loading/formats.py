@@ -13,9 +13,13 @@ import pyarrow.parquet as pq
 
 from ..columns import shown
 from ..errors import InvalidArgumentError
+from ..frames import BrokenStream, check_names, validated
 from ..metadata import rounded_int
+from . import arrow_files
 from .files import File
 from .parts import Bad, Objects, Part, Rows
+
+_BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError, BrokenStream)
 
 Told: TypeAlias = Callable[[], int]  # how many bytes of a file were read
 
@@ -42,7 +46,7 @@ def count_rows(file: File) -> int | None:
     try:
         with file.system.open_input_file(file.path) as source:
             return int(pq.ParquetFile(source).metadata.num_rows)
-    except (pa.ArrowException, OSError) as error:
+    except _BROKEN as error:
         raise _unreadable(file, error) from error
 
 
@@ -58,7 +62,7 @@ def read(file: File, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterat
             if file.format == "parquet":
                 parts: Iterable[Part] = _parquet(source, start, cuts)
             elif file.format == "arrow":
-                parts = _arrow(source, start, cuts)
+                parts = rows(arrow_files.batches(source), 0, start, cuts)
             else:
                 compression = _compression(file)
                 stream = pa.CompressedInputStream(source, compression) if compression else source
@@ -68,15 +72,20 @@ def read(file: File, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterat
                     parts = _jsonl(stream, start, cuts)
             for part in parts:
                 yield part, source.tell()
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(file, error) from error
+                start = part.end
+    except _BROKEN as error:
+        raise _unreadable(file, error, start) from error
 
 
-def _unreadable(file: File, error: Exception) -> InvalidArgumentError:
+def _unreadable(file: File, error: Exception, row: int = 0) -> InvalidArgumentError:
+    """The error for a file that cannot be read from a row on, or somewhere beyond it."""
     remedy = ""
     if file.format == "csv" and "conversion error" in str(error):
         remedy = "; types={'COLUMN': 'string'} says what a column holds"
-    return InvalidArgumentError(f"the file {file.path} cannot be read as {file.format}: {error}{remedy}")
+    where = f" beyond row {row:,}" if row else ""
+    return InvalidArgumentError(
+        f"the file {file.path} cannot be read as {file.format}{where}: {error!s:.500}{remedy}"
+    )
 
 
 def rows(batches: Iterable[pa.RecordBatch], row: int, start: int, cuts: Cuts) -> Iterator[Part]:
@@ -113,21 +122,13 @@ def _parquet(source: Any, start: int, cuts: Cuts) -> Iterator[Part]:
         row, group = row + held, group + 1
     groups = list(range(group, parquet.num_row_groups))
     if groups:
+        check_names(parquet.schema_arrow)
         batches = parquet.iter_batches(batch_size=_BLOCK, row_groups=groups, use_threads=False)
-        yield from rows(batches, row, start, cuts)
+        yield from rows(map(validated, batches), row, start, cuts)
 
 
+_LONGEST_LINE = 256 << 20  # of a file with JSON lines
 _BLOCK = 10_000  # rows that are decoded at a time
-
-
-def _arrow(source: Any, start: int, cuts: Cuts) -> Iterator[Part]:
-    try:
-        reader = pa.ipc.open_file(source)
-        batches = (reader.get_batch(place) for place in range(reader.num_record_batches))
-    except pa.ArrowInvalid:  # the other of the two formats
-        source.seek(0)
-        batches = iter(pa.ipc.open_stream(source))
-    yield from rows(batches, 0, start, cuts)
 
 
 def _csv(stream: Any, tabs: bool, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterator[Part]:
@@ -136,7 +137,8 @@ def _csv(stream: Any, tabs: bool, start: int, cuts: Cuts, types: Mapping[str, An
     )
     parsing = pacsv.ParseOptions(delimiter="\t" if tabs else ",", newlines_in_values=True)
     batches = pacsv.open_csv(stream, parse_options=parsing, convert_options=options)
-    yield from rows(batches, 0, start, cuts)
+    check_names(batches.schema)
+    yield from rows(map(validated, batches), 0, start, cuts)
 
 
 def _jsonl(stream: Any, start: int, cuts: Cuts) -> Iterator[Part]:
@@ -149,18 +151,22 @@ def _jsonl(stream: Any, start: int, cuts: Cuts) -> Iterator[Part]:
 
 
 def _lines(stream: Any) -> Iterator[bytes]:
-    rest = b""
-    start = True
-    while block := stream.read(1 << 20):
+    rest: list[bytes] = []  # of a line that is longer than a block
+    size, start = 0, True
+    while block := stream.read_buffer(1 << 20).to_pybytes():  # `read` does not give its memory back on errors
         if start:
             block, start = block.removeprefix(b"\xef\xbb\xbf"), False  # which some editors write
-        if b"\n" not in block:
-            rest += block
-            continue
-        *whole, rest = (rest + block).split(b"\n")
-        yield from whole
-    if rest:
-        yield rest
+        first, *others = block.split(b"\n")
+        rest.append(first)
+        size += len(first)
+        if size > _LONGEST_LINE:
+            raise BrokenStream(f"a line has more than {_LONGEST_LINE:,} bytes: one line is one record")
+        if others:
+            yield b"".join(rest)
+            yield from others[:-1]
+            rest, size = [others[-1]], len(others[-1])
+    if last := b"".join(rest):
+        yield last
 
 
 def _objects(row: int, lines: list[bytes]) -> Part:

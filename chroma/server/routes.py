@@ -472,6 +472,7 @@ def own_sql(call: Call) -> Streamed:
         "tenant": call.scope.tenant,
         "database": call.scope.database,
         "memory": SQL_MEMORY,
+        "largest": call.settings.max_body_bytes,
     }
     return Streamed(statements.Answer(job, call.raw, call.settings.request_seconds), transfer.MEDIA_TYPE)
 

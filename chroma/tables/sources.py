@@ -24,6 +24,15 @@ from .naming import KINDS, Slot, column_names, key_of
 INDEX, MIXED = b"chroma:index", b"chroma:mixed"
 
 
+def mixed(schema: pa.Schema) -> list[str]:
+    """Which columns of a dataframe were of several types. A note that is not ours says nothing."""
+    try:
+        noted = orjson.loads((schema.metadata or {}).get(MIXED, b"[]"))
+    except orjson.JSONDecodeError:
+        return []
+    return noted if isinstance(noted, list) else []
+
+
 def table(value: Any, embedding: str = "embedding") -> pa.Table:
     """All of a table. Raises InvalidTypeError for columns that Arrow has no type for. `embedding`: the column
     of vectors, in which lists of ints and lists of floats are alike."""
