@@ -22,7 +22,8 @@ from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from .seam import Identity, Scope
 from .storage import errors as storage_errors
 from .storage.engine import Engine, OpenCollection
-from .storage.filter import Node, combine
+from .storage.filter import combine
+from .storage.ranked import Ranked
 from .storage.scan import Scan
 from .storage.types import (
     BackupReport,
@@ -427,11 +428,7 @@ class LocalBackend:
         fields: frozenset[Field],
     ) -> Rows:
         with translated():
-            held = self._open(scope, id)
-            node: Node = combine(where, where_document)
-            if order_by:
-                return self.engine.get_sorted(held, ids, node, order_by, offset, limit, fields)
-            return held.records.get(ids, node, offset, limit, fields)
+            return self.scan(scope, id, ids, where, where_document, limit, offset, order_by).take(fields)
 
     def scan(
         self,
@@ -447,7 +444,7 @@ class LocalBackend:
         """What `get` would give, to be read as a stream of Arrow record batches over one snapshot."""
         with translated():
             held = self._open(scope, id)
-            node: Node = combine(where, where_document)
+            node = combine(where, where_document)
             if order_by:
                 return self.engine.scan_sorted(held, ids, node, order_by, offset, limit)
             return held.records.scan(ids, node, offset, limit)
@@ -467,8 +464,8 @@ class LocalBackend:
     ) -> pa.RecordBatchReader:
         from . import scanned
 
-        found = self.scan(scope, id, ids, where, where_document, limit, offset, order_by)
         with translated():
+            found = self.scan(scope, id, ids, where, where_document, limit, offset, order_by)
             return scanned.batches(found, want, translated, whole)
 
     def sql(
@@ -512,9 +509,23 @@ class LocalBackend:
     ) -> list[Hits]:
         try:  # not `translated`, which costs some of what a query may
             held = self._open(scope, id)
-            return held.query(vectors, k, ids, combine(where, where_document), fields, exact)
+            return held.ranked(vectors, k, ids, combine(where, where_document), exact).hits(fields)
         except storage_errors.StorageError as error:
             raise _counterpart(error) from error
+
+    def ranked(
+        self,
+        scope: Scope,
+        id: str,
+        vectors: Floats,
+        k: int,
+        ids: Sequence[str] | None,
+        filters: Any,
+        exact: bool,
+    ) -> Ranked:
+        """What `query` would give, to be read as it is wanted. `filters`: where and where_document."""
+        with translated():
+            return self._open(scope, id).ranked(vectors, k, ids, combine(*filters), exact)
 
     def count(
         self,
@@ -583,8 +594,7 @@ def _drop(place: str | None, shared: _Shared) -> bool:
 
 
 def _page(found: list[Any], limit: int | None, offset: int | None) -> list[Any]:
-    start = offset or 0
-    return found[start : None if limit is None else start + limit]
+    return found[offset or 0 :][: len(found) if limit is None else limit]
 
 
 __all__ = ["LocalBackend", "check_folder", "is_database", "restore_folder", "translated"]

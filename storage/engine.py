@@ -28,21 +28,19 @@ from .filter_tables import FilterDatabase
 from .indexing import PATIENCE_BYTES, Graphs, IndexSettings
 from .mark import frozen
 from .memory import MemoryFolder
+from .ranked import Ranked
 from .scan import Scan
-from .snapshot import Snapshot, read, read_rows
+from .snapshot import Snapshot
 from .sorting import sort_places
 from .types import (
     BackupReport,
     CollectionInfo,
     CollectionStats,
     EngineFigures,
-    Field,
     Floats,
-    Hits,
     IndexStatus,
     Mode,
     Records,
-    Rows,
     Written,
 )
 
@@ -172,15 +170,8 @@ class OpenCollection:
 
     # ------------------------------------------------------------------ searching
 
-    def query(
-        self,
-        vectors: Floats,
-        k: int,
-        ids: Sequence[str] | None,
-        node: Node,
-        fields: frozenset[Field],
-        exact: bool,
-    ) -> list[Hits]:
+    def ranked(self, vectors: Floats, k: int, ids: Sequence[str] | None, node: Node, exact: bool) -> Ranked:
+        """The nearest records of each of the vectors."""
         self._searched = time.monotonic()
         snapshot = self.records.snapshot()
         search.check_dimension(vectors, snapshot.dimension)
@@ -192,10 +183,7 @@ class OpenCollection:
         found = search.run(
             wanted, vectors, snapshot, lambda view: self.graphs.get(view, settings), self.records.filters
         )
-        rows = read_rows(found.views, found.part, found.rows, fields, snapshot.dimension)
-        if found.counts is None:
-            return [Hits(rows, found.distances)]
-        return _by_query(rows, found.distances, found.counts)
+        return Ranked(found, snapshot.dimension, self.records.columns.for_scan())
 
     def recall(self, k: int, sample: int) -> float:
         """Mean share of the exact k nearest that the default search finds, over stored vectors as queries."""
@@ -231,19 +219,6 @@ class OpenCollection:
         self.records.services.background.cancel(self.info.id)
         self.graphs.release()
         self.records.close()
-
-
-def _by_query(rows: Rows, distances: Floats, counts: Sequence[int]) -> list[Hits]:
-    """The hits of all queries, cut where one ends and the next begins."""
-    ends = np.cumsum(counts).tolist()
-    columns = rows.ids, rows.documents, rows.metadatas, rows.uris, rows.embeddings
-    return [
-        Hits(
-            Rows(*(None if column is None else column[start:end] for column in columns)),  # type: ignore[arg-type]
-            distances[start:end],
-        )
-        for start, end in zip([0, *ends], ends)
-    ]
 
 
 def _spread(rows: Any, sample: int) -> Any:
@@ -478,20 +453,6 @@ class Engine:
         except StorageError as error:
             _log.warning("the dimension of %s could not be noted in the catalog: %s", info.name, error)
 
-    def get_sorted(
-        self,
-        held: OpenCollection,
-        ids: Sequence[str] | None,
-        node: Node,
-        order_by: Sequence[tuple[str, bool]],
-        offset: int,
-        limit: int | None,
-        fields: frozenset[Field],
-    ) -> Rows:
-        """Matching records by metadata values; see sorting.py."""
-        snapshot, places = held.records.select(ids, node)
-        return read(sort_places(places, order_by, offset, limit), fields, snapshot.dimension)
-
     def scan_sorted(
         self,
         held: OpenCollection,
@@ -501,7 +462,7 @@ class Engine:
         offset: int,
         limit: int | None,
     ) -> Scan:
-        """What `get_sorted` would give, to be read as a stream."""
+        """Matching records by metadata values; see sorting.py."""
         snapshot, places = held.records.select(ids, node)
         places = sort_places(places, order_by, offset, limit)
         return Scan(tuple(places), snapshot.dimension, snapshot.views, held.records.columns.for_scan())
