@@ -15,7 +15,7 @@ from ..columns import shown
 from ..errors import InvalidArgumentError
 from ..frames import BrokenStream, check_names, validated
 from ..metadata import rounded_int
-from . import arrow_files
+from . import arrow_files, parquet_texts
 from .files import File
 from .parts import Bad, Objects, Part, Rows
 
@@ -26,17 +26,23 @@ Told: TypeAlias = Callable[[], int]  # how many bytes of a file were read
 
 class Cuts:
     """Where parts end: the first one after `first` rows, the others at multiples of `size`, whatever blocks
-    the rows come in. So a load that goes on meets the part it was killed in as it was."""
+    the rows come in; or sooner, where they are long. A load that goes on meets the part it was killed in as
+    it was: that is `begun`, and ends where it did."""
 
-    def __init__(self, size: int, first: int) -> None:
-        self._size, self._first = size, first
+    def __init__(self, size: int, first: int, begun: bool = False) -> None:
+        self._size, self._first, self._begun = size, first, begun
 
     def end(self, begin: int) -> int:
         """Of the part that begins with this row."""
         if self._first:
             end, self._first = begin + self._first, 0
             return end
+        self._begun = False
         return (begin // self._size + 1) * self._size
+
+    def sooner(self, held: int) -> bool:
+        """Whether the part at hand ends with so many bytes."""
+        return held > _LONG_PART and not self._begun
 
 
 def count_rows(file: File) -> int | None:
@@ -65,9 +71,12 @@ def read(file: File, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterat
                 parts = rows(arrow_files.batches(source), 0, start, cuts)
             else:
                 compression = _compression(file)
-                stream = pa.CompressedInputStream(source, compression) if compression else source
+                tabs = ".tsv" in file.path.lower()
                 if file.format == "csv":
-                    parts = _csv(stream, ".tsv" in file.path.lower(), start, cuts, types)
+                    _check_columns(source, compression, tabs)
+                stream = _unpacked(source, compression)
+                if file.format == "csv":
+                    parts = _csv(stream, tabs, start, cuts, types)
                 else:
                     parts = _jsonl(stream, start, cuts)
             for part in parts:
@@ -92,7 +101,7 @@ def rows(batches: Iterable[pa.RecordBatch], row: int, start: int, cuts: Cuts) ->
     """The batches, the first of which begins with row `row`, as parts from row `start` on. A part also ends
     where the columns change."""
     waiting: list[pa.RecordBatch] = []
-    begin = end = 0
+    begin = end = held = 0
     for batch in batches:
         place, stop = max(row, start), row + batch.num_rows
         if waiting and place < stop and waiting[0].schema != batch.schema:
@@ -100,11 +109,12 @@ def rows(batches: Iterable[pa.RecordBatch], row: int, start: int, cuts: Cuts) ->
             waiting = []
         while place < stop:
             if not waiting:
-                begin, end = place, cuts.end(place)
+                begin, end, held = place, cuts.end(place), 0
             upto = min(stop, end)
             waiting.append(batch.slice(place - row, upto - place))
             place = upto
-            if place == end:
+            held += waiting[-1].nbytes
+            if place == end or cuts.sooner(held):
                 yield Rows.of(begin, pa.Table.from_batches(waiting))
                 waiting = []
         row = stop
@@ -123,12 +133,32 @@ def _parquet(source: Any, start: int, cuts: Cuts) -> Iterator[Part]:
     groups = list(range(group, parquet.num_row_groups))
     if groups:
         check_names(parquet.schema_arrow)
-        batches = parquet.iter_batches(batch_size=_BLOCK, row_groups=groups, use_threads=False)
+        size = parquet_texts.fitting(parquet, source, groups, _BLOCK)
+        batches = parquet.iter_batches(batch_size=size, row_groups=groups, use_threads=False)
         yield from rows(map(validated, batches), row, start, cuts)
 
 
+_LONG_PART = 256 << 20  # bytes of rows that are a part, however few they are
 _LONGEST_LINE = 256 << 20  # of a file with JSON lines
 _BLOCK = 10_000  # rows that are decoded at a time
+
+
+def _unpacked(source: Any, compression: str | None) -> Any:
+    return pa.CompressedInputStream(source, compression) if compression else source
+
+
+def _check_columns(source: Any, compression: str | None, tabs: bool) -> None:
+    """Raises for more columns than there is memory for: Arrow takes kilobytes for each, before any row."""
+    begin = pa.BufferReader(source.read(_HEAD))
+    source.seek(0)
+    head = _unpacked(begin, compression).read_buffer(_HEAD).to_pybytes()
+    columns = head.split(b"\n", 1)[0].count(b"\t" if tabs else b",") + 1
+    if columns > _MOST_COLUMNS:
+        raise BrokenStream(f"its first line has {columns:,} columns, more than {_MOST_COLUMNS:,}")
+
+
+_HEAD = 1 << 20  # bytes that are looked at for the first line
+_MOST_COLUMNS = 10_000
 
 
 def _csv(stream: Any, tabs: bool, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterator[Part]:
