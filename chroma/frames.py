@@ -13,7 +13,7 @@ its offsets lead nowhere and its texts are UTF-8; the names in its schema are te
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -100,19 +100,24 @@ def validated(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def check_names(schema: pa.Schema) -> None:
-    """Raises BrokenStream where the name of a column, of a field in it or of a time zone is no text."""
+    """Raises BrokenStream where the name of a column, of a field in it or of a time zone is no text, or where
+    a struct has two fields of one name: no mapping can have both."""
     try:
-        _read_names(schema)
+        for field in schema:
+            _check_names(field)
     except UnicodeDecodeError as error:
         raise BrokenStream(f"the schema has a name that is not valid UTF-8: {error.object!r:.100}") from None
 
 
-def _read_names(fields: Iterable[pa.Field]) -> None:
-    for field in fields:
-        _ = field.name
-        if pa.types.is_timestamp(field.type):
-            _ = field.type.tz
-        _read_names(map(field.type.field, range(field.type.num_fields)))
+def _check_names(field: pa.Field) -> None:
+    name, type = field.name, field.type
+    if pa.types.is_timestamp(type):
+        _ = type.tz
+    inner = [type.field(place) for place in range(type.num_fields)]
+    if pa.types.is_struct(type) and len({each.name for each in inner}) < len(inner):
+        raise BrokenStream(f"the struct {name!r:.100} has two fields of one name")
+    for each in inner:
+        _check_names(each)
 
 
 class Frames:

@@ -284,7 +284,7 @@ def _whole(array: pa.Array) -> Entries | None:
                 "as text"
             )
         found.append(entry or None)
-    return check_metadatas(found)
+    return check_metadatas(found) if found else None  # no rows: which columns there are is looked at
 
 
 def entries(columns: Sequence[tuple[str, pa.Array]], rows: int) -> Entries | None:

@@ -179,6 +179,13 @@ def parquet() -> tuple[bytes, ...]:
     )
 
 
+def packed_parquet(table: pa.Table) -> bytes:
+    """A Parquet file of plain texts, in which bytes can be changed."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="none", use_dictionary=False, row_group_size=100)
+    return bytes(sink.getvalue())
+
+
 def _parquet(batch: pa.RecordBatch, **options: object) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_batches([batch]), sink, **options)
