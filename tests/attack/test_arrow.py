@@ -22,15 +22,15 @@ _MEMORY = 4 << 30  # of address space, of which pyarrow and DuckDB reserve half 
 @pytest.mark.parametrize(
     ("place", "few", "all"),
     [
-        ("server", 3000, 330_000),
-        ("client", 3000, 300_000),
-        ("sql", 3000, 200_000),
-        ("load", 3000, 170_000),
-        ("parquet", 800, 100_000),
-        ("csv", 600, 30_000),
-        ("csv.gz", 300, 10_000),
-        ("jsonl", 600, 30_000),
-        ("jsonl.gz", 300, 10_000),
+        ("server", 1500, 330_000),
+        ("client", 1500, 300_000),
+        ("sql", 1500, 200_000),
+        ("load", 1500, 170_000),
+        ("parquet", 300, 100_000),
+        ("csv", 200, 30_000),
+        ("csv.gz", 100, 10_000),
+        ("jsonl", 200, 30_000),
+        ("jsonl.gz", 100, 10_000),
     ],
 )
 def test_what_is_broken_is_an_error_or_data(place: str, few: int, all: int) -> None:
@@ -39,7 +39,7 @@ def test_what_is_broken_is_an_error_or_data(place: str, few: int, all: int) -> N
 
 
 def test_statements_over_broken_tables_end_no_process() -> None:
-    rounds = scaled(300, 20_000)
+    rounds = scaled(100, 20_000)
     found = run("tests.attack.arrow_rounds", rounds, "sql", "statements", memory=_MEMORY, seconds=3600)
     assert not found, "\n".join(found[:20])
 

@@ -124,7 +124,7 @@ def _call(transport: Any, number: int) -> Any:
 
 @pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "tls"])
 def test_threads_end_at_once(encrypted: bool) -> None:
-    for number in range(scaled(4, 100)):
+    for number in range(scaled(2, 100)):
         with slow(encrypted) as (_, settings):
             ends = _closed_under_threads(settings, random.Random(number).uniform(0.0, 0.4))
             assert ends == [ClosedError.__name__] * _CALLERS, f"round {number}: {ends}"
@@ -175,7 +175,7 @@ def test_tasks_end_at_once(encrypted: bool) -> None:
         await transport.close()
         return await asyncio.wait_for(asyncio.gather(*tasks), _PATIENCE)
 
-    for number in range(scaled(4, 100)):
+    for number in range(scaled(2, 100)):
         with slow(encrypted) as (_, settings):
             ends = asyncio.run(work(settings, number))
             assert ends == [ClosedError.__name__] * _CALLERS, f"round {number}: {ends}"
