@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
 
+from .frames import BrokenStream, read_whole
 from .storage.types import EncodedMetadata, Field, Floats, Hits, Mode, Records, Rows
 
 # What a column is called, and what a caller asks for to get it; `id` is always there.
@@ -92,31 +93,107 @@ def messages(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[p
 
 
 def read(content: bytes) -> pa.Table:
-    """The table of a whole stream. Raises pyarrow.ArrowInvalid, or OSError when it ends early."""
-    return pa.ipc.open_stream(pa.py_buffer(content)).read_all()
+    """The table of a whole stream. Raises BrokenStream for one that is not right."""
+    schema, batches = read_whole(content)
+    return pa.Table.from_batches(batches, schema)
 
 
-def rows_from_table(table: pa.Table) -> Rows:
-    """The columns of an answer, metadata as JSON text."""
+def check_answer(
+    schema: pa.Schema, fields: Collection[Field], others: dict[str, pa.DataType] | None = None
+) -> None:
+    """Raises BrokenStream where an answer lacks a column that was asked for, or has it twice or as another
+    type; `others` are columns besides those of records."""
+    asked = {name: type for name, type in _ANSWER.items() if FIELD_OF.get(name, "ids") in ("ids", *fields)}
+    for name, type in (asked | (others or {})).items():
+        places = schema.get_all_field_indices(name)
+        if len(places) != 1:
+            raise BrokenStream(f"the answer has the column {name!r} {len(places)} times")
+        found = schema.field(places[0]).type
+        if not (_is_vector(found) if name == "embedding" else found == type):
+            raise BrokenStream(f"the answer has the column {name!r} as {found!s:.100}, not as {type}")
+
+
+_ANSWER = {
+    "id": pa.string(),
+    "document": pa.string(),
+    "uri": pa.string(),
+    "metadata": pa.string(),
+    "embedding": pa.list_(pa.float32()),
+}
+
+
+def _is_vector(type: pa.DataType) -> bool:
+    return bool(pa.types.is_fixed_size_list(type)) and type.value_type == pa.float32()
+
+
+def check_stream(schema: pa.Schema, fields: Collection[Field]) -> None:
+    """As `check_answer`, of records whose metadata may be a struct as well, with texts as keys."""
+    place = schema.get_field_index("metadata")
+    if "metadatas" in fields and place >= 0 and pa.types.is_struct(schema.field(place).type):
+        check_answer(schema, [field for field in fields if field != "metadatas"])
+        for field in schema.field(place).type:
+            try:
+                (field.metadata or {}).get(KEY_MARK, b"").decode()
+            except UnicodeDecodeError:
+                raise BrokenStream(f"the metadata key of {field.name!r} is not valid UTF-8") from None
+    else:
+        check_answer(schema, fields)
+
+
+def rows_from_table(
+    table: pa.Table, fields: Collection[Field] | None = None, most: int | None = None
+) -> Rows:
+    """The columns of an answer that were asked for (None: that it has), metadata as JSON text; at most so
+    many rows. Raises BrokenStream for another answer."""
+    if fields is None:
+        fields = [FIELD_OF[name] for name in table.column_names if name in FIELD_OF]
+    check_answer(table.schema, fields)
+    if most is not None and table.num_rows > most:
+        raise BrokenStream(f"the answer has {table.num_rows} rows, and at most {most} were asked for")
+    _check_full(table, "id")
 
     def column(name: str) -> Any:
-        return _listed(table[name]) if name in table.column_names else None
+        return _listed(table[name]) if FIELD_OF[name] in fields else None
 
-    texts = column("metadata")
     return Rows(
-        column("id"),
+        _listed(table["id"]),
         column("document"),
-        None if texts is None else orjson.loads(f"[{','.join([text or 'null' for text in texts])}]"),
+        _parsed(column("metadata")),
         column("uri"),
-        matrix(table["embedding"]) if "embedding" in table.column_names else None,
+        matrix(table["embedding"]) if "embeddings" in fields else None,
     )
 
 
-def hits_from_table(table: pa.Table, queries: int) -> list[Hits]:
-    """One Hits per query vector; the rows of a stream are in the order of the queries."""
-    rows = rows_from_table(table)
-    distances = table["distance"].to_numpy()
-    bounds = np.searchsorted(table["query"].to_numpy(), np.arange(queries + 1)).tolist()
+def _parsed(texts: list[str | None] | None) -> list[Any] | None:
+    """JSON texts as what they hold: objects, and None."""
+    if texts is None:
+        return None
+    try:
+        entries: list[Any] = orjson.loads(f"[{','.join([text or 'null' for text in texts])}]")
+    except orjson.JSONDecodeError as error:
+        raise BrokenStream(f"the answer has metadata that are not valid JSON: {error}") from None
+    if len(entries) != len(texts) or not set(map(type, entries)) <= {dict, type(None)}:
+        raise BrokenStream("the answer has metadata that are no JSON objects")
+    return entries
+
+
+def _check_full(table: pa.Table, *names: str) -> None:
+    for name in names:
+        if table[name].null_count:
+            raise BrokenStream(f"the answer has nulls in the column {name!r}")
+
+
+def hits_from_table(table: pa.Table, queries: int, k: int, fields: Collection[Field]) -> list[Hits]:
+    """One Hits of at most k per query vector; the rows of a stream are in the order of the queries. Raises
+    BrokenStream for another answer."""
+    check_answer(table.schema, fields, _RANKED)
+    _check_full(table, *_RANKED)
+    rows = rows_from_table(table, fields)
+    distances, numbers = table["distance"].to_numpy(), table["query"].to_numpy()
+    bounds = np.searchsorted(numbers, np.arange(queries + 1)).tolist()
+    counts = np.diff(bounds)
+    if bounds[0] or bounds[-1] != len(numbers) or (np.diff(numbers) < 0).any() or (counts > k).any():
+        raise BrokenStream(f"the answer is none to {queries} queries for at most {k} records each")
 
     def part(column: Any, start: int, stop: int) -> Any:
         return None if column is None else column[start:stop]
@@ -136,6 +213,9 @@ def hits_from_table(table: pa.Table, queries: int) -> list[Hits]:
     ]
 
 
+_RANKED = {"query": pa.int32(), "distance": pa.float32()}
+
+
 def _listed(column: pa.ChunkedArray) -> list[Any]:
     values: list[Any] = []
     for chunk in column.chunks:  # through numpy, which is several times faster than to_pylist
@@ -144,9 +224,15 @@ def _listed(column: pa.ChunkedArray) -> list[Any]:
 
 
 def matrix(column: pa.ChunkedArray) -> Floats:
-    """float32 (n, dim); a view when the column has one chunk."""
+    """float32 (n, dim); a view when the column has one chunk. Raises BrokenStream for one with gaps."""
     width = column.type.list_size
-    blocks = [chunk.flatten().to_numpy(zero_copy_only=True).reshape(-1, width) for chunk in column.chunks]
+    flat = [chunk.flatten() for chunk in column.chunks]
+    if column.null_count or any(part.null_count for part in flat):
+        raise BrokenStream("the answer has nulls in the column 'embedding'")
+    blocks = [
+        part.to_numpy(zero_copy_only=True).reshape(len(chunk), width)
+        for chunk, part in zip(column.chunks, flat)
+    ]
     if len(blocks) == 1:
         only: Floats = blocks[0]
         return only

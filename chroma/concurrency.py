@@ -7,7 +7,6 @@ for `chroma/_sync`, where it does the same at once or by blocking.
 from __future__ import annotations
 
 import os
-import time
 import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
@@ -29,19 +28,10 @@ _END: Any = object()
 Content: TypeAlias = bytes | Iterable[bytes]
 AsyncContent: TypeAlias = bytes | Iterable[bytes] | AsyncIterable[bytes]
 
-sleep = time.sleep
-
 
 def call(function: Callable[..., T], *arguments: Any) -> T:
     """The function's result."""
     return function(*arguments)
-
-
-async def async_sleep(seconds: float) -> None:
-    """Let others run for so long."""
-    import asyncio
-
-    await asyncio.sleep(seconds)
 
 
 async def async_call(function: Callable[..., T], *arguments: Any) -> T:
@@ -103,6 +93,8 @@ class _Closable(Protocol):
 
 
 class _AsyncClosable(Protocol):
+    def shut(self) -> None: ...
+
     async def aclose(self) -> None: ...
 
 
@@ -165,13 +157,16 @@ class AsyncPools(Generic[A]):
         return held
 
     async def close(self) -> None:
-        """Close the connections of this loop, and tell other running loops to close theirs.
+        """Close the connections of this loop, and tell other running loops to close theirs. Calls that are
+        under way end at once in all of them.
 
         May be called again. What a loop that has ended left open, the garbage collector closes.
         """
         self.closed = True
         here = _running_loop()
         for (pid, loop), pool in list(self._held.items()):
+            if pid == os.getpid():
+                pool.shut()
             if loop is here and pid == os.getpid():
                 await pool.aclose()
             elif loop.is_running() and pid == os.getpid():

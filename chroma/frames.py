@@ -1,10 +1,13 @@
-"""An Arrow stream as it arrives: whole messages out of pieces of bytes. No I/O.
+"""Arrow messages that come from outside: the one reader of streams of others. No I/O.
 
 A stream is a schema message, then a message per record batch, then an end mark. A message is
 0xFFFFFFFF, the length of its head (int32), the head (a FlatBuffers table) and a body whose length
-the head tells (Arrow specification, "Encapsulated message format"). Only that length, and whether
-the body is compressed, is read here; the rest is Arrow's. Nothing is taken on trust: lengths are
-bounded before anything is kept, and memory grows with what really arrived.
+the head tells (Arrow specification, "Encapsulated message format"). Only what must be known before
+Arrow sees a message is read here: the length of its body, and whether that is compressed.
+
+Nothing is taken on trust. Lengths are bounded before anything is kept, and memory grows with what really
+arrived: a body that would be unpacked is refused. A batch is given out after a full validation, so that
+its offsets lead nowhere and its texts are UTF-8; the names in its schema are texts as well.
 """
 
 from __future__ import annotations
@@ -17,10 +20,15 @@ import pyarrow as pa
 
 from .errors import InvalidArgumentError
 
-_MARK = b"\xff\xff\xff\xff"
-_MOST_HEAD = 16 << 20  # the schema of 100,000 columns has 10 MB
+MARK = b"\xff\xff\xff\xff"
+MOST_HEAD = 16 << 20  # the schema of 100,000 columns has 10 MB
+_FREE_ROWS = 1 << 20  # that may come without a bit of their own, as those of a column of nulls do
+_COMPRESSED_V4 = b"ARROW:experimental_compression"  # the key of a message that says so in metadata version 4
+_GOES_ON = "the Arrow stream goes on after its end mark: send one stream per request"
+_CUT = "the Arrow stream ends before its end mark: it is cut off, or its writer was not closed"
+_EMPTY = "the Arrow stream has no schema"
 
-_SCHEMA, _DICTIONARY, _BATCH = 1, 2, 3
+SCHEMA, DICTIONARY, BATCH = 1, 2, 3
 
 
 class BrokenStream(InvalidArgumentError):
@@ -29,35 +37,110 @@ class BrokenStream(InvalidArgumentError):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Of one message: what it is, how long its body is, whether its buffers are compressed."""
+    """Of one message: what it is, how long its body is, whether that is compressed, and where in it the
+    buffers lie (offset, length); whether it is a dictionary that adds to the one before."""
 
     kind: int
     body: int
     compressed: bool
+    buffers: list[tuple[int, int]]
+    delta: bool
+
+
+class Messages:
+    """The messages of one stream, in order: the schema first, then batches."""
+
+    def __init__(self, largest: int, check: Callable[[pa.Schema], None]) -> None:
+        self._largest = largest
+        self._check = check
+        self.schema: pa.Schema | None = None
+
+    def expect(self, data: bytes) -> Head:
+        """The head of a message whose body may be read now. Raises BrokenStream for one that may not."""
+        head = read_head(data)
+        if head.kind == DICTIONARY:
+            raise BrokenStream("dictionary-encoded columns are not taken: decode them")
+        if head.compressed:
+            raise BrokenStream("compressed record batches are not taken: write them without compression")
+        if (head.kind == SCHEMA) != (self.schema is None) or head.kind not in (SCHEMA, BATCH):
+            raise BrokenStream(f"a message of kind {head.kind} is out of place in an Arrow stream")
+        if head.body > self._largest:
+            raise BrokenStream(
+                f"a record batch of {head.body:,} bytes exceeds the limit of {self._largest:,}: "
+                "write smaller batches"
+            )
+        return head
+
+    def read(self, whole: pa.Buffer) -> pa.RecordBatch | None:
+        """The batch in a message whose head was expected, or None: it was the schema."""
+        try:
+            if self.schema is None:
+                schema = pa.ipc.read_schema(pa.BufferReader(whole))
+                check_names(schema)
+                self._check(schema)
+                self.schema = schema
+                return None
+            batch = pa.ipc.read_record_batch(pa.ipc.read_message(whole), self.schema)
+        except (pa.ArrowException, OSError) as error:
+            raise BrokenStream(f"the Arrow stream is broken: {error!s:.500}") from None
+        if batch.num_rows > max(_FREE_ROWS, 8 * whole.size):
+            raise BrokenStream(
+                f"a record batch of {whole.size:,} bytes is said to have {batch.num_rows:,} rows"
+            )
+        return validated(batch)
+
+
+def validated(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch, safe for native code: offsets, lengths and texts are right. Raises BrokenStream."""
+    try:
+        batch.validate(full=True)
+    except pa.ArrowException as error:
+        raise BrokenStream(f"the Arrow data are broken: {error!s:.500}") from None
+    return batch
+
+
+def check_names(schema: pa.Schema) -> None:
+    """Raises BrokenStream where the name of a column, of a field in it or of a time zone is no text, or where
+    a struct has two fields of one name: no mapping can have both."""
+    try:
+        for field in schema:
+            _check_names(field)
+    except UnicodeDecodeError as error:
+        raise BrokenStream(f"the schema has a name that is not valid UTF-8: {error.object!r:.100}") from None
+
+
+def _check_names(field: pa.Field) -> None:
+    name, type = field.name, field.type
+    if pa.types.is_timestamp(type):
+        _ = type.tz
+    inner = [type.field(place) for place in range(type.num_fields)]
+    if pa.types.is_struct(type) and len({each.name for each in inner}) < len(inner):
+        raise BrokenStream(f"the struct {name!r:.100} has two fields of one name")
+    for each in inner:
+        _check_names(each)
 
 
 class Frames:
-    """Feed it bytes with `add`, then take batches with `next`, until `ended`.
-
-    The contents of a batch are not looked at: what comes from a stranger is weighed before its first
-    use (`server.arrow_bodies`).
-    """
+    """A stream as it arrives: feed it bytes with `add`, then take batches with `next`, until `ended`."""
 
     def __init__(self, largest: int, check: Callable[[pa.Schema], None]) -> None:
         """`largest` bounds the bytes of a body; `check` raises for a schema that is not wanted."""
-        self._largest = largest
-        self._check = check
+        self._messages = Messages(largest, check)
         self._bytes = bytearray()
         self._at = 0  # where what was not taken yet begins
         self._need = 8  # how much of that must be there
-        self._head: Head | None = None
-        self.schema: pa.Schema | None = None
+        self._headed = False  # the head at hand was read
         self.ended = False
+
+    @property
+    def schema(self) -> pa.Schema | None:
+        """None: it has not arrived."""
+        return self._messages.schema
 
     def add(self, piece: bytes) -> None:
         """Bytes as they come."""
         if self.ended and piece:
-            raise BrokenStream("the Arrow stream goes on after its end mark: send one stream per request")
+            raise BrokenStream(_GOES_ON)
         if self._at:  # once per piece, not once per message
             self._bytes, self._at = self._bytes[self._at :], 0
         self._bytes += piece
@@ -74,16 +157,16 @@ class Frames:
     def next(self) -> pa.RecordBatch | None:
         """The next batch, when all of it has arrived; None: add more, or `ended`."""
         while self.ready:
-            if self._head is None:
+            if not self._headed:
                 self._read_head()
                 continue
-            message, head = self._taken(), self._head
-            self._head, self._need = None, 8
-            batch = self._read(message, head)
+            message = self._taken()
+            self._headed, self._need = False, 8
+            batch = self._messages.read(pa.py_buffer(message))
             if batch is not None:
                 return batch
         if self.ended and self._left:
-            raise BrokenStream("the Arrow stream goes on after its end mark: send one stream per request")
+            raise BrokenStream(_GOES_ON)
         return None
 
     def _taken(self) -> bytearray:
@@ -99,52 +182,62 @@ class Frames:
     def finish(self) -> None:
         """The body is at its end: raises BrokenStream unless the stream is too."""
         if not self.ended:
-            raise BrokenStream(
-                "the Arrow stream ends before its end mark: it is cut off, or its writer was not closed"
-            )
+            raise BrokenStream(_CUT)
+        if self.schema is None:
+            raise BrokenStream(_EMPTY)
 
     def _read_head(self) -> None:
         """The length of a head, then the head."""
         at = self._at
-        if self._bytes[at : at + 4] != _MARK:
-            raise BrokenStream(
-                "the body is no Arrow stream: it does not begin with the mark of a message. The stream "
-                "format is expected, not the file format"
-            )
-        (size,) = struct.unpack_from("<i", self._bytes, at + 4)
+        size = head_size(self._bytes[at : at + 8])
         if size == 0:
             self.ended = True
             self._at += 8
             return
-        if not 0 < size <= _MOST_HEAD:
-            raise BrokenStream(f"the head of an Arrow message is said to have {size} bytes")
         if self._left < 8 + size:
             self._need = 8 + size
             return
-        head = read_head(bytes(self._bytes[at + 8 : at + 8 + size]))
-        if head.body > self._largest:
-            raise BrokenStream(
-                f"a record batch of {head.body:,} bytes exceeds the limit of {self._largest:,}: "
-                "write smaller batches"
-            )
-        self._head, self._need = head, 8 + size + head.body
+        head = self._messages.expect(bytes(self._bytes[at + 8 : at + 8 + size]))
+        self._headed, self._need = True, 8 + size + head.body
 
-    def _read(self, message: bytearray, head: Head) -> pa.RecordBatch | None:
-        if head.kind == _DICTIONARY:
-            raise BrokenStream("dictionary-encoded columns are not taken: decode them")
-        if head.compressed:
-            raise BrokenStream("compressed record batches are not taken: write them without compression")
-        if (head.kind == _SCHEMA) != (self.schema is None) or head.kind not in (_SCHEMA, _BATCH):
-            raise BrokenStream(f"a message of kind {head.kind} is out of place in an Arrow stream")
-        try:
-            whole = pa.py_buffer(message)
-            if self.schema is None:
-                self.schema = pa.ipc.read_schema(pa.BufferReader(whole))
-                self._check(self.schema)
-                return None
-            return pa.ipc.read_record_batch(pa.ipc.read_message(whole), self.schema)
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise BrokenStream(f"the Arrow stream is broken: {error!s:.500}") from None
+
+def read_whole(
+    content: bytes, check: Callable[[pa.Schema], None] = lambda _: None
+) -> tuple[pa.Schema, list[pa.RecordBatch]]:
+    """A stream that is there as a whole: its schema and batches, which are views of it."""
+    messages, data, at = Messages(len(content), check), pa.py_buffer(content), 0
+    batches: list[pa.RecordBatch] = []
+    while at + 8 <= len(content):
+        size = head_size(content[at : at + 8])
+        if size == 0:
+            if messages.schema is None:
+                raise BrokenStream(_EMPTY)
+            if at + 8 < len(content):
+                raise BrokenStream(_GOES_ON)
+            return messages.schema, batches
+        end = at + 8 + size
+        if end <= len(content):
+            end += messages.expect(content[at + 8 : end]).body
+        if end > len(content):
+            break
+        batch = messages.read(data.slice(at, end - at))
+        if batch is not None:
+            batches.append(batch)
+        at = end
+    raise BrokenStream(_CUT)
+
+
+def head_size(prefix: bytes | bytearray) -> int:
+    """The length of a head, from the eight bytes before it; 0: these are the end mark of a stream."""
+    if prefix[:4] != MARK:
+        raise BrokenStream(
+            "the body is no Arrow stream: it does not begin with the mark of a message. The stream "
+            "format is expected, not the file format"
+        )
+    size: int = struct.unpack_from("<i", prefix, 4)[0]
+    if not 0 <= size <= MOST_HEAD:
+        raise BrokenStream(f"the head of an Arrow message is said to have {size} bytes")
+    return size
 
 
 def read_head(data: bytes) -> Head:
@@ -152,13 +245,18 @@ def read_head(data: bytes) -> Head:
     try:
         table = _Table.root(data)
         kind, body = table.number("<B", 1), table.number("<q", 3)
-        inner = table.table(2)
-        compressed = kind == _BATCH and inner is not None and inner.table(3) is not None
+        batch, delta = table.table(2), False
+        if kind == DICTIONARY and batch is not None:
+            delta, batch = bool(batch.number("<B", 2)), batch.table(1)  # its values are a batch
+        compressed = kind in (DICTIONARY, BATCH) and (
+            _COMPRESSED_V4 in data or (batch is not None and batch.table(3) is not None)
+        )
+        buffers = batch.pairs(2) if compressed and batch is not None else []
     except (struct.error, IndexError):
         raise BrokenStream("the head of an Arrow message cannot be read") from None
     if body < 0:
         raise BrokenStream(f"the body of an Arrow message is said to have {body} bytes")
-    return Head(kind, body, compressed)
+    return Head(kind, body, compressed, buffers, delta)
 
 
 class _Table:
@@ -178,7 +276,7 @@ class _Table:
 
     def _field(self, number: int) -> int:
         slot = 4 + 2 * number
-        if slot + 2 > self._size:
+        if slot >= self._size:
             return 0
         (offset,) = struct.unpack_from("<H", self._data, self._vtable + slot)
         return self._at + offset if offset else 0
@@ -190,3 +288,14 @@ class _Table:
     def table(self, field: int) -> _Table | None:
         at = self._field(field)
         return _Table(self._data, at + struct.unpack_from("<I", self._data, at)[0]) if at else None
+
+    def pairs(self, field: int) -> list[tuple[int, int]]:
+        """A vector of structs of two int64."""
+        at = self._field(field)
+        if not at:
+            return []
+        at += struct.unpack_from("<I", self._data, at)[0]
+        (count,) = struct.unpack_from("<I", self._data, at)
+        if at + 4 + 16 * count > len(self._data):
+            raise IndexError
+        return [*struct.iter_unpack("<qq", self._data[at + 4 : at + 4 + 16 * count])]

@@ -1,29 +1,26 @@
 """The seam over the engine in this process; the one importer of the engine.
 
-Owns: one engine per folder and process, shared by all clients of it, and the translation of the
-engine's errors to those of `chroma.errors`.
+Owns: the translation of the engine's calls and errors to those of the seam. Which engine a client has is for
+`engines`.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
-import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import errors
+from . import engines, errors
 from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from .seam import Identity, Scope
 from .storage import errors as storage_errors
 from .storage.engine import Engine
-from .storage.filter import Node, combine
+from .storage.filter import combine
 from .storage.open_collection import OpenCollection
+from .storage.ranked import Ranked
 from .storage.scan import Scan
 from .storage.types import (
     BackupReport,
@@ -105,97 +102,25 @@ def _counterpart(error: storage_errors.StorageError) -> Exception:
     return error
 
 
-class _Shared:
-    """An engine and how many clients use it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.clients = 0
-        self.pid = os.getpid()
-        _all.add(self)
-
-    def renew(self) -> None:
-        """In a forked child: the fork copied memory, which is opened as after a crash. Needs the lock."""
-        if self.pid != os.getpid():
-            self.engine = self.engine.reopened()
-            self.pid = os.getpid()
-
-
-_engines: dict[str, _Shared] = {}  # by real path; "" is the shared store in memory
-_all: weakref.WeakSet[_Shared] = weakref.WeakSet()
-_inherited: list[Engine] = []  # a parent's engines: kept, for to destroy them here could do harm
-_lock = threading.RLock()  # the garbage collector may let go of a client while it is held
-_forgotten: deque[tuple[str | None, _Shared]] = deque()  # clients that the garbage collector let go of
-
-
-def _after_fork() -> None:
-    # A child has none of the threads, and locks in an unknown state: it opens folders and memory anew.
-    global _lock
-    _lock = threading.RLock()
-    for shared in _all:
-        shared.engine.after_fork()
-        _inherited.append(shared.engine)
-    for place in [place for place in _engines if place]:
-        del _engines[place]
-
-
-os.register_at_fork(after_in_child=_after_fork)
-
-
-@atexit.register
-def _close_all() -> None:
-    """Stop background work and DuckDB before the interpreter goes away."""
-    for shared in list(_engines.values()):
-        if shared.pid == os.getpid():
-            shared.engine.close()
-
-
-def _open_engine(path: str | None, settings: Settings) -> Engine:
-    return Engine(path, memory=settings.chroma_memory_limit_bytes or None)
-
-
-def _hold(place: str, settings: Settings) -> _Shared:
-    """The engine of a place, opened if need be, with one client more. Needs the lock."""
-    shared = _engines.get(place)
-    if shared is not None and not place:
-        shared.renew()
-    if shared is not None and not shared.engine.closed and not shared.engine.lost():
-        shared.clients += 1
-        # The garbage collector may just have let go of the last other client.
-        if not shared.engine.closed:
-            return shared
-    # There is none, or somebody has removed the folder, as notebooks do, and wants a new database there.
-    shared = _engines[place] = _Shared(_open_engine(place or None, settings))
-    shared.clients = 1
-    return shared
-
-
 class LocalBackend:
     """One client's hold on an engine. Implements `chroma._sync.backend.Backend`."""
 
     streams = True
 
-    def __init__(self, place: str | None, shared: _Shared, settings: Settings) -> None:
+    def __init__(self, place: str | None, shared: engines.Shared, settings: Settings) -> None:
         self._place = place  # None: a private store
         self._shared = shared
         self._settings = settings
         self._pid = os.getpid()
         self._closed = False
-        self._release = weakref.finalize(self, _let_go, place, shared)
+        self._release = weakref.finalize(self, engines.let_go, place, shared)
 
     @classmethod
     def open(cls, path: str | None, settings: Settings, private: bool = False) -> LocalBackend:
         """Open a folder, or memory when `path` is None; `private` memory is shared with nobody."""
-        try:
-            with translated(), _lock:
-                if path is None and private:
-                    shared = _Shared(_open_engine(None, settings))
-                    shared.clients = 1
-                    return cls(None, shared, settings)
-                place = "" if path is None else os.path.realpath(path)
-                return cls(place, _hold(place, settings), settings)
-        finally:
-            _settle()
+        place = None if path is None and private else "" if path is None else os.path.realpath(path)
+        with translated():
+            return cls(place, engines.hold(place, settings), settings)
 
     @staticmethod
     def preload() -> None:
@@ -211,15 +136,13 @@ class LocalBackend:
         """A folder that only this backend reads, and nobody writes here; `memory` in bytes."""
         with translated():
             threads = min(4, os.cpu_count() or 1)  # each has a stack
-            shared = _Shared(Engine(path, memory=memory, threads=threads, read_only=True))
-        shared.clients = 1
+            shared = engines.Shared(Engine(path, memory=memory, threads=threads, read_only=True))
         return cls(None, shared, Settings())
 
     @staticmethod
     def forget_memory() -> None:
         """Let the next client in memory start with an empty store."""
-        with _lock:
-            _engines.pop("", None)
+        engines.forget_memory()
 
     @property
     def engine(self) -> Engine:
@@ -231,14 +154,13 @@ class LocalBackend:
 
     def _reopen(self) -> None:
         """In a forked child: the same folder, opened by this process."""
-        with translated(), _lock:
+        with translated():
             if not self._place:
-                self._shared.renew()
+                engines.renew(self._shared)
             else:
-                shared = self._shared = _hold(self._place, self._settings)
-                self._release = weakref.finalize(self, _let_go, self._place, shared)
+                shared = self._shared = engines.hold(self._place, self._settings)
+                self._release = weakref.finalize(self, engines.let_go, self._place, shared)
         self._pid = os.getpid()
-        _settle()
 
     def _open(self, scope: Scope, id: str) -> OpenCollection:
         return self.engine.collection(scope.tenant, scope.database, id)
@@ -288,11 +210,7 @@ class LocalBackend:
         """Idempotent. The engine closes with its last client; the shared memory store stays."""
         self._closed = True
         if self._release.detach() is not None:
-            with _lock:
-                last = _drop(self._place, self._shared)
-            if last:
-                self._shared.engine.close()
-            _settle()
+            engines.release(self._place, self._shared)
 
     # ------------------------------------------------------------------ tenants and databases
 
@@ -434,11 +352,7 @@ class LocalBackend:
         fields: frozenset[Field],
     ) -> Rows:
         with translated():
-            held = self._open(scope, id)
-            node: Node = combine(where, where_document)
-            if order_by:
-                return self.engine.get_sorted(held, ids, node, order_by, offset, limit, fields)
-            return held.records.get(ids, node, offset, limit, fields)
+            return self.scan(scope, id, ids, where, where_document, limit, offset, order_by).take(fields)
 
     def scan(
         self,
@@ -454,7 +368,7 @@ class LocalBackend:
         """What `get` would give, to be read as a stream of Arrow record batches over one snapshot."""
         with translated():
             held = self._open(scope, id)
-            node: Node = combine(where, where_document)
+            node = combine(where, where_document)
             if order_by:
                 return self.engine.scan_sorted(held, ids, node, order_by, offset, limit)
             return held.records.scan(ids, node, offset, limit)
@@ -474,8 +388,8 @@ class LocalBackend:
     ) -> pa.RecordBatchReader:
         from . import scanned
 
-        found = self.scan(scope, id, ids, where, where_document, limit, offset, order_by)
         with translated():
+            found = self.scan(scope, id, ids, where, where_document, limit, offset, order_by)
             return scanned.batches(found, want, translated, whole)
 
     def sql(
@@ -519,9 +433,23 @@ class LocalBackend:
     ) -> list[Hits]:
         try:  # not `translated`, which costs some of what a query may
             held = self._open(scope, id)
-            return held.query(vectors, k, ids, combine(where, where_document), fields, exact)
+            return held.ranked(vectors, k, ids, combine(where, where_document), exact).hits(fields)
         except storage_errors.StorageError as error:
             raise _counterpart(error) from error
+
+    def ranked(
+        self,
+        scope: Scope,
+        id: str,
+        vectors: Floats,
+        k: int,
+        ids: Sequence[str] | None,
+        filters: Any,
+        exact: bool,
+    ) -> Ranked:
+        """What `query` would give, to be read as it is wanted. `filters`: where and where_document."""
+        with translated():
+            return self._open(scope, id).ranked(vectors, k, ids, combine(*filters), exact)
 
     def count(
         self,
@@ -554,44 +482,8 @@ class LocalBackend:
             return self.engine.stats(self._open(scope, id))
 
 
-def _let_go(place: str | None, shared: _Shared) -> None:
-    """A client was forgotten. The garbage collector calls this in any thread, perhaps in one that the
-    holder of the lock waits for, so it must not wait for the lock; the holder settles after itself."""
-    _forgotten.append((place, shared))
-    _settle()
-
-
-def _settle() -> None:
-    """Close the engines of clients that were forgotten, unless another thread is at it."""
-    while _forgotten and _lock.acquire(blocking=False):
-        last = []
-        try:
-            with suppress(IndexError):  # empty: the garbage collector may come in between
-                while True:
-                    place, shared = _forgotten.popleft()
-                    if _drop(place, shared):
-                        last.append(shared)
-        finally:
-            _lock.release()
-        for shared in last:
-            shared.engine.close()
-
-
-def _drop(place: str | None, shared: _Shared) -> bool:
-    """One client less: whether that was the last one, so that the engine is to be closed. Needs the lock."""
-    if shared.pid != os.getpid():
-        return False  # the parent's; it lives on there
-    shared.clients -= 1
-    if shared.clients > 0 or place == "":
-        return False
-    if place is not None and _engines.get(place) is shared:
-        del _engines[place]
-    return True
-
-
 def _page(found: list[Any], limit: int | None, offset: int | None) -> list[Any]:
-    start = offset or 0
-    return found[start : None if limit is None else start + limit]
+    return found[offset or 0 :][: len(found) if limit is None else limit]
 
 
 __all__ = ["LocalBackend", "check_folder", "is_database", "restore_folder", "translated"]

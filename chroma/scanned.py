@@ -14,11 +14,12 @@ import pyarrow as pa
 from .columns import shown
 from .errors import InvalidArgumentError, NotFoundError
 from .storage.attributes import Slot as EngineSlot
+from .storage.ranked import Ranked
 from .storage.scan import BATCH_BYTES, WHOLE_BYTES, Scan
 from .tables.columns import ALL, Wanted, missing_keys
 from .tables.naming import Slot, column_names
 
-__all__ = ["RECORDS", "Scan", "batches", "named", "slots", "table", "translating"]
+__all__ = ["RECORDS", "Ranked", "Scan", "batches", "named", "slots", "table", "translating"]
 
 if TYPE_CHECKING:
     from .local import LocalBackend

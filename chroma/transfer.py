@@ -6,14 +6,17 @@ the first transfer. Small requests stay JSON: loading and framing cost more than
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from .errors import ServerConnectionError
 from .storage.types import Field, Floats, Hits, Mode, Records, Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+T = TypeVar("T")
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 
@@ -63,18 +66,35 @@ def stream(mode: Mode, records: Records) -> Stream:
     return Stream([batch.slice(start, step) for start in range(0, len(records.ids), step)])
 
 
-def read_rows(content: bytes) -> Rows:
-    """The answer of a get."""
+def read_rows(content: bytes, fields: frozenset[Field], most: int | None) -> Rows:
+    """The answer of a get. Raises BrokenStream, as `read_hits` and `read_table` do."""
     from . import arrow
 
-    return arrow.rows_from_table(arrow.read(content))
+    return arrow.rows_from_table(arrow.read(content), fields, most)
 
 
-def read_hits(content: bytes, queries: int) -> list[Hits]:
+def read_hits(content: bytes, fields: frozenset[Field], queries: int, k: int) -> list[Hits]:
     """The answer of a query."""
     from . import arrow
 
-    return arrow.hits_from_table(arrow.read(content), queries)
+    return arrow.hits_from_table(arrow.read(content), queries, k, fields)
+
+
+def read_table(content: bytes) -> pa.Table:
+    """The answer of an SQL statement."""
+    from . import arrow
+
+    return arrow.read(content)
+
+
+def answered(read: Callable[[bytes], T], content: bytes, url: str) -> T:
+    """What `read` makes of the answer of a server. Raises ServerConnectionError for a broken one."""
+    from .frames import BrokenStream
+
+    try:
+        return read(content)
+    except BrokenStream as error:
+        raise ServerConnectionError(f"the answer of {url} is broken: {error.message()}") from error
 
 
 def most_rows(ids: Any, limit: int | None) -> int | None:

@@ -30,11 +30,11 @@ from .log import Log
 from .manifest import COPY, NAME, Manifest, random_name
 from .scan import Scan
 from .segment import Segment, Storable, StoredRows, write_segment
-from .snapshot import Place, Snapshot, in_order, read
+from .snapshot import Place, Snapshot, in_order
 from .state import State
 from .together import Call, Take, Together, joined
 from .typed import ColumnCache
-from .types import Field, Mode, Records, Rows, Written
+from .types import Mode, Records, Written
 from .write import Located, as_columns, resolve, written
 
 # A batch from this size on skips the log and becomes a segment at once. In batches of 4,096 rows that is 120k
@@ -427,15 +427,8 @@ class Collection:
         allowed = ((place, self.filters.allowed(place.view, node)) for place in places)
         return [Place(place.view, place.rows[found.mask[place.rows]]) for place, found in allowed]
 
-    def get(
-        self, ids: Sequence[str] | None, node: Node, offset: int, limit: int | None, fields: frozenset[Field]
-    ) -> Rows:
-        """Matching records in insertion order."""
-        snapshot, places = self.select(ids, node)
-        return read(in_order(places, offset, limit), fields, snapshot.dimension)
-
     def scan(self, ids: Sequence[str] | None, node: Node, offset: int, limit: int | None) -> Scan:
-        """What `get` would give, to be read as a stream."""
+        """Matching records in insertion order."""
         snapshot, places = self.select(ids, node)
         places = in_order(places, offset, limit)
         return Scan(tuple(places), snapshot.dimension, snapshot.views, self.columns.for_scan())

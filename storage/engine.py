@@ -30,18 +30,15 @@ from .mark import frozen
 from .memory import MemoryFolder
 from .open_collection import OpenCollection
 from .scan import Scan
-from .snapshot import read
 from .sorting import sort_places
 from .types import (
     BackupReport,
     CollectionInfo,
     CollectionStats,
     EngineFigures,
-    Field,
     IndexStatus,
     Mode,
     Records,
-    Rows,
     Written,
 )
 
@@ -309,20 +306,6 @@ class Engine:
         except StorageError as error:
             _log.warning("the dimension of %s could not be noted in the catalog: %s", info.name, error)
 
-    def get_sorted(
-        self,
-        held: OpenCollection,
-        ids: Sequence[str] | None,
-        node: Node,
-        order_by: Sequence[tuple[str, bool]],
-        offset: int,
-        limit: int | None,
-        fields: frozenset[Field],
-    ) -> Rows:
-        """Matching records by metadata values; see sorting.py."""
-        snapshot, places = held.records.select(ids, node)
-        return read(sort_places(places, order_by, offset, limit), fields, snapshot.dimension)
-
     def scan_sorted(
         self,
         held: OpenCollection,
@@ -332,7 +315,7 @@ class Engine:
         offset: int,
         limit: int | None,
     ) -> Scan:
-        """What `get_sorted` would give, to be read as a stream."""
+        """Matching records by metadata values; see sorting.py."""
         snapshot, places = held.records.select(ids, node)
         places = sort_places(places, order_by, offset, limit)
         return Scan(tuple(places), snapshot.dimension, snapshot.views, held.records.columns.for_scan())

@@ -16,8 +16,9 @@ from .collection import Collection
 from .errors import StorageError
 from .filter import Everything, Node
 from .indexing import PATIENCE_BYTES, Graphs, IndexSettings
-from .snapshot import Snapshot, read_rows
-from .types import CollectionInfo, Field, Floats, Hits, Rows
+from .ranked import Ranked
+from .snapshot import Snapshot
+from .types import CollectionInfo, Floats
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -141,15 +142,8 @@ class OpenCollection:
 
     # ------------------------------------------------------------------ searching
 
-    def query(
-        self,
-        vectors: Floats,
-        k: int,
-        ids: Sequence[str] | None,
-        node: Node,
-        fields: frozenset[Field],
-        exact: bool,
-    ) -> list[Hits]:
+    def ranked(self, vectors: Floats, k: int, ids: Sequence[str] | None, node: Node, exact: bool) -> Ranked:
+        """The nearest records of each of the vectors."""
         self._searched = time.monotonic()
         snapshot = self.records.snapshot()
         search.check_dimension(vectors, snapshot.dimension)
@@ -161,10 +155,7 @@ class OpenCollection:
         found = search.run(
             wanted, vectors, snapshot, lambda view: self.graphs.get(view, settings), self.records.filters
         )
-        rows = read_rows(found.views, found.part, found.rows, fields, snapshot.dimension)
-        if found.counts is None:
-            return [Hits(rows, found.distances)]
-        return _by_query(rows, found.distances, found.counts)
+        return Ranked(found, snapshot.dimension, self.records.columns.for_scan())
 
     def recall(self, k: int, sample: int) -> float:
         """Mean share of the exact k nearest that the default search finds, over stored vectors as queries."""
@@ -200,19 +191,6 @@ class OpenCollection:
         self.records.services.background.cancel(self.info.id)
         self.graphs.release()
         self.records.close()
-
-
-def _by_query(rows: Rows, distances: Floats, counts: Sequence[int]) -> list[Hits]:
-    """The hits of all queries, cut where one ends and the next begins."""
-    ends = np.cumsum(counts).tolist()
-    columns = rows.ids, rows.documents, rows.metadatas, rows.uris, rows.embeddings
-    return [
-        Hits(
-            Rows(*(None if column is None else column[start:end] for column in columns)),  # type: ignore[arg-type]
-            distances[start:end],
-        )
-        for start, end in zip([0, *ends], ends)
-    ]
 
 
 def _spread(rows: Any, sample: int) -> Any:

@@ -15,9 +15,9 @@ from .arrays import number_array, vector_array
 from .attributes import Slot
 from .columns import Ints, decode_metadata
 from .late import pa
-from .snapshot import Place, View
+from .snapshot import Place, View, read
 from .typed import TypedColumns, slot_type
-from .types import Field
+from .types import Field, Rows
 
 BATCH_BYTES = 8 << 20
 WHOLE_BYTES = 1 << 30  # batches so large that a table of them is as good as the files
@@ -80,6 +80,15 @@ class Scan:
         """How many there are."""
         return sum(len(place.rows) for place in self.places)
 
+    def take(self, fields: frozenset[Field]) -> Rows:
+        """All of them as plain values."""
+        return read(self.places, fields, self.dimension)
+
+    def size(self, fields: frozenset[Field]) -> int:
+        """Bytes that some columns of the rows come to as they are stored."""
+        views, rows = [place.view for place in self.places], [place.rows for place in self.places]
+        return weigh(views, rows, fields, self.dimension)
+
     def slots(self, keys: Sequence[str] | None = None) -> list[Slot]:
         """The keys and types of the rows' metadata: as the first records have them, then by name. Where there
         are no rows, those of the snapshot, so that what reads a column finds it.
@@ -116,6 +125,18 @@ class Scan:
         return pa.RecordBatchReader.from_batches(
             schema, _Reading(schema, self.typed, slots or (), batch_bytes).batches(self.places)
         )
+
+
+def weigh(
+    views: Sequence[View], rows: Sequence[Ints], fields: frozenset[Field], dimension: int | None
+) -> int:
+    """Bytes that ids, vectors and the texts of some fields have in some rows of each view."""
+    names = [name for name, field in COLUMNS if name != "embedding" and (field is None or field in fields)]
+    whole = 4 * (dimension or 0) * sum(map(len, rows)) if "embeddings" in fields else 0
+    for view, some in zip(views, rows):
+        if len(some):
+            whole += sum(int(view.source.sizes(name, some).sum()) for name in names)
+    return whole
 
 
 def _live(views: Sequence[View]) -> list[Place]:

@@ -30,6 +30,7 @@ class Tail:
         self.ordered = True  # positions ascend with the rows: nothing was updated yet
         self.dimension = dimension
         self._texts: dict[str, list[str | None]] = {field: [] for field in TEXT_FIELDS}
+        self._sizes = dict.fromkeys(TEXT_FIELDS, np.empty(0, np.int64))  # of texts, as far as asked for
         self._positions: Ints = np.empty(64, np.int64)
         self._vectors: Floats = np.empty((64, dimension), np.float32)
         self._norms: Floats = np.empty(64, np.float32)
@@ -93,7 +94,12 @@ class Tail:
 
     def sizes(self, field: str, rows: Ints) -> Ints:
         """Characters of a text column in some rows, int64; 0 where there is none."""
-        return np.fromiter((len(text or "") for text in self.texts(field, rows)), np.int64, len(rows))
+        known, have = self._sizes[field], self.rows
+        if len(known) < have:
+            more = [len(text) if text else 0 for text in self._texts[field][len(known) : have]]
+            known = self._sizes[field] = np.concatenate([known, np.array(more, np.int64)])
+        found: Ints = known[rows]
+        return found
 
     def documents(self, start: int, stop: int) -> pa.Array:
         return text_array(self._texts["document"][start:stop])

@@ -277,7 +277,8 @@ class AsyncHttpBackend:
             ids, *self._server.filters(where, where_document), limit, offset, order_by, fields
         )
         if self._server.arrow and transfer.pays_for_answer(transfer.most_rows(ids, limit), fields):
-            return await self._read_arrow(scope, id, "get", body, transfer.read_rows)
+            read = partial(transfer.read_rows, fields=fields, most=transfer.most_rows(ids, limit))
+            return await self._read_arrow(scope, id, "get", body, read)
         return await self._read(scope, id, "get", body, wire.rows_from_json)
 
     async def batches(
@@ -305,7 +306,7 @@ class AsyncHttpBackend:
         )
         body |= {"metadata": "json" if want.form == "json" else "struct", "keys": want.keys}
         path = f"{collection_path(scope, id)}/{wire.OWN_PREFIX}/export"
-        return await streams.read(self._transport, path, encode(body))
+        return await streams.read(self._transport, path, encode(body), want.fields)
 
     async def sql(
         self,
@@ -321,7 +322,7 @@ class AsyncHttpBackend:
         body = encode(statements.to_json(text, parameters, tables, home))
         path = f"{database_path(scope)}/{wire.OWN_PREFIX}/sql"
         answer = await self._transport.send("POST", path, body, accept=transfer.MEDIA_TYPE, repeatable=True)
-        return await async_bulk(len(answer.content) // 1000, statements.read, answer.content)
+        return await self._answered(transfer.read_table, answer.content)
 
     async def query(
         self,
@@ -353,9 +354,8 @@ class AsyncHttpBackend:
             base64=self._server.own,
         )
         if self._server.arrow and transfer.pays_for_answer(transfer.query_rows(vectors, k), fields):
-            return await self._read_arrow(
-                scope, id, "query", body, partial(transfer.read_hits, queries=len(vectors))
-            )
+            read = partial(transfer.read_hits, fields=fields, queries=len(vectors), k=k)
+            return await self._read_arrow(scope, id, "query", body, read)
         return await self._read(scope, id, "query", body, wire.hits_from_json)
 
     async def count(
@@ -412,8 +412,12 @@ class AsyncHttpBackend:
             accept=transfer.MEDIA_TYPE,
             repeatable=True,
         )
-        content = answer.content
-        return await async_bulk(len(content) // 1000, read, content)
+        return await self._answered(read, answer.content)
+
+    async def _answered(self, read: Callable[[bytes], T], content: bytes) -> T:
+        url = self._transport.url
+        answer: T = await async_bulk(len(content) // 1000, transfer.answered, read, content, url)
+        return answer
 
     async def _own(self, scope: Scope, id: str, verb: str, body: wire.JSON, read: Callable[[Any], T]) -> T:
         self._server.require_own(verb)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from .. import transfer
+from ..arrow import check_stream
 from ..batches import AsyncBatches, async_reshaped
 from ..errors import InternalError, ServerConnectionError
 from ..frames import BrokenStream, Frames
-from ..storage.types import Rows
+from ..storage.types import Field, Rows
 from ..tables.columns import Flat, FromRows, Wanted, missing_keys, slots_of
 from ..tables.naming import Slot
 from .transport import AsyncTransport
@@ -19,16 +21,18 @@ _LARGEST = 1 << 31  # bytes of one record batch
 _PAGE = 1000  # records, of servers that have no streams
 
 
-async def read(transport: AsyncTransport, path: str, body: bytes) -> AsyncBatches:
+async def read(transport: AsyncTransport, path: str, body: bytes, fields: frozenset[Field]) -> AsyncBatches:
     """What a server of ours streams, metadata flat. The first message is there on return."""
-    messages = _messages(transport, path, body)
+    messages = _messages(transport, path, body, fields)
     flat = Flat(await anext(messages))
     return async_reshaped(flat.schema, messages, flat.batch)
 
 
-async def _messages(transport: AsyncTransport, path: str, body: bytes) -> AsyncIterator[Any]:
+async def _messages(
+    transport: AsyncTransport, path: str, body: bytes, fields: frozenset[Field]
+) -> AsyncIterator[Any]:
     """The schema, then each batch."""
-    frames, begun = Frames(_LARGEST, lambda _: None), False
+    frames, begun = Frames(_LARGEST, partial(check_stream, fields=fields)), False
     sending = transport.stream("POST", path, body, accept=transfer.MEDIA_TYPE, repeatable=True)
     try:
         async with sending as response:
@@ -44,7 +48,7 @@ async def _messages(transport: AsyncTransport, path: str, body: bytes) -> AsyncI
         frames.finish()
     except BrokenStream as error:
         raise ServerConnectionError(
-            f"the answer of {transport.url} broke off: {error.message()}; read it again"
+            f"the answer of {transport.url} is broken: {error.message()}; read it again"
         ) from error
 
 

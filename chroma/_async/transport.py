@@ -6,7 +6,7 @@ mean, is in `chroma.outcome`. Knows nothing of routes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import httpx
 
 from ..address import base_url, headers_for
-from ..concurrency import AsyncContent, AsyncPools, async_bulk, async_chunks, async_sleep
+from ..concurrency import AsyncContent, AsyncPools, async_bulk, async_chunks
 from ..config import Settings
-from ..errors import ClosedError
+from ..connections import Connections
+from ..errors import ClosedError, ServerConnectionError
 from ..outcome import (
     JSON_TYPE,
     encode,
@@ -45,7 +46,7 @@ class AsyncTransport:
         self._base = base_url(settings)
         self._retries = settings.chroma_http_retries
         options = pool_options(settings, self._base.startswith("https"))
-        self._pools = AsyncPools(partial(httpx.AsyncClient, headers=headers_for(settings), **options))
+        self._pools = AsyncPools(partial(_AsyncPool, headers_for(settings), options))
         self.url = shown_url(self._base)  # where the server is, as messages show it
 
     async def close(self) -> None:
@@ -124,6 +125,9 @@ class AsyncTransport:
                     await response.aread()
                     raise error_of(response)
                 yield response
+        except (ServerConnectionError, RuntimeError) as error:
+            self._check_open(error)
+            raise
         finally:
             await response.aclose()
 
@@ -142,10 +146,15 @@ class AsyncTransport:
         attempt = 0
         while True:
             outcome: httpx.Response | httpx.HTTPError
+            pool = self._pools.get()
             try:
-                outcome = await self._request(method, path, body, headers, query, stream)
+                outcome = await pool.send(method, self._base + path, body, headers, query, stream)
             except httpx.HTTPError as error:
+                self._check_open(error)
                 outcome = error
+            except RuntimeError as error:
+                self._check_open(error)
+                raise
             spent = attempt >= self._retries or (isinstance(body, _AsyncParts) and body.begun)
             if spent or not worth_repeating(outcome, repeatable):
                 if isinstance(outcome, httpx.Response):
@@ -153,26 +162,48 @@ class AsyncTransport:
                 raise network_error(outcome, self.url) from outcome
             if isinstance(outcome, httpx.Response):
                 await outcome.aclose()
-            await async_sleep(pause(attempt, outcome))
+            await pool.pause(pause(attempt, outcome))
             attempt += 1
 
-    async def _request(
+    def _check_open(self, error: Exception) -> None:
+        """Raise ClosedError for what went wrong since the client was closed."""
+        if self._pools.closed:
+            raise ClosedError("this client was closed while it waited for an answer") from error
+
+
+class _AsyncPool:
+    """The connections of one process, or event loop."""
+
+    def __init__(self, headers: Mapping[str, str], options: Mapping[str, Any]) -> None:
+        self._client = httpx.AsyncClient(headers=headers, **options)
+        self._connections = Connections()
+        self.shut = self._connections.shut
+        self.pause = self._connections.async_pause
+
+    async def send(
         self,
         method: str,
-        path: str,
+        url: str,
         body: bytes | _AsyncParts | None,
         headers: dict[str, str],
         query: dict[str, int] | None,
         stream: bool,
     ) -> httpx.Response:
-        pool = self._pools.get()
-        request = pool.build_request(method, self._base + path, content=body, params=query, headers=headers)
-        try:
-            return await pool.send(request, stream=stream)
-        except RuntimeError as error:
-            if not self._pools.closed:
-                raise
-            raise ClosedError("this client was closed while it waited for an answer") from error
+        """The answer to one request. Raises httpx.HTTPError, ClosedError, RuntimeError of a closed pool."""
+        request = self._client.build_request(
+            method,
+            url,
+            content=body,
+            params=query,
+            headers=headers,
+            extensions={"trace": self._connections.async_trace},
+        )
+        return await self._client.send(request, stream=stream)
+
+    async def aclose(self) -> None:
+        """End the calls under way, then close. May be called again."""
+        self.shut()
+        await self._client.aclose()
 
 
 class _AsyncParts:

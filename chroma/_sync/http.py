@@ -278,7 +278,8 @@ class HttpBackend:
             ids, *self._server.filters(where, where_document), limit, offset, order_by, fields
         )
         if self._server.arrow and transfer.pays_for_answer(transfer.most_rows(ids, limit), fields):
-            return self._read_arrow(scope, id, "get", body, transfer.read_rows)
+            read = partial(transfer.read_rows, fields=fields, most=transfer.most_rows(ids, limit))
+            return self._read_arrow(scope, id, "get", body, read)
         return self._read(scope, id, "get", body, wire.rows_from_json)
 
     def batches(
@@ -306,7 +307,7 @@ class HttpBackend:
         )
         body |= {"metadata": "json" if want.form == "json" else "struct", "keys": want.keys}
         path = f"{collection_path(scope, id)}/{wire.OWN_PREFIX}/export"
-        return streams.read(self._transport, path, encode(body))
+        return streams.read(self._transport, path, encode(body), want.fields)
 
     def sql(
         self,
@@ -322,7 +323,7 @@ class HttpBackend:
         body = encode(statements.to_json(text, parameters, tables, home))
         path = f"{database_path(scope)}/{wire.OWN_PREFIX}/sql"
         answer = self._transport.send("POST", path, body, accept=transfer.MEDIA_TYPE, repeatable=True)
-        return bulk(len(answer.content) // 1000, statements.read, answer.content)
+        return self._answered(transfer.read_table, answer.content)
 
     def query(
         self,
@@ -354,9 +355,8 @@ class HttpBackend:
             base64=self._server.own,
         )
         if self._server.arrow and transfer.pays_for_answer(transfer.query_rows(vectors, k), fields):
-            return self._read_arrow(
-                scope, id, "query", body, partial(transfer.read_hits, queries=len(vectors))
-            )
+            read = partial(transfer.read_hits, fields=fields, queries=len(vectors), k=k)
+            return self._read_arrow(scope, id, "query", body, read)
         return self._read(scope, id, "query", body, wire.hits_from_json)
 
     def count(
@@ -413,8 +413,12 @@ class HttpBackend:
             accept=transfer.MEDIA_TYPE,
             repeatable=True,
         )
-        content = answer.content
-        return bulk(len(content) // 1000, read, content)
+        return self._answered(read, answer.content)
+
+    def _answered(self, read: Callable[[bytes], T], content: bytes) -> T:
+        url = self._transport.url
+        answer: T = bulk(len(content) // 1000, transfer.answered, read, content, url)
+        return answer
 
     def _own(self, scope: Scope, id: str, verb: str, body: wire.JSON, read: Callable[[Any], T]) -> T:
         self._server.require_own(verb)

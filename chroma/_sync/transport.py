@@ -7,7 +7,7 @@ mean, is in `chroma.outcome`. Knows nothing of routes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Callable
+from collections.abc import Iterator, Callable, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 import httpx
 
 from ..address import base_url, headers_for
-from ..concurrency import Content, Pools, bulk, chunks, sleep
+from ..concurrency import Content, Pools, bulk, chunks
 from ..config import Settings
-from ..errors import ClosedError
+from ..connections import Connections
+from ..errors import ClosedError, ServerConnectionError
 from ..outcome import (
     JSON_TYPE,
     encode,
@@ -46,7 +47,7 @@ class Transport:
         self._base = base_url(settings)
         self._retries = settings.chroma_http_retries
         options = pool_options(settings, self._base.startswith("https"))
-        self._pools = Pools(partial(httpx.Client, headers=headers_for(settings), **options))
+        self._pools = Pools(partial(_Pool, headers_for(settings), options))
         self.url = shown_url(self._base)  # where the server is, as messages show it
 
     def close(self) -> None:
@@ -125,6 +126,9 @@ class Transport:
                     response.read()
                     raise error_of(response)
                 yield response
+        except (ServerConnectionError, RuntimeError) as error:
+            self._check_open(error)
+            raise
         finally:
             response.close()
 
@@ -143,10 +147,15 @@ class Transport:
         attempt = 0
         while True:
             outcome: httpx.Response | httpx.HTTPError
+            pool = self._pools.get()
             try:
-                outcome = self._request(method, path, body, headers, query, stream)
+                outcome = pool.send(method, self._base + path, body, headers, query, stream)
             except httpx.HTTPError as error:
+                self._check_open(error)
                 outcome = error
+            except RuntimeError as error:
+                self._check_open(error)
+                raise
             spent = attempt >= self._retries or (isinstance(body, _Parts) and body.begun)
             if spent or not worth_repeating(outcome, repeatable):
                 if isinstance(outcome, httpx.Response):
@@ -154,26 +163,48 @@ class Transport:
                 raise network_error(outcome, self.url) from outcome
             if isinstance(outcome, httpx.Response):
                 outcome.close()
-            sleep(pause(attempt, outcome))
+            pool.pause(pause(attempt, outcome))
             attempt += 1
 
-    def _request(
+    def _check_open(self, error: Exception) -> None:
+        """Raise ClosedError for what went wrong since the client was closed."""
+        if self._pools.closed:
+            raise ClosedError("this client was closed while it waited for an answer") from error
+
+
+class _Pool:
+    """The connections of one process, or event loop."""
+
+    def __init__(self, headers: Mapping[str, str], options: Mapping[str, Any]) -> None:
+        self._client = httpx.Client(headers=headers, **options)
+        self._connections = Connections()
+        self.shut = self._connections.shut
+        self.pause = self._connections.pause
+
+    def send(
         self,
         method: str,
-        path: str,
+        url: str,
         body: bytes | _Parts | None,
         headers: dict[str, str],
         query: dict[str, int] | None,
         stream: bool,
     ) -> httpx.Response:
-        pool = self._pools.get()
-        request = pool.build_request(method, self._base + path, content=body, params=query, headers=headers)
-        try:
-            return pool.send(request, stream=stream)
-        except RuntimeError as error:
-            if not self._pools.closed:
-                raise
-            raise ClosedError("this client was closed while it waited for an answer") from error
+        """The answer to one request. Raises httpx.HTTPError, ClosedError, RuntimeError of a closed pool."""
+        request = self._client.build_request(
+            method,
+            url,
+            content=body,
+            params=query,
+            headers=headers,
+            extensions={"trace": self._connections.trace},
+        )
+        return self._client.send(request, stream=stream)
+
+    def close(self) -> None:
+        """End the calls under way, then close. May be called again."""
+        self.shut()
+        self._client.close()
 
 
 class _Parts:

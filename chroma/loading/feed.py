@@ -14,6 +14,7 @@ from ..errors import InvalidArgumentError
 from ..records import Batch, filled, lacking
 from ..storage.types import Floats, Mode
 from ..tables.records import Mapped
+from ..tables.weight import weigh_all
 from . import formats
 from .ahead import Ahead
 from .files import File
@@ -22,6 +23,7 @@ from .parts import Bad, Group, Part, Rows, sort
 
 Embed = Callable[[Sequence[str]], Floats]
 _DEPTH = 1  # parts that wait between two steps
+_MOST_WEIGHT = 2 << 30  # bytes of values of a part
 _TEXTS = 1000  # that are embedded at a time, so that an interrupt need not wait for all of a part
 STREAM = "the stream"  # what messages call a source that is no file
 
@@ -133,6 +135,8 @@ class Feed:
             name, start = self._source.name(number), at.get(number, 0)
             at[number] = part.end
             try:
+                if isinstance(part, Rows):
+                    _check_weight(part, plan.mapped.embedding)
                 if plan.transform is not None:
                     part = part.changed(plan.transform, plan.mapped.embedding)
                 if isinstance(part, Rows) and self._source.files:
@@ -166,6 +170,16 @@ class Feed:
                 raise InterruptedError("the load has ended")  # and nobody hears it
             blocks.append(self._plan.embed(texts[start : start + _TEXTS]))
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+
+def _check_weight(part: Rows, embedding: str) -> None:
+    """Raises for rows that share so much of their bytes that there is no room for each to have its own."""
+    weight = weigh_all(part.table, embedding)
+    if weight > _MOST_WEIGHT:
+        raise InvalidArgumentError(
+            f"the values of rows {part.end - part.table.num_rows:,} to {part.end:,} come to {weight:,} "
+            f"bytes, more than {_MOST_WEIGHT:,}: pass a smaller batch_size"
+        )
 
 
 def _dimension(groups: Sequence[Group]) -> int | None:

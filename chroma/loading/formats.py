@@ -13,26 +13,36 @@ import pyarrow.parquet as pq
 
 from ..columns import shown
 from ..errors import InvalidArgumentError
+from ..frames import BrokenStream, check_names, validated
 from ..metadata import rounded_int
+from . import arrow_files, parquet_texts
 from .files import File
 from .parts import Bad, Objects, Part, Rows
+
+_BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError, BrokenStream)
 
 Told: TypeAlias = Callable[[], int]  # how many bytes of a file were read
 
 
 class Cuts:
     """Where parts end: the first one after `first` rows, the others at multiples of `size`, whatever blocks
-    the rows come in. So a load that goes on meets the part it was killed in as it was."""
+    the rows come in; or sooner, where they are long. A load that goes on meets the part it was killed in as
+    it was: that is `begun`, and ends where it did."""
 
-    def __init__(self, size: int, first: int) -> None:
-        self._size, self._first = size, first
+    def __init__(self, size: int, first: int, begun: bool = False) -> None:
+        self._size, self._first, self._begun = size, first, begun
 
     def end(self, begin: int) -> int:
         """Of the part that begins with this row."""
         if self._first:
             end, self._first = begin + self._first, 0
             return end
+        self._begun = False
         return (begin // self._size + 1) * self._size
+
+    def sooner(self, held: int) -> bool:
+        """Whether the part at hand ends with so many bytes."""
+        return held > _LONG_PART and not self._begun
 
 
 def count_rows(file: File) -> int | None:
@@ -42,7 +52,7 @@ def count_rows(file: File) -> int | None:
     try:
         with file.system.open_input_file(file.path) as source:
             return int(pq.ParquetFile(source).metadata.num_rows)
-    except (pa.ArrowException, OSError) as error:
+    except _BROKEN as error:
         raise _unreadable(file, error) from error
 
 
@@ -58,32 +68,40 @@ def read(file: File, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterat
             if file.format == "parquet":
                 parts: Iterable[Part] = _parquet(source, start, cuts)
             elif file.format == "arrow":
-                parts = _arrow(source, start, cuts)
+                parts = rows(arrow_files.batches(source), 0, start, cuts)
             else:
                 compression = _compression(file)
-                stream = pa.CompressedInputStream(source, compression) if compression else source
+                tabs = ".tsv" in file.path.lower()
                 if file.format == "csv":
-                    parts = _csv(stream, ".tsv" in file.path.lower(), start, cuts, types)
+                    _check_columns(source, compression, tabs)
+                stream = _unpacked(source, compression)
+                if file.format == "csv":
+                    parts = _csv(stream, tabs, start, cuts, types)
                 else:
                     parts = _jsonl(stream, start, cuts)
             for part in parts:
                 yield part, source.tell()
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(file, error) from error
+                start = part.end
+    except _BROKEN as error:
+        raise _unreadable(file, error, start) from error
 
 
-def _unreadable(file: File, error: Exception) -> InvalidArgumentError:
+def _unreadable(file: File, error: Exception, row: int = 0) -> InvalidArgumentError:
+    """The error for a file that cannot be read from a row on, or somewhere beyond it."""
     remedy = ""
     if file.format == "csv" and "conversion error" in str(error):
         remedy = "; types={'COLUMN': 'string'} says what a column holds"
-    return InvalidArgumentError(f"the file {file.path} cannot be read as {file.format}: {error}{remedy}")
+    where = f" beyond row {row:,}" if row else ""
+    return InvalidArgumentError(
+        f"the file {file.path} cannot be read as {file.format}{where}: {error!s:.500}{remedy}"
+    )
 
 
 def rows(batches: Iterable[pa.RecordBatch], row: int, start: int, cuts: Cuts) -> Iterator[Part]:
     """The batches, the first of which begins with row `row`, as parts from row `start` on. A part also ends
     where the columns change."""
     waiting: list[pa.RecordBatch] = []
-    begin = end = 0
+    begin = end = held = 0
     for batch in batches:
         place, stop = max(row, start), row + batch.num_rows
         if waiting and place < stop and waiting[0].schema != batch.schema:
@@ -91,11 +109,12 @@ def rows(batches: Iterable[pa.RecordBatch], row: int, start: int, cuts: Cuts) ->
             waiting = []
         while place < stop:
             if not waiting:
-                begin, end = place, cuts.end(place)
+                begin, end, held = place, cuts.end(place), 0
             upto = min(stop, end)
             waiting.append(batch.slice(place - row, upto - place))
             place = upto
-            if place == end:
+            held += waiting[-1].nbytes
+            if place == end or cuts.sooner(held):
                 yield Rows.of(begin, pa.Table.from_batches(waiting))
                 waiting = []
         row = stop
@@ -113,21 +132,33 @@ def _parquet(source: Any, start: int, cuts: Cuts) -> Iterator[Part]:
         row, group = row + held, group + 1
     groups = list(range(group, parquet.num_row_groups))
     if groups:
-        batches = parquet.iter_batches(batch_size=_BLOCK, row_groups=groups, use_threads=False)
-        yield from rows(batches, row, start, cuts)
+        check_names(parquet.schema_arrow)
+        size = parquet_texts.fitting(parquet, source, groups, _BLOCK)
+        batches = parquet.iter_batches(batch_size=size, row_groups=groups, use_threads=False)
+        yield from rows(map(validated, batches), row, start, cuts)
 
 
+_LONG_PART = 256 << 20  # bytes of rows that are a part, however few they are
+_LONGEST_LINE = 256 << 20  # of a file with JSON lines
 _BLOCK = 10_000  # rows that are decoded at a time
 
 
-def _arrow(source: Any, start: int, cuts: Cuts) -> Iterator[Part]:
-    try:
-        reader = pa.ipc.open_file(source)
-        batches = (reader.get_batch(place) for place in range(reader.num_record_batches))
-    except pa.ArrowInvalid:  # the other of the two formats
-        source.seek(0)
-        batches = iter(pa.ipc.open_stream(source))
-    yield from rows(batches, 0, start, cuts)
+def _unpacked(source: Any, compression: str | None) -> Any:
+    return pa.CompressedInputStream(source, compression) if compression else source
+
+
+def _check_columns(source: Any, compression: str | None, tabs: bool) -> None:
+    """Raises for more columns than there is memory for: Arrow takes kilobytes for each, before any row."""
+    begin = pa.BufferReader(source.read(_HEAD))
+    source.seek(0)
+    head = _unpacked(begin, compression).read_buffer(_HEAD).to_pybytes()
+    columns = head.split(b"\n", 1)[0].count(b"\t" if tabs else b",") + 1
+    if columns > _MOST_COLUMNS:
+        raise BrokenStream(f"its first line has {columns:,} columns, more than {_MOST_COLUMNS:,}")
+
+
+_HEAD = 1 << 20  # bytes that are looked at for the first line
+_MOST_COLUMNS = 10_000
 
 
 def _csv(stream: Any, tabs: bool, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterator[Part]:
@@ -136,7 +167,8 @@ def _csv(stream: Any, tabs: bool, start: int, cuts: Cuts, types: Mapping[str, An
     )
     parsing = pacsv.ParseOptions(delimiter="\t" if tabs else ",", newlines_in_values=True)
     batches = pacsv.open_csv(stream, parse_options=parsing, convert_options=options)
-    yield from rows(batches, 0, start, cuts)
+    check_names(batches.schema)
+    yield from rows(map(validated, batches), 0, start, cuts)
 
 
 def _jsonl(stream: Any, start: int, cuts: Cuts) -> Iterator[Part]:
@@ -149,18 +181,22 @@ def _jsonl(stream: Any, start: int, cuts: Cuts) -> Iterator[Part]:
 
 
 def _lines(stream: Any) -> Iterator[bytes]:
-    rest = b""
-    start = True
-    while block := stream.read(1 << 20):
+    rest: list[bytes] = []  # of a line that is longer than a block
+    size, start = 0, True
+    while block := stream.read_buffer(1 << 20).to_pybytes():  # `read` does not give its memory back on errors
         if start:
             block, start = block.removeprefix(b"\xef\xbb\xbf"), False  # which some editors write
-        if b"\n" not in block:
-            rest += block
-            continue
-        *whole, rest = (rest + block).split(b"\n")
-        yield from whole
-    if rest:
-        yield rest
+        first, *others = block.split(b"\n")
+        rest.append(first)
+        size += len(first)
+        if size > _LONGEST_LINE:
+            raise BrokenStream(f"a line has more than {_LONGEST_LINE:,} bytes: one line is one record")
+        if others:
+            yield b"".join(rest)
+            yield from others[:-1]
+            rest, size = [others[-1]], len(others[-1])
+    if last := b"".join(rest):
+        yield last
 
 
 def _objects(row: int, lines: list[bytes]) -> Part:

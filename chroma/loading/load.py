@@ -122,7 +122,7 @@ class Load:
                 embed,
                 reject.enough,
             )
-            feed = Feed(found, state.file, state.row, Cuts(size, first), plan)
+            feed = Feed(found, state.file, state.row, Cuts(size, first, state.begun > 0), plan)
             return cls(info, journal, reject, feed, on_conflict, shown_bar)
         except BaseException:
             if feed is not None:

@@ -65,7 +65,12 @@ class Rows:
     def take(self, rows: Sequence[int]) -> Rows:
         """Some of the rows."""
         picked = pa.array(np.asarray(rows, np.int64))
-        return Rows(self.table.take(picked), [self.places[row] for row in rows], self.end, self.bad)
+        return Rows(
+            convert.without_views(self.table).take(picked),
+            [self.places[row] for row in rows],
+            self.end,
+            self.bad,
+        )
 
     def parsed(self, name: str) -> Rows:
         """With the column of vectors read from texts as "[0.1, 0.2]", if it is one of texts."""

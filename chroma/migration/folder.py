@@ -12,6 +12,7 @@ import math
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT
-from ..errors import CorruptionError
+from ..errors import ChromaError, CorruptionError
 from ..storage.types import Floats
 from .index_files import IndexFiles, number, rescaled
 from .open_folder import FILE, holders, open_database, state_of
@@ -107,7 +108,8 @@ class FolderSource:
             f", c.{name}" if name in self._tables["collections"] else ", NULL"
             for name in ("config_json_str", "schema_str")
         )
-        return [self._collection(*row) for row in self._query(scoped.format(columns))]
+        with self._told():
+            return [self._collection(*row) for row in self._query(scoped.format(columns))]
 
     def _collection(
         self,
@@ -208,12 +210,15 @@ class FolderSource:
             return None, f"its vector is not in the log, and {error.message()}"
 
     def read(self, collection: SourceCollection, start: int, stop: int) -> Iterator[Part]:
-        held = self._hold(collection)
-        dimension = collection.dimension or 1
-        size = max(16, min(_ROWS, _PART_BYTES // (dimension * 4)))
+        with self._told():
+            held = self._hold(collection)
+            dimension = collection.dimension or 1
+            size = max(16, min(_ROWS, _PART_BYTES // (dimension * 4)))
         stop = min(stop, len(held.rows) + len(held.new))
         while start < stop:
-            yield self._part(held, collection, start, min(start + size, stop))
+            with self._told():
+                part = self._part(held, collection, start, min(start + size, stop))
+            yield part
             start += size
 
     def _part(self, held: _Open, collection: SourceCollection, start: int, stop: int) -> Part:
@@ -332,9 +337,20 @@ class FolderSource:
         except sqlite3.Error as error:
             raise self._damaged(error) from error
 
-    def _damaged(self, error: sqlite3.Error) -> CorruptionError:
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """A block in which values that cannot be, of a type or form that nobody writes, are damage."""
+        try:
+            yield
+        except ChromaError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> CorruptionError:
         path = os.path.join(self.place, FILE)
-        return CorruptionError(f"{path} cannot be read: {error}", path)
+        reason = str(error) if isinstance(error, sqlite3.Error) else f"it holds odd values: {error!r:.200}"
+        return CorruptionError(f"{path} cannot be read: {reason}", path)
 
     def _check_tables(self) -> None:
         missing = [

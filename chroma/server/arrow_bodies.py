@@ -20,11 +20,9 @@ import pyarrow.compute as pc
 from ..arrow import FIELD_OF, KEY_MARK
 from ..columns import check_ids, shown
 from ..errors import InvalidArgumentError, InvalidDimensionException
-from ..frames import BrokenStream
 from ..records import read_batch, scatter
 from ..storage.types import Floats, Mode, Records
 
-_VALUE_BYTES = 16  # what a value that is no text takes as an object, at least
 _PLURALS = {"ids": "id"} | {plural: name for name, plural in FIELD_OF.items()}
 _REMEDIES = (
     (pa.types.is_dictionary, "decode it: array.dictionary_decode() in pyarrow"),
@@ -87,39 +85,6 @@ def _is_number(type: pa.DataType) -> bool:
 def _is_list(type: pa.DataType) -> bool:
     is_it = pa.types
     return bool(is_it.is_list(type) or is_it.is_large_list(type) or is_it.is_fixed_size_list(type))
-
-
-def weigh(batch: pa.RecordBatch) -> int:
-    """Bytes that the values of a batch come to when each is an object of its own: more than were sent
-    where a value is one bit, or many texts are views of the same bytes. Raises BrokenStream."""
-    try:
-        batch.validate(full=True)  # offsets from outside lead nowhere
-    except pa.ArrowInvalid as error:
-        raise BrokenStream(f"the Arrow stream is broken: {error!s:.500}") from None
-    vectors = batch.schema.get_field_index("embedding")
-    return sum(
-        _values_of(column) * 4 if place == vectors else _weight(column)
-        for place, column in enumerate(batch.columns)
-    )
-
-
-def _values_of(array: pa.Array) -> int:
-    return 0 if pa.types.is_null(array.type) else len(array.flatten())
-
-
-def _weight(array: pa.Array) -> int:
-    if pa.types.is_null(array.type) or not len(array):
-        return 0
-    if pa.types.is_struct(array.type):
-        return sum(map(_weight, array.flatten()))
-    if _is_list(array.type):
-        return _VALUE_BYTES * len(array) + _weight(array.flatten())
-    if pa.types.is_string_view(array.type):
-        end = array.offset + len(array)
-        views = np.frombuffer(array.buffers()[1], np.int32, 4 * end).reshape(-1, 4)
-        lengths = views[array.offset :, 0].astype(np.int64)
-        return int(lengths[array.is_valid().to_numpy(zero_copy_only=False)].sum())
-    return int(array.nbytes) if _is_text(array.type) else _VALUE_BYTES * len(array)
 
 
 def records(mode: Mode, batch: pa.RecordBatch) -> Records:

@@ -19,6 +19,7 @@ from .. import arrow, scanned
 from ..errors import ChromaError, InvalidArgumentError
 from ..frames import Frames
 from ..storage.types import Field, Mode, Records, Written
+from ..tables.weight import weigh_all
 from . import arrow_bodies
 from .incoming import TooLarge
 
@@ -37,7 +38,7 @@ def receive(
 ) -> tuple[Written, int]:
     """Write a stream batch by batch; what was done, and the number of rows that are durable.
 
-    largest  bytes that one record batch may have, as sent and as `arrow_bodies.weigh` finds
+    largest  bytes that one record batch may have, as sent and as `weigh_all` finds
     A ChromaError that is raised has `durable_rows`: the rows of the batches that were written.
     """
     progress = _Progress()
@@ -79,7 +80,7 @@ def _batches(source: Source, largest: int) -> Iterator[tuple[pa.RecordBatch, int
     while piece := source.read(_STEP):
         frames.add(piece)
         while (batch := frames.next()) is not None:
-            weight = arrow_bodies.weigh(batch)
+            weight = weigh_all(batch)
             if weight > largest:
                 raise TooLarge(
                     f"a record batch with values of {weight:,} bytes exceeds the limit of {largest:,}: "

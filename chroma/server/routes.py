@@ -12,16 +12,16 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
-from .. import arrow, transfer, wire
+from .. import scanned, transfer, wire
 from ..config import DEFAULT_TENANT
 from ..errors import AuthorizationError, InvalidArgumentError, NotFoundError, UnsupportedError
-from ..local import LocalBackend
+from ..local import LocalBackend, translated
 from ..names import check_uuid
 from ..reading import check_read_level
 from ..seam import Scope
 from ..storage.types import Hits, Mode, Rows, Written
 from ..wire import JSON
-from . import arrow_streams, bodies, own_bodies, statements
+from . import answers, arrow_streams, bodies, own_bodies, statements
 from .auth import EVERYBODY, Caller, Need
 from .incoming import Feed
 from .metrics import CONTENT_TYPE, Metrics
@@ -363,18 +363,9 @@ def get(call: Call) -> JSON | Streamed:
     want = bodies.get(call.body)
     if call.wants_arrow:
         return _scanned(call, want)
-    rows = call.backend.get(
-        call.scope,
-        call.id,
-        want.ids,
-        want.where,
-        want.where_document,
-        want.limit,
-        want.offset,
-        want.order,
-        want.fields,
-    )
-    return wire.rows_to_json(rows, want.include, base64=want.base64)
+    found = _found(call, want)
+    with translated():
+        return answers.get(found, want)
 
 
 def own_export(call: Call) -> Streamed:
@@ -385,12 +376,16 @@ def own_export(call: Call) -> Streamed:
 
 def _scanned(call: Call, want: bodies.Get) -> Streamed:
     """The answer as an Arrow stream."""
-    found = call.backend.scan(
-        call.scope, call.id, want.ids, want.where, want.where_document, want.limit, want.offset, want.order
-    )
+    found = _found(call, want)
     if "metadatas" in want.fields and want.metadata == "struct":
         return Streamed(arrow_streams.send_struct(found, want.fields, want.keys), transfer.MEDIA_TYPE)
     return Streamed(arrow_streams.send(found.read(want.fields)), transfer.MEDIA_TYPE)
+
+
+def _found(call: Call, want: bodies.Get) -> scanned.Scan:
+    return call.backend.scan(
+        call.scope, call.id, want.ids, want.where, want.where_document, want.limit, want.offset, want.order
+    )
 
 
 def query(call: Call) -> JSON | Streamed:
@@ -405,22 +400,20 @@ def query(call: Call) -> JSON | Streamed:
         none = Rows([], [], [], [], None)
         queries = 0 if want.vectors is None else len(want.vectors)
         return wire.hits_to_json([Hits(none, wire.NO_DISTANCES)] * queries, want.include)
-    hits = call.backend.query(
+    most, queries = call.settings.max_answer_bytes, len(want.vectors)
+    if queries * want.k > answers.FEW:
+        answers.check_hits(queries, min(want.k, call.backend.count(call.scope, call.id, None, None)), most)
+    ranked = call.backend.ranked(
         call.scope,
         call.id,
         want.vectors,
         want.k,
         want.ids,
-        want.where,
-        want.where_document,
-        want.fields,
+        (want.where, want.where_document),
         want.exact,
     )
-    if call.wants_arrow:
-        batch = arrow.hits_to_batch(hits, want.fields, want.vectors.shape[1])
-        structured = want.metadata == "struct" and "metadatas" in want.fields
-        return Streamed(arrow_streams.send_batch(batch, structured), transfer.MEDIA_TYPE)
-    return wire.hits_to_json(hits, want.include, base64=want.base64)
+    with translated():
+        return answers.query(ranked, want, call.wants_arrow, most)
 
 
 def count(call: Call) -> int:
@@ -472,6 +465,7 @@ def own_sql(call: Call) -> Streamed:
         "tenant": call.scope.tenant,
         "database": call.scope.database,
         "memory": SQL_MEMORY,
+        "largest": call.settings.max_body_bytes,
     }
     return Streamed(statements.Answer(job, call.raw, call.settings.request_seconds), transfer.MEDIA_TYPE)
 

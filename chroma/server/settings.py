@@ -118,6 +118,14 @@ class ServerSettings:
     max_body_bytes: int = _is(
         1 << 30, _LIMITS, "Longest request, unpacked; beyond that 413.", 1024, 1 << 40, shown="1 GiB"
     )
+    max_answer_bytes: int = _is(
+        256 << 20,
+        _LIMITS,
+        "What a query may hold in memory where it is not streamed; beyond that 413.",
+        1024,
+        1 << 40,
+        shown="256 MiB",
+    )
     max_header_bytes: int = _is(
         65_536, _LIMITS, "Longest request line and headers.", 1024, 1 << 24, shown="64 KiB"
     )

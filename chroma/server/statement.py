@@ -77,7 +77,7 @@ def bound_memory(size: int) -> None:
 
 def answer(job: dict[str, object], body: bytes) -> Iterator[memoryview]:
     """The parts of the stream; the first of them when there is a record batch, or surely none."""
-    want = own_bodies.sql(bodies.parse(body, len(body)))
+    want = own_bodies.sql(bodies.parse(body, int(str(job["largest"]))))
     backend = LocalBackend.reader(str(job["path"]), int(str(job["memory"])) // 2)
     scope = Scope(str(job["tenant"]), str(job["database"]))
     _, run = backend.statement(scope, want.text, want.tables, want.collection)

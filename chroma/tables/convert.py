@@ -247,3 +247,15 @@ def vectors(name: str, array: pa.Array) -> Floats:
     numbers: Any = flat.to_numpy(zero_copy_only=False)
     out: Floats = numbers.reshape(len(array), width)
     return out
+
+
+def without_views(table: pa.Table) -> pa.Table:
+    """Views of texts as texts of their own: Arrow cannot pick some of their rows."""
+    for place, field in enumerate(table.schema):
+        plain = _PLAIN.get(field.type)
+        if plain is not None:
+            table = table.set_column(place, field.with_type(plain), table.column(place).cast(plain))
+    return table
+
+
+_PLAIN = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}

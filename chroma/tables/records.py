@@ -134,7 +134,7 @@ def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
         if times > 1:
             raise InvalidArgumentError(f"the table has {times} columns named {name!r}: rename one")
     found: dict[str, Any] = {"#used": []}
-    mixed = orjson.loads((table.schema.metadata or {}).get(sources.MIXED, b"[]"))
+    mixed = sources.mixed(table.schema)
     for part in PARTS:
         name = mapped.parts.get(part, part)
         if name in mixed:
@@ -163,12 +163,11 @@ def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
 
 def _index(table: pa.Table) -> str:
     """What to do where the column that is missed may be the index of a dataframe."""
-    name = (table.schema.metadata or {}).get(sources.INDEX)
-    return (
-        ""
-        if name is None
-        else f"; the index, {name.decode()!r}, is no column: frame.reset_index() makes it one"
-    )
+    noted = (table.schema.metadata or {}).get(sources.INDEX)
+    if noted is None:
+        return ""
+    name = noted.decode("utf-8", "replace")
+    return f"; the index, {name!r}, is no column: frame.reset_index() makes it one"
 
 
 def _chunks(column: pa.ChunkedArray) -> pa.Array:
@@ -256,7 +255,7 @@ def _called(name: str, table: pa.Table) -> list[str]:
 
 def _key(field: pa.Field) -> str:
     mark = (field.metadata or {}).get(KEY_MARK)
-    return key_of(field.name) if mark is None else mark.decode()
+    return key_of(field.name) if mark is None else mark.decode("utf-8", "replace")
 
 
 def _whole(array: pa.Array) -> Entries | None:
@@ -285,7 +284,7 @@ def _whole(array: pa.Array) -> Entries | None:
                 "as text"
             )
         found.append(entry or None)
-    return check_metadatas(found)
+    return check_metadatas(found) if found else None  # no rows: which columns there are is looked at
 
 
 def entries(columns: Sequence[tuple[str, pa.Array]], rows: int) -> Entries | None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from ..columns import shown
 from ..errors import InvalidArgumentError, InvalidTypeError
+from ..frames import BrokenStream, check_names
 from .detect import is_result
 from .naming import KINDS, Slot, column_names, key_of
 
@@ -24,22 +25,45 @@ from .naming import KINDS, Slot, column_names, key_of
 INDEX, MIXED = b"chroma:index", b"chroma:mixed"
 
 
+def mixed(schema: pa.Schema) -> list[str]:
+    """Which columns of a dataframe were of several types. A note that is not ours says nothing."""
+    try:
+        noted = orjson.loads((schema.metadata or {}).get(MIXED, b"[]"))
+    except orjson.JSONDecodeError:
+        return []
+    return noted if isinstance(noted, list) else []
+
+
 def table(value: Any, embedding: str = "embedding") -> pa.Table:
     """All of a table. Raises InvalidTypeError for columns that Arrow has no type for. `embedding`: the column
     of vectors, in which lists of ints and lists of floats are alike."""
     if _is_pandas(value):
         return _from_pandas(value, embedding)
-    if isinstance(value, pa.Table):
-        return value
     if isinstance(value, pa.RecordBatch):
-        return pa.Table.from_batches([value])
-    return reader(value).read_all()
+        value = pa.Table.from_batches([value])
+    return _checked(value if isinstance(value, pa.Table) else _stream(value, embedding).read_all())
 
 
 def reader(value: Any, embedding: str = "embedding") -> pa.RecordBatchReader:
     """A table as a stream."""
     if _is_pandas(value):
         return _from_pandas(value, embedding).to_reader()
+    found = _stream(value, embedding)
+    return pa.RecordBatchReader.from_batches(found.schema, map(_checked, found))
+
+
+def _checked(value: Any) -> Any:
+    """A table or batch whose buffers are right: a program may have read them from anywhere. Raises
+    InvalidArgumentError."""
+    try:
+        check_names(value.schema)
+        value.validate(full=True)
+    except (pa.ArrowException, BrokenStream) as error:
+        raise InvalidArgumentError(f"the Arrow data of the table are broken: {error!s:.500}") from None
+    return value
+
+
+def _stream(value: Any, embedding: str) -> pa.RecordBatchReader:
     if isinstance(value, pa.RecordBatchReader):
         return value
     if isinstance(value, pa.Table):

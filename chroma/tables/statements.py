@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from .. import arrow
 from ..columns import shown
 from ..errors import InvalidArgumentError, InvalidTypeError
 from . import convert, sources
@@ -113,8 +112,3 @@ def _encoded(table: pa.Table) -> str:
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return binascii.b2a_base64(sink.getvalue(), newline=False).decode()
-
-
-def read(content: bytes) -> pa.Table:
-    """The answer of a server."""
-    return arrow.read(content)

@@ -223,11 +223,11 @@ def test_a_forgotten_client_waits_for_nobody(tmp_path: Path) -> None:
     """The thread in which the garbage collector runs may be one that the holder of the lock waits for."""
     import threading
 
-    from chroma import local
+    from chroma import engines
 
     held: Any = [chroma.PersistentClient(tmp_path / "db")]
     engine = held[0]._backend.engine
-    with local._lock:
+    with engines._lock:
         thread = threading.Thread(target=held.clear)
         thread.start()
         thread.join(10)

@@ -113,17 +113,20 @@ def test_a_whole_body_is_repeated(server: Scripted, both: Both) -> None:
     assert [request.body for request in server.requests] == [b"abc"] * 3
 
 
-def test_parts_untouched_are_sent_after_a_failed_connection(server: Scripted, both: Both) -> None:
+def test_parts_untouched_are_sent_after_a_failed_connection(
+    server: Scripted, both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A server that is not there yet has taken nothing."""
     taken: list[int] = []
-    real, failures = both.transport._request, [httpx.ConnectError("no"), httpx.ConnectError("no")]
+    pool = httpx.AsyncClient if isinstance(both.transport, AsyncTransport) else httpx.Client
+    real, failures = pool.send, [httpx.ConnectError("no"), httpx.ConnectError("no")]
 
-    def request(*arguments: Any) -> Any:
+    def request(*arguments: Any, **more: Any) -> Any:
         if failures:
             raise failures.pop()
-        return real(*arguments)
+        return real(*arguments, **more)
 
-    both.transport._request = request
+    monkeypatch.setattr(pool, "send", request)
     both.send("POST", "/x", parts(taken), content_type=ARROW)
     assert (taken, server.requests[0].body) == ([0, 1, 2], b"part0 part1 part2 ")
 

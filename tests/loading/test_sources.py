@@ -351,3 +351,11 @@ def test_what_cannot_be_loaded(
         things.load(source, **options)
     assert things.count() == 0
     assert (tmp_path / "a.jsonl").stat().st_size > 100
+
+
+def test_metadata_may_be_a_column_of_json(tmp_path: Path) -> None:
+    table = pa.table({"id": ["a", "b"], "metadata": ['{"n": 1}', None], "embedding": [[1.0, 2.0]] * 2})
+    pq.write_table(table, tmp_path / "records.parquet")
+    things = chroma.EphemeralClient().create_collection("things")
+    assert things.load(tmp_path / "records.parquet").added == 2
+    assert things.get()["metadatas"] == [{"n": 1}, None]

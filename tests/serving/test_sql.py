@@ -69,6 +69,13 @@ def test_what_is_refused(api: Api, body: Any, status: int, words: list[str]) -> 
     assert [word for word in words if word not in answer.json()["message"]] == []
 
 
+def test_parameters_may_be_lists_of_short_lists(api: Api) -> None:
+    body = {"sql": "select len(?) n", "parameters": [[[number] for number in range(100)]]}
+    answer = api.post(SQL, body)
+    assert answer.status_code == 200, answer.text
+    assert pa.ipc.open_stream(answer.content).read_all().to_pylist() == [{"n": 100}]
+
+
 def test_what_takes_long_is_ended(api: Api) -> None:
     """No interrupt reaches one call of a function: the process is killed."""
     began = time.monotonic()
