@@ -40,6 +40,8 @@ def _meaning(path: str, code: int | None, why: str | None, reading: bool) -> Sto
         return WriteFailed(f"cannot open {path}: {why}; raise the limit of open files (`ulimit -n`)")
     if code in (errno.EACCES, errno.EPERM) or (code == errno.EROFS and not reading):
         return ReadOnly(f"cannot {verb} {path}: {why}. Give this user {verb} access to the folder.")
+    if code in (errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY):  # somebody put a folder there, or a file
+        return Corruption(path, f"it is not of the kind it should be: {why}")
     if code == errno.EIO:
         if reading:
             return Corruption(path, f"it cannot be read: {why}")
