@@ -258,9 +258,13 @@ class Catalog:
             self._frames = 0
 
     def _replay(self, frame: Frame) -> None:
-        if frame.kind != logs.CATALOG:
-            raise Corruption(self._log.path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
-        self._state.replay(self._log.path, frame.payload)
+        try:
+            if frame.kind != logs.CATALOG:
+                raise Corruption(self._log.path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
+            self._state.replay(self._log.path, frame.payload)
+        except Corruption:
+            self._log.unread(frame)  # every later call is told, too
+            raise
 
     def _current(self) -> CatalogState:
         if self._log.has_more():

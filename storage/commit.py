@@ -90,7 +90,7 @@ def decode_commit(path: str, payload: bytes) -> Commit:
         if not batch.num_rows or batch.column(0).null_count or batch.column(5).null_count:
             raise ValueError("it has no rows, or some without a position or a vector")
         columns = Columns.from_batch(batch)
-    except (*_NOT_READABLE, pa.ArrowException, MemoryError, OSError) as error:
+    except (*_NOT_READABLE, pa.ArrowException, MemoryError, OSError, EOFError) as error:
         raise Corruption(path, f"a frame of rows cannot be read: {error}") from error
     _check(path, columns)
     return Commit(kills, columns)

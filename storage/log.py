@@ -193,6 +193,10 @@ class Log:
                 return
         self._check_end(writing)
 
+    def unread(self, frame: Frame) -> None:
+        """Read this frame again next, for what it says could not be done."""
+        self.offset, self.sequence = frame.end - _align(_FRAME.size + len(frame.payload)), frame.sequence
+
     def following(self, folder: Folder, end: Frame) -> Log:
         """The log that the frame which ends this one leads on to. Raises Corruption: also where that is this
         one, or an earlier one."""

@@ -44,6 +44,8 @@ def refused(path: str, error: OSError, reading: bool = False) -> StorageError:
         return WriteFailed(f"cannot open {path}: {why}; raise the limit of open files (`ulimit -n`)")
     if code in (errno.EACCES, errno.EPERM, errno.EBADF) or (code == errno.EROFS and not reading):
         return ReadOnly(f"cannot {verb} {path}: {why}. Give this user {verb} access to the folder.")
+    if code in (errno.EISDIR, errno.ENOTEMPTY):  # somebody put a folder there, or a file
+        return Corruption(path, f"it is not of the kind it should be: {why}")
     if code == errno.ENOMEM:
         text = f"cannot {verb} {path}: {why}; give the process more memory, or more maps (vm.max_map_count)"
         return OutOfMemory(text) if reading else WriteFailed(text)

@@ -26,7 +26,7 @@ from pyarrow import parquet
 import chroma
 from chroma.errors import ChromaError
 from chroma.local import check_folder
-from chroma.storage import engine, indexing
+from chroma.storage import engine, indexing, kernel
 from chroma.storage.errors import StorageError
 
 from . import hostile
@@ -388,7 +388,8 @@ def change(dice: random.Random, source: Path, folder: Path) -> str:
 class Use:
     """One use of a database, step by step. What is raised that is no error of the package is wrong."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: bool) -> None:
+        self.more = more  # also what takes long
         self.folder, self.wrong, self.refused = folder, list[str](), list[str]()
 
     def step(self, name: str, call: Callable[[], Any]) -> Any:
@@ -420,6 +421,9 @@ class Use:
             collections = self.step("list", client.list_collections) or []
             for collection in collections:
                 self._read(collection)
+                if self.more:
+                    statement = f'select count(*), max(id), max(document), max(n) from "{collection.name}"'
+                    self.step("sql", lambda text=statement: client.sql(text))
             for collection in collections:
                 self._write(client, collection)
             self.step("backup", lambda: client.backup(f"{self.folder}-backup"))
@@ -449,6 +453,10 @@ class Use:
         self.step("exact", lambda: held.query(query_embeddings=vector, n_results=5, exact=True))
         self.step("table", lambda: held.to_arrow())
         self.step("info", held.info)
+        if self.more:
+            many = [{"n": number} for number in range(1100)]  # left to DuckDB
+            self.step("large filter", lambda: held.get(where={"$or": many}))
+            self.step("describe", lambda: str(held.describe()))
 
     def _width(self, held: Any) -> int:
         """Numbers of a vector, where that can be had."""
@@ -470,7 +478,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     indexing.INDEX_BYTES, indexing.LOAD_SECONDS = 0, 0.0
     engine.SWEEP_AFTER_NS, engine.QUIET_SECONDS = 0, 0.02
-    rounds = Rounds()
+    rounds, compiled = Rounds(), kernel.compiled
     sample, place = rounds.arguments[0], Path(rounds.arguments[1])
     source = prepared(sample, place)
     work = place / "work"
@@ -484,7 +492,8 @@ def main() -> None:
         what = change(dice, source, folder) if number else "nothing"  # of which nothing is refused
         before = hostile.contents(canary)
         began = time.monotonic()
-        use = Use(folder)
+        use = Use(folder, number % 32 == 3)
+        kernel.compiled = None if number % 8 == 5 else compiled  # what it does is done in numpy, too
         use.all()
         if not number and sample != "backup":
             use.wrong += [wrong for wrong in use.refused if not wrong.startswith("restore:")]
