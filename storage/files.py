@@ -75,9 +75,16 @@ def full_sync(fd: int) -> None:
 
 
 class _DiskSink(Hashing):
+    """Ends with the descriptor, whose number may be another file's then: Arrow's writers may write once more
+    when they are let go of, after a write that failed."""
+
     def __init__(self, fd: int) -> None:
         super().__init__()
         self._fd = fd
+
+    def end(self) -> None:
+        """Before the descriptor is closed."""
+        self._fd, self.closed = -1, True
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
@@ -180,6 +187,8 @@ class DiskLog:
                 while more := os.pread(self._fd, size - len(data), offset + len(data)):
                     data += more
         except OSError as error:
+            if self._fd < 0:
+                raise refused(self.path, error, reading=True) from error
             raise Corruption(self.path, f"it cannot be read: {error.strerror}", offset) from error
         return data
 
@@ -191,7 +200,7 @@ class DiskLog:
                 while done < len(data):
                     done += os.pwrite(self._fd, memoryview(data)[done:], offset + done)
             except OSError as error:
-                if error.errno == errno.EBADF:  # opened for reading only
+                if error.errno == errno.EBADF and self._fd >= 0:  # opened for reading only
                     raise ReadOnly(f"cannot write {self.path}: the folder is read-only") from error
                 raise
 
@@ -209,13 +218,15 @@ class DiskLog:
                 while start < size:
                     start += os.pwrite(self._fd, memoryview(zeros)[: size - start], start)
             except OSError as error:
-                if error.errno == errno.EBADF:
+                if error.errno == errno.EBADF and self._fd >= 0:
                     raise ReadOnly(f"cannot write {self.path}: the folder is read-only") from error
                 raise
 
     def sync(self) -> None:
         before_step("log sync", self.path)
         with explained(self.path):
+            if self._fd < 0:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             full_sync(self._fd)
 
     def size(self) -> int:
@@ -232,12 +243,11 @@ class DiskLog:
             raise refused(self.path, error, reading=True) from error
 
     def close(self) -> None:
+        """Nothing can be read or written through this object any more: the number may be another file's."""
+        self._fd = -1
         self._closer()
 
-    def let_go(self) -> None:
-        """In a forked child: nothing can be read or written through this object any more."""
-        self._closer()
-        self._fd = -1
+    let_go = close
 
 
 def _created(path: str) -> int:
@@ -294,12 +304,11 @@ class HeldFile:
             return False
 
     def close(self) -> None:
+        """As of DiskLog."""
+        self._fd = -1
         self._closer()
 
-    def let_go(self) -> None:
-        """In a forked child, see DiskLog."""
-        self._closer()
-        self._fd = -1
+    let_go = close
 
 
 class DiskFolder:
@@ -426,11 +435,13 @@ class DiskFolder:
         with explained(target), opening(target):
             before_step("create", target)
             fd = links.open_file(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            sink = _DiskSink(fd)
             try:
-                yield _DiskSink(fd)
+                yield sink
                 before_step("sync file", target)
                 full_sync(fd)
             finally:
+                sink.end()
                 os.close(fd)
 
     def map(self, name: str, size: int | None = None) -> memoryview:

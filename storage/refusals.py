@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 
-from .errors import Corruption, Missing, OutOfMemory, ReadOnly, StorageError, WriteFailed
+from .errors import Closed, Corruption, Missing, OutOfMemory, ReadOnly, StorageError, WriteFailed
 
 _NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 
@@ -42,7 +42,9 @@ def refused(path: str, error: OSError, reading: bool = False) -> StorageError:
         return Missing(path, "the file is missing")
     if code in (errno.EMFILE, errno.ENFILE):
         return WriteFailed(f"cannot open {path}: {why}; raise the limit of open files (`ulimit -n`)")
-    if code in (errno.EACCES, errno.EPERM, errno.EBADF) or (code == errno.EROFS and not reading):
+    if code == errno.EBADF:
+        return Closed(f"{path} was closed; open a new client")
+    if code in (errno.EACCES, errno.EPERM) or (code == errno.EROFS and not reading):
         return ReadOnly(f"cannot {verb} {path}: {why}. Give this user {verb} access to the folder.")
     if code in (errno.EISDIR, errno.ENOTEMPTY):  # somebody put a folder there, or a file
         return Corruption(path, f"it is not of the kind it should be: {why}")

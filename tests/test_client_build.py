@@ -49,6 +49,7 @@ def test_the_selection_holds_no_engine_and_no_server(build: ModuleType) -> None:
     selected = build.selected()
     assert [name for name in selected if name.startswith("chroma.storage")] == [
         "chroma.storage",
+        "chroma.storage.forks",
         "chroma.storage.mappings",
         "chroma.storage.ordering",
         "chroma.storage.types",

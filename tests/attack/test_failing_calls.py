@@ -35,12 +35,11 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("variants", ["01", "2", "3"], ids=["fails", "kills", "several fail"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_call_that_fails_or_is_the_last_loses_nothing(kind: str, variants: str, library: Path) -> None:
+def test_a_call_that_fails_or_is_the_last_loses_nothing(kind: str, library: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "tests.attack.failing_calls", kind]
     done = subprocess.run(
-        [*command, str(scaled(3, 1_000_000)), variants],
+        [*command, str(scaled(5, 1_000_000)), "0123"],
         cwd=ROOT,
         env={**os.environ, "LD_PRELOAD": str(library)},
         capture_output=True,
@@ -49,7 +48,7 @@ def test_a_call_that_fails_or_is_the_last_loses_nothing(kind: str, variants: str
     )
     assert done.returncode == 0, done.stderr
     *wrong, last = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert last["places"] >= min(3, last["calls"])
+    assert last["places"] >= min(5, last["calls"])
     assert not wrong, json.dumps(wrong, indent=1)
     print(last)
 

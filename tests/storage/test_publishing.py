@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import shutil
 import threading
@@ -19,6 +20,7 @@ from chroma.errors import ChromaError, NotFoundError, WriteFailedError
 from chroma.local import check_folder
 from chroma.storage import collection as collections
 from chroma.storage import files, libc, open_collection
+from chroma.storage.errors import StorageError
 
 ROWS = 300
 
@@ -305,3 +307,59 @@ def test_a_reset_keeps_what_is_made_after_it(tmp_path: Path) -> None:
     assert other.get_collection("new", embedding_function=None).get()["ids"] == ["b"]
     one.close()
     other.close()
+
+
+def test_what_was_closed_writes_into_no_other_file(tmp_path: Path) -> None:
+    """The number of a descriptor that was closed is the next file's."""
+    folder = files.DiskFolder(tmp_path)
+    with folder.write_file("one") as sink:
+        sink.write(b"all of it")
+    log, held = folder.open_log("log", create=True), folder.hold("one")
+    log.close()
+    held.close()
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)
+    more = [os.dup(other) for _ in range(4)]  # whatever numbers were given back
+    with pytest.raises(OSError, match="descriptor"):
+        sink.write(b"once more")
+    for call in (
+        lambda: log.write(0, b"x"),
+        log.sync,
+        log.size,
+        lambda: log.read(0, 4),
+        lambda: log.extend(9),
+    ):
+        with pytest.raises(StorageError, match="was closed"):
+            call()
+    with pytest.raises(StorageError, match="was closed"):
+        list(held.blocks())
+    assert (tmp_path / "other").read_bytes() == b""
+    for fd in (other, *more):
+        os.close(fd)
+
+
+def test_a_file_that_could_not_be_written_touches_no_other_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrow's writer of the file that failed is let go of when the number is the catalog's."""
+    monkeypatch.setattr(collections, "DIRECT_ROWS", 30)
+    write, failing_once = os.write, []
+
+    def refuse(fd: int, data: Any) -> int:
+        if failing_once and len(data) > 60:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(fd, data)
+
+    client = chroma.PersistentClient(tmp_path)
+    things = client.create_collection("things", embedding_function=None)
+    monkeypatch.setattr(os, "write", refuse)
+    for number in range(12):
+        failing_once.append(number)
+        with pytest.raises(WriteFailedError):
+            things.add(ids=[str(i) for i in range(60)], embeddings=[[i, 1.0] for i in range(60)])
+        failing_once.clear()
+        client.create_collection(f"more{number}", embedding_function=None).add(ids=["a"], embeddings=[[1, 2]])
+        gc.collect()
+    client.close()
+    with chroma.PersistentClient(tmp_path) as again:
+        assert len(again.list_collections()) == 13
+    assert check_folder(str(tmp_path)).ok
