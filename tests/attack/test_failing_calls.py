@@ -39,7 +39,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_call_that_fails_or_is_the_last_loses_nothing(kind: str, library: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "tests.attack.failing_calls", kind]
     done = subprocess.run(
-        [*command, str(scaled(5, 1_000_000)), "0123"],
+        [*command, str(scaled(5, 1400)), "0123"],
         cwd=ROOT,
         env={**os.environ, "LD_PRELOAD": str(library)},
         capture_output=True,
