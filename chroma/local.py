@@ -1,4 +1,4 @@
-"""The seam over the engine in this process; the one importer of the engine.
+"""The seam over the engine in this process.
 
 Owns: the translation of the engine's calls and errors to those of the seam. Which engine a client has is for
 `engines`.
