@@ -352,7 +352,10 @@ class LocalBackend:
         fields: frozenset[Field],
     ) -> Rows:
         with translated():
-            return self.scan(scope, id, ids, where, where_document, limit, offset, order_by).take(fields)
+            if order_by:
+                return self.scan(scope, id, ids, where, where_document, limit, offset, order_by).take(fields)
+            node = combine(where, where_document)
+            return self._open(scope, id).records.get(ids, node, offset, limit, fields)
 
     def scan(
         self,

@@ -30,11 +30,11 @@ from .log import Log
 from .manifest import COPY, NAME, Manifest, random_name
 from .scan import Scan
 from .segment import Segment, Storable, StoredRows, write_segment
-from .snapshot import Place, Snapshot, in_order
+from .snapshot import Place, Snapshot, in_order, read
 from .state import State
 from .together import Call, Take, Together, joined
 from .typed import ColumnCache
-from .types import Mode, Records, Written
+from .types import Field, Mode, Records, Rows, Written
 from .write import Located, as_columns, resolve, written
 
 # A batch from this size on skips the log and becomes a segment at once. In batches of 4,096 rows that is 120k
@@ -426,6 +426,13 @@ class Collection:
             return places
         allowed = ((place, self.filters.allowed(place.view, node)) for place in places)
         return [Place(place.view, place.rows[found.mask[place.rows]]) for place, found in allowed]
+
+    def get(
+        self, ids: Sequence[str] | None, node: Node, offset: int, limit: int | None, fields: frozenset[Field]
+    ) -> Rows:
+        """As `scan`, read at once."""
+        snapshot, places = self.select(ids, node)
+        return read(in_order(places, offset, limit), fields, snapshot.dimension)
 
     def scan(self, ids: Sequence[str] | None, node: Node, offset: int, limit: int | None) -> Scan:
         """Matching records in insertion order."""

@@ -41,7 +41,9 @@ def refused(path: str, error: OSError, reading: bool = False) -> StorageError:
     if code in (errno.ENOENT, errno.ENOTDIR):
         return Missing(path, "the file is missing")
     if code in (errno.EMFILE, errno.ENFILE):
-        return WriteFailed(f"cannot open {path}: {why}; raise the limit of open files (`ulimit -n`)")
+        return WriteFailed(
+            f"cannot open {path}: {why}; nothing was done: raise the limit of open files (`ulimit -n`)"
+        )
     if code == errno.EBADF:
         return Closed(f"{path} was closed; open a new client")
     if code in (errno.EACCES, errno.EPERM) or (code == errno.EROFS and not reading):
@@ -55,4 +57,4 @@ def refused(path: str, error: OSError, reading: bool = False) -> StorageError:
         return Corruption(path, f"it cannot be read: {why}")
     if code in _NO_ROOM:
         return WriteFailed(f"cannot write {path}: {why}; nothing was stored. Free some space and try again.")
-    return WriteFailed(f"cannot write {path}: {why}; check the disk.")
+    return WriteFailed(f"cannot write {path}: {why}; nothing was acknowledged: check the disk.")
