@@ -57,15 +57,12 @@ class CatalogState:
     def apply(self, change: Mapping[str, Any]) -> None:
         """One change, already checked."""
         match change["do"]:
-            case "reset":
-                self.__init__()  # type: ignore[misc]
-                self.apply({"do": "create tenant", "tenant": DEFAULT_TENANT})
-                database = {
-                    "tenant": DEFAULT_TENANT,
-                    "database": DEFAULT_DATABASE,
-                    "id": _DEFAULT_DATABASE_ID,
-                }
-                self.apply({"do": "create database", **database})
+            case (
+                "reset"
+            ):  # whoever reads meanwhile finds the default database, in the old state or in the new
+                scope = DEFAULT_TENANT, DEFAULT_DATABASE
+                self.names, self.databases = {scope: {}}, {scope: _DEFAULT_DATABASE_ID}
+                self.tenants, self.collections = {DEFAULT_TENANT: None}, {}
             case "create tenant":
                 self.tenants[change["tenant"]] = None
             case "create database":
@@ -182,6 +179,8 @@ class Catalog:
         self._state = CatalogState()
         self._frames = 0
         self._passed: list[Log] = []  # ended, and perhaps not synced by whoever ended them
+        self._log: Log
+        self._stale = False  # whether it is to be read anew, for it is not known what holds
         if not folder.exists(NAME):
             self._found()
         self._load()
@@ -219,15 +218,18 @@ class Catalog:
             return self._current().copy()
 
     def _load(self) -> None:
+        """Read all of it. Who asks without the lock sees what was there before, until it is complete."""
         for _ in range(50):
             stamp = self._folder.stamp(NAME)
+            fresh = Catalog.__new__(Catalog)
+            fresh._folder, fresh._frames, fresh._passed = self._folder, 0, []
             try:
                 data = Fields(f"{self._folder.path}/{NAME}", unseal(self._folder, NAME))
-                self._log = Log.open(self._folder, data.name("log", CATALOG_LOG))
-                self._state = CatalogState.read(data)
-                self._frames = 0
-                self._passed = []
-                self._follow(False, loading=True)
+                fresh._log = Log.open(self._folder, data.name("log", CATALOG_LOG))
+                fresh._state = CatalogState.read(data)
+                fresh._follow(False, loading=True)
+                self._state, self._frames, self._passed = fresh._state, fresh._frames, fresh._passed
+                self._log, self._stale = fresh._log, False
                 return
             except Corruption:
                 if self._folder.stamp(NAME) == stamp:
@@ -247,14 +249,16 @@ class Catalog:
                 self._frames += 1
             else:
                 return
-            self._passed.append(self._log)
+            ended = self._log
             try:
-                self._log = self._log.following(self._folder, frame)
-            except Corruption:
-                if loading:
+                self._log = ended.following(self._folder, frame)
+            except BaseException as error:
+                ended.unread(frame)  # every later call looks again
+                if loading or not isinstance(error, Corruption):
                     raise
                 self._load()  # rewritten more than once since
                 return
+            self._passed.append(ended)
             self._frames = 0
 
     def _replay(self, frame: Frame) -> None:
@@ -267,8 +271,10 @@ class Catalog:
             raise
 
     def _current(self) -> CatalogState:
-        if self._log.has_more():
+        if self._stale or self._log.has_more():
             with self._lock:
+                if self._stale:
+                    self._load()
                 self._follow(False)
         return self._state
 
@@ -292,7 +298,7 @@ class Catalog:
         """The state under the write lock, and a function that commits a change to it."""
         with self._lock:
             with self._locked():
-                if self._log.broken:
+                if self._stale or self._log.broken:
                     self._load()  # opened again, what may not be on the disk is written again before more
                 self._follow(True)
                 self.check_there()
@@ -305,7 +311,7 @@ class Catalog:
                     self._rewrite()
                 except StorageError as error:  # the change itself is durable
                     _log.warning("the catalog of %s could not be rewritten: %s", self._folder.path, error)
-                    self._load()
+                    self._stale = True
 
     def _locked(self) -> contextlib.AbstractContextManager[bool]:
         try:
@@ -327,7 +333,7 @@ class Catalog:
             self._state.apply(change)
             self._frames += 1
         except BaseException:
-            self._load()  # interrupted between the log and the memory of it: only the log knows what holds
+            self._stale = True  # interrupted between the log and the memory of it: only the log knows
             raise
 
     def _rewrite(self) -> None:
@@ -400,18 +406,26 @@ class Catalog:
         state = self._current()
         self.database_id(tenant, database)
         id = state.names.get((tenant, database), {}).get(name)
-        if id is None:
+        info = None if id is None else state.collections.get(id)
+        if info is None:  # or deleted between the two looks
             raise NotFound(f"Collection [{name}] does not exist")
-        return state.collections[id]
+        return info
 
     def list_collections(self, tenant: str, database: str) -> list[CollectionInfo]:
         """In creation order."""
         self.database_id(tenant, database)
         state = self._current()
-        return [state.collections[id] for id in list(state.names[tenant, database].values())]
+        ids = list(state.names.get((tenant, database), {}).values())
+        # Some may be deleted between the looks.
+        return [info for info in map(state.collections.get, ids) if info is not None]
 
-    def create_collection(self, info: CollectionInfo, get_or_create: bool) -> tuple[CollectionInfo, bool]:
-        """Store it, or return the one that has its name. The flag says whether it is new."""
+    def create_collection(
+        self, info: CollectionInfo, get_or_create: bool, clear: Callable[[], None] | None = None
+    ) -> tuple[CollectionInfo, bool]:
+        """Store it, or return the one that has its name. The flag says whether it is new.
+
+        clear  removes what a deletion that was killed left in its place; called when nobody else can make it
+        """
         if get_or_create:
             with contextlib.suppress(NotFound):
                 return self.named(info.tenant, info.database, info.name), False
@@ -430,6 +444,8 @@ class Catalog:
                     "with the id "
                     f"{info.id}"
                 )
+            if clear is not None:
+                clear()
             commit({"do": "put collection", "collection": asdict(info)})
             return info, True
 

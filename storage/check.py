@@ -25,7 +25,7 @@ from .catalog import LOCK, CatalogState
 from .catalog import NAME as CATALOG
 from .columns import decode_metadata
 from .commit import decode_commit, decode_rows, decode_segment
-from .errors import Corruption, FormatTooNew, NotADatabase, StorageError
+from .errors import Corruption, NotADatabase
 from .fields import Fields
 from .files import DiskFolder
 from .log import Frame, Log
@@ -34,6 +34,7 @@ from .mark import MARK, Mark
 from .segment import Segment, hash_ids
 from .state import decode_dead
 
+_LEFT = "left over from a deleted collection; it will be removed"
 Severity = Literal["ok", "repaired", "damaged"]
 T = TypeVar("T")
 
@@ -95,7 +96,9 @@ class _Check:
         for name in found:
             if known is not None and name not in known.collections:
                 self.note(
-                    f"{home.path}/{name}", "ok", "left over from a deleted collection; it will be removed"
+                    f"{home.path}/{name}",
+                    "ok",
+                    _LEFT if names.COLLECTION.fits(name) else "not ours; it is left alone",
                 )
                 continue
             try:
@@ -222,11 +225,9 @@ class _Check:
         """The reference with broken caches left out; None when its records are gone."""
         folder = home.child(ref.name)
         try:
-            segment = Segment(home, ref)
-            segment.verify()
-            _check_segment(segment)
-        except StorageError as error:
-            self.note(_path_of(error, folder.path), "damaged", str(error))
+            _certain(lambda: _verify(home, ref))
+        except Corruption as error:
+            self.note(error.path, "damaged", str(error))
             if self.repair:
                 self._quarantine(home, ref.name)
                 self.note(
@@ -247,12 +248,8 @@ class _Check:
             return ref
         path = f"{folder.path}/{file.name}"
         try:
-            data = folder.map(file.name, file.bytes)
-            if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
-                raise Corruption(path, "its content does not match its checksum")
-            if kind == "dead" and int(np.count_nonzero(decode_dead(path, data, ref))) != ref.dead_rows:
-                raise Corruption(path, f"it does not mark {ref.dead_rows} rows")
-        except StorageError as error:
+            _certain(lambda: _verify_cache(folder, ref, kind, file))
+        except Corruption as error:
             if not self.repair:
                 self.note(path, "damaged", str(error))
                 return ref
@@ -347,17 +344,35 @@ def _begun(home: DiskFolder) -> Manifest | None:
     return manifest if used is False else None
 
 
-def _path_of(error: StorageError, default: str) -> str:
-    return error.path if isinstance(error, Corruption) else default
+def _certain(read: Callable[[], T]) -> T:
+    """What it gives. Damage is only what is so twice: a disk that fails once has none. Refusals of another
+    kind, as where no descriptor is left, end the check before anything is moved."""
+    try:
+        return read()
+    except Corruption:
+        return read()
 
 
 def _attempt(load: Callable[[str], T], name: str) -> tuple[T | None, str | None]:
     try:
-        return load(name), None
-    except FormatTooNew:
-        raise
-    except StorageError as error:
+        return _certain(lambda: load(name)), None
+    except Corruption as error:
         return None, str(error)
+
+
+def _verify(home: DiskFolder, ref: SegmentRef) -> None:
+    segment = Segment(home, ref)
+    segment.verify()
+    _check_segment(segment)
+
+
+def _verify_cache(folder: DiskFolder, ref: SegmentRef, kind: str, file: FileRef) -> None:
+    path = f"{folder.path}/{file.name}"
+    data = folder.map(file.name, file.bytes)
+    if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
+        raise Corruption(path, "its content does not match its checksum")
+    if kind == "dead" and int(np.count_nonzero(decode_dead(path, data, ref))) != ref.dead_rows:
+        raise Corruption(path, f"it does not mark {ref.dead_rows} rows")
 
 
 def _check_segment(segment: Segment) -> None:
@@ -385,6 +400,12 @@ class _LogContents:
 
 
 def _read_log(folder: DiskFolder, name: str) -> _LogContents:
+    """Its contents; where something is wrong with it, as they are when read again."""
+    found = _read_log_once(folder, name)
+    return found if found.problem is None else _read_log_once(folder, name)
+
+
+def _read_log_once(folder: DiskFolder, name: str) -> _LogContents:
     frames: list[Frame] = []
     try:
         log = Log.open(folder, name)

@@ -29,7 +29,8 @@ from . import log as logs
 from .catalog import CatalogState
 from .commit import decode_segment
 from .errors import Corruption
-from .files import GONE, DiskFolder, HeldFile
+from .files import GONE, DiskFolder
+from .held import HeldFile
 from .log import Log
 from .manifest import FileRef, Manifest, SegmentRef, unseal
 from .types import BackupReport

@@ -28,6 +28,7 @@ from .indexing import Graphs, IndexSettings
 from .links import check_path
 from .mark import frozen
 from .memory import MemoryFolder
+from .names import COLLECTION
 from .open_collection import OpenCollection
 from .scan import Scan
 from .sorting import sort_places
@@ -161,17 +162,17 @@ class Engine:
     ) -> CollectionInfo:
         """`id` is a UUID that the collection had elsewhere; without it, it gets a new one."""
         self.check_open()
-        if id is not None and self.catalog.collection(id := str(uuid.UUID(id))) is None:
-            self.folder.child("collections").child(id).remove_tree()  # of a deletion that was killed
+        id, given = str(uuid.UUID(id) if id is not None else uuid.uuid4()), id is not None
         info = CollectionInfo(
-            id or str(uuid.uuid4()),
+            id,
             name,
             tenant,
             database,
             dict(metadata) if metadata else None,
             configuration,
         )
-        return self.catalog.create_collection(info, get_or_create)[0]
+        clear = self.folder.child("collections").child(id).remove_tree if given else None
+        return self.catalog.create_collection(info, get_or_create, clear)[0]
 
     def with_dimension(self, info: CollectionInfo) -> CollectionInfo:
         """The catalog's entry with the dimension of an open collection."""
@@ -220,20 +221,26 @@ class Engine:
                 held = self._open.pop(info.id, None)
             if held is not None:
                 held.close()
-            self._remove(self.folder.child("collections").child(info.id))
+            self._remove(info.id)
 
-    @staticmethod
-    def _remove(home: Folder) -> None:
-        """The files of a collection that is deleted; a writer may be at its end."""
-        if not home.exists():
-            return
+    def _remove(self, id: str) -> None:
+        """The files of a collection that is deleted, unless one with its id was made meanwhile. A writer may
+        be at its end."""
+        home = self.folder.child("collections").child(id)
         try:
-            with home.lock("write.lock"):
-                home.discard()
+            if home.exists():
+                with home.lock("write.lock"):
+                    self._discard(id)
         except Missing:  # removed by somebody else
             return
         except StorageError as error:
             _log.warning("%s was deleted, and its files could not be removed: %s", home.path, error)
+
+    def _discard(self, id: str) -> None:
+        """Remove the folder of a collection that the catalog does not have. Nobody can make it meanwhile."""
+        with self.catalog.changing() as (state, _):
+            if id not in state.collections:
+                self.folder.child("collections").child(id).discard()
 
     def sweep(self) -> None:
         """Remove the folders of collections that the catalog no longer has."""
@@ -242,12 +249,14 @@ class Engine:
             for name in folder.names():
                 if GONE in name:  # a removal that was killed
                     folder.child(name).discard()
-        for name in home.names():
-            made = home.child(name).stamp("")
-            # A fork is linked before the catalog names it; it does not take that long.
-            old = made is not None and time.time_ns() - made[1] > SWEEP_AFTER_NS
-            if old and self.catalog.collection(name) is None:
-                home.child(name).discard()
+        for name in filter(COLLECTION.fits, home.names()):  # what else is there is not ours
+            try:
+                made = home.child(name).stamp("")
+                # A fork is linked before the catalog names it; it does not take that long.
+                if made is not None and time.time_ns() - made[1] > SWEEP_AFTER_NS:
+                    self._discard(name)
+            except StorageError as error:
+                _log.warning("%s/%s could not be looked at: %s", home.path, name, error)
 
     def fork_collection(
         self, tenant: str, database: str, id: str, name: str, into: tuple[str, str] | None = None
@@ -271,8 +280,8 @@ class Engine:
             return self.catalog.create_collection(info, get_or_create=False)[0]
         except BaseException:
             # The catalog's log may have it, whatever the system said of the write; then it is whole.
-            if self.catalog.collection(info.id) is None:
-                target.discard()
+            with contextlib.suppress(StorageError):
+                self._discard(info.id)
             raise
 
     def backup(self, path: str, link: bool, verify: bool, progress: Progress | None = None) -> BackupReport:
@@ -375,7 +384,7 @@ class Engine:
         self.folder.unlock()
         child = Engine.__new__(Engine)
         child._set_up(self.folder, self.services.budget.limit, self.threads, False)
-        child._graphs = {id: held.graphs for id, held in self._open.items()}
+        child._graphs = self._graphs | {id: held.graphs for id, held in self._open.items()}
         return child
 
     def close(self) -> None:

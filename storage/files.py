@@ -18,7 +18,6 @@ import logging
 import mmap
 import os
 import threading
-import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +25,7 @@ from typing import Any, Protocol
 from . import libc, links, memory_map, writeback
 from .errors import Corruption, Missing, NotADatabase, ReadOnly, StorageError
 from .forks import let_go_in_children, opening
+from .held import HeldFile, finalized
 from .locks import LOCK_TIMEOUT, FileLock
 from .refusals import explained, readable, refused
 from .sinks import Hashing, Sink
@@ -149,7 +149,7 @@ class DiskLog:
         self.path = path
         with opening(path):
             self._fd = _created(path) if create else _opened(path)
-            self._closer = _finalize_fd(self, self._fd)
+            self._closer = finalized(self, self._fd)
             let_go_in_children(self)
         with readable(path):
             self._inode = os.fstat(self._fd).st_ino
@@ -264,51 +264,6 @@ def _opened(path: str) -> int:
             if error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
                 raise
             return links.open_file(path, os.O_RDONLY)
-
-
-def _finalize_fd(owner: object, fd: int) -> Callable[[], Any]:
-    """Closes the descriptor when it is called, or its owner goes. Not at exit: databases that are closed
-    there still write, and the number could be another file's by then."""
-    closer = weakref.finalize(owner, os.close, fd)
-    closer.atexit = False
-    return closer
-
-
-class HeldFile:
-    """An immutable file that is open: its bytes stay readable when its name goes."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        with readable(path), opening(path):
-            self._fd = links.open_file(path, os.O_RDONLY)
-            self._closer = _finalize_fd(self, self._fd)
-            let_go_in_children(self)
-
-    def blocks(self) -> Iterator[bytes]:
-        """All of it, a MiB at a time."""
-        offset = 0
-        while True:
-            with readable(self.path):
-                block = os.pread(self._fd, 1 << 20, offset)
-            if not block:
-                return
-            yield block
-            offset += len(block)
-
-    def is_at(self, path: str) -> bool:
-        """Whether a name leads to this very file, as a hard link does."""
-        try:
-            with readable(path):
-                return os.path.samestat(os.stat(path), os.fstat(self._fd))
-        except Missing:
-            return False
-
-    def close(self) -> None:
-        """As of DiskLog."""
-        self._fd = -1
-        self._closer()
-
-    let_go = close
 
 
 class DiskFolder:
@@ -440,6 +395,10 @@ class DiskFolder:
                 yield sink
                 before_step("sync file", target)
                 full_sync(fd)
+            except BaseException:
+                with contextlib.suppress(OSError):  # half a file, which takes room that the disk may not have
+                    os.unlink(target)
+                raise
             finally:
                 sink.end()
                 os.close(fd)

@@ -6,6 +6,7 @@ child that lived on, touching nothing, would keep writers of all processes waiti
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -53,8 +54,11 @@ def _after_fork() -> None:
     for reference in list(_held):
         owner = reference()
         if owner is not None:
-            owner.let_go()
             paths.add(owner.path)  # a thread may have been about to close it, and the object say that it did
+            with contextlib.suppress(
+                OSError
+            ):  # then its number is nobody's; the others are let go all the same
+                owner.let_go()
     if paths:
         _close(paths)
 
@@ -85,4 +89,5 @@ def _path_of(name: str) -> str | None:
         return None
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # a client of a server may run where there is none
+    os.register_at_fork(after_in_child=_after_fork)

@@ -150,7 +150,11 @@ class Graphs:
         if view.rows * view.source.dimension * 4 < INDEX_BYTES:
             return True
         graph = self._reference(view)
-        return graph is not None and settings.fits(graph)
+        if graph is None or not settings.fits(graph):
+            return False
+        return (
+            bool(graph.file.bytes) or view.source.name in self._loaded
+        )  # in memory it may be lost by a fork
 
     def indexed_rows(self, snapshot: Snapshot, settings: IndexSettings) -> int:
         """Rows in parts that have a current graph, or are too small to need one."""
@@ -225,7 +229,11 @@ class Graphs:
                 if ref.name == segment.name:
                     old, ref = ref.graph, ref._replace(graph=built)
                 segments.append(ref)
-            manifest._replace(version=manifest.version + 1, segments=tuple(segments)).publish(folder)
+            try:
+                manifest._replace(version=manifest.version + 1, segments=tuple(segments)).publish(folder)
+            except BaseException:
+                self._collection.unclean = True  # the manifest or its copy may name the file by now
+                raise
             if old is not None:
                 home.remove(old.file.name)
         self._collection.refresh()

@@ -302,7 +302,7 @@ class Log:
         """Write a frame at `offset` and return the offset to pass to `sync`. Needs the write lock,
         and `at_end(writing=True)` before. Not durable until synced."""
         if self.broken:
-            raise WriteFailed(self.broken)
+            raise WriteFailed(f"{self.path} has to be opened again: {self.broken}; try again")
         if self._ended:
             raise WriteFailed(f"{self.path} has ended; open the collection again")
         if len(payload) > MAX_PAYLOAD:
@@ -324,12 +324,12 @@ class Log:
                 self._version = VERSION
             self._file.write(self.offset, frame)
         except BaseException:
-            self.broken = f"{self.path} could not be written; try again"
+            self.broken = "an earlier write failed"
             raise
         try:
             self._file.begin_sync(self.offset, len(frame))
         except OSError as error:  # a sync that failed: said by `sync`
-            self.broken = _not_synced(self.path, error.strerror or str(error))
+            self.broken = error.strerror or str(error)
         self.offset, self.sequence, self._ended = end, self.sequence + 1, kind == END
         return end
 
@@ -340,7 +340,7 @@ class Log:
             with self._mutex:
                 while self._synced < offset:
                     if self.broken:
-                        raise WriteFailed(self.broken)
+                        raise WriteFailed(_not_synced(self.path, self.broken))
                     if not self._syncing:
                         mine = self._syncing = True
                         target = self.offset
@@ -355,7 +355,7 @@ class Log:
             # may come on top of it; alone it breaks nothing.
             failed = isinstance(error, Exception) or isinstance(error.__context__, (OSError, StorageError))
             if mine and failed:
-                self.broken = _not_synced(self.path, str(error))
+                self.broken = str(error) or str(error.__context__ or "") or type(error).__name__
             if mine and isinstance(error, StorageError):
                 raise WriteFailed(_not_synced(self.path, str(error))) from error
             raise

@@ -41,9 +41,7 @@ def refused(path: str, error: OSError, reading: bool = False) -> StorageError:
     if code in (errno.ENOENT, errno.ENOTDIR):
         return Missing(path, "the file is missing")
     if code in (errno.EMFILE, errno.ENFILE):
-        return WriteFailed(
-            f"cannot open {path}: {why}; nothing was done: raise the limit of open files (`ulimit -n`)"
-        )
+        return WriteFailed(f"cannot open {path}: {why}; raise the limit of open files (`ulimit -n`)")
     if code == errno.EBADF:
         return Closed(f"{path} was closed; open a new client")
     if code in (errno.EACCES, errno.EPERM) or (code == errno.EROFS and not reading):

@@ -29,6 +29,7 @@ OWNERS = {
 FILE_CALLS = {
     "chroma.storage.files",
     "chroma.storage.forks",
+    "chroma.storage.held",
     "chroma.storage.links",
     "chroma.storage.locks",
     "chroma.storage.memory_map",

@@ -40,7 +40,7 @@ class Lock:
             try:
                 _take(self._fd)
             except OSError as error:
-                os.close(self._fd)
+                self.let_go()
                 if isinstance(error, (BlockingIOError, PermissionError)):
                     raise InvalidArgumentError(busy) from None
                 raise
@@ -50,15 +50,15 @@ class Lock:
             except FileNotFoundError:
                 pass  # its last holder has removed it meanwhile
             except OSError:
-                os.close(self._fd)
+                self.let_go()
                 raise
-            os.close(self._fd)
+            self.let_go()
 
     def let_go(self) -> None:
-        """In a forked child: the parent holds the lock, and the child does not."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """Close the file, and forget its number: in a forked child the parent goes on holding the lock."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def close(self) -> None:
         """Let it go, and the file, and the folder if that is empty. May be called again."""
@@ -66,7 +66,6 @@ class Lock:
             return
         with suppress(OSError):  # whoever comes next takes the file that stays
             os.remove(self.path)
-        os.close(self._fd)
-        self._fd = -1
+        self.let_go()
         with suppress(OSError):  # not empty: other loads
             os.rmdir(os.path.dirname(self.path))

@@ -78,11 +78,7 @@ class IndexFiles:
             raise CorruptionError(
                 f"{data} is cut off: {_size(data):,} bytes for {elements:,} elements of {size:,}", data
             )
-        raw = (
-            np.memmap(data, np.uint8, "r", shape=(elements, size))
-            if elements
-            else np.empty((0, size), np.uint8)
-        )
+        raw = _mapped(data, elements, size)
         found = np.ascontiguousarray(raw[:, label : label + 8]).view("<u8").ravel()
         self._order = np.argsort(found, kind="stable")
         self._sorted = found[self._order]
@@ -152,6 +148,16 @@ def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read()
+    except OSError as error:
+        raise CorruptionError(f"{path} cannot be read: {error.strerror}", path) from error
+
+
+def _mapped(path: str, elements: int, size: int) -> Any:
+    """The elements of a file, uint8 (elements, size)."""
+    if not elements:
+        return np.empty((0, size), np.uint8)
+    try:
+        return np.memmap(path, np.uint8, "r", shape=(elements, size))
     except OSError as error:
         raise CorruptionError(f"{path} cannot be read: {error.strerror}", path) from error
 

@@ -31,7 +31,10 @@ class readable:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (sqlite3.Error, OSError)) and not isinstance(error, ChromaError):
+        if isinstance(error, ChromaError):
+            return
+        named = isinstance(error, OSError) and str(error.filename).startswith(self._folder)
+        if named or isinstance(error, sqlite3.Error):
             why = getattr(error, "strerror", None) or str(error)
             raise CorruptionError(f"{self._folder} cannot be read: {why}", self._folder) from error
 

@@ -237,6 +237,7 @@ WORK: dict[str, Work] = {
         [lambda place: place.things().modify(configuration={"hnsw": {"ef_search": 33}}), _background]
     ),
     "fork": Work([lambda place: place.things().fork("forked")]),
+    "repair": Work([lambda place: check_folder(str(place.database), repair=True)], opened=False),
     "rename": Work([lambda place: place.things().modify(name="renamed", metadata={"x": 2})]),
     "delete collection": Work([lambda place: place.client().delete_collection("things")]),
     "reset": Work([lambda place: place.client().reset()]),

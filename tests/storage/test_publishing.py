@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import os
 import shutil
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import chroma
 from chroma.errors import ChromaError, NotFoundError, WriteFailedError
 from chroma.local import check_folder
+from chroma.storage import catalog, files, libc, links, memory_map, open_collection
 from chroma.storage import collection as collections
-from chroma.storage import files, libc, open_collection
-from chroma.storage.errors import StorageError
+from chroma.storage import engine as engines
+from chroma.storage.engine import Engine
+from chroma.storage.errors import AlreadyExists, StorageError
+from chroma.storage.types import Records
 
 ROWS = 300
 
@@ -296,13 +302,13 @@ def test_a_reset_keeps_what_is_made_after_it(tmp_path: Path) -> None:
     one.create_collection("old", embedding_function=None).add(ids=["a"], embeddings=[[1, 2]])
     remove = type(one._backend.engine)._remove
 
-    def first(home: Any) -> None:
+    def first(engine: Any, id: str) -> None:
         made = other.create_collection("new", embedding_function=None)
         made.add(ids=["b"], embeddings=[[1, 2]])
-        remove(home)
+        remove(engine, id)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(one._backend.engine), "_remove", staticmethod(first))
+        patch.setattr(type(one._backend.engine), "_remove", first)
         one.reset()
     assert other.get_collection("new", embedding_function=None).get()["ids"] == ["b"]
     one.close()
@@ -363,3 +369,143 @@ def test_a_file_that_could_not_be_written_touches_no_other_one(
     with chroma.PersistentClient(tmp_path) as again:
         assert len(again.list_collections()) == 13
     assert check_folder(str(tmp_path)).ok
+
+
+def test_a_repair_takes_no_failed_read_for_damage(filled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    things = filled.get_collection("things", embedding_function=None)
+    things.compact()
+    things.delete(ids=["1", "2"])
+    things.compact()
+    folder = _folder(filled)
+    filled.close()
+    for code in (errno.EIO, errno.EMFILE):
+        for number in range(60):
+            calls: list[str] = []
+            map_file = memory_map.map_file
+
+            def refuse(
+                path: str, calls: list[str] = calls, number: int = number, code: int = code
+            ) -> memoryview:
+                calls.append(path)
+                if len(calls) == number:
+                    raise OSError(code, os.strerror(code))
+                return map_file(path)
+
+            with monkeypatch.context() as patch, contextlib.suppress(StorageError):
+                patch.setattr(memory_map, "map_file", refuse)
+                report = check_folder(str(folder), repair=True)
+                assert all(finding.severity == "ok" for finding in report.findings)
+            if len(calls) < number:
+                break
+        assert not (folder / "quarantine").exists()
+        assert _reads(folder) == ROWS - 2
+
+
+def _refusing(true: Any, code: int, number: int, calls: list[str]) -> Any:
+    """A function whose call of this number the system refuses."""
+
+    def refuse(path: str, *arguments: Any) -> Any:
+        calls.append(path)
+        if len(calls) == number:
+            raise OSError(code, os.strerror(code))
+        return true(path, *arguments)
+
+    return refuse
+
+
+def test_what_is_made_anew_by_its_id_is_not_removed(tmp_path: Path) -> None:
+    """A deletion and a creation of the same id, by two processes."""
+    one, other = Engine(str(tmp_path)), Engine(str(tmp_path))
+    id, place = str(uuid.uuid4()), ("default_tenant", "default_database")
+    one.create_collection(*place, "first", None, {}, False, id)
+    one.write(*place, id, "add", _record("a"))
+    remove = one._remove
+
+    def late(gone: str) -> None:
+        other.create_collection(*place, "second", None, {}, False, id)
+        other.write(*place, id, "add", _record("b"))
+        remove(gone)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(one, "_remove", late)
+        one.delete_collection(*place, "first")
+    with pytest.raises(AlreadyExists):
+        one.create_collection(*place, "third", None, {}, False, id)
+    fresh = Engine(str(tmp_path))
+    assert fresh.collection(*place, id).records.known(["a", "b"]) == {"b"}
+    for engine in (one, other, fresh):
+        engine.close()
+
+
+def _record(id: str) -> Records:
+    return Records([id], np.ones((1, 2), np.float32), None, None, None)
+
+
+def test_a_catalog_that_is_read_anew_is_whole_to_everybody(tmp_path: Path) -> None:
+    engine = Engine(str(tmp_path))
+    place = ("default_tenant", "default_database")
+    info = engine.create_collection(*place, "things", None, {}, False)
+    done, missed = threading.Event(), []
+
+    def look() -> None:
+        while not done.is_set():
+            if engine.catalog.collection(info.id) is None:
+                missed.append(1)
+
+    readers = [threading.Thread(target=look) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for _ in range(300):
+        with engine.catalog._lock:
+            engine.catalog._load()
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert not missed
+    engine.close()
+
+
+def test_a_catalog_that_could_not_be_followed_is_followed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "_REWRITE_FRAMES", 4)
+    one, other = Engine(str(tmp_path)), Engine(str(tmp_path))
+    place = ("default_tenant", "default_database")
+    for number in range(12):
+        one.create_collection(*place, f"number{number}", None, {}, False)
+        refuse = _refusing(links.open_file, errno.EMFILE, 1, [])
+        with monkeypatch.context() as patch, contextlib.suppress(StorageError):
+            patch.setattr(links, "open_file", refuse)
+            other.catalog.list_collections(*place)
+        assert len(other.catalog.list_collections(*place)) == number + 1
+    other.create_collection(*place, "last", None, {}, False)
+    assert len(one.catalog.list_collections(*place)) == 13
+    one.close()
+    other.close()
+
+
+def test_a_file_that_could_not_be_written_takes_no_room(tmp_path: Path) -> None:
+    folder = files.DiskFolder(tmp_path)
+    with pytest.raises(ZeroDivisionError), folder.write_file("half") as sink:
+        sink.write(b"x" * 1000)
+        _ = 1 / 0
+    assert not (tmp_path / "half").exists()
+
+
+def test_strangers_in_the_folder_of_collections_are_left_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "SWEEP_AFTER_NS", -1)
+    with chroma.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add(ids=["a"], embeddings=[[1, 2]])
+        home = tmp_path / "collections"
+        left = home / str(uuid.uuid4())
+        left.mkdir()
+        (home / ".DS_Store").write_text("x")
+        (home / str(uuid.uuid4())).symlink_to(tmp_path)
+        client._backend.engine.sweep()
+        assert not left.exists() and (home / ".DS_Store").exists()
+        client.delete_collection("things")
+        assert client.list_collections() == []
+    assert (tmp_path / "catalog.json").exists()
