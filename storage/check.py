@@ -66,7 +66,7 @@ def check_folder(path: str, repair: bool = False) -> CheckReport:
     process should have the folder open for writing: locks are taken where files are changed.
     """
     folder = DiskFolder(path)
-    if not Path(path).is_dir():
+    if not os.path.isdir(path):
         raise NotADatabase(f"path {path} is not a folder")
     if not folder.exists(CATALOG) and not folder.exists("collections"):
         raise NotADatabase(f"{path} holds no database: there is no {CATALOG}")

@@ -7,11 +7,13 @@ import errno
 import gc
 import os
 import shutil
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -381,16 +383,7 @@ def test_a_repair_takes_no_failed_read_for_damage(filled: Any, monkeypatch: pyte
     for code in (errno.EIO, errno.EMFILE):
         for number in range(60):
             calls: list[str] = []
-            map_file = memory_map.map_file
-
-            def refuse(
-                path: str, calls: list[str] = calls, number: int = number, code: int = code
-            ) -> memoryview:
-                calls.append(path)
-                if len(calls) == number:
-                    raise OSError(code, os.strerror(code))
-                return map_file(path)
-
+            refuse = _refusing(memory_map.map_file, code, number, calls)
             with monkeypatch.context() as patch, contextlib.suppress(StorageError):
                 patch.setattr(memory_map, "map_file", refuse)
                 report = check_folder(str(folder), repair=True)
@@ -441,7 +434,11 @@ def _record(id: str) -> Records:
     return Records([id], np.ones((1, 2), np.float32), None, None, None)
 
 
-def test_a_catalog_that_is_read_anew_is_whole_to_everybody(tmp_path: Path) -> None:
+def test_a_catalog_that_is_read_anew_is_whole_to_everybody(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(partial(sys.setswitchinterval, sys.getswitchinterval()))
+    sys.setswitchinterval(1e-5)
     engine = Engine(str(tmp_path))
     place = ("default_tenant", "default_database")
     info = engine.create_collection(*place, "things", None, {}, False)
@@ -455,7 +452,7 @@ def test_a_catalog_that_is_read_anew_is_whole_to_everybody(tmp_path: Path) -> No
     readers = [threading.Thread(target=look) for _ in range(3)]
     for reader in readers:
         reader.start()
-    for _ in range(300):
+    for _ in range(20):
         with engine.catalog._lock:
             engine.catalog._load()
     done.set()
