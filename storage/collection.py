@@ -112,9 +112,8 @@ class Collection:
         self.on_adopt: Callable[[Snapshot], None] = lambda _: None  # called when the manifest has moved on
         self._writers = threading.RLock()  # one writer of this process at a time
         self._together = Together(self._lead)
-        self.unclean = (
-            False  # whether a write or a merge that failed may have left a segment that nothing names
-        )
+        self.unclean = False  # whether what failed may have left a segment that nothing names
+        self._made = False  # whether this object made the folder, durably
         self._unheard = False  # synced, and `synced` does not know yet
         self._unnoted: Log | None = None  # written last, to be told of it; the state may have another by now
         self._lock = threading.RLock()  # around the state; held for moments
@@ -206,6 +205,7 @@ class Collection:
         except Missing:  # never written to, or deleted
             self.check_exists()
             self.folder.create()
+            self._made = True
             return self.folder.lock("write.lock")
 
     @contextlib.contextmanager
@@ -249,7 +249,8 @@ class Collection:
         self.folder.remove(name)  # of a creation that was killed
         log = Log.create(self.folder, name, 1)
         self.folder.sync()
-        self.folder.sync_name()  # whoever made the folder may have been killed before that
+        if not self._made:
+            self.folder.sync_name()  # whoever made the folder may have been killed before that
         manifest = Manifest(1, name)
         manifest.publish(self.folder)
         self._stamp = self.folder.stamp(NAME)
