@@ -25,6 +25,7 @@ _log = logging.getLogger("chroma.server")
 _AT_ONCE = 16  # connections that are taken before others have their turn
 _SLACK = 64  # beyond the bound, while those that end are being closed, or an eighth of it
 _STALLED_SECONDS = 5.0  # after which a client in the middle of something may be ended for another one
+_UNSENT = 1 << 16  # bytes that the system takes before it sends them, where it can be told
 _RESERVE = 512  # descriptors for the engine, where there are as many
 
 
@@ -42,6 +43,9 @@ class Waiting(Protocol):
     @property
     def left_to_send(self) -> int | None: ...
 
+    @property
+    def taken(self) -> int: ...
+
     def abort(self) -> None: ...
 
 
@@ -54,6 +58,7 @@ class _Connection:
     accepted: float
     speaker: Waiting | None = None
     left: int = 0
+    taken: int = 0
     left_since: float = 0.0
     ended: bool = False
 
@@ -83,10 +88,10 @@ class _Connection:
 class Connections:
     """All of a process. Everything here happens in the event loop."""
 
-    def __init__(self, most: int, idle_seconds: float, min_bytes: float) -> None:
-        """`min_bytes`: what a client must take in each `idle_seconds`, or all where there is less."""
+    def __init__(self, most: int, span: float, min_bytes: float) -> None:
+        """`min_bytes`: what a client must take in each `span` of seconds, or all where there is less."""
         self.most = most
-        self._idle_seconds = idle_seconds
+        self._span = span
         self._min_bytes = min_bytes
         self._open: dict[int, _Connection] = {}  # by descriptor
         self._ending = 0  # of those that are open
@@ -142,9 +147,10 @@ class Connections:
             speaker, rest = found.speaker, 0
             assert speaker is not None
             rest = speaker.left_to_send or 0
-            if not found.left or found.left - rest >= self._min_bytes or rest > found.left:
-                found.left, found.left_since = rest, now
-            elif now - found.left_since > self._idle_seconds:
+            moved = max(found.left - rest, speaker.taken - found.taken)
+            if not found.left or moved >= self._min_bytes or rest > found.left:
+                found.left, found.taken, found.left_since = rest, speaker.taken, now
+            elif now - found.left_since > self._span:
                 speaker.abort()
 
     def _with_a_rest(self) -> Iterator[_Connection]:
@@ -196,7 +202,20 @@ class Listening(socket.socket):
         if not self._connections.accepted(found, address[0]):
             found.close()
             raise BlockingIOError
+        _show_pace(found)
         return found, address
+
+
+def _show_pace(found: socket.socket) -> None:
+    """The system takes megabytes for a client that is slow, and more only when much of that is gone: as long
+    nobody sees that it takes anything."""
+    if not hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        return
+    try:
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # it has ended already, says macOS
+            raise
 
 
 def bound(wanted: int) -> int:

@@ -24,10 +24,10 @@ from .shares import Budget, Holder
 
 _log = logging.getLogger("chroma.server")
 
-_STEP = 1 << 18  # bytes that are handed to the socket at once; what it cannot send yet is copied
+_STEP = 1 << 16  # bytes that are handed to the socket at once, and by which a client's pace is seen
 
 ABORT = "chroma-abort"  # in the state of a request: what ends its connection at once
-LARGE = _STEP  # answers beyond that are sent in pieces
+LARGE = 1 << 18  # answers beyond that are sent in pieces
 
 
 @dataclass(slots=True)

@@ -11,7 +11,17 @@ import sys
 import time
 
 _SLOW_SECONDS = 3.0  # of waiting, after which it is known how slow a client is
-_SLOW_FACTOR = 16.0  # times the lowest rate: who is faster is not ended for others
+_SLOW_FACTOR = 8.0  # times the lowest rate: who is faster is not ended for others
+
+
+# What a client takes is seen in pieces only: of its system's window, of this system's and of an answer.
+_LEAST_TAKEN = 1 << 17
+
+
+def taking(seconds: float, rate: float) -> tuple[float, float]:
+    """The span in which so many bytes must be taken: `seconds`, or longer where so few are no measure."""
+    least = max(seconds * rate, _LEAST_TAKEN)
+    return least / rate, least
 
 
 class Within:

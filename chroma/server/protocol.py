@@ -50,6 +50,8 @@ class Protocol(HttpToolsProtocol):
     _refused = False
     registry: Connections | None = None  # of the process
     moved = 0.0  # when something came in, or room for something to go out
+    _paused_at: int | None = None  # bytes that were to be sent when writing paused
+    _taken = 0  # bytes that went out in pauses before
     _descriptor = -1
 
     @classmethod
@@ -75,6 +77,14 @@ class Protocol(HttpToolsProtocol):
         if not (self.idle or self.flow.write_paused or self.transport.is_closing()):
             return None
         return self.transport.get_write_buffer_size()
+
+    @property
+    def taken(self) -> int:
+        """Bytes that went out while answers waited for it."""
+        paused = self._paused_at
+        return (
+            self._taken if paused is None else self._taken + paused - self.transport.get_write_buffer_size()
+        )
 
     def abort(self) -> None:
         """End it at once. What the client did not take is dropped by the system as well."""
@@ -102,8 +112,13 @@ class Protocol(HttpToolsProtocol):
             self.registry.lost(self, self._descriptor)
         super().connection_lost(exc)
 
+    def pause_writing(self) -> None:
+        self._paused_at = self.transport.get_write_buffer_size()
+        super().pause_writing()
+
     def resume_writing(self) -> None:
         self.moved = time.monotonic()
+        self._taken, self._paused_at = self.taken, None
         super().resume_writing()
 
     def data_received(self, data: bytes) -> None:

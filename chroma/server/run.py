@@ -26,6 +26,7 @@ from . import logs, metrics, tracing
 from .app import create_app
 from .auth import Guard
 from .connections import Connections, Listening, bound
+from .pace import taking
 from .protocol import Protocol
 from .settings import ServerSettings, is_loopback
 from .workers import Workers
@@ -152,8 +153,7 @@ def _serve_on(listening: socket.socket, backend: LocalBackend, settings: ServerS
     app = create_app(backend, settings)
     connections = Connections(
         bound(settings.max_connections),
-        settings.idle_seconds,
-        settings.idle_seconds * settings.min_bytes_per_second,
+        *taking(settings.idle_seconds, settings.min_bytes_per_second),
     )
     config = uvicorn.Config(
         app,

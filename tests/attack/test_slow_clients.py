@@ -199,8 +199,9 @@ def records(url: str, path: str, megabytes: int) -> None:
 def test_answers_that_nobody_reads(tmp_path: Path) -> None:
     """They hold a bounded amount, for a bounded time, and others are answered meanwhile."""
     megabytes, readers = 20, 60
+    limits = ("--idle-seconds", "6", "--min-bytes-per-second", "20000")
     with (
-        running(tmp_path / "db", "--idle-seconds", "6", "--keep-alive-seconds", "2") as served,
+        running(tmp_path / "db", *limits, "--keep-alive-seconds", "2") as served,
         client() as http,
     ):
         path = collection(served.url)
@@ -236,7 +237,8 @@ def sockets(served: Served) -> int:
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are counted in /proc")
 def test_small_answers_that_nobody_reads(tmp_path: Path) -> None:
     """Asked for in one go, and left: the connection is ended, not only closed when it is empty."""
-    with running(tmp_path / "db", "--idle-seconds", "2", "--keep-alive-seconds", "2") as served:
+    limits = ("--idle-seconds", "2", "--min-bytes-per-second", "60000")
+    with running(tmp_path / "db", *limits, "--keep-alive-seconds", "2") as served:
         request = b"GET /api/v2/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 400
         with client() as http:
             assert http.get(f"{served.url}/api/v2", headers={"connection": "close"}).status_code == 200
@@ -245,6 +247,40 @@ def test_small_answers_that_nobody_reads(tmp_path: Path) -> None:
         with begun(served, 3, request):
             eventually(lambda: sockets(served) == before + 3, "they are open")
             eventually(lambda: sockets(served) == before, "all are ended")
+
+
+def taken(connection: socket.socket, rate: int, seconds: float) -> int:
+    """Bytes that were read at so many a second, until the time was up or the connection ended."""
+    begin, count = time.monotonic(), 0
+    connection.settimeout(seconds)
+    with contextlib.suppress(OSError):
+        while (rest := begin + seconds - time.monotonic()) > 0:
+            time.sleep(min(0.1, rest))
+            piece = connection.recv(max(1, int((time.monotonic() - begin) * rate) - count))
+            if not piece:
+                break
+            count += len(piece)
+    return count
+
+
+@pytest.mark.parametrize("kind", ["get", "openapi"])
+def test_a_slow_reader_goes_on(tmp_path: Path, kind: str) -> None:
+    """What it takes is seen although the system would hold megabytes for it. One that reads nothing ends."""
+    seconds, rate = 10, 60_000
+    limits = ("--idle-seconds", "3", "--min-bytes-per-second", "20000")
+    with running(tmp_path / "db", *limits) as served:
+        path = collection(served.url)
+        records(served.url, path, 30)
+        body = b'{"include": ["documents"]}'
+        request = head(f"{path}/get", len(body)) + body
+        if kind == "openapi":  # many small ones, of which only the connections know
+            request = b"GET /api/v2/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 400
+        with begun(served, 2, request) as (slow, none):
+            assert taken(slow, rate, seconds) > 0.8 * rate * seconds
+            none.settimeout(5)
+            with pytest.raises(ConnectionResetError):
+                while none.recv(MIB):
+                    pass
 
 
 # ---------------------------------------------------------------------------- logins
