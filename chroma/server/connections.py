@@ -9,9 +9,13 @@ well: a client that does not read keeps its connection for a while only.
 from __future__ import annotations
 
 import errno
+import fcntl
 import logging
 import resource
 import socket
+import struct
+import sys
+import termios
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -25,7 +29,7 @@ _log = logging.getLogger("chroma.server")
 _AT_ONCE = 16  # connections that are taken before others have their turn
 _SLACK = 64  # beyond the bound, while those that end are being closed, or an eighth of it
 _STALLED_SECONDS = 5.0  # after which a client in the middle of something may be ended for another one
-_UNSENT = 1 << 16  # bytes that the system takes before it sends them, where it can be told
+_SO_NWRITE = 0x1024  # of macOS; the library has no name for it
 _RESERVE = 512  # descriptors for the engine, where there are as many
 
 
@@ -43,7 +47,6 @@ class Waiting(Protocol):
     @property
     def left_to_send(self) -> int | None: ...
 
-    @property
     def taken(self) -> int: ...
 
     def abort(self) -> None: ...
@@ -147,9 +150,9 @@ class Connections:
             speaker, rest = found.speaker, 0
             assert speaker is not None
             rest = speaker.left_to_send or 0
-            moved = max(found.left - rest, speaker.taken - found.taken)
+            moved = max(found.left - rest, speaker.taken() - found.taken)
             if not found.left or moved >= self._min_bytes or rest > found.left:
-                found.left, found.taken, found.left_since = rest, speaker.taken, now
+                found.left, found.taken, found.left_since = rest, speaker.taken(), now
             elif now - found.left_since > self._span:
                 speaker.abort()
 
@@ -202,20 +205,20 @@ class Listening(socket.socket):
         if not self._connections.accepted(found, address[0]):
             found.close()
             raise BlockingIOError
-        _show_pace(found)
         return found, address
 
 
-def _show_pace(found: socket.socket) -> None:
-    """The system takes megabytes for a client that is slow, and more only when much of that is gone: as long
-    nobody sees that it takes anything."""
-    if not hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        return
-    try:
-        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # it has ended already, says macOS
-            raise
+def unsent(connection: socket.socket) -> int:
+    """Bytes that the system has taken for a connection, and its client has not.
+
+    They can be megabytes, and the system says that there is room for more only when much of it is gone.
+    """
+    if connection.fileno() < 0:
+        return 0
+    if sys.platform == "darwin":
+        return connection.getsockopt(socket.SOL_SOCKET, _SO_NWRITE)
+    found: int = struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
+    return found
 
 
 def bound(wanted: int) -> int:

@@ -24,10 +24,11 @@ from .shares import Budget, Holder
 
 _log = logging.getLogger("chroma.server")
 
-_STEP = 1 << 16  # bytes that are handed to the socket at once, and by which a client's pace is seen
+_STEP = 1 << 18  # bytes that are handed to the socket at once; what it cannot send yet is copied
 
 ABORT = "chroma-abort"  # in the state of a request: what ends its connection at once
-LARGE = 1 << 18  # answers beyond that are sent in pieces
+TAKEN = "chroma-taken"  # and what says how many bytes of answers its client took while they waited for it
+LARGE = _STEP  # answers beyond that are sent in pieces
 
 
 @dataclass(slots=True)
@@ -78,16 +79,16 @@ def error_answer(error: BaseException) -> Response:
 async def _sent(scope: Scope, send: Send, piece: bytes | memoryview, reader: Holder, seconds: float) -> None:
     """Hand a piece to the socket. When the client does not take what was there, the connection is ended, and
     ClientDisconnect raised."""
+    state = scope.get("state", {})
     try:
-        with reader.pace.waiting(seconds):
+        with reader.pace.waiting(seconds, state.get(TAKEN)):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     except Stalled:
-        abort = scope.get("state", {}).get(ABORT)
+        abort = state.get(ABORT)
         if abort is not None:
             abort()
             await asyncio.sleep(0)  # now it is known to have ended
         raise ClientDisconnect from None
-    reader.pace.moved(len(piece))
 
 
 class Large(Response):

@@ -223,6 +223,6 @@ def test_streams_that_nobody_reads_are_few(
 
 
 def test_a_reader_has_less_time_than_a_call(streams: Streams, serve: Callable[..., Api]) -> None:
-    with listening(serve(idle_seconds=1).app) as port, connected(port) as connection:
+    with listening(serve(idle_seconds=1, min_bytes_per_second=100_000).app) as port, connected(port) as connection:
         connection.sendall(b"GET /blob?parts=100000 HTTP/1.1\r\nHost: x\r\n\r\n")
         wait_until(streams.closed.is_set)
