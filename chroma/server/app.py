@@ -23,7 +23,7 @@ from .browsers import Gate
 from .exchange import Exchange
 from .incoming import Incoming
 from .metrics import REFRESH_SECONDS, Metrics
-from .outgoing import LARGE, Large, Ready, Streamed, Streaming, answer, error_answer, to_json
+from .outgoing import LARGE, Large, Ready, Streamed, Streaming, answer, error_answer, joined, to_json
 from .pace import Pace, taking
 from .pool import Pool
 from .routes import ROUTES, Call, Handler, Route, Site, healthcheck
@@ -210,6 +210,11 @@ class _Answering:
                 late=self._late,
                 checking=route.handler is healthcheck,
             )
+        if isinstance(result, Streamed) and result.media_type == "application/json" and incoming.older:
+            chunks, most = result.chunks, self._settings.max_answer_bytes
+            result = await self._pool.run(
+                lambda: joined(chunks, most), self._settings.request_seconds, incoming.gone, admitted=True
+            )
         if isinstance(result, Streamed):
             reader = self._reader(incoming)
             return await Streaming(
@@ -220,7 +225,7 @@ class _Answering:
         if len(result) > LARGE:
             reader = self._reader(incoming)
             seconds = self._settings.request_seconds
-            return Large(result, route.status, "application/json", reader, self._answers, seconds)
+            return Large(result, route.status, "application/json", incoming, reader, self._answers, seconds)
         return Response(result, route.status, media_type="application/json")
 
     def _reader(self, incoming: Incoming) -> Holder:

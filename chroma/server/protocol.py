@@ -69,6 +69,8 @@ class Protocol(HttpToolsProtocol):
         """Whether nothing goes on here unless the client does something."""
         if self.idle or self.flow.write_paused:
             return True
+        if self.cycle.waiting_for_100_continue:  # the client waits for its place here
+            return False
         return self.cycle.more_body and not self.cycle.body and not self.cycle.response_started
 
     @property

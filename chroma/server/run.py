@@ -159,6 +159,7 @@ def _serve_on(listening: socket.socket, backend: LocalBackend, settings: ServerS
         app,
         http=Protocol.over(connections),
         ws="none",
+        loop="asyncio",  # of another one, `Listening` would be no part
         log_config=logs.configuration(settings.log_level, settings.log_format),
         access_log=False,
         lifespan="on",

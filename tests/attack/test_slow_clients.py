@@ -283,6 +283,52 @@ def test_a_slow_reader_goes_on(tmp_path: Path, kind: str) -> None:
                     pass
 
 
+def many(url: str, path: str, megabytes: int, first: int = 0) -> None:
+    """So many records that answers with all of them are made while they are sent."""
+    with client() as http:
+        for number in range(first, first + megabytes):
+            ids = [f"{number} {place}" for place in range(100)]
+            body = {"ids": ids, "embeddings": np.ones((100, 2)).tolist(), "documents": ["x" * 10_400] * 100}
+            assert http.post(f"{url}{path}/add", json=body).status_code == 201
+
+
+def test_many_large_answers_at_once(tmp_path: Path) -> None:
+    """Who reads waits for a place, and is answered."""
+    with running(tmp_path / "db", "--threads", "2") as served:
+        path = collection(served.url)
+        many(served.url, path, 12)
+        statuses: list[int] = []
+
+        def read(_: int) -> None:
+            with client() as http, http.stream("POST", f"{served.url}{path}/get", json=wanted) as answer:
+                size = sum(len(part) for part in answer.iter_raw())
+                statuses.append(answer.status_code if size > 10 * MIB else 0)
+
+        wanted = {"include": ["documents"]}
+        threads = [threading.Thread(target=read, args=(number,)) for number in range(60)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert statuses == [200] * 60
+
+
+def test_an_old_client_has_its_answer_whole(tmp_path: Path) -> None:
+    with running(tmp_path / "db", "--max-answer-bytes", str(12 * MIB)) as served:
+        path = collection(served.url)
+        for first, more, status in ((0, 11, b"200"), (11, 4, b"413")):
+            many(served.url, path, more, first)
+            body = b'{"include": ["documents"]}'
+            request = head(f"{path}/get", len(body)).replace(b"HTTP/1.1", b"HTTP/1.0") + body
+            with begun(served, 1, request) as (connection,):
+                parts = []
+                while part := connection.recv(MIB):
+                    parts.append(part)
+            start, _, content = b"".join(parts).partition(b"\r\n\r\n")
+            assert start.split()[1] == status and b"chunked" not in start.lower()
+            assert f"content-length: {len(content)}".encode() in start.lower()
+
+
 # ---------------------------------------------------------------------------- logins
 
 
