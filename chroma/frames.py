@@ -97,13 +97,13 @@ def validated(batch: pa.RecordBatch) -> pa.RecordBatch:
     """
     try:
         batch.validate()
-        _bare(batch).validate(full=True)
+        bare(batch).validate(full=True)
     except pa.ArrowException as error:
         raise BrokenStream(f"the Arrow data are broken: {error!s:.500}") from None
     return batch
 
 
-def _bare(batch: pa.RecordBatch) -> pa.RecordBatch:
+def bare(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The same buffers, with plain bytes and integers where Arrow would look at each value's range."""
     types = [_bare_type(field.type) for field in batch.schema]
     if all(bare == field.type for bare, field in zip(types, batch.schema, strict=True)):
