@@ -91,12 +91,53 @@ class Messages:
 
 
 def validated(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch, safe for native code: offsets, lengths and texts are right. Raises BrokenStream."""
+    """The batch, safe for native code: offsets, lengths and texts are right. Raises BrokenStream.
+
+    A value that its type does not foresee is none of that: DuckDB has longer numbers and a time 24:00:00.
+    """
     try:
-        batch.validate(full=True)
+        batch.validate()
+        bare(batch).validate(full=True)
     except pa.ArrowException as error:
         raise BrokenStream(f"the Arrow data are broken: {error!s:.500}") from None
     return batch
+
+
+def bare(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The same buffers, with plain bytes and integers where Arrow would look at each value's range."""
+    types = [_bare_type(field.type) for field in batch.schema]
+    if all(bare == field.type for bare, field in zip(types, batch.schema, strict=True)):
+        return batch
+    columns = [
+        column if bare == column.type else column.view(bare)
+        for bare, column in zip(types, batch.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, [str(place) for place in range(len(columns))])
+
+
+def _bare_type(type: pa.DataType) -> pa.DataType:
+    """The type itself where nothing in it is such a value."""
+    of = pa.types
+    if of.is_decimal(type):
+        return pa.binary(type.byte_width)
+    if of.is_time32(type) or of.is_time64(type) or of.is_date64(type):
+        return pa.int32() if of.is_time32(type) else pa.int64()
+    if not of.is_nested(type) or of.is_union(type) or of.is_run_end_encoded(type):
+        return type
+    inner = [type.field(place) for place in range(type.num_fields)]
+    bare = [_bare_type(field.type) for field in inner]
+    if all(new == field.type for new, field in zip(bare, inner, strict=True)):
+        return type
+    fields = [field.with_type(new) for new, field in zip(bare, inner, strict=True)]
+    if of.is_struct(type):
+        return pa.struct(fields)
+    if of.is_map(type):
+        return pa.map_(fields[0].type.field(0), fields[0].type.field(1), type.keys_sorted)
+    if of.is_fixed_size_list(type):
+        return pa.list_(fields[0], type.list_size)
+    if of.is_large_list(type):
+        return pa.large_list(fields[0])
+    return pa.list_(fields[0]) if of.is_list(type) else type
 
 
 def check_names(schema: pa.Schema) -> None:

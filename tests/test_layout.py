@@ -21,6 +21,7 @@ OWNERS = {
     "fcntl": {
         "chroma.storage.files",
         "chroma.storage.locks",
+        "chroma.server.connections",  # bytes that the system has not sent
         "chroma.server.credentials",
         "chroma.loading.locks",
     },

@@ -23,8 +23,8 @@ from .browsers import Gate
 from .exchange import Exchange
 from .incoming import Incoming
 from .metrics import REFRESH_SECONDS, Metrics
-from .outgoing import LARGE, Large, Ready, Streamed, Streaming, answer, error_answer, to_json
-from .pace import Pace
+from .outgoing import LARGE, Large, Ready, Streamed, Streaming, answer, error_answer, joined, to_json
+from .pace import Pace, taking
 from .pool import Pool
 from .routes import ROUTES, Call, Handler, Route, Site, healthcheck
 from .settings import ServerSettings
@@ -143,8 +143,8 @@ class _Answering:
         self._pool = pool
         self._budget = budget
         self._answers = answers
-        self._span = min(settings.idle_seconds, settings.request_seconds)
-        self._least = self._span * settings.min_bytes_per_second
+        span, rate = min(settings.idle_seconds, settings.request_seconds), settings.min_bytes_per_second
+        self._sending, self._taking = (span, span * rate), taking(span, rate)
         self._guard = guard
         self._site = site
         self._tracing = tracing
@@ -169,7 +169,7 @@ class _Answering:
             self._settings.max_body_bytes,
             self._settings.request_seconds,
             self._budget,
-            self._holder(""),
+            Holder("", Pace(*self._sending)),
         )
         try:
             call.caller = await self._guard.admit(request, self._route.needs)
@@ -210,21 +210,26 @@ class _Answering:
                 late=self._late,
                 checking=route.handler is healthcheck,
             )
+        if isinstance(result, Streamed) and result.media_type == "application/json" and incoming.older:
+            chunks, most = result.chunks, self._settings.max_answer_bytes
+            result = await self._pool.run(
+                lambda: joined(chunks, most), self._settings.request_seconds, incoming.gone, admitted=True
+            )
         if isinstance(result, Streamed):
-            reader = self._holder(incoming.holder.caller)
+            reader = self._reader(incoming)
             return await Streaming(
                 result, route.status, self._pool, incoming, reader, self._settings.request_seconds
             ).begin()
         if isinstance(result, Ready):
             return Response(result.content, route.status, result.headers, media_type=result.media_type)
         if len(result) > LARGE:
-            reader = self._holder(incoming.holder.caller)
+            reader = self._reader(incoming)
             seconds = self._settings.request_seconds
-            return Large(result, route.status, "application/json", reader, self._answers, seconds)
+            return Large(result, route.status, "application/json", incoming, reader, self._answers, seconds)
         return Response(result, route.status, media_type="application/json")
 
-    def _holder(self, caller: str) -> Holder:
-        return Holder(caller, Pace(self._span, self._least))
+    def _reader(self, incoming: Incoming) -> Holder:
+        return Holder(incoming.holder.caller, Pace(*self._taking))
 
     def _work(self, call: Call, incoming: Incoming) -> bytes | Ready | Streamed:
         if self._route.body:

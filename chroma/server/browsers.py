@@ -23,6 +23,8 @@ _OWN_PAGES = (b"same-origin", b"none")  # "none": somebody typed the address
 _PORTS = {"http": 80, "https": 443}
 # Below these nobody outside can have a name; those without a dot come from a search list or a compose file.
 _PRIVATE = (".localhost", ".local", ".internal", ".svc", ".lan", ".home.arpa")
+# What hosts files and containers call this machine; nobody outside can have them.
+_LOCAL_NAMES = ("localhost.localdomain", "host.docker.internal")
 _MOST_REMEMBERED = 256
 
 
@@ -40,7 +42,7 @@ class Gate:
         self._hosts = tuple(name.lower() for name in settings.allowed_hosts)
         self._checks_host = not settings.authenticates or bool(self._hosts)
         self._private = not is_loopback(settings.host)
-        self._own = {"localhost", settings.host.strip("[]").lower()}
+        self._own = {"localhost", *_LOCAL_NAMES, settings.host.strip("[]").lower()}
         if self._private:
             self._own.add(socket.gethostname().lower())
         self._known: set[bytes] = set()  # values of Host that were found right
@@ -48,7 +50,7 @@ class Gate:
     def refusal(self, method: str, headers: Mapping[bytes, bytes]) -> ChromaError | None:
         """Why a request is not served; None if it is."""
         host = headers.get(b"host")
-        if self._checks_host and host is not None and host not in self._known:  # browsers always send one
+        if self._checks_host and host and host not in self._known:  # browsers always send one
             wrong = self._wrong_host(host)
             if wrong is not None:
                 return wrong
@@ -100,7 +102,7 @@ def _name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     name, colon, port = host.rpartition(":")
-    if colon and ":" not in name and port.isdigit():
+    if colon and ":" not in name and (not port or port.isdigit()):
         host = name
     return host.strip().lower().removesuffix(".")
 

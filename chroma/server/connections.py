@@ -9,9 +9,13 @@ well: a client that does not read keeps its connection for a while only.
 from __future__ import annotations
 
 import errno
+import fcntl
 import logging
 import resource
 import socket
+import struct
+import sys
+import termios
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +29,7 @@ _log = logging.getLogger("chroma.server")
 _AT_ONCE = 16  # connections that are taken before others have their turn
 _SLACK = 64  # beyond the bound, while those that end are being closed, or an eighth of it
 _STALLED_SECONDS = 5.0  # after which a client in the middle of something may be ended for another one
+_SO_NWRITE = 0x1024  # of macOS; the library has no name for it
 _RESERVE = 512  # descriptors for the engine, where there are as many
 
 
@@ -42,6 +47,8 @@ class Waiting(Protocol):
     @property
     def left_to_send(self) -> int | None: ...
 
+    def taken(self) -> int: ...
+
     def abort(self) -> None: ...
 
 
@@ -54,6 +61,7 @@ class _Connection:
     accepted: float
     speaker: Waiting | None = None
     left: int = 0
+    taken: int = 0
     left_since: float = 0.0
     ended: bool = False
 
@@ -83,10 +91,10 @@ class _Connection:
 class Connections:
     """All of a process. Everything here happens in the event loop."""
 
-    def __init__(self, most: int, idle_seconds: float, min_bytes: float) -> None:
-        """`min_bytes`: what a client must take in each `idle_seconds`, or all where there is less."""
+    def __init__(self, most: int, span: float, min_bytes: float) -> None:
+        """`min_bytes`: what a client must take in each `span` of seconds, or all where there is less."""
         self.most = most
-        self._idle_seconds = idle_seconds
+        self._span = span
         self._min_bytes = min_bytes
         self._open: dict[int, _Connection] = {}  # by descriptor
         self._ending = 0  # of those that are open
@@ -142,9 +150,10 @@ class Connections:
             speaker, rest = found.speaker, 0
             assert speaker is not None
             rest = speaker.left_to_send or 0
-            if not found.left or found.left - rest >= self._min_bytes or rest > found.left:
-                found.left, found.left_since = rest, now
-            elif now - found.left_since > self._idle_seconds:
+            moved = max(found.left - rest, speaker.taken() - found.taken)
+            if not found.left or moved >= self._min_bytes or rest > found.left:
+                found.left, found.taken, found.left_since = rest, speaker.taken(), now
+            elif now - found.left_since > self._span:
                 speaker.abort()
 
     def _with_a_rest(self) -> Iterator[_Connection]:
@@ -197,6 +206,19 @@ class Listening(socket.socket):
             found.close()
             raise BlockingIOError
         return found, address
+
+
+def unsent(connection: socket.socket) -> int:
+    """Bytes that the system has taken for a connection, and its client has not.
+
+    They can be megabytes, and the system says that there is room for more only when much of it is gone.
+    """
+    if connection.fileno() < 0:
+        return 0
+    if sys.platform == "darwin":
+        return connection.getsockopt(socket.SOL_SOCKET, _SO_NWRITE)
+    found: int = struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
+    return found
 
 
 def bound(wanted: int) -> int:

@@ -56,6 +56,7 @@ class Incoming:
         self._coding = headers.get("content-encoding", "identity").strip().lower()
         self._window = _WINDOWS.get(self._coding)
         self._by_page = "origin" in headers or "sec-fetch-site" in headers
+        self.older = request.scope.get("http_version") == "1.0"  # which knows no answer in chunks
         self.received = 0
         self._waits_for_leave = headers.get("expect", "").lower() == "100-continue"
         self._declared = headers.get("content-length", "")
@@ -147,7 +148,7 @@ class Incoming:
         until = self.received + _MOST_DISCARDED
         with suppress(TimeoutError, ClientDisconnect), Within(_DISCARD_SECONDS):
             while not self._ended and not self._waits_for_leave and self.received < until:
-                await self._part()
+                await self._arrived()
         return self._ended
 
     def close(self) -> None:
@@ -168,8 +169,12 @@ class Incoming:
             raise self._too_slow(str(stalled)) from None
 
     async def _part(self) -> bytes:
-        closed = self.holder.closed
-        message: Any = {"type": "http.disconnect"} if closed else await self._receive()
+        if self.holder.closed:
+            raise self._closed()
+        return await self._arrived()
+
+    async def _arrived(self) -> bytes:
+        message: Any = await self._receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         self._waits_for_leave = False
@@ -184,11 +189,15 @@ class Incoming:
         try:
             has_room = self._budget.take(self.holder, size, self._loop)
         except LookupError:
-            raise ClientDisconnect from None
+            raise self._closed() from None
         if not has_room:
             raise Overloaded(
                 f"bodies of {self._budget.held:,} bytes are being read; try again in {RETRY_SECONDS} s"
             )
+
+    def _closed(self) -> Exception:
+        """Why nothing more is read, once the request holds nothing."""
+        return self._too_slow(self.holder.ended_for) if self.holder.ended_for else ClientDisconnect()
 
     def _too_slow(self, why: str) -> TooSlow:
         """What ended the waiting: see `Pace`."""

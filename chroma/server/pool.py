@@ -24,7 +24,6 @@ T = TypeVar("T")
 RETRY_SECONDS = 1
 # Most calls end sooner than this, and nobody has looked meanwhile whether their client is there.
 _WATCH_AFTER = 0.02
-_STREAM_SECONDS = 5.0  # how long a stream may wait for its place; most are read sooner
 
 
 class Overloaded(ChromaError):
@@ -55,7 +54,7 @@ class Pool:
 
     Calls that wait for their own client's bytes have as many threads and places again, so that
     slow clients cannot keep the others out. Streams that are sent hold no thread between two pieces,
-    but memory: twice `threads` may be open, and `queue` wait for a little while. Of either one caller
+    but memory: twice `threads` may be open, and `queue` wait. Of either one caller
     has three quarters at most, and slow clients end where others wait.
     """
 
@@ -81,12 +80,17 @@ class Pool:
         return sum(lane.queued for lane in self._lanes) + self._streams_in.waiting
 
     @asynccontextmanager
-    async def streaming(self, reader: Holder) -> AsyncIterator[None]:
-        """A place for an answer that is made while it is sent. Raises Overloaded when there is none."""
+    async def streaming(
+        self, reader: Holder, seconds: float, gone: asyncio.Future[None]
+    ) -> AsyncIterator[None]:
+        """A place for an answer that is made while it is sent. Raises Overloaded when there is none in time,
+        and ClientDisconnect."""
         async with AsyncExitStack() as held:
             try:
-                await held.enter_async_context(self._streams_out.place(reader, _STREAM_SECONDS))
+                await held.enter_async_context(self._streams_out.place(reader, seconds, gone))
             except NoPlace:
+                if gone.done():
+                    raise ClientDisconnect from None
                 self.rejected += 1
                 raise Overloaded(f"too many streams are being read; try again in {RETRY_SECONDS} s") from None
             yield

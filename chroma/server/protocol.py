@@ -19,8 +19,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from ..errors import ChromaError, InvalidArgumentError
 from ..wire import error_to_json
 from .browsers import NO_SNIFFING
-from .connections import Connections
-from .outgoing import ABORT, to_json
+from .connections import Connections, unsent
+from .outgoing import ABORT, TAKEN, to_json
 from .transport import TRACE_HEADER
 
 HEAD_SECONDS = 30.0
@@ -50,6 +50,8 @@ class Protocol(HttpToolsProtocol):
     _refused = False
     registry: Connections | None = None  # of the process
     moved = 0.0  # when something came in, or room for something to go out
+    _paused_at: int | None = None  # bytes that the client had to take when writing paused
+    _taken = 0  # bytes that it took in pauses before
     _descriptor = -1
 
     @classmethod
@@ -67,14 +69,25 @@ class Protocol(HttpToolsProtocol):
         """Whether nothing goes on here unless the client does something."""
         if self.idle or self.flow.write_paused:
             return True
+        if self.cycle.waiting_for_100_continue:  # the client waits for its place here
+            return False
         return self.cycle.more_body and not self.cycle.body and not self.cycle.response_started
 
     @property
     def left_to_send(self) -> int | None:
-        """Bytes that the client has not taken, where nothing more is sent before; None elsewhere."""
+        """Bytes that the client has not taken, where nothing more is sent before; None elsewhere, and where
+        the system has all of them."""
         if not (self.idle or self.flow.write_paused or self.transport.is_closing()):
             return None
-        return self.transport.get_write_buffer_size()
+        return self._untaken() if self.transport.get_write_buffer_size() else None
+
+    def taken(self) -> int:
+        """Bytes that the client took while answers waited for it."""
+        paused = self._paused_at
+        return self._taken if paused is None else self._taken + max(0, paused - self._untaken())
+
+    def _untaken(self) -> int:
+        return self.transport.get_write_buffer_size() + unsent(self.transport.get_extra_info("socket"))
 
     def abort(self) -> None:
         """End it at once. What the client did not take is dropped by the system as well."""
@@ -102,8 +115,13 @@ class Protocol(HttpToolsProtocol):
             self.registry.lost(self, self._descriptor)
         super().connection_lost(exc)
 
+    def pause_writing(self) -> None:
+        self._paused_at = self._untaken()
+        super().pause_writing()
+
     def resume_writing(self) -> None:
         self.moved = time.monotonic()
+        self._taken, self._paused_at = self.taken(), None
         super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
@@ -123,7 +141,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["state"][ABORT] = self.abort
+        self.scope["state"] |= {ABORT: self.abort, TAKEN: self.taken}
         if not self._reading_head:
             self._begin_head()
             self._fed = 1 - self._part  # what else this part holds may belong to the request before

@@ -26,6 +26,7 @@ from . import logs, metrics, tracing
 from .app import create_app
 from .auth import Guard
 from .connections import Connections, Listening, bound
+from .pace import taking
 from .protocol import Protocol
 from .settings import ServerSettings, is_loopback
 from .workers import Workers
@@ -152,13 +153,13 @@ def _serve_on(listening: socket.socket, backend: LocalBackend, settings: ServerS
     app = create_app(backend, settings)
     connections = Connections(
         bound(settings.max_connections),
-        settings.idle_seconds,
-        settings.idle_seconds * settings.min_bytes_per_second,
+        *taking(settings.idle_seconds, settings.min_bytes_per_second),
     )
     config = uvicorn.Config(
         app,
         http=Protocol.over(connections),
         ws="none",
+        loop="asyncio",  # of another one, `Listening` would be no part
         log_config=logs.configuration(settings.log_level, settings.log_format),
         access_log=False,
         lifespan="on",

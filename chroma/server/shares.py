@@ -44,12 +44,13 @@ def caller_of(scope: Mapping[str, Any], name: str) -> str:
 class Holder:
     """What one request holds, and how fast its client is."""
 
-    __slots__ = ("bytes", "caller", "closed", "pace")
+    __slots__ = ("bytes", "caller", "closed", "ended_for", "pace")
 
     def __init__(self, caller: str, pace: Pace) -> None:
         self.caller, self.pace = caller, pace
         self.bytes = 0
         self.closed = False
+        self.ended_for = ""  # why, when it had to give up what it held
 
 
 def slowest(holders: Iterable[Holder]) -> Holder | None:
@@ -80,15 +81,17 @@ class Places:
         return len(self._waiting)
 
     @asynccontextmanager
-    async def place(self, holder: Holder, seconds: float) -> AsyncIterator[None]:
-        """A place for the block. Raises NoPlace."""
+    async def place(
+        self, holder: Holder, seconds: float, gone: asyncio.Future[None] | None = None
+    ) -> AsyncIterator[None]:
+        """A place for the block. Raises NoPlace, also when its client has `gone`."""
         if self._is_free(holder):
             self._take(holder)
         elif len(self._waiting) >= self._queue:
             self._end_slow(holder)
             raise NoPlace(waited=False)
         else:
-            await self._wait(holder, seconds)
+            await self._wait(holder, seconds, gone)
         try:
             yield
         finally:
@@ -103,14 +106,14 @@ class Places:
         self._held.add(holder)
         self._each[holder.caller] += 1
 
-    async def _wait(self, holder: Holder, seconds: float) -> None:
+    async def _wait(self, holder: Holder, seconds: float, gone: asyncio.Future[None] | None) -> None:
         until = time.monotonic() + seconds
         turn = self._waiting[holder] = asyncio.get_running_loop().create_future()
         try:
             while not turn.done():
                 self._end_slow(holder)
                 rest = until - time.monotonic()
-                if rest <= 0:
+                if rest <= 0 or (gone is not None and gone.done()):
                     raise NoPlace(waited=True)
                 await asyncio.wait([turn], timeout=min(_LOOK_SECONDS, rest))
         except BaseException:
@@ -172,11 +175,16 @@ class Budget:
     def _has_room(self, holder: Holder, size: int, alone: bool) -> bool:
         if alone and holder.caller not in self._each:
             return self.held <= self.most - min(size, self.most // 4)
-        return self.held + size <= self.most and self._each.get(holder.caller, 0) + size <= self._share
+        return self.held + size <= self.most and not self._is_beyond(holder, size)
+
+    def _is_beyond(self, holder: Holder, size: int) -> bool:
+        """Whether its caller would have more than a share. A single request may have all."""
+        others = self._each.get(holder.caller, 0) - holder.bytes
+        return others > 0 and others + holder.bytes + size > self._share
 
     def _end_slow(self, newcomer: Holder, size: int) -> bool:
         """End one that is slow, where that helps. Its bytes count no longer, and it gets no more."""
-        own = self._each.get(newcomer.caller, 0) + size > self._share
+        own = self._is_beyond(newcomer, size)
         victim = slowest(
             holder
             for holder in self._holders
@@ -185,8 +193,9 @@ class Budget:
         if victim is None:
             return False
         loop = self._holders[victim]
+        victim.ended_for = "others need its memory"
         self._release(victim)
-        loop.call_soon_threadsafe(victim.pace.end, "others need its memory")
+        loop.call_soon_threadsafe(victim.pace.end, victim.ended_for)
         return True
 
     def _release(self, holder: Holder) -> None:

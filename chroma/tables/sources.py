@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ..columns import shown
 from ..errors import InvalidArgumentError, InvalidTypeError
-from ..frames import BrokenStream, check_names
+from ..frames import BrokenStream, bare, check_names
 from .detect import is_result
 from .naming import KINDS, Slot, column_names, key_of
 
@@ -57,7 +57,9 @@ def _checked(value: Any) -> Any:
     InvalidArgumentError."""
     try:
         check_names(value.schema)
-        value.validate(full=True)
+        value.validate()
+        for batch in value.to_batches() if isinstance(value, pa.Table) else [value]:
+            bare(batch).validate(full=True)
     except (pa.ArrowException, BrokenStream) as error:
         raise InvalidArgumentError(f"the Arrow data of the table are broken: {error!s:.500}") from None
     return value

@@ -146,8 +146,8 @@ def test_names_that_were_led_here(stored: Stored) -> None:
         *evil,
         "x",
         "evil.local",
-        "",
         ":",
+        "evil.example:",
         "[",
         "localhost:1:2",
         "evil.example.",
@@ -163,7 +163,11 @@ def test_names_that_were_led_here(stored: Stored) -> None:
                 answer = http.request(method, f"{stored.url}{path}", content=body.encode(), headers=headers)
                 refused(answer, 421, "--allowed-host")
     for host in (
+        "",
         "localhost",
+        "localhost:",
+        "localhost.localdomain",
+        "host.docker.internal:8000",
         "LOCALHOST:80",
         "a.localhost",
         "127.0.0.1",

@@ -199,8 +199,9 @@ def records(url: str, path: str, megabytes: int) -> None:
 def test_answers_that_nobody_reads(tmp_path: Path) -> None:
     """They hold a bounded amount, for a bounded time, and others are answered meanwhile."""
     megabytes, readers = 20, 60
+    limits = ("--idle-seconds", "6", "--min-bytes-per-second", "20000")
     with (
-        running(tmp_path / "db", "--idle-seconds", "6", "--keep-alive-seconds", "2") as served,
+        running(tmp_path / "db", *limits, "--keep-alive-seconds", "2") as served,
         client() as http,
     ):
         path = collection(served.url)
@@ -236,7 +237,8 @@ def sockets(served: Served) -> int:
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are counted in /proc")
 def test_small_answers_that_nobody_reads(tmp_path: Path) -> None:
     """Asked for in one go, and left: the connection is ended, not only closed when it is empty."""
-    with running(tmp_path / "db", "--idle-seconds", "2", "--keep-alive-seconds", "2") as served:
+    limits = ("--idle-seconds", "2", "--min-bytes-per-second", "60000")
+    with running(tmp_path / "db", *limits, "--keep-alive-seconds", "2") as served:
         request = b"GET /api/v2/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 400
         with client() as http:
             assert http.get(f"{served.url}/api/v2", headers={"connection": "close"}).status_code == 200
@@ -245,6 +247,86 @@ def test_small_answers_that_nobody_reads(tmp_path: Path) -> None:
         with begun(served, 3, request):
             eventually(lambda: sockets(served) == before + 3, "they are open")
             eventually(lambda: sockets(served) == before, "all are ended")
+
+
+def taken(connection: socket.socket, rate: int, seconds: float) -> int:
+    """Bytes that were read at so many a second, until the time was up or the connection ended."""
+    begin, count = time.monotonic(), 0
+    connection.settimeout(seconds)
+    with contextlib.suppress(OSError):
+        while (rest := begin + seconds - time.monotonic()) > 0:
+            time.sleep(min(0.1, rest))
+            piece = connection.recv(max(1, int((time.monotonic() - begin) * rate) - count))
+            if not piece:
+                break
+            count += len(piece)
+    return count
+
+
+@pytest.mark.parametrize("kind", ["get", "openapi"])
+def test_a_slow_reader_goes_on(tmp_path: Path, kind: str) -> None:
+    """What it takes is seen although the system would hold megabytes for it. One that reads nothing ends."""
+    seconds, rate = 10, 60_000
+    limits = ("--idle-seconds", "3", "--min-bytes-per-second", "20000")
+    with running(tmp_path / "db", *limits) as served:
+        path = collection(served.url)
+        records(served.url, path, 30)
+        body = b'{"include": ["documents"]}'
+        request = head(f"{path}/get", len(body)) + body
+        if kind == "openapi":  # many small ones, of which only the connections know
+            request = b"GET /api/v2/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 400
+        with begun(served, 2, request) as (slow, none):
+            assert taken(slow, rate, seconds) > 0.8 * rate * seconds
+            none.settimeout(5)
+            with pytest.raises(ConnectionResetError):
+                while none.recv(MIB):
+                    pass
+
+
+def many(url: str, path: str, megabytes: int, first: int = 0) -> None:
+    """So many records that answers with all of them are made while they are sent."""
+    with client() as http:
+        for number in range(first, first + megabytes):
+            ids = [f"{number} {place}" for place in range(100)]
+            body = {"ids": ids, "embeddings": np.ones((100, 2)).tolist(), "documents": ["x" * 10_400] * 100}
+            assert http.post(f"{url}{path}/add", json=body).status_code == 201
+
+
+def test_many_large_answers_at_once(tmp_path: Path) -> None:
+    """Who reads waits for a place, and is answered."""
+    with running(tmp_path / "db", "--threads", "2") as served:
+        path = collection(served.url)
+        many(served.url, path, 12)
+        statuses: list[int] = []
+
+        def read(_: int) -> None:
+            with client() as http, http.stream("POST", f"{served.url}{path}/get", json=wanted) as answer:
+                size = sum(len(part) for part in answer.iter_raw())
+                statuses.append(answer.status_code if size > 10 * MIB else 0)
+
+        wanted = {"include": ["documents"]}
+        threads = [threading.Thread(target=read, args=(number,)) for number in range(60)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert statuses == [200] * 60
+
+
+def test_an_old_client_has_its_answer_whole(tmp_path: Path) -> None:
+    with running(tmp_path / "db", "--max-answer-bytes", str(12 * MIB)) as served:
+        path = collection(served.url)
+        for first, more, status in ((0, 11, b"200"), (11, 4, b"413")):
+            many(served.url, path, more, first)
+            body = b'{"include": ["documents"]}'
+            request = head(f"{path}/get", len(body)).replace(b"HTTP/1.1", b"HTTP/1.0") + body
+            with begun(served, 1, request) as (connection,):
+                parts = []
+                while part := connection.recv(MIB):
+                    parts.append(part)
+            start, _, content = b"".join(parts).partition(b"\r\n\r\n")
+            assert start.split()[1] == status and b"chunked" not in start.lower()
+            assert f"content-length: {len(content)}".encode() in start.lower()
 
 
 # ---------------------------------------------------------------------------- logins

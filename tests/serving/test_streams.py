@@ -207,7 +207,7 @@ def test_streams_that_nobody_reads_are_few(
     streams: Streams, serve: Callable[..., Api], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond twice the threads a stream is refused before its first byte, and one that ends makes room."""
-    monkeypatch.setattr("chroma.server.pool._STREAM_SECONDS", 0.2)
+    monkeypatch.setattr("chroma.server.outgoing._PLACE_SECONDS", 0.2)
     api = serve(threads=1)
     with listening(api.app) as port, ExitStack() as held:
         unread = [held.enter_context(connected(port)) for _ in range(2)]
@@ -223,6 +223,9 @@ def test_streams_that_nobody_reads_are_few(
 
 
 def test_a_reader_has_less_time_than_a_call(streams: Streams, serve: Callable[..., Api]) -> None:
-    with listening(serve(idle_seconds=1).app) as port, connected(port) as connection:
+    with (
+        listening(serve(idle_seconds=1, min_bytes_per_second=100_000).app) as port,
+        connected(port) as connection,
+    ):
         connection.sendall(b"GET /blob?parts=100000 HTTP/1.1\r\nHost: x\r\n\r\n")
         wait_until(streams.closed.is_set)

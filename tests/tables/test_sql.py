@@ -412,3 +412,20 @@ def test_one_snapshot(store: Any) -> None:
     things.add(["a", "b"], embeddings=[[1], [2]], metadatas=[{"n": 1}, {"n": 2}])
     things.delete(["a"])
     assert store.sql("from things").to_pylist() == things.to_arrow().to_pylist()
+
+
+@pytest.mark.parametrize("kind", ["persistent", "http"])
+def test_values_beyond_the_types_of_arrow(kind: str, tmp_path: Any) -> None:
+    """DuckDB has integers of 39 digits and a time 24:00:00; in answers, and in tables that are given."""
+    huge, midnight = (1 << 127) - 1, 86_400_000_000
+    with CLIENTS[kind](tmp_path) as client:
+        answer = client.sql(
+            f"select {huge}::HUGEINT n, TIME '24:00:00' t, [TIME '24:00:00'] l, {{'n': {huge}::HUGEINT}} s, "
+            "map {1: TIME '24:00:00'} m"
+        )
+        assert answer["n"][0].as_py() == huge
+        assert answer["t"].chunk(0).view(pa.int64()).to_pylist() == [midnight]
+        given = answer.select(["n", "t", "l", "s"])
+        back = client.sql("select n, t, l, s from given", tables={"given": given})
+        assert back["n"][0].as_py() == huge
+        assert back["t"].chunk(0).view(pa.int64()).to_pylist() == [midnight]
