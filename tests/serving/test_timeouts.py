@@ -129,6 +129,7 @@ def test_a_loaded_server_is_healthy(serve: Callable[..., Api]) -> None:
         url = f"http://127.0.0.1:{port}"
         refused(httpx.get(f"{url}{TENANT}", timeout=PATIENCE), 503, "ChromaError")
         assert httpx.get(f"{url}/api/v2/healthcheck", timeout=PATIENCE).status_code == 200
+        slow.leave.set()  # else the server waits for it when it stops
 
 
 def test_a_client_that_leaves_a_write(serve: Callable[..., Api]) -> None:
