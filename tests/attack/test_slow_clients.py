@@ -97,7 +97,7 @@ def test_streams_that_stop_after_their_schema(tmp_path: Path) -> None:
                     f"{served.url}{path}/add", content=stream(str(number)), headers={"content-type": MEDIA}
                 )
                 assert answer.status_code == 201, answer.text
-                assert time.monotonic() - start < 20
+                assert time.monotonic() - start < 8
             slow[0].settimeout(20)
             said = slow[0].recv(4096)
             assert said.startswith(b"HTTP/1.1 408") and b"others wait" in said
@@ -118,7 +118,7 @@ def test_a_key_has_not_all_places(tmp_path: Path) -> None:
             start = time.monotonic()
             answer = http.post(f"{served.url}{path}/add", content=stream("a"), headers=headers)
             assert answer.status_code == 201, answer.text
-            assert time.monotonic() - start < 2.9, "a place was free for another key"
+            assert time.monotonic() - start < 2, "a place was free for another key"
 
 
 @pytest.mark.parametrize("kind", ["stops", "drips"])
@@ -136,7 +136,7 @@ def test_a_stream_that_is_too_slow_ends(tmp_path: Path, kind: str) -> None:
                         slow.sendall(b"\xff")
                     said = slow.recv(4096)
         assert said.startswith(b"HTTP/1.1 408"), said
-        assert time.monotonic() - start < 20
+        assert time.monotonic() - start < 8
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["the same key", "another key"])
@@ -164,7 +164,7 @@ def test_bodies_of_the_largest_size_that_stop(tmp_path: Path, same: bool) -> Non
                     break
                 time.sleep(0.5)
             assert answer.status_code == 200, answer.text
-            assert same or time.monotonic() - start < 2.9, "the other key has a share of its own"
+            assert same or time.monotonic() - start < 2, "the other key has a share of its own"
 
 
 def quietly_send(connection: socket.socket, size: int) -> None:
@@ -214,7 +214,7 @@ def test_answers_that_nobody_reads(tmp_path: Path) -> None:
             grown = resident(served.process.pid) - before
             start = time.monotonic()
             statuses: list[int] = []
-            while 200 not in statuses and time.monotonic() - start < 25:
+            while 200 not in statuses and time.monotonic() - start < 12:
                 answer = http.post(f"{served.url}{path}/get", json={"include": ["documents"]})
                 statuses.append(answer.status_code)
                 time.sleep(0.5)
@@ -222,7 +222,7 @@ def test_answers_that_nobody_reads(tmp_path: Path) -> None:
             assert http.get(f"{served.url}{path}/count").json() == 4 * megabytes
             assert grown < 1500 * MIB, f"{grown / MIB:.0f} MiB"
             eventually(lambda: sockets(served) < 20, "all are ended")
-        assert time.monotonic() - start < 60
+        assert time.monotonic() - start < 30
 
 
 def sockets(served: Served) -> int:
@@ -375,4 +375,4 @@ def test_wrong_passwords_keep_nobody_out(tmp_path: Path, monkeypatch: pytest.Mon
             served.process.kill()
             for thread in threads:
                 thread.join()
-    assert took < (15 if kind == "kept" else scaled(30, 60)), f"{took:.1f} s"
+    assert took < (5 if kind == "kept" else scaled(10, 60)), f"{took:.1f} s"
