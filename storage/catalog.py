@@ -57,9 +57,8 @@ class CatalogState:
     def apply(self, change: Mapping[str, Any]) -> None:
         """One change, already checked."""
         match change["do"]:
-            case (
-                "reset"
-            ):  # whoever reads meanwhile finds the default database, in the old state or in the new
+            case "reset":
+                # Whoever reads meanwhile finds the default database, in the old state or in the new.
                 scope = DEFAULT_TENANT, DEFAULT_DATABASE
                 self.names, self.databases = {scope: {}}, {scope: _DEFAULT_DATABASE_ID}
                 self.tenants, self.collections = {DEFAULT_TENANT: None}, {}

@@ -108,7 +108,7 @@ class Copier:
     def _expected(self, id: str) -> int:
         home = self._source.child("collections").child(id)
         try:
-            return sum(file.bytes for ref in Manifest.load(home).segments for file in _files(ref))
+            return sum(file.bytes for ref in Manifest.load(home).segments for file in ref.all_files())
         except Corruption:  # not written yet, or damaged: said when it is its turn
             return 0
 
@@ -145,7 +145,7 @@ class Copier:
         for ref in seen.segments:
             source, target = home.child(ref.name), self._target.child("collections").child(id).child(ref.name)
             target.create()
-            for file in _files(ref):
+            for file in ref.all_files():
                 held = source.hold(file.name)
                 opened.callback(held.close)
                 shared = held.is_at(f"{target.path}/{file.name}")
@@ -217,7 +217,7 @@ class Copier:
                 self._done(home, name, "copied", log.offset)
         if aside or not home.exists(manifest.NAME):
             home.sync()
-        segments = {ref.name: {file.name for file in _files(ref)} for ref in seen.segments}
+        segments = {ref.name: {file.name for file in ref.all_files()} for ref in seen.segments}
         return _Prepared(id, seen.manifest, segments, names, aside)
 
     # ------------------------------------------------------------------ 2 and 3: names
@@ -308,15 +308,11 @@ def _hold(home: DiskFolder, seen: _Seen, opened: ExitStack) -> list[tuple[str, F
     """All files of the segments, open: from here on the housekeeper may remove their names."""
     held = []
     for ref in seen.segments:
-        for file in _files(ref):
+        for file in ref.all_files():
             source = home.child(ref.name).hold(file.name)
             opened.callback(source.close)
             held.append((ref.name, file, source))
     return held
-
-
-def _files(ref: SegmentRef) -> list[FileRef]:
-    return [*ref.files, *([ref.dead] if ref.dead else []), *([ref.graph.file] if ref.graph else [])]
 
 
 def _check(held: HeldFile, file: FileRef) -> None:

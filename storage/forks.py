@@ -55,9 +55,7 @@ def _after_fork() -> None:
         owner = reference()
         if owner is not None:
             paths.add(owner.path)  # a thread may have been about to close it, and the object say that it did
-            with contextlib.suppress(
-                OSError
-            ):  # then its number is nobody's; the others are let go all the same
+            with contextlib.suppress(OSError):  # its number is nobody's, and the others are let go too
                 owner.let_go()
     if paths:
         _close(paths)

@@ -201,14 +201,10 @@ def _copied(folder: Folder) -> tuple[SegmentRef, ...]:
 
 def _clean_segment(home: Folder, refs: Sequence[SegmentRef]) -> None:
     """`refs`: all that is said of the segment, by the manifest, its copy and the logs."""
-    keep = {file.name for ref in refs for file in _files(ref)}
+    keep = {file.name for ref in refs for file in ref.all_files()}
     for name in home.names():
         if name not in keep:
             home.remove(name)
-
-
-def _files(ref: SegmentRef) -> list[FileRef]:
-    return [*ref.files, *([ref.dead] if ref.dead else []), *([ref.graph.file] if ref.graph else [])]
 
 
 def share(collection: Collection, target: Folder) -> None:
@@ -230,7 +226,7 @@ def share(collection: Collection, target: Folder) -> None:
             ref = _kept(collection, base, view)
             source, home = collection.folder.child(ref.name), target.child(ref.name)
             home.create()
-            for file in _files(ref):
+            for file in ref.all_files():
                 if file.bytes:  # graphs in memory have no file
                     home.link_from(source, file.name)
             if collection.folder.in_memory:

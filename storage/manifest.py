@@ -75,6 +75,10 @@ class SegmentRef(NamedTuple):
     dead_rows: int = 0
     graph: GraphRef | None = None
 
+    def all_files(self) -> list[FileRef]:
+        """Those of the records, the tombstones and the graph."""
+        return [*self.files, *([self.dead] if self.dead else []), *([self.graph.file] if self.graph else [])]
+
     def to_json(self) -> dict[str, Any]:
         return self._asdict() | {
             "files": [file._asdict() for file in self.files],
