@@ -103,8 +103,10 @@ def _move_in(staged: DiskFolder, place: DiskFolder, taken: bool) -> None:
             staged.move(place.path)
     except StorageError as error:
         if made is not None and (place.stamp("") or (0,))[0] == made[0]:
+            why = str(error).rstrip(".")
             raise WriteFailed(
-                f"{place.path} is restored, but a power cut might still undo it: {error}. Restore it again"
+                f"{place.path} is restored, but a power cut might still undo it: {why}. Run `sync` to make "
+                "sure, or restore again with overwrite (--overwrite)"
             ) from error
         if not place.exists():
             aside.move(place.path)

@@ -226,6 +226,26 @@ def test_a_restore_that_cannot_move_puts_back_what_was_there(
     assert _reads(tmp_path / "target") == ROWS
 
 
+def test_a_restore_that_may_be_undone_says_what_to_do(
+    filled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.backup(tmp_path / "backup")
+    sync = files.DiskFolder.sync
+
+    def refuse(self: files.DiskFolder) -> None:
+        if (tmp_path / "target").exists() and self.path == str(tmp_path):
+            raise files.refused(self.path, OSError(errno.EIO, "no"))
+        sync(self)
+
+    monkeypatch.setattr(files.DiskFolder, "sync", refuse)
+    with pytest.raises(WriteFailedError, match=r"is restored, but .*[^.]\. Run `sync`.*--overwrite"):
+        chroma.restore(tmp_path / "backup", tmp_path / "target")
+    monkeypatch.undo()
+    assert _reads(tmp_path / "target") == ROWS
+    chroma.restore(tmp_path / "backup", tmp_path / "target", overwrite=True)
+    assert _reads(tmp_path / "target") == ROWS
+
+
 def test_a_moved_folder_takes_no_changes(tmp_path: Path) -> None:
     client = chroma.PersistentClient(tmp_path / "db")
     things = client.create_collection("things", embedding_function=None)
