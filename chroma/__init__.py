@@ -14,7 +14,7 @@ is first used.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal  # noqa: F401 - in the hints of classes whose home is here
 
 if TYPE_CHECKING:
     from ._async.client import AsyncClient as AsyncClientAPI
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .backups import restore
     from .compat import install_as_chromadb
     from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-    from .copying import copy_collections
+    from .copying import CopyReport, copy_collections
+    from .display.description import Description, KeySummary, TextSummary
     from .embedding import EmbeddingFunction
     from .factories import (
         AdminClient,
@@ -39,10 +40,13 @@ if TYPE_CHECKING:
         configure,
         get_settings,
     )
-    from .migration.report import MigrationReport
+    from .loading.reports import ExportReport, LoadReport
+    from .migration.report import MigrationReport, MovedCollection
     from .migration.run import migrate
     from .result_types import GetResult, QueryResult
+    from .seam import Identity
     from .search import Search
+    from .storage.types import BackupReport, CollectionStats
     from .types import (
         URI,
         CollectionMetadata,
@@ -74,22 +78,31 @@ __all__ = [
     "AsyncAdminClient",
     "AsyncClientAPI",
     "AsyncHttpClient",
+    "BackupReport",
     "Client",
     "ClientAPI",
     "CloudClient",
     "Collection",
     "CollectionMetadata",
+    "CollectionStats",
+    "CopyReport",
+    "Description",
     "Documents",
     "EmbeddingFunction",
     "Embeddings",
     "EphemeralClient",
+    "ExportReport",
     "GetResult",
     "HttpClient",
     "IDs",
+    "Identity",
     "Include",
+    "KeySummary",
+    "LoadReport",
     "Metadata",
     "Metadatas",
     "MigrationReport",
+    "MovedCollection",
     "PersistentClient",
     "QueryResult",
     "ReadLevel",
@@ -98,6 +111,7 @@ __all__ = [
     "Settings",
     "SparseVector",
     "SparseVectors",
+    "TextSummary",
     "TokenTransportHeader",
     "URIs",
     "UpdateCollectionMetadata",
@@ -120,12 +134,16 @@ _HOMES: dict[str, tuple[str, str]] = {
     "ClientAPI": ("_sync.client", "Client"),
     "Collection": ("_sync.collection", "Collection"),
     "EmbeddingFunction": ("embedding", "EmbeddingFunction"),
+    "Identity": ("seam", "Identity"),
     "Search": ("search", "Search"),
-    "copy_collections": ("copying", "copy_collections"),
+    **{name: ("copying", name) for name in ("CopyReport", "copy_collections")},
     "restore": ("backups", "restore"),
     "install_as_chromadb": ("compat", "install_as_chromadb"),
-    "MigrationReport": ("migration.report", "MigrationReport"),
     "migrate": ("migration.run", "migrate"),
+    **{name: ("display.description", name) for name in ("Description", "KeySummary", "TextSummary")},
+    **{name: ("loading.reports", name) for name in ("ExportReport", "LoadReport")},
+    **{name: ("migration.report", name) for name in ("MigrationReport", "MovedCollection")},
+    **{name: ("storage.types", name) for name in ("BackupReport", "CollectionStats")},
     **{name: ("config", name) for name in ("DEFAULT_DATABASE", "DEFAULT_TENANT", "Settings")},
     **{
         name: ("factories", name)

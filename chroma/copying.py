@@ -40,6 +40,8 @@ _PAGE_BYTES, _TEXT_BYTES, _MOST_ROWS = 8 << 20, 1000, 5000  # of a page that a s
 class CopyReport:
     """What became of one collection. `name` is that of the copy."""
 
+    __module__ = "chroma"
+
     source: str
     name: str
     records: int

@@ -36,6 +36,8 @@ class GetResult(dict[str, Any]):
     included    the columns that were asked for
     """
 
+    __module__ = "chroma.api.types"
+
     if TYPE_CHECKING:
 
         @overload
@@ -102,6 +104,8 @@ class QueryResult(dict[str, Any]):
     data        what the data loader made of the uris, one entry per query
     included    the columns that were asked for
     """
+
+    __module__ = "chroma.api.types"
 
     if TYPE_CHECKING:
 

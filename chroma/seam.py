@@ -20,6 +20,8 @@ class Scope(NamedTuple):
 class Identity:
     """Who the caller is, as far as the backend knows. "*" stands for any tenant, any database."""
 
+    __module__ = "chroma"
+
     user_id: str
     tenant: str
     databases: list[str]

@@ -161,9 +161,14 @@ class BackupReport(NamedTuple):
     seconds: float
 
 
+BackupReport.__module__ = "chroma"  # a NamedTuple's body holds fields only
+
+
 @dataclass(frozen=True, slots=True)
 class CollectionStats:
     """Sizes of one collection; `chroma info` prints them."""
+
+    __module__ = "chroma"
 
     live: int
     deleted: int

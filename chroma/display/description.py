@@ -1,7 +1,5 @@
 """What `describe` returns: figures in plain dataclasses, and their tables."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,6 +28,8 @@ class KeySummary:
     times          how often it occurs; at least so often where `exact` is False
     """
 
+    __module__ = "chroma"
+
     key: str
     types: dict[str, int]
     records: int
@@ -49,6 +49,8 @@ class TextSummary:
     records  how many have one; fill is their share, between 0 and 1
     """
 
+    __module__ = "chroma"
+
     records: int
     fill: float
     shortest: int | None
@@ -59,6 +61,8 @@ class TextSummary:
 @dataclass(frozen=True, slots=True)
 class Description:
     """The figures of a collection. Iterates over the keys, in their order; `d["key"]` is one of them."""
+
+    __module__ = "chroma"
 
     name: str
     records: int
@@ -119,7 +123,7 @@ class Description:
     def _texts(self) -> list[tuple[str, TextSummary]]:
         return [("documents", self.documents), ("uris", self.uris)]
 
-    def to_pandas(self) -> pd.DataFrame:
+    def to_pandas(self) -> "pd.DataFrame":
         """A row per key, under the names of `KeySummary`; `types` as text.
 
         Raises InvalidArgumentError where pandas is not installed.
@@ -131,7 +135,7 @@ class Description:
             columns[name] = pandas.Series(columns[name], dtype=object)
         return pandas.DataFrame(columns)
 
-    def to_arrow(self) -> pa.Table:
+    def to_arrow(self) -> "pa.Table":
         """A row per key; `types`, `min`, `max` and `most_frequent` as text, since they are of any type."""
         import pyarrow as pa
 

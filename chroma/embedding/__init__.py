@@ -56,6 +56,8 @@ _LAZY = {
     "TogetherAIEmbeddingFunction": "together",
     "VoyageAIEmbeddingFunction": "voyage",
 }
+# Parts of the functions. Their pickles name them here, so that modules may move.
+_PARTS = {"Endpoint": "post", "Key": "keys"}
 
 __all__ = [
     "AmazonBedrockEmbeddingFunction",
@@ -90,8 +92,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    if (module := _LAZY.get(name) or _PARTS.get(name)) is not None:
+        return getattr(import_module(f".{module}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -63,6 +63,8 @@ class AmazonBedrockEmbeddingFunction(EmbeddingFunction[list[str]]):
     `config=botocore.config.Config(…)` for other numbers than ours, 5 and 60 s.
     """
 
+    __module__ = "chroma.utils.embedding_functions"
+
     def __init__(
         self, session: Any = None, model_name: str = "amazon.titan-embed-text-v1", **kwargs: Any
     ) -> None:

@@ -37,6 +37,8 @@ class CohereEmbeddingFunction(EmbeddingFunction[list[str]]):
     Takes requests of 96 texts. Raises InvalidArgumentError without a key.
     """
 
+    __module__ = "chroma.utils.embedding_functions"
+
     def __init__(
         self,
         api_key: str | None = None,

@@ -18,6 +18,8 @@ class DefaultEmbeddingFunction(EmbeddingFunction[list[str]]):
     "default", without settings, and with "l2" as its space. Making one loads nothing.
     """
 
+    __module__ = "chroma.utils.embedding_functions"
+
     def __call__(self, input: list[str]) -> Vectors:
         return ONNXMiniLM_L6_V2()(input)
 

@@ -58,6 +58,8 @@ class GoogleGenerativeAiEmbeddingFunction(EmbeddingFunction[list[str]]):
     Takes requests of 100 texts. Raises InvalidArgumentError without a key.
     """
 
+    __module__ = "chroma.utils.embedding_functions"
+
     def __init__(
         self,
         api_key: str | None = None,
@@ -118,6 +120,8 @@ class GoogleGeminiEmbeddingFunction(EmbeddingFunction[list[str]]):
     timeout, max_retries  seconds without an answer; repetitions of a request. Not stored
     Takes requests of 100 texts. Raises InvalidArgumentError without a key.
     """
+
+    __module__ = "chroma.utils.embedding_functions"
 
     def __init__(
         self,

@@ -40,6 +40,8 @@ class HuggingFaceEmbeddingFunction(EmbeddingFunction[list[str]]):
     a key.
     """
 
+    __module__ = "chroma.utils.embedding_functions"
+
     def __init__(
         self,
         api_key: str | None = None,
@@ -95,6 +97,8 @@ class HuggingFaceEmbeddingServer(EmbeddingFunction[list[str]]):
     timeout, max_retries  seconds without an answer; repetitions of a request. Not stored
     Takes requests of 32 texts.
     """
+
+    __module__ = "chroma.utils.embedding_functions"
 
     def __init__(
         self,

@@ -57,6 +57,8 @@ class JinaEmbeddingFunction(EmbeddingFunction[list[str]]):
     Takes requests of 512 texts. Raises InvalidArgumentError without a key.
     """
 
+    __module__ = "chroma.utils.embedding_functions"
+
     def __init__(
         self,
         api_key: str | None = None,

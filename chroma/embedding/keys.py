@@ -35,6 +35,7 @@ class Key:
     Raises InvalidArgumentError if a key is needed and there is none.
     """
 
+    __module__ = "chroma.embedding"
     __slots__ = ("_given", "_source", "_usual", "stored", "variable")
 
     def __init__(self, source: str, given: str | None, variable: str | None, usual: Sequence[str]) -> None:

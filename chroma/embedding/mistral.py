@@ -32,6 +32,8 @@ class MistralEmbeddingFunction(EmbeddingFunction[list[str]]):
     Takes requests of 512 texts and about 16,000 tokens. Raises InvalidArgumentError without a key.
     """
 
+    __module__ = "chroma.utils.embedding_functions"
+
     def __init__(
         self,
         model: str,

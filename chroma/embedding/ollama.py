@@ -34,6 +34,8 @@ class OllamaEmbeddingFunction(EmbeddingFunction[list[str]]):
     max_retries  repetitions of a request. Not stored
     """
 
+    __module__ = "chroma.utils.embedding_functions"
+
     def __init__(
         self,
         url: str = "http://localhost:11434",

@@ -24,6 +24,8 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[list[str]]):
     Making one loads nothing; the model is loaded at the first call and shared in the process.
     """
 
+    __module__ = "chroma.utils.embedding_functions"
+
     MODEL_NAME = "all-MiniLM-L6-v2"
     MAX_TOKENS = 256
 

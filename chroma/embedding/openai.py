@@ -59,6 +59,8 @@ class OpenAIEmbeddingFunction(EmbeddingFunction[list[str]]):
     Takes requests of 2048 texts and about 300,000 tokens. Raises InvalidArgumentError without a key.
     """
 
+    __module__ = "chroma.utils.embedding_functions"
+
     def __init__(
         self,
         api_key: str | None = None,

@@ -56,6 +56,8 @@ class Endpoint:
     retries  how often a request is repeated
     """
 
+    __module__ = "chroma.embedding"
+
     source: str
     url: str
     key: Key | None = None

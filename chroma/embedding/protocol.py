@@ -45,6 +45,8 @@ class EmbeddingFunction(Generic[D]):
             def build_from_config(config): return Lengths()
     """
 
+    __module__ = "chroma.utils.embedding_functions"
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for method in ("__call__", "embed_query"):

@@ -52,6 +52,8 @@ class SentenceTransformerEmbeddingFunction(EmbeddingFunction[list[str]]):
     one thread uses it at a time.
     """
 
+    __module__ = "chroma.utils.embedding_functions"
+
     def __init__(
         self,
         model_name: str = "all-MiniLM-L6-v2",

@@ -27,6 +27,10 @@ _TOO_LARGE = re.compile(
 class TooLargeError(InvalidArgumentError):
     """A provider refused a request for its size."""
 
+    def __reduce__(self) -> Any:
+        # users know it, and its pickles, as the public error that it is
+        return (InvalidArgumentError, *super().__reduce__()[1:])
+
 
 def says_too_large(status: int, message: str) -> bool:
     """Whether an answer means that fewer texts per request may help."""

@@ -36,6 +36,8 @@ class TogetherAIEmbeddingFunction(EmbeddingFunction[list[str]]):
     Takes requests of 256 texts. Raises InvalidArgumentError without a key.
     """
 
+    __module__ = "chroma.utils.embedding_functions"
+
     def __init__(
         self,
         model_name: str,

@@ -41,6 +41,8 @@ class VoyageAIEmbeddingFunction(EmbeddingFunction[list[str]]):
     Takes requests of 1000 texts and about 120,000 tokens. Raises InvalidArgumentError without a key.
     """
 
+    __module__ = "chroma.utils.embedding_functions"
+
     def __init__(
         self,
         api_key: str | None = None,

@@ -28,6 +28,8 @@ class CallableEmbeddingFunction(EmbeddingFunction[list[str]]):
     To have it found by name, register a class: see `EmbeddingFunction`.
     """
 
+    __module__ = "chroma.utils.embedding_functions"
+
     def __init__(
         self,
         function: Callable[[list[str]], Any],

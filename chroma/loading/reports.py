@@ -16,6 +16,8 @@ class LoadReport:
     seconds   of this run
     """
 
+    __module__ = "chroma"
+
     collection: str
     rows: int
     added: int
@@ -44,6 +46,8 @@ class LoadReport:
 @dataclass(frozen=True, slots=True)
 class ExportReport:
     """What was written: `files` in order, their `bytes`, the `rows` in all of them."""
+
+    __module__ = "chroma"
 
     collection: str
     rows: int

@@ -1,7 +1,5 @@
 """What a migration says at its end."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -9,6 +7,8 @@ from typing import Any
 @dataclass(frozen=True, slots=True)
 class MovedCollection:
     """One collection of a report. `id` is its id in the target; `skipped` the ids left out as damaged."""
+
+    __module__ = "chroma"
 
     tenant: str
     database: str
@@ -29,6 +29,8 @@ class MigrationReport:
     already_done   whether an earlier call had finished, so that this one only compared
     warnings       what did not come over as it was
     """
+
+    __module__ = "chroma"
 
     source: str
     target: str

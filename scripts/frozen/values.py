@@ -1,0 +1,72 @@
+"""One value of every public class that can be pickled."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import chroma
+from chroma import errors, types
+from chroma.utils import embedding_functions
+
+# the parts of `describe`
+KEY = chroma.KeySummary("n", {"int": 2}, 2, 1.0, 2, True, 1, 2, 1, 1)
+MOVED = chroma.MovedCollection("t", "d", "n", "i", 3, ("x",))
+TEXTS = chroma.TextSummary(2, 1.0, 3, 4.0, 5)
+
+VALUES: dict[str, Any] = {
+    "BackupReport": chroma.BackupReport("/backup", 1, 2, 3, 4, 5, 6, 0.5),
+    "CollectionModel": types.CollectionModel(uuid.UUID(int=7), "n", {"hnsw": {}}, {"a": 1}, 2, "t", "d"),
+    "CollectionStats": chroma.CollectionStats(1, 2, 3, 4, 5, 6, 7, {"log": 8}),
+    "CopyReport": chroma.CopyReport("a", "b", 3, "copied"),
+    "Description": chroma.Description("things", 2, (KEY,), TEXTS, TEXTS),
+    "ExportReport": chroma.ExportReport("things", 2, ("a.parquet",), 100, 0.5),
+    "GetResult": chroma.GetResult(ids=["a"], embeddings=None, documents=["x"], included=["documents"]),
+    "Identity": chroma.Identity("me", "t", ["d"], {"team": "blue"}),
+    "IndexingStatus": types.IndexingStatus(1, 2, 3, 0.25),
+    "LoadReport": chroma.LoadReport("things", 9, 1, 2, 3, 4, 5, 0.5, "rejects.jsonl"),
+    "MigrationReport": chroma.MigrationReport(
+        "a", "b", [chroma.MovedCollection("t", "d", "n", "i", 3, ("x",))]
+    ),
+    "QueryResult": chroma.QueryResult(ids=[["a"]], distances=[[0.5]], included=["distances"]),
+    "ReadLevel": chroma.ReadLevel.INDEX_ONLY,
+    "SparseVector": chroma.SparseVector([1, 5], [0.5, 2.0], ["a", "b"]),
+    "TokenTransportHeader": chroma.TokenTransportHeader.X_CHROMA_TOKEN,
+}
+
+FUNCTIONS: dict[str, dict[str, Any]] = {
+    "CohereEmbeddingFunction": {"api_key": "key"},
+    "DefaultEmbeddingFunction": {},
+    "GoogleGeminiEmbeddingFunction": {"api_key": "key"},
+    "GoogleGenerativeAiEmbeddingFunction": {"api_key": "key"},
+    "HuggingFaceEmbeddingFunction": {"api_key": "key"},
+    "HuggingFaceEmbeddingServer": {"url": "http://localhost:1"},
+    "JinaEmbeddingFunction": {"api_key": "key"},
+    "MistralEmbeddingFunction": {"model": "mistral-embed", "api_key": "key"},
+    "ONNXMiniLM_L6_V2": {},
+    "OllamaEmbeddingFunction": {},
+    "OpenAIEmbeddingFunction": {"api_key": "key"},
+    "TogetherAIEmbeddingFunction": {"model_name": "BAAI/bge-base-en-v1.5", "api_key": "key"},
+    "VoyageAIEmbeddingFunction": {"api_key": "key", "model_name": "voyage-3"},
+}
+# boto3's clients have no pickles; sentence-transformers needs PyTorch; the others stand for others,
+# or depend on what they are given
+UNTRIED = {
+    "AmazonBedrockEmbeddingFunction",
+    "CallableEmbeddingFunction",
+    "EmbeddingFunction",
+    "GoogleGenaiEmbeddingFunction",
+    "JinaQueryConfig",
+    "SentenceTransformerEmbeddingFunction",
+}
+
+
+def made() -> Iterator[tuple[str, Any]]:
+    """Pairs of a name and a value."""
+    yield from VALUES.items()
+    for name, arguments in FUNCTIONS.items():
+        yield name, getattr(embedding_functions, name)(**arguments)
+    for name, cls in vars(errors).items():
+        if isinstance(cls, type) and issubclass(cls, errors.ChromaError):
+            yield name, cls("what happened")
