@@ -21,6 +21,7 @@ import pytest
 import chroma
 from chroma.config import Settings
 from chroma.utils import embedding_functions
+from scripts.freeze import PARTS, differences, unlike
 from scripts.frozen.values import FUNCTIONS, UNTRIED, VALUES, made
 
 PUBLIC = {
@@ -146,3 +147,12 @@ def test_importing_the_names_is_light() -> None:
 @pytest.mark.parametrize("module", sorted(PUBLIC))
 def test_public_modules_can_be_imported_alone(module: str, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", f"import {module}"], check=True, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_frozen(part: str) -> None:
+    """A difference that is meant: `python scripts/freeze.py`, and a line in CHANGELOG.md."""
+    if reason := unlike(part):
+        pytest.skip(reason)
+    lines = differences(part, hash_seed="1")
+    assert not lines, "\n".join(lines)
