@@ -77,7 +77,7 @@ def settings_for_cloud(
     placed = settings_for(host, port, ssl, None, settings)
     placed.chroma_client_auth_provider = "chromadb.auth.token_authn.TokenAuthClientProvider"
     placed.chroma_client_auth_credentials = key
-    placed.chroma_auth_token_transport_header = "X-Chroma-Token"
+    placed.chroma_auth_token_transport_header = "X-Chroma-Token"  # noqa: S105 - a header's name
     return placed
 
 

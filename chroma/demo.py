@@ -3,6 +3,8 @@
 Uses the public interface only, so that it can be read as an example.
 """
 
+# ruff: noqa: T201 - what it prints is what it is for
+
 from __future__ import annotations
 
 import shutil

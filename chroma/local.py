@@ -118,7 +118,9 @@ class LocalBackend:
     @classmethod
     def open(cls, path: str | None, settings: Settings, private: bool = False) -> LocalBackend:
         """Open a folder, or memory when `path` is None; `private` memory is shared with nobody."""
-        place = None if path is None and private else "" if path is None else os.path.realpath(path)
+        place = None if private else ""
+        if path is not None:
+            place = os.path.realpath(path)
         with translated():
             return cls(place, engines.hold(place, settings), settings)
 

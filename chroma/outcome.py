@@ -95,7 +95,7 @@ def pause(attempt: int, outcome: httpx.Response | httpx.HTTPError) -> float:
     wish = outcome.headers.get("Retry-After", "") if isinstance(outcome, httpx.Response) else ""
     if wish.isdecimal():
         return min(float(wish), _LONGEST_PAUSE)
-    return _PAUSES[min(attempt, len(_PAUSES) - 1)] * random.uniform(0.5, 1.5)
+    return _PAUSES[min(attempt, len(_PAUSES) - 1)] * random.uniform(0.5, 1.5)  # noqa: S311 - not secret
 
 
 # ---------------------------------------------------------------------------- outcomes

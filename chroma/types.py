@@ -98,7 +98,7 @@ class TokenTransportHeader(str, Enum):
     """The HTTP header that carries an access token."""
 
     AUTHORIZATION = "Authorization"
-    X_CHROMA_TOKEN = "X-Chroma-Token"
+    X_CHROMA_TOKEN = "X-Chroma-Token"  # noqa: S105 - a header's name
 
 
 @dataclass(frozen=True, slots=True)

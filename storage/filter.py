@@ -158,7 +158,9 @@ def _checked_empty(name: str, value: Any) -> Node:
 def both(*nodes: Node) -> Node:
     """The conjunction, without needless nodes."""
     kept = [node for node in nodes if not isinstance(node, Everything)]
-    return And(tuple(kept)) if len(kept) > 1 else kept[0] if kept else Everything()
+    if not kept:
+        return Everything()
+    return And(tuple(kept)) if len(kept) > 1 else kept[0]
 
 
 def parse_where(where: Mapping[str, Any]) -> Node:
@@ -236,7 +238,7 @@ def _any_of(children: list[Node]) -> Node:
         rest.append(
             Compare(key, kind, "=", distinct[0]) if len(distinct) == 1 else OneOf(key, kind, distinct)
         )
-    return Or(tuple(rest)) if len(rest) > 1 else rest[0] if rest else Nothing()
+    return _any_of_raw(rest)
 
 
 # ------------------------------------------------------------------ fields
@@ -370,7 +372,9 @@ def _check_text(what: str, text: str) -> None:
 
 
 def _any_of_raw(nodes: list[Node]) -> Node:
-    return Or(tuple(nodes)) if len(nodes) > 1 else nodes[0] if nodes else Nothing()
+    if not nodes:
+        return Nothing()
+    return Or(tuple(nodes)) if len(nodes) > 1 else nodes[0]
 
 
 def _exact_forms(value: Any) -> list[tuple[ScalarKind, Any]]:

@@ -77,7 +77,7 @@ def _leaf(layout: Layout, parameters: list[Any], slot: Slot, test: str, value: A
         column = f"v_{slot[1].removesuffix('[]')}"
         code = layout.sparse[slot]
         return (
-            f'(row IN (SELECT "at" FROM {layout.sparse_table} WHERE code = {code} AND {test.format(column)}))'
+            f'(row IN (SELECT "at" FROM {layout.sparse_table} WHERE code = {code} AND {test.format(column)}))'  # noqa: S608 - names of ours, values are parameters
         )
     return FALSE
 

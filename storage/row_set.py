@@ -166,7 +166,9 @@ def union(size: int, parts: Iterable[RowSet]) -> RowSet:
         else:
             mask |= part.mask
     if not few:
-        return none(size) if single is None else single if mask is None else RowSet(size, mask=mask)
+        if single is None:
+            return none(size)
+        return single if mask is None else RowSet(size, mask=mask)
     if single is None:
         return few[0] if len(few) == 1 else gathered(size, np.concatenate([part.rows for part in few]))
     if mask is None:

@@ -55,11 +55,11 @@ def written(mode: Mode, known: list[bool]) -> Written:
     """What a write does, from which of its ids are stored already."""
     old = known.count(True)
     new = len(known) - old
-    return Written(
-        new if mode != "update" else 0,
-        old if mode != "add" else 0,
-        old if mode == "add" else new if mode == "update" else 0,
-    )
+    if mode == "add":
+        return Written(added=new, skipped=old)
+    if mode == "update":
+        return Written(updated=old, skipped=new)
+    return Written(added=new, updated=old)
 
 
 def _changes(records: Records) -> bool:

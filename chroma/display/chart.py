@@ -106,7 +106,9 @@ def _axis(channel: Any, name: str, padding: int) -> Any:
 
 
 def _dot(rows: int) -> int:
-    return 70 if rows <= 200 else 30 if rows <= 2000 else 14
+    if rows <= 200:
+        return 70
+    return 30 if rows <= 2000 else 14
 
 
 def _numeric(values: Sequence[Any]) -> bool:
@@ -146,7 +148,7 @@ def _colored(alt: Any, rows: Rows, name: str, values: Sequence[Any]) -> tuple[Ro
         domain, colours = [*domain, MISSING], [*colours, _PALE]
     for row, entry in zip(rows, texts, strict=True):
         row["value"] = MISSING if entry is None else entry
-        row["colour"] = MISSING if entry is None else entry if entry in frequent else rest
+        row["colour"] = row["value"] if entry is None or entry in frequent else rest
     # the grey ones first, below the others
     grey = {MISSING, rest}
     drawn = sorted(rows, key=lambda row: row["colour"] not in grey)

@@ -31,7 +31,7 @@ def download(folder: Path | None = None) -> Weights:
     CorruptionError if the archive is not the expected one; nothing is left behind then.
     """
     target = folder if folder is not None else cache_folder()
-    print(f"Downloading all-MiniLM-L6-v2 (about 83 MB) from {ARCHIVE_URL} to {target}", file=sys.stderr)
+    sys.stderr.write(f"Downloading all-MiniLM-L6-v2 (about 83 MB) from {ARCHIVE_URL} to {target}\n")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=target.parent) as scratch:
         archive = Path(scratch) / "onnx.tar.gz"

@@ -229,7 +229,8 @@ def _tokenizer(weights: Weights) -> Tokenizer:
 def _bert_tokenizer() -> Tokenizer:
     """The uncased BERT tokenizer over the packaged vocabulary."""
     vocabulary = _vocabulary()
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
+    pieces = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100)  # noqa: S106 - no secret
+    tokenizer = Tokenizer(pieces)
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.post_processor = processors.TemplateProcessing(

@@ -210,7 +210,7 @@ def _seconds(value: Any) -> float | None:
 
 def _pause(attempt: int) -> float:
     """Twice as long each time, and by chance shorter, so that callers do not come back together."""
-    return min(LONGEST_WAIT, _FIRST_WAIT * 2.0**attempt) * random.uniform(0.5, 1.0)
+    return min(LONGEST_WAIT, _FIRST_WAIT * 2.0**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - not secret
 
 
 def _described(error: Exception, url: str) -> str:

@@ -158,7 +158,7 @@ def _normalised(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = method(self, *args, **kwargs)
-        given = kwargs["input"] if "input" in kwargs else args[0] if args else None
+        given = kwargs["input"] if "input" in kwargs else next(iter(args), None)
         sized = isinstance(given, (list, tuple)) or (hasattr(given, "shape") and hasattr(given, "__len__"))
         return normalise(result, len(given) if sized and given is not None else None, type(self).__name__)
 

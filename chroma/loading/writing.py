@@ -27,6 +27,7 @@ from .reports import ExportReport
 _MOST_PARTITIONS = 500  # files that are open at a time
 _NONE = "__HIVE_DEFAULT_PARTITION__"  # the folder of records without the key, as others call it
 _ENDINGS: dict[Format, str] = {"parquet": ".parquet", "arrow": ".arrow", "jsonl": ".jsonl"}
+_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _GROUP_ROWS = 65_536
 
 
@@ -121,7 +122,7 @@ class _File:
         self.path = path
         self._system = system
         self._aside = f"{path}.{uuid.uuid4().hex[:8]}.part"
-        compression = "gzip" if path.endswith(".gz") else "zstd" if path.endswith(".zst") else None
+        compression = next((name for end, name in _COMPRESSIONS.items() if path.endswith(end)), None)
         self._sink = system.open_output_stream(self._aside, compression=compression)
         self._writer: Writer = _WRITERS[format](self._sink, schema)
 

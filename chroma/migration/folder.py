@@ -101,7 +101,8 @@ class FolderSource:
             )
         else:
             scoped = (
-                f"SELECT c.id, c.name, c.dimension, '{DEFAULT_TENANT}', '{DEFAULT_DATABASE}'{{}} "
+                f"SELECT c.id, c.name, c.dimension, '{DEFAULT_TENANT}', "  # noqa: S608 - constants
+                f"'{DEFAULT_DATABASE}'{{}} "
                 "FROM collections AS c ORDER BY c.rowid"
             )
         columns = "".join(
@@ -147,7 +148,8 @@ class FolderSource:
         """The metadata of a collection or a segment, in the order it was given."""
         boolean = "bool_value" if "bool_value" in self._tables.get(table, ()) else "NULL"
         found = self._query(
-            f"SELECT key, str_value, int_value, float_value, {boolean} FROM {table} WHERE {owner} = ? "
+            f"SELECT key, str_value, int_value, float_value, {boolean} FROM {table} "  # noqa: S608 - names of ours
+            f"WHERE {owner} = ? "
             "ORDER BY rowid",
             id,
         )
@@ -257,7 +259,7 @@ class FolderSource:
         places = {row: place for place, row in enumerate(rows)}
         boolean = "m.bool_value" if "bool_value" in self._tables["embedding_metadata"] else "NULL"
         found = self._query(
-            f"SELECT m.rowid, m.id, m.key, m.string_value, m.int_value, m.float_value, {boolean} "
+            f"SELECT m.rowid, m.id, m.key, m.string_value, m.int_value, m.float_value, {boolean} "  # noqa: S608 - ours
             "FROM json_each(?) AS j CROSS JOIN embedding_metadata AS m ON m.id = j.value",
             json.dumps(list(rows)),
         )

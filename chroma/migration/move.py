@@ -163,8 +163,8 @@ class Migration:
                     f"{self.journal.path}, and begin again with an empty target"
                 )
             return self.target.make(collection).id
-        ours = {entry.target} if entry.target else {collection.id} if self.target.keeps_ids else {found.id}
-        if found.id not in ours:
+        kept = collection.id if self.target.keeps_ids else found.id
+        if found.id != (entry.target or kept):
             raise taken(collection, self.target.place)
         return found.id
 

@@ -222,8 +222,11 @@ def _function(configuration: JSON) -> JSON | None:
 
 def _deeper_than(levels: int, value: Any) -> bool:
     """Answers that quote it could not be written: JSON writers have a limit as well."""
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return levels < 0 or any(_deeper_than(levels - 1, part) for part in parts)
+    if levels < 0:
+        return True
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, list) and any(_deeper_than(levels - 1, part) for part in value)
 
 
 # ---------------------------------------------------------------------------- records

@@ -130,7 +130,9 @@ class Pool:
 
         Raises Overloaded, ServerTimeoutError, ClientDisconnect, and what the call raises.
         """
-        lane = self._checks if checking else self._feeds if feeding else self._calls
+        lane = self._feeds if feeding else self._calls
+        if checking:
+            lane = self._checks
         with self._lock:
             if lane.held >= self._most and not admitted:
                 self.rejected += 1

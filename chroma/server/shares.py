@@ -38,7 +38,9 @@ def neighbourhood(host: str) -> str:
 def caller_of(scope: Mapping[str, Any], name: str) -> str:
     """The key that a request came with, else the address that it came from."""
     client = scope.get("client")
-    return f"key {name}" if name else neighbourhood(client[0]) if client else ""
+    if name:
+        return f"key {name}"
+    return neighbourhood(client[0]) if client else ""
 
 
 class Holder:

@@ -290,7 +290,7 @@ def _yaml(path: Path, text: str) -> Any:
             return super().construct_mapping(node, deep)
 
     try:
-        loaded = yaml.load(text, Loader)
+        loaded = yaml.load(text, Loader)  # noqa: S506 - a subclass of the safe one
     except yaml.YAMLError as error:
         raise InvalidArgumentError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
     return {} if loaded is None else loaded

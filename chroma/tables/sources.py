@@ -231,7 +231,9 @@ def _kind(value: Any) -> str | None:
         return None
     if isinstance(value, list):
         kinds = {_kind(item) for item in value} - {None}
-        return f"list of {kinds.pop()}" if len(kinds) == 1 else "list" if kinds else "empty list"
+        if len(kinds) == 1:
+            return f"list of {kinds.pop()}"
+        return "list" if kinds else "empty list"
     return type(value).__name__
 
 

@@ -5,8 +5,8 @@ work waits for stands still, so that nothing happens but what is asked for. Vect
 so that no processor rounds differently. With that every file is the same in every run with the same pyarrow.
 
 Of graphs (`*.hnsw`) there is the name only: they are caches, and what their vectors are reduced to is rounded
-as the processor does it. A manifest has the checksum of its graph: where there is one, its digest is left out,
-too. Lock files are empty, and listed.
+as the processor does it. A manifest has the checksum of its graph: where there is one, its digest is left
+out, too. Lock files are empty, and listed.
 """
 
 from __future__ import annotations

@@ -1,0 +1,369 @@
+"""What ruff has no rule for, from the syntax trees: arguments, and conditional expressions within others.
+
+The lists below name today's offenders by their qualified names, once for each; what is mended is
+taken out of them. Public signatures and commands are free: how they are called is what users write.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections import Counter
+from collections.abc import Iterator
+from importlib import import_module
+from typing import NamedTuple
+
+import pytest
+
+from scripts.frozen.names import MODULES
+from scripts.import_graph import SOURCES
+
+MOST_PARAMETERS = 8
+MOST_POSITIONAL = 5
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Found(NamedTuple):
+    """A function with its qualified name."""
+
+    name: str
+    node: Function
+
+
+def _trees() -> Iterator[tuple[str, ast.Module]]:
+    """The modules that are written by hand."""
+    for module, file in SOURCES.items():
+        text = file.read_text("utf-8")
+        if not text.startswith("# Made from "):
+            yield module, ast.parse(text)
+
+
+TREES = dict(_trees())
+
+
+def _functions(node: ast.AST, prefix: str = "") -> Iterator[Found]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield Found(prefix + child.name, child)
+            yield from _functions(child, f"{prefix}{child.name}.")
+        elif isinstance(child, ast.ClassDef):
+            yield from _functions(child, f"{prefix}{child.name}.")
+        else:
+            yield from _functions(child, prefix)
+
+
+def _public() -> set[str]:
+    """Qualified names of the functions and methods that users call, wherever they are written."""
+    found = set()
+    for module in map(import_module, MODULES):
+        for value in (getattr(module, name) for name in getattr(module, "__all__", None) or vars(module)):
+            if getattr(value, "__module__", "").split(".")[0] != "chroma":
+                continue
+            if inspect.isfunction(value):
+                found.add(value.__qualname__)
+            elif inspect.isclass(value):
+                members = [getattr(member, "__func__", member) for _, member in inspect.getmembers(value)]
+                found |= {
+                    member.__qualname__
+                    for member in members
+                    if inspect.isfunction(member)
+                    and (not member.__name__.startswith("_") or member.__name__ == "__init__")
+                }
+    return found
+
+
+PUBLIC = _public()
+
+
+def _is_command(node: Function) -> bool:
+    """Whether click calls it: with a parameter for each option."""
+    texts = [ast.unparse(decorator) for decorator in node.decorator_list]
+    return any("command(" in text or "option(" in text or "argument(" in text for text in texts)
+
+
+def _internal() -> Iterator[Found]:
+    for tree in TREES.values():
+        for found in _functions(tree):
+            if found.name not in PUBLIC and not _is_command(found.node):
+                yield found
+
+
+def _parameters(node: Function, positional_only: bool = False) -> list[str]:
+    arguments = node.args
+    names = [each.arg for each in (*arguments.posonlyargs, *arguments.args)]
+    names = names[1:] if names[:1] in (["self"], ["cls"]) else names
+    return names if positional_only else names + [each.arg for each in arguments.kwonlyargs]
+
+
+def _compare(found: list[str], listed: list[str]) -> None:
+    new, gone = Counter(found) - Counter(listed), Counter(listed) - Counter(found)
+    assert not new, f"mend, rather than list: {sorted(new.elements())}"
+    assert not gone, f"mended: take out of the list: {sorted(gone.elements())}"
+
+
+def test_functions_have_few_parameters() -> None:
+    found = [each.name for each in _internal() if len(_parameters(each.node)) > MOST_PARAMETERS]
+    _compare(found, MANY_PARAMETERS)
+
+
+def test_functions_have_few_positional_parameters() -> None:
+    found = [each.name for each in _internal() if len(_parameters(each.node, True)) > MOST_POSITIONAL]
+    _compare(found, MANY_POSITIONAL)
+
+
+def test_no_call_has_many_positional_arguments() -> None:
+    found = []
+    for module, tree in TREES.items():
+        found += [f"{caller or module}: {name}" for caller, name in _long_calls(tree)]
+    _compare(found, LONG_CALLS)
+
+
+def _long_calls(node: ast.AST, caller: str = "") -> Iterator[tuple[str, str]]:
+    for child in ast.iter_child_nodes(node):
+        inner = caller
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            inner = f"{caller}.{child.name}".lstrip(".")
+        if isinstance(child, ast.Call) and len(child.args) > MOST_POSITIONAL:
+            # a tuple in words: what takes any number takes many
+            if not isinstance(child.func, ast.Name) or child.func.id not in ("print", "max", "min", "zip"):
+                yield caller, ast.unparse(child.func)
+        yield from _long_calls(child, inner)
+
+
+def test_filters_travel_together() -> None:
+    both = {"where", "where_document"}
+    found = [each.name for each in _internal() if both <= set(_parameters(each.node))]
+    _compare(found, BOTH_FILTERS)
+
+
+def test_no_conditional_expression_within_another() -> None:
+    found = []
+    for module, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.IfExp):
+                parts = (node.test, node.body, node.orelse)
+                if any(isinstance(part, ast.IfExp) for part in parts):
+                    found.append(f"{module}:{node.lineno}")
+    assert not found
+
+
+@pytest.mark.parametrize("names", ["MANY_PARAMETERS", "MANY_POSITIONAL", "LONG_CALLS", "BOTH_FILTERS"])
+def test_lists_are_sorted(names: str) -> None:
+    assert globals()[names] == sorted(globals()[names])
+
+
+# ---------------------------------------------------------------------------- today's offenders
+
+MANY_PARAMETERS: list[str] = [
+    "AsyncBackend.batches",
+    "AsyncBackend.get",
+    "AsyncBackend.query",
+    "AsyncHttpBackend._rows",
+    "AsyncHttpBackend.batches",
+    "AsyncHttpBackend.get",
+    "AsyncHttpBackend.query",
+    "AsyncTables._batches",
+    "Load.open",
+    "LocalBackend.batches",
+    "LocalBackend.get",
+    "LocalBackend.query",
+    "_Answering.__init__",
+]
+
+MANY_POSITIONAL: list[str] = [
+    "AsyncBackend.batches",
+    "AsyncBackend.delete",
+    "AsyncBackend.get",
+    "AsyncBackend.query",
+    "AsyncHttpBackend._rows",
+    "AsyncHttpBackend.batches",
+    "AsyncHttpBackend.delete",
+    "AsyncHttpBackend.get",
+    "AsyncHttpBackend.query",
+    "AsyncTables._batches",
+    "AsyncTransport._attempts",
+    "Copier.__init__",
+    "Engine.create_collection",
+    "Engine.scan_sorted",
+    "Export.__init__",
+    "FolderSource._collection",
+    "Large.__init__",
+    "Load.__init__",
+    "LocalBackend.batches",
+    "LocalBackend.create_collection",
+    "LocalBackend.delete",
+    "LocalBackend.get",
+    "LocalBackend.query",
+    "LocalBackend.ranked",
+    "LocalBackend.scan",
+    "Server.__init__",
+    "Streaming.__init__",
+    "_Answering.__init__",
+    "_AsyncPool.send",
+    "_join",
+    "_loaded",
+    "_rough",
+    "_walk",
+    "backup",
+    "build",
+    "check_get",
+    "check_plot",
+    "differences",
+    "get_to_json",
+    "in_pages",
+    "nearest",
+    "nearest_lines",
+    "query_to_json",
+    "ranked",
+    "read",
+    "read_batch",
+    "scalars",
+    "sort",
+    "table",
+]
+
+LONG_CALLS: list[str] = [
+    "AsyncClient.get_or_create_collection: self.create_collection",
+    "AsyncCollection.delete: self._backend.delete",
+    "AsyncCollection.describe: self._backend.batches",
+    "AsyncCollection.get: check_get",
+    "AsyncCollection.get: self._backend.get",
+    "AsyncCollection.plot: check_plot",
+    "AsyncCollection.query: self._backend.query",
+    "AsyncHttpBackend._rows: wire.get_to_json",
+    "AsyncHttpBackend.batches: streams.in_pages",
+    "AsyncHttpBackend.batches: wire.get_to_json",
+    "AsyncHttpBackend.count: self._rows",
+    "AsyncHttpBackend.get: self._rows",
+    "AsyncHttpBackend.get: self._rows",
+    "AsyncHttpBackend.get: self._rows",
+    "AsyncHttpBackend.known_ids: self._rows",
+    "AsyncHttpBackend.query: wire.query_to_json",
+    "AsyncPipelines.export: partial",
+    "AsyncTables._batches: check_get",
+    "AsyncTables._batches: self._backend.batches",
+    "AsyncTables.to_arrow: self._batches",
+    "AsyncTables.to_batches: self._batches",
+    "AsyncTransport._attempts: pool.send",
+    "AsyncTransport.send: self._attempts",
+    "AsyncTransport.stream: self._attempts",
+    "Batch.records: Records",
+    "Batch.without: Batch",
+    "Columns.from_batch: cls",
+    "Engine.backup: backup",
+    "Engine.create_collection: CollectionInfo",
+    "Engine.figures: EngineFigures",
+    "Engine.fork_collection: CollectionInfo",
+    "Feed._converted: Ready",
+    "Feed._converted: sort",
+    "FolderSource._collection: SourceCollection",
+    "FolderSource._hold: _Open",
+    "FolderSource._part: Part",
+    "Graphs._build_one: hnsw.build",
+    "Graphs.load: sidecar.read",
+    "Handle.get_model: CollectionModel",
+    "Load.finish: LoadReport",
+    "Load.open: Plan",
+    "Load.open: cls",
+    "LocalBackend.batches: self.scan",
+    "LocalBackend.create_collection: self.engine.create_collection",
+    "LocalBackend.get: self.scan",
+    "LocalBackend.scan: self.engine.scan_sorted",
+    "Log.append: _FRAME.pack",
+    "Migration._compare: MovedCollection",
+    "Migration._compare: differences",
+    "Objects.batch: Batch",
+    "OpenCollection.__init__: Collection",
+    "OpenCollection._nearest: search.Search",
+    "OpenCollection.ranked: search.Search",
+    "SegmentRef.read: cls",
+    "ServerSource._collection: SourceCollection",
+    "ServerSource.read: Part",
+    "ServerSource.read: self._backend.get",
+    "State.snapshot: View",
+    "Tail.stored: Columns",
+    "Target.read: self.backend.get",
+    "_Answering._done: Large",
+    "_Answering._done: Streaming",
+    "_Answering.answered: Call",
+    "_found: call.backend.scan",
+    "_join: Columns",
+    "_loaded: walks.scalars",
+    "_look_into: backend.get",
+    "_many: _walk",
+    "_many: distance.nearest_lines",
+    "_new_rows: NewRows",
+    "_new_rows: NewRows",
+    "_one: _walk",
+    "_pages: backend.batches",
+    "_pages: backend.get",
+    "_pages: backend.get",
+    "_placed.placed: Place",
+    "_ranked: distance.ranked",
+    "_scan: distance.nearest",
+    "_scan: distance.nearest",
+    "_serve_on: Server",
+    "_sql: _join",
+    "_sql: _join",
+    "_stored: Columns",
+    "as_columns: Columns",
+    "auth_create: store.Entry",
+    "backup: Copier",
+    "check_get: GetArguments",
+    "check_plot: PlotArguments",
+    "complete_collection: Place",
+    "create_app: _Answering",
+    "decode_rows: Columns",
+    "delete: call.backend.delete",
+    "exact: kernel.compiled.distances",
+    "from_table: Batch",
+    "get: Get",
+    "info_from_json: CollectionInfo",
+    "joined: Records",
+    "map_file: libc.mmap",
+    "nearest: _rough",
+    "nearest_lines: nearest",
+    "nearest_lines: nearest",
+    "note: logging.LogRecord",
+    "query: Query",
+    "query: call.backend.ranked",
+    "ranked: kernel.compiled.nearest",
+    "read: _loaded",
+    "read_batch: Batch",
+    "records.read: read_batch",
+    "records: read_batch",
+    "restore: Copier",
+    "rows_of: Records",
+    "source_and_target: _placed",
+    "source_and_target: _placed",
+    "table: backend.batches",
+    "target: _placed",
+]
+
+BOTH_FILTERS: list[str] = [
+    "AsyncBackend.batches",
+    "AsyncBackend.count",
+    "AsyncBackend.delete",
+    "AsyncBackend.get",
+    "AsyncBackend.query",
+    "AsyncHttpBackend._rows",
+    "AsyncHttpBackend.batches",
+    "AsyncHttpBackend.count",
+    "AsyncHttpBackend.delete",
+    "AsyncHttpBackend.get",
+    "AsyncHttpBackend.query",
+    "AsyncTables._batches",
+    "LocalBackend.batches",
+    "LocalBackend.count",
+    "LocalBackend.delete",
+    "LocalBackend.get",
+    "LocalBackend.query",
+    "LocalBackend.scan",
+    "Server.filters",
+    "check_delete",
+    "combine",
+    "delete_to_json",
+    "get_to_json",
+    "query_to_json",
+]
