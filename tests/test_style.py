@@ -10,6 +10,7 @@ import ast
 import inspect
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from typing import NamedTuple
 
@@ -31,15 +32,11 @@ class Found(NamedTuple):
     node: Function
 
 
-def _trees() -> Iterator[tuple[str, ast.Module]]:
+@cache
+def trees() -> dict[str, ast.Module]:
     """The modules that are written by hand."""
-    for module, file in SOURCES.items():
-        text = file.read_text("utf-8")
-        if not text.startswith("# Made from "):
-            yield module, ast.parse(text)
-
-
-TREES = dict(_trees())
+    texts = {module: file.read_text("utf-8") for module, file in SOURCES.items()}
+    return {module: ast.parse(text) for module, text in texts.items() if not text.startswith("# Made from ")}
 
 
 def _functions(node: ast.AST, prefix: str = "") -> Iterator[Found]:
@@ -49,7 +46,7 @@ def _functions(node: ast.AST, prefix: str = "") -> Iterator[Found]:
             yield from _functions(child, f"{prefix}{child.name}.")
         elif isinstance(child, ast.ClassDef):
             yield from _functions(child, f"{prefix}{child.name}.")
-        else:
+        elif isinstance(child, (ast.stmt, ast.excepthandler, ast.match_case)):
             yield from _functions(child, prefix)
 
 
@@ -73,20 +70,18 @@ def _public() -> set[str]:
     return found
 
 
-PUBLIC = _public()
-
-
 def _is_command(node: Function) -> bool:
     """Whether click calls it: with a parameter for each option."""
     texts = [ast.unparse(decorator) for decorator in node.decorator_list]
     return any("command(" in text or "option(" in text or "argument(" in text for text in texts)
 
 
-def _internal() -> Iterator[Found]:
-    for tree in TREES.values():
-        for found in _functions(tree):
-            if found.name not in PUBLIC and not _is_command(found.node):
-                yield found
+@cache
+def internal() -> list[Found]:
+    """The functions that neither users nor click call."""
+    public = _public()
+    found = [each for tree in trees().values() for each in _functions(tree)]
+    return [each for each in found if each.name not in public and not _is_command(each.node)]
 
 
 def _parameters(node: Function, positional_only: bool = False) -> list[str]:
@@ -103,18 +98,18 @@ def _compare(found: list[str], listed: list[str]) -> None:
 
 
 def test_functions_have_few_parameters() -> None:
-    found = [each.name for each in _internal() if len(_parameters(each.node)) > MOST_PARAMETERS]
+    found = [each.name for each in internal() if len(_parameters(each.node)) > MOST_PARAMETERS]
     _compare(found, MANY_PARAMETERS)
 
 
 def test_functions_have_few_positional_parameters() -> None:
-    found = [each.name for each in _internal() if len(_parameters(each.node, True)) > MOST_POSITIONAL]
+    found = [each.name for each in internal() if len(_parameters(each.node, True)) > MOST_POSITIONAL]
     _compare(found, MANY_POSITIONAL)
 
 
 def test_no_call_has_many_positional_arguments() -> None:
     found = []
-    for module, tree in TREES.items():
+    for module, tree in trees().items():
         found += [f"{caller or module}: {name}" for caller, name in _long_calls(tree)]
     _compare(found, LONG_CALLS)
 
@@ -133,13 +128,13 @@ def _long_calls(node: ast.AST, caller: str = "") -> Iterator[tuple[str, str]]:
 
 def test_filters_travel_together() -> None:
     both = {"where", "where_document"}
-    found = [each.name for each in _internal() if both <= set(_parameters(each.node))]
+    found = [each.name for each in internal() if both <= set(_parameters(each.node))]
     _compare(found, BOTH_FILTERS)
 
 
 def test_no_conditional_expression_within_another() -> None:
     found = []
-    for module, tree in TREES.items():
+    for module, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.IfExp):
                 parts = (node.test, node.body, node.orelse)

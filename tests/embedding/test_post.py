@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import time
 from email.utils import formatdate
 from typing import Any
@@ -254,3 +255,11 @@ def test_errors_of_openai_are_shown(server: Scripted) -> None:
     server.script = lambda request: Reply(400, of_openai("$.input is invalid"))
     with pytest.raises(InvalidArgumentError, match=r"\$.input is invalid \(HTTP 400\)"):
         OpenAIEmbeddingFunction(api_key=KEY, api_base=f"http://127.0.0.1:{server.port}")([""])
+
+
+def test_a_refusal_for_its_size_is_pickled_as_the_error_that_users_know(server: Scripted) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        ask(server, Reply(413, {"error": "too large"}), retries=0)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is InvalidArgumentError
+    assert again.args == caught.value.args
