@@ -7,7 +7,7 @@ ATTACK_SCALE ?= 1
 COVERAGE_FLOOR ?= 0
 SHELL := bash
 
-.PHONY: help demo test coverage attack check hooks fix lock lowest smoke clients client-test notebooks bench bench-smoke clean
+.PHONY: help demo test coverage attack check hooks fix lock lowest smoke clients client-test notebooks docs release-check bench bench-smoke clean
 
 help:
 	@echo 'make demo     index the docstrings of the standard library and ask questions'
@@ -21,6 +21,8 @@ help:
 	@echo 'make clients  install the clients of Chroma that tests/clients/ is about'
 	@echo 'make client-test  build and test chroma-arrow-client, with nothing else installed'
 	@echo 'make notebooks  run the notebooks, and store what they show'
+	@echo 'make docs     build the documentation site in build/site; broken links are errors'
+	@echo 'make release-check  is this commit ready to be released, and what is to be done next'
 	@echo 'make bench    side by side with other vector databases (BENCH_ARGS="--help")'
 	@echo 'make bench-smoke  the same work on little data: results are right, nothing is timed'
 	@echo 'make lowest   the test suite on the lowest versions we declare'
@@ -81,6 +83,14 @@ client-test:
 notebooks:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev
 	.venv/bin/python scripts/notebooks.py
+
+docs:
+	@PYTHON='$(PYTHON)' scripts/setup.sh dev
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+
+release-check:
+	@PYTHON='$(PYTHON)' scripts/setup.sh dev
+	.venv/bin/python scripts/release_check.py
 
 bench:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev
