@@ -81,7 +81,7 @@ def _docstrings(source: str) -> Path:
     path = HOME / "data" / f"{source.replace(':', '-')}.parquet"
     if path.exists():
         return path
-    from chroma.demo_texts import collect
+    from chroma.demo.corpus import collect
     from chroma.embedding import DefaultEmbeddingFunction
 
     limit = int(source.partition(":")[2] or 10**9)

@@ -85,7 +85,7 @@ def reference(model_folder: str, out: Path) -> None:
 
 
 def compare(out: Path) -> None:
-    from chroma.embedding.minilm import load
+    from chroma.embedding.minilm.model import load
 
     corpus, queries = json.loads((out / "texts.json").read_text())
     official = np.load(out / "fp32.npy")

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from chroma.storage.attributes import Attributes
-from chroma.storage.document_scan import documents_with
-from chroma.storage.filter import Node, parse_where
-from chroma.storage.filter_arrays import FilterArrays
-from chroma.storage.filter_tables import FilterDatabase, FilterTable
+from chroma.storage.filters.document_scan import documents_with
+from chroma.storage.filters.duckdb_tables import FilterDatabase, FilterTable
+from chroma.storage.filters.metadata_filter import FilterArrays
+from chroma.storage.filters.parser import Node, parse_where
+from chroma.storage.schema.metadata_columns import Attributes
 
 CHOICE = random.Random(1)
 SPAN = 10**6

@@ -1,4 +1,4 @@
-"""The constants of the cost model in storage/search.py, measured here, and what its choices cost.
+"""The constants of the cost model in storage/query/executor.py, measured here, and what its choices cost.
 
     python benchmarks/planner.py [--data SOURCE ...]     # synthetic:40000:128, 384 and 768
 
@@ -31,9 +31,11 @@ import data
 import report
 from taken_apart.reading import Opened
 
-from chroma.storage import distance, hnsw, search
-from chroma.storage.filter import Everything
-from chroma.storage.row_set import RowSet
+from chroma.storage.filters.parser import Everything
+from chroma.storage.filters.row_set import RowSet
+from chroma.storage.index import hnsw
+from chroma.storage.query import executor
+from chroma.storage.vectors import distance
 
 DATA = [f"synthetic:40000:{dimension}" for dimension in (128, 384, 768)]
 SHARES = (0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
@@ -50,10 +52,12 @@ class Sample(NamedTuple):
 
 def model() -> dict[str, float]:
     """The constants as they are in the code."""
-    missing = [name for name in MODEL if not hasattr(search, name)]
+    missing = [name for name in MODEL if not hasattr(executor, name)]
     if missing:
-        raise SystemExit(f"chroma.storage.search has no {', '.join(missing)}: what takes their place?")
-    return {name: getattr(search, name) for name in MODEL}
+        raise SystemExit(
+            f"chroma.storage.query.executor has no {', '.join(missing)}: what takes their place?"
+        )
+    return {name: getattr(executor, name) for name in MODEL}
 
 
 @contextmanager
@@ -126,7 +130,7 @@ def choices(
 ) -> Iterator[tuple[str, float, dict[str, float], float, float]]:
     """Per kind and share: times of each way, how often the engine walks, and the recall of a walk."""
     view, graph = opened.view, opened.graph
-    wanted = search.Search("cosine", K, Everything(), EF, False, 1)
+    wanted = executor.Search("cosine", K, Everything(), EF, False, 1)
     asked = [0]
     ask = graph.search
 
@@ -137,8 +141,8 @@ def choices(
     def way(caution: float, questions: Any, sets: list[Any]) -> Callable[[int], Any]:
         def call(number: int) -> Any:
             allowed = RowSet(view.rows, rows=sets[number])
-            with constants(search, CAUTION=caution):
-                return search._filtered(wanted, questions[number], view, graph, allowed)
+            with constants(executor, CAUTION=caution):
+                return executor._filtered(wanted, questions[number], view, graph, allowed)
 
         return call
 
@@ -147,7 +151,7 @@ def choices(
             count = min(CALLS, len(sets))
             scan = way(float("inf"), questions, sets)
             walk = way(0.0, questions, sets)
-            chosen = way(search.CAUTION, questions, sets)
+            chosen = way(executor.CAUTION, questions, sets)
             taken = times({"scan": scan, "walk": walk}, count)
             graph.search, asked[0] = counted, 0
             for number in range(count):

@@ -16,16 +16,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal  # noqa: F401 - in the hints of classes whose home is here
 
+from ._version import __version__
+
 if TYPE_CHECKING:
     from ._async.client import AsyncClient as AsyncClientAPI
     from ._sync.client import AdminClient as AdminAPI
     from ._sync.client import Client as ClientAPI
     from ._sync.collection import Collection
-    from .backups import restore
-    from .compat import install_as_chromadb
+    from .api.placeholders import Search
     from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-    from .copying import CopyReport, copy_collections
-    from .display.description import Description, KeySummary, TextSummary
     from .embedding import EmbeddingFunction
     from .factories import (
         AdminClient,
@@ -40,13 +39,16 @@ if TYPE_CHECKING:
         configure,
         get_settings,
     )
-    from .loading.reports import ExportReport, LoadReport
+    from .internal.chromadb_alias import install_as_chromadb
+    from .maintenance.copy_collections import CopyReport, copy_collections
+    from .maintenance.restore import restore
+    from .migration.migrate import migrate
     from .migration.report import MigrationReport, MovedCollection
-    from .migration.run import migrate
-    from .result_types import GetResult, QueryResult
-    from .seam import Identity
-    from .search import Search
-    from .storage.types import BackupReport, CollectionStats
+    from .notebook.description import Description, KeySummary, TextSummary
+    from .pipelines.reports import ExportReport, LoadReport
+    from .requests.scope import Identity
+    from .results.types import GetResult, QueryResult
+    from .storage.interface.values import BackupReport, CollectionStats
     from .types import (
         URI,
         CollectionMetadata,
@@ -66,8 +68,6 @@ if TYPE_CHECKING:
         Where,
         WhereDocument,
     )
-
-__version__ = "0.1.0"
 
 __all__ = [
     "DEFAULT_DATABASE",
@@ -134,16 +134,16 @@ _HOMES: dict[str, tuple[str, str]] = {
     "ClientAPI": ("_sync.client", "Client"),
     "Collection": ("_sync.collection", "Collection"),
     "EmbeddingFunction": ("embedding", "EmbeddingFunction"),
-    "Identity": ("seam", "Identity"),
-    "Search": ("search", "Search"),
-    **{name: ("copying", name) for name in ("CopyReport", "copy_collections")},
-    "restore": ("backups", "restore"),
-    "install_as_chromadb": ("compat", "install_as_chromadb"),
-    "migrate": ("migration.run", "migrate"),
-    **{name: ("display.description", name) for name in ("Description", "KeySummary", "TextSummary")},
-    **{name: ("loading.reports", name) for name in ("ExportReport", "LoadReport")},
+    "Identity": ("requests.scope", "Identity"),
+    "Search": ("api.placeholders", "Search"),
+    **{name: ("maintenance.copy_collections", name) for name in ("CopyReport", "copy_collections")},
+    "restore": ("maintenance.restore", "restore"),
+    "install_as_chromadb": ("internal.chromadb_alias", "install_as_chromadb"),
+    "migrate": ("migration.migrate", "migrate"),
+    **{name: ("notebook.description", name) for name in ("Description", "KeySummary", "TextSummary")},
+    **{name: ("pipelines.reports", name) for name in ("ExportReport", "LoadReport")},
     **{name: ("migration.report", name) for name in ("MigrationReport", "MovedCollection")},
-    **{name: ("storage.types", name) for name in ("BackupReport", "CollectionStats")},
+    **{name: ("storage.interface.values", name) for name in ("BackupReport", "CollectionStats")},
     **{name: ("config", name) for name in ("DEFAULT_DATABASE", "DEFAULT_TENANT", "Settings")},
     **{
         name: ("factories", name)
@@ -161,7 +161,7 @@ _HOMES: dict[str, tuple[str, str]] = {
             "get_settings",
         )
     },
-    **{name: ("result_types", name) for name in ("GetResult", "QueryResult")},
+    **{name: ("results.types", name) for name in ("GetResult", "QueryResult")},
     **{
         name: ("types", name)
         for name in (

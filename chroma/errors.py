@@ -28,7 +28,7 @@
     └── NotADatabaseError             the path is a file, or a folder of another system
 
 Each class owns its wire name and its HTTP status, so that a server and a client share one
-table. For every class of `storage/errors.py` there is a counterpart here.
+table. For every class of `storage/interface/errors.py` there is a counterpart here.
 """
 
 from __future__ import annotations

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 from ._sync.client import AdminClient as _AdminClient
 from ._sync.client import Client as _Client
 from ._sync.client import client_for
-from .address import HTTP_IMPLEMENTATION, is_http, settings_for, settings_for_cloud
-from .columns import shown
 from .config import DEFAULT_DATABASE, DEFAULT_PATH, DEFAULT_TENANT, Settings, System
-from .distribution import full
 from .errors import InvalidArgumentError, InvalidTypeError
-from .seam import Identity, Scope, completed
+from .http.connection_settings import HTTP_IMPLEMENTATION, is_http, settings_for, settings_for_cloud
+from .internal.distribution import full
+from .requests.scope import Identity, Scope, completed
+from .validation.sequences import shown
 
 if TYPE_CHECKING:
     from ._async.client import AsyncAdminClient as _AsyncAdminClient
     from ._async.client import AsyncClient as _AsyncClient
-    from ._sync.backend import Backend
-    from .local import LocalBackend
+    from .backend.protocol import Backend
+    from .embedded.backend import LocalBackend
 
 _MEMORY = "ephemeral"
 
@@ -130,7 +130,7 @@ async def AsyncHttpClient(
     loop it is used in; close it, or use `async with`, before its loop ends.
     """
     from ._async.client import async_client_for
-    from ._async.http import AsyncHttpBackend
+    from ._async.http_backend import AsyncHttpBackend
 
     placed = settings_for(host, port, ssl, headers, settings)
     backend = await AsyncHttpBackend.open(placed)
@@ -174,7 +174,7 @@ async def AsyncAdminClient(settings: Settings | None = None) -> _AsyncAdminClien
     The settings name the server, as those of an `AsyncHttpClient` do (`client.get_settings()`).
     """
     from ._async.client import AsyncAdminClient as Made
-    from ._async.http import AsyncHttpBackend
+    from ._async.http_backend import AsyncHttpBackend
 
     chosen = get_settings() if settings is None else settings
     if not is_http(chosen):
@@ -208,7 +208,7 @@ def clear_system_cache() -> None:
     For test suites that want a fresh `EphemeralClient`; clients that are open keep working.
     """
     _in_use.clear()
-    if (loaded := sys.modules.get("chroma.local")) is not None:  # else there is no store yet
+    if (loaded := sys.modules.get("chroma.embedded.backend")) is not None:  # else there is no store yet
         loaded.LocalBackend.forget_memory()
 
 
@@ -244,7 +244,7 @@ def _placed(settings: Settings | None, path: str | Path | None) -> Settings:
 
 def _open(settings: Settings, private: bool) -> Backend:
     if is_http(settings):
-        from ._sync.http import HttpBackend
+        from ._sync.http_backend import HttpBackend
 
         return HttpBackend.open(settings)
     local = _local()
@@ -267,7 +267,7 @@ def _open(settings: Settings, private: bool) -> Backend:
 
 def _local() -> type[LocalBackend]:
     with full("The database itself", "use chroma.HttpClient(host, port) with a server"):
-        from .local import LocalBackend
+        from .embedded.backend import LocalBackend
     return LocalBackend
 
 

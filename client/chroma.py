@@ -28,7 +28,7 @@ def _become_package() -> None:
         setattr(this.__spec__, key, getattr(spec, key))
     spec.loader.exec_module(this)
     # A checkout that is installed for editing offers its modules to every package of its name.
-    for name in importlib.import_module("chroma.distribution").LEFT_OUT:
+    for name in importlib.import_module("chroma.internal.distribution").LEFT_OUT:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
 
 

@@ -27,7 +27,7 @@ def providers() -> list[str]:
     """The modules of embedding functions that the registry imports by name."""
     text = SOURCES["chroma.embedding.registry"].read_text("utf-8")
     table = text[text.index("\nLAZY") : text.index("\n}\n")]
-    return sorted({*re.findall(r': \("(\w+)",', table), "wrapper"})
+    return sorted({*re.findall(r': \("([\w.]+)",', table), "providers.callable_function"})
 
 
 # What users import, beyond what follows from it. Faces of packages name their submodules as texts.
@@ -35,20 +35,19 @@ ROOTS = [
     *(name for name in SOURCES if name.startswith(("chroma.api", "chroma.utils"))),
     *(f"chroma.embedding.{module}" for module in providers()),
     "chroma",
-    "chroma.backups",
-    "chroma.compat",
-    "chroma.copying",
     "chroma.embedding",
     "chroma.factories",
-    "chroma.migration.run",
-    "chroma.search",
+    "chroma.internal.chromadb_alias",
+    "chroma.maintenance.copy_collections",
+    "chroma.maintenance.restore",
+    "chroma.migration.migrate",
 ]
 
 
 def left_out() -> frozenset[str]:
-    """The modules that chroma/distribution.py says are imported with an error in their place."""
+    """The modules that chroma/internal/distribution.py says are imported with an error in their place."""
     names: dict[str, object] = {}
-    lines = SOURCES["chroma.distribution"].read_text("utf-8").splitlines()
+    lines = SOURCES["chroma.internal.distribution"].read_text("utf-8").splitlines()
     exec(next(line for line in lines if line.startswith("LEFT_OUT = ")), names)
     return frozenset(names["LEFT_OUT"])  # type: ignore[call-overload, no-any-return]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prepares what tests/clients/ and tests/migration/ are about: the clients and the server of Chroma, libraries on
+# Prepares what tests/clients/ and tests/chroma/migration/ are about: the clients and the server of Chroma, libraries on
 # top of them, and older releases whose folders are moved in, each in an environment of its own under
 # build/clients. Does nothing where that is done already.
 #   scripts/clients.sh           prepare what is missing
@@ -58,7 +58,7 @@ for release in "${older[@]}"; do
     numpy=(numpy)
     if [[ $release == 0.4.* ]]; then numpy=('numpy<2'); fi
     (environment "chromadb-$release" "chromadb==$release" "${numpy[@]}") ||
-        echo "chromadb $release cannot be installed with $version: tests/migration/ does without it, or fails." >&2
+        echo "chromadb $release cannot be installed with $version: tests/chroma/migration/ does without it, or fails." >&2
 done
 
 if [ "${1:-}" = --lock ]; then
@@ -72,7 +72,7 @@ if [ "${1:-}" = --lock ]; then
     mv "$locked.new" "$locked"
     for release in "${older[@]}"; do
         {
-            echo "# Versions for folders of chromadb $release in tests/migration/. Renew with: scripts/clients.sh --lock"
+            echo "# Versions for folders of chromadb $release in tests/chroma/migration/. Renew with: scripts/clients.sh --lock"
             echo "# $version"
             "$home/chromadb-$release/bin/python" -m pip --disable-pip-version-check freeze --exclude pip \
                 --exclude setuptools

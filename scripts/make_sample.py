@@ -21,9 +21,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import chroma
-from chroma.storage import catalog, housekeeping, indexing
-from chroma.storage import collection as collections
-from chroma.storage.background import Background
+from chroma.storage.catalog import catalog
+from chroma.storage.collection import collection as collections
+from chroma.storage.collection import compaction, index_builds
+from chroma.storage.scheduler import Background
 
 DIMENSION = 4
 
@@ -92,7 +93,7 @@ def settled(client: Any) -> None:
     made.add(
         ids=["s0", "s1", "s2"], embeddings=vectors(100, 3), metadatas=[{"late": [1, 2]}, None, {"n": 2.5}]
     )
-    housekeeping.settle(records, everything=False)  # tombstones, and a second segment
+    compaction.settle(records, everything=False)  # tombstones, and a second segment
     made.update(ids=["r5"], metadatas=[{"n": None, "updated": True}])
     made.update(ids=["r4"], embeddings=vectors(4, 1), documents=["document 4, again"])
     made.update(ids=["s1"], embeddings=[[9, 9, 9, 9]])
@@ -117,7 +118,7 @@ def archive(folder: str) -> None:
             metadatas=[{"k": f"value {i % 3}"} for i in range(12)],
         )
         with records.writing(), records.changing() as state:
-            housekeeping._rotate(records, state)
+            compaction._rotate(records, state)
         made.add(ids=["c0"], embeddings=vectors(50, 1))
         made.delete(ids=["a1", "b4"])
         client.create_collection("never-written", embedding_function=None)
@@ -129,7 +130,7 @@ def archive(folder: str) -> None:
 def main(folder: str) -> None:
     if Path(folder).exists():
         raise SystemExit(f"{folder} exists; a sample that was released is never made again")
-    indexing.INDEX_BYTES = 44 * DIMENSION * 4
+    index_builds.INDEX_BYTES = 44 * DIMENSION * 4
     Background.submit = lambda *args, **kwargs: None  # nothing happens unasked
     with chroma.PersistentClient(folder) as client:
         types(client, "types-in-log")

@@ -19,7 +19,7 @@ def main(where: str) -> None:
     assert installed == (where == "installed"), origin
 
     if installed:
-        from chroma.storage import kernel
+        from chroma.storage.native import kernel
 
         assert kernel.compiled is not None, "the compiled part was not compiled"
 

@@ -1,10 +1,10 @@
-"""Writes chroma/_sync, the client for threads, from chroma/_async, the one for event loops.
+"""Writes chroma/_sync and the protocol of backends for threads, from the ones for event loops.
 
     python scripts/twins.py            writes what has changed
     python scripts/twins.py --check    changes nothing; status 1 if something would
 
 The rules below are all that differs between the two. What words cannot express is a primitive in
-chroma/concurrency.py. A rule that no file needs is an error, so that the list stays true.
+chroma/internal/concurrency.py. A rule that no file needs is an error, so that the list stays true.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RULES = {
     r"\banext\(": "next(",
 }
 
-HEADER = "# Made from chroma/_async/{name} by scripts/twins.py: change that file, and run `make fix`.\n"
+HEADER = "# Made from chroma/{source} by scripts/twins.py: change that file, and run `make fix`.\n"
 
 
 def twin(text: str, used: Counter[str]) -> str:
@@ -39,33 +39,35 @@ def twin(text: str, used: Counter[str]) -> str:
     return text
 
 
-def twins(source: Path, rules_used: Counter[str]) -> dict[str, str]:
-    """File names to texts. `__init__.py` says the same in both forms."""
-    return {
-        file.name: HEADER.format(name=file.name) + twin(file.read_text("utf-8"), rules_used)
-        for file in sorted(source.glob("*.py"))
-    }
+def pairs(root: Path) -> dict[str, str]:
+    """Each twin and what it is made from, as paths below chroma/."""
+    clients = {f"_sync/{file.name}": f"_async/{file.name}" for file in sorted((root / "_async").glob("*.py"))}
+    return clients | {"backend/protocol.py": "backend/async_protocol.py"}
 
 
 def main(root: Path, check: bool) -> list[str]:
     """What is wrong, or was written."""
     used: Counter[str] = Counter()
-    wanted = twins(root / "_async", used)
+    wanted = {
+        target: HEADER.format(source=source) + twin((root / source).read_text("utf-8"), used)
+        for target, source in pairs(root).items()
+    }
     told = [f"the rule {pattern!r} is not used: remove it" for pattern in RULES if not used[pattern]]
-    target = root / "_sync"
-    present = {file.name: file.read_text("utf-8") for file in target.glob("*.py")}
-    for name in sorted(wanted.keys() | present.keys()):
-        if present.get(name) == wanted.get(name):
+    present = {f"_sync/{file.name}" for file in (root / "_sync").glob("*.py")}
+    for name in sorted(wanted.keys() | present):
+        file = root / name
+        if name in wanted and file.exists() and file.read_text("utf-8") == wanted[name]:
             continue
-        told.append(f"chroma/_sync/{name} is not the twin of chroma/_async/{name}: run scripts/twins.py")
+        source = name.replace("_sync/", "_async/").replace("/protocol", "/async_protocol")
+        told.append(f"chroma/{name} is not the twin of chroma/{source}: run scripts/twins.py")
         if check:
             continue
         if name in wanted:
-            target.mkdir(exist_ok=True)
-            (target / name).write_text(wanted[name], "utf-8")
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(wanted[name], "utf-8")
         else:
-            (target / name).unlink()
-        told[-1] = f"wrote chroma/_sync/{name}" if name in wanted else f"removed chroma/_sync/{name}"
+            file.unlink()
+        told[-1] = f"wrote chroma/{name}" if name in wanted else f"removed chroma/{name}"
     return told
 
 

@@ -18,21 +18,21 @@ from typing import Literal, TypeVar
 import numpy as np
 import xxhash
 
-from . import log as logs
-from . import names
-from .catalog import COPY as CATALOG_COPY
-from .catalog import LOCK, CatalogState
-from .catalog import NAME as CATALOG
-from .columns import decode_metadata
-from .commit import decode_commit, decode_rows, decode_segment
-from .errors import Corruption, NotADatabase
-from .fields import Fields
-from .files import DiskFolder
-from .log import Frame, Log
+from .backup.marker import MARK, Mark
+from .catalog.catalog import COPY as CATALOG_COPY
+from .catalog.catalog import LOCK, CatalogState
+from .catalog.catalog import NAME as CATALOG
+from .collection.live_state import decode_dead
+from .interface.errors import Corruption, NotADatabase
+from .io.disk import DiskFolder
 from .manifest import COPY, NAME, FileRef, Manifest, SegmentRef, unseal
-from .mark import MARK, Mark
-from .segment import Segment, hash_ids
-from .state import decode_dead
+from .schema.record_columns import decode_metadata
+from .segments.segment import Segment, hash_ids
+from .validation import file_names
+from .validation.json_fields import Fields
+from .wal import log as logs
+from .wal.frames import decode_commit, decode_rows, decode_segment
+from .wal.log import Frame, Log
 
 _LEFT = "left over from a deleted collection; it will be removed"
 Severity = Literal["ok", "repaired", "damaged"]
@@ -98,7 +98,7 @@ class _Check:
                 self.note(
                     f"{home.path}/{name}",
                     "ok",
-                    _LEFT if names.COLLECTION.fits(name) else "not ours; it is left alone",
+                    _LEFT if file_names.COLLECTION.fits(name) else "not ours; it is left alone",
                 )
                 continue
             try:
@@ -144,7 +144,7 @@ class _Check:
                 if frame.kind == logs.CATALOG:
                     state.replay(path, frame.payload)
                 elif frame.kind == logs.END:
-                    names.following(path, frame.payload)
+                    file_names.following(path, frame.payload)
                 else:
                     raise Corruption(path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
             except Corruption as error:  # or it changes something whose creation is lost
@@ -162,7 +162,7 @@ class _Check:
                 self._quarantine(self.folder, name)
                 _write_log(self.folder, name, good)
             self.note(path, "repaired", f"{problem}; {lost} changes are lost, {len(good)} kept")
-        return names.following(path, good[-1].payload) if ended else None
+        return file_names.following(path, good[-1].payload) if ended else None
 
     # ------------------------------------------------------------------ collections
 
@@ -275,7 +275,7 @@ class _Check:
                 if self._frame(home, path, frame, named):
                     good.append(frame)
             ended = bool(good) and good[-1].kind == logs.END
-            following = names.following(path, good[-1].payload) if ended else None
+            following = file_names.following(path, good[-1].payload) if ended else None
             if found.problem is not None and not ended:
                 following = _next_log(home, name)  # the frame that led there may be among the lost
             dropped = len(found.frames) - len(good)
@@ -314,7 +314,7 @@ class _Check:
             elif frame.kind == logs.ROWS:
                 decode_rows(path, frame.payload)
             elif frame.kind == logs.END:
-                names.following(path, frame.payload)
+                file_names.following(path, frame.payload)
             else:
                 raise Corruption(path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
         except Corruption as error:
@@ -429,18 +429,18 @@ def _read_log_once(folder: DiskFolder, name: str) -> _LogContents:
 def _read_catalog(folder: DiskFolder, name: str) -> tuple[CatalogState, str]:
     """What a catalog says, and the log that it begins with."""
     data = Fields(f"{folder.path}/{name}", unseal(folder, name))
-    return CatalogState.read(data), data.name("log", names.CATALOG_LOG)
+    return CatalogState.read(data), data.name("log", file_names.CATALOG_LOG)
 
 
 def _next_log(home: DiskFolder, name: str) -> str | None:
     """The log that was begun after this one, if it is there; names sort by sequence."""
-    later = [other for other in home.names() if names.LOG.fits(other) and other > name]
+    later = [other for other in home.names() if file_names.LOG.fits(other) and other > name]
     return later[0] if later else None
 
 
 def _write_log(folder: DiskFolder, name: str, frames: list[Frame], following: str | None = None) -> None:
     """A new log with these frames, leading on to `following`."""
-    log = Log.create(folder, name, names.sequence(name))
+    log = Log.create(folder, name, file_names.sequence(name))
     for frame in frames:
         log.append(frame.kind, frame.payload)
     if following is not None:

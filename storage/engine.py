@@ -1,6 +1,6 @@
 """A database folder: its catalog, its open collections, its background work.
 
-Owns: opening and closing. One engine per folder and process (see chroma/local.py); any number of
+Owns: opening and closing. One engine per folder and process (see chroma/embedded/backend.py); any number of
 processes per folder.
 """
 
@@ -16,23 +16,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from . import housekeeping, kernel
-from .background import Background, Budget
-from .catalog import Catalog, CatalogState
-from .collection import Services
-from .errors import AlreadyExists, Closed, Missing, NotFound, StorageError
-from .files import GONE, DiskFolder, Folder, syncs
-from .filter import Node
-from .filter_tables import FilterDatabase
-from .indexing import Graphs, IndexSettings
-from .links import check_path
-from .mark import frozen
-from .memory import MemoryFolder
-from .names import COLLECTION
-from .open_collection import OpenCollection
-from .scan import Scan
-from .sorting import sort_places
-from .types import (
+from .backup.marker import frozen
+from .catalog.catalog import Catalog, CatalogState
+from .collection import compaction
+from .collection.collection import Services
+from .collection.index_builds import Graphs, IndexSettings
+from .collection.open_collection import OpenCollection
+from .filters.duckdb_tables import FilterDatabase
+from .filters.parser import Node
+from .interface.errors import AlreadyExists, Closed, Missing, NotFound, StorageError
+from .interface.values import (
     BackupReport,
     CollectionInfo,
     CollectionStats,
@@ -42,10 +35,18 @@ from .types import (
     Records,
     Written,
 )
+from .io.disk import GONE, DiskFolder, Folder, syncs
+from .io.in_memory import MemoryFolder
+from .io.safe_open import check_path
+from .native import kernel
+from .query.scan import Scan
+from .query.sort import sort_places
+from .scheduler import Background, Budget
+from .validation.file_names import COLLECTION
 
 if TYPE_CHECKING:
-    from .copier import Progress
-    from .sql import Find, Statement
+    from .backup.copy import Progress
+    from .sql.statement import Find, Statement
 
 _log = logging.getLogger("chroma")
 OPEN_COLLECTIONS = 256  # an open collection holds a file descriptor and some maps
@@ -276,7 +277,7 @@ class Engine:
         try:
             if dimension is not None:
                 with source.records.existing():
-                    housekeeping.share(source.records, target)
+                    compaction.share(source.records, target)
             return self.catalog.create_collection(info, get_or_create=False)[0]
         except BaseException:
             # The catalog's log may have it, whatever the system said of the write; then it is whole.
@@ -289,7 +290,7 @@ class Engine:
         self.check_open()
         self.catalog.check_there()
         assert isinstance(self.folder, DiskFolder)  # what is in memory has no files to copy
-        from .backup import backup  # with what it needs, a tenth of the time to open a database
+        from .backup.backup import backup  # with what it needs, a tenth of the time to open a database
 
         return backup(self.folder, self.catalog, path, link, verify, progress)
 
@@ -332,7 +333,7 @@ class Engine:
     def statement(self, text: str, find: Find) -> Statement:
         """An SQL statement over the tables that `find` gives."""
         self.check_open()
-        from .sql import Statement
+        from .sql.statement import Statement
 
         return Statement(text, find, max(2 * self.services.budget.limit, 1 << 30), self.threads)
 

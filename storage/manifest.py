@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import orjson
 import xxhash
 
-from . import names
-from .errors import Corruption, FormatTooNew, Missing
-from .fields import Fields
-from .files import Folder
+from .interface.errors import Corruption, FormatTooNew, Missing
+from .io.disk import Folder
+from .validation import file_names
+from .validation.json_fields import Fields
 
 FORMAT = 1
 NAME, COPY = "manifest.json", "manifest.copy"
@@ -38,11 +38,11 @@ class FileRef(NamedTuple):
     xxh3: str
 
     @classmethod
-    def read(cls, data: Fields, kind: names.Kind) -> FileRef:
+    def read(cls, data: Fields, kind: file_names.Kind) -> FileRef:
         size = data.number("bytes")
         if not size and data.text("xxh3") == "":  # a graph of a database in memory has no file
             return cls(data.name("name", kind), 0, "")
-        return cls(data.name("name", kind), size, data.name("xxh3", names.DIGEST))
+        return cls(data.name("name", kind), size, data.name("xxh3", file_names.DIGEST))
 
 
 class GraphRef(NamedTuple):
@@ -57,7 +57,7 @@ class GraphRef(NamedTuple):
 
     @classmethod
     def read(cls, data: Fields) -> GraphRef:
-        file = FileRef.read(data.fields("file"), names.GRAPH)
+        file = FileRef.read(data.fields("file"), file_names.GRAPH)
         most = (1 << 31) - 1
         return cls(
             file, data.number("max_neighbors", 1, MOST_NEIGHBORS), data.number("ef_construction", 1, most)
@@ -93,11 +93,11 @@ class SegmentRef(NamedTuple):
         dead, graph = data.maybe_fields("dead"), data.maybe_fields("graph")
         rows = data.number("rows", 1, MOST_ROWS)
         ref = cls(
-            data.name("name", names.SEGMENT),
+            data.name("name", file_names.SEGMENT),
             rows,
             data.number("dimension", 1, MOST_DIMENSION),
-            tuple(FileRef.read(file, names.SEGMENT_FILE) for file in data.each("files")),
-            None if dead is None else FileRef.read(dead, names.TOMBSTONES),
+            tuple(FileRef.read(file, file_names.SEGMENT_FILE) for file in data.each("files")),
+            None if dead is None else FileRef.read(dead, file_names.TOMBSTONES),
             data.number("dead_rows", 0, rows, default=0),
             None if graph is None else GraphRef.read(graph),
         )
@@ -135,7 +135,7 @@ class Manifest(NamedTuple):
         data = Fields(f"{folder.path}/{name}", unseal(folder, name))
         read = cls(
             data.number("version"),
-            data.name("log", names.LOG),
+            data.name("log", file_names.LOG),
             data.maybe_number("dimension", 1, MOST_DIMENSION),
             data.number("next_position"),
             tuple(SegmentRef.read(segment) for segment in data.each("segments")),

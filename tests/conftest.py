@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 import chroma
-from chroma import transfer
+from chroma.wire import content_negotiation
 
-from . import driven, server
-from .tiny_embedding import HashEmbedding
+from .support import driven, server
+from .support.tiny_embedding import HashEmbedding
 
 
 @contextmanager
@@ -64,8 +64,8 @@ def asynchronous(folder: Path) -> Iterator[Any]:
 def always_arrow() -> Iterator[None]:
     """No transfer is too small for Arrow."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transfer, "_RECORDS", 1)
-        patch.setattr(transfer, "_ROWS", 0)
+        patch.setattr(content_negotiation, "_RECORDS", 1)
+        patch.setattr(content_negotiation, "_ROWS", 0)
         yield
 
 

@@ -16,12 +16,12 @@ import pytest
 
 import chroma
 from chroma import embedding
-from chroma.distribution import LEFT_OUT, full
 from chroma.embedding.registry import LAZY
 from chroma.errors import InvalidArgumentError, UnsupportedError
+from chroma.internal.distribution import LEFT_OUT, full
 from scripts.import_graph import IMPORTS, ROOT, SOURCES
 
-from . import server
+from .support import server
 
 # of others, and only inside functions: what is tried where it is installed, or asked for by name
 AT_NEED = {"PIL", "boto3", "botocore", "orjson", "pandas", "polars", "pyarrow", "tqdm"}
@@ -49,14 +49,15 @@ def test_the_selection_holds_no_engine_and_no_server(build: ModuleType) -> None:
     selected = build.selected()
     assert [name for name in selected if name.startswith("chroma.storage")] == [
         "chroma.storage",
-        "chroma.storage.forks",
-        "chroma.storage.mappings",
-        "chroma.storage.ordering",
-        "chroma.storage.types",
+        "chroma.storage.interface",
+        "chroma.storage.interface.columnar_metadata",
+        "chroma.storage.interface.fork_safety",
+        "chroma.storage.interface.metadata_order",
+        "chroma.storage.interface.values",
     ]
     assert not {name for name in selected if name.startswith(("chroma.server", "chroma.cli", "chroma.demo"))}
     assert not set(LEFT_OUT) & set(selected)
-    assert {"chroma.embedding.weights", "chroma.embedding.download"}.isdisjoint(selected)
+    assert {"chroma.embedding.minilm.weights", "chroma.embedding.minilm.download"}.isdisjoint(selected)
 
 
 def test_the_selection_needs_httpx_and_numpy_only(build: ModuleType) -> None:
@@ -76,7 +77,7 @@ def test_every_public_name_comes_from_the_selection(build: ModuleType) -> None:
 
 
 def test_the_embedding_functions_of_providers_are_in_it(build: ModuleType) -> None:
-    folder = {name.rpartition(".")[2] for name in build.selected() if name.startswith("chroma.embedding.")}
+    folder = {name.removeprefix("chroma.embedding.") for name in build.selected()}
     assert {module for module, _ in LAZY.values()} | set(embedding._LAZY.values()) <= folder
 
 
@@ -94,7 +95,7 @@ def test_the_staged_tree(build: ModuleType, tmp_path: Path) -> None:
     build.stage(tmp_path / "staged")
     staged = {str(file.relative_to(tmp_path / "staged")) for file in (tmp_path / "staged").rglob("*.*")}
     assert {"chroma.py", "pyproject.toml", "README.md", "chroma_client/__init__.py"} <= staged
-    assert {"chroma_client/chroma/_sync/http.py", "chroma-stubs/_sync/http.pyi"} <= staged
+    assert {"chroma_client/chroma/_sync/http_backend.py", "chroma-stubs/_sync/http_backend.pyi"} <= staged
     assert not [name for name in staged if name.startswith("chroma/")], (
         "shares a folder with the whole package"
     )

@@ -17,8 +17,8 @@ from chroma.api.async_client import AsyncAdminClient, AsyncClient
 from chroma.api.client import AdminClient, Client
 from chroma.api.models.AsyncCollection import AsyncCollection
 from chroma.cli import cli
+from chroma.collection.configuration import CreateHNSWConfiguration
 from chroma.config import Settings
-from chroma.configuration import CreateHNSWConfiguration
 
 TEXT = (Path(__file__).resolve().parent.parent / "COMPATIBILITY.md").read_text("utf-8")
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import chroma
-from chroma.demo import COLLECTION, QUESTIONS
-from chroma.demo_texts import collect
+from chroma.demo.corpus import collect
+from chroma.demo.run import COLLECTION, QUESTIONS
 
 
 def test_texts_are_many_unique_and_stable() -> None:

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 
 import chroma
-from chroma.storage import catalog, housekeeping, log, manifest
+from chroma.storage import manifest
+from chroma.storage.catalog import catalog
+from chroma.storage.collection import compaction
+from chroma.storage.wal import log
 
-from .checks import fill, float32
+from .support.checks import fill, float32
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "FORMAT.md").read_text("utf-8")
@@ -33,7 +36,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         made.compact()
         made.delete(ids=["r3", "r50"])
         records = client._backend.engine.collection(made.tenant, made.database, str(made.id)).records
-        housekeeping.settle(records, everything=False)  # keeps the segment, writes tombstones
+        compaction.settle(records, everything=False)  # keeps the segment, writes tombstones
         made.add(
             ids=["late", "later"], embeddings=[[5, 5], [6, 6]], metadatas=[{"n": 2.5, "ü": [1, 2]}, None]
         )

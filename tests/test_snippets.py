@@ -13,7 +13,7 @@ import pytest
 
 from scripts.import_graph import ROOT
 
-from . import server
+from .support import server
 from .test_client_build import build
 
 __all__ = ["build"]

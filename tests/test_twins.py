@@ -24,7 +24,7 @@ def twins() -> ModuleType:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    for name in ("_async", "_sync"):
+    for name in ("_async", "_sync", "backend"):
         shutil.copytree(ROOT / "chroma" / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
@@ -37,10 +37,10 @@ def test_drift_is_found_and_mended(twins: ModuleType, tree: Path) -> None:
     changed = tree / "_sync" / "client.py"
     changed.write_text(changed.read_text("utf-8") + "\n# by hand\n", "utf-8")
     (tree / "_sync" / "extra.py").touch()
-    (tree / "_sync" / "http.py").unlink()
+    (tree / "_sync" / "http_backend.py").unlink()
     before = changed.read_text("utf-8")
     assert [line.split()[0] for line in twins.main(tree, check=True)] == [
-        "chroma/_sync/client.py", "chroma/_sync/extra.py", "chroma/_sync/http.py",
+        "chroma/_sync/client.py", "chroma/_sync/extra.py", "chroma/_sync/http_backend.py",
     ]  # fmt: skip
     assert changed.read_text("utf-8") == before
     assert len(twins.main(tree, check=False)) == 3
@@ -55,7 +55,7 @@ def test_a_rule_that_nothing_needs_is_found(
 
 
 def test_nothing_asynchronous_is_left(twins: ModuleType) -> None:
-    for file in (ROOT / "chroma" / "_sync").glob("*.py"):
+    for file in (*(ROOT / "chroma" / "_sync").glob("*.py"), ROOT / "chroma" / "backend" / "protocol.py"):
         code = file.read_text("utf-8").split("\n", 1)[1].lower()  # after the header
         assert "async" not in code, file
         assert "await" not in code, file

@@ -15,12 +15,14 @@ import orjson
 import xxhash
 
 import chroma
-from chroma import records as reading
-from chroma.storage import collection as engine
-from chroma.storage import log, segment, write
-from chroma.storage.commit import Commit, encode_segment
-from chroma.storage.files import DiskFolder
-from chroma.storage.together import Call
+from chroma.storage.collection import collection as engine
+from chroma.storage.collection import upsert
+from chroma.storage.collection.group_commit import Call
+from chroma.storage.io.disk import DiskFolder
+from chroma.storage.segments import segment
+from chroma.storage.wal import log
+from chroma.storage.wal.frames import Commit, encode_segment
+from chroma.validation import write_batch as reading
 
 from .steps import Case, Step, measure
 
@@ -82,7 +84,7 @@ def _state(case: Case) -> Any:
 def _located(case: Case) -> Any:
     case.state = _state(case)
     snapshot = case.state.snapshot()
-    located = write.Located(snapshot, *snapshot.locate(case.records.ids))
+    located = upsert.Located(snapshot, *snapshot.locate(case.records.ids))
     case.reading.close()
     return located
 
@@ -131,7 +133,7 @@ def batch(folder: str, rows: data.Rows) -> tuple[str, list[str]]:
 
     def anew(case: Case) -> Any:
         """The rows again, with nothing computed yet."""
-        return write.resolve("add", case.records, case.located).rows
+        return upsert.resolve("add", case.records, case.located).rows
 
     def filed(names: tuple[str, ...]) -> Callable[[Case], Any]:
         def write_again(case: Case) -> None:
@@ -181,7 +183,7 @@ def batch(folder: str, rows: data.Rows) -> tuple[str, list[str]]:
         Step(
             "positions, dimension",
             "resolved",
-            lambda case: write.resolve("add", case.records, case.located),
+            lambda case: upsert.resolve("add", case.records, case.located),
         ),
         Step(
             "the segment: columns made while others are written, hashed and synced by three threads",
@@ -264,7 +266,7 @@ def one(folder: str, rows: data.Rows, count: int = 200) -> tuple[str, list[str]]
         return Case(collection=collections[made[0] % 2], rows=part)
 
     def encoded(case: Case) -> Any:
-        case.commit = Commit(case.resolved.kills, write.as_columns(case.resolved.rows))
+        case.commit = Commit(case.resolved.kills, upsert.as_columns(case.resolved.rows))
         return case.commit.encode()
 
     def append(case: Case) -> Any:
@@ -280,7 +282,7 @@ def one(folder: str, rows: data.Rows, count: int = 200) -> tuple[str, list[str]]
 
     def located(case: Case) -> Any:
         snapshot = case.state.snapshot()
-        return write.Located(snapshot, *snapshot.locate(case.records.ids))
+        return upsert.Located(snapshot, *snapshot.locate(case.records.ids))
 
     def put(case: Case) -> None:
         at = 4096 + (made[0] * 4096) % (3 << 20)
@@ -313,7 +315,7 @@ def one(folder: str, rows: data.Rows, count: int = 200) -> tuple[str, list[str]]
         Step("is there anything new?", "state", _state),
         Step("is the id new?", "located", located),
         Step(
-            "position, dimension", "resolved", lambda case: write.resolve("add", case.records, case.located)
+            "position, dimension", "resolved", lambda case: upsert.resolve("add", case.records, case.located)
         ),
         Step(
             "the row as a frame's content",

@@ -19,7 +19,7 @@ RUNS = 9
 PARTS = {
     "import numpy": "import numpy",
     "orjson, xxhash": "import orjson, xxhash",
-    "import chroma and its engine": "import chroma, chroma.local",
+    "import chroma and its engine": "import chroma, chroma.embedded.backend",
     "open the folder": "client = chroma.PersistentClient(sys.argv[1])",
     "get the collection": "collection = client.get_collection(sys.argv[2], embedding_function=None)",
     "the first query": "found = collection.query(query_embeddings=[vector], n_results=10)",

@@ -15,9 +15,10 @@ from chroma_reads import FIELDS
 from systems.base import KNOBS
 from systems.chroma import Driver
 
-from chroma import reading, results
-from chroma.storage import filter as filters
-from chroma.storage import search
+from chroma.results import build
+from chroma.storage.filters import parser as filters
+from chroma.storage.query import executor
+from chroma.validation import read_arguments
 
 from .steps import Case, Step, measure
 
@@ -83,26 +84,26 @@ def _whole(opened: Opened, case: Case) -> Any:
 
 
 def _arguments(opened: Opened, case: Case) -> Any:
-    parts = results.check_include(FIELDS, query=True)
+    parts = read_arguments.check_include(FIELDS, query=True)
     case.vectors = opened.collection._query_vectors([case.vector], None, None, None)
-    reading.check_n_results(K)
-    reading.check_bool(False, "exact")
-    reading.given_filter(case.where), reading.given_filter(None)
-    results.columns_for(parts)
+    read_arguments.check_n_results(K)
+    read_arguments.check_bool(False, "exact")
+    read_arguments.given_filter(case.where), read_arguments.given_filter(None)
+    build.columns_for(parts)
     return parts
 
 
 def _plan(opened: Opened, case: Case) -> Any:
-    search.check_dimension(case.vectors, case.snapshot.dimension)
+    executor.check_dimension(case.vectors, case.snapshot.dimension)
     settings = case.held.settings
-    case.search = search.Search(settings.space, K, case.node, settings.ef_search, False, 1)
+    case.search = executor.Search(settings.space, K, case.node, settings.ef_search, False, 1)
     case.views = [view for view in case.snapshot.views if view.live]
     return case.held.graphs.get(case.views[0], settings)
 
 
 def _walk(case: Case) -> Any:
-    times = search.UNLIKE if case.prepared[1] else 1
-    effort = search.effort(case.search.ef, case.views[0].rows)
+    times = executor.UNLIKE if case.prepared[1] else 1
+    effort = executor.effort(case.search.ef, case.views[0].rows)
     return case.graph.search(case.prepared[0], times * case.graph.width(K, effort), times * effort, 1)[0]
 
 
@@ -111,8 +112,8 @@ def _walk_alone(case: Case) -> Any:
 
 
 def _ranked(case: Case) -> Any:
-    line = search._ranked(case.search, case.vectors[0], case.views[0], case.walked)
-    return search._best(K, case.views, [line])
+    line = executor._ranked(case.search, case.vectors[0], case.views[0], case.walked)
+    return executor._best(K, case.views, [line])
 
 
 def _gather(case: Case) -> Any:
@@ -190,10 +191,10 @@ def _keep(case: Case) -> None:
 
 
 def _result(case: Case) -> Any:
-    from chroma.storage.types import Hits, Rows
+    from chroma.storage.interface.values import Hits, Rows
 
     rows = Rows(case.ids, case.documents, case.metadatas, None, None)
-    return results.query_result([Hits(rows, case.found.distances)], case.parts, None)
+    return build.query_result([Hits(rows, case.found.distances)], case.parts, None)
 
 
 def plain(opened: Opened, bare: Bare, queries: Any, truth: list[set[str]]) -> tuple[str, list[str]]:
@@ -260,7 +261,7 @@ def filtered(opened: Opened, name: str, correlated: str | None, queries: Any) ->
         return part.answer(case.node, case.views[0].rows)
 
     def searched(case: Case) -> Any:
-        return search._filtered(case.search, case.vectors[0], case.views[0], case.graph, case.allowed)
+        return executor._filtered(case.search, case.vectors[0], case.views[0], case.graph, case.allowed)
 
     def gather(case: Case) -> Any:
         vectors, rows = case.views[0].vectors, case.allowed.rows
@@ -302,7 +303,7 @@ def filtered(opened: Opened, name: str, correlated: str | None, queries: Any) ->
         Step(
             "rank",
             "found",
-            lambda case: search._best(K, case.views, [case.line]),
+            lambda case: executor._best(K, case.views, [case.line]),
         ),
         *_last(),
     ]

@@ -11,22 +11,28 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from .. import embedder
-from ..address import place_of
-from ..calls import during
+from ..backend.async_protocol import AsyncBackend
+from ..collection.configuration import CreateCollectionConfiguration, hnsw_for_create
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-from ..configuration import CreateCollectionConfiguration, hnsw_for_create
-from ..embedding import EmbeddingFunction
+from ..embedding import EmbeddingFunction, resolve
 from ..errors import AuthorizationError, UnsupportedError
-from ..metadata import check_collection_metadata
-from ..names import check_name, check_optional_count, check_path, check_str, check_tenant_name, check_uuid
-from ..packages import require_arrow
-from ..reading import check_bool
-from ..results import database_result
-from ..seam import Identity, Scope, adopted
-from ..storage.types import BackupReport, CollectionInfo
+from ..http.connection_settings import place_of
+from ..internal.error_context import during
+from ..internal.optional_dependencies import require_arrow
+from ..requests.scope import Identity, Scope, adopted
+from ..results.build import database_result
+from ..storage.interface.values import BackupReport, CollectionInfo
 from ..types import CollectionMetadata, Database, DataLoader, Tenant
-from .backend import AsyncBackend
+from ..validation.metadata import check_collection_metadata
+from ..validation.names import (
+    check_name,
+    check_optional_count,
+    check_path,
+    check_str,
+    check_tenant_name,
+    check_uuid,
+)
+from ..validation.read_arguments import check_bool
 from .collection import AsyncCollection
 
 if TYPE_CHECKING:
@@ -94,7 +100,7 @@ class AsyncClient(_AsyncConnection):
         return f"AsyncClient({place!r}, tenant={self.tenant!r}, database={self.database!r}{state})"
 
     def _repr_html_(self) -> str:
-        from ..display.cards import async_client_html
+        from ..notebook.html_repr import async_client_html
 
         return async_client_html(self._backend, self._scope, self._settings, self._closed)
 
@@ -170,7 +176,7 @@ class AsyncClient(_AsyncConnection):
         NotFoundError for a name that no collection has.
         """
         require_arrow()
-        from ..tables import statements
+        from ..tables import sql as statements
 
         with during("sql"):
             text = statements.check_text(query)
@@ -213,7 +219,7 @@ class AsyncClient(_AsyncConnection):
         schema: None = None,
         configuration: CreateCollectionConfiguration | None = None,
         metadata: CollectionMetadata | None = None,
-        embedding_function: EmbeddingFunction[Any] | None = embedder.DEFAULT,
+        embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
         data_loader: DataLoader[Any] | None = None,
         get_or_create: bool = False,
     ) -> AsyncCollection:
@@ -233,14 +239,14 @@ class AsyncClient(_AsyncConnection):
             raise UnsupportedError("schema is not supported yet: pass configuration={'hnsw': {…}} instead")
         name = check_name(name)
         checked = check_collection_metadata(metadata)
-        function = embedder.choose(embedding_function, configuration)
+        function = resolve.choose(embedding_function, configuration)
         stored = {
             "hnsw": hnsw_for_create(configuration, checked, function),
-            "embedding_function": embedder.stored_form(function, configuration),
+            "embedding_function": resolve.stored_form(function, configuration),
         }
         info = await self._backend.create_collection(self._scope, name, checked, stored, bool(get_or_create))
         if get_or_create:
-            embedder.check_conflict(function, info.configuration.get("embedding_function"))
+            resolve.check_conflict(function, info.configuration.get("embedding_function"))
         return AsyncCollection(self._backend, info, function, data_loader)
 
     async def get_or_create_collection(
@@ -249,7 +255,7 @@ class AsyncClient(_AsyncConnection):
         schema: None = None,
         configuration: CreateCollectionConfiguration | None = None,
         metadata: CollectionMetadata | None = None,
-        embedding_function: EmbeddingFunction[Any] | None = embedder.DEFAULT,
+        embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
         data_loader: DataLoader[Any] | None = None,
     ) -> AsyncCollection:
         """The collection of that name, made if it does not exist; see `create_collection`.
@@ -263,7 +269,7 @@ class AsyncClient(_AsyncConnection):
     async def get_collection(
         self,
         name: str,
-        embedding_function: EmbeddingFunction[Any] | None = embedder.DEFAULT,
+        embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
         data_loader: DataLoader[Any] | None = None,
     ) -> AsyncCollection:
         """Open a collection by name. It uses its stored embedding function if none is passed.
@@ -276,7 +282,7 @@ class AsyncClient(_AsyncConnection):
     async def get_collection_by_id(
         self,
         id: UUID | str,
-        embedding_function: EmbeddingFunction[Any] | None = embedder.DEFAULT,
+        embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
         data_loader: DataLoader[Any] | None = None,
     ) -> AsyncCollection:
         """Open a collection by its UUID; otherwise as `get_collection`."""
@@ -284,7 +290,7 @@ class AsyncClient(_AsyncConnection):
         return self._open(info, embedding_function, data_loader)
 
     def _open(self, info: CollectionInfo, function: Any, loader: DataLoader[Any] | None) -> AsyncCollection:
-        embedder.check_conflict(function, info.configuration.get("embedding_function"))
+        resolve.check_conflict(function, info.configuration.get("embedding_function"))
         return AsyncCollection(self._backend, info, function, loader)
 
     async def list_collections(

@@ -7,21 +7,35 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from .. import embedder, tables
-from ..calls import during
-from ..columns import check_ids
-from ..concurrency import bulk, call
-from ..configuration import UpdateCollectionConfiguration, hnsw_for_update
-from ..embedding import EmbeddingFunction
+from .. import tables
+from ..backend.protocol import Backend
+from ..collection.configuration import UpdateCollectionConfiguration, hnsw_for_update
+from ..embedding import EmbeddingFunction, resolve
 from ..errors import InvalidArgumentError, UnsupportedError
-from ..metadata import check_new_metadata
-from ..names import check_count, check_name
-from ..packages import require_arrow
-from ..reading import (
+from ..internal.concurrency import bulk, call
+from ..internal.error_context import during
+from ..internal.optional_dependencies import require_arrow
+from ..results.build import columns_for, get_result, in_order_of, indexing_result, query_result
+from ..results.types import GetResult, QueryResult
+from ..storage.interface.values import CollectionInfo, CollectionStats, Floats, Mode
+from ..types import (
+    CollectionMetadata,
+    DataLoader,
+    DeleteResult,
+    Include,
+    IndexingStatus,
+    ReadLevel,
+    Where,
+    WhereDocument,
+)
+from ..validation.metadata import check_new_metadata
+from ..validation.names import check_count, check_name
+from ..validation.read_arguments import (
     check_bool,
     check_count_arguments,
     check_delete,
     check_get,
+    check_include,
     check_n_results,
     check_positive,
     check_same_length,
@@ -29,7 +43,9 @@ from ..reading import (
     only_input,
     read_query_inputs,
 )
-from ..records import (
+from ..validation.sequences import check_ids
+from ..validation.vectors import as_matrix
+from ..validation.write_batch import (
     Batch,
     Source,
     embedding_source,
@@ -42,27 +58,12 @@ from ..records import (
     scatter,
     size_of,
 )
-from ..result_types import GetResult, QueryResult
-from ..results import check_include, columns_for, get_result, in_order_of, indexing_result, query_result
-from ..storage.types import CollectionInfo, CollectionStats, Floats, Mode
-from ..types import (
-    CollectionMetadata,
-    DataLoader,
-    DeleteResult,
-    Include,
-    IndexingStatus,
-    ReadLevel,
-    Where,
-    WhereDocument,
-)
-from ..vectors import as_matrix
-from .backend import Backend
-from .pipelines import Pipelines
+from .collection_files import Pipelines
 
 if TYPE_CHECKING:
     import altair as alt
 
-    from ..display.description import Description
+    from ..notebook.description import Description
 
 
 class Collection(Pipelines):
@@ -81,14 +82,14 @@ class Collection(Pipelines):
         self,
         backend: Backend,
         info: CollectionInfo,
-        embedding_function: EmbeddingFunction[Any] | None = embedder.DEFAULT,
+        embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
         data_loader: DataLoader[Any] | None = None,
     ) -> None:
         super().__init__(info, embedding_function, data_loader)
         self._backend = backend
 
     def _repr_html_(self) -> str:
-        from ..display.cards import collection_html
+        from ..notebook.html_repr import collection_html
 
         return collection_html(self._backend, self._info)
 
@@ -351,7 +352,7 @@ class Collection(Pipelines):
                 stored = current.get("embedding_function")
                 passed = configuration.get("embedding_function")
                 if passed is not None:
-                    function, stored = passed, embedder.update_form(passed, stored)
+                    function, stored = passed, resolve.update_form(passed, stored)
                 new_configuration = {"hnsw": hnsw, "embedding_function": stored}
         if new_name is None and new_metadata is None and new_configuration is None:
             return
@@ -394,7 +395,7 @@ class Collection(Pipelines):
         Reads all of them, a part at a time.
         """
         require_arrow()
-        from ..display.describe import WANTED, Summary
+        from ..notebook.describe import WANTED, Summary
 
         summary = Summary(self.name)
         batches = self._backend.batches(
@@ -429,7 +430,7 @@ class Collection(Pipelines):
 
         Returns an Altair chart. Needs `pip install 'chroma-arrow[plot]'`.
         """
-        from ..display.plotting import check_plot, draw
+        from ..notebook.plot import check_plot, draw
 
         with during("plot"):
             wanted = check_plot(color_by, label, limit, method, seed, width, height, file)
@@ -491,7 +492,7 @@ class Collection(Pipelines):
         return batch if not texts else filled(batch, rows, self._embed_as("documents", texts))
 
     def _embed_as(self, argument: str, inputs: Sequence[Any]) -> Floats:
-        return call(embedder.embed, self._function, self._stored_function, argument, inputs)
+        return call(resolve.embed, self._function, self._stored_function, argument, inputs)
 
     def _load(self, uris: Sequence[str | None]) -> Any:
         if self._loader is None:
@@ -511,4 +512,4 @@ class Collection(Pipelines):
         if argument == "query_uris":
             column = self._load(column)
         function, stored = self._function, self._stored_function
-        return call(embedder.embed_queries, function, stored, argument, column)
+        return call(resolve.embed_queries, function, stored, argument, column)

@@ -11,7 +11,7 @@ from .._async.client import AsyncClient as AsyncServerAPI
 from .._sync.client import AdminClient as AdminAPI
 from .._sync.client import Client as ClientAPI
 from .._sync.client import Client as ServerAPI
-from ..configuration import CreateCollectionConfiguration, UpdateCollectionConfiguration
+from ..collection.configuration import CreateCollectionConfiguration, UpdateCollectionConfiguration
 
 __all__ = [
     "AdminAPI",

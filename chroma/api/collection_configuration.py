@@ -1,8 +1,8 @@
-"""Import names of Chroma programs: the types live in `chroma.configuration`."""
+"""Import names of Chroma programs: the types live in `chroma.collection.configuration`."""
 
 from __future__ import annotations
 
-from ..configuration import (
+from ..collection.configuration import (
     CollectionConfiguration,
     CreateCollectionConfiguration,
     CreateHNSWConfiguration,

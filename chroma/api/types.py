@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..embedding import DefaultEmbeddingFunction, EmbeddingFunction
-from ..result_types import GetResult, QueryResult
+from ..results.types import GetResult, QueryResult
 from ..types import (
     ID,
     URI,

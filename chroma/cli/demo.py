@@ -11,7 +11,7 @@ import click
 @click.option("--ask-only", is_flag=True, help="Only ask, in a folder that was indexed before.")
 def demo(folder: str | None, limit: int | None, ask_only: bool) -> None:
     """Index the docstrings of Python and ask questions about them."""
-    from .. import demo as job  # loads the engine and the model
+    from ..demo import run as job  # loads the engine and the model
 
     where = folder or job.DEFAULT_FOLDER
     if ask_only:

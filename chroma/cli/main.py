@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from .. import __version__
-from .endings import CODES, ended
+from .._version import __version__
+from .exit_codes import CODES, ended
 
 
 class Listed(NamedTuple):
@@ -32,40 +32,42 @@ class Listed(NamedTuple):
 # In the order of `chroma --help`.
 COMMANDS: dict[str, tuple[Listed, ...]] = {
     "Look": (
-        Listed("ls", "looking", "List the collections of all databases, with their counts."),
-        Listed("info", "looking", "Show the collections: rows, segments, index state, bytes."),
-        Listed("count", "records", "Print how many records there are, or match a filter."),
-        Listed("get", "records", "Print records, by id or by filter, in the order of insertion."),
-        Listed("query", "records", "Print the records nearest to a text or a vector."),
-        Listed("sql", "querying", "Run a SELECT statement over the collections of a database."),
+        Listed("ls", "ls_info", "List the collections of all databases, with their counts."),
+        Listed("info", "ls_info", "Show the collections: rows, segments, index state, bytes."),
+        Listed("count", "get_query_count", "Print how many records there are, or match a filter."),
+        Listed("get", "get_query_count", "Print records, by id or by filter, in the order of insertion."),
+        Listed("query", "get_query_count", "Print the records nearest to a text or a vector."),
+        Listed("sql", "sql", "Run a SELECT statement over the collections of a database."),
     ),
     "Move": (
-        Listed("import", "pipelines", "Load files into a collection: Parquet, CSV, JSON lines, Arrow."),
-        Listed("export", "pipelines", "Write a collection to a file: Parquet, Arrow, JSON lines."),
-        Listed("migrate", "migrating", "Bring over everything from a folder or server of Chroma."),
-        Listed("copy", "copying", "Copy collections between folders, servers, tenants and databases."),
+        Listed("import", "import_export", "Load files into a collection: Parquet, CSV, JSON lines, Arrow."),
+        Listed("export", "import_export", "Write a collection to a file: Parquet, Arrow, JSON lines."),
+        Listed("migrate", "migrate", "Bring over everything from a folder or server of Chroma."),
+        Listed("copy", "copy", "Copy collections between folders, servers, tenants and databases."),
     ),
     "Keep": (
         Listed(
             "backup",
-            "keeping",
+            "backup_restore_compact",
             "Copy a database, while it is used, to a new folder or onto its earlier backup.",
         ),
-        Listed("restore", "keeping", "Make a database of a backup, in a new or empty folder."),
-        Listed("check", "checking", "Verify every file of a database, and repair on request."),
+        Listed("restore", "backup_restore_compact", "Make a database of a backup, in a new or empty folder."),
+        Listed("check", "check", "Verify every file of a database, and repair on request."),
         Listed(
-            "compact", "keeping", "Seal, merge and index now, and give back the space of deleted records."
+            "compact",
+            "backup_restore_compact",
+            "Seal, merge and index now, and give back the space of deleted records.",
         ),
     ),
     "Serve": (
-        Listed("run", "serving", "Serve a folder over HTTP."),
-        Listed("auth", "credentials", "Who may do what on a server: create, list, revoke."),
+        Listed("run", "run", "Serve a folder over HTTP."),
+        Listed("auth", "auth", "Who may do what on a server: create, list, revoke."),
     ),
     "Other": (
         Listed("demo", "demo", "Index the docstrings of Python and ask questions about them."),
         Listed("models", "models", "The weights of the default embedding model: where, download."),
         Listed("completion", "completion", "Print the completion script of a shell: bash, zsh or fish."),
-        Listed("version", "about", "Print the version."),
+        Listed("version", "version", "Print the version."),
     ),
 }
 

@@ -16,7 +16,7 @@ def models() -> None:
 @json_option
 def where(as_json: bool) -> None:
     """Say which weights would be used."""
-    from ..embedding.weights import find
+    from ..embedding.minilm.weights import find
 
     found = find()
     if as_json:
@@ -28,6 +28,6 @@ def where(as_json: bool) -> None:
 @models.command()
 def download() -> None:
     """Fetch the original weights (about 83 MB) into the cache folder."""
-    from ..embedding.download import download as fetch
+    from ..embedding.minilm.download import download as fetch
 
     click.echo(f"Ready: {fetch().model}")

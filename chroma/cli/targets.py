@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from ..errors import InvalidArgumentError, NotADatabaseError
-from ..seam import Scope
+from ..requests.scope import Scope
 
 if TYPE_CHECKING:
     from .._sync.client import Client
@@ -84,7 +84,7 @@ class Place:
             settings.chroma_api_impl = ""
             settings.is_persistent, settings.persist_directory = True, self.where
             return settings
-        from ..address import settings_for
+        from ..http.connection_settings import settings_for
 
         if not settings.given("chroma_http_progress"):
             settings.chroma_http_progress = False  # commands that take long have a bar of their own
@@ -139,7 +139,7 @@ class Place:
 
 def check_database(path: str) -> None:
     """Raise NotADatabaseError where a client would make a database."""
-    from ..local import is_database  # the engine, loaded late
+    from ..embedded.backend import is_database  # the engine, loaded late
 
     if not os.path.isdir(path):
         what = "is a file" if os.path.exists(path) else "is no folder"

@@ -9,9 +9,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .default import DefaultEmbeddingFunction
-from .onnx_minilm import ONNXMiniLM_L6_V2
-from .protocol import EmbeddingFunction, Space, check_signature, is_persistable, normalise
+from .core.protocol import EmbeddingFunction, Space, check_signature, is_persistable, normalise
+from .minilm.default import DefaultEmbeddingFunction
+from .minilm.function import ONNXMiniLM_L6_V2
 from .registry import (
     config_to_embedding_function,
     embedding_function_to_config,
@@ -21,43 +21,43 @@ from .registry import (
 )
 
 if TYPE_CHECKING:
-    from .bedrock import AmazonBedrockEmbeddingFunction
-    from .cohere import CohereEmbeddingFunction
-    from .google import (
+    from .providers.bedrock import AmazonBedrockEmbeddingFunction
+    from .providers.callable_function import CallableEmbeddingFunction
+    from .providers.cohere import CohereEmbeddingFunction
+    from .providers.google import (
         GoogleGeminiEmbeddingFunction,
         GoogleGenaiEmbeddingFunction,
         GoogleGenerativeAiEmbeddingFunction,
     )
-    from .huggingface import HuggingFaceEmbeddingFunction, HuggingFaceEmbeddingServer
-    from .jina import JinaEmbeddingFunction, JinaQueryConfig
-    from .mistral import MistralEmbeddingFunction
-    from .ollama import OllamaEmbeddingFunction
-    from .openai import OpenAIEmbeddingFunction
-    from .sentence_transformers import SentenceTransformerEmbeddingFunction
-    from .together import TogetherAIEmbeddingFunction
-    from .voyage import VoyageAIEmbeddingFunction
-    from .wrapper import CallableEmbeddingFunction
+    from .providers.huggingface import HuggingFaceEmbeddingFunction, HuggingFaceEmbeddingServer
+    from .providers.jina import JinaEmbeddingFunction, JinaQueryConfig
+    from .providers.mistral import MistralEmbeddingFunction
+    from .providers.ollama import OllamaEmbeddingFunction
+    from .providers.openai import OpenAIEmbeddingFunction
+    from .providers.sentence_transformers import SentenceTransformerEmbeddingFunction
+    from .providers.together import TogetherAIEmbeddingFunction
+    from .providers.voyage import VoyageAIEmbeddingFunction
 
 _LAZY = {
-    "AmazonBedrockEmbeddingFunction": "bedrock",
-    "CallableEmbeddingFunction": "wrapper",
-    "CohereEmbeddingFunction": "cohere",
-    "GoogleGeminiEmbeddingFunction": "google",
-    "GoogleGenaiEmbeddingFunction": "google",
-    "GoogleGenerativeAiEmbeddingFunction": "google",
-    "HuggingFaceEmbeddingFunction": "huggingface",
-    "HuggingFaceEmbeddingServer": "huggingface",
-    "JinaEmbeddingFunction": "jina",
-    "JinaQueryConfig": "jina",
-    "MistralEmbeddingFunction": "mistral",
-    "OllamaEmbeddingFunction": "ollama",
-    "OpenAIEmbeddingFunction": "openai",
-    "SentenceTransformerEmbeddingFunction": "sentence_transformers",
-    "TogetherAIEmbeddingFunction": "together",
-    "VoyageAIEmbeddingFunction": "voyage",
+    "AmazonBedrockEmbeddingFunction": "providers.bedrock",
+    "CallableEmbeddingFunction": "providers.callable_function",
+    "CohereEmbeddingFunction": "providers.cohere",
+    "GoogleGeminiEmbeddingFunction": "providers.google",
+    "GoogleGenaiEmbeddingFunction": "providers.google",
+    "GoogleGenerativeAiEmbeddingFunction": "providers.google",
+    "HuggingFaceEmbeddingFunction": "providers.huggingface",
+    "HuggingFaceEmbeddingServer": "providers.huggingface",
+    "JinaEmbeddingFunction": "providers.jina",
+    "JinaQueryConfig": "providers.jina",
+    "MistralEmbeddingFunction": "providers.mistral",
+    "OllamaEmbeddingFunction": "providers.ollama",
+    "OpenAIEmbeddingFunction": "providers.openai",
+    "SentenceTransformerEmbeddingFunction": "providers.sentence_transformers",
+    "TogetherAIEmbeddingFunction": "providers.together",
+    "VoyageAIEmbeddingFunction": "providers.voyage",
 }
 # Parts of the functions. Their pickles name them here, so that modules may move.
-_PARTS = {"Endpoint": "post", "Key": "keys"}
+_PARTS = {"Endpoint": "core.http", "Key": "core.api_keys"}
 
 __all__ = [
     "AmazonBedrockEmbeddingFunction",

@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import Any, TypeVar, overload
 
 from ..errors import InvalidArgumentError
-from .default import DefaultEmbeddingFunction
-from .onnx_minilm import ONNXMiniLM_L6_V2
-from .protocol import EmbeddingFunction, config_mapping, is_persistable
+from .core.protocol import EmbeddingFunction, config_mapping, is_persistable
+from .minilm.default import DefaultEmbeddingFunction
+from .minilm.function import ONNXMiniLM_L6_V2
 
 F = TypeVar("F", bound=type[EmbeddingFunction[Any]])
 
@@ -21,20 +21,20 @@ _BUILTINS: tuple[type[EmbeddingFunction[Any]], ...] = (DefaultEmbeddingFunction,
 
 # Built-in functions that are imported when they are used: names to module and class.
 LAZY: dict[str, tuple[str, str]] = {
-    "amazon_bedrock": ("bedrock", "AmazonBedrockEmbeddingFunction"),
-    "cohere": ("cohere", "CohereEmbeddingFunction"),
-    "google_gemini": ("google", "GoogleGeminiEmbeddingFunction"),
-    "google_genai": ("google", "GoogleGeminiEmbeddingFunction"),  # an older name of the same
-    "google_generative_ai": ("google", "GoogleGenerativeAiEmbeddingFunction"),
-    "huggingface": ("huggingface", "HuggingFaceEmbeddingFunction"),
-    "huggingface_server": ("huggingface", "HuggingFaceEmbeddingServer"),
-    "jina": ("jina", "JinaEmbeddingFunction"),
-    "mistral": ("mistral", "MistralEmbeddingFunction"),
-    "ollama": ("ollama", "OllamaEmbeddingFunction"),
-    "openai": ("openai", "OpenAIEmbeddingFunction"),
-    "sentence_transformer": ("sentence_transformers", "SentenceTransformerEmbeddingFunction"),
-    "together_ai": ("together", "TogetherAIEmbeddingFunction"),
-    "voyageai": ("voyage", "VoyageAIEmbeddingFunction"),
+    "amazon_bedrock": ("providers.bedrock", "AmazonBedrockEmbeddingFunction"),
+    "cohere": ("providers.cohere", "CohereEmbeddingFunction"),
+    "google_gemini": ("providers.google", "GoogleGeminiEmbeddingFunction"),
+    "google_genai": ("providers.google", "GoogleGeminiEmbeddingFunction"),  # an older name of the same
+    "google_generative_ai": ("providers.google", "GoogleGenerativeAiEmbeddingFunction"),
+    "huggingface": ("providers.huggingface", "HuggingFaceEmbeddingFunction"),
+    "huggingface_server": ("providers.huggingface", "HuggingFaceEmbeddingServer"),
+    "jina": ("providers.jina", "JinaEmbeddingFunction"),
+    "mistral": ("providers.mistral", "MistralEmbeddingFunction"),
+    "ollama": ("providers.ollama", "OllamaEmbeddingFunction"),
+    "openai": ("providers.openai", "OpenAIEmbeddingFunction"),
+    "sentence_transformer": ("providers.sentence_transformers", "SentenceTransformerEmbeddingFunction"),
+    "together_ai": ("providers.together", "TogetherAIEmbeddingFunction"),
+    "voyageai": ("providers.voyage", "VoyageAIEmbeddingFunction"),
 }
 
 

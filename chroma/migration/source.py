@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from ..errors import CorruptionError
-from ..storage.types import Floats
+from ..storage.interface.values import Floats
 
 
 @dataclass(frozen=True, slots=True)

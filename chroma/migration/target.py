@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import NotFoundError, UniqueConstraintError
-from ..seam import Scope
-from ..storage.types import CollectionInfo, Field, Records, Rows
+from ..requests.scope import Scope
+from ..storage.interface.values import CollectionInfo, Field, Records, Rows
 from .source import SourceCollection
 
 FIELDS: frozenset[Field] = frozenset({"documents", "metadatas", "uris", "embeddings"})
@@ -24,8 +24,8 @@ class Target:
     def __init__(self, place: str, settings: Any) -> None:
         self.is_url = is_url(place)
         if self.is_url:
-            from .._sync.http import HttpBackend
-            from ..address import base_url, settings_for
+            from .._sync.http_backend import HttpBackend
+            from ..http.connection_settings import base_url, settings_for
 
             placed = settings_for(place, 8000, False, None, settings)
             self.place = base_url(placed)
@@ -34,10 +34,10 @@ class Target:
             self.exact = remote.is_own
         else:
             from ..config import Settings
-            from ..distribution import full
+            from ..internal.distribution import full
 
             with full("A database in a folder", "give the URL of a server as the target"):
-                from ..local import LocalBackend
+                from ..embedded.backend import LocalBackend
             self.place = os.path.abspath(place)
             self.backend = LocalBackend.open(self.place, settings or Settings())
             self.exact = True

@@ -14,24 +14,25 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from .. import __version__
+from .._version import __version__
+from ..embedded.backend import LocalBackend
 from ..errors import ChromaError
-from ..local import LocalBackend
-from . import exchange, logs, openapi
-from .auth import Guard, refusal
-from .browsers import Gate
-from .exchange import Exchange
-from .incoming import Incoming
-from .metrics import REFRESH_SECONDS, Metrics
-from .outgoing import LARGE, Large, Ready, Streamed, Streaming, answer, error_answer, joined, to_json
-from .pace import Pace, taking
-from .pool import Pool
+from . import openapi
+from .http.cross_origin import Gate
+from .http.middleware import Envelope, Observer
+from .http.request_body import Incoming
+from .http.responses import LARGE, Large, Ready, Streamed, Streaming, answer, error_answer, joined, to_json
+from .limits.fair_shares import Budget, Holder, caller_of
+from .limits.thread_pool import Pool
+from .limits.transfer_rate import Pace, taking
+from .observability import logs, request_context
+from .observability.metrics import REFRESH_SECONDS, Metrics
+from .observability.request_context import Exchange
+from .observability.tracing import Tracing
+from .observability.tracing import start as start_tracing
 from .routes import ROUTES, Call, Handler, Route, Site, healthcheck
-from .settings import ServerSettings
-from .shares import Budget, Holder, caller_of
-from .tracing import Tracing
-from .tracing import start as start_tracing
-from .transport import Envelope, Observer
+from .security.authorization import Guard, refusal
+from .settings.server_settings import ServerSettings
 
 _log = logging.getLogger("chroma.server")
 
@@ -154,7 +155,7 @@ class _Answering:
 
     async def answered(self, request: Request) -> Response:
         """The endpoint."""
-        seen: Exchange = request.scope[exchange.KEY]
+        seen: Exchange = request.scope[request_context.KEY]
         seen.route = self._route.path
         call = Call(
             self._backend,

@@ -8,11 +8,11 @@ import html
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .. import __version__
-from ..transfer import MEDIA_TYPE
-from .outgoing import Ready, to_json
+from .._version import __version__
+from ..wire.content_negotiation import MEDIA_TYPE
+from .http.responses import Ready, to_json
+from .parsing.schemas import ANSWERS, BODIES, COMPONENTS, OPTIONS, Schema
 from .routes import ROUTES, Route
-from .schemas import ANSWERS, BODIES, COMPONENTS, OPTIONS, Schema
 
 Document = dict[str, Any]
 

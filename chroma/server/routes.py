@@ -12,21 +12,24 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
-from .. import scanned, transfer, wire
 from ..config import DEFAULT_TENANT
+from ..embedded import table_scans
+from ..embedded.backend import LocalBackend, translated
 from ..errors import AuthorizationError, InvalidArgumentError, NotFoundError, UnsupportedError
-from ..local import LocalBackend, translated
-from ..names import check_uuid
-from ..reading import check_read_level
-from ..seam import Scope
-from ..storage.types import Hits, Mode, Rows, Written
-from ..wire import JSON
-from . import answers, arrow_streams, bodies, own_bodies, statements
-from .auth import EVERYBODY, Caller, Need
-from .incoming import Feed
-from .metrics import CONTENT_TYPE, Metrics
-from .outgoing import Ready, Streamed
-from .settings import ServerSettings
+from ..requests.scope import Scope
+from ..storage.interface.values import Hits, Mode, Rows, Written
+from ..validation.names import check_uuid
+from ..validation.read_arguments import check_read_level
+from ..wire import content_negotiation, json_codec
+from ..wire.json_codec import JSON
+from . import read_responses
+from .http.request_body import Feed
+from .http.responses import Ready, Streamed
+from .observability.metrics import CONTENT_TYPE, Metrics
+from .parsing import arrow_streams, json_bodies, sql_body
+from .security.authorization import EVERYBODY, Caller, Need
+from .settings.server_settings import ServerSettings
+from .sql import process_pool
 
 SQL_MEMORY = 1 << 30  # bytes that one statement may use
 
@@ -74,18 +77,18 @@ class Call:
     @cached_property
     def body(self) -> JSON:
         """The JSON object that was sent."""
-        return bodies.parse(self.raw, self.settings.max_body_bytes)
+        return json_bodies.parse(self.raw, self.settings.max_body_bytes)
 
     @property
     def wants_arrow(self) -> bool:
         """Whether the client asks for an Arrow stream."""
-        return transfer.MEDIA_TYPE in self.headers.get("accept", "").lower()
+        return content_negotiation.MEDIA_TYPE in self.headers.get("accept", "").lower()
 
     def page(self) -> tuple[int | None, int | None]:
         """limit and offset of the query string."""
         return (
-            bodies.from_query_string(self.options, "limit"),
-            bodies.from_query_string(self.options, "offset"),
+            json_bodies.from_query_string(self.options, "limit"),
+            json_bodies.from_query_string(self.options, "offset"),
         )
 
 
@@ -147,10 +150,10 @@ def pre_flight_checks(call: Call) -> JSON:
     return {
         "max_batch_size": min(call.backend.max_batch_size(), call.settings.max_batch_size),
         "supports_base64_encoding": True,
-        wire.OWN_KEY: {
+        json_codec.OWN_KEY: {
             "version": call.backend.version(),
             "max_body_bytes": call.settings.max_body_bytes,
-            "arrow": transfer.MEDIA_TYPE,
+            "arrow": content_negotiation.MEDIA_TYPE,
         },
     }
 
@@ -158,7 +161,7 @@ def pre_flight_checks(call: Call) -> JSON:
 def identity(call: Call) -> JSON:
     """Who the caller is."""
     known = call.caller.identity() if call.caller is not EVERYBODY else call.backend.identity()
-    return wire.identity_to_json(known)
+    return json_codec.identity_to_json(known)
 
 
 def reset(call: Call) -> bool:
@@ -191,7 +194,7 @@ def metrics(call: Call) -> Ready:
 
 def create_tenant(call: Call) -> JSON:
     """Make a tenant, without any database."""
-    call.backend.create_tenant(bodies.tenant_name(call.body))
+    call.backend.create_tenant(json_bodies.tenant_name(call.body))
     return {}
 
 
@@ -202,7 +205,7 @@ def get_tenant(call: Call) -> JSON:
 
 def update_tenant(call: Call) -> JSON:
     """Accepted; resource names exist on hosted servers only, and are not stored."""
-    bodies.resource_name(call.body)
+    json_bodies.resource_name(call.body)
     call.backend.get_tenant(call.part("tenant"))
     return {}
 
@@ -220,7 +223,7 @@ def list_databases(call: Call) -> list[JSON]:
 
 def create_database(call: Call) -> JSON:
     """Make a database."""
-    call.backend.create_database(Scope(call.part("tenant"), bodies.checked_name(call.body)))
+    call.backend.create_database(Scope(call.part("tenant"), json_bodies.checked_name(call.body)))
     return {}
 
 
@@ -240,16 +243,16 @@ def delete_database(call: Call) -> JSON:
 
 def list_collections(call: Call) -> list[JSON]:
     """The collections of a database in the order they were made."""
-    return [wire.info_to_json(info) for info in call.backend.list_collections(call.scope, *call.page())]
+    return [json_codec.info_to_json(info) for info in call.backend.list_collections(call.scope, *call.page())]
 
 
 def create_collection(call: Call) -> JSON:
     """Make a collection, or with get_or_create open the one that has the name."""
-    new = bodies.new_collection(call.body)
+    new = json_bodies.new_collection(call.body)
     info = call.backend.create_collection(
         call.scope, new.name, new.metadata, new.configuration, new.get_or_create
     )
-    return wire.info_to_json(info)
+    return json_codec.info_to_json(info)
 
 
 def count_collections(call: Call) -> int:
@@ -259,12 +262,12 @@ def count_collections(call: Call) -> int:
 
 def get_collection(call: Call) -> JSON:
     """A collection by its name."""
-    return wire.info_to_json(call.backend.get_collection(call.scope, call.part("collection")))
+    return json_codec.info_to_json(call.backend.get_collection(call.scope, call.part("collection")))
 
 
 def get_collection_by_id(call: Call) -> JSON:
     """A collection by its id."""
-    return wire.info_to_json(call.backend.get_collection_by_id(call.scope, call.id))
+    return json_codec.info_to_json(call.backend.get_collection_by_id(call.scope, call.id))
 
 
 def get_collection_by_crn(call: Call) -> JSON:
@@ -281,12 +284,12 @@ def get_collection_by_crn(call: Call) -> JSON:
 
 def modify_collection(call: Call) -> JSON:
     """Rename, replace the metadata, change settings. Answers with the collection as it is now."""
-    id, wanted = call.id, bodies.changes(call.body)
+    id, wanted = call.id, json_bodies.changes(call.body)
     info = call.backend.get_collection_by_id(call.scope, id)
     configuration = wanted.configuration(info.configuration)
     if wanted.name is not None or wanted.metadata is not None or configuration is not None:
         info = call.backend.modify_collection(call.scope, id, wanted.name, wanted.metadata, configuration)
-    return wire.info_to_json(info)
+    return json_codec.info_to_json(info)
 
 
 def delete_collection(call: Call) -> JSON:
@@ -297,38 +300,38 @@ def delete_collection(call: Call) -> JSON:
 
 def fork(call: Call) -> JSON:
     """A copy under another name."""
-    name = bodies.checked_name(call.body, "new_name")
-    return wire.info_to_json(call.backend.fork_collection(call.scope, call.id, name))
+    name = json_bodies.checked_name(call.body, "new_name")
+    return json_codec.info_to_json(call.backend.fork_collection(call.scope, call.id, name))
 
 
 def indexing_status(call: Call) -> JSON:
     """How many records the similarity index covers; searches find the others as well."""
-    return wire.status_to_json(call.backend.index_status(call.scope, call.id))
+    return json_codec.status_to_json(call.backend.index_status(call.scope, call.id))
 
 
 # ---------------------------------------------------------------------------- records
 
 
 def _write(call: Call, mode: Mode) -> JSON:
-    records = bodies.records(mode, call.body)
+    records = json_bodies.records(mode, call.body)
     if not records.ids:
         call.backend.get_collection_by_id(call.scope, call.id)  # which must exist all the same
-        return wire.written_to_json(Written())
-    return wire.written_to_json(call.backend.write(call.scope, call.id, mode, records))
+        return json_codec.written_to_json(Written())
+    return json_codec.written_to_json(call.backend.write(call.scope, call.id, mode, records))
 
 
 def _write_stream(call: Call, mode: Mode) -> JSON:
     scope, id = call.scope, call.id
     call.backend.get_collection_by_id(scope, id)  # before anything is sent for nothing
     assert call.stream is not None
-    atomic = bodies.switch(call.options, "atomic")
+    atomic = json_bodies.switch(call.options, "atomic")
     written, rows = (arrow_streams.receive_whole if atomic else arrow_streams.receive)(
         mode,
         call.stream,
         lambda records: call.backend.write(scope, id, mode, records),
         call.settings.max_body_bytes,
     )
-    return wire.written_to_json(written) | {"rows": rows}
+    return json_codec.written_to_json(written) | {"rows": rows}
 
 
 def add(call: Call) -> JSON:
@@ -348,7 +351,7 @@ def update(call: Call) -> JSON:
 
 def delete(call: Call) -> JSON:
     """Delete the records that have one of the ids and match the filters."""
-    chosen = bodies.selection(call.body)
+    chosen = json_bodies.selection(call.body)
     if chosen.empty:
         call.backend.get_collection_by_id(call.scope, call.id)
         return {"deleted": 0}
@@ -360,29 +363,31 @@ def delete(call: Call) -> JSON:
 
 def get(call: Call) -> JSON | Streamed:
     """Records by id, filter, or both, in insertion order."""
-    want = bodies.get(call.body)
+    want = json_bodies.get(call.body)
     if call.wants_arrow:
         return _scanned(call, want)
     found = _found(call, want)
     with translated():
-        return answers.get(found, want)
+        return read_responses.get(found, want)
 
 
 def own_export(call: Call) -> Streamed:
     """As get, as an Arrow stream and with all columns unless `include` says otherwise."""
     body = call.body if call.raw else {}
-    return _scanned(call, bodies.get({"include": [*bodies.FIELDS]} | body))
+    return _scanned(call, json_bodies.get({"include": [*json_bodies.FIELDS]} | body))
 
 
-def _scanned(call: Call, want: bodies.Get) -> Streamed:
+def _scanned(call: Call, want: json_bodies.Get) -> Streamed:
     """The answer as an Arrow stream."""
     found = _found(call, want)
     if "metadatas" in want.fields and want.metadata == "struct":
-        return Streamed(arrow_streams.send_struct(found, want.fields, want.keys), transfer.MEDIA_TYPE)
-    return Streamed(arrow_streams.send(found.read(want.fields)), transfer.MEDIA_TYPE)
+        return Streamed(
+            arrow_streams.send_struct(found, want.fields, want.keys), content_negotiation.MEDIA_TYPE
+        )
+    return Streamed(arrow_streams.send(found.read(want.fields)), content_negotiation.MEDIA_TYPE)
 
 
-def _found(call: Call, want: bodies.Get) -> scanned.Scan:
+def _found(call: Call, want: json_bodies.Get) -> table_scans.Scan:
     return call.backend.scan(
         call.scope, call.id, want.ids, want.where, want.where_document, want.limit, want.offset, want.order
     )
@@ -390,7 +395,7 @@ def _found(call: Call, want: bodies.Get) -> scanned.Scan:
 
 def query(call: Call) -> JSON | Streamed:
     """The nearest records to each query, by ascending distance."""
-    want = bodies.query(call.body)
+    want = json_bodies.query(call.body)
     if want.vectors is None or want.k == 0:
         call.backend.get_collection_by_id(call.scope, call.id)
         if call.wants_arrow:
@@ -399,10 +404,12 @@ def query(call: Call) -> JSON | Streamed:
             )
         none = Rows([], [], [], [], None)
         queries = 0 if want.vectors is None else len(want.vectors)
-        return wire.hits_to_json([Hits(none, wire.NO_DISTANCES)] * queries, want.include)
+        return json_codec.hits_to_json([Hits(none, json_codec.NO_DISTANCES)] * queries, want.include)
     most, queries = call.settings.max_answer_bytes, len(want.vectors)
-    if queries * want.k > answers.FEW:
-        answers.check_hits(queries, min(want.k, call.backend.count(call.scope, call.id, None, None)), most)
+    if queries * want.k > read_responses.FEW:
+        read_responses.check_hits(
+            queries, min(want.k, call.backend.count(call.scope, call.id, None, None)), most
+        )
     ranked = call.backend.ranked(
         call.scope,
         call.id,
@@ -413,7 +420,7 @@ def query(call: Call) -> JSON | Streamed:
         want.exact,
     )
     with translated():
-        return answers.query(ranked, want, call.wants_arrow, most)
+        return read_responses.query(ranked, want, call.wants_arrow, most)
 
 
 def count(call: Call) -> int:
@@ -428,19 +435,19 @@ def count(call: Call) -> int:
 
 def own_count(call: Call) -> int:
     """The number of records that match filters."""
-    return call.backend.count(call.scope, call.id, *bodies.filters(call.body))
+    return call.backend.count(call.scope, call.id, *json_bodies.filters(call.body))
 
 
 def own_known_ids(call: Call) -> list[str]:
     """Those of the ids that are stored."""
-    ids = bodies.known_ids(call.body)
+    ids = json_bodies.known_ids(call.body)
     known = call.backend.known_ids(call.scope, call.id, ids)
     return [id for id in ids if id in known]
 
 
 def own_recall(call: Call) -> float:
     """The share of the true nearest records that queries find."""
-    return call.backend.recall(call.scope, call.id, *bodies.sample(call.body))
+    return call.backend.recall(call.scope, call.id, *json_bodies.sample(call.body))
 
 
 def own_compact(call: Call) -> JSON:
@@ -458,7 +465,7 @@ def own_compact_all(call: Call) -> JSON:
 
 def own_sql(call: Call) -> Streamed:
     """What one SELECT statement over the collections of a database gives, as an Arrow stream."""
-    own_bodies.sql(call.body)
+    sql_body.sql(call.body)
     call.backend.get_database(call.scope)
     job = {
         "path": os.path.abspath(call.settings.path),
@@ -467,12 +474,14 @@ def own_sql(call: Call) -> Streamed:
         "memory": SQL_MEMORY,
         "largest": call.settings.max_body_bytes,
     }
-    return Streamed(statements.Answer(job, call.raw, call.settings.request_seconds), transfer.MEDIA_TYPE)
+    return Streamed(
+        process_pool.Answer(job, call.raw, call.settings.request_seconds), content_negotiation.MEDIA_TYPE
+    )
 
 
 def own_stats(call: Call) -> JSON:
     """Sizes of one collection."""
-    return wire.stats_to_json(call.backend.stats(call.scope, call.id))
+    return json_codec.stats_to_json(call.backend.stats(call.scope, call.id))
 
 
 # ---------------------------------------------------------------------------- hosted only
@@ -480,7 +489,7 @@ def own_stats(call: Call) -> JSON:
 
 def search(call: Call) -> JSON:
     """Not offered yet."""
-    bodies.searches(call.body)
+    json_bodies.searches(call.body)
     raise UnsupportedError("search is not offered yet: use query with where and where_document")
 
 
@@ -511,11 +520,11 @@ def detach_function(call: Call) -> JSON:
 # what is asked by POST and changes nothing
 _READS = frozenset({query, get, search, own_count, own_export, own_known_ids, own_recall, own_sql})
 
-_ARROW = (transfer.MEDIA_TYPE,)
+_ARROW = (content_negotiation.MEDIA_TYPE,)
 
 
 def _streams(mode: Mode) -> Mapping[str, Handler]:
-    return {transfer.MEDIA_TYPE: lambda call: _write_stream(call, mode)}
+    return {content_negotiation.MEDIA_TYPE: lambda call: _write_stream(call, mode)}
 
 
 _API = "/api/v2"
@@ -523,7 +532,7 @@ _TENANT = f"{_API}/tenants/{{tenant}}"
 _DATABASE = f"{_TENANT}/databases/{{database}}"
 _COLLECTIONS = f"{_DATABASE}/collections"
 _COLLECTION = f"{_COLLECTIONS}/{{collection}}"
-_OWN = f"{_COLLECTION}/{wire.OWN_PREFIX}"
+_OWN = f"{_COLLECTION}/{json_codec.OWN_PREFIX}"
 
 ROUTES = (
     # routes are tried from the top: the busy ones come first
@@ -574,6 +583,6 @@ ROUTES = (
     Route("POST", f"{_OWN}/recall", own_recall, "read", body=True),
     Route("POST", f"{_OWN}/compact", own_compact, "write"),
     Route("GET", f"{_OWN}/stats", own_stats, "read"),
-    Route("POST", f"{_DATABASE}/{wire.OWN_PREFIX}/compact", own_compact_all, "write"),
-    Route("POST", f"{_DATABASE}/{wire.OWN_PREFIX}/sql", own_sql, "read", body=True),
+    Route("POST", f"{_DATABASE}/{json_codec.OWN_PREFIX}/compact", own_compact_all, "write"),
+    Route("POST", f"{_DATABASE}/{json_codec.OWN_PREFIX}/sql", own_sql, "read", body=True),
 )

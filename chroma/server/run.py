@@ -20,15 +20,15 @@ import click
 import uvicorn
 
 from ..config import Settings
+from ..embedded.backend import LocalBackend
 from ..errors import ChromaError, InvalidArgumentError, ReadOnlyError
-from ..local import LocalBackend
-from . import logs, metrics, tracing
 from .app import create_app
-from .auth import Guard
-from .connections import Connections, Listening, bound
-from .pace import taking
-from .protocol import Protocol
-from .settings import ServerSettings, is_loopback
+from .http.http1 import Protocol
+from .limits.connection_limit import Connections, Listening, bound
+from .limits.transfer_rate import taking
+from .observability import logs, metrics, tracing
+from .security.authorization import Guard
+from .settings.server_settings import ServerSettings, is_loopback
 from .workers import Workers
 
 _log = logging.getLogger("chroma.server")

@@ -14,8 +14,8 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from ..errors import ChromaError
-from . import metrics
-from .settings import ServerSettings
+from .observability import metrics
+from .settings.server_settings import ServerSettings
 
 _log = logging.getLogger("chroma.server")
 

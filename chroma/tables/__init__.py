@@ -13,18 +13,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..packages import require_arrow
+from ..internal.optional_dependencies import require_arrow
 from .detect import is_table
 
 if TYPE_CHECKING:
-    from ..records import Batch
-    from ..storage.types import Mode
+    from ..storage.interface.values import Mode
+    from ..validation.write_batch import Batch
 
 
 def read(mode: Mode, table: Any, columns: Any) -> Batch:
     """Any table as one batch of a write; see `records`."""
     require_arrow()
-    from .records import read
+    from .to_records import read
 
     return read(mode, table, columns)
 

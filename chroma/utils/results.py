@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..result_types import GetResult, QueryResult
+from ..results.types import GetResult, QueryResult
 
 if TYPE_CHECKING:
     import pandas as pd

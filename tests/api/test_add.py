@@ -9,8 +9,8 @@ import pytest
 
 from chroma.errors import DuplicateIDError, InvalidArgumentError
 
-from ..checks import float32, refused
-from ..tiny_embedding import HashEmbedding, vector_of
+from ..support.checks import float32, refused
+from ..support.tiny_embedding import HashEmbedding, vector_of
 
 
 def test_a_record_comes_back_whole(collection: Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 import chroma
 from chroma.errors import AuthorizationError, ChromaError, NotFoundError
 
-from ..checks import fill, refused
+from ..support.checks import fill, refused
 
 
 def test_heartbeat_is_now_in_nanoseconds(client: Any) -> None:
@@ -223,7 +223,7 @@ def test_a_forgotten_client_waits_for_nobody(tmp_path: Path) -> None:
     """The thread in which the garbage collector runs may be one that the holder of the lock waits for."""
     import threading
 
-    from chroma import engines
+    from chroma.embedded import engines
 
     held: Any = [chroma.PersistentClient(tmp_path / "db")]
     engine = held[0]._backend.engine

@@ -9,7 +9,7 @@ import pytest
 
 from chroma.errors import InternalError, NotFoundError, UniqueConstraintError
 
-from ..checks import fill, refused
+from ..support.checks import fill, refused
 
 
 def test_a_created_collection_can_be_found(client: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 import chroma
 
-from ..checks import fill
+from ..support.checks import fill
 
 
 def test_compact_changes_no_answer(collection: Any) -> None:

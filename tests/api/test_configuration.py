@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ..checks import fill, refused
+from ..support.checks import fill, refused
 
 DEFAULTS = {
     "space": "l2",

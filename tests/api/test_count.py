@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..checks import fill, refused
+from ..support.checks import fill, refused
 
 
 def test_a_new_collection_counts_zero(collection: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from chroma.errors import DuplicateIDError
 
-from ..checks import fill, refused
+from ..support.checks import fill, refused
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 import chroma
 
-from ..checks import refused
-from ..tiny_embedding import CosineEmbedding, HashEmbedding, OtherEmbedding, vector_of
+from ..support.checks import refused
+from ..support.tiny_embedding import CosineEmbedding, HashEmbedding, OtherEmbedding, vector_of
 
 
 def persisted(collection: Any) -> Any:

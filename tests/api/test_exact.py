@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ..checks import fill, refused
 from ..model.oracle import DISTANCES
+from ..support.checks import fill, refused
 
 N, DIM = 3500, 1024  # 14 MB of vectors: enough for a segment to be indexed
 

@@ -8,7 +8,7 @@ import pytest
 
 from chroma.errors import InternalError, UniqueConstraintError
 
-from ..checks import fill, refused
+from ..support.checks import fill, refused
 
 
 def test_modify_returns_none(collection: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ..checks import fill, refused
+from ..support.checks import fill, refused
 
 
 def test_insertion_order_survives_everything(client: Any, reopen: Any) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ..checks import fill, refused
-from ..tiny_embedding import HashEmbedding
+from ..support.checks import fill, refused
+from ..support.tiny_embedding import HashEmbedding
 
 
 @pytest.fixture

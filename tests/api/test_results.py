@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ..checks import fill, refused
+from ..support.checks import fill, refused
 
 GET_KEYS = {"ids", "embeddings", "documents", "metadatas", "uris", "data", "included"}
 QUERY_KEYS = GET_KEYS | {"distances"}

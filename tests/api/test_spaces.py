@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ..checks import float32
 from ..model.oracle import DISTANCES
-from ..tiny_embedding import CosineEmbedding, HashEmbedding
+from ..support.checks import float32
+from ..support.tiny_embedding import CosineEmbedding, HashEmbedding
 
 
 def in_space(client: Any, space: str) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 
 from chroma.errors import IDAlreadyExistsError
 
-from ..checks import refused
-from ..tiny_embedding import HashEmbedding
+from ..support.checks import refused
+from ..support.tiny_embedding import HashEmbedding
 
 
 def test_new_ids_are_added(collection: Any) -> None:

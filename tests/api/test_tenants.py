@@ -10,7 +10,7 @@ import pytest
 import chroma
 from chroma.errors import InternalError, NotFoundError, UniqueConstraintError
 
-from ..checks import refused
+from ..support.checks import refused
 
 
 @pytest.fixture

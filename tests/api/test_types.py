@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .. import strategies
-from ..checks import float32
+from ..support import strategies
+from ..support.checks import float32
 
 VALUES: list[Any] = [
     2, 2.0, True, False, "2", "", "é🙂\x00", 0, -0.0, 1e308, 5e-324, -(2**63), 2**63 - 1, 2**53 + 1,

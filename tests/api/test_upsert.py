@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ..checks import refused
-from ..tiny_embedding import HashEmbedding, vector_of
+from ..support.checks import refused
+from ..support.tiny_embedding import HashEmbedding, vector_of
 
 
 @pytest.fixture

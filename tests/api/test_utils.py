@@ -9,7 +9,7 @@ import pytest
 from chroma.utils.batch_utils import create_batches
 from chroma.utils.results import get_result_to_df, query_result_to_dfs
 
-from ..checks import fill
+from ..support.checks import fill
 
 
 class SmallApi:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chroma import metadata
 from chroma.errors import ChromaError, InvalidArgumentError
-from chroma.metadata import check_metadatas
+from chroma.validation import metadata
+from chroma.validation.metadata import check_metadatas
 
-from ..checks import refused
+from ..support.checks import refused
 
 
 def plainly(value: object) -> str:

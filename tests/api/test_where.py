@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ..checks import refused
 from ..model.evaluator import matches
+from ..support.checks import refused
 
 TABLE: dict[str, Any] = {
     "int1": 1,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ..checks import refused
+from ..support.checks import refused
 
 TEXTS: dict[str, str | None] = {
     "fox": "the quick brown Fox",

@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 
 from chroma.config import Settings
-from chroma.local import LocalBackend
+from chroma.embedded.backend import LocalBackend
 from chroma.server.app import create_app
-from chroma.server.settings import ServerSettings
+from chroma.server.settings.server_settings import ServerSettings
 
 from .rounds import Rounds
 

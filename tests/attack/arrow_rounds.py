@@ -15,17 +15,17 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from chroma import transfer
-from chroma.arrow import check_stream
 from chroma.errors import ChromaError, InvalidArgumentError, ServerConnectionError
-from chroma.frames import BrokenStream, Frames
-from chroma.loading import formats
-from chroma.loading.files import File, Format
-from chroma.loading.parts import Rows, sort
-from chroma.server import arrow_streams, own_bodies
-from chroma.storage.types import Field, Records, Written
-from chroma.tables.columns import ALL, Flat
-from chroma.tables.records import mapping
+from chroma.pipelines import file_readers
+from chroma.pipelines.chunks import Rows, sort
+from chroma.pipelines.file_discovery import File, Format
+from chroma.server.parsing import arrow_streams, sql_body
+from chroma.storage.interface.values import Field, Records, Written
+from chroma.tables.from_rows import ALL, Flat
+from chroma.tables.to_records import mapping
+from chroma.wire import content_negotiation
+from chroma.wire.arrow_codec import check_stream
+from chroma.wire.arrow_stream_decoder import BrokenStream, Frames
 
 from . import arrow_samples as samples
 from .rounds import Rounds
@@ -48,13 +48,13 @@ def client(data: bytes, chance: random.Random) -> None:
     """An answer: of get, of query, of SQL, of a stream of records."""
     fields: frozenset[Field] = frozenset(field for field in ALL if chance.random() < 0.7)
     for read in (
-        partial(transfer.read_rows, fields=fields, most=chance.choice((None, 5))),
-        partial(transfer.read_hits, fields=fields, queries=2, k=3),
-        transfer.read_table,
+        partial(content_negotiation.read_rows, fields=fields, most=chance.choice((None, 5))),
+        partial(content_negotiation.read_hits, fields=fields, queries=2, k=3),
+        content_negotiation.read_table,
         partial(_streamed, fields=fields),
     ):
         try:
-            transfer.answered(read, data, "http://liar")
+            content_negotiation.answered(read, data, "http://liar")
         except ServerConnectionError:
             continue
 
@@ -75,7 +75,7 @@ def sql(data: bytes, chance: random.Random) -> None:
     """A table that comes with a statement."""
     del chance
     body = {"sql": "select * from t", "tables": {"t": base64.b64encode(data).decode()}}
-    table = own_bodies.sql(body).tables["t"]
+    table = sql_body.sql(body).tables["t"]
     if table.num_rows < 1000 and _STATEMENTS:
         try:
             with duckdb.connect() as connection:
@@ -102,8 +102,8 @@ def load(data: bytes, chance: random.Random, kind: Format = "arrow", name: str =
     """A file of a load."""
     file = File(name, kind, len(data), None, _Memory(data))
     mapped = mapping(None)
-    formats.count_rows(file)
-    for part, _ in formats.read(file, chance.choice((0, 0, 2)), formats.Cuts(4, 0), {}):
+    file_readers.count_rows(file)
+    for part, _ in file_readers.read(file, chance.choice((0, 0, 2)), file_readers.Cuts(4, 0), {}):
         if kind == "csv" and isinstance(part, Rows):
             part = part.parsed(mapped.embedding)
         sort(part, "add", chance.random() < 0.5, mapped, None, 10)

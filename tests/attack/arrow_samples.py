@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chroma import arrow
+from chroma.wire import arrow_codec
 
 _EDGES = (0, 1, 2, 3, 7, 8, 0x7F, 0x80, 0xFE, 0xFF)
 _WIDE_EDGES = (0, 1, -1, 8, 255, 65_535, 65_536, 2**31 - 1, -(2**31), 2**31, 2**32 - 1, 2**62, 2**63 - 1)
@@ -29,7 +29,7 @@ def record_batch(rows: int, start: int = 0, width: int = 4) -> pa.RecordBatch:
             "document": pa.array([text or None for text in texts], pa.string()),
             "uri": pa.array(texts),
             "metadata": pa.array([f'{{"n": {row}, "t": "x{row}"}}' for row in range(rows)]),
-            "embedding": arrow.vectors(vectors),
+            "embedding": arrow_codec.vectors(vectors),
         }
     )
 
@@ -40,7 +40,7 @@ def struct_batch(rows: int, start: int = 0) -> pa.RecordBatch:
     texts = pa.array(
         [f'{{"n": {row}, "f": 0.5, "b": true, "l": ["p", "q"], "k": [1, 2]}}' for row in range(rows)]
     )
-    inner = arrow.to_struct(texts, arrow.slots_of([texts]))
+    inner = arrow_codec.to_struct(texts, arrow_codec.slots_of([texts]))
     return pa.RecordBatch.from_arrays(
         [*plain.columns[:3], inner, plain.columns[4]], [*plain.schema.names[:3], "metadata", "embedding"]
     )

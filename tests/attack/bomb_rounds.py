@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from chroma.errors import InvalidArgumentError
-from chroma.loading import files, formats
+from chroma.pipelines import file_discovery, file_readers
 
 from .rounds import Rounds
 
@@ -18,8 +18,8 @@ def main() -> None:
     paths = sorted(Path(rounds.arguments[0]).iterdir())
     for number in rounds:
         try:
-            for file in files.find(paths[number]):
-                for _ in formats.read(file, 0, formats.Cuts(10_000, 0), {}):
+            for file in file_discovery.find(paths[number]):
+                for _ in file_readers.read(file, 0, file_readers.Cuts(10_000, 0), {}):
                     pass
         except InvalidArgumentError as error:
             if "malloc" in str(error) or "realloc" in str(error):

@@ -24,14 +24,16 @@ from typing import Any
 import numpy as np
 
 import chroma
+from chroma.embedded.backend import check_folder
 from chroma.errors import ChromaError
-from chroma.local import check_folder
-from chroma.storage import catalog, collection, errors, indexing, open_collection
-from tests.migration import handmade
+from chroma.storage.catalog import catalog
+from chroma.storage.collection import collection, index_builds, open_collection
+from chroma.storage.interface import errors
+from tests.chroma.migration import handmade
 
 # Small data go the ways of large ones.
 collection.DIRECT_ROWS = 64  # type: ignore[misc]
-indexing.INDEX_BYTES = 512  # type: ignore[misc]
+index_builds.INDEX_BYTES = 512  # type: ignore[misc]
 open_collection.QUIET_SECONDS = 3600.0  # nothing in the background unless a kind of work is about that
 _DIM, _KILL = 4, 2
 _library = ctypes.CDLL(None)

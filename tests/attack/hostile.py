@@ -60,10 +60,10 @@ def make(folder: Path) -> None:
 
 def make_graph(folder: Path) -> None:
     """A database with a graph."""
-    from chroma.storage import indexing
+    from chroma.storage.collection import index_builds
 
-    before = indexing.INDEX_BYTES
-    indexing.INDEX_BYTES = 0
+    before = index_builds.INDEX_BYTES
+    index_builds.INDEX_BYTES = 0
     try:
         with chroma.PersistentClient(folder) as client:
             whole = client.create_collection(
@@ -72,7 +72,7 @@ def make_graph(folder: Path) -> None:
             whole.add(**records(0, 150))
             whole.compact()
     finally:
-        indexing.INDEX_BYTES = before
+        index_builds.INDEX_BYTES = before
 
 
 def seal(path: Path, state: Any) -> None:

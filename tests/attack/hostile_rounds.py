@@ -24,10 +24,12 @@ import pyarrow as pa
 from pyarrow import parquet
 
 import chroma
+from chroma.embedded.backend import check_folder
 from chroma.errors import ChromaError
-from chroma.local import check_folder
-from chroma.storage import engine, indexing, kernel
-from chroma.storage.errors import StorageError
+from chroma.storage import engine
+from chroma.storage.collection import index_builds
+from chroma.storage.interface.errors import StorageError
+from chroma.storage.native import kernel
 
 from . import hostile
 from .rounds import Rounds
@@ -476,7 +478,7 @@ class Use:
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    indexing.INDEX_BYTES, indexing.LOAD_SECONDS = 0, 0.0
+    index_builds.INDEX_BYTES, index_builds.LOAD_SECONDS = 0, 0.0
     engine.SWEEP_AFTER_NS, engine.QUIET_SECONDS = 0, 0.02
     rounds, compiled = Rounds(), kernel.compiled
     sample, place = rounds.arguments[0], Path(rounds.arguments[1])

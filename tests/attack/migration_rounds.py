@@ -9,7 +9,7 @@ import random
 from pathlib import Path
 
 from chroma.errors import ChromaError
-from chroma.migration.folder import FolderSource
+from chroma.migration.chromadb_folder import FolderSource
 
 from .arrow_samples import mutated
 from .rounds import Rounds

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from chroma.errors import InvalidArgumentError
-from chroma.frames import BrokenStream, Frames, read_whole
-from chroma.server import own_bodies
+from chroma.server.parsing import sql_body
+from chroma.wire.arrow_stream_decoder import BrokenStream, Frames, read_whole
 
 from . import arrow_samples as samples
 from .rounds import run, scaled
@@ -66,10 +66,10 @@ def _refused_everywhere(bomb: bytes) -> None:
     with pytest.raises(BrokenStream, match="compressed"):
         read_whole(bomb)
     with pytest.raises(InvalidArgumentError, match=r"tables\['t'\].*compressed"):
-        own_bodies.sql({"sql": "select 1", "tables": {"t": base64.b64encode(bomb).decode()}})
+        sql_body.sql({"sql": "select 1", "tables": {"t": base64.b64encode(bomb).decode()}})
 
 
-@pytest.mark.parametrize("take", [read_whole, lambda data: own_bodies.sql(_statement(data))])
+@pytest.mark.parametrize("take", [read_whole, lambda data: sql_body.sql(_statement(data))])
 def test_names_that_are_no_texts_are_refused(take: Any) -> None:
     data = samples.stream(samples.record_batch(2))
     with pytest.raises(InvalidArgumentError, match="not valid UTF-8"):

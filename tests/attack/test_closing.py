@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import trustme
 
-from chroma._async.transport import AsyncTransport
-from chroma._sync.transport import Transport
+from chroma._async.http_transport import AsyncTransport
+from chroma._sync.http_transport import Transport
 from chroma.config import Settings
 from chroma.errors import ClosedError
 

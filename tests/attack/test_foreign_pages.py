@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from ..serving.processes import DATABASE, Served, client, running
+from ..chroma.server.processes import DATABASE, Served, client, running
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [

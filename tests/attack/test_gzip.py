@@ -12,12 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from chroma.server.incoming import Decoder
+from chroma.server.http.request_body import Decoder
 
-from ..serving.conftest import Api
-from ..serving.conftest import serve as serve
-from ..serving.processes import client, running
-from ..serving.sockets import listening, wait_until
+from ..chroma.server.conftest import Api
+from ..chroma.server.conftest import serve as serve
+from ..chroma.server.processes import client, running
+from ..chroma.server.sockets import listening, wait_until
 from .rounds import scaled
 
 MIB = 1 << 20

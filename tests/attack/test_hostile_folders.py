@@ -15,8 +15,8 @@ import orjson
 import pytest
 
 import chroma
+from chroma.embedded.backend import check_folder
 from chroma.errors import ChromaError, CorruptionError
-from chroma.local import check_folder
 
 from . import hostile
 from .rounds import SCALE, run, scaled

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from chroma.storage.commit import decode_commit, decode_rows, decode_segment
-from chroma.storage.errors import Corruption
+from chroma.storage.interface.errors import Corruption
+from chroma.storage.wal.frames import decode_commit, decode_rows, decode_segment
 
 from . import hostile
 from .rounds import scaled

@@ -12,10 +12,10 @@ import orjson
 import pytest
 import xxhash
 
-from chroma.storage import hnsw, sidecar
-from chroma.storage.errors import Corruption
+from chroma.storage.index import graph_file, hnsw
+from chroma.storage.interface.errors import Corruption
+from chroma.storage.io.checksummed_writer import Hashing
 from chroma.storage.manifest import FileRef
-from chroma.storage.sinks import Hashing
 
 ROWS, DIMENSION, NEIGHBORS = 400, 16, 4
 VECTORS = np.random.default_rng(0).standard_normal((ROWS, DIMENSION)).astype(np.float32)
@@ -34,7 +34,7 @@ def built() -> tuple[dict[str, Any], dict[str, Any]]:
     """The header of a graph's file, and its arrays."""
     graph, sink = hnsw.build("l2", VECTORS, NEIGHBORS, 40, 1, lambda: False), Sink()
     assert graph is not None
-    sidecar.write(graph, sink)
+    graph_file.write(graph, sink)
     data = sink.out.getvalue()
     _, length, _ = struct.unpack_from("<8sII", data)
     header = orjson.loads(data[16 : 16 + length])
@@ -55,7 +55,7 @@ def load(header: dict[str, Any], arrays: dict[str, Any], magic: bytes = b"CHROMH
     text += b" " * (-(16 + len(text)) % 64)
     data = struct.pack("<8sII", magic, len(text), 0) + text + body
     ref = FileRef("graph", len(data), xxhash.xxh3_64_hexdigest(data))
-    graph = sidecar.read("graph", memoryview(data), ref, "l2", VECTORS)
+    graph = graph_file.read("graph", memoryview(data), ref, "l2", VECTORS)
     assert graph is not None
     graph.search(VECTORS[:50], 10, 50, 1)
     return graph

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from chroma.storage import attributes, pages
+from chroma.storage.schema import metadata_columns
+from chroma.storage.validation import parquet_pages
 
 ROWS = 50_000
 METADATA = 1 << 20  # bytes of it
@@ -29,7 +30,7 @@ def peak(wide: pa.Buffer | None, sparse: pa.Buffer | None = None) -> int:
     try:
         start = pool.max_memory()
         with pytest.raises(ValueError, match="there are 1048576 of metadata"):
-            attributes.read(ROWS, wide, sparse, METADATA)
+            metadata_columns.read(ROWS, wide, sparse, METADATA)
         return pool.max_memory() - start
     finally:
         pa.set_memory_pool(before)
@@ -69,7 +70,7 @@ def test_pages_are_found(compression: str, version: str) -> None:
     for group in range(metadata.num_row_groups):
         for number in range(metadata.num_columns):
             column = metadata.row_group(group).column(number)
-            found = pages.chunk(memoryview(data).cast("B"), column)
+            found = parquet_pages.chunk(memoryview(data).cast("B"), column)
             headers = column.total_uncompressed_size - found.unpacked  # which it counts, too
             assert 0 <= headers < 40_000, (column.path_in_schema, found)
             assert (found.dictionary > 0) == column.has_dictionary_page
@@ -85,7 +86,7 @@ def test_broken_headers_of_pages_are_refused() -> None:
         for _ in range(dice.choice([1, 4])):
             changed[dice.randrange(4, len(changed) // 2)] = dice.randrange(256)
         try:
-            pages.chunk(memoryview(changed), column)
+            parquet_pages.chunk(memoryview(changed), column)
         except (ValueError, LookupError):
             refused += 1
     assert refused > 50

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pytest
 
 import chroma
-from chroma import errors, transfer
+from chroma import errors
+from chroma.wire import content_negotiation
 
-from ..http.scripted import Reply, scripted
+from ..chroma.http.scripted import Reply, scripted
 from . import arrow_samples as samples
 
 OWN = {"version": "1", "max_body_bytes": 1 << 30, "arrow": "application/vnd.apache.arrow.stream"}
@@ -101,9 +102,9 @@ def test_an_answer_that_lies_is_an_error(call: Callable[[Any], Any], lie: str) -
 )
 def test_hits_that_no_query_has_are_an_error(numbers: list[int]) -> None:
     body = samples.stream(_as(_HITS, "query", pa.array(numbers, pa.int32())))
-    read = partial(transfer.read_hits, fields=frozenset({"embeddings"}), queries=2, k=5)
+    read = partial(content_negotiation.read_hits, fields=frozenset({"embeddings"}), queries=2, k=5)
     with pytest.raises(errors.ServerConnectionError, match="none to 2 queries"):
-        transfer.answered(read, body, "http://liar")
+        content_negotiation.answered(read, body, "http://liar")
 
 
 def test_more_rows_than_were_asked_for_are_an_error() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..migration import handmade
-from ..migration.handmade import Made, vectors
+from ..chroma.migration import handmade
+from ..chroma.migration.handmade import Made, vectors
 from .rounds import run, scaled
 
 

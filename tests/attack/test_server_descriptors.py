@@ -23,7 +23,7 @@ import trustme
 
 import chroma
 
-from ..serving.processes import DATABASE, ROOT, client, environment
+from ..chroma.server.processes import DATABASE, ROOT, client, environment
 
 LIMIT = 256
 CONNECTIONS = 600  # of the attacker, whose own limit may be as low as the usual 1,024

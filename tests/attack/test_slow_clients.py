@@ -20,9 +20,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from chroma.server.credentials import Entry, add_entry, hash_password, hash_token
+from chroma.server.security.credentials_file import Entry, add_entry, hash_password, hash_token
 
-from ..serving.processes import DATABASE, Served, client, eventually, running
+from ..chroma.server.processes import DATABASE, Served, client, eventually, running
 from .rounds import SCALE, scaled
 
 MEDIA = "application/vnd.apache.arrow.stream"
@@ -336,8 +336,8 @@ def test_an_old_client_has_its_answer_whole(tmp_path: Path) -> None:
 def test_wrong_passwords_keep_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """On 80 connections, or a new one for each; all from the address of who logs in with the right one."""
     if SCALE < 1:
-        monkeypatch.setattr("chroma.server.credentials._COST", 1 << 12)
-        monkeypatch.setattr("chroma.server.credentials._PARALLEL", 1)
+        monkeypatch.setattr("chroma.server.security.credentials_file._COST", 1 << 12)
+        monkeypatch.setattr("chroma.server.security.credentials_file._PARALLEL", 1)
     stop, tried = threading.Event(), []
 
     def guess(address: tuple[str, int], number: int) -> None:

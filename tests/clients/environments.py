@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ..server import PATIENCE, ROOT, answers, free_port
+from ..support.server import PATIENCE, ROOT, answers, free_port
 
 HOME = ROOT / "build" / "clients"
 # Where this is set, as in .ci/run, an environment that is missing fails the tests instead of skipping them.

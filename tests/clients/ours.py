@@ -25,7 +25,7 @@ from chroma.errors import (
     UnsupportedError,
 )
 
-from .. import driven
+from ..support import driven
 
 
 def equal(step: str, got: Any, expected: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .. import server
+from ..support import server
 from .environments import needed, python, run
 
 HERE = Path(__file__).resolve().parent

@@ -9,7 +9,7 @@ import pytest
 
 import chroma
 
-from .. import driven
+from ..support import driven
 from . import ours
 from .environments import reference_server
 

@@ -90,7 +90,7 @@ def look(folder: Path) -> dict[str, Any]:
 
 def repaired(folder: Path) -> dict[str, Any]:
     """What a check says before, during and after a repair, and what is answered then."""
-    from chroma.local import check_folder
+    from chroma.embedded.backend import check_folder
 
     reports = [check_folder(folder, repair=repair) for repair in (False, True, False)]
     return {

@@ -11,7 +11,8 @@ import sys
 from typing import Any
 
 import chroma
-from chroma.storage import files, log
+from chroma.storage.io import disk
+from chroma.storage.wal import log
 
 ROWS = 40
 
@@ -48,7 +49,7 @@ def main(folder: str, fatal: int) -> None:
         elif passed == fatal:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    files.before_step = step
+    disk.before_step = step
     log.NOTE_SECONDS = 0.0  # a note with each sync, so that how many steps there are is not a matter of time
     client = chroma.PersistentClient(folder)
     collection = client.get_or_create_collection("col", embedding_function=None)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import chroma
-from chroma.local import check_folder
-from chroma.storage import files
+from chroma.embedded.backend import check_folder
+from chroma.storage.io import disk
 
 from .processes import ROOT, environment, workers
 from .worker import gap
@@ -74,7 +74,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, fatal: int, job: Callable[[], Any]) -
         steps.append(name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "before_step", step)
+        patch.setattr(disk, "before_step", step)
         try:
             job()
         except Died:
@@ -190,11 +190,11 @@ def test_a_backup_that_is_killed_goes_on(changed: tuple[Path, Path]) -> None:
     before, after = contents(target), contents(db)
     program = (
         "import sys, time, chroma\n"
-        "from chroma.storage import files\n"
+        "from chroma.storage.io import disk\n"
         "def slow(name, path):\n"
         "    print(name, flush=True)\n"
         "    time.sleep(0.02)\n"
-        "files.before_step = slow\n"
+        "disk.before_step = slow\n"
         "chroma.PersistentClient(sys.argv[1]).backup(sys.argv[2])\n"
     )
     for heard in (3, 6):

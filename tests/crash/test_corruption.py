@@ -17,8 +17,8 @@ import pytest
 
 import chroma
 from chroma.errors import CorruptionError
-from chroma.storage.files import DiskFolder
-from chroma.storage.log import Log
+from chroma.storage.io.disk import DiskFolder
+from chroma.storage.wal.log import Log
 
 from .damage import cases, damage, look
 from .processes import ROOT, TIMEOUT, Worker, environment
@@ -202,7 +202,7 @@ def unrepaired(sample: Sample, case: Case, seen: dict[str, Any]) -> str | None:
 
 
 def test_an_undamaged_folder_is_ok(sample: Sample) -> None:
-    from chroma.local import check_folder
+    from chroma.embedded.backend import check_folder
 
     report = check_folder(sample.folder)
     assert report.ok

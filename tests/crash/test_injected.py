@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import chroma
-from chroma.local import check_folder
+from chroma.embedded.backend import check_folder
 
 from .injected import operations
 

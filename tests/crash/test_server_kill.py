@@ -17,7 +17,7 @@ import pytest
 import chroma
 from chroma.errors import ChromaError
 
-from .. import server
+from ..support import server
 
 BATCH, BATCHES, WIDTH = 200, 200, 16
 DATABASE = "/api/v2/tenants/default_tenant/databases/default_database"

@@ -16,7 +16,7 @@ import numpy as np
 
 import chroma
 from chroma.errors import ChromaError
-from chroma.storage import log
+from chroma.storage.wal import log
 
 DIM = 8
 SIZES = [1, 3, 40, 1, 700, 1, 9000, 5]

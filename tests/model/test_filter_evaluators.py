@@ -10,13 +10,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from chroma.storage import attributes, filter_columns, filters, row_set
-from chroma.storage.columns import encode_metadata
-from chroma.storage.filter import Node, combine, metadata_only, parse_where
-from chroma.storage.filter_arrays import FilterArrays
-from chroma.storage.filter_tables import FilterDatabase, FilterTable
+from chroma.storage.filters import column_index, evaluator, row_set
+from chroma.storage.filters.duckdb_tables import FilterDatabase, FilterTable
+from chroma.storage.filters.metadata_filter import FilterArrays
+from chroma.storage.filters.parser import Node, combine, metadata_only, parse_where
+from chroma.storage.schema import metadata_columns
+from chroma.storage.schema.record_columns import encode_metadata
 
-from .. import strategies
+from ..support import strategies
 from .evaluator import matches, matches_document
 
 CHECKED = settings(
@@ -101,13 +102,13 @@ def test_all_evaluators_agree(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(row_set, "FEW_SHARE", share)
-        patch.setattr(attributes, "WIDE_SHARE", wide)
+        patch.setattr(metadata_columns, "WIDE_SHARE", wide)
         if indexed:
             for name in ("_INDEX_AFTER", "_INDEX_NUMBERS", "_INDEX_TEXTS"):
-                patch.setattr(filter_columns, name, 0)
+                patch.setattr(column_index, name, 0)
         texts = encode_metadata(rows, len(rows))
-        arrays = FilterArrays(len(rows), lambda: attributes.build(len(rows), [texts]))
-        table = FilterTable(database, attributes.build(len(rows), [texts]))
+        arrays = FilterArrays(len(rows), lambda: metadata_columns.build(len(rows), [texts]))
+        table = FilterTable(database, metadata_columns.build(len(rows), [texts]))
         for where in trees:
             node = parse_where(where)
             assert metadata_only(node)
@@ -132,12 +133,12 @@ def test_large_trees_are_split(
     """What is too large for arrays goes to DuckDB in queries of limited size, documents apart."""
     texts = encode_metadata([metadata for metadata, _ in rows], len(rows))
     with monkeypatch.context() as patch:
-        patch.setattr(filters, "_ARRAYS_MOST", 1)
-        patch.setattr(filters, "_ONE_QUERY", 2)
-        block = filters.Block(
+        patch.setattr(evaluator, "_ARRAYS_MOST", 1)
+        patch.setattr(evaluator, "_ONE_QUERY", 2)
+        block = evaluator.Block(
             database,
             len(rows),
-            lambda: attributes.build(len(rows), [texts]),
+            lambda: metadata_columns.build(len(rows), [texts]),
             lambda: pa.array([document for _, document in rows], pa.string()),
             unexpected,
         )

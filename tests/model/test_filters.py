@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chroma.errors import InvalidArgumentError
 
-from .. import strategies
+from ..support import strategies
 from .evaluator import matches, matches_document
 
 CHECKED = settings(

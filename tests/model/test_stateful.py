@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import chroma
 from chroma.errors import NotFoundError, UniqueConstraintError
 
-from .. import strategies
-from ..checks import float32
+from ..support import strategies
+from ..support.checks import float32
 from .oracle import Table
 
 NAMES = ["one", "two", "three"]
@@ -219,11 +219,11 @@ class SmallPartsHistories(PersistentHistories):
 
     def __init__(self) -> None:
         self._patch = pytest.MonkeyPatch()
-        self._patch.setattr("chroma.storage.collection.DIRECT_ROWS", 4)
-        self._patch.setattr("chroma.storage.housekeeping.SEAL_ROWS", 5)
-        self._patch.setattr("chroma.storage.housekeeping.DEAD_SHARE", 0.5)
-        self._patch.setattr("chroma.storage.indexing.INDEX_BYTES", 1)
-        self._patch.setattr("chroma.storage.open_collection.QUIET_SECONDS", 0.0)
+        self._patch.setattr("chroma.storage.collection.collection.DIRECT_ROWS", 4)
+        self._patch.setattr("chroma.storage.collection.compaction.SEAL_ROWS", 5)
+        self._patch.setattr("chroma.storage.collection.compaction.DEAD_SHARE", 0.5)
+        self._patch.setattr("chroma.storage.collection.index_builds.INDEX_BYTES", 1)
+        self._patch.setattr("chroma.storage.collection.open_collection.QUIET_SECONDS", 0.0)
         super().__init__()
 
     def teardown(self) -> None:

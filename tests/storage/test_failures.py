@@ -15,11 +15,14 @@ import pytest
 
 import chroma
 from chroma.errors import ChromaError, CorruptionError, WriteFailedError
-from chroma.storage import catalog, files, housekeeping, log, writeback
+from chroma.storage.catalog import catalog
+from chroma.storage.collection import compaction
 from chroma.storage.engine import Engine
-from chroma.storage.errors import Corruption, WriteFailed
-from chroma.storage.segment import Segment
-from chroma.storage.tail import Tail
+from chroma.storage.interface.errors import Corruption, WriteFailed
+from chroma.storage.io import disk, writeback
+from chroma.storage.segments.memtable import Tail
+from chroma.storage.segments.segment import Segment
+from chroma.storage.wal import log
 
 
 def _made(folder: Path) -> tuple[Any, Any]:
@@ -67,7 +70,7 @@ def test_an_interrupt_while_a_log_ends_loses_no_later_write(
         monkeypatch.undo()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(housekeeping.Log, "sync", interrupt)
+    monkeypatch.setattr(compaction.Log, "sync", interrupt)
     with pytest.raises(KeyboardInterrupt):
         collection.compact()
     collection.add(ids=["b"], embeddings=[[3, 4]])
@@ -102,7 +105,7 @@ def test_an_end_of_a_catalogs_log_that_was_not_synced_is_before_more_is(
     client.create_collection("more", embedding_function=None)
     first = client._backend.engine.catalog._log.path
     synced: list[str] = []
-    sync = files.DiskLog.sync
+    sync = disk.DiskLog.sync
 
     def spy(self: Any) -> None:
         if self.path == first and not refused:
@@ -114,7 +117,7 @@ def test_an_end_of_a_catalogs_log_that_was_not_synced_is_before_more_is(
         synced.append(self.path)
 
     refused: list[bool] = []
-    monkeypatch.setattr(files.DiskLog, "sync", spy)
+    monkeypatch.setattr(disk.DiskLog, "sync", spy)
     while not refused:
         client.create_collection(f"more{len(synced)}", embedding_function=None)
     synced.clear()
@@ -162,7 +165,7 @@ def test_housekeeping_that_fails_leaves_no_segment_behind(
         if step == "sync file" and path.endswith("ids.arrow"):
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "before_step", full)
+    monkeypatch.setattr(disk, "before_step", full)
     for _ in range(3):
         with pytest.raises(WriteFailedError):
             collection.compact()
@@ -254,7 +257,7 @@ def test_a_frame_is_begun_to_be_written_and_then_synced(
 
     spy(writeback, "begin")
     spy(Tail, "append")
-    spy(files, "full_sync")
+    spy(disk, "full_sync")
     collection.add(ids=["b"], embeddings=[[3, 4]])
     assert steps[:3] == ["begin", "append", "full_sync"]
     client.close()
@@ -271,9 +274,9 @@ def test_where_writing_cannot_be_begun_the_sync_does_it(
         return -1
 
     monkeypatch.setattr(writeback, "_call", refuse if code else None)
-    before = files.syncs()
+    before = disk.syncs()
     collection.add(ids=["b"], embeddings=[[3, 4]])
-    assert files.syncs() == before + 1
+    assert disk.syncs() == before + 1
     client.close()
 
 
@@ -291,17 +294,17 @@ def test_a_log_whose_sync_failed_is_written_again_before_more(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "full_sync", refuse)
+        patch.setattr(disk, "full_sync", refuse)
         with pytest.raises(WriteFailedError, match="check the disk.*may or may not be kept"):
             collection.add(ids=["b"], embeddings=[[3, 4]])
     written: list[tuple[int, int]] = []
-    write = files.DiskLog.write
+    write = disk.DiskLog.write
 
     def spy(self: Any, offset: int, data: bytes) -> None:
         written.append((offset, len(data)))
         write(self, offset, data)
 
-    monkeypatch.setattr(files.DiskLog, "write", spy)
+    monkeypatch.setattr(disk.DiskLog, "write", spy)
     collection.add(ids=["d"], embeddings=[[3, 4]])
     (again, size), (new, _) = written[:2]
     assert again == synced and again + size == new
@@ -321,7 +324,7 @@ def test_an_interrupt_on_top_of_a_sync_that_failed_hides_it_from_nobody(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "full_sync", interrupted)
+        patch.setattr(disk, "full_sync", interrupted)
         with pytest.raises(KeyboardInterrupt):
             collection.add(ids=["b"], embeddings=[[3, 4]])
     opened: list[str] = []
@@ -345,7 +348,7 @@ def _told(opened: list[str]) -> Any:
 
 def test_a_frame_that_was_read_and_is_gone_is_not_written_behind(tmp_path: Path) -> None:
     """Another process failed to sync it, and the system dropped its pages."""
-    folder = files.DiskFolder(tmp_path)
+    folder = disk.DiskFolder(tmp_path)
     writer = log.Log.create(folder, "l.wal", 1)
     writer.append(log.CATALOG, b"one")
     opened = log.Log.open(folder, "l.wal")
@@ -362,7 +365,7 @@ def test_a_write_is_noted_though_the_next_one_fails(tmp_path: Path, monkeypatch:
     client, collection = _made(tmp_path)
     collection.add(ids=["b"], embeddings=[[3, 4]])
     (path,) = tmp_path.glob("collections/*/log-*.wal")
-    opened = log.Log.open(files.DiskFolder(path.parent), path.name)
+    opened = log.Log.open(disk.DiskFolder(path.parent), path.name)
     end = max(frame.end for frame in opened.read_new())
 
     def refuse(self: log.Log, kind: int, payload: bytes) -> int:

@@ -16,7 +16,7 @@ import pytest
 import chroma
 from chroma.errors import FormatTooNewError
 
-from ..checks import float32
+from ..support.checks import float32
 
 DATA = Path(__file__).parent.parent / "data"
 

@@ -1,0 +1,97 @@
+"""Records of a server as a stream of Arrow record batches. Loaded with the first such stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from ..errors import InternalError, ServerConnectionError
+from ..storage.interface.values import Field, Rows
+from ..tables.column_names import Slot
+from ..tables.from_rows import Flat, FromRows, Wanted, missing_keys, slots_of
+from ..tables.record_batches import AsyncBatches, async_reshaped
+from ..wire import content_negotiation
+from ..wire.arrow_codec import check_stream
+from ..wire.arrow_stream_decoder import BrokenStream, Frames
+from .http_transport import AsyncTransport
+
+_LARGEST = 1 << 31  # bytes of one record batch
+_PAGE = 1000  # records, of servers that have no streams
+
+
+async def read(transport: AsyncTransport, path: str, body: bytes, fields: frozenset[Field]) -> AsyncBatches:
+    """What a server of ours streams, metadata flat. The first message is there on return."""
+    messages = _messages(transport, path, body, fields)
+    flat = Flat(await anext(messages))
+    return async_reshaped(flat.schema, messages, flat.batch)
+
+
+async def _messages(
+    transport: AsyncTransport, path: str, body: bytes, fields: frozenset[Field]
+) -> AsyncIterator[Any]:
+    """The schema, then each batch."""
+    frames, begun = Frames(_LARGEST, partial(check_stream, fields=fields)), False
+    sending = transport.stream("POST", path, body, accept=content_negotiation.MEDIA_TYPE, repeatable=True)
+    try:
+        async with sending as response:
+            async for piece in response.aiter_bytes():
+                frames.add(piece)
+                batch = frames.next()
+                if not begun and frames.schema is not None:
+                    begun = True
+                    yield frames.schema
+                while batch is not None:
+                    yield batch
+                    batch = frames.next()
+        frames.finish()
+    except BrokenStream as error:
+        raise ServerConnectionError(
+            f"the answer of {transport.url} is broken: {error.message()}; read it again"
+        ) from error
+
+
+async def in_pages(
+    get: Any,
+    ids: Sequence[str] | None,
+    limit: int | None,
+    offset: int,
+    want: Wanted,
+    dimension: int | None,
+    everything: bool,
+) -> AsyncBatches:
+    """What a server without streams gives page by page. Its metadata are read first, for the columns.
+
+    `everything`: all records are read, so that a key that none of them has is a mistake; else it is a
+    column of texts without any.
+    """
+    slots: list[Any] = []
+    if want.form == "columns" and "metadatas" in want.fields:
+        only = replace(want, fields=frozenset({"metadatas"}))
+        pages = [page async for page in _pages(get, ids, limit, offset, only)]
+        slots = slots_of(pages, want.keys)
+        if everything and pages:
+            missing_keys(want.keys, [slot.key for slot in slots_of(pages, None)])
+        have = {slot.key for slot in slots}
+        slots += [Slot(key, "str") for key in want.keys or () if key not in have]
+        if want.keys:
+            slots.sort(key=lambda slot: (want.keys or ()).index(slot.key))
+    form = FromRows(want, slots, dimension)
+    return async_reshaped(form.schema, _pages(get, ids, limit, offset, want), form.batch)
+
+
+async def _pages(
+    get: Any, ids: Sequence[str] | None, limit: int | None, offset: int, want: Wanted
+) -> AsyncIterator[Rows]:
+    done = 0
+    while limit is None or done < limit:
+        most = _PAGE if limit is None else min(_PAGE, limit - done)
+        rows = await get(ids=ids, limit=most, offset=offset + done, fields=want.fields)
+        if rows.embeddings is None and "embeddings" in want.fields and rows.ids:
+            raise InternalError("the server left out the embeddings it was asked for")
+        if rows.ids:
+            yield rows
+        if len(rows.ids) < most:
+            return
+        done += most

@@ -1,0 +1,1 @@
+"""The seam: what the clients ask of whatever answers them."""

@@ -1,0 +1,125 @@
+"""`chroma auth`: the file of who may do what on a server."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..config import DEFAULT_TENANT
+from ..errors import InvalidArgumentError
+from .output import json_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..server.security.credentials_file import Entry
+
+
+@click.group()
+def auth() -> None:
+    """Who may do what on a server: create, list, revoke.
+
+    The commands change the file that is given to chroma run --auth-file FILE.
+
+    It holds hashes, no secrets. A running server reads changes within a second.
+    """
+
+
+def _named(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    if not value:
+        raise click.UsageError("no file is named: give --file FILE, or set CHROMA_AUTH_FILE", ctx)
+    return value
+
+
+_auth_file = click.option(
+    "--file",
+    "file",
+    envvar="CHROMA_AUTH_FILE",
+    callback=_named,
+    metavar="FILE",
+    help="The file; CHROMA_AUTH_FILE if it is not given.",
+)
+
+
+@auth.command("create")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(["token", "basic"]), default="token", help="Default: token")
+@click.option("--role", type=click.Choice(["read", "write", "admin"]), required=True)
+@click.option("--tenant", "tenants", multiple=True, help="Bind to a tenant. Repeatable. Default: everything")
+@click.option(
+    "--database",
+    "databases",
+    multiple=True,
+    help="Bind to a database of --tenant, else of default_tenant. Repeatable.",
+)
+@click.option("--days", type=click.IntRange(min=1), help="Expires after so many days. Default: never")
+@click.option("--password-stdin", is_flag=True, help="For --kind basic: read the password from the input.")
+@_auth_file
+def auth_create(
+    name: str,
+    kind: str,
+    role: str,
+    tenants: tuple[str, ...],
+    databases: tuple[str, ...],
+    days: int | None,
+    password_stdin: bool,
+    file: str,
+) -> None:
+    """Add NAME and print its new secret, this once.
+
+    The file is made if it is missing. NAME is the user's for --kind basic. Roles: read; write, which
+    also makes and deletes collections; admin, which also makes and deletes databases of its
+    tenants or, bound to none, tenants.
+    """
+    from ..server.security import credentials_file as store
+
+    if password_stdin and kind != "basic":
+        raise InvalidArgumentError("--password-stdin is for --kind basic: tokens are made here, never chosen")
+    if password_stdin:
+        secret = store.check_password(sys.stdin.readline().rstrip("\r\n"))
+    else:
+        secret = store.new_secret().encode()
+    hashed = store.hash_password(secret) if kind == "basic" else store.hash_token(secret)
+    access = store.access_of(tenants, databases, DEFAULT_TENANT)
+    expires = store.now(days * 86_400.0) if days else None
+    store.add_entry(Path(file), store.Entry(name, kind, role, access, hashed, store.now(), expires))
+    what = "password" if kind == "basic" else "token"
+    click.echo(f"Added {name} ({role}, {', '.join(access)}) to {file}.", err=True)
+    if not password_stdin:
+        click.echo(f"The {what}, which is not stored and not shown again:", err=True)
+        click.echo(secret.decode())
+
+
+@auth.command("list")
+@json_option
+@_auth_file
+def auth_list(as_json: bool, file: str) -> None:
+    """Show who is in the file, without secrets."""
+    from ..server.security import credentials_file as store
+
+    shown = ("name", "kind", "role", "access", "created", "expires")
+    entries = store.read_entries(Path(file))
+    if as_json:
+        print_json([{key: getattr(entry, key) for key in shown} for entry in entries])
+        return
+    rows = [
+        (entry.name, entry.kind, entry.role, ", ".join(entry.access), entry.created or "-", _expiry(entry))
+        for entry in entries
+    ]
+    print_table(shown, rows)
+
+
+def _expiry(entry: Entry) -> str:
+    return f"{entry.expires or '-'}{' (expired)' if entry.expired else ''}"
+
+
+@auth.command("revoke")
+@click.argument("name")
+@_auth_file
+def auth_revoke(name: str, file: str) -> None:
+    """Remove NAME; its secret is worthless from then on."""
+    from ..server.security import credentials_file as store
+
+    store.remove_entry(Path(file), name)
+    click.echo(f"Removed {name} from {file}.")

@@ -1,0 +1,117 @@
+"""`chroma backup`, `chroma restore`, `chroma compact`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from ..errors import UnsupportedError
+from ..storage.interface.values import BackupReport
+from .output import counted, json_option, print_json, print_table
+from .targets import Folder, Place, complete_collection, folder_argument, target
+
+_link = click.option(
+    "--link", is_flag=True, help="Share files by hard links: quick, but damage of one is damage of both."
+)
+
+
+@click.command()
+@folder_argument
+@click.argument("backup", metavar="BACKUP", type=Folder(exists=False))
+@_link
+@click.option("--verify", is_flag=True, help="Read what is kept of the earlier backup too.")
+@json_option
+def backup(folder: str, backup: str, link: bool, verify: bool, as_json: bool) -> None:
+    """Copy a database, while it is used, to a new folder or onto its earlier backup.
+
+    Files that the earlier backup has are kept. A backup can be opened, but only read; chroma check
+    verifies it, and chroma restore makes a database of it.
+    """
+    import chroma
+
+    settings = Place(folder).settings()
+    with chroma.AdminClient(settings) as admin, _bar("backup") as progress:
+        # Of the whole folder, so that no database of it has to exist.
+        report = admin._backend.backup(backup, link, verify, progress)
+    _told(report, as_json, f"Backed up {folder} to {backup}")
+
+
+@click.command()
+@click.argument("backup", metavar="BACKUP", type=Folder())
+@click.argument("folder", metavar="DIR", type=Folder(exists=False))
+@_link
+@click.option("--overwrite", is_flag=True, help="Move a database at DIR aside, to DIR.replaced-TIME.")
+@json_option
+def restore(backup: str, folder: str, link: bool, overwrite: bool, as_json: bool) -> None:
+    """Make a database of a backup, in a new or empty folder.
+
+    Every byte is compared with its checksum before the database appears at DIR. Until then it is in
+    DIR.restoring; a restore that was interrupted goes on when it is called again.
+    """
+    import chroma
+
+    with _bar("restore") as progress:
+        report = chroma.restore(backup, folder, link=link, overwrite=overwrite, progress=progress)
+    _told(report, as_json, f"Restored {backup} to {folder}")
+
+
+@click.command()
+@target
+@click.argument("collection", metavar="[COLLECTION]", required=False, shell_complete=complete_collection)
+@json_option
+def compact(place: Place, collection: str | None, as_json: bool) -> None:
+    """Seal, merge and index now, and give back the space of deleted records.
+
+    All collections of the database, unless one is named. It returns when everything is done.
+    """
+    rows = []
+    with place.client() as client:
+        names = [collection] if collection else [each.name for each in client.list_collections()]
+        for name in names:
+            chosen = client.get_collection(name)
+            before = _bytes(chosen)
+            chosen.compact()
+            rows.append({"name": name, "before": before, "bytes": _bytes(chosen)})
+    if as_json:
+        print_json({"target": place.where, "collections": rows})
+    else:
+        print_table(("name", "before", "bytes"), [list(row.values()) for row in rows])
+
+
+def _bytes(collection: Any) -> int | None:
+    try:
+        return int(collection.info().bytes)
+    except UnsupportedError:
+        return None
+
+
+def _told(report: BackupReport, as_json: bool, what: str) -> None:
+    if as_json:
+        print_json(report._asdict())
+        return
+    sizes = {how: getattr(report, how) for how in ("copied", "linked", "reused")}
+    told = [
+        counted(report.collections, "collection"),
+        counted(report.files, "file"),
+        *(f"{bytes:,} bytes {how}" for how, bytes in sizes.items() if bytes),
+        *([f"{counted(report.removed, 'old file')} removed"] if report.removed else []),
+        f"{report.seconds:.1f} s",
+    ]
+    click.echo(f"{what}: {', '.join(told)}")
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of bytes on terminals."""
+    from tqdm import tqdm
+
+    with tqdm(unit="B", unit_scale=True, desc=what, disable=None, leave=False) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield progress

@@ -1,0 +1,225 @@
+"""`chroma get`, `chroma query`, `chroma count`: records of a collection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from .exit_codes import NOT_FOUND
+from .output import json_option, print_json, print_table
+from .targets import Place, collection_argument, target
+
+PARTS = ("documents", "metadatas", "embeddings", "uris")
+_FEW = 10
+
+
+class JsonType(click.types.StringParamType):
+    """A JSON value of one kind."""
+
+    def __init__(self, kind: type, example: str) -> None:
+        self.kind, self.example, self.name = kind, example, "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value. Fails with the place of the mistake."""
+        if isinstance(value, self.kind):
+            return value
+        try:
+            parsed = json.loads(value)
+        except json.JSONDecodeError as error:
+            self.fail(f"{value!r} is not JSON ({error}); an example is {self.example}", param, ctx)
+        if not isinstance(parsed, self.kind):
+            self.fail(f"{value!r} is another kind of JSON; an example is {self.example}", param, ctx)
+        return parsed
+
+
+def filter_options(command: Callable[..., None]) -> Callable[..., None]:
+    for flag, example in (
+        ("--where-document", '\'{"$contains": "apple"}\''),
+        ("--where", '\'{"year": {"$gte": 2020}}\''),
+    ):
+        option = click.option(flag, type=JsonType(dict, example), metavar="JSON", help=f"Such as {example}")
+        command = option(command)
+    return command
+
+
+_include = click.option(
+    "--include",
+    multiple=True,
+    type=click.Choice(PARTS),
+    help="What to show. Repeatable. Default: documents, metadatas",
+)
+
+
+@click.command()
+@target
+@collection_argument
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@filter_options
+@click.option("--limit", type=click.IntRange(min=0), help=f"Records at most. Default: {_FEW}; with ids, all")
+@click.option("--offset", type=click.IntRange(min=0), default=0, help="Records to leave out first.")
+@click.option("--all", "everything", is_flag=True, help="No limit.")
+@click.option("--order-by", metavar="KEY", help="A metadata key; -KEY for descending.")
+@_include
+@json_option
+def get(
+    place: Place,
+    collection: str,
+    ids: tuple[str, ...],
+    where: dict[str, Any] | None,
+    where_document: dict[str, Any] | None,
+    limit: int | None,
+    offset: int,
+    everything: bool,
+    order_by: str | None,
+    include: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Print records, by id or by filter, in the order of insertion.
+
+    The exit code is 3 if one of the ids does not exist.
+    """
+    parts = list(include) or ["documents", "metadatas"]
+    if limit is None and not everything and not ids:
+        limit = _FEW
+    with place.client() as client:
+        chosen = client.get_collection(collection)
+        found = chosen.get(
+            ids=list(ids) or None,
+            where=where,
+            where_document=where_document,
+            limit=limit,
+            offset=offset,
+            include=parts,  # type: ignore[arg-type]
+            order_by=order_by,
+        )
+        rows = _records(found, parts)
+        total = chosen.count(where, where_document) if not ids and not as_json else None
+    if as_json:
+        print_json({"collection": collection, "records": rows})
+    else:
+        _print(rows, parts)
+        if total is not None and total > len(rows):
+            click.echo(f"{len(rows):,} of {total:,} records; --limit, --offset and --all show others")
+    if ids and where is None and where_document is None and limit is None and not offset:
+        missing = [id for id in dict.fromkeys(ids) if id not in set(found["ids"])]
+        if missing:
+            click.echo(f"Error: no records {', '.join(map(repr, missing))}", err=True)
+            click.get_current_context().exit(NOT_FOUND)
+
+
+@click.command()
+@target
+@collection_argument
+@click.option("--text", "texts", multiple=True, help="Embedded by the collection's function. Repeatable.")
+@click.option(
+    "--embedding",
+    "embeddings",
+    multiple=True,
+    type=JsonType(list, "'[0.1, 0.2]'"),
+    metavar="JSON",
+    help="A vector, such as '[0.1, 0.2]'. Repeatable.",
+)
+@click.option(
+    "-n", "--n-results", type=click.IntRange(min=1), default=10, help="Records per query. Default: 10"
+)
+@click.option("--id", "ids", multiple=True, help="Consider these records only. Repeatable.")
+@filter_options
+@_include
+@click.option("--exact", is_flag=True, help="Compare with every record, without the index.")
+@json_option
+def query(
+    place: Place,
+    collection: str,
+    texts: tuple[str, ...],
+    embeddings: tuple[list[float], ...],
+    n_results: int,
+    ids: tuple[str, ...],
+    where: dict[str, Any] | None,
+    where_document: dict[str, Any] | None,
+    include: tuple[str, ...],
+    exact: bool,
+    as_json: bool,
+) -> None:
+    """Print the records nearest to a text or a vector."""
+    if bool(texts) == bool(embeddings):
+        raise click.UsageError("give --text or --embedding, one of them or several of one kind")
+    parts = list(include) or ["documents", "metadatas"]
+    with place.client() as client:
+        found = client.get_collection(collection).query(
+            query_texts=list(texts) or None,
+            query_embeddings=list(embeddings) or None,
+            n_results=n_results,
+            ids=list(ids) or None,
+            where=where,
+            where_document=where_document,
+            include=[*parts, "distances"],  # type: ignore[list-item]
+            exact=exact,
+        )
+    asked: tuple[Any, ...] = texts or embeddings
+    answers = [_records(_part(found, number), [*parts, "distances"]) for number in range(len(asked))]
+    if as_json:
+        key = "text" if texts else "embedding"
+        queries = [{key: each, "records": rows} for each, rows in zip(asked, answers, strict=True)]
+        print_json({"collection": collection, "queries": queries})
+        return
+    for each, rows in zip(asked, answers, strict=True):
+        if len(asked) > 1:
+            click.echo(f"{each}:")
+        _print(rows, ["distances", *parts])
+
+
+@click.command()
+@target
+@collection_argument
+@filter_options
+@json_option
+def count(
+    place: Place,
+    collection: str,
+    where: dict[str, Any] | None,
+    where_document: dict[str, Any] | None,
+    as_json: bool,
+) -> None:
+    """Print how many records there are, or match a filter."""
+    with place.client() as client:
+        number = client.get_collection(collection).count(where, where_document)
+    if as_json:
+        print_json({"collection": collection, "count": number})
+    else:
+        click.echo(number)
+
+
+def _part(found: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """The answer to one of the queries, as `get` has it."""
+    return {
+        key: None if value is None else value[number]
+        for key, value in found.items()
+        if key in ("ids", "distances", *PARTS)
+    }
+
+
+def _records(found: Mapping[str, Any], parts: list[str]) -> list[dict[str, Any]]:
+    """One object per record: id and, of document, metadata, embedding, uri, distance, those asked for."""
+    columns = {part.removesuffix("s"): _plain(found[part]) for part in parts}
+    return [
+        {"id": id, **{name: column[row] for name, column in columns.items()}}
+        for row, id in enumerate(found["ids"])
+    ]
+
+
+def _plain(column: Any) -> list[Any]:
+    return [value.tolist() if hasattr(value, "tolist") else value for value in column]
+
+
+def _print(rows: list[dict[str, Any]], parts: list[str]) -> None:
+    names = ["id", *(part.removesuffix("s") for part in parts)]
+    print_table(names, [[_shown(name, row[name]) for name in names] for row in rows])
+
+
+def _shown(name: str, value: Any) -> object:
+    if name == "embedding" and value is not None and len(value) > 4:
+        return f"[{', '.join(f'{number:.4g}' for number in value[:3])}, … {len(value)}]"
+    return f"{value:.6g}" if name == "distance" else value

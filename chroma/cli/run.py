@@ -1,0 +1,42 @@
+"""`chroma run`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..config import read_dotenv
+from ..errors import InvalidArgumentError, NotFoundError
+from ..server.settings.cli_options import Grouped, setting_options
+
+
+@click.command(cls=Grouped)
+@setting_options
+@click.option("--config", metavar="FILE", help="Settings from a TOML or YAML file.")
+@click.argument("file", metavar="[FILE]", required=False)
+def run(config: str | None, file: str | None, **options: Any) -> None:
+    """Serve a folder over HTTP.
+
+    It listens under /api/v2. FILE is the same as --config FILE.
+
+    Every option can be set by a variable CHROMA_<OPTION> (CHROMA_CORS_ORIGINS, CHROMA_ALLOWED_HOSTS with
+    commas) and by a key of the --config file, with underscores (log_level). An option wins over its
+    variable, that over the names that other servers of Chroma use, that over the file.
+    CHROMA_SSL_KEYFILE_PASSWORD holds the password of the key. SIGTERM lets requests finish, then ends
+    with exit code 0.
+    """
+    from ..server.run import serve  # loads the engine and the web server
+    from ..server.settings.sources import read_settings
+
+    environment = {**read_dotenv(Path(".env")), **os.environ}
+    if config and file:
+        raise InvalidArgumentError(f"--config {config} and {file} name two files: give one of them")
+    chosen = {name: None if value == () else value for name, value in options.items()}
+    chosen["config"] = config or file
+    try:
+        serve(read_settings(chosen, environment))
+    except NotFoundError as error:  # a file that a setting names: the settings cannot be used
+        raise InvalidArgumentError(error.message()) from error

@@ -1,0 +1,109 @@
+"""What a handle on a collection knows without asking anybody."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from ..embedding import EmbeddingFunction, is_persistable, resolve
+from ..requests.scope import Scope
+from ..storage.interface.values import CollectionInfo
+from ..types import CollectionMetadata, CollectionModel, DataLoader
+from .configuration import CollectionConfiguration, as_json
+
+
+class Handle:
+    """The state of a handle, and the properties that show it. The calls are in the collection classes."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        info: CollectionInfo,
+        embedding_function: EmbeddingFunction[Any] | None,
+        data_loader: DataLoader[Any] | None,
+    ) -> None:
+        self._scope = Scope(info.tenant, info.database)
+        self._info = info
+        self._function = embedding_function
+        self._loader = data_loader
+
+    @property
+    def id(self) -> UUID:
+        """The identifier; it never changes."""
+        return UUID(self._info.id)
+
+    @property
+    def name(self) -> str:
+        """The name at the time this handle was made or last modified."""
+        return self._info.name
+
+    @property
+    def metadata(self) -> CollectionMetadata | None:
+        """The collection's own metadata."""
+        return self._info.metadata
+
+    @property
+    def tenant(self) -> str:
+        """The tenant of the collection."""
+        return self._info.tenant
+
+    @property
+    def database(self) -> str:
+        """The database of the collection."""
+        return self._info.database
+
+    @property
+    def schema(self) -> None:
+        """None: collections have no schema object yet."""
+        return None
+
+    @property
+    def configuration(self) -> CollectionConfiguration:
+        """The index settings, and the embedding function that texts go through (or None)."""
+        return {
+            "hnsw": dict(self._info.configuration["hnsw"]),
+            "spann": None,
+            "embedding_function": resolve.effective(self._function, self._stored_function),
+        }
+
+    @property
+    def configuration_json(self) -> dict[str, Any]:
+        """The configuration as plain JSON data, as it is stored."""
+        return as_json(self._info.configuration)
+
+    def get_model(self) -> CollectionModel:
+        """All of the above as one plain value."""
+        info = self._info
+        return CollectionModel(
+            self.id,
+            info.name,
+            self.configuration_json,
+            info.metadata,
+            info.dimension,
+            info.tenant,
+            info.database,
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self.name})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Handle) or type(self) is not type(other):
+            return NotImplemented
+        return self._identity() == other._identity()
+
+    def _identity(self) -> tuple[Any, ...]:
+        function = self._function
+        if is_persistable(function):
+            function = (resolve.name_of(function), function.get_config())  # type: ignore[union-attr,assignment]
+        info = self._info
+        return (
+            info.id, info.name, self.configuration_json, info.metadata, info.tenant, info.database,
+            function, self._loader,
+        )  # fmt: skip
+
+    @property
+    def _stored_function(self) -> resolve.Stored:
+        form: resolve.Stored = self._info.configuration.get("embedding_function")
+        return form

@@ -1,0 +1,495 @@
+"""The seam over the engine in this process.
+
+Owns: the translation of the engine's calls and errors to those of the seam. Which engine a client has is for
+`engines`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .. import errors
+from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from ..requests.scope import Identity, Scope
+from ..storage.collection.open_collection import OpenCollection
+from ..storage.engine import Engine
+from ..storage.filters.parser import combine
+from ..storage.interface import errors as storage_errors
+from ..storage.interface.values import (
+    BackupReport,
+    CollectionInfo,
+    CollectionStats,
+    EngineFigures,
+    Field,
+    Floats,
+    Hits,
+    IndexStatus,
+    Mode,
+    Records,
+    Rows,
+    Written,
+)
+from ..storage.query.ranked_hits import Ranked
+from ..storage.query.scan import Scan
+from . import engines
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..storage.check import CheckReport
+    from ..tables.from_rows import Wanted
+
+MAX_BATCH_SIZE = 10_000_000  # advertised to clients that split; the engine itself has no limit
+
+_COUNTERPARTS: dict[type[storage_errors.StorageError], type[errors.ChromaError]] = {
+    storage_errors.InvalidType: errors.InvalidTypeError,
+    storage_errors.InvalidArgument: errors.InvalidArgumentError,
+    storage_errors.NotFound: errors.NotFoundError,
+    storage_errors.AlreadyExists: errors.UniqueConstraintError,
+    storage_errors.Closed: errors.ClosedError,
+    storage_errors.ReadOnly: errors.ReadOnlyError,
+    storage_errors.WriteFailed: errors.WriteFailedError,
+    storage_errors.OutOfMemory: errors.InternalError,
+    storage_errors.FormatTooNew: errors.FormatTooNewError,
+    storage_errors.NotADatabase: errors.NotADatabaseError,
+}
+
+
+def is_database(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder holds a database, whole or damaged; opens and makes nothing."""
+    return any(
+        os.path.exists(os.path.join(path, name)) for name in ("catalog.json", "catalog.copy", "collections")
+    )
+
+
+def check_folder(path: str, repair: bool = False) -> CheckReport:
+    """See storage/check.py, which is loaded only here."""
+    from ..storage.check import check_folder
+
+    return check_folder(path, repair)
+
+
+def restore_folder(
+    source: str, target: str, link: bool, overwrite: bool, progress: Callable[[int, int], None] | None
+) -> BackupReport:
+    """See storage/backup/backup.py."""
+    from ..storage.backup.backup import restore
+
+    return restore(source, target, link, overwrite, progress)
+
+
+class translated:
+    """A block in which the engine's errors are raised as their counterparts."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, storage_errors.StorageError):
+            raise _counterpart(error) from error
+
+
+def _counterpart(error: storage_errors.StorageError) -> Exception:
+    if isinstance(error, storage_errors.Corruption):
+        return errors.CorruptionError(str(error), error.path, error.offset)
+    for origin in type(error).__mro__:
+        if origin in _COUNTERPARTS:
+            return _COUNTERPARTS[origin](str(error))
+    return error
+
+
+class LocalBackend:
+    """One client's hold on an engine. Implements `chroma.backend.protocol.Backend`."""
+
+    streams = True
+
+    def __init__(self, place: str | None, shared: engines.Shared, settings: Settings) -> None:
+        self._place = place  # None: a private store
+        self._shared = shared
+        self._settings = settings
+        self._pid = os.getpid()
+        self._closed = False
+        self._release = weakref.finalize(self, engines.let_go, place, shared)
+
+    @classmethod
+    def open(cls, path: str | None, settings: Settings, private: bool = False) -> LocalBackend:
+        """Open a folder, or memory when `path` is None; `private` memory is shared with nobody."""
+        place = None if private else ""
+        if path is not None:
+            place = os.path.realpath(path)
+        with translated():
+            return cls(place, engines.hold(place, settings), settings)
+
+    @staticmethod
+    def preload() -> None:
+        """Load what SQL needs, before there is a statement."""
+        from ..storage.sql import statement as sql
+        from . import table_scans as scanned
+
+        sql.load()
+        del scanned
+
+    @classmethod
+    def reader(cls, path: str, memory: int) -> LocalBackend:
+        """A folder that only this backend reads, and nobody writes here; `memory` in bytes."""
+        with translated():
+            threads = min(4, os.cpu_count() or 1)  # each has a stack
+            shared = engines.Shared(Engine(path, memory=memory, threads=threads, read_only=True))
+        return cls(None, shared, Settings())
+
+    @staticmethod
+    def forget_memory() -> None:
+        """Let the next client in memory start with an empty store."""
+        engines.forget_memory()
+
+    @property
+    def engine(self) -> Engine:
+        if self._closed:
+            raise errors.ClosedError("this client was closed; open a new one")
+        if self._pid != os.getpid():
+            self._reopen()
+        return self._shared.engine
+
+    def _reopen(self) -> None:
+        """In a forked child: the same folder, opened by this process."""
+        with translated():
+            if not self._place:
+                engines.renew(self._shared)
+            else:
+                shared = self._shared = engines.hold(self._place, self._settings)
+                self._release = weakref.finalize(self, engines.let_go, self._place, shared)
+        self._pid = os.getpid()
+
+    def _open(self, scope: Scope, id: str) -> OpenCollection:
+        return self.engine.collection(scope.tenant, scope.database, id)
+
+    # ------------------------------------------------------------------ system
+
+    def heartbeat(self) -> int:
+        self.engine.check_open()
+        return time.time_ns()
+
+    def version(self) -> str:
+        from .._version import __version__
+
+        return __version__
+
+    def max_batch_size(self) -> int:
+        return MAX_BATCH_SIZE
+
+    def identity(self) -> Identity:
+        return Identity("", DEFAULT_TENANT, [DEFAULT_DATABASE])
+
+    def journals(self) -> str | None:
+        folder = self.engine.folder
+        return None if folder.in_memory else os.path.join(folder.path, "loads")
+
+    def figures(self) -> EngineFigures:
+        """What the engine of this process knows without opening anything."""
+        with translated():
+            return self.engine.figures()
+
+    def reset(self) -> None:
+        with translated():
+            self.engine.reset()
+
+    def backup(
+        self, path: str, link: bool, verify: bool, progress: Callable[[int, int], None] | None
+    ) -> BackupReport:
+        if self.engine.folder.in_memory:
+            raise errors.UnsupportedError(
+                "an ephemeral database is in memory and has no files to back up: "
+                "chroma.copy_collections(client, chroma.PersistentClient(path)) writes it to a folder"
+            )
+        with translated():
+            return self.engine.backup(path, link, verify, progress)
+
+    def close(self) -> None:
+        """Idempotent. The engine closes with its last client; the shared memory store stays."""
+        self._closed = True
+        if self._release.detach() is not None:
+            engines.release(self._place, self._shared)
+
+    # ------------------------------------------------------------------ tenants and databases
+
+    def create_tenant(self, name: str) -> None:
+        with translated():
+            self.engine.catalog.create_tenant(name)
+
+    def list_tenants(self) -> list[str]:
+        """All tenants, which only the folder itself tells."""
+        with translated():
+            return self.engine.catalog.list_tenants()
+
+    def get_tenant(self, name: str) -> str:
+        with translated():
+            self.engine.catalog.check_tenant(name)
+            return name
+
+    def create_database(self, scope: Scope) -> None:
+        with translated():
+            self.engine.catalog.create_database(scope.tenant, scope.database)
+
+    def get_database(self, scope: Scope) -> dict[str, Any]:
+        with translated():
+            id = self.engine.catalog.database_id(scope.tenant, scope.database)
+            return {"id": id, "name": scope.database, "tenant": scope.tenant}
+
+    def list_databases(self, tenant: str, limit: int | None, offset: int | None) -> list[dict[str, Any]]:
+        with translated():
+            found = self.engine.catalog.list_databases(tenant)
+        return [{"id": id, "name": name, "tenant": tenant} for name, id in _page(found, limit, offset)]
+
+    def delete_database(self, scope: Scope) -> None:
+        with translated():
+            self.engine.delete_database(scope.tenant, scope.database)
+
+    # ------------------------------------------------------------------ collections
+
+    def create_collection(
+        self,
+        scope: Scope,
+        name: str,
+        metadata: Mapping[str, Any] | None,
+        configuration: dict[str, Any],
+        get_or_create: bool,
+        id: str | None = None,
+    ) -> CollectionInfo:
+        with translated():
+            info = self.engine.create_collection(
+                scope.tenant, scope.database, name, metadata, configuration, get_or_create, id
+            )
+            return self.engine.with_dimension(info)
+
+    def get_collection(self, scope: Scope, name: str) -> CollectionInfo:
+        with translated():
+            return self.engine.with_dimension(self.engine.catalog.named(scope.tenant, scope.database, name))
+
+    def get_collection_by_id(self, scope: Scope, id: str) -> CollectionInfo:
+        with translated():
+            return self.engine.with_dimension(self.engine.catalog.scoped(scope.tenant, scope.database, id))
+
+    def list_collections(self, scope: Scope, limit: int | None, offset: int | None) -> list[CollectionInfo]:
+        with translated():
+            return _page(self.engine.catalog.list_collections(scope.tenant, scope.database), limit, offset)
+
+    def count_collections(self, scope: Scope) -> int:
+        with translated():
+            return len(self.engine.catalog.list_collections(scope.tenant, scope.database))
+
+    def modify_collection(
+        self,
+        scope: Scope,
+        id: str,
+        name: str | None,
+        metadata: Mapping[str, Any] | None,
+        configuration: Mapping[str, Any] | None,
+    ) -> CollectionInfo:
+        changes: dict[str, Any] = {}
+        if name is not None:
+            changes["name"] = name
+        if metadata is not None:
+            changes["metadata"] = dict(metadata) or None
+        if configuration is not None:
+            changes["configuration"] = dict(configuration)
+        with translated():
+            info = self.engine.catalog.change_collection(scope.tenant, scope.database, id, **changes)
+            if configuration is not None:
+                self._open(scope, id).check_upkeep()
+            return self.engine.with_dimension(info)
+
+    def delete_collection(self, scope: Scope, name: str) -> None:
+        with translated():
+            self.engine.delete_collection(scope.tenant, scope.database, name)
+
+    def fork_collection(self, scope: Scope, id: str, name: str) -> CollectionInfo:
+        with translated():
+            return self.engine.fork_collection(scope.tenant, scope.database, id, name)
+
+    def fork_into(self, scope: Scope, id: str, target: Scope, name: str) -> CollectionInfo:
+        """As `fork_collection`, into any database of the folder."""
+        with translated():
+            self.engine.catalog.database_id(target.tenant, target.database)
+            into = target.tenant, target.database
+            return self.engine.fork_collection(scope.tenant, scope.database, id, name, into)
+
+    # ------------------------------------------------------------------ records
+
+    def write(self, scope: Scope, id: str, mode: Mode, records: Records) -> Written:
+        try:  # not `translated`, as in `query`
+            return self.engine.write(scope.tenant, scope.database, id, mode, records)
+        except storage_errors.StorageError as error:
+            raise _counterpart(error) from error
+
+    def delete(
+        self,
+        scope: Scope,
+        id: str,
+        ids: Sequence[str] | None,
+        where: Mapping[str, Any] | None,
+        where_document: Mapping[str, Any] | None,
+        limit: int | None,
+    ) -> int:
+        with translated():
+            return self._open(scope, id).records.delete(ids, combine(where, where_document), limit)
+
+    def known_ids(self, scope: Scope, id: str, ids: Sequence[str]) -> set[str]:
+        with translated():
+            return self._open(scope, id).records.known(ids)
+
+    def get(
+        self,
+        scope: Scope,
+        id: str,
+        ids: Sequence[str] | None,
+        where: Mapping[str, Any] | None,
+        where_document: Mapping[str, Any] | None,
+        limit: int | None,
+        offset: int,
+        order_by: Sequence[tuple[str, bool]] | None,
+        fields: frozenset[Field],
+    ) -> Rows:
+        with translated():
+            if order_by:
+                return self.scan(scope, id, ids, where, where_document, limit, offset, order_by).take(fields)
+            node = combine(where, where_document)
+            return self._open(scope, id).records.get(ids, node, offset, limit, fields)
+
+    def scan(
+        self,
+        scope: Scope,
+        id: str,
+        ids: Sequence[str] | None,
+        where: Mapping[str, Any] | None,
+        where_document: Mapping[str, Any] | None,
+        limit: int | None,
+        offset: int,
+        order_by: Sequence[tuple[str, bool]] | None,
+    ) -> Scan:
+        """What `get` would give, to be read as a stream of Arrow record batches over one snapshot."""
+        with translated():
+            held = self._open(scope, id)
+            node = combine(where, where_document)
+            if order_by:
+                return self.engine.scan_sorted(held, ids, node, order_by, offset, limit)
+            return held.records.scan(ids, node, offset, limit)
+
+    def batches(
+        self,
+        scope: Scope,
+        id: str,
+        ids: Sequence[str] | None,
+        where: Mapping[str, Any] | None,
+        where_document: Mapping[str, Any] | None,
+        limit: int | None,
+        offset: int,
+        order_by: Sequence[tuple[str, bool]] | None,
+        want: Wanted,
+        whole: bool,
+    ) -> pa.RecordBatchReader:
+        from . import table_scans as scanned
+
+        with translated():
+            found = self.scan(scope, id, ids, where, where_document, limit, offset, order_by)
+            return scanned.batches(found, want, translated, whole)
+
+    def sql(
+        self,
+        scope: Scope,
+        text: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None,
+        tables: Mapping[str, pa.Table],
+        home: str | None,
+    ) -> pa.Table:
+        return self.statement(scope, text, tables, home)[1](parameters).read_all()
+
+    def statement(
+        self, scope: Scope, text: str, tables: Mapping[str, pa.Table], home: str | None
+    ) -> tuple[Callable[[], None], Callable[[Any], pa.RecordBatchReader]]:
+        """A function that stops an SQL statement, and one that runs it with parameters."""
+        from . import table_scans as scanned
+
+        with translated():
+            self.engine.catalog.database_id(scope.tenant, scope.database)
+            found = self.engine.statement(text, partial(scanned.table, self, scope, tables, home))
+
+        def run(parameters: Any) -> pa.RecordBatchReader:
+            with translated():
+                reader = found.run(parameters)
+            return scanned.translating(reader, translated)
+
+        return found.stop, run
+
+    def query(
+        self,
+        scope: Scope,
+        id: str,
+        vectors: Floats,
+        k: int,
+        ids: Sequence[str] | None,
+        where: Mapping[str, Any] | None,
+        where_document: Mapping[str, Any] | None,
+        fields: frozenset[Field],
+        exact: bool,
+    ) -> list[Hits]:
+        try:  # not `translated`, which costs some of what a query may
+            held = self._open(scope, id)
+            return held.ranked(vectors, k, ids, combine(where, where_document), exact).hits(fields)
+        except storage_errors.StorageError as error:
+            raise _counterpart(error) from error
+
+    def ranked(
+        self,
+        scope: Scope,
+        id: str,
+        vectors: Floats,
+        k: int,
+        ids: Sequence[str] | None,
+        filters: Any,
+        exact: bool,
+    ) -> Ranked:
+        """What `query` would give, to be read as it is wanted. `filters`: where and where_document."""
+        with translated():
+            return self._open(scope, id).ranked(vectors, k, ids, combine(*filters), exact)
+
+    def count(
+        self,
+        scope: Scope,
+        id: str,
+        where: Mapping[str, Any] | None,
+        where_document: Mapping[str, Any] | None,
+    ) -> int:
+        with translated():
+            return self._open(scope, id).records.count(combine(where, where_document))
+
+    def index_status(self, scope: Scope, id: str) -> IndexStatus:
+        with translated():
+            return self.engine.index_status(self._open(scope, id))
+
+    def recall(self, scope: Scope, id: str, k: int, sample: int) -> float:
+        with translated():
+            return self._open(scope, id).recall(k, sample)
+
+    def compact(self, scope: Scope, id: str | None) -> None:
+        with translated():
+            if id is not None:
+                self._open(scope, id).compact()
+                return
+            for info in self.engine.catalog.list_collections(scope.tenant, scope.database):
+                self._open(scope, info.id).compact()
+
+    def stats(self, scope: Scope, id: str) -> CollectionStats:
+        with translated():
+            return self.engine.stats(self._open(scope, id))
+
+
+def _page(found: list[Any], limit: int | None, offset: int | None) -> list[Any]:
+    return found[offset or 0 :][: len(found) if limit is None else limit]
+
+
+__all__ = ["LocalBackend", "check_folder", "is_database", "restore_folder", "translated"]

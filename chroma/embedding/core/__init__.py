@@ -1,0 +1,1 @@
+"""What every embedding function needs: the protocol, inputs, HTTP, API keys, stored settings."""

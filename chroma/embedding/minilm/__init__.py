@@ -1,0 +1,1 @@
+"""all-MiniLM-L6-v2, the default model: its weights, its session, its functions."""

@@ -1,0 +1,90 @@
+"""The embedding function over the all-MiniLM-L6-v2 model; the model itself is in `minilm`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...errors import InvalidArgumentError
+from ...internal.distribution import full
+from ..core.protocol import EmbeddingFunction, Space
+
+if TYPE_CHECKING:
+    from ..core.protocol import Vectors
+
+
+class ONNXMiniLM_L6_V2(EmbeddingFunction[list[str]]):
+    """all-MiniLM-L6-v2 through onnxruntime: float32, 384 dimensions, unit length.
+
+    preferred_providers  onnxruntime execution providers, best first; default: the CPU
+    path                 folder with `model.onnx` and `tokenizer.json`; default: searched as
+                         `chroma.embedding.minilm.weights` describes. Not part of the stored configuration
+    download             True: fetch the original weights if no others are found (also allowed
+                         by the environment variable CHROMA_ALLOW_DOWNLOAD=1). Default False
+    Making one loads nothing; the model is loaded at the first call and shared in the process.
+    """
+
+    __module__ = "chroma.utils.embedding_functions"
+
+    MODEL_NAME = "all-MiniLM-L6-v2"
+    MAX_TOKENS = 256
+
+    def __init__(
+        self,
+        preferred_providers: Sequence[str] | None = None,
+        *,
+        path: str | None = None,
+        download: bool = False,
+    ) -> None:
+        providers = preferred_providers
+        if providers is not None:
+            if isinstance(providers, str) or not all(isinstance(name, str) for name in providers):
+                raise InvalidArgumentError(
+                    f"Preferred providers must be a list of strings, got preferred_providers={providers!r}."
+                )
+            if len(set(providers)) != len(providers):
+                raise InvalidArgumentError(
+                    f"Preferred providers must be unique, got preferred_providers={list(providers)!r}."
+                )
+        self._providers = tuple(providers or ())
+        self._path = path
+        self._download = download
+
+    def __call__(self, input: list[str]) -> Vectors:
+        with full(
+            "The default embedding model",
+            "pass embeddings=…, or open the collection with embedding_function=…",
+            InvalidArgumentError,
+        ):
+            # onnxruntime and numpy load here, at first use, to keep `import chroma` light
+            from .model import load
+
+        return list(load(self._providers, self._path, self._download).embed(input))
+
+    @staticmethod
+    def name() -> str:
+        return "onnx_mini_lm_l6_v2"
+
+    def get_config(self) -> dict[str, Any]:
+        return {"preferred_providers": list(self._providers) or None}
+
+    @staticmethod
+    def build_from_config(config: dict[str, Any]) -> ONNXMiniLM_L6_V2:
+        return ONNXMiniLM_L6_V2(preferred_providers=config.get("preferred_providers"))
+
+    def default_space(self) -> Space:
+        return "cosine"
+
+    def max_tokens(self) -> int:
+        """Longer texts are cut to this many tokens, the two end markers included."""
+        return self.MAX_TOKENS
+
+    @staticmethod
+    def validate_config(config: dict[str, Any]) -> None:
+        unknown = set(config) - {"preferred_providers"}
+        if unknown:
+            raise InvalidArgumentError(
+                f"Unknown keys {sorted(unknown)} in the configuration of onnx_mini_lm_l6_v2; "
+                "it has `preferred_providers` only."
+            )
+        ONNXMiniLM_L6_V2(preferred_providers=config.get("preferred_providers"))

@@ -1,0 +1,271 @@
+"""The all-MiniLM-L6-v2 model itself: tokens in, unit vectors out.
+
+Invariant: the vector of a text depends on the text and the weights alone; which other texts
+it is embedded with, and how they are grouped, changes it by less than 1e-5 per component.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from ...errors import CorruptionError, InvalidArgumentError, NotFoundError
+from ..core.inputs import checked
+from .weights import VOCABULARY, Weights, download_allowed, find
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+    from tqdm import tqdm
+
+DIMENSION = 384
+MAX_TOKENS = 256
+THREADS_VARIABLE = "CHROMA_EMBEDDING_THREADS"
+PROGRESS_FROM = 1_000  # texts; fewer are done before a bar could be read
+
+_BATCH = 32
+_WINDOW = 4_096  # texts tokenised and sorted at a time: bounds memory for any input size
+_LONG_TEXT = 16_384  # characters; from here on a prefix is tried before the whole text is tokenised
+
+# What the original weights answer, as int8 up to a factor: finds wrong or damaged weights.
+_PROBE_TEXT = "A database keeps what it was told."
+_PROBE_VECTOR = (
+    "/wmyFe0SJdsBCPw3Wdy3EgoG8tbtCwdLABL4GuTZ+hghQtjt9AUL1+vc7kn8I9AX3Dm97BsQJzIbG6o7+PfRLhkr/ws5p9gL"
+    "zTHxCQn+GQ6v9A8eJ8NQ6QL46bM0+Nkm+exeD/wy6f/n1QzzEQbbLwX2Fe7cNdPx/y0j9/j/5gAKACgE8ijDExBA5lPvGyVf"
+    "7F0U7Tf/GfhZ+OgbH/wLxPbmTgn93S4FGvbnCfwZwQfiARMa7AcJLhTSOiAP5gf2+Dfd2lQA3ggn+Kjkq83pCBu61BP/BPvT"
+    "1v76DAT6GgDC6eT99tne8NL09Oz79eQpEODaUuMZvRAOB9mu/w3ovcnospci4fQ6+EfJ3dfwozsX7jXZLOweDdsQJB35C9g6"
+    "BQz4Gc7vRvYJLTgGpNTbFQXhMhAa2e264P3JAIER4wDi5yDtUuoHTPblLhzBDh8IS874JfUzAA0s6utj80g262zmDygLDPDo"
+    "8vYDNxz6H94EBQ3YHjP4CQcEDO4FFSr/"
+)
+_PROBE_COSINE = 0.98  # int8 reaches 0.995 and more; other models stay near 0
+
+
+class Model:
+    """A loaded copy of the model; safe to use from several threads.
+
+    providers  onnxruntime execution providers, best first; empty: the CPU
+    threads    how many threads one call may use
+    """
+
+    def __init__(self, weights: Weights, providers: Sequence[str], threads: int) -> None:
+        self.weights = weights
+        self._tokenizer = _tokenizer(weights)
+        self._session = _session(weights, providers, threads)
+        expected = np.frombuffer(base64.b64decode(_PROBE_VECTOR), dtype=np.int8).astype(np.float32)
+        answered = self._run(self._encode([_PROBE_TEXT]))[0]
+        cosine = float(answered @ expected / np.linalg.norm(expected))
+        if not cosine >= _PROBE_COSINE:
+            raise CorruptionError(
+                f"The weights in {weights.model} are damaged or of another model than all-MiniLM-L6-v2: "
+                f"a known sentence came out with cosine {cosine:.3f} instead of above {_PROBE_COSINE}. "
+                "Remove or replace that folder.",
+                path=str(weights.model),
+            )
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """float32 (n, 384), unit length. An empty text is legal and has a vector as any other.
+
+        Raises InvalidArgumentError for no texts at all, InvalidTypeError for non-strings.
+        """
+        given = checked(texts)
+        result = np.empty((len(given), DIMENSION), dtype=np.float32)
+        bar = _progress(len(given))
+        try:
+            for start in range(0, len(given), _WINDOW):
+                encodings = self._encode(given[start : start + _WINDOW])
+                for rows in _by_length(encodings):
+                    result[start + rows] = self._run([encodings[row] for row in rows])
+                    if bar is not None:
+                        bar.update(len(rows))
+        finally:
+            if bar is not None:
+                bar.close()
+        return result
+
+    def _encode(self, texts: Sequence[str]) -> list[Encoding]:
+        # one by one: costs 1 % of the model's time and starts none of the library's threads,
+        # whose number it cannot be told and which a fork would lose
+        return [self._tokenizer.encode(self._shortened(text)) for text in texts]
+
+    def _shortened(self, text: str) -> str:
+        """A prefix with the same first 256 tokens where one is quickly found, else `text`."""
+        if len(text) < _LONG_TEXT:
+            return text
+        cut = text.rfind(" ", 0, _LONG_TEXT)
+        if cut > 0 and len(self._tokenizer.encode(text[:cut]).ids) == MAX_TOKENS:
+            return text[:cut]
+        return text
+
+    def _run(self, encodings: Sequence[Encoding]) -> npt.NDArray[np.float32]:
+        width = max(len(encoding.ids) for encoding in encodings)
+        ids = np.zeros((len(encodings), width), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, encoding in enumerate(encodings):
+            ids[row, : len(encoding.ids)] = encoding.ids
+            mask[row, : len(encoding.ids)] = 1
+        feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        hidden = self._session.run(None, feed)[0]
+        # mean over the real tokens; dividing by their number would cancel in the normalisation
+        pooled = np.einsum("nth,nt->nh", hidden, mask.astype(np.float32))
+        pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
+        return np.asarray(pooled, dtype=np.float32)
+
+
+def load(providers: tuple[str, ...] = (), path: str | None = None, download: bool = False) -> Model:
+    """The model for these settings, loaded once per process and shared by all threads.
+
+    Raises NotFoundError if there are no weights and a download is not allowed.
+    """
+    with _lock:
+        weights = _obtain(path, download)
+        key = (str(weights.model), providers, _threads())
+        if key not in _loaded:
+            _loaded[key] = Model(weights, providers, key[2])
+        return _loaded[key]
+
+
+_loaded: dict[tuple[str, tuple[str, ...], int], Model] = {}
+_lock = threading.Lock()
+
+
+_orphans: list[Model] = []
+
+
+def _forget() -> None:
+    """A forked child has none of the sessions' threads: it loads its own. The inherited
+    sessions are kept, because freeing one would wait for those threads for ever."""
+    global _lock
+    _lock = threading.Lock()
+    _orphans.extend(_loaded.values())
+    _loaded.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+def _obtain(path: str | None, download: bool) -> Weights:
+    try:
+        return find(path)
+    except NotFoundError:
+        if not (download or download_allowed()):
+            raise
+        from .download import download as fetch  # only then is a network client needed
+
+        return fetch()
+
+
+def _threads() -> int:
+    """CHROMA_EMBEDDING_THREADS, else the number of CPUs this process may use."""
+    setting = os.environ.get(THREADS_VARIABLE, "").strip()
+    if not setting:
+        # not every platform knows affinity; cpu_count is None where it knows nothing
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not setting.isascii() or not setting.isdigit() or not 1 <= int(setting) <= 1024:
+        raise InvalidArgumentError(
+            f"{THREADS_VARIABLE}={setting!r} must be a whole number from 1 to 1024, or unset for all CPUs."
+        )
+    return int(setting)
+
+
+def _session(weights: Weights, providers: Sequence[str], threads: int) -> ort.InferenceSession:
+    available = ort.get_available_providers()
+    if missing := [name for name in providers if name not in available]:
+        raise InvalidArgumentError(
+            f"Preferred providers {missing} are not available in this onnxruntime; it has {available}."
+        )
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # idle threads must sleep: between two calls the CPUs belong to the rest of the program
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    data = weights.read()
+    try:
+        session = ort.InferenceSession(data, options, providers=list(providers) or ["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has no common base class for its errors
+        raise CorruptionError(
+            f"{weights.model} cannot be loaded as an ONNX model ({type(error).__name__}: {error}). "
+            "Remove or replace that folder.",
+            path=str(weights.model),
+        ) from error
+    names = {node.name for node in session.get_inputs()}
+    if names != {"input_ids", "attention_mask", "token_type_ids"}:
+        raise CorruptionError(
+            f"{weights.model} is not all-MiniLM-L6-v2: its inputs are {sorted(names)}.",
+            path=str(weights.model),
+        )
+    return session
+
+
+def _tokenizer(weights: Weights) -> Tokenizer:
+    if weights.tokenizer is None:
+        tokenizer = _bert_tokenizer()
+    else:
+        try:
+            tokenizer = Tokenizer.from_file(str(weights.tokenizer))
+        except Exception as error:  # the library raises plain Exception
+            raise CorruptionError(
+                f"{weights.tokenizer} cannot be read as a tokenizer ({error}). Replace the folder.",
+                path=str(weights.tokenizer),
+            ) from error
+        if tokenizer.get_vocab(with_added_tokens=False) != _vocabulary():
+            raise CorruptionError(
+                f"{weights.tokenizer} has another vocabulary than all-MiniLM-L6-v2. Replace the folder.",
+                path=str(weights.tokenizer),
+            )
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_TOKENS)
+    return tokenizer
+
+
+def _bert_tokenizer() -> Tokenizer:
+    """The uncased BERT tokenizer over the packaged vocabulary."""
+    vocabulary = _vocabulary()
+    pieces = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100)  # noqa: S106 - no secret
+    tokenizer = Tokenizer(pieces)
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])],
+    )
+    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    return tokenizer
+
+
+def _vocabulary() -> dict[str, int]:
+    """Word pieces to token ids: the line numbers of the packaged file."""
+    words = VOCABULARY.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    return {word: number for number, word in enumerate(words)}
+
+
+def _by_length(encodings: Sequence[Encoding]) -> Iterator[npt.NDArray[np.intp]]:
+    """Row numbers in batches of similar length, longest first, so that little is padded."""
+    lengths = np.fromiter((len(encoding.ids) for encoding in encodings), dtype=np.int64)
+    order = np.argsort(-lengths, kind="stable")
+    for start in range(0, len(order), _BATCH):
+        yield order[start : start + _BATCH]
+
+
+def _progress(total: int) -> tqdm[NoReturn] | None:
+    """A progress bar on standard error for large inputs, where someone can see it."""
+    if total < PROGRESS_FROM or not _watched():
+        return None
+    from tqdm import tqdm  # starts a thread and a lock of its own: only where it is wanted
+
+    return tqdm(total=total, unit="text", desc="embedding", file=sys.stderr)
+
+
+def _watched() -> bool:
+    if sys.stderr is not None and sys.stderr.isatty():
+        return True
+    shell = sys.modules.get("IPython")  # never imported by us: a notebook has it loaded
+    return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"

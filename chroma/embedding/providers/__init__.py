@@ -1,0 +1,1 @@
+"""Embedding functions of providers and of other libraries, one module each."""

@@ -1,0 +1,158 @@
+"""Models on this machine, by the package sentence-transformers."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ...errors import InvalidArgumentError
+from ...internal.optional_dependencies import is_plain, require
+from ..core.api_keys import is_secret_name
+from ..core.config_schema import TEXT, Form
+from ..core.inputs import checked
+from ..core.protocol import EmbeddingFunction, Space
+
+if TYPE_CHECKING:
+    from ..core.protocol import Vectors
+
+_SOURCE = "SentenceTransformerEmbeddingFunction"
+_PACKAGE = "sentence_transformers"
+_EXTRA = "sentence-transformers"
+# what a stored configuration may ask of the package: nothing that runs or fetches code
+_STORED_ARGUMENTS = (
+    "default_prompt_name",
+    "local_files_only",
+    "prompts",
+    "revision",
+    "similarity_fn_name",
+    "truncate_dim",
+)
+_FORM = Form(
+    "sentence_transformer",
+    {"model_name": TEXT, "device": TEXT, "normalize_embeddings": (bool,), "kwargs": (dict,)},
+    needed=("model_name",),
+    fixed=("model_name", "normalize_embeddings", "kwargs"),
+)
+
+
+class SentenceTransformerEmbeddingFunction(EmbeddingFunction[list[str]]):
+    """Models of sentence-transformers, on this machine. Needs `chroma-arrow[sentence-transformers]`.
+
+    model_name            a name at Hugging Face, fetched by the package at first use, or a folder
+    device                "cpu", "cuda", "mps", …
+    normalize_embeddings  True: vectors of length 1
+    kwargs                for `SentenceTransformer(…)`. `token` is not stored; with arguments that are no JSON
+                          data the function is stored as one that has to be passed again
+    Documents are embedded without a prompt unless `default_prompt_name` is given. Queries get the model's
+    prompt "query" if it has one and has none for documents. A loaded model is shared in the process;
+    one thread uses it at a time.
+    """
+
+    __module__ = "chroma.utils.embedding_functions"
+
+    def __init__(
+        self,
+        model_name: str = "all-MiniLM-L6-v2",
+        device: str = "cpu",
+        normalize_embeddings: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if sys.modules.get(_PACKAGE) is None and importlib.util.find_spec(_PACKAGE) is None:
+            require(_PACKAGE, _EXTRA, _SOURCE)
+        self._set(model_name, device, normalize_embeddings, kwargs)
+
+    def _set(self, model_name: str, device: str, normalize_embeddings: bool, kwargs: dict[str, Any]) -> None:
+        self._config: dict[str, Any] = {
+            "model_name": model_name,
+            "device": device,
+            "normalize_embeddings": normalize_embeddings,
+            "kwargs": kwargs,
+        }
+        _FORM.check(self._config)
+
+    def __call__(self, input: list[str]) -> Vectors:
+        return self._embed(input, False)
+
+    def embed_query(self, input: list[str]) -> Vectors:
+        return self._embed(input, True)
+
+    def _embed(self, texts: list[str], queries: bool) -> Vectors:
+        given = checked(texts)
+        # tokenizers of the package refuse a second thread
+        with _using:
+            model = self._model()
+            prompts = getattr(model, "prompts", None) or {}
+            plain = not any(prompts.get(name) for name in ("document", "passage", "corpus"))
+            prompt = "query" if queries and plain and prompts.get("query") else None
+            return model.encode(  # type: ignore[no-any-return]
+                given,
+                convert_to_numpy=True,
+                normalize_embeddings=self._config["normalize_embeddings"],
+                show_progress_bar=False,
+                **({} if prompt is None else {"prompt_name": prompt}),
+            )
+
+    def _model(self) -> Any:
+        arguments = (self._config["model_name"], self._config["device"], self._config["kwargs"])
+        key = json.dumps(arguments, sort_keys=True, default=id)
+        if key not in _models:
+            package = require(_PACKAGE, _EXTRA, _SOURCE)
+            name, device, kwargs = arguments
+            _models[key] = package.SentenceTransformer(model_name_or_path=name, device=device, **kwargs)
+        return _models[key]
+
+    @staticmethod
+    def name() -> str:
+        return "sentence_transformer"
+
+    def is_legacy(self) -> bool:
+        """True if `kwargs` hold what a configuration cannot."""
+        return not is_plain(self.get_config())
+
+    def get_config(self) -> dict[str, Any]:
+        public = {name: value for name, value in self._config["kwargs"].items() if not is_secret_name(name)}
+        return self._config | {"kwargs": public}
+
+    @staticmethod
+    def build_from_config(config: dict[str, Any]) -> SentenceTransformerEmbeddingFunction:
+        kwargs = config.get("kwargs") or {}
+        if unknown := sorted(set(kwargs) - set(_STORED_ARGUMENTS)):
+            raise InvalidArgumentError(
+                f"{_SOURCE}: the stored configuration has the arguments {unknown}, which are taken from a "
+                "program only: pass the function as `embedding_function=`."
+            )
+        function = SentenceTransformerEmbeddingFunction.__new__(SentenceTransformerEmbeddingFunction)
+        function._set(
+            config["model_name"],
+            config.get("device", "cpu"),
+            config.get("normalize_embeddings", False),
+            dict(kwargs),
+        )
+        return function
+
+    def default_space(self) -> Space:
+        return "cosine"
+
+    @staticmethod
+    def validate_config(config: dict[str, Any]) -> None:
+        _FORM.check(config)
+
+    def validate_config_update(self, old_config: dict[str, Any], new_config: dict[str, Any]) -> None:
+        _FORM.check_update(old_config, new_config)
+
+
+_models: dict[str, Any] = {}
+_using = threading.Lock()
+
+
+def _renew() -> None:
+    """A forked child may have inherited the lock while a thread of its parent held it."""
+    global _using
+    _using = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew)

@@ -1,0 +1,162 @@
+"""Which embedding function a collection uses, and how its texts become vectors.
+
+A collection stores one of three forms: None (created without a function),
+{"type": "legacy"} (created with one that cannot be rebuilt), or {"type": "known", "name",
+"config"}. A handle carries what its maker passed: DEFAULT when nothing was passed, None, or
+a function.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from ..errors import InvalidArgumentError
+from ..storage.interface.values import Floats
+from ..validation.vectors import as_matrix
+from . import (
+    DefaultEmbeddingFunction,
+    check_signature,
+    config_to_embedding_function,
+    embedding_function_to_config,
+    is_persistable,
+)
+
+Stored: TypeAlias = "dict[str, Any] | None"
+
+# The default of every `embedding_function` argument. Compared by identity: only this very
+# object means "not given". Making it loads no model.
+DEFAULT: Final = DefaultEmbeddingFunction()
+
+
+def choose(function: Any, configuration: Mapping[str, Any] | None) -> Any:
+    """The function for a new collection, from the argument and `configuration`."""
+    check(function)
+    configured = (
+        (configuration or {}).get("embedding_function") if isinstance(configuration, Mapping) else None
+    )
+    if isinstance(configured, Mapping):  # the stored form, as `configuration_json` shows it
+        configured = (
+            config_to_embedding_function(dict(configured)) if configured.get("type") == "known" else None
+        )
+    if configured is None:
+        return function
+    check(configured)
+    if function is DEFAULT or function is None:
+        return configured
+    if name_of(function) != name_of(configured):
+        raise InvalidArgumentError(
+            f"Multiple embedding functions provided: {name_of(function)} as embedding_function and "
+            f"{name_of(configured)} in configuration; pass one of them"
+        )
+    return function
+
+
+def check(function: Any) -> None:
+    """Raises InvalidArgumentError for an object that cannot be called as `f(input=…)`."""
+    if function is not None and function is not DEFAULT:
+        check_signature(function)
+
+
+def stored_form(function: Any, configuration: Mapping[str, Any] | None) -> Stored:
+    """What the catalog keeps. Registers the function's class, so this process can reopen it."""
+    if function is None:
+        return None if configuration is None else {"type": "legacy"}
+    return embedding_function_to_config(function)
+
+
+def name_of(function: Any) -> str:
+    """The registered name, or the class name of a function without one."""
+    return type(function).name() if is_persistable(function) else type(function).__name__
+
+
+def check_conflict(function: Any, stored: Stored) -> None:
+    """Raises when another function than the stored one is passed; warns about another setup.
+
+    The default function conflicts with nothing, since it also stands for "not given".
+    """
+    check(function)
+    if function is None or not stored or stored.get("type") != "known" or not is_persistable(function):
+        return
+    name, stored_name = name_of(function), stored["name"]
+    if name in ("default", stored_name):
+        if name == stored_name and function.get_config() != stored.get("config"):
+            warnings.warn(
+                f"the embedding function {name!r} is configured as {function.get_config()}, the collection "
+                f"stores {stored.get('config')}; the function that was passed is used",
+                UserWarning,
+                stacklevel=4,
+            )
+        return
+    raise InvalidArgumentError(
+        f"Embedding function conflict: new: {name} vs persisted: {stored_name}. Pass the stored function, "
+        "or none, to open the collection"
+    )
+
+
+def update_form(function: Any, stored: Stored) -> Stored:
+    """What the catalog keeps after `modify(configuration={"embedding_function": function})`."""
+    check_signature(function)
+    if stored and stored.get("type") == "known" and is_persistable(function):
+        if name_of(function) != stored["name"]:
+            raise InvalidArgumentError(
+                f"Cannot update the embedding function: incompatible types: {stored['name']} is stored, "
+                f"{name_of(function)} was passed; create a new collection and embed its texts again"
+            )
+        function.validate_config_update(stored.get("config") or {}, function.get_config())
+    return embedding_function_to_config(function)
+
+
+def effective(function: Any, stored: Stored) -> Any:
+    """The function that runs, or None: the handle's own, else the stored one.
+
+    A handle's default counts as its own only when it was passed explicitly, and gives way
+    to a stored function.
+    """
+    own = function is not None and function is not DEFAULT
+    if own and not (is_persistable(function) and name_of(function) == "default"):
+        return function
+    if stored and stored.get("type") == "known":
+        if function is DEFAULT and stored["name"] == "default":
+            return DEFAULT
+        return config_to_embedding_function(stored)
+    return function if own else None
+
+
+def required(function: Any, stored: Stored, argument: str) -> Any:
+    """As `effective`, but an error that tells what to do when there is none."""
+    chosen = effective(function, stored)
+    if chosen is None:
+        why = (
+            "was created with embedding_function=None"
+            if stored is None
+            else "was created with a function that cannot be rebuilt from its name and configuration"
+        )
+        raise InvalidArgumentError(
+            f"You must provide an embedding function to use {argument}: the collection {why}. Pass vectors, "
+            "or open it with get_collection(name, embedding_function=…)"
+        )
+    return chosen
+
+
+def embed(function: Any, stored: Stored, argument: str, inputs: Sequence[Any]) -> Floats:
+    """float32 (len(inputs), dim) for documents or images, by the function that `required` finds."""
+    chosen = required(function, stored, argument)
+    return _matrix(chosen(input=list(inputs)), inputs, chosen)
+
+
+def embed_queries(function: Any, stored: Stored, argument: str, inputs: Sequence[Any]) -> Floats:
+    """float32 (len(inputs), dim) for queries, by `embed_query` where the function has one."""
+    chosen = required(function, stored, argument)
+    return _matrix(getattr(chosen, "embed_query", chosen)(input=list(inputs)), inputs, chosen)
+
+
+def _matrix(result: Any, inputs: Sequence[Any], function: Any) -> Floats:
+    matrix = as_matrix(result, f"the result of {type(function).__name__}")
+    if len(matrix) != len(inputs):
+        raise InvalidArgumentError(
+            f"the embedding function {type(function).__name__} returned {len(matrix)} vectors "
+            f"for {len(inputs)} inputs"
+        )
+    return matrix

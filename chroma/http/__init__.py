@@ -1,0 +1,1 @@
+"""What both HTTP backends share: connection settings, server info, batching, retries."""

@@ -1,0 +1,123 @@
+"""A batch as one request or as several within a server's limits, and what is said along the way."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from ..errors import InvalidArgumentError
+from ..storage.interface.values import Mode, Records, Written
+from ..wire import json_codec
+from ..wire.content_negotiation import Stream, stream
+from .retry_policy import encode
+from .server_info import Server
+
+
+def bodies(server: Server, mode: Mode, records: Records) -> Iterator[tuple[bytes, int]]:
+    """The batch as JSON bodies in order, each with its number of records."""
+    total, limit = len(records.ids), server.max_body_bytes
+    vectors = 0 if records.embeddings is None else records.embeddings.shape[1] * 4
+    most = max(1, min(server.max_batch_size, limit * 3 // 4 // max(1, vectors)))
+    start = 0
+    while start < total or start == total == 0:
+        part = records if most >= total else rows_of(records, start, start + most)
+        body = encode(json_codec.records_to_json(mode, part, base64=server.base64))
+        if len(body) > limit and len(part.ids) > 1:
+            most = max(1, len(part.ids) // 2)  # long texts
+            continue
+        yield body, len(part.ids)
+        start += max(1, len(part.ids))
+
+
+def streams(server: Server, mode: Mode, records: Records) -> Iterator[tuple[Stream, int]]:
+    """The batch as Arrow streams in order, each with its number of records."""
+    total, most, start = len(records.ids), server.max_batch_size, 0
+    while start < total:
+        part = records if most >= total else rows_of(records, start, start + most)
+        parts = stream(mode, part)
+        if parts.nbytes > server.max_body_bytes and len(part.ids) > 1:
+            most = max(1, min(len(part.ids) // 2, len(part.ids) * server.max_body_bytes // parts.nbytes))
+            continue
+        yield parts, len(part.ids)
+        start += len(part.ids)
+
+
+def rows_of(records: Records, start: int, stop: int) -> Records:
+    """Some rows of a batch."""
+
+    def cut(column: Any) -> Any:
+        return None if column is None else column[start:stop]
+
+    return Records(
+        records.ids[start:stop],
+        cut(records.embeddings),
+        cut(records.documents),
+        cut(records.metadatas),
+        cut(records.uris),
+        cut(records.has_embedding),
+    )
+
+
+class Tally:
+    """What the requests of one write have done so far.
+
+        with Tally(total, progress) as tally:
+            ...
+            tally.add(part, rows)  # after each request
+
+    An error that leaves the block says how many records were written before it, if the write takes
+    more than one request. Then a bar on stderr shows how far it is: always where `progress` is True,
+    never where it is False; where it is None, on a terminal, if the package tqdm is there.
+    """
+
+    def __init__(self, total: int, progress: bool | None) -> None:
+        self.done = Written()
+        self._total = total
+        self._progress = progress
+        self._rows = 0
+        self._parts = False
+        self._bar: Any = None
+
+    def __enter__(self) -> Tally:
+        return self
+
+    def expect(self, rows: int) -> None:
+        """The next request carries so many records."""
+        if rows < self._total and not self._parts:
+            self._parts = True
+            self._bar = _bar(self._total, self._progress)
+
+    def add(self, part: Written, rows: int) -> None:
+        """A request with so many records has succeeded."""
+        self.done += part
+        self._rows += rows
+        if self._bar is not None:
+            self._bar.update(rows)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        if self._parts and isinstance(error, Exception):
+            text = str(error).removesuffix(".")
+            error.args = (
+                f"{text}; {self._rows} of {self._total} records were written before this",
+                *error.args[1:],
+            )
+
+
+def _bar(total: int, progress: bool | None) -> Any:
+    if progress is False or (progress is None and not sys.stderr.isatty()):
+        return None
+    try:
+        from tqdm import tqdm
+    except ImportError as error:
+        if progress is None:
+            return None
+        raise InvalidArgumentError(
+            "Settings(chroma_http_progress=True) needs the package tqdm: `pip install tqdm`"
+        ) from error
+    return tqdm(total=total, unit=" records", file=sys.stderr)

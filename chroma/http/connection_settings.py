@@ -1,0 +1,181 @@
+"""Where a server is and what a client shows it: the URL and the headers, from the settings.
+
+Pure functions; nothing here opens a connection.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+from collections.abc import Mapping
+
+from ..config import Settings
+from ..errors import InvalidArgumentError, InvalidTypeError
+from ..validation.sequences import shown
+
+# What programs pass as `chroma_api_impl` to get an HTTP client out of `Client(settings)`.
+HTTP_IMPLEMENTATION = "chromadb.api.fastapi.FastAPI"
+
+MEMORY = "in memory"  # the place of a client without folder and server
+
+_TOKEN_HEADERS = {"authorization": "Authorization", "x-chroma-token": "X-Chroma-Token"}
+
+
+def is_http(settings: Settings) -> bool:
+    """Whether the settings ask for a client of a server."""
+    return "fastapi" in settings.chroma_api_impl.lower()
+
+
+def settings_for(
+    host: str, port: int | str, ssl: bool, headers: Mapping[str, str] | None, settings: Settings | None
+) -> Settings:
+    """A copy of the settings that names the server; the caller's object is not changed.
+
+    Raises InvalidArgumentError (a ValueError) where the settings name another server.
+    """
+    if settings is not None and not isinstance(settings, Settings):
+        raise InvalidTypeError(f"Expected settings to be a chroma.Settings, got {shown(settings)}")
+    placed = Settings() if settings is None else settings.copy()
+    try:
+        number = int(port)
+    except (TypeError, ValueError):
+        raise InvalidArgumentError(f"Expected port to be a number, got {shown(port)}") from None
+    for argument, key, value in (
+        ("host", "chroma_server_host", host),
+        ("port", "chroma_server_http_port", number),
+    ):
+        named = placed[key]
+        if named and named != value:
+            raise InvalidArgumentError(
+                f"Settings({key}={named!r}) names another server than {argument}={value!r}; "
+                "give one of them, or the same in both"
+            )
+        setattr(placed, key, value)
+    placed.chroma_api_impl = HTTP_IMPLEMENTATION
+    placed.chroma_server_ssl_enabled = bool(ssl) or bool(placed.chroma_server_ssl_enabled)
+    if headers is not None:
+        placed.chroma_server_headers = {str(name): str(value) for name, value in headers.items()}
+    base_url(placed)  # refuses a host that is none before anything is opened
+    return placed
+
+
+def settings_for_cloud(
+    host: str, port: int | str, ssl: bool, key: str | None, settings: Settings | None
+) -> Settings:
+    """As `settings_for`, with a key that is sent as X-Chroma-Token.
+
+    Raises InvalidArgumentError (a ValueError) without a key.
+    """
+    key = key or os.environ.get("CHROMA_API_KEY") or None
+    if key is None:
+        raise InvalidArgumentError(
+            "CloudClient needs a key: pass api_key=…, or set the environment variable CHROMA_API_KEY"
+        )
+    if not isinstance(key, str):
+        raise InvalidTypeError(f"Expected api_key to be a str, got {type(key).__name__}")
+    placed = settings_for(host, port, ssl, None, settings)
+    placed.chroma_client_auth_provider = "chromadb.auth.token_authn.TokenAuthClientProvider"
+    placed.chroma_client_auth_credentials = key
+    placed.chroma_auth_token_transport_header = "X-Chroma-Token"  # noqa: S105 - a header's name
+    return placed
+
+
+def base_url(settings: Settings) -> str:
+    """The URL that all routes start with, as `http://localhost:8000/api/v2`.
+
+    The host may be a whole URL with or without the path of the API; the port is then its own.
+    """
+    host = settings.chroma_server_host or "localhost"
+    route = "/" + settings.chroma_server_api_default_path.strip("/")
+    scheme, separator, _ = host.partition("://")
+    if separator and scheme not in ("http", "https"):
+        raise InvalidArgumentError(f"Invalid URL. Unrecognized protocol - {scheme}: host={shown(host)}")
+    if not separator:
+        if "/" in host:
+            raise InvalidArgumentError(
+                "Invalid URL. Seems that you are trying to pass URL as a host but without specifying the "
+                f"protocol. Please add http:// or https:// to the host: host={shown(host)}"
+            )
+        scheme = "https" if settings.chroma_server_ssl_enabled else "http"
+        if host.count(":") > 1 and not host.startswith("["):
+            host = f"[{host}]"  # an IPv6 address
+        return f"{scheme}://{host}:{settings.chroma_server_http_port or 8000}{route}"
+    from urllib.parse import quote, urlsplit  # loaded late: a database in a folder needs neither
+
+    try:
+        parts = urlsplit(host)
+        parts.port  # noqa: B018 - reading it checks it
+    except ValueError as error:
+        raise InvalidArgumentError(f"Invalid URL. {error}: host={shown(host)}") from None
+    if not parts.hostname:
+        raise InvalidArgumentError(f"Invalid URL. It names no host: host={shown(host)}")
+    if settings.chroma_server_ssl_enabled:
+        scheme = "https"
+    path = quote("/" + parts.path.strip("/"), safe="/%").rstrip("/")
+    return f"{scheme}://{parts.netloc}{path if path.endswith(route) else path + route}"
+
+
+def place_of(settings: Settings) -> str:
+    """Where a client is connected, for people: the server without path and credentials, or the folder."""
+    if is_http(settings):
+        from urllib.parse import urlsplit
+
+        parts = urlsplit(base_url(settings))
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return settings.persist_directory if settings.is_persistent else MEMORY
+
+
+def headers_for(settings: Settings) -> dict[str, str]:
+    """What every request carries: who asks, the caller's own headers, and the credentials."""
+    from .._version import __version__
+
+    python = ".".join(map(str, sys.version_info[:2]))
+    headers = {
+        "Accept": "application/json",
+        "User-Agent": f"chroma-arrow/{__version__} (Python {python})",
+    }
+    headers.update(settings.chroma_server_headers or {})
+    headers.update(_credentials(settings))
+    return headers
+
+
+def _credentials(settings: Settings) -> dict[str, str]:
+    provider, secret = settings.chroma_client_auth_provider, settings.chroma_client_auth_credentials
+    if not provider:
+        if secret:
+            raise InvalidArgumentError(
+                "Settings(chroma_client_auth_credentials=…) needs chroma_client_auth_provider: "
+                "'chromadb.auth.token_authn.TokenAuthClientProvider' or "
+                "'chromadb.auth.basic_authn.BasicAuthClientProvider'"
+            )
+        return {}
+    kind = provider.rpartition(".")[2].lower()
+    if kind not in ("tokenauthclientprovider", "token", "basicauthclientprovider", "basic"):
+        raise InvalidArgumentError(
+            f"Settings(chroma_client_auth_provider={provider!r}) is not known: use "
+            "'chromadb.auth.token_authn.TokenAuthClientProvider' or "
+            "'chromadb.auth.basic_authn.BasicAuthClientProvider'"
+        )
+    if not secret:
+        raise InvalidArgumentError(
+            "Settings(chroma_client_auth_provider=…) needs chroma_client_auth_credentials"
+        )
+    if kind.startswith("basic"):
+        if ":" not in secret:
+            raise InvalidArgumentError(
+                "Settings(chroma_client_auth_credentials=…) for basic authentication is 'user:password'"
+            )
+        return {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode('ascii')}"}
+    wanted = settings.chroma_auth_token_transport_header or "Authorization"
+    header = _TOKEN_HEADERS.get(wanted.lower())
+    if header is None:
+        raise InvalidArgumentError(
+            f"Settings(chroma_auth_token_transport_header={wanted!r}): expected Authorization or "
+            "X-Chroma-Token"
+        )
+    if not secret.isascii() or not secret.isprintable() or " " in secret:
+        raise InvalidArgumentError(
+            "Settings(chroma_client_auth_credentials=…) holds a character that no token has"
+        )
+    return {header: f"Bearer {secret}" if header == "Authorization" else secret}

@@ -1,0 +1,87 @@
+"""What a client knows of a server without asking it: what it said when the client connected, and
+under which paths it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from ..errors import ServerConnectionError, UnsupportedError
+from ..requests.scope import Scope
+from ..validation.sequences import shown
+from ..wire import content_negotiation, json_codec
+from ..wire.filters import plain_filter, uses_key
+from .retry_policy import segment
+
+# What a request holds at most, in bytes and records, if the server does not say what it takes.
+# The usual limits are 40 MiB and 5461.
+_BODY_LIMIT = 32 * 2**20
+_BATCH_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What a server says of itself before the first call.
+
+    own    it is this package's own
+    arrow  it takes and gives Arrow streams, and so do we
+    """
+
+    url: str
+    own: bool
+    max_batch_size: int
+    max_body_bytes: int
+    base64: bool
+    arrow: bool = False
+
+    def unsupported(self, call: str) -> NoReturn:
+        """Raise the error for a call that this server has not."""
+        raise UnsupportedError(f"the server at {self.url} does not offer {call}; a chroma-arrow server does")
+
+    def require_own(self, call: str) -> None:
+        """UnsupportedError unless this is our own server."""
+        if not self.own:
+            self.unsupported(call)
+
+    def filters(self, where: Any, where_document: Any) -> tuple[Any, Any]:
+        """Both filters as JSON. UnsupportedError for what the server would misunderstand."""
+        where = plain_filter("where", where)
+        if not self.own and uses_key(where, "#id"):
+            self.unsupported("conditions on '#id'")  # others accept them and match nothing
+        return where, plain_filter("where_document", where_document)
+
+
+def server_from(url: str, preflight: Any) -> Server:
+    """From the answer to `pre-flight-checks`. ServerConnectionError if it is none."""
+    if not isinstance(preflight, Mapping):
+        raise ServerConnectionError(f"no Chroma server: its pre-flight checks are {shown(preflight)}")
+    own = preflight.get(json_codec.OWN_KEY)
+    limit = own.get("max_body_bytes") if isinstance(own, Mapping) else None
+    return Server(
+        url=url,
+        own=own is not None,
+        max_batch_size=max(1, int(preflight.get("max_batch_size") or _BATCH_LIMIT)),
+        max_body_bytes=int(limit or _BODY_LIMIT),
+        base64=bool(preflight.get("supports_base64_encoding", False)),
+        arrow=isinstance(own, Mapping)
+        and own.get("arrow") == content_negotiation.MEDIA_TYPE
+        and content_negotiation.available(),
+    )
+
+
+def tenant_path(name: str) -> str:
+    return f"/tenants/{segment(name)}"
+
+
+def database_path(scope: Scope) -> str:
+    return f"{tenant_path(scope.tenant)}/databases/{segment(scope.database)}"
+
+
+def collection_path(scope: Scope, id: str) -> str:
+    return f"{database_path(scope)}/collections/{id}"
+
+
+def page(limit: int | None, offset: int | None) -> dict[str, int]:
+    """The query parameters of a listing."""
+    return {key: value for key, value in (("limit", limit), ("offset", offset)) if value is not None}

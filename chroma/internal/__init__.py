@@ -1,0 +1,1 @@
+"""Small tools that have nothing to do with vectors."""

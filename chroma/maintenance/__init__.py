@@ -1,0 +1,1 @@
+"""Whole databases: copies of collections, and the way back from a backup."""

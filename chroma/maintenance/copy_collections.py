@@ -1,0 +1,258 @@
+"""`chroma.copy_collections`: collections from one database to another, wherever the two are.
+
+What is copied is what is stored: ids, vectors, documents, metadata, uris, in order; configuration, metadata
+and embedding function of the collection. Nothing is embedded. A copy is made under a name of its own,
+`NAME.chroma-copying`, and gets its name when it is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .._sync.client import Client
+from ..backend.protocol import Backend
+from ..errors import (
+    ChromaError,
+    InternalError,
+    InvalidArgumentError,
+    InvalidTypeError,
+    NotFoundError,
+    UniqueConstraintError,
+)
+from ..requests.scope import Scope
+from ..storage.interface.values import CollectionInfo, Field, Records, Rows
+from ..validation.names import check_name, check_str
+from ..validation.sequences import shown
+
+OnConflict = Literal["error", "skip", "replace"]
+_CHOICES = ("error", "skip", "replace")
+
+_EVERYTHING: frozenset[Field] = frozenset(("documents", "metadatas", "uris", "embeddings"))
+_BATCH_BYTES = 32 << 20  # from here on a batch is stored as a segment at once
+_PAGE_BYTES, _TEXT_BYTES, _MOST_ROWS = 8 << 20, 1000, 5000  # of a page that a server is asked for
+
+
+@dataclass(frozen=True, slots=True)
+class CopyReport:
+    """What became of one collection. `name` is that of the copy."""
+
+    __module__ = "chroma"
+
+    source: str
+    name: str
+    records: int
+    outcome: Literal["copied", "replaced", "skipped"]
+
+
+def copy_collections(
+    source: Client,
+    target: Client,
+    names: str | Sequence[str] | None = None,
+    *,
+    rename: Mapping[str, str] | None = None,
+    on_conflict: OnConflict = "error",
+    progress: bool | None = None,
+) -> list[CopyReport]:
+    """Copy collections of the database of one client into that of another.
+
+    source, target  clients of any kind: a folder, memory, a server; each with its tenant and database
+    names           the collections; default: all of the database
+    rename          {name: name of the copy}
+    on_conflict     what to do where the target has the name: "error", before anything is copied; "skip";
+                    "replace", once the copy is complete
+    progress        a bar on stderr; None: on terminals only
+
+    Vectors and values come out exactly as they are. A copy is the collection at one moment, and memory is
+    bounded; but of a server that cannot stream Arrow, pages are read, and all ids held. Between databases of
+    one folder nothing is moved: the copy shares the files. A copy that fails leaves nothing; one that is
+    killed leaves `NAME.chroma-copying`, which the next one removes. Raises NotFoundError for a name that the
+    source does not have, UniqueConstraintError for one that is taken.
+    """
+    for argument, client in (("source", source), ("target", target)):
+        if not isinstance(client, Client):
+            raise InvalidTypeError(
+                f"Expected {argument} to be a client (PersistentClient, HttpClient, …), got {shown(client)}"
+            )
+    if on_conflict not in _CHOICES:
+        raise InvalidArgumentError(f"Expected on_conflict to be one of {_CHOICES}, got {shown(on_conflict)}")
+    jobs = _jobs(source, target, names, rename or {}, on_conflict)
+    return [_copy(source, target, job, on_conflict, progress) for job in jobs]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    info: CollectionInfo
+    name: str
+    taken: bool
+
+
+def _jobs(
+    source: Client,
+    target: Client,
+    names: str | Sequence[str] | None,
+    rename: Mapping[str, str],
+    on_conflict: OnConflict,
+) -> list[_Job]:
+    """What is to be copied, all names checked."""
+    scope, into = _scope(source), _scope(target)
+    infos = {info.name: info for info in source._backend.list_collections(scope, None, None)}
+    if names is None:
+        chosen = list(infos)
+    else:
+        chosen = [check_str(name, "names") for name in ([names] if isinstance(names, str) else names)]
+    for name in [*chosen, *rename]:
+        if name not in infos:
+            raise NotFoundError(f"Collection [{name}] does not exist in {scope.tenant}/{scope.database}")
+    there = {info.name: info for info in target._backend.list_collections(into, None, None)}
+    jobs = [
+        _Job(infos[name], check_name(rename.get(name, name)), rename.get(name, name) in there)
+        for name in dict.fromkeys(chosen)
+    ]
+    twice = {job.name for job in jobs if sum(other.name == job.name for other in jobs) > 1}
+    if twice:
+        raise InvalidArgumentError(f"rename gives several collections the name {sorted(twice)[0]!r}")
+    for job in jobs:
+        if job.taken and on_conflict == "error":
+            raise UniqueConstraintError(
+                f"Collection [{job.name}] already exists in {into.tenant}/{into.database}: choose "
+                "on_conflict (--on-conflict) skip or replace, or another name; nothing was copied"
+            )
+        if job.taken and on_conflict == "replace" and there[job.name].id == job.info.id:
+            raise InvalidArgumentError(f"collection {job.name!r} cannot be replaced by itself")
+    return jobs
+
+
+def _copy(
+    source: Client, target: Client, job: _Job, on_conflict: OnConflict, progress: bool | None
+) -> CopyReport:
+    if job.taken and on_conflict == "skip":
+        return CopyReport(job.info.name, job.name, 0, "skipped")
+    backend, into = target._backend, _scope(target)
+    aside = _aside(job.name, "chroma-copying")
+    with suppress(NotFoundError):
+        backend.delete_collection(into, aside)  # of a copy that was killed
+    try:
+        if _one_folder(source._backend, backend):
+            folder: Any = backend
+            made = folder.fork_into(_scope(source), job.info.id, into, aside)
+        else:
+            made = backend.create_collection(into, aside, job.info.metadata, job.info.configuration, False)
+            _copy_records(source, target, job, made, progress)
+        records = backend.count(into, made.id, None, None)
+        _name(backend, into, made, job)
+    except BaseException:
+        with suppress(ChromaError):  # what went wrong before is what counts
+            backend.delete_collection(into, aside)
+        raise
+    return CopyReport(job.info.name, job.name, records, "replaced" if job.taken else "copied")
+
+
+def _name(backend: Backend, into: Scope, made: CollectionInfo, job: _Job) -> None:
+    """Give the copy its name; what had it is deleted after that."""
+    if not job.taken:
+        backend.modify_collection(into, made.id, job.name, None, None)
+        return
+    old = backend.get_collection(into, job.name)
+    away = _aside(job.name, "chroma-replaced")
+    with suppress(NotFoundError):
+        backend.delete_collection(into, away)
+    backend.modify_collection(into, old.id, away, None, None)
+    try:
+        backend.modify_collection(into, made.id, job.name, None, None)
+    except BaseException:
+        backend.modify_collection(into, old.id, job.name, None, None)
+        raise
+    backend.delete_collection(into, away)
+
+
+def _copy_records(
+    source: Client, target: Client, job: _Job, made: CollectionInfo, progress: bool | None
+) -> None:
+    backend, scope, into = source._backend, _scope(source), _scope(target)
+    bar = _bar(job.name, backend.count(scope, job.info.id, None, None), progress)
+    copied = 0
+    try:
+        for rows in _pages(backend, scope, job.info):
+            if not rows.ids:
+                continue
+            records = Records(rows.ids, rows.embeddings, rows.documents, rows.metadatas, rows.uris)
+            target._backend.write(into, made.id, "add", records)
+            copied += len(rows.ids)
+            bar.update(len(rows.ids))
+    finally:
+        bar.close()
+    stored = target._backend.count(into, made.id, None, None)
+    if stored != copied:
+        raise InternalError(
+            f"{copied} records of {job.info.name!r} were copied, but {stored} arrived; the copy is removed"
+        )
+
+
+def _pages(backend: Backend, scope: Scope, info: CollectionInfo) -> Iterator[Rows]:
+    """All records: those of one moment where the backend streams, else page by page."""
+    if backend.streams:
+        from ..tables.from_rows import ALL, Wanted
+
+        want = Wanted(None, ALL, None, "json")
+        yield from _streamed(backend.batches(scope, info.id, None, None, None, None, 0, None, want, False))
+        return
+    # By id, for what is written meanwhile would move the borders of pages that are counted off.
+    ids = backend.get(scope, info.id, None, None, None, None, 0, None, frozenset()).ids
+    size = _PAGE_BYTES // (_TEXT_BYTES + 4 * (info.dimension or 1536))
+    size = max(1, min(_MOST_ROWS, size))
+    for start in range(0, len(ids), size):
+        page = ids[start : start + size]
+        yield backend.get(scope, info.id, page, None, None, None, 0, None, _EVERYTHING)
+
+
+def _streamed(batches: Any) -> Iterator[Rows]:
+    """The rows of a stream, as many at a time as make a good batch."""
+    import pyarrow as pa
+
+    from ..wire.arrow_codec import rows_from_table
+
+    waiting: list[Any] = []
+    with batches:
+        for batch in batches:
+            waiting.append(batch)
+            if sum(each.nbytes for each in waiting) >= _BATCH_BYTES:
+                yield rows_from_table(pa.Table.from_batches(waiting))
+                waiting = []
+    if waiting:
+        yield rows_from_table(pa.Table.from_batches(waiting))
+
+
+def _one_folder(one: Backend, other: Backend) -> bool:
+    engine = getattr(one, "engine", None)
+    return engine is not None and engine is getattr(other, "engine", None)
+
+
+def _scope(client: Client) -> Scope:
+    return Scope(client.tenant, client.database)
+
+
+def _aside(name: str, what: str) -> str:
+    """A name for the time of the copy, the same each time."""
+    if len(name) > 480:
+        name = f"{name[:440]}-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+    return f"{name}.{what}"
+
+
+def _bar(name: str, total: int, progress: bool | None) -> Any:
+    try:
+        from tqdm import tqdm
+    except ImportError:  # the client alone does not need it
+        return _NoBar()
+    return tqdm(total=total, unit=" records", desc=name, disable=None if progress is None else not progress)
+
+
+class _NoBar:
+    def update(self, count: int) -> None:
+        """Nothing is shown."""
+
+    def close(self) -> None:
+        """Nothing was opened."""

@@ -1,0 +1,133 @@
+"""The configuration of a collection, from what the releases of chromadb store: metadata, configuration or
+schema.
+
+0.4          `hnsw:*` keys in the metadata, and in that of the index segment
+0.5, 0.6     the same, and a configuration that nothing follows
+1.0, 1.1     a configuration {"vector_index": {"hnsw": …}, "embedding_function": …}
+later 1.x    a schema, whose entry for `#embedding` has both
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..collection.configuration import HNSW_DEFAULTS, hnsw_for_create
+from ..embedding.registry import known_embedding_functions
+from ..errors import InvalidArgumentError
+
+LEGACY = {"type": "legacy"}
+
+
+def read_configuration(
+    metadata: Mapping[str, Any] | None,
+    of_segment: Mapping[str, Any],
+    stored: str | None,
+    schema: str | None,
+) -> tuple[dict[str, Any], list[str]]:
+    """What our catalog stores, and what cannot be carried over as it is."""
+    hnsw, function, remarks = _told(_parsed(stored), _parsed(schema))
+    if hnsw is None:  # before 1.0 the segment's own keys are what its index was made with
+        hnsw = {}
+        metadata = {
+            **(metadata or {}),
+            **{key: of_segment[key] for key in of_segment if key.startswith("hnsw:")},
+        }
+        remarks.append(
+            "its release did not store which embedding function it was made with: pass it to get_collection"
+        )
+    complete, more = complete_settings(hnsw, metadata)
+    return {"hnsw": complete, "embedding_function": function}, [
+        *remarks,
+        *more,
+        *function_remarks(function),
+    ]
+
+
+def complete_settings(
+    hnsw: Mapping[str, Any], metadata: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], list[str]]:
+    """All settings of an index; those out of our range are left at their defaults, and told."""
+    given = {key: hnsw[key] for key in HNSW_DEFAULTS if hnsw.get(key) is not None}
+    legacy = {key: value for key, value in (metadata or {}).items() if key.startswith("hnsw:")}
+    remarks: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about `hnsw:*` keys that set nothing
+        usable = _usable(given, lambda one: hnsw_for_create({"hnsw": one}, None, None), remarks)
+        of_metadata = _usable(legacy, lambda one: hnsw_for_create(None, one, None), remarks)
+        return hnsw_for_create({"hnsw": usable}, of_metadata, None), remarks
+
+
+def _usable(
+    settings: Mapping[str, Any], check: Callable[[dict[str, Any]], object], remarks: list[str]
+) -> dict[str, Any]:
+    """Those that `check` takes; the distance must be one of them."""
+    usable = {}
+    for key, value in settings.items():
+        try:
+            check({key: value})
+            usable[key] = value
+        except InvalidArgumentError as error:
+            if key in ("space", "hnsw:space"):
+                raise
+            remarks.append(f"{key} keeps its default: {error.message()}")
+    return usable
+
+
+def function_remarks(function: Any) -> list[str]:
+    """What to know of an embedding function that this package does not have."""
+    if isinstance(function, Mapping) and function.get("type") == "known":
+        if function.get("name") not in known_embedding_functions:
+            return [
+                f"its embedding function {function.get('name')!r} is kept but not known here: "
+                "register its class "
+                "with register_embedding_function, or pass it to get_collection"
+            ]
+    return []
+
+
+def _parsed(text: str | None) -> dict[str, Any]:
+    if not text:
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise InvalidArgumentError(f"its configuration is not JSON: {error}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _told(
+    stored: Mapping[str, Any], schema: Mapping[str, Any]
+) -> tuple[dict[str, Any] | None, Any, list[str]]:
+    """The settings, None where nothing that counts is stored; the function; remarks."""
+    vectors = (
+        schema.get("keys", {})
+        .get("#embedding", {})
+        .get("float_list", {})
+        .get("vector_index", {})
+        .get("config")
+    )
+    if isinstance(vectors, dict):
+        hnsw = {**(vectors.get("hnsw") or {}), "space": vectors.get("space")}
+        return hnsw, vectors.get("embedding_function"), _schema_remarks(schema)
+    index = stored.get("vector_index")
+    if isinstance(index, dict):
+        found = index.get("hnsw") or index.get("spann") or {}
+        return dict(found), stored.get("embedding_function"), []
+    return None, LEGACY, []
+
+
+def _schema_remarks(schema: Mapping[str, Any]) -> list[str]:
+    """Indexes that were switched off: here every key can be filtered by."""
+    off = [
+        f"{kind} of {key}"
+        for key, kinds in schema.get("keys", {}).items()
+        if not key.startswith("#")
+        for kind, indexes in kinds.items()
+        if any(not index.get("enabled", True) for name, index in indexes.items() if name != "fts_index")
+    ]
+    if off:
+        return [f"its schema has no index for {', '.join(off)}; here every key can be filtered by"]
+    return []

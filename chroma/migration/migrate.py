@@ -1,0 +1,123 @@
+"""`chroma.migrate`: what is asked for, checked; the rest is in `move`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import closing
+
+from ..config import Settings
+from ..errors import InvalidArgumentError, InvalidTypeError
+from .chromadb_sqlite import readable
+from .migration import Chosen, Migration
+from .migration_checkpoint import NAME
+from .report import MigrationReport
+from .source import Source
+from .target import Target, is_url
+
+
+def migrate(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    tenants: Sequence[str] | None = None,
+    collections: Sequence[str] | None = None,
+    progress: bool = True,
+    skip_damaged: bool = False,
+    compare_all: bool = False,
+    journal: str | os.PathLike[str] | None = None,
+    source_settings: Settings | None = None,
+    target_settings: Settings | None = None,
+) -> MigrationReport:
+    """Bring over what a folder or a server of Chroma holds: tenants, databases, collections with their ids,
+    metadata, configuration and embedding function, and all records in order, vectors bit for bit.
+
+    source        a folder that chromadb 0.4 to 1.5 wrote, which is only read; or the URL of a server
+    target        a folder, made if it is missing; or the URL of a server, where collections get new ids
+    tenants       only these. Default: all of a folder; of a server, which lists none, the caller's own
+    collections   only those of these names. Default: all
+    progress      a bar on the error output, where tqdm is installed
+    skip_damaged  leave out records that cannot be read or kept, and report their ids, instead of raising
+    compare_all   compare all records afterwards, not a sample
+    journal       where to note how far it has come. Default: migration.json in the target folder; for a URL
+                  chroma-migration.json in the working directory
+    source_settings, target_settings  credentials and time limits for URLs; see Settings
+
+    Called again after it was interrupted, however hard, it goes on where it stopped; after it has
+    finished, it only compares. Raises NotADatabaseError or CorruptionError for a source that cannot be read,
+    UniqueConstraintError when the target has a collection of the same name from elsewhere,
+    InvalidArgumentError for records that cannot be kept or a source that was written to since the
+    migration began.
+    """
+    begun = time.monotonic()
+    source_place, target_place = _place(source, "source"), _place(target, "target")
+    for argument, names in (("tenants", tenants), ("collections", collections)):
+        if isinstance(names, str):
+            raise InvalidTypeError(f"Expected {argument} to be a list of names, got the text {names!r}")
+    if _same(source_place, target_place):
+        raise InvalidArgumentError(
+            f"source and target are both {source_place!r}: the source is never written to, choose another "
+            "target"
+        )
+    with readable(source_place), closing(_open_source(source_place, source_settings, tenants)) as opened:
+        chosen = _chosen(opened, tenants, collections)
+        with closing(Target(target_place, target_settings)) as into:
+            path = _journal_path(journal, into)
+            report = Migration(opened, into, path, chosen, skip_damaged).run(progress, compare_all)
+    report.seconds = time.monotonic() - begun
+    return report
+
+
+def _place(given: str | os.PathLike[str], argument: str) -> str:
+    if not isinstance(given, (str, os.PathLike)) or not str(given):
+        raise InvalidTypeError(f"Expected {argument} to be a path or a URL, got {given!r}")
+    return os.fspath(given)
+
+
+def _same(source: str, target: str) -> bool:
+    if is_url(source) or is_url(target):
+        return source.rstrip("/") == target.rstrip("/")
+    return os.path.realpath(source) == os.path.realpath(target)
+
+
+def _journal_path(given: str | os.PathLike[str] | None, target: Target) -> str:
+    if given is not None:
+        return os.fspath(given)
+    return f"chroma-{NAME}" if target.is_url else os.path.join(target.place, NAME)
+
+
+def _open_source(place: str, settings: Settings | None, tenants: Sequence[str] | None) -> Source:
+    if is_url(place):
+        from .server_source import ServerSource
+
+        return ServerSource(place, settings, tenants)
+    from .chromadb_folder import FolderSource
+
+    return FolderSource(place)
+
+
+def _chosen(source: Source, tenants: Sequence[str] | None, names: Sequence[str] | None) -> Chosen:
+    """Raises InvalidArgumentError for names that the source does not have."""
+    found = source.collections()
+    places = source.tenants()
+    for argument, wanted, known in (
+        ("tenants", tenants, set(places)),
+        ("collections", names, {collection.name for collection in found}),
+    ):
+        missing = sorted(set(wanted or ()) - known)
+        if missing:
+            raise InvalidArgumentError(
+                f"{argument} names {', '.join(map(repr, missing))}, which {source.place} does not have; "
+                f"it has {', '.join(map(repr, sorted(known))) or 'none'}"
+            )
+    kept = [
+        collection
+        for collection in found
+        if (not tenants or collection.tenant in tenants) and (not names or collection.name in names)
+    ]
+    if names:
+        databases = list(dict.fromkeys((collection.tenant, collection.database) for collection in kept))
+        return Chosen(kept, list(dict.fromkeys(tenant for tenant, _ in databases)), databases)
+    wanted_tenants = [tenant for tenant in places if not tenants or tenant in tenants]
+    return Chosen(kept, wanted_tenants, [place for place in source.databases() if place[0] in wanted_tenants])

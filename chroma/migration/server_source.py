@@ -1,0 +1,103 @@
+"""A running server, of Chroma or of this package, as a source: read through our own client, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .._sync.http_backend import HttpBackend
+from ..config import DEFAULT_TENANT, Settings
+from ..errors import NotFoundError
+from ..http.connection_settings import base_url, settings_for
+from ..requests.scope import Scope
+from ..storage.interface.values import CollectionInfo, Field
+from .chromadb_configuration import complete_settings, function_remarks
+from .source import Part, SourceCollection, check_uuid
+
+_PAGE_BYTES = 8 << 20
+_ROWS = 2048
+_FIELDS: frozenset[Field] = frozenset({"documents", "metadatas", "uris", "embeddings"})
+
+
+class ServerSource:
+    """Implements `Source`. `tenants` None: that of the identity, else the default one; a server lists
+    none."""
+
+    def __init__(self, url: str, settings: Settings | None, tenants: Sequence[str] | None) -> None:
+        placed = settings_for(url, 8000, False, None, settings)
+        self.place = base_url(placed)
+        self.warnings: list[str] = []
+        self._backend = HttpBackend.open(placed)
+        try:
+            own = self._backend.identity().only_tenant or DEFAULT_TENANT
+            self._tenants = list(tenants) if tenants else [own]
+            for tenant in self._tenants:
+                self._backend.get_tenant(tenant)
+        except BaseException:
+            self._backend.close()
+            raise
+        if not tenants:
+            self.warnings.append(
+                f"only the tenant {own!r} is read: a server does not list its tenants; name others with "
+                "tenants=[…] or --tenant"
+            )
+
+    def close(self) -> None:
+        self._backend.close()
+
+    def fingerprint(self) -> Mapping[str, Any]:
+        return {}
+
+    def count(self, collection: SourceCollection) -> int:
+        return self._backend.count(Scope(collection.tenant, collection.database), collection.id, None, None)
+
+    def tenants(self) -> list[str]:
+        return self._tenants
+
+    def databases(self) -> list[tuple[str, str]]:
+        return [
+            (tenant, str(found["name"]))
+            for tenant in self._tenants
+            for found in self._backend.list_databases(tenant, None, None)
+        ]
+
+    def collections(self) -> list[SourceCollection]:
+        return [
+            self._collection(place, info)
+            for place in self.databases()
+            for info in self._backend.list_collections(Scope(*place), None, None)
+        ]
+
+    def _collection(self, place: tuple[str, str], info: CollectionInfo) -> SourceCollection:
+        check_uuid(info.id, self.place)
+        function = info.configuration.get("embedding_function")
+        hnsw, remarks = complete_settings(info.configuration["hnsw"], info.metadata)
+        count = self._backend.count(Scope(*place), info.id, None, None)
+        return SourceCollection(
+            *place, info.id, info.name, info.metadata, {"hnsw": hnsw, "embedding_function": function},
+            info.dimension, count, (*remarks, *function_remarks(function)),
+        )  # fmt: skip
+
+    def read(self, collection: SourceCollection, start: int, stop: int) -> Iterator[Part]:
+        scope = Scope(collection.tenant, collection.database)
+        size = max(
+            1, min(_ROWS, _PAGE_BYTES // (4 * (collection.dimension or 1)), self._backend.max_batch_size())
+        )
+        while start < stop:
+            rows = self._backend.get(
+                scope, collection.id, None, None, None, min(size, stop - start), start, None, _FIELDS
+            )
+            if not rows.ids:
+                raise NotFoundError(
+                    f"the collection {collection.where} has fewer records than before: it ends at {start:,}. "
+                    "Nobody may write while it is moved"
+                )
+            yield Part(
+                start,
+                rows.ids,
+                rows.embeddings,
+                [entry or None for entry in rows.metadatas or []],
+                list(rows.documents or []),
+                list(rows.uris or []),
+            )
+            start += len(rows.ids)

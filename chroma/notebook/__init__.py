@@ -1,0 +1,1 @@
+"""What notebooks show beyond results: clients, collections, `describe`, `plot`."""

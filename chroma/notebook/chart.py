@@ -1,0 +1,157 @@
+"""Points as an Altair chart.
+
+Columns have names of their own in the chart, since those of metadata keys could be expressions there. Texts
+are made inert: notebooks and HTML files hold them within a script element, where a text could end it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..internal.optional_dependencies import require
+from ..rendering import text
+from .projection import Projection
+
+if TYPE_CHECKING:
+    import altair as alt
+
+CATEGORIES = 20
+LABELLED = 60  # with so many dots or fewer, labels stand beside them
+MISSING = "(none)"
+
+_GREY, _PALE = "#9a9a9a", "#d4d4d4"
+# most frequent first: the first ten are easy to tell apart, the others still possible
+_PALETTE = (
+    "#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2",
+    "#b279a2", "#ff9da6", "#9d755d", "#eeca3b", "#2f4b7c",
+    "#9ecae9", "#ffbf79", "#88d27a", "#7b4fb5", "#8c6d31",
+    "#e7298a", "#17becf", "#d8b5a5", "#637939", "#b5cf6b",
+)  # fmt: skip
+
+Rows = list[dict[str, Any]]
+
+
+def make(
+    laid: Projection,
+    *,
+    title: str,
+    ids: Sequence[str],
+    documents: Sequence[str],
+    label: tuple[str, Sequence[str]] | None,
+    color: tuple[str, Sequence[Any]] | None,
+    size: tuple[int, int],
+) -> alt.Chart | alt.LayerChart:
+    """One dot per point. `label` and `color` are a title and a value for each."""
+    alt = require("altair", "plot", "plot()")
+    rows: Rows = [
+        {"x": x, "y": y, "id": inert(text.short(id, 60)), "document": inert(document)}
+        for (x, y), id, document in zip(laid.points.tolist(), ids, documents, strict=True)
+    ]
+    tooltip = [alt.Tooltip("id:N", title="id")]
+    if label is not None:
+        for row, entry in zip(rows, label[1], strict=True):
+            row["label"] = inert(entry)
+        tooltip.append(alt.Tooltip("label:N", title=inert(text.short(label[0], 60))))
+    if any(documents):
+        tooltip.append(alt.Tooltip("document:N", title="document"))
+    encoding: dict[str, Any] = {}
+    if color is not None:
+        name = inert(text.short(color[0], 60))
+        rows, encoding["color"] = _colored(alt, rows, name, color[1])
+        tooltip.append(alt.Tooltip("value:Q" if _numeric(color[1]) else "value:N", title=name))
+    named = label is not None and len(rows) <= LABELLED
+    points = (
+        # InlineData: Altair would refuse a list of more than 5,000 rows, to spare notebooks
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_circle(opacity=0.75, size=_dot(len(rows)), clip=True)
+        .encode(
+            x=_axis(alt.X("x:Q"), laid.axes[0], 60 if named else 12),
+            y=_axis(alt.Y("y:Q"), laid.axes[1], 24 if named else 12),
+            tooltip=tooltip,
+            **encoding,
+        )
+    )
+    whole = points
+    if named:
+        texts = points.mark_text(dy=-9, fontSize=10, clip=True).encode(
+            text="label:N", color=alt.value("#555")
+        )
+        whole = points + texts
+    return whole.properties(title=inert(title), width=size[0], height=size[1]).interactive()
+
+
+def write(made: Any, file: Path) -> None:
+    """As a picture of twice the size in pixels, or a page that loads nothing."""
+    kind = file.suffix.lower()[1:]
+    if kind == "html":
+        made.save(str(file), format="html", inline=True)
+    else:
+        made.save(str(file), format=kind, scale_factor=2 if kind == "png" else 1)
+
+
+def inert(entry: str) -> str:
+    """A text with an invisible character after each `<`, so that it can begin no tag anywhere."""
+    return entry.replace("<", "<\u2060")
+
+
+def _axis(channel: Any, name: str, padding: int) -> Any:
+    """Without numbers: only who is near whom means something."""
+    axis = {"labels": False, "ticks": False, "grid": False, "domainColor": "#ccc", "titleColor": "#888"}
+    return channel.title(name).axis(**axis).scale(zero=False, nice=False, padding=padding)
+
+
+def _dot(rows: int) -> int:
+    if rows <= 200:
+        return 70
+    return 30 if rows <= 2000 else 14
+
+
+def _numeric(values: Sequence[Any]) -> bool:
+    return {type(entry) for entry in values if entry is not None} <= {int, float}
+
+
+def _range(values: Sequence[Any]) -> list[float]:
+    """From the least to the greatest, but where a few outliers would take most of it, without these."""
+    numbers = np.array([entry for entry in values if entry is not None], dtype=np.float64)
+    low, high = float(numbers.min()), float(numbers.max())
+    inner_low, inner_high = (float(each) for each in np.percentile(numbers, (1, 99)))
+    if inner_high > inner_low and high - low > 1.5 * (inner_high - inner_low):
+        return [inner_low, inner_high]
+    return [low, high]
+
+
+def _colored(alt: Any, rows: Rows, name: str, values: Sequence[Any]) -> tuple[Rows, Any]:
+    """The rows, with the value of each, in the order in which to draw them; and the colours."""
+    if _numeric(values):
+        for row, entry in zip(rows, values, strict=True):
+            row["value"] = entry
+        scale = alt.Scale(scheme="viridis", domain=_range(values), clamp=True)
+        legend = alt.Legend(title=name, gradientLength=200)
+        known = alt.Color("value:Q", scale=scale, legend=legend)
+        drawn = sorted(rows, key=lambda row: row["value"] is not None)
+        return drawn, alt.condition("isValid(datum.value)", known, alt.value(_PALE))
+    texts = [None if entry is None else inert(text.value(entry, 40)) for entry in values]
+    amounts = Counter(entry for entry in texts if entry is not None)
+    frequent = [entry for entry, _ in amounts.most_common(CATEGORIES)]
+    domain, colours = frequent, list(_PALETTE[: len(frequent)])
+    rest = ""
+    if len(amounts) > CATEGORIES:
+        frequent = frequent[: CATEGORIES - 1]
+        rest = f"{len(amounts) - len(frequent)} others"
+        domain, colours = [*frequent, rest], [*_PALETTE[: CATEGORIES - 1], _GREY]
+    if None in texts:
+        domain, colours = [*domain, MISSING], [*colours, _PALE]
+    for row, entry in zip(rows, texts, strict=True):
+        row["value"] = MISSING if entry is None else entry
+        row["colour"] = row["value"] if entry is None or entry in frequent else rest
+    # the grey ones first, below the others
+    grey = {MISSING, rest}
+    drawn = sorted(rows, key=lambda row: row["colour"] not in grey)
+    scale = alt.Scale(domain=domain, range=colours)
+    legend = alt.Legend(title=name, symbolLimit=0, labelLimit=220, symbolOpacity=1)
+    return drawn, alt.Color("colour:N", scale=scale, legend=legend)

@@ -1,0 +1,159 @@
+"""What a collection's metadata, documents and uris are like, from record batches one after the other.
+
+`Summary` holds no records: per key and type a few numbers, and the counts of `counting`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..tables.column_names import OWN, key_of
+from ..tables.from_rows import Wanted
+from .description import Description, KeySummary, TextSummary
+from .distinct_counts import Counts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+WANTED = Wanted(None, frozenset({"documents", "uris", "metadatas"}), None, "columns")
+
+
+@dataclass
+class _Texts:
+    """The figures of the documents, or of the uris."""
+
+    filled: int = 0
+    shortest: int | None = None
+    longest: int | None = None
+    characters: int = 0
+
+    def add(self, column: Any) -> None:
+        import pyarrow.compute as pc
+
+        lengths = pc.utf8_length(column)
+        found = len(column) - column.null_count
+        if not found:
+            return
+        limits = pc.min_max(lengths)
+        low, high = limits["min"].as_py(), limits["max"].as_py()
+        self.filled += found
+        self.shortest = low if self.shortest is None else min(self.shortest, low)
+        self.longest = high if self.longest is None else max(self.longest, high)
+        self.characters += pc.sum(lengths).as_py()
+
+
+class _Values:
+    """The values of one type that one key has."""
+
+    def __init__(self) -> None:
+        self.filled = 0
+        self.low: Any = None
+        self.high: Any = None
+        self.counts = Counts()
+
+    def add(self, column: Any) -> None:
+        """`column` has no nulls."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        self.filled += len(column)
+        if pa.types.is_nested(column.type):
+            lists = (tuple(entry) for entry in column.to_pylist())
+            self.counts.add((entry, 1) for entry in lists)
+            return
+        limits = pc.min_max(column)
+        low, high = limits["min"].as_py(), limits["max"].as_py()
+        self.low = low if self.low is None else min(self.low, low)
+        self.high = high if self.high is None else max(self.high, high)
+        counted = pc.value_counts(column)
+        self.counts.add(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist()))
+
+
+class Summary:
+    """Takes record batches of the columns id, document, uri and one per metadata key and type (null: the
+    record has no such value). Columns may differ from batch to batch."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._records = 0
+        self._documents = _Texts()
+        self._uris = _Texts()
+        self._keys: dict[str, dict[str, _Values]] = {}  # by key, then by type
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take the next records."""
+        self._records += batch.num_rows
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            if name == "document":
+                self._documents.add(_plain(column))
+            elif name == "uri":
+                self._uris.add(_plain(column))
+            elif name not in OWN:
+                values = _plain(column).drop_null()
+                if len(values):
+                    types = self._keys.setdefault(key_of(name), {})
+                    types.setdefault(type_name(values.type), _Values()).add(values)
+
+    def finish(self) -> Description:
+        """The figures of all records so far."""
+        keys = [self._key(key, types) for key, types in sorted(self._keys.items())]
+        return Description(
+            self._name, self._records, tuple(keys), self._text(self._documents), self._text(self._uris)
+        )
+
+    def _text(self, texts: _Texts) -> TextSummary:
+        mean = texts.characters / texts.filled if texts.filled else None
+        return TextSummary(texts.filled, self._share(texts.filled), texts.shortest, mean, texts.longest)
+
+    def _key(self, key: str, types: dict[str, _Values]) -> KeySummary:
+        parts = list(types.values())
+        filled = sum(part.filled for part in parts)
+        comparable = len(types) == 1 or types.keys() <= {"int", "float"}
+        lows = [part.low for part in parts if comparable and part.low is not None]
+        highs = [part.high for part in parts if comparable and part.high is not None]
+        candidates = [found for part in parts if (found := part.counts.most_frequent) is not None]
+        value, times = max(candidates, key=lambda found: found[1]) if candidates else (None, 0)
+        return KeySummary(
+            key=key,
+            types={name: part.filled for name, part in types.items()},
+            records=filled,
+            fill=self._share(filled),
+            distinct=sum(part.counts.distinct for part in parts),
+            exact=all(part.counts.exact for part in parts),
+            min=min(lows, default=None),
+            max=max(highs, default=None),
+            most_frequent=list(value) if isinstance(value, tuple) else value,
+            times=times,
+        )
+
+    def _share(self, filled: int) -> float:
+        return filled / self._records if self._records else 0.0
+
+
+def type_name(kind: Any) -> str:
+    """The name that Python has for an Arrow type: str, int, float, bool, list of these."""
+    import pyarrow as pa
+
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return f"list of {type_name(kind.value_type)}"
+    for name, matches in (
+        ("str", pa.types.is_string),
+        ("str", pa.types.is_large_string),
+        ("bool", pa.types.is_boolean),
+        ("int", pa.types.is_integer),
+        ("float", pa.types.is_floating),
+    ):
+        if matches(kind):
+            return name
+    return str(kind)
+
+
+def _plain(column: Any) -> Any:
+    """A column without the ways of storing texts that not every function of Arrow knows."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    is_view = getattr(pa.types, "is_string_view", None)  # not in the lowest version that is supported
+    return column.cast(pa.large_string()) if is_view is not None and is_view(column.type) else column

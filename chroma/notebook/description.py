@@ -1,0 +1,199 @@
+"""What `describe` returns: figures in plain dataclasses, and their tables."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..internal.optional_dependencies import require
+from ..rendering import text
+from ..rendering.html import Html, card, cell, facts, mono, note, safely, table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_WIDTH = 40  # of a value, in characters
+_APPROXIMATE = "≈: estimated, there are too many distinct values to count each"
+
+
+@dataclass(frozen=True, slots=True)
+class KeySummary:
+    """One metadata key.
+
+    types          type to number of records: str, int, float, bool, "list of str", …
+    records        how many have the key; fill is their share, between 0 and 1
+    distinct       values; 2 and 2.0 are two. `exact` is False where it is an estimate, about 2 % off
+    min, max       None for lists, and for keys that have texts and numbers
+    most_frequent  the first of several; None where nothing was found to be frequent
+    times          how often it occurs; at least so often where `exact` is False
+    """
+
+    __module__ = "chroma"
+
+    key: str
+    types: dict[str, int]
+    records: int
+    fill: float
+    distinct: int
+    exact: bool
+    min: Any
+    max: Any
+    most_frequent: Any
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextSummary:
+    """The documents, or the uris. Lengths are in characters; None where there is no text.
+
+    records  how many have one; fill is their share, between 0 and 1
+    """
+
+    __module__ = "chroma"
+
+    records: int
+    fill: float
+    shortest: int | None
+    mean: float | None
+    longest: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The figures of a collection. Iterates over the keys, in their order; `d["key"]` is one of them."""
+
+    __module__ = "chroma"
+
+    name: str
+    records: int
+    keys: tuple[KeySummary, ...]
+    documents: TextSummary
+    uris: TextSummary
+
+    def __iter__(self) -> Iterator[KeySummary]:
+        return iter(self.keys)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getitem__(self, key: str) -> KeySummary:
+        for entry in self.keys:
+            if entry.key == key:
+                return entry
+        known = ", ".join(repr(entry.key) for entry in self.keys[:20])
+        raise KeyError(f"no record has the metadata key {key!r}; the keys are: {known or 'none'}")
+
+    def __repr__(self) -> str:
+        lines = [f"{self.name}: {text.count(self.records, 'record')}"]
+        lines += [f"{noun}: {_texts(entry)}" for noun, entry in self._texts()]
+        if self.keys:
+            rows = [_row(entry) for entry in self.keys]
+            lines += ["", text.grid(_HEADER, rows, frozenset((2, 3, 7)))]
+        else:
+            lines.append("no record has metadata")
+        if any(not entry.exact for entry in self.keys):
+            lines += ["", _APPROXIMATE]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return safely("Description", self._card)
+
+    def _card(self) -> Html:
+        right = {"filled", "distinct", "times"}
+        parts = [facts((noun, _texts(entry)) for noun, entry in self._texts())]
+        if self.keys:
+            rows = [
+                [
+                    cell(content, right=name in right)
+                    for name, content in zip(_HEADER, _row(entry), strict=True)
+                ]
+                for entry in self.keys
+            ]
+            parts.append(table(_HEADER, rows, right))
+        else:
+            parts.append(note("no record has metadata"))
+        if any(not entry.exact for entry in self.keys):
+            parts.append(note(_APPROXIMATE))
+        title = Html(f"{mono(text.short(self.name, 80))}: {text.count(self.records, 'record')}")
+        return card(title, *parts)
+
+    def _texts(self) -> list[tuple[str, TextSummary]]:
+        return [("documents", self.documents), ("uris", self.uris)]
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """A row per key, under the names of `KeySummary`; `types` as text.
+
+        Raises InvalidArgumentError where pandas is not installed.
+        """
+        pandas = require("pandas", "pandas", "describe().to_pandas()")
+        columns = {name: [getattr(entry, name) for entry in self.keys] for name in _FIELDS}
+        columns["types"] = [_types(entry) for entry in self.keys]
+        for name in ("min", "max", "most_frequent"):  # of several types: not to be unified
+            columns[name] = pandas.Series(columns[name], dtype=object)
+        return pandas.DataFrame(columns)
+
+    def to_arrow(self) -> "pa.Table":
+        """A row per key; `types`, `min`, `max` and `most_frequent` as text, since they are of any type."""
+        import pyarrow as pa
+
+        def texts(values: list[Any]) -> Any:
+            return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+        columns = {name: [getattr(entry, name) for entry in self.keys] for name in _FIELDS}
+        kinds = {"records": pa.int64(), "fill": pa.float64(), "distinct": pa.int64(), "exact": pa.bool_()}
+        kinds["times"] = pa.int64()
+        columns["types"] = [_types(entry) for entry in self.keys]
+        return pa.table(
+            {
+                name: pa.array(values, kinds[name]) if name in kinds else texts(values)
+                for name, values in columns.items()
+            }
+        )
+
+
+_FIELDS = tuple(KeySummary.__dataclass_fields__)
+_HEADER = ("key", "types", "filled", "distinct", "min", "max", "most frequent", "times")
+
+
+def _row(entry: KeySummary) -> list[str]:
+    sign, least = ("", "") if entry.exact else ("≈ ", "≥ ")
+    repeated = entry.times > 1 or entry.distinct == 1  # else the first of many says nothing
+    return [
+        text.short(entry.key, _WIDTH),
+        _types(entry),
+        _percent(entry.fill),
+        f"{sign}{entry.distinct:,}",
+        _value(entry.min),
+        _value(entry.max),
+        _value(entry.most_frequent) if repeated else "",
+        f"{least}{entry.times:,}" if repeated else "",
+    ]
+
+
+def _types(entry: KeySummary) -> str:
+    if len(entry.types) == 1:
+        return next(iter(entry.types))
+    return ", ".join(f"{name} {amount:,}" for name, amount in sorted(entry.types.items()))
+
+
+def _value(value: Any) -> str:
+    return "" if value is None else text.value(value, _WIDTH)
+
+
+def _percent(share: float) -> str:
+    """Never 0 % of some, never 100 % of not quite all."""
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    if 0.999 < share < 1:
+        return "> 99.9 %"
+    return f"{share:.1%}".replace("%", " %").replace(".0 ", " ")
+
+
+def _texts(entry: TextSummary) -> str:
+    if not entry.records or entry.mean is None:
+        return "none"
+    lengths = f"{entry.shortest:,} to {entry.longest:,} characters, {entry.mean:,.0f} on average"
+    return f"{_percent(entry.fill)}, {lengths}"

@@ -1,0 +1,134 @@
+"""`plot`: its arguments, the sample, and the way from records to a chart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from heapq import nsmallest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidArgumentError, InvalidTypeError
+from ..internal.optional_dependencies import require
+from ..rendering import text
+from ..results.types import GetResult
+from ..storage.interface.values import CollectionInfo
+from ..validation.names import check_int
+from ..validation.sequences import shown
+from . import chart, projection
+
+if TYPE_CHECKING:
+    import altair as alt
+
+_METHODS = ("pca", "umap")
+_FORMATS = (".png", ".svg", ".html")
+_COLUMNS = {"document": "documents", "uri": "uris", "id": "ids"}  # what a label may be besides a key
+
+
+@dataclass(frozen=True, slots=True)
+class PlotArguments:
+    """The arguments of `plot`, checked."""
+
+    color_by: str | None
+    label: str | None
+    limit: int
+    method: str
+    seed: int
+    width: int
+    height: int
+    file: Path | None
+
+    def sample(self, ids: Sequence[str]) -> list[str]:
+        """`limit` of the ids: those with the least hashes, so that no order of the records can bias it."""
+        salt = self.seed.to_bytes(16, "little")
+        hashes = [blake2b(id.encode(), digest_size=8, salt=salt).digest() for id in ids]
+        return [ids[place] for place in sorted(nsmallest(self.limit, range(len(ids)), hashes.__getitem__))]
+
+
+def check_plot(
+    color_by: Any, label: Any, limit: Any, method: Any, seed: Any, width: Any, height: Any, file: Any
+) -> PlotArguments:
+    """All arguments of `plot` but the filter; and that the packages are there."""
+    for argument, key in (("color_by", color_by), ("label", label)):
+        if key is not None and not isinstance(key, str):
+            raise InvalidTypeError(f"Expected {argument} to be a metadata key, got {shown(key)}")
+    if method not in _METHODS:
+        raise InvalidArgumentError(f"Expected method to be one of {', '.join(_METHODS)}, got {shown(method)}")
+    numbers = {"limit": limit, "width": width, "height": height}
+    for argument, value in numbers.items():
+        if check_int(value, argument) < 1:
+            raise InvalidArgumentError(f"Expected {argument} to be positive, got {value}")
+    if not 0 <= check_int(seed, "seed") < 2**32:
+        raise InvalidArgumentError(f"Expected seed to be between 0 and 2**32 - 1, got {seed}")
+    path = _path(file)
+    require("altair", "plot", "plot()")
+    if path is not None:
+        require("vl_convert", "plot", f"plot(file={file!r})", "vl-convert-python")
+    return PlotArguments(color_by, label, limit, method, seed, width, height, path)
+
+
+def draw(
+    wanted: PlotArguments, info: CollectionInfo, records: GetResult, total: int
+) -> alt.Chart | alt.LayerChart:
+    """The chart of these records, of `total` in all. Writes the file, if one is wanted."""
+    ids, vectors = records["ids"], records["embeddings"]
+    if not ids or vectors is None:
+        raise InvalidArgumentError(
+            f"there is nothing to plot: collection {info.name!r} has no records, or none that match where"
+        )
+    space = str(info.configuration["hnsw"]["space"])
+    if space == "cosine":
+        vectors = projection.unit(vectors)
+    laid = projection.pca(vectors) if wanted.method == "pca" else projection.umap(vectors, space, wanted.seed)
+    made = chart.make(
+        laid,
+        title=f"{info.name}: {_amount(len(ids), total)}",
+        ids=ids,
+        documents=[text.short(entry or "") for entry in records["documents"] or [None] * len(ids)],
+        label=None if wanted.label is None else (wanted.label, _labels(wanted.label, records)),
+        color=None if wanted.color_by is None else (wanted.color_by, _values(records, wanted.color_by)),
+        size=(wanted.width, wanted.height),
+    )
+    if wanted.file is not None:
+        chart.write(made, wanted.file)
+    return made
+
+
+def _amount(drawn: int, total: int) -> str:
+    return f"{drawn:,} of {total:,} records" if drawn < total else text.count(drawn, "record")
+
+
+def _path(file: Any) -> Path | None:
+    if file is None:
+        return None
+    if not isinstance(file, (str, os.PathLike)):
+        raise InvalidTypeError(f"Expected file to be a path, got {shown(file)}")
+    path = Path(file)
+    if path.suffix.lower() not in _FORMATS:
+        raise InvalidArgumentError(
+            f"Expected file to end with one of {', '.join(_FORMATS)}, got {shown(str(file))}"
+        )
+    if not path.parent.is_dir():
+        raise InvalidArgumentError(f"file={str(file)!r}: there is no folder {str(path.parent)!r}; make it")
+    return path
+
+
+def _labels(label: str, records: GetResult) -> list[str]:
+    metadatas = records["metadatas"] or []
+    if label in _COLUMNS and not any(label in metadata for metadata in metadatas if metadata):
+        column: list[Any] = records[_COLUMNS[label]]
+        return [text.short(entry or "", 60) for entry in column]
+    return ["" if entry is None else text.value(entry, 60) for entry in _values(records, label, "label")]
+
+
+def _values(records: GetResult, key: str, argument: str = "color_by") -> list[Any]:
+    metadatas: list[Mapping[str, Any] | None] = list(records["metadatas"] or [])
+    known = {name for metadata in metadatas if metadata for name in metadata}
+    if key not in known:
+        names = ", ".join(shown(name, 40) for name in sorted(known)[:30])
+        raise InvalidArgumentError(
+            f"{argument}={shown(key)} is no metadata key of these records; the keys are: {names or 'none'}"
+        )
+    return [None if metadata is None else metadata.get(key) for metadata in metadatas]

@@ -1,0 +1,341 @@
+"""Rows on their way to records: converted together; the bad ones are found, and told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from ..errors import InvalidArgumentError, InvalidDimensionException, InvalidTypeError
+from ..storage.interface.values import Mode
+from ..tables import is_table, readers, to_records, type_conversion
+from ..tables.to_records import Mapped
+from ..validation.metadata import check_metadatas
+from ..validation.sequences import check_ids, check_texts, shown
+from ..validation.vectors import as_matrix
+from ..validation.write_batch import Batch
+
+
+class Bad(NamedTuple):
+    """A row that cannot be stored."""
+
+    row: int
+    reason: str
+    content: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a table."""
+
+    table: pa.Table
+    places: Sequence[int]
+    end: int
+    bad: tuple[Bad, ...] = ()
+
+    @classmethod
+    def of(cls, start: int, table: pa.Table) -> Rows:
+        """All rows of a table, the first of which has this number."""
+        return cls(table, range(start, start + table.num_rows), start + table.num_rows)
+
+    def changed(self, transform: Callable[[Any], Any], embedding: str) -> Part:
+        """What a function makes of the table."""
+        return _made(transform(self.table), self, embedding)
+
+    def ids(self, mapped: Mapped) -> list[Any]:
+        """What the column of ids has."""
+        to_records.check_columns(self.table, mapped)
+        names = self.table.column_names
+        if not any(mapped.parts.get(part, part) in names for part in ("embedding", "document")):
+            raise InvalidArgumentError(
+                "there is neither a column 'embedding' nor a column 'document': say which one it is with "
+                "columns={'document': ...}"
+            )
+        return to_records.ids_of(self.table, mapped)
+
+    def batch(self, mode: Mode, mapped: Mapped) -> Batch:
+        """All rows, checked."""
+        return to_records.from_table(mode, self.table, mapped)
+
+    def take(self, rows: Sequence[int]) -> Rows:
+        """Some of the rows."""
+        picked = pa.array(np.asarray(rows, np.int64))
+        return Rows(
+            type_conversion.without_views(self.table).take(picked),
+            [self.places[row] for row in rows],
+            self.end,
+            self.bad,
+        )
+
+    def parsed(self, name: str) -> Rows:
+        """With the column of vectors read from texts as "[0.1, 0.2]", if it is one of texts."""
+        place = self.table.schema.get_field_index(name)
+        if place < 0 or not type_conversion.is_text(self.table.schema.field(place).type):
+            return self
+        vectors: list[Any] = []
+        kept: list[bool] = []
+        bad: list[Bad] = []
+        for row, text in enumerate(self.table.column(place).to_pylist()):
+            try:
+                vector = None if text is None else orjson.loads(text)
+                right = vector is None or (isinstance(vector, list) and set(map(type, vector)) <= _NUMBERS)
+            except orjson.JSONDecodeError:
+                right = False
+            if not right:
+                reason = f"the embedding {shown(text)} is not a list of numbers as [0.1, 0.2]"
+                bad.append(Bad(self.places[row], reason, self.content(row)))
+            vectors.append(vector if right else None)
+            kept.append(right)
+        column = pa.array(vectors, pa.large_list(pa.float64()))
+        whole = replace(self, table=self.table.set_column(place, name, column), bad=(*self.bad, *bad))
+        if not bad:
+            return whole
+        return whole.take([row for row, right in enumerate(kept) if right])
+
+    def content(self, row: int) -> Any:
+        """A row as JSON can hold it."""
+        return self.table.slice(row, 1).to_pylist()[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Rows of JSON."""
+
+    values: list[dict[str, Any]]
+    places: Sequence[int]
+    end: int
+    bad: tuple[Bad, ...] = ()
+
+    def changed(self, transform: Callable[[Any], Any], embedding: str) -> Part:
+        """What a function makes of the list of dicts: another one, or a table."""
+        return _made(transform(self.values), self, embedding)
+
+    def ids(self, mapped: Mapped) -> list[Any]:
+        """The id of each, None where there is none."""
+        name = mapped.parts.get("id", "id")
+        return [_id(value.get(name)) for value in self.values]
+
+    def batch(self, mode: Mode, mapped: Mapped) -> Batch:
+        """All rows, checked."""
+        parts = {part: mapped.parts.get(part, part) for part in to_records.PARTS}
+        columns = {part: [value.get(name) for value in self.values] for part, name in parts.items()}
+        given = np.asarray([vector is not None for vector in columns["embedding"]], np.bool_)
+        matrix = None
+        if given.any():
+            vectors = as_matrix(
+                [vector for vector in columns["embedding"] if vector is not None], "embedding"
+            )
+            matrix = np.zeros((len(given), vectors.shape[1]), np.float32)
+            matrix[given] = vectors
+        metadatas = [_metadata(value, set(parts.values()), mapped.metadata) for value in self.values]
+        return Batch(
+            check_ids([_id(value) for value in columns["id"]]),
+            matrix,
+            check_metadatas(metadatas) if any(metadatas) else None,
+            _texts(columns["document"], "document"),
+            None,
+            _texts(columns["uri"], "uri"),
+            None if matrix is None or given.all() else given,
+        )
+
+    def take(self, rows: Sequence[int]) -> Objects:
+        """Some of the rows."""
+        places = [self.places[row] for row in rows]
+        return Objects([self.values[row] for row in rows], places, self.end, self.bad)
+
+    def content(self, row: int) -> Any:
+        """A row."""
+        return self.values[row]
+
+
+def _made(made: Any, part: Part, embedding: str) -> Part:
+    """What a transformation returned, as a part. It may leave rows out, or make more of them."""
+    if made is None:
+        return Objects([], [], part.end, part.bad)
+    if isinstance(made, list):
+        odd = [value for value in made if not isinstance(value, dict)]
+        if odd:
+            raise InvalidTypeError(f"transform returned a list with {shown(odd[0])} in it: expected dicts")
+        return Objects(made, _places(part, len(made)), part.end, part.bad)
+    if not is_table(made):
+        raise InvalidTypeError(
+            f"transform returned {shown(made)}: expected a dataframe, an Arrow table, a list of dicts, "
+            "or None for no rows"
+        )
+    table = readers.table(made, embedding)
+    return Rows(table, _places(part, table.num_rows), part.end, part.bad)
+
+
+def _places(part: Part, rows: int) -> Sequence[int]:
+    """As many rows as before are the same rows; otherwise the first one has to do for all."""
+    if rows == len(part.places):
+        return part.places
+    return [part.places[0] if part.places else part.end] * rows
+
+
+def _id(value: Any) -> Any:
+    return str(value) if type(value) is int else value
+
+
+def _texts(column: list[Any], name: str) -> list[str | None] | None:
+    if all(text is None for text in column):
+        return None
+    return check_texts(column, name, f"{name}s", allow_none=True)
+
+
+def _metadata(
+    value: dict[str, Any], used: set[str], wanted: Mapping[str, str] | None
+) -> dict[str, Any] | None:
+    """What is not another part of the record, or the object under "metadata"."""
+    if wanted is not None:
+        found = {key: value[name] for name, key in wanted.items() if value.get(name) is not None}
+        return found or None
+    whole = value.get("metadata")
+    others = {key: entry for key, entry in value.items() if key not in used and entry is not None}
+    if isinstance(whole, dict):
+        del others["metadata"]
+        if others:
+            raise InvalidArgumentError(
+                f"the keys {shown(sorted(others))} would be metadata, and there is an object 'metadata' "
+                "too: give one or the other"
+            )
+        return {key: entry for key, entry in whole.items() if entry is not None} or None
+    return others or None
+
+
+# Some rows of a source. `places` has the number of each; the next part begins with row `end`.
+Part: TypeAlias = Rows | Objects
+_NUMBERS = {int, float}
+_REPEATED = "the id is the same as that of an earlier row"
+
+
+class Group(NamedTuple):
+    """Records of distinct ids, and the rows they were made of, in the same order."""
+
+    batch: Batch
+    rows: Part
+
+    def bad(self, ids: set[str], reason: str) -> list[Bad]:
+        """The rows with some of the ids."""
+        return [
+            Bad(self.rows.places[row], reason, self.rows.content(row))
+            for row, id in enumerate(self.batch.ids)
+            if id in ids
+        ]
+
+
+class Sorted(NamedTuple):
+    """What became of a part: groups in order, rows left out as stored before in it, and bad rows."""
+
+    groups: list[Group]
+    repeated: int
+    bad: list[Bad]
+
+
+def sort(part: Part, mode: Mode, strict: bool, mapped: Mapped, dimension: int | None, enough: int) -> Sorted:
+    """A part as groups of distinct ids.
+
+    Of rows with one id, an upsert writes all, one after the other; an add keeps the first, and the others
+    are bad if it is strict. With as many bad rows as are `enough`, others are no longer looked for. Raises
+    what is wrong with the columns as such.
+    """
+    bad = [*part.bad]
+    while part.places:
+        groups, repeated = _distinct(part.ids(mapped), mode, strict)
+        done, wrong = [], set[int]()
+        for rows in groups:
+            group = part if len(rows) == len(part.places) else part.take(rows)
+            batch, odd = _checked(group, mode, mapped, dimension, enough)
+            wrong.update(rows[row] for row, _ in odd)
+            bad += [Bad(group.places[row], reason, group.content(row)) for row, reason in odd]
+            if batch is not None:
+                done.append(batch)
+        if wrong and repeated and len(bad) < enough:  # a row may be the first of its id that is right
+            part = part.take([row for row in range(len(part.places)) if row not in wrong])
+            continue
+        if strict:
+            bad += [Bad(part.places[row], _REPEATED, part.content(row)) for row in repeated]
+        return Sorted(done, 0 if strict else len(repeated), sorted(bad, key=lambda entry: entry.row))
+    return Sorted([], 0, bad)
+
+
+def _distinct(ids: list[Any], mode: Mode, strict: bool) -> tuple[list[list[int]], list[int]]:
+    """Groups of rows with distinct ids, in order, and rows that are left out. None is no id, and in any."""
+    if len(set(ids)) == len(ids):
+        return [list(range(len(ids)))], []
+    groups: list[list[int]] = [[]]
+    seen: set[Any] = set()
+    left: list[int] = []
+    for row, id in enumerate(ids):
+        if id is not None and id in seen:
+            if mode == "add":
+                left.append(row)
+                continue
+            groups.append([])
+            seen = set()
+        seen.add(id)
+        groups[-1].append(row)
+    return groups, left
+
+
+def _checked(
+    part: Part, mode: Mode, mapped: Mapped, dimension: int | None, enough: int
+) -> tuple[Group | None, list[tuple[int, str]]]:
+    """The rows that are right, and which ones are not, and why."""
+    try:
+        return Group(_fitting(part, mode, mapped, dimension), part), []
+    except InvalidArgumentError:
+        if dimension is None:
+            dimension = _first_dimension(part, mode, mapped)
+    bad = list(islice(_search(part, range(len(part.places)), mode, mapped, dimension), enough))
+    wrong = {row for row, _ in bad}
+    right = [row for row in range(len(part.places)) if row not in wrong]
+    if not right or len(bad) == enough:
+        return None, bad
+    rest = part.take(right)
+    return Group(_fitting(rest, mode, mapped, dimension), rest), bad
+
+
+def _fitting(part: Part, mode: Mode, mapped: Mapped, dimension: int | None) -> Batch:
+    batch = part.batch(mode, mapped)
+    if batch.embeddings is not None and dimension is not None and batch.embeddings.shape[1] != dimension:
+        raise InvalidDimensionException(
+            f"the embedding has {batch.embeddings.shape[1]} numbers, and the others {dimension}"
+        )
+    if batch.embeddings is None or batch.given is not None:
+        rows = np.arange(len(batch.ids)) if batch.given is None else np.flatnonzero(~batch.given)
+        if batch.documents is None or any(batch.documents[row] is None for row in rows.tolist()):
+            raise InvalidArgumentError("there is neither an embedding nor a document")
+    return batch
+
+
+def _first_dimension(part: Part, mode: Mode, mapped: Mapped) -> int | None:
+    for row in range(len(part.places)):
+        try:
+            embeddings = part.take([row]).batch(mode, mapped).embeddings
+        except InvalidArgumentError:
+            continue
+        if embeddings is not None:
+            return int(embeddings.shape[1])
+    return None
+
+
+def _search(
+    part: Part, rows: Sequence[int], mode: Mode, mapped: Mapped, dimension: int | None
+) -> Iterator[tuple[int, str]]:
+    """The bad rows among some, and why, by halving."""
+    try:
+        _fitting(part.take(rows), mode, mapped, dimension)
+        return
+    except InvalidArgumentError as error:
+        if len(rows) == 1:
+            yield rows[0], error.message()
+            return
+    half = len(rows) // 2
+    for some in (rows[:half], rows[half:]):
+        yield from _search(part, some, mode, mapped, dimension)

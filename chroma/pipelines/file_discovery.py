@@ -1,0 +1,204 @@
+"""What a source names: files on a file system, in order, each with its format.
+
+Paths, globs, folders and URLs (s3://, gs://, hdfs://, file://) go through Arrow's file systems.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import Any, Literal
+
+import pyarrow.fs as pafs
+
+from ..errors import InvalidArgumentError, InvalidTypeError
+from ..validation.sequences import shown
+
+Format = Literal["parquet", "arrow", "csv", "jsonl"]
+FORMATS: dict[str, Format] = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".arrows": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+_COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
+_MAGIC = re.compile(r"[*?\[]")
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file. `size` and `changed` (ns) tell whether it is the same as before."""
+
+    path: str
+    format: Format
+    size: int
+    changed: int | None
+    system: Any
+
+    def stamp(self) -> list[Any]:
+        """What stays the same as long as the file does."""
+        return [self.path, self.size, self.changed]
+
+
+def is_source(value: Any) -> bool:
+    """Whether a value names files: a path, or a list of them."""
+    if isinstance(value, (str, os.PathLike)):
+        return True
+    return (
+        isinstance(value, (list, tuple))
+        and bool(value)
+        and all(isinstance(item, (str, os.PathLike)) for item in value)
+    )
+
+
+def named(source: Any, filesystem: Any = None) -> list[str]:
+    """What a source names, in words that mean the same wherever the process works."""
+    sources: Sequence[Any] = source if isinstance(source, (list, tuple)) else [source]
+    found = [system_of(os.fspath(item), filesystem) for item in sources]
+    return [f"{getattr(system, 'type_name', type(system).__name__)}:{path}" for system, path in found]
+
+
+def find(
+    source: Any, format: str | None = None, filesystem: Any = None, without: str | None = None
+) -> list[File]:
+    """The files of a path, glob, folder or URL, or of a list of these, in order of their names. The local
+    file `without` is not one of them.
+
+    Raises InvalidArgumentError for what does not exist, is empty, or has no known format.
+    """
+    if format is not None and format not in FORMATS.values():
+        raise InvalidArgumentError(
+            f"Expected format to be one of {', '.join(sorted(set(FORMATS.values())))}, got {shown(format)}"
+        )
+    sources: Sequence[Any] = source if isinstance(source, (list, tuple)) else [source]
+    found: list[File] = []
+    for item in sources:
+        found += _files(os.fspath(item), format, filesystem, without)
+    paths = [file.path for file in found]
+    if len(set(paths)) < len(paths):
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise InvalidArgumentError(f"the source names {twice} twice")
+    return found
+
+
+def system_of(path: str, filesystem: Any = None) -> tuple[Any, str]:
+    """The Arrow file system of a path or URL, and the path on it."""
+    if isinstance(filesystem, pafs.FileSystem):
+        return filesystem, path
+    if filesystem is not None:
+        if not hasattr(filesystem, "protocol"):
+            raise InvalidTypeError(
+                f"Expected filesystem to be a file system of Arrow or fsspec, got {shown(filesystem)}"
+            )
+        return pafs.PyFileSystem(pafs.FSSpecHandler(filesystem)), path
+    if not _URL.match(path):
+        return pafs.LocalFileSystem(), os.path.abspath(os.path.expanduser(path))
+    try:
+        system, inner = pafs.FileSystem.from_uri(path)
+    except (OSError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"the address {shown(path, 200)} cannot be used: {error}; pass filesystem= with an Arrow or "
+            "fsspec file system and the path on it"
+        ) from None
+    return system, inner
+
+
+def _files(path: str, format: str | None, filesystem: Any, without: str | None) -> list[File]:
+    system, inner = system_of(path, filesystem)
+    try:
+        infos = _infos(system, inner)
+    except OSError as error:
+        raise InvalidArgumentError(f"the source {shown(path, 200)} cannot be read: {error}") from None
+    if without is not None and isinstance(system, pafs.LocalFileSystem):
+        if [info.path for info in infos] == [inner] == [without]:
+            raise InvalidArgumentError(
+                f"{shown(inner, 200)} is both the source and the file for rejected rows"
+            )
+        infos = [info for info in infos if info.path != without]
+    files = []
+    for info in sorted(infos, key=lambda info: info.path):
+        kind = format_of(info.path, format)
+        if kind is None:
+            if len(infos) > 1:
+                continue  # of a folder, what else lies there
+            raise InvalidArgumentError(
+                f"the file {shown(info.path, 200)} has no known ending: pass format='parquet', 'csv', "
+                "'jsonl' or 'arrow'"
+            )
+        files.append(File(info.path, kind, info.size, info.mtime_ns, system))
+    if not files:
+        raise InvalidArgumentError(
+            f"the source {shown(path, 200)} has no files to load: expected some that end with "
+            f"{', '.join(FORMATS)}"
+        )
+    return files
+
+
+def _infos(system: Any, path: str) -> list[Any]:
+    info = system.get_file_info(path)
+    if info.type == pafs.FileType.NotFound and _MAGIC.search(path):
+        return _globbed(system, path)
+    if info.type == pafs.FileType.NotFound:
+        raise InvalidArgumentError(f"there is no file or folder {shown(path, 200)}")
+    if info.type == pafs.FileType.File:
+        return [info]
+    return _below(system, path)
+
+
+def _below(system: Any, folder: str) -> list[Any]:
+    """All files below a folder; hidden ones, as others write them beside data, are left out."""
+    found = system.get_file_info(pafs.FileSelector(folder, recursive=True))
+    start = len(folder.rstrip("/")) + 1
+    return [
+        info
+        for info in found
+        if info.type == pafs.FileType.File
+        and not any(part.startswith((".", "_")) for part in info.path[start:].split("/"))
+    ]
+
+
+def _globbed(system: Any, pattern: str) -> list[Any]:
+    fixed = _MAGIC.split(pattern, maxsplit=1)[0].rpartition("/")[0] or "/"
+    if system.get_file_info(fixed).type == pafs.FileType.NotFound:
+        raise InvalidArgumentError(f"there is no folder {shown(fixed, 200)}")
+    want = pattern.split("/")
+    found = [info for info in _below(system, fixed) if _matches(info.path.split("/"), want)]
+    if not found:
+        raise InvalidArgumentError(f"no file matches {shown(pattern, 200)}")
+    return found
+
+
+def _matches(path: Sequence[str], want: Sequence[str]) -> bool:
+    """Part by part; ** stands for any number of folders."""
+    if not want:
+        return not path
+    if want[0] == "**":
+        return any(_matches(path[skip:], want[1:]) for skip in range(len(path) + 1))
+    return bool(path) and fnmatch(path[0], want[0]) and _matches(path[1:], want[1:])
+
+
+def format_of(path: str, given: str | None = None) -> Format | None:
+    """The format of a file by its ending, if it has a known one."""
+    if given is not None:
+        return given  # type: ignore[return-value]
+    stem, ending = os.path.splitext(path.lower())
+    if ending in _COMPRESSED:
+        ending = os.path.splitext(stem)[1]
+    return FORMATS.get(ending)
+
+
+def check_path(path: Any, name: str) -> str:
+    """A path as text."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidTypeError(f"Expected {name} to be a path or URL, got {shown(path)}")
+    return os.fspath(path)

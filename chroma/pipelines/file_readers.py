@@ -1,0 +1,235 @@
+"""The rows of a file in parts of bounded size, from any row on."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import orjson
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from ..errors import InvalidArgumentError
+from ..validation.metadata import rounded_int
+from ..validation.sequences import shown
+from ..wire.arrow_stream_decoder import BrokenStream, check_names, validated
+from . import arrow_file_messages, parquet_batch_rows
+from .chunks import Bad, Objects, Part, Rows
+from .file_discovery import File
+
+_BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError, BrokenStream)
+
+Told: TypeAlias = Callable[[], int]  # how many bytes of a file were read
+
+
+class Cuts:
+    """Where parts end: the first one after `first` rows, the others at multiples of `size`, whatever blocks
+    the rows come in; or sooner, where they are long. A load that goes on meets the part it was killed in as
+    it was: that is `begun`, and ends where it did."""
+
+    def __init__(self, size: int, first: int, begun: bool = False) -> None:
+        self._size, self._first, self._begun = size, first, begun
+
+    def end(self, begin: int) -> int:
+        """Of the part that begins with this row."""
+        if self._first:
+            end, self._first = begin + self._first, 0
+            return end
+        self._begun = False
+        return (begin // self._size + 1) * self._size
+
+    def sooner(self, held: int) -> bool:
+        """Whether the part at hand ends with so many bytes."""
+        return held > _LONG_PART and not self._begun
+
+
+def count_rows(file: File) -> int | None:
+    """How many rows a file has, where that is known without reading it."""
+    if file.format != "parquet":
+        return None
+    try:
+        with file.system.open_input_file(file.path) as source:
+            return int(pq.ParquetFile(source).metadata.num_rows)
+    except _BROKEN as error:
+        raise _unreadable(file, error) from error
+
+
+def read(file: File, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterator[tuple[Part, int]]:
+    """Parts from row `start` on, each with the bytes that were read so far.
+
+    types  Arrow types of CSV columns, by name. Others are what the first megabyte looks like
+    Raises InvalidArgumentError for a file that is not of its format; lines that are no JSON object are told
+    of in the part they belong to.
+    """
+    try:
+        with file.system.open_input_file(file.path) as source:
+            if file.format == "parquet":
+                parts: Iterable[Part] = _parquet(source, start, cuts)
+            elif file.format == "arrow":
+                parts = rows(arrow_file_messages.batches(source), 0, start, cuts)
+            else:
+                compression = _compression(file)
+                tabs = ".tsv" in file.path.lower()
+                if file.format == "csv":
+                    _check_columns(source, compression, tabs)
+                stream = _unpacked(source, compression)
+                if file.format == "csv":
+                    parts = _csv(stream, tabs, start, cuts, types)
+                else:
+                    parts = _jsonl(stream, start, cuts)
+            for part in parts:
+                yield part, source.tell()
+                start = part.end
+    except _BROKEN as error:
+        raise _unreadable(file, error, start) from error
+
+
+def _unreadable(file: File, error: Exception, row: int = 0) -> InvalidArgumentError:
+    """The error for a file that cannot be read from a row on, or somewhere beyond it."""
+    remedy = ""
+    if file.format == "csv" and "conversion error" in str(error):
+        remedy = "; types={'COLUMN': 'string'} says what a column holds"
+    where = f" beyond row {row:,}" if row else ""
+    return InvalidArgumentError(
+        f"the file {file.path} cannot be read as {file.format}{where}: {error!s:.500}{remedy}"
+    )
+
+
+def rows(batches: Iterable[pa.RecordBatch], row: int, start: int, cuts: Cuts) -> Iterator[Part]:
+    """The batches, the first of which begins with row `row`, as parts from row `start` on. A part also ends
+    where the columns change."""
+    waiting: list[pa.RecordBatch] = []
+    begin = end = held = 0
+    for batch in batches:
+        place, stop = max(row, start), row + batch.num_rows
+        if waiting and place < stop and waiting[0].schema != batch.schema:
+            yield Rows.of(begin, pa.Table.from_batches(waiting))
+            waiting = []
+        while place < stop:
+            if not waiting:
+                begin, end, held = place, cuts.end(place), 0
+            upto = min(stop, end)
+            waiting.append(batch.slice(place - row, upto - place))
+            place = upto
+            held += waiting[-1].nbytes
+            if place == end or cuts.sooner(held):
+                yield Rows.of(begin, pa.Table.from_batches(waiting))
+                waiting = []
+        row = stop
+    if waiting:
+        yield Rows.of(begin, pa.Table.from_batches(waiting))
+
+
+def _parquet(source: Any, start: int, cuts: Cuts) -> Iterator[Part]:
+    parquet = pq.ParquetFile(source, pre_buffer=False)
+    group, row = 0, 0
+    while group < parquet.num_row_groups:
+        held = parquet.metadata.row_group(group).num_rows
+        if row + held > start:
+            break
+        row, group = row + held, group + 1
+    groups = list(range(group, parquet.num_row_groups))
+    if groups:
+        check_names(parquet.schema_arrow)
+        size = parquet_batch_rows.fitting(parquet, source, groups, _BLOCK)
+        batches = parquet.iter_batches(batch_size=size, row_groups=groups, use_threads=False)
+        yield from rows(map(validated, batches), row, start, cuts)
+
+
+_LONG_PART = 256 << 20  # bytes of rows that are a part, however few they are
+_LONGEST_LINE = 256 << 20  # of a file with JSON lines
+_BLOCK = 10_000  # rows that are decoded at a time
+
+
+def _unpacked(source: Any, compression: str | None) -> Any:
+    return pa.CompressedInputStream(source, compression) if compression else source
+
+
+def _check_columns(source: Any, compression: str | None, tabs: bool) -> None:
+    """Raises for more columns than there is memory for: Arrow takes kilobytes for each, before any row."""
+    begin = pa.BufferReader(source.read(_HEAD))
+    source.seek(0)
+    head = _unpacked(begin, compression).read_buffer(_HEAD).to_pybytes()
+    columns = head.split(b"\n", 1)[0].count(b"\t" if tabs else b",") + 1
+    if columns > _MOST_COLUMNS:
+        raise BrokenStream(f"its first line has {columns:,} columns, more than {_MOST_COLUMNS:,}")
+
+
+_HEAD = 1 << 20  # bytes that are looked at for the first line
+_MOST_COLUMNS = 10_000
+
+
+def _csv(stream: Any, tabs: bool, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterator[Part]:
+    options = pacsv.ConvertOptions(
+        column_types=dict(types), null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+    )
+    parsing = pacsv.ParseOptions(delimiter="\t" if tabs else ",", newlines_in_values=True)
+    batches = pacsv.open_csv(stream, parse_options=parsing, convert_options=options)
+    check_names(batches.schema)
+    yield from rows(map(validated, batches), 0, start, cuts)
+
+
+def _jsonl(stream: Any, start: int, cuts: Cuts) -> Iterator[Part]:
+    lines = itertools.islice(_lines(stream), start, None)
+    row = start
+    while taken := list(itertools.islice(lines, 1)):
+        taken += itertools.islice(lines, cuts.end(row) - row - 1)
+        yield _objects(row, taken)
+        row += len(taken)
+
+
+def _lines(stream: Any) -> Iterator[bytes]:
+    rest: list[bytes] = []  # of a line that is longer than a block
+    size, start = 0, True
+    while block := stream.read_buffer(1 << 20).to_pybytes():  # `read` does not give its memory back on errors
+        if start:
+            block, start = block.removeprefix(b"\xef\xbb\xbf"), False  # which some editors write
+        first, *others = block.split(b"\n")
+        rest.append(first)
+        size += len(first)
+        if size > _LONGEST_LINE:
+            raise BrokenStream(f"a line has more than {_LONGEST_LINE:,} bytes: one line is one record")
+        if others:
+            yield b"".join(rest)
+            yield from others[:-1]
+            rest, size = [others[-1]], len(others[-1])
+    if last := b"".join(rest):
+        yield last
+
+
+def _objects(row: int, lines: list[bytes]) -> Part:
+    """Lines as objects, and those that are none. Empty lines count as rows, and are skipped."""
+    good: list[dict[str, Any]] = []
+    places: list[int] = []
+    bad: list[Bad] = []
+    for place, line in enumerate(lines, row):
+        if not line.strip():
+            continue
+        try:
+            value = orjson.loads(line)
+            problem = _huge(value, line) if isinstance(value, dict) else "the line is no JSON object"
+        except orjson.JSONDecodeError as error:
+            problem = f"the line is not valid JSON: {error}"
+        if problem is not None:
+            bad.append(Bad(place, problem, line.decode("utf-8", "replace")))
+            continue
+        good.append(value)
+        places.append(place)
+    return Objects(good, places, row + len(lines), tuple(bad))
+
+
+def _huge(value: dict[str, Any], line: bytes) -> str | None:
+    """What is wrong with integers beyond 64 bits, which the parser makes floats of."""
+    found = rounded_int(value, line)
+    if found is None:
+        return None
+    return f"{shown(found[0])} is {found[1]}: an int must fit in 64 bits; write it as a string"
+
+
+def _compression(file: File) -> str | None:
+    for ending, name in ((".gz", "gzip"), (".bz2", "bz2"), (".zst", "zstd"), (".lz4", "lz4")):
+        if file.path.lower().endswith(ending):
+            return name
+    return None

@@ -1,0 +1,278 @@
+"""One load: what it reads, how far it is, what it has done. Whoever runs it does the writing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from ..errors import IDAlreadyExistsError, InvalidArgumentError, InvalidTypeError
+from ..internal.progress import bar
+from ..storage.interface.values import CollectionInfo, Mode, Written
+from ..tables import is_table, readers
+from ..tables.to_records import mapping
+from ..validation.names import check_int
+from ..validation.sequences import shown
+from ..validation.write_batch import Batch
+from . import file_discovery
+from .file_readers import Cuts
+from .load_checkpoint import Journal
+from .rejects import Rejects
+from .reports import LoadReport
+from .stages import Embed, Feed, Plan, Ready, Source
+
+OnConflict = Literal["error", "skip", "upsert"]
+_BATCH_BYTES = 64 << 20  # of vectors in a part, where batch_size is not given
+_MOST_ROWS, _LEAST_ROWS = 10_000, 100
+_SOONER = 10  # the first part is that much smaller
+_TEXTS = ("id", "document", "uri")  # parts of a record that are texts, whatever they look like in a CSV file
+_STORED = "the id is stored already"
+
+
+class Load:
+    """Between `open` and `close`: take a part with `next`, `begin` it, tell what was `wrote`, `settle` it."""
+
+    def __init__(
+        self,
+        info: CollectionInfo,
+        journal: Journal,
+        rejects: Rejects,
+        feed: Feed,
+        on_conflict: OnConflict,
+        shown_bar: Any,
+    ) -> None:
+        self._info, self._journal = info, journal
+        self._rejects, self._feed, self._bar = rejects, feed, shown_bar
+        self.mode: Mode = "upsert" if on_conflict == "upsert" else "add"
+        self._strict = on_conflict == "error"
+        self._begun = time.perf_counter()
+        self._resumed = journal.state.rows
+        self._again = journal.state.begun > 0  # the first part may be stored already, wholly or in part
+        self._seen: set[str] = set()  # of such a part, the ids that were written again
+        self._bad = 0  # of the part under way
+        self._estimated = shown_bar is not None and shown_bar.total is None
+
+    @classmethod
+    def open(
+        cls,
+        info: CollectionInfo,
+        source: Any,
+        *,
+        columns: Any,
+        on_conflict: Any,
+        batch_size: Any,
+        format: Any,
+        filesystem: Any,
+        types: Any,
+        transform: Callable[[Any], Any] | None,
+        rejects: Any,
+        max_rejects: Any,
+        progress: bool | None,
+        restart: bool,
+        job: str | None,
+        folder: str | None,
+        embed: Embed,
+    ) -> Load:
+        """Check all arguments, find the source and the journal, and begin to read."""
+        if on_conflict not in ("error", "skip", "upsert"):
+            raise InvalidArgumentError(
+                f"Expected on_conflict to be 'error', 'skip' or 'upsert', got {shown(on_conflict)}"
+            )
+        if transform is not None and not callable(transform):
+            raise InvalidTypeError(f"Expected transform to be a function, got {shown(transform)}")
+        if job is not None and (not isinstance(job, str) or not job):
+            raise InvalidTypeError(f"Expected job to be a name for the load, got {shown(job)}")
+        if check_int(max_rejects, "max_rejects") < 0:
+            raise InvalidArgumentError(f"Expected max_rejects to be 0 or more, got {max_rejects}")
+        size = _size(batch_size, info.dimension)
+        mapped = mapping(columns)
+        texts = dict.fromkeys((mapped.parts.get(part, part) for part in _TEXTS), pa.string())
+        kinds = {**texts, **_types(types)}
+        path = None if rejects is None else os.path.abspath(file_discovery.check_path(rejects, "rejects"))
+        found = _source(source, format, filesystem, path, mapped.embedding)
+        identity = {
+            "collection": info.id,
+            "source": file_discovery.named(source, filesystem) if found.files else job,
+            "parts": mapped.parts,
+            "metadata": mapped.metadata,
+            "on_conflict": on_conflict,
+        }
+        stamps = [file.stamp() for file in found.files]
+        journal = Journal.open(folder if found.files or job else None, identity, stamps, restart)
+        state = journal.state
+        feed = None
+        try:
+            reject = Rejects(path, max_rejects)
+            reject.begin(state.rejects if state.rejects_path == path else 0)
+            state.rejects_path = path
+            total = found.total()
+            shown_bar = bar(progress, info.name, total, state.rows)
+            # Without an earlier run the first part is a small one, so that writing begins early.
+            first = state.begun or (0 if state.rows else max(size // _SOONER, min(size, _LEAST_ROWS)))
+            plan = Plan(
+                kinds,
+                transform,
+                "upsert" if on_conflict == "upsert" else "add",
+                on_conflict == "error",
+                mapped,
+                info.dimension,
+                embed,
+                reject.enough,
+            )
+            feed = Feed(found, state.file, state.row, Cuts(size, first, state.begun > 0), plan)
+            return cls(info, journal, reject, feed, on_conflict, shown_bar)
+        except BaseException:
+            if feed is not None:
+                feed.close()
+            journal.close()
+            raise
+
+    def next(self) -> Ready | None:
+        """The next part, None at the end."""
+        if self._feed.waits():
+            self._journal.write()  # there is time for it
+        return self._feed.next()
+
+    def begin(self, ready: Ready, known: set[str]) -> list[Batch]:
+        """What of a part is to be written. `known`: which of its ids are stored.
+
+        Raises IDAlreadyExistsError for those if none may be, or InvalidArgumentError for its bad rows,
+        unless there is a file for both, and not too many of them.
+        """
+        state = self._journal.state
+        before = known if state.conflicts is None else known.intersection(state.conflicts)
+        conflicts = before if self._again else known
+        bad, batches = ready.bad, [group.batch for group in ready.groups]
+        if self._strict and conflicts:
+            if self._rejects.path is None and not bad:
+                raise IDAlreadyExistsError(
+                    f"{len(conflicts):,} of the ids of {ready.name} are stored already, as "
+                    f"{shown(sorted(conflicts)[0])}: pass on_conflict='skip' to keep what is "
+                    "stored, 'upsert' to replace it, or rejects='rejects.jsonl'"
+                )
+            told = [entry for group in ready.groups for entry in group.bad(conflicts, _STORED)]
+            bad = sorted([*bad, *told], key=lambda entry: entry.row)
+            batches = [batch.without(conflicts) for batch in batches]
+        self._rejects.add(ready.name, bad, state.rejected)
+        self._bad = len(bad)
+        batches = [batch for batch in batches if batch.ids]
+        if batches and not self._again:
+            state.begun = ready.rows
+            state.conflicts = None if len(conflicts) == len(ready.ids()) else sorted(conflicts)
+            self._journal.changed()
+            self._journal.write()
+        return batches
+
+    def wrote(self, batch: Batch, written: Written) -> None:
+        """A batch is durable."""
+        state = self._journal.state
+        untold = written == Written()  # as of servers that do not say what they did
+        if self._again or untold:  # by this load, before it was killed, or now
+            ids = set(batch.ids)
+            old = ids if state.conflicts is None else ids.intersection(state.conflicts)
+            old = old | (ids & self._seen)
+            self._seen |= ids
+            written = Written(len(ids) - len(old), len(old), 0)
+            if self.mode == "add":
+                written = Written(written.added, 0, written.updated)
+        state.added += written.added
+        state.updated += written.updated
+        if self._strict:
+            state.added += written.skipped  # of a request that was repeated
+        else:
+            state.skipped += written.skipped
+
+    def settle(self, ready: Ready) -> None:
+        """All of a part is durable."""
+        state = self._journal.state
+        state.rejects = self._rejects.size
+        state.rejected += self._bad
+        state.file, state.row = ready.file, ready.row
+        state.rows += ready.rows
+        state.skipped += ready.repeated
+        state.begun, state.conflicts = 0, []
+        self._again, self._seen = False, set()
+        self._journal.changed()
+        if self._bar is not None:
+            if self._estimated and ready.share:
+                self._bar.total = max(state.rows, round(state.rows / ready.share))
+            self._bar.update(ready.rows)
+
+    def finish(self) -> LoadReport:
+        """The source is at its end."""
+        self._journal.finish()
+        state = self._journal.state
+        return LoadReport(
+            self._info.name,
+            state.rows,
+            state.added,
+            state.updated,
+            state.skipped,
+            state.rejected,
+            self._resumed,
+            time.perf_counter() - self._begun,
+            self._rejects.path,
+        )
+
+    def close(self) -> None:
+        """Stop reading, and note how far it came."""
+        try:
+            self._feed.close()
+        finally:
+            self._journal.close()
+            if self._bar is not None:
+                self._bar.close()
+
+
+def _size(batch_size: Any, dimension: int | None) -> int:
+    if batch_size is not None:
+        if check_int(batch_size, "batch_size") < 1:
+            raise InvalidArgumentError(f"Expected batch_size to be 1 or more, got {batch_size}")
+        return int(batch_size)
+    return max(_LEAST_ROWS, min(_MOST_ROWS, _BATCH_BYTES // (4 * (dimension or 1))))
+
+
+def _source(source: Any, format: Any, filesystem: Any, rejects: str | None, embedding: str) -> Source:
+    if isinstance(source, (list, tuple)) and not source:
+        raise InvalidArgumentError("Expected source to name something, got an empty list")
+    if file_discovery.is_source(source):
+        return Source(file_discovery.find(source, format, filesystem, without=rejects))
+    if is_table(source):
+        return Source([], readers.reader(source, embedding))
+    if hasattr(source, "__iter__") and not isinstance(source, (dict, bytes)):
+        return Source([], _joined(source, embedding))
+    raise InvalidTypeError(
+        f"Expected source to be a path, a URL, a list of these, a table or an iterator of record batches, "
+        f"got {shown(source)}"
+    )
+
+
+def _joined(tables: Any, embedding: str) -> Any:
+    """An iterator of batches or tables of any kind."""
+    for item in tables:
+        if not is_table(item):
+            raise InvalidTypeError(
+                f"the iterator gave {shown(item)}: expected record batches, tables or dataframes"
+            )
+        yield from readers.table(item, embedding).to_batches()
+
+
+def _types(types: Any) -> Mapping[str, pa.DataType]:
+    """Arrow types by name, given as such or as Arrow calls them: {"zip": "string"}."""
+    if types is None:
+        return {}
+    if not isinstance(types, Mapping):
+        raise InvalidTypeError(f"Expected types to be a dict as {{'zip': 'string'}}, got {shown(types)}")
+    found = {}
+    for name, value in types.items():
+        try:
+            found[name] = value if isinstance(value, pa.DataType) else pa.type_for_alias(value)
+        except (ValueError, TypeError):
+            raise InvalidArgumentError(
+                f"types[{name!r}] is {shown(value)}: expected an Arrow type, or its name as 'string', "
+                "'int64', 'float64' or 'bool'"
+            ) from None
+    return found

@@ -1,0 +1,187 @@
+"""Parts of a source, read, converted and embedded ahead of whoever writes them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import InvalidArgumentError
+from ..storage.interface.values import Floats, Mode
+from ..tables.shared_values import weigh_all
+from ..tables.to_records import Mapped
+from ..validation.write_batch import Batch, filled, lacking
+from . import file_readers
+from .chunks import Bad, Group, Part, Rows, sort
+from .file_discovery import File
+from .file_readers import Cuts
+from .prefetch import Ahead
+
+Embed = Callable[[Sequence[str]], Floats]
+_DEPTH = 1  # parts that wait between two steps
+_MOST_WEIGHT = 2 << 30  # bytes of values of a part
+_TEXTS = 1000  # that are embedded at a time, so that an interrupt need not wait for all of a part
+STREAM = "the stream"  # what messages call a source that is no file
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What became of a part, which ends before row `row` of file number `file`.
+
+    rows      of the source that it has; `repeated` of them are left out, since their ids came before
+    share     of the bytes of the source that were read, where that tells how much is left
+    """
+
+    file: int
+    row: int
+    rows: int
+    name: str
+    share: float | None
+    groups: list[Group]
+    repeated: int
+    bad: list[Bad]
+
+    def ids(self) -> list[str]:
+        """The distinct ids of all groups."""
+        if len(self.groups) == 1:
+            return self.groups[0].batch.ids
+        return list(dict.fromkeys(id for group in self.groups for id in group.batch.ids))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Files, or else a stream of record batches."""
+
+    files: Sequence[File]
+    stream: Any = None
+
+    def name(self, file: int) -> str:
+        """What messages call a file."""
+        return self.files[file].path if self.files else STREAM
+
+    def parts(
+        self, file: int, row: int, cuts: Cuts, types: Mapping[str, Any]
+    ) -> Iterator[tuple[int, Part, float | None]]:
+        """Parts from a row of a file on, with the number of their file and the share that was read."""
+        if self.stream is not None:
+            yield from ((0, part, None) for part in file_readers.rows(self.stream, 0, row, cuts))
+            return
+        size = sum(each.size or 0 for each in self.files)
+        before = sum(each.size or 0 for each in self.files[:file])
+        for number in range(file, len(self.files)):
+            start = row if number == file else 0
+            for part, read in file_readers.read(self.files[number], start, cuts, types):
+                yield number, part, (before + read) / size if size else None
+            before += self.files[number].size or 0
+
+    def total(self) -> int | None:
+        """How many rows there are, where that is known without reading them."""
+        counts = [file_readers.count_rows(file) for file in self.files]
+        known = [count for count in counts if count is not None]
+        return sum(known) if known and len(known) == len(counts) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How rows become records."""
+
+    types: Mapping[str, pa.DataType]
+    transform: Callable[[Any], Any] | None
+    mode: Mode
+    strict: bool
+    mapped: Mapped
+    dimension: int | None
+    embed: Embed
+    enough: int
+
+
+class Feed:
+    """The parts of a source in order, from a row on. Three threads work ahead: one reads, one converts, one
+    embeds."""
+
+    def __init__(self, source: Source, file: int, row: int, cuts: Cuts, plan: Plan) -> None:
+        self._source, self._plan, self._dimension = source, plan, plan.dimension
+        self._ended = threading.Event()
+        self._read = Ahead(source.parts(file, row, cuts, plan.types), _DEPTH, "chroma-load-read")
+        self._checked = Ahead(self._converted(self._read, file, row), _DEPTH, "chroma-load-convert")
+        self._embedded = Ahead(map(self._with_vectors, self._checked), _DEPTH, "chroma-load-embed")
+
+    def waits(self) -> bool:
+        """Whether the next part is not ready yet."""
+        return self._embedded.empty()
+
+    def next(self) -> Ready | None:
+        """The next part, None at the end. Raises what reading, converting or embedding it raised."""
+        return next(self._embedded, None)
+
+    def close(self) -> None:
+        """End the threads. What is under way in them comes to its end first."""
+        self._ended.set()
+        steps = (self._read, self._checked, self._embedded)
+        for step in steps:
+            step.stop()
+        for step in reversed(steps):
+            step.close()
+
+    def _converted(
+        self, parts: Iterator[tuple[int, Part, float | None]], file: int, row: int
+    ) -> Iterator[Ready]:
+        plan, at = self._plan, {file: row}
+        for number, part, share in parts:
+            name, start = self._source.name(number), at.get(number, 0)
+            at[number] = part.end
+            try:
+                if isinstance(part, Rows):
+                    _check_weight(part, plan.mapped.embedding)
+                if plan.transform is not None:
+                    part = part.changed(plan.transform, plan.mapped.embedding)
+                if isinstance(part, Rows) and self._source.files:
+                    if self._source.files[number].format == "csv":
+                        part = part.parsed(plan.mapped.embedding)
+                done = sort(part, plan.mode, plan.strict, plan.mapped, self._dimension, plan.enough)
+            except InvalidArgumentError as error:
+                raise type(error)(f"{name}: {error.message()}") from error
+            if self._dimension is None:
+                self._dimension = _dimension(done.groups)
+            yield Ready(number, part.end, part.end - start, name, share, *done)
+
+    def _with_vectors(self, ready: Ready) -> Ready:
+        return replace(
+            ready, groups=[group._replace(batch=self._completed(group.batch)) for group in ready.groups]
+        )
+
+    def _completed(self, batch: Batch) -> Batch:
+        if batch.embeddings is None:
+            texts = [text for text in batch.documents or () if text is not None]
+            return replace(batch, embeddings=self._embed(texts))
+        if batch.given is None:
+            return batch
+        rows, texts = lacking(self._plan.mode, batch)
+        return filled(batch, rows, self._embed(texts))
+
+    def _embed(self, texts: Sequence[str]) -> Floats:
+        blocks = []
+        for start in range(0, len(texts), _TEXTS):
+            if self._ended.is_set():
+                raise InterruptedError("the load has ended")  # and nobody hears it
+            blocks.append(self._plan.embed(texts[start : start + _TEXTS]))
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+
+def _check_weight(part: Rows, embedding: str) -> None:
+    """Raises for rows that share so much of their bytes that there is no room for each to have its own."""
+    weight = weigh_all(part.table, embedding)
+    if weight > _MOST_WEIGHT:
+        raise InvalidArgumentError(
+            f"the values of rows {part.end - part.table.num_rows:,} to {part.end:,} come to {weight:,} "
+            f"bytes, more than {_MOST_WEIGHT:,}: pass a smaller batch_size"
+        )
+
+
+def _dimension(groups: Sequence[Group]) -> int | None:
+    found = (group.batch.embeddings for group in groups)
+    return next((int(vectors.shape[1]) for vectors in found if vectors is not None), None)

@@ -1,0 +1,1 @@
+"""Values and results as HTML and as short texts."""

@@ -1,0 +1,121 @@
+"""Values as short texts for people. Never builds a long text to cut it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from ..validation.sequences import shown
+
+# What a cell shows of a long text, in characters: two or three lines of a table.
+CELL = 160
+
+_VISIBLE = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}  # pictures of control characters
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+def short(text: str, width: int = CELL) -> str:
+    """The beginning of a text in one line."""
+    head = " ".join(text[: 2 * width].split())
+    cut = len(text) > 2 * width or len(head) > width
+    head = head[:width].rstrip() + "…" if cut else head
+    return head.translate(_VISIBLE)
+
+
+def number(value: int | float) -> str:
+    """With separators between thousands, and at most six digits of a fraction's significance."""
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    whole = value.is_integer() and abs(value) < 1e15
+    return f"{value:,.1f}" if whole else f"{value:.6g}"
+
+
+def count(amount: int, noun: str) -> str:
+    """As `1 record`, `2,000 records`."""
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    return noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+
+
+def size(amount: int) -> str:
+    """Bytes as `512 bytes`, `1.2 MiB`."""
+    exponent = min((max(amount, 1).bit_length() - 1) // 10, len(_UNITS) - 1)
+    return f"{amount:,} bytes" if not exponent else f"{amount / 1024**exponent:,.1f} {_UNITS[exponent]}"
+
+
+def distance(value: float) -> str:
+    """Four places, unless it is very small or large. Rounding may have made a zero negative."""
+    whole = f"{abs(value):.4f}" if 1e-3 <= abs(value) < 1e6 or abs(value) < 1e-6 else f"{abs(value):.4g}"
+    return f"-{whole}" if value < 0 and float(whole) else whole
+
+
+def vector(values: Any) -> str:
+    """As `384 numbers [0.0123, -0.2, 0.334, …]`."""
+    if values is None:
+        return ""
+    head = ", ".join(f"{float(entry):.3g}" for entry in islice(values, 3))
+    return f"{count(len(values), 'number')} [{head}{', …' if len(values) > 3 else ''}]"
+
+
+def value(entry: Any, width: int = CELL) -> str:
+    """A value of metadata. Texts stand without quotes unless they look like something else."""
+    if isinstance(entry, str):
+        return repr(entry) if _ambiguous(entry) else short(entry, width)
+    if isinstance(entry, (int, float)):
+        return str(entry)  # as it is: it may be a year or a number of something
+    if isinstance(entry, (list, tuple)):
+        head = ", ".join(value(each, 40) for each in islice(entry, 5))
+        return f"[{head}{', …' if len(entry) > 5 else ''}]"
+    return other(entry)
+
+
+def other(entry: Any) -> str:
+    """Anything else, as the data loader may give it: an image as its shape."""
+    if entry is None:
+        return ""
+    if isinstance(entry, str):
+        return short(entry)
+    shape = getattr(entry, "shape", None)
+    if isinstance(shape, tuple) and hasattr(entry, "dtype"):
+        return f"{'×'.join(map(str, shape))} {entry.dtype}"
+    return shown(entry)
+
+
+def pairs(metadata: Mapping[str, Any] | None, most: int = 12) -> list[tuple[str, str]]:
+    """The keys and values of metadata, the first so many; then how many there are besides."""
+    if not isinstance(metadata, Mapping):
+        return [] if metadata is None else [("", other(metadata))]
+    found = [(short(str(key), 60), value(entry)) for key, entry in islice(metadata.items(), most)]
+    if len(metadata) > most:
+        found.append(("…", f"and {len(metadata) - most} more"))
+    return found
+
+
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> str:
+    """A table of lines of text; columns in `right` are aligned there."""
+    lines = [header, *rows]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(header))]
+
+    def laid(line: Sequence[str]) -> str:
+        cells = [
+            text.rjust(widths[place]) if place in right else text.ljust(widths[place])
+            for place, text in enumerate(line)
+        ]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join(laid(line) for line in lines)
+
+
+def _ambiguous(text: str) -> bool:
+    if text in ("", "True", "False", "None") or text != text.strip():
+        return True
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

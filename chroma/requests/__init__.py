@@ -1,0 +1,1 @@
+"""The values that a request is made of."""

@@ -1,0 +1,1 @@
+"""`GetResult` and `QueryResult`, and how answers of a backend become them."""

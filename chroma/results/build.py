@@ -1,0 +1,88 @@
+"""Answers of a backend to the dictionaries that `get` and `query` return."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from ..storage.interface.values import Field, Floats, Hits, IndexStatus, Rows
+from ..types import Database, Include, IndexingStatus
+from .types import GetResult, QueryResult
+
+_COLUMNS: tuple[Field, ...] = ("documents", "metadatas", "uris", "embeddings")
+
+
+def columns_for(include: Include) -> frozenset[Field]:
+    """The stored columns that the wanted parts need; "data" is loaded from the uris."""
+    wanted: set[Field] = {column for column in _COLUMNS if column in include}
+    return frozenset(wanted | {"uris"} if "data" in include else wanted)
+
+
+def get_result(rows: Rows, include: Include, data: Any) -> GetResult:
+    """The dictionary of `get` and `peek`; `data` is what the uris point at, if that is included."""
+    return GetResult(
+        ids=rows.ids,
+        embeddings=_embeddings(rows) if "embeddings" in include else None,
+        documents=rows.documents if "documents" in include else None,
+        uris=rows.uris if "uris" in include else None,
+        included=include,
+        data=data,
+        metadatas=rows.metadatas if "metadatas" in include else None,
+    )
+
+
+def query_result(hits: Sequence[Hits], include: Include, data: list[Any] | None) -> QueryResult:
+    """The dictionary of `query`, one entry per query vector in each column; `data` as for `get_result`."""
+
+    def column(field: Field) -> Any:
+        return [getattr(hit.rows, field) for hit in hits] if field in include else None
+
+    return QueryResult(
+        ids=[hit.rows.ids for hit in hits],
+        distances=[hit.distances.tolist() for hit in hits] if "distances" in include else None,
+        embeddings=[_embeddings(hit.rows) for hit in hits] if "embeddings" in include else None,
+        documents=column("documents"),
+        uris=column("uris"),
+        included=include,
+        data=data,
+        metadatas=column("metadatas"),
+    )
+
+
+def indexing_result(status: IndexStatus) -> IndexingStatus:
+    """What `get_indexing_status` returns."""
+    progress = status.indexed / status.total if status.total else 1.0
+    return IndexingStatus(status.indexed, status.total - status.indexed, status.total, progress)
+
+
+def database_result(entry: dict[str, Any]) -> Database:
+    """A database as clients show it."""
+    return {"id": UUID(str(entry["id"])), "name": entry["name"], "tenant": entry["tenant"]}
+
+
+def in_order_of(ids: Sequence[str], rows: Rows, limit: int | None, offset: int) -> Rows:
+    """The rows in the order of `ids`, which may name more ids than there are rows: `limit` of
+    them from `offset` on."""
+    place = {name: row for row, name in enumerate(rows.ids)}
+    order = [place[name] for name in ids if name in place]
+    order = order[offset : None if limit is None else offset + limit]
+
+    def take(column: list[Any] | None) -> list[Any] | None:
+        return None if column is None else [column[row] for row in order]
+
+    return Rows(
+        [rows.ids[row] for row in order],
+        take(rows.documents),
+        take(rows.metadatas),
+        take(rows.uris),
+        None if rows.embeddings is None else rows.embeddings[order],
+    )
+
+
+def _embeddings(rows: Rows) -> Floats:
+    if not rows.ids or rows.embeddings is None:
+        return np.empty((0,), dtype=np.float32)
+    return rows.embeddings

@@ -1,0 +1,1 @@
+"""HTTP itself: the parser, the middleware, request bodies, responses, pages of other origins."""

@@ -1,0 +1,129 @@
+"""What a page in somebody's browser may have done here: nothing, unless the server's owner said so.
+
+A browser sends requests for any page it shows, and the machine it runs on may reach this server. So
+what is no plain reading is refused to pages of other origins, and where no credentials are asked
+for, requests must name the server as its owner does: a foreign name that was led to this address
+makes a foreign page look like one of this server. Programs send no such headers and are not asked.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from ...errors import AuthorizationError, ChromaError
+from ..settings.server_settings import ServerSettings, is_loopback
+
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_OWN_PAGES = (b"same-origin", b"none")  # "none": somebody typed the address
+_PORTS = {"http": 80, "https": 443}
+# Below these nobody outside can have a name; those without a dot come from a search list or a compose file.
+_PRIVATE = (".localhost", ".local", ".internal", ".svc", ".lan", ".home.arpa")
+# What hosts files and containers call this machine; nobody outside can have them.
+_LOCAL_NAMES = ("localhost.localdomain", "host.docker.internal")
+_MOST_REMEMBERED = 256
+
+
+class WrongHost(ChromaError):
+    """A request for another server than this one."""
+
+    status = 421
+
+
+class Gate:
+    """Decides from the headers alone. `refusal` is asked for every request."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._origins = frozenset(settings.cors_origins)
+        self._hosts = tuple(name.lower() for name in settings.allowed_hosts)
+        self._checks_host = not settings.authenticates or bool(self._hosts)
+        self._private = not is_loopback(settings.host)
+        self._own = {"localhost", *_LOCAL_NAMES, settings.host.strip("[]").lower()}
+        if self._private:
+            self._own.add(socket.gethostname().lower())
+        self._known: set[bytes] = set()  # values of Host that were found right
+
+    def refusal(self, method: str, headers: Mapping[bytes, bytes]) -> ChromaError | None:
+        """Why a request is not served; None if it is."""
+        host = headers.get(b"host")
+        if self._checks_host and host and host not in self._known:  # browsers always send one
+            wrong = self._wrong_host(host)
+            if wrong is not None:
+                return wrong
+        origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site")
+        if (origin is None and site is None) or method in _READING:
+            return None
+        return self._foreign(origin, site, host)
+
+    def _wrong_host(self, host: bytes) -> WrongHost | None:
+        name = _name(host.decode("latin-1"))
+        if not self._is_own(name):
+            return WrongHost(
+                f"this server is not known as {name!r:.300}: if it is meant, start it with --allowed-host "
+                "and that name, or ask for credentials with --auth-file"
+            )
+        if len(self._known) < _MOST_REMEMBERED:
+            self._known.add(host)
+        return None
+
+    def _is_own(self, name: str) -> bool:
+        if name in self._own or name.endswith(".localhost") or _is_address(name):
+            return True  # an address is what it is: only names can be led elsewhere
+        if self._private and name and ("." not in name or name.endswith(_PRIVATE)):
+            return True
+        return any(
+            allowed in ("*", name) or (allowed.startswith("*.") and name.endswith(allowed[1:]))
+            for allowed in self._hosts
+        )
+
+    def _foreign(self, origin: bytes | None, site: bytes | None, host: bytes | None) -> ChromaError | None:
+        page = None if origin is None else origin.decode("latin-1")
+        if "*" in self._origins or page in self._origins:
+            return None
+        if site is not None:  # the browser's own word, also behind a proxy that changes Host
+            own = site in _OWN_PAGES
+        else:
+            own = page is not None and host is not None and _is_same(page, host.decode("latin-1"))
+        if own:
+            return None
+        where = "another site" if page in (None, "null") else f"{page!r:.300}"
+        return AuthorizationError(
+            f"a page of {where} may not do this: start the server with --cors-origin and the page's origin "
+            "if it may"
+        )
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without the port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    name, colon, port = host.rpartition(":")
+    if colon and ":" not in name and (not port or port.isdigit()):
+        host = name
+    return host.strip().lower().removesuffix(".")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_same(origin: str, host: str) -> bool:
+    """Whether a page's origin is the server that it asks."""
+    try:
+        page, asked = urlsplit(origin), urlsplit(f"{origin.partition(':')[0]}://{host}")
+        usual = _PORTS.get(page.scheme)
+        return (
+            usual is not None
+            and page.hostname == asked.hostname
+            and (page.port or usual) == (asked.port or usual)
+        )
+    except ValueError:
+        return False

@@ -1,0 +1,129 @@
+"""The outermost layer around the application: what holds for every request, whatever its route.
+
+Ids, paths as they were sent, HEAD, CORS, foreign pages, version 1, and one note of what became of it. Knows
+nothing of collections; `routes` says what the answers are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..limits.thread_pool import Overloaded
+from ..observability import request_context
+from ..observability.request_context import CLIENT_GONE, Exchange
+from ..observability.tracing import Tracing
+from .cross_origin import NO_SNIFFING, Gate
+from .responses import answer, error_answer
+
+TRACE_HEADER = b"chroma-trace-id"
+REQUEST_HEADER = b"x-request-id"
+_GONE = "/api/v1"
+
+Observer = Callable[[Exchange], None]
+
+
+class Envelope:
+    """Segments of the path stay percent-encoded while routes are matched, so that a name may hold
+    a slash; routes decode their own parts. `observers` are told of every request when it has ended.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        gate: Gate,
+        origins: tuple[str, ...],
+        observers: tuple[Observer, ...] = (),
+        tracing: Tracing | None = None,
+    ) -> None:
+        self._app = app
+        self._gate = gate
+        self._origins = origins
+        self._observers = observers
+        self._tracing = tracing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        method = scope["method"]
+        seen = request_context.begin(method, scope["headers"])
+        request_context.CURRENT.set(seen)
+        if self._tracing is not None:
+            self._tracing.begin(seen, scope["headers"])
+        head = method == "HEAD"
+        headers = dict(scope["headers"])
+        extra = [
+            (TRACE_HEADER, seen.trace_id.encode()),
+            (REQUEST_HEADER, seen.request_id.encode()),
+            NO_SNIFFING,
+            *self._allowed(headers.get(b"origin")),
+        ]
+
+        async def reply(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seen.status = message["status"]
+                message = {**message, "headers": [*message.get("headers", []), *extra]}
+            elif head:
+                message = {**message, "body": b""}
+            else:
+                seen.sent += len(message.get("body", b""))
+            await send(message)
+
+        raw = scope.get("raw_path") or scope["path"].encode()
+        inner = {
+            **scope,
+            "path": raw.decode("latin-1"),
+            "method": "GET" if head else method,
+            request_context.KEY: seen,
+        }
+        try:
+            early = self._early(scope["method"], headers, inner["path"])
+            await (self._app if early is None else early)(inner, receive, reply)
+        except ClientDisconnect:
+            seen.status = CLIENT_GONE
+        except asyncio.CancelledError:  # the server stops, and has waited as long as it may
+            if seen.status:
+                seen.status = 503  # of what was begun nothing more comes
+            else:
+                stopping = error_answer(Overloaded("the server is stopping"))
+                stopping.headers["Connection"] = "close"
+                await stopping(inner, receive, reply)
+        except Exception as error:
+            if seen.status:  # it was broken off; what was begun as a success is none
+                seen.status = 500
+                raise
+            await error_answer(error)(inner, receive, reply)
+        finally:
+            for observer in self._observers:
+                observer(seen)
+
+    def _early(self, method: str, headers: Mapping[bytes, bytes], path: str) -> Response | None:
+        """The answer that needs no route."""
+        refusal = self._gate.refusal(method, headers)
+        if refusal is not None:
+            return error_answer(refusal)
+        if path == _GONE or path.startswith(_GONE + "/"):
+            message = "The v1 API is not available here: use /api/v2, as clients from 0.6 on do"
+            return answer({"error": "Unimplemented", "message": message}, 410)
+        if self._origins and method == "OPTIONS":
+            if b"origin" in headers and b"access-control-request-method" in headers:
+                return Response(
+                    status_code=200,
+                    headers={"access-control-allow-methods": "*", "access-control-allow-headers": "*"},
+                )
+        return None
+
+    def _allowed(self, origin: bytes | None) -> list[tuple[bytes, bytes]]:
+        if not self._origins:
+            return []
+        varies = (b"vary", b"origin, access-control-request-method, access-control-request-headers")
+        if "*" in self._origins:
+            return [(b"access-control-allow-origin", b"*"), varies]
+        if origin is not None and origin.decode("latin-1") in self._origins:
+            return [(b"access-control-allow-origin", origin), varies]
+        return [varies]

@@ -1,0 +1,316 @@
+"""Request bodies as bytes: whole or as a stream, under limits of size and time.
+
+Knows media types, codings and sockets; what the bytes mean is said in `bodies`. Bodies are
+decompressed by the thread that reads them, never by the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+
+from ...errors import ChromaError, InvalidArgumentError
+from ..limits.fair_shares import Budget, Holder
+from ..limits.thread_pool import RETRY_SECONDS, Overloaded
+from ..limits.transfer_rate import Pace, Stalled, Within
+
+_STEP = 1 << 20  # bytes that are decompressed, or handed from the socket to a thread, at once
+_MOST_DISCARDED, _DISCARD_SECONDS = 16 << 20, 2.0  # of a body whose request is refused
+_LEAST_FED, _MOST_FED = 256, 1 << 16  # bytes that zlib is given at once
+_WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # what zlib calls the formats
+
+
+class TooLarge(ChromaError):
+    """A body beyond the limit."""
+
+    status = 413
+
+
+class TooSlow(ChromaError):
+    """A body that does not arrive."""
+
+    status = 408
+
+
+class UnsupportedMedia(ChromaError):
+    """A body that is not JSON, or compressed in a way that is not offered."""
+
+    status = 415
+
+
+class Incoming:
+    """The body of one request."""
+
+    def __init__(
+        self, request: Request, largest: int, seconds: float, budget: Budget, holder: Holder
+    ) -> None:
+        """`holder` is who has the body's memory, and its place where it is streamed."""
+        headers = request.headers
+        self.media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        self._coding = headers.get("content-encoding", "identity").strip().lower()
+        self._window = _WINDOWS.get(self._coding)
+        self._by_page = "origin" in headers or "sec-fetch-site" in headers
+        self.older = request.scope.get("http_version") == "1.0"  # which knows no answer in chunks
+        self.received = 0
+        self._waits_for_leave = headers.get("expect", "").lower() == "100-continue"
+        self._declared = headers.get("content-length", "")
+        self._receive = request.receive
+        self._largest = largest
+        self._budget = budget
+        self._loop = asyncio.get_running_loop()
+        self.holder = holder
+        self._pace: Pace = holder.pace
+        self._seconds = seconds
+        self._ended = False
+
+    def check_coding(self) -> None:
+        """Raises UnsupportedMedia for a coding that is not offered."""
+        if self._window is None and self._coding not in ("", "identity"):
+            raise UnsupportedMedia(
+                f"Content-Encoding {self._coding!r:.100} is not supported: use gzip or deflate, or send the "
+                "body as it is"
+            )
+
+    def check_media(self, wanted: bool) -> None:
+        """Raises UnsupportedMedia for another media type than JSON, whether or not there is a body.
+
+        Programs may leave it out, which is for clients of other servers. A page may not where a body is
+        `wanted`: forms send three other types, and nothing else that needs no leave has this one.
+        """
+        kind = self.media_type
+        if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+            return
+        if kind or (wanted and self._by_page):
+            raise UnsupportedMedia(
+                f"Expected request with `Content-Type: application/json`, got {kind!r:.100}"
+            )
+
+    async def read(self) -> bytes:
+        """The whole body as it was sent. Raises TooLarge, TooSlow when it takes too long in all, and
+        Overloaded when too much of other bodies is in memory."""
+        if self._declared.isdigit() and len(self._declared) < 20 and int(self._declared) > self._largest:
+            raise self._too_large()
+        parts: list[bytes] = []
+        with self._in_time():
+            while not self._ended:
+                parts.append(await self._part())
+                if self.received > self._largest:
+                    raise self._too_large()
+                self._hold(len(parts[-1]))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def decoded(self, raw: bytes) -> bytes:
+        """A body that was read, decompressed. Raises TooLarge as soon as it grows too large, Overloaded,
+        and InvalidArgumentError when it is broken."""
+        if self._window is None:
+            return raw
+        parts: list[bytes] = []
+        size = 0
+        decoder = Decoder(self._window)
+        for part in decoder.all(
+            raw
+        ):  # an empty one, too, is an occasion to stop when nobody waits any longer
+            size += len(part)
+            if size > self._largest:
+                raise self._too_large()
+            self._hold(len(part))
+            parts.append(part)
+        return b"".join(parts)
+
+    async def next_parts(self) -> bytes:
+        """About a MiB of the body as it was sent, empty at its end. Raises TooSlow when it takes too long:
+        each MiB has as much time as a whole body has."""
+        parts: list[bytes] = []
+        size = 0
+        with self._in_time():
+            while not self._ended and size < _STEP:
+                part = await self._part()
+                parts.append(part)
+                size += len(part)
+        return b"".join(parts)
+
+    def file(self) -> Feed:
+        """The body as a file that a thread may read while it arrives; call it in the event loop.
+
+        It has no limit of size but that of patience: what a reader keeps is the reader's affair.
+        """
+        return Feed(self, asyncio.get_running_loop(), self._window)
+
+    async def discard(self) -> bool:
+        """Read a rest that nobody wants, within reason, so that a client that is still sending comes to
+        read its answer. Whether the body has come to its end."""
+        until = self.received + _MOST_DISCARDED
+        with suppress(TimeoutError, ClientDisconnect), Within(_DISCARD_SECONDS):
+            while not self._ended and not self._waits_for_leave and self.received < until:
+                await self._arrived()
+        return self._ended
+
+    def close(self) -> None:
+        """Nobody reads the rest. Threads that wait for it get ClientDisconnect."""
+        self._budget.give_back(self.holder)
+
+    async def gone(self) -> None:
+        """Returns when the client has gone away. Drops what it still sends."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        try:
+            with self._pace.waiting(self._seconds):
+                yield
+        except Stalled as stalled:
+            raise self._too_slow(str(stalled)) from None
+
+    async def _part(self) -> bytes:
+        if self.holder.closed:
+            raise self._closed()
+        return await self._arrived()
+
+    async def _arrived(self) -> bytes:
+        message: Any = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        self._waits_for_leave = False
+        body: bytes = message.get("body", b"")
+        self.received += len(body)
+        self._pace.moved(len(body))
+        self._ended = not message.get("more_body", False)
+        return body
+
+    def _hold(self, size: int) -> None:
+        """Count bytes that stay in memory until the request ends."""
+        try:
+            has_room = self._budget.take(self.holder, size, self._loop)
+        except LookupError:
+            raise self._closed() from None
+        if not has_room:
+            raise Overloaded(
+                f"bodies of {self._budget.held:,} bytes are being read; try again in {RETRY_SECONDS} s"
+            )
+
+    def _closed(self) -> Exception:
+        """Why nothing more is read, once the request holds nothing."""
+        return self._too_slow(self.holder.ended_for) if self.holder.ended_for else ClientDisconnect()
+
+    def _too_slow(self, why: str) -> TooSlow:
+        """What ended the waiting: see `Pace`."""
+        texts = {
+            "late": f"the body, or a MiB of a stream, did not arrive within {self._seconds:g} s",
+            "slow": "the body arrives more slowly than --idle-seconds and --min-bytes-per-second allow",
+        }
+        text = texts.get(why, f"the body arrives slowly, and {why}")
+        return TooSlow(f"{text}: {self.received:,} bytes were received")
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"the body exceeds {self._largest:,} bytes: send fewer records per call, or start the server "
+            "with a larger --max-body-bytes"
+        )
+
+
+class Decoder:
+    """Decompresses gzip (any number of members) or zlib, in pieces of at most a MiB.
+
+    Time is linear in what comes in and goes out: zlib copies what it did not use of its input, so it is
+    given little at a time, least where a member ends. Empty pieces come where much was read for nothing,
+    so that who reads them can stop.
+    """
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._stream = zlib.decompressobj(window)
+        self._begun = False
+        self._slice = _MOST_FED
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """What more input gives. Raises InvalidArgumentError when it is broken."""
+        view, place, told = memoryview(data), 0, 0
+        while place < len(view):
+            if self._stream.eof:
+                self._stream, self._begun, self._slice = zlib.decompressobj(self._window), False, _LEAST_FED
+            self._begun = True
+            given = view[place : place + self._slice]
+            out = self._step(given)
+            place += len(given) - len(self._stream.unused_data or self._stream.unconsumed_tail)
+            self._slice = min(2 * self._slice, _MOST_FED)
+            if out or place - told >= _STEP:
+                told = place
+                yield out
+
+    def _step(self, given: memoryview) -> bytes:
+        try:
+            return self._stream.decompress(given, _STEP)
+        except zlib.error as error:
+            raise InvalidArgumentError(f"the compressed body is broken: {error}") from None
+
+    def all(self, data: bytes) -> Iterator[bytes]:
+        """What the whole input gives."""
+        yield from self.feed(data)
+        yield from self.end()
+
+    def end(self) -> Iterator[bytes]:
+        """What is left at the end. Raises InvalidArgumentError when the input was cut off."""
+        if not self._begun:
+            raise InvalidArgumentError("the compressed body is empty")
+        while not self._stream.eof and (out := self._step(memoryview(b""))):
+            yield out
+        if not self._stream.eof:
+            raise InvalidArgumentError("the compressed body is broken: it ends too early")
+
+
+class Feed(io.RawIOBase):
+    """A body as a blocking file, for one thread that is not the event loop's.
+
+    Raises TooSlow, ClientDisconnect and InvalidArgumentError from `read` and `readinto`.
+    """
+
+    def __init__(self, incoming: Incoming, loop: asyncio.AbstractEventLoop, window: int | None) -> None:
+        self._incoming = incoming
+        self._loop = loop
+        self._pieces = self._decoded(window)
+        self._piece = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills the whole buffer, unless the body ends."""
+        target = memoryview(buffer).cast("B")
+        filled = 0
+        while filled < len(target):
+            if not self._piece:
+                self._piece = memoryview(next(self._pieces, b""))
+                if not self._piece:
+                    break
+            size = min(len(self._piece), len(target) - filled)
+            target[filled : filled + size] = self._piece[:size]
+            self._piece = self._piece[size:]
+            filled += size
+        return filled
+
+    def _sent(self) -> Iterator[bytes]:
+        while part := self._next():
+            yield part
+
+    def _next(self) -> bytes:
+        coming = asyncio.run_coroutine_threadsafe(self._incoming.next_parts(), self._loop)
+        try:
+            return coming.result()
+        except (asyncio.CancelledError, RuntimeError):  # the server stops
+            raise ClientDisconnect from None
+
+    def _decoded(self, window: int | None) -> Iterator[bytes]:
+        if window is None:
+            yield from self._sent()
+            return
+        decoder = Decoder(window)
+        for part in self._sent():
+            yield from filter(None, decoder.feed(part))
+        yield from decoder.end()

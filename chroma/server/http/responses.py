@@ -1,0 +1,215 @@
+"""Answers: JSON, errors, and streams that are made while they are sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from ... import errors
+from ...errors import ChromaError
+from ...wire.json_codec import error_to_json
+from ..limits.fair_shares import Budget, Holder
+from ..limits.thread_pool import RETRY_SECONDS, Overloaded, Pool
+from ..limits.transfer_rate import Stalled
+from .request_body import Incoming, TooLarge
+
+_log = logging.getLogger("chroma.server")
+
+_STEP = 1 << 18  # bytes that are handed to the socket at once; what it cannot send yet is copied
+
+ABORT = "chroma-abort"  # in the state of a request: what ends its connection at once
+TAKEN = "chroma-taken"  # and what says how many bytes of answers its client took while they waited for it
+_PLACE_SECONDS = 5.0  # how long a stream of Arrow may wait for its place: whole exports are read for long
+LARGE = _STEP  # answers beyond that are sent in pieces
+
+
+@dataclass(slots=True)
+class Streamed:
+    """What a handler returns to answer piece by piece.
+
+    Each piece is made by a thread after the one before has been sent, so that no more than one
+    waits in memory. An error before the first piece is an ordinary error; after that the
+    connection is broken off. `chunks` is closed in any case.
+    """
+
+    chunks: Iterator[bytes]
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a handler returns to answer with other bytes than JSON."""
+
+    content: bytes
+    media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def joined(chunks: Iterator[bytes], most: int) -> bytes:
+    """A stream as a whole, for a client of HTTP/1.0. Raises TooLarge beyond `most` bytes."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        for part in chunks:
+            size += len(part)
+            if size > most:
+                raise TooLarge(
+                    f"the answer has more bytes than --max-answer-bytes of the server, {most:,}, and "
+                    "HTTP/1.0 knows no streams: use HTTP/1.1, or ask for fewer records"
+                )
+            parts.append(part)
+    finally:
+        close: Callable[[], Any] | None = getattr(chunks, "close", None)
+        if close is not None:
+            close()
+    return b"".join(parts)
+
+
+def to_json(value: Any) -> bytes:
+    """JSON bytes. float32 arrays become the shortest decimals that round-trip."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def answer(value: Any, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(to_json(value), status, media_type="application/json")
+
+
+def error_answer(error: BaseException) -> Response:
+    """The answer for anything that was raised; what nobody foresaw is logged and not shown."""
+    if isinstance(error, RecursionError):
+        error = errors.InvalidArgumentError("the request is nested too deeply")
+    if not isinstance(error, ChromaError):
+        _log.error("an unexpected error", exc_info=error)
+        error = errors.InternalError("an unexpected error; the server's log says more")
+    response = answer(error_to_json(error), error.status)
+    if error.status in (429, 503):
+        response.headers["Retry-After"] = str(RETRY_SECONDS)
+    return response
+
+
+async def _sent(scope: Scope, send: Send, piece: bytes | memoryview, reader: Holder, seconds: float) -> None:
+    """Hand a piece to the socket. When the client does not take what was there, the connection is ended, and
+    ClientDisconnect raised."""
+    state = scope.get("state", {})
+    try:
+        with reader.pace.waiting(seconds, state.get(TAKEN)):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    except Stalled:
+        abort = state.get(ABORT)
+        if abort is not None:
+            abort()
+            await asyncio.sleep(0)  # now it is known to have ended
+        raise ClientDisconnect from None
+
+
+class Large(Response):
+    """An answer that waits in memory while it is sent, under the bound of all such answers."""
+
+    def __init__(
+        self,
+        content: bytes,
+        status: int,
+        media_type: str,
+        incoming: Incoming,
+        reader: Holder,
+        budget: Budget,
+        seconds: float,
+    ) -> None:
+        """Raises Overloaded when too many bytes wait for their clients already."""
+        super().__init__(b"", status, {"Content-Length": str(len(content))}, media_type)
+        self._content, self._incoming, self._seconds = content, incoming, seconds
+        self._reader, self._budget = reader, budget
+        if not budget.take(reader, len(content), asyncio.get_running_loop(), alone=True):
+            raise Overloaded(
+                f"answers of {budget.held:,} bytes wait for their clients: try again in {RETRY_SECONDS} s, "
+                "or ask for fewer records"
+            )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gone = asyncio.ensure_future(self._incoming.gone())
+        try:
+            await send(
+                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            )
+            whole = memoryview(self._content)
+            for start in range(0, len(whole), _STEP):
+                await _sent(scope, send, whole[start : start + _STEP], self._reader, self._seconds)
+                if gone.done():
+                    raise ClientDisconnect
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            gone.cancel()
+            self._budget.give_back(self._reader)
+
+
+class Streaming(Response):
+    """A stream under way. Nothing is sent before the first piece is there."""
+
+    def __init__(
+        self, streamed: Streamed, status: int, pool: Pool, incoming: Incoming, reader: Holder, seconds: float
+    ) -> None:
+        self.status_code = status
+        self.media_type = streamed.media_type
+        self.background = None
+        self.init_headers()
+        self._chunks = streamed.chunks
+        self._pool = pool
+        self._reader = reader
+        self._seconds = seconds
+        self._wait = seconds if streamed.media_type == "application/json" else min(seconds, _PLACE_SECONDS)
+        self._first = b""
+        self._place = AsyncExitStack()
+        self._gone = asyncio.ensure_future(incoming.gone())
+
+    async def begin(self) -> Streaming:
+        """Make the first piece. Raises what making it raises, and Overloaded when too many are under way."""
+        try:
+            await self._place.enter_async_context(self._pool.streaming(self._reader, self._wait, self._gone))
+            self._first = await self._next(admitted=False)
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await send(
+                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            )
+            piece, self._first = self._first, b""
+            while piece:
+                for start in range(0, len(piece), _STEP):
+                    await self._send(scope, send, piece[start : start + _STEP])
+                piece = b""  # it is not kept while the next is made
+                piece = await self._next()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            await self._close()
+
+    async def _send(self, scope: Scope, send: Send, piece: bytes) -> None:
+        await _sent(scope, send, piece, self._reader, self._seconds)
+        if self._gone.done():
+            raise ClientDisconnect
+
+    async def _next(self, *, admitted: bool = True) -> bytes:
+        return await self._pool.run(lambda: next(self._chunks, b""), self._seconds, admitted=admitted)
+
+    async def _close(self) -> None:
+        self._gone.cancel()
+        close: Callable[[], Any] | None = getattr(self._chunks, "close", None)
+        try:
+            if close is not None:
+                with suppress(asyncio.CancelledError, Overloaded):  # of a server that stops
+                    await self._pool.run(close, admitted=True)
+        finally:
+            await self._place.aclose()

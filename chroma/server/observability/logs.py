@@ -1,0 +1,120 @@
+"""Log lines: one per request and one per event, as text or as JSON, on standard error.
+
+Lines say which request they belong to. They hold no bodies, no headers and no credentials, and
+nothing that a client sends can begin a line or colour a terminal: control characters are escaped.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from functools import lru_cache
+from typing import Any
+
+from .request_context import CURRENT, Exchange
+
+_access = logging.getLogger("chroma.access")
+
+_NOT_OFFERED = 501  # nothing failed: it was asked for what there is not
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def configuration(level: str, style: str) -> dict[str, Any]:
+    """For logging.config: everything of ours and of the web server in one style."""
+    logger = {"handlers": ["lines"], "level": level.upper(), "propagate": False}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"lines": {"()": JsonLines if style == "json" else TextLines}},
+        "handlers": {"lines": {"class": "logging.StreamHandler", "formatter": "lines"}},
+        "loggers": {"chroma": logger, "uvicorn": logger},
+    }
+
+
+def note(seen: Exchange) -> None:
+    """The line of a request that has ended: at `info`, what failed here at `error`."""
+    level = logging.ERROR if seen.status >= 500 and seen.status != _NOT_OFFERED else logging.INFO
+    if _access.isEnabledFor(level):
+        # made by hand: the library would look for the caller's line, which takes as long as the rest
+        record = logging.LogRecord(_access.name, level, "", 0, "request", None, None)
+        record.exchange = seen
+        _access.handle(record)
+
+
+def escaped(text: str) -> str:
+    """The text on one line, with control characters as \\x1b and the like."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+class TextLines(logging.Formatter):
+    """`2026-01-31T12:00:00.123Z INFO POST /api/v2/… 200 1.2 ms in=100 out=20 id=…`"""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and the lines of a traceback indented below it."""
+        begin = f"{_moment(record.created)} {record.levelname} "
+        seen: Exchange | None = getattr(record, "exchange", None)
+        if seen is not None:
+            more = f" trace={seen.trace_id}" if seen.trace_id != seen.request_id else ""
+            more += "" if seen.caller is None else f" caller={seen.caller}"
+            return begin + escaped(
+                f"{seen.method} {seen.route or '-'} {seen.status} {seen.seconds * 1000:.2f} ms "
+                f"in={seen.received} out={seen.sent} id={seen.request_id}{more} process={record.process}"
+            )
+        seen = CURRENT.get()
+        line = f"{record.name}: {record.getMessage()}"
+        if seen is not None:
+            line += f" id={seen.request_id}"
+        lines = [begin + escaped(line)]
+        if record.exc_info:
+            lines += [f"  {escaped(part)}" for part in self.formatException(record.exc_info).splitlines()]
+        return "\n".join(lines)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per line: time, level, logger, message, and the request's fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Everything, tracebacks included, on one line."""
+        line: dict[str, Any] = {
+            "time": _moment(record.created),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "process": record.process,
+        }
+        seen: Exchange | None = getattr(record, "exchange", None)
+        if seen is not None:
+            line |= _fields(seen)
+        elif (seen := CURRENT.get()) is not None:
+            line |= {"id": seen.request_id, "trace": seen.trace_id}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)  # ASCII only
+
+
+def _fields(seen: Exchange) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "method": seen.method,
+        "route": seen.route,
+        "status": seen.status,
+        "milliseconds": round(seen.seconds * 1000, 2),
+        "in": seen.received,
+        "out": seen.sent,
+        "id": seen.request_id,
+    }
+    if seen.trace_id != seen.request_id:
+        fields["trace"] = seen.trace_id
+    if seen.caller is not None:
+        fields["caller"] = seen.caller
+    return fields
+
+
+def _moment(seconds: float) -> str:
+    return f"{_second(int(seconds))}.{int(seconds % 1 * 1000):03d}Z"
+
+
+@lru_cache(4)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

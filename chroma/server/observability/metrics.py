@@ -1,0 +1,162 @@
+"""Figures for Prometheus, at GET /metrics.
+
+One process keeps them in memory. Several processes keep theirs in files that each of them can
+read, so that whichever answers a scrape answers for all: see `shared`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+    values,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from ...storage.interface.values import EngineFigures
+from ..limits.thread_pool import Pool
+from .request_context import Exchange
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # what the library reads when it is imported
+REFRESH_SECONDS = 10.0  # how old the gauges of other processes may be
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class Measured(Protocol):
+    """What the figures of the engine come from."""
+
+    def figures(self) -> EngineFigures: ...
+
+
+@contextmanager
+def shared() -> Iterator[None]:
+    """Processes that are started in the block keep their figures together, in a folder that goes with it."""
+    with tempfile.TemporaryDirectory(prefix="chroma-metrics-") as folder:
+        before = os.environ.get(FOLDER)
+        os.environ[FOLDER] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[FOLDER]
+            else:
+                os.environ[FOLDER] = before
+
+
+class Metrics:
+    """The figures of one server."""
+
+    def __init__(self, backend: Measured, pool: Pool) -> None:
+        self._backend = backend
+        self._pool = pool
+        self.several = values.ValueClass is not values.MutexValue
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "chroma_http_requests", "Requests answered.", ("method", "route", "status"), registry=registry
+        )
+        self._seconds = Histogram(
+            "chroma_http_request_duration_seconds", "From the head of a request to the end of its answer.",
+            ("route",), buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self._received = Counter("chroma_http_received_bytes", "Bytes of request bodies.", registry=registry)
+        self._sent = Counter("chroma_http_sent_bytes", "Bytes of answers' bodies.", registry=registry)
+        self._syncs = Counter("chroma_fsyncs", "Times that a process waited for the disk.", registry=registry)
+        self._rejected = Counter(
+            "chroma_calls_rejected", "Calls refused because too many waited.", registry=registry
+        )
+        # sums over processes: each counts its own
+        self._running = self._gauge("chroma_calls_running", "Calls in a thread.", "livesum")
+        self._queued = self._gauge("chroma_calls_queued", "Calls that wait for a thread.", "livesum")
+        # processes see the same folder, but may have different collections open
+        self._engine = {
+            name: self._gauge(f"chroma_{name}", text, "livemax")
+            for name, text in (
+                ("collections", "Collections in all databases."),
+                ("open_collections", "Collections that are open; the next figures are sums over these."),
+                ("rows", "Records."),
+                ("deleted_rows", "Dead records whose room is not reclaimed yet."),
+                ("segments", "Segments."),
+                ("unindexed_rows", "Records that await an index; searches scan them meanwhile."),
+                ("log_bytes", "Bytes of the logs being written."),
+            )
+        }
+        self._by_route: dict[str, Any] = {}
+        self._by_answer: dict[tuple[str, str, int], Any] = {}
+        self._syncs_seen = self._rejected_seen = 0
+        self._refreshing = threading.Lock()  # scrapes may come together, and counters only grow
+        if not self.several:
+            ProcessCollector(registry=registry)
+
+    def _gauge(self, name: str, text: str, mode: Any) -> Gauge:
+        return Gauge(name, text, registry=self._registry, multiprocess_mode=mode)
+
+    def note(self, seen: Exchange) -> None:
+        """Count a request that has ended."""
+        key = _method(seen.method), seen.route, seen.status
+        count = self._by_answer.get(key)
+        if count is None:
+            count = self._by_answer[key] = self._requests.labels(key[0], key[1], str(key[2]))
+        count.inc()
+        seconds = self._by_route.get(seen.route)
+        if seconds is None:
+            seconds = self._by_route[seen.route] = self._seconds.labels(seen.route)
+        seconds.observe(seen.seconds)
+        if seen.received:
+            self._received.inc(seen.received)
+        if seen.sent:
+            self._sent.inc(seen.sent)
+
+    def refresh(self) -> None:
+        """Read the figures that are counted elsewhere."""
+        with self._refreshing:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        figures = self._backend.figures()
+        for name, value in (
+            ("collections", figures.collections), ("open_collections", figures.open), ("rows", figures.rows),
+            ("deleted_rows", figures.deleted), ("segments", figures.segments),
+            ("unindexed_rows", figures.not_indexed), ("log_bytes", figures.log_bytes),
+        ):  # fmt: skip
+            self._engine[name].set(value)
+        self._running.set(self._pool.running)
+        self._queued.set(self._pool.queued)
+        self._syncs.inc(figures.syncs - self._syncs_seen)
+        self._rejected.inc(self._pool.rejected - self._rejected_seen)
+        self._syncs_seen, self._rejected_seen = figures.syncs, self._pool.rejected
+
+    def text(self) -> bytes:
+        """All figures in the text format 0.0.4."""
+        self.refresh()
+        registry = self._registry
+        if self.several:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+
+def forget(process: int) -> None:
+    """A process has ended: what it was doing at the moment no longer counts."""
+    if FOLDER in os.environ:
+        mark_process_dead(process)  # type: ignore[no-untyped-call]
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _method(sent: str) -> str:
+    """Words that a client makes up do not become labels."""
+    return sent if sent in _METHODS else "other"

@@ -1,0 +1,1 @@
+"""Request bodies to checked values, and the schemas that describe them."""

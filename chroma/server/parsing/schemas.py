@@ -1,0 +1,360 @@
+"""JSON Schemas of what the routes take and give, for the OpenAPI document.
+
+The parsers in `bodies` are the authority: a test feeds them what these schemas generate, and
+checks every answer of a tour against them. Fields that are not named are ignored by the
+parsers, so nothing here forbids more than they do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...collection.configuration import MUTABLE, RANGES, SPACES
+from ...wire.content_negotiation import MEDIA_TYPE
+
+Schema = dict[str, Any]
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _list(items: Schema, **more: Any) -> Schema:
+    return {"type": "array", "items": items, **more}
+
+
+def _object(required: str = "", **properties: Schema) -> Schema:
+    schema: Schema = {"type": "object", "properties": properties}
+    if required:
+        schema["required"] = required.split()
+    return schema
+
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+SMALL_COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
+FLAG: Schema = {"type": "boolean"}
+FLOAT32: Schema = {"type": "number", "minimum": -3.4028234e38, "maximum": 3.4028234e38}
+VECTOR = _list(FLOAT32, minItems=1)
+BASE64: Schema = {
+    "type": "string",
+    "contentEncoding": "base64",
+    "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+    "description": "float32 numbers, little-endian, packed",
+}
+NAME: Schema = {
+    "type": "string", "minLength": 3, "maxLength": 512, "pattern": "^[a-zA-Z0-9][a-zA-Z0-9._-]*[a-zA-Z0-9]$",
+    "description": "Without '..', and not an IP address",
+}  # fmt: skip
+ID: Schema = {"type": "string", "minLength": 1}
+INTEGER: Schema = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
+SCALAR: Schema = {"anyOf": [TEXT, INTEGER, NUMBER, FLAG]}
+LISTED: Schema = {"anyOf": [_list(kind, minItems=1) for kind in (TEXT, INTEGER, NUMBER, FLAG)]}
+KEYS: Schema = {"pattern": "^[^#$]", "not": {"pattern": "^chroma:"}}
+INCLUDE = _list({"enum": ["distances", "documents", "embeddings", "metadatas", "uris"]})
+ENCODING: Schema = {"enum": ["base64", None], "description": "How embeddings are written in the answer"}
+METADATA_FORM: Schema = {
+    "enum": ["struct", "json", None],
+    "description": "How metadata are written in an Arrow answer",
+}
+
+_TUNING: dict[str, Schema] = {
+    key: {"type": "number" if key == "resize_factor" else "integer", "minimum": low, "maximum": high}
+    for key, (low, high) in RANGES.items()
+}
+
+
+def _hnsw(keys: frozenset[str]) -> Schema:
+    known: dict[str, Schema] = {key: _or_null(_TUNING[key]) for key in sorted(keys & _TUNING.keys())}
+    if "space" in keys:
+        known["space"] = {"enum": [*sorted(SPACES), None]}
+    return {"type": "object", "properties": known, "additionalProperties": False}
+
+
+COMPONENTS: dict[str, Schema] = {
+    "Error": _object("error message", error=TEXT, message=TEXT, kind=TEXT),
+    "Metadata": {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": KEYS,
+        "additionalProperties": {"anyOf": [SCALAR, LISTED, {"type": "null"}]},
+        "description": "Numbers are integers of 64 bits or finite floats. null removes a key.",
+    },
+    "CollectionMetadata": {
+        "type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [SCALAR, LISTED]},
+    },
+    "Function": {
+        "description": "Data of the clients; the server never looks into it",
+        "anyOf": [
+            _object("type name", type={"const": "known"}, name=TEXT, config={}),
+            _object("type", type={"enum": ["legacy", "unknown"]}),
+            {"type": "null"},
+        ],
+    },
+    "Where": {
+        "type": "object",
+        "description": 'A filter of metadata: {"key": value}, {"key": {"$gt": 1}}, {"$and": [...]}; '
+        "$eq $ne $gt $gte $lt $lte $in $nin $contains $not_contains $and $or",
+    },
+    "WhereDocument": {
+        "type": "object",
+        "description": "A filter of documents: $contains $not_contains $regex $not_regex $and $or",
+    },
+    "Collection": _object(
+        "id name tenant database metadata dimension version log_position configuration_json schema",
+        id={"type": "string", "format": "uuid"}, name=TEXT, tenant=TEXT, database=TEXT,
+        metadata=_or_null({"type": "object", "additionalProperties": {"anyOf": [SCALAR, LISTED]}}),
+        dimension=_or_null({"type": "integer", "minimum": 1}), version=COUNT, log_position=COUNT,
+        configuration_json=_object(
+            "hnsw spann embedding_function",
+            hnsw={"type": "object"}, spann={"type": "null"}, embedding_function=_ref("Function"),
+        ),
+        schema={"type": "object"},
+    ),
+    "Rows": _object(
+        "ids embeddings documents uris metadatas include",
+        ids=_list(ID), embeddings=_or_null(_list({"anyOf": [VECTOR, BASE64]})),
+        documents=_or_null(_list(_or_null(TEXT))), uris=_or_null(_list(_or_null(TEXT))),
+        metadatas=_or_null(_list(_or_null({"type": "object"}))), include=INCLUDE,
+    ),
+    "Hits": _object(
+        "ids embeddings documents uris metadatas distances include",
+        ids=_list(_list(ID)), embeddings=_or_null(_list(_list({"anyOf": [VECTOR, BASE64]}))),
+        documents=_or_null(_list(_list(_or_null(TEXT)))), uris=_or_null(_list(_list(_or_null(TEXT)))),
+        metadatas=_or_null(_list(_list(_or_null({"type": "object"})))),
+        distances=_or_null(_list(_list(NUMBER))), include=INCLUDE,
+    ),
+    "Written": _object("added updated skipped", added=COUNT, updated=COUNT, skipped=COUNT),
+}  # fmt: skip
+
+_EMPTY: Schema = {"type": "object", "maxProperties": 0}
+_DATABASE = _object("id name tenant", id={"type": "string", "format": "uuid"}, name=TEXT, tenant=TEXT)
+_HEARTBEAT = {
+    "type": "object",
+    "properties": {"nanosecond heartbeat": INTEGER},
+    "required": ["nanosecond heartbeat"],
+}
+
+
+def _records(required: str, embeddings: Schema, documents: Schema | None = None) -> Schema:
+    texts = _or_null(_list(_or_null(TEXT)))
+    return _object(
+        required,
+        ids=_list(ID, uniqueItems=True, description="All columns have one entry per id"),
+        embeddings=embeddings,
+        metadatas=_or_null(_list({"anyOf": [_ref("Metadata"), {"type": "null"}, _EMPTY]})),
+        documents=documents or texts,
+        uris=texts,
+    )
+
+
+def _matrix(*, gaps: bool = False, least: int = 0) -> Schema:
+    rows: list[Schema] = [VECTOR, BASE64 | {"minLength": 1}]
+    return {"anyOf": [_list(_or_null(row) if gaps else row, minItems=least) for row in rows]}
+
+
+_FILTERS: dict[str, Any] = {
+    "where": _or_null(_ref("Where")),
+    "where_document": _or_null(_ref("WhereDocument")),
+}
+_LOOKED_UP = _or_null(_list(ID))
+
+# What each handler takes; a route without a body has none.
+BODIES: dict[str, Schema] = {
+    "create_tenant": _object("name", name={"type": "string", "minLength": 3}),
+    "update_tenant": _object("resource_name", resource_name=TEXT),
+    "create_database": _object("name", name=NAME),
+    "create_collection": _object(
+        "name",
+        name=NAME,
+        metadata=_or_null(_ref("CollectionMetadata")),
+        configuration=_or_null(
+            _object(
+                hnsw=_or_null(_hnsw(MUTABLE | {"space", "ef_construction"})),
+                spann={"type": ["object", "null"], "description": "Becomes hnsw with its defaults"},
+                embedding_function=_ref("Function"),
+            )
+        ),
+        schema={"type": ["object", "null"], "description": "Not offered yet: 501"},
+        get_or_create=_or_null(FLAG),
+    ),
+    "modify_collection": _object(
+        new_name=_or_null(NAME),
+        new_metadata=_or_null(
+            {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {"anyOf": [SCALAR, LISTED, {"type": "null"}]},
+            }
+        ),
+        new_configuration=_or_null(
+            _object(
+                hnsw=_or_null(_hnsw(MUTABLE)), spann={"type": "null"}, embedding_function=_ref("Function")
+            )
+        ),
+    ),
+    "fork": _object("new_name", new_name=NAME),
+    "add": _records("ids embeddings", _matrix()),
+    "upsert": {
+        "type": "object",
+        "anyOf": [
+            _records("ids embeddings", _matrix(least=1)),
+            # for records that are stored
+            _records("ids", _or_null(_list({}, maxItems=0)), documents=_or_null(_list(TEXT))),
+        ],
+    },
+    "update": _records("ids", _or_null(_matrix(gaps=True))),
+    "delete": _object(
+        ids=_or_null(_list(ID, minItems=1)),
+        where=_or_null(_ref("Where") | {"minProperties": 1}),
+        where_document=_or_null(_ref("WhereDocument") | {"minProperties": 1}),
+        limit=_or_null(COUNT),
+    ),
+    "get": _object(
+        ids=_LOOKED_UP,
+        **_FILTERS,
+        limit=_or_null(COUNT),
+        offset=_or_null(COUNT),
+        include=INCLUDE,
+        order_by=_or_null({"anyOf": [TEXT, _list(TEXT, minItems=1)]}),
+        encoding=ENCODING,
+        metadata=METADATA_FORM,
+        keys=_or_null(_list(TEXT)),
+    ),
+    "own_export": _object(
+        ids=_LOOKED_UP,
+        **_FILTERS,
+        limit=_or_null(COUNT),
+        offset=_or_null(COUNT),
+        include=INCLUDE,
+        order_by=_or_null({"anyOf": [TEXT, _list(TEXT, minItems=1)]}),
+        metadata=METADATA_FORM,
+        keys=_or_null(_list(TEXT)),
+    ),
+    "query": _object(
+        "query_embeddings",
+        query_embeddings=_matrix(),
+        n_results=_or_null(SMALL_COUNT),
+        ids=_LOOKED_UP,
+        **_FILTERS,
+        include=INCLUDE,
+        exact=_or_null(FLAG),
+        encoding=ENCODING,
+        metadata=METADATA_FORM,
+    ),
+    "search": _object("searches", searches=_list({"type": "object"})),
+    "attach_function": {"type": "object"},
+    "detach_function": {"type": "object"},
+    "own_count": _object(**_FILTERS),
+    "own_known_ids": _object("ids", ids=_list(ID)),
+    "own_recall": _object(
+        k=_or_null(SMALL_COUNT | {"minimum": 1}), sample=_or_null(SMALL_COUNT | {"minimum": 1})
+    ),
+}
+
+BODIES["own_sql"] = _object(
+    "sql",
+    sql=TEXT,
+    parameters={"anyOf": [_list({}), {"type": "object"}, {"type": "null"}]},
+    tables=_or_null({"type": "object", "additionalProperties": TEXT}),
+    collection=_or_null(TEXT),
+)
+
+_UNUSED: Schema = {"description": "Never answered here"}
+
+# What each handler gives when all is well.
+ANSWERS: dict[str, Schema] = {
+    "root": _HEARTBEAT,
+    "heartbeat": _HEARTBEAT,
+    "healthcheck": _object(
+        "is_executor_ready is_log_client_ready", is_executor_ready=FLAG, is_log_client_ready=FLAG
+    ),
+    "version": TEXT,
+    "pre_flight_checks": _object(
+        "max_batch_size supports_base64_encoding chroma_arrow",
+        max_batch_size=COUNT,
+        supports_base64_encoding=FLAG,
+        chroma_arrow=_object(
+            "version max_body_bytes arrow", version=TEXT, max_body_bytes=COUNT, arrow={"const": MEDIA_TYPE}
+        ),
+    ),
+    "identity": _object(
+        "user_id tenant databases",
+        user_id=_or_null(TEXT),
+        tenant=_or_null(TEXT),
+        databases=_or_null(_list(TEXT)),
+        attributes=_or_null({"type": "object"}),
+    ),
+    "reset": FLAG,
+    "create_tenant": _EMPTY,
+    "get_tenant": _object("name resource_name", name=TEXT, resource_name=_or_null(TEXT)),
+    "update_tenant": _EMPTY,
+    "list_databases": _list(_DATABASE),
+    "create_database": _EMPTY,
+    "get_database": _DATABASE,
+    "delete_database": _EMPTY,
+    "list_collections": _list(_ref("Collection")),
+    "create_collection": _ref("Collection"),
+    "count_collections": COUNT,
+    "get_collection": _ref("Collection"),
+    "get_collection_by_id": _ref("Collection"),
+    "get_collection_by_crn": _UNUSED,
+    "modify_collection": _ref("Collection"),
+    "delete_collection": _EMPTY,
+    "fork": _ref("Collection"),
+    "fork_count": _UNUSED,
+    "indexing_status": _object(
+        "num_indexed_ops num_unindexed_ops total_ops op_indexing_progress",
+        num_indexed_ops=COUNT,
+        num_unindexed_ops=COUNT,
+        total_ops=COUNT,
+        op_indexing_progress={"type": "number", "minimum": 0, "maximum": 1},
+    ),
+    "add": _ref("Written"),
+    "upsert": _ref("Written"),
+    "update": _ref("Written"),
+    "delete": _object("deleted", deleted=COUNT),
+    "get": _ref("Rows"),
+    "query": _ref("Hits"),
+    "count": COUNT,
+    "search": _UNUSED,
+    "attach_function": _UNUSED,
+    "get_attached_function": _UNUSED,
+    "detach_function": _UNUSED,
+    "own_count": COUNT,
+    "own_known_ids": _list(ID),
+    "own_recall": {"type": "number", "minimum": 0, "maximum": 1},
+    "own_compact": _EMPTY,
+    "own_compact_all": _EMPTY,
+    "own_stats": _object(
+        "live deleted unsealed segments indexed bytes log_bytes files",
+        live=COUNT,
+        deleted=COUNT,
+        unsealed=COUNT,
+        segments=COUNT,
+        indexed=COUNT,
+        bytes=COUNT,
+        log_bytes=COUNT,
+        files={"type": "object", "additionalProperties": COUNT},
+    ),
+    "openapi": {"type": "object"},
+}
+
+# What the query string of a handler's route may have.
+_ATOMIC: Schema = {
+    "enum": ["true", "false"],
+    "description": "Whether an Arrow stream is one write, all of it or nothing",
+}
+OPTIONS: dict[str, dict[str, Schema]] = {
+    "add": {"atomic": _ATOMIC},
+    "upsert": {"atomic": _ATOMIC},
+    "update": {"atomic": _ATOMIC},
+    "list_databases": {"limit": COUNT | {"maximum": 10**18 - 1}, "offset": COUNT | {"maximum": 10**18 - 1}},
+    "list_collections": {"limit": COUNT | {"maximum": 10**18 - 1}, "offset": COUNT | {"maximum": 10**18 - 1}},
+    "count": {"read_level": {"enum": ["index_and_wal", "index_only", "index_and_bounded_wal"]}},
+}

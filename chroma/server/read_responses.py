@@ -1,0 +1,214 @@
+"""Answers of get and query: small ones at once, large ones piece by piece, and little of them in memory.
+
+A large answer in JSON is written column by column, each in a pass of its own over the one snapshot that the
+call looks at; as an Arrow stream it is written batch by batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from ..embedded import table_scans
+from ..embedded.backend import translated
+from ..embedded.table_scans import Ranked
+from ..storage.interface.values import Field, Floats, Hits
+from ..wire import arrow_codec, content_negotiation, json_codec
+from ..wire.json_codec import JSON
+from .http.request_body import TooLarge
+from .http.responses import Streamed
+from .parsing import arrow_streams
+from .parsing.json_bodies import Get, Query
+
+_AT_ONCE = 8 << 20  # bytes of records up to which an answer is made as a whole
+_FEW_RECORDS = 1000  # different ones, which are not measured: that takes a hundredth of their query
+_PIECE = 1 << 20  # bytes that are handed on together
+_HIT_BYTES = 32  # that a search holds for each of its hits
+FEW = 10_000  # hits that are no matter
+
+
+def check_hits(queries: int, k: int, most: int) -> None:
+    """Raise for a query with more hits than `most` bytes have room for."""
+    size = _HIT_BYTES * queries * k
+    if size > most:
+        raise TooLarge(
+            f"the {queries:,} queries may have {queries * k:,} results, for which a search holds {size:,} "
+            f"bytes, more than --max-answer-bytes of the server, {most:,}: ask for a smaller n_results, or "
+            "send fewer queries per call"
+        )
+
+
+def get(found: table_scans.Scan, want: Get) -> JSON | Streamed:
+    """In JSON."""
+    if found.rows <= _FEW_RECORDS or found.size(want.fields) <= _AT_ONCE:
+        return json_codec.rows_to_json(found.take(want.fields), want.include, base64=want.base64)
+    columns = _columns(found.read, None, want.include, want.base64)
+    return Streamed(_joined({"ids": _ids(found.read, None), **columns}, want.include), "application/json")
+
+
+def query(ranked: Ranked, want: Query, as_arrow: bool, most: int) -> JSON | Streamed:
+    """In JSON, or as an Arrow stream."""
+    few = len(ranked.counts) == 1 and len(ranked.distances) <= _FEW_RECORDS
+    size = 0 if few and not as_arrow else ranked.size(want.fields)
+    if as_arrow:
+        return Streamed(_hits_as_arrow(ranked, want, size, most), content_negotiation.MEDIA_TYPE)
+    if size <= _AT_ONCE:
+        return json_codec.hits_to_json(ranked.hits(want.fields), want.include, base64=want.base64)
+    columns = _columns(ranked.batches, ranked.counts, want.include, want.base64)
+    distances = _distances(ranked) if "distances" in want.include else None
+    parts = {"ids": _ids(ranked.batches, ranked.counts), **columns, "distances": distances}
+    return Streamed(_joined(parts, want.include), "application/json")
+
+
+# ---------------------------------------------------------------------------- Arrow
+
+
+def _hits_as_arrow(ranked: Ranked, want: Query, size: int, most: int) -> Iterator[bytes]:
+    assert want.vectors is not None
+    structured = want.metadata == "struct" and "metadatas" in want.fields
+    if size <= _AT_ONCE or structured:
+        if size > most:
+            raise TooLarge(
+                f"the answer has {size:,} bytes, held in memory for the fields of a struct, more "
+                f'than --max-answer-bytes of the server, {most:,}: ask for "metadata": "json", which is '
+                "streamed, for a smaller n_results, fewer queries per call, or include less"
+            )
+        hits: list[Hits] = ranked.hits(want.fields)
+        batch = arrow_codec.hits_to_batch(hits, want.fields, want.vectors.shape[1])
+        return arrow_streams.send_batch(batch, structured)
+    batches = _numbered(ranked, want.fields)
+    first = next(batches)
+    reader = pa.RecordBatchReader.from_batches(first.schema, chain([first], batches))
+    return arrow_streams.send(reader)
+
+
+def _numbered(ranked: Ranked, fields: frozenset[Field]) -> Iterator[pa.RecordBatch]:
+    """The records with the columns `query` and `distance` before them."""
+    ends, at = np.cumsum(ranked.counts), 0
+    for batch in _translated(ranked.batches(fields)):
+        places = np.arange(at, at + batch.num_rows)
+        number = pa.array(np.searchsorted(ends, places, "right").astype(np.int32))
+        distance = pa.array(ranked.distances[at : at + batch.num_rows])
+        names = ["query", "distance", *batch.schema.names]
+        yield pa.RecordBatch.from_arrays([number, distance, *batch.columns], names)
+        at += batch.num_rows
+
+
+def _translated(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    with translated():
+        yield from batches
+
+
+# ---------------------------------------------------------------------------- JSON
+
+_Read = Callable[[frozenset[Field]], Iterable[pa.RecordBatch]]
+_Cells = Callable[[pa.RecordBatch], bytes]
+
+
+def _ids(read: _Read, counts: Sequence[int] | None) -> Iterator[bytes]:
+    return _column(read(frozenset()), counts, partial(_texts, name="id"))
+
+
+def _columns(
+    read: _Read, counts: Sequence[int] | None, include: Sequence[str], base64: bool
+) -> dict[str, Iterator[bytes] | None]:
+    """The columns of records in the order of the contract; None for one that was not asked for."""
+    ways: dict[Field, _Cells] = {
+        "embeddings": partial(_vectors, base64=base64),
+        "documents": partial(_texts, name="document"),
+        "uris": partial(_texts, name="uri"),
+        "metadatas": _metadata,
+    }
+    return {
+        field: _lazily(read, counts, field, cells) if field in include else None
+        for field, cells in ways.items()
+    }
+
+
+def _lazily(read: _Read, counts: Sequence[int] | None, field: Field, cells: _Cells) -> Iterator[bytes]:
+    yield from _column(read(frozenset({field})), counts, cells)
+
+
+def _texts(batch: pa.RecordBatch, name: str) -> bytes:
+    values = batch.column(batch.schema.get_field_index(name)).to_numpy(zero_copy_only=False).tolist()
+    return orjson.dumps(values)[1:-1]
+
+
+def _metadata(batch: pa.RecordBatch) -> bytes:
+    """They are stored as JSON."""
+    texts = batch.column(batch.schema.get_field_index("metadata")).to_numpy(zero_copy_only=False).tolist()
+    return ",".join([text or "null" for text in texts]).encode()
+
+
+def _vectors(batch: pa.RecordBatch, base64: bool) -> bytes:
+    matrix: Floats = arrow_codec.matrix(
+        pa.chunked_array([batch.column(batch.schema.get_field_index("embedding"))])
+    )
+    rows: Any = json_codec.encoded(matrix) if base64 else np.ascontiguousarray(matrix)
+    return orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+
+
+def _distances(ranked: Ranked) -> Iterator[bytes]:
+    at = 0
+    for number, count in enumerate(ranked.counts):
+        cells = orjson.dumps(
+            np.ascontiguousarray(ranked.distances[at : at + count]), option=orjson.OPT_SERIALIZE_NUMPY
+        )
+        yield (b"," if number else b"[") + cells
+        at += count
+    yield b"]"
+
+
+def _column(
+    batches: Iterable[pa.RecordBatch], counts: Sequence[int] | None, cells: _Cells
+) -> Iterator[bytes]:
+    """A list of cells; with `counts` a list of such lists, each of so many cells."""
+    if counts is None:
+        yield b"["
+        for number, batch in enumerate(batches):
+            yield (b"," if number else b"") + cells(batch)
+        yield b"]"
+        return
+    waiting, batch, at = iter(batches), None, 0
+    for number, count in enumerate(counts):
+        yield b",[" if number else b"[["
+        begun = False
+        while count:
+            if batch is None or at == batch.num_rows:
+                batch, at = next(waiting), 0
+                continue
+            step = min(count, batch.num_rows - at)
+            yield (b"," if begun else b"") + cells(batch.slice(at, step))
+            begun, at, count = True, at + step, count - step
+        yield b"]"
+    yield b"]"
+
+
+def _joined(columns: dict[str, Iterator[bytes] | None], include: Sequence[str]) -> Iterator[bytes]:
+    """The object of the answer, in pieces that are worth being sent."""
+    held: list[bytes] = []
+    size = 0
+    with translated():
+        for piece in _object(columns, include):
+            held.append(piece)
+            size += len(piece)
+            if size >= _PIECE:
+                yield b"".join(held)
+                held, size = [], 0
+    yield b"".join(held)
+
+
+def _object(columns: dict[str, Iterator[bytes] | None], include: Sequence[str]) -> Iterator[bytes]:
+    for place, (name, pieces) in enumerate(columns.items()):
+        yield b'%b"%b":' % (b"," if place else b"{", name.encode())
+        if pieces is None:
+            yield b"null"
+        else:
+            yield from pieces
+    yield b',"include":%b}' % orjson.dumps(list(include))

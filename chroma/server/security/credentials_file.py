@@ -1,0 +1,342 @@
+"""The file of who may do what: its format, the hashes in it, and safe changes to it.
+
+The file is JSON, readable by its owner only, and holds no secret: tokens, which are 256 random
+bits made here, by SHA-256; passwords by scrypt with a salt each. It is replaced as a whole under
+a lock, so that readers see the old one or the new one.
+
+    {"version": 1, "entries": [{"name": "app", "kind": "token", "role": "write",
+      "access": ["acme/*"], "secret": "sha256$…", "created": "2026-01-31T12:00:00+00:00",
+      "expires": null}]}
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ...errors import ChromaError, InvalidArgumentError, NotFoundError, ReadOnlyError, UniqueConstraintError
+
+VERSION = 1
+KINDS = ("token", "basic")
+ROLES = ("read", "write", "admin")  # each may do what those before it may
+EVERYTHING = "*"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
+_SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 1024
+_LOCK_SECONDS = 10.0
+
+# scrypt with 16 MiB, five times over; about a fifth of a second, once per password and process.
+_COST, _BLOCK, _PARALLEL = 1 << 14, 8, 5
+_MOST_MEMORY = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One credential.
+
+    name    of a user for kind "basic", else only to tell entries apart
+    kind    one of KINDS
+    role    one of ROLES
+    access  "*", or "tenant/*" and "tenant/database"
+    secret  the hash
+    created, expires  ISO 8601; `expires` may be None
+
+    Raises InvalidArgumentError, without showing the secret.
+    """
+
+    name: str
+    kind: str
+    role: str
+    access: tuple[str, ...]
+    secret: str = field(repr=False)
+    created: str = ""
+    expires: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise InvalidArgumentError(
+                f"the name {self.name!r:.100} is none: expected letters, digits and . _ @ + -, 128 at most"
+            )
+        for what, value, known in (("kind", self.kind, KINDS), ("role", self.role, ROLES)):
+            if value not in known:
+                raise InvalidArgumentError(
+                    f"{self.name}: the {what} is {value!r:.100}: expected one of {', '.join(known)}"
+                )
+        if not self.access:
+            raise InvalidArgumentError(f"{self.name}: access is empty: expected '*' or 'tenant/database'")
+        for text in self.access:
+            if text == EVERYTHING:
+                continue
+            tenant, slash, database = text.rpartition("/") if isinstance(text, str) else ("", "", "")
+            wild = tenant == EVERYTHING or (EVERYTHING in database and database != EVERYTHING)
+            if not slash or not tenant or not database or wild:
+                raise InvalidArgumentError(
+                    f"{self.name}: access has {text!r:.200}: expected '*', 'tenant/*' or 'tenant/database'"
+                )
+            if self.role == "admin" and database != EVERYTHING:
+                raise InvalidArgumentError(
+                    f"{self.name}: an admin has whole tenants or everything, not the database {database!r}; "
+                    "role write may do everything inside a database"
+                )
+        expected = _is_token_hash if self.kind == "token" else _is_password_hash
+        if not isinstance(self.secret, str) or not expected(self.secret):
+            raise InvalidArgumentError(
+                f"{self.name}: the secret is no hash of a {self.kind} that is known here"
+            )
+        if not isinstance(self.created, str):
+            raise InvalidArgumentError(f"{self.name}: created is {self.created!r:.100}: expected a text")
+        if self.expires is not None:
+            _seconds(self.expires, self.name)
+
+    @property
+    def expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires is not None and _seconds(self.expires, self.name) <= time.time()
+
+
+def access_of(tenants: Sequence[str], databases: Sequence[str], default_tenant: str) -> tuple[str, ...]:
+    """What `--tenant` and `--database` mean: nothing given is everything."""
+    if not databases:
+        return tuple(f"{tenant}/{EVERYTHING}" for tenant in tenants) or (EVERYTHING,)
+    if len(tenants) > 1:
+        raise InvalidArgumentError("--database is of one tenant: give --tenant once, or make several entries")
+    tenant = tenants[0] if tenants else default_tenant
+    return tuple(f"{tenant}/{database}" for database in databases)
+
+
+# ---------------------------------------------------------------------------- hashes
+
+
+def new_secret() -> str:
+    """256 random bits as text."""
+    return secrets.token_urlsafe(32)
+
+
+def hash_token(token: bytes) -> str:
+    """The hash of a token. Without salt or cost: there is nothing to guess in 256 random bits."""
+    return f"sha256${hashlib.sha256(token).hexdigest()}"
+
+
+def hash_password(password: bytes) -> str:
+    """The hash of a password, with a salt of its own. Takes about a fifth of a second."""
+    salt = os.urandom(16)
+    return _joined(salt, _scrypt(password, salt, _COST, _BLOCK, _PARALLEL))
+
+
+def _joined(salt: bytes, hashed: bytes) -> str:
+    parts = (_COST, _BLOCK, _PARALLEL, base64.b64encode(salt).decode(), base64.b64encode(hashed).decode())
+    return "scrypt$" + "$".join(map(str, parts))
+
+
+def nobodys_password() -> str:
+    """A hash that no password has, and that costs as much to compare with as those made here."""
+    return _joined(os.urandom(16), os.urandom(32))
+
+
+def is_password(hashed: str, password: bytes) -> bool:
+    """Whether the hash is of that password; takes the same time either way."""
+    cost, block, parallel, salt, expected = _parts(hashed)
+    return hmac.compare_digest(_scrypt(password, salt, cost, block, parallel), expected)
+
+
+def _scrypt(password: bytes, salt: bytes, cost: int, block: int, parallel: int) -> bytes:
+    return hashlib.scrypt(
+        password, salt=salt, n=cost, r=block, p=parallel, maxmem=_MOST_MEMORY, dklen=32
+    )  # fmt: skip
+
+
+def _parts(hashed: str) -> tuple[int, int, int, bytes, bytes]:
+    kind, cost, block, parallel, salt, expected = hashed.split("$")
+    if kind != "scrypt":
+        raise ValueError(kind)
+    numbers = int(cost), int(block), int(parallel)
+    return (*numbers, base64.b64decode(salt, validate=True), base64.b64decode(expected, validate=True))
+
+
+def _is_password_hash(hashed: str) -> bool:
+    try:
+        cost, block, parallel, salt, expected = _parts(hashed)
+    except (ValueError, binascii.Error):
+        return False
+    cheap = cost >= 2 and cost & (cost - 1) == 0 and 1 <= block <= 64 and 1 <= parallel <= 64
+    return cheap and 128 * cost * block <= _MOST_MEMORY // 2 and len(salt) >= 8 and len(expected) == 32
+
+
+def _is_token_hash(hashed: str) -> bool:
+    return re.fullmatch(r"sha256\$[0-9a-f]{64}", hashed) is not None
+
+
+def check_password(password: str) -> bytes:
+    """A password that somebody chose, as bytes. Raises InvalidArgumentError for one that is too short."""
+    encoded = password.encode()
+    if not _SHORTEST_PASSWORD <= len(encoded) <= LONGEST_PASSWORD:
+        raise InvalidArgumentError(
+            f"the password has {len(encoded)} bytes: expected {_SHORTEST_PASSWORD} to {LONGEST_PASSWORD}"
+        )
+    return encoded
+
+
+# ---------------------------------------------------------------------------- the file
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """The entries of the file, in its order.
+
+    Raises NotFoundError without a file, InvalidArgumentError for one that others may read, that is
+    damaged, or that has a key, kind or role that is not known.
+    """
+    try:
+        with open(path, "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if mode & 0o077:
+                raise InvalidArgumentError(
+                    f"the credentials file {path} has mode {mode & 0o777:04o}, so that others can read or "
+                    f"change it: run `chmod 600 {path}`"
+                )
+            content = file.read()
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"there is no credentials file {path}; `chroma auth create NAME --file {path} …` makes one"
+        ) from None
+    except OSError as error:
+        raise ReadOnlyError(f"the credentials file {path} cannot be read: {error.strerror}") from None
+    try:
+        return _entries(json.loads(content, object_pairs_hook=_once))
+    except (ValueError, RecursionError) as error:  # InvalidArgumentError is a ValueError
+        reason = error.message() if isinstance(error, ChromaError) else "it is no JSON"
+        raise InvalidArgumentError(f"the credentials file {path} cannot be used: {reason}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are all there once: of two roles neither is the one that was meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidArgumentError(f"the key {twice!r:.100} is there twice")
+    return found
+
+
+def _entries(content: Any) -> list[Entry]:
+    if not isinstance(content, dict) or content.get("version") != VERSION:
+        raise InvalidArgumentError(f"expected an object with version {VERSION}")
+    listed = content.get("entries")
+    if set(content) != {"version", "entries"} or not isinstance(listed, list):
+        raise InvalidArgumentError("expected a list 'entries', and no keys besides it and 'version'")
+    entries: dict[str, Entry] = {}
+    known = {found.name for found in fields(Entry)}
+    for item in listed:
+        if not isinstance(item, dict) or not isinstance(item.get("access"), list):
+            raise InvalidArgumentError("expected each entry to be an object with a list 'access'")
+        name = item.get("name")
+        if not isinstance(name, str):
+            raise InvalidArgumentError(f"an entry has the name {name!r:.100}: expected a text")
+        wrong = sorted((set(item) - known) | (known - {"created", "expires"} - set(item)))
+        if wrong:
+            raise InvalidArgumentError(f"the entry {name!r:.100} has the keys {wrong} too many or too few")
+        if name in entries:
+            raise InvalidArgumentError(f"there are two entries named {name!r:.100}")
+        entry = Entry(**item | {"access": tuple(item["access"])})
+        entries[entry.name] = entry
+    return list(entries.values())
+
+
+def add_entry(path: Path, entry: Entry) -> None:
+    """Adds an entry, and makes the file if there is none. Raises UniqueConstraintError."""
+
+    def added(entries: list[Entry]) -> list[Entry]:
+        if any(other.name == entry.name for other in entries):
+            raise UniqueConstraintError(f"there is an entry named {entry.name!r} already; revoke it first")
+        return [*entries, entry]
+
+    _change(path, added, missing=True)
+
+
+def remove_entry(path: Path, name: str) -> None:
+    """Removes an entry. Raises NotFoundError."""
+
+    def removed(entries: list[Entry]) -> list[Entry]:
+        kept = [entry for entry in entries if entry.name != name]
+        if len(kept) == len(entries):
+            raise NotFoundError(f"{path} has no entry named {name!r:.100}")
+        return kept
+
+    _change(path, removed, missing=False)
+
+
+def _change(path: Path, change: Callable[[list[Entry]], list[Entry]], missing: bool) -> None:
+    path = Path(os.path.realpath(path))
+    with _locked(path):
+        entries = [] if missing and not path.exists() else read_entries(path)
+        content = {"version": VERSION, "entries": [asdict(entry) for entry in change(entries)]}
+        _replace(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # with mode 0600
+    try:
+        with open(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    lock = path.with_name(path.name + ".lock")  # the file itself is replaced, so it cannot hold the lock
+    try:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise ReadOnlyError(f"{lock} cannot be written: {error.strerror}; choose another --file") from None
+    try:
+        until = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise ReadOnlyError(f"another process is changing {path}; try again") from None
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(handle)
+
+
+def now(later: float = 0.0) -> str:
+    """The time in UTC, some seconds later, as entries have it."""
+    return datetime.fromtimestamp(int(time.time() + later), timezone.utc).isoformat()
+
+
+def _seconds(moment: str, name: str) -> float:
+    try:
+        read = datetime.fromisoformat(moment)
+    except (TypeError, ValueError):
+        raise InvalidArgumentError(
+            f"{name}: expires is {moment!r:.100}: expected a time as 2027-01-31T12:00:00+00:00"
+        ) from None
+    return (read if read.tzinfo else read.replace(tzinfo=timezone.utc)).timestamp()

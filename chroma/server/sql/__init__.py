@@ -1,0 +1,1 @@
+"""SQL statements in processes of their own."""

@@ -1,0 +1,69 @@
+"""Results of get and query as tables: a row per record, or per hit."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..storage.interface.values import Field, Rows
+from .column_names import ANSWER
+from .from_rows import FromRows, Wanted, slots_of
+
+_FIELDS: tuple[Field, ...] = ("documents", "uris", "metadatas", "embeddings")
+
+
+def records(result: Mapping[str, Any]) -> pa.Table:
+    """id and the columns that were included, as `to_arrow` of collections has them."""
+    included = [field for field in _FIELDS if result[field] is not None]
+    vectors = result["embeddings"]
+    rows = Rows(result["ids"], result["documents"], result["metadatas"], result["uris"], _matrix(vectors))
+    return _table([rows], included)
+
+
+def hits(result: Mapping[str, Any]) -> pa.Table:
+    """As for records, and query (from 0), rank (from 1) and distance before them."""
+    included = [field for field in _FIELDS if result[field] is not None]
+    pages = [
+        Rows(ids, *(_nth(result[field], query) for field in ("documents", "metadatas", "uris", "embeddings")))
+        for query, ids in enumerate(result["ids"])
+    ]
+    pages = [page._replace(embeddings=_matrix(page.embeddings)) for page in pages]
+    table = _table(pages, included, ANSWER)
+    counts = [len(page.ids) for page in pages]
+    columns: dict[str, Any] = {
+        "query": pa.array(np.repeat(np.arange(len(pages), dtype=np.int64), counts)),
+        "rank": pa.array(np.concatenate([np.arange(0), *(np.arange(1, count + 1) for count in counts)])),
+        "id": table.column("id"),
+    }
+    if (distances := result["distances"]) is not None:
+        columns["distance"] = pa.array([value for part in distances for value in part], pa.float64())
+    for name in table.column_names[1:]:
+        columns[name] = table.column(name)
+    return pa.table(columns)
+
+
+def per_query(table: pa.Table, queries: int) -> list[pa.Table]:
+    """The hits of each query as a table of its own."""
+    bounds = np.searchsorted(table.column("query").to_numpy(), np.arange(queries + 1)).tolist()
+    rest = table.drop_columns(["query"])
+    return [rest.slice(start, stop - start) for start, stop in itertools.pairwise(bounds)]
+
+
+def _nth(column: Any, place: int) -> Any:
+    return None if column is None else column[place]
+
+
+def _matrix(vectors: Any) -> Any:
+    """None for the empty array of no records, which has no width."""
+    return None if vectors is None or np.ndim(vectors) != 2 else vectors
+
+
+def _table(pages: Sequence[Rows], included: Sequence[Field], others: Sequence[str] = ()) -> pa.Table:
+    want = Wanted(None, frozenset(included), None, "columns")
+    widths = [page.embeddings.shape[1] for page in pages if page.embeddings is not None]
+    form = FromRows(want, slots_of(pages, None), max(widths, default=0), others)
+    return pa.Table.from_batches([form.batch(page) for page in pages], form.schema)

@@ -1,0 +1,187 @@
+"""What a backend reads, as columns of tables: metadata flat, a column per key and type.
+
+Owns the order of columns: id, document, uri, metadata, embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+import pyarrow as pa
+
+from ..errors import InvalidArgumentError
+from ..storage.interface.values import Field, Rows
+from ..validation.sequences import shown
+from ..wire.arrow_codec import KEY_MARK, TYPES, kind_of, vectors
+from .column_names import Slot, column_names, key_of, listed, near_miss
+
+Form = Literal["columns", "json"]
+FIELDS: dict[str, Field] = {"document": "documents", "uri": "uris", "embedding": "embeddings"}
+ALL: frozenset[Field] = frozenset(("documents", "uris", "embeddings", "metadatas"))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to read. `columns` None: all; `keys` None: all metadata."""
+
+    columns: tuple[str, ...] | None
+    fields: frozenset[Field]
+    keys: tuple[str, ...] | None
+    form: Form
+
+
+def wanted(columns: Any, form: Any) -> Wanted:
+    """The columns that a caller names, checked: "id", "document", "uri", "embedding" and metadata keys."""
+    if form not in ("columns", "json"):
+        raise InvalidArgumentError(f'Expected metadata to be "columns" or "json", got {shown(form)}')
+    if columns is None:
+        return Wanted(None, ALL, None, form)
+    if isinstance(columns, str):
+        columns = [columns]
+    names = list(columns)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise InvalidArgumentError(
+            f"Expected columns to be a list of column names, or None for all, got {shown(columns)}"
+        )
+    if len(set(names)) < len(names):
+        raise InvalidArgumentError(f"columns names some column twice: {shown(names)}")
+    for name in names:
+        if (meant := near_miss(name)) is not None:
+            raise InvalidArgumentError(
+                f"there is no column {name!r}: call it {meant!r}, or 'metadata.{name}' for the metadata key"
+            )
+    fields = {FIELDS[name] for name in names if name in FIELDS}
+    keys = [key_of(name) for name in names if name not in FIELDS and name not in ("id", "metadata")]
+    if "metadata" in names and (form != "json" or keys):
+        raise InvalidArgumentError(
+            "the column 'metadata' is there with metadata=\"json\", and then no key has a column of its own"
+        )
+    if form == "json" and keys:
+        raise InvalidArgumentError(
+            f"with metadata=\"json\" the metadata are one column, 'metadata'; it was asked for {shown(keys)}"
+        )
+    if keys or "metadata" in names:
+        fields.add("metadatas")
+    return Wanted(tuple(names), frozenset(fields), tuple(dict.fromkeys(keys)), form)
+
+
+def picked(schema: pa.Schema, columns: Sequence[str]) -> tuple[list[int], pa.Schema]:
+    """Which columns of what was read were asked for, in the order asked for, and what they are. A key with
+    values of several types is several columns; one of which no record here has a value is of type null."""
+    own = {"id", "metadata", *FIELDS}
+    places: list[int] = []
+    for name in columns:
+        if name in schema.names:
+            places.append(schema.names.index(name))
+            continue
+        for place, found in enumerate(schema.names):
+            if found not in own and key_of(found) == key_of(name) and place not in places:
+                places.append(place)
+    places = [*dict.fromkeys(places)]
+    return places, pa.schema([schema.field(place) for place in places])
+
+
+def select(batch: pa.RecordBatch, places: Sequence[int], schema: pa.Schema) -> pa.RecordBatch:
+    """Some columns, under the names of `schema`."""
+    return pa.RecordBatch.from_arrays([batch.column(place) for place in places], schema=schema)
+
+
+# ---------------------------------------------------------------------------- other forms of metadata
+
+
+class Flat:
+    """Batches with a struct of metadata, of a server, to batches with a column per key."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._at = schema.get_field_index("metadata")
+        fields = list(schema)
+        if self._at >= 0 and not pa.types.is_struct(fields[self._at].type):
+            self._at = -1  # as JSON text
+        if self._at >= 0:
+            inner = list(schema.field(self._at).type)
+            names = column_names([_slot(field) for field in inner])
+            fields[self._at : self._at + 1] = [
+                pa.field(name, field.type) for name, field in zip(names, inner)
+            ]
+        self.schema = pa.schema(fields)
+
+    def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        arrays = batch.columns
+        if self._at >= 0:
+            arrays[self._at : self._at + 1] = arrays[self._at].flatten()
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+def _slot(field: pa.Field) -> Slot:
+    key = (field.metadata or {}).get(KEY_MARK)
+    kind = next((name for name, type in TYPES.items() if type == field.type), "str")
+    return Slot(field.name if key is None else key.decode(), kind)
+
+
+def slots_of(pages: Iterable[Rows], keys: Sequence[str] | None) -> list[Slot]:
+    """The keys and types in the metadata of rows: keys by first appearance, types by name."""
+    found: dict[Slot, None] = {}
+    for page in pages:
+        for entry in page.metadatas or ():
+            for key, value in (entry or {}).items():
+                if keys is None or key in keys:
+                    found[Slot(key, kind_of(value))] = None
+    order = {key: place for place, key in enumerate(dict.fromkeys(slot.key for slot in found))}
+    return sorted(found, key=lambda slot: (order[slot.key], slot.kind))
+
+
+def missing_keys(keys: Sequence[str] | None, known: Iterable[str]) -> None:
+    """Raise InvalidArgumentError for keys that no record has."""
+    known = sorted(set(known))
+    unknown = [key for key in keys or () if key not in known]
+    if unknown:
+        raise InvalidArgumentError(
+            f"no record has the metadata key {unknown[0]!r}: there are {listed(known) or 'none'}"
+        )
+
+
+class FromRows:
+    """Rows of a backend that has no columns, to batches."""
+
+    def __init__(
+        self, want: Wanted, slots: Sequence[Slot], dimension: int | None, others: Sequence[str] = ()
+    ) -> None:
+        self._want, self._dimension = want, dimension or 0
+        self._columns = dict(zip(slots, column_names(slots, others)))
+        fields = [pa.field("id", pa.string())]
+        fields += [pa.field(name, pa.string()) for name in ("document", "uri") if FIELDS[name] in want.fields]
+        if want.form == "json" and "metadatas" in want.fields:
+            fields.append(pa.field("metadata", pa.string()))
+        fields += [pa.field(name, TYPES[slot.kind]) for slot, name in self._columns.items()]
+        if "embeddings" in want.fields:
+            fields.append(pa.field("embedding", pa.list_(pa.float32(), self._dimension)))
+        self.schema = pa.schema(fields)
+
+    def batch(self, rows: Rows) -> pa.RecordBatch:
+        arrays: list[Any] = [pa.array(rows.ids, pa.string())]
+        arrays += [
+            pa.array(column, pa.string())
+            for name, column in (("document", rows.documents), ("uri", rows.uris))
+            if FIELDS[name] in self._want.fields
+        ]
+        entries = rows.metadatas or [None] * len(rows.ids)
+        if self._want.form == "json" and "metadatas" in self._want.fields:
+            texts = [None if entry is None else orjson.dumps(entry).decode() for entry in entries]
+            arrays.append(pa.array(texts, pa.string()))
+        for slot in self._columns:
+            values = [_value(entry, slot) for entry in entries]
+            arrays.append(pa.array(values, TYPES[slot.kind]))
+        if "embeddings" in self._want.fields:
+            if rows.embeddings is None or not len(rows.ids):
+                arrays.append(pa.array([], self.schema.field("embedding").type))
+            else:
+                arrays.append(vectors(rows.embeddings))
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+def _value(entry: Any, slot: Slot) -> Any:
+    value = None if entry is None else entry.get(slot.key)
+    return value if value is not None and kind_of(value) == slot.kind else None

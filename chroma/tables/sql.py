@@ -1,0 +1,114 @@
+"""SQL statements on their way to a backend, and what comes back."""
+
+from __future__ import annotations
+
+import binascii
+import datetime
+import decimal
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import InvalidArgumentError, InvalidTypeError
+from ..validation.sequences import shown
+from . import readers, type_conversion
+from .detect import is_table
+
+_HUGE = pa.decimal128(38, 0)
+
+
+def check_text(text: Any) -> str:
+    """A statement."""
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidArgumentError(f"Expected an SQL statement, got {shown(text)}")
+    return text
+
+
+def check_parameters(parameters: Any) -> Any:
+    """Values for ? and $1 (a list) or for $name (a dict), numpy's as Python's."""
+    if parameters is None:
+        return None
+    if isinstance(parameters, Mapping):
+        return {str(name): _value(value, f"parameters[{name!r}]") for name, value in parameters.items()}
+    if isinstance(parameters, (list, tuple)):
+        return [_value(value, f"parameters[{place}]") for place, value in enumerate(parameters)]
+    raise InvalidTypeError(
+        f"Expected parameters to be a list or a dict of values, got {shown(parameters)}: for one value pass "
+        "[value]"
+    )
+
+
+def _value(value: Any, name: str) -> Any:
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_value(item, name) for item in value]
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return str(value)
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        raise InvalidArgumentError(
+            f"{name} is {shown(value)}, which does not fit in 64 bits: pass it as a str, and write ?::hugeint"
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidArgumentError(f"{name} is {value}: pass it as a str, and write ?::double")
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    raise InvalidTypeError(
+        f"Expected {name} to be a str, int, float, bool, None or a list of these, got {shown(value)}"
+    )
+
+
+def check_tables(tables: Mapping[str, Any] | None) -> dict[str, pa.Table]:
+    """Tables of any kind, and results of get and query, by the names that a statement calls them."""
+    found = {}
+    for name, value in (tables or {}).items():
+        if not is_table(value):
+            raise InvalidTypeError(
+                f"Expected tables[{name!r}] to be a dataframe, an Arrow table or a result, got {shown(value)}"
+            )
+        found[name] = _decoded(readers.table(value))
+    return found
+
+
+def _decoded(table: pa.Table) -> pa.Table:
+    """Categories as their values: a stream of batches carries no dictionaries."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            parts = table.column(place).chunks or [pa.nulls(0, field.type)]
+            values = pa.chunked_array([type_conversion.decoded(part) for part in parts])
+            table = table.set_column(place, field.name, values)
+    return table
+
+
+def plain(table: pa.Table) -> pa.Table:
+    """Sums of integers, which SQL makes 128 bits wide, as int64 where they fit."""
+    for place, field in enumerate(table.schema):
+        if field.type == _HUGE:
+            try:
+                narrow = table.column(place).cast(pa.int64())
+            except pa.ArrowInvalid:
+                continue
+            table = table.set_column(place, field.with_type(pa.int64()), narrow)
+    return table
+
+
+def to_json(text: str, parameters: Any, tables: Mapping[str, pa.Table], home: str | None) -> dict[str, Any]:
+    """The body of a request."""
+    return {
+        "sql": text,
+        "parameters": parameters,
+        "tables": {name: _encoded(table) for name, table in tables.items()},
+        "collection": home,
+    }
+
+
+def _encoded(table: pa.Table) -> str:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return binascii.b2a_base64(sink.getvalue(), newline=False).decode()

@@ -1,0 +1,348 @@
+"""Tables to the records of a write.
+
+A column per part of a record: id, document, embedding, uri; what else there is, is metadata. `columns` names
+others: {"id": "synset", "document": "text", "metadata": ["pos", "lemma"]}.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+
+from ..errors import InvalidArgumentError, InvalidTypeError
+from ..storage.interface.values import EncodedMetadata, Floats, Mode
+from ..validation.metadata import Entries, check_keys, check_metadatas, rounded_int
+from ..validation.sequences import check_ids, check_texts, shown
+from ..validation.vectors import as_matrix
+from ..validation.write_batch import Batch, scatter
+from ..wire.arrow_codec import KEY_MARK
+from . import readers, type_conversion
+from .column_names import ANSWER, key_of, listed, mixed_key, near_miss
+from .detect import is_result
+
+PARTS = ("id", "document", "embedding", "uri")
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """Which column is what. `metadata`: columns and their keys; None: all others, under their names."""
+
+    parts: dict[str, str]
+    metadata: dict[str, str] | None = None
+
+    @property
+    def embedding(self) -> str:
+        """The column of vectors."""
+        return self.parts.get("embedding", "embedding")
+
+
+def mapping(columns: Any) -> Mapped:
+    """What a caller says of the columns, checked."""
+    if columns is None:
+        return Mapped({})
+    if not isinstance(columns, Mapping):
+        raise InvalidTypeError(
+            "Expected columns to be a dict as {'id': 'key', 'document': 'text', 'metadata': ['pos']}, "
+            f"got {shown(columns)}"
+        )
+    allowed = (*PARTS, "metadata")
+    for part, name in columns.items():
+        if part not in allowed:
+            raise InvalidArgumentError(
+                f"columns has the entry {part!r}: expected some of {', '.join(allowed)}, each with the name "
+                "of your column"
+            )
+        if part != "metadata" and not isinstance(name, str):
+            raise InvalidTypeError(f"Expected columns[{part!r}] to be a column's name, got {shown(name)}")
+    parts = {part: name for part, name in columns.items() if part != "metadata"}
+    taken = [name for name, times in Counter(parts.values()).items() if times > 1]
+    if taken:
+        raise InvalidArgumentError(f"columns names {taken[0]!r} twice: a column is one part of a record")
+    return Mapped(parts, _metadata_columns(columns.get("metadata")))
+
+
+def _metadata_columns(given: Any) -> dict[str, str] | None:
+    if given is None:
+        return None
+    if isinstance(given, str):
+        given = [given]
+    names = [*given] if isinstance(given, (Mapping, list, tuple, set, frozenset)) else None
+    if names is None or not all(isinstance(name, str) for name in names):
+        raise InvalidTypeError(
+            "Expected columns['metadata'] to be a list of columns, or a dict of columns and their keys, "
+            f"got {shown(given)}"
+        )
+    return {name: given[name] if isinstance(given, Mapping) else key_of(name) for name in names}
+
+
+def read(mode: Mode, value: Any, columns: Any) -> Batch:
+    """Any table as one batch of a write. Errors name the column, the row and the remedy."""
+    mapped = mapping(columns)
+    table = readers.table(value, mapped.embedding)
+    if is_result(value) and "distances" in value:
+        table = table.drop_columns([name for name in ANSWER if name in table.column_names])
+    return from_table(mode, table, mapped)
+
+
+def check_columns(table: pa.Table, mapped: Mapped) -> None:
+    """Raise for columns that no row could be right with."""
+    empty = table.slice(0, 0)
+    found = _parts(empty, mapped)
+    for name in ("id", "document", "uri"):
+        if name in found:
+            type_conversion.texts(name, _chunks(found[name]))
+    if "embedding" in found:
+        type_conversion.vectors("embedding", _chunks(found["embedding"]))
+    _metadatas(empty, mapped, set(found["#used"]))
+
+
+def ids_of(table: pa.Table, mapped: Mapped) -> list[str | None]:
+    """The ids, None where there is none."""
+    out: list[str | None] = []
+    for chunk in _parts(table, mapped)["id"].chunks:
+        out += type_conversion.texts("id", chunk).to_numpy(zero_copy_only=False).tolist()
+    return out
+
+
+def from_table(mode: Mode, table: pa.Table, mapped: Mapped) -> Batch:
+    """The records of a table, checked."""
+    if not table.num_rows:
+        raise InvalidArgumentError("the table has no rows")
+    found = _parts(table, mapped)
+    ids = check_ids(_listed("id", found["id"]))
+    embeddings, given = _vectors(found.get("embedding"), len(ids))
+    documents, uris = (
+        None if name not in found else _texts(name, found[name], allow_none=True)
+        for name in ("document", "uri")
+    )
+    metadatas = _metadatas(table, mapped, set(found["#used"]))
+    return Batch(ids, embeddings, metadatas, documents, None, uris, given)
+
+
+def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
+    """The columns of the parts of a record; "#used" has their names."""
+    names = table.column_names
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise InvalidArgumentError(f"the table has {times} columns named {name!r}: rename one")
+    found: dict[str, Any] = {"#used": []}
+    mixed = readers.mixed(table.schema)
+    for part in PARTS:
+        name = mapped.parts.get(part, part)
+        if name in mixed:
+            what = "lists of numbers" if part == "embedding" else "texts: make each of them a str"
+            raise InvalidTypeError(f"the column {name!r} holds values of several types; expected {what}")
+        if name in names:
+            found[part] = table.column(name)
+            found["#used"].append(name)
+        elif part in mapped.parts:
+            raise InvalidArgumentError(
+                f"there is no column {name!r}: the table has {listed(names)}{_index(table)}"
+            )
+    for name in names if mapped.metadata is None else ():
+        if (meant := near_miss(name)) is not None and name not in found["#used"]:
+            raise InvalidArgumentError(
+                f"the column {name!r} is the name of an argument: call it {meant!r} if it is that, or "
+                f"'metadata.{name}' if it is metadata, or say columns={{{meant!r}: {name!r}}}"
+            )
+    if "id" not in found:
+        raise InvalidArgumentError(
+            f"there is no column 'id': the table has {listed(names)}; say which one it is with "
+            f"columns={{'id': ...}}{_index(table)}"
+        )
+    return found
+
+
+def _index(table: pa.Table) -> str:
+    """What to do where the column that is missed may be the index of a dataframe."""
+    noted = (table.schema.metadata or {}).get(readers.INDEX)
+    if noted is None:
+        return ""
+    name = noted.decode("utf-8", "replace")
+    return f"; the index, {name!r}, is no column: frame.reset_index() makes it one"
+
+
+def _chunks(column: pa.ChunkedArray) -> pa.Array:
+    if not column.num_chunks:
+        return pa.array([], column.type)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _listed(name: str, column: pa.ChunkedArray) -> list[Any]:
+    out: list[Any] = []
+    for chunk in column.chunks:
+        texts = type_conversion.texts(name, chunk)
+        if name == "id" and texts.null_count:
+            raise InvalidArgumentError(
+                f"the column for 'id' is null at row {len(out) + _first_null(texts)}: every record has an id"
+            )
+        out += texts.to_numpy(zero_copy_only=False).tolist()
+    return out
+
+
+def _first_null(array: pa.Array) -> int:
+    return int(np.argmin(array.is_valid().to_numpy(zero_copy_only=False)))
+
+
+def _texts(name: str, column: pa.ChunkedArray, *, allow_none: bool) -> list[str | None] | None:
+    if pa.types.is_null(column.type):
+        return None
+    texts = _listed(name, column)
+    if column.null_count == len(column):
+        return None
+    return check_texts(texts, name, f"{name}s", allow_none=allow_none)
+
+
+def _vectors(column: pa.ChunkedArray | None, rows: int) -> tuple[Floats | None, npt.NDArray[np.bool_] | None]:
+    """The matrix, zeros where a row has none, and which rows have one."""
+    if column is None or column.null_count == rows:
+        return None, None
+    blocks = [
+        type_conversion.vectors("embedding", chunk.drop_null()) for chunk in column.chunks if len(chunk)
+    ]
+    blocks = [block for block in blocks if len(block)]
+    widths = {block.shape[1] for block in blocks}
+    if len(widths) > 1:
+        raise InvalidArgumentError(
+            f"Inconsistent dimensions in the column 'embedding': {sorted(widths)}; all vectors of a "
+            "collection have one length"
+        )
+    matrix = as_matrix(blocks[0] if len(blocks) == 1 else np.concatenate(blocks), "embedding")
+    if not column.null_count:
+        return matrix, None
+    given = np.concatenate([chunk.is_valid().to_numpy(zero_copy_only=False) for chunk in column.chunks])
+    return scatter(matrix, given), given
+
+
+# ---------------------------------------------------------------------------- metadata
+
+
+def _metadatas(table: pa.Table, mapped: Mapped, used: set[str]) -> Entries | None:
+    if mapped.metadata is not None:
+        keys = {column: key for name, key in mapped.metadata.items() for column in _called(name, table)}
+    else:
+        keys = {field.name: _key(field) for field in table.schema if field.name not in used}
+    if "metadata" in keys and mapped.metadata is None:
+        column = table.column("metadata")
+        if (
+            pa.types.is_struct(column.type)
+            or type_conversion.is_text(column.type)
+            or pa.types.is_null(column.type)
+        ):
+            others = sorted(keys.keys() - {"metadata"})
+            if others:
+                raise InvalidArgumentError(
+                    f"the columns {listed(others)} would be metadata, and there is a column 'metadata' too: "
+                    "give one or the other"
+                )
+            return _whole(_chunks(column))
+    check_keys(list(keys.values()), lambda key: "column")
+    named = [(key, type_conversion.values(name, _chunks(table.column(name)))) for name, key in keys.items()]
+    return entries(named, table.num_rows)
+
+
+def _called(name: str, table: pa.Table) -> list[str]:
+    """The column of that name, or those that a column of objects of several types became."""
+    if name in table.column_names:
+        return [name]
+    parts = [column for column in table.column_names if mixed_key(column) == key_of(name)]
+    if not parts:
+        raise InvalidArgumentError(f"there is no column {name!r}: the table has {listed(table.column_names)}")
+    return parts
+
+
+def _key(field: pa.Field) -> str:
+    mark = (field.metadata or {}).get(KEY_MARK)
+    return key_of(field.name) if mark is None else mark.decode("utf-8", "replace")
+
+
+def _whole(array: pa.Array) -> Entries | None:
+    """A column of structs, or of JSON objects as text."""
+    if pa.types.is_null(array.type):
+        return None
+    if pa.types.is_struct(array.type):
+        keys = [_key(field) for field in array.type]
+        check_keys(keys, lambda key: "field of the column 'metadata'")
+        named = [
+            (key, type_conversion.values(f"metadata.{field.name}", part))
+            for key, field, part in zip(keys, array.type, array.flatten())
+        ]
+        return entries(named, len(array))
+    found: list[Any] = []
+    for row, text in enumerate(array.to_numpy(zero_copy_only=False).tolist()):
+        try:
+            entry = None if text is None else orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise InvalidArgumentError(f"metadata at row {row} is not valid JSON: {error}") from None
+        if not isinstance(entry, (dict, type(None))):
+            raise InvalidArgumentError(f"metadata at row {row} is {shown(entry)}: expected a JSON object")
+        if entry and (big := rounded_int(entry, text)) is not None:
+            raise InvalidArgumentError(
+                f"metadata at row {row}: {shown(big[0])} is {big[1]}: an int must fit in 64 bits; store it "
+                "as text"
+            )
+        found.append(entry or None)
+    return check_metadatas(found) if found else None  # no rows: which columns there are is looked at
+
+
+def entries(columns: Sequence[tuple[str, pa.Array]], rows: int) -> Entries | None:
+    """One mapping per row from columns of convert.values; None for a row with nulls only. Raises for a row
+    with two values of one key."""
+    columns = [(key, array) for key, array in columns if not pa.types.is_null(array.type)]
+    if not columns:
+        return None
+    keys = [key for key, _ in columns]
+    lists = [_values(array) for _, array in columns]
+    if len(set(keys)) == len(keys) and not any(array.null_count for _, array in columns):
+        return _encoded(map(dict, map(zip, repeat(keys), zip(*lists))), columns)
+    found = [
+        {key: value for key, value in zip(keys, row) if value is not None} or None for row in zip(*lists)
+    ]
+    if len(set(keys)) < len(keys):
+        counts = np.zeros(rows, np.int64)
+        for _, array in columns:
+            counts += array.is_valid().to_numpy(zero_copy_only=False)
+        sizes = np.fromiter((len(entry or ()) for entry in found), np.int64, rows)
+        if (twice := np.flatnonzero(counts != sizes)).size:
+            raise InvalidArgumentError(
+                f"row {twice[0]} has several values of one metadata key: columns as 'metadata[int].k' and "
+                "'metadata[str].k' are one key"
+            )
+    return _encoded(found, columns)
+
+
+def _encoded(
+    found: Iterable[Mapping[str, Any] | None], columns: Sequence[tuple[str, pa.Array]]
+) -> EncodedMetadata:
+    texts = [None if entry is None else orjson.dumps(entry).decode() for entry in found]
+    slots = {(key, _KINDS[_scalar(array.type)] + ("[]" if type_conversion.is_list(array.type) else "")): array
+             for key, array in columns}  # fmt: skip
+    return EncodedMetadata(texts, slots if len(slots) == len(columns) else None)
+
+
+_KINDS = {
+    pa.string(): "str",
+    pa.large_string(): "str",
+    pa.int64(): "int",
+    pa.float64(): "float",
+    pa.bool_(): "bool",
+}
+
+
+def _scalar(type: pa.DataType) -> pa.DataType:
+    return type.value_type if type_conversion.is_list(type) else type
+
+
+def _values(array: pa.Array) -> list[Any]:
+    """Python values, None for null."""
+    if type_conversion.is_list(array.type) or (array.null_count and not type_conversion.is_text(array.type)):
+        return array.to_pylist()  # type: ignore[no-any-return]
+    return array.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]

@@ -1,0 +1,261 @@
+"""Columns of any Arrow type to what records are made of. Nothing is cast that would lose something.
+
+    Arrow                                      becomes
+    string (large, view)                       str
+    dictionary (categories)                    what its values become
+    bool                                       bool
+    intN, uintN                                int; beyond 64 bits refused
+    float16, float32, float64                  float; NaN and infinities refused
+    timestamp, date, time                      str in ISO 8601, of timestamps with a zone in UTC
+    uuid (an extension), JSON (an extension)   str
+    list (large, fixed-size, view) of these    list; empty ones, and nulls inside, refused
+    null, or a null in any column              no such key
+    decimal, duration, interval, binary,       refused: the message says what to do
+    struct, map, union, other extensions
+
+An id may be an integer, which becomes its decimal digits. An embedding is a list of any kind of
+number; as float32 they must be finite.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import InvalidArgumentError, InvalidDimensionException, InvalidTypeError
+from ..storage.interface.values import Floats
+
+_is = pa.types
+_REMEDIES = (
+    (_is.is_decimal, "cast it to float64, or to string to keep every digit"),
+    (_is.is_duration, "cast it to int64, or to seconds as float64"),
+    (_is.is_binary, "decode it to string, or encode it as base64 text"),
+    (_is.is_large_binary, "decode it to string, or encode it as base64 text"),
+    (_is.is_fixed_size_binary, "decode it to string, or encode it as base64 text"),
+    (_is.is_binary_view, "decode it to string, or encode it as base64 text"),
+    (_is.is_interval, "cast it to int64, or to string"),
+    (_is.is_struct, "flatten it into several columns"),
+    (_is.is_map, "flatten it into several columns"),
+    (_is.is_union, "split it into a column per type"),
+)
+
+
+def is_text(type: pa.DataType) -> bool:
+    return bool(_is.is_string(type) or _is.is_large_string(type) or _is.is_string_view(type))
+
+
+def is_list(type: pa.DataType) -> bool:
+    views = (getattr(_is, name, lambda _: False)(type) for name in ("is_list_view", "is_large_list_view"))
+    return bool(_is.is_list(type) or _is.is_large_list(type) or _is.is_fixed_size_list(type) or any(views))
+
+
+def is_number(type: pa.DataType) -> bool:
+    return bool(_is.is_integer(type) or _is.is_floating(type))
+
+
+def values(name: str, array: pa.Array) -> pa.Array:
+    """A column of metadata as string, int64, float64, bool, a list of one of these, or null."""
+    array = _storage(name, array)
+    if is_list(array.type):
+        return _lists(name, array)
+    return _scalars(name, array)
+
+
+def _storage(name: str, array: pa.Array) -> pa.Array:
+    """Without dictionaries, run lengths and extensions."""
+    while True:
+        if _is.is_dictionary(array.type):
+            array = decoded(array)
+        elif getattr(_is, "is_run_end_encoded", lambda _: False)(array.type):
+            array = pc.run_end_decode(array)
+        elif isinstance(array.type, pa.BaseExtensionType):
+            array = _without_extension(name, array)
+        else:
+            return array
+
+
+def decoded(array: pa.Array) -> pa.Array:
+    """A dictionary array as its values."""
+    values = array.dictionary
+    if is_text(values.type):
+        values = _narrow(values)  # Arrow decodes no views
+    return pa.DictionaryArray.from_arrays(array.indices, values).dictionary_decode()
+
+
+def _without_extension(name: str, array: pa.Array) -> pa.Array:
+    extension = array.type.extension_name
+    if extension == "arrow.uuid":
+        return _uuid_texts(array)
+    if extension == "arrow.bool8":
+        return array.storage.cast(pa.bool_())
+    if extension != "arrow.json":  # the numbers of a pandas.period are months, or days, or …
+        raise InvalidTypeError(
+            f"the column {name!r} is {array.type!s:.200}: cast it to string, or to what it is made of, "
+            f"{array.type.storage_type!s:.200}"
+        )
+    return array.storage
+
+
+def _uuid_texts(array: pa.Array) -> pa.Array:
+    import uuid
+
+    raw = array.storage.to_pylist()
+    return pa.array([None if value is None else str(uuid.UUID(bytes=value)) for value in raw], pa.string())
+
+
+def _scalars(name: str, array: pa.Array, rows: Any = None) -> pa.Array:
+    """`rows`: those that the values are in, for messages; None: one each."""
+    kind = array.type
+    if is_text(kind):
+        return array if _is.is_string(kind) else _narrow(array)
+    if _is.is_boolean(kind) or _is.is_null(kind):
+        return array
+    if _is.is_integer(kind):
+        try:
+            return array.cast(pa.int64())
+        except pa.ArrowInvalid:
+            place = pc.index(pc.greater_equal(array, pa.scalar(2**63, pa.uint64())), True).as_py()
+            raise InvalidArgumentError(
+                f"the column {name!r} holds {array[place].as_py()} at row {_row(place, rows)}: an int must "
+                "fit in 64 bits; cast the column to string"
+            ) from None
+    if _is.is_floating(kind):
+        array = array.cast(pa.float64())
+        _finite(name, array, rows)
+        return array
+    if _is.is_timestamp(kind) or _is.is_date(kind) or _is.is_time(kind):
+        return _iso(array)
+    raise refused(name, kind)
+
+
+def refused(name: str, kind: pa.DataType) -> InvalidTypeError:
+    """The error for a type that metadata cannot hold."""
+    remedy = next((text for is_it, text in _REMEDIES if is_it(kind)), "cast it to one of these")
+    return InvalidTypeError(
+        f"the column {name!r} is {kind!s:.200}: metadata are str, int, float, bool and lists of one of "
+        f"these; {remedy}, or leave it out with columns={{'metadata': [...]}}"
+    )
+
+
+def _narrow(array: pa.Array) -> pa.Array:
+    """32-bit offsets where they suffice."""
+    try:
+        return array.cast(pa.string())
+    except pa.ArrowInvalid:
+        return array.cast(pa.large_string())
+
+
+def _row(place: int, rows: Any) -> int:
+    return place if rows is None else int(rows[place])
+
+
+def _finite(name: str, array: pa.Array, rows: Any) -> None:
+    odd = pc.invert(pc.is_finite(array))
+    if pc.any(odd).as_py():
+        place = pc.index(odd, True).as_py()
+        raise InvalidArgumentError(
+            f"the column {name!r} holds {array[place].as_py()} at row {_row(place, rows)}: NaN and "
+            "infinities cannot be stored; use null where there is no value"
+        )
+
+
+def _iso(array: pa.Array) -> pa.Array:
+    """ISO 8601: 2024-05-01T12:30:00, a fraction only where there is one, Z where the zone is known."""
+    kind = array.type
+    if _is.is_timestamp(kind):
+        suffix = "Z" if kind.tz else ""
+        texts = pc.strftime(array.cast(pa.timestamp(kind.unit)), "%Y-%m-%dT%H:%M:%S")
+        return pc.binary_join_element_wise(_short(texts), suffix, "")
+    if _is.is_date(kind):
+        return pc.strftime(array.cast(pa.timestamp("s")), "%Y-%m-%d")
+    return _short(array.cast(pa.string()))
+
+
+def _short(texts: pa.Array) -> pa.Array:
+    """Without a fraction of zeros."""
+    return pc.replace_substring_regex(texts, r"\.0+$", "")
+
+
+def _lists(name: str, array: pa.Array) -> pa.Array:
+    lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
+    given = array.is_valid().to_numpy(zero_copy_only=False)
+    if (empty := np.flatnonzero((lengths == 0) & given)).size:
+        raise InvalidArgumentError(
+            f"the column {name!r} holds an empty list at row {empty[0]}, which metadata cannot: use null"
+        )
+    lengths = np.where(given, lengths, 0)  # of fixed-size lists a null has a length
+    items = _storage(name, array.flatten())
+    rows = np.repeat(np.arange(len(array)), lengths)
+    if items.null_count and not _is.is_null(items.type):
+        place = int(np.argmin(items.is_valid().to_numpy(zero_copy_only=False)))
+        raise InvalidArgumentError(
+            f"the column {name!r} holds a list with a null in it at row {rows[place]}: leave it "
+            "out of the list"
+        )
+    if is_list(items.type) or _is.is_null(items.type):
+        raise refused(name, array.type)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return pa.LargeListArray.from_arrays(
+        pa.array(offsets, pa.int64()), _scalars(name, items, rows), mask=pa.array(~given)
+    )
+
+
+def texts(name: str, array: pa.Array) -> pa.Array:
+    """A column of ids, documents or uris as texts."""
+    array = _storage(name, array)
+    if is_text(array.type) or _is.is_null(array.type):
+        return array
+    if name == "id" and _is.is_integer(array.type):
+        return array.cast(pa.string())
+    raise InvalidTypeError(
+        f"the column for {name!r} is {array.type!s:.200}: expected texts; cast it to string"
+    )
+
+
+def vectors(name: str, array: pa.Array) -> Floats:
+    """The vectors of a column without nulls, (n, dim) of the column's own type."""
+    if _is.is_fixed_size_list(array.type):
+        width = array.type.list_size
+    elif is_list(array.type):
+        sizes = pc.list_value_length(array).to_numpy()
+        if len(sizes) and (odd := np.flatnonzero(sizes != sizes[0])).size:
+            raise InvalidDimensionException(
+                f"Inconsistent dimensions in the column {name!r}: row 0 has {sizes[0]} and row "
+                f"{odd[0]} has {sizes[odd[0]]}; all vectors of a collection have one length"
+            )
+        width = int(sizes[0]) if len(sizes) else 0
+    else:
+        raise InvalidTypeError(
+            f"the column {name!r} is {array.type!s:.200}: expected lists of numbers, best fixed-size lists "
+            "of float32"
+        )
+    flat = array.flatten()
+    if isinstance(flat.type, pa.BaseExtensionType):
+        flat = flat.storage
+    if not is_number(flat.type):
+        raise InvalidTypeError(f"the column {name!r} holds {flat.type!s:.100}: vectors are numbers")
+    if flat.null_count:
+        place = int(np.argmin(flat.is_valid().to_numpy(zero_copy_only=False)))
+        raise InvalidArgumentError(
+            f"the column {name!r} holds a null inside a vector at row {place // width}"
+        )
+    if width == 0 and len(array):
+        raise InvalidArgumentError(f"the column {name!r} holds empty lists: a vector has at least one number")
+    numbers: Any = flat.to_numpy(zero_copy_only=False)
+    out: Floats = numbers.reshape(len(array), width)
+    return out
+
+
+def without_views(table: pa.Table) -> pa.Table:
+    """Views of texts as texts of their own: Arrow cannot pick some of their rows."""
+    for place, field in enumerate(table.schema):
+        plain = _PLAIN.get(field.type)
+        if plain is not None:
+            table = table.set_column(place, field.with_type(plain), table.column(place).cast(plain))
+    return table
+
+
+_PLAIN = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}

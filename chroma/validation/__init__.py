@@ -1,0 +1,1 @@
+"""Any accepted input to checked values. Pure."""

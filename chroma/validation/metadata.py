@@ -1,0 +1,313 @@
+"""Metadata of records and of collections: checked, and in exact Python types.
+
+Records may carry 560,000 values in one call, so the checks go over the values of many
+records at once and look for the offending one only after they have failed. Messages end
+without a full stop: the caller appends ` in add.`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from ..errors import ChromaError, InvalidArgumentError, InvalidTypeError
+from ..storage.interface.columnar_metadata import by_key
+from ..types import SparseVector
+from .sequences import as_list, check_encodable, shown
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+_LARGE = 2.0**63
+
+# Records checked in one step: bounds the temporary lists of a very large call.
+_STEP = 32_768
+
+_FEW = 16  # up to so many records reading by key is no faster
+
+_EXACT = frozenset({str, int, float, bool, type(None)})
+_EXACT_OR_LIST = _EXACT | {list}
+_EXPECTED = "Expected metadata value to be a str, int, float, bool, a non-empty list of one of these, or None"
+
+_REMEDIES: dict[str, str] = {
+    "dict": "flatten it into several keys",
+    "set": "pass sorted(value), a list",
+    "frozenset": "pass sorted(value), a list",
+    "bytes": "decode it to str, or encode it as base64 text",
+    "datetime": "store value.timestamp() or value.isoformat()",
+    "date": "store value.isoformat()",
+    "Timestamp": "store value.timestamp() or value.isoformat()",
+    "datetime64": "store value.astype('int64').item() or str(value)",
+    "Decimal": "store float(value) or str(value)",
+    "UUID": "store str(value)",
+}
+
+Entries = Sequence[Mapping[str, Any] | None]
+
+
+def check_metadatas(metadatas: Any) -> Entries:
+    """One mapping or None per record. None values are kept: they mean "no such key"."""
+    entries = as_list(metadatas)
+    if not entries:
+        raise InvalidArgumentError("Non-empty lists are required for ['metadatas'], got []")
+    if not set(map(type, entries)) <= {dict, type(None)}:
+        entries = [_as_dict(entry, place) for place, entry in enumerate(entries)]
+    out: list[Mapping[str, Any] | None] | None = None
+    for start in range(0, len(entries), _STEP):
+        step = entries[start : start + _STEP]
+        exact = _check_step(step, start)
+        if exact is not step and out is None:
+            out = list(entries)
+        if out is not None:
+            out[start : start + _STEP] = exact
+    return entries if out is None else out
+
+
+def check_collection_metadata(metadata: Any) -> dict[str, Any] | None:
+    """Metadata of a collection: as for records, but None and dict values are refused."""
+    if metadata is None:
+        return None
+    if not isinstance(metadata, Mapping):
+        raise InvalidTypeError(f"Expected metadata to be a dict, got {shown(metadata)}")
+    if not metadata:
+        raise InvalidArgumentError("Metadata cannot be empty: pass a non-empty dict, or None for no metadata")
+    exact = {}
+    for key, value in metadata.items():
+        if not isinstance(key, str):
+            raise InvalidTypeError(f"Expected metadata key to be a str, got {shown(key)}")
+        check_encodable([key], "metadata")
+        if value is None:
+            raise InvalidTypeError(
+                f"Expected metadata value of {key!r} to be a str, int, float or bool, got None"
+            )
+        exact[key] = _exact(value, key, "metadata")
+        check_values([exact[key]], key)
+    return exact
+
+
+def check_new_metadata(metadata: Any) -> dict[str, Any]:
+    """Metadata for `modify`: keys given as None are left out, so it may end up empty ({})."""
+    if isinstance(metadata, Mapping):
+        if not metadata:
+            raise InvalidArgumentError(
+                "Expected metadata to be a non-empty dict: pass {key: None} to remove a key"
+            )
+        if "hnsw:space" in metadata:
+            raise InvalidArgumentError(
+                "Changing the distance function of a collection once it is created is not supported: "
+                "leave 'hnsw:space' out of metadata"
+            )
+        kept = {key: value for key, value in metadata.items() if value is not None}
+        if not kept and all(isinstance(key, str) for key in metadata):
+            return {}
+        metadata = kept
+    return check_collection_metadata(metadata) or {}
+
+
+def _as_dict(entry: Any, place: int) -> dict[str, Any] | None:
+    if entry is None or type(entry) is dict:
+        return entry
+    if isinstance(entry, Mapping):
+        return dict(entry)
+    raise InvalidTypeError(
+        f"Expected metadata to be a dict or None, got {shown(entry)} at index {place} of metadatas"
+    )
+
+
+def _check_step(entries: list[dict[str, Any] | None], start: int) -> list[dict[str, Any] | None]:
+    """The entries with exact values; the same list when nothing had to be converted."""
+    if len(entries) <= _FEW and all(entry is None or _is_plain(entry) for entry in entries):
+        return entries
+    given: list[dict[str, Any]] = [entry for entry in entries if entry is not None]
+    if not all(given):
+        place = entries.index({}) + start
+        raise InvalidArgumentError(
+            f"Expected metadata to be a non-empty dict, got {{}} at index {place} of metadatas: "
+            "pass None for a record without metadata"
+        )
+    columns = by_key(given) if len(given) > _FEW else None
+    keys: set[Any] = set().union(*given) if columns is None else set(columns)
+    _check_keys(keys, entries, start)
+    values = [list(chain.from_iterable(map(dict.values, given)))] if columns is None else columns.values()
+    kinds = [set(map(type, column)) for column in values]
+    types: set[type] = set().union(*kinds)
+    if list in types and types <= _EXACT_OR_LIST:
+        types = _list_item_types(given)
+    if not types <= _EXACT:
+        entries = [
+            entry and {key: _exact(value, key, f"metadatas[{place}]") for key, value in entry.items()}
+            for place, entry in enumerate(entries, start)
+        ]
+        values = [list(chain.from_iterable(entry.values() for entry in entries if entry is not None))]
+        kinds = [set(map(type, values[0]))]
+    try:
+        for column, held in zip(values, kinds, strict=True):
+            check_values(column, "", types=held)
+    except InvalidArgumentError:
+        for place, entry in enumerate(entries, start):  # again, to name the key and the record
+            for key, value in (entry or {}).items():
+                check_values([value], key, f" at index {place} of metadatas")
+        raise
+    return entries
+
+
+def _is_plain(entry: dict[str, Any]) -> bool:
+    """Whether a record's metadata needs no closer look: it has the usual keys, of ASCII, and values."""
+    for key, value in entry.items():
+        if type(key) is not str or not key.isascii() or key.startswith(("#", "$", "chroma:")) or not key:
+            return False
+        kind = type(value)
+        if kind is str:
+            if not value.isascii():
+                return False
+        elif kind is int:
+            if not INT64_MIN <= value <= INT64_MAX:
+                return False
+        elif kind is float:
+            if not math.isfinite(value):
+                return False
+        elif kind is not bool and value is not None:
+            return False
+    return bool(entry)
+
+
+def _list_item_types(entries: list[dict[str, Any]]) -> set[type]:
+    """The types of the items of all list values; {list} where a list must be looked at closely."""
+    types: set[type] = set()
+    for value in chain.from_iterable(map(dict.values, entries)):
+        if type(value) is list:
+            kinds = set(map(type, value))
+            if len(kinds) != 1 or type(None) in kinds:
+                return {list}
+            types |= kinds
+    return types
+
+
+def _check_keys(keys: set[Any], entries: list[dict[str, Any] | None], start: int) -> None:
+    def where(key: Any) -> str:
+        place = next(place for place, entry in enumerate(entries, start) if entry and key in entry)
+        return f"metadata at index {place}"
+
+    check_keys(keys, where)
+
+
+def check_keys(keys: Collection[Any], where: Callable[[Any], str]) -> None:
+    """Metadata keys; `where` says for a message where one of them is."""
+    for key in keys:
+        if not isinstance(key, str):
+            raise InvalidTypeError(f"Expected metadata key to be a str, got {shown(key)} in {where(key)}")
+        if not key or key[0] in "#$":
+            raise InvalidArgumentError(
+                f"Invalid {where(key)}: the key {key!r} is empty or starts with '#' or '$', "
+                "which filters use for themselves; rename it"
+            )
+        if key.startswith("chroma:"):
+            raise InvalidArgumentError(
+                f"Invalid {where(key)}: {key!r} is a reserved key, as is everything that starts "
+                "with 'chroma:'; rename it"
+            )
+    check_encodable(list(keys), "metadata keys")
+
+
+def check_values(values: Sequence[Any], key: str, at: str = "", types: set[type] | None = None) -> None:
+    """Numbers and texts of exact types: finite floats, int64 ints, encodable texts. `types` are those of
+    the values, where they are known."""
+    types = types or set(map(type, values))
+    if list in types:
+        values = [*values, *chain.from_iterable([value for value in values if type(value) is list])]
+        types = set(map(type, values))
+
+    def of(kind: type) -> Sequence[Any]:
+        if kind not in types:
+            return []
+        return values if len(types) == 1 else [value for value in values if type(value) is kind]
+
+    name = f"metadata value of {key!r}{at}"
+    ints = of(int)
+    if ints and not (min(ints) >= INT64_MIN and max(ints) <= INT64_MAX):
+        big = next(value for value in ints if not INT64_MIN <= value <= INT64_MAX)
+        raise InvalidArgumentError(f"{name} is {shown(big)}: an int must fit in 64 bits; store it as text")
+    floats = of(float)
+    if not all(map(math.isfinite, floats)):
+        odd = next(value for value in floats if not math.isfinite(value))
+        raise InvalidArgumentError(f"{name} is {odd}: NaN and infinities cannot be stored; leave the key out")
+    check_encodable(of(str), name)
+
+
+def rounded_int(value: Mapping[str, Any], text: str | bytes) -> tuple[str, int] | None:
+    """A key of a JSON object and its integer beyond 64 bits, which orjson makes a float of, if there is one.
+
+    `value` is what orjson made of `text`. Objects and lists in it are looked into.
+    """
+    if not any(map(_large, value.values())):
+        return None
+    told = json.loads(text)
+    for part in (told, *(part for part in told.values() if isinstance(part, dict))):
+        for key, entry in part.items():
+            for item in entry if isinstance(entry, list) else (entry,):
+                if type(item) is int and not INT64_MIN <= item < 1 << 64:
+                    return key, item
+    return None
+
+
+def _large(value: Any) -> bool:
+    """Whether a float in it is beyond 64 bits. Lists of several types are refused elsewhere."""
+    if type(value) is float:
+        return not -_LARGE < value < _LARGE
+    if type(value) is list:
+        return set(map(type, value)) == {float} and not -_LARGE < min(value) <= max(value) < _LARGE
+    return type(value) is dict and any(map(_large, value.values()))
+
+
+def _exact(value: Any, key: str, at: str) -> Any:
+    """The value as exact str, int, float, bool, None or list of one of the first four."""
+    if type(value) in _EXACT:
+        return value
+    if isinstance(value, (str, int, float, np.generic)):
+        return _exact_scalar(value, key, at)
+    if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 1):
+        items = value.tolist() if isinstance(value, np.ndarray) else list(value)
+        return _exact_list(items, key, at)
+    raise _refused(value, key, at)
+
+
+def _exact_scalar(value: Any, key: str, at: str) -> Any:
+    """Subclasses (enums, numpy scalars) to the plain type they hold."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, np.generic):
+        plain = value.item()
+        if value.dtype.kind not in "biuf" or type(plain) not in _EXACT:
+            raise _refused(value, key, at)
+        return plain
+    return int.__int__(value) if isinstance(value, int) else float.__float__(value)
+
+
+def _exact_list(items: list[Any], key: str, at: str) -> list[Any]:
+    def refuse(why: str) -> ChromaError:
+        return InvalidArgumentError(f"{_EXPECTED}, got {shown(items)} for key {key!r} in {at}: {why}")
+
+    if not items:
+        raise refuse("an empty list cannot be stored; leave the key out or pass None")
+    for item in items:
+        if item is None or not isinstance(item, (str, int, float, np.generic)):
+            raise refuse(f"it holds {shown(item)}")
+    plain = [item if type(item) in _EXACT else _exact_scalar(item, key, at) for item in items]
+    if len(set(map(type, plain))) > 1:
+        raise refuse("all items of a list must have one type; an int beside a float counts as two")
+    return plain
+
+
+def _refused(value: Any, key: str, at: str) -> InvalidTypeError:
+    name = type(value).__name__
+    if isinstance(value, SparseVector):
+        return InvalidTypeError(
+            f"sparse vectors are not supported in metadata: key {key!r} in {at}; leave it out"
+        )
+    remedy = _REMEDIES.get(name, "convert it to one of these")
+    return InvalidTypeError(
+        f"{_EXPECTED}, got {shown(value)} of type {name} for key {key!r} in {at}: {remedy}"
+    )

@@ -1,0 +1,100 @@
+"""Names of tenants, databases and collections, identifiers, and paging numbers: checked."""
+
+from __future__ import annotations
+
+import operator
+import os
+import re
+from typing import Any
+from uuid import UUID
+
+from ..errors import InvalidArgumentError, InvalidTypeError
+from .sequences import shown
+
+_NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?")
+
+_RULE = (
+    "Expected a name containing 3-512 characters from [a-zA-Z0-9._-], starting and ending with a "
+    "character in [a-zA-Z0-9], without '..', and not an IP address"
+)
+
+
+def check_name(name: Any) -> str:
+    """The name of a collection or a database."""
+    if not isinstance(name, str):
+        raise InvalidTypeError(f"Validation error: name: Expected a name of type str, got {shown(name)}")
+    if not 3 <= len(name) <= 512 or not _NAME.fullmatch(name) or ".." in name or _is_address(name):
+        raise InvalidArgumentError(f"Validation error: name: {_RULE}, got {shown(name)}")
+    return str.__str__(name)
+
+
+def _is_address(name: str) -> bool:
+    import ipaddress  # as long to load as a name takes to check a thousand times
+
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def check_tenant_name(name: Any) -> str:
+    """Any text of three characters or more."""
+    if not isinstance(name, str):
+        raise InvalidTypeError(
+            f"Validation error: name: Expected a tenant name of type str, got {shown(name)}"
+        )
+    if len(name) < 3:
+        raise InvalidArgumentError(
+            f"Validation error: name: Expected a tenant name of at least 3 characters, got {name!r}"
+        )
+    return str.__str__(name)
+
+
+def check_str(value: Any, argument: str) -> str:
+    """A name that is looked up; only its type matters."""
+    if not isinstance(value, str):
+        raise InvalidTypeError(f"Expected {argument} to be a str, got {shown(value)}")
+    return str.__str__(value)
+
+
+def check_path(path: Any, argument: str) -> str:
+    """The path of a folder, as text."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidTypeError(f"Expected {argument} to be a str or a Path, got {shown(path)}")
+    if not str(path):
+        raise InvalidArgumentError(f"Expected {argument} to name a folder, got ''")
+    return str(os.fspath(path))
+
+
+def check_uuid(id: Any) -> str:
+    """The canonical text of a UUID."""
+    if isinstance(id, UUID):
+        return str(id)
+    try:
+        return str(UUID(id))
+    except (ValueError, AttributeError, TypeError):
+        raise InvalidArgumentError(f"Expected id to be a UUID, got {shown(id)}") from None
+
+
+def check_count(value: Any, argument: str) -> int:
+    """An int that is not negative: limits, offsets and the like. numpy ints are accepted."""
+    number = check_int(value, argument)
+    if number < 0:
+        raise InvalidArgumentError(f"Expected {argument} to be zero or positive, got {number}")
+    return number
+
+
+def check_int(value: Any, argument: str) -> int:
+    """An int of any kind but bool."""
+    if not isinstance(value, bool) and type(value).__name__ not in ("bool", "bool_"):
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    raise InvalidTypeError(f"Expected {argument} to be an int, got {shown(value)}")
+
+
+def check_optional_count(value: Any, argument: str) -> int | None:
+    """As `check_count`, None meaning "not given"."""
+    return None if value is None else check_count(value, argument)

@@ -1,0 +1,182 @@
+"""Checks on the arguments of reads and of `delete`: selections, orders, read levels and query inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..errors import InvalidArgumentError, InvalidTypeError
+from ..storage.interface.values import Floats
+from ..types import DataLoader, Include, ReadLevel
+from .names import check_int, check_optional_count
+from .sequences import as_list, check_ids, check_texts, shown
+from .write_batch import check_images
+
+_BY_REQUEST = "#request"
+_GET_FIELDS = frozenset({"documents", "metadatas", "embeddings", "uris", "data"})
+_QUERY_FIELDS = _GET_FIELDS | {"distances"}
+
+
+class GetArguments(NamedTuple):
+    """The arguments of `get`, checked. `by_request`: in the order of the ids, paged after that."""
+
+    include: Include
+    ids: list[str] | None
+    limit: int | None
+    offset: int
+    order: list[tuple[str, bool]] | None
+    by_request: bool
+
+
+def check_get(
+    ids: Any, limit: Any, offset: Any, include: Any, order_by: Any, loader: DataLoader[Any] | None
+) -> GetArguments:
+    """All arguments of `get` but the filters."""
+    parts = check_include(include, query=False)
+    if "data" in parts and loader is None:
+        raise InvalidArgumentError(
+            "You must set a data loader to include 'data': open the collection with data_loader=…"
+        )
+    chosen = None if ids is None else check_ids(ids)
+    most, start = check_optional_count(limit, "limit"), check_optional_count(offset, "offset") or 0
+    by_request = order_by in (_BY_REQUEST, [_BY_REQUEST])
+    if by_request and chosen is None:
+        raise InvalidArgumentError(f"order_by={_BY_REQUEST!r} needs ids")
+    order = None if by_request or order_by is None else check_order(order_by)
+    return GetArguments(parts, chosen, most, start, order, by_request)
+
+
+def check_include(include: Any, *, query: bool) -> Include:
+    """A copy of the list of wanted parts, in the caller's order."""
+    allowed = _QUERY_FIELDS if query else _GET_FIELDS
+    if not isinstance(include, list):
+        raise InvalidArgumentError(
+            f"Expected include to be a list of some of {', '.join(sorted(allowed))}, got {shown(include)}"
+        )
+    for item in include:
+        if not isinstance(item, str) or item not in allowed:
+            raise InvalidArgumentError(
+                f"Expected include item to be one of {', '.join(sorted(allowed))}, got {shown(item)}"
+            )
+    return [*include]
+
+
+def check_count_arguments(where: Any, read_level: Any) -> Any:
+    """The filter of `count`, whose first argument may be a read level instead."""
+    if isinstance(where, str):  # ReadLevel is a str, a filter never is
+        check_read_level(where, "where to be a dict, or read_level")
+        where = None
+    check_read_level(read_level)
+    return given_filter(where)
+
+
+def check_n_results(n_results: Any) -> int:
+    """How many records a query asks for."""
+    k = check_int(n_results, "n_results")
+    if k <= 0:
+        raise InvalidTypeError(
+            f"Number of requested results {k}, cannot be negative, or zero: pass n_results >= 1"
+        )
+    return k
+
+
+def check_bool(value: Any, argument: str) -> bool:
+    """A bool and nothing like it."""
+    if not isinstance(value, bool):
+        raise InvalidTypeError(f"Expected {argument} to be a bool, got {shown(value)}")
+    return value
+
+
+def check_positive(value: Any, argument: str) -> int:
+    """An int of one or more."""
+    number = check_int(value, argument)
+    if number < 1:
+        raise InvalidArgumentError(f"Expected {argument} to be positive, got {value}")
+    return number
+
+
+def check_delete(
+    ids: Any, where: Any, where_document: Any, limit: Any
+) -> tuple[list[str] | None, int | None]:
+    """The ids and the limit of `delete`, which must not delete everything by mistake."""
+    if ids is None and where is None and where_document is None:
+        raise InvalidArgumentError(
+            "At least one of ids, where, or where_document must be provided; to delete everything, "
+            "delete the collection"
+        )
+    chosen = None if ids is None else check_ids(ids)
+    for argument, value in (("where", where), ("where_document", where_document)):
+        if value is not None and not value:
+            raise InvalidArgumentError(
+                f"Expected {argument} to have exactly one operator, got {value!r}; an empty filter "
+                "would delete everything"
+            )
+    if limit is not None and where is None and where_document is None:
+        raise InvalidArgumentError(
+            f"limit={limit!r} can only be used with where or where_document; pass fewer ids instead"
+        )
+    return chosen, check_optional_count(limit, "limit")
+
+
+def check_order(order_by: Any) -> list[tuple[str, bool]]:
+    """(metadata key, descending) pairs from "key", "-key" or a list of them."""
+    keys = as_list(order_by)
+    if not keys:
+        raise InvalidArgumentError("Expected order_by to name at least one metadata key, got []")
+    order = []
+    for key in keys:
+        if not isinstance(key, str):
+            raise InvalidTypeError(f"Expected order_by to be a str or a list of str, got {shown(key)}")
+        name = key.removeprefix("-")
+        if not name or name.startswith("#"):
+            raise InvalidArgumentError(f"Expected order_by to name a metadata key, got {key!r}")
+        order.append((name, key.startswith("-")))
+    return order
+
+
+def given_filter(where: Any) -> Any:
+    """None for an empty filter, which reads take for none; anything else goes to the engine."""
+    return None if isinstance(where, Mapping) and not where else where
+
+
+def check_read_level(level: Any, argument: str = "read_level") -> ReadLevel:
+    """A ReadLevel, or its text."""
+    try:
+        return ReadLevel(level)
+    except ValueError:
+        levels = ", ".join(repr(level.value) for level in ReadLevel)
+        raise InvalidArgumentError(f"Expected {argument} to be one of {levels}, got {shown(level)}") from None
+
+
+def read_query_inputs(texts: Any, images: Any, uris: Any) -> dict[str, Sequence[Any]]:
+    """The query columns that are given, checked, by the name of their argument."""
+    inputs: dict[str, Sequence[Any]] = {}
+    if texts is not None:
+        inputs["query_texts"] = check_texts(texts, "document", "query_texts", allow_none=False)
+    if images is not None:
+        inputs["query_images"] = check_images(images)
+    if uris is not None:
+        inputs["query_uris"] = check_texts(uris, "uri", "query_uris", allow_none=False)
+    return inputs
+
+
+def only_input(inputs: Mapping[str, Sequence[Any]]) -> tuple[str, Sequence[Any]]:
+    """The one column to embed."""
+    if not inputs:
+        raise InvalidArgumentError(
+            "At least one of one of embeddings, documents, images, uris must be provided: pass "
+            "query_embeddings, query_texts, query_images or query_uris"
+        )
+    if len(inputs) > 1:
+        raise InvalidArgumentError(f"Exactly one of {', '.join(inputs)} can be embedded; pass one of them")
+    return next(iter(inputs.items()))
+
+
+def check_same_length(vectors: Floats, inputs: Mapping[str, Sequence[Any]]) -> None:
+    """Inputs beside query embeddings must be as many as these; they are not embedded."""
+    for argument, column in inputs.items():
+        if len(column) != len(vectors):
+            raise InvalidArgumentError(
+                f"Unequal lengths for fields: query_embeddings: {len(vectors)}, {argument}: {len(column)}; "
+                "give one entry per query"
+            )

@@ -1,0 +1,135 @@
+"""Columns of ids, texts and the like: any accepted shape to a checked Python list.
+
+Checks run over the whole column at C speed; the offending entry is looked for only after
+such a check has failed. Messages end without a full stop: the caller appends ` in add.`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import DuplicateIDError, InvalidArgumentError, InvalidTypeError
+
+_STEP = 1024  # texts encoded at a time for a check: long documents are not all copied at once
+
+
+def shown(value: object, width: int = 60) -> str:
+    """A short repr for messages. Never builds the repr of something large as a whole."""
+    if isinstance(value, (str, bytes)) and len(value) > width:
+        return f"{value[:width]!r}… ({len(value)} long)"
+    if isinstance(value, (list, tuple)) and len(value) > 8:
+        return f"{[shown(item, 12) for item in value[:3]]}… ({len(value)} long)"
+    try:
+        text = repr(value)
+    except RecursionError:
+        return f"a {type(value).__name__} that is nested too deeply to show"
+    return text if len(text) <= width else text[:width] + "…"
+
+
+def as_list(column: Any) -> list[Any]:
+    """One value, or a list, tuple, numpy array, pandas Series or Arrow array, as a list.
+
+    Missing values of a Series become None. A list comes back as it is, not copied.
+    """
+    if isinstance(column, list):
+        return column
+    if isinstance(column, tuple):
+        return list(column)
+    if isinstance(column, (str, bytes, Mapping)):
+        return [column]
+    if hasattr(column, "to_pylist"):  # Arrow
+        return list(column.to_pylist())
+    if hasattr(column, "isna") and hasattr(column, "tolist"):  # pandas
+        missing = column.isna()
+        values = column.tolist()
+        return (
+            [None if gone else value for value, gone in zip(values, missing, strict=True)]
+            if missing.any()
+            else values
+        )
+    if hasattr(column, "tolist") and getattr(column, "ndim", False):  # numpy
+        return list(column.tolist())
+    return [column]
+
+
+def check_ids(ids: Any, *, distinct: bool = True, may_be_empty: bool = False) -> list[str]:
+    """Ids as a list of exact str: non-empty texts, each once unless `distinct` is False."""
+    if ids is None:
+        raise InvalidArgumentError("Expected IDs to be a list, got None: pass a str or a list of str")
+    column = as_list(ids)
+    if not column and not may_be_empty:
+        raise InvalidArgumentError("Non-empty lists are required for ['ids'], got []")
+    column = _texts(column, "ID", "ids", allow_none=False)
+    seen = set(column)
+    if "" in seen:
+        raise InvalidArgumentError(
+            f"Empty ID at index {column.index('')} of ids: an id needs at least one character"
+        )
+    if distinct and len(seen) != len(column):
+        repeated = [text for text, times in Counter(column).items() if times > 1]
+        raise DuplicateIDError(
+            f"Expected IDs to be unique, found {len(repeated)} duplicated: "
+            f"{', '.join(shown(text, 40) for text in repeated[:10])}"
+            f"{', …' if len(repeated) > 10 else ''}; give each record one id"
+        )
+    return column
+
+
+def check_texts(column: Any, noun: str, field: str, *, allow_none: bool) -> list[str | None]:
+    """Documents or uris as a list of exact str, with None entries where those are allowed."""
+    texts = as_list(column)
+    if not texts:
+        raise InvalidArgumentError(f"Non-empty lists are required for ['{field}'], got []")
+    checked: list[str | None] = _texts(texts, noun, field, allow_none=allow_none)
+    return checked
+
+
+def _texts(column: list[Any], noun: str, field: str, *, allow_none: bool) -> list[Any]:
+    types = set(map(type, column))
+    if not types <= ({str, type(None)} if allow_none else {str}):
+        for place, text in enumerate(column):
+            if not (isinstance(text, str) or (text is None and allow_none)):
+                raise _not_text(place, text, noun, field)
+        column = [text if text is None else str.__str__(text) for text in column]  # np.str_ and enums
+    check_encodable([text for text in column if text is not None] if type(None) in types else column, field)
+    return column
+
+
+def _not_text(place: int, value: object, noun: str, field: str) -> InvalidArgumentError:
+    message = f"Expected {noun} to be a str, got {shown(value)} at index {place} of {field}"
+    if value is None and field == "documents":
+        message += ": a document may be None only where embeddings are given"
+    return InvalidTypeError(message)
+
+
+def check_encodable(texts: Sequence[str], field: str) -> None:
+    """Refuses lone surrogates, which no file and no wire can carry."""
+    if all(map(str.isascii, texts)):  # which a str knows of itself
+        return
+    try:
+        for start in range(0, len(texts), _STEP):
+            "\x00".join(texts[start : start + _STEP]).encode()
+    except UnicodeEncodeError:
+        for place, text in enumerate(texts):
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise InvalidArgumentError(
+                    f"{field} has a lone surrogate {text[error.start]!r} at index {place}, character "
+                    f"{error.start}: it is not valid Unicode; decode the source with errors='replace'"
+                ) from None
+        raise
+
+
+def check_lengths(ids: Sequence[str], **columns: Sequence[Any] | None) -> None:
+    """All columns must have one entry per id."""
+    sizes = {"ids": len(ids)} | {
+        field: len(column) for field, column in columns.items() if column is not None
+    }
+    if len(set(sizes.values())) > 1:
+        different = ", ".join(
+            f"{field}: {size}" for field, size in sizes.items() if field == "ids" or size != len(ids)
+        )
+        raise InvalidArgumentError(f"Unequal lengths for fields: {different}; give one entry per id")

@@ -1,0 +1,232 @@
+"""Vectors in any accepted shape to one float32 matrix in C order, finite and checked.
+
+Lists, tuples, numpy arrays of any float or integer type, pandas Series, Arrow arrays
+(FixedSizeList included) and objects that numpy can read. Booleans and texts are refused.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InvalidArgumentError, InvalidDimensionException
+from ..storage.interface.values import Floats
+from .sequences import shown
+
+# Rows looked at in one step, so that temporary arrays stay in the cache.
+_STEP = 4096
+
+_ACCEPTED = (
+    "Expected embeddings to be a list of floats or ints, a list of lists, a numpy array, "
+    "or a list of numpy arrays"
+)
+
+
+def as_matrix(vectors: Any, field: str = "embeddings") -> Floats:
+    """float32 (n, dim) from one vector or many.
+
+    May share memory with the argument when that is a float32 matrix already.
+    """
+    matrix = _matrix(vectors, field)
+    if matrix.shape[0] == 0 or matrix.shape[1] == 0:
+        raise InvalidArgumentError(
+            f"Expected Embeddings to be non-empty list or numpy array, got {field} of shape {matrix.shape}"
+        )
+    return matrix
+
+
+def _matrix(vectors: Any, field: str) -> Floats:
+    if type(vectors) is list and len(vectors) == 1 and type(vectors[0]) is np.ndarray:
+        if vectors[0].ndim == 1 and vectors[0].dtype != object:
+            return _from_array(vectors[0], field)  # the usual query: no need to look for odd rows
+    if vectors is None:
+        raise InvalidArgumentError(f"{_ACCEPTED}, got {field}=None")
+    if isinstance(vectors, (str, bytes, dict, set)):
+        raise InvalidArgumentError(f"{_ACCEPTED}, got {field}={shown(vectors)}")
+    if hasattr(vectors, "to_pylist"):
+        vectors = _from_arrow(vectors, field)
+    if isinstance(vectors, np.ndarray) and vectors.dtype != object:
+        return _from_array(vectors, field)
+    if not isinstance(vectors, (list, tuple)):
+        vectors = _readable(vectors, field)
+        if vectors.dtype != object:
+            return _from_array(vectors, field)
+    if len(vectors) == 0:
+        return np.empty((0, 0), dtype=np.float32)
+    if _is_number(vectors[0]):
+        return _from_lists([list(vectors)], field)
+    return _from_rows(list(vectors), field)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether the entry is a plain number, so that the whole is one vector."""
+    return isinstance(value, (int, float, np.generic)) and not isinstance(value, (str, bytes))
+
+
+def _readable(value: Any, field: str) -> npt.NDArray[Any]:
+    """An array of anything that numpy reads: Series, tensors, buffers. Not of scalars."""
+    if hasattr(value, "__array__") or isinstance(value, (array, memoryview)):
+        return np.asarray(value)
+    raise InvalidArgumentError(f"{_ACCEPTED}, got {field}={shown(value)}")
+
+
+def _from_arrow(column: Any, field: str) -> Any:
+    """A (fixed-size) list array to a matrix without a Python object per number."""
+    if hasattr(column, "combine_chunks"):
+        column = column.combine_chunks()
+    if column.null_count:
+        raise InvalidArgumentError(f"{_ACCEPTED}, got {column.null_count} null entries in {field}")
+    if not hasattr(column, "flatten"):
+        return column.to_numpy(zero_copy_only=False)
+    numbers = column.flatten()
+    if numbers.null_count:
+        raise InvalidArgumentError(f"{_ACCEPTED}, got {numbers.null_count} null numbers in {field}")
+    if len(column) == 0:
+        return np.empty((0, 0), dtype=np.float32)
+    dims = column.value_lengths().to_numpy(zero_copy_only=False) if hasattr(column, "value_lengths") else None
+    if dims is not None and (dims != dims[0]).any():
+        raise _uneven(dims.tolist(), field)
+    return numbers.to_numpy(zero_copy_only=False).reshape(len(column), -1)
+
+
+def _from_array(vectors: npt.NDArray[Any], field: str) -> Floats:
+    if vectors.dtype.kind not in "fiu":
+        raise InvalidArgumentError(f"{_ACCEPTED}, got {field} of dtype {vectors.dtype}")
+    if vectors.ndim == 1:
+        vectors = vectors.reshape(1, -1)
+    if vectors.ndim != 2:
+        raise InvalidArgumentError(f"{_ACCEPTED}, got {field} with {vectors.ndim} dimensions: pass (n, dim)")
+    if vectors.dtype == np.float32:
+        matrix = np.ascontiguousarray(vectors)
+        return _finite(matrix if matrix.flags.aligned else matrix.copy(), vectors, field)
+    with np.errstate(over="ignore"):  # what overflows becomes infinite and is refused next
+        matrix = np.ascontiguousarray(vectors, dtype=np.float32)
+    return _finite(matrix, vectors, field)
+
+
+def _from_rows(rows: list[Any], field: str) -> Floats:
+    """Many vectors. Rows of one kind stay on a fast path; mixed rows are read one by one."""
+    kinds = set(map(type, rows))
+    if kinds == {list}:
+        return _from_lists(rows, field)
+    if kinds != {np.ndarray}:
+        rows = [_row(row, place, field) for place, row in enumerate(rows)]
+    forms = {(row.ndim, row.dtype.kind) for row in rows}
+    if not forms <= {(1, "f"), (1, "i"), (1, "u")}:
+        place, odd = next(
+            (place, row) for place, row in enumerate(rows) if row.ndim != 1 or row.dtype.kind not in "fiu"
+        )
+        raise InvalidArgumentError(
+            f"{_ACCEPTED}, got {field}[{place}] of dtype {odd.dtype} with {odd.ndim} dimensions"
+        )
+    _check_even(rows, field)
+    with np.errstate(over="ignore"):
+        matrix = np.concatenate(rows, dtype=np.float32, casting="unsafe").reshape(len(rows), -1)
+    return _finite(matrix, rows, field)
+
+
+def _row(row: Any, place: int, field: str) -> npt.NDArray[Any]:
+    """One vector of a mixed column as an array of its own type."""
+    if isinstance(row, np.ndarray) and row.dtype != object:
+        return row
+    if isinstance(row, np.ndarray):
+        row = row.tolist()
+    elif hasattr(row, "to_pylist"):
+        row = row.to_pylist()
+    if isinstance(row, (list, tuple)):
+        vector: npt.NDArray[Any] = _from_lists([list(row)], f"{field}[{place}]")[0]
+        return vector
+    if row is not None and not isinstance(row, (str, bytes)):
+        return _readable(row, f"{field}[{place}]")
+    raise InvalidArgumentError(f"{_ACCEPTED}, got {field}[{place}]={shown(row)}")
+
+
+def _from_lists(rows: list[list[Any]], field: str) -> Floats:
+    """Rows of Python numbers. `array.fromlist` is as fast as numpy's own conversion and
+    refuses texts and None, where numpy would parse or guess."""
+    _check_even(rows, field)
+    numbers = array("f")
+    for place, row in enumerate(rows):
+        try:
+            numbers.fromlist(row)
+        except (TypeError, OverflowError):
+            raise _bad_entry(rows, place, field) from None
+    matrix: Floats = np.frombuffer(numbers, dtype=np.float32).reshape(len(rows), -1)
+    _refuse_bools(rows, matrix, field)
+    return _finite(matrix, rows, field)
+
+
+def _bad_entry(rows: list[list[Any]], place: int, field: str) -> InvalidArgumentError:
+    at = f"{field}[{place}]" if len(rows) > 1 else field
+    for index, number in enumerate(rows[place]):
+        try:
+            float(number) if not isinstance(number, (str, bytes)) else _not_number()
+        except OverflowError:
+            return _not_finite(f"{at}[{index}]", number)
+        except (TypeError, ValueError):
+            return InvalidArgumentError(f"{_ACCEPTED}, got {at}[{index}]={shown(number)}")
+    return InvalidArgumentError(f"{_ACCEPTED}, got {at}={shown(rows[place])}")
+
+
+def _not_number() -> None:
+    raise TypeError
+
+
+def _refuse_bools(rows: list[list[Any]], matrix: Floats, field: str) -> None:
+    """A bool became 0.0 or 1.0, so only such places can have been one. Where they are many
+    one pass over all types is cheaper than looking at each."""
+    bools = (bool, np.bool_)
+    small = matrix.size <= _STEP  # as most queries are
+    suspects = None if small else np.flatnonzero((matrix == 0) | (matrix == 1))
+    if suspects is None or len(suspects) > matrix.size // 64 + 16:
+        if not set(map(type, chain.from_iterable(rows))).isdisjoint(bools):
+            place, number = next((i, x) for i, row in enumerate(rows) for x in row if isinstance(x, bools))
+            raise InvalidArgumentError(f"{_ACCEPTED}, got {number!r} in {field}[{place}]")
+        return
+    for place, index in zip(*np.unravel_index(suspects, matrix.shape), strict=True):
+        if isinstance(rows[place][index], bools):
+            raise InvalidArgumentError(f"{_ACCEPTED}, got {rows[place][index]!r} in {field}[{place}]")
+
+
+def _check_even(rows: Sequence[Any], field: str) -> None:
+    dims = set(map(len, rows))
+    if len(dims) > 1:
+        raise _uneven([len(row) for row in rows], field)
+
+
+def _uneven(dims: list[int], field: str) -> InvalidArgumentError:
+    place = next(place for place, dim in enumerate(dims) if dim != dims[0])
+    return InvalidDimensionException(
+        f"Inconsistent dimensions in provided embeddings: {field}[0] has {dims[0]} and "
+        f"{field}[{place}] has {dims[place]}; all vectors of a collection have one length"
+    )
+
+
+def _finite(matrix: Floats, source: Any, field: str) -> Floats:
+    """Refuses NaN, infinities, and numbers that only float64 can hold."""
+    if len(matrix) == 1 and math.isfinite(np.vdot(matrix, matrix)):
+        return matrix  # one odd number would have spoilt the product
+    for start in range(0, len(matrix), _STEP):
+        block = matrix[start : start + _STEP]
+        with np.errstate(invalid="ignore", over="ignore"):
+            # One odd number spoils its row's product; four times as fast as a look at each.
+            if np.isfinite(np.einsum("ij,ij->i", block, block)).all():
+                continue
+        good = np.isfinite(block)
+        if not good.all():
+            row, index = (int(at) for at in np.argwhere(~good)[0])
+            raise _not_finite(f"{field}[{start + row}][{index}]", source[start + row][index])
+    return matrix
+
+
+def _not_finite(at: str, value: Any) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"embeddings must not contain NaN or Infinity (Non-finite float value) once stored as float32: "
+        f"{at} is {shown(value)}; drop or replace such vectors"
+    )

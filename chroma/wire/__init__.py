@@ -1,0 +1,1 @@
+"""Bytes to values and back, for clients and the server alike. No I/O."""

@@ -1,0 +1,324 @@
+"""Records, rows and hits as Arrow record batches, from and to the plain values of the seam. No I/O.
+
+A server and a client share this module. The columns of a stream, in any order:
+
+    id         string
+    document   string; null: none
+    uri        string; null: none
+    metadata   string: one JSON object; or a struct with a field per key, where null means that the
+               record has no such key; null: none
+    embedding  fixed-size list of float32; null, in an update: leave the stored one alone
+
+Answers of a query have two more: `query`, int32, the number of the query vector, and `distance`,
+float32. As JSON text metadata is exact and cheap; as a struct it is what dataframes like. A key that
+has values of several types becomes one field per type, named "key (type)"; the metadata of such a
+field says which key it stands for (KEY_MARK).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from ..storage.interface.values import EncodedMetadata, Field, Floats, Hits, Mode, Records, Rows
+from .arrow_stream_decoder import BrokenStream, read_whole
+
+# What a column is called, and what a caller asks for to get it; `id` is always there.
+FIELD_OF: dict[str, Field] = {
+    "document": "documents",
+    "uri": "uris",
+    "metadata": "metadatas",
+    "embedding": "embeddings",
+}
+KEY_MARK = b"chroma:key"
+END = b"\xff\xff\xff\xff\0\0\0\0"
+
+Slot = tuple[str, str]  # a metadata key and the type of its values
+
+TYPES: dict[str, pa.DataType] = {
+    "str": pa.string(),
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "bool": pa.bool_(),
+}
+TYPES |= {f"list of {kind}": pa.list_(type) for kind, type in [*TYPES.items()]}
+_KIND_OF: dict[type, str] = {str: "str", int: "int", float: "float", bool: "bool"}
+
+
+# ---------------------------------------------------------------------------- writing
+
+
+def records_to_batch(mode: Mode, records: Records) -> pa.RecordBatch:
+    """One record batch, metadata as JSON text; columns that are not given are left out.
+
+    Raises pyarrow.ArrowInvalid for a column of more than 2 GiB.
+    """
+    columns: dict[str, pa.Array] = {"id": pa.array(records.ids, pa.string())}
+    if records.documents is not None:
+        columns["document"] = pa.array(records.documents, pa.string())
+    if records.uris is not None:
+        columns["uri"] = pa.array(records.uris, pa.string())
+    if records.metadatas is not None:
+        if isinstance(records.metadatas, EncodedMetadata):
+            columns["metadata"] = pa.array(records.metadatas.texts, pa.string())
+        else:
+            texts = [None if entry is None else orjson.dumps(entry) for entry in records.metadatas]
+            columns["metadata"] = pa.array(texts, pa.binary()).cast(pa.string())
+    if records.embeddings is not None:
+        columns["embedding"] = vectors(records.embeddings, records.has_embedding)
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def vectors(matrix: Floats, given: Any = None) -> pa.Array:
+    """float32 (n, dim) as a fixed-size list array, not copied; null where `given` is False."""
+    flat = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).reshape(-1))
+    mask = None if given is None else pa.array(~given)
+    return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1], mask=mask)
+
+
+def messages(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Buffer]:
+    """The parts of a stream, one after the other: its schema, each batch, the end mark."""
+    yield schema.serialize()
+    yield from map(pa.RecordBatch.serialize, batches)  # a loop would keep each batch besides its bytes
+    yield pa.py_buffer(END)
+
+
+# ---------------------------------------------------------------------------- reading
+
+
+def read(content: bytes) -> pa.Table:
+    """The table of a whole stream. Raises BrokenStream for one that is not right."""
+    schema, batches = read_whole(content)
+    return pa.Table.from_batches(batches, schema)
+
+
+def check_answer(
+    schema: pa.Schema, fields: Collection[Field], others: dict[str, pa.DataType] | None = None
+) -> None:
+    """Raises BrokenStream where an answer lacks a column that was asked for, or has it twice or as another
+    type; `others` are columns besides those of records."""
+    asked = {name: type for name, type in _ANSWER.items() if FIELD_OF.get(name, "ids") in ("ids", *fields)}
+    for name, type in (asked | (others or {})).items():
+        places = schema.get_all_field_indices(name)
+        if len(places) != 1:
+            raise BrokenStream(f"the answer has the column {name!r} {len(places)} times")
+        found = schema.field(places[0]).type
+        if not (_is_vector(found) if name == "embedding" else found == type):
+            raise BrokenStream(f"the answer has the column {name!r} as {found!s:.100}, not as {type}")
+
+
+_ANSWER = {
+    "id": pa.string(),
+    "document": pa.string(),
+    "uri": pa.string(),
+    "metadata": pa.string(),
+    "embedding": pa.list_(pa.float32()),
+}
+
+
+def _is_vector(type: pa.DataType) -> bool:
+    return bool(pa.types.is_fixed_size_list(type)) and type.value_type == pa.float32()
+
+
+def check_stream(schema: pa.Schema, fields: Collection[Field]) -> None:
+    """As `check_answer`, of records whose metadata may be a struct as well, with texts as keys."""
+    place = schema.get_field_index("metadata")
+    if "metadatas" in fields and place >= 0 and pa.types.is_struct(schema.field(place).type):
+        check_answer(schema, [field for field in fields if field != "metadatas"])
+        for field in schema.field(place).type:
+            try:
+                (field.metadata or {}).get(KEY_MARK, b"").decode()
+            except UnicodeDecodeError:
+                raise BrokenStream(f"the metadata key of {field.name!r} is not valid UTF-8") from None
+    else:
+        check_answer(schema, fields)
+
+
+def rows_from_table(
+    table: pa.Table, fields: Collection[Field] | None = None, most: int | None = None
+) -> Rows:
+    """The columns of an answer that were asked for (None: that it has), metadata as JSON text; at most so
+    many rows. Raises BrokenStream for another answer."""
+    if fields is None:
+        fields = [FIELD_OF[name] for name in table.column_names if name in FIELD_OF]
+    check_answer(table.schema, fields)
+    if most is not None and table.num_rows > most:
+        raise BrokenStream(f"the answer has {table.num_rows} rows, and at most {most} were asked for")
+    _check_full(table, "id")
+
+    def column(name: str) -> Any:
+        return _listed(table[name]) if FIELD_OF[name] in fields else None
+
+    return Rows(
+        _listed(table["id"]),
+        column("document"),
+        _parsed(column("metadata")),
+        column("uri"),
+        matrix(table["embedding"]) if "embeddings" in fields else None,
+    )
+
+
+def _parsed(texts: list[str | None] | None) -> list[Any] | None:
+    """JSON texts as what they hold: objects, and None."""
+    if texts is None:
+        return None
+    try:
+        entries: list[Any] = orjson.loads(f"[{','.join([text or 'null' for text in texts])}]")
+    except orjson.JSONDecodeError as error:
+        raise BrokenStream(f"the answer has metadata that are not valid JSON: {error}") from None
+    if len(entries) != len(texts) or not set(map(type, entries)) <= {dict, type(None)}:
+        raise BrokenStream("the answer has metadata that are no JSON objects")
+    return entries
+
+
+def _check_full(table: pa.Table, *names: str) -> None:
+    for name in names:
+        if table[name].null_count:
+            raise BrokenStream(f"the answer has nulls in the column {name!r}")
+
+
+def hits_from_table(table: pa.Table, queries: int, k: int, fields: Collection[Field]) -> list[Hits]:
+    """One Hits of at most k per query vector; the rows of a stream are in the order of the queries. Raises
+    BrokenStream for another answer."""
+    check_answer(table.schema, fields, _RANKED)
+    _check_full(table, *_RANKED)
+    rows = rows_from_table(table, fields)
+    distances, numbers = table["distance"].to_numpy(), table["query"].to_numpy()
+    bounds = np.searchsorted(numbers, np.arange(queries + 1)).tolist()
+    counts = np.diff(bounds)
+    if bounds[0] or bounds[-1] != len(numbers) or (np.diff(numbers) < 0).any() or (counts > k).any():
+        raise BrokenStream(f"the answer is none to {queries} queries for at most {k} records each")
+
+    def part(column: Any, start: int, stop: int) -> Any:
+        return None if column is None else column[start:stop]
+
+    return [
+        Hits(
+            Rows(
+                rows.ids[start:stop],
+                part(rows.documents, start, stop),
+                part(rows.metadatas, start, stop),
+                part(rows.uris, start, stop),
+                part(rows.embeddings, start, stop),
+            ),
+            distances[start:stop],
+        )
+        for start, stop in itertools.pairwise(bounds)
+    ]
+
+
+_RANKED = {"query": pa.int32(), "distance": pa.float32()}
+
+
+def _listed(column: pa.ChunkedArray) -> list[Any]:
+    values: list[Any] = []
+    for chunk in column.chunks:  # through numpy, which is several times faster than to_pylist
+        values += chunk.to_numpy(zero_copy_only=False).tolist()
+    return values
+
+
+def matrix(column: pa.ChunkedArray) -> Floats:
+    """float32 (n, dim); a view when the column has one chunk. Raises BrokenStream for one with gaps."""
+    width = column.type.list_size
+    flat = [chunk.flatten() for chunk in column.chunks]
+    if column.null_count or any(part.null_count for part in flat):
+        raise BrokenStream("the answer has nulls in the column 'embedding'")
+    blocks = [
+        part.to_numpy(zero_copy_only=True).reshape(len(chunk), width)
+        for chunk, part in zip(column.chunks, flat)
+    ]
+    if len(blocks) == 1:
+        only: Floats = blocks[0]
+        return only
+    return np.concatenate([np.empty((0, width), np.float32), *blocks])
+
+
+# ---------------------------------------------------------------------------- answers of a server
+
+
+def hits_to_batch(hits: Sequence[Hits], fields: frozenset[Field], dimension: int) -> pa.RecordBatch:
+    """The answer of a query, metadata as JSON text."""
+    rows = [hit.rows for hit in hits]
+
+    def texts(column: str) -> pa.Array:
+        return pa.array([text for part in rows for text in getattr(part, column) or ()], pa.string())
+
+    counts = [len(part.ids) for part in rows]
+    columns: dict[str, pa.Array] = {
+        "query": pa.array(np.repeat(np.arange(len(hits), dtype=np.int32), counts)),
+        "distance": pa.array(np.concatenate([np.empty(0, np.float32), *(hit.distances for hit in hits)])),
+        "id": texts("ids"),
+    }
+    if "documents" in fields:
+        columns["document"] = texts("documents")
+    if "uris" in fields:
+        columns["uri"] = texts("uris")
+    if "metadatas" in fields:
+        entries = [entry for part in rows for entry in part.metadatas or ()]
+        columns["metadata"] = pa.array(
+            [None if entry is None else orjson.dumps(entry).decode() for entry in entries], pa.string()
+        )
+    if "embeddings" in fields:
+        blocks = [part.embeddings for part in rows if part.embeddings is not None and len(part.ids)]
+        columns["embedding"] = vectors(np.concatenate([np.empty((0, dimension), np.float32), *blocks]))
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def slots_of(texts: Iterable[pa.Array]) -> list[Slot]:
+    """The keys and types in arrays of JSON objects, by first appearance."""
+    found: dict[Slot, None] = {}
+    for entry in _entries(texts):
+        for key, value in entry.items():
+            found[key, kind_of(value)] = None
+    return [*found]
+
+
+def _entries(texts: Iterable[pa.Array]) -> Iterator[Mapping[str, Any]]:
+    for array in texts:
+        for text in array.to_numpy(zero_copy_only=False).tolist():
+            if text is not None:
+                yield orjson.loads(text)
+
+
+def kind_of(value: Any) -> str:
+    return f"list of {_KIND_OF[type(value[0])]}" if type(value) is list else _KIND_OF[type(value)]
+
+
+def struct_type(slots: Sequence[Slot]) -> pa.StructType:
+    """A field per slot, keys with values of one type under their own name."""
+    times = [key for key, _ in slots]
+    plain = {key for key, count in Counter(times).items() if count == 1}
+    fields, taken = [], set(plain)
+    for key, kind in slots:
+        name = key
+        if key not in plain:
+            name = f"{key} ({kind})"
+            while name in taken:  # as a key of its own has it
+                name += "'"
+            taken.add(name)
+        mark = None if name == key else {KEY_MARK: key.encode()}
+        fields.append(pa.field(name, TYPES[kind], metadata=mark))
+    return pa.struct(fields)
+
+
+def to_struct(texts: pa.Array, slots: Sequence[Slot]) -> pa.Array:
+    """JSON objects as a struct array of `struct_type(slots)`; null stays null."""
+    number = {slot: place for place, slot in enumerate(slots)}
+    columns: list[list[Any]] = [[None] * len(texts) for _ in slots]
+    values = texts.to_numpy(zero_copy_only=False).tolist()
+    for row, text in enumerate(values):
+        if text is not None:
+            for key, value in orjson.loads(text).items():
+                columns[number[key, kind_of(value)]][row] = value
+    type = struct_type(slots)
+    arrays = [pa.array(column, TYPES[kind]) for column, (_, kind) in zip(columns, slots)]
+    mask = pa.array([text is None for text in values], pa.bool_())
+    if not slots:
+        return pa.array([None] * len(texts), type)
+    return pa.StructArray.from_arrays(arrays, fields=list(type), mask=mask)

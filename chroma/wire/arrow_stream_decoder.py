@@ -1,0 +1,342 @@
+"""Arrow messages that come from outside: the one reader of streams of others. No I/O.
+
+A stream is a schema message, then a message per record batch, then an end mark. A message is
+0xFFFFFFFF, the length of its head (int32), the head (a FlatBuffers table) and a body whose length
+the head tells (Arrow specification, "Encapsulated message format"). Only what must be known before
+Arrow sees a message is read here: the length of its body, and whether that is compressed.
+
+Nothing is taken on trust. Lengths are bounded before anything is kept, and memory grows with what really
+arrived: a body that would be unpacked is refused. A batch is given out after a full validation, so that
+its offsets lead nowhere and its texts are UTF-8; the names in its schema are texts as well.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from ..errors import InvalidArgumentError
+
+MARK = b"\xff\xff\xff\xff"
+MOST_HEAD = 16 << 20  # the schema of 100,000 columns has 10 MB
+_FREE_ROWS = 1 << 20  # that may come without a bit of their own, as those of a column of nulls do
+_COMPRESSED_V4 = b"ARROW:experimental_compression"  # the key of a message that says so in metadata version 4
+_GOES_ON = "the Arrow stream goes on after its end mark: send one stream per request"
+_CUT = "the Arrow stream ends before its end mark: it is cut off, or its writer was not closed"
+_EMPTY = "the Arrow stream has no schema"
+
+SCHEMA, DICTIONARY, BATCH = 1, 2, 3
+
+
+class BrokenStream(InvalidArgumentError):
+    """The bytes are no Arrow stream, or one that is not taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Of one message: what it is, how long its body is, whether that is compressed, and where in it the
+    buffers lie (offset, length); whether it is a dictionary that adds to the one before."""
+
+    kind: int
+    body: int
+    compressed: bool
+    buffers: list[tuple[int, int]]
+    delta: bool
+
+
+class Messages:
+    """The messages of one stream, in order: the schema first, then batches."""
+
+    def __init__(self, largest: int, check: Callable[[pa.Schema], None]) -> None:
+        self._largest = largest
+        self._check = check
+        self.schema: pa.Schema | None = None
+
+    def expect(self, data: bytes) -> Head:
+        """The head of a message whose body may be read now. Raises BrokenStream for one that may not."""
+        head = read_head(data)
+        if head.kind == DICTIONARY:
+            raise BrokenStream("dictionary-encoded columns are not taken: decode them")
+        if head.compressed:
+            raise BrokenStream("compressed record batches are not taken: write them without compression")
+        if (head.kind == SCHEMA) != (self.schema is None) or head.kind not in (SCHEMA, BATCH):
+            raise BrokenStream(f"a message of kind {head.kind} is out of place in an Arrow stream")
+        if head.body > self._largest:
+            raise BrokenStream(
+                f"a record batch of {head.body:,} bytes exceeds the limit of {self._largest:,}: "
+                "write smaller batches"
+            )
+        return head
+
+    def read(self, whole: pa.Buffer) -> pa.RecordBatch | None:
+        """The batch in a message whose head was expected, or None: it was the schema."""
+        try:
+            if self.schema is None:
+                schema = pa.ipc.read_schema(pa.BufferReader(whole))
+                check_names(schema)
+                self._check(schema)
+                self.schema = schema
+                return None
+            batch = pa.ipc.read_record_batch(pa.ipc.read_message(whole), self.schema)
+        except (pa.ArrowException, OSError) as error:
+            raise BrokenStream(f"the Arrow stream is broken: {error!s:.500}") from None
+        if batch.num_rows > max(_FREE_ROWS, 8 * whole.size):
+            raise BrokenStream(
+                f"a record batch of {whole.size:,} bytes is said to have {batch.num_rows:,} rows"
+            )
+        return validated(batch)
+
+
+def validated(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch, safe for native code: offsets, lengths and texts are right. Raises BrokenStream.
+
+    A value that its type does not foresee is none of that: DuckDB has longer numbers and a time 24:00:00.
+    """
+    try:
+        batch.validate()
+        bare(batch).validate(full=True)
+    except pa.ArrowException as error:
+        raise BrokenStream(f"the Arrow data are broken: {error!s:.500}") from None
+    return batch
+
+
+def bare(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The same buffers, with plain bytes and integers where Arrow would look at each value's range."""
+    types = [_bare_type(field.type) for field in batch.schema]
+    if all(bare == field.type for bare, field in zip(types, batch.schema, strict=True)):
+        return batch
+    columns = [
+        column if bare == column.type else column.view(bare)
+        for bare, column in zip(types, batch.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, [str(place) for place in range(len(columns))])
+
+
+def _bare_type(type: pa.DataType) -> pa.DataType:
+    """The type itself where nothing in it is such a value."""
+    of = pa.types
+    if of.is_decimal(type):
+        return pa.binary(type.byte_width)
+    if of.is_time32(type) or of.is_time64(type) or of.is_date64(type):
+        return pa.int32() if of.is_time32(type) else pa.int64()
+    if not of.is_nested(type) or of.is_union(type) or of.is_run_end_encoded(type):
+        return type
+    inner = [type.field(place) for place in range(type.num_fields)]
+    bare = [_bare_type(field.type) for field in inner]
+    if all(new == field.type for new, field in zip(bare, inner, strict=True)):
+        return type
+    fields = [field.with_type(new) for new, field in zip(bare, inner, strict=True)]
+    if of.is_struct(type):
+        return pa.struct(fields)
+    if of.is_map(type):
+        return pa.map_(fields[0].type.field(0), fields[0].type.field(1), type.keys_sorted)
+    if of.is_fixed_size_list(type):
+        return pa.list_(fields[0], type.list_size)
+    if of.is_large_list(type):
+        return pa.large_list(fields[0])
+    return pa.list_(fields[0]) if of.is_list(type) else type
+
+
+def check_names(schema: pa.Schema) -> None:
+    """Raises BrokenStream where the name of a column, of a field in it or of a time zone is no text, or where
+    a struct has two fields of one name: no mapping can have both."""
+    try:
+        for field in schema:
+            _check_names(field)
+    except UnicodeDecodeError as error:
+        raise BrokenStream(f"the schema has a name that is not valid UTF-8: {error.object!r:.100}") from None
+
+
+def _check_names(field: pa.Field) -> None:
+    name, type = field.name, field.type
+    if pa.types.is_timestamp(type):
+        _ = type.tz
+    inner = [type.field(place) for place in range(type.num_fields)]
+    if pa.types.is_struct(type) and len({each.name for each in inner}) < len(inner):
+        raise BrokenStream(f"the struct {name!r:.100} has two fields of one name")
+    for each in inner:
+        _check_names(each)
+
+
+class Frames:
+    """A stream as it arrives: feed it bytes with `add`, then take batches with `next`, until `ended`."""
+
+    def __init__(self, largest: int, check: Callable[[pa.Schema], None]) -> None:
+        """`largest` bounds the bytes of a body; `check` raises for a schema that is not wanted."""
+        self._messages = Messages(largest, check)
+        self._bytes = bytearray()
+        self._at = 0  # where what was not taken yet begins
+        self._need = 8  # how much of that must be there
+        self._headed = False  # the head at hand was read
+        self.ended = False
+
+    @property
+    def schema(self) -> pa.Schema | None:
+        """None: it has not arrived."""
+        return self._messages.schema
+
+    def add(self, piece: bytes) -> None:
+        """Bytes as they come."""
+        if self.ended and piece:
+            raise BrokenStream(_GOES_ON)
+        if self._at:  # once per piece, not once per message
+            self._bytes, self._at = self._bytes[self._at :], 0
+        self._bytes += piece
+
+    @property
+    def _left(self) -> int:
+        return len(self._bytes) - self._at
+
+    @property
+    def ready(self) -> bool:
+        """Whether `next` has something to look at."""
+        return not self.ended and self._left >= self._need
+
+    def next(self) -> pa.RecordBatch | None:
+        """The next batch, when all of it has arrived; None: add more, or `ended`."""
+        while self.ready:
+            if not self._headed:
+                self._read_head()
+                continue
+            message = self._taken()
+            self._headed, self._need = False, 8
+            batch = self._messages.read(pa.py_buffer(message))
+            if batch is not None:
+                return batch
+        if self.ended and self._left:
+            raise BrokenStream(_GOES_ON)
+        return None
+
+    def _taken(self) -> bytearray:
+        """The message at hand, at a beginning of memory of its own."""
+        begin, end = self._at, self._at + self._need
+        if begin or self._need < self._left // 2:
+            self._at = end
+            return self._bytes[begin:end]
+        message, self._bytes = self._bytes, self._bytes[end:]
+        del message[end:]  # what is left over is little: a large message is never copied
+        return message
+
+    def finish(self) -> None:
+        """The body is at its end: raises BrokenStream unless the stream is too."""
+        if not self.ended:
+            raise BrokenStream(_CUT)
+        if self.schema is None:
+            raise BrokenStream(_EMPTY)
+
+    def _read_head(self) -> None:
+        """The length of a head, then the head."""
+        at = self._at
+        size = head_size(self._bytes[at : at + 8])
+        if size == 0:
+            self.ended = True
+            self._at += 8
+            return
+        if self._left < 8 + size:
+            self._need = 8 + size
+            return
+        head = self._messages.expect(bytes(self._bytes[at + 8 : at + 8 + size]))
+        self._headed, self._need = True, 8 + size + head.body
+
+
+def read_whole(
+    content: bytes, check: Callable[[pa.Schema], None] = lambda _: None
+) -> tuple[pa.Schema, list[pa.RecordBatch]]:
+    """A stream that is there as a whole: its schema and batches, which are views of it."""
+    messages, data, at = Messages(len(content), check), pa.py_buffer(content), 0
+    batches: list[pa.RecordBatch] = []
+    while at + 8 <= len(content):
+        size = head_size(content[at : at + 8])
+        if size == 0:
+            if messages.schema is None:
+                raise BrokenStream(_EMPTY)
+            if at + 8 < len(content):
+                raise BrokenStream(_GOES_ON)
+            return messages.schema, batches
+        end = at + 8 + size
+        if end <= len(content):
+            end += messages.expect(content[at + 8 : end]).body
+        if end > len(content):
+            break
+        batch = messages.read(data.slice(at, end - at))
+        if batch is not None:
+            batches.append(batch)
+        at = end
+    raise BrokenStream(_CUT)
+
+
+def head_size(prefix: bytes | bytearray) -> int:
+    """The length of a head, from the eight bytes before it; 0: these are the end mark of a stream."""
+    if prefix[:4] != MARK:
+        raise BrokenStream(
+            "the body is no Arrow stream: it does not begin with the mark of a message. The stream "
+            "format is expected, not the file format"
+        )
+    size: int = struct.unpack_from("<i", prefix, 4)[0]
+    if not 0 <= size <= MOST_HEAD:
+        raise BrokenStream(f"the head of an Arrow message is said to have {size} bytes")
+    return size
+
+
+def read_head(data: bytes) -> Head:
+    """The parts of a Message table that matter here. Raises BrokenStream where there is none."""
+    try:
+        table = _Table.root(data)
+        kind, body = table.number("<B", 1), table.number("<q", 3)
+        batch, delta = table.table(2), False
+        if kind == DICTIONARY and batch is not None:
+            delta, batch = bool(batch.number("<B", 2)), batch.table(1)  # its values are a batch
+        compressed = kind in (DICTIONARY, BATCH) and (
+            _COMPRESSED_V4 in data or (batch is not None and batch.table(3) is not None)
+        )
+        buffers = batch.pairs(2) if compressed and batch is not None else []
+    except (struct.error, IndexError):
+        raise BrokenStream("the head of an Arrow message cannot be read") from None
+    if body < 0:
+        raise BrokenStream(f"the body of an Arrow message is said to have {body} bytes")
+    return Head(kind, body, compressed, buffers, delta)
+
+
+class _Table:
+    """A FlatBuffers table: fields are found through offsets in its vtable, 0 where absent."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self._data, self._at = data, at
+        (back,) = struct.unpack_from("<i", data, at)
+        self._vtable = at - back
+        if self._vtable < 0:
+            raise IndexError
+        (self._size,) = struct.unpack_from("<H", data, self._vtable)
+
+    @classmethod
+    def root(cls, data: bytes) -> _Table:
+        return cls(data, struct.unpack_from("<I", data, 0)[0])
+
+    def _field(self, number: int) -> int:
+        slot = 4 + 2 * number
+        if slot >= self._size:
+            return 0
+        (offset,) = struct.unpack_from("<H", self._data, self._vtable + slot)
+        return self._at + offset if offset else 0
+
+    def number(self, form: str, field: int) -> int:
+        at = self._field(field)
+        return int(struct.unpack_from(form, self._data, at)[0]) if at else 0
+
+    def table(self, field: int) -> _Table | None:
+        at = self._field(field)
+        return _Table(self._data, at + struct.unpack_from("<I", self._data, at)[0]) if at else None
+
+    def pairs(self, field: int) -> list[tuple[int, int]]:
+        """A vector of structs of two int64."""
+        at = self._field(field)
+        if not at:
+            return []
+        at += struct.unpack_from("<I", self._data, at)[0]
+        (count,) = struct.unpack_from("<I", self._data, at)
+        if at + 4 + 16 * count > len(self._data):
+            raise IndexError
+        return [*struct.iter_unpack("<qq", self._data[at + 4 : at + 4 + 16 * count])]

@@ -1,0 +1,75 @@
+"""Filters as JSON data: what JSON would lose or change on the way is refused here.
+
+The grammar is the server's; this knows only which values survive the journey.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import InvalidArgumentError
+from ..validation.sequences import shown
+
+_INT64 = range(-(2**63), 2**63)
+
+
+def plain_filter(name: str, clause: Any) -> Any:
+    """A copy of `where` or `where_document` in plain Python values; None stays None.
+
+    Raises InvalidArgumentError, with the place of the value that cannot be sent.
+    """
+    if clause is None:
+        return None
+    if not isinstance(clause, Mapping):
+        raise InvalidArgumentError(f"Expected {name} to be a dict, got {shown(clause)}")
+    try:
+        return _plain(name, clause)
+    except RecursionError:
+        raise InvalidArgumentError(f"{name} is nested too deeply; use fewer, longer $and/$or lists") from None
+
+
+def uses_key(clause: Any, key: str) -> bool:
+    """Whether a plain filter has a condition on `key`."""
+    if isinstance(clause, list):
+        return any(uses_key(inner, key) for inner in clause)
+    if not isinstance(clause, Mapping):
+        return False
+    return key in clause or any(uses_key(clause.get(join), key) for join in ("$and", "$or"))
+
+
+def _plain(place: str, value: Any) -> Any:
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()  # a NumPy scalar
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise InvalidArgumentError(f"Expected {place} key to be a str, got {shown(key)}")
+            _check_text(place, key)
+        return {key: _plain(f"{place}[{key!r}]", inner) for key, inner in value.items()}
+    if type(value) is list:
+        return [_plain(place, inner) for inner in value]
+    if value is None or type(value) is bool:
+        return value
+    if type(value) is int:
+        if value not in _INT64:
+            raise InvalidArgumentError(f"{place} is outside the 64-bit integers: {shown(value)}")
+        return value
+    if type(value) is float:
+        if not math.isfinite(value):
+            raise InvalidArgumentError(f"{place} must be finite, got {value}")
+        return value
+    if isinstance(value, str):
+        return _check_text(place, value)
+    raise InvalidArgumentError(
+        f"Expected {place} to be a str, int, float, bool, list or dict, got {shown(value)}"
+    )
+
+
+def _check_text(place: str, text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(f"{place} is not valid Unicode: {shown(text)}") from None
+    return str.__str__(text)

@@ -1,0 +1,494 @@
+"""The JSON of the HTTP API, from and to the plain values of the seam. No I/O.
+
+A server and a client share this module: what one writes the other reads. Bodies are plain
+dictionaries; columns of numbers in answers may be numpy arrays, which the server's JSON
+writer takes as they are. What a foreign server leaves out has a default on the way in, and
+keys of our own are extra, so that foreign clients skip them. How the server checks what
+comes in is in `server.bodies`.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from .. import errors
+from ..collection.configuration import HNSW_DEFAULTS, MUTABLE, as_json
+from ..errors import ChromaError
+from ..requests.scope import Identity
+from ..storage.interface.values import (
+    CollectionInfo,
+    CollectionStats,
+    Field,
+    Floats,
+    Hits,
+    IndexStatus,
+    Mode,
+    Records,
+    Rows,
+    Written,
+)
+
+NO_DISTANCES = np.empty(0, dtype=np.float32)
+
+# What our own routes are under: [collection]/chroma-arrow/count and the like; see docs/http.md.
+OWN_PREFIX = "chroma-arrow"
+
+# The key of the pre-flight answer that says that a server has these routes and fields.
+OWN_KEY = "chroma_arrow"
+
+JSON = dict[str, Any]
+
+# ---------------------------------------------------------------------------- errors
+
+_CLASSES: dict[str, type[ChromaError]] = {
+    name: found
+    for name, found in vars(errors).items()
+    if isinstance(found, type) and issubclass(found, ChromaError)
+}
+
+# The names that existing clients know. They make a bare Exception of any other, so an error of
+# ours travels under the nearest of these, with its class in "kind".
+_SPOKEN: dict[str, type[ChromaError]] = {
+    found.wire_name: found
+    for found in (
+        errors.ChromaError,
+        errors.InvalidArgumentError,
+        errors.DuplicateIDError,
+        errors.NotFoundError,
+        errors.InternalError,
+        errors.UniqueConstraintError,
+        errors.IDAlreadyExistsError,
+        errors.AuthorizationError,
+        errors.ChromaAuthError,
+        errors.BatchSizeExceededError,
+        errors.RateLimitError,
+        errors.QuotaError,
+        errors.VersionMismatchError,
+    )
+}
+
+_ALL_NAMES = {found.wire_name: found for found in reversed(_CLASSES.values())} | _SPOKEN
+
+# What a foreign server's nameless "ChromaError" means.
+_BY_STATUS: dict[int, type[ChromaError]] = {
+    400: errors.InvalidArgumentError,
+    401: errors.ChromaAuthError,
+    403: errors.AuthorizationError,
+    404: errors.NotFoundError,
+    409: errors.UniqueConstraintError,
+    413: errors.BatchSizeExceededError,
+    422: errors.InvalidArgumentError,
+    429: errors.RateLimitError,
+    501: errors.UnsupportedError,
+}
+
+
+class ShapeError(errors.InvalidTypeError):
+    """A body that is JSON but not of the shape that the route takes."""
+
+    wire_name = "ChromaError"
+    status = 422
+
+
+def error_to_json(error: ChromaError) -> JSON:
+    """{"error": a name every client knows, "message", "kind": our class when it says more,
+    "durable_rows": of a stream that broke, the number of rows that were written}."""
+    kinds = [found for found in type(error).__mro__ if issubclass(found, ChromaError)]
+    spoken = next(found for found in kinds if found.wire_name in _SPOKEN)
+    body: JSON = {"error": spoken.wire_name, "message": error.message()}
+    kind = next(found for found in kinds if _CLASSES.get(found.__name__) is found)
+    if kind is not _SPOKEN[spoken.wire_name]:
+        body["kind"] = kind.__name__
+    if error.durable_rows is not None:
+        body["durable_rows"] = error.durable_rows
+    return body
+
+
+def is_known_error(body: Any) -> bool:
+    """Whether a body names an error that we have a class for."""
+    return isinstance(body, Mapping) and (body.get("error") in _ALL_NAMES or body.get("kind") in _CLASSES)
+
+
+def error_from_json(status: int, body: Any, trace_id: str | None = None) -> ChromaError:
+    """The exception for an answer of `status` 400 or more; `body` is what the JSON held,
+    the text if it was none, or None."""
+    name, message, kind = None, body, None
+    if isinstance(body, Mapping):
+        name, kind = body.get("error"), body.get("kind")
+        message = body.get("message", name)
+    found = _CLASSES.get(kind) if isinstance(kind, str) else None
+    if found is None and isinstance(name, str) and name != ChromaError.wire_name:
+        found = _ALL_NAMES.get(name)
+    if found is None:
+        found = _BY_STATUS.get(status, errors.InternalError if status >= 500 else ChromaError)
+    error = found(str(message) if message else f"the server answered with status {status}")
+    error.trace_id = trace_id
+    if isinstance(body, Mapping) and type(body.get("durable_rows")) is int:
+        error.durable_rows = body["durable_rows"]
+    return error
+
+
+# ---------------------------------------------------------------------------- system
+
+
+def identity_to_json(identity: Identity) -> JSON:
+    """The answer of `auth/identity`."""
+    return asdict(identity)
+
+
+def identity_from_json(body: Mapping[str, Any]) -> Identity:
+    """Servers with authentication may name neither tenant nor databases."""
+    return Identity(
+        body.get("user_id") or "",
+        body.get("tenant") or "*",
+        list(body.get("databases") or ["*"]),
+        body.get("attributes"),
+    )
+
+
+# ---------------------------------------------------------------------------- collections
+
+
+def info_to_json(info: CollectionInfo) -> JSON:
+    """The collection object."""
+    configuration = as_json(info.configuration)
+    return {
+        "id": info.id,
+        "name": info.name,
+        "tenant": info.tenant,
+        "database": info.database,
+        "metadata": info.metadata,
+        "dimension": info.dimension,
+        "version": 0,
+        "log_position": 0,
+        "configuration_json": configuration,
+        "schema": _schema(configuration["hnsw"], configuration["embedding_function"]),
+    }
+
+
+def info_from_json(body: Mapping[str, Any]) -> CollectionInfo:
+    """Reads the collection object of any server; of a hosted index kind it keeps the space."""
+    configuration = body.get("configuration_json") or {}
+    hnsw = configuration.get("hnsw")
+    if hnsw is None:
+        spann = configuration.get("spann") or {}
+        hnsw = {key: spann[key] for key in HNSW_DEFAULTS if spann.get(key) is not None}
+    given = {key: value for key, value in hnsw.items() if value is not None}
+    return CollectionInfo(
+        str(body["id"]),
+        body["name"],
+        body["tenant"],
+        body["database"],
+        body.get("metadata") or None,
+        {"hnsw": HNSW_DEFAULTS | given, "embedding_function": configuration.get("embedding_function")},
+        body.get("dimension"),
+    )
+
+
+def _schema(hnsw: Mapping[str, Any], function: Any) -> JSON:
+    def on(config: JSON | None = None) -> JSON:
+        return {"enabled": True, "config": config or {}}
+
+    def off(config: JSON | None = None) -> JSON:
+        return {"enabled": False, "config": config or {}}
+
+    vectors: JSON = {"space": hnsw["space"]}
+    if function is not None:
+        vectors["embedding_function"] = function
+    vectors["hnsw"] = {
+        key: hnsw.get(key, default)
+        for key, default in (
+            ("ef_construction", 100), ("max_neighbors", 16), ("ef_search", 100), ("num_threads", 1),
+            ("batch_size", 100), ("sync_threshold", 1000), ("resize_factor", 1.2),
+        )
+    }  # fmt: skip
+    return {
+        "defaults": {
+            "string": {"fts_index": off(), "string_inverted_index": on()},
+            "int": {"int_inverted_index": on()},
+            "float": {"float_inverted_index": on()},
+            "bool": {"bool_inverted_index": on()},
+            "float_list": {"vector_index": off(vectors)},
+            "sparse_vector": {
+                "sparse_vector_index": off({"embedding_function": {"type": "unknown"}, "bm25": False})
+            },
+        },
+        "keys": {
+            "#document": {"string": {"fts_index": on(), "string_inverted_index": off()}},
+            "#embedding": {"float_list": {"vector_index": on(vectors | {"source_key": "#document"})}},
+        },
+    }
+
+
+def create_to_json(
+    name: str, metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any], get_or_create: bool
+) -> JSON:
+    """The body that makes a collection with a complete configuration."""
+    return {
+        "name": name,
+        "metadata": None if metadata is None else dict(metadata),
+        "configuration": as_json(configuration),
+        "schema": None,
+        "get_or_create": get_or_create,
+    }
+
+
+def modify_to_json(
+    name: str | None, metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any] | None
+) -> JSON:
+    """The body that changes a collection; None leaves a part alone, metadata {} removes it all."""
+    body: JSON = {}
+    if name is not None:
+        body["new_name"] = name
+    if metadata is not None:
+        body["new_metadata"] = dict(metadata) or {"none": None}  # {} alone is refused on the wire
+    if configuration is not None:
+        hnsw = {key: value for key, value in configuration["hnsw"].items() if key in MUTABLE}
+        body["new_configuration"] = {
+            "hnsw": hnsw,
+            "spann": None,
+            "embedding_function": configuration.get("embedding_function"),
+        }
+    return body
+
+
+# ---------------------------------------------------------------------------- writing
+
+
+def records_to_json(mode: Mode, records: Records, *, base64: bool = True) -> JSON:
+    """The body of add, upsert or update, all five columns present.
+
+    Embeddings are base64 texts of little-endian float32, or lists of numbers for a server that
+    does not take those; null where an update leaves a record's vector alone.
+    """
+    return {
+        "ids": list(records.ids),
+        "embeddings": _vectors_to_json(records, base64),
+        "metadatas": _metadatas_to_json(mode, records.metadatas),
+        "documents": _listed(records.documents),
+        "uris": _listed(records.uris),
+    }
+
+
+def _vectors_to_json(records: Records, base64: bool) -> list[Any] | None:
+    if records.embeddings is None:
+        return None
+    rows: list[Any] = encoded(records.embeddings) if base64 else records.embeddings.tolist()
+    if records.has_embedding is not None:
+        given = records.has_embedding.tolist()
+        rows = [row if has else None for row, has in zip(rows, given, strict=True)]
+    return rows
+
+
+def _metadatas_to_json(mode: Mode, entries: Sequence[Mapping[str, Any] | None] | None) -> list[Any] | None:
+    if entries is None:
+        return None
+    if mode == "add":  # where a null means nothing, and some servers refuse it
+        return [
+            None if entry is None else {key: value for key, value in entry.items() if value is not None}
+            for entry in entries
+        ]
+    return [None if entry is None else dict(entry) for entry in entries]
+
+
+def _listed(column: Sequence[Any] | None) -> list[Any] | None:
+    return None if column is None else list(column)
+
+
+def encoded(vectors: Floats) -> list[str]:
+    """float32 (n, dim) as one base64 text per row."""
+    rows = np.ascontiguousarray(vectors, dtype="<f4")
+    return [binascii.b2a_base64(row, newline=False).decode("ascii") for row in rows]
+
+
+def decoded(rows: Sequence[Any]) -> Floats:
+    """float32 (n, dim) from rows of base64 texts or of numbers, trusted to be even."""
+    if not len(rows):
+        return np.empty((0, 0), dtype=np.float32)
+    if isinstance(rows[0], str):
+        flat = np.frombuffer(b"".join(map(binascii.a2b_base64, rows)), dtype="<f4")
+        return flat.astype(np.float32).reshape(len(rows), -1)
+    return np.asarray(rows, dtype=np.float32)
+
+
+def written_to_json(written: Written) -> JSON:
+    """Our addition to the `{}` that the contract asks for."""
+    return asdict(written)
+
+
+def written_from_json(body: Any) -> Written:
+    """Zeros where a server does not say."""
+    if not isinstance(body, Mapping):
+        return Written()
+    return Written(body.get("added", 0), body.get("updated", 0), body.get("skipped", 0))
+
+
+def delete_to_json(
+    ids: Sequence[str] | None,
+    where: Mapping[str, Any] | None,
+    where_document: Mapping[str, Any] | None,
+    limit: int | None,
+) -> JSON:
+    """The body of delete; the answer is {"deleted": int}."""
+    return {
+        "ids": _listed(ids),
+        "where": where,
+        "where_document": where_document,
+        "limit": limit,
+    }
+
+
+# ---------------------------------------------------------------------------- reading
+
+
+def get_to_json(
+    ids: Sequence[str] | None,
+    where: Mapping[str, Any] | None,
+    where_document: Mapping[str, Any] | None,
+    limit: int | None,
+    offset: int,
+    order_by: Sequence[tuple[str, bool]] | None,
+    fields: Collection[Field],
+) -> JSON:
+    """The body of get. `order_by` and `encoding` are our own: foreign servers skip them."""
+    body: JSON = {
+        "ids": _listed(ids),
+        "where": where,
+        "where_document": where_document,
+        "limit": limit,
+        "offset": offset,
+        "include": sorted(fields),
+    }
+    if order_by:
+        body["order_by"] = [f"-{key}" if descending else key for key, descending in order_by]
+    if "embeddings" in fields:
+        body["encoding"] = "base64"
+    return body
+
+
+def query_to_json(
+    vectors: Floats,
+    k: int,
+    ids: Sequence[str] | None,
+    where: Mapping[str, Any] | None,
+    where_document: Mapping[str, Any] | None,
+    fields: Collection[Field],
+    exact: bool,
+    *,
+    base64: bool = False,
+) -> JSON:
+    """The body of query. `exact`, `encoding` and vectors as base64 are our own."""
+    body: JSON = {
+        "query_embeddings": encoded(vectors) if base64 else vectors.tolist(),
+        "n_results": k,
+        "ids": _listed(ids),
+        "where": where,
+        "where_document": where_document,
+        "include": [*sorted(fields), "distances"],
+    }
+    if exact:
+        body["exact"] = True
+    if "embeddings" in fields:
+        body["encoding"] = "base64"
+    return body
+
+
+def rows_to_json(rows: Rows, include: Sequence[str], *, base64: bool = False) -> JSON:
+    """The answer of get; columns not in `include` are null."""
+    return {
+        "ids": rows.ids,
+        "embeddings": _embeddings(rows, base64) if "embeddings" in include else None,
+        "documents": rows.documents if "documents" in include else None,
+        "uris": rows.uris if "uris" in include else None,
+        "metadatas": rows.metadatas if "metadatas" in include else None,
+        "include": list(include),
+    }
+
+
+def hits_to_json(hits: Sequence[Hits], include: Sequence[str], *, base64: bool = False) -> JSON:
+    """The answer of query: every column nested once per query."""
+
+    def column(field: str) -> list[Any] | None:
+        return [getattr(hit.rows, field) for hit in hits] if field in include else None
+
+    return {
+        "ids": [hit.rows.ids for hit in hits],
+        "embeddings": [_embeddings(hit.rows, base64) for hit in hits] if "embeddings" in include else None,
+        "documents": column("documents"),
+        "uris": column("uris"),
+        "metadatas": column("metadatas"),
+        "distances": (
+            [np.ascontiguousarray(hit.distances) for hit in hits] if "distances" in include else None
+        ),
+        "include": list(include),
+    }
+
+
+def _embeddings(rows: Rows, base64: bool) -> Any:
+    if not rows.ids or rows.embeddings is None:
+        return []
+    return encoded(rows.embeddings) if base64 else np.ascontiguousarray(rows.embeddings)
+
+
+def rows_from_json(body: Mapping[str, Any]) -> Rows:
+    """Reads the answer of get of any server."""
+    return _rows(
+        body["ids"],
+        *(body.get(field) for field in ("documents", "metadatas", "uris", "embeddings")),
+    )
+
+
+def hits_from_json(body: Mapping[str, Any]) -> list[Hits]:
+    """Reads the answer of query of any server."""
+
+    def part(field: str, query: int) -> Any:
+        column = body.get(field)
+        return None if column is None else column[query]
+
+    return [
+        Hits(
+            _rows(ids, *(part(field, query) for field in ("documents", "metadatas", "uris", "embeddings"))),
+            np.asarray(part("distances", query) or [], dtype=np.float32),
+        )
+        for query, ids in enumerate(body["ids"])
+    ]
+
+
+def _rows(
+    ids: list[str], documents: Any, metadatas: Any, uris: Any, embeddings: Sequence[Any] | None
+) -> Rows:
+    if metadatas is not None:
+        metadatas = [entry or None for entry in metadatas]  # some servers say {} for none
+    return Rows(ids, documents, metadatas, uris, None if embeddings is None else decoded(embeddings))
+
+
+def status_to_json(status: IndexStatus) -> JSON:
+    """The answer of `indexing_status`: here an operation is a record."""
+    progress = 1.0 if not status.total else status.indexed / status.total
+    return {
+        "num_indexed_ops": status.indexed,
+        "num_unindexed_ops": status.total - status.indexed,
+        "total_ops": status.total,
+        "op_indexing_progress": progress,
+    }
+
+
+def status_from_json(body: Mapping[str, Any]) -> IndexStatus:
+    """Reads the answer of `indexing_status`."""
+    return IndexStatus(body["num_indexed_ops"], body["total_ops"])
+
+
+def stats_to_json(stats: CollectionStats) -> JSON:
+    """The answer of our own `stats`."""
+    return asdict(stats)
+
+
+def stats_from_json(body: Mapping[str, Any]) -> CollectionStats:
+    """Reads the answer of our own `stats`; a later server may say more than we know."""
+    known = CollectionStats.__dataclass_fields__
+    return CollectionStats(**{key: value for key, value in body.items() if key in known})

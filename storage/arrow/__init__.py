@@ -1,0 +1,1 @@
+"""Arrow arrays and files, read and made by way of their buffers."""

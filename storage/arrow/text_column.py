@@ -1,0 +1,85 @@
+"""A text column read cell by cell, from the buffers that Arrow has of it.
+
+Owns: cells as Python strings, and cells of JSON as mappings. Where the buffers come from is not its business.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from ..native import kernel
+from ..validation.column_offsets import offsets_fit
+from .ipc_file import Column
+
+_OBJECT_OR_NONE = frozenset({dict, type(None)})
+
+
+def objects(joined: bytes | str, count: int) -> list[dict[str, Any] | None]:
+    """A JSON array of so many objects and nulls, parsed. Raises ValueError for anything else, as where a cell
+    that became part of it is none of these."""
+    parsed: list[dict[str, Any] | None] = orjson.loads(joined)
+    if len(parsed) != count or not _OBJECT_OR_NONE.issuperset(map(type, parsed)):
+        raise ValueError("metadata is other than objects")
+    return parsed
+
+
+class Text:
+    """A text column of so many rows. They are picked in request order."""
+
+    def __init__(self, column: Column, rows: int) -> None:
+        validity, offsets, self._data = column.buffers
+        # Memory views: for ten rows they are twice as fast as numpy or Arrow.
+        self._offsets = offsets[: (8 if column.wide else 4) * (rows + 1)].cast("q" if column.wide else "i")
+        self._validity = validity if column.nulls else None
+        self._mappings = (
+            False  # whether all cells were seen to be mappings: to look takes a thirtieth of a read
+        )
+        if len(self._offsets) != rows + 1:
+            raise ValueError(f"a text column has {len(self._offsets)} offsets for {rows} rows")
+
+    @property
+    def nbytes(self) -> int:
+        """Of all texts."""
+        return len(self._data)
+
+    def check(self) -> None:
+        """Raise ValueError if not every text lies within the column's bytes: whoever reads without looking
+        may go on then."""
+        if not offsets_fit(self._offsets, len(self._data)):
+            raise ValueError("a text column has offsets that do not fit its bytes")
+
+    def take(self, rows: npt.NDArray[Any]) -> list[str | None]:
+        offsets, data, validity = self._offsets, self._data, self._validity
+        if kernel.compiled is not None:
+            found: list[str | None] = kernel.compiled.texts(offsets, data, validity, rows)
+            return found
+        picked = rows.tolist()
+        out: list[str | None] = [str(data[offsets[row] : offsets[row + 1]], "utf-8") for row in picked]
+        if validity is not None:
+            out = [text if validity[row >> 3] >> (row & 7) & 1 else None for text, row in zip(out, picked)]
+        return out
+
+    def sizes(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """Bytes of the texts of some rows, int64; 0 where there is none."""
+        offsets = np.asarray(self._offsets)
+        sizes: npt.NDArray[np.int64] = (offsets[rows + 1] - offsets[rows]).astype(np.int64)
+        return sizes
+
+    def take_json(self, rows: npt.NDArray[Any]) -> list[dict[str, Any] | None]:
+        """The cells parsed, None where null; without a Python string per cell."""
+        offsets, data = self._offsets, self._data
+        if kernel.compiled is not None:
+            joined = kernel.compiled.json_array(offsets, data, rows)
+        else:
+            cells = [data[offsets[row] : offsets[row + 1]] or b"null" for row in rows.tolist()]
+            joined = b"[%b]" % b",".join(cells)
+        if self._mappings:
+            known: list[dict[str, Any] | None] = orjson.loads(joined)
+            return known
+        found = objects(joined, len(rows))
+        self._mappings = len(rows) == len(offsets) - 1 and bool(np.all(np.diff(rows) > 0))
+        return found

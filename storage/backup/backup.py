@@ -1,0 +1,184 @@
+"""Backups of a database folder: what makes a folder one, how it is made, and the way back.
+
+A backup is a database folder with `backup.json` in it, which makes it read-only. It is made in place, onto
+an earlier one perhaps (`copier` says what a crash leaves). A database is made of it beside its place, and
+then moved there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os.path
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from ..catalog import catalog
+from ..catalog.catalog import Catalog, CatalogState
+from ..interface.errors import InvalidArgument, NotADatabase, StorageError, WriteFailed
+from ..interface.values import BackupReport
+from ..io import safe_open
+from ..io.disk import DiskFolder
+from ..io.safe_open import check_path
+from .copy import Copier, Progress
+from .marker import MARK, Mark
+
+LOCK = "backup.lock"
+
+
+def backup(
+    source: DiskFolder,
+    held: Catalog,
+    path: str,
+    link: bool = False,
+    verify: bool = False,
+    progress: Progress | None = None,
+) -> BackupReport:
+    """Copy the database to a folder that is new, empty, or an earlier backup of it.
+
+    held    the catalog of the source
+    link    share immutable files by hard links where the file system has them
+    verify  read what is kept of the earlier backup, and replace what is damaged
+    """
+    began = time.monotonic()
+    check_path(path)
+    here, there = os.path.realpath(source.path), os.path.realpath(path)
+    _check_apart(here, there)
+    target = DiskFolder(there)
+    state = held.copy()
+    earlier = _check_target(target, here, state)
+    target.create()
+    with _alone(target):
+        if earlier is None:
+            Mark(here, None).save(target)
+        copier = Copier(source, target, lambda id: held.collection(id) is not None, link, verify, progress)
+        copier.run(state)
+        Mark(here, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())).save(target)
+    return copier.report(path, len(state.collections), began)
+
+
+def restore(
+    backup: str, path: str, link: bool = False, overwrite: bool = False, progress: Progress | None = None
+) -> BackupReport:
+    """Make a database of a backup: in a folder beside the place, every byte checked, then moved there.
+
+    overwrite  a database that is there is moved aside, to PATH.replaced-TIME
+    """
+    began = time.monotonic()
+    check_path(path)
+    here, there = os.path.realpath(backup), os.path.realpath(path)
+    _check_apart(here, there)
+    source, place = DiskFolder(here), DiskFolder(there)
+    mark = Mark.load(source)
+    if mark is None:
+        raise NotADatabase(f"{backup} is no backup: it has no {MARK}. `chroma backup DIR {backup}` makes one")
+    if mark.finished is None or not source.exists(catalog.NAME):
+        raise NotADatabase(f"{backup} was not finished; make the backup again, then restore it")
+    taken = bool(place.names()) if place.exists() else False
+    if taken and not overwrite:
+        raise InvalidArgument(
+            f"{path} is not empty: choose another folder, or overwrite (--overwrite), which moves it aside"
+        )
+    if taken and not (place.exists(catalog.NAME) or place.exists("collections")):
+        raise NotADatabase(f"{path} is not empty and holds no database: choose another folder")
+    staged = DiskFolder(f"{there}.restoring")
+    safe_open.check_file(staged.path)
+    staged.create()
+    with closing(Catalog(source)) as held, _alone(staged):
+        state = held.copy()
+        copier = Copier(source, staged, lambda id: held.collection(id) is not None, link, True, progress)
+        copier.run(state)
+        staged.remove(LOCK)
+        _move_in(staged, place, taken)
+    return copier.report(path, len(state.collections), began)
+
+
+def _move_in(staged: DiskFolder, place: DiskFolder, taken: bool) -> None:
+    """Put what was restored in its place. Where that fails, what was there is there again."""
+    aside = DiskFolder(_free_name(f"{place.path}.replaced-{time.strftime('%Y%m%d-%H%M%S')}"))
+    made = staged.stamp("")
+    try:
+        if taken:
+            _swap(staged, place, aside)
+        else:
+            staged.move(place.path)
+    except StorageError as error:
+        if made is not None and (place.stamp("") or (0,))[0] == made[0]:
+            why = str(error).rstrip(".")
+            raise WriteFailed(
+                f"{place.path} is restored, but a power cut might still undo it: {why}. Run `sync` to make "
+                "sure, or restore again with overwrite (--overwrite)"
+            ) from error
+        if not place.exists():
+            aside.move(place.path)
+        elif not staged.exists():
+            aside.move(staged.path)
+        raise WriteFailed(
+            f"{staged.path} is complete, but cannot be moved to {place.path}: {error}"
+        ) from error
+
+
+def _swap(staged: DiskFolder, place: DiskFolder, aside: DiskFolder) -> None:
+    """Move the database that is there aside, and the other one in. Where the system can exchange two names, a
+    process that is killed between any two steps leaves a whole database in the place."""
+    staged.move(aside.path)
+    if aside.exchange(place):
+        return
+    aside.move(staged.path)
+    place.move(aside.path)
+    staged.move(place.path)
+
+
+def _free_name(path: str) -> str:
+    """The path, or the first with a number behind it that nothing has."""
+    tries = (path if number == 1 else f"{path}-{number}" for number in itertools.count(1))
+    return next(each for each in tries if not DiskFolder(each).exists())
+
+
+def _check_apart(one: str, other: str) -> None:
+    if one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/"):
+        raise InvalidArgument(f"{one} and {other} must be two folders, none within the other")
+
+
+def _check_target(target: DiskFolder, source: str, state: CatalogState) -> Mark | None:
+    """The earlier backup's mark. Raises for folders that hold something else."""
+    if all(name == LOCK or name.endswith(".tmp") for name in target.names()):  # of a backup that was killed
+        return None
+    mark = Mark.load(target)
+    if mark is None:
+        what = "a database, but no backup" if target.exists(catalog.NAME) else "something else"
+        raise InvalidArgument(f"{target.path} holds {what}: back up to a new folder, or to an earlier backup")
+    if mark.finished is not None and not _akin(target, mark.source == source, state):
+        raise InvalidArgument(
+            f"{target.path} holds a backup of another database, {mark.source}: choose another folder"
+            if mark.source != source
+            else f"{target.path} holds a backup of collections none of which is in {source} any more, not "
+            "even by name: it is kept, since the database may have been lost; back up to a new folder"
+        )
+    return mark
+
+
+def _akin(target: DiskFolder, same_place: bool, state: CatalogState) -> bool:
+    """Whether what an earlier backup holds is, in part at least, what is to replace it.
+
+    Collections are the same by id; in the same place by name too, for some are made anew every night. A
+    database that is empty where it was not is a disk that is not mounted, or a folder that was lost.
+    """
+    held = set(target.child("collections").names())
+    if not held or state.collections.keys() & held:
+        return True
+    if not same_place:
+        return False
+    with closing(Catalog(target)) as earlier:
+        before = earlier.copy()
+    return not before.collections or any(
+        names.keys() & state.names.get(scope, {}).keys() for scope, names in before.names.items()
+    )
+
+
+@contextmanager
+def _alone(target: DiskFolder) -> Iterator[None]:
+    with target.lock(LOCK, wait=False) as free:
+        if not free:
+            raise WriteFailed(f"another process is writing to {target.path}; wait until it has finished")
+        yield

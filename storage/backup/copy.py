@@ -1,0 +1,375 @@
+"""Copy the files of a database folder into another one, while the first is in use.
+
+Owns: what of a folder is copied, in which order, and what is kept of an earlier copy.
+
+Copying is reading: it takes no lock of the source, nobody waits for it, and the source may be read-only.
+Of a collection it gets hold of every file that the manifest and its logs name; where one is gone, the
+housekeeper has moved on, and it looks again. The logs are copied up to the last whole frame, so that the
+copy is the collection at one moment. Steps, each of which may be the last before a crash:
+
+    1. files of segments, under their own names, which are unique; logs, under names that mean nothing
+    2. per collection: the logs and then the manifest get their names
+    3. the catalog, which was read at the beginning, less the collections that were deleted meanwhile
+    4. remove what nothing names any more
+
+Until 2 an earlier copy in the folder is what it was; in 2 each collection is as it was then or is now.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import xxhash
+
+from .. import manifest
+from ..catalog import catalog
+from ..catalog.catalog import CatalogState
+from ..interface.errors import Corruption
+from ..interface.values import BackupReport
+from ..io.disk import GONE, DiskFolder
+from ..io.held_file import HeldFile
+from ..manifest import FileRef, Manifest, SegmentRef, unseal
+from ..wal import log as logs
+from ..wal.frames import decode_segment
+from ..wal.log import Log
+
+_ASIDE = ".tmp"
+_ATTEMPTS = 100
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes done so far, and all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A collection at one moment: its manifest, the segments that it and its logs name, and the logs."""
+
+    manifest: Manifest
+    segments: list[SegmentRef]
+    logs: list[Log]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A collection whose files are there, under their names or aside."""
+
+    id: str
+    manifest: Manifest
+    segments: dict[str, set[str]]  # files by segment
+    logs: list[str]
+    aside: list[str]  # those of the logs that are new, oldest first
+
+
+class Copier:
+    """One run, from `source` to `target`. `exists` tells whether a collection still is in the catalog."""
+
+    def __init__(
+        self,
+        source: DiskFolder,
+        target: DiskFolder,
+        exists: Callable[[str], bool],
+        link: bool,
+        verify: bool,
+        progress: Progress | None,
+    ) -> None:
+        self._source, self._target, self._exists = source, target, exists
+        self._link, self._verify, self._progress = link, verify, progress
+        self.files = self.copied = self.linked = self.reused = self.removed = 0
+        self._total = 0
+        self._counted: set[str] = set()
+
+    def run(self, state: CatalogState) -> None:
+        """All four steps. Collections that are deleted meanwhile are taken out of the state."""
+        if self._progress is not None:
+            self._total = sum(map(self._expected, state.collections))
+        homes = self._target.child("collections")
+        homes.create()
+        prepared = []
+        for id, info in list(state.collections.items()):
+            written = info.dimension is not None
+            found = self._prepare(id, written)
+            if found is not None:
+                prepared.append(found)
+            elif not self._exists(id):
+                state.apply({"do": "delete collection", "id": id})
+        homes.sync()
+        for collection in prepared:
+            self._publish(collection)
+        self._publish_catalog(state)
+        self._clean(state, {collection.id: collection for collection in prepared})
+
+    def report(self, path: str, collections: int, began: float) -> BackupReport:
+        seconds = time.monotonic() - began
+        counts = self.files, self.copied, self.linked, self.reused, self.removed
+        return BackupReport(path, collections, *counts, seconds)
+
+    def _expected(self, id: str) -> int:
+        home = self._source.child("collections").child(id)
+        try:
+            return sum(file.bytes for ref in Manifest.load(home).segments for file in ref.all_files())
+        except Corruption:  # not written yet, or damaged: said when it is its turn
+            return 0
+
+    # ------------------------------------------------------------------ 1: files
+
+    def _prepare(self, id: str, written: bool) -> _Prepared | None:
+        """Bring one collection's files over. None if it has none."""
+        home = self._source.child("collections").child(id)
+        for _ in range(_ATTEMPTS):
+            stamp = home.stamp(manifest.NAME), home.stamp(manifest.COPY)
+            if stamp == (None, None):
+                if written and self._exists(id):
+                    raise Corruption(
+                        f"{home.path}/{manifest.NAME}", "the file is missing, but its collection has records"
+                    )
+                return None
+            with ExitStack() as opened:
+                try:
+                    seen = _look(home, manifest.NAME if stamp[0] else manifest.COPY, opened)
+                    held = [] if self._link else _hold(home, seen, opened)
+                    if self._link:
+                        self._link_all(home, id, seen, opened)
+                except Corruption:
+                    # Damaged is only what is so while the manifest stays the same.
+                    if stamp != (home.stamp(manifest.NAME), home.stamp(manifest.COPY)):
+                        continue
+                    raise
+                for segment, file, source in held:
+                    self._copy(self._target.child("collections").child(id).child(segment), file, source)
+                return self._with_logs(id, seen)
+        raise Corruption(f"{home.path}/{manifest.NAME}", "it keeps changing")
+
+    def _link_all(self, home: DiskFolder, id: str, seen: _Seen, opened: ExitStack) -> None:
+        for ref in seen.segments:
+            source, target = home.child(ref.name), self._target.child("collections").child(id).child(ref.name)
+            target.create()
+            for file in ref.all_files():
+                held = source.hold(file.name)
+                opened.callback(held.close)
+                shared = held.is_at(f"{target.path}/{file.name}")
+                if shared and self._verify:
+                    _check(held, file)
+                if shared or self._keeps(target, file):
+                    self._done(target, file, "reused")
+                elif target.link(source, file.name):
+                    if self._verify:
+                        _check(held, file)
+                    self._done(target, file, "linked")
+                else:
+                    self._copy(target, file, held)
+            target.sync()
+
+    def _keeps(self, home: DiskFolder, file: FileRef) -> bool:
+        """Whether an earlier backup's file can stay. What has its name is complete: it got it last."""
+        if not home.exists(file.name):
+            return False
+        if home.size(file.name) == file.bytes and not (self._verify and _damaged(home, file)):
+            return True
+        home.remove(file.name)
+        return False
+
+    def _copy(self, home: DiskFolder, file: FileRef, source: HeldFile) -> None:
+        """An own copy of a file; one that is shared with the source is none."""
+        home.create()
+        if not source.is_at(f"{home.path}/{file.name}") and self._keeps(home, file):
+            self._done(home, file, "reused")
+            return
+        aside = file.name + _ASIDE
+        with home.write_file(aside) as sink:
+            for block in source.blocks():
+                sink.write(block)
+        if (sink.size, sink.digest()) != (file.bytes, file.xxh3):
+            home.remove(aside)
+            raise _damage(source.path, sink.size, file)
+        home.rename(aside, file.name)
+        home.sync()
+        self._done(home, file, "copied")
+
+    def _done(self, home: DiskFolder, file: FileRef | str, how: str, size: int = 0) -> None:
+        """Count a file. `size`: of a log, which has no reference."""
+        name, bytes = (file, size) if isinstance(file, str) else (file.name, file.bytes)
+        path = f"{home.path}/{name}"
+        if path in self._counted:  # in an earlier attempt
+            return
+        self._counted.add(path)
+        self.files += 1
+        setattr(self, how, getattr(self, how) + bytes)
+        if self._progress is not None:
+            done = self.copied + self.linked + self.reused
+            self._total = max(self._total, done)
+            self._progress(done, self._total)
+
+    def _with_logs(self, id: str, seen: _Seen) -> _Prepared:
+        home = self._target.child("collections").child(id)
+        home.create()
+        names = [_name(log) for log in seen.logs]
+        aside = []
+        for name, log in zip(names, seen.logs, strict=True):
+            if _same(home, name, log):
+                self._done(home, name, "reused", log.offset)
+            else:
+                with home.write_file(name + _ASIDE) as sink:
+                    for block in log.image():
+                        sink.write(block)
+                aside.append(name)
+                self._done(home, name, "copied", log.offset)
+        if aside or not home.exists(manifest.NAME):
+            home.sync()
+        segments = {ref.name: {file.name for file in ref.all_files()} for ref in seen.segments}
+        return _Prepared(id, seen.manifest, segments, names, aside)
+
+    # ------------------------------------------------------------------ 2 and 3: names
+
+    def _publish(self, collection: _Prepared) -> None:
+        home = self._target.child("collections").child(collection.id)
+        for name in reversed(collection.aside):  # one that leads on to another comes after it
+            home.rename(name + _ASIDE, name)
+            home.sync()
+        data = collection.manifest.encode()
+        if any(not home.exists(name) or home.read(name) != data for name in (manifest.NAME, manifest.COPY)):
+            collection.manifest.publish(home)
+        self.files += 2
+
+    def _publish_catalog(self, state: CatalogState) -> None:
+        self.files += 3
+        if self._has(state):
+            return
+        first = max([0, *(_sequence(name) for name in self._target.names() if _is_catalog_log(name))])
+        catalog.write(self._target, state, catalog.begin_log(self._target, first + 1))
+
+    def _has(self, state: CatalogState) -> bool:
+        """Whether the target's catalog says the same; nothing but this writes to it."""
+        if not self._target.exists(catalog.NAME) or not self._target.exists(catalog.COPY):
+            return False
+        try:
+            held = [unseal(self._target, name) for name in (catalog.NAME, catalog.COPY)]
+        except Corruption:
+            return False  # it is written anew
+        log = str(held[0]["log"])
+        return held == 2 * [{"log": log, **state.to_json()}] and self._target.exists(log)
+
+    # ------------------------------------------------------------------ 4: what is not needed
+
+    def _clean(self, state: CatalogState, kept: dict[str, _Prepared]) -> None:
+        current = catalog.log_of(self._target)
+        for name in self._target.names():
+            if (_is_catalog_log(name) and name != current) or name.endswith(_ASIDE):
+                self._remove(self._target, name)
+            elif GONE in name:
+                self._target.child(name).remove_tree()
+        homes = self._target.child("collections")
+        for id in homes.names():
+            if id not in kept:
+                self.removed += _count(homes.child(id))
+                homes.child(id).remove_tree()
+            else:
+                self._clean_collection(homes.child(id), kept[id])
+
+    def _clean_collection(self, home: DiskFolder, kept: _Prepared) -> None:
+        names = {manifest.NAME, manifest.COPY, *kept.logs, *kept.segments}
+        for name in home.names():
+            if name not in names:
+                if name.startswith("seg-"):
+                    self.removed += _count(home.child(name))
+                    home.child(name).remove_tree()
+                else:
+                    self._remove(home, name)
+            elif name in kept.segments:
+                segment = home.child(name)
+                for file in set(segment.names()) - kept.segments[name]:
+                    self._remove(segment, file)
+
+    def _remove(self, home: DiskFolder, name: str) -> None:
+        home.remove(name)
+        self.removed += 1
+
+
+def _look(home: DiskFolder, name: str, opened: ExitStack) -> _Seen:
+    """Read a manifest and follow its logs to their end."""
+    current = Manifest.load(home, name)
+    segments, found = list(current.segments), []
+    log: Log | None = Log.open(home, current.log)
+    while log is not None:
+        opened.callback(log.close)
+        found.append(log)
+        following = None
+        for frame in log.read_new():
+            if frame.kind == logs.SEGMENT:
+                segments.append(decode_segment(log.path, frame.payload)[1])
+            elif frame.kind == logs.END:
+                following = log.following(home, frame)
+        log = following
+    return _Seen(current, segments, found)
+
+
+def _hold(home: DiskFolder, seen: _Seen, opened: ExitStack) -> list[tuple[str, FileRef, HeldFile]]:
+    """All files of the segments, open: from here on the housekeeper may remove their names."""
+    held = []
+    for ref in seen.segments:
+        for file in ref.all_files():
+            source = home.child(ref.name).hold(file.name)
+            opened.callback(source.close)
+            held.append((ref.name, file, source))
+    return held
+
+
+def _check(held: HeldFile, file: FileRef) -> None:
+    digest, size = xxhash.xxh3_64(), 0
+    for block in held.blocks():
+        digest.update(block)
+        size += len(block)
+    if (size, digest.hexdigest()) != (file.bytes, file.xxh3):
+        raise _damage(held.path, size, file)
+
+
+def _damaged(home: DiskFolder, file: FileRef) -> bool:
+    held = home.hold(file.name)
+    try:
+        _check(held, file)
+    except Corruption:
+        return True
+    finally:
+        held.close()
+    return False
+
+
+def _damage(path: str, size: int, file: FileRef) -> Corruption:
+    if size != file.bytes:
+        return Corruption(path, f"it has {size} bytes instead of {file.bytes}")
+    return Corruption(path, "its content does not match its checksum")
+
+
+def _same(home: DiskFolder, name: str, log: Log) -> bool:
+    """Whether an earlier backup has the log up to the same frame."""
+    if not home.exists(name) or home.size(name) != log.offset:
+        return False
+    held = home.hold(name)
+    try:
+        mine, theirs = xxhash.xxh3_64(), xxhash.xxh3_64()
+        for block in held.blocks():
+            mine.update(block)
+        for block in log.image():
+            theirs.update(block)
+        return bool(mine.digest() == theirs.digest())
+    finally:
+        held.close()
+
+
+def _count(home: DiskFolder) -> int:
+    """The files of a collection or segment."""
+    return sum(_count(home.child(name)) if name.startswith("seg-") else 1 for name in home.names())
+
+
+def _name(log: Log) -> str:
+    return log.path.rsplit("/", 1)[-1]
+
+
+def _is_catalog_log(name: str) -> bool:
+    return name.startswith("catalog-") and name.endswith(".wal")
+
+
+def _sequence(name: str) -> int:
+    return int(name.removeprefix("catalog-").removesuffix(".wal"))

@@ -1,0 +1,54 @@
+"""What a folder that is a backup says of itself.
+
+Owns: `backup.json`. Apart from backup.py, for every database that is opened is asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from ..interface.errors import FormatTooNew
+from ..io.disk import DiskFolder
+from ..validation.json_fields import parsed
+
+MARK = "backup.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a backup says of itself. `finished` is None while the first backup into a folder is being made."""
+
+    source: str
+    finished: str | None
+
+    @classmethod
+    def load(cls, folder: DiskFolder) -> Mark | None:
+        """The mark of a folder, None if it has none."""
+        if not folder.exists(MARK):
+            return None
+        data = parsed(f"{folder.path}/{MARK}", folder.read(MARK))
+        if (version := data.number("format", default=_FORMAT)) > _FORMAT:
+            raise FormatTooNew(
+                f"{data.path} has format {version}; this version reads formats up to {_FORMAT}. "
+                "Upgrade chroma-arrow."
+            )
+        return cls(data.text("source"), data.maybe_text("finished"))
+
+    def save(self, folder: DiskFolder) -> None:
+        state = {"format": _FORMAT, "source": self.source, "finished": self.finished}
+        folder.replace(MARK, orjson.dumps(state) + b"\n")
+
+
+def frozen(folder: DiskFolder) -> str | None:
+    """Why nothing may be written to a folder: it is a backup. None for other folders."""
+    mark = Mark.load(folder)
+    if mark is None:
+        return None
+    if mark.finished is None:
+        return f"{folder.path} is a backup that was not finished: make it again"
+    return (
+        f"{folder.path} is a backup and only read: `chroma restore {folder.path} DIR` makes a database of it"
+    )

@@ -1,0 +1,1 @@
+"""Tenants, databases and collections."""

@@ -1,0 +1,466 @@
+"""Tenants, databases and collections.
+
+Owns: `catalog.json` and the catalog's log; names and their uniqueness. Does not know records.
+
+A change is one JSON frame in the log, durable before it is acknowledged, visible to every process at its
+next call. `catalog.json` holds the state when its log began; it is rewritten when the log has grown.
+The catalog's file is also what makes a folder a database, and carries the format version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shlex
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from ..interface.errors import (
+    AlreadyExists,
+    Corruption,
+    InvalidArgument,
+    Missing,
+    NotADatabase,
+    NotFound,
+    StorageError,
+)
+from ..interface.values import CollectionInfo
+from ..io.disk import Folder
+from ..manifest import put_both, seal, unseal
+from ..validation.file_names import CATALOG_LOG, shown
+from ..validation.json_fields import Fields, parsed
+from ..wal import log as logs
+from ..wal.log import START, Frame, Log
+from .changes import read_change, read_collection
+
+NAME, COPY, LOCK = "catalog.json", "catalog.copy", "catalog.lock"
+DEFAULT_TENANT, DEFAULT_DATABASE = "default_tenant", "default_database"
+_DEFAULT_DATABASE_ID = str(uuid.UUID(int=0))
+_REWRITE_FRAMES = 2000
+_log = logging.getLogger("chroma")
+
+
+@dataclass(slots=True)
+class CatalogState:
+    """`databases` maps (tenant, database) to an id; `names` maps (tenant, database) to {name: id}."""
+
+    tenants: dict[str, None] = field(default_factory=dict)
+    databases: dict[tuple[str, str], str] = field(default_factory=dict)
+    collections: dict[str, CollectionInfo] = field(default_factory=dict)
+    names: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+
+    def apply(self, change: Mapping[str, Any]) -> None:
+        """One change, already checked."""
+        match change["do"]:
+            case "reset":
+                # Whoever reads meanwhile finds the default database, in the old state or in the new.
+                scope = DEFAULT_TENANT, DEFAULT_DATABASE
+                self.names, self.databases = {scope: {}}, {scope: _DEFAULT_DATABASE_ID}
+                self.tenants, self.collections = {DEFAULT_TENANT: None}, {}
+            case "create tenant":
+                self.tenants[change["tenant"]] = None
+            case "create database":
+                scope = change["tenant"], change["database"]
+                self.databases[scope], self.names[scope] = change["id"], {}
+            case "delete database":
+                scope = change["tenant"], change["database"]
+                for id in self.names.pop(scope).values():
+                    del self.collections[id]
+                del self.databases[scope]
+            case "put collection":
+                info = CollectionInfo(**change["collection"])
+                old = self.collections.get(info.id)
+                names = self.names[info.tenant, info.database]
+                if old is not None and old.name != info.name:
+                    # Renamed: keep its place in creation order.
+                    renamed = {info.name if name == old.name else name: id for name, id in names.items()}
+                    names = self.names[info.tenant, info.database] = renamed
+                names[info.name] = info.id
+                self.collections[info.id] = info
+            case "delete collection":
+                info = self.collections.pop(change["id"])
+                del self.names[info.tenant, info.database][info.name]
+
+    def replay(self, path: str, payload: bytes) -> None:
+        """One change as a frame of the log at `path` has it. Raises Corruption for one that cannot be."""
+        self._take(read_change(parsed(path, payload, "a change:")), path)
+
+    def _take(self, change: Mapping[str, Any], path: str) -> None:
+        """A change out of a file."""
+        why = self._misfit(change)
+        if why is not None:
+            raise Corruption(path, f"to {change['do']}: {why}")
+        self.apply(change)
+
+    def _misfit(self, change: Mapping[str, Any]) -> str | None:
+        """Why a change does not go with what there is."""
+        match change["do"]:
+            case "create database":
+                scope = change["tenant"], change["database"]
+                if change["tenant"] not in self.tenants:
+                    return f"there is no tenant {shown(change['tenant'])}"
+                return f"there is a database {shown(scope)} already" if scope in self.databases else None
+            case "delete database":
+                scope = change["tenant"], change["database"]
+                return None if scope in self.databases else f"there is no database {shown(scope)}"
+            case "put collection":
+                info = change["collection"]
+                scope = info["tenant"], info["database"]
+                if scope not in self.names:
+                    return f"there is no database {shown(scope)}"
+                if self.names[scope].get(info["name"], info["id"]) != info["id"]:
+                    return f"the name {shown(info['name'])} is taken"
+                old = self.collections.get(info["id"])
+                if old is not None and (old.tenant, old.database) != scope:
+                    return f"{info['id']} is in another database"
+            case "delete collection":
+                return None if change["id"] in self.collections else f"there is no {change['id']}"
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "tenants": list(self.tenants),
+            "databases": [[*scope, id] for scope, id in self.databases.items()],
+            "collections": [asdict(info) for info in self.collections.values()],
+        }
+
+    @classmethod
+    def read(cls, data: Fields) -> CatalogState:
+        """What `to_json` made. Raises Corruption for what it cannot have made."""
+        state = cls()
+        for tenant in data.items("tenants"):
+            state._take(read_change(Fields(data.path, {"do": "create tenant", "tenant": tenant})), data.path)
+        for place, entry in enumerate(data.items("databases")):
+            if type(entry) is not list or len(entry) != 3:
+                raise data.wrong(f"databases[{place}]", f"is {shown(entry)}, not a tenant, a name and an id")
+            given = {"do": "create database", "tenant": entry[0], "database": entry[1], "id": entry[2]}
+            state._take(read_change(Fields(data.path, given, f"databases[{place}]")), data.path)
+        for info in data.each("collections"):
+            state._take({"do": "put collection", "collection": read_collection(info)}, data.path)
+        return state
+
+    def copy(self) -> CatalogState:
+        """Another one that says the same."""
+        names = {scope: dict(held) for scope, held in self.names.items()}
+        return CatalogState(dict(self.tenants), dict(self.databases), dict(self.collections), names)
+
+
+def log_of(folder: Folder) -> str:
+    """The name of the log that the catalog begins with."""
+    return Fields(f"{folder.path}/{NAME}", unseal(folder, NAME)).name("log", CATALOG_LOG)
+
+
+def begin_log(folder: Folder, first: int) -> str:
+    """An empty log of a catalog, durable; its name."""
+    name = f"catalog-{first:016d}.wal"
+    folder.remove(name)  # of an attempt that was killed
+    Log.create(folder, name, first).close()
+    folder.sync()
+    return name
+
+
+def write(folder: Folder, state: CatalogState, log: str) -> None:
+    """Make this the state that the log begins with, durably."""
+    put_both(folder, NAME, COPY, seal({"log": log, **state.to_json()}))
+
+
+class Catalog:
+    """Usable from any thread; every call sees what all processes have written."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._lock = threading.RLock()
+        self._state = CatalogState()
+        self._frames = 0
+        self._passed: list[Log] = []  # ended, and perhaps not synced by whoever ended them
+        self._log: Log
+        self._stale = False  # whether it is to be read anew, for it is not known what holds
+        if not folder.exists(NAME):
+            self._found()
+        self._load()
+
+    # ------------------------------------------------------------------ state
+
+    def _found(self) -> None:
+        """Make the folder a database, unless another process is faster."""
+        if self._folder.exists("chroma.sqlite3"):
+            path = shlex.quote(str(self._folder.path))
+            raise NotADatabase(
+                f"{self._folder.path} holds a database of chromadb (chroma.sqlite3). Bring it into a "
+                "new folder, "
+                f"without changing this one, with: chroma migrate --from {path} --to {path}-arrow"
+            )
+        self._folder.create()
+        with self._folder.lock(LOCK):
+            if self._folder.exists(NAME):
+                return
+            if self._folder.exists(COPY):
+                unseal(self._folder, COPY)
+                self._folder.replace(NAME, self._folder.read(COPY))
+                return
+            if self._folder.exists("collections"):
+                raise Corruption(
+                    f"{self._folder.path}/{NAME}", "the file is missing, but its database is there"
+                )
+            state = CatalogState()
+            state.apply({"do": "reset"})
+            write(self._folder, state, begin_log(self._folder, 1))
+
+    def copy(self) -> CatalogState:
+        """All of it as of now, to keep."""
+        with self._lock:
+            return self._current().copy()
+
+    def _load(self) -> None:
+        """Read all of it. Who asks without the lock sees what was there before, until it is complete."""
+        for _ in range(50):
+            stamp = self._folder.stamp(NAME)
+            fresh = Catalog.__new__(Catalog)
+            fresh._folder, fresh._frames, fresh._passed = self._folder, 0, []
+            try:
+                data = Fields(f"{self._folder.path}/{NAME}", unseal(self._folder, NAME))
+                fresh._log = Log.open(self._folder, data.name("log", CATALOG_LOG))
+                fresh._state = CatalogState.read(data)
+                fresh._follow(False, loading=True)
+                self._state, self._frames, self._passed = fresh._state, fresh._frames, fresh._passed
+                self._log, self._stale = fresh._log, False
+                return
+            except Corruption:
+                if self._folder.stamp(NAME) == stamp:
+                    raise
+        raise Corruption(f"{self._folder.path}/{NAME}", "it keeps changing")
+
+    def _follow(self, writing: bool, loading: bool = False) -> None:
+        """Read and apply what is new in the log, and in the logs it leads on to."""
+        while True:
+            while writing and self._passed:
+                self._passed[0].sync_all()  # what follows must not outlive its end
+                del self._passed[0]
+            for frame in self._log.read_new(writing):
+                if frame.kind == logs.END:
+                    break
+                self._replay(frame)
+                self._frames += 1
+            else:
+                return
+            ended = self._log
+            try:
+                self._log = ended.following(self._folder, frame)
+            except BaseException as error:
+                ended.unread(frame)  # every later call looks again
+                if loading or not isinstance(error, Corruption):
+                    raise
+                self._load()  # rewritten more than once since
+                return
+            self._passed.append(ended)
+            self._frames = 0
+
+    def _replay(self, frame: Frame) -> None:
+        try:
+            if frame.kind != logs.CATALOG:
+                raise Corruption(self._log.path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
+            self._state.replay(self._log.path, frame.payload)
+        except Corruption:
+            self._log.unread(frame)  # every later call is told, too
+            raise
+
+    def _current(self) -> CatalogState:
+        if self._stale or self._log.has_more():
+            with self._lock:
+                if self._stale:
+                    self._load()
+                self._follow(False)
+        return self._state
+
+    def lost(self) -> bool:
+        """Whether the folder was removed or replaced behind our back."""
+        if self._log.linked():
+            return False
+        self._current()  # it was rewritten, perhaps
+        return not self._log.linked()
+
+    def check_there(self) -> None:
+        """Raises NotFound if this is not the folder any more that was opened: nobody would find a change."""
+        if self.lost():
+            raise NotFound(
+                f"{self._folder.path} was removed or replaced while it was open; "
+                "open a new client to start afresh"
+            )
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[tuple[CatalogState, Callable[[dict[str, Any]], None]]]:
+        """The state under the write lock, and a function that commits a change to it."""
+        with self._lock:
+            with self._locked():
+                if self._stale or self._log.broken:
+                    self._load()  # opened again, what may not be on the disk is written again before more
+                self._follow(True)
+                self.check_there()
+                yield self._state, self._commit
+                end = self._log.offset
+            self._log.sync(end)
+            self._log.note()  # changes are few and far between
+            if self._frames >= _REWRITE_FRAMES:
+                try:
+                    self._rewrite()
+                except StorageError as error:  # the change itself is durable
+                    _log.warning("the catalog of %s could not be rewritten: %s", self._folder.path, error)
+                    self._stale = True
+
+    def _locked(self) -> contextlib.AbstractContextManager[bool]:
+        try:
+            return self._folder.lock(LOCK)
+        except Missing:
+            self.check_there()
+            raise
+
+    def _commit(self, change: dict[str, Any]) -> None:
+        try:
+            frame = orjson.dumps(change)
+        except TypeError as error:
+            raise InvalidArgument(
+                f"the configuration or metadata cannot be stored as JSON: {error}; "
+                "use str, int, float, bool, None, lists and dicts with str keys"
+            ) from error
+        try:
+            self._log.append(logs.CATALOG, frame)
+            self._state.apply(change)
+            self._frames += 1
+        except BaseException:
+            self._stale = True  # interrupted between the log and the memory of it: only the log knows
+            raise
+
+    def _rewrite(self) -> None:
+        """Begin a new log, lead the old one on to it, then publish the state it begins with."""
+        with self._folder.lock(LOCK):
+            self._follow(True)
+            if self._frames < _REWRITE_FRAMES or self._log.offset == START:
+                return
+            name = begin_log(self._folder, self._log.sequence + 1)
+            self._log.sync(self._log.append(logs.END, name.encode()))
+            self._log.note()
+            self._log, self._frames = Log.open(self._folder, name), 0
+            write(self._folder, self._state, name)
+            for old in self._folder.names():
+                if old.startswith("catalog-") and old < name:
+                    self._folder.remove(old)
+
+    # ------------------------------------------------------------------ tenants and databases
+
+    def create_tenant(self, name: str) -> None:
+        with self.changing() as (state, commit):
+            if name in state.tenants:
+                raise AlreadyExists(f"Tenant [{name}] already exists")
+            commit({"do": "create tenant", "tenant": name})
+
+    def list_tenants(self) -> list[str]:
+        """Names, in order."""
+        return sorted(self._current().tenants)
+
+    def check_tenant(self, name: str) -> None:
+        if name not in self._current().tenants:
+            raise NotFound(f"Tenant [{name}] not found")
+
+    def create_database(self, tenant: str, name: str) -> None:
+        with self.changing() as (state, commit):
+            if tenant not in state.tenants:
+                raise NotFound(f"Tenant [{tenant}] not found")
+            if (tenant, name) in state.databases:
+                raise AlreadyExists(f"Database [{name}] already exists in tenant [{tenant}]")
+            commit({"do": "create database", "tenant": tenant, "database": name, "id": str(uuid.uuid4())})
+
+    def database_id(self, tenant: str, name: str) -> str:
+        id = self._current().databases.get((tenant, name))
+        if id is None:
+            raise NotFound(f"Database [{name}] not found in tenant [{tenant}]. Are you sure it exists?")
+        return id
+
+    def list_databases(self, tenant: str) -> list[tuple[str, str]]:
+        """Names and ids, ordered by name."""
+        state = self._current()
+        return sorted((name, id) for (owner, name), id in list(state.databases.items()) if owner == tenant)
+
+    # ------------------------------------------------------------------ collections
+
+    def count_all(self) -> int:
+        """The number of collections in all databases."""
+        return len(self._current().collections)
+
+    def collection(self, id: str) -> CollectionInfo | None:
+        return self._current().collections.get(id)
+
+    def scoped(self, tenant: str, database: str, id: str) -> CollectionInfo:
+        """The collection, if it is in this tenant and database."""
+        info = self._current().collections.get(id)
+        if info is None or (info.tenant, info.database) != (tenant, database):
+            raise NotFound(f"Collection [{id}] does not exist")
+        return info
+
+    def named(self, tenant: str, database: str, name: str) -> CollectionInfo:
+        state = self._current()
+        self.database_id(tenant, database)
+        id = state.names.get((tenant, database), {}).get(name)
+        info = None if id is None else state.collections.get(id)
+        if info is None:  # or deleted between the two looks
+            raise NotFound(f"Collection [{name}] does not exist")
+        return info
+
+    def list_collections(self, tenant: str, database: str) -> list[CollectionInfo]:
+        """In creation order."""
+        self.database_id(tenant, database)
+        state = self._current()
+        ids = list(state.names.get((tenant, database), {}).values())
+        # Some may be deleted between the looks.
+        return [info for info in map(state.collections.get, ids) if info is not None]
+
+    def create_collection(
+        self, info: CollectionInfo, get_or_create: bool, clear: Callable[[], None] | None = None
+    ) -> tuple[CollectionInfo, bool]:
+        """Store it, or return the one that has its name. The flag says whether it is new.
+
+        clear  removes what a deletion that was killed left in its place; called when nobody else can make it
+        """
+        if get_or_create:
+            with contextlib.suppress(NotFound):
+                return self.named(info.tenant, info.database, info.name), False
+        with self.changing() as (state, commit):
+            names = state.names.get((info.tenant, info.database))
+            if names is None:
+                raise NotFound(f"Database [{info.database}] not found in tenant [{info.tenant}]")
+            if info.name in names:
+                if get_or_create:
+                    return state.collections[names[info.name]], False
+                raise AlreadyExists(f"Collection [{info.name}] already exists")
+            if info.id in state.collections:
+                taken = state.collections[info.id]
+                raise AlreadyExists(
+                    f"Collection [{taken.name}] of {taken.tenant}/{taken.database} already exists "
+                    "with the id "
+                    f"{info.id}"
+                )
+            if clear is not None:
+                clear()
+            commit({"do": "put collection", "collection": asdict(info)})
+            return info, True
+
+    def change_collection(self, tenant: str, database: str, id: str, **changes: Any) -> CollectionInfo:
+        """Replace fields of a collection. Raises AlreadyExists if the new name is taken."""
+        with self.changing() as (state, commit):
+            info = state.collections.get(id)
+            if info is None or (info.tenant, info.database) != (tenant, database):
+                raise NotFound(f"Collection [{id}] does not exist")
+            new = replace(info, **changes)
+            if new.name != info.name and new.name in state.names[tenant, database]:
+                raise AlreadyExists(f"Collection [{new.name}] already exists; choose another name")
+            if new != info:
+                commit({"do": "put collection", "collection": asdict(new)})
+            return new
+
+    def close(self) -> None:
+        with self._lock:  # who changes it notes that behind its sync, into this very file
+            self._log.close()

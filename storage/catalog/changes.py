@@ -1,0 +1,73 @@
+"""Changes of the catalog, and its collections, as files have them.
+
+Owns: which fields they have, of which types and ranges. What a change does to the catalog is in catalog.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..manifest import MOST_DIMENSION
+from ..validation import file_names
+from ..validation.json_fields import Fields
+
+_SPACES = ("l2", "cosine", "ip")
+# What the engine takes from a collection's settings, smallest and largest; null is as good as none.
+_SETTINGS = {
+    "max_neighbors": (1, 10_000),
+    "ef_construction": (1, (1 << 31) - 1),
+    "ef_search": (1, (1 << 31) - 1),
+    "num_threads": (0, 1024),
+}
+_COLLECTION = {"id", "name", "tenant", "database", "metadata", "configuration", "dimension"}
+
+
+def read_change(data: Fields) -> dict[str, Any]:
+    """A change, complete. Raises Corruption."""
+    change: dict[str, Any] = {"do": data.text("do")}
+    match change["do"]:
+        case "reset":
+            return change
+        case "create tenant":
+            return change | {"tenant": data.text("tenant")}
+        case "create database":
+            scope = {"tenant": data.text("tenant"), "database": data.text("database")}
+            return change | scope | {"id": data.text("id")}
+        case "delete database":
+            return change | {"tenant": data.text("tenant"), "database": data.text("database")}
+        case "put collection":
+            return change | {"collection": read_collection(data.fields("collection"))}
+        case "delete collection":
+            return change | {"id": data.name("id", file_names.COLLECTION)}
+        case _:
+            raise data.wrong("do", f"is {file_names.shown(change['do'])}, which is no change of a catalog")
+
+
+def read_collection(data: Fields) -> dict[str, Any]:
+    """A collection, complete. Raises Corruption."""
+    if unknown := data.keys() - _COLLECTION:
+        raise data.wrong(min(unknown), "is unknown")
+    metadata = data.maybe_fields("metadata")
+    settings = data.fields("configuration").maybe_fields("hnsw")
+    if settings is not None:
+        _check_settings(settings)
+    return {
+        "id": data.name("id", file_names.COLLECTION),
+        "name": data.text("name"),
+        "tenant": data.text("tenant"),
+        "database": data.text("database"),
+        "metadata": None if metadata is None else data.mapping("metadata"),
+        "configuration": data.mapping("configuration"),
+        "dimension": data.maybe_number("dimension", 1, MOST_DIMENSION, default=None),
+    }
+
+
+def _check_settings(settings: Fields) -> None:
+    given = settings.keys()
+    if "space" in given:
+        settings.one_of("space", _SPACES)
+    for key, (least, most) in _SETTINGS.items():
+        if key == "num_threads":
+            settings.maybe_number(key, least, most, default=None)
+        elif key in given:
+            settings.number(key, least, most)

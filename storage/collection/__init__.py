@@ -1,0 +1,1 @@
+"""One collection: writes, reads, group commit, compaction, index builds."""

@@ -1,0 +1,236 @@
+"""A collection's present, in memory: what the manifest says plus what the logs add.
+
+Owns: applying frames, in order, and moving on to a newer manifest. Not thread-safe; the collection's
+lock is held around every method. Segments named by the manifest hold the collection as it was when
+the manifest's log began, so every kill in that log or a later one applies to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xxhash
+
+from ..interface.errors import Corruption
+from ..io.disk import Folder
+from ..manifest import Manifest, SegmentRef
+from ..schema.record_columns import Ints, Mask
+from ..segments.memtable import Tail
+from ..segments.segment import Segment
+from ..segments.snapshot import Snapshot, View
+from ..wal import log as logs
+from ..wal.frames import Commit, decode_commit, decode_rows, decode_segment
+from ..wal.log import Frame, Log
+
+
+class State:
+    """Mutable; `snapshot()` freezes it."""
+
+    def __init__(self, folder: Folder, manifest: Manifest, log: Log) -> None:
+        self._folder = folder
+        self.manifest = manifest
+        self.log = log
+        self.dimension = manifest.dimension
+        self.next_position = manifest.next_position
+        self.refs: dict[str, SegmentRef] = {}
+        self.frames = 0  # in logs not sealed yet
+        self._segments: dict[str, Segment] = {}
+        self._tails: dict[str, Tail] = {}
+        self._dead: dict[str, Mask | None] = {}
+        self._kills: dict[str, list[Ints]] = {log_name(log): []}
+        self._born: dict[str, list[str]] = {log_name(log): []}  # segments named by a log's frames
+        self._previous: Log | None = None  # ended, and perhaps not synced by the process that ended it
+        self._snapshot: Snapshot | None = None
+        for ref in manifest.segments:
+            self._add_segment(ref)
+
+    # ------------------------------------------------------------------ applying frames
+
+    def follow(self, writing: bool = False) -> None:
+        """Read and apply what is new in the log, and in the logs it leads on to."""
+        while not self.log.at_end(writing):
+            for frame in self.log.read_new(writing):
+                self.apply(frame)
+                if frame.kind == logs.END:
+                    break
+            else:
+                return
+            ended = self.log
+            self.begin(self.log.following(self._folder, frame))
+            self._previous = ended
+
+    def begin(self, log: Log) -> None:
+        """Go on with the next log."""
+        self.log = log
+        self._kills[log_name(log)] = []
+        self._born[log_name(log)] = []
+
+    def before_append(self) -> None:
+        """What follows must not outlive what came before: sync the end of the previous log first."""
+        if self._previous is not None:
+            self._previous.sync_all()
+            self._previous = None
+
+    def apply(self, frame: Frame) -> None:
+        if frame.kind == logs.ROWS:
+            self.apply_commit(self._fitting(decode_rows(self.log.path, frame.payload)))
+        elif frame.kind == logs.COMMIT:
+            self.apply_commit(self._fitting(decode_commit(self.log.path, frame.payload)))
+        elif frame.kind == logs.SEGMENT:
+            kills, ref = decode_segment(self.log.path, frame.payload)
+            self._check_dimension(ref.dimension)
+            if ref.name in self.refs:
+                raise Corruption(self.log.path, f"it names {ref.name}, which is there already")
+            self.apply_segment(kills, ref)
+        elif frame.kind != logs.END:
+            raise Corruption(self.log.path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
+
+    def _fitting(self, commit: Commit) -> Commit:
+        if commit.rows is not None:
+            self._check_dimension(commit.rows.vectors.shape[1])
+        return commit
+
+    def _check_dimension(self, dimension: int) -> None:
+        if self.dimension not in (None, dimension):
+            raise Corruption(
+                self.log.path, f"it has vectors of dimension {dimension} in a collection of {self.dimension}"
+            )
+
+    def apply_commit(self, commit: Commit) -> None:
+        self._kill(commit.kills)
+        if commit.rows is not None:
+            name = log_name(self.log)
+            self._set_dimension(commit.rows.vectors.shape[1])
+            tail = self._tails.get(name)
+            if tail is None:
+                tail = self._tails[name] = Tail(name, commit.rows.vectors.shape[1])
+                self._dead[name] = None
+            tail.append(commit.rows)
+            self.next_position = max(self.next_position, max(commit.rows.positions.tolist()) + 1)
+        self._step()
+
+    def apply_segment(self, kills: Ints, ref: SegmentRef, segment: Segment | None = None) -> None:
+        self._kill(kills)
+        self._set_dimension(ref.dimension)
+        self._born[log_name(self.log)].append(ref.name)
+        opened = self._add_segment(ref, segment)
+        self.next_position = max(self.next_position, int(opened.positions[-1]) + 1)
+        self._step()
+
+    def _step(self) -> None:
+        self.frames += 1
+        self._snapshot = None
+
+    def _set_dimension(self, dimension: int) -> None:
+        if self.dimension is None:
+            self.dimension = dimension
+
+    def _add_segment(self, ref: SegmentRef, segment: Segment | None = None) -> Segment:
+        opened = segment or Segment(self._folder, ref)
+        self._segments[ref.name], self.refs[ref.name] = opened, ref
+        self._dead[ref.name] = self._read_dead(ref)
+        return opened
+
+    def _read_dead(self, ref: SegmentRef) -> Mask | None:
+        if ref.dead is None:
+            return None
+        home = self._folder.child(ref.name)
+        data = home.map(ref.dead.name, ref.dead.bytes)
+        return decode_dead(f"{home.path}/{ref.dead.name}", data, ref)
+
+    def _kill(self, positions: Ints) -> None:
+        if not len(positions):
+            return
+        self._kills[log_name(self.log)].append(positions)
+        parts: dict[str, Segment | Tail] = {**self._segments, **self._tails}
+        for name, part in parts.items():
+            self._mark(name, part, positions)
+        self._snapshot = None
+
+    def _mark(self, name: str, part: Segment | Tail, positions: Ints) -> None:
+        rows = part.locate_positions(positions)
+        rows = rows[rows >= 0]
+        if not len(rows):
+            return
+        # Copied, for snapshots share the old mask.
+        held = self._dead[name]
+        mask = np.zeros(part.rows, np.bool_)
+        if held is not None:
+            mask[: len(held)] = held
+        mask[rows] = True
+        self._dead[name] = mask
+
+    # ------------------------------------------------------------------ moving on
+
+    def adopt(self, manifest: Manifest) -> bool:
+        """Switch to a newer manifest, keeping what is open. False if too far behind: load anew."""
+        if manifest.log not in self._kills:
+            return False
+        known = list(self._kills)
+        dropped, kept = known[: known.index(manifest.log)], known[known.index(manifest.log) :]
+        wanted = {ref.name: ref for ref in manifest.segments}
+        born = {name for log in kept for name in self._born[log]}
+        for name in [name for name in self._segments if name not in wanted and name not in born]:
+            del self._segments[name], self.refs[name], self._dead[name]
+        for log in dropped:
+            self._tails.pop(log, None)
+            self._dead.pop(log, None)
+            del self._kills[log], self._born[log]
+        for name, ref in wanted.items():
+            if name in self._segments:
+                self.refs[name] = ref
+                continue
+            segment = self._add_segment(ref)
+            for log in kept:
+                for kills in self._kills[log]:
+                    self._mark(name, segment, kills)
+        self.manifest = manifest
+        self.frames = sum(len(kills) for kills in self._kills.values()) + sum(
+            t.rows for t in self._tails.values()
+        )
+        self._snapshot = None
+        return True
+
+    # ------------------------------------------------------------------ reading
+
+    @property
+    def latest(self) -> Snapshot | None:
+        """The snapshot, if it was made since the last change; may be read without the lock."""
+        return self._snapshot
+
+    def snapshot(self) -> Snapshot:
+        if self._snapshot is None:
+            parts: Mapping[str, Segment | Tail] = {**self._segments, **self._tails}
+            named = {ref.name for ref in self.manifest.segments}
+            views = []
+            for name, part in parts.items():
+                dead = self._dead[name]
+                if dead is not None and len(dead) < part.rows:
+                    dead = self._dead[name] = np.concatenate(
+                        [dead, np.zeros(part.rows - len(dead), np.bool_)]
+                    )
+                count = 0 if dead is None else int(np.count_nonzero(dead))
+                views.append(View(part, part.rows, dead, count, self.refs.get(name), name in named))
+            self._snapshot = Snapshot(tuple(views), self.dimension, self.next_position, self.frames)
+        return self._snapshot
+
+    def live_logs(self) -> list[str]:
+        """The logs that are needed to come back here."""
+        return list(self._kills)
+
+
+def log_name(log: Log) -> str:
+    return log.path.rsplit("/", 1)[-1]
+
+
+def encode_dead(mask: Mask) -> bytes:
+    """A tombstone file: one bit per row, the first row in the lowest bit."""
+    return np.packbits(mask, bitorder="little").tobytes()
+
+
+def decode_dead(path: str, data: object, ref: SegmentRef) -> Mask:
+    if ref.dead is not None and xxhash.xxh3_64_hexdigest(data) != ref.dead.xxh3:  # type: ignore[arg-type]
+        raise Corruption(path, "its content does not match its checksum")
+    bits = np.frombuffer(data, np.uint8)  # type: ignore[call-overload]
+    return np.unpackbits(bits, count=ref.rows, bitorder="little").view(np.bool_)

@@ -1,0 +1,183 @@
+"""What a batch does to the records that are there: add, upsert, update made into whole rows.
+
+Owns: the meaning of the three modes. Pure over a snapshot; writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..interface.errors import InvalidArgument
+from ..interface.values import EncodedMetadata, Floats, Mode, Records, Written
+from ..schema.record_columns import Columns, Ints, encode_metadata, merge_metadata
+from ..segments.ingest_rows import NewRows, new_positions
+from ..segments.snapshot import Place, Snapshot
+from ..wal.frames import NO_KILLS
+
+
+class Located(NamedTuple):
+    """A batch's ids in a snapshot: the number of the view (-1: new) and the row there."""
+
+    snapshot: Snapshot
+    part: Ints
+    row: Ints
+
+
+class Resolved(NamedTuple):
+    """`rows` is None when nothing changes; `kills` are the positions whose version is replaced."""
+
+    kills: Ints
+    rows: Columns | NewRows | None
+
+
+def resolve(mode: Mode, records: Records, at: Located) -> Resolved:
+    """Whole rows from a batch. Raises InvalidArgument on a wrong dimension or a missing embedding."""
+    _check_dimension(records, at.snapshot.dimension)
+    known = at.part >= 0
+    if mode != "update" and len(known) and not known.any():  # nearly always
+        return Resolved(NO_KILLS, _new_rows(records, None, at.snapshot.next_position))
+    new = np.flatnonzero(~known) if mode != "update" else NO_KILLS
+    old = np.flatnonzero(known) if mode != "add" else NO_KILLS
+    fresh = _new_rows(records, new, at.snapshot.next_position) if len(new) else None
+    if not len(old) or not _changes(records):
+        return Resolved(NO_KILLS, fresh)
+    rows = _changed_rows(records, old, at)
+    if fresh is not None:
+        rows = _join(as_columns(fresh), rows)
+    kills = rows.positions[rows.positions < at.snapshot.next_position]
+    return Resolved(kills, rows)
+
+
+def written(mode: Mode, known: list[bool]) -> Written:
+    """What a write does, from which of its ids are stored already."""
+    old = known.count(True)
+    new = len(known) - old
+    if mode == "add":
+        return Written(added=new, skipped=old)
+    if mode == "update":
+        return Written(updated=old, skipped=new)
+    return Written(added=new, updated=old)
+
+
+def _changes(records: Records) -> bool:
+    columns = (records.embeddings, records.documents, records.metadatas, records.uris)
+    return any(column is not None for column in columns)
+
+
+def _check_dimension(records: Records, dimension: int | None) -> None:
+    if records.embeddings is None or dimension is None:
+        return
+    got = records.embeddings.shape[1]
+    if got != dimension:
+        raise InvalidArgument(f"Collection expecting embedding with dimension of {dimension}, got {got}")
+
+
+def _new_rows(records: Records, new: Ints | None, next_position: int) -> NewRows:
+    """Those of a batch that are new, all of them if None."""
+    given = records.has_embedding
+    if given is not None and new is not None:
+        given = given[new]
+    if records.embeddings is None or (given is not None and not given.all()):
+        ids = records.ids[:3] if new is None else [records.ids[index] for index in new[:3].tolist()]
+        raise InvalidArgument(
+            f"ids {list(ids)} do not exist yet: a new record needs an embedding, or a document to embed"
+        )
+    if new is None:
+        positions = new_positions(next_position, len(records.ids))
+        return NewRows(
+            positions, records.ids, records.documents, records.uris, records.metadatas, records.embeddings
+        )
+    at = new.tolist()
+    return NewRows(
+        new_positions(next_position, len(at)),
+        [records.ids[index] for index in at],
+        _pick(records.documents, at),
+        _pick(records.uris, at),
+        _pick_metadata(records.metadatas, at),
+        records.embeddings[new],
+    )
+
+
+def _pick(column: Sequence[Any] | None, at: list[int]) -> list[Any] | None:
+    return None if column is None else [column[index] for index in at]
+
+
+def _pick_metadata(
+    column: Sequence[Mapping[str, Any] | None] | None, at: list[int]
+) -> Sequence[Mapping[str, Any] | None] | None:
+    if isinstance(column, EncodedMetadata):
+        return EncodedMetadata([column.texts[index] for index in at], None)
+    return _pick(column, at)
+
+
+def as_columns(rows: NewRows) -> Columns:
+    """New records with a Python string per text, as the log and its tail hold them."""
+    count = len(rows)
+    return Columns(
+        rows.positions,
+        list(rows.ids),
+        [None] * count if rows.documents is None else list(rows.documents),
+        [None] * count if rows.uris is None else list(rows.uris),
+        encode_metadata(rows.metadatas, count),
+        rows.vectors,
+    )
+
+
+def _changed_rows(records: Records, old: Ints, at: Located) -> Columns:
+    """The stored records with what the batch gives laid over them."""
+    held = _stored(at, old)
+    indexes = old.tolist()
+    if records.documents is not None:
+        held.documents = _laid_over(held.documents, records.documents, indexes)
+    if records.uris is not None:
+        held.uris = _laid_over(held.uris, records.uris, indexes)
+    if records.metadatas is not None:
+        changes = [records.metadatas[index] for index in indexes]
+        held.metadata = merge_metadata(held.metadata, changes)
+    if records.embeddings is not None:
+        if records.has_embedding is None:
+            held.vectors = records.embeddings[old]
+        else:
+            given = records.has_embedding[old]
+            held.vectors[given] = records.embeddings[old[given]]
+    return held
+
+
+def _laid_over(held: list[str | None], given: Sequence[str | None], at: list[int]) -> list[str | None]:
+    return [was if given[index] is None else given[index] for was, index in zip(held, at)]
+
+
+def _stored(at: Located, wanted: Ints) -> Columns:
+    """The stored records of `wanted` (batch numbers), in that order."""
+    count = len(wanted)
+    dimension = at.snapshot.dimension or 0
+    positions = np.empty(count, np.int64)
+    vectors: Floats = np.empty((count, dimension), np.float32)
+    texts: list[list[Any]] = [[None] * count for _ in range(4)]
+    part, row = at.part[wanted], at.row[wanted]
+    for number, view in enumerate(at.snapshot.views):
+        here = np.flatnonzero(part == number)
+        if not len(here):
+            continue
+        place = Place(view, row[here])
+        positions[here] = place.positions()
+        vectors[here] = view.source.vectors[place.rows]
+        for out, field in zip(texts, ("id", "document", "uri", "metadata")):
+            for index, value in zip(here.tolist(), view.source.texts(field, place.rows)):
+                out[index] = value
+    ids, documents, uris, metadata = texts
+    return Columns(positions, ids, documents, uris, metadata, vectors)
+
+
+def _join(one: Columns, two: Columns) -> Columns:
+    return Columns(
+        np.concatenate([one.positions, two.positions]),
+        one.ids + two.ids,
+        one.documents + two.documents,
+        one.uris + two.uris,
+        one.metadata + two.metadata,
+        np.concatenate([one.vectors, two.vectors]),
+    )

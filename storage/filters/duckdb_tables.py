@@ -1,0 +1,152 @@
+"""Filter columns as native DuckDB tables, and the rows a filter matches.
+
+Owns: the DuckDB connection; the only module that imports duckdb. One in-memory database per engine,
+with no access to files, network or extensions. A DuckDB connection mixes up threads without an error,
+so each thread works on a cursor of its own; cursors share the tables.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+
+from ..arrow.arrays import number_array
+from ..arrow.lazy_pyarrow import pa
+from ..interface.errors import Closed, OutOfMemory
+from ..schema.metadata_columns import Attributes, sparse_columns
+from ..schema.record_columns import Mask
+from .duckdb_sql import FALSE, TRUE, Layout, to_sql
+from .parser import Node
+
+
+class FilterDatabase:
+    """The engine's DuckDB. Opened on the first filter. `memory` bounds it, in bytes."""
+
+    def __init__(self, memory: int, threads: int) -> None:
+        self._config: dict[str, Any] = {
+            "memory_limit": f"{max(memory >> 20, 64)}MB",
+            "threads": threads,
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "temp_directory": "",
+        }
+        self._lock = threading.RLock()  # a table may be dropped by the garbage collector while it is held
+        self._connection: Any = None
+        self._cursors: dict[int, Any] = {}  # by thread
+        self._closed = False
+        self._names = itertools.count()
+
+    def cursor(self) -> Any:
+        """This thread's cursor. Raises Closed after `close`."""
+        me = threading.get_ident()
+        cursor = self._cursors.get(me)
+        if cursor is None:
+            with self._lock:
+                if self._closed:
+                    raise Closed("the client was closed; open a new one")
+                if self._connection is None:
+                    import duckdb  # 60 ms to load: only databases that filter pay for it
+
+                    self._connection = duckdb.connect(":memory:", config=self._config)
+                cursor = self._cursors[me] = self._connection.cursor()
+        return cursor
+
+    def after_fork(self) -> None:
+        """In a forked child: leave the parent's DuckDB alone and start anew when needed.
+
+        Its threads do not exist here, and to destroy it without them kills the process: it is
+        made immortal.
+        """
+        held = [*self._cursors.values(), *([self._connection] if self._connection is not None else [])]
+        for item in held:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(item))
+        self._lock = threading.RLock()
+        self._connection, self._cursors = None, {}
+
+    def name(self) -> int:
+        return next(self._names)
+
+    def drop(self, tables: list[str]) -> None:
+        with self._lock:
+            if self._connection is not None:
+                for table in tables:
+                    self._connection.execute(f"DROP TABLE IF EXISTS {table}")
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._cursors.clear()
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+
+class FilterTable:
+    """The filter columns of some consecutive rows, in DuckDB. Dropped when nobody refers to it any more."""
+
+    def __init__(self, database: FilterDatabase, attributes: Attributes) -> None:
+        self._database = database
+        self.rows = attributes.rows
+        self.nbytes = sum(array.nbytes for array in attributes.wide.values()) + sum(
+            rows.nbytes + values.nbytes for rows, values in attributes.sparse.values()
+        )
+        number = database.name()
+        self._wide, sparse = f"wide_{number}", f"sparse_{number}"
+        self._layout = Layout(
+            {slot: f"c{index}" for index, slot in enumerate(attributes.wide)},
+            {slot: index for index, slot in enumerate(attributes.sparse)},
+            sparse,
+        )
+        cursor = database.cursor()
+        columns = {name: attributes.wide[slot] for slot, name in self._layout.wide.items()}
+        rows = number_array(np.arange(self.rows, dtype=np.int32))
+        _create(cursor, self._wide, pa.table({"row": rows, **columns}))
+        tables = [self._wide]
+        if attributes.sparse:
+            _create(cursor, sparse, _sparse_table(attributes))
+            tables.append(sparse)
+        self._drop = weakref.finalize(self, database.drop, tables)
+
+    def mask(self, node: Node) -> Mask:
+        """Which rows match, bool (rows,)."""
+        query = to_sql(node, self._layout)
+        if query.sql in (TRUE, FALSE):
+            return np.full(self.rows, query.sql == TRUE)
+        cursor = self._database.cursor()
+        cursor.execute(f"SELECT row FROM {self._wide} WHERE {query.sql}", query.parameters)  # noqa: S608 - made here, values are parameters
+        found = cursor.fetchnumpy()["row"]
+        mask = np.zeros(self.rows, np.bool_)
+        mask[np.asarray(found)] = True
+        return mask
+
+
+def _create(cursor: Any, name: str, table: pa.Table) -> None:
+    import duckdb
+
+    cursor.register("arriving", table)
+    try:
+        cursor.execute(f"CREATE TABLE {name} AS SELECT * FROM arriving")  # noqa: S608 - a name of ours
+    except duckdb.OutOfMemoryException as error:
+        raise OutOfMemory(
+            f"the filter columns do not fit into the memory limit: {error}; "
+            "raise Settings(chroma_memory_limit_bytes=...)"
+        ) from error
+    finally:
+        cursor.unregister("arriving")
+
+
+def _sparse_table(attributes: Attributes) -> pa.Table:
+    sparse = sparse_columns(attributes)
+    return pa.table(
+        {
+            "code": number_array(sparse.numbers),
+            "at": number_array(sparse.rows.astype(np.int32)),
+            **{f"v_{kind}": values for kind, values in sparse.values.items()},
+        }
+    )

@@ -1,0 +1,321 @@
+"""Which rows of a part match a filter tree.
+
+Owns: splitting a tree between arrays or DuckDB (metadata), documents and the id look-up, and the memory of
+recent answers. Rows of a part never change, so an answer holds for ever; who is dead is added per snapshot.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..arrow.arrays import numbers, text_array, valid
+from ..arrow.lazy_pyarrow import pa
+from ..interface.errors import InvalidArgument
+from ..scheduler import Budget
+from ..schema import metadata_columns
+from ..schema.record_columns import Ints
+from ..segments.memtable import Tail
+from ..segments.segment import Segment, hash_ids
+from ..segments.snapshot import Snapshot, View
+from . import row_set
+from .document_scan import documents_with
+from .duckdb_tables import FilterDatabase, FilterTable
+from .metadata_filter import FilterArrays
+from .parser import And, DocumentContains, DocumentMatches, IdOneOf, Node, Not, Or, metadata_only, size
+from .row_set import RowSet
+
+# Conditions of a tree that is answered from arrays. DuckDB was ahead in one kind of tree only, more than 64
+# wide ranges over a million rows (200: 44 instead of 141 ms), and behind by 2 to 20 times in all others
+# (docs/decisions/0010). Beyond this a filter takes long whoever answers it; DuckDB has threads of its own.
+_ARRAYS_MOST = 1000
+_ONE_QUERY = 200  # conditions in one SQL query: DuckDB plans 20,000 for minutes, 100 x 200 in a second
+# Answers kept per part and per collection: the same filter with another vector costs nothing again.
+_REMEMBERED, _REMEMBERED_BYTES = 64, 16 << 20
+
+
+class _Memory:
+    """The most recent answers, by question."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
+        self.nbytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: Any) -> Any:
+        with self._lock:
+            found = self._held.get(key)
+            if found is None:
+                return None
+            self._held.move_to_end(key)
+            return found[0]
+
+    def put(self, key: Any, value: Any, size: int) -> None:
+        """Keep an answer, in place of an older one."""
+        with self._lock:
+            before = self._held.pop(key, None)
+            self._held[key] = value, size
+            self.nbytes += size - (0 if before is None else before[1])
+            while len(self._held) > _REMEMBERED or (self.nbytes > _REMEMBERED_BYTES and len(self._held) > 1):
+                self.nbytes -= self._held.popitem(last=False)[1][1]
+
+
+class Block:
+    """Filter answers for fixed rows."""
+
+    def __init__(
+        self,
+        database: FilterDatabase,
+        rows: int,
+        load: Callable[[], metadata_columns.Attributes],
+        documents: Callable[[], pa.Array],
+        locate: Callable[[tuple[str, ...]], Ints],
+    ) -> None:
+        self.rows = rows
+        self._database = database
+        self._load, self._documents, self._locate = load, documents, locate
+        self._arrays = FilterArrays(rows, load)
+        self._table: FilterTable | None = None
+        self._lock = threading.Lock()
+        self._answers = _Memory()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held by the loaded filter columns and the answers."""
+        arrays, table = self._arrays, self._table  # another thread may release them meanwhile
+        return self._answers.nbytes + arrays.nbytes + (0 if table is None else table.nbytes)
+
+    def release(self) -> None:
+        """Forget the filter columns; they are loaded again when needed."""
+        self._arrays, self._table = FilterArrays(self.rows, self._load), None
+        self._answers = _Memory()
+
+    def table(self) -> FilterTable:
+        with self._lock:
+            if self._table is None:
+                self._table = FilterTable(self._database, self._load())
+            return self._table
+
+    def answer(self, node: Node) -> RowSet:
+        """The rows that match."""
+        found: RowSet | None = self._answers.get(node)
+        if found is None:
+            found = self._evaluate(node)
+            self._answers.put(node, found, found.nbytes)
+        return found
+
+    def _evaluate(self, node: Node) -> RowSet:
+        if size(node) > _ARRAYS_MOST:
+            return self._large(node)
+        return self._arrays.answer(node, self._leaf)
+
+    def _large(self, node: Node) -> RowSet:
+        """A tree of many conditions: as far as it is about metadata by DuckDB."""
+        match node:
+            case Not(child):
+                return row_set.complement(self._evaluate(child))
+            case And(children):
+                return row_set.intersection(self._queries(children, And))
+            case Or(children):
+                return row_set.union(self.rows, self._queries(children, Or))
+            case _:
+                raise AssertionError(node)
+
+    def _queries(
+        self, children: tuple[Node, ...], join: Callable[[tuple[Node, ...]], Node]
+    ) -> Iterator[RowSet]:
+        """The answers of all children, many of them in one query."""
+        waiting: list[Node] = []
+        room = _ONE_QUERY
+        for child in children:
+            if size(child) > _ONE_QUERY or not metadata_only(child):
+                yield self._evaluate(child)
+                continue
+            if size(child) > room:
+                yield RowSet(self.rows, mask=self.table().mask(join(tuple(waiting))))
+                waiting, room = [], _ONE_QUERY
+            waiting.append(child)
+            room -= size(child)
+        if waiting:
+            yield RowSet(self.rows, mask=self.table().mask(join(tuple(waiting))))
+
+    def _leaf(self, node: Node) -> RowSet:
+        """What is not about metadata."""
+        match node:
+            case DocumentContains(text):
+                return RowSet(self.rows, rows=documents_with(self._documents(), text))
+            case DocumentMatches(pattern):
+                matches = _matches(self._documents(), pattern)
+                return RowSet(self.rows, mask=numbers(matches) & valid(matches))
+            case IdOneOf(values):
+                rows = self._locate(values)
+                return row_set.gathered(self.rows, rows[(rows >= 0) & (rows < self.rows)])
+            case _:
+                raise AssertionError(node)
+
+
+def _matches(documents: pa.Array, pattern: str) -> pa.Array:
+    from pyarrow import compute  # 20 ms to load
+
+    try:
+        return compute.match_substring_regex(documents, pattern)
+    except pa.ArrowInvalid as error:
+        raise InvalidArgument(f"Regex syntax: the $regex pattern {pattern} cannot be used: {error}") from None
+
+
+def _check_patterns(node: Node) -> None:
+    """Refuse a wrong pattern also where another condition leaves no document to look at."""
+    match node:
+        case And(children) | Or(children):
+            for child in children:
+                _check_patterns(child)
+        case Not(child):
+            _check_patterns(child)
+        case DocumentMatches(pattern):
+            _matches(text_array([""]), pattern)  # of none it would not look at the pattern
+
+
+class PartFilter(Protocol):
+    """What can be asked of a segment's or a tail's filter."""
+
+    nbytes: int
+
+    def answer(self, node: Node, rows: int) -> RowSet: ...
+    def release(self) -> None: ...
+
+
+class SegmentFilter:
+    """A segment is one block."""
+
+    def __init__(self, database: FilterDatabase, segment: Segment) -> None:
+        self.source = segment
+        self._block = Block(
+            database,
+            segment.rows,
+            segment.attributes,
+            lambda: segment.documents(0, segment.rows),
+            lambda ids: segment.locate_ids(ids, hash_ids(ids)),
+        )
+
+    @property
+    def nbytes(self) -> int:
+        return self._block.nbytes
+
+    def release(self) -> None:
+        self._block.release()
+
+    def answer(self, node: Node, rows: int) -> RowSet:
+        return self._block.answer(node)
+
+
+class TailFilter:
+    """A tail grows: blocks over what it had when asked, of doubling size, so that little is built twice."""
+
+    def __init__(self, database: FilterDatabase, tail: Tail) -> None:
+        self._database, self._tail = database, tail
+        self.source = tail
+        self._blocks: list[tuple[int, Block]] = []  # first row and block
+        self._lock = threading.Lock()
+
+    @property
+    def nbytes(self) -> int:
+        return sum(block.nbytes for _, block in self._blocks)
+
+    def release(self) -> None:
+        with self._lock:
+            self._blocks = []
+
+    def answer(self, node: Node, rows: int) -> RowSet:
+        with self._lock:
+            self._cover(rows)
+            blocks = [(start, block) for start, block in self._blocks if start < rows]
+        parts = [block.answer(node).first(rows - start) for start, block in blocks]
+        if len(parts) == 1:
+            return parts[0]
+        if all(part.by_rows for part in parts):
+            return RowSet(rows, rows=np.concatenate([part.rows + at for part, (at, _) in zip(parts, blocks)]))
+        return RowSet(rows, mask=np.concatenate([part.mask for part in parts]))
+
+    def _cover(self, rows: int) -> None:
+        end = self._blocks[-1][0] + self._blocks[-1][1].rows if self._blocks else 0
+        if end >= rows:
+            return
+        start = end
+        while self._blocks and self._blocks[-1][1].rows <= 2 * (rows - start):
+            start = self._blocks.pop()[0]
+        tail, stop = self._tail, rows
+        self._blocks.append(
+            (
+                start,
+                Block(
+                    self._database,
+                    stop - start,
+                    lambda: metadata_columns.build(stop - start, [tail.metadata(start, stop)]),
+                    lambda: tail.documents(start, stop),
+                    lambda ids: _in_block(tail, ids, start, stop),
+                ),
+            )
+        )
+
+
+def _in_block(tail: Tail, ids: tuple[str, ...], start: int, stop: int) -> Ints:
+    # A row of the block may hold an older version of the id, which is dead; the texts tell them all.
+    wanted = set(ids)
+    names = tail.texts("id", np.arange(start, stop))
+    return np.asarray([row for row, name in enumerate(names) if name in wanted], np.int64)
+
+
+class Filters:
+    """The filters of one collection's parts."""
+
+    def __init__(self, database: FilterDatabase, budget: Budget, owner: str) -> None:
+        self._database, self._budget, self._owner = database, budget, owner
+        self._parts: dict[str, SegmentFilter | TailFilter] = {}
+        self._allowed = _Memory()
+        self._lock = threading.Lock()
+
+    def part(self, source: Segment | Tail) -> SegmentFilter | TailFilter:
+        with self._lock:
+            held = self._parts.get(source.name)
+            if held is None or held.source is not source:  # loaded anew, the same log gives another tail
+                make: Any = TailFilter if isinstance(source, Tail) else SegmentFilter
+                held = self._parts[source.name] = make(self._database, source)
+            return held
+
+    def allowed(self, view: View, node: Node) -> RowSet:
+        """The living rows of a view that match."""
+        key = (view.source.name, view.rows, node)
+        held = self._allowed.get(key)
+        if held is not None and held[0] is view.dead:
+            answer: RowSet = held[1]
+            return answer
+        if not metadata_only(node):
+            _check_patterns(node)
+        part = self.part(view.source)
+        answer = part.answer(node, view.rows)
+        self._budget.hold(f"filter {self._owner}/{view.source.name}", part.nbytes, part.release)
+        if view.dead is not None:
+            answer = answer.without(view.dead)
+        self._allowed.put(key, (view.dead, answer), answer.nbytes)
+        return answer
+
+    def keep_only(self, snapshot: Snapshot) -> None:
+        """Forget parts that are gone."""
+        names = {view.source.name for view in snapshot.views}
+        with self._lock:
+            for name in [name for name in self._parts if name not in names]:
+                del self._parts[name]
+                self._budget.forget(f"filter {self._owner}/{name}")
+            self._allowed = _Memory()
+
+    def release(self) -> None:
+        """Free what can be loaded again."""
+        with self._lock:
+            for name, part in self._parts.items():
+                part.release()
+                self._budget.forget(f"filter {self._owner}/{name}")
+            self._allowed = _Memory()

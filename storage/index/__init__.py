@@ -1,0 +1,1 @@
+"""The similarity index of a segment, and its file."""

@@ -1,0 +1,297 @@
+"""The file of a graph: links without vectors.
+
+Owns: its layout, and the way between it and hnswlib's state. hnswlib's own file repeats every vector; its
+pickling state shows the ground layer as rows of [links | vector | label]. The sidecar keeps the links, and
+loading puts the vectors back from the segment. Layout of `graph-<n>.hnsw`:
+
+    magic "CHROMHN2" | header length u32 | 0 u32 | header, JSON | arrays, each on a 64-byte border
+
+The header has the scalar state, what the vectors were reduced to, and for each array its type, shape and
+offset. Elements stand in the order of the segment's rows:
+
+    counts  uint8    links of each row in the ground layer; uint16 where there may be more than 255
+    links   uint8    the rows they lead to, one row's after the other, in `link_bytes` bytes each
+    levels  uint8    upper layers of each row
+    upper   uint8    hnswlib's link lists of these, one row's after the other
+    matrix  float16  (dimension, kept), where vectors are reduced
+
+Files of format 1 (magic "CHROMHNS") are read as well: there, links are the ground layer's rows as hnswlib has
+them, in the order of insertion, and `labels` (uint32) tell the rows.
+
+The file's checksum is in the manifest and is verified before anything is handed to native code. What an enemy
+wrote has a right one: the scalar state is computed, and every link looked at (walks.py).
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import xxhash
+
+from ..interface.errors import Corruption
+from ..interface.values import Floats
+from ..io.checksummed_writer import Sink
+from ..manifest import MOST_NEIGHBORS, FileRef
+from ..validation.column_offsets import names_each
+from ..validation.file_names import shown
+from ..validation.json_fields import LARGEST, Fields, parsed
+from ..vectors.distance import Space, normalised
+from ..vectors.pca import Reduction
+from . import graph_validation
+from .hnsw import Graph
+
+Array = npt.NDArray[Any]
+_MAGIC, _MAGIC_1 = b"CHROMHN2", b"CHROMHNS"
+_HEAD = struct.Struct("<8sII")
+_ANOTHER = "it does not belong to these vectors or to this version of hnswlib"
+_BLOCK = 512
+_STAYING = 16 << 20  # bytes of vectors that are read before they are said to have passed
+
+
+def write(graph: Graph, sink: Sink) -> None:
+    """The sidecar of a graph."""
+    state = graph.state()
+    rows, width = graph.rows, state["size_data_per_element"]
+    ground = state.pop("data_level0").reshape(-1, width)[:rows]
+    place = np.empty(rows, np.uint32)  # where an element goes: to its row
+    place[:] = ground[:, state["label_offset"] :].copy().view(np.uint64).reshape(-1)
+    order = np.argsort(place)
+    counts, links = _packed(ground, state["offset_data"] // 4, order, place)
+    del ground
+    levels = state.pop("element_levels")[:rows]
+    arrays: dict[str, Array] = {
+        "counts": counts,
+        "links": links,
+        "levels": levels[order].astype(np.uint8),
+        "upper": _moved_lists(state.pop("link_lists"), levels, order, place),
+    }
+    if graph.reduction is not None:
+        arrays["matrix"] = graph.reduction.matrix.astype(np.float16)
+    state["enterpoint_node"] = int(place[state["enterpoint_node"]])
+    scalars = {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
+    header: dict[str, Any] = {
+        "state": scalars,
+        "rows": rows,
+        "space": graph.space,
+        "link_bytes": _link_bytes(rows),
+        "floor": graph.reduction.floor if graph.reduction is not None else None,
+        "arrays": {},
+    }
+    offset = 0
+    for name, array in arrays.items():
+        header["arrays"][name] = [array.dtype.str, list(array.shape), offset]
+        offset += -(-array.nbytes // 64) * 64
+    text = orjson.dumps(header, option=orjson.OPT_SERIALIZE_NUMPY)
+    text += b" " * (-(_HEAD.size + len(text)) % 64)
+    sink.write(_HEAD.pack(_MAGIC, len(text), 0) + text)
+    for array in arrays.values():
+        sink.write(array.tobytes())
+        sink.write(bytes(-array.nbytes % 64))
+
+
+def _link_bytes(rows: int) -> int:
+    """How many bytes name any of the rows."""
+    return max(1, (max(rows - 1, 1).bit_length() + 7) // 8)
+
+
+def _packed(ground: Array, width: int, order: Array, place: Array) -> tuple[Array, Array]:
+    """How many links each row has, and the rows they lead to, a block of rows at a time."""
+    size = _link_bytes(len(order))
+    counts, links = [], []
+    for start in range(0, len(order), _BLOCK):
+        lists = ground[order[start : start + _BLOCK], : 4 * width].view(np.uint32)
+        count = lists[:, 0] & 0xFFFF
+        used = lists[:, 1:][np.arange(width - 1) < count[:, None]]
+        counts.append(count.astype(np.uint8 if width <= 256 else np.uint16))
+        links.append(place[used].view(np.uint8).reshape(-1, 4)[:, :size].reshape(-1))
+    return np.concatenate(counts), np.concatenate(links)
+
+
+def _moved_lists(lists: Array, levels: Array, order: Array, place: Array) -> Array:
+    """The link lists of the upper layers, in another order of elements, leading to their new places."""
+    high = np.flatnonzero(levels)
+    if not len(high):
+        return lists.view(np.uint8)
+    lists = lists.view(np.uint32).reshape(int(levels.sum()), -1)
+    used = np.arange(lists.shape[1] - 1) < (lists[:, :1] & 0xFFFF)
+    moved = lists.copy()
+    moved[:, 1:][used] = place[lists[:, 1:][used]]
+    starts = np.cumsum(levels) - levels
+    kept = order[levels[order] > 0]
+    picked = np.concatenate([np.arange(starts[each], starts[each] + levels[each]) for each in kept.tolist()])
+    out: Array = moved[picked].view(np.uint8).reshape(-1)
+    return out
+
+
+def read(
+    path: str,
+    data: memoryview,
+    file: FileRef,
+    space: Space,
+    vectors: Floats,
+    stopped: Callable[[], bool] = lambda: False,
+    passed: Callable[[], None] = lambda: None,
+) -> Graph | None:
+    """A graph from its sidecar and the segment's vectors; None if `stopped` said so on the way. Raises
+    Corruption when they do not fit. `passed` is called where vectors that were read need not stay."""
+    if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
+        raise Corruption(path, "its content does not match its checksum")
+    try:
+        return _loaded(path, data, space, vectors, stopped, passed)
+    except (ValueError, TypeError, LookupError, OverflowError, RuntimeError, struct.error) as error:
+        raise Corruption(path, f"it cannot be read as a graph: {error}") from error
+
+
+def _loaded(
+    path: str,
+    data: memoryview,
+    space: Space,
+    vectors: Floats,
+    stopped: Callable[[], bool],
+    passed: Callable[[], None],
+) -> Graph | None:
+    header, arrays = _parse(path, data)
+    given = header.fields("state")
+    rows, dimension = vectors.shape
+    matrix = arrays.get("matrix")
+    kept = dimension if matrix is None else matrix.shape[1]
+    levels, upper = arrays["levels"], arrays["upper"].view(np.uint8)
+    labels: Array = arrays.get("labels", np.arange(rows, dtype=np.uint32))
+    if (
+        header.number("rows") != rows
+        or not len(levels) == len(labels) == rows
+        or header.text("space") != space
+    ):
+        raise Corruption(path, _ANOTHER)
+    neighbors, entry = given.number("M", 2, MOST_NEIGHBORS), given.number("enterpoint_node")
+    effort, top = given.number("ef_construction", neighbors, (1 << 31) - 1), int(levels.max())
+    state = graph_validation.scalars(space, rows, kept, neighbors, effort, entry, top)
+    if not graph_validation.same(state, header.mapping("state")) or (
+        matrix is not None and len(matrix) != dimension
+    ):
+        raise Corruption(path, _ANOTHER)
+    block = state["offset_data"]
+    if "labels" in arrays and not names_each(labels):
+        raise ValueError("its labels do not name each row once")
+    graph_validation.check_entry(levels, entry)
+    graph_validation.check_upper(upper, levels, neighbors)
+    _check_links(header, arrays, rows, block)
+    reduction = None
+    if matrix is not None:
+        if not (np.isfinite(matrix).all() and 0 < kept <= dimension):
+            raise ValueError(f"it reduces {dimension} numbers to {kept}, or by what is no number")
+        reduction = Reduction(matrix.astype(np.float32), header.real("floor", -1, 1))
+    ground = np.empty((rows, int(state["size_data_per_element"])), np.int8)
+    ground[:, block + 4 * kept :] = labels.astype(np.uint64).view(np.int8).reshape(rows, 8)
+    _put_links(ground[:, :block], rows, arrays)
+    read_bytes = 0
+    for start in range(0, rows, _BLOCK):
+        if stopped():
+            return None
+        part = (
+            vectors[labels[start : start + _BLOCK]] if "labels" in arrays else vectors[start : start + _BLOCK]
+        )
+        part = normalised(part) if space == "cosine" else part
+        part = part if reduction is None else reduction.apply(part)
+        ground[start : start + _BLOCK, block : block + 4 * kept] = part.view(np.int8)
+        read_bytes += 4 * dimension * len(part)
+        if read_bytes >= _STAYING:
+            passed()
+            read_bytes = 0
+    passed()
+    state |= {
+        "data_level0": ground.reshape(-1),
+        "link_lists": upper.view(np.int8),
+        "element_levels": levels.astype(np.int32),
+        "label_lookup_external": labels.astype(np.uint64),
+        "label_lookup_internal": np.arange(rows, dtype=np.uint32),
+    }
+    return Graph.from_state(space, state, rows, reduction)
+
+
+def _check_links(header: Fields, arrays: Mapping[str, Array], rows: int, block: int) -> None:
+    """That the links of the ground layer are as many as they are said to be. Where they lead is looked at as
+    they are put in their places."""
+    links = arrays["links"]
+    if "labels" in arrays:
+        fits = links.shape == (rows, block)
+    else:
+        counts, size = arrays["counts"], _link_bytes(rows)
+        fits = (
+            len(counts) == rows
+            and header.number("link_bytes") == size
+            and int(counts.max()) < block // 4
+            and links.shape == (size * int(counts.sum(dtype=np.int64)),)
+        )
+    if not fits:
+        raise ValueError("it has other links than it says")
+
+
+def _put_links(ground: Array, rows: int, arrays: Mapping[str, Array]) -> None:
+    """The ground layer's link lists, as hnswlib has them."""
+    if "labels" in arrays:
+        for start in range(0, rows, _BLOCK):
+            lists = np.ascontiguousarray(arrays["links"][start : start + _BLOCK])
+            graph_validation.check_ground(lists.view(np.uint32), rows)
+            ground[start : start + _BLOCK] = lists.view(np.int8)
+        return
+    counts, size = arrays["counts"], _link_bytes(rows)
+    packed = arrays["links"].reshape(-1, size)
+    width = ground.shape[1] // 4
+    end = 0
+    for start in range(0, len(counts), _BLOCK):
+        count = counts[start : start + _BLOCK].astype(np.uint32)
+        begin, end = end, end + int(count.sum())
+        wide = np.zeros((end - begin, 4), np.uint8)
+        wide[:, :size] = packed[begin:end]
+        targets = wide.view(np.uint32).reshape(-1)
+        graph_validation.check_targets(targets, rows)
+        lists = np.zeros((len(count), width), np.uint32)
+        lists[:, 0] = count
+        lists[:, 1:][np.arange(width - 1) < count[:, None]] = targets
+        ground[start : start + _BLOCK] = lists.view(np.int8)
+
+
+# The types that the arrays may have, and how many dimensions.
+_ARRAYS = {
+    "counts": (("|u1", "<u2"), 1),
+    "links": (("|u1", "|i1"), None),
+    "labels": (("<u4",), 1),
+    "levels": (("|u1",), 1),
+    "upper": (("|u1", "|i1"), 1),
+    "matrix": (("<f2",), 2),
+}
+
+
+def _parse(path: str, data: memoryview) -> tuple[Fields, dict[str, Array]]:
+    if len(data) < _HEAD.size:
+        raise Corruption(path, "it is too short")
+    magic, length, _ = _HEAD.unpack_from(data)
+    if magic not in (_MAGIC, _MAGIC_1):
+        raise Corruption(path, "it is not an index file", 0)
+    start = _HEAD.size + length
+    header = parsed(path, data[_HEAD.size : start], "its header:")
+    arrays = {}
+    for name, (kind, shape, offset) in header.mapping("arrays").items():
+        kinds, dimensions = _ARRAYS[name]
+        if (
+            kind not in kinds
+            or len(shape) != (dimensions or len(shape))
+            or not all(map(_is_size, [*shape, offset]))
+        ):
+            raise ValueError(f"its array {name} is of type {shown(kind)}, or of no shape")
+        count = math.prod(shape)
+        arrays[name] = np.frombuffer(data, np.dtype(kind), count, start + offset).reshape(shape)
+    if ("labels" in arrays) != (magic == _MAGIC_1):
+        raise ValueError("it has the arrays of another format")
+    return header, arrays
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST

@@ -1,0 +1,111 @@
+"""Whether a graph out of a file can be walked.
+
+Owns: what hnswlib relies on and does not look at. A link that leads beyond the rows, or to a row that is not
+in its layer, is an address in memory that is not the graph's. Everything here raises ValueError.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..vectors.distance import Space
+
+Array = npt.NDArray[Any]
+_SEED = 100
+SERIALISATION = 1  # of hnswlib's state
+# What decides where things lie, as the file says it; the rest is the same for all graphs, or of no account.
+_COMPARED = (
+    "ser_version", "space", "dim", "offset_level0", "cur_element_count", "size_data_per_element",
+    "label_offset", "offset_data", "max_level", "max_M", "max_M0", "M", "has_deletions",
+    "size_links_per_element", "allow_replace_deleted", "normalize", "index_inited", "ep_added",
+)  # fmt: skip
+
+
+def scalars(
+    space: Space, rows: int, kept: int, neighbors: int, effort: int, entry: int, top: int
+) -> dict[str, Any]:
+    """The scalar state that hnswlib has of such a graph: computed, so that nothing in it depends on a file.
+
+    kept       numbers of a vector
+    neighbors  links of a row in an upper layer; twice as many in the ground layer
+    effort     with which it was built
+    entry      the row that a walk begins at, in the layer `top`, which is the uppermost
+    """
+    block = 4 * (2 * neighbors + 1)
+    return {
+        "ser_version": SERIALISATION,
+        "space": "l2" if space == "l2" else "ip",
+        "dim": kept,
+        "index_inited": True,
+        "ep_added": True,
+        "normalize": False,
+        "num_threads": 1,  # each search says how many
+        "seed": _SEED,
+        "offset_level0": 0,
+        "max_elements": rows,
+        "cur_element_count": rows,
+        "size_data_per_element": block + 4 * kept + 8,
+        "label_offset": block + 4 * kept,
+        "offset_data": block,
+        "max_level": top,
+        "enterpoint_node": entry,
+        "max_M": neighbors,
+        "max_M0": 2 * neighbors,
+        "M": neighbors,
+        "mult": 1 / math.log(neighbors),
+        "ef_construction": effort,
+        "ef": 10,
+        "has_deletions": False,
+        "size_links_per_element": 4 * (neighbors + 1),
+        "allow_replace_deleted": False,
+    }
+
+
+def same(computed: dict[str, Any], given: dict[str, Any]) -> bool:
+    """Whether a file says of its graph what was computed of it."""
+    return all(key in given and given[key] == computed[key] for key in _COMPARED)
+
+
+def check_entry(levels: Array, entry: int) -> None:
+    """`levels`: the uppermost layer of each row."""
+    if entry >= len(levels) or levels[entry] != levels.max():
+        raise ValueError(f"walks begin at row {entry}, which is not one of the uppermost layer")
+
+
+def check_ground(lists: Array, rows: int) -> None:
+    """Links in the ground layer as hnswlib has them, uint32 (n, 1 + most): how many, then the rows."""
+    _check_lists(lists, rows)
+
+
+def check_upper(lists: Array, levels: Array, neighbors: int) -> None:
+    """Links in the upper layers, of one row after the other, from its lowest layer up; uint8."""
+    high = levels[levels > 0].astype(np.int64)
+    total = int(high.sum())
+    if lists.nbytes != total * 4 * (neighbors + 1):
+        raise ValueError(f"it has {lists.nbytes} bytes of upper layers for {total} lists of links")
+    if not total:
+        return
+    numbers = lists.view(np.uint32).reshape(total, neighbors + 1)
+    targets = _check_lists(numbers, len(levels))
+    layer = np.arange(total) - np.repeat(np.cumsum(high) - high, high) + 1
+    if np.any(levels[targets] < np.repeat(layer, numbers[:, 0])):
+        raise ValueError("a link of an upper layer leads to a row that is not in it")
+
+
+def _check_lists(lists: Array, rows: int) -> Array:
+    """The rows that they lead to."""
+    most = lists.shape[1] - 1
+    if int(lists[:, 0].max()) > most:
+        raise ValueError(f"a row has {int(lists[:, 0].max())} links of {most} at most")
+    targets: Array = lists[:, 1:][np.arange(most) < lists[:, :1]]
+    check_targets(targets, rows)
+    return targets
+
+
+def check_targets(targets: Array, rows: int) -> None:
+    if len(targets) and int(targets.max()) >= rows:
+        raise ValueError(f"a link leads to row {int(targets.max())} of {rows}")

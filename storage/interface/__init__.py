@@ -1,0 +1,1 @@
+"""All that code outside chroma/embedded may import of the engine."""

@@ -1,0 +1,559 @@
+"""Every call to the operating system, and the interface of a folder.
+
+Owns: atomic and durable writes, memory maps, append files. Knows nothing of what
+the bytes mean. Invariant: when a method that says "synced" returns, its bytes and its
+name survive a power cut. `MemoryFolder` keeps the interface and drops the durability, so
+that ephemeral databases run on exactly the same engine.
+
+`before_step` is called ahead of every step that changes the disk, with its name and path;
+crash tests replace it to die between any two steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import logging
+import mmap
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..interface.errors import Corruption, Missing, NotADatabase, ReadOnly, StorageError
+from ..interface.fork_safety import let_go_in_children, opening
+from . import libc, memory_map, safe_open, writeback
+from .checksummed_writer import Hashing, Sink
+from .file_lock import LOCK_TIMEOUT, FileLock
+from .held_file import HeldFile, finalized
+from .os_errors import explained, readable, refused
+
+_log = logging.getLogger("chroma")
+GONE = ".gone-"  # in the name of a folder that is being removed
+_SCRATCH_BYTES = 64 << 20  # less than this is ordinary memory
+
+
+def _no_step(step: str, path: str) -> None:
+    """The default of `before_step`: nothing happens."""
+
+
+before_step: Callable[[str, str], None] = _no_step
+
+
+_syncs, _counting = 0, threading.Lock()
+
+
+def _count_anew() -> None:
+    """In a forked child, whose parent may have held the lock."""
+    global _counting
+    _counting = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_count_anew)
+
+
+def syncs() -> int:
+    """How many times this process has waited for the disk."""
+    return _syncs
+
+
+def _count_sync() -> None:
+    global _syncs
+    with _counting:
+        _syncs += 1
+
+
+def full_sync(fd: int) -> None:
+    """Make the bytes of an open file durable."""
+    _count_sync()
+    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync alone stops at the drive's cache
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    else:
+        os.fdatasync(fd)
+
+
+class _DiskSink(Hashing):
+    """Ends with the descriptor, whose number may be another file's then: Arrow's writers may write once more
+    when they are let go of, after a write that failed."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self._fd = fd
+
+    def end(self) -> None:
+        """Before the descriptor is closed."""
+        self._fd, self.closed = -1, True
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        written = 0
+        while written < view.nbytes:
+            written += os.write(self._fd, view[written:])
+        return self._note(view)
+
+
+class LogFile(Protocol):
+    """A file written at given offsets. `read` returns fewer bytes at the end of the file."""
+
+    path: str
+
+    def read(self, offset: int, size: int) -> bytes: ...
+    def holds(self, offset: int, mark: bytes) -> bool: ...
+    def peek(self, offset: int, size: int) -> bytes | memoryview: ...
+    def write(self, offset: int, data: bytes) -> None: ...
+    def begin_sync(self, offset: int, size: int) -> None: ...
+    def extend(self, size: int) -> None: ...
+    def sync(self) -> None: ...
+    def size(self) -> int: ...
+    def linked(self) -> bool: ...
+    def close(self) -> None: ...
+
+
+class Folder(Protocol):
+    """A directory of the database."""
+
+    path: str
+    in_memory: bool
+
+    def child(self, name: str) -> Folder: ...
+    def exists(self, name: str = "") -> bool: ...
+    def create(self, parents: bool = True) -> None: ...
+    def names(self) -> list[str]: ...
+    def size(self, name: str) -> int: ...
+    def read(self, name: str) -> bytes: ...
+    def stamp(self, name: str) -> tuple[int, ...] | None: ...
+    def replace(self, name: str, data: bytes) -> None: ...
+    def write_file(self, name: str) -> contextlib.AbstractContextManager[Sink]: ...
+    def map(self, name: str, size: int | None = None) -> memoryview: ...
+    def evict(self, mapped: memoryview) -> None: ...
+    def scratch(self, size: int) -> memoryview: ...
+    def open_log(self, name: str, create: bool = False) -> LogFile: ...
+    def lock(
+        self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT
+    ) -> contextlib.AbstractContextManager[bool]: ...
+    def remove(self, name: str) -> None: ...
+    def remove_tree(self) -> None: ...
+    def discard(self) -> None: ...
+    def link_from(self, source: Folder, name: str) -> None: ...
+    def sync(self) -> None: ...
+    def sync_name(self) -> None: ...
+    def writable(self) -> bool: ...
+
+
+class DiskLog:
+    """An open log file. Read-only when the folder is."""
+
+    def __init__(self, path: str, create: bool) -> None:
+        self.path = path
+        with opening(path):
+            self._fd = _created(path) if create else _opened(path)
+            self._closer = finalized(self, self._fd)
+            let_go_in_children(self)
+        with readable(path):
+            self._inode = os.fstat(self._fd).st_ino
+        self._view = memoryview(b"")
+
+    def holds(self, offset: int, mark: bytes) -> bool:
+        """Whether the file has these bytes there, whoever wrote them."""
+        return self.peek(offset, len(mark)) == mark
+
+    def peek(self, offset: int, size: int) -> bytes | memoryview:
+        """As `read`. Every query asks: from a map, without a call to the system, it does not have to wait
+        for the interpreter's lock again."""
+        end = offset + size
+        if end > len(self._view):
+            self._map()
+            if end > len(self._view):
+                return self.read(offset, size)
+        return self._view[offset:end]
+
+    def _map(self) -> None:
+        """Map the file as long as it is now. Of a log whose name leads elsewhere there is no map."""
+        if self.size() <= len(self._view):
+            return
+        try:
+            view = memory_map.map_file(self.path)
+            if self.linked():
+                self._view = view
+        except (OSError, StorageError):  # no descriptor or map left, or no such name: then it is read
+            return
+
+    def read(self, offset: int, size: int) -> bytes:
+        try:
+            data = os.pread(self._fd, size, offset)
+            if len(data) < size:  # a signal or the end of the file
+                while more := os.pread(self._fd, size - len(data), offset + len(data)):
+                    data += more
+        except OSError as error:
+            if self._fd < 0:
+                raise refused(self.path, error, reading=True) from error
+            raise Corruption(self.path, f"it cannot be read: {error.strerror}", offset) from error
+        return data
+
+    def write(self, offset: int, data: bytes) -> None:
+        before_step("log write", self.path)
+        with explained(self.path):
+            try:
+                done = os.pwrite(self._fd, data, offset)
+                while done < len(data):
+                    done += os.pwrite(self._fd, memoryview(data)[done:], offset + done)
+            except OSError as error:
+                if error.errno == errno.EBADF and self._fd >= 0:  # opened for reading only
+                    raise ReadOnly(f"cannot write {self.path}: the folder is read-only") from error
+                raise
+
+    def begin_sync(self, offset: int, size: int) -> None:
+        """Have these bytes be written while there is something else to do before `sync`. Raises OSError."""
+        writeback.begin(self._fd, offset, size)
+
+    def extend(self, size: int) -> None:
+        """Zero-fill up to `size` bytes: appending onto written blocks syncs several times faster."""
+        start = self.size()
+        before_step("log extend", self.path)
+        with explained(self.path):
+            zeros = bytes(min(1 << 20, max(0, size - start)))
+            try:
+                while start < size:
+                    start += os.pwrite(self._fd, memoryview(zeros)[: size - start], start)
+            except OSError as error:
+                if error.errno == errno.EBADF and self._fd >= 0:
+                    raise ReadOnly(f"cannot write {self.path}: the folder is read-only") from error
+                raise
+
+    def sync(self) -> None:
+        before_step("log sync", self.path)
+        with explained(self.path):
+            if self._fd < 0:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            full_sync(self._fd)
+
+    def size(self) -> int:
+        with readable(self.path):
+            return os.fstat(self._fd).st_size
+
+    def linked(self) -> bool:
+        """Whether the name still leads to this file."""
+        try:
+            return os.stat(self.path).st_ino == self._inode
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise refused(self.path, error, reading=True) from error
+
+    def close(self) -> None:
+        """Nothing can be read or written through this object any more: the number may be another file's."""
+        self._fd = -1
+        self._closer()
+
+    let_go = close
+
+
+def _created(path: str) -> int:
+    with explained(path):
+        before_step("create", path)
+        return safe_open.open_file(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+
+
+def _opened(path: str) -> int:
+    with readable(path):
+        try:
+            return safe_open.open_file(path, os.O_RDWR)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EROFS, errno.EPERM):
+                raise
+            return safe_open.open_file(path, os.O_RDONLY)
+
+
+class DiskFolder:
+    """A directory on disk. Where `frozen` says why, nothing is written to it or to what is below it."""
+
+    in_memory = False
+
+    def __init__(self, path: str | Path, frozen: str | None = None) -> None:
+        self.path = str(path)
+        self._frozen = frozen
+        self._within: tuple[str, ...] = ()  # this folder and those above it, up to the database's
+        self._real = True
+
+    def _check_writable(self) -> None:
+        if self._frozen is not None:
+            raise ReadOnly(self._frozen)
+
+    def _at(self, name: str) -> str:
+        return f"{self.path}/{name}" if name else self.path
+
+    def child(self, name: str) -> DiskFolder:
+        made = DiskFolder(self._at(name), self._frozen)
+        made._within, made._real = (*self._within, made.path), False
+        return made
+
+    def check_real(self) -> None:
+        """Raise Corruption if a link, or something that is no folder, is on the way here from the database's
+        folder. Looked at once; until the folder is there, each time."""
+        if not self._real:
+            with readable(self.path):
+                self._real = all(safe_open.check_folder(path) for path in self._within)
+
+    def exists(self, name: str = "") -> bool:
+        return self.stamp(name) is not None
+
+    def create(self, parents: bool = True) -> None:
+        """Make the folder (and its parents), durably; it may exist already."""
+        self.check_real()
+        if os.path.isdir(self.path):
+            return
+        if self.exists():
+            raise NotADatabase(f"path {self.path} is a file, not a folder; pass the path of a folder")
+        self._check_writable()
+        parent = DiskFolder(os.path.dirname(os.path.abspath(self.path)))
+        if parents:
+            parent.create()
+        before_step("mkdir", self.path)
+        with explained(self.path):
+            try:
+                os.mkdir(self.path)
+            except FileExistsError:
+                if not os.path.isdir(self.path):
+                    raise
+            try:
+                parent.sync()
+            except StorageError:  # who comes next would find it, and take its name for durable
+                with contextlib.suppress(OSError):
+                    os.rmdir(self.path)
+                raise
+
+    def names(self) -> list[str]:
+        """What is in the folder, in order; nothing where it is not there."""
+        self.check_real()
+        try:
+            with readable(self.path):
+                return sorted(os.listdir(self.path))
+        except Missing:
+            return []
+
+    def size(self, name: str) -> int:
+        """Bytes of a file. Raises Missing."""
+        with readable(self._at(name)):
+            return os.lstat(self._at(name)).st_size
+
+    def read(self, name: str) -> bytes:
+        self.check_real()
+        path = self._at(name)
+        with readable(path), opening(path), open(safe_open.open_file(path, os.O_RDONLY), "rb") as file:
+            return file.read()
+
+    def stamp(self, name: str) -> tuple[int, ...] | None:
+        """Changes whenever the file is replaced; None without the file."""
+        self.check_real()
+        path = self._at(name)
+        try:
+            found = os.stat(path, follow_symlinks=not name)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise refused(path, error, reading=True) from error
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Put `data` under `name`, atomically and synced."""
+        self._check_writable()
+        self.check_real()
+        target = self._at(name)
+        aside = f"{target}.{os.getpid()}-{threading.get_ident()}.tmp"
+        with explained(target), opening(aside):
+            try:
+                before_step("write aside", aside)
+                fd = safe_open.open_file(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+                try:
+                    _DiskSink(fd).write(data)
+                    before_step("sync aside", aside)
+                    full_sync(fd)
+                finally:
+                    os.close(fd)
+                before_step("rename", target)
+                os.replace(aside, target)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.unlink(aside)
+                raise
+            before_step("sync folder", self.path)
+            self.sync()
+
+    @contextlib.contextmanager
+    def write_file(self, name: str) -> Iterator[Sink]:
+        """Write a new file, synced when the block ends. The name is synced with the folder."""
+        self._check_writable()
+        self.check_real()
+        target = self._at(name)
+        with explained(target), opening(target):
+            before_step("create", target)
+            fd = safe_open.open_file(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            sink = _DiskSink(fd)
+            try:
+                yield sink
+                before_step("sync file", target)
+                full_sync(fd)
+            except BaseException:
+                with contextlib.suppress(OSError):  # half a file, which takes room that the disk may not have
+                    os.unlink(target)
+                raise
+            finally:
+                sink.end()
+                os.close(fd)
+
+    def map(self, name: str, size: int | None = None) -> memoryview:
+        """The file as a read-only memory map. Raises Corruption when it is missing or not `size` long."""
+        self.check_real()
+        path = self._at(name)
+        with readable(path):
+            mapped = memory_map.map_file(path)
+        if size is not None and len(mapped) != size:
+            raise Corruption(path, f"it has {len(mapped)} bytes instead of {size}")
+        return mapped
+
+    def evict(self, mapped: memoryview) -> None:
+        """Give the pages of a map back, see memory_map.evict."""
+        memory_map.evict(mapped)
+
+    def scratch(self, size: int) -> memoryview:
+        """Writable memory of `size` bytes, freed with its last view. Much of it lies in a file without a
+        name, so that the system may take its pages back; on disk, so that it is reserved before use."""
+        if size < _SCRATCH_BYTES or not hasattr(os, "posix_fallocate"):
+            return memoryview(bytearray(size))
+        import tempfile  # as shutil below: used seldom, and a few milliseconds to load
+
+        with explained(self.path):
+            fd, path = tempfile.mkstemp(prefix="scratch-", suffix=".tmp", dir=self.path)
+            try:
+                os.unlink(path)
+                os.posix_fallocate(fd, 0, size)
+                return memoryview(mmap.mmap(fd, size))
+            finally:
+                os.close(fd)
+
+    def open_log(self, name: str, create: bool = False) -> LogFile:
+        if create:
+            self._check_writable()
+        self.check_real()
+        return DiskLog(self._at(name), create)
+
+    def lock(self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT) -> FileLock:
+        """The lock file, to be held in a block. Raises Missing without the folder."""
+        self._check_writable()
+        self.check_real()
+        return FileLock(self._at(name), wait, timeout)
+
+    def remove(self, name: str) -> None:
+        self._check_writable()
+        self.check_real()
+        before_step("remove", self._at(name))
+        with explained(self._at(name)), contextlib.suppress(FileNotFoundError):
+            os.unlink(self._at(name))
+
+    def remove_tree(self) -> None:
+        """Take the folder away at once, under another name, then remove what was in it.
+
+        Nobody can put a file into it meanwhile: to them it is gone.
+        """
+        import shutil
+
+        self._check_writable()
+        self.check_real()
+        before_step("remove tree", self.path)
+        aside = f"{self.path}{GONE}{os.urandom(4).hex()}"
+        with explained(self.path), contextlib.suppress(FileNotFoundError):
+            os.rename(self.path, aside)
+            shutil.rmtree(aside)
+
+    def discard(self) -> None:
+        """Take away a folder that nothing names. What the disk does not let go wastes space and no more."""
+        try:
+            self.remove_tree()
+        except StorageError as error:
+            _log.warning("%s is not needed any more, and could not be removed: %s", self.path, error)
+
+    def link_from(self, source: Folder, name: str) -> None:
+        """Share an immutable file of another folder; copied where the file system has no links."""
+        safe_open.check_file(os.path.join(source.path, name))
+        if self.link(source, name):
+            return
+        import shutil
+
+        with explained(self._at(name)):
+            shutil.copyfile(os.path.join(source.path, name), self._at(name))
+            with open(self._at(name), "rb") as file:
+                full_sync(file.fileno())
+
+    def link(self, source: Folder, name: str) -> bool:
+        """Share an immutable file of another folder. False where the file systems have no such links."""
+        self._check_writable()
+        self.check_real()
+        before_step("link", self._at(name))
+        with explained(self._at(name)):
+            try:
+                os.link(os.path.join(source.path, name), self._at(name))
+            except OSError as error:
+                if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP):
+                    raise
+                return False
+        return True
+
+    def hold(self, name: str) -> HeldFile:
+        """An immutable file, opened. Raises Missing."""
+        self.check_real()
+        return HeldFile(self._at(name))
+
+    def rename(self, name: str, new: str) -> None:
+        """Give a file another name, that of an older one perhaps; durable once the folder is synced."""
+        self._check_writable()
+        self.check_real()
+        before_step("rename", self._at(new))
+        with explained(self._at(new)):
+            os.replace(self._at(name), self._at(new))
+
+    def move(self, path: str) -> None:
+        """Move the folder to a path of the same file system, durably. An empty folder there is replaced."""
+        self._check_writable()
+        before_step("move", path)
+        with explained(path):
+            os.rename(self.path, path)
+            DiskFolder(os.path.dirname(os.path.abspath(path))).sync()
+
+    def exchange(self, other: DiskFolder) -> bool:
+        """Let each of the two paths lead to the other's folder: durably, in one step. False where the system
+        has no such step."""
+        self._check_writable()
+        before_step("exchange", other.path)
+        with explained(other.path):
+            try:
+                libc.exchange(self.path, other.path)
+            except OSError as error:
+                if error.errno not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+                    raise
+                return False
+            DiskFolder(os.path.dirname(os.path.abspath(other.path))).sync()
+        return True
+
+    def sync(self) -> None:
+        """Make the names in this folder durable."""
+        _count_sync()
+        with explained(self.path), opening(self.path):
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            except OSError as error:  # some network file systems cannot sync a folder
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                    raise
+            finally:
+                os.close(fd)
+
+    def sync_name(self) -> None:
+        """Make the folder's own name durable, and those of the folders it is in up to the database's own."""
+        parent = os.path.dirname(self.path)
+        DiskFolder(parent).sync()
+        DiskFolder(os.path.dirname(parent)).sync()
+
+    def writable(self) -> bool:
+        return self._frozen is None and os.access(self.path, os.W_OK)

@@ -1,0 +1,96 @@
+"""Locks among all threads and processes, by files of a folder.
+
+Owns: taking them. A lock dies with its process, and a forked child lets go of it at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import math
+import os
+import time
+
+from ..interface.errors import ReadOnly, WriteFailed
+from ..interface.fork_safety import let_go_in_children, opening
+from . import safe_open
+from .os_errors import explained, refused
+
+try:
+    import fcntl
+except ImportError as error:  # pragma: no cover - Windows
+    raise ImportError("chroma needs POSIX file locks (Linux or macOS); on Windows use WSL") from error
+
+LOCK_TIMEOUT = 120.0  # seconds; a lock is held for milliseconds, and dies with its process
+
+
+class FileLock(io.FileIO):
+    """Opened when made, to be used in a `with` at once: held inside, by nobody else among all processes and
+    threads. The block is given whether it is held: without `wait` somebody else may hold it.
+
+    A file of Python's own, whose end of a `with` is native: no interrupt can come before it is closed, which
+    releases it. Raises WriteFailed after `timeout` seconds; None waits as long as it takes. Raises Missing
+    without the folder.
+    """
+
+    __slots__ = ("_timeout", "_wait", "path")
+
+    def __init__(self, path: str, wait: bool, timeout: float | None) -> None:
+        self.path, self._wait, self._timeout = path, wait, timeout
+        with explained(path), opening(path):
+            fd = safe_open.open_lock(path)
+            try:
+                super().__init__(fd, "r+")
+            except OSError:
+                os.close(fd)
+                raise
+            let_go_in_children(self)
+
+    def let_go(self) -> None:
+        """In a forked child: the parent holds the lock, as long as it wants, and the child does not."""
+        self.close()
+
+    def __enter__(self) -> bool:  # type: ignore[override]
+        try:
+            return self._take()
+        except BaseException:
+            self.close()
+            raise
+
+    def _take(self) -> bool:
+        pause, deadline = 0.0001, time.monotonic() + (math.inf if self._timeout is None else self._timeout)
+        while True:
+            try:
+                fcntl.flock(self.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except OSError as error:
+                if error.errno in (errno.ENOLCK, errno.ENOTSUP):
+                    raise ReadOnly(
+                        f"{self.path} is on a file system without locks, where writing is not safe; "
+                        "move the database to a local disk"
+                    ) from error
+                if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
+                    raise refused(self.path, error) from error
+            if not self._wait:
+                return False
+            if time.monotonic() > deadline:
+                raise WriteFailed(
+                    f"{self.path} has been locked for {self._timeout:.0f} s by {_holder(self.path)}; "
+                    "stop that process and try again"
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.3, 0.005)
+
+
+def _holder(path: str) -> str:
+    """Who holds a lock, as far as Linux tells."""
+    try:
+        inode = os.stat(path).st_ino
+        with open("/proc/locks") as file:
+            for line in file:
+                parts = line.split()
+                if parts[5].endswith(f":{inode}"):
+                    return f"process {parts[4]}"
+    except (OSError, IndexError):
+        pass
+    return "another process"

@@ -1,0 +1,38 @@
+"""Of `_kernel.c`. Arrays are C-contiguous and of these types; what is wrong raises, and changes nothing."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..interface.values import Floats
+from ..schema.record_columns import Ints
+
+VERSION: int
+
+def distances(
+    space: str,
+    query: Floats,
+    vectors: Floats,
+    rows: Ints | None,
+    lengths: npt.NDArray[np.float64] | None,
+    out: Floats,
+    /,
+) -> None: ...
+def lengths(vectors: Floats, out: npt.NDArray[np.float64], /) -> None: ...
+def nearest(
+    space: str,
+    query: Floats,
+    vectors: Floats,
+    rows: Ints | None,
+    lengths: npt.NDArray[np.float64] | None,
+    rows_out: Ints,
+    distances_out: Floats,
+    /,
+) -> None: ...
+def reduce(vector: Floats, matrix: Floats, out: Floats, /) -> tuple[float, float]: ...
+def texts(
+    offsets: memoryview, data: memoryview, validity: memoryview | None, rows: npt.NDArray[Any], /
+) -> list[str | None]: ...
+def json_array(offsets: memoryview, data: memoryview, rows: npt.NDArray[Any], /) -> bytes: ...
+def encoded(texts: list[str | None], /) -> tuple[bytes, bytes, int]: ...

@@ -1,0 +1,1 @@
+"""Similarity search, scans and sorting over a snapshot."""

@@ -1,0 +1,88 @@
+"""The hits of a query before anything of their records was read: their size, then all of them or batches.
+
+Owns: rows of several views in rank order as the places of scans. What it holds is the number of a row and a
+distance per hit.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arrow.lazy_pyarrow import pa
+from ..interface.values import Field, Floats, Hits, Rows
+from ..segments.snapshot import Place, View, read_rows
+from .executor import Found
+from .scan import Scan, weigh
+from .typed_columns import TypedColumns
+
+_STEP = 16_384  # hits whose places are made at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Over one snapshot; read it any number of times."""
+
+    found: Found
+    dimension: int | None
+    typed: Callable[[View], TypedColumns]
+
+    @property
+    def counts(self) -> list[int]:
+        """How many hits each query has."""
+        return [len(self.found.rows)] if self.found.counts is None else self.found.counts
+
+    @property
+    def distances(self) -> Floats:
+        """Of all queries, one below the other."""
+        return self.found.distances
+
+    def size(self, fields: frozenset[Field]) -> int:
+        """Bytes that some columns of the hits come to as they are stored."""
+        found = self.found
+        if found.part is None:
+            return weigh(found.views[:1], [found.rows], fields, self.dimension)
+        numbers = range(len(found.views))
+        return weigh(
+            found.views, [found.rows[found.part == number] for number in numbers], fields, self.dimension
+        )
+
+    def hits(self, fields: frozenset[Field]) -> list[Hits]:
+        """All of them."""
+        found = self.found
+        rows = read_rows(found.views, found.part, found.rows, fields, self.dimension)
+        if found.counts is None:
+            return [Hits(rows, found.distances)]
+        return _by_query(rows, found.distances, found.counts)
+
+    def batches(self, fields: frozenset[Field]) -> Iterator[pa.RecordBatch]:
+        """The records of all queries, one below the other, as `Scan.read` gives them."""
+        for start in range(0, len(self.found.rows), _STEP):
+            places = tuple(self._places(start, start + _STEP))
+            yield from Scan(places, self.dimension, tuple(self.found.views), self.typed).read(fields)
+
+    def _places(self, start: int, stop: int) -> Iterator[Place]:
+        views, rows = self.found.views, self.found.rows[start:stop]
+        if self.found.part is None:
+            yield Place(views[0], rows)
+            return
+        part = self.found.part[start:stop]
+        bounds = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(part)]
+        for begin, end in itertools.pairwise(bounds):
+            yield Place(views[int(part[begin])], rows[begin:end])
+
+
+def _by_query(rows: Rows, distances: Floats, counts: Sequence[int]) -> list[Hits]:
+    """The hits of all queries, cut where one ends and the next begins."""
+    ends = np.cumsum(counts).tolist()
+    columns = rows.ids, rows.documents, rows.metadatas, rows.uris, rows.embeddings
+    return [
+        Hits(
+            Rows(*(None if column is None else column[start:end] for column in columns)),  # type: ignore[arg-type]
+            distances[start:end],
+        )
+        for start, end in zip([0, *ends], ends)
+    ]

@@ -1,0 +1,257 @@
+"""Records as Arrow record batches, a bounded number at a time.
+
+Owns: how rows of several views become columns without passing through Python objects. What a scan
+holds at any moment is one batch; the files it reads from are mapped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arrow.arrays import number_array, vector_array
+from ..arrow.lazy_pyarrow import pa
+from ..interface.values import Field, Rows
+from ..schema.metadata_columns import Slot
+from ..schema.record_columns import Ints, decode_metadata
+from ..segments.snapshot import Place, View, read
+from .typed_columns import TypedColumns, slot_type
+
+BATCH_BYTES = 8 << 20
+WHOLE_BYTES = 1 << 30  # batches so large that a table of them is as good as the files
+MOST_ROWS = 65_536
+_TEXT_BYTES = 512  # what the texts of a record are taken for before the first batch
+_LONG = 1024  # rows that are a batch of their own rather than copied into one with others
+_FIRST = 100  # records whose order of keys is that of the columns
+
+# The columns by their names outside, in this order, and what a caller asks for to get them.
+COLUMNS: tuple[tuple[str, Field | None], ...] = (
+    ("id", None),
+    ("document", "documents"),
+    ("uri", "uris"),
+    ("metadata", "metadatas"),
+    ("embedding", "embeddings"),
+)
+
+
+def scan_schema(
+    fields: frozenset[Field], dimension: int | None, slots: Sequence[Slot] | None = None
+) -> pa.Schema:
+    """What a scan yields: id, and of document, uri, metadata and embedding those asked for.
+
+    All text is string; metadata is a JSON object as text or, with `slots`, a column per slot, named
+    "type:key". The embedding is a fixed-size list of float32, of length 0 as long as a collection
+    has no dimension.
+    """
+    columns = []
+    for name, field in COLUMNS:
+        if field is not None and field not in fields:
+            continue
+        if name == "embedding":
+            columns.append(pa.field(name, pa.list_(pa.float32(), dimension or 0), nullable=False))
+        elif name == "metadata" and slots is not None:
+            columns.extend(pa.field(_name(slot), slot_type(slot)) for slot in slots)
+        else:
+            columns.append(pa.field(name, pa.string(), nullable=name != "id"))
+    return pa.schema(columns)
+
+
+def _name(slot: Slot) -> str:
+    return f"{slot[1]}:{slot[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Rows of one snapshot in an order. They may be read any number of times, and are the same then.
+
+    views  the snapshot's, which may have more rows
+    typed  the typed columns of a view
+    """
+
+    places: tuple[Place, ...]
+    dimension: int | None
+    views: tuple[View, ...]
+    typed: Callable[[View], TypedColumns]
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return sum(len(place.rows) for place in self.places)
+
+    def take(self, fields: frozenset[Field]) -> Rows:
+        """All of them as plain values."""
+        return read(self.places, fields, self.dimension)
+
+    def size(self, fields: frozenset[Field]) -> int:
+        """Bytes that some columns of the rows come to as they are stored."""
+        views, rows = [place.view for place in self.places], [place.rows for place in self.places]
+        return weigh(views, rows, fields, self.dimension)
+
+    def slots(self, keys: Sequence[str] | None = None) -> list[Slot]:
+        """The keys and types of the rows' metadata: as the first records have them, then by name. Where there
+        are no rows, those of the snapshot, so that what reads a column finds it.
+
+        Of `keys`, where given, all types in the snapshot, in the order of the keys.
+        """
+        found: set[Slot] = set()
+        if keys is not None:
+            for view in self.views:
+                found |= self.typed(view).slots(view.live_rows())
+            order = {key: place for place, key in enumerate(keys)}
+            return sorted(
+                (slot for slot in found if slot[0] in order), key=lambda slot: (order[slot[0]], slot)
+            )
+        places = self.places if self.rows else _live(self.views)
+        for view, rows, _ in _by_view(places):
+            found |= self.typed(view).slots(rows)
+        order = {}
+        for place in _head(places, _FIRST):
+            for entry in decode_metadata(place.view.source.texts("metadata", place.rows)):
+                for key in entry or ():
+                    order.setdefault(key, len(order))
+        return sorted(found, key=lambda slot: (order.get(slot[0], len(order)), slot))
+
+    def read(
+        self,
+        fields: frozenset[Field],
+        slots: Sequence[Slot] | None = None,
+        batch_bytes: int = BATCH_BYTES,
+    ) -> pa.RecordBatchReader:
+        """A stream of record batches of `scan_schema(fields, dimension, slots)`, of `batch_bytes` each at
+        most unless one record has more."""
+        schema = scan_schema(fields, self.dimension, slots)
+        return pa.RecordBatchReader.from_batches(
+            schema, _Reading(schema, self.typed, slots or (), batch_bytes).batches(self.places)
+        )
+
+
+def weigh(
+    views: Sequence[View], rows: Sequence[Ints], fields: frozenset[Field], dimension: int | None
+) -> int:
+    """Bytes that ids, vectors and the texts of some fields have in some rows of each view."""
+    names = [name for name, field in COLUMNS if name != "embedding" and (field is None or field in fields)]
+    whole = 4 * (dimension or 0) * sum(map(len, rows)) if "embeddings" in fields else 0
+    for view, some in zip(views, rows):
+        if len(some):
+            whole += sum(int(view.source.sizes(name, some).sum()) for name in names)
+    return whole
+
+
+def _live(views: Sequence[View]) -> list[Place]:
+    """All rows that are not deleted."""
+    places = (Place(view, view.live_rows()) for view in views)
+    return [place for place in places if len(place.rows)]
+
+
+def _head(places: Sequence[Place], rows: int) -> Iterator[Place]:
+    """The first rows."""
+    for place in places:
+        if rows <= 0:
+            return
+        yield Place(place.view, place.rows[:rows])
+        rows -= len(place.rows)
+
+
+class _Reading:
+    """One pass over the rows of a scan."""
+
+    def __init__(
+        self,
+        schema: pa.Schema,
+        typed: Callable[[View], TypedColumns],
+        slots: Sequence[Slot],
+        batch_bytes: int,
+    ) -> None:
+        self._schema = schema
+        self._typed = typed
+        self._slots = {_name(slot): slot for slot in slots}
+        self._batch_bytes = batch_bytes
+        at = schema.get_field_index("embedding")
+        self._width = 8 * len(slots) + (4 * schema.field(at).type.list_size if at >= 0 else 0)
+        plain = [name for name in schema.names if name != "embedding" and name not in self._slots]
+        self._texts = [*plain, "metadata"] if slots else plain  # as JSON about what they are as columns
+
+    def batches(self, places: Sequence[Place]) -> Iterator[pa.RecordBatch]:
+        rows = max(1, self._batch_bytes // (_TEXT_BYTES + self._width))
+        waiting = list(reversed(places))
+        while waiting:
+            taken = _take(waiting, rows)
+            fitting = self._fitting(taken)
+            if fitting < sum(len(place.rows) for place in taken):
+                waiting.extend(reversed(taken))
+                taken = _take(waiting, fitting)
+            rows = 2 * fitting if self._batch_bytes > BATCH_BYTES else min(MOST_ROWS, 2 * fitting)
+            yield self._batch(taken)
+
+    def _fitting(self, places: Sequence[Place]) -> int:
+        """How many of the rows come to the bytes of a batch, and one at least."""
+        sizes = np.full(sum(len(place.rows) for place in places), self._width, np.int64)
+        for view, rows, slots in _by_view(places):
+            for name in self._texts:
+                sizes[slots] += view.source.sizes(name, rows)
+        return max(1, int(np.searchsorted(np.cumsum(sizes), self._batch_bytes, "right")))
+
+    def _batch(self, places: Sequence[Place]) -> pa.RecordBatch:
+        if len(places) == 1:
+            return self._columns(places[0])
+        # Many short runs of few views: one take per column and view, then put in order.
+        parts, slots = [], []
+        for view, rows, places_of in _by_view(places):
+            parts.append(self._columns(Place(view, rows)))
+            slots.append(places_of)
+        table = pa.Table.from_batches(parts, self._schema)
+        if len(parts) < len(places):
+            table = table.take(number_array(np.argsort(np.concatenate(slots))))
+        return table.combine_chunks().to_batches()[0]
+
+    def _columns(self, place: Place) -> pa.RecordBatch:
+        """Rows of one view. Neighbouring rows of a segment are slices of its files, not copies."""
+        source, rows = place.view.source, place.rows
+        span = _span(rows)
+        typed = self._typed(place.view) if self._slots else None
+        arrays = []
+        for name in self._schema.names:
+            if typed is not None and name in self._slots:
+                arrays.append(typed.column(self._slots[name], rows, span))
+            elif name == "embedding":
+                arrays.append(vector_array(source.vectors[rows if span is None else span]))
+            else:
+                arrays.append(source.column(name, rows, span))
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+
+def _by_view(places: Sequence[Place]) -> Iterator[tuple[View, Ints, Ints]]:
+    """Each view once, with its rows, and where these are in the order of the places."""
+    runs: dict[int, list[int]] = {}
+    for number, place in enumerate(places):
+        runs.setdefault(id(place.view), []).append(number)
+    starts = np.cumsum([0, *(len(place.rows) for place in places)])
+    for numbers in runs.values():
+        rows = np.concatenate([places[number].rows for number in numbers])
+        slots = np.concatenate([np.arange(starts[number], starts[number + 1]) for number in numbers])
+        yield places[numbers[0]].view, rows, slots
+
+
+def _take(waiting: list[Place], rows: int) -> list[Place]:
+    """At most so many rows off the end of the list, which is in reverse order."""
+    taken: list[Place] = []
+    while waiting and rows:
+        if taken and len(waiting[-1].rows) >= _LONG:
+            break
+        place = waiting.pop()
+        if len(place.rows) > rows:
+            waiting.append(Place(place.view, place.rows[rows:]))
+            place = Place(place.view, place.rows[:rows])
+        rows -= len(place.rows)
+        taken.append(place)
+    return taken
+
+
+def _span(rows: Ints) -> slice | None:
+    """The rows as a slice, if each follows the one before."""
+    first, last = int(rows[0]), int(rows[-1])
+    if last - first + 1 != len(rows) or not np.all(np.diff(rows) == 1):
+        return None
+    return slice(first, last + 1)

@@ -1,0 +1,386 @@
+"""Metadata as typed columns, for filters.
+
+Owns: how mappings become columns, and the two Parquet files of a segment. No DuckDB here.
+
+A key with values of several types gives several columns, one per type, named "type:key"; absent values
+are null. Keys in at least 5 % of the rows (at most 200 columns) stand in `attributes.parquet`, row for
+row with the records; rarer ones, and the elements of lists (type "str[]" and so on), in
+`sparse.parquet`: key, type, row and the value in the column of its type, sorted by key and type.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ..arrow.arrays import number_array, numbers, text_array, valid
+from ..arrow.lazy_pyarrow import pa
+from ..interface.columnar_metadata import by_key
+from ..interface.errors import Corruption
+from ..io.checksummed_writer import Sink
+from ..validation import parquet_pages
+from .record_columns import decode_metadata
+
+Kind: TypeAlias = Literal["str", "int", "float", "bool", "str[]", "int[]", "float[]", "bool[]"]
+Slot: TypeAlias = tuple[str, Kind]  # a key and the type of its values
+RowIds = npt.NDArray[np.uint32]
+Found: TypeAlias = dict[Slot, list[tuple[RowIds, list[Any]]]]  # values at their rows, in any order
+
+# Measured (docs/decisions/0003): 10,000 wide columns cost 812 MB and 244 ms a query; a sorted sparse
+# table answers a rare key in 0.6 ms.
+WIDE_SHARE, WIDE_MOST = 0.05, 200
+# What a Parquet file of ours has at most: keys of rare values are no columns, groups have a million rows. As
+# columns, short values take more than as JSON: what is a byte there is a number of eight, and its row.
+_MOST_COLUMNS, _MOST_GROUPS = 1024, 8192
+_EXPANDED, _SPARE = 32, 64 << 20
+_ENCODED = frozenset({"key", "type"})
+_STEP = 65_536  # rows whose values are held as Python lists at a time
+
+_KIND_OF: dict[type, Literal["str", "int", "float", "bool"]] = {
+    str: "str",
+    int: "int",
+    float: "float",
+    bool: "bool",
+}
+
+
+_NUMPY_TYPES = {"int": np.int64, "float": np.float64, "bool": np.bool_}
+
+
+@functools.cache
+def arrow_types() -> dict[str, pa.DataType]:
+    """What the values of each type are in Arrow."""
+    return {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
+
+
+@dataclass(slots=True)
+class Attributes:
+    """`wide` holds arrays of `rows` values; `sparse` pairs of row numbers and their values."""
+
+    rows: int
+    wide: dict[Slot, pa.Array] = field(default_factory=dict)
+    sparse: dict[Slot, tuple[RowIds, pa.Array]] = field(default_factory=dict)
+
+
+def build(rows: int, blocks: Iterable[Sequence[str | None]]) -> Attributes:
+    """Typed columns from the JSON texts of `rows` consecutive rows, given a block at a time: what is
+    held as Python values is one block."""
+    chunks: dict[Slot, list[tuple[RowIds, pa.Array]]] = {}
+    start = 0
+    for block in blocks:
+        mappings = decode_metadata(block)
+        try:
+            _gather(chunks, start, mappings)
+        except (ValueError, TypeError, LookupError, OverflowError) as error:  # no values that were ever taken
+            raise Corruption(
+                "the metadata of a record", f"it has a value of no known type: {error!r}"
+            ) from error
+        start += len(block)
+    return _arranged(rows, {slot: _joined(parts) for slot, parts in chunks.items()})
+
+
+def from_mappings(rows: int, mappings: Sequence[Mapping[str, Any] | None]) -> Attributes:
+    """The same from the mappings that became those texts; None values in them are no values."""
+    chunks: dict[Slot, list[tuple[RowIds, pa.Array]]] = {}
+    for start in range(0, rows, _STEP):
+        _gather(chunks, start, mappings[start : start + _STEP])
+    return _arranged(rows, {slot: _joined(parts) for slot, parts in chunks.items()})
+
+
+def from_columns(rows: int, columns: Mapping[tuple[str, str], pa.Array]) -> Attributes:
+    """The same from columns of `rows` values with nulls; lists are list arrays, none of them empty."""
+    found: dict[Slot, tuple[RowIds, pa.Array]] = {}
+    for (key, kind), array in columns.items():
+        if array.null_count == rows:
+            continue
+        at = np.flatnonzero(valid(array)).astype(np.uint32)
+        values = array.drop_null()
+        if kind.endswith("[]"):
+            at = np.repeat(at, numbers(values.value_lengths()))
+            values = values.flatten()
+        slot: Slot = key, kind  # type: ignore[assignment]
+        found[slot] = at, values.cast(arrow_types()[kind.removesuffix("[]")])
+    return _arranged(rows, found)
+
+
+def _arranged(rows: int, found: dict[Slot, tuple[RowIds, pa.Array]]) -> Attributes:
+    """Frequent scalars as wide columns, the rest as sparse ones."""
+    often = sorted(
+        (
+            slot
+            for slot, (at, _) in found.items()
+            if not slot[1].endswith("[]") and len(at) >= WIDE_SHARE * rows
+        ),
+        key=lambda slot: -len(found[slot][0]),
+    )[:WIDE_MOST]
+    result = Attributes(rows)
+    for slot in sorted(often):
+        result.wide[slot] = _spread(rows, *found.pop(slot))
+    for slot in sorted(found):
+        result.sparse[slot] = found[slot]
+    return result
+
+
+def _joined(parts: Sequence[tuple[RowIds, pa.Array]]) -> tuple[RowIds, pa.Array]:
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate([rows for rows, _ in parts]), pa.concat_arrays([values for _, values in parts])
+
+
+def _gather(
+    chunks: dict[Slot, list[tuple[RowIds, pa.Array]]],
+    start: int,
+    mappings: Sequence[Mapping[str, Any] | None],
+) -> None:
+    """Add the values of some rows, the first of which is `start`; per slot the rows ascend."""
+    for slot, parts in _collect(mappings).items():
+        numbers, values = parts[0] if len(parts) == 1 else _in_order(parts)
+        array = _array(values, slot[1].removesuffix("[]"))
+        chunks.setdefault(slot, []).append((numbers + np.uint32(start), array))
+
+
+def _array(values: list[Any], kind: str) -> pa.Array:
+    """Values of one type as what they are in Arrow."""
+    return text_array(values) if kind == "str" else number_array(np.array(values, _NUMPY_TYPES[kind]))
+
+
+def _in_order(parts: Sequence[tuple[RowIds, list[Any]]]) -> tuple[RowIds, list[Any]]:
+    rows = np.concatenate([rows for rows, _ in parts])
+    values = list(chain.from_iterable(values for _, values in parts))
+    order = np.argsort(rows, kind="stable")
+    return rows[order], [values[index] for index in order.tolist()]
+
+
+def _collect(mappings: Sequence[Mapping[str, Any] | None]) -> Found:
+    """Rows and values per key and type. Rows with the same keys are handled together, in C loops."""
+    found: Found = {}
+    if all(mappings) and (columns := by_key(mappings)) is not None:  # type: ignore[arg-type]
+        every = np.arange(len(mappings), dtype=np.uint32)
+        for key, values in columns.items():
+            _collect_key(found, key, every, values)
+        return found
+    shapes: dict[tuple[str, ...], list[int]] = {}
+    for row, mapping in enumerate(mappings):
+        if mapping:
+            shapes.setdefault(tuple(mapping), []).append(row)
+    for keys, at in shapes.items():
+        picked, rows = [mappings[row] for row in at], np.asarray(at, np.uint32)
+        for key in keys:
+            _collect_key(found, key, rows, list(map(itemgetter(key), picked)))  # type: ignore[arg-type]
+    return found
+
+
+def _collect_key(found: Found, key: str, rows: RowIds, values: list[Any]) -> None:
+    types = set(map(type, values))
+    for each in types - {type(None)}:
+        at, given = rows, values
+        if len(types) > 1:
+            at = rows[np.fromiter((type(value) is each for value in values), np.bool_, len(values))]
+            given = [value for value in values if type(value) is each]
+        if each is not list:
+            found.setdefault((key, _KIND_OF[each]), []).append((at, given))
+            continue
+        kinds = [_KIND_OF[type(items[0])] for items in given]
+        for kind in set(kinds):
+            mine = [items for items, of in zip(given, kinds) if of == kind]
+            owners = at[np.fromiter((of == kind for of in kinds), np.bool_, len(kinds))]
+            slot: Slot = key, f"{kind}[]"  # type: ignore[assignment]
+            found.setdefault(slot, []).append(
+                (np.repeat(owners, list(map(len, mine))), list(chain.from_iterable(mine)))
+            )
+
+
+def _spread(rows: int, at: RowIds, values: pa.Array) -> pa.Array:
+    """Values at their rows, nulls elsewhere."""
+    if len(at) == rows and np.all(at[1:] > at[:-1]):
+        return values
+    source = np.full(rows, -1, np.int64)
+    source[at] = np.arange(len(at))
+    return values.take(number_array(source, source >= 0))
+
+
+# ------------------------------------------------------------------ Parquet
+
+
+def write_wide(attributes: Attributes, sink: Sink) -> None:
+    """`attributes.parquet`: columns "type:key"."""
+    arrays = {f"{kind}:{key}": array for (key, kind), array in attributes.wide.items()}
+    _write(pa.table(arrays), sink)
+
+
+class SparseColumns(NamedTuple):
+    """All sparse values one below the other: the number of the slot, the row, and a column per type."""
+
+    slots: list[Slot]
+    numbers: npt.NDArray[np.int32]
+    rows: RowIds
+    values: dict[str, pa.Array]
+
+
+def sparse_columns(attributes: Attributes) -> SparseColumns:
+    """The sparse values as columns; one concatenation per type, for there may be ten thousand slots."""
+    slots = list(attributes.sparse)
+    counts = [len(rows) for rows, _ in attributes.sparse.values()]
+    values: dict[str, pa.Array] = {}
+    for name, kind in arrow_types().items():
+        parts: list[pa.Array] = []
+        gap = 0
+        for slot, count in zip(slots, counts, strict=True):
+            if slot[1].removesuffix("[]") != name:
+                gap += count
+                continue
+            if gap:
+                parts.append(pa.nulls(gap, kind))
+                gap = 0
+            parts.append(attributes.sparse[slot][1])
+        values[name] = pa.concat_arrays([*parts, pa.nulls(gap, kind)])
+    numbers = np.repeat(np.arange(len(slots), dtype=np.int32), counts)
+    return SparseColumns(
+        slots, numbers, np.concatenate([rows for rows, _ in attributes.sparse.values()]), values
+    )
+
+
+def write_sparse(attributes: Attributes, sink: Sink) -> None:
+    """`sparse.parquet`: key, type, row, and one value column per type."""
+    sparse = sparse_columns(attributes)
+    numbers = number_array(sparse.numbers)
+    columns: dict[str, pa.Array] = {
+        "key": pa.DictionaryArray.from_arrays(numbers, text_array([key for key, _ in sparse.slots])),
+        "type": pa.DictionaryArray.from_arrays(numbers, text_array([kind for _, kind in sparse.slots])),
+        "row": number_array(sparse.rows),
+        **sparse.values,
+    }
+    _write(pa.table(columns), sink)
+
+
+def _write(table: pa.Table, sink: Sink) -> None:
+    from pyarrow import parquet
+
+    parquet.write_table(table, pa.PythonFile(sink, mode="w"), compression="zstd")
+
+
+def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None, most: int) -> Attributes:
+    """The inverse of the two writers. Raises ValueError, LookupError or OSError for what they did not make.
+
+    most  bytes of the metadata as texts: its values cannot be more than that
+
+    Arrow's threads would hold the bytes for a moment after they were read: one that lets go of memory of
+    Python's while the interpreter ends aborts the process.
+    """
+    result = Attributes(rows)
+    try:
+        if wide is not None:
+            _take_wide(result, _table(wide, rows, rows, most))
+        if sparse is not None:
+            _take_sparse(result, _table(sparse, 1, most, most).combine_chunks())
+    except (pa.ArrowException, MemoryError) as error:
+        raise ValueError(str(error)) from error
+    return result
+
+
+def _table(data: pa.Buffer, least: int, most: int, size: int) -> pa.Table:
+    """A Parquet file that has from `least` to `most` rows, all of it looked at. `size`: see `read`."""
+    from pyarrow import parquet  # with the file systems it brings, a fifth of the time to open a database
+
+    file = parquet.ParquetFile(pa.BufferReader(data))
+    if not least <= file.metadata.num_rows <= most:
+        raise ValueError(f"it has {file.metadata.num_rows} rows, not {least} to {most}")
+    columns = file.schema_arrow
+    if file.metadata.num_row_groups > _MOST_GROUPS or len(columns) > _MOST_COLUMNS:
+        raise ValueError(f"it has {file.metadata.num_row_groups} groups of rows, and {len(columns)} columns")
+    for column in columns:
+        if column.type not in _stored_types() and not (column.name in _ENCODED and _is_encoded(column.type)):
+            raise ValueError(f"its column {column.name!r} is of type {column.type}")
+    large = _large_texts(memoryview(data).cast("B"), file, size)
+    if large:  # texts that may be repeated very often: first as numbers of texts
+        file = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=large)
+    table = file.read(use_threads=False)
+    table.validate(full=True)
+    if table.num_rows != file.metadata.num_rows:
+        raise ValueError(f"it has {table.num_rows} rows, and says {file.metadata.num_rows}")
+    return _decoded(table, large, size) if large else table
+
+
+def _large_texts(data: memoryview, file: Any, size: int) -> list[str]:
+    """The text columns that might come to too many bytes. Raises ValueError if all pages do."""
+    most, unpacked, large = _SPARE + _EXPANDED * size, 0, set()
+    for group in range(file.metadata.num_row_groups):
+        rows = file.metadata.row_group(group)
+        for number in range(rows.num_columns):
+            column = rows.column(number)
+            found = parquet_pages.chunk(data, column)
+            unpacked += found.unpacked
+            if unpacked > most:
+                raise ValueError(f"it unpacks to {unpacked} bytes or more, and there are {size} of metadata")
+            if column.physical_type == "BYTE_ARRAY" and found.dictionary * rows.num_rows > most:
+                large.add(str(column.path_in_schema))
+    return sorted(large - _ENCODED)
+
+
+def _decoded(table: pa.Table, names: list[str], size: int) -> pa.Table:
+    """The table with texts where it has their numbers. All texts are part of the metadata, so they are no
+    more than that, repeated as often as they may be."""
+    for name in names:
+        place = table.column_names.index(name)
+        column, total = table.column(place), 0
+        for part in column.chunks if pa.types.is_dictionary(column.type) else []:
+            lengths = _lengths(part.dictionary)
+            codes = numbers(part.indices)
+            total += int(lengths[codes[valid(part.indices)]].sum()) if len(lengths) else 0
+        if total > size:
+            raise ValueError(f"its column {name!r} has {total} bytes, and there are {size} of metadata")
+        if pa.types.is_dictionary(column.type):
+            table = table.set_column(place, name, column.cast(column.type.value_type))
+    return table
+
+
+def _lengths(texts: pa.Array) -> npt.NDArray[np.int64]:
+    """The bytes of each text."""
+    from pyarrow import compute  # 20 ms to load
+
+    return numbers(compute.binary_length(texts)).astype(np.int64)
+
+
+def _is_encoded(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_dictionary(kind) and kind.value_type == pa.string())
+
+
+@functools.cache
+def _stored_types() -> frozenset[pa.DataType]:
+    return frozenset({*arrow_types().values(), pa.large_string(), pa.uint32()})
+
+
+def _is_of(array: pa.ChunkedArray | pa.Array, kind: str) -> bool:
+    return array.type == arrow_types()[kind] or (kind == "str" and array.type == pa.large_string())
+
+
+def _take_wide(result: Attributes, table: pa.Table) -> None:
+    for name in table.column_names:
+        kind, key = name.split(":", 1)
+        if kind not in arrow_types() or not _is_of(table.column(name), kind):
+            raise ValueError(f"its column {name!r} is of type {table.column(name).type}")
+        result.wide[key, kind] = table.column(name).combine_chunks()
+
+
+def _take_sparse(result: Attributes, table: pa.Table) -> None:
+    keys, kinds = table.column("key").to_pylist(), table.column("type").to_pylist()
+    at = table.column("row").combine_chunks()
+    if at.type != pa.uint32() or at.null_count or int(numbers(at).max()) >= result.rows:
+        raise ValueError(f"it has values of rows beyond the {result.rows} that there are, or of none")
+    at = numbers(at)
+    start = 0
+    for end in range(1, len(keys) + 1):
+        if end == len(keys) or keys[end] != keys[start] or kinds[end] != kinds[start]:
+            name = str(kinds[start]).removesuffix("[]")
+            if keys[start] is None or name not in arrow_types() or not _is_of(table.column(name), name):
+                raise ValueError(f"it has values of the key {keys[start]!r} of the type {kinds[start]!r}")
+            values = table.column(name).slice(start, end - start).combine_chunks()
+            result.sparse[keys[start], kinds[start]] = at[start:end], values
+            start = end

@@ -1,0 +1,420 @@
+"""An immutable group of records in files: write it, map it, read rows of it.
+
+Owns: the files of a segment folder `seg-<n>/` except the graph. Knows nothing of commits.
+
+    vectors.arrow       one batch: vector (fixed-size list of float32), norm (float32, squared length)
+    records.arrow       one batch: position, id, document, uri, metadata; sorted by position
+    ids.arrow           one batch: hash (xxh3 of the id, sorted), row
+    attributes.parquet  filter columns, see attributes.py; only where there is any
+    sparse.parquet      rare keys and list elements; only where there is any
+
+All Arrow files are uncompressed IPC, so that a map of the file is the data. A file is checked against
+the manifest's size when mapped and against its checksum before its first use in this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from ..arrow import ipc_file
+from ..arrow.arrays import WIDE_TEXT, narrow_text, number_array, text_array, to_list, vector_array
+from ..arrow.lazy_pyarrow import pa
+from ..arrow.text_column import Text
+from ..interface.errors import Corruption
+from ..interface.values import Floats
+from ..io.checksummed_writer import Sink
+from ..io.disk import Folder
+from ..manifest import SegmentRef
+from ..schema import metadata_columns
+from ..schema.metadata_columns import Attributes
+from ..schema.record_columns import TEXT_FIELDS, Columns, Ints
+from ..validation import column_offsets
+from ..validation.json_fields import LARGEST
+from ..vectors import distance
+from .parallel_writer import Filing
+
+Hashes = npt.NDArray[np.uint64]
+VECTORS, RECORDS, IDS = "vectors.arrow", "records.arrow", "ids.arrow"
+WIDE, SPARSE = "attributes.parquet", "sparse.parquet"
+_BLOCK_ROWS = 65_536
+
+
+def hash_ids(ids: Sequence[str]) -> Hashes:
+    """xxh3 of each id's UTF-8 bytes."""
+    return np.fromiter(map(xxhash.xxh3_64_intdigest, map(str.encode, ids)), np.uint64, len(ids))
+
+
+def squared_norms(vectors: Floats) -> Floats:
+    """Squared length of each row, float32."""
+    out: Floats = np.einsum("ij,ij->i", vectors, vectors)
+    return out
+
+
+def _write_batch(sink: Sink, batch: pa.RecordBatch) -> None:
+    with pa.ipc.new_file(pa.PythonFile(sink, mode="w"), batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+@dataclass(slots=True)
+class StoredRows:
+    """Records on their way into a segment, sorted by position: all columns have the same length.
+
+    `texts` has an Arrow string array per TEXT_FIELDS.
+    """
+
+    positions: Ints
+    texts: dict[str, pa.Array]
+    hashes: Hashes
+    vectors: Floats
+
+    @classmethod
+    def from_columns(cls, columns: Columns) -> StoredRows:
+        """Sorts by position where needed."""
+        texts = {field: text_array(text) for field, text in zip(TEXT_FIELDS, columns.texts())}
+        rows = cls(columns.positions, texts, hash_ids(columns.ids), columns.vectors)
+        steps = np.diff(columns.positions)
+        return rows if np.all(steps > 0) else rows.take(np.argsort(columns.positions))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[StoredRows], space: Callable[[int], memoryview]) -> StoredRows:
+        """Several sorted groups as one, sorted by position. The vectors lie in memory that `space` gives:
+        of all columns they alone are large."""
+        positions = np.concatenate([part.positions for part in parts])
+        hashes = np.concatenate([part.hashes for part in parts])
+        order = None if np.all(np.diff(positions) > 0) else np.argsort(positions, kind="stable")
+        texts = {field: _joined_texts([part.texts[field] for part in parts], order) for field in TEXT_FIELDS}
+        shape = len(positions), parts[0].vectors.shape[1]
+        vectors: Floats = np.frombuffer(space(4 * shape[0] * shape[1]), np.float32).reshape(shape)
+        place = np.arange(len(positions))
+        if order is not None:
+            place[order] = np.arange(len(positions))
+            positions, hashes = positions[order], hashes[order]
+        start = 0
+        for part in parts:
+            for at in range(0, len(part.vectors), _BLOCK_ROWS):
+                block = part.vectors[at : at + _BLOCK_ROWS]
+                vectors[place[start : start + len(block)]] = block
+                start += len(block)
+        return cls(positions, texts, hashes, vectors)
+
+    def take(self, order: Ints) -> StoredRows:
+        picked = number_array(order)
+        texts = {field: array.take(picked) for field, array in self.texts.items()}
+        return StoredRows(self.positions[order], texts, self.hashes[order], self.vectors[order])
+
+    def attributes(self) -> Attributes:
+        """The filter columns."""
+        metadata, count = self.texts["metadata"], len(self.positions)
+        blocks = (to_list(metadata.slice(start, _BLOCK_ROWS)) for start in range(0, count, _BLOCK_ROWS))
+        return metadata_columns.build(count, blocks)
+
+
+def _joined_texts(arrays: Sequence[pa.Array], order: Ints | None) -> pa.Array:
+    """Text columns one below the other, in an order of their rows."""
+    if order is None and sum(array.nbytes for array in arrays) < WIDE_TEXT:
+        return pa.concat_arrays([array.cast(pa.string()) for array in arrays])
+    whole = pa.concat_arrays([array.cast(pa.large_string()) for array in arrays])
+    return narrow_text(whole if order is None else whole.take(number_array(order)))
+
+
+class Storable(Protocol):
+    """What a segment is made of: columns of the same length, sorted by position. They are asked for in this
+    order, each once, and the earlier ones are being written while the later ones are computed."""
+
+    @property
+    def positions(self) -> Ints: ...
+    @property
+    def vectors(self) -> Floats: ...
+    @property
+    def texts(self) -> dict[str, pa.Array]: ...
+    @property
+    def hashes(self) -> Hashes: ...
+    def attributes(self) -> Attributes: ...
+
+
+def write_segment(folder: Folder, name: str, rows: Storable) -> SegmentRef:
+    """Write the files of a new segment, all synced. Its name is durable once `folder` is synced."""
+    home = folder.child(name)
+    home.create(parents=False)
+    try:
+        with Filing(home) as filing:
+            _put_files(filing, rows)
+            files = filing.finish()
+        home.sync()
+        return SegmentRef(name, len(rows.positions), rows.vectors.shape[1], files)
+    except BaseException:
+        home.discard()  # its name is known here only
+        raise
+
+
+def _put_files(filing: Filing, rows: Storable) -> None:
+    filing.put(VECTORS, lambda sink: _write_batch(sink, _vector_batch(rows.vectors)))
+    columns = [number_array(rows.positions), *(rows.texts[field] for field in TEXT_FIELDS)]
+    records = pa.RecordBatch.from_arrays(columns, ["position", *TEXT_FIELDS])
+    filing.put(RECORDS, lambda sink: _write_batch(sink, records))
+    order = np.argsort(rows.hashes, kind="stable")
+    ids = pa.RecordBatch.from_arrays(
+        [number_array(rows.hashes[order]), number_array(order.astype(np.uint32))], ["hash", "row"]
+    )
+    filing.put(IDS, lambda sink: _write_batch(sink, ids))
+    typed = rows.attributes()
+    if typed.wide:
+        filing.put(WIDE, lambda sink: metadata_columns.write_wide(typed, sink))
+    if typed.sparse:
+        filing.put(SPARSE, lambda sink: metadata_columns.write_sparse(typed, sink))
+
+
+def _vector_batch(vectors: Floats) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [vector_array(vectors), number_array(squared_norms(vectors))], ["vector", "norm"]
+    )
+
+
+class Segment:
+    """An open segment. Maps are made on first use and live as long as somebody reads from them."""
+
+    def __init__(self, folder: Folder, ref: SegmentRef) -> None:
+        self.name = ref.name
+        self.rows = ref.rows
+        self.dimension = ref.dimension
+        self._folder = folder.child(ref.name)
+        self._files = {file.name: file for file in ref.files}
+        self._lock = threading.Lock()
+        self._cache: dict[str, Any] = {}
+        self._texts: dict[str, Text] = {}
+        # Mapped now, read later: a map survives the removal of its file by another process.
+        self._maps = {name: self._folder.map(name, file.bytes) for name, file in self._files.items()}
+
+    def __repr__(self) -> str:
+        return f"Segment({self.name}, rows={self.rows}, dimension={self.dimension})"
+
+    def _map(self, name: str) -> memoryview:
+        """The file's bytes, checked once per process."""
+        file, data = self._files[name], self._maps[name]
+        checked = f"checked {name}"
+        if checked not in self._cache:
+            if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
+                raise Corruption(f"{self._folder.path}/{name}", "its content does not match its checksum")
+            self._cache[checked] = True
+        return data
+
+    @contextlib.contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        """Say of which file it is that what was written into it is not what a segment has."""
+        try:
+            yield
+        except ipc_file.NOT_READABLE as error:
+            raise self._odd(name, error) from error
+
+    def _odd(self, name: str, error: Exception) -> Corruption:
+        return Corruption(f"{self._folder.path}/{name}", f"it cannot be read as a segment's file: {error!r}")
+
+    def _columns(self, name: str) -> dict[str, ipc_file.Column]:
+        """The columns of an Arrow file, without Arrow."""
+        with self._lock:
+            key = f"columns {name}"
+            if key not in self._cache:
+                data = self._map(name)
+                with self._reading(name):
+                    found = ipc_file.columns(data, self.rows)
+                    self._check(name, found)
+                    self._cache[key] = found
+            columns: dict[str, ipc_file.Column] = self._cache[key]
+            return columns
+
+    def _check(self, name: str, columns: dict[str, ipc_file.Column]) -> None:
+        """What later readers rely on, once per process: the checksum proves nothing against who made the file
+        on purpose. Raises one of NOT_READABLE."""
+        if name == RECORDS:
+            texts = {field: Text(columns[field], self.rows) for field in TEXT_FIELDS}
+            for text in texts.values():
+                text.check()
+            if columns["id"].nulls:
+                raise ValueError(f"{columns['id'].nulls} of its ids are null")
+            positions = np.frombuffer(columns["position"].buffers[-1], np.int64, self.rows)
+            if not (column_offsets.ascends(positions) and positions[0] >= 0 and positions[-1] <= LARGEST):
+                raise ValueError("its positions do not ascend")
+            self._texts = texts
+        elif name == IDS:
+            rows = np.frombuffer(columns["row"].buffers[-1], np.uint32, self.rows)
+            if not column_offsets.names_each(rows):
+                raise ValueError("it does not name each row once")
+
+    def _once(self, key: str, make: Any) -> Any:
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
+
+    def _numbers(self, name: str, column: str, kind: type[np.generic], width: int = 1) -> npt.NDArray[Any]:
+        """A column of numbers without nulls as a view of the map; of lists, the `width` numbers in each."""
+        columns = self._columns(name)
+        with self._reading(name):
+            return np.frombuffer(columns[column].buffers[-1], kind, self.rows * width)
+
+    @property
+    def positions(self) -> Ints:
+        """int64 (rows,), ascending."""
+        out: Ints = self._once("positions", lambda: self._numbers(RECORDS, "position", np.int64))
+        return out
+
+    @property
+    def vectors(self) -> Floats:
+        """float32 (rows, dimension), a view of the map."""
+
+        def make() -> Floats:
+            flat = self._numbers(VECTORS, "vector", np.float32, self.dimension)
+            return flat.reshape(self.rows, self.dimension)
+
+        out: Floats = self._once("vectors", make)
+        return out
+
+    @property
+    def norms(self) -> Floats:
+        """Squared lengths, float32 (rows,)."""
+        out: Floats = self._once("norms", lambda: self._numbers(VECTORS, "norm", np.float32))
+        return out
+
+    def evict_vectors(self) -> None:
+        """After a pass over all vectors: their pages need not stay in this process."""
+        self._folder.evict(self._maps[VECTORS])
+
+    @property
+    def lengths(self) -> npt.NDArray[np.float64]:
+        """Length of each vector, float64 (rows,), see distance.lengths; made on first use and kept."""
+        out: npt.NDArray[np.float64] = self._once("lengths", lambda: distance.lengths(self.vectors))
+        return out
+
+    def text(self, field: str) -> Text:
+        """One of the text columns."""
+        held = self._texts.get(field)
+        if held is None:
+            self._columns(RECORDS)
+            held = self._texts[field]
+        return held
+
+    def arrow_text(self, field: str) -> pa.Array:
+        """One of the text columns as Arrow has it, all of which was looked at."""
+        column, key = self._columns(RECORDS)[field], f"arrow {field}"
+        with self._lock:
+            if key not in self._cache:
+                kind = pa.large_string() if column.wide else pa.string()
+                bits, offsets, data = (pa.py_buffer(buffer) for buffer in column.buffers)
+                buffers = [bits if column.nulls else None, offsets, data]
+                array = pa.Array.from_buffers(kind, self.rows, buffers, -1 if column.nulls else 0)
+                with self._reading(RECORDS):
+                    array.validate(full=True)
+                self._cache[key] = array
+            return self._cache[key]
+
+    def texts(self, field: str, rows: npt.NDArray[Any]) -> list[str | None]:
+        try:
+            return self.text(field).take(rows)
+        except ValueError as error:  # not UTF-8, or not within the file
+            raise self._odd(RECORDS, error) from error
+
+    def mappings(self, rows: npt.NDArray[Any]) -> list[dict[str, Any] | None]:
+        """The metadata of some rows."""
+        try:
+            return self.text("metadata").take_json(rows)
+        except ValueError as error:
+            raise self._odd(RECORDS, error) from error
+
+    def column(self, field: str, rows: npt.NDArray[Any], span: slice | None) -> pa.Array:
+        """A text column of some rows as Arrow strings; `span` is `rows` as a slice, or None."""
+        array = self.arrow_text(field)
+        if span is None or array.type != pa.string():  # of 64-bit offsets a copy is made, which starts at 0
+            return array.take(number_array(rows)).cast(pa.string())
+        return array.slice(span.start, span.stop - span.start)
+
+    def sizes(self, field: str, rows: Ints) -> Ints:
+        """Bytes of a text column in some rows, int64; 0 where there is none."""
+        return self.text(field).sizes(rows)
+
+    def documents(self, start: int, stop: int) -> pa.Array:
+        return self.arrow_text("document").slice(start, stop - start)
+
+    def locate_ids(self, ids: Sequence[str], hashes: Hashes) -> Ints:
+        """The row of each id, -1 where absent; dead rows included."""
+        sorted_hashes, rows_by_hash = self._by_hash()
+        found = np.full(len(ids), -1, np.int64)
+        at = np.searchsorted(sorted_hashes, hashes)
+        maybe = np.flatnonzero((at < self.rows) & (sorted_hashes[np.minimum(at, self.rows - 1)] == hashes))
+        if not len(maybe):
+            return found
+        rows = rows_by_hash[at[maybe]].astype(np.int64)
+        names = self.texts("id", rows)
+        for index, row, name in zip(maybe.tolist(), rows.tolist(), names):
+            if name == ids[index]:
+                found[index] = row
+            else:  # another id with the same hash: look on
+                found[index] = self._look_on(ids[index], int(at[index]) + 1, sorted_hashes, rows_by_hash)
+        return found
+
+    def find(self, id: str) -> int:
+        """The row of an id, -1 where absent; dead rows included."""
+        hash = xxhash.xxh3_64_intdigest(id.encode())
+        sorted_hashes, rows_by_hash = self._by_hash()
+        at = int(sorted_hashes.searchsorted(np.uint64(hash)))
+        if at == self.rows or sorted_hashes[at] != hash:
+            return -1
+        row = rows_by_hash[at : at + 1]
+        if self.texts("id", row)[0] == id:
+            return int(row[0])
+        return self._look_on(id, at + 1, sorted_hashes, rows_by_hash)
+
+    def _by_hash(self) -> tuple[Hashes, npt.NDArray[np.uint32]]:
+        """The hashes of all ids, ascending, and their rows."""
+        held = self._cache.get("by hash")  # every single add asks
+        if held is None:
+            hashes, rows = self._numbers(IDS, "hash", np.uint64), self._numbers(IDS, "row", np.uint32)
+            held = self._cache["by hash"] = hashes, rows
+        return held
+
+    def _look_on(self, id: str, at: int, hashes: Hashes, rows: npt.NDArray[Any]) -> int:
+        while at < self.rows and hashes[at] == hashes[at - 1]:
+            if self.texts("id", rows[at : at + 1])[0] == id:
+                return int(rows[at])
+            at += 1
+        return -1
+
+    def locate_positions(self, positions: Ints) -> Ints:
+        """The row of each position, -1 where absent."""
+        mine = self.positions
+        at = np.searchsorted(mine, positions)
+        hit = (at < self.rows) & (mine[np.minimum(at, self.rows - 1)] == positions)
+        out: Ints = np.where(hit, at, -1)
+        return out
+
+    def attributes(self) -> Attributes:
+        """The filter columns, read anew on each call."""
+        with self._lock:
+            wide = self._map(WIDE) if WIDE in self._files else None
+            sparse = self._map(SPARSE) if SPARSE in self._files else None
+        most = self.text("metadata").nbytes
+        with self._reading(WIDE if wide is not None else SPARSE):
+            return metadata_columns.read(self.rows, wide, sparse, most)
+
+    def stored(self, rows: Ints) -> StoredRows:
+        """Whole records of some rows, ascending; of all rows they are views of the maps."""
+        sorted_hashes, rows_by_hash = self._by_hash()
+        hashes = np.empty(self.rows, np.uint64)
+        hashes[rows_by_hash] = sorted_hashes
+        at = number_array(rows)
+        if len(rows) == self.rows:
+            texts = {field: self.arrow_text(field) for field in TEXT_FIELDS}
+            return StoredRows(self.positions, texts, hashes, self.vectors)
+        texts = {field: self.arrow_text(field).take(at) for field in TEXT_FIELDS}
+        return StoredRows(self.positions[rows], texts, hashes[rows], self.vectors[rows])
+
+    def verify(self) -> None:
+        """Read every file whole and compare its checksum. Raises Corruption."""
+        for name in self._files:
+            self._map(name)

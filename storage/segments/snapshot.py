@@ -1,0 +1,250 @@
+"""One consistent view of a collection.
+
+Owns: which rows of which parts are alive, and reading records by (part, row). A snapshot never changes;
+readers keep it as long as they like and block nobody.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..interface.values import Field, Floats, Rows
+from ..manifest import SegmentRef
+from ..schema.record_columns import Ints, Mask, decode_metadata
+from .memtable import Tail
+from .segment import Segment, hash_ids
+
+
+class View(NamedTuple):
+    """The first `rows` rows of a segment or tail; `dead` marks those that are gone (None: nobody).
+
+    `ref` describes the files of a segment; `named` says that the manifest has it, not only a log.
+    """
+
+    source: Segment | Tail
+    rows: int
+    dead: Mask | None
+    dead_rows: int
+    ref: SegmentRef | None = None
+    named: bool = False
+
+    @property
+    def live(self) -> int:
+        return self.rows - self.dead_rows
+
+    @property
+    def positions(self) -> Ints:
+        return self.source.positions[: self.rows]
+
+    @property
+    def ordered(self) -> bool:
+        """Whether positions ascend with the rows; in a tail, updated records stand behind newer ones."""
+        return isinstance(self.source, Segment) or self.source.ordered
+
+    @property
+    def vectors(self) -> Floats:
+        return self.source.vectors[: self.rows]
+
+    @property
+    def norms(self) -> Floats:
+        return self.source.norms[: self.rows]
+
+    @property
+    def lengths(self) -> npt.NDArray[np.float64] | None:
+        """The length of each vector, where it is kept: of segments."""
+        return self.source.lengths if isinstance(self.source, Segment) else None
+
+    def live_rows(self) -> Ints:
+        """Row numbers of the living, ascending."""
+        if self.dead is None:
+            return np.arange(self.rows)
+        return np.flatnonzero(~self.dead)
+
+
+class Place(NamedTuple):
+    """Rows of one view."""
+
+    view: View
+    rows: Ints
+
+    def positions(self) -> Ints:
+        return self.view.source.positions[self.rows]
+
+
+class Snapshot(NamedTuple):
+    """The living records at one moment. `frames` counts those in logs that are not sealed yet."""
+
+    views: tuple[View, ...]
+    dimension: int | None
+    next_position: int
+    frames: int
+
+    @property
+    def live(self) -> int:
+        return sum(view.live for view in self.views)
+
+    @property
+    def tails(self) -> list[Tail]:
+        return [view.source for view in self.views if isinstance(view.source, Tail)]
+
+    def locate(self, ids: Sequence[str]) -> tuple[Ints, Ints]:
+        """For each id the number of its view (-1: absent) and its row there. Needs the collection's
+        lock, since tails know the latest row of an id only."""
+        if len(ids) == 1:  # as in most adds of a service; arrays of one number would take twice as long
+            one, at = self._find(ids[0])
+            return np.array([one]), np.array([at])
+        part, row = np.full(len(ids), -1, np.int64), np.full(len(ids), -1, np.int64)
+        hashes = None
+        for number in range(len(self.views) - 1, -1, -1):
+            view = self.views[number]
+            if isinstance(view.source, Tail):
+                found = view.source.locate_ids(ids)
+            else:
+                if hashes is None:
+                    hashes = hash_ids(ids)
+                found = view.source.locate_ids(ids, hashes)
+            hit = (found >= 0) & (found < view.rows) & (part < 0)
+            if view.dead is not None:
+                hit &= ~view.dead[np.where(hit, found, 0)]
+            part[hit], row[hit] = number, found[hit]
+        return part, row
+
+    def _find(self, id: str) -> tuple[int, int]:
+        for number in range(len(self.views) - 1, -1, -1):
+            view = self.views[number]
+            row = view.source.find(id)
+            if 0 <= row < view.rows and (view.dead is None or not view.dead[row]):
+                return number, row
+        return -1, -1
+
+    def places(self, part: Ints, row: Ints) -> list[Place]:
+        """Located rows by view, absent ones left out."""
+        out = []
+        for number, view in enumerate(self.views):
+            rows = row[part == number]
+            if len(rows):
+                out.append(Place(view, rows))
+        return out
+
+    def everything(self) -> list[Place]:
+        return [Place(view, view.live_rows()) for view in self.views if view.live]
+
+
+def in_order(places: Sequence[Place], offset: int = 0, limit: int | None = None) -> list[Place]:
+    """The rows by position, `limit` of them after `offset`, as runs of one view each."""
+    stop = None if limit is None else offset + limit
+    places = [place for place in places if len(place.rows)]
+    places = [Place(place.view, place.rows[np.argsort(place.positions(), kind="stable")]) for place in places]
+    bounds = [(int(place.positions()[0]), int(place.positions()[-1])) for place in places]
+    order = sorted(range(len(places)), key=bounds.__getitem__)
+    if all(bounds[a][1] < bounds[b][0] for a, b in itertools.pairwise(order)):
+        return list(_slice([places[number] for number in order], offset, stop))
+    # Updated records lie in newer parts with their old positions: merge by position.
+    part = np.concatenate([np.full(len(place.rows), number) for number, place in enumerate(places)])
+    rows = np.concatenate([place.rows for place in places])
+    by_position = np.argsort(np.concatenate([place.positions() for place in places]), kind="stable")[
+        offset:stop
+    ]
+    part, rows = part[by_position], rows[by_position]
+    if not len(part):
+        return []
+    starts = np.flatnonzero(np.r_[True, part[1:] != part[:-1]])
+    ends = np.r_[starts[1:], len(part)]
+    return [Place(places[part[a]].view, rows[a:b]) for a, b in zip(starts.tolist(), ends.tolist())]
+
+
+def _slice(places: list[Place], start: int, stop: int | None) -> Iterator[Place]:
+    for place in places:
+        size = len(place.rows)
+        end = size if stop is None else min(stop, size)
+        if start < end:
+            yield Place(place.view, place.rows[start:end])
+        start = max(0, start - size)
+        if stop is not None:
+            stop -= size
+            if stop <= 0:
+                return
+
+
+def read(places: Sequence[Place], fields: frozenset[Field], dimension: int | None) -> Rows:
+    """The records at these rows, in this order."""
+    if len(places) == 1:
+        return _read_one(places[0], fields)
+    numbers: dict[int, int] = {}  # runs of one view are read together
+    views: list[View] = []
+    part = []
+    for place in places:
+        number = numbers.setdefault(id(place.view), len(views))
+        if number == len(views):
+            views.append(place.view)
+        part.append(np.full(len(place.rows), number))
+    if not places:
+        return no_rows(fields, dimension)
+    return read_rows(views, np.concatenate(part), np.concatenate([p.rows for p in places]), fields, dimension)
+
+
+def read_rows(
+    views: Sequence[View], part: Ints | None, rows: Ints, fields: frozenset[Field], dimension: int | None
+) -> Rows:
+    """The records at `rows`, each of the view with the number in `part` (None: the first), in this order."""
+    if not len(rows):
+        return no_rows(fields, dimension)
+    if part is None or len(views) == 1:
+        return _read_one(Place(views[0], rows), fields)
+    order = np.argsort(part, kind="stable")  # one take per column and view, then put in order
+    bounds = np.searchsorted(part[order], np.arange(len(views) + 1)).tolist()
+    merged = [
+        Place(view, rows[order[start:end]])
+        for view, start, end in zip(views, bounds, bounds[1:])
+        if end > start
+    ]
+    back = np.empty(len(order), np.int64)
+    back[order] = np.arange(len(order))
+    places = back.tolist()
+
+    def text(field: str) -> list[Any]:
+        out: list[Any] = []
+        for place in merged:
+            out.extend(place.view.source.texts(field, place.rows))
+        return [out[index] for index in places]
+
+    embeddings = None
+    if "embeddings" in fields:
+        blocks = [place.view.source.vectors[place.rows] for place in merged]
+        embeddings = np.concatenate(blocks)[back]
+    return Rows(
+        text("id"),
+        text("document") if "documents" in fields else None,
+        decode_metadata(text("metadata")) if "metadatas" in fields else None,
+        text("uri") if "uris" in fields else None,
+        embeddings,
+    )
+
+
+def no_rows(fields: frozenset[Field], dimension: int | None) -> Rows:
+    """The columns asked for, of no records."""
+    return Rows(
+        [],
+        [] if "documents" in fields else None,
+        [] if "metadatas" in fields else None,
+        [] if "uris" in fields else None,
+        np.empty((0, dimension or 0), np.float32) if "embeddings" in fields else None,
+    )
+
+
+def _read_one(place: Place, fields: frozenset[Field]) -> Rows:
+    """Rows of one view: nothing to put in order."""
+    source, rows = place.view.source, place.rows
+    ids: Any = source.texts("id", rows)
+    return Rows(
+        ids,
+        source.texts("document", rows) if "documents" in fields else None,
+        source.mappings(rows) if "metadatas" in fields else None,
+        source.texts("uri", rows) if "uris" in fields else None,
+        source.vectors[rows] if "embeddings" in fields else None,
+    )

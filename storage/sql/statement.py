@@ -1,0 +1,169 @@
+"""Read-only SQL over tables that are found when a statement names them.
+
+Owns: a DuckDB of its own for each statement, which can read the tables it is given and nothing else:
+no files, no network, no extensions, no variables of the program, no settings. It bounds neither what one
+call of a function takes in time nor in memory (`repeat`, `list_sort`): who runs what strangers wrote does
+so in a process that can be killed.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from ..interface.errors import InvalidArgument, NotFound
+from .referenced_names import Named, named
+
+Find = Callable[[str, frozenset[str] | None], pa.Table | None]
+_BATCH_ROWS = 16_384
+_TREE = "select json_serialize_sql(?::varchar, skip_null := true, skip_empty := true, skip_default := true)"
+_OF_DUCKDB = re.compile("(?:duckdb|pg|sqlite|pragma)_", re.IGNORECASE)  # views that it has of itself
+
+
+def load() -> None:
+    """Load DuckDB, which takes 60 ms, ahead of the first statement."""
+    import duckdb
+
+    del duckdb
+
+
+class Statement:
+    """One SELECT statement. `stop` may be called from any thread."""
+
+    def __init__(self, text: str, find: Find, memory: int, threads: int) -> None:
+        """`find` gives the table of a name, None where there is none; it is told the names of the columns
+        that are needed, in lower case, None for all. `memory` in bytes."""
+        self._text, self._find = text, find
+        self._config = {
+            "memory_limit": f"{max(memory >> 20, 64)}MB",
+            "threads": threads,
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "temp_directory": "",
+            "secret_directory": "none",
+            "python_enable_replacements": False,
+        }
+        self._connection: Any = None
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def run(self, parameters: Sequence[Any] | Mapping[str, Any] | None) -> pa.RecordBatchReader:
+        """The answer, as a stream. It is computed while it is read. Raises InvalidArgument for what is no
+        readable statement, NotFound for a table that nobody has."""
+        import duckdb  # 60 ms to load
+
+        try:
+            with self._lock:
+                self._connection = duckdb.connect(":memory:", config=self._config)
+                if self._stopped:
+                    raise InvalidArgument("the statement was stopped before it began")
+            # Of the connection, not of DuckDB. Where it is off already it must not be set: in a notebook
+            # without ipywidgets that is an error.
+            if self._connection.execute("select current_setting('enable_progress_bar')").fetchone()[0]:
+                self._connection.execute("set enable_progress_bar = false")
+            self._connection.execute("set lock_configuration = true")
+            self._check(duckdb)
+            self._give_tables(self._named())
+            relation = self._connection.sql(self._text, params=parameters)
+            # DuckDB 1.x and 2.x call it differently.
+            read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
+            answer: pa.RecordBatchReader = read(_BATCH_ROWS)
+        except duckdb.Error as error:
+            raise self._told(duckdb, error) from None
+        except BaseException:
+            self.close()
+            raise
+        schema = pa.schema([field.with_type(_decoded(field.type)) for field in answer.schema])
+        return pa.RecordBatchReader.from_batches(schema, self._batches(answer, schema))
+
+    def _batches(self, answer: pa.RecordBatchReader, schema: pa.Schema) -> Any:
+        """The batches; errors of DuckDB reach Arrow as texts."""
+        try:
+            for batch in answer:
+                yield batch if schema == answer.schema else _cast(batch, schema)
+        except (OSError, pa.ArrowException) as error:
+            raise InvalidArgument(f"the SQL statement failed: {_first_line(error)}") from None
+        finally:
+            self.close()
+
+    def _check(self, duckdb: Any) -> None:
+        found = self._connection.extract_statements(self._text)
+        if len(found) != 1:
+            raise InvalidArgument(f"expected one SQL statement, got {len(found)}: call it once for each")
+        if found[0].type != duckdb.StatementType.SELECT:
+            kind = str(found[0].type).rpartition(".")[2]
+            if kind == "MULTI":
+                raise InvalidArgument("PIVOT must name its values: pivot docs on pos in ('noun', 'verb') …")
+            raise InvalidArgument(
+                f"{kind} statements cannot be run here: collections are read with SELECT, and changed with "
+                "add, upsert, update and delete"
+            )
+
+    def _named(self) -> Named:
+        ((text,),) = self._connection.execute(_TREE, [self._text]).fetchall()
+        return named(text)
+
+    def _give_tables(self, statement: Named) -> None:
+        for name in statement.tables:
+            table = self._find(name, statement.columns)
+            if table is not None:
+                self._connection.register(name, table)
+            elif name.lower() not in statement.own or _OF_DUCKDB.match(name):
+                raise NotFound(
+                    f"the SQL statement names {name!r}: there is no collection of that name; a "
+                    f"dataframe is named by tables={{{name!r}: …}}"
+                )
+
+    def _told(self, duckdb: Any, error: Exception) -> Exception:
+        self.close()
+        if self._stopped:
+            return InvalidArgument("the SQL statement was stopped: it took too long")
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return InvalidArgument(
+                f"the SQL statement needs more memory than it may use: {_first_line(error)}"
+            )
+        return InvalidArgument(f"the SQL statement cannot be run: {error}")
+
+    def stop(self) -> None:
+        """Make a running statement fail."""
+        with self._lock:
+            self._stopped = True
+            if self._connection is not None:
+                self._connection.interrupt()
+
+    def close(self) -> None:
+        """Free everything. Idempotent."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _decoded(type: pa.DataType) -> pa.DataType:
+    """Enums, which are dictionaries, as the texts that they are: a stream of batches carries none."""
+    if pa.types.is_dictionary(type):
+        return type.value_type
+    if pa.types.is_struct(type):
+        return pa.struct([field.with_type(_decoded(field.type)) for field in type])
+    if pa.types.is_map(type):
+        return pa.map_(_decoded(type.key_type), _decoded(type.item_type))
+    if pa.types.is_fixed_size_list(type):
+        return pa.list_(type.value_field.with_type(_decoded(type.value_type)), type.list_size)
+    if pa.types.is_list(type):
+        return pa.list_(type.value_field.with_type(_decoded(type.value_type)))
+    return type
+
+
+def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [column.cast(field.type) for column, field in zip(batch.columns, schema)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _first_line(error: object) -> str:
+    """Without DuckDB's advice on settings, which nobody can change here."""
+    return str(error).partition("\n")[0]

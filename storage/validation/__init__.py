@@ -1,0 +1,1 @@
+"""What files hold is checked before anything uses it."""

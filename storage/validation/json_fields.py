@@ -1,0 +1,109 @@
+"""JSON objects out of files, asked field by field.
+
+Owns: that what is read has the type and the range that the reader goes on with. A wrong field is a
+Corruption that names the file and the field, whatever the checksum says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from ..interface.errors import Corruption
+from .file_names import Kind, shown
+
+LARGEST = (1 << 62) - 1  # of any number: there is room to count on in 64 bits
+_MISSING = object()
+
+
+def parsed(path: str, data: bytes | memoryview, at: str = "") -> Fields:
+    """The object that these bytes of a file are the text of."""
+    try:
+        return Fields(path, orjson.loads(data), at)
+    except orjson.JSONDecodeError as error:
+        raise Corruption(path, f"{at or 'its content'} is not JSON: {error}") from None
+
+
+class Fields:
+    """path  of the file
+    at    where in it the object stands; "" for the whole"""
+
+    __slots__ = ("_at", "_data", "path")
+
+    def __init__(self, path: str, data: Any, at: str = "") -> None:
+        self.path, self._at = path, at
+        if type(data) is not dict:
+            raise Corruption(path, f"{at or 'its content'} is {shown(data)}, not an object")
+        self._data: dict[str, Any] = data
+
+    def wrong(self, key: str, what: str) -> Corruption:
+        return Corruption(self.path, f"{self._at}{'.' if self._at else ''}{key} {what}")
+
+    def _get(self, key: str, default: Any = _MISSING) -> Any:
+        value = self._data.get(key, default)
+        if value is _MISSING:
+            raise self.wrong(key, "is missing")
+        return value
+
+    def keys(self) -> set[str]:
+        return set(self._data)
+
+    def number(self, key: str, least: int = 0, most: int = LARGEST, default: Any = _MISSING) -> int:
+        value = self._get(key, default)
+        if type(value) is not int or not least <= value <= most:
+            raise self.wrong(key, f"is {shown(value)}, not a whole number from {least} to {most}")
+        return value
+
+    def maybe_number(self, key: str, least: int, most: int = LARGEST, default: Any = _MISSING) -> int | None:
+        return None if self._get(key, default) is None else self.number(key, least, most)
+
+    def real(self, key: str, least: float, most: float) -> float:
+        value = self._get(key)
+        if type(value) not in (int, float) or not least <= value <= most:  # nor is it no number
+            raise self.wrong(key, f"is {shown(value)}, not a number from {least} to {most}")
+        return float(value)
+
+    def text(self, key: str) -> str:
+        value = self._get(key)
+        if type(value) is not str:
+            raise self.wrong(key, f"is {shown(value)}, not a text")
+        return value
+
+    def maybe_text(self, key: str) -> str | None:
+        return None if self._get(key) is None else self.text(key)
+
+    def name(self, key: str, kind: Kind) -> str:
+        field = f"{self._at}{'.' if self._at else ''}{key}"
+        return kind.checked(self._get(key), self.path, field)
+
+    def one_of(self, key: str, values: tuple[str, ...]) -> str:
+        value = self.text(key)
+        if value not in values:
+            raise self.wrong(key, f"is {shown(value)}, not one of {', '.join(values)}")
+        return value
+
+    def items(self, key: str) -> list[Any]:
+        value = self._get(key)
+        if type(value) is not list:
+            raise self.wrong(key, f"is {shown(value)}, not a list")
+        return value
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        """An object, as it is."""
+        value = self._get(key)
+        if type(value) is not dict:
+            raise self.wrong(key, f"is {shown(value)}, not an object")
+        return value
+
+    def fields(self, key: str) -> Fields:
+        return Fields(self.path, self._get(key), f"{self._at}{'.' if self._at else ''}{key}")
+
+    def maybe_fields(self, key: str) -> Fields | None:
+        """None where there is no such field, or it is null."""
+        return None if self._get(key, None) is None else self.fields(key)
+
+    def each(self, key: str) -> list[Fields]:
+        """A list of objects."""
+        at = f"{self._at}{'.' if self._at else ''}{key}"
+        return [Fields(self.path, item, f"{at}[{place}]") for place, item in enumerate(self.items(key))]

@@ -1,0 +1,1 @@
+"""Exact distances, and projections of vectors."""

@@ -1,0 +1,138 @@
+"""What one write changes, and its bytes in the log.
+
+Owns: the payload of ROWS, COMMIT and SEGMENT frames, and that what is decoded can be gone on with, whoever
+wrote it. Pure functions, no files.
+
+    ROWS     dimension u32 | kills u32 | rows u32 | 0 u32 | positions of the kills, int64 each
+             | positions of the rows, int64 each | vectors, float32 each | JSON of four lists: ids, documents,
+             uris, metadata
+    COMMIT   dimension u32 | kills u32 | positions of the kills, int64 each | Arrow record batch message
+    SEGMENT  kills u32 | 0 u32 | positions of the kills | JSON of a SegmentRef
+
+A commit says what happened, not what was asked: rows that appear, whole, and positions that die.
+A row whose position is already taken replaces the older version of that record.
+
+COMMIT is only read: logs of version 1 have it. An Arrow message of one row takes 80 µs to make, a third of
+what an add took besides waiting for the disk; ROWS takes 3.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import numpy as np
+import orjson
+
+from ..arrow.lazy_pyarrow import pa
+from ..interface.errors import Corruption
+from ..manifest import SegmentRef
+from ..schema.record_columns import TEXT_FIELDS, Columns, Ints, schema
+from ..validation.json_fields import LARGEST, parsed
+
+_HEAD = struct.Struct("<II")
+_ROWS = struct.Struct("<IIII")
+NO_KILLS: Ints = np.empty(0, np.int64)
+_NOT_READABLE = ValueError, TypeError, LookupError, OverflowError, struct.error
+_TEXT, _TEXT_OR_NONE = frozenset({str}), frozenset({str, type(None)})
+
+
+class Commit(NamedTuple):
+    """`kills` are positions whose record (or record version) dies; `rows` are born after that."""
+
+    kills: Ints
+    rows: Columns | None
+
+    def encode(self) -> bytes:
+        """The payload of a ROWS frame."""
+        kills, rows = self.kills, self.rows
+        if rows is None:
+            return _ROWS.pack(0, len(kills), 0, 0) + kills.tobytes()
+        head = _ROWS.pack(rows.vectors.shape[1], len(kills), len(rows), 0)
+        numbers = kills.tobytes(), rows.positions.tobytes(), rows.vectors.tobytes()
+        return b"".join((head, *numbers, orjson.dumps(rows.texts())))
+
+
+def decode_rows(path: str, payload: bytes) -> Commit:
+    """The payload of a ROWS frame of the log at `path`. Raises Corruption."""
+    try:
+        dimension, count, rows, _ = _ROWS.unpack_from(payload)
+        at = _ROWS.size
+        kills = np.frombuffer(payload, np.int64, count, at)
+        at += 8 * count
+        if not rows:
+            return Commit(kills, None)
+        positions = np.frombuffer(payload, np.int64, rows, at)
+        at += 8 * rows
+        vectors = np.frombuffer(payload, np.float32, rows * dimension, at).reshape(rows, dimension)
+        at += 4 * rows * dimension
+        ids, documents, uris, metadata = orjson.loads(memoryview(payload)[at:])
+    except _NOT_READABLE as error:
+        raise Corruption(path, f"a frame of rows cannot be read: {error}") from error
+    columns = Columns(positions, ids, documents, uris, metadata, vectors)
+    _check(path, columns)
+    return Commit(kills, columns)
+
+
+def decode_commit(path: str, payload: bytes) -> Commit:
+    """The payload of a COMMIT frame of the log at `path`. Raises Corruption."""
+    try:
+        dimension, count = _HEAD.unpack_from(payload)
+        start = _HEAD.size + 8 * count
+        kills = np.frombuffer(payload, np.int64, count, _HEAD.size)
+        if not dimension:
+            return Commit(kills, None)
+        if dimension > len(payload) // 4:
+            raise ValueError(f"there is no room for {dimension} numbers in it")
+        message = pa.ipc.read_message(pa.py_buffer(payload).slice(start))
+        batch = pa.ipc.read_record_batch(message, schema(dimension))
+        batch.validate(full=True)  # before anything but Arrow looks at it
+        if not batch.num_rows or batch.column(0).null_count or batch.column(5).null_count:
+            raise ValueError("it has no rows, or some without a position or a vector")
+        columns = Columns.from_batch(batch)
+    except (*_NOT_READABLE, pa.ArrowException, MemoryError, OSError, EOFError) as error:
+        raise Corruption(path, f"a frame of rows cannot be read: {error}") from error
+    _check(path, columns)
+    return Commit(kills, columns)
+
+
+def _check(path: str, columns: Columns) -> None:
+    """That each row has all that it must, of the right types."""
+    rows = len(columns.positions)
+    if rows == 1 and columns.vectors.shape[1] and _is_one(columns):
+        return
+    if not columns.vectors.shape[1]:
+        raise Corruption(path, "a frame of rows has vectors of no dimension")
+    for field, texts in zip(TEXT_FIELDS, columns.texts()):
+        if type(texts) is not list or len(texts) != rows:
+            raise Corruption(path, f"a frame of {rows} rows has other than as many of {field}")
+        if not (_TEXT if field == "id" else _TEXT_OR_NONE).issuperset(map(type, texts)):
+            raise Corruption(path, f"a frame of rows has values of {field} that are no texts")
+    least, most = int(columns.positions.min()), int(columns.positions.max())
+    if least < 0 or most > LARGEST:
+        raise Corruption(path, f"a frame of rows has positions from {least} to {most}")
+
+
+def _is_one(columns: Columns) -> bool:
+    """Whether it is one row, as nearly all frames have: quicker than the questions that are asked of many."""
+    for texts in (columns.documents, columns.uris, columns.metadata):
+        if type(texts) is not list or len(texts) != 1 or not (texts[0] is None or type(texts[0]) is str):
+            return False
+    ids = columns.ids
+    right = type(ids) is list and len(ids) == 1 and type(ids[0]) is str
+    return right and 0 <= columns.positions.item() <= LARGEST
+
+
+def encode_segment(kills: Ints, ref: SegmentRef) -> bytes:
+    return b"".join((_HEAD.pack(len(kills), 0), kills.tobytes(), orjson.dumps(ref.to_json())))
+
+
+def decode_segment(path: str, payload: bytes) -> tuple[Ints, SegmentRef]:
+    """The payload of a SEGMENT frame of the log at `path`. Raises Corruption."""
+    try:
+        count, _ = _HEAD.unpack_from(payload)
+        start = _HEAD.size + 8 * count
+        kills = np.frombuffer(payload, np.int64, count, _HEAD.size)
+    except _NOT_READABLE as error:
+        raise Corruption(path, f"the frame of a segment cannot be read: {error}") from error
+    return kills, SegmentRef.read(parsed(path, payload[start:], "the frame of a segment:"))

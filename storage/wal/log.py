@@ -1,0 +1,394 @@
+"""An append-only log of checksummed frames, shared by processes, synced in groups.
+
+Owns: framing, checksums, torn tails, group commit. Does not know what a payload means.
+
+File: a 64-byte header, then frames, each on an 8-byte border, then zeros.
+
+    header  magic "CHROMLOG" | version u32 | 0 u32 | salt u64 | first sequence u64 | xxh3 of these 32 bytes
+            | synced offset u64 | its complement u64 | 0 u64
+    frame   magic "FRM1" | kind u16 | 0 u16 | payload length u32 | 0 u32 | sequence u64 | xxh3 u64 | payload
+
+A frame's checksum covers its header fields and payload and is seeded with the file's salt, so that
+bytes left by an older log never look alive. Sequences rise by one. The synced offset is written (not
+synced) after a sync, at most every 10 ms, and shortly after a burst: it never claims too much, and it lets a
+damaged acknowledged frame (Corruption) be told from a torn one that nobody was promised (cut).
+
+Writers hold the folder's write lock around `append`, which has the system begin to write the frame; syncing
+happens after the lock is released. Who opens a log writes again what is not known to be synced before it
+appends: a sync of another process may have failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import xxhash
+
+from ..interface.errors import Corruption, FormatTooNew, StorageError, WriteFailed
+from ..io.disk import Folder, LogFile
+from ..validation import file_names
+
+_HEADER = struct.Struct("<8sIIQQ")
+_SYNCED = struct.Struct("<QQ")
+_FRAME = struct.Struct("<4sHHIIQQ")
+_MAGIC, _FRAME_MAGIC, VERSION = b"CHROMLOG", b"FRM1", 2  # version 1 has no ROWS
+_SYNCED_AT, START = 40, 64
+_MASK = (1 << 64) - 1
+# Zero-filled ahead so that a sync need not journal a growing file: small at first, since a
+# database may hold ten thousand small collections, then doubling up to 4 MiB a step.
+_FIRST_SIZE, _MAX_STEP = 1 << 15, 1 << 22
+MAX_PAYLOAD = 1 << 31
+_MOST_FRAMES = 10**15  # so that the sequence has room in the name of a log
+_SMALL = 1 << 20  # of payloads: no larger than what is read anyway
+_log = logging.getLogger("chroma")
+# In a burst of syncs the file is told of it every so often, and at its end by `note`: the note is a second
+# page for each of them to write, and a call.
+NOTE_SECONDS = 0.01
+_WAIT_SECONDS = 1.0  # after which a thread looks again whether another one still syncs
+
+COMMIT, SEGMENT, END, CATALOG, ROWS = 1, 2, 3, 4, 5  # frame kinds
+
+
+class Frame(NamedTuple):
+    """One frame as read; `end` is the offset just behind it."""
+
+    kind: int
+    sequence: int
+    payload: bytes
+    end: int
+
+
+def _align(offset: int) -> int:
+    return (offset + 7) & ~7
+
+
+def _header(salt: int, first: int) -> bytes:
+    """What the header begins with, in this version."""
+    header = _HEADER.pack(_MAGIC, VERSION, 0, salt, first)
+    return header + struct.pack("<Q", xxhash.xxh3_64_intdigest(header))
+
+
+def _not_synced(path: str, why: str) -> str:
+    return (
+        f"{path} could not be synced ({why}), so this write is not acknowledged and may or may not be kept: "
+        "when the disk is well again, look, or write the same again"
+    )
+
+
+def has_frames(folder: Folder, name: str) -> bool:
+    """Whether anything was ever appended to a log, be it damaged or not even finished."""
+    file = folder.open_log(name)
+    try:
+        return file.read(START, 4) == _FRAME_MAGIC
+    finally:
+        file.close()
+
+
+class Log:
+    """One open log file. `offset` and `sequence` say where this process has read or written up to."""
+
+    def __init__(self, file: LogFile, salt: int, first: int, version: int = VERSION) -> None:
+        self._file = file
+        self._salt, self._first, self._version = salt, first, version
+        self.offset = START
+        self.sequence = first
+        self._size = file.size()
+        self._synced = self._noted = START
+        self._syncing = False
+        self.broken: str | None = None  # why nothing may be appended: it is to be opened again
+        self._ended = False  # an END frame was read or written
+        self._note_again = 0.0  # when the file is next told up to where it was synced
+        self._cleared = False  # whether nothing but zeros is known to lie behind the last frame
+        # A condition takes its lock in Python, where an interrupt may come between; the lock itself does not.
+        self._mutex, self._noting = threading.RLock(), threading.Lock()
+        self._group = threading.Condition(self._mutex)  # of who waits for another thread's sync
+        self.syncs = 0
+
+    @property
+    def path(self) -> str:
+        return self._file.path
+
+    @classmethod
+    def create(cls, folder: Folder, name: str, first: int) -> Log:
+        """A new log in `folder`, synced; its name is durable once the folder is synced."""
+        file = folder.open_log(name, create=True)
+        salt = int.from_bytes(os.urandom(8), "little")
+        header = _header(salt, first) + _SYNCED.pack(START, START ^ _MASK)
+        file.extend(_FIRST_SIZE)
+        file.write(0, header.ljust(START, b"\0"))
+        file.sync()
+        return cls(file, salt, first)
+
+    @classmethod
+    def open(cls, folder: Folder, name: str) -> Log:
+        file = folder.open_log(name)
+        for _ in range(8):  # another process may be writing a newer version into it right now
+            header = file.read(0, START)
+            if len(header) < START:
+                raise Corruption(file.path, f"it has only {len(header)} bytes", 0)
+            magic, version, _, salt, first = _HEADER.unpack_from(header)
+            (check,) = struct.unpack_from("<Q", header, _HEADER.size)
+            if magic == _MAGIC and check == xxhash.xxh3_64_intdigest(header[: _HEADER.size]):
+                break
+        else:
+            raise Corruption(file.path, "its header does not match its checksum", 0)
+        if first >= _MOST_FRAMES:
+            raise Corruption(file.path, f"its first frame has the number {first}", 24)
+        if version > VERSION:
+            raise FormatTooNew(f"{file.path} has log format {version}, this version reads up to {VERSION}")
+        return cls(file, salt, first, version)
+
+    def linked(self) -> bool:
+        """Whether the log's name still leads to this file."""
+        return self._file.linked()
+
+    def unnoted(self) -> bool:
+        """Whether the file has yet to be told of a sync."""
+        return self._synced > self._noted
+
+    def note(self) -> None:
+        """Tell the file up to where it was synced, at the end of a burst. It serves the finding of damage
+        later, so it fails nobody: what is wrong with the file shows when it is read or written next."""
+        with self._mutex:
+            synced = self._synced
+        if synced > self._noted and not self.broken:
+            try:
+                self._note_synced(synced)
+            except (StorageError, OSError) as error:
+                _log.warning("%s could not be told up to where it was synced: %s", self.path, error)
+
+    def close(self) -> None:
+        self.note()
+        self._file.close()
+
+    # ------------------------------------------------------------------ reading
+
+    def has_more(self) -> bool:
+        """Whether another process may have written since."""
+        return self._file.holds(self.offset, _FRAME_MAGIC)
+
+    def at_end(self, writing: bool) -> bool:
+        """What `read_new` does where there is nothing new, as nearly always: then True."""
+        if self.has_more():
+            return False
+        self._check_end(writing)
+        return True
+
+    def read_new(self, writing: bool = False) -> Iterator[Frame]:
+        """Frames behind `offset`, advancing it. With `writing` (under the lock) a torn tail is cleared."""
+        while True:
+            frame = self._frame_at(self.offset)
+            if frame is None:
+                break
+            self.offset, self.sequence = frame.end, frame.sequence + 1
+            yield frame
+            if frame.kind == END:
+                self._ended = True
+                return
+        self._check_end(writing)
+
+    def unread(self, frame: Frame) -> None:
+        """Read this frame again next, for what it says could not be done."""
+        self.offset, self.sequence = frame.end - _align(_FRAME.size + len(frame.payload)), frame.sequence
+
+    def following(self, folder: Folder, end: Frame) -> Log:
+        """The log that the frame which ends this one leads on to. Raises Corruption: also where that is this
+        one, or an earlier one."""
+        log = Log.open(folder, file_names.following(self.path, end.payload))
+        if log._first < self.sequence:
+            raise Corruption(log.path, f"it begins with frame {log._first}, not after the log before it")
+        return log
+
+    def image(self) -> Iterator[bytes]:
+        """The file, in parts, as a log that ends, and is synced up to, where this process has read."""
+        head = bytearray(self._file.read(0, START))
+        _SYNCED.pack_into(head, _SYNCED_AT, self.offset, self.offset ^ _MASK)
+        yield bytes(head)
+        for start in range(START, self.offset, 1 << 20):
+            yield self._file.read(start, min(1 << 20, self.offset - start))
+
+    def salvage(self) -> Iterator[Frame]:
+        """After Corruption: the intact frames behind the damage, which may have been one or several.
+
+        Salt, sequence and checksum together make sure that nothing else is taken for a frame.
+        """
+        size = self._file.size()
+        offset = self.offset + 8
+        while offset < size:
+            window = self._file.read(offset, 1 << 20)
+            at = window.find(_FRAME_MAGIC)
+            if at < 0:
+                offset += max(8, len(window) - 8 & ~7)
+                continue
+            offset += at
+            later = range(self.sequence, 1 << 64)
+            frame = self._frame_at(offset, later) if offset % 8 == 0 else None
+            if frame is None:
+                offset = _align(offset + 1)
+                continue
+            self.offset, self.sequence = frame.end, frame.sequence + 1
+            yield frame
+            offset = frame.end
+
+    def _frame_at(self, offset: int, sequences: range | None = None) -> Frame | None:
+        """The frame there, if it is whole and of one of these sequences: by default the next."""
+        if not self._file.holds(offset, _FRAME_MAGIC):
+            return None
+        head = self._file.read(offset, _FRAME.size)
+        if len(head) < _FRAME.size:
+            return None
+        magic, kind, _, length, _, sequence, check = _FRAME.unpack(head)
+        expected = sequence == self.sequence if sequences is None else sequence in sequences
+        if magic != _FRAME_MAGIC or not expected or length > MAX_PAYLOAD:
+            return None
+        if length > _SMALL and length > self._file.size() - offset:  # before there is memory for it
+            return None
+        payload = self._file.read(offset + _FRAME.size, length)
+        if len(payload) < length or check != self._checksum(head[: _FRAME.size - 8], payload):
+            return None
+        return Frame(kind, sequence, payload, _align(offset + _FRAME.size + length))
+
+    def _checksum(self, head: bytes, payload: bytes) -> int:
+        state = xxhash.xxh3_64(head, seed=self._salt)
+        state.update(payload)
+        return state.intdigest()
+
+    def synced_offset(self) -> int:
+        """Up to where the file says it was synced."""
+        for _ in range(8):  # another process may be writing the pair right now
+            data = self._file.peek(_SYNCED_AT, _SYNCED.size)
+            if len(data) == _SYNCED.size:
+                synced, complement = _SYNCED.unpack(data)
+                if synced ^ complement == _MASK:
+                    return int(synced)
+        raise Corruption(self.path, "its synced offset does not match its complement", _SYNCED_AT)
+
+    def _check_end(self, writing: bool) -> None:
+        """Nothing whole follows: see that nothing is missing, and make room for what will be written."""
+        self._check_tail()
+        if writing:
+            self._clear_tail()
+
+    def _check_tail(self) -> None:
+        if self.synced_offset() > self.offset:
+            # Between our read and this look another process may have appended and synced.
+            if self._frame_at(self.offset) is not None:
+                return
+            raise Corruption(self.path, "an acknowledged frame does not match its checksum", self.offset)
+
+    def _clear_tail(self) -> None:
+        """Zero what a writer that died left behind; nobody was promised it."""
+        if self._cleared and self._file.peek(self.offset, 1) in (b"", b"\0"):
+            return
+        self._write_again()
+        # Once per opened file all of it is looked at: in a power cut a later page of what was never
+        # synced may reach the disk without an earlier one, and would be read behind the next frame.
+        size = self._file.size()
+        for start in range(self.offset, size, 1 << 20):
+            part = self._file.read(start, min(1 << 20, size - start))
+            if part.count(0) < len(part):
+                self._file.write(start, bytes(len(part)))
+        self._cleared = True
+
+    # ------------------------------------------------------------------ writing
+
+    def append(self, kind: int, payload: bytes) -> int:
+        """Write a frame at `offset` and return the offset to pass to `sync`. Needs the write lock,
+        and `at_end(writing=True)` before. Not durable until synced."""
+        if self.broken:
+            raise WriteFailed(f"{self.path} has to be opened again: {self.broken}; try again")
+        if self._ended:
+            raise WriteFailed(f"{self.path} has ended; open the collection again")
+        if len(payload) > MAX_PAYLOAD:
+            raise WriteFailed(
+                f"one call changes {len(payload)} bytes, more than {self.path} can hold; split it"
+            )
+        head = _FRAME.pack(_FRAME_MAGIC, kind, 0, len(payload), 0, self.sequence, 0)[:-8]
+        frame = head + struct.pack("<Q", self._checksum(head, payload)) + payload
+        end = _align(self.offset + len(frame))
+        if end > self._size:
+            self._size = self._file.size()
+            if end > self._size:
+                step = min(max(self._size, _FIRST_SIZE), _MAX_STEP)
+                self._file.extend(-(-end // step) * step)
+                self._size = self._file.size()
+        try:
+            if kind == ROWS and self._version < VERSION:  # so that an older program says that it is too old
+                self._file.write(0, _header(self._salt, self._first))
+                self._version = VERSION
+            self._file.write(self.offset, frame)
+        except BaseException:
+            self.broken = "an earlier write failed"
+            raise
+        try:
+            self._file.begin_sync(self.offset, len(frame))
+        except OSError as error:  # a sync that failed: said by `sync`
+            self.broken = error.strerror or str(error)
+        self.offset, self.sequence, self._ended = end, self.sequence + 1, kind == END
+        return end
+
+    def sync(self, offset: int) -> None:
+        """Return once everything before `offset` is durable. Threads that wait together share one sync."""
+        mine, synced = False, 0
+        try:
+            with self._mutex:
+                while self._synced < offset:
+                    if self.broken:
+                        raise WriteFailed(_not_synced(self.path, self.broken))
+                    if not self._syncing:
+                        mine = self._syncing = True
+                        target = self.offset
+                        break
+                    self._group.wait(_WAIT_SECONDS)
+                else:
+                    return
+            self._file.sync()
+            synced = target
+        except BaseException as error:
+            # After a failed sync the kernel may have dropped the pages: nothing later is safe. An interrupt
+            # may come on top of it; alone it breaks nothing.
+            failed = isinstance(error, Exception) or isinstance(error.__context__, (OSError, StorageError))
+            if mine and failed:
+                self.broken = str(error) or str(error.__context__ or "") or type(error).__name__
+            if mine and isinstance(error, StorageError):
+                raise WriteFailed(_not_synced(self.path, str(error))) from error
+            raise
+        finally:  # also when interrupted, wherever: somebody else may sync
+            if mine:
+                self._syncing = False  # before the lock, for which a thread can be interrupted
+                with self._mutex:
+                    if synced > self._synced:
+                        self._synced = synced
+                    self.syncs += synced > 0
+                    self._group.notify_all()
+        if time.monotonic() >= self._note_again:
+            self.note()
+
+    def sync_all(self) -> None:
+        """Make the whole file durable, whoever wrote it. Needs the write lock."""
+        self._write_again()
+        self._file.sync()
+
+    def _write_again(self) -> None:
+        """Write once more what may not be on the disk, so that the next sync has it: after one that failed,
+        here or in another process, the system may hold pages that it takes for written."""
+        at = self.synced_offset()
+        while at < self.offset:
+            frame = self._frame_at(at, range(self._first, self.sequence))
+            if frame is None:  # it was read, and is gone: the pages were dropped
+                raise Corruption(self.path, "a frame that was read is not there any more", at)
+            self._file.write(at, self._file.read(at, frame.end - at))
+            at = frame.end
+
+    def _note_synced(self, target: int) -> None:
+        with self._noting:  # so that no older note of this process comes over a newer one
+            if target > self.synced_offset():
+                self._file.write(_SYNCED_AT, _SYNCED.pack(target, target ^ _MASK))
+            self._noted = max(self._noted, target)
+            self._note_again = time.monotonic() + NOTE_SECONDS

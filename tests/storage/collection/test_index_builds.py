@@ -1,0 +1,170 @@
+"""Graphs: built aside, rebuilt on new settings, dropped under a budget, never needed for a right answer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chroma
+
+ROWS, DIM = 3000, 16
+VECTORS = np.random.default_rng(0).standard_normal((ROWS, DIM)).astype(np.float32)
+IDS = [f"i{row}" for row in range(ROWS)]
+
+
+@pytest.fixture(autouse=True)
+def small_segments_get_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chroma.storage.collection.index_builds.INDEX_BYTES", 1)
+    monkeypatch.setattr("chroma.storage.collection.collection.DIRECT_ROWS", 1000)
+    monkeypatch.setattr("chroma.storage.collection.open_collection.QUIET_SECONDS", 0.0)
+
+
+def _filled(client: Any, name: str = "things", space: str = "l2") -> Any:
+    collection = client.create_collection(
+        name, embedding_function=None, configuration={"hnsw": {"space": space}}
+    )
+    collection.add(ids=IDS, embeddings=VECTORS, metadatas=[{"n": row} for row in range(ROWS)])
+    return collection
+
+
+def _graphs(collection: Any) -> Any:
+    backend = collection._backend
+    return backend.engine._open[str(collection.id)].graphs
+
+
+def _recall(collection: Any, **how: Any) -> float:
+    queries = VECTORS[:40] + 0.01
+    exact = collection.query(query_embeddings=queries, n_results=10, exact=True, **how)["ids"]
+    fast = collection.query(query_embeddings=queries, n_results=10, **how)["ids"]
+    return float(np.mean([len(set(a) & set(b)) / len(a) for a, b in zip(exact, fast, strict=True)]))
+
+
+@pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
+def test_the_index_answers_well_and_gives_exact_distances(tmp_path: Path, space: str) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = _filled(client, space=space)
+        collection.compact()
+        assert len(_graphs(collection)._loaded) == 1
+        assert _recall(collection) >= 0.95 and collection.recall() >= 0.95
+        fast = collection.query(query_embeddings=VECTORS[:5], n_results=3)
+        exact = collection.query(query_embeddings=VECTORS[:5], n_results=3, exact=True)
+        for ids, distances, others, right in zip(
+            fast["ids"], fast["distances"], exact["ids"], exact["distances"], strict=True
+        ):
+            known = dict(zip(others, right, strict=True))
+            assert all(
+                known[id] == distance for id, distance in zip(ids, distances, strict=True) if id in known
+            )
+
+
+@pytest.mark.parametrize("share", [1, 2, 10, 100, 1000])
+def test_filtered_searches_find_what_matches(tmp_path: Path, share: int) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = _filled(client)
+        collection.compact()
+        where = {"n": {"$lt": ROWS // share}}
+        assert _recall(collection, where=where) >= 0.95
+        got = collection.query(query_embeddings=VECTORS[:3], n_results=20, where=where)["ids"]
+        assert [len(ids) for ids in got] == [min(20, ROWS // share)] * 3
+
+
+def test_a_filter_that_keeps_only_the_far_ones_is_answered_in_full(tmp_path: Path) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = _filled(client)
+        collection.compact()
+        order = np.argsort(((VECTORS - VECTORS[0]) ** 2).sum(axis=1))
+        far = [IDS[row] for row in order[-ROWS // 2 :]]
+        collection.update(ids=far, metadatas=[{"far": True}] * len(far))
+        collection.compact()
+        got = collection.query(query_embeddings=VECTORS[:1], n_results=10, where={"far": True})["ids"][0]
+        assert got == far[:10]
+
+
+def test_deleted_records_do_not_come_back_from_the_graph(tmp_path: Path) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = _filled(client)
+        collection.compact()
+        collection.delete(ids=IDS[:400])  # below the share that makes a segment be rewritten
+        found = collection.query(query_embeddings=VECTORS[:50], n_results=10)["ids"]
+        assert all(len(ids) == 10 for ids in found)
+        assert not {id for ids in found for id in ids} & set(IDS[:400])
+
+
+def test_new_settings_build_a_new_index(tmp_path: Path) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = _filled(client)
+        collection.compact()
+        (before,) = tmp_path.rglob("graph-*")
+        size = before.stat().st_size
+        collection.modify(configuration={"hnsw": {"max_neighbors": 4}})
+        collection._backend.engine.services.background.wait("index", str(collection.id))
+        (after,) = tmp_path.rglob("graph-*")
+        assert after.name != before.name and after.stat().st_size < size
+        ((_, graph),) = _graphs(collection)._loaded.values()
+        assert graph._index.M == 4
+
+
+def test_search_effort_takes_effect_at_once(tmp_path: Path) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = _filled(client)
+        collection.compact()
+        for ef in (10, 200):
+            collection.modify(configuration={"hnsw": {"ef_search": ef}})
+            collection.query(query_embeddings=VECTORS[:1])
+            ((_, graph),) = _graphs(collection)._loaded.values()
+            assert graph._index.ef == ef
+
+
+def test_a_budget_closes_idle_indexes_and_answers_stay_right(tmp_path: Path) -> None:
+    settings = chroma.Settings(chroma_memory_limit_bytes=700_000)  # one graph of 3,000 x 16 fits
+    with chroma.PersistentClient(tmp_path, settings=settings) as client:
+        one, two = _filled(client, "one"), _filled(client, "two")
+        one.compact()
+        two.compact()
+        assert not _graphs(one)._loaded and len(_graphs(two)._loaded) == 1
+        assert one.query(query_embeddings=VECTORS[7:8], n_results=1)["ids"] == [["i7"]]
+        one._backend.engine.services.background.wait(
+            "load", f"{one.id}/{next(iter(tmp_path.rglob('graph-*'))).parent.name}"
+        )
+
+
+def test_an_index_that_was_not_finished_is_built_at_the_next_open(tmp_path: Path) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        engine = client._backend.engine
+        engine.services.background.close()  # nothing is built any more
+        _filled(client)
+    assert not list(tmp_path.rglob("graph-*"))
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.get_collection("things")
+        background = client._backend.engine.services.background
+        assert collection.count() == ROWS
+        background.wait("settle", str(collection.id))
+        background.wait("index", str(collection.id))
+        assert list(tmp_path.rglob("graph-*")) and not background.errors
+
+
+def test_without_hnswlib_answers_are_exact_and_one_warning_says_so(tmp_path: Path) -> None:
+    script = f"""
+import sys, warnings
+sys.modules["hnswlib"] = None
+import numpy as np, chroma
+from chroma.storage.collection import index_builds
+index_builds.INDEX_BYTES = 1
+vectors = np.random.default_rng(0).standard_normal((500, 8)).astype("f4")
+with warnings.catch_warnings(record=True) as caught, chroma.PersistentClient({str(tmp_path)!r}) as client:
+    warnings.simplefilter("always")
+    c = client.create_collection("things", embedding_function=None)
+    c.add(ids=[str(i) for i in range(500)], embeddings=vectors)
+    c.compact()
+    c.compact()
+    found = c.query(query_embeddings=vectors, n_results=1)["ids"]
+assert found == [[str(i)] for i in range(500)]
+texts = [str(w.message) for w in caught if "hnswlib" in str(w.message)]
+assert len(texts) == 1 and "pip install hnswlib" in texts[0], texts
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

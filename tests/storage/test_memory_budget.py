@@ -1,0 +1,78 @@
+"""The memory budget: who is released, and that uses may be noted at any time."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from chroma.storage.index import hnsw
+from chroma.storage.scheduler import Budget
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads take turns after every few instructions."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_the_least_recently_used_is_released() -> None:
+    gone: list[str] = []
+    budget = Budget(100)
+    for name in ("a", "b", "c"):
+        budget.hold(name, 40, lambda name=name: gone.append(name))  # type: ignore[misc]
+        budget.touch("a")
+    assert (gone, budget.used()) == (["b"], 80)
+    budget.hold("c", 10, lambda: None)  # another size of the same
+    assert budget.used() == 50
+    budget.forget("a")
+    budget.forget("unknown")
+    assert budget.used() == 10
+
+
+def test_one_alone_may_exceed_it() -> None:
+    budget = Budget(100)
+    budget.hold("large", 500, lambda: pytest.fail("it is in use"))
+    assert budget.used() == 500
+
+
+def test_uses_are_noted_while_others_hold(restless: None) -> None:
+    budget = Budget(1 << 40)
+    names = [f"n{number}" for number in range(200)]
+    for name in names:
+        budget.hold(name, 1, lambda: None)
+    done = threading.Event()
+
+    def use() -> None:
+        while not done.is_set():
+            for name in names:
+                budget.touch(name)
+
+    threads = [threading.Thread(target=use) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(2000):
+            budget.hold(names[number % len(names)], number, lambda: None)
+            budget.used()
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize(("dimension", "neighbors"), [(8, 16), (64, 16), (64, 32)])
+def test_a_graph_is_as_large_as_it_says(dimension: int, neighbors: int) -> None:
+    """What hnswlib keeps beside the arrays of its state is small: locks, pointers, a table of labels."""
+    vectors = np.random.default_rng(0).standard_normal((2000, dimension), np.float32)
+    graph = hnsw.build("cosine", vectors, neighbors, 20, 1, lambda: False)
+    assert graph is not None
+    arrays = [value for value in graph.state().values() if isinstance(value, np.ndarray)]
+    held = sum(array.nbytes for array in arrays)
+    assert held <= graph.nbytes <= held + 110 * len(vectors)

@@ -1,0 +1,127 @@
+"""Distances: one number per pair, and exact nearest rows whatever the scale."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chroma.storage.native import kernel
+from chroma.storage.segments.segment import squared_norms
+from chroma.storage.vectors import distance
+
+SPACES: Any = ["l2", "cosine", "ip"]
+
+
+@pytest.fixture(autouse=True, params=["compiled", "numpy"])
+def way(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test here is of both twins."""
+    if request.param == "numpy":
+        monkeypatch.setattr(kernel, "compiled", None)
+
+
+def _brute(space: str, query: Any, vectors: Any) -> Any:
+    a, q = vectors.astype(np.float64), query.astype(np.float64)
+    if space == "l2":
+        return ((a - q) ** 2).sum(axis=1)
+    dots = a @ q
+    if space == "ip":
+        return 1 - dots
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(q)
+    return 1 - np.divide(dots, lengths, out=np.zeros_like(dots), where=lengths > 0)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize(
+    "scale,shift", [(1, 0), (1e-3, 100.0), (1e-2, 3e4), (1e15, 0), (1e-20, 0), (1e19, 0), (1e-25, 0)]
+)
+def test_nearest_is_exact_where_float32_products_are_not(space: Any, scale: float, shift: float) -> None:
+    rng = np.random.default_rng(1)
+    vectors = (rng.standard_normal((2000, 32)) * scale + shift).astype(np.float32)
+    query = (rng.standard_normal(32) * scale + shift).astype(np.float32)
+    with np.errstate(over="ignore"):
+        norms = squared_norms(vectors)
+    rows, distances = distance.nearest(space, query, vectors, norms, None, 10)
+    with np.errstate(over="ignore"):
+        right = np.sort(_brute(space, query, vectors).astype(np.float32))[:10]
+    assert np.allclose(distances, right, rtol=1e-6, atol=1e-7)
+    assert len(set(rows.tolist())) == 10
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_a_pair_has_one_distance_whatever_rows_are_around_it(space: Any) -> None:
+    rng = np.random.default_rng(2)
+    vectors = rng.standard_normal((301, 37)).astype(np.float32)
+    query = rng.standard_normal(37).astype(np.float32)
+    whole = distance.exact(space, query, vectors)
+    singles = np.concatenate([distance.exact(space, query, vectors[row : row + 1]) for row in range(301)])
+    assert np.array_equal(whole, singles)
+
+
+def test_a_zero_vector_has_cosine_distance_one() -> None:
+    vectors = np.array([[0, 0], [1, 0]], np.float32)
+    assert distance.exact("cosine", np.array([1, 0], np.float32), vectors).tolist() == [1, 0]
+    assert distance.exact("cosine", np.array([0, 0], np.float32), vectors).tolist() == [1, 1]
+
+
+def test_only_the_rows_asked_for_are_compared_and_ties_fall_by_row() -> None:
+    vectors = np.zeros((2000, 4), np.float32)
+    rows = np.arange(1, 2000, 2)
+    found, distances = distance.nearest(
+        "l2", np.zeros(4, np.float32), vectors, np.zeros(2000, np.float32), rows, 5
+    )
+    assert found.tolist() == [1, 3, 5, 7, 9] and distances.tolist() == [0] * 5
+
+
+@pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
+@pytest.mark.parametrize("some", [False, True])
+def test_many_queries_are_answered_as_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, space: Any, some: bool
+) -> None:
+    random = np.random.default_rng(6)
+    vectors = random.standard_normal((400, 24)).astype(np.float32)
+    vectors[7], vectors[50:60] = 0, vectors[3]
+    queries = np.concatenate([vectors[:5], random.standard_normal((9, 24)), np.zeros((1, 24))]).astype(
+        np.float32
+    )
+    norms = np.einsum("ij,ij->i", vectors, vectors)
+    rows = np.flatnonzero(random.random(400) < 0.7) if some else None
+    expected = [distance.nearest(space, query, vectors, norms, rows, 12) for query in queries]
+    for products in (distance._PRODUCTS, 400 * 4, 1):
+        monkeypatch.setattr(distance, "_PRODUCTS", products)
+        found = distance.nearest_lines(space, queries, vectors, norms, rows, 12)
+        for (ids, distances), (right_ids, right) in zip(found, expected, strict=True):
+            assert np.array_equal(ids, right_ids) and np.array_equal(distances, right)
+
+
+class Counted:
+    """A lock that counts how often it was taken."""
+
+    def __init__(self) -> None:
+        self.times = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self.times += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize(
+    ("count", "dimension", "step", "times"),
+    [(1000, 384, 1, 0), (2000, 384, 1, 1), (800, 1536, 2, 1), (4608, 1536, 3, 3), (4000, 128, 3, 0)],
+)
+def test_large_products_are_made_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch, count: int, dimension: int, step: int, times: int
+) -> None:
+    """Side by side they would spin for the same cores."""
+    lock = Counted()
+    monkeypatch.setattr(distance, "_whole", lock)
+    vectors = np.random.default_rng(0).standard_normal((count, dimension), np.float32)
+    rows = None if step == 1 else np.arange(0, count, step)
+    found, _ = distance.nearest("l2", vectors[0], vectors, (vectors**2).sum(axis=1), rows, 3)
+    assert found[0] == 0 and lock.times == times
