@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,24 +23,17 @@ from .collection.collection import Services
 from .collection.index_builds import Graphs, IndexSettings
 from .collection.open_collection import OpenCollection
 from .filters.duckdb_tables import FilterDatabase
-from .filters.parser import Node
 from .interface.errors import AlreadyExists, Closed, Missing, NotFound, StorageError
+from .interface.requests import NewCollection
 from .interface.values import (
     BackupReport,
     CollectionInfo,
-    CollectionStats,
     EngineFigures,
-    IndexStatus,
-    Mode,
-    Records,
-    Written,
 )
 from .io.disk import GONE, DiskFolder, Folder, syncs
 from .io.in_memory import MemoryFolder
 from .io.safe_open import check_path
 from .native import kernel
-from .query.scan import Scan
-from .query.sort import sort_places
 from .scheduler import Background, Budget
 from .validation.file_names import COLLECTION
 
@@ -151,29 +144,14 @@ class Engine:
 
     # ------------------------------------------------------------------ catalog
 
-    def create_collection(
-        self,
-        tenant: str,
-        database: str,
-        name: str,
-        metadata: Mapping[str, Any] | None,
-        configuration: dict[str, Any],
-        get_or_create: bool,
-        id: str | None = None,
-    ) -> CollectionInfo:
-        """`id` is a UUID that the collection had elsewhere; without it, it gets a new one."""
+    def create_collection(self, tenant: str, database: str, new: NewCollection) -> CollectionInfo:
+        """Raises AlreadyExists on a taken name, unless the one that has it will do."""
         self.check_open()
-        id, given = str(uuid.UUID(id) if id is not None else uuid.uuid4()), id is not None
-        info = CollectionInfo(
-            id,
-            name,
-            tenant,
-            database,
-            dict(metadata) if metadata else None,
-            configuration,
-        )
-        clear = self.folder.child("collections").child(id).remove_tree if given else None
-        return self.catalog.create_collection(info, get_or_create, clear)[0]
+        id = str(uuid.uuid4() if new.id is None else uuid.UUID(new.id))
+        metadata = dict(new.metadata) if new.metadata else None
+        info = CollectionInfo(id, new.name, tenant, database, metadata, dict(new.configuration))
+        clear = None if new.id is None else self.folder.child("collections").child(id).remove_tree
+        return self.catalog.create_collection(info, new.get_or_create, clear)[0]
 
     def with_dimension(self, info: CollectionInfo) -> CollectionInfo:
         """The catalog's entry with the dimension of an open collection."""
@@ -294,41 +272,7 @@ class Engine:
 
         return backup(self.folder, self.catalog, path, link, verify, progress)
 
-    # ------------------------------------------------------------------ records
-
-    def write(self, tenant: str, database: str, id: str, mode: Mode, records: Records) -> Written:
-        held = self.collection(tenant, database, id)
-        written = held.records.write(mode, records)
-        if held.info.dimension is None:
-            self._note_dimension(held)
-        return written
-
-    def _note_dimension(self, held: OpenCollection) -> None:
-        """Tell the catalog of a collection's first records."""
-        info, dimension = held.info, held.records.snapshot().dimension
-        if dimension is None:
-            return
-        # The records are durable and their own files tell it too, so this must not fail the call.
-        try:
-            held.info = self.catalog.change_collection(
-                info.tenant, info.database, info.id, dimension=dimension
-            )
-        except StorageError as error:
-            _log.warning("the dimension of %s could not be noted in the catalog: %s", info.name, error)
-
-    def scan_sorted(
-        self,
-        held: OpenCollection,
-        ids: Sequence[str] | None,
-        node: Node,
-        order_by: Sequence[tuple[str, bool]],
-        offset: int,
-        limit: int | None,
-    ) -> Scan:
-        """Matching records by metadata values; see sorting.py."""
-        snapshot, places = held.records.select(ids, node)
-        places = sort_places(places, order_by, offset, limit)
-        return Scan(tuple(places), snapshot.dimension, snapshot.views, held.records.columns.for_scan())
+    # ------------------------------------------------------------------ statements
 
     def statement(self, text: str, find: Find) -> Statement:
         """An SQL statement over the tables that `find` gives."""
@@ -336,10 +280,6 @@ class Engine:
         from .sql.statement import Statement
 
         return Statement(text, find, max(2 * self.services.budget.limit, 1 << 30), self.threads)
-
-    def index_status(self, held: OpenCollection) -> IndexStatus:
-        snapshot = held.records.snapshot()
-        return IndexStatus(held.graphs.indexed_rows(snapshot, held.settings), snapshot.live)
 
     def figures(self) -> EngineFigures:
         """Sums over the collections that are open; none is opened or brought up to date for it."""
@@ -357,20 +297,6 @@ class Engine:
             log_bytes += size
         return EngineFigures(
             self.catalog.count_all(), len(opened), rows, deleted, segments, not_indexed, log_bytes, syncs()
-        )
-
-    def stats(self, held: OpenCollection) -> CollectionStats:
-        snapshot = held.records.snapshot()
-        files = _sizes(held.records.folder)
-        return CollectionStats(
-            live=snapshot.live,
-            deleted=sum(view.dead_rows for view in snapshot.views),
-            unsealed=sum(view.live for view in snapshot.views if view.ref is None),
-            segments=sum(view.ref is not None for view in snapshot.views),
-            indexed=held.graphs.indexed_rows(snapshot, held.settings),
-            bytes=sum(files.values()),
-            log_bytes=sum(size for name, size in files.items() if name.endswith(".wal")),
-            files=files,
         )
 
     def after_fork(self) -> None:
@@ -400,15 +326,3 @@ class Engine:
         self._open.clear()
         self.services.database.close()
         self.catalog.close()
-
-
-def _sizes(folder: Folder, prefix: str = "") -> dict[str, int]:
-    """Bytes of each file, by path below the collection's folder."""
-    found: dict[str, int] = {}
-    for name in folder.names():
-        if name.startswith("seg-"):
-            found |= _sizes(folder.child(name), f"{name}/")
-            continue
-        with contextlib.suppress(Missing):  # removed between the two looks
-            found[prefix + name] = folder.size(name)
-    return found

@@ -17,6 +17,7 @@ from systems.chroma import Driver
 
 from chroma.results import build
 from chroma.storage.filters import parser as filters
+from chroma.storage.interface.requests import Selection
 from chroma.storage.query import executor
 from chroma.validation import read_arguments
 
@@ -143,7 +144,7 @@ def _first(opened: Opened) -> list[Step]:
             lambda case: mark[512:516] == b"FRM1",
             "four bytes of a map compared",
         ),
-        Step("the filter as a tree", "node", lambda case: filters.combine(case.where, None)),
+        Step("the filter as a tree", "node", lambda case: filters.parse(Selection(where=case.where))),
         Step(
             "is there anything new in the collection?",
             "snapshot",

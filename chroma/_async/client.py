@@ -21,7 +21,8 @@ from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
 from ..requests.scope import Identity, Scope, adopted
 from ..results.build import database_result
-from ..storage.interface.values import BackupReport, CollectionInfo
+from ..storage.interface.requests import NewCollection
+from ..storage.interface.values import BackupReport, CollectionInfo, CollectionRef
 from ..types import CollectionMetadata, Database, DataLoader, Tenant
 from ..validation.metadata import check_collection_metadata
 from ..validation.names import (
@@ -186,7 +187,7 @@ class AsyncClient(_AsyncConnection):
 
     async def compact(self) -> None:
         """Settle all collections of the database now: seal, merge, index, reclaim space."""
-        await self._backend.compact(self._scope, None)
+        await self._backend.compact_all(self._scope)
 
     async def backup(
         self,
@@ -244,7 +245,10 @@ class AsyncClient(_AsyncConnection):
             "hnsw": hnsw_for_create(configuration, checked, function),
             "embedding_function": resolve.stored_form(function, configuration),
         }
-        info = await self._backend.create_collection(self._scope, name, checked, stored, bool(get_or_create))
+        new = NewCollection(
+            name=name, metadata=checked, configuration=stored, get_or_create=bool(get_or_create)
+        )
+        info = await self._backend.create_collection(self._scope, new)
         if get_or_create:
             resolve.check_conflict(function, info.configuration.get("embedding_function"))
         return AsyncCollection(self._backend, info, function, data_loader)
@@ -286,7 +290,7 @@ class AsyncClient(_AsyncConnection):
         data_loader: DataLoader[Any] | None = None,
     ) -> AsyncCollection:
         """Open a collection by its UUID; otherwise as `get_collection`."""
-        info = await self._backend.get_collection_by_id(self._scope, check_uuid(id))
+        info = await self._backend.get_collection_by_id(CollectionRef(*self._scope, check_uuid(id)))
         return self._open(info, embedding_function, data_loader)
 
     def _open(self, info: CollectionInfo, function: Any, loader: DataLoader[Any] | None) -> AsyncCollection:

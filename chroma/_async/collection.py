@@ -14,8 +14,9 @@ from ..errors import InvalidArgumentError, UnsupportedError
 from ..internal.concurrency import async_bulk, async_call
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
-from ..results.build import columns_for, get_result, in_order_of, indexing_result, query_result
+from ..results.build import get_result, in_order_of, indexing_result, query_result
 from ..results.types import GetResult, QueryResult
+from ..storage.interface.requests import CollectionChanges, QueryRequest, Selection
 from ..storage.interface.values import CollectionInfo, CollectionStats, Floats, Mode
 from ..types import (
     CollectionMetadata,
@@ -38,6 +39,7 @@ from ..validation.read_arguments import (
     check_n_results,
     check_positive,
     check_same_length,
+    fields_of,
     given_filter,
     only_input,
     read_query_inputs,
@@ -130,7 +132,7 @@ class AsyncCollection(AsyncPipelines):
             batch = await self._read("add", columns, ids, *given)
             source = embedding_source("add", batch) if batch.embeddings is None else None
             if strict or source is not None:
-                known = await self._backend.known_ids(self._scope, self._info.id, batch.ids)
+                known = await self._backend.known_ids(self._ref, batch.ids)
                 if strict:
                     refuse_stored(known)
                 if source is not None:
@@ -138,7 +140,7 @@ class AsyncCollection(AsyncPipelines):
                     if not batch.ids:
                         return
             vectors = batch.embeddings if source is None else await self._embed(source, batch)
-        await self._backend.write(self._scope, self._info.id, "add", batch.records(vectors))
+        await self._backend.write(self._ref, "add", batch.records(vectors))
 
     async def upsert(
         self,
@@ -163,9 +165,9 @@ class AsyncCollection(AsyncPipelines):
             source = embedding_source("upsert", batch) if batch.embeddings is None else None
             vectors = batch.embeddings if source is None else await self._embed(source, batch)
             if vectors is None:
-                known = await self._backend.known_ids(self._scope, self._info.id, batch.ids)
+                known = await self._backend.known_ids(self._ref, batch.ids)
                 refuse_new(batch.ids, known)
-        await self._backend.write(self._scope, self._info.id, "upsert", batch.records(vectors))
+        await self._backend.write(self._ref, "upsert", batch.records(vectors))
 
     async def update(
         self,
@@ -198,7 +200,7 @@ class AsyncCollection(AsyncPipelines):
                         rows = None if mask.all() else mask
                 elif source is not None:
                     vectors = await self._embed(source, batch)
-        await self._backend.write(self._scope, self._info.id, "update", batch.records(vectors, rows))
+        await self._backend.write(self._ref, "update", batch.records(vectors, rows))
 
     async def delete(
         self,
@@ -213,9 +215,8 @@ class AsyncCollection(AsyncPipelines):
         order and needs a filter. Returns how many records were really removed.
         """
         with during("delete"):
-            chosen, most = check_delete(ids, where, where_document, limit)
-        deleted = await self._backend.delete(self._scope, self._info.id, chosen, where, where_document, most)
-        return {"deleted": deleted}
+            request = check_delete(ids, where, where_document, limit)
+        return {"deleted": await self._backend.delete(self._ref, request)}
 
     # -- reading -----------------------------------------------------------------------
 
@@ -230,8 +231,8 @@ class AsyncCollection(AsyncPipelines):
         `count(read_level)` is accepted too. Every level counts every acknowledged record.
         """
         with during("count"):
-            chosen = check_count_arguments(where, read_level)
-        return await self._backend.count(self._scope, self._info.id, chosen, given_filter(where_document))
+            selection = check_count_arguments(where, where_document, read_level)
+        return await self._backend.count(self._ref, selection)
 
     async def get(
         self,
@@ -253,20 +254,19 @@ class AsyncCollection(AsyncPipelines):
                        gives the order of `ids`
         """
         with during("get"):
-            asked = check_get(ids, limit, offset, include, order_by, self._loader)
-        rows = await self._backend.get(
-            self._scope,
-            self._info.id,
-            asked.ids,
-            given_filter(where),
-            given_filter(where_document),
-            None if asked.by_request else asked.limit,
-            0 if asked.by_request else asked.offset,
-            asked.order,
-            columns_for(asked.include),
-        )
-        if asked.by_request and asked.ids is not None:
-            rows = in_order_of(asked.ids, rows, asked.limit, asked.offset)
+            asked = check_get(
+                ids=ids,
+                where=where,
+                where_document=where_document,
+                limit=limit,
+                offset=offset,
+                include=include,
+                order_by=order_by,
+                loader=self._loader,
+            )
+        rows = await self._backend.get(self._ref, asked.request)
+        if asked.by_request is not None:
+            rows = in_order_of(asked.request.selection.ids or (), rows, asked.by_request)
         with during("get"):
             data = await self._load(rows.uris or []) if "data" in asked.include else None
             return get_result(rows, asked.include, data)
@@ -304,19 +304,16 @@ class AsyncCollection(AsyncPipelines):
             parts = check_include(include, query=True)
             vectors = await self._query_vectors(query_embeddings, query_texts, query_images, query_uris)
             chosen = None if ids is None else check_ids(ids, distinct=False, may_be_empty=True)
-            k = check_n_results(n_results)
-            check_bool(exact, "exact")
-        hits = await self._backend.query(
-            self._scope,
-            self._info.id,
-            vectors,
-            k,
-            chosen,
-            given_filter(where),
-            given_filter(where_document),
-            columns_for(parts),
-            exact,
-        )
+            request = QueryRequest(
+                vectors=vectors,
+                k=check_n_results(n_results),
+                selection=Selection(
+                    ids=chosen, where=given_filter(where), where_document=given_filter(where_document)
+                ),
+                fields=fields_of(parts),
+                exact=check_bool(exact, "exact"),
+            )
+        hits = await self._backend.query(self._ref, request)
         with during("query"):
             data = None
             if "data" in parts and self._loader is not None:
@@ -345,7 +342,7 @@ class AsyncCollection(AsyncPipelines):
             new_configuration: dict[str, Any] | None = None
             if configuration is not None:
                 # other handles may have changed the settings since this one was made
-                info = await self._backend.get_collection_by_id(self._scope, self._info.id)
+                info = await self._backend.get_collection_by_id(self._ref)
                 current = info.configuration
                 hnsw = hnsw_for_update(current["hnsw"], configuration)
                 stored = current.get("embedding_function")
@@ -355,36 +352,35 @@ class AsyncCollection(AsyncPipelines):
                 new_configuration = {"hnsw": hnsw, "embedding_function": stored}
         if new_name is None and new_metadata is None and new_configuration is None:
             return
-        self._info = await self._backend.modify_collection(
-            self._scope, self._info.id, new_name, new_metadata, new_configuration
-        )
+        changes = CollectionChanges(name=new_name, metadata=new_metadata, configuration=new_configuration)
+        self._info = await self._backend.modify_collection(self._ref, changes)
         self._function = function
 
     async def fork(self, new_name: str) -> AsyncCollection:
         """A copy under another name, made at once: the stored data are shared until they change."""
         with during("fork"):
             name = check_name(new_name)
-        info = await self._backend.fork_collection(self._scope, self._info.id, name)
+        info = await self._backend.fork_collection(self._ref, name)
         return AsyncCollection(self._backend, info, self._function, self._loader)
 
     async def get_indexing_status(self) -> IndexingStatus:
         """How many records the similarity index covers. Searches find the others as well."""
-        return indexing_result(await self._backend.index_status(self._scope, self._info.id))
+        return indexing_result(await self._backend.index_status(self._ref))
 
     async def recall(self, k: int = 10, sample: int = 200) -> float:
         """The share of the true k nearest records that `query` finds, between 0 and 1,
         measured with the vectors of up to `sample` stored records."""
         with during("recall"):
             most, records = check_positive(k, "k"), check_positive(sample, "sample")
-        return await self._backend.recall(self._scope, self._info.id, most, records)
+        return await self._backend.recall(self._ref, most, records)
 
     async def compact(self) -> None:
         """Settle now: seal, merge, index, and give back the space of deleted records."""
-        await self._backend.compact(self._scope, self._info.id)
+        await self._backend.compact(self._ref)
 
     async def info(self) -> CollectionStats:
         """Sizes: live and deleted records, segments, indexed records, bytes on disk."""
-        return await self._backend.stats(self._scope, self._info.id)
+        return await self._backend.stats(self._ref)
 
     async def describe(self, where: Where | None = None) -> Description:
         """What the records are like: per metadata key its types, how many have it, distinct values, the
@@ -394,12 +390,10 @@ class AsyncCollection(AsyncPipelines):
         Reads all of them, a part at a time.
         """
         require_arrow()
-        from ..notebook.describe import WANTED, Summary
+        from ..notebook.describe import Summary, request
 
         summary = Summary(self.name)
-        batches = await self._backend.batches(
-            self._scope, self._info.id, None, given_filter(where), None, None, 0, None, WANTED, False
-        )
+        batches = await self._backend.batches(self._ref, request(given_filter(where)))
         async for batch in batches:
             await async_bulk(batch.num_rows, summary.add, batch)
         return summary.finish()

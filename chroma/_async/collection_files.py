@@ -67,9 +67,8 @@ class AsyncPipelines(AsyncTables):
         require_arrow()
         from ..pipelines.load import Load
 
-        scope, id = self._scope, self._info.id
         with during("load"):
-            info = await self._backend.get_collection_by_id(scope, id)
+            info = await self._backend.get_collection_by_id(self._ref)
             folder = await self._backend.journals()
             load = await async_call(
                 partial(
@@ -99,12 +98,12 @@ class AsyncPipelines(AsyncTables):
                 if ready is None:
                     return load.finish()
                 ids = ready.ids()
-                known = await self._backend.known_ids(scope, id, ids) if ids else set()
+                known = await self._backend.known_ids(self._ref, ids) if ids else set()
                 with during("load"):
                     batches = await async_call(load.begin, ready, known)
                 for batch in batches:
                     records = batch.records(batch.embeddings)
-                    load.wrote(batch, await self._backend.write(scope, id, load.mode, records))
+                    load.wrote(batch, await self._backend.write(self._ref, load.mode, records))
                 load.settle(ready)
         finally:
             await async_call(load.close)

@@ -22,7 +22,8 @@ from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
 from ..requests.scope import Identity, Scope, adopted
 from ..results.build import database_result
-from ..storage.interface.values import BackupReport, CollectionInfo
+from ..storage.interface.requests import NewCollection
+from ..storage.interface.values import BackupReport, CollectionInfo, CollectionRef
 from ..types import CollectionMetadata, Database, DataLoader, Tenant
 from ..validation.metadata import check_collection_metadata
 from ..validation.names import (
@@ -187,7 +188,7 @@ class Client(_Connection):
 
     def compact(self) -> None:
         """Settle all collections of the database now: seal, merge, index, reclaim space."""
-        self._backend.compact(self._scope, None)
+        self._backend.compact_all(self._scope)
 
     def backup(
         self,
@@ -245,7 +246,10 @@ class Client(_Connection):
             "hnsw": hnsw_for_create(configuration, checked, function),
             "embedding_function": resolve.stored_form(function, configuration),
         }
-        info = self._backend.create_collection(self._scope, name, checked, stored, bool(get_or_create))
+        new = NewCollection(
+            name=name, metadata=checked, configuration=stored, get_or_create=bool(get_or_create)
+        )
+        info = self._backend.create_collection(self._scope, new)
         if get_or_create:
             resolve.check_conflict(function, info.configuration.get("embedding_function"))
         return Collection(self._backend, info, function, data_loader)
@@ -287,7 +291,7 @@ class Client(_Connection):
         data_loader: DataLoader[Any] | None = None,
     ) -> Collection:
         """Open a collection by its UUID; otherwise as `get_collection`."""
-        info = self._backend.get_collection_by_id(self._scope, check_uuid(id))
+        info = self._backend.get_collection_by_id(CollectionRef(*self._scope, check_uuid(id)))
         return self._open(info, embedding_function, data_loader)
 
     def _open(self, info: CollectionInfo, function: Any, loader: DataLoader[Any] | None) -> Collection:

@@ -68,9 +68,8 @@ class Pipelines(Tables):
         require_arrow()
         from ..pipelines.load import Load
 
-        scope, id = self._scope, self._info.id
         with during("load"):
-            info = self._backend.get_collection_by_id(scope, id)
+            info = self._backend.get_collection_by_id(self._ref)
             folder = self._backend.journals()
             load = call(
                 partial(
@@ -100,12 +99,12 @@ class Pipelines(Tables):
                 if ready is None:
                     return load.finish()
                 ids = ready.ids()
-                known = self._backend.known_ids(scope, id, ids) if ids else set()
+                known = self._backend.known_ids(self._ref, ids) if ids else set()
                 with during("load"):
                     batches = call(load.begin, ready, known)
                 for batch in batches:
                     records = batch.records(batch.embeddings)
-                    load.wrote(batch, self._backend.write(scope, id, load.mode, records))
+                    load.wrote(batch, self._backend.write(self._ref, load.mode, records))
                 load.settle(ready)
         finally:
             call(load.close)

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..backend.protocol import Backend
@@ -11,8 +12,10 @@ from ..collection.handle import Handle
 from ..internal.concurrency import Streamable, bulk
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
+from ..requests.projection import ScanRequest
+from ..requests.scope import Scope
 from ..types import Where, WhereDocument
-from ..validation.read_arguments import check_get, given_filter
+from ..validation.read_arguments import GetArguments, check_get
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,41 +61,31 @@ class Tables(Streamable, Handle):
         All batches are of one snapshot: what is written meanwhile does not show.
         Raises InvalidArgumentError for a metadata key that no record has.
         """
-        return self._batches(
-            columns, where, where_document, ids, limit, offset, order_by, metadata, whole=False
+        records = partial(
+            check_get,
+            ids=ids,
+            where=where,
+            where_document=where_document,
+            limit=limit,
+            offset=offset,
+            order_by=order_by,
         )
+        return self._batches(columns, metadata, records, whole=False)
 
     def _batches(
-        self,
-        columns: Any,
-        where: Any,
-        where_document: Any,
-        ids: Any,
-        limit: Any,
-        offset: Any,
-        order_by: Any,
-        form: Any,
-        whole: bool,
+        self, columns: Any, form: Any, records: Callable[..., GetArguments], *, whole: bool
     ) -> Batches:
+        """`records` checks which ones are asked for."""
         require_arrow()
         from ..tables import from_rows as tables
         from ..tables.record_batches import reshaped
 
         with during("to_batches"):
-            want = tables.wanted(columns, form)
-            asked = check_get(ids, limit, offset, [], order_by, None)
-        batches = self._backend.batches(
-            self._scope,
-            self._info.id,
-            asked.ids,
-            given_filter(where),
-            given_filter(where_document),
-            asked.limit,
-            asked.offset,
-            asked.order,
-            want,
-            whole,
-        )
+            want = tables.projection(columns, form)
+            asked = records(include=[], loader=None)
+            page = asked.by_request or asked.request.page
+        request = ScanRequest(selection=asked.request.selection, page=page, projection=want, whole=whole)
+        batches = self._backend.batches(self._ref, request)
         if want.columns is None:
             return batches
         places, schema = tables.picked(batches.schema, want.columns)
@@ -115,9 +108,16 @@ class Tables(Streamable, Handle):
         In this process the columns are the mapped files themselves wherever records follow each other there:
         nothing is copied, and the table stays as it is whatever happens to the collection.
         """
-        batches = self._batches(
-            columns, where, where_document, ids, limit, offset, order_by, metadata, whole=True
+        records = partial(
+            check_get,
+            ids=ids,
+            where=where,
+            where_document=where_document,
+            limit=limit,
+            offset=offset,
+            order_by=order_by,
         )
+        batches = self._batches(columns, metadata, records, whole=True)
         return batches.read_all()
 
     def to_pandas(
@@ -188,4 +188,6 @@ class Tables(Streamable, Handle):
             text = statements.check_text(query)
             values = statements.check_parameters(parameters)
             others = statements.check_tables(tables)
-        return statements.plain(self._backend.sql(self._scope, text, values, others, self._info.id))
+        return statements.plain(
+            self._backend.sql(Scope(*self._ref[:2]), text, values, others, self._ref.id)
+        )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,17 +20,32 @@ from ..config import Settings
 from ..errors import UnsupportedError
 from ..http.batching import Tally, bodies, streams
 from ..http.retry_policy import JSON_TYPE, encode, read_json, segment, shown_url
-from ..http.server_info import Server, collection_path, database_path, page, server_from, tenant_path
+from ..http.server_info import (
+    Server,
+    collection_path,
+    database_path,
+    page,
+    scope_of,
+    server_from,
+    tenant_path,
+)
 from ..internal.concurrency import bulk
 from ..requests.scope import Identity, Scope
 from ..results.build import in_order_of
 from ..storage.interface.metadata_order import ordered
+from ..storage.interface.requests import (
+    CollectionChanges,
+    DeleteRequest,
+    GetRequest,
+    NewCollection,
+    QueryRequest,
+    Selection,
+)
 from ..storage.interface.values import (
     BackupReport,
     CollectionInfo,
+    CollectionRef,
     CollectionStats,
-    Field,
-    Floats,
     Hits,
     IndexStatus,
     Mode,
@@ -37,13 +53,13 @@ from ..storage.interface.values import (
     Rows,
     Written,
 )
-from ..wire import content_negotiation, json_codec
+from ..wire import content_negotiation, json_codec, request_codec
 from .http_transport import Transport
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ..tables.from_rows import Wanted
+    from ..requests.projection import ScanRequest
     from ..tables.record_batches import Batches
 
 T = TypeVar("T")
@@ -136,18 +152,12 @@ class HttpBackend:
 
     # ------------------------------------------------------------------ collections
 
-    def create_collection(
-        self,
-        scope: Scope,
-        name: str,
-        metadata: Mapping[str, Any] | None,
-        configuration: dict[str, Any],
-        get_or_create: bool,
-    ) -> CollectionInfo:
-        body = json_codec.create_to_json(name, metadata, configuration, get_or_create)
-        path = f"{database_path(scope)}/collections"
+    def create_collection(self, scope: Scope, new: NewCollection) -> CollectionInfo:
+        if new.id is not None:
+            raise UnsupportedError("a server chooses the ids of its collections: leave out id")
+        path, body = f"{database_path(scope)}/collections", json_codec.create_to_json(new)
         return json_codec.info_from_json(
-            self._transport.call("POST", path, body, repeatable=get_or_create)
+            self._transport.call("POST", path, body, repeatable=new.get_or_create)
         )
 
     def get_collection(self, scope: Scope, name: str) -> CollectionInfo:
@@ -155,8 +165,9 @@ class HttpBackend:
             self._get(f"{database_path(scope)}/collections/{segment(name)}")
         )
 
-    def get_collection_by_id(self, scope: Scope, id: str) -> CollectionInfo:
-        return json_codec.info_from_json(self._get(f"{database_path(scope)}/collections/by-id/{id}"))
+    def get_collection_by_id(self, collection: CollectionRef) -> CollectionInfo:
+        path = f"{database_path(scope_of(collection))}/collections/by-id/{collection.id}"
+        return json_codec.info_from_json(self._get(path))
 
     def list_collections(
         self, scope: Scope, limit: int | None, offset: int | None
@@ -168,34 +179,29 @@ class HttpBackend:
         return int(self._get(f"{database_path(scope)}/collections_count"))
 
     def modify_collection(
-        self,
-        scope: Scope,
-        id: str,
-        name: str | None,
-        metadata: Mapping[str, Any] | None,
-        configuration: Mapping[str, Any] | None,
+        self, collection: CollectionRef, changes: CollectionChanges
     ) -> CollectionInfo:
-        body = json_codec.modify_to_json(name, metadata, configuration)
-        answer = self._transport.call("PUT", collection_path(scope, id), body)
-        return json_codec.info_from_json(answer) if answer else self.get_collection_by_id(scope, id)
+        body = json_codec.modify_to_json(changes)
+        answer = self._transport.call("PUT", collection_path(collection), body)
+        return json_codec.info_from_json(answer) if answer else self.get_collection_by_id(collection)
 
     def delete_collection(self, scope: Scope, name: str) -> None:
         self._transport.call("DELETE", f"{database_path(scope)}/collections/{segment(name)}")
 
-    def fork_collection(self, scope: Scope, id: str, name: str) -> CollectionInfo:
+    def fork_collection(self, collection: CollectionRef, name: str) -> CollectionInfo:
         self._server.require_own("fork")
         return json_codec.info_from_json(
-            self._transport.call("POST", f"{collection_path(scope, id)}/fork", {"new_name": name})
+            self._transport.call("POST", f"{collection_path(collection)}/fork", {"new_name": name})
         )
 
     # ------------------------------------------------------------------ writing
 
-    def write(self, scope: Scope, id: str, mode: Mode, records: Records) -> Written:
+    def write(self, collection: CollectionRef, mode: Mode, records: Records) -> Written:
         """In as many requests as the server's limits ask for, in order. An error says how many
         records were written before it."""
         if mode == "upsert" and records.embeddings is None and not self._server.own:
             mode = "update"  # all ids are stored, which others cannot tell
-        path = f"{collection_path(scope, id)}/{mode}"
+        path = f"{collection_path(collection)}/{mode}"
         as_arrow = self._server.arrow and content_negotiation.pays_for_write(records)
         requests = streams(self._server, mode, records) if as_arrow else bodies(self._server, mode, records)
         with Tally(len(records.ids), self._progress) as tally:
@@ -212,110 +218,62 @@ class HttpBackend:
                 tally.add(json_codec.written_from_json(read_json(answer, self._transport.url)), rows)
         return tally.done
 
-    def delete(
-        self,
-        scope: Scope,
-        id: str,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        limit: int | None,
-    ) -> int:
-        if ids is not None and not self._server.own:
-            known = self.known_ids(scope, id, ids)
-            ids = [found for found in ids if found in known]  # others count what they did not have
-            if not ids:
+    def delete(self, collection: CollectionRef, request: DeleteRequest) -> int:
+        selection = request.selection
+        if selection.ids is not None and not self._server.own:
+            known = self.known_ids(collection, selection.ids)
+            stored = [id for id in selection.ids if id in known]  # others count what they did not have
+            if not stored:
                 return 0
-        body = json_codec.delete_to_json(ids, *self._server.filters(where, where_document), limit)
+            selection = replace(selection, ids=stored)
+        body = request_codec.delete_to_json(replace(request, selection=self._server.plain(selection)))
         return int(
-            (self._transport.call("POST", f"{collection_path(scope, id)}/delete", body))["deleted"]
+            (self._transport.call("POST", f"{collection_path(collection)}/delete", body))["deleted"]
         )
 
     # ------------------------------------------------------------------ reading
 
-    def known_ids(self, scope: Scope, id: str, ids: Sequence[str]) -> set[str]:
+    def known_ids(self, collection: CollectionRef, ids: Sequence[str]) -> set[str]:
         if self._server.own:
-            return self._own(scope, id, "known_ids", {"ids": list(ids)}, set[str])
+            return self._own(collection, "known_ids", {"ids": list(ids)}, set[str])
         known: set[str] = set()
         for start in range(0, len(ids), self._server.max_batch_size):
-            part = ids[start : start + self._server.max_batch_size]
-            known.update((self._rows(scope, id, part, None, None, None, 0, None, frozenset())).ids)
+            part = Selection(ids=ids[start : start + self._server.max_batch_size])
+            known.update((self._rows(collection, GetRequest(selection=part))).ids)
         return known
 
-    def get(
-        self,
-        scope: Scope,
-        id: str,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        limit: int | None,
-        offset: int,
-        order_by: Sequence[tuple[str, bool]] | None,
-        fields: frozenset[Field],
-    ) -> Rows:
-        if not order_by or self._server.own:
-            return self._rows(scope, id, ids, where, where_document, limit, offset, order_by, fields)
-        found = self._rows(
-            scope, id, ids, where, where_document, None, 0, None, frozenset({"metadatas"})
-        )
-        stop = None if limit is None else offset + limit
-        wanted = [found.ids[place] for place in ordered(found.metadatas or [], order_by)[offset:stop]]
+    def get(self, collection: CollectionRef, request: GetRequest) -> Rows:
+        page = request.page
+        if not page.order_by or self._server.own:
+            return self._rows(collection, request)
+        keys = GetRequest(selection=request.selection, fields=frozenset({"metadatas"}))
+        found = self._rows(collection, keys)
+        stop = None if page.limit is None else page.offset + page.limit
+        wanted = [found.ids[row] for row in ordered(found.metadatas or [], page.order_by)[page.offset : stop]]
         if not wanted:
             return found._replace(ids=[], metadatas=[])
-        rows = self._rows(scope, id, wanted, None, None, None, 0, None, fields)
-        return in_order_of(wanted, rows, None, 0)
+        chosen = GetRequest(selection=Selection(ids=wanted), fields=request.fields)
+        return in_order_of(wanted, self._rows(collection, chosen))
 
-    def _rows(
-        self,
-        scope: Scope,
-        id: str,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        limit: int | None,
-        offset: int,
-        order_by: Sequence[tuple[str, bool]] | None,
-        fields: frozenset[Field],
-    ) -> Rows:
-        body = json_codec.get_to_json(
-            ids, *self._server.filters(where, where_document), limit, offset, order_by, fields
-        )
-        if self._server.arrow and content_negotiation.pays_for_answer(
-            content_negotiation.most_rows(ids, limit), fields
-        ):
-            read = partial(
-                content_negotiation.read_rows, fields=fields, most=content_negotiation.most_rows(ids, limit)
-            )
-            return self._read_arrow(scope, id, "get", body, read)
-        return self._read(scope, id, "get", body, json_codec.rows_from_json)
+    def _rows(self, collection: CollectionRef, request: GetRequest) -> Rows:
+        request = replace(request, selection=self._server.plain(request.selection))
+        body = request_codec.get_to_json(request)
+        most = content_negotiation.most_rows(request.selection.ids, request.page.limit)
+        if self._server.arrow and content_negotiation.pays_for_answer(most, request.fields):
+            read = partial(content_negotiation.read_rows, fields=request.fields, most=most)
+            return self._read_arrow(collection, "get", body, read)
+        return self._read(collection, "get", body, json_codec.rows_from_json)
 
-    def batches(
-        self,
-        scope: Scope,
-        id: str,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        limit: int | None,
-        offset: int,
-        order_by: Sequence[tuple[str, bool]] | None,
-        want: Wanted,
-        whole: bool,
-    ) -> Batches:
+    def batches(self, collection: CollectionRef, request: ScanRequest) -> Batches:
         from . import http_streams
 
         if not self._server.arrow:
-            read = partial(self.get, scope, id, where=where, where_document=where_document, order_by=order_by)
-            dimension = (self.get_collection_by_id(scope, id)).dimension
-            everything = ids is None and limit is None and not offset and not where and not where_document
-            return http_streams.in_pages(read, ids, limit, offset, want, dimension, everything)
-        body = json_codec.get_to_json(
-            ids, *self._server.filters(where, where_document), limit, offset, order_by, want.fields
-        )
-        body |= {"metadata": "json" if want.form == "json" else "struct", "keys": want.keys}
-        path = f"{collection_path(scope, id)}/{json_codec.OWN_PREFIX}/export"
-        return http_streams.read(self._transport, path, encode(body), want.fields)
+            dimension = (self.get_collection_by_id(collection)).dimension
+            return http_streams.in_pages(self, collection, request, dimension)
+        request = replace(request, selection=self._server.plain(request.selection))
+        body = request_codec.scan_to_json(request)
+        path = f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/export"
+        return http_streams.read(self._transport, path, encode(body), request.projection.fields)
 
     def sql(
         self,
@@ -335,76 +293,58 @@ class HttpBackend:
         )
         return self._answered(content_negotiation.read_table, answer.content)
 
-    def query(
-        self,
-        scope: Scope,
-        id: str,
-        vectors: Floats,
-        k: int,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        fields: frozenset[Field],
-        exact: bool,
-    ) -> list[Hits]:
+    def query(self, collection: CollectionRef, request: QueryRequest) -> list[Hits]:
+        selection, vectors = request.selection, request.vectors
         if not self._server.own:
-            if exact:
+            if request.exact:
                 self._server.unsupported("query(exact=True)")
-            if ids is not None:  # others refuse ids that are not stored
-                known = self.known_ids(scope, id, ids)
-                ids = [found for found in dict.fromkeys(ids) if found in known]
-                if not ids:
+            if selection.ids is not None:  # others refuse ids that are not stored
+                known = self.known_ids(collection, selection.ids)
+                stored = [id for id in dict.fromkeys(selection.ids) if id in known]
+                if not stored:
                     return [Hits(Rows([], [], [], []), np.empty(0, np.float32)) for _ in vectors]
-        body = json_codec.query_to_json(
-            vectors,
-            k,
-            ids,
-            *self._server.filters(where, where_document),
-            fields,
-            exact,
-            base64=self._server.own,
-        )
-        if self._server.arrow and content_negotiation.pays_for_answer(
-            content_negotiation.query_rows(vectors, k), fields
-        ):
-            read = partial(content_negotiation.read_hits, fields=fields, queries=len(vectors), k=k)
-            return self._read_arrow(scope, id, "query", body, read)
-        return self._read(scope, id, "query", body, json_codec.hits_from_json)
-
-    def count(
-        self,
-        scope: Scope,
-        id: str,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-    ) -> int:
-        if where is None and where_document is None:
-            return int(self._get(f"{collection_path(scope, id)}/count"))
-        if not self._server.own:
-            return len(
-                (self._rows(scope, id, None, where, where_document, None, 0, None, frozenset())).ids
+                selection = replace(selection, ids=stored)
+        request = replace(request, selection=self._server.plain(selection))
+        body = request_codec.query_to_json(request, base64=self._server.own)
+        rows = content_negotiation.query_rows(vectors, request.k)
+        if self._server.arrow and content_negotiation.pays_for_answer(rows, request.fields):
+            read = partial(
+                content_negotiation.read_hits, fields=request.fields, queries=len(vectors), k=request.k
             )
-        where, where_document = self._server.filters(where, where_document)
-        return self._own(scope, id, "count", {"where": where, "where_document": where_document}, int)
+            return self._read_arrow(collection, "query", body, read)
+        return self._read(collection, "query", body, json_codec.hits_from_json)
+
+    def count(self, collection: CollectionRef, selection: Selection) -> int:
+        if selection.everything:
+            return int(self._get(f"{collection_path(collection)}/count"))
+        if not self._server.own or selection.ids is not None:
+            return len((self._rows(collection, GetRequest(selection=selection))).ids)
+        body = request_codec.filters_to_json(self._server.plain(selection))
+        return self._own(collection, "count", body, int)
 
     # ------------------------------------------------------------------ upkeep
 
-    def index_status(self, scope: Scope, id: str) -> IndexStatus:
+    def index_status(self, collection: CollectionRef) -> IndexStatus:
         self._server.require_own("get_indexing_status")
-        return json_codec.status_from_json(self._get(f"{collection_path(scope, id)}/indexing_status"))
+        return json_codec.status_from_json(self._get(f"{collection_path(collection)}/indexing_status"))
 
-    def recall(self, scope: Scope, id: str, k: int, sample: int) -> float:
-        return self._own(scope, id, "recall", {"k": k, "sample": sample}, float)
+    def recall(self, collection: CollectionRef, k: int, sample: int) -> float:
+        return self._own(collection, "recall", {"k": k, "sample": sample}, float)
 
-    def compact(self, scope: Scope, id: str | None) -> None:
+    def compact(self, collection: CollectionRef) -> None:
+        self._compact(collection_path(collection))
+
+    def compact_all(self, scope: Scope) -> None:
+        self._compact(database_path(scope))
+
+    def _compact(self, path: str) -> None:
         self._server.require_own("compact")
-        place = database_path(scope) if id is None else collection_path(scope, id)
-        self._transport.call("POST", f"{place}/{json_codec.OWN_PREFIX}/compact", repeatable=True)
+        self._transport.call("POST", f"{path}/{json_codec.OWN_PREFIX}/compact", repeatable=True)
 
-    def stats(self, scope: Scope, id: str) -> CollectionStats:
+    def stats(self, collection: CollectionRef) -> CollectionStats:
         self._server.require_own("info")
         return json_codec.stats_from_json(
-            self._get(f"{collection_path(scope, id)}/{json_codec.OWN_PREFIX}/stats")
+            self._get(f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/stats")
         )
 
     # ------------------------------------------------------------------ requests
@@ -413,18 +353,18 @@ class HttpBackend:
         return self._transport.call("GET", path, query=query)
 
     def _read(
-        self, scope: Scope, id: str, verb: str, body: json_codec.JSON, read: Callable[[Any], T]
+        self, collection: CollectionRef, verb: str, body: json_codec.JSON, read: Callable[[Any], T]
     ) -> T:
-        path = f"{collection_path(scope, id)}/{verb}"
+        path = f"{collection_path(collection)}/{verb}"
         answer: T = self._transport.call("POST", path, body, repeatable=True, read=read)
         return answer
 
     def _read_arrow(
-        self, scope: Scope, id: str, verb: str, body: json_codec.JSON, read: Callable[[bytes], T]
+        self, collection: CollectionRef, verb: str, body: json_codec.JSON, read: Callable[[bytes], T]
     ) -> T:
         answer = self._transport.send(
             "POST",
-            f"{collection_path(scope, id)}/{verb}",
+            f"{collection_path(collection)}/{verb}",
             encode(body | {"metadata": "json"}),
             accept=content_negotiation.MEDIA_TYPE,
             repeatable=True,
@@ -437,7 +377,7 @@ class HttpBackend:
         return answer
 
     def _own(
-        self, scope: Scope, id: str, verb: str, body: json_codec.JSON, read: Callable[[Any], T]
+        self, collection: CollectionRef, verb: str, body: json_codec.JSON, read: Callable[[Any], T]
     ) -> T:
         self._server.require_own(verb)
-        return self._read(scope, id, f"{json_codec.OWN_PREFIX}/{verb}", body, read)
+        return self._read(collection, f"{json_codec.OWN_PREFIX}/{verb}", body, read)

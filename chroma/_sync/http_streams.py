@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from ..backend.protocol import Backend
 from ..errors import InternalError, ServerConnectionError
-from ..storage.interface.values import Field, Rows
+from ..requests.projection import ScanRequest
+from ..storage.interface.requests import GetRequest
+from ..storage.interface.values import CollectionRef, Field, Rows
 from ..tables.column_names import Slot
-from ..tables.from_rows import Flat, FromRows, Wanted, missing_keys, slots_of
+from ..tables.from_rows import Flat, FromRows, missing_keys, slots_of
 from ..tables.record_batches import Batches, reshaped
 from ..wire import content_negotiation
 from ..wire.arrow_codec import check_stream
@@ -54,42 +57,37 @@ def _messages(
 
 
 def in_pages(
-    get: Any,
-    ids: Sequence[str] | None,
-    limit: int | None,
-    offset: int,
-    want: Wanted,
-    dimension: int | None,
-    everything: bool,
+    backend: Backend, collection: CollectionRef, request: ScanRequest, dimension: int | None
 ) -> Batches:
-    """What a server without streams gives page by page. Its metadata are read first, for the columns.
-
-    `everything`: all records are read, so that a key that none of them has is a mistake; else it is a
-    column of texts without any.
-    """
+    """What a server without streams gives page by page. Its metadata are read first, for the columns."""
     slots: list[Any] = []
+    want = request.projection
     if want.form == "columns" and "metadatas" in want.fields:
-        only = replace(want, fields=frozenset({"metadatas"}))
-        pages = [page for page in _pages(get, ids, limit, offset, only)]
+        only = replace(request, projection=replace(want, fields=frozenset({"metadatas"})))
+        pages = [page for page in _pages(backend, collection, only)]
         slots = slots_of(pages, want.keys)
-        if everything and pages:
+        if pages and request.selection.everything and request.page.whole:
+            # all records are read, so that a key that none of them has is a mistake
             missing_keys(want.keys, [slot.key for slot in slots_of(pages, None)])
         have = {slot.key for slot in slots}
         slots += [Slot(key, "str") for key in want.keys or () if key not in have]
         if want.keys:
             slots.sort(key=lambda slot: (want.keys or ()).index(slot.key))
     form = FromRows(want, slots, dimension)
-    return reshaped(form.schema, _pages(get, ids, limit, offset, want), form.batch)
+    return reshaped(form.schema, _pages(backend, collection, request), form.batch)
 
 
 def _pages(
-    get: Any, ids: Sequence[str] | None, limit: int | None, offset: int, want: Wanted
+    backend: Backend, collection: CollectionRef, request: ScanRequest
 ) -> Iterator[Rows]:
-    done = 0
-    while limit is None or done < limit:
-        most = _PAGE if limit is None else min(_PAGE, limit - done)
-        rows = get(ids=ids, limit=most, offset=offset + done, fields=want.fields)
-        if rows.embeddings is None and "embeddings" in want.fields and rows.ids:
+    whole, fields, done = request.page, request.projection.fields, 0
+    while whole.limit is None or done < whole.limit:
+        most = _PAGE if whole.limit is None else min(_PAGE, whole.limit - done)
+        page = replace(whole, limit=most, offset=whole.offset + done)
+        rows = backend.get(
+            collection, GetRequest(selection=request.selection, page=page, fields=fields)
+        )
+        if rows.embeddings is None and "embeddings" in fields and rows.ids:
             raise InternalError("the server left out the embeddings it was asked for")
         if rows.ids:
             yield rows

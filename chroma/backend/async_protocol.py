@@ -2,8 +2,8 @@
 
 The engine in this process (`chroma.embedded.backend`) and the HTTP backends implement
 it; clients and collections know nothing else. Plain values go in, plain values or column lists
-come out; everything is already validated and normalised on the way in, except `where` and
-`where_document`, which the engine parses. Errors are those of `chroma.errors`.
+come out; everything is already validated and normalised on the way in, except the filters of a selection,
+which the engine parses. Errors are those of `chroma.errors`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..requests.scope import Identity, Scope
+from ..storage.interface.requests import (
+    CollectionChanges,
+    DeleteRequest,
+    GetRequest,
+    NewCollection,
+    QueryRequest,
+    Selection,
+)
 from ..storage.interface.values import (
     BackupReport,
     CollectionInfo,
+    CollectionRef,
     CollectionStats,
-    Field,
-    Floats,
     Hits,
     IndexStatus,
     Mode,
@@ -29,7 +36,7 @@ from ..storage.interface.values import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ..tables.from_rows import Wanted
+    from ..requests.projection import ScanRequest
     from ..tables.record_batches import AsyncBatches
 
 
@@ -68,79 +75,37 @@ class AsyncBackend(Protocol):
     ) -> list[dict[str, Any]]: ...
     async def delete_database(self, scope: Scope) -> None: ...
 
-    async def create_collection(
-        self,
-        scope: Scope,
-        name: str,
-        metadata: Mapping[str, Any] | None,
-        configuration: dict[str, Any],
-        get_or_create: bool,
-    ) -> CollectionInfo: ...
+    async def create_collection(self, scope: Scope, new: NewCollection) -> CollectionInfo:
+        """Raises UniqueConstraintError on a taken name."""
+        ...
+
     async def get_collection(self, scope: Scope, name: str) -> CollectionInfo: ...
-    async def get_collection_by_id(self, scope: Scope, id: str) -> CollectionInfo: ...
+    async def get_collection_by_id(self, collection: CollectionRef) -> CollectionInfo: ...
     async def list_collections(
         self, scope: Scope, limit: int | None, offset: int | None
     ) -> list[CollectionInfo]: ...
     async def count_collections(self, scope: Scope) -> int: ...
     async def modify_collection(
-        self,
-        scope: Scope,
-        id: str,
-        name: str | None,
-        metadata: Mapping[str, Any] | None,
-        configuration: Mapping[str, Any] | None,
+        self, collection: CollectionRef, changes: CollectionChanges
     ) -> CollectionInfo:
-        """None leaves a part alone. `metadata` replaces the whole mapping; `configuration`
-        is the complete new configuration. Raises UniqueConstraintError on a taken name."""
+        """Raises UniqueConstraintError on a taken name."""
         ...
 
     async def delete_collection(self, scope: Scope, name: str) -> None: ...
-    async def fork_collection(self, scope: Scope, id: str, name: str) -> CollectionInfo: ...
+    async def fork_collection(self, collection: CollectionRef, name: str) -> CollectionInfo: ...
 
-    async def write(self, scope: Scope, id: str, mode: Mode, records: Records) -> Written: ...
-    async def delete(
-        self,
-        scope: Scope,
-        id: str,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        limit: int | None,
-    ) -> int: ...
-    async def known_ids(self, scope: Scope, id: str, ids: Sequence[str]) -> set[str]:
+    async def write(self, collection: CollectionRef, mode: Mode, records: Records) -> Written: ...
+    async def delete(self, collection: CollectionRef, request: DeleteRequest) -> int:
+        """How many records there were."""
+        ...
+
+    async def known_ids(self, collection: CollectionRef, ids: Sequence[str]) -> set[str]:
         """Those of `ids` that the collection holds."""
         ...
 
-    async def get(
-        self,
-        scope: Scope,
-        id: str,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        limit: int | None,
-        offset: int,
-        order_by: Sequence[tuple[str, bool]] | None,
-        fields: frozenset[Field],
-    ) -> Rows:
-        """`order_by` is a list of (metadata key, descending); `fields` names the columns wanted."""
-        ...
-
-    async def batches(
-        self,
-        scope: Scope,
-        id: str,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        limit: int | None,
-        offset: int,
-        order_by: Sequence[tuple[str, bool]] | None,
-        want: Wanted,
-        whole: bool,
-    ) -> AsyncBatches:
-        """What `get` gives, as a stream of Arrow record batches over one snapshot; `whole`: of few and large
-        ones, as all of them are wanted at once."""
+    async def get(self, collection: CollectionRef, request: GetRequest) -> Rows: ...
+    async def batches(self, collection: CollectionRef, request: ScanRequest) -> AsyncBatches:
+        """The same records as a stream of Arrow record batches over one snapshot."""
         ...
 
     async def sql(
@@ -155,32 +120,16 @@ class AsyncBackend(Protocol):
         may name; `home` is the id of the collection that it calls "records"."""
         ...
 
-    async def query(
-        self,
-        scope: Scope,
-        id: str,
-        vectors: Floats,
-        k: int,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        fields: frozenset[Field],
-        exact: bool,
-    ) -> list[Hits]:
-        """`vectors` is float32 (n, dim); one Hits per row. Unknown `ids` are ignored."""
+    async def query(self, collection: CollectionRef, request: QueryRequest) -> list[Hits]:
+        """One Hits per vector."""
         ...
 
-    async def count(
-        self,
-        scope: Scope,
-        id: str,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-    ) -> int: ...
-    async def index_status(self, scope: Scope, id: str) -> IndexStatus: ...
-    async def recall(self, scope: Scope, id: str, k: int, sample: int) -> float: ...
-    async def compact(self, scope: Scope, id: str | None) -> None:
-        """Settle one collection, or all of the scope when `id` is None."""
+    async def count(self, collection: CollectionRef, selection: Selection) -> int: ...
+    async def index_status(self, collection: CollectionRef) -> IndexStatus: ...
+    async def recall(self, collection: CollectionRef, k: int, sample: int) -> float: ...
+    async def compact(self, collection: CollectionRef) -> None: ...
+    async def compact_all(self, scope: Scope) -> None:
+        """Compact every collection of a database."""
         ...
 
-    async def stats(self, scope: Scope, id: str) -> CollectionStats: ...
+    async def stats(self, collection: CollectionRef) -> CollectionStats: ...

@@ -3,8 +3,8 @@
 
 The engine in this process (`chroma.embedded.backend`) and the HTTP backends implement
 it; clients and collections know nothing else. Plain values go in, plain values or column lists
-come out; everything is already validated and normalised on the way in, except `where` and
-`where_document`, which the engine parses. Errors are those of `chroma.errors`.
+come out; everything is already validated and normalised on the way in, except the filters of a selection,
+which the engine parses. Errors are those of `chroma.errors`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..requests.scope import Identity, Scope
+from ..storage.interface.requests import (
+    CollectionChanges,
+    DeleteRequest,
+    GetRequest,
+    NewCollection,
+    QueryRequest,
+    Selection,
+)
 from ..storage.interface.values import (
     BackupReport,
     CollectionInfo,
+    CollectionRef,
     CollectionStats,
-    Field,
-    Floats,
     Hits,
     IndexStatus,
     Mode,
@@ -30,7 +37,7 @@ from ..storage.interface.values import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ..tables.from_rows import Wanted
+    from ..requests.projection import ScanRequest
     from ..tables.record_batches import Batches
 
 
@@ -69,79 +76,37 @@ class Backend(Protocol):
     ) -> list[dict[str, Any]]: ...
     def delete_database(self, scope: Scope) -> None: ...
 
-    def create_collection(
-        self,
-        scope: Scope,
-        name: str,
-        metadata: Mapping[str, Any] | None,
-        configuration: dict[str, Any],
-        get_or_create: bool,
-    ) -> CollectionInfo: ...
+    def create_collection(self, scope: Scope, new: NewCollection) -> CollectionInfo:
+        """Raises UniqueConstraintError on a taken name."""
+        ...
+
     def get_collection(self, scope: Scope, name: str) -> CollectionInfo: ...
-    def get_collection_by_id(self, scope: Scope, id: str) -> CollectionInfo: ...
+    def get_collection_by_id(self, collection: CollectionRef) -> CollectionInfo: ...
     def list_collections(
         self, scope: Scope, limit: int | None, offset: int | None
     ) -> list[CollectionInfo]: ...
     def count_collections(self, scope: Scope) -> int: ...
     def modify_collection(
-        self,
-        scope: Scope,
-        id: str,
-        name: str | None,
-        metadata: Mapping[str, Any] | None,
-        configuration: Mapping[str, Any] | None,
+        self, collection: CollectionRef, changes: CollectionChanges
     ) -> CollectionInfo:
-        """None leaves a part alone. `metadata` replaces the whole mapping; `configuration`
-        is the complete new configuration. Raises UniqueConstraintError on a taken name."""
+        """Raises UniqueConstraintError on a taken name."""
         ...
 
     def delete_collection(self, scope: Scope, name: str) -> None: ...
-    def fork_collection(self, scope: Scope, id: str, name: str) -> CollectionInfo: ...
+    def fork_collection(self, collection: CollectionRef, name: str) -> CollectionInfo: ...
 
-    def write(self, scope: Scope, id: str, mode: Mode, records: Records) -> Written: ...
-    def delete(
-        self,
-        scope: Scope,
-        id: str,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        limit: int | None,
-    ) -> int: ...
-    def known_ids(self, scope: Scope, id: str, ids: Sequence[str]) -> set[str]:
+    def write(self, collection: CollectionRef, mode: Mode, records: Records) -> Written: ...
+    def delete(self, collection: CollectionRef, request: DeleteRequest) -> int:
+        """How many records there were."""
+        ...
+
+    def known_ids(self, collection: CollectionRef, ids: Sequence[str]) -> set[str]:
         """Those of `ids` that the collection holds."""
         ...
 
-    def get(
-        self,
-        scope: Scope,
-        id: str,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        limit: int | None,
-        offset: int,
-        order_by: Sequence[tuple[str, bool]] | None,
-        fields: frozenset[Field],
-    ) -> Rows:
-        """`order_by` is a list of (metadata key, descending); `fields` names the columns wanted."""
-        ...
-
-    def batches(
-        self,
-        scope: Scope,
-        id: str,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        limit: int | None,
-        offset: int,
-        order_by: Sequence[tuple[str, bool]] | None,
-        want: Wanted,
-        whole: bool,
-    ) -> Batches:
-        """What `get` gives, as a stream of Arrow record batches over one snapshot; `whole`: of few and large
-        ones, as all of them are wanted at once."""
+    def get(self, collection: CollectionRef, request: GetRequest) -> Rows: ...
+    def batches(self, collection: CollectionRef, request: ScanRequest) -> Batches:
+        """The same records as a stream of Arrow record batches over one snapshot."""
         ...
 
     def sql(
@@ -156,32 +121,16 @@ class Backend(Protocol):
         may name; `home` is the id of the collection that it calls "records"."""
         ...
 
-    def query(
-        self,
-        scope: Scope,
-        id: str,
-        vectors: Floats,
-        k: int,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        fields: frozenset[Field],
-        exact: bool,
-    ) -> list[Hits]:
-        """`vectors` is float32 (n, dim); one Hits per row. Unknown `ids` are ignored."""
+    def query(self, collection: CollectionRef, request: QueryRequest) -> list[Hits]:
+        """One Hits per vector."""
         ...
 
-    def count(
-        self,
-        scope: Scope,
-        id: str,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-    ) -> int: ...
-    def index_status(self, scope: Scope, id: str) -> IndexStatus: ...
-    def recall(self, scope: Scope, id: str, k: int, sample: int) -> float: ...
-    def compact(self, scope: Scope, id: str | None) -> None:
-        """Settle one collection, or all of the scope when `id` is None."""
+    def count(self, collection: CollectionRef, selection: Selection) -> int: ...
+    def index_status(self, collection: CollectionRef) -> IndexStatus: ...
+    def recall(self, collection: CollectionRef, k: int, sample: int) -> float: ...
+    def compact(self, collection: CollectionRef) -> None: ...
+    def compact_all(self, scope: Scope) -> None:
+        """Compact every collection of a database."""
         ...
 
-    def stats(self, scope: Scope, id: str) -> CollectionStats: ...
+    def stats(self, collection: CollectionRef) -> CollectionStats: ...

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from ..backend.embedded_protocol import is_embedded
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from ..errors import InvalidArgumentError, NotADatabaseError
 from ..requests.scope import Scope
@@ -126,9 +127,9 @@ class Place:
         if self.database is not None:
             return [self.scope]
         with chroma.AdminClient(self.settings()) as admin:
-            backend: Any = admin._backend
+            backend = admin._backend
             tenants = [self.scope.tenant]
-            if self.tenant is None and not is_url(self.where):
+            if self.tenant is None and is_embedded(backend):
                 tenants = backend.list_tenants()
             return [
                 Scope(tenant, database["name"])

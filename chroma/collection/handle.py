@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from ..embedding import EmbeddingFunction, is_persistable, resolve
-from ..requests.scope import Scope
 from ..storage.interface.values import CollectionInfo
 from ..types import CollectionMetadata, CollectionModel, DataLoader
 from .configuration import CollectionConfiguration, as_json
@@ -23,7 +22,7 @@ class Handle:
         embedding_function: EmbeddingFunction[Any] | None,
         data_loader: DataLoader[Any] | None,
     ) -> None:
-        self._scope = Scope(info.tenant, info.database)
+        self._ref = info.ref
         self._info = info
         self._function = embedding_function
         self._loader = data_loader

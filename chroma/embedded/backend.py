@@ -18,15 +18,22 @@ from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from ..requests.scope import Identity, Scope
 from ..storage.collection.open_collection import OpenCollection
 from ..storage.engine import Engine
-from ..storage.filters.parser import combine
 from ..storage.interface import errors as storage_errors
+from ..storage.interface.requests import (
+    CollectionChanges,
+    DeleteRequest,
+    GetRequest,
+    NewCollection,
+    Page,
+    QueryRequest,
+    Selection,
+)
 from ..storage.interface.values import (
     BackupReport,
     CollectionInfo,
+    CollectionRef,
     CollectionStats,
     EngineFigures,
-    Field,
-    Floats,
     Hits,
     IndexStatus,
     Mode,
@@ -41,8 +48,9 @@ from . import engines
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from ..backend.protocol import Backend
+    from ..requests.projection import ScanRequest
     from ..storage.check import CheckReport
-    from ..tables.from_rows import Wanted
 
 MAX_BATCH_SIZE = 10_000_000  # advertised to clients that split; the engine itself has no limit
 
@@ -128,11 +136,11 @@ class LocalBackend:
     @staticmethod
     def preload() -> None:
         """Load what SQL needs, before there is a statement."""
-        from ..storage.sql import statement as sql
-        from . import table_scans as scanned
+        from ..storage.sql import statement
+        from . import table_scans
 
-        sql.load()
-        del scanned
+        statement.load()
+        del table_scans
 
     @classmethod
     def reader(cls, path: str, memory: int) -> LocalBackend:
@@ -165,8 +173,8 @@ class LocalBackend:
                 self._release = weakref.finalize(self, engines.let_go, self._place, shared)
         self._pid = os.getpid()
 
-    def _open(self, scope: Scope, id: str) -> OpenCollection:
-        return self.engine.collection(scope.tenant, scope.database, id)
+    def _open(self, collection: CollectionRef) -> OpenCollection:
+        return self.engine.collection(*collection)
 
     # ------------------------------------------------------------------ system
 
@@ -251,28 +259,19 @@ class LocalBackend:
 
     # ------------------------------------------------------------------ collections
 
-    def create_collection(
-        self,
-        scope: Scope,
-        name: str,
-        metadata: Mapping[str, Any] | None,
-        configuration: dict[str, Any],
-        get_or_create: bool,
-        id: str | None = None,
-    ) -> CollectionInfo:
+    def create_collection(self, scope: Scope, new: NewCollection) -> CollectionInfo:
         with translated():
-            info = self.engine.create_collection(
-                scope.tenant, scope.database, name, metadata, configuration, get_or_create, id
+            return self.engine.with_dimension(
+                self.engine.create_collection(scope.tenant, scope.database, new)
             )
-            return self.engine.with_dimension(info)
 
     def get_collection(self, scope: Scope, name: str) -> CollectionInfo:
         with translated():
             return self.engine.with_dimension(self.engine.catalog.named(scope.tenant, scope.database, name))
 
-    def get_collection_by_id(self, scope: Scope, id: str) -> CollectionInfo:
+    def get_collection_by_id(self, collection: CollectionRef) -> CollectionInfo:
         with translated():
-            return self.engine.with_dimension(self.engine.catalog.scoped(scope.tenant, scope.database, id))
+            return self.engine.with_dimension(self.engine.catalog.scoped(*collection))
 
     def list_collections(self, scope: Scope, limit: int | None, offset: int | None) -> list[CollectionInfo]:
         with translated():
@@ -282,121 +281,66 @@ class LocalBackend:
         with translated():
             return len(self.engine.catalog.list_collections(scope.tenant, scope.database))
 
-    def modify_collection(
-        self,
-        scope: Scope,
-        id: str,
-        name: str | None,
-        metadata: Mapping[str, Any] | None,
-        configuration: Mapping[str, Any] | None,
-    ) -> CollectionInfo:
-        changes: dict[str, Any] = {}
-        if name is not None:
-            changes["name"] = name
-        if metadata is not None:
-            changes["metadata"] = dict(metadata) or None
-        if configuration is not None:
-            changes["configuration"] = dict(configuration)
+    def modify_collection(self, collection: CollectionRef, changes: CollectionChanges) -> CollectionInfo:
+        parts: dict[str, Any] = {}
+        if changes.name is not None:
+            parts["name"] = changes.name
+        if changes.metadata is not None:
+            parts["metadata"] = dict(changes.metadata) or None
+        if changes.configuration is not None:
+            parts["configuration"] = dict(changes.configuration)
         with translated():
-            info = self.engine.catalog.change_collection(scope.tenant, scope.database, id, **changes)
-            if configuration is not None:
-                self._open(scope, id).check_upkeep()
+            info = self.engine.catalog.change_collection(*collection, **parts)
+            if changes.configuration is not None:
+                self._open(collection).check_upkeep()
             return self.engine.with_dimension(info)
 
     def delete_collection(self, scope: Scope, name: str) -> None:
         with translated():
             self.engine.delete_collection(scope.tenant, scope.database, name)
 
-    def fork_collection(self, scope: Scope, id: str, name: str) -> CollectionInfo:
+    def fork_collection(self, collection: CollectionRef, name: str) -> CollectionInfo:
         with translated():
-            return self.engine.fork_collection(scope.tenant, scope.database, id, name)
+            return self.engine.fork_collection(*collection, name)
 
-    def fork_into(self, scope: Scope, id: str, target: Scope, name: str) -> CollectionInfo:
-        """As `fork_collection`, into any database of the folder."""
+    def fork_into(self, collection: CollectionRef, target: Scope, name: str) -> CollectionInfo:
         with translated():
             self.engine.catalog.database_id(target.tenant, target.database)
-            into = target.tenant, target.database
-            return self.engine.fork_collection(scope.tenant, scope.database, id, name, into)
+            return self.engine.fork_collection(*collection, name, target)
+
+    def shares_folder(self, other: Backend) -> bool:
+        return isinstance(other, LocalBackend) and self.engine is other.engine
 
     # ------------------------------------------------------------------ records
 
-    def write(self, scope: Scope, id: str, mode: Mode, records: Records) -> Written:
+    def write(self, collection: CollectionRef, mode: Mode, records: Records) -> Written:
         try:  # not `translated`, as in `query`
-            return self.engine.write(scope.tenant, scope.database, id, mode, records)
+            return self._open(collection).write(mode, records)
         except storage_errors.StorageError as error:
             raise _counterpart(error) from error
 
-    def delete(
-        self,
-        scope: Scope,
-        id: str,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        limit: int | None,
-    ) -> int:
+    def delete(self, collection: CollectionRef, request: DeleteRequest) -> int:
         with translated():
-            return self._open(scope, id).records.delete(ids, combine(where, where_document), limit)
+            return self._open(collection).delete(request)
 
-    def known_ids(self, scope: Scope, id: str, ids: Sequence[str]) -> set[str]:
+    def known_ids(self, collection: CollectionRef, ids: Sequence[str]) -> set[str]:
         with translated():
-            return self._open(scope, id).records.known(ids)
+            return self._open(collection).known(ids)
 
-    def get(
-        self,
-        scope: Scope,
-        id: str,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        limit: int | None,
-        offset: int,
-        order_by: Sequence[tuple[str, bool]] | None,
-        fields: frozenset[Field],
-    ) -> Rows:
+    def get(self, collection: CollectionRef, request: GetRequest) -> Rows:
         with translated():
-            if order_by:
-                return self.scan(scope, id, ids, where, where_document, limit, offset, order_by).take(fields)
-            node = combine(where, where_document)
-            return self._open(scope, id).records.get(ids, node, offset, limit, fields)
+            return self._open(collection).get(request)
 
-    def scan(
-        self,
-        scope: Scope,
-        id: str,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        limit: int | None,
-        offset: int,
-        order_by: Sequence[tuple[str, bool]] | None,
-    ) -> Scan:
-        """What `get` would give, to be read as a stream of Arrow record batches over one snapshot."""
+    def scan(self, collection: CollectionRef, selection: Selection, page: Page) -> Scan:
         with translated():
-            held = self._open(scope, id)
-            node = combine(where, where_document)
-            if order_by:
-                return self.engine.scan_sorted(held, ids, node, order_by, offset, limit)
-            return held.records.scan(ids, node, offset, limit)
+            return self._open(collection).scan(selection, page)
 
-    def batches(
-        self,
-        scope: Scope,
-        id: str,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        limit: int | None,
-        offset: int,
-        order_by: Sequence[tuple[str, bool]] | None,
-        want: Wanted,
-        whole: bool,
-    ) -> pa.RecordBatchReader:
-        from . import table_scans as scanned
+    def batches(self, collection: CollectionRef, request: ScanRequest) -> pa.RecordBatchReader:
+        from . import table_scans
 
         with translated():
-            found = self.scan(scope, id, ids, where, where_document, limit, offset, order_by)
-            return scanned.batches(found, want, translated, whole)
+            found = self.scan(collection, request.selection, request.page)
+            return table_scans.batches(found, request.projection, translated, request.whole)
 
     def sql(
         self,
@@ -412,80 +356,53 @@ class LocalBackend:
         self, scope: Scope, text: str, tables: Mapping[str, pa.Table], home: str | None
     ) -> tuple[Callable[[], None], Callable[[Any], pa.RecordBatchReader]]:
         """A function that stops an SQL statement, and one that runs it with parameters."""
-        from . import table_scans as scanned
+        from . import table_scans
 
         with translated():
             self.engine.catalog.database_id(scope.tenant, scope.database)
-            found = self.engine.statement(text, partial(scanned.table, self, scope, tables, home))
+            found = self.engine.statement(text, partial(table_scans.table, self, scope, tables, home))
 
         def run(parameters: Any) -> pa.RecordBatchReader:
             with translated():
                 reader = found.run(parameters)
-            return scanned.translating(reader, translated)
+            return table_scans.translating(reader, translated)
 
         return found.stop, run
 
-    def query(
-        self,
-        scope: Scope,
-        id: str,
-        vectors: Floats,
-        k: int,
-        ids: Sequence[str] | None,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-        fields: frozenset[Field],
-        exact: bool,
-    ) -> list[Hits]:
+    def query(self, collection: CollectionRef, request: QueryRequest) -> list[Hits]:
         try:  # not `translated`, which costs some of what a query may
-            held = self._open(scope, id)
-            return held.ranked(vectors, k, ids, combine(where, where_document), exact).hits(fields)
+            return self._open(collection).ranked(request).hits(request.fields)
         except storage_errors.StorageError as error:
             raise _counterpart(error) from error
 
-    def ranked(
-        self,
-        scope: Scope,
-        id: str,
-        vectors: Floats,
-        k: int,
-        ids: Sequence[str] | None,
-        filters: Any,
-        exact: bool,
-    ) -> Ranked:
-        """What `query` would give, to be read as it is wanted. `filters`: where and where_document."""
+    def ranked(self, collection: CollectionRef, request: QueryRequest) -> Ranked:
         with translated():
-            return self._open(scope, id).ranked(vectors, k, ids, combine(*filters), exact)
+            return self._open(collection).ranked(request)
 
-    def count(
-        self,
-        scope: Scope,
-        id: str,
-        where: Mapping[str, Any] | None,
-        where_document: Mapping[str, Any] | None,
-    ) -> int:
+    def count(self, collection: CollectionRef, selection: Selection) -> int:
         with translated():
-            return self._open(scope, id).records.count(combine(where, where_document))
+            return self._open(collection).count(selection)
 
-    def index_status(self, scope: Scope, id: str) -> IndexStatus:
+    def index_status(self, collection: CollectionRef) -> IndexStatus:
         with translated():
-            return self.engine.index_status(self._open(scope, id))
+            return self._open(collection).index_status()
 
-    def recall(self, scope: Scope, id: str, k: int, sample: int) -> float:
+    def recall(self, collection: CollectionRef, k: int, sample: int) -> float:
         with translated():
-            return self._open(scope, id).recall(k, sample)
+            return self._open(collection).recall(k, sample)
 
-    def compact(self, scope: Scope, id: str | None) -> None:
+    def compact(self, collection: CollectionRef) -> None:
         with translated():
-            if id is not None:
-                self._open(scope, id).compact()
-                return
+            self._open(collection).compact()
+
+    def compact_all(self, scope: Scope) -> None:
+        with translated():
             for info in self.engine.catalog.list_collections(scope.tenant, scope.database):
-                self._open(scope, info.id).compact()
+                self._open(info.ref).compact()
 
-    def stats(self, scope: Scope, id: str) -> CollectionStats:
+    def stats(self, collection: CollectionRef) -> CollectionStats:
         with translated():
-            return self.engine.stats(self._open(scope, id))
+            return self._open(collection).stats()
 
 
 def _page(found: list[Any], limit: int | None, offset: int | None) -> list[Any]:

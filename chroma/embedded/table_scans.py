@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from ..backend.embedded_protocol import FoundRecords
 from ..errors import InvalidArgumentError, NotFoundError
-from ..storage.query.ranked_hits import Ranked
+from ..requests.projection import ALL_FIELDS, Projection, ScanRequest
+from ..storage.interface.values import CollectionRef
 from ..storage.query.scan import BATCH_BYTES, WHOLE_BYTES, Scan
 from ..storage.schema.metadata_columns import Slot as EngineSlot
 from ..tables.column_names import Slot, column_names
-from ..tables.from_rows import ALL, Wanted, missing_keys
+from ..tables.from_rows import missing_keys
 from ..validation.sequences import shown
 
-__all__ = ["RECORDS", "Ranked", "Scan", "batches", "named", "slots", "table", "translating"]
+__all__ = ["RECORDS", "batches", "named", "slots", "table", "translating"]
 
 if TYPE_CHECKING:
     from ..requests.scope import Scope
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 Guard = Callable[[], AbstractContextManager[object]]
 
 
-def slots(found: Scan, keys: Sequence[str] | None = None) -> list[EngineSlot]:
+def slots(found: FoundRecords, keys: Sequence[str] | None = None) -> list[EngineSlot]:
     """The columns of a scan's metadata. InvalidArgumentError for keys that no record has."""
     known: list[EngineSlot] = [*found.slots(keys)]
     if keys is not None and any(view.live for view in found.views):
@@ -43,7 +45,7 @@ def named(found: Sequence[EngineSlot]) -> list[Slot]:
     return [Slot(key, f"list of {kind[:-2]}" if kind.endswith("[]") else kind) for key, kind in found]
 
 
-def batches(found: Scan, want: Wanted, guard: Guard, whole: bool) -> pa.RecordBatchReader:
+def batches(found: Scan, want: Projection, guard: Guard, whole: bool) -> pa.RecordBatchReader:
     """The stream that is wanted; `whole`: in few batches. `guard` translates errors."""
     columns: Sequence[EngineSlot] | None = None
     if want.form == "columns" and "metadatas" in want.fields:
@@ -103,8 +105,9 @@ def table(
                 return None
             id = others[name.lower()]
     vectors = columns is None or "embedding" in columns
-    want = Wanted(None, ALL if vectors else ALL - {"embeddings"}, None, "columns")
-    read: pa.Table = backend.batches(scope, id, None, None, None, None, 0, None, want, whole=True).read_all()
+    want = Projection(fields=ALL_FIELDS if vectors else ALL_FIELDS - {"embeddings"})
+    request = ScanRequest(projection=want, whole=True)
+    read: pa.Table = backend.batches(CollectionRef(*scope, id), request).read_all()
     _check_names(name, read)
     return read
 

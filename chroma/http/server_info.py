@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 
 from ..errors import ServerConnectionError, UnsupportedError
 from ..requests.scope import Scope
+from ..storage.interface.requests import Selection
+from ..storage.interface.values import CollectionRef
 from ..validation.sequences import shown
 from ..wire import content_negotiation, json_codec
 from ..wire.filters import plain_filter, uses_key
@@ -44,12 +46,16 @@ class Server:
         if not self.own:
             self.unsupported(call)
 
-    def filters(self, where: Any, where_document: Any) -> tuple[Any, Any]:
-        """Both filters as JSON. UnsupportedError for what the server would misunderstand."""
-        where = plain_filter("where", where)
+    def plain(self, selection: Selection) -> Selection:
+        """The selection with filters that JSON can carry. UnsupportedError for what the server would
+        misunderstand."""
+        if selection.where is None and selection.where_document is None:
+            return selection
+        where = plain_filter("where", selection.where)
         if not self.own and uses_key(where, "#id"):
             self.unsupported("conditions on '#id'")  # others accept them and match nothing
-        return where, plain_filter("where_document", where_document)
+        document = plain_filter("where_document", selection.where_document)
+        return Selection(ids=selection.ids, where=where, where_document=document)
 
 
 def server_from(url: str, preflight: Any) -> Server:
@@ -78,8 +84,12 @@ def database_path(scope: Scope) -> str:
     return f"{tenant_path(scope.tenant)}/databases/{segment(scope.database)}"
 
 
-def collection_path(scope: Scope, id: str) -> str:
-    return f"{database_path(scope)}/collections/{id}"
+def scope_of(collection: CollectionRef) -> Scope:
+    return Scope(collection.tenant, collection.database)
+
+
+def collection_path(collection: CollectionRef) -> str:
+    return f"{database_path(scope_of(collection))}/collections/{collection.id}"
 
 
 def page(limit: int | None, offset: int | None) -> dict[str, int]:

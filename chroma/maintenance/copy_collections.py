@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .._sync.client import Client
+from ..backend.embedded_protocol import is_embedded
 from ..backend.protocol import Backend
 from ..errors import (
     ChromaError,
@@ -23,15 +24,22 @@ from ..errors import (
     NotFoundError,
     UniqueConstraintError,
 )
+from ..requests.projection import ALL_FIELDS, Projection, ScanRequest
 from ..requests.scope import Scope
-from ..storage.interface.values import CollectionInfo, Field, Records, Rows
+from ..storage.interface.requests import (
+    ALL_RECORDS,
+    CollectionChanges,
+    GetRequest,
+    NewCollection,
+    Selection,
+)
+from ..storage.interface.values import CollectionInfo, Records, Rows
 from ..validation.names import check_name, check_str
 from ..validation.sequences import shown
 
 OnConflict = Literal["error", "skip", "replace"]
 _CHOICES = ("error", "skip", "replace")
 
-_EVERYTHING: frozenset[Field] = frozenset(("documents", "metadatas", "uris", "embeddings"))
 _BATCH_BYTES = 32 << 20  # from here on a batch is stored as a segment at once
 _PAGE_BYTES, _TEXT_BYTES, _MOST_ROWS = 8 << 20, 1000, 5000  # of a page that a server is asked for
 
@@ -136,13 +144,13 @@ def _copy(
     with suppress(NotFoundError):
         backend.delete_collection(into, aside)  # of a copy that was killed
     try:
-        if _one_folder(source._backend, backend):
-            folder: Any = backend
-            made = folder.fork_into(_scope(source), job.info.id, into, aside)
+        if is_embedded(backend) and backend.shares_folder(source._backend):
+            made = backend.fork_into(job.info.ref, into, aside)
         else:
-            made = backend.create_collection(into, aside, job.info.metadata, job.info.configuration, False)
+            new = NewCollection(name=aside, metadata=job.info.metadata, configuration=job.info.configuration)
+            made = backend.create_collection(into, new)
             _copy_records(source, target, job, made, progress)
-        records = backend.count(into, made.id, None, None)
+        records = backend.count(made.ref, ALL_RECORDS)
         _name(backend, into, made, job)
     except BaseException:
         with suppress(ChromaError):  # what went wrong before is what counts
@@ -154,17 +162,17 @@ def _copy(
 def _name(backend: Backend, into: Scope, made: CollectionInfo, job: _Job) -> None:
     """Give the copy its name; what had it is deleted after that."""
     if not job.taken:
-        backend.modify_collection(into, made.id, job.name, None, None)
+        backend.modify_collection(made.ref, CollectionChanges(name=job.name))
         return
     old = backend.get_collection(into, job.name)
     away = _aside(job.name, "chroma-replaced")
     with suppress(NotFoundError):
         backend.delete_collection(into, away)
-    backend.modify_collection(into, old.id, away, None, None)
+    backend.modify_collection(old.ref, CollectionChanges(name=away))
     try:
-        backend.modify_collection(into, made.id, job.name, None, None)
+        backend.modify_collection(made.ref, CollectionChanges(name=job.name))
     except BaseException:
-        backend.modify_collection(into, old.id, job.name, None, None)
+        backend.modify_collection(old.ref, CollectionChanges(name=job.name))
         raise
     backend.delete_collection(into, away)
 
@@ -172,41 +180,38 @@ def _name(backend: Backend, into: Scope, made: CollectionInfo, job: _Job) -> Non
 def _copy_records(
     source: Client, target: Client, job: _Job, made: CollectionInfo, progress: bool | None
 ) -> None:
-    backend, scope, into = source._backend, _scope(source), _scope(target)
-    bar = _bar(job.name, backend.count(scope, job.info.id, None, None), progress)
+    backend = source._backend
+    bar = _bar(job.name, backend.count(job.info.ref, ALL_RECORDS), progress)
     copied = 0
     try:
-        for rows in _pages(backend, scope, job.info):
+        for rows in _pages(backend, job.info):
             if not rows.ids:
                 continue
             records = Records(rows.ids, rows.embeddings, rows.documents, rows.metadatas, rows.uris)
-            target._backend.write(into, made.id, "add", records)
+            target._backend.write(made.ref, "add", records)
             copied += len(rows.ids)
             bar.update(len(rows.ids))
     finally:
         bar.close()
-    stored = target._backend.count(into, made.id, None, None)
+    stored = target._backend.count(made.ref, ALL_RECORDS)
     if stored != copied:
         raise InternalError(
             f"{copied} records of {job.info.name!r} were copied, but {stored} arrived; the copy is removed"
         )
 
 
-def _pages(backend: Backend, scope: Scope, info: CollectionInfo) -> Iterator[Rows]:
+def _pages(backend: Backend, info: CollectionInfo) -> Iterator[Rows]:
     """All records: those of one moment where the backend streams, else page by page."""
     if backend.streams:
-        from ..tables.from_rows import ALL, Wanted
-
-        want = Wanted(None, ALL, None, "json")
-        yield from _streamed(backend.batches(scope, info.id, None, None, None, None, 0, None, want, False))
+        yield from _streamed(backend.batches(info.ref, ScanRequest(projection=Projection(form="json"))))
         return
     # By id, for what is written meanwhile would move the borders of pages that are counted off.
-    ids = backend.get(scope, info.id, None, None, None, None, 0, None, frozenset()).ids
+    ids = backend.get(info.ref, GetRequest()).ids
     size = _PAGE_BYTES // (_TEXT_BYTES + 4 * (info.dimension or 1536))
     size = max(1, min(_MOST_ROWS, size))
     for start in range(0, len(ids), size):
-        page = ids[start : start + size]
-        yield backend.get(scope, info.id, page, None, None, None, 0, None, _EVERYTHING)
+        page = Selection(ids=ids[start : start + size])
+        yield backend.get(info.ref, GetRequest(selection=page, fields=ALL_FIELDS))
 
 
 def _streamed(batches: Any) -> Iterator[Rows]:
@@ -224,11 +229,6 @@ def _streamed(batches: Any) -> Iterator[Rows]:
                 waiting = []
     if waiting:
         yield rows_from_table(pa.Table.from_batches(waiting))
-
-
-def _one_folder(one: Backend, other: Backend) -> bool:
-    engine = getattr(one, "engine", None)
-    return engine is not None and engine is getattr(other, "engine", None)
 
 
 def _scope(client: Client) -> Scope:

@@ -10,6 +10,7 @@ from ..config import DEFAULT_TENANT, Settings
 from ..errors import NotFoundError
 from ..http.connection_settings import base_url, settings_for
 from ..requests.scope import Scope
+from ..storage.interface.requests import ALL_RECORDS, GetRequest, Page
 from ..storage.interface.values import CollectionInfo, Field
 from .chromadb_configuration import complete_settings, function_remarks
 from .source import Part, SourceCollection, check_uuid
@@ -49,7 +50,7 @@ class ServerSource:
         return {}
 
     def count(self, collection: SourceCollection) -> int:
-        return self._backend.count(Scope(collection.tenant, collection.database), collection.id, None, None)
+        return self._backend.count(collection.ref, ALL_RECORDS)
 
     def tenants(self) -> list[str]:
         return self._tenants
@@ -72,21 +73,19 @@ class ServerSource:
         check_uuid(info.id, self.place)
         function = info.configuration.get("embedding_function")
         hnsw, remarks = complete_settings(info.configuration["hnsw"], info.metadata)
-        count = self._backend.count(Scope(*place), info.id, None, None)
+        count = self._backend.count(info.ref, ALL_RECORDS)
         return SourceCollection(
             *place, info.id, info.name, info.metadata, {"hnsw": hnsw, "embedding_function": function},
             info.dimension, count, (*remarks, *function_remarks(function)),
         )  # fmt: skip
 
     def read(self, collection: SourceCollection, start: int, stop: int) -> Iterator[Part]:
-        scope = Scope(collection.tenant, collection.database)
         size = max(
             1, min(_ROWS, _PAGE_BYTES // (4 * (collection.dimension or 1)), self._backend.max_batch_size())
         )
         while start < stop:
-            rows = self._backend.get(
-                scope, collection.id, None, None, None, min(size, stop - start), start, None, _FIELDS
-            )
+            page = Page(limit=min(size, stop - start), offset=start)
+            rows = self._backend.get(collection.ref, GetRequest(page=page, fields=_FIELDS))
             if not rows.ids:
                 raise NotFoundError(
                     f"the collection {collection.where} has fewer records than before: it ends at {start:,}. "

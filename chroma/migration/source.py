@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from ..errors import CorruptionError
-from ..storage.interface.values import Floats
+from ..storage.interface.values import CollectionRef, Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,11 @@ class SourceCollection:
     dimension: int | None
     count: int
     warnings: tuple[str, ...] = ()
+
+    @property
+    def ref(self) -> CollectionRef:
+        """What names it in requests to its source."""
+        return CollectionRef(self.tenant, self.database, self.id)
 
     @property
     def where(self) -> str:

@@ -6,9 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from ..backend.protocol import Backend
 from ..errors import NotFoundError, UniqueConstraintError
 from ..requests.scope import Scope
-from ..storage.interface.values import CollectionInfo, Field, Records, Rows
+from ..storage.interface.requests import ALL_RECORDS, GetRequest, NewCollection, Page
+from ..storage.interface.values import CollectionInfo, CollectionRef, Field, Records, Rows
 from .source import SourceCollection
 
 FIELDS: frozenset[Field] = frozenset({"documents", "metadatas", "uris", "embeddings"})
@@ -30,7 +32,7 @@ class Target:
             placed = settings_for(place, 8000, False, None, settings)
             self.place = base_url(placed)
             remote = HttpBackend.open(placed)
-            self.backend: Any = remote
+            self.backend: Backend = remote
             self.exact = remote.is_own
         else:
             from ..config import Settings
@@ -50,10 +52,9 @@ class Target:
         """The collection that has its name there, if any."""
         scope = Scope(collection.tenant, collection.database)
         try:
-            found: CollectionInfo = self.backend.get_collection(scope, collection.name)
+            return self.backend.get_collection(scope, collection.name)
         except NotFoundError:
             return None
-        return found
 
     def make_places(self, tenants: Sequence[str], databases: Sequence[tuple[str, str]]) -> None:
         """The tenants and databases that do not exist yet."""
@@ -71,27 +72,28 @@ class Target:
 
     def make(self, collection: SourceCollection) -> CollectionInfo:
         """The collection, under its id where that is possible. UniqueConstraintError where it is taken."""
-        scope = Scope(collection.tenant, collection.database)
-        given = (scope, collection.name, collection.metadata, collection.configuration, False)
-        made: CollectionInfo
-        if self.keeps_ids:
-            made = self.backend.create_collection(*given, id=collection.id)
-        else:
-            made = self.backend.create_collection(*given)
-        return made
+        new = NewCollection(
+            name=collection.name,
+            metadata=collection.metadata,
+            configuration=collection.configuration,
+            id=collection.id if self.keeps_ids else None,
+        )
+        return self.backend.create_collection(Scope(collection.tenant, collection.database), new)
 
     def add(self, collection: SourceCollection, id: str, records: Records) -> None:
         """Records that are there already stay as they are."""
-        self.backend.write(Scope(collection.tenant, collection.database), id, "add", records)
+        self.backend.write(_there(collection, id), "add", records)
 
     def count(self, collection: SourceCollection, id: str) -> int:
-        found: int = self.backend.count(Scope(collection.tenant, collection.database), id, None, None)
-        return found
+        return self.backend.count(_there(collection, id), ALL_RECORDS)
 
     def read(self, collection: SourceCollection, id: str, start: int, count: int) -> Rows:
-        scope = Scope(collection.tenant, collection.database)
-        rows: Rows = self.backend.get(scope, id, None, None, None, count, start, None, FIELDS)
-        return rows
+        page = Page(limit=count, offset=start)
+        return self.backend.get(_there(collection, id), GetRequest(page=page, fields=FIELDS))
+
+
+def _there(collection: SourceCollection, id: str) -> CollectionRef:
+    return CollectionRef(collection.tenant, collection.database, id)
 
 
 def is_url(place: str) -> bool:

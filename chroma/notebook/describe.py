@@ -8,15 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..requests.projection import Projection, ScanRequest
+from ..storage.interface.requests import Selection
 from ..tables.column_names import OWN, key_of
-from ..tables.from_rows import Wanted
 from .description import Description, KeySummary, TextSummary
 from .distinct_counts import Counts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-WANTED = Wanted(None, frozenset({"documents", "uris", "metadatas"}), None, "columns")
+_WANTED = Projection(fields=frozenset({"documents", "uris", "metadatas"}))
+
+
+def request(where: Any) -> ScanRequest:
+    """What is read of the records that match."""
+    return ScanRequest(selection=Selection(where=where), projection=_WANTED)
 
 
 @dataclass

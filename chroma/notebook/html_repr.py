@@ -16,9 +16,11 @@ from ..http.connection_settings import MEMORY, place_of
 from ..rendering import text
 from ..rendering.html import Html, Node, card, cell, facts, faint, joined, mono, note, pairs, safely, table
 from ..rendering.result_tables import records_table
+from ..requests.projection import ALL_FIELDS
 from ..requests.scope import Scope
 from ..results.build import get_result
-from ..storage.interface.values import CollectionInfo, CollectionStats, Rows
+from ..storage.interface.requests import ALL_RECORDS, GetRequest, Page
+from ..storage.interface.values import CollectionInfo, CollectionRef, CollectionStats, Rows
 from .timeout import ask
 
 if TYPE_CHECKING:
@@ -65,12 +67,12 @@ def _look(backend: Backend, scope: Scope, known: _Contents) -> None:
     known.total = backend.count_collections(scope)
     known.infos = backend.list_collections(scope, COLLECTIONS, None)
     for info in list(known.infos):
-        known.rows[info.id] = _rows(backend, scope, info.id)
+        known.rows[info.id] = _rows(backend, info.ref)
 
 
-def _rows(backend: Backend, scope: Scope, id: str) -> str:
+def _rows(backend: Backend, collection: CollectionRef) -> str:
     try:
-        return text.number(backend.count(scope, id, None, None))
+        return text.number(backend.count(collection, ALL_RECORDS))
     except NotFoundError:
         return "deleted"
 
@@ -141,14 +143,12 @@ def async_collection_html(backend: AsyncBackend, info: CollectionInfo) -> str:
 
 
 def _look_into(backend: Backend, known: _Inside) -> None:
-    scope, id = Scope(known.info.tenant, known.info.database), known.info.id
-    known.info = backend.get_collection_by_id(scope, id)
-    known.rows = backend.count(scope, id, None, None)
-    known.sample = backend.get(
-        scope, id, None, None, None, SAMPLE, 0, None,
-        frozenset(("documents", "metadatas", "uris", "embeddings")),
-    )  # fmt: skip
-    known.stats = _supported(lambda: backend.stats(scope, id))
+    collection = known.info.ref
+    known.info = backend.get_collection_by_id(collection)
+    known.rows = backend.count(collection, ALL_RECORDS)
+    first = GetRequest(page=Page(limit=SAMPLE), fields=ALL_FIELDS)
+    known.sample = backend.get(collection, first)
+    known.stats = _supported(lambda: backend.stats(collection))
 
 
 def _supported(call: Callable[[], CollectionStats]) -> CollectionStats | None:

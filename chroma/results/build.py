@@ -8,17 +8,10 @@ from uuid import UUID
 
 import numpy as np
 
+from ..storage.interface.requests import WHOLE, Page
 from ..storage.interface.values import Field, Floats, Hits, IndexStatus, Rows
 from ..types import Database, Include, IndexingStatus
 from .types import GetResult, QueryResult
-
-_COLUMNS: tuple[Field, ...] = ("documents", "metadatas", "uris", "embeddings")
-
-
-def columns_for(include: Include) -> frozenset[Field]:
-    """The stored columns that the wanted parts need; "data" is loaded from the uris."""
-    wanted: set[Field] = {column for column in _COLUMNS if column in include}
-    return frozenset(wanted | {"uris"} if "data" in include else wanted)
 
 
 def get_result(rows: Rows, include: Include, data: Any) -> GetResult:
@@ -63,12 +56,11 @@ def database_result(entry: dict[str, Any]) -> Database:
     return {"id": UUID(str(entry["id"])), "name": entry["name"], "tenant": entry["tenant"]}
 
 
-def in_order_of(ids: Sequence[str], rows: Rows, limit: int | None, offset: int) -> Rows:
-    """The rows in the order of `ids`, which may name more ids than there are rows: `limit` of
-    them from `offset` on."""
+def in_order_of(ids: Sequence[str], rows: Rows, page: Page = WHOLE) -> Rows:
+    """A page of the rows in the order of `ids`, which may name more ids than there are rows."""
     place = {name: row for row, name in enumerate(rows.ids)}
     order = [place[name] for name in ids if name in place]
-    order = order[offset : None if limit is None else offset + limit]
+    order = order[page.offset : None if page.limit is None else page.offset + page.limit]
 
     def take(column: list[Any] | None) -> list[Any] | None:
         return None if column is None else [column[row] for row in order]

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from .._version import __version__
-from ..embedded.backend import LocalBackend
+from ..backend.embedded_protocol import EmbeddedBackend
 from ..errors import ChromaError
 from . import openapi
 from .http.cross_origin import Gate
@@ -42,7 +42,7 @@ _ANSWERS_BYTES = 1 << 29  # of answers that are no streams, while they are sent
 _ALSO = {"/api/v2/openapi.json": ("/openapi.json",)}  # where other servers have it
 
 
-def create_app(backend: LocalBackend, settings: ServerSettings) -> FastAPI:
+def create_app(backend: EmbeddedBackend, settings: ServerSettings) -> FastAPI:
     """An application that serves a backend, and closes it when the server stops."""
     pool = Pool(settings.threads, settings.queue)
     budget = Budget(max(2 * settings.max_body_bytes, _BODIES_BYTES))
@@ -129,7 +129,7 @@ class _Answering:
     def __init__(
         self,
         route: Route,
-        backend: LocalBackend,
+        backend: EmbeddedBackend,
         settings: ServerSettings,
         pool: Pool,
         budget: Budget,

@@ -15,16 +15,16 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from ..embedded import table_scans
+from ..backend.embedded_protocol import FoundHits, FoundRecords
 from ..embedded.backend import translated
-from ..embedded.table_scans import Ranked
+from ..storage.interface.requests import QueryRequest
 from ..storage.interface.values import Field, Floats, Hits
 from ..wire import arrow_codec, content_negotiation, json_codec
 from ..wire.json_codec import JSON
+from ..wire.request_codec import AnswerForm
 from .http.request_body import TooLarge
 from .http.responses import Streamed
 from .parsing import arrow_streams
-from .parsing.json_bodies import Get, Query
 
 _AT_ONCE = 8 << 20  # bytes of records up to which an answer is made as a whole
 _FEW_RECORDS = 1000  # different ones, which are not measured: that takes a hundredth of their query
@@ -44,34 +44,36 @@ def check_hits(queries: int, k: int, most: int) -> None:
         )
 
 
-def get(found: table_scans.Scan, want: Get) -> JSON | Streamed:
+def get(found: FoundRecords, fields: frozenset[Field], form: AnswerForm) -> JSON | Streamed:
     """In JSON."""
-    if found.rows <= _FEW_RECORDS or found.size(want.fields) <= _AT_ONCE:
-        return json_codec.rows_to_json(found.take(want.fields), want.include, base64=want.base64)
-    columns = _columns(found.read, None, want.include, want.base64)
-    return Streamed(_joined({"ids": _ids(found.read, None), **columns}, want.include), "application/json")
+    if found.rows <= _FEW_RECORDS or found.size(fields) <= _AT_ONCE:
+        return json_codec.rows_to_json(found.take(fields), form.include, base64=form.base64)
+    columns = _columns(found.read, None, form)
+    return Streamed(_joined({"ids": _ids(found.read, None), **columns}, form.include), "application/json")
 
 
-def query(ranked: Ranked, want: Query, as_arrow: bool, most: int) -> JSON | Streamed:
-    """In JSON, or as an Arrow stream."""
+def query(ranked: FoundHits, fields: frozenset[Field], form: AnswerForm) -> JSON | Streamed:
+    """In JSON."""
     few = len(ranked.counts) == 1 and len(ranked.distances) <= _FEW_RECORDS
-    size = 0 if few and not as_arrow else ranked.size(want.fields)
-    if as_arrow:
-        return Streamed(_hits_as_arrow(ranked, want, size, most), content_negotiation.MEDIA_TYPE)
-    if size <= _AT_ONCE:
-        return json_codec.hits_to_json(ranked.hits(want.fields), want.include, base64=want.base64)
-    columns = _columns(ranked.batches, ranked.counts, want.include, want.base64)
-    distances = _distances(ranked) if "distances" in want.include else None
+    if few or ranked.size(fields) <= _AT_ONCE:
+        return json_codec.hits_to_json(ranked.hits(fields), form.include, base64=form.base64)
+    columns = _columns(ranked.batches, ranked.counts, form)
+    distances = _distances(ranked) if "distances" in form.include else None
     parts = {"ids": _ids(ranked.batches, ranked.counts), **columns, "distances": distances}
-    return Streamed(_joined(parts, want.include), "application/json")
+    return Streamed(_joined(parts, form.include), "application/json")
+
+
+def query_as_arrow(ranked: FoundHits, request: QueryRequest, form: AnswerForm, most: int) -> Streamed:
+    """As an Arrow stream. Raises TooLarge for more than `most` bytes that must be held in memory."""
+    return Streamed(_hits_as_arrow(ranked, request, form, most), content_negotiation.MEDIA_TYPE)
 
 
 # ---------------------------------------------------------------------------- Arrow
 
 
-def _hits_as_arrow(ranked: Ranked, want: Query, size: int, most: int) -> Iterator[bytes]:
-    assert want.vectors is not None
-    structured = want.metadata == "struct" and "metadatas" in want.fields
+def _hits_as_arrow(ranked: FoundHits, request: QueryRequest, form: AnswerForm, most: int) -> Iterator[bytes]:
+    fields, size = request.fields, ranked.size(request.fields)
+    structured = form.metadata == "struct" and "metadatas" in fields
     if size <= _AT_ONCE or structured:
         if size > most:
             raise TooLarge(
@@ -79,16 +81,16 @@ def _hits_as_arrow(ranked: Ranked, want: Query, size: int, most: int) -> Iterato
                 f'than --max-answer-bytes of the server, {most:,}: ask for "metadata": "json", which is '
                 "streamed, for a smaller n_results, fewer queries per call, or include less"
             )
-        hits: list[Hits] = ranked.hits(want.fields)
-        batch = arrow_codec.hits_to_batch(hits, want.fields, want.vectors.shape[1])
+        hits: list[Hits] = ranked.hits(fields)
+        batch = arrow_codec.hits_to_batch(hits, fields, request.vectors.shape[1])
         return arrow_streams.send_batch(batch, structured)
-    batches = _numbered(ranked, want.fields)
+    batches = _numbered(ranked, fields)
     first = next(batches)
     reader = pa.RecordBatchReader.from_batches(first.schema, chain([first], batches))
     return arrow_streams.send(reader)
 
 
-def _numbered(ranked: Ranked, fields: frozenset[Field]) -> Iterator[pa.RecordBatch]:
+def _numbered(ranked: FoundHits, fields: frozenset[Field]) -> Iterator[pa.RecordBatch]:
     """The records with the columns `query` and `distance` before them."""
     ends, at = np.cumsum(ranked.counts), 0
     for batch in _translated(ranked.batches(fields)):
@@ -116,17 +118,17 @@ def _ids(read: _Read, counts: Sequence[int] | None) -> Iterator[bytes]:
 
 
 def _columns(
-    read: _Read, counts: Sequence[int] | None, include: Sequence[str], base64: bool
+    read: _Read, counts: Sequence[int] | None, form: AnswerForm
 ) -> dict[str, Iterator[bytes] | None]:
     """The columns of records in the order of the contract; None for one that was not asked for."""
     ways: dict[Field, _Cells] = {
-        "embeddings": partial(_vectors, base64=base64),
+        "embeddings": partial(_vectors, base64=form.base64),
         "documents": partial(_texts, name="document"),
         "uris": partial(_texts, name="uri"),
         "metadatas": _metadata,
     }
     return {
-        field: _lazily(read, counts, field, cells) if field in include else None
+        field: _lazily(read, counts, field, cells) if field in form.include else None
         for field, cells in ways.items()
     }
 
@@ -154,7 +156,7 @@ def _vectors(batch: pa.RecordBatch, base64: bool) -> bytes:
     return orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
 
 
-def _distances(ranked: Ranked) -> Iterator[bytes]:
+def _distances(ranked: FoundHits) -> Iterator[bytes]:
     at = 0
     for number, count in enumerate(ranked.counts):
         cells = orjson.dumps(

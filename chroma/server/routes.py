@@ -12,16 +12,18 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
+from ..backend.embedded_protocol import EmbeddedBackend
 from ..config import DEFAULT_TENANT
-from ..embedded import table_scans
-from ..embedded.backend import LocalBackend, translated
+from ..embedded.backend import translated
 from ..errors import AuthorizationError, InvalidArgumentError, NotFoundError, UnsupportedError
 from ..requests.scope import Scope
-from ..storage.interface.values import Hits, Mode, Rows, Written
+from ..storage.interface.requests import ALL_RECORDS, CollectionChanges, GetRequest
+from ..storage.interface.values import CollectionRef, Hits, Mode, Rows, Written
 from ..validation.names import check_uuid
 from ..validation.read_arguments import check_read_level
-from ..wire import content_negotiation, json_codec
+from ..wire import content_negotiation, json_codec, request_codec
 from ..wire.json_codec import JSON
+from ..wire.request_codec import AnswerForm
 from . import read_responses
 from .http.request_body import Feed
 from .http.responses import Ready, Streamed
@@ -47,7 +49,7 @@ class Site:
 class Call:
     """One request: where it goes, and its parts, which are decoded when they are asked for."""
 
-    backend: LocalBackend
+    backend: EmbeddedBackend
     settings: ServerSettings
     encoded: Mapping[str, str]  # the parts of the path, percent-encoded
     options: Mapping[str, str]  # of the query string
@@ -70,9 +72,9 @@ class Call:
         return Scope(self.part("tenant"), self.part("database"))
 
     @property
-    def id(self) -> str:
-        """The collection's id in the path."""
-        return check_uuid(self.part("collection"))
+    def collection(self) -> CollectionRef:
+        """The collection of the path, by its id."""
+        return CollectionRef(*self.scope, check_uuid(self.part("collection")))
 
     @cached_property
     def body(self) -> JSON:
@@ -249,10 +251,7 @@ def list_collections(call: Call) -> list[JSON]:
 def create_collection(call: Call) -> JSON:
     """Make a collection, or with get_or_create open the one that has the name."""
     new = json_bodies.new_collection(call.body)
-    info = call.backend.create_collection(
-        call.scope, new.name, new.metadata, new.configuration, new.get_or_create
-    )
-    return json_codec.info_to_json(info)
+    return json_codec.info_to_json(call.backend.create_collection(call.scope, new))
 
 
 def count_collections(call: Call) -> int:
@@ -267,7 +266,7 @@ def get_collection(call: Call) -> JSON:
 
 def get_collection_by_id(call: Call) -> JSON:
     """A collection by its id."""
-    return json_codec.info_to_json(call.backend.get_collection_by_id(call.scope, call.id))
+    return json_codec.info_to_json(call.backend.get_collection_by_id(call.collection))
 
 
 def get_collection_by_crn(call: Call) -> JSON:
@@ -284,11 +283,12 @@ def get_collection_by_crn(call: Call) -> JSON:
 
 def modify_collection(call: Call) -> JSON:
     """Rename, replace the metadata, change settings. Answers with the collection as it is now."""
-    id, wanted = call.id, json_bodies.changes(call.body)
-    info = call.backend.get_collection_by_id(call.scope, id)
+    collection, wanted = call.collection, json_bodies.changes(call.body)
+    info = call.backend.get_collection_by_id(collection)
     configuration = wanted.configuration(info.configuration)
     if wanted.name is not None or wanted.metadata is not None or configuration is not None:
-        info = call.backend.modify_collection(call.scope, id, wanted.name, wanted.metadata, configuration)
+        changes = CollectionChanges(name=wanted.name, metadata=wanted.metadata, configuration=configuration)
+        info = call.backend.modify_collection(collection, changes)
     return json_codec.info_to_json(info)
 
 
@@ -301,12 +301,12 @@ def delete_collection(call: Call) -> JSON:
 def fork(call: Call) -> JSON:
     """A copy under another name."""
     name = json_bodies.checked_name(call.body, "new_name")
-    return json_codec.info_to_json(call.backend.fork_collection(call.scope, call.id, name))
+    return json_codec.info_to_json(call.backend.fork_collection(call.collection, name))
 
 
 def indexing_status(call: Call) -> JSON:
     """How many records the similarity index covers; searches find the others as well."""
-    return json_codec.status_to_json(call.backend.index_status(call.scope, call.id))
+    return json_codec.status_to_json(call.backend.index_status(call.collection))
 
 
 # ---------------------------------------------------------------------------- records
@@ -315,20 +315,20 @@ def indexing_status(call: Call) -> JSON:
 def _write(call: Call, mode: Mode) -> JSON:
     records = json_bodies.records(mode, call.body)
     if not records.ids:
-        call.backend.get_collection_by_id(call.scope, call.id)  # which must exist all the same
+        call.backend.get_collection_by_id(call.collection)  # which must exist all the same
         return json_codec.written_to_json(Written())
-    return json_codec.written_to_json(call.backend.write(call.scope, call.id, mode, records))
+    return json_codec.written_to_json(call.backend.write(call.collection, mode, records))
 
 
 def _write_stream(call: Call, mode: Mode) -> JSON:
-    scope, id = call.scope, call.id
-    call.backend.get_collection_by_id(scope, id)  # before anything is sent for nothing
+    collection = call.collection
+    call.backend.get_collection_by_id(collection)  # before anything is sent for nothing
     assert call.stream is not None
     atomic = json_bodies.switch(call.options, "atomic")
     written, rows = (arrow_streams.receive_whole if atomic else arrow_streams.receive)(
         mode,
         call.stream,
-        lambda records: call.backend.write(scope, id, mode, records),
+        lambda records: call.backend.write(collection, mode, records),
         call.settings.max_body_bytes,
     )
     return json_codec.written_to_json(written) | {"rows": rows}
@@ -351,83 +351,67 @@ def update(call: Call) -> JSON:
 
 def delete(call: Call) -> JSON:
     """Delete the records that have one of the ids and match the filters."""
-    chosen = json_bodies.selection(call.body)
-    if chosen.empty:
-        call.backend.get_collection_by_id(call.scope, call.id)
+    request = request_codec.delete_from_json(call.body)
+    if request.selection.everything:  # nothing is selected: then nothing is deleted
+        call.backend.get_collection_by_id(call.collection)
         return {"deleted": 0}
-    deleted = call.backend.delete(
-        call.scope, call.id, chosen.ids, chosen.where, chosen.where_document, chosen.limit
-    )
-    return {"deleted": deleted}
+    return {"deleted": call.backend.delete(call.collection, request)}
 
 
 def get(call: Call) -> JSON | Streamed:
     """Records by id, filter, or both, in insertion order."""
-    want = json_bodies.get(call.body)
+    request, form = request_codec.get_from_json(call.body)
     if call.wants_arrow:
-        return _scanned(call, want)
-    found = _found(call, want)
+        return _scanned(call, request, form)
+    found = call.backend.scan(call.collection, request.selection, request.page)
     with translated():
-        return read_responses.get(found, want)
+        return read_responses.get(found, request.fields, form)
 
 
 def own_export(call: Call) -> Streamed:
     """As get, as an Arrow stream and with all columns unless `include` says otherwise."""
     body = call.body if call.raw else {}
-    return _scanned(call, json_bodies.get({"include": [*json_bodies.FIELDS]} | body))
+    return _scanned(call, *request_codec.get_from_json(body, request_codec.FIELDS))
 
 
-def _scanned(call: Call, want: json_bodies.Get) -> Streamed:
+def _scanned(call: Call, request: GetRequest, form: AnswerForm) -> Streamed:
     """The answer as an Arrow stream."""
-    found = _found(call, want)
-    if "metadatas" in want.fields and want.metadata == "struct":
+    found = call.backend.scan(call.collection, request.selection, request.page)
+    if "metadatas" in request.fields and form.metadata == "struct":
         return Streamed(
-            arrow_streams.send_struct(found, want.fields, want.keys), content_negotiation.MEDIA_TYPE
+            arrow_streams.send_struct(found, request.fields, form.keys), content_negotiation.MEDIA_TYPE
         )
-    return Streamed(arrow_streams.send(found.read(want.fields)), content_negotiation.MEDIA_TYPE)
-
-
-def _found(call: Call, want: json_bodies.Get) -> table_scans.Scan:
-    return call.backend.scan(
-        call.scope, call.id, want.ids, want.where, want.where_document, want.limit, want.offset, want.order
-    )
+    return Streamed(arrow_streams.send(found.read(request.fields)), content_negotiation.MEDIA_TYPE)
 
 
 def query(call: Call) -> JSON | Streamed:
     """The nearest records to each query, by ascending distance."""
-    want = json_bodies.query(call.body)
-    if want.vectors is None or want.k == 0:
-        call.backend.get_collection_by_id(call.scope, call.id)
+    request, form = request_codec.query_from_json(call.body)
+    queries = len(request.vectors)
+    if not queries or request.k == 0:
+        call.backend.get_collection_by_id(call.collection)
         if call.wants_arrow:
             raise InvalidArgumentError(
                 "an Arrow answer needs at least one query vector and n_results of at least 1"
             )
         none = Rows([], [], [], [], None)
-        queries = 0 if want.vectors is None else len(want.vectors)
-        return json_codec.hits_to_json([Hits(none, json_codec.NO_DISTANCES)] * queries, want.include)
-    most, queries = call.settings.max_answer_bytes, len(want.vectors)
-    if queries * want.k > read_responses.FEW:
-        read_responses.check_hits(
-            queries, min(want.k, call.backend.count(call.scope, call.id, None, None)), most
-        )
-    ranked = call.backend.ranked(
-        call.scope,
-        call.id,
-        want.vectors,
-        want.k,
-        want.ids,
-        (want.where, want.where_document),
-        want.exact,
-    )
+        return json_codec.hits_to_json([Hits(none, json_codec.NO_DISTANCES)] * queries, form.include)
+    most = call.settings.max_answer_bytes
+    if queries * request.k > read_responses.FEW:
+        stored = call.backend.count(call.collection, ALL_RECORDS)
+        read_responses.check_hits(queries, min(request.k, stored), most)
+    ranked = call.backend.ranked(call.collection, request)
     with translated():
-        return read_responses.query(ranked, want, call.wants_arrow, most)
+        if call.wants_arrow:
+            return read_responses.query_as_arrow(ranked, request, form, most)
+        return read_responses.query(ranked, request.fields, form)
 
 
 def count(call: Call) -> int:
     """The number of records. Every read level counts all that were acknowledged."""
     if "read_level" in call.options:
         check_read_level(call.options["read_level"])
-    return call.backend.count(call.scope, call.id, None, None)
+    return call.backend.count(call.collection, ALL_RECORDS)
 
 
 # ---------------------------------------------------------------------------- our own
@@ -435,31 +419,31 @@ def count(call: Call) -> int:
 
 def own_count(call: Call) -> int:
     """The number of records that match filters."""
-    return call.backend.count(call.scope, call.id, *json_bodies.filters(call.body))
+    return call.backend.count(call.collection, request_codec.filters_from_json(call.body))
 
 
 def own_known_ids(call: Call) -> list[str]:
     """Those of the ids that are stored."""
     ids = json_bodies.known_ids(call.body)
-    known = call.backend.known_ids(call.scope, call.id, ids)
+    known = call.backend.known_ids(call.collection, ids)
     return [id for id in ids if id in known]
 
 
 def own_recall(call: Call) -> float:
     """The share of the true nearest records that queries find."""
-    return call.backend.recall(call.scope, call.id, *json_bodies.sample(call.body))
+    return call.backend.recall(call.collection, *json_bodies.sample(call.body))
 
 
 def own_compact(call: Call) -> JSON:
     """Settle one collection now."""
-    call.backend.compact(call.scope, call.id)
+    call.backend.compact(call.collection)
     return {}
 
 
 def own_compact_all(call: Call) -> JSON:
     """Settle all collections of a database now."""
     call.backend.get_database(call.scope)
-    call.backend.compact(call.scope, None)
+    call.backend.compact_all(call.scope)
     return {}
 
 
@@ -481,7 +465,7 @@ def own_sql(call: Call) -> Streamed:
 
 def own_stats(call: Call) -> JSON:
     """Sizes of one collection."""
-    return json_codec.stats_to_json(call.backend.stats(call.scope, call.id))
+    return json_codec.stats_to_json(call.backend.stats(call.collection))
 
 
 # ---------------------------------------------------------------------------- hosted only

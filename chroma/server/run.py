@@ -19,6 +19,7 @@ from types import FrameType
 import click
 import uvicorn
 
+from ..backend.embedded_protocol import EmbeddedBackend
 from ..config import Settings
 from ..embedded.backend import LocalBackend
 from ..errors import ChromaError, InvalidArgumentError, ReadOnlyError
@@ -149,7 +150,9 @@ class Server(uvicorn.Server):
         os._exit(0)
 
 
-def _serve_on(listening: socket.socket, backend: LocalBackend, settings: ServerSettings, alone: bool) -> None:
+def _serve_on(
+    listening: socket.socket, backend: EmbeddedBackend, settings: ServerSettings, alone: bool
+) -> None:
     app = create_app(backend, settings)
     connections = Connections(
         bound(settings.max_connections),

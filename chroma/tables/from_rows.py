@@ -6,39 +6,27 @@ Owns the order of columns: id, document, uri, metadata, embedding.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError
+from ..requests.projection import Projection
 from ..storage.interface.values import Field, Rows
 from ..validation.sequences import shown
 from ..wire.arrow_codec import KEY_MARK, TYPES, kind_of, vectors
 from .column_names import Slot, column_names, key_of, listed, near_miss
 
-Form = Literal["columns", "json"]
 FIELDS: dict[str, Field] = {"document": "documents", "uri": "uris", "embedding": "embeddings"}
-ALL: frozenset[Field] = frozenset(("documents", "uris", "embeddings", "metadatas"))
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to read. `columns` None: all; `keys` None: all metadata."""
-
-    columns: tuple[str, ...] | None
-    fields: frozenset[Field]
-    keys: tuple[str, ...] | None
-    form: Form
-
-
-def wanted(columns: Any, form: Any) -> Wanted:
+def projection(columns: Any, form: Any) -> Projection:
     """The columns that a caller names, checked: "id", "document", "uri", "embedding" and metadata keys."""
     if form not in ("columns", "json"):
         raise InvalidArgumentError(f'Expected metadata to be "columns" or "json", got {shown(form)}')
     if columns is None:
-        return Wanted(None, ALL, None, form)
+        return Projection(form=form)
     if isinstance(columns, str):
         columns = [columns]
     names = list(columns)
@@ -65,7 +53,7 @@ def wanted(columns: Any, form: Any) -> Wanted:
         )
     if keys or "metadata" in names:
         fields.add("metadatas")
-    return Wanted(tuple(names), frozenset(fields), tuple(dict.fromkeys(keys)), form)
+    return Projection(tuple(names), frozenset(fields), tuple(dict.fromkeys(keys)), form)
 
 
 def picked(schema: pa.Schema, columns: Sequence[str]) -> tuple[list[int], pa.Schema]:
@@ -147,7 +135,7 @@ class FromRows:
     """Rows of a backend that has no columns, to batches."""
 
     def __init__(
-        self, want: Wanted, slots: Sequence[Slot], dimension: int | None, others: Sequence[str] = ()
+        self, want: Projection, slots: Sequence[Slot], dimension: int | None, others: Sequence[str] = ()
     ) -> None:
         self._want, self._dimension = want, dimension or 0
         self._columns = dict(zip(slots, column_names(slots, others)))

@@ -6,32 +6,42 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import InvalidArgumentError, InvalidTypeError
-from ..storage.interface.values import Floats
+from ..storage.interface.requests import WHOLE, DeleteRequest, GetRequest, Page, Selection
+from ..storage.interface.values import Field, Floats
 from ..types import DataLoader, Include, ReadLevel
 from .names import check_int, check_optional_count
 from .sequences import as_list, check_ids, check_texts, shown
 from .write_batch import check_images
 
 _BY_REQUEST = "#request"
+_COLUMNS: tuple[Field, ...] = ("documents", "metadatas", "uris", "embeddings")
 _GET_FIELDS = frozenset({"documents", "metadatas", "embeddings", "uris", "data"})
 _QUERY_FIELDS = _GET_FIELDS | {"distances"}
 
 
 class GetArguments(NamedTuple):
-    """The arguments of `get`, checked. `by_request`: in the order of the ids, paged after that."""
+    """The arguments of `get`, checked.
 
+    by_request  the page to cut off in the order of the ids, which are all read then; None: the request's own
+    """
+
+    request: GetRequest
     include: Include
-    ids: list[str] | None
-    limit: int | None
-    offset: int
-    order: list[tuple[str, bool]] | None
-    by_request: bool
+    by_request: Page | None
 
 
 def check_get(
-    ids: Any, limit: Any, offset: Any, include: Any, order_by: Any, loader: DataLoader[Any] | None
+    *,
+    ids: Any,
+    where: Any,
+    where_document: Any,
+    limit: Any,
+    offset: Any,
+    include: Any,
+    order_by: Any,
+    loader: DataLoader[Any] | None,
 ) -> GetArguments:
-    """All arguments of `get` but the filters."""
+    """All arguments of `get`."""
     parts = check_include(include, query=False)
     if "data" in parts and loader is None:
         raise InvalidArgumentError(
@@ -42,8 +52,17 @@ def check_get(
     by_request = order_by in (_BY_REQUEST, [_BY_REQUEST])
     if by_request and chosen is None:
         raise InvalidArgumentError(f"order_by={_BY_REQUEST!r} needs ids")
-    order = None if by_request or order_by is None else check_order(order_by)
-    return GetArguments(parts, chosen, most, start, order, by_request)
+    order = () if by_request or order_by is None else check_order(order_by)
+    page = Page(limit=most, offset=start, order_by=order)
+    selection = Selection(ids=chosen, where=given_filter(where), where_document=given_filter(where_document))
+    request = GetRequest(selection=selection, page=WHOLE if by_request else page, fields=fields_of(parts))
+    return GetArguments(request, parts, page if by_request else None)
+
+
+def fields_of(include: Sequence[str]) -> frozenset[Field]:
+    """The stored columns that the wanted parts need; "data" is loaded from the uris."""
+    wanted: set[Field] = {column for column in _COLUMNS if column in include}
+    return frozenset(wanted | {"uris"} if "data" in include else wanted)
 
 
 def check_include(include: Any, *, query: bool) -> Include:
@@ -61,13 +80,13 @@ def check_include(include: Any, *, query: bool) -> Include:
     return [*include]
 
 
-def check_count_arguments(where: Any, read_level: Any) -> Any:
-    """The filter of `count`, whose first argument may be a read level instead."""
+def check_count_arguments(where: Any, where_document: Any, read_level: Any) -> Selection:
+    """What `count` counts; its first argument may be a read level instead."""
     if isinstance(where, str):  # ReadLevel is a str, a filter never is
         check_read_level(where, "where to be a dict, or read_level")
         where = None
     check_read_level(read_level)
-    return given_filter(where)
+    return Selection(where=given_filter(where), where_document=given_filter(where_document))
 
 
 def check_n_results(n_results: Any) -> int:
@@ -95,27 +114,32 @@ def check_positive(value: Any, argument: str) -> int:
     return number
 
 
-def check_delete(
-    ids: Any, where: Any, where_document: Any, limit: Any
-) -> tuple[list[str] | None, int | None]:
-    """The ids and the limit of `delete`, which must not delete everything by mistake."""
+def check_delete(ids: Any, where: Any, where_document: Any, limit: Any) -> DeleteRequest:
+    """The arguments of `delete`, which must not delete everything by mistake."""
     if ids is None and where is None and where_document is None:
         raise InvalidArgumentError(
             "At least one of ids, where, or where_document must be provided; to delete everything, "
             "delete the collection"
         )
     chosen = None if ids is None else check_ids(ids)
-    for argument, value in (("where", where), ("where_document", where_document)):
+    selection = Selection(ids=chosen, where=where, where_document=where_document)
+    return delete_request(selection, limit)
+
+
+def delete_request(selection: Selection, limit: Any) -> DeleteRequest:
+    """The rules that hold for `delete` wherever it comes from."""
+    for argument in ("where", "where_document"):
+        value = getattr(selection, argument)
         if value is not None and not value:
             raise InvalidArgumentError(
                 f"Expected {argument} to have exactly one operator, got {value!r}; an empty filter "
                 "would delete everything"
             )
-    if limit is not None and where is None and where_document is None:
+    if limit is not None and selection.where is None and selection.where_document is None:
         raise InvalidArgumentError(
             f"limit={limit!r} can only be used with where or where_document; pass fewer ids instead"
         )
-    return chosen, check_optional_count(limit, "limit")
+    return DeleteRequest(selection=selection, limit=check_optional_count(limit, "limit"))
 
 
 def check_order(order_by: Any) -> list[tuple[str, bool]]:

@@ -3,14 +3,13 @@
 A server and a client share this module: what one writes the other reads. Bodies are plain
 dictionaries; columns of numbers in answers may be numpy arrays, which the server's JSON
 writer takes as they are. What a foreign server leaves out has a default on the way in, and
-keys of our own are extra, so that foreign clients skip them. How the server checks what
-comes in is in `server.bodies`.
+keys of our own are extra, so that foreign clients skip them. Requests on records are in `request_codec`.
 """
 
 from __future__ import annotations
 
 import binascii
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -20,10 +19,10 @@ from .. import errors
 from ..collection.configuration import HNSW_DEFAULTS, MUTABLE, as_json
 from ..errors import ChromaError
 from ..requests.scope import Identity
+from ..storage.interface.requests import CollectionChanges, NewCollection
 from ..storage.interface.values import (
     CollectionInfo,
     CollectionStats,
-    Field,
     Floats,
     Hits,
     IndexStatus,
@@ -225,34 +224,30 @@ def _schema(hnsw: Mapping[str, Any], function: Any) -> JSON:
     }
 
 
-def create_to_json(
-    name: str, metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any], get_or_create: bool
-) -> JSON:
+def create_to_json(new: NewCollection) -> JSON:
     """The body that makes a collection with a complete configuration."""
     return {
-        "name": name,
-        "metadata": None if metadata is None else dict(metadata),
-        "configuration": as_json(configuration),
+        "name": new.name,
+        "metadata": None if new.metadata is None else dict(new.metadata),
+        "configuration": as_json(new.configuration),
         "schema": None,
-        "get_or_create": get_or_create,
+        "get_or_create": new.get_or_create,
     }
 
 
-def modify_to_json(
-    name: str | None, metadata: Mapping[str, Any] | None, configuration: Mapping[str, Any] | None
-) -> JSON:
-    """The body that changes a collection; None leaves a part alone, metadata {} removes it all."""
+def modify_to_json(changes: CollectionChanges) -> JSON:
+    """The body that changes a collection; metadata {} removes it all."""
     body: JSON = {}
-    if name is not None:
-        body["new_name"] = name
-    if metadata is not None:
-        body["new_metadata"] = dict(metadata) or {"none": None}  # {} alone is refused on the wire
-    if configuration is not None:
-        hnsw = {key: value for key, value in configuration["hnsw"].items() if key in MUTABLE}
+    if changes.name is not None:
+        body["new_name"] = changes.name
+    if changes.metadata is not None:
+        body["new_metadata"] = dict(changes.metadata) or {"none": None}  # {} alone is refused on the wire
+    if changes.configuration is not None:
+        hnsw = {key: value for key, value in changes.configuration["hnsw"].items() if key in MUTABLE}
         body["new_configuration"] = {
             "hnsw": hnsw,
             "spann": None,
-            "embedding_function": configuration.get("embedding_function"),
+            "embedding_function": changes.configuration.get("embedding_function"),
         }
     return body
 
@@ -328,74 +323,7 @@ def written_from_json(body: Any) -> Written:
     return Written(body.get("added", 0), body.get("updated", 0), body.get("skipped", 0))
 
 
-def delete_to_json(
-    ids: Sequence[str] | None,
-    where: Mapping[str, Any] | None,
-    where_document: Mapping[str, Any] | None,
-    limit: int | None,
-) -> JSON:
-    """The body of delete; the answer is {"deleted": int}."""
-    return {
-        "ids": _listed(ids),
-        "where": where,
-        "where_document": where_document,
-        "limit": limit,
-    }
-
-
 # ---------------------------------------------------------------------------- reading
-
-
-def get_to_json(
-    ids: Sequence[str] | None,
-    where: Mapping[str, Any] | None,
-    where_document: Mapping[str, Any] | None,
-    limit: int | None,
-    offset: int,
-    order_by: Sequence[tuple[str, bool]] | None,
-    fields: Collection[Field],
-) -> JSON:
-    """The body of get. `order_by` and `encoding` are our own: foreign servers skip them."""
-    body: JSON = {
-        "ids": _listed(ids),
-        "where": where,
-        "where_document": where_document,
-        "limit": limit,
-        "offset": offset,
-        "include": sorted(fields),
-    }
-    if order_by:
-        body["order_by"] = [f"-{key}" if descending else key for key, descending in order_by]
-    if "embeddings" in fields:
-        body["encoding"] = "base64"
-    return body
-
-
-def query_to_json(
-    vectors: Floats,
-    k: int,
-    ids: Sequence[str] | None,
-    where: Mapping[str, Any] | None,
-    where_document: Mapping[str, Any] | None,
-    fields: Collection[Field],
-    exact: bool,
-    *,
-    base64: bool = False,
-) -> JSON:
-    """The body of query. `exact`, `encoding` and vectors as base64 are our own."""
-    body: JSON = {
-        "query_embeddings": encoded(vectors) if base64 else vectors.tolist(),
-        "n_results": k,
-        "ids": _listed(ids),
-        "where": where,
-        "where_document": where_document,
-        "include": [*sorted(fields), "distances"],
-    }
-    if exact:
-        body["exact"] = True
-    if "embeddings" in fields:
-        body["encoding"] = "base64"
-    return body
 
 
 def rows_to_json(rows: Rows, include: Sequence[str], *, base64: bool = False) -> JSON:

@@ -20,16 +20,15 @@ from ..filters.duckdb_tables import FilterDatabase
 from ..filters.evaluator import Filters
 from ..filters.parser import Everything, Node
 from ..interface.errors import Corruption, InvalidArgument, Missing, NotFound, StorageError
-from ..interface.values import Field, Mode, Records, Rows, Written
+from ..interface.values import Mode, Records, Written
 from ..io.disk import Folder
 from ..manifest import COPY, NAME, Manifest, random_name
-from ..query.scan import Scan
 from ..query.typed_columns import ColumnCache
 from ..scheduler import Background, Budget
 from ..schema.record_columns import Columns, Ints
 from ..segments.ingest_rows import NewRows
 from ..segments.segment import Segment, Storable, StoredRows, write_segment
-from ..segments.snapshot import Place, Snapshot, in_order, read
+from ..segments.snapshot import Place, Snapshot, in_order
 from ..wal import log as logs
 from ..wal.frames import NO_KILLS, Commit, encode_segment
 from ..wal.log import Log
@@ -427,19 +426,6 @@ class Collection:
             return places
         allowed = ((place, self.filters.allowed(place.view, node)) for place in places)
         return [Place(place.view, place.rows[found.mask[place.rows]]) for place, found in allowed]
-
-    def get(
-        self, ids: Sequence[str] | None, node: Node, offset: int, limit: int | None, fields: frozenset[Field]
-    ) -> Rows:
-        """As `scan`, read at once."""
-        snapshot, places = self.select(ids, node)
-        return read(in_order(places, offset, limit), fields, snapshot.dimension)
-
-    def scan(self, ids: Sequence[str] | None, node: Node, offset: int, limit: int | None) -> Scan:
-        """Matching records in insertion order."""
-        snapshot, places = self.select(ids, node)
-        places = in_order(places, offset, limit)
-        return Scan(tuple(places), snapshot.dimension, snapshot.views, self.columns.for_scan())
 
     def count(self, node: Node) -> int:
         snapshot = self.snapshot()

@@ -5,6 +5,8 @@ Owns: searches, and when housekeeping and index builds are due.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -12,16 +14,30 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..catalog.catalog import Catalog
-from ..filters.parser import Everything, Node
-from ..interface.errors import StorageError
-from ..interface.values import CollectionInfo, Floats
+from ..filters.parser import Everything, parse
+from ..interface.errors import Missing, StorageError
+from ..interface.requests import DeleteRequest, GetRequest, Page, QueryRequest, Selection
+from ..interface.values import (
+    CollectionInfo,
+    CollectionStats,
+    Floats,
+    IndexStatus,
+    Mode,
+    Records,
+    Rows,
+    Written,
+)
 from ..io.disk import Folder
 from ..query import executor
 from ..query.ranked_hits import Ranked
-from ..segments.snapshot import Snapshot
+from ..query.scan import Scan
+from ..query.sort import sort_places
+from ..segments.snapshot import Snapshot, in_order, read
 from . import compaction
 from .collection import Collection, Services
 from .index_builds import PATIENCE_BYTES, Graphs, IndexSettings
+
+_log = logging.getLogger("chroma")
 
 # Housekeeping waits for a pause in writing, so that a bulk load is merged and indexed once.
 QUIET_SECONDS = 0.5
@@ -155,18 +171,71 @@ class OpenCollection:
             background.submit("settle", self.info.id, self._settle, QUIET_SECONDS)
         self._schedule_index(snapshot)
 
+    # ------------------------------------------------------------------ records
+
+    def write(self, mode: Mode, records: Records) -> Written:
+        """Commit a batch, all of it or nothing. Durable on return."""
+        written = self.records.write(mode, records)
+        if self.info.dimension is None:
+            self._note_dimension()
+        return written
+
+    def _note_dimension(self) -> None:
+        """Tell the catalog of the first records."""
+        dimension = self.records.snapshot().dimension
+        if dimension is None:
+            return
+        # The records are durable and their own files tell it too, so this must not fail the call.
+        try:
+            self.info = self._host.catalog.change_collection(*self.info.ref, dimension=dimension)
+        except StorageError as error:
+            _log.warning("the dimension of %s could not be noted in the catalog: %s", self.info.name, error)
+
+    def delete(self, request: DeleteRequest) -> int:
+        """Delete records; returns how many there were. Durable on return."""
+        return self.records.delete(request.selection.ids, parse(request.selection), request.limit)
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        """Those of `ids` that exist."""
+        return self.records.known(ids)
+
+    def get(self, request: GetRequest) -> Rows:
+        """Matching records, in the order of insertion or as the page says."""
+        if request.page.order_by:
+            return self.scan(request.selection, request.page).take(request.fields)
+        snapshot, places = self.records.select(request.selection.ids, parse(request.selection))
+        page = request.page
+        return read(in_order(places, page.offset, page.limit), request.fields, snapshot.dimension)
+
+    def scan(self, selection: Selection, page: Page) -> Scan:
+        """The same, to be read as a stream of Arrow record batches over one snapshot."""
+        snapshot, places = self.records.select(selection.ids, parse(selection))
+        places = (
+            sort_places(places, page.order_by, page.offset, page.limit)
+            if page.order_by
+            else in_order(places, page.offset, page.limit)
+        )
+        return Scan(tuple(places), snapshot.dimension, snapshot.views, self.records.columns.for_scan())
+
+    def count(self, selection: Selection) -> int:
+        """How many records match."""
+        if selection.ids is None:
+            return self.records.count(parse(selection))
+        _, places = self.records.select(selection.ids, parse(selection))
+        return sum(len(place.rows) for place in places)
+
     # ------------------------------------------------------------------ searching
 
-    def ranked(self, vectors: Floats, k: int, ids: Sequence[str] | None, node: Node, exact: bool) -> Ranked:
+    def ranked(self, request: QueryRequest) -> Ranked:
         """The nearest records of each of the vectors."""
         self._searched = time.monotonic()
-        snapshot = self.records.snapshot()
+        snapshot, vectors = self.records.snapshot(), request.vectors
         executor.check_dimension(vectors, snapshot.dimension)
-        settings = self.settings
-        if ids is not None:
-            node = executor.among(ids, node)
+        settings, node = self.settings, parse(request.selection)
+        if request.selection.ids is not None:
+            node = executor.among(request.selection.ids, node)
         threads = settings.cores() if len(vectors) > 1 else 1
-        wanted = executor.Search(settings.space, k, node, settings.ef_search, exact, threads)
+        wanted = executor.Search(settings.space, request.k, node, settings.ef_search, request.exact, threads)
         found = executor.run(
             wanted, vectors, snapshot, lambda view: self.graphs.get(view, settings), self.records.filters
         )
@@ -202,6 +271,28 @@ class OpenCollection:
         ends = np.cumsum(found.counts or [len(hits)]).tolist()
         return [set(hits[start:end]) for start, end in zip([0, *ends], ends)]
 
+    # ------------------------------------------------------------------ figures
+
+    def index_status(self) -> IndexStatus:
+        """How many records the graphs have."""
+        snapshot = self.records.snapshot()
+        return IndexStatus(self.graphs.indexed_rows(snapshot, self.settings), snapshot.live)
+
+    def stats(self) -> CollectionStats:
+        """Sizes, of records and of files."""
+        snapshot = self.records.snapshot()
+        files = _sizes(self.records.folder)
+        return CollectionStats(
+            live=snapshot.live,
+            deleted=sum(view.dead_rows for view in snapshot.views),
+            unsealed=sum(view.live for view in snapshot.views if view.ref is None),
+            segments=sum(view.ref is not None for view in snapshot.views),
+            indexed=self.graphs.indexed_rows(snapshot, self.settings),
+            bytes=sum(files.values()),
+            log_bytes=sum(size for name, size in files.items() if name.endswith(".wal")),
+            files=files,
+        )
+
     def close(self) -> None:
         self.records.services.background.cancel(self.info.id)
         self.graphs.release()
@@ -210,3 +301,15 @@ class OpenCollection:
 
 def _spread(rows: Any, sample: int) -> Any:
     return rows[:: max(1, len(rows) // max(1, sample))]
+
+
+def _sizes(folder: Folder, prefix: str = "") -> dict[str, int]:
+    """Bytes of each file, by path below the collection's folder."""
+    found: dict[str, int] = {}
+    for name in folder.names():
+        if name.startswith("seg-"):
+            found |= _sizes(folder.child(name), f"{name}/")
+            continue
+        with contextlib.suppress(Missing):  # removed between the two looks
+            found[prefix + name] = folder.size(name)
+    return found

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..interface.errors import InvalidArgument
+from ..interface.requests import Selection
 
 ScalarKind: TypeAlias = Literal["str", "int", "float", "bool"]
 Comparison: TypeAlias = Literal["=", "<", "<=", ">", ">="]
@@ -133,8 +134,9 @@ def short(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def combine(where: Mapping[str, Any] | None, where_document: Mapping[str, Any] | None) -> Node:
-    """Both filters of a call as one tree. None and {} filter nothing. Raises InvalidArgument."""
+def parse(selection: Selection) -> Node:
+    """Both filters of a selection as one tree. None and {} filter nothing. Raises InvalidArgument."""
+    where, where_document = selection.where, selection.where_document
     if where_document is None:
         if where is None:
             return _EVERYTHING
@@ -482,8 +484,8 @@ __all__ = [
     "Nothing",
     "OneOf",
     "Or",
-    "combine",
     "metadata_only",
+    "parse",
     "parse_where",
     "parse_where_document",
     "size",

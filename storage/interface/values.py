@@ -1,6 +1,6 @@
 """The plain values that cross the engine's border.
 
-Owns: the shapes of requests and answers. Knows nothing of files or indexes.
+Owns: the shapes of records and answers; those of requests are in `requests`. Knows no files, no indexes.
 """
 
 from __future__ import annotations
@@ -101,6 +101,14 @@ class Hits(NamedTuple):
     distances: Floats
 
 
+class CollectionRef(NamedTuple):
+    """A collection by its id, and the tenant and database that it must be in."""
+
+    tenant: str
+    database: str
+    id: str
+
+
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
     """A collection as the catalog knows it. `configuration` is plain JSON data:
@@ -115,6 +123,11 @@ class CollectionInfo:
     metadata: dict[str, Any] | None
     configuration: dict[str, Any]
     dimension: int | None = None
+
+    @property
+    def ref(self) -> CollectionRef:
+        """What names it in requests."""
+        return CollectionRef(self.tenant, self.database, self.id)
 
 
 class IndexStatus(NamedTuple):

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from chroma.storage.filters import column_index, evaluator, row_set
 from chroma.storage.filters.duckdb_tables import FilterDatabase, FilterTable
 from chroma.storage.filters.metadata_filter import FilterArrays
-from chroma.storage.filters.parser import Node, combine, metadata_only, parse_where
+from chroma.storage.filters.parser import Node, metadata_only, parse, parse_where
+from chroma.storage.interface.requests import Selection
 from chroma.storage.schema import metadata_columns
 from chroma.storage.schema.record_columns import encode_metadata
 
@@ -144,6 +145,6 @@ def test_large_trees_are_split(
         )
         for where, where_document in trees:
             expected = [matches(where, row) and matches_document(where_document, text) for row, text in rows]
-            found = block.answer(combine(where, where_document))
+            found = block.answer(parse(Selection(where=where, where_document=where_document)))
             assert found.mask.tolist() == expected, (where, where_document)
             assert found.rows.tolist() == np.flatnonzero(expected).tolist()

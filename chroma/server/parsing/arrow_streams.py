@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from ...backend.embedded_protocol import FoundRecords
 from ...embedded import table_scans
 from ...errors import ChromaError, InvalidArgumentError
 from ...storage.interface.values import Field, Mode, Records, Written
@@ -149,9 +150,7 @@ def send(reader: pa.RecordBatchReader) -> Iterator[bytes]:
     yield from parts
 
 
-def send_struct(
-    found: table_scans.Scan, fields: frozenset[Field], keys: Sequence[str] | None
-) -> Iterator[bytes]:
+def send_struct(found: FoundRecords, fields: frozenset[Field], keys: Sequence[str] | None) -> Iterator[bytes]:
     """The parts of a stream of a scan with metadata as a struct; of `keys` only, where given."""
     columns = table_scans.slots(found, keys)
     if len(columns) > _MOST_KEYS:

@@ -459,6 +459,7 @@ INTERFACE = [
     "chroma.storage.interface",
     "chroma.storage.interface.columnar_metadata",
     "chroma.storage.interface.metadata_order",
+    "chroma.storage.interface.requests",
     "chroma.storage.interface.values",
 ]
 LIGHT = """

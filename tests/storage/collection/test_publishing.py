@@ -29,6 +29,7 @@ from chroma.storage.collection import collection as collections
 from chroma.storage.collection import open_collection
 from chroma.storage.engine import Engine
 from chroma.storage.interface.errors import AlreadyExists, StorageError
+from chroma.storage.interface.requests import NewCollection
 from chroma.storage.interface.values import Records
 from chroma.storage.io import disk, libc, memory_map, safe_open
 
@@ -432,20 +433,20 @@ def test_what_is_made_anew_by_its_id_is_not_removed(tmp_path: Path) -> None:
     """A deletion and a creation of the same id, by two processes."""
     one, other = Engine(str(tmp_path)), Engine(str(tmp_path))
     id, place = str(uuid.uuid4()), ("default_tenant", "default_database")
-    one.create_collection(*place, "first", None, {}, False, id)
-    one.write(*place, id, "add", _record("a"))
+    one.create_collection(*place, NewCollection(name="first", id=id))
+    one.collection(*place, id).write("add", _record("a"))
     remove = one._remove
 
     def late(gone: str) -> None:
-        other.create_collection(*place, "second", None, {}, False, id)
-        other.write(*place, id, "add", _record("b"))
+        other.create_collection(*place, NewCollection(name="second", id=id))
+        other.collection(*place, id).write("add", _record("b"))
         remove(gone)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(one, "_remove", late)
         one.delete_collection(*place, "first")
     with pytest.raises(AlreadyExists):
-        one.create_collection(*place, "third", None, {}, False, id)
+        one.create_collection(*place, NewCollection(name="third", id=id))
     fresh = Engine(str(tmp_path))
     assert fresh.collection(*place, id).records.known(["a", "b"]) == {"b"}
     for engine in (one, other, fresh):
@@ -463,7 +464,7 @@ def test_a_catalog_that_is_read_anew_is_whole_to_everybody(
     sys.setswitchinterval(1e-5)
     engine = Engine(str(tmp_path))
     place = ("default_tenant", "default_database")
-    info = engine.create_collection(*place, "things", None, {}, False)
+    info = engine.create_collection(*place, NewCollection(name="things"))
     done, missed = threading.Event(), []
 
     def look() -> None:
@@ -491,13 +492,13 @@ def test_a_catalog_that_could_not_be_followed_is_followed_later(
     one, other = Engine(str(tmp_path)), Engine(str(tmp_path))
     place = ("default_tenant", "default_database")
     for number in range(12):
-        one.create_collection(*place, f"number{number}", None, {}, False)
+        one.create_collection(*place, NewCollection(name=f"number{number}"))
         refuse = _refusing(safe_open.open_file, errno.EMFILE, 1, [])
         with monkeypatch.context() as patch, contextlib.suppress(StorageError):
             patch.setattr(safe_open, "open_file", refuse)
             other.catalog.list_collections(*place)
         assert len(other.catalog.list_collections(*place)) == number + 1
-    other.create_collection(*place, "last", None, {}, False)
+    other.create_collection(*place, NewCollection(name="last"))
     assert len(one.catalog.list_collections(*place)) == 13
     one.close()
     other.close()

@@ -1,0 +1,199 @@
+"""Requests on records as JSON, both ways: what a client writes a server reads.
+
+Owns which fields the body of a get, a query, a delete and an export has. Reading checks: JSON of another type
+than the route takes is a ShapeError (422), a value that cannot be used an InvalidArgumentError (400).
+`order_by`, `exact`, `encoding`, `metadata`, `keys` and vectors as base64 are our own: others skip them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..requests.projection import ScanRequest
+from ..storage.interface.requests import DeleteRequest, GetRequest, Page, QueryRequest, Selection
+from ..storage.interface.values import Field
+from ..validation.read_arguments import check_order, delete_request, given_filter
+from ..validation.sequences import check_ids, shown
+from .json_codec import JSON, ShapeError, encoded
+from .json_fields import count, flag, matrix, required, shaped, typed
+
+FIELDS: tuple[Field, ...] = ("documents", "embeddings", "metadatas", "uris")
+INCLUDE = frozenset({*FIELDS, "distances"})
+GET_INCLUDE = ("documents", "metadatas")
+QUERY_INCLUDE = ("documents", "metadatas", "distances")
+DEFAULT_RESULTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """How an answer is to be written.
+
+    include   the parts, in the caller's order
+    base64    embeddings as base64 texts of little-endian float32
+    metadata  in an Arrow stream: "struct" or "json"
+    keys      in an Arrow stream: the fields of the struct; None: all
+    """
+
+    include: list[str]
+    base64: bool = False
+    metadata: str = "struct"
+    keys: list[str] | None = None
+
+
+# ---------------------------------------------------------------------------- writing
+
+
+def selection_to_json(selection: Selection) -> JSON:
+    """{"ids", "where", "where_document"}."""
+    return {"ids": None if selection.ids is None else list(selection.ids)} | filters_to_json(selection)
+
+
+def filters_to_json(selection: Selection) -> JSON:
+    """{"where", "where_document"}."""
+    return {"where": selection.where, "where_document": selection.where_document}
+
+
+def get_to_json(request: GetRequest) -> JSON:
+    """The body of get."""
+    body = selection_to_json(request.selection)
+    body |= {"limit": request.page.limit, "offset": request.page.offset, "include": sorted(request.fields)}
+    if request.page.order_by:
+        body["order_by"] = [f"-{key}" if descending else key for key, descending in request.page.order_by]
+    if "embeddings" in request.fields:
+        body["encoding"] = "base64"
+    return body
+
+
+def scan_to_json(request: ScanRequest) -> JSON:
+    """The body of our own export."""
+    form = "json" if request.projection.form == "json" else "struct"
+    return get_to_json(request.as_get()) | {"metadata": form, "keys": request.projection.keys}
+
+
+def query_to_json(request: QueryRequest, *, base64: bool = False) -> JSON:
+    """The body of query; `base64`: how the vectors are sent."""
+    vectors: list[Any] = encoded(request.vectors) if base64 else request.vectors.tolist()
+    body: JSON = {"query_embeddings": vectors, "n_results": request.k}
+    body |= selection_to_json(request.selection)
+    body["include"] = [*sorted(request.fields), "distances"]
+    if request.exact:
+        body["exact"] = True
+    if "embeddings" in request.fields:
+        body["encoding"] = "base64"
+    return body
+
+
+def delete_to_json(request: DeleteRequest) -> JSON:
+    """The body of delete; the answer is {"deleted": int}."""
+    return selection_to_json(request.selection) | {"limit": request.limit}
+
+
+# ---------------------------------------------------------------------------- reading
+
+
+def get_from_json(
+    body: Mapping[str, Any], include: Sequence[str] = GET_INCLUDE
+) -> tuple[GetRequest, AnswerForm]:
+    """{"ids"?, "where"?, "where_document"?, "limit"?, "offset"?, "include"?, "order_by"?, "encoding"?,
+    "metadata"?, "keys"?}; `include` where the body has none."""
+    chosen = _include(body, include)
+    order = body.get("order_by")
+    with shaped():
+        request = GetRequest(
+            selection=_selection(body),
+            page=Page(
+                limit=count(body, "limit"),
+                offset=count(body, "offset") or 0,
+                order_by=() if order is None else check_order(order),
+            ),
+            fields=_fields(chosen),
+        )
+        return request, AnswerForm(chosen, _base64(body), _metadata_form(body), _keys(body))
+
+
+def query_from_json(body: Mapping[str, Any]) -> tuple[QueryRequest, AnswerForm]:
+    """{"query_embeddings", "n_results"?, "ids"?, "where"?, "where_document"?, "include"?, "exact"?,
+    "encoding"?, "metadata"?}. Without queries the vectors have the shape (0, 0)."""
+    rows = required(body, "query_embeddings")
+    if type(rows) is not list:
+        raise ShapeError(f"Expected query_embeddings to be lists of numbers, got {shown(rows)}")
+    chosen = _include(body, QUERY_INCLUDE)
+    k = count(body, "n_results", 2**31 - 1)
+    with shaped():
+        vectors = matrix(rows, set(map(type, rows)), "query_embeddings") if rows else _NO_VECTORS
+        request = QueryRequest(
+            vectors=vectors,
+            k=DEFAULT_RESULTS if k is None else k,
+            selection=_selection(body),
+            fields=_fields(chosen),
+            exact=flag(body, "exact"),
+        )
+        return request, AnswerForm(chosen, _base64(body), _metadata_form(body))
+
+
+_NO_VECTORS = np.empty((0, 0), np.float32)
+
+
+def delete_from_json(body: Mapping[str, Any]) -> DeleteRequest:
+    """{"ids"?, "where"?, "where_document"?, "limit"?}"""
+    with shaped():
+        ids = ids_from_json(body, may_be_empty=False)
+    selection = Selection(ids=ids, where=body.get("where"), where_document=body.get("where_document"))
+    return delete_request(selection, count(body, "limit"))
+
+
+def filters_from_json(body: Mapping[str, Any]) -> Selection:
+    """{"where"?, "where_document"?}"""
+    where, where_document = body.get("where"), body.get("where_document")
+    return Selection(where=given_filter(where), where_document=given_filter(where_document))
+
+
+def _selection(body: Mapping[str, Any]) -> Selection:
+    ids, where, where_document = ids_from_json(body), body.get("where"), body.get("where_document")
+    return Selection(ids=ids, where=given_filter(where), where_document=given_filter(where_document))
+
+
+def _fields(include: Sequence[str]) -> frozenset[Field]:
+    return frozenset(field for field in FIELDS if field in include)
+
+
+def ids_from_json(body: Mapping[str, Any], *, may_be_empty: bool = True) -> list[str] | None:
+    """Ids that are looked up: each counts once."""
+    column = typed(body, "ids", list, "a list of strings")
+    if column is None:
+        return None
+    return [*dict.fromkeys(check_ids(column, distinct=False, may_be_empty=may_be_empty))]
+
+
+def _include(body: Mapping[str, Any], default: Sequence[str]) -> list[str]:
+    include: Any = body.get("include", list(default))
+    if type(include) is not list or not all(isinstance(item, str) and item in INCLUDE for item in include):
+        raise ShapeError(
+            f"Expected include to be a list of some of {', '.join(sorted(INCLUDE))}, got {shown(include)}"
+        )
+    return include
+
+
+def _base64(body: Mapping[str, Any]) -> bool:
+    encoding = body.get("encoding")
+    if encoding not in (None, "base64"):
+        raise ShapeError(f'Expected encoding to be "base64" or null, got {shown(encoding)}')
+    return encoding is not None
+
+
+def _metadata_form(body: Mapping[str, Any]) -> str:
+    form = body.get("metadata")
+    if form not in (None, "struct", "json"):
+        raise ShapeError(f'Expected metadata to be "struct", "json" or null, got {shown(form)}')
+    return form or "struct"
+
+
+def _keys(body: Mapping[str, Any]) -> list[str] | None:
+    keys: list[str] | None = typed(body, "keys", list, "a list of metadata keys")
+    if keys is not None and not all(isinstance(key, str) for key in keys):
+        raise ShapeError(f"Expected keys to be a list of metadata keys, got {shown(keys)}")
+    return keys
