@@ -92,7 +92,7 @@ def _collection(folder: str, neighbors: int, name: str = "rows", limit: int = 0)
 
 def _held(collection: Any) -> Any:
     """The engine's open collection."""
-    return collection._backend._open(collection._scope, str(collection.id))
+    return collection._backend._open(collection._ref)
 
 
 def _warm() -> None:
@@ -152,7 +152,7 @@ def read(folder: str, rows: str, dimension: str, neighbors: str, structured: str
     found["open"] += exact
     found["graph"], found["loading a graph, peak"] = growth(collection.compact)
     held = _held(collection)
-    (view,) = held.records.snapshot().views
+    (view,) = held.store.snapshot().views
     graph = held.graphs.get(view, held.settings)
     found["Graph.nbytes"], found["numbers"] = graph.nbytes / MB, graph.dimension
 
@@ -167,7 +167,7 @@ def read(folder: str, rows: str, dimension: str, neighbors: str, structured: str
             collection.get(where={"pos": WORDS[number % 4]}, limit=1, include=[])
 
     found["filters"], _ = growth(filtered)
-    found["part.nbytes"] = held.records.filters.part(view.source).nbytes / MB
+    found["part.nbytes"] = held.store.filters.part(view.source).nbytes / MB
     client.close()
     return found
 
@@ -182,7 +182,7 @@ def limited(folder: str) -> dict[str, float]:
         load(collection, rows, dimension, 0)
         collection.compact()
     held = _held(collection)
-    one = held.graphs.get(held.records.snapshot().views[0], held.settings).nbytes
+    one = held.graphs.get(held.store.snapshot().views[0], held.settings).nbytes
     client.close()
     done = _run("turns", folder, str(int(1.5 * one)))
     return {"one graph": one / MB, "limit": 1.5 * one / MB, **done}
@@ -197,7 +197,7 @@ def turns(folder: str, limit: str) -> dict[str, float]:
         for number in range(3 * COLLECTIONS):
             _, collection = _collection(folder, 16, f"rows{number % COLLECTIONS}", int(limit))
             held = _held(collection)
-            view = held.records.snapshot().views[0]
+            view = held.store.snapshot().views[0]
             loads += view.source.name not in held.graphs._loaded
             held.graphs.load_now(view, held.settings)
             collection.query(query_embeddings=vectors(number, 1, LIMITED[1], 0), n_results=10)
@@ -221,7 +221,7 @@ def million(folder: str) -> dict[str, float]:
     found["indexing, peak"] = peak.anonymous
     found["held afterwards"] = anonymous() - base
     held = _held(collection)
-    graph = held.graphs.get(held.records.snapshot().views[0], held.settings)
+    graph = held.graphs.get(held.store.snapshot().views[0], held.settings)
     found["Graph.nbytes"], found["numbers"] = graph.nbytes / MB, graph.dimension
     found["most in all"] = max(found["indexing, peak"], found["loading, peak with the input of a batch"])
     found["recall@10 by default"] = collection.recall(k=10, sample=100)

@@ -22,8 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import chroma
 from chroma.storage.catalog import catalog
-from chroma.storage.collection import collection as collections
-from chroma.storage.collection import compaction, index_builds
+from chroma.storage.collection import compaction, index_builds, record_store
 from chroma.storage.scheduler import Background
 
 DIMENSION = 4
@@ -78,7 +77,7 @@ def settled(client: Any) -> None:
     made = client.create_collection(
         "settled", embedding_function=None, configuration={"hnsw": {"space": "cosine", "max_neighbors": 8}}
     )
-    records = client._backend.engine.collection(made.tenant, made.database, str(made.id)).records
+    records = client._backend.engine.collection(made.tenant, made.database, str(made.id)).store
     made.add(
         ids=[f"r{i}" for i in range(44)],
         embeddings=vectors(0, 44),
@@ -110,7 +109,7 @@ def archive(folder: str) -> None:
         admin.create_database("nothing-in-it")
     with chroma.PersistentClient(folder, tenant="acme", database="archive") as client:
         made = client.create_collection("chain", embedding_function=None, metadata={"hnsw:space": "ip"})
-        records = client._backend.engine.collection("acme", "archive", str(made.id)).records
+        records = client._backend.engine.collection("acme", "archive", str(made.id)).store
         made.add(ids=[f"a{i}" for i in range(3)], embeddings=vectors(0, 3), documents=["one", "two", "three"])
         made.add(
             ids=[f"b{i}" for i in range(12)],
@@ -136,7 +135,7 @@ def main(folder: str) -> None:
         types(client, "types-in-log")
         types(client, "types-in-segment").compact()
         settled(client)
-    collections.DIRECT_ROWS = 12
+    record_store.DIRECT_ROWS = 12
     catalog._REWRITE_FRAMES = 6  # so that catalog.json holds a part, its log the rest
     archive(folder)
     for lock in Path(folder).rglob("*.lock"):

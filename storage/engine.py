@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from .backup.marker import frozen
 from .catalog.catalog import Catalog, CatalogState
 from .collection import compaction
-from .collection.collection import Services
+from .collection.collection import Collection
+from .collection.host import Services
 from .collection.index_builds import Graphs, IndexSettings
-from .collection.open_collection import OpenCollection
 from .filters.duckdb_tables import FilterDatabase
 from .interface.errors import AlreadyExists, Closed, Missing, NotFound, StorageError
 from .interface.requests import NewCollection
@@ -79,7 +79,7 @@ class Engine:
         database = FilterDatabase(max(2 * budget.limit, 1 << 30), threads)
         self.services = Services(database, Background(), budget)
         self._graphs: dict[str, Graphs] = {}  # of the parent, in a forked child
-        self._open: OrderedDict[str, OpenCollection] = OrderedDict()
+        self._open: OrderedDict[str, Collection] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
         if not self.folder.in_memory and not self.folder_read_only:
@@ -110,7 +110,7 @@ class Engine:
         if self._closed:
             raise Closed(f"the client for {self.folder.path} was closed; open a new one")
 
-    def collection(self, tenant: str, database: str, id: str) -> OpenCollection:
+    def collection(self, tenant: str, database: str, id: str) -> Collection:
         """An open collection, opened if need be."""
         self.check_open()
         info = self.catalog.scoped(tenant, database, id)
@@ -124,14 +124,14 @@ class Engine:
             pass  # closed as idle by another thread just now
         return held
 
-    def _open_collection(self, info: CollectionInfo) -> OpenCollection:
+    def _open_collection(self, info: CollectionInfo) -> Collection:
         with self._lock:
             held = self._open.get(info.id)
             if held is None:
-                held = self._open[info.id] = OpenCollection(self, info)
+                held = self._open[info.id] = Collection(self, info)
                 if (inherited := self._graphs.pop(info.id, None)) is not None:
                     held.graphs.inherit(inherited)
-                held.records.snapshot()
+                held.store.snapshot()
                 held.check_upkeep()
                 if not self.folder.in_memory:
                     self._close_idle()
@@ -158,7 +158,7 @@ class Engine:
         held = self._open.get(info.id)
         if info.dimension is not None or held is None:
             return info
-        return replace(info, dimension=held.records.snapshot().dimension)
+        return replace(info, dimension=held.store.snapshot().dimension)
 
     def delete_collection(self, tenant: str, database: str, name: str) -> None:
         self.check_open()
@@ -247,15 +247,15 @@ class Engine:
         source = self.collection(tenant, database, id)
         tenant, database = into or (tenant, database)
         metadata, configuration = source.info.metadata, source.info.configuration
-        dimension = source.records.snapshot().dimension
+        dimension = source.store.snapshot().dimension
         info = CollectionInfo(str(uuid.uuid4()), name, tenant, database, metadata, configuration, dimension)
         if name in {held.name for held in self.catalog.list_collections(tenant, database)}:
             raise AlreadyExists(f"Collection [{name}] already exists; choose another name")
         target = self.folder.child("collections").child(info.id)
         try:
             if dimension is not None:
-                with source.records.existing():
-                    compaction.share(source.records, target)
+                with source.store.existing():
+                    compaction.share(source.store, target)
             return self.catalog.create_collection(info, get_or_create=False)[0]
         except BaseException:
             # The catalog's log may have it, whatever the system said of the write; then it is whole.
@@ -286,7 +286,7 @@ class Engine:
         opened = list(self._open.values())
         rows = deleted = segments = not_indexed = log_bytes = 0
         for held in opened:
-            seen = held.records.last_seen()
+            seen = held.store.last_seen()
             if seen is None:
                 continue
             snapshot, size = seen

@@ -15,7 +15,7 @@ import orjson
 import xxhash
 
 import chroma
-from chroma.storage.collection import collection as engine
+from chroma.storage.collection import record_store as engine
 from chroma.storage.collection import upsert
 from chroma.storage.collection.group_commit import Call
 from chroma.storage.io.disk import DiskFolder
@@ -69,10 +69,10 @@ def _checked(case: Case) -> Any:
 def _held(case: Case) -> Any:
     """The open collection, and the lock of writers."""
     collection = case.collection
-    held = collection._backend._open(collection._scope, str(collection.id))
+    held = collection._backend._open(collection._ref)
     case.locks = ExitStack()
-    case.locks.enter_context(held.records.writing())
-    return held.records
+    case.locks.enter_context(held.store.writing())
+    return held.store
 
 
 def _state(case: Case) -> Any:

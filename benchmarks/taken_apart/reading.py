@@ -40,7 +40,7 @@ class Opened:
         self.backend, self.scope = self.collection._backend, self.collection._scope
         self.id = str(self.collection.id)
         self.held = self.backend._open(self.scope, self.id)
-        views = self.held.records.snapshot().views
+        views = self.held.store.snapshot().views
         if len(views) != 1 or self.held.graphs.get(views[0], self.held.settings) is None:
             raise AssertionError(f"after compact() there is one segment with a graph, not {views}")
         self.view = views[0]
@@ -148,7 +148,7 @@ def _first(opened: Opened) -> list[Step]:
         Step(
             "is there anything new in the collection?",
             "snapshot",
-            lambda case: case.held.records.snapshot(),
+            lambda case: case.held.store.snapshot(),
             lambda case: mark[512:516] == b"FRM1",
             "four bytes of a map compared",
         ),
@@ -255,10 +255,10 @@ def filtered(opened: Opened, name: str, correlated: str | None, queries: Any) ->
 
     def allowed_rows(case: Case) -> Any:
         """Answered before, so what is left is the look-up, the budget and the remembering."""
-        return case.held.records.filters.allowed(case.views[0], case.node)
+        return case.held.store.filters.allowed(case.views[0], case.node)
 
     def answer(case: Case) -> Any:
-        part = case.held.records.filters.part(case.views[0].source)
+        part = case.held.store.filters.part(case.views[0].source)
         return part.answer(case.node, case.views[0].rows)
 
     def searched(case: Case) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .. import errors
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from ..requests.scope import Identity, Scope
-from ..storage.collection.open_collection import OpenCollection
+from ..storage.collection.collection import Collection
 from ..storage.engine import Engine
 from ..storage.interface import errors as storage_errors
 from ..storage.interface.requests import (
@@ -173,7 +173,7 @@ class LocalBackend:
                 self._release = weakref.finalize(self, engines.let_go, self._place, shared)
         self._pid = os.getpid()
 
-    def _open(self, collection: CollectionRef) -> OpenCollection:
+    def _open(self, collection: CollectionRef) -> Collection:
         return self.engine.collection(*collection)
 
     # ------------------------------------------------------------------ system

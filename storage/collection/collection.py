@@ -1,452 +1,309 @@
-"""One collection: commit a batch, take a snapshot, read it.
+"""One collection: what is asked of it, and the upkeep that follows from it.
 
-Owns: the lock around the state and the path of a write. Any number of processes may have the same
-collection open: a writer holds the folder's write lock while it catches up and appends, syncs after
-releasing it, and acknowledges after its own sync. Readers look whether the log has a next frame, in a map
-of it, and never wait for a writer of another process.
+Owns: when compaction and index builds are due. Its records are in `record_store`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import threading
+import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from ..filters.duckdb_tables import FilterDatabase
-from ..filters.evaluator import Filters
-from ..filters.parser import Everything, Node
-from ..interface.errors import Corruption, InvalidArgument, Missing, NotFound, StorageError
-from ..interface.values import Mode, Records, Written
+from ..filters.parser import Everything, parse
+from ..interface.errors import Missing, StorageError
+from ..interface.requests import DeleteRequest, GetRequest, Page, QueryRequest, Selection
+from ..interface.values import (
+    CollectionInfo,
+    CollectionStats,
+    Floats,
+    IndexStatus,
+    Mode,
+    Records,
+    Rows,
+    Written,
+)
 from ..io.disk import Folder
-from ..manifest import COPY, NAME, Manifest, random_name
-from ..query.typed_columns import ColumnCache
-from ..scheduler import Background, Budget
-from ..schema.record_columns import Columns, Ints
-from ..segments.ingest_rows import NewRows
-from ..segments.segment import Segment, Storable, StoredRows, write_segment
-from ..segments.snapshot import Place, Snapshot, in_order
-from ..wal import log as logs
-from ..wal.frames import NO_KILLS, Commit, encode_segment
-from ..wal.log import Log
-from .group_commit import Call, Take, Together, joined
-from .live_state import State
-from .upsert import Located, as_columns, resolve, written
+from ..query import executor
+from ..query.ranked_hits import Ranked
+from ..query.scan import Scan
+from ..query.sort import sort_places
+from ..segments.snapshot import Snapshot, in_order, read
+from . import compaction
+from .host import CollectionHost
+from .index_builds import PATIENCE_BYTES, Graphs, IndexSettings
+from .record_store import RecordStore
 
-# A batch from this size on skips the log and becomes a segment at once. In batches of 4,096 rows that is 120k
-# rows/s against 80k through the log, of 2,048 rows 60k against 95k: each of its files waits for the disk.
-DIRECT_ROWS, DIRECT_BYTES = 4096, 32 << 20
-# Up to here a batch is made into rows while readers may wait, which spares a second look at the files.
-AT_ONCE_ROWS = 1024
-_RETRIES = 50
-LOOK_SECONDS = 0.05
-NOTHING = Snapshot((), None, 0, 0)
+_log = logging.getLogger("chroma")
 
-
-class Services(NamedTuple):
-    """What an engine lends its collections."""
-
-    database: FilterDatabase
-    background: Background
-    budget: Budget
-
-
-class _Change:
-    """A block that changes the state. A class, for a generator takes several times as long."""
-
-    __slots__ = ("_of",)
-
-    def __init__(self, of: Collection) -> None:
-        self._of = of
-
-    def __enter__(self) -> State:
-        return self._of.begin_change()
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is not None and not isinstance(
-            error, (InvalidArgument, NotFound)
-        ):  # at those nothing was begun
-            self._of.forget_state()
-
-
-class _Existing:
-    """A block in which a missing file means that the collection was deleted just now, if it was."""
-
-    __slots__ = ("_of",)
-
-    def __init__(self, of: Collection) -> None:
-        self._of = of
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Missing):
-            self._of.check_exists()
+# Housekeeping waits for a pause in writing, so that a bulk load is merged and indexed once.
+QUIET_SECONDS = 0.5
+NOTE_SECONDS = 0.05  # from a write to the note of its sync, if none was made meanwhile
+SEARCHED_SECONDS = 60.0  # a collection counts as searched for so long after a query
 
 
 class Collection:
-    """`exists` tells whether the catalog still has it, `written` whether the catalog knows that it
-    has had records; `wrote` is called after each commit, while the disk is at it, `synced` once it is
-    durable."""
+    """A collection of a database: reads, writes, searches, and the upkeep of its files and graphs.
 
-    def __init__(
-        self,
-        folder: Folder,
-        id: str,
-        services: Services,
-        exists: Callable[[], bool],
-        written: Callable[[], bool],
-        wrote: Callable[[], None],
-        synced: Callable[[], None],
-    ) -> None:
-        self.folder, self.id, self.services = folder, id, services
-        self.filters = Filters(services.database, services.budget, id)
-        self.columns = ColumnCache(services.budget, id)
-        self._exists, self._written = exists, written
-        self._wrote, self._synced = wrote, synced
-        self.on_adopt: Callable[[Snapshot], None] = lambda _: None  # called when the manifest has moved on
-        self._writers = threading.RLock()  # one writer of this process at a time
-        self._together = Together(self._lead)
-        self.unclean = False  # whether what failed may have left a segment that nothing names
-        self._made = False  # whether this object made the folder, durably
-        self._unheard = False  # synced, and `synced` does not know yet
-        self._unnoted: Log | None = None  # written last, to be told of it; the state may have another by now
-        self._lock = threading.RLock()  # around the state; held for moments
-        self._state: State | None = None
-        self._stamp: tuple[int, ...] | None = None
-        self._look_again = 0.0  # when to look for a newer manifest; records are looked for at every call
+    info    what the catalog says of it
+    store   its records
+    graphs  of its segments
+    """
 
-    def __repr__(self) -> str:
-        return f"Collection({self.id}, {self._state.snapshot() if self._state else 'not open'})"
+    def __init__(self, host: CollectionHost, info: CollectionInfo) -> None:
+        self.info = info
+        self._host = host
+        folder = host.folder.child("collections").child(info.id)
+        self.store = RecordStore(folder, info.id, host.services, self)
+        self.graphs = Graphs(self.store)
+        self._settings, self._settings_of = self._read_settings(), info
+        self._searched = -SEARCHED_SECONDS
+        self._outrun = False  # whether writers are ahead of the compaction
 
-    # ------------------------------------------------------------------ the present
+    @property
+    def settings(self) -> IndexSettings:
+        """What the catalog's entry says of the index; made once per entry."""
+        if self._settings_of is not self.info:
+            self._settings, self._settings_of = self._read_settings(), self.info
+        return self._settings
 
-    def snapshot(self) -> Snapshot:
-        """The collection as of now: every write acknowledged before this call is in it."""
-        state = self._state
-        if state is not None and not state.log.has_more() and time.monotonic() < self._look_again:
-            held = state.latest  # set by whoever changed the state last
-            if held is not None:
-                return held
-        return self.refresh()
-
-    def last_seen(self) -> tuple[Snapshot, int] | None:
-        """The latest snapshot and its log's bytes, without a look at the disk; None before there is one."""
-        state = self._state
-        held = state.latest if state is not None else None
-        return None if state is None or held is None else (held, state.log.offset)
-
-    def refresh(self) -> Snapshot:
-        """As `snapshot`, and on the newest manifest, which has the same records in other files."""
-        with self._lock:
-            current = self.refreshed()
-            self._look_again = time.monotonic() + LOOK_SECONDS
-            return current.snapshot() if current else NOTHING
-
-    def refreshed(self, writing: bool = False) -> State | None:
-        """The up-to-date state, None before the first write. Needs the lock."""
-        for _ in range(_RETRIES):
-            stamp, fresh = self.folder.stamp(NAME), self._state is None
-            try:
-                if stamp is None and writing and self.folder.exists(COPY):
-                    # A creation was killed, or somebody removed the file.
-                    self.folder.replace(NAME, Manifest.load(self.folder, COPY).encode())
-                    continue
-                if self._state is None:
-                    name = NAME if stamp is not None else COPY
-                    if stamp is None and not self.folder.exists(COPY):
-                        self._check_never_written()
-                        return None
-                    manifest = Manifest.load(self.folder, name)
-                    self._state = State(self.folder, manifest, Log.open(self.folder, manifest.log))
-                    self._stamp = stamp
-                elif stamp != self._stamp:
-                    self._state.follow()
-                    manifest = Manifest.load(self.folder)
-                    if manifest.version != self._state.manifest.version and not self._state.adopt(manifest):
-                        self._state = None
-                        continue
-                    self._stamp = stamp
-                    adopted = self._state.snapshot()
-                    self.filters.keep_only(adopted)
-                    self.columns.keep_only(adopted)
-                    self.on_adopt(adopted)
-                self._state.follow(writing)
-                return self._state
-            except Corruption:
-                # Files move on while we look, and did since the last call. Damaged is only what is
-                # so when read from a manifest that does not change any more.
-                if fresh and self.folder.stamp(NAME) == stamp:
-                    self._state = None
-                    self.check_exists()
-                    raise
-                self._state = None
-            except BaseException:
-                self._state = None  # a frame may have been read and not applied
-                raise
-        self.check_exists()
-        raise Corruption(f"{self.folder.path}/{NAME}", "it keeps changing")
-
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the write lock among all threads and processes. Readers of this process go on."""
-        with self.existing(), self._writers, self._write_lock():
-            self.check_exists()
-            yield
-
-    def _write_lock(self) -> contextlib.AbstractContextManager[bool]:
-        try:
-            return self.folder.lock("write.lock")
-        except Missing:  # never written to, or deleted
-            self.check_exists()
-            self.folder.create()
-            self._made = True
-            return self.folder.lock("write.lock")
-
-    @contextlib.contextmanager
-    def changing(self) -> Iterator[State]:
-        """The state, caught up, to append to; inside `writing`. Keep it short: readers wait."""
-        with self._lock, _Change(self) as state:
-            yield state
-
-    def begin_change(self) -> State:
-        """See `changing`. Needs the lock."""
-        if self._state is not None and self._state.log.broken:
-            self._state = None  # opened again, what may not be on the disk is written again before more
-        return self.refreshed(writing=True) or self._create()
-
-    def forget_state(self) -> None:
-        """After an interruption between the log and the memory of it: only the log knows what holds."""
-        self._state = None
-
-    def existing(self) -> _Existing:
-        """A block that writes or opens files of the collection. In it, a file that is not there raises
-        NotFound if the collection was deleted meanwhile."""
-        return _Existing(self)
-
-    def check_exists(self) -> None:
-        """Raises NotFound if the catalog does not have the collection any more."""
-        if not self._exists():
-            raise NotFound(f"Collection [{self.id}] does not exist; it was deleted")
-
-    def _check_never_written(self) -> None:
-        """Raise Corruption if records must be here. Needs the lock."""
-        begun = any(
-            name.startswith("seg-") or (name.startswith("log-") and logs.has_frames(self.folder, name))
-            for name in self.folder.names()
+    def _read_settings(self) -> IndexSettings:
+        hnsw = self.info.configuration.get("hnsw") or {}
+        return IndexSettings(
+            hnsw.get("space", "l2"),
+            hnsw.get("max_neighbors", 16),
+            hnsw.get("ef_construction", 100),
+            hnsw.get("ef_search", 100),
+            hnsw.get("num_threads", 0) or 0,
         )
-        if begun or self._written():
-            path = f"{self.folder.path}/{NAME}"
-            raise Corruption(path, "the file is missing, but its collection has records")
 
-    def _create(self) -> State:
-        name = log_file(1)
-        self.folder.remove(name)  # of a creation that was killed
-        log = Log.create(self.folder, name, 1)
-        self.folder.sync()
-        if not self._made:
-            self.folder.sync_name()  # whoever made the folder may have been killed before that
-        manifest = Manifest(1, name)
-        manifest.publish(self.folder)
-        self._stamp = self.folder.stamp(NAME)
-        self._state = State(self.folder, manifest, log)
-        return self._state
+    # ------------------------------------------------------------------ what the store asks
 
-    # ------------------------------------------------------------------ writing
+    def exists(self) -> bool:
+        return self._host.still_has(self.info.id)
+
+    def has_records(self) -> bool:
+        return self._host.has_records(self.info.id)
+
+    def after_adoption(self, snapshot: Snapshot) -> None:
+        self.graphs.forget_gone(snapshot)
+
+    def after_commit(self) -> None:
+        seen = self.store.last_seen()  # what was just written is in it: no need for a look at the disk
+        if seen is None:
+            return  # closed meanwhile: whoever opens it next sees to it
+        snapshot = seen[0]
+        background = self.store.services.background
+        due = compaction.due(snapshot)
+        self._outrun = due and sum(tail.rows for tail in snapshot.tails) > 4 * compaction.SEAL_ROWS
+        if due:
+            background.submit("settle", self.info.id, self._settle)
+        elif compaction.useful(snapshot):
+            background.submit("settle", self.info.id, self._settle, QUIET_SECONDS, push=True)
+        self._schedule_index(snapshot)
+
+    def after_sync(self) -> None:
+        background = self.store.services.background
+        if self.store.unnoted():
+            background.submit("note", self.info.id, self.store.note, NOTE_SECONDS)
+        if self._outrun:
+            background.wait("settle", self.info.id)  # let it catch up
+
+    # ------------------------------------------------------------------ upkeep
+
+    def _settle(self) -> None:
+        if not self._unless_deleted(lambda: compaction.settle(self.store, everything=False)):
+            return
+        self._schedule_index(self.store.snapshot())
+
+    def _schedule_index(self, snapshot: Snapshot) -> None:
+        settings = self.settings
+        missing = self.graphs.missing(snapshot, settings)
+        if not missing:
+            return
+        waiting = sum(segment.rows * segment.dimension * 4 for segment in missing)
+        # A load that nobody searches is indexed once, at its end: neither the processor nor the
+        # memory of a graph that is soon merged away is taken from it.
+        searched = time.monotonic() - self._searched < SEARCHED_SECONDS
+        delay = 0.0 if searched and waiting > PATIENCE_BYTES else QUIET_SECONDS
+        background = self.store.services.background
+        background.submit("index", self.info.id, lambda: self._index(settings), delay, push=delay > 0)
+
+    def _index(self, settings: IndexSettings) -> None:
+        self._unless_deleted(lambda: self.graphs.build(settings, urgent=False))
+
+    def _unless_deleted(self, job: Callable[[], object]) -> bool:
+        """Run a background job; what goes wrong because the collection is gone does not matter."""
+        try:
+            job()
+        except StorageError:
+            if self._host.closed or self._host.catalog.collection(self.info.id) is None:
+                return False
+            raise
+        return True
+
+    def compact(self) -> None:
+        """Seal, merge into one segment, index, reclaim; return when done."""
+        if self.store.snapshot().dimension is None:
+            return  # nothing was ever written
+        with self.store.existing():
+            compaction.settle(self.store, everything=True)
+            self.graphs.build(self.settings, urgent=True)
+            for view in self.store.snapshot().views:
+                self.graphs.load_now(view, self.settings)
+
+    def check_upkeep(self) -> None:
+        """At open: go on with what an earlier process left undone."""
+        if self._host.folder_read_only:
+            return
+        snapshot = self.store.snapshot()
+        if compaction.due(snapshot) or compaction.useful(snapshot):
+            background = self.store.services.background
+            background.submit("settle", self.info.id, self._settle, QUIET_SECONDS)
+        self._schedule_index(snapshot)
+
+    # ------------------------------------------------------------------ records
 
     def write(self, mode: Mode, records: Records) -> Written:
         """Commit a batch, all of it or nothing. Durable on return."""
+        written = self.store.write(mode, records)
+        if self.info.dimension is None:
+            self._note_dimension()
+        return written
+
+    def _note_dimension(self) -> None:
+        """Tell the catalog of the first records."""
+        dimension = self.store.snapshot().dimension
+        if dimension is None:
+            return
+        # The records are durable and their own files tell it too, so this must not fail the call.
         try:
-            return self._together.write(mode, records)
-        finally:
-            if self._unheard:  # by whoever led, for itself or for others
-                self._unheard = False
-                self._synced()
+            self.info = self._host.catalog.change_collection(*self.info.ref, dimension=dimension)
+        except StorageError as error:
+            _log.warning("the dimension of %s could not be noted in the catalog: %s", self.info.name, error)
 
-    def _lead(self, take: Take) -> None:
-        """Commit what waits to be written; other processes may write while it is synced."""
-        with self.existing(), self._writers, self._write_lock():
-            self.check_exists()
-            group = take()
-            try:
-                log, end = self._write(group)
-            except InvalidArgument as error:
-                if len(group) == 1:
-                    raise
-                log, end = self._write_each(group, error)
-        self._finish(log, end)
-        self._unheard = True
-
-    def _finish(self, log: Log, end: int) -> None:
-        """Tell housekeeping while the disk is at it; return once it is durable."""
-        try:
-            self._wrote()
-        finally:
-            self._sync(log, end)
-
-    def _sync(self, log: Log, end: int) -> None:
-        log.sync(end)
-        with self._lock:
-            self._unnoted = log if log.unnoted() and not self.folder.in_memory else None
-
-    def _write(self, group: Sequence[Call]) -> tuple[Log, int]:
-        """Commit calls as one batch; returns what to sync. Inside `writing`."""
-        mode, records = group[0].mode, joined(group)
-        with self._lock, _Change(self) as state:
-            snapshot = state.snapshot()
-            part, row = snapshot.locate(records.ids)
-            at = Located(snapshot, part, row)
-            few = len(records.ids) <= AT_ONCE_ROWS
-            resolved = resolve(mode, records, at) if few else None
-            log: Log | None = None
-            if resolved is not None and not self._is_direct(resolved.rows):
-                log, end = self._append(state, resolved.kills, resolved.rows)
-        if log is None:  # outside of `changing`, for it takes long and readers go on
-            resolved = resolved or resolve(mode, records, at)
-            log, end = self._commit(resolved.kills, resolved.rows)
-        known, start = (part >= 0).tolist(), 0
-        for call in group:
-            stop = start + len(call.records.ids)
-            call.written = written(mode, known[start:stop])
-            start = stop
-        return log, end
-
-    def _write_each(self, group: Sequence[Call], error: InvalidArgument) -> tuple[Log, int]:
-        """The calls one by one, for one of them cannot be written."""
-        synced: tuple[Log, int] | None = None
-        for call in group:
-            try:
-                synced = self._write([call])
-            except (InvalidArgument, StorageError) as own:
-                call.error = own
-        if synced is None:
-            raise error
-        return synced
-
-    def delete(self, ids: Sequence[str] | None, node: Node, limit: int | None) -> int:
+    def delete(self, request: DeleteRequest) -> int:
         """Delete records; returns how many there were. Durable on return."""
-        with self.existing(), self._writers, self._write_lock():
-            self.check_exists()
-            _, places = self.select(ids, node)
-            if limit is not None:
-                places = in_order(places, 0, limit)
-            kills = np.concatenate([NO_KILLS, *(place.positions() for place in places)])
-            log, end = self._commit(kills, None)
-        self._finish(log, end)
-        self._synced()
-        return len(kills)
-
-    def _is_direct(self, rows: Columns | NewRows | None) -> bool:
-        return rows is not None and (len(rows) >= DIRECT_ROWS or rows.nbytes() >= DIRECT_BYTES)
-
-    def _commit(self, kills: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
-        """Write and apply; returns what to sync. Inside `writing`."""
-        if rows is not None and self._is_direct(rows):
-            direct = rows if isinstance(rows, NewRows) else StoredRows.from_columns(rows)
-            return self._commit_segment(kills, direct)
-        with self._lock, _Change(self) as state:
-            return self._append(state, kills, rows)
-
-    def _append(self, state: State, kills: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
-        """Write to the log and apply. Inside `changing`."""
-        if rows is not None or len(kills):
-            commit = Commit(kills, as_columns(rows) if isinstance(rows, NewRows) else rows)
-            state.before_append()
-            state.log.append(logs.ROWS, commit.encode())
-            state.apply_commit(commit)
-            state.snapshot()
-        return state.log, state.log.offset
-
-    def _commit_segment(self, kills: Ints, rows: Storable) -> tuple[Log, int]:
-        ref, named = write_segment(self.folder, new_segment_name(), rows), False
-        try:
-            self.folder.sync()
-            segment = Segment(self.folder, ref)
-            with self._lock, _Change(self) as state:
-                state.before_append()
-                named = True  # from here on the log may have its name, whatever the system says of the write
-                state.log.append(logs.SEGMENT, encode_segment(kills, ref))
-                state.apply_segment(kills, ref, segment)
-                state.snapshot()
-                return state.log, state.log.offset
-        except BaseException:
-            if named:
-                self.unclean = True
-            else:
-                self.folder.child(ref.name).discard()
-            raise
-
-    def unnoted(self) -> bool:
-        """Whether the log has yet to be told up to where it was synced, see `note`."""
-        return self._unnoted is not None
-
-    def note(self) -> None:
-        """After a burst of writes, tell the log up to where it was synced."""
-        log = self._unnoted
-        if log is not None:
-            log.note()
-            with self._lock:
-                if self._unnoted is log and not log.unnoted():
-                    self._unnoted = None
-
-    # ------------------------------------------------------------------ reading
-
-    def locate(self, ids: Sequence[str]) -> tuple[Snapshot, Ints, Ints]:
-        """A snapshot and where in it the ids are."""
-        with self._lock:
-            state = self.refreshed()
-            snapshot = state.snapshot() if state else NOTHING
-            return (snapshot, *snapshot.locate(ids))
+        return self.store.delete(request.selection.ids, parse(request.selection), request.limit)
 
     def known(self, ids: Sequence[str]) -> set[str]:
         """Those of `ids` that exist."""
-        _, part, _ = self.locate(ids)
-        return {ids[index] for index in np.flatnonzero(part >= 0).tolist()}
+        return self.store.known(ids)
 
-    def select(self, ids: Sequence[str] | None, node: Node) -> tuple[Snapshot, list[Place]]:
-        """The records with one of these ids (None: any) that match, part by part."""
-        if ids is None:
-            snapshot = self.snapshot()
-            return snapshot, self._matching(snapshot, node)
-        snapshot, part, row = self.locate(ids)
-        return snapshot, self._narrow(snapshot.places(part, row), node)
+    def get(self, request: GetRequest) -> Rows:
+        """Matching records, in the order of insertion or as the page says."""
+        if request.page.order_by:
+            return self.scan(request.selection, request.page).take(request.fields)
+        snapshot, places = self.store.select(request.selection.ids, parse(request.selection))
+        page = request.page
+        return read(in_order(places, page.offset, page.limit), request.fields, snapshot.dimension)
 
-    def _matching(self, snapshot: Snapshot, node: Node) -> list[Place]:
-        if isinstance(node, Everything):
-            return snapshot.everything()
-        views = [view for view in snapshot.views if view.live]
-        return [Place(view, self.filters.allowed(view, node).rows) for view in views]
+    def scan(self, selection: Selection, page: Page) -> Scan:
+        """The same, to be read as a stream of Arrow record batches over one snapshot."""
+        snapshot, places = self.store.select(selection.ids, parse(selection))
+        places = (
+            sort_places(places, page.order_by, page.offset, page.limit)
+            if page.order_by
+            else in_order(places, page.offset, page.limit)
+        )
+        return Scan(tuple(places), snapshot.dimension, snapshot.views, self.store.columns.for_scan())
 
-    def _narrow(self, places: list[Place], node: Node) -> list[Place]:
-        if isinstance(node, Everything):
-            return places
-        allowed = ((place, self.filters.allowed(place.view, node)) for place in places)
-        return [Place(place.view, place.rows[found.mask[place.rows]]) for place, found in allowed]
+    def count(self, selection: Selection) -> int:
+        """How many records match."""
+        if selection.ids is None:
+            return self.store.count(parse(selection))
+        _, places = self.store.select(selection.ids, parse(selection))
+        return sum(len(place.rows) for place in places)
 
-    def count(self, node: Node) -> int:
-        snapshot = self.snapshot()
-        if isinstance(node, Everything):
-            return snapshot.live
-        return sum(self.filters.allowed(view, node).count for view in snapshot.views if view.live)
+    # ------------------------------------------------------------------ searching
+
+    def ranked(self, request: QueryRequest) -> Ranked:
+        """The nearest records of each of the vectors."""
+        self._searched = time.monotonic()
+        snapshot, vectors = self.store.snapshot(), request.vectors
+        executor.check_dimension(vectors, snapshot.dimension)
+        settings, node = self.settings, parse(request.selection)
+        if request.selection.ids is not None:
+            node = executor.among(request.selection.ids, node)
+        threads = settings.cores() if len(vectors) > 1 else 1
+        wanted = executor.Search(settings.space, request.k, node, settings.ef_search, request.exact, threads)
+        found = executor.run(
+            wanted, vectors, snapshot, lambda view: self.graphs.get(view, settings), self.store.filters
+        )
+        return Ranked(found, snapshot.dimension, self.store.columns.for_scan())
+
+    def recall(self, k: int, sample: int) -> float:
+        """Mean share of the exact k nearest that the default search finds, over stored vectors as queries."""
+        snapshot = self.store.snapshot()
+        settings = self.settings
+        for view in snapshot.views:
+            self.graphs.load_now(view, settings)
+        places = snapshot.everything()
+        if not places:
+            return 1.0
+        pool = [(place.view, int(row)) for place in places for row in _spread(place.rows, sample)]
+        picks = [pool[index] for index in np.linspace(0, len(pool) - 1, min(sample, len(pool))).astype(int)]
+        queries = np.stack([view.vectors[row] for view, row in picks])
+        hits = 0.0
+        for exact, fast in zip(*(self._nearest(snapshot, queries, k, way) for way in (True, False))):
+            hits += len(exact & fast) / max(1, len(exact))
+        return hits / len(queries)
+
+    def _nearest(
+        self, snapshot: Snapshot, queries: Floats, k: int, exact: bool
+    ) -> list[set[tuple[int, int]]]:
+        settings = self.settings
+        wanted = executor.Search(settings.space, k, Everything(), settings.ef_search, exact, settings.cores())
+        found = executor.run(
+            wanted, queries, snapshot, lambda v: self.graphs.get(v, settings), self.store.filters
+        )
+        part = [0] * len(found.rows) if found.part is None else found.part.tolist()
+        hits = list(zip(part, found.rows.tolist()))
+        ends = np.cumsum(found.counts or [len(hits)]).tolist()
+        return [set(hits[start:end]) for start, end in zip([0, *ends], ends)]
+
+    # ------------------------------------------------------------------ figures
+
+    def index_status(self) -> IndexStatus:
+        """How many records the graphs have."""
+        snapshot = self.store.snapshot()
+        return IndexStatus(self.graphs.indexed_rows(snapshot, self.settings), snapshot.live)
+
+    def stats(self) -> CollectionStats:
+        """Sizes, of records and of files."""
+        snapshot = self.store.snapshot()
+        files = _sizes(self.store.folder)
+        return CollectionStats(
+            live=snapshot.live,
+            deleted=sum(view.dead_rows for view in snapshot.views),
+            unsealed=sum(view.live for view in snapshot.views if view.ref is None),
+            segments=sum(view.ref is not None for view in snapshot.views),
+            indexed=self.graphs.indexed_rows(snapshot, self.settings),
+            bytes=sum(files.values()),
+            log_bytes=sum(size for name, size in files.items() if name.endswith(".wal")),
+            files=files,
+        )
 
     def close(self) -> None:
-        """Free what is held; a later call opens it again."""
-        with self._lock:
-            self._state = None
-            self.filters.release()
-            self.columns.release()
-            self.note()
+        self.store.services.background.cancel(self.info.id)
+        self.graphs.release()
+        self.store.close()
 
 
-def log_file(sequence: int) -> str:
-    """The name of the log whose first frame has this sequence."""
-    return f"log-{sequence:016d}.wal"
+def _spread(rows: Any, sample: int) -> Any:
+    return rows[:: max(1, len(rows) // max(1, sample))]
 
 
-def new_segment_name() -> str:
-    """Unique without asking: processes make segments at the same time."""
-    return f"seg-{random_name()}"
+def _sizes(folder: Folder, prefix: str = "") -> dict[str, int]:
+    """Bytes of each file, by path below the collection's folder."""
+    found: dict[str, int] = {}
+    for name in folder.names():
+        if name.startswith("seg-"):
+            found |= _sizes(folder.child(name), f"{name}/")
+            continue
+        with contextlib.suppress(Missing):  # removed between the two looks
+            found[prefix + name] = folder.size(name)
+    return found

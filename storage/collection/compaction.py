@@ -25,8 +25,8 @@ from ..segments.segment import Segment, StoredRows, write_segment
 from ..segments.snapshot import Snapshot, View
 from ..wal import log as logs
 from ..wal.log import START, Log
-from .collection import Collection, log_file, new_segment_name
 from .live_state import State, encode_dead, log_name
+from .record_store import RecordStore, log_file, new_segment_name
 
 # Sealing at about 16k rows keeps the scan of a tail near 1 ms at 384 dimensions; a log of 100k
 # single-row frames would replay in 4 s, so frames count too.
@@ -71,47 +71,45 @@ class Base(NamedTuple):
     version: int
 
 
-def settle(collection: Collection, everything: bool) -> bool:
+def settle(store: RecordStore, everything: bool) -> bool:
     """Seal and merge; with `everything`, into one segment. False if another housekeeper is at it."""
     with (
-        collection.existing(),
-        collection.folder.lock("maintain.lock", wait=everything, timeout=None) as held,
+        store.existing(),
+        store.folder.lock("maintain.lock", wait=everything, timeout=None) as held,
     ):
         if not held:
             return False
-        if collection.unclean:  # do not fill a disk with what attempts leave behind
-            _clean(collection)
-        with collection.writing(), collection.changing() as state:
-            base = _rotate(collection, state)
+        if store.unclean:  # do not fill a disk with what attempts leave behind
+            _clean(store)
+        with store.writing(), store.changing() as state:
+            base = _rotate(store, state)
         merged = _choose(base.snapshot, everything)
-        refs = [
-            _kept(collection, base, view) for view in base.snapshot.views if view not in merged and view.live
-        ]
-        rows = _gather(merged, collection.folder)
+        refs = [_kept(store, base, view) for view in base.snapshot.views if view not in merged and view.live]
+        rows = _gather(merged, store.folder)
         if rows is not None:
-            refs.append(write_segment(collection.folder, new_segment_name(), rows))
+            refs.append(write_segment(store.folder, new_segment_name(), rows))
             del rows
         dimension, position = base.snapshot.dimension, base.snapshot.next_position
         try:
-            collection.folder.sync()
-            Manifest(base.version + 1, base.log, dimension, position, tuple(refs)).publish(collection.folder)
+            store.folder.sync()
+            Manifest(base.version + 1, base.log, dimension, position, tuple(refs)).publish(store.folder)
         except BaseException:
             # Whatever failed, the manifest or its copy may name the new segment by now, so nobody removes it
             # who has not read them: the next attempt does.
-            collection.unclean = True
+            store.unclean = True
             raise
-        collection.refresh()
-        _clean(collection)
+        store.refresh()
+        _clean(store)
         return True
 
 
-def _rotate(collection: Collection, state: State) -> Base:
+def _rotate(store: RecordStore, state: State) -> Base:
     """Begin a new log, so that the state so far is exactly what the older ones hold."""
     if state.log.offset > START:
         name = log_file(state.log.sequence + 1)
-        collection.folder.remove(name)  # of a rotation that was killed
-        log = Log.create(collection.folder, name, state.log.sequence + 1)
-        collection.folder.sync()
+        store.folder.remove(name)  # of a rotation that was killed
+        log = Log.create(store.folder, name, state.log.sequence + 1)
+        store.folder.sync()
         # Synced before anyone can write behind it: what follows must not outlive what came before.
         state.before_append()
         state.log.sync(state.log.append(logs.END, name.encode()))
@@ -153,27 +151,27 @@ def _gather(views: Sequence[View], folder: Folder) -> StoredRows | None:
     return StoredRows.concatenate(parts, folder.scratch)
 
 
-def _kept(collection: Collection, base: Base, view: View) -> SegmentRef:
+def _kept(store: RecordStore, base: Base, view: View) -> SegmentRef:
     """The reference of a segment that stays, with the tombstones of this moment."""
     ref = base.refs[view.source.name]
     if view.dead is None or view.dead_rows == ref.dead_rows:
         return ref
-    return ref._replace(dead=_write_dead(collection, ref, base, view.dead), dead_rows=view.dead_rows)
+    return ref._replace(dead=_write_dead(store, ref, base, view.dead), dead_rows=view.dead_rows)
 
 
-def _write_dead(collection: Collection, ref: SegmentRef, base: Base, dead: Mask) -> FileRef:
+def _write_dead(store: RecordStore, ref: SegmentRef, base: Base, dead: Mask) -> FileRef:
     data = encode_dead(dead)
     name = f"deleted-{random_name()}"
-    home = collection.folder.child(ref.name)
+    home = store.folder.child(ref.name)
     home.replace(name, data)
     return FileRef(name, len(data), xxhash.xxh3_64_hexdigest(data))
 
 
-def _clean(collection: Collection) -> None:
+def _clean(store: RecordStore) -> None:
     """Remove what nothing names any more: neither the manifest nor its copy, nor a log. Open maps of other
     processes stay readable."""
-    folder = collection.folder
-    with collection.writing(), collection.changing() as state:
+    folder = store.folder
+    with store.writing(), store.changing() as state:
         logs_kept = set(state.live_logs())
         copied = _copied(folder)
         named: dict[str, list[SegmentRef]] = {}
@@ -188,7 +186,7 @@ def _clean(collection: Collection) -> None:
             elif name.startswith("seg-"):
                 _clean_segment(folder.child(name), named[name])
         # Where a publication stopped between the two, what only the copy names goes after the next one.
-        collection.unclean = copied != state.manifest.segments
+        store.unclean = copied != state.manifest.segments
 
 
 def _copied(folder: Folder) -> tuple[SegmentRef, ...]:
@@ -207,29 +205,29 @@ def _clean_segment(home: Folder, refs: Sequence[SegmentRef]) -> None:
             home.remove(name)
 
 
-def share(collection: Collection, target: Folder) -> None:
+def share(store: RecordStore, target: Folder) -> None:
     """Give `target` the collection's present: its immutable files linked, its log sealed before."""
-    settle(collection, everything=False)
+    settle(store, everything=False)
     target.create()
     with (
-        collection.folder.lock("maintain.lock", timeout=None),
-        collection.writing(),
-        collection.changing() as state,
+        store.folder.lock("maintain.lock", timeout=None),
+        store.writing(),
+        store.changing() as state,
     ):
-        base = _rotate(collection, state)
+        base = _rotate(store, state)
         refs = []
         for view in base.snapshot.views:
             if isinstance(view.source, Tail):
                 if (rows := _gather([view], target)) is not None:
                     refs.append(write_segment(target, new_segment_name(), rows))
                 continue
-            ref = _kept(collection, base, view)
-            source, home = collection.folder.child(ref.name), target.child(ref.name)
+            ref = _kept(store, base, view)
+            source, home = store.folder.child(ref.name), target.child(ref.name)
             home.create()
             for file in ref.all_files():
                 if file.bytes:  # graphs in memory have no file
                     home.link_from(source, file.name)
-            if collection.folder.in_memory:
+            if store.folder.in_memory:
                 ref = ref._replace(graph=None)
             home.sync()
             refs.append(ref)

@@ -11,10 +11,10 @@ of its own errors only.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -60,76 +60,73 @@ class Call:
             self.turn.release()
 
 
-Take: TypeAlias = Callable[[], list[Call]]
+class CommitQueue:
+    """The writers of a collection. A writer enters with its call until the call is done. A writer that leads
+    takes a group, makes it durable or fails, and settles it."""
 
-
-class Together:
-    """`lead` commits what `take` gives, durably, and sets the outcome of every call that it took, or raises
-    what holds for all of them."""
-
-    def __init__(self, lead: Callable[[Take], None]) -> None:
-        self._lead = lead
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: list[Call] = []
         self._leader: Call | None = None
 
-    def write(self, mode: Mode, records: Records) -> Written:
-        """What the call did."""
-        call = Call(mode, records)
-        try:
-            while not call.done():
-                with self._lock:
-                    if call not in self._waiting:
-                        self._waiting.append(call)
-                    leads = self._leader is None
-                    if leads:
-                        self._leader = call
-                    elif call.turn is None:
-                        call.turn = _closed()
-                if call.turn is not None and not leads:
-                    call.turn.acquire()  # until a leader has done the call, or lets it lead
-                if self._leader is call:
-                    self._do(call)
-        except BaseException:
-            # Interrupted, anywhere: who waits for this thread must not wait for ever.
-            with self._lock:
-                if call in self._waiting:
-                    self._waiting.remove(call)
-            self._pass_on(call)
-            for each in call.group:
-                each.wake()
-            raise
-        return call.result()
+    def enter(self, call: Call) -> bool:
+        """Wait until a leader has done the call (False), or until the call has to lead (True)."""
+        with self._lock:
+            if call not in self._waiting:
+                self._waiting.append(call)
+            leads = self._leader is None
+            if leads:
+                self._leader = call
+            elif call.turn is None:
+                call.turn = _closed()
+        if call.turn is not None and not leads:
+            call.turn.acquire()
+        return self._leader is call
 
-    def _do(self, call: Call) -> None:
+    def take(self, call: Call) -> list[Call]:
+        """What the leader commits: all that waits by now and can be one batch with the first."""
+        with self._lock:
+            call.group.extend(joinable(self._waiting))
+            del self._waiting[: len(call.group)]
+        return call.group
+
+    def settle(self, call: Call, error: BaseException | None = None) -> None:
+        """Tell every call of the leader's group its outcome, and let the next one lead. Without an error the
+        group is durable, except for calls that have an error of their own."""
         group = call.group
-
-        def take() -> list[Call]:
-            with self._lock:
-                group.extend(joinable(self._waiting))
-                del self._waiting[: len(group)]
-            return group
-
-        try:
-            self._lead(take)
+        if error is None:
             for each in group:
                 each.durable = each.error is None
-        except BaseException as error:
-            with self._lock:
-                if not group:
-                    group.append(call)
-                self._waiting = [each for each in self._waiting if each not in group]
-            for each in group:
-                # Of an interrupted leader only itself is told. The others write again what may be written
-                # already: an upsert is the same as once, an add finds its records there.
-                if each is call or isinstance(error, Exception):
-                    each.error = each.error or error
-                elif not each.durable:
-                    each.written = each.error = None
+        else:
+            self._fail(call, error)
         self._pass_on(call)
         for each in group:
             if each is not call:
                 each.wake()
+
+    def _fail(self, call: Call, error: BaseException) -> None:
+        group = call.group
+        with self._lock:
+            if not group:
+                group.append(call)
+            self._waiting = [each for each in self._waiting if each not in group]
+        for each in group:
+            # If the leader is interrupted, only its own caller sees the error. The other calls are retried
+            # although the commit may have reached the log: repeating an upsert changes nothing, and repeating
+            # an add finds its records.
+            if each is call or isinstance(error, Exception):
+                each.error = each.error or error
+            elif not each.durable:
+                each.written = each.error = None
+
+    def leave(self, call: Call) -> None:
+        """After an interruption, anywhere: no other thread may wait for this one for ever."""
+        with self._lock:
+            if call in self._waiting:
+                self._waiting.remove(call)
+        self._pass_on(call)
+        for each in call.group:
+            each.wake()
 
     def _pass_on(self, call: Call) -> None:
         """Let the next one lead, if this one does."""

@@ -19,7 +19,7 @@ from ..manifest import FileRef, GraphRef, Manifest, random_name
 from ..segments.segment import Segment
 from ..segments.snapshot import Snapshot, View
 from ..vectors.distance import Space
-from .collection import Collection
+from .record_store import RecordStore
 
 # Below this a scan is about as fast as a graph: 10k x 384 takes 0.25 ms.
 INDEX_BYTES = 12 << 20
@@ -51,12 +51,11 @@ class IndexSettings(NamedTuple):
 class Graphs:
     """The loaded graphs of one collection."""
 
-    def __init__(self, collection: Collection) -> None:
-        self._collection = collection
+    def __init__(self, store: RecordStore) -> None:
+        self._store = store
         self._loaded: dict[str, tuple[GraphRef | None, Graph]] = {}
         self._broken: set[str] = set()  # index files that do not match their checksum: rebuilt
         self._lock = threading.Lock()
-        collection.on_adopt = self._forget_gone
         self._urgent = 0  # foreground builds under way: background ones give way
 
     # ------------------------------------------------------------------ searching
@@ -65,12 +64,12 @@ class Graphs:
         """The graph of a view, if it is loaded; else it is loaded in the background."""
         held = self._loaded.get(view.source.name)
         if held is not None:
-            self._collection.services.budget.touch(self._key(view.source.name))
+            self._store.services.budget.touch(self._key(view.source.name))
             return held[1]
         if isinstance(view.source, Segment) and (ref := self._stored(view)) and hnsw.available():
             source = view.source
-            key = f"{self._collection.id}/{source.name}"
-            background = self._collection.services.background
+            key = f"{self._store.id}/{source.name}"
+            background = self._store.services.background
             background.submit("load", key, lambda: self.load(source, ref, settings), LOAD_SECONDS)
         return None
 
@@ -92,13 +91,13 @@ class Graphs:
         """Bring a graph into memory."""
         if segment.name in self._loaded:
             return
-        home = self._collection.folder.child(segment.name)
+        home = self._store.folder.child(segment.name)
         path = f"{home.path}/{ref.file.name}"
         try:
             data = home.map(ref.file.name, ref.file.bytes)
             if settings.space == "cosine":
                 _ = segment.lengths  # made here rather than by the first query
-            stopping, evict = self._collection.services.background.stopping, segment.evict_vectors
+            stopping, evict = self._store.services.background.stopping, segment.evict_vectors
             graph = graph_file.read(path, data, ref.file, settings.space, segment.vectors, stopping, evict)
         except Corruption:
             # The vectors are what counts; `check` reports the file, and a new one is built.
@@ -112,10 +111,10 @@ class Graphs:
         with self._lock:
             self._loaded[name] = ref, graph
         if ref is not None:  # kept in memory only, it could not be loaded again
-            self._collection.services.budget.hold(self._key(name), graph.nbytes, lambda: self._drop(name))
+            self._store.services.budget.hold(self._key(name), graph.nbytes, lambda: self._drop(name))
 
     def _key(self, name: str) -> str:
-        return f"graph {self._collection.id}/{name}"
+        return f"graph {self._store.id}/{name}"
 
     def _drop(self, name: str) -> None:
         with self._lock:
@@ -132,7 +131,7 @@ class Graphs:
         for name, (ref, _) in list(self._loaded.items()):
             if ref is not None:
                 self._drop(name)
-                self._collection.services.budget.forget(self._key(name))
+                self._store.services.budget.forget(self._key(name))
 
     # ------------------------------------------------------------------ building
 
@@ -162,8 +161,8 @@ class Graphs:
 
     def schedule(self, settings: IndexSettings, delay: float = 0.0) -> None:
         """Build what is missing in the background."""
-        self._collection.services.background.submit(
-            "index", self._collection.id, lambda: self.build(settings, urgent=False), delay
+        self._store.services.background.submit(
+            "index", self._store.id, lambda: self.build(settings, urgent=False), delay
         )
 
     def build(self, settings: IndexSettings, urgent: bool) -> bool:
@@ -173,10 +172,10 @@ class Graphs:
         with self._lock:
             self._urgent += urgent
         try:
-            with self._collection.folder.lock("index.lock", wait=urgent, timeout=None) as held:
+            with self._store.folder.lock("index.lock", wait=urgent, timeout=None) as held:
                 if not held:
                     return False
-                while pending := self.missing(self._collection.refresh(), settings):
+                while pending := self.missing(self._store.refresh(), settings):
                     if not self._build_one(pending[0], settings, urgent):
                         return False
                 return True
@@ -185,7 +184,7 @@ class Graphs:
                 self._urgent -= urgent
 
     def _build_one(self, segment: Segment, settings: IndexSettings, urgent: bool) -> bool:
-        background = self._collection.services.background
+        background = self._store.services.background
         stopped: Callable[[], bool] = lambda: background.stopping() or (not urgent and self._urgent > 0)  # noqa: E731
         threads = settings.cores() if urgent else max(1, settings.cores() - 1)
         graph = hnsw.build(
@@ -203,16 +202,16 @@ class Graphs:
             return False
         built = self._publish(segment, graph, settings)
         if built is not None:
-            self._keep(segment.name, None if self._collection.folder.in_memory else built, graph)
+            self._keep(segment.name, None if self._store.folder.in_memory else built, graph)
         return True
 
     def _publish(self, segment: Segment, graph: Graph, settings: IndexSettings) -> GraphRef | None:
         """Write the sidecar and name it in the manifest. None when the segment is gone."""
-        folder = self._collection.folder
+        folder = self._store.folder
         with folder.lock("maintain.lock", timeout=None):
             manifest = Manifest.load(folder)
             if segment.name not in {ref.name for ref in manifest.segments}:
-                self._collection.refresh()
+                self._store.refresh()
                 return None
             name = f"graph-{random_name()}.hnsw"
             home = folder.child(segment.name)
@@ -232,17 +231,17 @@ class Graphs:
             try:
                 manifest._replace(version=manifest.version + 1, segments=tuple(segments)).publish(folder)
             except BaseException:
-                self._collection.unclean = True  # the manifest or its copy may name the file by now
+                self._store.unclean = True  # the manifest or its copy may name the file by now
                 raise
             if old is not None:
                 home.remove(old.file.name)
-        self._collection.refresh()
+        self._store.refresh()
         return built
 
-    def _forget_gone(self, snapshot: Snapshot) -> None:
+    def forget_gone(self, snapshot: Snapshot) -> None:
         """Drop the graphs of segments that were merged away, or that got another graph."""
         refs = {view.source.name: view.ref for view in snapshot.views if view.ref is not None}
         for name, (held, _) in list(self._loaded.items()):
             if name not in refs or (held is not None and refs[name].graph != held):
                 self._drop(name)
-                self._collection.services.budget.forget(self._key(name))
+                self._store.services.budget.forget(self._key(name))

@@ -27,14 +27,14 @@ import chroma
 from chroma.embedded.backend import check_folder
 from chroma.errors import ChromaError
 from chroma.storage.catalog import catalog
-from chroma.storage.collection import collection, index_builds, open_collection
+from chroma.storage.collection import collection, index_builds, record_store
 from chroma.storage.interface import errors
 from tests.chroma.migration import handmade
 
 # Small data go the ways of large ones.
-collection.DIRECT_ROWS = 64  # type: ignore[misc]
+record_store.DIRECT_ROWS = 64  # type: ignore[misc]
 index_builds.INDEX_BYTES = 512  # type: ignore[misc]
-open_collection.QUIET_SECONDS = 3600.0  # nothing in the background unless a kind of work is about that
+collection.QUIET_SECONDS = 3600.0  # nothing in the background unless a kind of work is about that
 _DIM, _KILL = 4, 2
 _library = ctypes.CDLL(None)
 _library.failing_what.restype = ctypes.c_char_p
@@ -115,7 +115,7 @@ def _background(place: Place) -> None:
     """What would be done when writes pause, at once and to its end."""
     held = _held(place)
     for kind, job in (("settle", held._settle), ("index", lambda: held._index(held.settings))):
-        background = held.records.services.background
+        background = held.store.services.background
         background.submit(kind, held.info.id, job, push=True)
         background.wait(kind, held.info.id)
 

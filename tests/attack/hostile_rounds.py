@@ -27,7 +27,7 @@ import chroma
 from chroma.embedded.backend import check_folder
 from chroma.errors import ChromaError
 from chroma.storage import engine
-from chroma.storage.collection import index_builds
+from chroma.storage.collection import collection, index_builds
 from chroma.storage.interface.errors import StorageError
 from chroma.storage.native import kernel
 
@@ -479,7 +479,7 @@ class Use:
 def main() -> None:
     warnings.simplefilter("ignore")
     index_builds.INDEX_BYTES, index_builds.LOAD_SECONDS = 0, 0.0
-    engine.SWEEP_AFTER_NS, engine.QUIET_SECONDS = 0, 0.02
+    engine.SWEEP_AFTER_NS, collection.QUIET_SECONDS = 0, 0.02
     rounds, compiled = Rounds(), kernel.compiled
     sample, place = rounds.arguments[0], Path(rounds.arguments[1])
     source = prepared(sample, place)

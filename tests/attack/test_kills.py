@@ -19,8 +19,8 @@ from .rounds import ROOT, scaled
 _WRITER = """
 import sys, threading
 import chroma
-from chroma.storage.collection import collection, index_builds
-collection.DIRECT_ROWS, index_builds.INDEX_BYTES = 64, 512
+from chroma.storage.collection import index_builds, record_store
+record_store.DIRECT_ROWS, index_builds.INDEX_BYTES = 64, 512
 folder, name = sys.argv[1:]
 client = chroma.PersistentClient(folder)
 things = client.get_collection("things", embedding_function=None)

@@ -287,8 +287,8 @@ def test_a_log_whose_sync_failed_is_written_again_before_more(
     later must not lie behind such a hole."""
     client, collection = _made(tmp_path)
     held = client._backend.engine.collection("default_tenant", "default_database", str(collection.id))
-    held.records.note()
-    synced = held.records._state.log.offset
+    held.store.note()
+    synced = held.store._state.log.offset
 
     def refuse(fd: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))

@@ -12,7 +12,8 @@ import pytest
 
 import chroma
 from chroma.errors import InvalidArgumentError
-from chroma.storage.collection.group_commit import Call, Take, Together, joinable, joined
+from chroma.storage.collection.group_commit import Call, CommitQueue, joinable, joined
+from chroma.storage.collection.record_store import RecordStore
 from chroma.storage.interface.values import EncodedMetadata, Mode, Records, Written
 
 
@@ -39,23 +40,30 @@ def run(jobs: list[Callable[[], Any]]) -> list[Any]:
     return out
 
 
-class Held:
-    """A leader that waits, at its first time, until some more calls wait behind it."""
+class Held(RecordStore):
+    """A store whose leader waits, at its first time, until some more calls wait behind it; then what it does
+    with the group is the test's."""
 
     def __init__(self, more: int, outcome: Callable[[list[Call]], None]) -> None:
         self.groups: list[list[str]] = []
         self.more, self.outcome = more, outcome
-        self.together = Together(self.lead)
+        self._queue = CommitQueue()
+        self._unheard = False
 
-    def lead(self, take: Take) -> None:
-        while not self.groups and len(self.together._waiting) < self.more:
-            pass
-        group = take()
-        self.groups.append([id for call in group for id in call.records.ids])
-        self.outcome(group)
+    def _lead(self, call: Call) -> None:
+        try:
+            while not self.groups and len(self._queue._waiting) < self.more:
+                pass
+            group = self._queue.take(call)
+            self.groups.append([id for each in group for id in each.records.ids])
+            self.outcome(group)
+        except BaseException as error:
+            self._queue.settle(call, error)
+        else:
+            self._queue.settle(call)
 
-    def write(self, *ids: str, mode: Mode = "add", **more: Any) -> Callable[[], Any]:
-        return lambda: self.together.write(mode, records(*ids, **more))
+    def writer(self, *ids: str, mode: Mode = "add", **more: Any) -> Callable[[], Any]:
+        return lambda: self.write(mode, records(*ids, **more))
 
 
 def succeed(group: list[Call]) -> None:
@@ -65,7 +73,7 @@ def succeed(group: list[Call]) -> None:
 
 def test_what_waits_goes_together() -> None:
     held = Held(8, succeed)
-    out = run([held.write(*(f"{number}-{row}" for row in range(number + 1))) for number in range(8)])
+    out = run([held.writer(*(f"{number}-{row}" for row in range(number + 1))) for number in range(8)])
     assert out == [Written(number + 1) for number in range(8)]
     assert len(held.groups) == 1 and len(held.groups[0]) == 36
 
@@ -75,7 +83,7 @@ def test_an_error_of_the_batch_reaches_all_of_it() -> None:
         raise OSError("full")
 
     held = Held(4, fail)
-    assert [type(each) for each in run([held.write(str(n)) for n in range(4)])] == [OSError] * 4
+    assert [type(each) for each in run([held.writer(str(n)) for n in range(4)])] == [OSError] * 4
 
 
 def test_an_interrupted_leader_does_not_take_others_along() -> None:
@@ -85,18 +93,18 @@ def test_an_interrupted_leader_does_not_take_others_along() -> None:
             raise KeyboardInterrupt
 
     held = Held(4, interrupted)
-    out = run([held.write(str(n)) for n in range(4)])
+    out = run([held.writer(str(n)) for n in range(4)])
     assert sorted(map(str, map(type, out))) == [str(KeyboardInterrupt), *[str(Written)] * 3]
     assert sorted(held.groups[0]) == list("0123")
     assert len([id for group in held.groups[1:] for id in group]) == 3
 
 
-@pytest.mark.parametrize("place", ["_do", "_pass_on", "joinable"])
+@pytest.mark.parametrize("place", ["settle", "_pass_on", "joinable"])
 def test_an_interruption_anywhere_leaves_no_one_waiting(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     from chroma.storage.collection import group_commit as module
 
     held = Held(3, succeed)
-    owner: Any = module if place == "joinable" else Together
+    owner: Any = module if place == "joinable" else CommitQueue
     right, hit = getattr(owner, place), threading.Lock()
 
     def once(*arguments: Any) -> Any:
@@ -105,10 +113,10 @@ def test_an_interruption_anywhere_leaves_no_one_waiting(monkeypatch: pytest.Monk
         return right(*arguments)
 
     monkeypatch.setattr(owner, place, once)
-    out = run([held.write(str(n)) for n in range(6)])
+    out = run([held.writer(str(n)) for n in range(6)])
     kinds = [type(each) for each in out]
     assert kinds.count(KeyboardInterrupt) == 1 and kinds.count(Written) == 5
-    assert held.together._leader is None and not held.together._waiting
+    assert held._queue._leader is None and not held._queue._waiting
 
 
 def test_only_what_fits_is_joined() -> None:

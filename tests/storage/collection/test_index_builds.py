@@ -20,8 +20,8 @@ IDS = [f"i{row}" for row in range(ROWS)]
 @pytest.fixture(autouse=True)
 def small_segments_get_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chroma.storage.collection.index_builds.INDEX_BYTES", 1)
-    monkeypatch.setattr("chroma.storage.collection.collection.DIRECT_ROWS", 1000)
-    monkeypatch.setattr("chroma.storage.collection.open_collection.QUIET_SECONDS", 0.0)
+    monkeypatch.setattr("chroma.storage.collection.record_store.DIRECT_ROWS", 1000)
+    monkeypatch.setattr("chroma.storage.collection.collection.QUIET_SECONDS", 0.0)
 
 
 def _filled(client: Any, name: str = "things", space: str = "l2") -> Any:

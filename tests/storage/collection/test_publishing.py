@@ -25,8 +25,7 @@ from chroma.embedded.backend import check_folder
 from chroma.errors import ChromaError, NotFoundError, WriteFailedError
 from chroma.storage import engine as engines
 from chroma.storage.catalog import catalog
-from chroma.storage.collection import collection as collections
-from chroma.storage.collection import open_collection
+from chroma.storage.collection import collection, record_store
 from chroma.storage.engine import Engine
 from chroma.storage.interface.errors import AlreadyExists, StorageError
 from chroma.storage.interface.requests import NewCollection
@@ -38,7 +37,7 @@ ROWS = 300
 
 @pytest.fixture
 def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setattr(open_collection, "QUIET_SECONDS", 3600.0)
+    monkeypatch.setattr(collection, "QUIET_SECONDS", 3600.0)
     with chroma.PersistentClient(tmp_path / "db") as client:
         things = client.create_collection("things", embedding_function=None)
         things.add(ids=[str(i) for i in range(ROWS)], embeddings=[[i, 1.0] for i in range(ROWS)])
@@ -139,7 +138,7 @@ def test_a_big_add_whose_frame_was_written_keeps_its_segment(
     filled: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The system refuses, and the log has the frame all the same."""
-    monkeypatch.setattr(collections, "DIRECT_ROWS", 50)
+    monkeypatch.setattr(record_store, "DIRECT_ROWS", 50)
     things = filled.get_collection("things", embedding_function=None)
     write = disk.DiskLog.write
 
@@ -270,8 +269,8 @@ def test_writers_and_housekeepers_of_what_is_deleted_hear_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removal: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Eight threads write, merge and look, while another one takes everything away from under them."""
-    monkeypatch.setattr(collections, "DIRECT_ROWS", 30)
-    monkeypatch.setattr(open_collection, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(record_store, "DIRECT_ROWS", 30)
+    monkeypatch.setattr(collection, "QUIET_SECONDS", 0.0)
     client = chroma.PersistentClient(tmp_path)
     foreign: list[str] = []
     done = time.monotonic() + 3.0
@@ -372,7 +371,7 @@ def test_a_file_that_could_not_be_written_touches_no_other_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Arrow's writer of the file that failed is let go of when the number is the catalog's."""
-    monkeypatch.setattr(collections, "DIRECT_ROWS", 30)
+    monkeypatch.setattr(record_store, "DIRECT_ROWS", 30)
     write, failing_once = os.write, []
 
     def refuse(fd: int, data: Any) -> int:
@@ -448,7 +447,7 @@ def test_what_is_made_anew_by_its_id_is_not_removed(tmp_path: Path) -> None:
     with pytest.raises(AlreadyExists):
         one.create_collection(*place, NewCollection(name="third", id=id))
     fresh = Engine(str(tmp_path))
-    assert fresh.collection(*place, id).records.known(["a", "b"]) == {"b"}
+    assert fresh.collection(*place, id).store.known(["a", "b"]) == {"b"}
     for engine in (one, other, fresh):
         engine.close()
 

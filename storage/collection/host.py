@@ -1,0 +1,63 @@
+"""What a collection asks of its database, and what the store of its records asks of the collection."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from ..catalog.catalog import Catalog
+from ..filters.duckdb_tables import FilterDatabase
+from ..io.disk import Folder
+from ..scheduler import Background, Budget
+from ..segments.snapshot import Snapshot
+
+
+class Services(NamedTuple):
+    """What an engine lends its collections."""
+
+    database: FilterDatabase
+    background: Background
+    budget: Budget
+
+
+class CollectionHost(Protocol):
+    """The database of a collection."""
+
+    folder: Folder
+    services: Services
+    folder_read_only: bool
+
+    @property
+    def catalog(self) -> Catalog: ...
+    @property
+    def closed(self) -> bool: ...
+    def still_has(self, id: str) -> bool:
+        """Whether the catalog has the collection, which may be written to then."""
+        ...
+
+    def has_records(self, id: str) -> bool:
+        """Whether the catalog knows that the collection has had records."""
+        ...
+
+
+class StoreOwner(Protocol):
+    """The collection of a store of records."""
+
+    def exists(self) -> bool:
+        """Whether the collection is still in the catalog."""
+        ...
+
+    def has_records(self) -> bool:
+        """Whether the catalog already records that the collection is not empty."""
+        ...
+
+    def after_commit(self) -> None:
+        """Called after each commit, before its sync has ended."""
+        ...
+
+    def after_sync(self) -> None:
+        """Called once a commit is durable."""
+        ...
+
+    def after_adoption(self, snapshot: Snapshot) -> None:
+        """Called when the manifest has moved on to other files with the same records."""
+        ...

@@ -1,0 +1,442 @@
+"""The records of a collection: commit a batch, take a snapshot, find rows in it.
+
+Owns: the lock around the state and the path of a write. Any number of processes may have the same
+collection open: a writer holds the folder's write lock while it catches up and appends, syncs after
+releasing it, and acknowledges after its own sync. Readers look whether the log has a next frame, in a map
+of it, and never wait for a writer of another process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..filters.evaluator import Filters
+from ..filters.parser import Everything, Node
+from ..interface.errors import Corruption, InvalidArgument, Missing, NotFound, StorageError
+from ..interface.values import Mode, Records, Written
+from ..io.disk import Folder
+from ..manifest import COPY, NAME, Manifest, random_name
+from ..query.typed_columns import ColumnCache
+from ..schema.record_columns import Columns, Ints
+from ..segments.ingest_rows import NewRows
+from ..segments.segment import Segment, Storable, StoredRows, write_segment
+from ..segments.snapshot import Place, Snapshot, in_order
+from ..wal import log as logs
+from ..wal.frames import NO_KILLS, Commit, encode_segment
+from ..wal.log import Log
+from .group_commit import Call, CommitQueue, joined
+from .host import Services, StoreOwner
+from .live_state import State
+from .upsert import Located, as_columns, resolve, written
+
+# A batch from this size on skips the log and becomes a segment at once. In batches of 4,096 rows that is 120k
+# rows/s against 80k through the log, of 2,048 rows 60k against 95k: each of its files waits for the disk.
+DIRECT_ROWS, DIRECT_BYTES = 4096, 32 << 20
+# Up to here a batch is made into rows while readers may wait, which spares a second look at the files.
+AT_ONCE_ROWS = 1024
+_RETRIES = 50
+LOOK_SECONDS = 0.05
+NOTHING = Snapshot((), None, 0, 0)
+
+
+class _Change:
+    """A block that changes the state. A class, for a generator takes several times as long."""
+
+    __slots__ = ("_of",)
+
+    def __init__(self, of: RecordStore) -> None:
+        self._of = of
+
+    def __enter__(self) -> State:
+        return self._of.begin_change()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None and not isinstance(
+            error, (InvalidArgument, NotFound)
+        ):  # at those nothing was begun
+            self._of.forget_state()
+
+
+class _Existing:
+    """A block in which a missing file means that the collection was deleted just now, if it was."""
+
+    __slots__ = ("_of",)
+
+    def __init__(self, of: RecordStore) -> None:
+        self._of = of
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Missing):
+            self._of.check_exists()
+
+
+class RecordStore:
+    """The records of one collection: a write-ahead log, a memtable, segments, and snapshots of them."""
+
+    def __init__(self, folder: Folder, id: str, services: Services, owner: StoreOwner) -> None:
+        self.folder, self.id, self.services = folder, id, services
+        self.filters = Filters(services.database, services.budget, id)
+        self.columns = ColumnCache(services.budget, id)
+        self._owner = owner
+        self._writers = threading.RLock()  # one writer of this process at a time
+        self._queue = CommitQueue()
+        self.unclean = False  # whether what failed may have left a segment that nothing names
+        self._made = False  # whether this object made the folder, durably
+        self._unheard = False  # synced, and the owner does not know yet
+        self._unnoted: Log | None = None  # written last, to be told of it; the state may have another by now
+        self._lock = threading.RLock()  # around the state; held for moments
+        self._state: State | None = None
+        self._stamp: tuple[int, ...] | None = None
+        self._look_again = 0.0  # when to look for a newer manifest; records are looked for at every call
+
+    def __repr__(self) -> str:
+        return f"RecordStore({self.id}, {self._state.snapshot() if self._state else 'not open'})"
+
+    # ------------------------------------------------------------------ the present
+
+    def snapshot(self) -> Snapshot:
+        """The collection as of now: every write acknowledged before this call is in it."""
+        state = self._state
+        if state is not None and not state.log.has_more() and time.monotonic() < self._look_again:
+            held = state.latest  # set by whoever changed the state last
+            if held is not None:
+                return held
+        return self.refresh()
+
+    def last_seen(self) -> tuple[Snapshot, int] | None:
+        """The latest snapshot and its log's bytes, without a look at the disk; None before there is one."""
+        state = self._state
+        held = state.latest if state is not None else None
+        return None if state is None or held is None else (held, state.log.offset)
+
+    def refresh(self) -> Snapshot:
+        """As `snapshot`, and on the newest manifest, which has the same records in other files."""
+        with self._lock:
+            current = self.refreshed()
+            self._look_again = time.monotonic() + LOOK_SECONDS
+            return current.snapshot() if current else NOTHING
+
+    def refreshed(self, writing: bool = False) -> State | None:
+        """The up-to-date state, None before the first write. Needs the lock."""
+        for _ in range(_RETRIES):
+            stamp, fresh = self.folder.stamp(NAME), self._state is None
+            try:
+                if stamp is None and writing and self.folder.exists(COPY):
+                    # A creation was killed, or somebody removed the file.
+                    self.folder.replace(NAME, Manifest.load(self.folder, COPY).encode())
+                    continue
+                if self._state is None:
+                    name = NAME if stamp is not None else COPY
+                    if stamp is None and not self.folder.exists(COPY):
+                        self._check_never_written()
+                        return None
+                    manifest = Manifest.load(self.folder, name)
+                    self._state = State(self.folder, manifest, Log.open(self.folder, manifest.log))
+                    self._stamp = stamp
+                elif stamp != self._stamp:
+                    self._state.follow()
+                    manifest = Manifest.load(self.folder)
+                    if manifest.version != self._state.manifest.version and not self._state.adopt(manifest):
+                        self._state = None
+                        continue
+                    self._stamp = stamp
+                    adopted = self._state.snapshot()
+                    self.filters.keep_only(adopted)
+                    self.columns.keep_only(adopted)
+                    self._owner.after_adoption(adopted)
+                self._state.follow(writing)
+                return self._state
+            except Corruption:
+                # Files move on while we look, and did since the last call. Damaged is only what is
+                # so when read from a manifest that does not change any more.
+                if fresh and self.folder.stamp(NAME) == stamp:
+                    self._state = None
+                    self.check_exists()
+                    raise
+                self._state = None
+            except BaseException:
+                self._state = None  # a frame may have been read and not applied
+                raise
+        self.check_exists()
+        raise Corruption(f"{self.folder.path}/{NAME}", "it keeps changing")
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the write lock among all threads and processes. Readers of this process go on."""
+        with self.existing(), self._writers, self._write_lock():
+            self.check_exists()
+            yield
+
+    def _write_lock(self) -> contextlib.AbstractContextManager[bool]:
+        try:
+            return self.folder.lock("write.lock")
+        except Missing:  # never written to, or deleted
+            self.check_exists()
+            self.folder.create()
+            self._made = True
+            return self.folder.lock("write.lock")
+
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[State]:
+        """The state, caught up, to append to; inside `writing`. Keep it short: readers wait."""
+        with self._lock, _Change(self) as state:
+            yield state
+
+    def begin_change(self) -> State:
+        """See `changing`. Needs the lock."""
+        if self._state is not None and self._state.log.broken:
+            self._state = None  # opened again, what may not be on the disk is written again before more
+        return self.refreshed(writing=True) or self._create()
+
+    def forget_state(self) -> None:
+        """After an interruption between the log and the memory of it: only the log knows what holds."""
+        self._state = None
+
+    def existing(self) -> _Existing:
+        """A block that writes or opens files of the collection. In it, a file that is not there raises
+        NotFound if the collection was deleted meanwhile."""
+        return _Existing(self)
+
+    def check_exists(self) -> None:
+        """Raises NotFound if the catalog does not have the collection any more."""
+        if not self._owner.exists():
+            raise NotFound(f"Collection [{self.id}] does not exist; it was deleted")
+
+    def _check_never_written(self) -> None:
+        """Raise Corruption if records must be here. Needs the lock."""
+        begun = any(
+            name.startswith("seg-") or (name.startswith("log-") and logs.has_frames(self.folder, name))
+            for name in self.folder.names()
+        )
+        if begun or self._owner.has_records():
+            path = f"{self.folder.path}/{NAME}"
+            raise Corruption(path, "the file is missing, but its collection has records")
+
+    def _create(self) -> State:
+        name = log_file(1)
+        self.folder.remove(name)  # of a creation that was killed
+        log = Log.create(self.folder, name, 1)
+        self.folder.sync()
+        if not self._made:
+            self.folder.sync_name()  # whoever made the folder may have been killed before that
+        manifest = Manifest(1, name)
+        manifest.publish(self.folder)
+        self._stamp = self.folder.stamp(NAME)
+        self._state = State(self.folder, manifest, log)
+        return self._state
+
+    # ------------------------------------------------------------------ writing
+
+    def write(self, mode: Mode, records: Records) -> Written:
+        """Commit a batch, all of it or nothing. Durable on return."""
+        call = Call(mode, records)
+        try:
+            try:
+                while not call.done():
+                    if self._queue.enter(call):
+                        self._lead(call)
+            except BaseException:
+                self._queue.leave(call)
+                raise
+            return call.result()
+        finally:
+            if self._unheard:  # by whichever thread led, for itself or for others
+                self._unheard = False
+                self._owner.after_sync()
+
+    def _lead(self, call: Call) -> None:
+        """Commit what waits to be written; other processes may write while it is synced."""
+        try:
+            with self.existing(), self._writers, self._write_lock():
+                self.check_exists()
+                group = self._queue.take(call)
+                try:
+                    log, end = self._write(group)
+                except InvalidArgument as error:
+                    if len(group) == 1:
+                        raise
+                    log, end = self._write_each(group, error)
+            self._finish(log, end)
+            self._unheard = True
+        except BaseException as error:
+            self._queue.settle(call, error)
+        else:
+            self._queue.settle(call)
+
+    def _finish(self, log: Log, end: int) -> None:
+        """Tell housekeeping while the disk is at it; return once it is durable."""
+        try:
+            self._owner.after_commit()
+        finally:
+            self._sync(log, end)
+
+    def _sync(self, log: Log, end: int) -> None:
+        log.sync(end)
+        with self._lock:
+            self._unnoted = log if log.unnoted() and not self.folder.in_memory else None
+
+    def _write(self, group: Sequence[Call]) -> tuple[Log, int]:
+        """Commit calls as one batch; returns what to sync. Inside `writing`."""
+        mode, records = group[0].mode, joined(group)
+        with self._lock, _Change(self) as state:
+            snapshot = state.snapshot()
+            part, row = snapshot.locate(records.ids)
+            at = Located(snapshot, part, row)
+            few = len(records.ids) <= AT_ONCE_ROWS
+            resolved = resolve(mode, records, at) if few else None
+            log: Log | None = None
+            if resolved is not None and not self._is_direct(resolved.rows):
+                log, end = self._append(state, resolved.kills, resolved.rows)
+        if log is None:  # outside of `changing`, for it takes long and readers go on
+            resolved = resolved or resolve(mode, records, at)
+            log, end = self._commit(resolved.kills, resolved.rows)
+        known, start = (part >= 0).tolist(), 0
+        for call in group:
+            stop = start + len(call.records.ids)
+            call.written = written(mode, known[start:stop])
+            start = stop
+        return log, end
+
+    def _write_each(self, group: Sequence[Call], error: InvalidArgument) -> tuple[Log, int]:
+        """The calls one by one, for one of them cannot be written."""
+        synced: tuple[Log, int] | None = None
+        for call in group:
+            try:
+                synced = self._write([call])
+            except (InvalidArgument, StorageError) as own:
+                call.error = own
+        if synced is None:
+            raise error
+        return synced
+
+    def delete(self, ids: Sequence[str] | None, node: Node, limit: int | None) -> int:
+        """Delete records; returns how many there were. Durable on return."""
+        with self.existing(), self._writers, self._write_lock():
+            self.check_exists()
+            _, places = self.select(ids, node)
+            if limit is not None:
+                places = in_order(places, 0, limit)
+            kills = np.concatenate([NO_KILLS, *(place.positions() for place in places)])
+            log, end = self._commit(kills, None)
+        self._finish(log, end)
+        self._owner.after_sync()
+        return len(kills)
+
+    def _is_direct(self, rows: Columns | NewRows | None) -> bool:
+        return rows is not None and (len(rows) >= DIRECT_ROWS or rows.nbytes() >= DIRECT_BYTES)
+
+    def _commit(self, kills: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
+        """Write and apply; returns what to sync. Inside `writing`."""
+        if rows is not None and self._is_direct(rows):
+            direct = rows if isinstance(rows, NewRows) else StoredRows.from_columns(rows)
+            return self._commit_segment(kills, direct)
+        with self._lock, _Change(self) as state:
+            return self._append(state, kills, rows)
+
+    def _append(self, state: State, kills: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
+        """Write to the log and apply. Inside `changing`."""
+        if rows is not None or len(kills):
+            commit = Commit(kills, as_columns(rows) if isinstance(rows, NewRows) else rows)
+            state.before_append()
+            state.log.append(logs.ROWS, commit.encode())
+            state.apply_commit(commit)
+            state.snapshot()
+        return state.log, state.log.offset
+
+    def _commit_segment(self, kills: Ints, rows: Storable) -> tuple[Log, int]:
+        ref, named = write_segment(self.folder, new_segment_name(), rows), False
+        try:
+            self.folder.sync()
+            segment = Segment(self.folder, ref)
+            with self._lock, _Change(self) as state:
+                state.before_append()
+                named = True  # from here on the log may have its name, whatever the system says of the write
+                state.log.append(logs.SEGMENT, encode_segment(kills, ref))
+                state.apply_segment(kills, ref, segment)
+                state.snapshot()
+                return state.log, state.log.offset
+        except BaseException:
+            if named:
+                self.unclean = True
+            else:
+                self.folder.child(ref.name).discard()
+            raise
+
+    def unnoted(self) -> bool:
+        """Whether the log has yet to be told up to where it was synced, see `note`."""
+        return self._unnoted is not None
+
+    def note(self) -> None:
+        """After a burst of writes, tell the log up to where it was synced."""
+        log = self._unnoted
+        if log is not None:
+            log.note()
+            with self._lock:
+                if self._unnoted is log and not log.unnoted():
+                    self._unnoted = None
+
+    # ------------------------------------------------------------------ reading
+
+    def locate(self, ids: Sequence[str]) -> tuple[Snapshot, Ints, Ints]:
+        """A snapshot and where in it the ids are."""
+        with self._lock:
+            state = self.refreshed()
+            snapshot = state.snapshot() if state else NOTHING
+            return (snapshot, *snapshot.locate(ids))
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        """Those of `ids` that exist."""
+        _, part, _ = self.locate(ids)
+        return {ids[index] for index in np.flatnonzero(part >= 0).tolist()}
+
+    def select(self, ids: Sequence[str] | None, node: Node) -> tuple[Snapshot, list[Place]]:
+        """The records with one of these ids (None: any) that match, part by part."""
+        if ids is None:
+            snapshot = self.snapshot()
+            return snapshot, self._matching(snapshot, node)
+        snapshot, part, row = self.locate(ids)
+        return snapshot, self._narrow(snapshot.places(part, row), node)
+
+    def _matching(self, snapshot: Snapshot, node: Node) -> list[Place]:
+        if isinstance(node, Everything):
+            return snapshot.everything()
+        views = [view for view in snapshot.views if view.live]
+        return [Place(view, self.filters.allowed(view, node).rows) for view in views]
+
+    def _narrow(self, places: list[Place], node: Node) -> list[Place]:
+        if isinstance(node, Everything):
+            return places
+        allowed = ((place, self.filters.allowed(place.view, node)) for place in places)
+        return [Place(place.view, place.rows[found.mask[place.rows]]) for place, found in allowed]
+
+    def count(self, node: Node) -> int:
+        snapshot = self.snapshot()
+        if isinstance(node, Everything):
+            return snapshot.live
+        return sum(self.filters.allowed(view, node).count for view in snapshot.views if view.live)
+
+    def close(self) -> None:
+        """Free what is held; a later call opens it again."""
+        with self._lock:
+            self._state = None
+            self.filters.release()
+            self.columns.release()
+            self.note()
+
+
+def log_file(sequence: int) -> str:
+    """The name of the log whose first frame has this sequence."""
+    return f"log-{sequence:016d}.wal"
+
+
+def new_segment_name() -> str:
+    """Unique without asking: processes make segments at the same time."""
+    return f"seg-{random_name()}"
