@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import chroma
 from chroma.storage.catalog import catalog
 from chroma.storage.collection import compaction, index_builds, record_store
-from chroma.storage.scheduler import Background
+from chroma.storage.scheduler import Scheduler
 
 DIMENSION = 4
 
@@ -130,7 +130,7 @@ def main(folder: str) -> None:
     if Path(folder).exists():
         raise SystemExit(f"{folder} exists; a sample that was released is never made again")
     index_builds.INDEX_BYTES = 44 * DIMENSION * 4
-    Background.submit = lambda *args, **kwargs: None  # nothing happens unasked
+    Scheduler.submit = lambda *args, **kwargs: None  # nothing happens unasked
     with chroma.PersistentClient(folder) as client:
         types(client, "types-in-log")
         types(client, "types-in-segment").compact()

@@ -33,8 +33,9 @@ from .interface.values import (
 from .io.disk import GONE, DiskFolder, Folder, syncs
 from .io.in_memory import MemoryFolder
 from .io.safe_open import check_path
+from .memory_budget import MemoryBudget
 from .native import kernel
-from .scheduler import Background, Budget
+from .scheduler import Scheduler
 from .validation.file_names import COLLECTION
 
 if TYPE_CHECKING:
@@ -74,10 +75,10 @@ class Engine:
             folder.child("collections").check_real()
         self.catalog = Catalog(self.folder)
         self.folder_read_only = read_only or not self.folder.writable()
-        budget = Budget(memory)
+        budget = MemoryBudget(memory)
         self.threads = threads
         database = FilterDatabase(max(2 * budget.limit, 1 << 30), threads)
-        self.services = Services(database, Background(), budget)
+        self.services = Services(database, Scheduler(), budget)
         self._graphs: dict[str, Graphs] = {}  # of the parent, in a forked child
         self._open: OrderedDict[str, Collection] = OrderedDict()
         self._lock = threading.Lock()

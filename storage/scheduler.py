@@ -1,6 +1,6 @@
-"""Work that nobody waits for: one thread per kind, started when needed, ended with the engine.
+"""Work in the background: one thread per kind, started when needed, ended with the engine.
 
-Owns: threads, delays and the memory budget. A job is a function; jobs of one kind and key that wait
+Owns: threads and delays. A job is a function; jobs of one kind and key that wait
 are one job. A job that fails is logged and kept in `errors`, and the next trigger tries again: the data is
 safe, only space or speed is not what it could be.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -19,7 +18,7 @@ _log = logging.getLogger("chroma")
 _JOIN_SECONDS = 10.0  # a build stops within one chunk, half a second
 
 
-class Background:
+class Scheduler:
     """Jobs by kind and key. Usable from any thread."""
 
     def __init__(self) -> None:
@@ -118,44 +117,3 @@ class Background:
                 with self._lock:
                     self._running.discard(item)
                     self._condition.notify_all()
-
-
-class Budget:
-    """Memory held by indexes and filter columns: beyond `limit` bytes the least recently used go."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        # Never iterated over: `touch` moves entries without the lock, and an iteration notices that.
-        self._held: OrderedDict[str, tuple[int, Callable[[], None]]] = OrderedDict()
-        self._total = 0
-        self._lock = threading.Lock()
-
-    def used(self) -> int:
-        return self._total
-
-    def hold(self, key: str, size: int, release: Callable[[], None]) -> None:
-        """Note that `key` holds `size` bytes, and make room by releasing others."""
-        going: list[Callable[[], None]] = []
-        with self._lock:
-            before, _ = self._held.get(key, (0, None))
-            self._held[key] = size, release
-            self._held.move_to_end(key)
-            self._total += size - before
-            while self._total > self.limit and len(self._held) > 1:
-                _, (freed, drop) = self._held.popitem(last=False)
-                self._total -= freed
-                going.append(drop)
-        for drop in going:
-            drop()
-
-    def touch(self, key: str) -> None:
-        """Note a use. Without the lock, for it is on the path of every query: moving an entry is one step."""
-        try:  # noqa: SIM105 - costs nothing, which `suppress` does not
-            self._held.move_to_end(key)
-        except KeyError:
-            pass
-
-    def forget(self, key: str) -> None:
-        with self._lock:
-            size, _ = self._held.pop(key, (0, None))
-            self._total -= size

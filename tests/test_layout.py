@@ -27,7 +27,7 @@ OWNERS = {
 FILE_CALLS = {"chroma.storage.io", "chroma.storage.interface"}
 # what users import; everything else in chroma/ is a package
 ROOT_OF_CHROMA = {"__init__", "__main__", "_version", "config", "errors", "factories", "types"}
-ROOT_OF_STORAGE = {"__init__", "check", "engine", "manifest", "scheduler"}
+ROOT_OF_STORAGE = {"__init__", "check", "engine", "manifest", "memory_budget", "scheduler"}
 # what the other packages of storage/ may use of `os`: nothing that touches a file
 HARMLESS = {
     "cpu_count",

@@ -7,7 +7,8 @@ from typing import NamedTuple, Protocol
 from ..catalog.catalog import Catalog
 from ..filters.duckdb_tables import FilterDatabase
 from ..io.disk import Folder
-from ..scheduler import Background, Budget
+from ..memory_budget import MemoryBudget
+from ..scheduler import Scheduler
 from ..segments.snapshot import Snapshot
 
 
@@ -15,8 +16,8 @@ class Services(NamedTuple):
     """What an engine lends its collections."""
 
     database: FilterDatabase
-    background: Background
-    budget: Budget
+    background: Scheduler
+    budget: MemoryBudget
 
 
 class CollectionHost(Protocol):

@@ -16,7 +16,7 @@ import numpy as np
 from ..arrow.arrays import numbers, text_array, valid
 from ..arrow.lazy_pyarrow import pa
 from ..interface.errors import InvalidArgument
-from ..scheduler import Budget
+from ..memory_budget import MemoryBudget
 from ..schema import metadata_columns
 from ..schema.record_columns import Ints
 from ..segments.memtable import Tail
@@ -272,7 +272,7 @@ def _in_block(tail: Tail, ids: tuple[str, ...], start: int, stop: int) -> Ints:
 class Filters:
     """The filters of one collection's parts."""
 
-    def __init__(self, database: FilterDatabase, budget: Budget, owner: str) -> None:
+    def __init__(self, database: FilterDatabase, budget: MemoryBudget, owner: str) -> None:
         self._database, self._budget, self._owner = database, budget, owner
         self._parts: dict[str, SegmentFilter | TailFilter] = {}
         self._allowed = _Memory()

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..arrow.arrays import number_array, valid
 from ..arrow.lazy_pyarrow import pa
-from ..scheduler import Budget
+from ..memory_budget import MemoryBudget
 from ..schema import metadata_columns as attributes
 from ..schema.metadata_columns import Attributes, Slot, arrow_types
 from ..schema.record_columns import Ints
@@ -89,7 +89,7 @@ class TypedColumns:
 class ColumnCache:
     """The typed columns of one collection's parts. Those of segments are kept within the budget."""
 
-    def __init__(self, budget: Budget, owner: str) -> None:
+    def __init__(self, budget: MemoryBudget, owner: str) -> None:
         self._budget, self._owner = budget, owner
         self._held: dict[str, tuple[Segment, TypedColumns]] = {}
         self._lock = threading.Lock()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chroma.storage.index import hnsw
-from chroma.storage.scheduler import Budget
+from chroma.storage.memory_budget import MemoryBudget
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def restless() -> Iterator[None]:
 
 def test_the_least_recently_used_is_released() -> None:
     gone: list[str] = []
-    budget = Budget(100)
+    budget = MemoryBudget(100)
     for name in ("a", "b", "c"):
         budget.hold(name, 40, lambda name=name: gone.append(name))  # type: ignore[misc]
         budget.touch("a")
@@ -37,13 +37,13 @@ def test_the_least_recently_used_is_released() -> None:
 
 
 def test_one_alone_may_exceed_it() -> None:
-    budget = Budget(100)
+    budget = MemoryBudget(100)
     budget.hold("large", 500, lambda: pytest.fail("it is in use"))
     assert budget.used() == 500
 
 
 def test_uses_are_noted_while_others_hold(restless: None) -> None:
-    budget = Budget(1 << 40)
+    budget = MemoryBudget(1 << 40)
     names = [f"n{number}" for number in range(200)]
     for name in names:
         budget.hold(name, 1, lambda: None)

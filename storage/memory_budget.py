@@ -1,0 +1,51 @@
+"""How much memory indexes and filter columns may hold together.
+
+Owns: the bound, and which entries go when it is passed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+
+class MemoryBudget:
+    """Memory held by indexes and filter columns: beyond `limit` bytes the least recently used go."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        # Never iterated over: `touch` moves entries without the lock, and an iteration notices that.
+        self._held: OrderedDict[str, tuple[int, Callable[[], None]]] = OrderedDict()
+        self._total = 0
+        self._lock = threading.Lock()
+
+    def used(self) -> int:
+        return self._total
+
+    def hold(self, key: str, size: int, release: Callable[[], None]) -> None:
+        """Note that `key` holds `size` bytes, and make room by releasing others."""
+        going: list[Callable[[], None]] = []
+        with self._lock:
+            before, _ = self._held.get(key, (0, None))
+            self._held[key] = size, release
+            self._held.move_to_end(key)
+            self._total += size - before
+            while self._total > self.limit and len(self._held) > 1:
+                _, (freed, drop) = self._held.popitem(last=False)
+                self._total -= freed
+                going.append(drop)
+        for drop in going:
+            drop()
+
+    def touch(self, key: str) -> None:
+        """Note a use. Without the lock, for it is on the path of every query: moving an entry is one step."""
+        try:  # noqa: SIM105 - costs nothing, which `suppress` does not
+            self._held.move_to_end(key)
+        except KeyError:
+            pass
+
+    def forget(self, key: str) -> None:
+        with self._lock:
+            size, _ = self._held.pop(key, (0, None))
+            self._total -= size
