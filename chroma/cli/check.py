@@ -24,7 +24,8 @@ def check(folder: str, repair: bool, as_json: bool) -> None:
 
     With --repair no other process may use the folder.
     """
-    from ..embedded.backend import check_folder, translated
+    from ..embedded.backend import check_folder
+    from ..embedded.error_translation import translated
 
     with translated():
         report = check_folder(folder, repair)

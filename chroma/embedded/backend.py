@@ -44,6 +44,7 @@ from ..storage.interface.values import (
 from ..storage.query.ranked_hits import Ranked
 from ..storage.query.scan import Scan
 from . import engines
+from .error_translation import counterpart, translated
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,19 +54,6 @@ if TYPE_CHECKING:
     from ..storage.check import CheckReport
 
 MAX_BATCH_SIZE = 10_000_000  # advertised to clients that split; the engine itself has no limit
-
-_COUNTERPARTS: dict[type[storage_errors.StorageError], type[errors.ChromaError]] = {
-    storage_errors.InvalidType: errors.InvalidTypeError,
-    storage_errors.InvalidArgument: errors.InvalidArgumentError,
-    storage_errors.NotFound: errors.NotFoundError,
-    storage_errors.AlreadyExists: errors.UniqueConstraintError,
-    storage_errors.Closed: errors.ClosedError,
-    storage_errors.ReadOnly: errors.ReadOnlyError,
-    storage_errors.WriteFailed: errors.WriteFailedError,
-    storage_errors.OutOfMemory: errors.InternalError,
-    storage_errors.FormatTooNew: errors.FormatTooNewError,
-    storage_errors.NotADatabase: errors.NotADatabaseError,
-}
 
 
 def is_database(path: str | os.PathLike[str]) -> bool:
@@ -89,26 +77,6 @@ def restore_folder(
     from ..storage.backup.backup import restore
 
     return restore(source, target, link, overwrite, progress)
-
-
-class translated:
-    """A block in which the engine's errors are raised as their counterparts."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, storage_errors.StorageError):
-            raise _counterpart(error) from error
-
-
-def _counterpart(error: storage_errors.StorageError) -> Exception:
-    if isinstance(error, storage_errors.Corruption):
-        return errors.CorruptionError(str(error), error.path, error.offset)
-    for origin in type(error).__mro__:
-        if origin in _COUNTERPARTS:
-            return _COUNTERPARTS[origin](str(error))
-    return error
 
 
 class LocalBackend:
@@ -317,7 +285,7 @@ class LocalBackend:
         try:  # not `translated`, as in `query`
             return self._open(collection).write(mode, records)
         except storage_errors.StorageError as error:
-            raise _counterpart(error) from error
+            raise counterpart(error) from error
 
     def delete(self, collection: CollectionRef, request: DeleteRequest) -> int:
         with translated():
@@ -373,7 +341,7 @@ class LocalBackend:
         try:  # not `translated`, which costs some of what a query may
             return self._open(collection).ranked(request).hits(request.fields)
         except storage_errors.StorageError as error:
-            raise _counterpart(error) from error
+            raise counterpart(error) from error
 
     def ranked(self, collection: CollectionRef, request: QueryRequest) -> Ranked:
         with translated():
@@ -409,4 +377,4 @@ def _page(found: list[Any], limit: int | None, offset: int | None) -> list[Any]:
     return found[offset or 0 :][: len(found) if limit is None else limit]
 
 
-__all__ = ["LocalBackend", "check_folder", "is_database", "restore_folder", "translated"]
+__all__ = ["LocalBackend", "check_folder", "is_database", "restore_folder"]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from ..errors import ChromaError, UnsupportedError
 
-LEFT_OUT = ("chroma.embedded.backend", "chroma.embedding.minilm.model")
+LEFT_OUT = ("chroma.embedded.backend", "chroma.embedded.error_translation", "chroma.embedding.minilm.model")
 INSTALL = "`pip install chroma-arrow`"
 
 

@@ -35,6 +35,7 @@ def restore(
         check_bool(value, name)
     source, target = check_path(backup, "backup"), check_path(path, "path")
     with full("Restoring", "restore on the machine where the backup is"):
-        from ..embedded.backend import restore_folder, translated
+        from ..embedded.backend import restore_folder
+        from ..embedded.error_translation import translated
     with translated():
         return restore_folder(source, target, link, overwrite, progress)

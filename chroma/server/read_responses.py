@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 
 from ..backend.embedded_protocol import FoundHits, FoundRecords
-from ..embedded.backend import translated
+from ..embedded.error_translation import translated
 from ..storage.interface.requests import QueryRequest
 from ..storage.interface.values import Field, Floats, Hits
 from ..wire import arrow_codec, content_negotiation, json_codec

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from ..backend.embedded_protocol import EmbeddedBackend
 from ..config import DEFAULT_TENANT
-from ..embedded.backend import translated
+from ..embedded.error_translation import translated
 from ..errors import AuthorizationError, InvalidArgumentError, NotFoundError, UnsupportedError
 from ..requests.scope import Scope
 from ..storage.interface.requests import ALL_RECORDS, CollectionChanges, GetRequest

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from chroma.server import run
 from chroma.server.http.http1 import Protocol
 from chroma.server.http.request_body import Incoming, TooSlow
-from chroma.server.limits.fair_shares import Holder, MemoryBudget
+from chroma.server.limits.fair_shares import Budget, Holder
 from chroma.server.limits.transfer_rate import Pace
 
 
@@ -24,7 +24,7 @@ def holder(caller: str) -> Holder:
 def test_a_single_request_may_have_all() -> None:
     """A body packed and unpacked may be more than a share, and no wait would ever change that."""
     loop: Any = None
-    budget, one = MemoryBudget(100), holder("a")
+    budget, one = Budget(100), holder("a")
     assert budget.take(one, 50, loop) and budget.take(one, 50, loop)
     assert not budget.take(one, 1, loop)
     assert not budget.take(holder("b"), 1, loop)
@@ -41,7 +41,7 @@ def test_who_gave_its_memory_up_hears_why() -> None:
         async def receive() -> Any:
             raise AssertionError("nothing is read any longer")
 
-        found, budget = holder("a"), MemoryBudget(100)
+        found, budget = holder("a"), Budget(100)
         request = Request({"type": "http", "headers": [], "http_version": "1.1"}, receive)
         incoming = Incoming(request, 1000, 60, budget, found)
         found.closed, found.ended_for = True, "others need its memory"

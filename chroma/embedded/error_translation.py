@@ -1,0 +1,40 @@
+"""The engine's errors as the errors of `chroma.errors`."""
+
+from __future__ import annotations
+
+from .. import errors
+from ..storage.interface import errors as storage_errors
+
+_COUNTERPARTS: dict[type[storage_errors.StorageError], type[errors.ChromaError]] = {
+    storage_errors.InvalidType: errors.InvalidTypeError,
+    storage_errors.InvalidArgument: errors.InvalidArgumentError,
+    storage_errors.NotFound: errors.NotFoundError,
+    storage_errors.AlreadyExists: errors.UniqueConstraintError,
+    storage_errors.Closed: errors.ClosedError,
+    storage_errors.ReadOnly: errors.ReadOnlyError,
+    storage_errors.WriteFailed: errors.WriteFailedError,
+    storage_errors.OutOfMemory: errors.InternalError,
+    storage_errors.FormatTooNew: errors.FormatTooNewError,
+    storage_errors.NotADatabase: errors.NotADatabaseError,
+}
+
+
+class translated:
+    """A block in which the engine's errors are raised as their counterparts."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, storage_errors.StorageError):
+            raise counterpart(error) from error
+
+
+def counterpart(error: storage_errors.StorageError) -> Exception:
+    """The error to raise in place of one of the engine."""
+    if isinstance(error, storage_errors.Corruption):
+        return errors.CorruptionError(str(error), error.path, error.offset)
+    for origin in type(error).__mro__:
+        if origin in _COUNTERPARTS:
+            return _COUNTERPARTS[origin](str(error))
+    return error
