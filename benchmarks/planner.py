@@ -1,4 +1,4 @@
-"""The constants of the cost model in storage/query/executor.py, measured here, and what its choices cost.
+"""The constants of the cost model in storage/query/planner.py, measured here, and what its choices cost.
 
     python benchmarks/planner.py [--data SOURCE ...]     # synthetic:40000:128, 384 and 768
 
@@ -35,13 +35,16 @@ from chroma.storage.filters.parser import Everything
 from chroma.storage.filters.row_set import RowSet
 from chroma.storage.index import hnsw
 from chroma.storage.query import executor
+from chroma.storage.query import planner as code
+from chroma.storage.query.plan_history import PlanHistory
+from chroma.storage.query.planner import Plan, ScanAllowed
 from chroma.storage.vectors import distance
 
 DATA = [f"synthetic:40000:{dimension}" for dimension in (128, 384, 768)]
 SHARES = (0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
 EFFORTS = (32, 64, 128, 256, 512, 1024)
 CALLS, K, EF = 40, 10, 100
-MODEL = ("GATHER_NS", "STEP_NS", "EFFORT_NS", "CAUTION")
+MODEL = ("GATHER_NS", "STEP_NS", "EF_NS", "GRAPH_ADVANTAGE")
 
 
 class Sample(NamedTuple):
@@ -52,12 +55,10 @@ class Sample(NamedTuple):
 
 def model() -> dict[str, float]:
     """The constants as they are in the code."""
-    missing = [name for name in MODEL if not hasattr(executor, name)]
+    missing = [name for name in MODEL if not hasattr(code, name)]
     if missing:
-        raise SystemExit(
-            f"chroma.storage.query.executor has no {', '.join(missing)}: what takes their place?"
-        )
-    return {name: getattr(executor, name) for name in MODEL}
+        raise SystemExit(f"chroma.storage.query.planner has no {', '.join(missing)}: what takes their place?")
+    return {name: getattr(code, name) for name in MODEL}
 
 
 @contextmanager
@@ -128,38 +129,45 @@ def fit(samples: list[Sample]) -> tuple[float, float]:
 def choices(
     opened: Opened, kinds: dict[str, list[tuple[Any, list[Any]]]]
 ) -> Iterator[tuple[str, float, dict[str, float], float, float]]:
-    """Per kind and share: times of each way, how often the engine walks, and the recall of a walk."""
+    """Per kind and share: times of each plan, how often a graph search is chosen, and the recall of one."""
     view, graph = opened.view, opened.graph
     wanted = executor.Search("cosine", K, Everything(), EF, False, 1)
-    asked = [0]
-    ask = graph.search
+    request = code.Request(K, EF, False)
 
-    def counted(*arguments: Any) -> Any:
-        asked[0] += 1
-        return ask(*arguments)
+    def part(rows: Any) -> executor.SearchablePart:
+        """The segment under a filter that is new."""
+        allowed = RowSet(view.rows, rows=rows)
+        projected = graph.reduction is not None
+        statistics = code.Statistics(
+            view.rows, view.vectors.shape[1], allowed.count, graph.dimension, projected
+        )
+        return executor.SearchablePart(wanted, view, graph, allowed, PlanHistory(), request, statistics)
 
-    def way(caution: float, questions: Any, sets: list[Any]) -> Callable[[int], Any]:
+    def scan_allowed(_: executor.SearchablePart, out_of_distribution: bool) -> Plan:
+        return ScanAllowed()
+
+    def search_graph(part: executor.SearchablePart, out_of_distribution: bool) -> Plan:
+        assert part.allowed is not None
+        return code.filtered_graph_search(request, part.statistics, part.allowed.count, out_of_distribution)
+
+    def way(choose: Callable[..., Plan], questions: Any, sets: list[Any]) -> Callable[[int], Any]:
         def call(number: int) -> Any:
-            allowed = RowSet(view.rows, rows=sets[number])
-            with constants(executor, CAUTION=caution):
-                return executor._filtered(wanted, questions[number], view, graph, allowed)
+            each, query = part(sets[number]), questions[number]
+            projected, outside = (None, []) if choose is scan_allowed else graph.prepare(query[None, :])
+            return executor.execute(choose(each, bool(outside)), each, query, projected)
 
         return call
 
     for kind, sections in kinds.items():
         for questions, sets in sections:
             count = min(CALLS, len(sets))
-            scan = way(float("inf"), questions, sets)
-            walk = way(0.0, questions, sets)
-            chosen = way(executor.CAUTION, questions, sets)
+            scan = way(scan_allowed, questions, sets)
+            walk = way(search_graph, questions, sets)
             taken = times({"scan": scan, "walk": walk}, count)
-            graph.search, asked[0] = counted, 0
-            for number in range(count):
-                chosen(number)
-            del graph.search
+            plans = [code.plan(request, part(rows).statistics) for rows in sets[:count]]
+            walked = float(np.mean([isinstance(each, code.FilteredGraphSearch) for each in plans]))
             shared = [len(set(scan(n)[0]) & set(walk(n)[0])) / max(1, len(scan(n)[0])) for n in range(count)]
             share = float(np.mean([len(rows) for rows in sets])) / view.rows
-            walked = min(1.0, asked[0] / count)
             taken["chosen"] = walked * taken["walk"] + (1 - walked) * taken["scan"]
             yield kind, share, taken, walked, float(np.mean(shared))
 
@@ -199,7 +207,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--data", nargs="+", default=DATA)
     options = parser.parse_args()
-    code, load = model(), os.getloadavg()[0]
+    constants_now, load = model(), os.getloadavg()[0]
     gathered: list[list[str]] = []
     walked: list[Sample] = []
     ways: list[list[str]] = []
@@ -248,14 +256,14 @@ def main() -> None:
     a, b = fit(walked)
     print(
         report.table(
-            ["dimension", "ef", "walk, µs", "ns per unit of effort", "the constants say"],
+            ["dimension", "ef", "walk, µs", "ns per unit of ef", "the constants say"],
             [
                 [
                     str(s.dimension),
                     str(s.numbers),
                     report.number(s.ns / 1e3),
                     report.number(s.ns / s.numbers),
-                    report.number(code["STEP_NS"] + s.dimension * code["EFFORT_NS"]),
+                    report.number(constants_now["STEP_NS"] + s.dimension * constants_now["EF_NS"]),
                 ]
                 for s in walked
             ],
@@ -264,13 +272,13 @@ def main() -> None:
     measured = {
         "GATHER_NS": statistics.median(slope for _, slope, _ in slopes),
         "STEP_NS": a,
-        "EFFORT_NS": b,
+        "EF_NS": b,
     }
     print(
         report.table(
             ["constant", "in the code", "measured"],
             [
-                [name, f"{code[name]:g}", report.number(measured[name]) if name in measured else ""]
+                [name, f"{constants_now[name]:g}", report.number(measured[name]) if name in measured else ""]
                 for name in MODEL
             ],
         )

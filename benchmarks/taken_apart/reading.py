@@ -19,6 +19,8 @@ from chroma.results import build
 from chroma.storage.filters import parser as filters
 from chroma.storage.interface.requests import Selection
 from chroma.storage.query import executor
+from chroma.storage.query.plan_history import PlanHistory
+from chroma.storage.query.planner import GraphSearch, plan
 from chroma.validation import read_arguments
 
 from .steps import Case, Step, measure
@@ -102,10 +104,16 @@ def _plan(opened: Opened, case: Case) -> Any:
     return case.held.graphs.get(case.views[0], settings)
 
 
+def _part(case: Case) -> Any:
+    """The segment as the executor sees it; the filter, if there is one, was answered just now."""
+    source = executor.Source(case.snapshot, lambda _: case.graph, case.held.store.filters, PlanHistory())
+    return executor.searchable(case.search, case.views[0], source)
+
+
 def _walk(case: Case) -> Any:
-    times = executor.UNLIKE if case.prepared[1] else 1
-    effort = executor.effort(case.search.ef, case.views[0].rows)
-    return case.graph.search(case.prepared[0], times * case.graph.width(K, effort), times * effort, 1)[0]
+    chosen = plan(case.part.request, case.part.statistics, out_of_distribution=bool(case.prepared[1]))
+    assert isinstance(chosen, GraphSearch), chosen
+    return case.graph.search(case.prepared[0], chosen.width, chosen.ef, 1)[0]
 
 
 def _walk_alone(case: Case) -> Any:
@@ -113,7 +121,7 @@ def _walk_alone(case: Case) -> Any:
 
 
 def _ranked(case: Case) -> Any:
-    line = executor._ranked(case.search, case.vectors[0], case.views[0], case.walked)
+    line = executor._reranked(case.part, case.vectors[0], case.walked)
     return executor._best(K, case.views, [line])
 
 
@@ -218,8 +226,9 @@ def plain(opened: Opened, bare: Bare, queries: Any, truth: list[set[str]]) -> tu
             lambda case: opened.graph.reduction and case.vectors @ opened.graph.reduction.matrix,
             "the product with the matrix",
         ),
+        Step("what the plan depends on", "part", _part),
         Step(
-            "the walk through the graph",
+            "the plan, and the walk through the graph",
             "walked",
             _walk,
             _walk_alone,
@@ -262,7 +271,7 @@ def filtered(opened: Opened, name: str, correlated: str | None, queries: Any) ->
         return part.answer(case.node, case.views[0].rows)
 
     def searched(case: Case) -> Any:
-        return executor._filtered(case.search, case.vectors[0], case.views[0], case.graph, case.allowed)
+        return executor._one(_part(case), case.vectors[0])
 
     def gather(case: Case) -> Any:
         vectors, rows = case.views[0].vectors, case.allowed.rows

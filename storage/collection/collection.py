@@ -28,6 +28,8 @@ from ..interface.values import (
 )
 from ..io.disk import Folder
 from ..query import executor
+from ..query.plan_history import PlanHistory
+from ..query.planner import Plan
 from ..query.ranked_hits import Ranked
 from ..query.scan import Scan
 from ..query.sort import sort_places
@@ -59,6 +61,7 @@ class Collection:
         folder = host.folder.child("collections").child(info.id)
         self.store = RecordStore(folder, info.id, host.services, self)
         self.graphs = Graphs(self.store)
+        self.plan_history = PlanHistory()
         self._settings, self._settings_of = self._read_settings(), info
         self._searched = -SEARCHED_SECONDS
         self._outrun = False  # whether writers are ahead of the compaction
@@ -90,6 +93,7 @@ class Collection:
 
     def after_adoption(self, snapshot: Snapshot) -> None:
         self.graphs.forget_gone(snapshot)
+        self.plan_history.keep_only(snapshot)
 
     def after_commit(self) -> None:
         seen = self.store.last_seen()  # what was just written is in it: no need for a look at the disk
@@ -223,17 +227,37 @@ class Collection:
     def ranked(self, request: QueryRequest) -> Ranked:
         """The nearest records of each of the vectors."""
         self._searched = time.monotonic()
-        snapshot, vectors = self.store.snapshot(), request.vectors
-        executor.check_dimension(vectors, snapshot.dimension)
+        snapshot = self.store.snapshot()
+        executor.check_dimension(request.vectors, snapshot.dimension)
+        found = self._run(self._search(request), request.vectors, snapshot)
+        return Ranked(found, snapshot.dimension, self.store.columns.for_scan())
+
+    def _search(self, request: QueryRequest) -> executor.Search:
         settings, node = self.settings, parse(request.selection)
         if request.selection.ids is not None:
             node = executor.among(request.selection.ids, node)
-        threads = settings.cores() if len(vectors) > 1 else 1
-        wanted = executor.Search(settings.space, request.k, node, settings.ef_search, request.exact, threads)
-        found = executor.run(
-            wanted, vectors, snapshot, lambda view: self.graphs.get(view, settings), self.store.filters
+        return executor.Search(
+            space=settings.space,
+            k=request.k,
+            node=node,
+            ef=settings.ef_search,
+            exact=request.exact,
+            threads=settings.cores() if len(request.vectors) > 1 else 1,
         )
-        return Ranked(found, snapshot.dimension, self.store.columns.for_scan())
+
+    def _run(self, search: executor.Search, vectors: Floats, snapshot: Snapshot) -> executor.Found:
+        return executor.run(search, vectors, self._source(snapshot))
+
+    def _source(self, snapshot: Snapshot) -> executor.Source:
+        settings = self.settings
+        return executor.Source(
+            snapshot, lambda view: self.graphs.get(view, settings), self.store.filters, self.plan_history
+        )
+
+    def explain(self, request: QueryRequest) -> list[tuple[str, Plan]]:
+        """The plan that `ranked` would choose for each segment and memtable. Not public: for tests."""
+        source = self._source(self.store.snapshot())
+        return executor.explain(self._search(request), request.vectors, source)
 
     def recall(self, k: int, sample: int) -> float:
         """Mean share of the exact k nearest that the default search finds, over stored vectors as queries."""
@@ -255,11 +279,8 @@ class Collection:
     def _nearest(
         self, snapshot: Snapshot, queries: Floats, k: int, exact: bool
     ) -> list[set[tuple[int, int]]]:
-        settings = self.settings
-        wanted = executor.Search(settings.space, k, Everything(), settings.ef_search, exact, settings.cores())
-        found = executor.run(
-            wanted, queries, snapshot, lambda v: self.graphs.get(v, settings), self.store.filters
-        )
+        request = QueryRequest(vectors=queries, k=k, exact=exact)
+        found = self._run(self._search(request), queries, snapshot)
         part = [0] * len(found.rows) if found.part is None else found.part.tolist()
         hits = list(zip(part, found.rows.tolist()))
         ends = np.cumsum(found.counts or [len(hits)]).tolist()

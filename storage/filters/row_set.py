@@ -1,13 +1,14 @@
 """A set of rows of a part, as row numbers or as a mask.
 
 Owns: which of the two is held, and union, intersection and complement. Row numbers are ascending and
-distinct. Sets never change; the form that was not given is made when somebody asks for it. With a set that is
-kept goes what searches have found out about it.
+distinct. Sets are frozen: threads share those that the filter cache keeps. The form that was not given is
+computed when it is first asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,59 +22,74 @@ from ..schema.record_columns import Ints, Mask
 FEW_SHARE = 1 / 64
 
 
+_set = object.__setattr__  # of what is frozen
+
+
+class _Forms:
+    """The forms of a set, as far as they were given or computed; each is computed once, to the same rows."""
+
+    __slots__ = ("by_rows", "bytes", "count", "mask", "rows")
+
+    def __init__(self, rows: Ints | None, mask: Mask | None) -> None:
+        self.by_rows = rows is not None
+        self.rows, self.mask = rows, mask
+        self.count = None if rows is None else len(rows)
+        self.bytes: bytearray | None = None
+
+
+@dataclass(frozen=True, slots=True, init=False, eq=False)
 class RowSet:
-    """Some of `size` rows. One of `rows` and `mask` is given; neither is written to afterwards.
+    """Some of `size` rows. One of `rows` and `mask` is given; neither is written to afterwards."""
 
-    far  how many of the next searches are to take it that the rows are far from what is asked, see search.py
-    """
-
-    __slots__ = ("_bytes", "_count", "_mask", "_rows", "far", "size")
+    size: int
+    _forms: _Forms
 
     def __init__(self, size: int, rows: Ints | None = None, mask: Mask | None = None) -> None:
-        self.size = size
-        self.far = 0
-        self._rows, self._mask = rows, mask
-        self._count = -1 if rows is None else len(rows)
-        self._bytes: bytearray | None = None
+        _set(self, "size", size)
+        _set(self, "_forms", _Forms(rows, mask))
 
     @property
     def by_rows(self) -> bool:
-        """Whether the row numbers are at hand."""
-        return self._rows is not None
+        """Whether it was given by row numbers."""
+        return self._forms.by_rows
 
     @property
     def some(self) -> bool:
-        """Whether it may have rows; False for a set that is known to be empty."""
-        return self._count != 0
+        """Whether it may have rows; False for a set by row numbers that has none."""
+        return not self.by_rows or self.count != 0
 
     @property
     def count(self) -> int:
-        if self._count < 0:
-            self._count = int(np.count_nonzero(self.mask))
-        return self._count
+        forms = self._forms
+        if forms.count is None:
+            forms.count = int(np.count_nonzero(self.mask))
+        return forms.count
 
     @property
     def rows(self) -> Ints:
         """Row numbers, int64, ascending."""
-        if self._rows is None:
-            self._rows = np.flatnonzero(self.mask)
-        return self._rows
+        forms = self._forms
+        if forms.rows is None:
+            forms.rows = np.flatnonzero(self.mask)
+        return forms.rows
 
     @property
     def mask(self) -> Mask:
         """bool (size,); not to be written to."""
-        if self._mask is None:
+        forms = self._forms
+        if forms.mask is None:
             mask = np.zeros(self.size, np.bool_)
-            mask[self._rows] = True
-            self._mask = mask
-        return self._mask
+            mask[forms.rows] = True
+            forms.mask = mask
+        return forms.mask
 
     @property
     def bytes(self) -> bytearray:
         """One byte per row; hnswlib's filter callback reads it."""
-        if self._bytes is None:
-            self._bytes = bytearray(self.mask.tobytes())
-        return self._bytes
+        forms = self._forms
+        if forms.bytes is None:
+            forms.bytes = bytearray(self.mask.tobytes())
+        return forms.bytes
 
     @property
     def nbytes(self) -> int:
@@ -82,16 +98,16 @@ class RowSet:
 
     def without(self, dead: Mask) -> RowSet:
         """The rows that are not dead."""
-        if self._rows is not None:
-            return RowSet(self.size, rows=self._rows[~dead[self._rows]])
+        if self.by_rows:
+            return RowSet(self.size, rows=self.rows[~dead[self.rows]])
         return RowSet(self.size, mask=self.mask & ~dead)
 
     def first(self, size: int) -> RowSet:
         """Of the first rows only."""
         if size >= self.size:
             return self
-        if self._rows is not None:
-            return RowSet(size, rows=self._rows[: int(self._rows.searchsorted(size))])
+        if self.by_rows:
+            return RowSet(size, rows=self.rows[: int(self.rows.searchsorted(size))])
         return RowSet(size, mask=self.mask[:size])
 
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ..interface.values import Floats
 from ..schema.record_columns import Ints
 from ..vectors.distance import Space, normalised
-from ..vectors.pca import WIDER, WIDEST, Reduction, choose
+from ..vectors.pca import Reduction, choose
 
 _CHUNK = 4096  # rows added between two looks at the stop flag: 0.2–0.5 s of building
 _SEED = 100
@@ -74,16 +74,6 @@ class Graph:
         self._inside: list[None] = []  # one for each thread that is in native code
         # hnswlib keeps its own copy of the vectors beside the links, and a table of labels.
         self.nbytes = rows * (4 * self.dimension + 8 + 4 * (2 * int(index.M) + 1) + _OTHER_BYTES)
-
-    def width(self, k: int, ef: int) -> int:
-        """How many rows to ask for, with so much effort, to have the `k` nearest among them."""
-        if self.reduction is None:
-            return k
-        return min(max(WIDER * k, ef), WIDEST * k)
-
-    def enough(self, k: int) -> int:
-        """How many rows that a filter leaves of what was found are ranked without a scan of all it allows."""
-        return k if self.reduction is None else WIDER * k
 
     def prepare(self, queries: Floats) -> tuple[Floats, list[int]]:
         """Queries as the graph has vectors, and the numbers of those that are unlike these."""

@@ -1,12 +1,12 @@
-"""Nearest records over a snapshot: choose a way per part, merge, rank.
+"""Nearest records over a snapshot: run the plan of each segment and memtable, merge, rank.
 
-Owns: the plan. Every way ends in the same kernel (distance.exact), so a record has one distance whatever
-found it, and ties fall by position. An answer has min(k, matching records) rows, always.
+Owns: how plans are run; planner.py makes them. Every plan ends in the same kernel (distance.exact), so a
+record has one distance whatever found it, and ties fall by position. An answer has min(k, matching records)
+rows, always.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -22,33 +22,24 @@ from ..schema.record_columns import Ints
 from ..segments.snapshot import Snapshot, View
 from ..vectors import distance
 from ..vectors.distance import Space
-from ..vectors.pca import UNLIKE
-
-# Cost model, in nanoseconds, from benchmarks/planner.py: to read one number of an allowed row exactly; and
-# per unit of effort in a graph, a step and each number of a vector.
-GATHER_NS, STEP_NS, EFFORT_NS = 0.45, 600.0, 4.3
-# An exact scan is always right, and a walk fails where the filter goes with the vectors: a walk must be so
-# many times quicker.
-CAUTION = 2.0
-FAR = 8  # after a walk that found too little, so many queries with the same filter do without one
-MOSTLY = 0.75  # from this share of allowed rows on, batches are searched as if all were
-OVERFETCH = 3  # how many times k/selectivity a graph is asked for under a filter
-PATIENCE_NS = 50e6  # an exact scan of the allowed rows beyond this is left to hnswlib's filter callback
-
-
-# The same effort finds less in a larger graph, and builds differ: at 1M x 128 an effort of 100 gave recall
-# 0.93 to 0.95, 183 gave 0.946 to 0.96, 250 gave 0.968 (benchmarks/million.py). From here on effort grows by
-# half of `ef_search` with each doubling of the rows.
-EFFORT_ROWS = 100_000
-
-
-def effort(ef: int, rows: int) -> int:
-    """The search effort for a graph of so many rows, from the collection's `ef_search`."""
-    return ef if rows <= EFFORT_ROWS else int(ef * (1 + math.log2(rows / EFFORT_ROWS) / 2))
+from .plan_history import PlanHistory
+from .planner import (
+    CallbackGraphSearch,
+    FilteredGraphSearch,
+    GraphSearch,
+    Nothing,
+    Plan,
+    PlanEach,
+    Request,
+    ScanAll,
+    ScanAllowed,
+    Statistics,
+    plan,
+)
 
 
 class Search(NamedTuple):
-    """What to look for. `node` filters; `ef` is the search effort; `exact` forbids the index."""
+    """What to look for. `node` filters; `ef` is the collection's `ef_search`; `exact` forbids the index."""
 
     space: Space
     k: int
@@ -85,20 +76,87 @@ class Candidates(NamedTuple):
     distances: Floats
 
 
+class Source(NamedTuple):
+    """What is searched, and what a search of it needs.
+
+    graph_of  the graph of a segment or memtable, if one is loaded
+    filters   which rows match
+    history   what became of earlier searches with the same filter
+    """
+
+    snapshot: Snapshot
+    graph_of: Callable[[View], Graph | None]
+    filters: Filters
+    history: PlanHistory
+
+
+class SearchablePart(NamedTuple):
+    """A segment or memtable, and what running a plan over it takes.
+
+    graph    None: none is loaded, or the search is exact
+    allowed  the live rows that match; None: there is no filter and nothing is deleted
+    """
+
+    search: Search
+    view: View
+    graph: Graph | None
+    allowed: RowSet | None
+    history: PlanHistory
+    request: Request
+    statistics: Statistics
+
+
 def run(
     search: Search,
     queries: Floats,
-    snapshot: Snapshot,
-    graph_of: Callable[[View], Graph | None],
-    filters: Filters,
+    source: Source,
 ) -> Found:
     """The nearest records of each row of `queries` (n, dim)."""
-    views = [view for view in snapshot.views if view.live]
+    views = [view for view in source.snapshot.views if view.live]
     if not views:
         return Found(views, None, np.empty(0, np.int64), np.empty(0, np.float32), [0] * len(queries))
+    parts = [searchable(search, view, source) for view in views]
     if len(queries) == 1:
-        return _best(search.k, views, [_one(search, queries[0], view, graph_of, filters) for view in views])
-    return _rank(search.k, views, [_many(search, queries, view, graph_of, filters) for view in views])
+        return _best(search.k, views, [_one(part, queries[0]) for part in parts])
+    return _rank(search.k, views, [execute_batch(_plan_batch(part), part, queries) for part in parts])
+
+
+def explain(
+    search: Search,
+    queries: Floats,
+    source: Source,
+) -> list[tuple[str, Plan]]:
+    """The plans that `run` would choose now: the name of each segment and memtable, and its plan."""
+    parts = [searchable(search, view, source) for view in source.snapshot.views]
+    plans = [_plan_one(part, queries[0])[0] if len(queries) == 1 else _plan_batch(part) for part in parts]
+    return [(part.view.source.name, chosen) for part, chosen in zip(parts, plans)]
+
+
+def searchable(search: Search, view: View, source: Source) -> SearchablePart:
+    """Collect what the plan for a view depends on; here its filter is evaluated."""
+    allowed = None
+    if view.dead is not None or not isinstance(search.node, Everything):
+        allowed = source.filters.allowed(view, search.node)
+    graph = None
+    if not search.exact and (allowed is None or allowed.count):
+        graph = source.graph_of(view)
+    request = Request(search.k, search.ef, search.exact)
+    statistics = Statistics(
+        view.rows,
+        view.source.dimension,
+        None if allowed is None else allowed.count,
+        None if graph is None else graph.dimension,
+        graph is not None and graph.reduction is not None,
+    )
+    return SearchablePart(
+        search=search,
+        view=view,
+        graph=graph,
+        allowed=allowed,
+        history=source.history,
+        request=request,
+        statistics=statistics,
+    )
 
 
 def check_dimension(queries: Floats, dimension: int | None) -> None:
@@ -118,66 +176,125 @@ Line: TypeAlias = tuple[Ints, Floats]
 _NONE: Line = (np.empty(0, np.int64), np.empty(0, np.float32))
 
 
-def _one(
-    search: Search, query: Floats, view: View, graph_of: Callable[[View], Graph | None], filters: Filters
-) -> Line:
-    """The best k rows of a view for one query, ascending, with exact distances."""
-    allowed = None
-    if view.dead is not None or not isinstance(search.node, Everything):
-        allowed = filters.allowed(view, search.node)
-        if not allowed.count:
+def _plan_one(part: SearchablePart, query: Floats) -> tuple[Plan, Floats | None, bool]:
+    """The plan for one query, the query as the graph has vectors if the plan asks it, and whether the plan
+    does without because of the history."""
+    chosen = plan(part.request, part.statistics)
+    backing_off = isinstance(chosen, FilteredGraphSearch) and part.history.backs_off(
+        part.view.source.name, part.search.node
+    )
+    if backing_off:
+        chosen = plan(part.request, part.statistics, backing_off=True)
+    if part.graph is None or isinstance(chosen, (ScanAllowed, ScanAll, Nothing)):
+        return chosen, None, backing_off
+    projected, out_of_distribution = part.graph.prepare(query[None, :])
+    if out_of_distribution:
+        chosen = plan(part.request, part.statistics, backing_off=backing_off, out_of_distribution=True)
+    return chosen, projected, backing_off
+
+
+def _one(part: SearchablePart, query: Floats) -> Line:
+    """The best k rows for one query, ascending, with exact distances."""
+    chosen, projected, backing_off = _plan_one(part, query)
+    if backing_off:
+        part.history.skipped(part.view.source.name, part.search.node)
+    return execute(chosen, part, query, projected)
+
+
+def execute(chosen: Plan, part: SearchablePart, query: Floats, projected: Floats | None) -> Line:
+    """Run a plan for one query. `projected`: what `Graph.prepare` makes of it, for a plan with a graph."""
+    match chosen:
+        case Nothing():
             return _NONE
-    graph = None if search.exact else graph_of(view)
-    if graph is None:
-        return _scan(search, query, view, allowed)
-    if allowed is not None:
-        return _filtered(search, query, view, graph, allowed)
-    prepared, unlike = graph.prepare(query[None, :])
-    return _walk(search, query, prepared, view, graph, UNLIKE if unlike else 1)
+        case ScanAll() | ScanAllowed():
+            return _scan(part, query)
+        case PlanEach():
+            return _one(part, query)
+    assert part.graph is not None and projected is not None, chosen
+    match chosen:
+        case GraphSearch(ef, width, minimum):
+            rows = part.graph.search(projected, width, ef, 1)[0]
+        case FilteredGraphSearch(ef, width, minimum):
+            rows = _filtered(part, part.graph.search(projected, width, ef, 1)[0])
+            if len(rows) < minimum:
+                part.history.missed(part.view.source.name, part.search.node)
+                return execute(chosen.fallback, part, query, projected)
+        case CallbackGraphSearch(ef, width, minimum):
+            assert part.allowed is not None, chosen
+            allowed = part.allowed
+            rows = part.graph.search_allowed(projected, width, ef, allowed.bytes, allowed.count)
+    if len(rows) < minimum:  # the graph does not reach so many
+        return _scan(part, query)
+    return _reranked(part, query, rows)
 
 
-def _walk(search: Search, query: Floats, prepared: Floats, view: View, graph: Graph, times: int) -> Line:
-    """What the graph finds where each row is allowed, with so many times the usual effort."""
-    ef = effort(search.ef, view.rows)
-    rows = graph.search(prepared, times * graph.width(search.k, ef), times * ef, 1)[0]
-    if len(rows) < min(search.k, view.rows):  # the graph does not reach so many
-        return _scan(search, query, view, None)
-    return _ranked(search, query, view, rows)
+def _plan_batch(part: SearchablePart) -> Plan:
+    return plan(part.request, part.statistics, batch=True)
 
 
-def _many(
-    search: Search, queries: Floats, view: View, graph_of: Callable[[View], Graph | None], filters: Filters
+def execute_batch(chosen: Plan, part: SearchablePart, queries: Floats) -> Candidates:
+    """Run a plan for many queries: one graph search for all of them where the plan is one."""
+    match chosen:
+        case Nothing():
+            return _stacked([_NONE] * len(queries))
+        case ScanAll() | ScanAllowed():
+            return _stacked(_scan_lines(part, queries))
+        case PlanEach():
+            return _stacked([_one(part, query) for query in queries])
+    assert part.graph is not None, chosen
+    projected, out_of_distribution = part.graph.prepare(queries)
+    match chosen:
+        case GraphSearch():
+            return _shared_search(chosen, part, queries, projected, out_of_distribution)
+        case FilteredGraphSearch():
+            return _stacked(_shared_filtered_search(chosen, part, queries, projected, out_of_distribution))
+        case CallbackGraphSearch():
+            lines = zip(queries, projected)
+            return _stacked([execute(chosen, part, query, line[None, :]) for query, line in lines])
+
+
+def _shared_search(
+    chosen: GraphSearch,
+    part: SearchablePart,
+    queries: Floats,
+    projected: Floats,
+    out_of_distribution: Sequence[int],
 ) -> Candidates:
-    """As `_one`, for many queries: one search of the graph where that answers them all."""
-    graph = None if search.exact else graph_of(view)
-    allowed = None
-    if view.dead is not None or not isinstance(search.node, Everything):
-        allowed = filters.allowed(view, search.node)
-    if allowed is not None and not allowed.count:
-        return _stacked([_NONE] * len(queries))
-    if not view.ordered:
-        return _stacked([_scan(search, query, view, allowed) for query in queries])
-    if graph is None or (allowed is not None and _scanned(search, view, graph, allowed)):
-        rows = None if allowed is None or allowed.count == view.rows else allowed.rows
-        found = distance.nearest_lines(search.space, queries, view.vectors, view.norms, rows, search.k)
-        return _stacked(found)
-    if allowed is not None and allowed.count <= MOSTLY * view.rows:
-        return _stacked([_filtered(search, query, view, graph, allowed) for query in queries])
-    if allowed is not None:
-        return _stacked(_mostly(search, queries, view, graph, allowed))
-    prepared, unlike = graph.prepare(queries)
-    ef = effort(search.ef, view.rows)
-    rows = graph.search(prepared, graph.width(search.k, ef), ef, search.threads)
-    if rows.shape[1] < min(search.k, view.rows):  # the graph does not reach so many
-        return _stacked([_scan(search, query, view, None) for query in queries])
+    """One graph search where every row is allowed, and another for each query out of distribution."""
+    assert part.graph is not None
+    view, search = part.view, part.search
+    rows = part.graph.search(projected, chosen.width, chosen.ef, search.threads)
+    if rows.shape[1] < chosen.minimum:  # the graph does not reach so many
+        return _stacked([_scan(part, query) for query in queries])
     lengths = view.lengths if search.space == "cosine" else None
     distances = distance.exact_lines(search.space, queries, view.vectors, rows, lengths)
-    if not unlike:
+    if not out_of_distribution:
         return Candidates(rows, distances)
     lines = list(zip(rows, distances))
-    for number in unlike:
-        lines[number] = _walk(search, queries[number], prepared[number : number + 1], view, graph, UNLIKE)
+    wider = plan(part.request, part.statistics, out_of_distribution=True)
+    for number in out_of_distribution:
+        lines[number] = execute(wider, part, queries[number], projected[number : number + 1])
     return _stacked(lines)
+
+
+def _shared_filtered_search(
+    chosen: FilteredGraphSearch,
+    part: SearchablePart,
+    queries: Floats,
+    projected: Floats,
+    out_of_distribution: Sequence[int],
+) -> list[Line]:
+    """One graph search where few rows are deleted or filtered out, and the fallback where that misses."""
+    assert part.graph is not None
+    found = part.graph.search(projected, chosen.width, chosen.ef, part.search.threads)
+    out = []
+    for number, (query, rows) in enumerate(zip(queries, found)):
+        kept = _filtered(part, rows)
+        if len(kept) >= chosen.minimum and number not in out_of_distribution:
+            out.append(_reranked(part, query, kept))
+        else:
+            out.append(execute(chosen.fallback, part, query, projected[number : number + 1]))
+    return out
 
 
 def _stacked(lines: Sequence[Line]) -> Candidates:
@@ -192,88 +309,46 @@ def _stacked(lines: Sequence[Line]) -> Candidates:
     return found
 
 
-def _mostly(search: Search, queries: Floats, view: View, graph: Graph, allowed: RowSet) -> list[Line]:
-    """Many queries where few rows are dead or filtered out: one search, and a second look where needed."""
-    ef = effort(search.ef, view.rows)
-    fetch = min(view.rows, 2 * graph.width(search.k, ef) + 8)
-    prepared, unlike = graph.prepare(queries)
-    found = graph.search(prepared, fetch, ef, search.threads)
-    wanted = min(graph.enough(search.k), allowed.count)
-    out = []
-    for number, (query, rows) in enumerate(zip(queries, found)):
-        kept = rows[allowed.mask[rows]]
-        enough = len(kept) >= wanted and number not in unlike
-        out.append(
-            _settled(search, query, view, kept, allowed)
-            if enough
-            else _filtered(search, query, view, graph, allowed)
-        )
-    return out
+def _filtered(part: SearchablePart, rows: Ints) -> Ints:
+    """Those of the rows that are allowed."""
+    return rows if part.allowed is None else rows[part.allowed.mask[rows]]
 
 
-def _scan(search: Search, query: Floats, view: View, allowed: RowSet | None) -> Line:
-    among = None if allowed is None or allowed.count == view.rows else allowed.rows
-    vectors, norms, k = view.vectors, view.norms, search.k
+def _scanned_rows(part: SearchablePart) -> Ints | None:
+    """The rows to scan; None: all."""
+    allowed = part.allowed
+    return None if allowed is None or allowed.count == part.view.rows else allowed.rows
+
+
+def _scan(part: SearchablePart, query: Floats) -> Line:
+    rows, space = _scanned_rows(part), part.search.space
+    view, k = part.view, part.search.k
+    vectors, norms = view.vectors, view.norms
     if view.ordered:
-        return distance.nearest(search.space, query, vectors, norms, among, k)
+        return distance.nearest(space, query, vectors, norms, rows, k)
     # Of rows as near as the last one, those count whose positions come first, and they may stand further on.
     while True:
         k *= 2
-        rows, distances = distance.nearest(search.space, query, vectors, norms, among, k)
-        if len(rows) < k or distances[-1] > distances[search.k - 1]:
-            order = np.lexsort((view.positions[rows], distances))[: search.k]
-            return rows[order], distances[order]
+        found, distances = distance.nearest(space, query, vectors, norms, rows, k)
+        if len(found) < k or distances[-1] > distances[part.search.k - 1]:
+            order = np.lexsort((view.positions[found], distances))[: part.search.k]
+            return found[order], distances[order]
 
 
-def _settled(search: Search, query: Floats, view: View, rows: Ints, allowed: RowSet) -> Line:
-    """Rows the graph found, or an exact scan when it could not find enough."""
-    if len(rows) < min(search.k, allowed.count):
-        return _scan(search, query, view, allowed)
-    return _ranked(search, query, view, rows)
+def _scan_lines(part: SearchablePart, queries: Floats) -> list[Line]:
+    """`_scan` for many queries, which reads the vectors once for all of them."""
+    view, search = part.view, part.search
+    if not view.ordered:
+        return [_scan(part, query) for query in queries]
+    rows = _scanned_rows(part)
+    return distance.nearest_lines(search.space, queries, view.vectors, view.norms, rows, search.k)
 
 
-def _ranked(search: Search, query: Floats, view: View, rows: Ints) -> Line:
+def _reranked(part: SearchablePart, query: Floats, rows: Ints) -> Line:
+    """The best k of a graph's candidates, by the stored vectors."""
+    search, view = part.search, part.view
     lengths = view.lengths if search.space == "cosine" else None
     return distance.ranked(search.space, query, view.vectors, rows, search.k, lengths)
-
-
-def _walk_for(search: Search, view: View, allowed: RowSet) -> tuple[int, int]:
-    """The effort, and how many rows to ask a graph for, to find enough that are allowed."""
-    fetch = int(search.k * OVERFETCH * view.rows / allowed.count) + 8
-    return effort(search.ef, view.rows), min(view.rows, fetch)
-
-
-def _exact_ns(view: View, allowed: RowSet) -> float:
-    return float(allowed.count * view.vectors.shape[1]) * GATHER_NS
-
-
-def _scanned(search: Search, view: View, graph: Graph, allowed: RowSet) -> bool:
-    """Whether the allowed rows are read exactly rather than looked for in the graph."""
-    walk_ns = max(_walk_for(search, view, allowed)) * (STEP_NS + graph.dimension * EFFORT_NS)
-    return _exact_ns(view, allowed) <= CAUTION * walk_ns
-
-
-def _filtered(search: Search, query: Floats, view: View, graph: Graph, allowed: RowSet) -> Line:
-    if _scanned(search, view, graph, allowed):
-        return _scan(search, query, view, allowed)
-    ef, fetch = _walk_for(search, view, allowed)
-    wanted = min(graph.enough(search.k), allowed.count)
-    prepared, unlike = graph.prepare(query[None, :])
-    times = UNLIKE if unlike else 1
-    if allowed.far > 0:
-        allowed.far -= 1
-    else:
-        rows = graph.search(prepared, times * fetch, times * ef, 1)[0]
-        rows = rows[allowed.mask[rows]]
-        if len(rows) >= wanted:
-            return _settled(search, query, view, rows, allowed)
-        allowed.far = FAR
-    if _exact_ns(view, allowed) <= PATIENCE_NS:
-        return _scan(search, query, view, allowed)
-    # The filter keeps rows far from this query: let the graph walk on until it finds allowed ones.
-    count = 2 * times * graph.width(search.k, ef)
-    rows = graph.search_allowed(prepared, count, 2 * times * ef, allowed.bytes, allowed.count)
-    return _settled(search, query, view, rows, allowed)
 
 
 def _best(k: int, views: Sequence[View], lines: Sequence[Line]) -> Found:

@@ -21,10 +21,10 @@ from ..interface.values import Floats
 from ..native import kernel
 from .distance import Space, normalised
 
-# A graph of reduced vectors is asked for so many times k rows at least and at most, and in between for all
-# that a walk finds, which whole vectors then rank: recall@10 is 0.003 more than with the least at an effort
-# of 28, and 0.990 instead of 0.985 at one of 100, for 2 % of the time.
-WIDER, WIDEST = 2, 3
+# A graph of reduced vectors is asked for so many times k candidates at least and at most, and in between for
+# all that a search finds; the stored vectors then rerank them. Recall@10 is 0.003 more than with the least at
+# an ef of 28, and 0.990 instead of 0.985 at one of 100, for 2 % of the time.
+RERANK_LEAST, RERANK_MOST = 2, 3
 # Kept of the ten nearest, on average, among the 20 nearest by reduced vectors. On 70,000 sentences of 384
 # numbers 192 or 224 are enough for that, as their order has it: recall@10 is some 0.005 less than with all at
 # the same effort, and a walk takes 0.6 of the time (docs/decisions/0011).
@@ -41,9 +41,6 @@ _BLOCK = 2048  # rows turned between two looks at whether to stop
 _QUICK = 1 << 20  # numbers of a matrix; larger ones are multiplied sooner by more than one core
 _ROUNDING = 1e-5  # of shares near 1 in float32
 _LONG = 1e30  # squares that leave room in float32 for sums of them
-# A query that has less of its length in the kept directions than all rows but one in a thousand is unlike
-# them (a text asked of images, say), and gets so many times the effort.
-UNLIKE = 4
 
 
 class Reduction(NamedTuple):
@@ -106,7 +103,7 @@ def choose(space: Space, vectors: Floats, stopped: Callable[[], bool] = lambda: 
     nearest = _nearest(space, turned, asked, _NEAREST + 1)  # each finds itself, too
     for share in _SHARES:
         kept = round(dimension * share / _STEP) * _STEP
-        found = _nearest(space, turned[:, :kept], asked[:, :kept], WIDER * (_NEAREST + 1))
+        found = _nearest(space, turned[:, :kept], asked[:, :kept], RERANK_LEAST * (_NEAREST + 1))
         shared = [len(np.intersect1d(a, b, assume_unique=True)) for a, b in zip(nearest, found)]
         if stopped():
             return None

@@ -13,11 +13,13 @@ import pytest
 import xxhash
 
 import chroma
+from chroma.storage.interface.requests import QueryRequest, Selection
 from chroma.storage.index import graph_file, hnsw
 from chroma.storage.interface.errors import Corruption
 from chroma.storage.io.checksummed_writer import Hashing
 from chroma.storage.manifest import FileRef
-from chroma.storage.query import executor as search
+from chroma.storage.query.plan_history import PlanHistory
+from chroma.storage.query.planner import FilteredGraphSearch, candidates
 from chroma.storage.vectors import pca
 from chroma.storage.vectors.distance import Space, normalised
 
@@ -108,19 +110,18 @@ def test_answers_are_those_of_whole_vectors(
 
 
 def test_all_that_a_walk_finds_is_ranked_within_bounds() -> None:
-    graph = _built("cosine")
-    assert [graph.width(10, ef) for ef in (10, 24, 28, 100)] == [20, 24, 28, 30]
-    assert graph.width(100, 100) == 200
+    assert [candidates(10, ef, projected=True) for ef in (10, 24, 28, 100)] == [20, 24, 28, 30]
+    assert candidates(100, 100, projected=True) == 200
+    assert candidates(10, 100, projected=False) == 10
 
 
 def test_a_filter_that_keeps_half_of_the_rows_is_answered_by_walks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chroma.storage.collection.index_builds.INDEX_BYTES", 1)
-    scans: list[int] = []
-    scan = search._scan
-    monkeypatch.setattr(search, "_scan", lambda *given: scans.append(1) or scan(*given))
-    monkeypatch.setattr(search, "_scanned", lambda *given: False)
+    misses: list[int] = []
+    missed = PlanHistory.missed
+    monkeypatch.setattr(PlanHistory, "missed", lambda *given: misses.append(1) or missed(*given))
     with chroma.PersistentClient(tmp_path) as client:
         collection = client.create_collection(
             "few", embedding_function=None, configuration={"hnsw": {"space": "cosine", "ef_search": 28}}
@@ -132,9 +133,17 @@ def test_a_filter_that_keeps_half_of_the_rows_is_answered_by_walks(
             metadatas=[{"half": value} for value in half],
         )
         collection.compact()
+        (held,) = collection._backend.engine._open.values()
+        plans = []
         for query in VECTORS[::90]:
+            asked = QueryRequest(vectors=query[None, :], k=10, selection=Selection(where={"half": 1}))
+            plans += held.explain(asked)
             collection.query(query_embeddings=query, n_results=10, where={"half": 1})
-    assert len(scans) <= 10, "of 100: one that found too little, and those that then do without a walk"
+        searches = sum(isinstance(chosen, FilteredGraphSearch) for _, chosen in plans)
+    assert len(plans) == 100
+    assert len(plans) - searches + len(misses) <= 10, (
+        "scans: after one miss, and those that then skip the graph"
+    )
 
 
 def test_queries_unlike_the_rows_are_known() -> None:
@@ -151,7 +160,7 @@ def test_queries_unlike_the_rows_get_more_effort(
 ) -> None:
     monkeypatch.setattr("chroma.storage.collection.index_builds.INDEX_BYTES", 1)
     asked: list[tuple[int, int, int]] = []
-    usual = 10 * pca.WIDEST  # the effort is 100
+    usual = 10 * pca.RERANK_MOST  # ef is 100
     search = hnsw.Graph.search
 
     def watched(self: Any, prepared: Any, count: int, ef: int, threads: int) -> Any:
