@@ -137,11 +137,7 @@ def choices(
     def part(rows: Any) -> executor.SearchablePart:
         """The segment under a filter that is new."""
         allowed = RowSet(view.rows, rows=rows)
-        projected = graph.reduction is not None
-        statistics = code.Statistics(
-            view.rows, view.vectors.shape[1], allowed.count, graph.dimension, projected
-        )
-        return executor.SearchablePart(wanted, view, graph, allowed, PlanHistory(), request, statistics)
+        return executor.SearchablePart(wanted, view, graph, allowed, PlanHistory())
 
     def scan_allowed(_: executor.SearchablePart, out_of_distribution: bool) -> Plan:
         return ScanAllowed()

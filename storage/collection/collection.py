@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..filters.parser import Everything, parse
+from ..filters.parser import parse
 from ..interface.errors import Missing, StorageError
 from ..interface.requests import DeleteRequest, GetRequest, Page, QueryRequest, Selection
 from ..interface.values import (

@@ -8,6 +8,7 @@ rows, always.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -76,20 +77,6 @@ class Candidates(NamedTuple):
     distances: Floats
 
 
-class Source(NamedTuple):
-    """What is searched, and what a search of it needs.
-
-    graph_of  the graph of a segment or memtable, if one is loaded
-    filters   which rows match
-    history   what became of earlier searches with the same filter
-    """
-
-    snapshot: Snapshot
-    graph_of: Callable[[View], Graph | None]
-    filters: Filters
-    history: PlanHistory
-
-
 class SearchablePart(NamedTuple):
     """A segment or memtable, and what running a plan over it takes.
 
@@ -102,61 +89,75 @@ class SearchablePart(NamedTuple):
     graph: Graph | None
     allowed: RowSet | None
     history: PlanHistory
-    request: Request
-    statistics: Statistics
+
+    @property
+    def request(self) -> Request:
+        return Request(self.search.k, self.search.ef, self.search.exact)
+
+    @property
+    def statistics(self) -> Statistics:
+        graph, allowed = self.graph, self.allowed
+        return Statistics(
+            self.view.rows,
+            self.view.source.dimension,
+            None if allowed is None else allowed.count,
+            None if graph is None else graph.dimension,
+            graph is not None and graph.reduction is not None,
+        )
 
 
 def run(
     search: Search,
     queries: Floats,
-    source: Source,
+    snapshot: Snapshot,
+    graph_of: Callable[[View], Graph | None],
+    filters: Filters,
+    history: PlanHistory,
 ) -> Found:
     """The nearest records of each row of `queries` (n, dim)."""
-    views = [view for view in source.snapshot.views if view.live]
+    views = [view for view in snapshot.views if view.live]
     if not views:
         return Found(views, None, np.empty(0, np.int64), np.empty(0, np.float32), [0] * len(queries))
-    parts = [searchable(search, view, source) for view in views]
     if len(queries) == 1:
-        return _best(search.k, views, [_one(part, queries[0]) for part in parts])
+        query = queries[0]
+        return _best(
+            search.k,
+            views,
+            [_one(searchable(search, view, graph_of, filters, history), query) for view in views],
+        )
+    parts = [searchable(search, view, graph_of, filters, history) for view in views]
     return _rank(search.k, views, [execute_batch(_plan_batch(part), part, queries) for part in parts])
 
 
 def explain(
     search: Search,
     queries: Floats,
-    source: Source,
+    snapshot: Snapshot,
+    graph_of: Callable[[View], Graph | None],
+    filters: Filters,
+    history: PlanHistory,
 ) -> list[tuple[str, Plan]]:
     """The plans that `run` would choose now: the name of each segment and memtable, and its plan."""
-    parts = [searchable(search, view, source) for view in source.snapshot.views]
+    parts = [searchable(search, view, graph_of, filters, history) for view in snapshot.views]
     plans = [_plan_one(part, queries[0])[0] if len(queries) == 1 else _plan_batch(part) for part in parts]
     return [(part.view.source.name, chosen) for part, chosen in zip(parts, plans)]
 
 
-def searchable(search: Search, view: View, source: Source) -> SearchablePart:
+def searchable(
+    search: Search,
+    view: View,
+    graph_of: Callable[[View], Graph | None],
+    filters: Filters,
+    history: PlanHistory,
+) -> SearchablePart:
     """Collect what the plan for a view depends on; here its filter is evaluated."""
     allowed = None
     if view.dead is not None or not isinstance(search.node, Everything):
-        allowed = source.filters.allowed(view, search.node)
+        allowed = filters.allowed(view, search.node)
     graph = None
     if not search.exact and (allowed is None or allowed.count):
-        graph = source.graph_of(view)
-    request = Request(search.k, search.ef, search.exact)
-    statistics = Statistics(
-        view.rows,
-        view.source.dimension,
-        None if allowed is None else allowed.count,
-        None if graph is None else graph.dimension,
-        graph is not None and graph.reduction is not None,
-    )
-    return SearchablePart(
-        search=search,
-        view=view,
-        graph=graph,
-        allowed=allowed,
-        history=source.history,
-        request=request,
-        statistics=statistics,
-    )
+        graph = graph_of(view)
+    return SearchablePart(search, view, graph, allowed, history)
 
 
 def check_dimension(queries: Floats, dimension: int | None) -> None:
@@ -176,16 +177,26 @@ Line: TypeAlias = tuple[Ints, Floats]
 _NONE: Line = (np.empty(0, np.int64), np.empty(0, np.float32))
 
 
+_ASKING_THE_GRAPH = (GraphSearch, FilteredGraphSearch, CallbackGraphSearch)
+
+
+@lru_cache(256)
+def _remembered_plan(k: int, ef: int, exact: bool, statistics: Statistics) -> Plan:
+    """Plans are pure. To make one takes 1.1 µs, to look it up 0.3, of 60 that a small query takes."""
+    return plan(Request(k, ef, exact), statistics)
+
+
 def _plan_one(part: SearchablePart, query: Floats) -> tuple[Plan, Floats | None, bool]:
     """The plan for one query, the query as the graph has vectors if the plan asks it, and whether the plan
     does without because of the history."""
-    chosen = plan(part.request, part.statistics)
-    backing_off = isinstance(chosen, FilteredGraphSearch) and part.history.backs_off(
-        part.view.source.name, part.search.node
-    )
-    if backing_off:
-        chosen = plan(part.request, part.statistics, backing_off=True)
-    if part.graph is None or isinstance(chosen, (ScanAllowed, ScanAll, Nothing)):
+    search = part.search
+    chosen = _remembered_plan(search.k, search.ef, search.exact, part.statistics)
+    backing_off = False
+    if part.allowed is not None and isinstance(chosen, FilteredGraphSearch):
+        backing_off = part.history.backs_off(part.view.source.name, search.node)
+        if backing_off:
+            chosen = plan(part.request, part.statistics, backing_off=True)
+    if part.graph is None or not isinstance(chosen, _ASKING_THE_GRAPH):
         return chosen, None, backing_off
     projected, out_of_distribution = part.graph.prepare(query[None, :])
     if out_of_distribution:
@@ -203,27 +214,27 @@ def _one(part: SearchablePart, query: Floats) -> Line:
 
 def execute(chosen: Plan, part: SearchablePart, query: Floats, projected: Floats | None) -> Line:
     """Run a plan for one query. `projected`: what `Graph.prepare` makes of it, for a plan with a graph."""
-    match chosen:
-        case Nothing():
-            return _NONE
-        case ScanAll() | ScanAllowed():
-            return _scan(part, query)
-        case PlanEach():
-            return _one(part, query)
-    assert part.graph is not None and projected is not None, chosen
-    match chosen:
-        case GraphSearch(ef, width, minimum):
-            rows = part.graph.search(projected, width, ef, 1)[0]
-        case FilteredGraphSearch(ef, width, minimum):
-            rows = _filtered(part, part.graph.search(projected, width, ef, 1)[0])
-            if len(rows) < minimum:
-                part.history.missed(part.view.source.name, part.search.node)
-                return execute(chosen.fallback, part, query, projected)
-        case CallbackGraphSearch(ef, width, minimum):
-            assert part.allowed is not None, chosen
-            allowed = part.allowed
-            rows = part.graph.search_allowed(projected, width, ef, allowed.bytes, allowed.count)
-    if len(rows) < minimum:  # the graph does not reach so many
+    if not isinstance(chosen, _ASKING_THE_GRAPH):
+        match chosen:
+            case Nothing():
+                return _NONE
+            case PlanEach():
+                return _one(part, query)
+            case ScanAll() | ScanAllowed():
+                return _scan(part, query)
+    graph, allowed = part.graph, part.allowed
+    assert graph is not None and projected is not None, chosen
+    if isinstance(chosen, GraphSearch):
+        rows = graph.search(projected, chosen.width, chosen.ef, 1)[0]
+    elif isinstance(chosen, FilteredGraphSearch):
+        rows = _filtered(part, graph.search(projected, chosen.width, chosen.ef, 1)[0])
+        if len(rows) < chosen.minimum:
+            part.history.missed(part.view.source.name, part.search.node)
+            return execute(chosen.fallback, part, query, projected)
+    else:
+        assert allowed is not None, chosen
+        rows = graph.search_allowed(projected, chosen.width, chosen.ef, allowed.bytes, allowed.count)
+    if len(rows) < chosen.minimum:  # the graph does not reach so many
         return _scan(part, query)
     return _reranked(part, query, rows)
 

@@ -14,7 +14,6 @@ from chroma.storage.interface.requests import QueryRequest, Selection
 from chroma.storage.query import planner
 from chroma.storage.query.executor import (
     Candidates,
-    Search,
     SearchablePart,
     execute,
     execute_batch,
@@ -138,9 +137,7 @@ def test_explain_states_the_plans_of_a_query(collection: Any) -> None:
     (held,) = collection._backend.engine._open.values()
 
     def plans(where: Any, queries: int = 1, exact: bool = False) -> list[Plan]:
-        asked = QueryRequest(
-            vectors=VECTORS[:queries], k=10, selection=Selection(where=where), exact=exact
-        )
+        asked = QueryRequest(vectors=VECTORS[:queries], k=10, selection=Selection(where=where), exact=exact)
         explained = held.explain(asked)
         assert [name for name, _ in explained] == [v.source.name for v in held.store.snapshot().views]
         return [chosen for _, chosen in explained]

@@ -13,9 +13,9 @@ import pytest
 import xxhash
 
 import chroma
-from chroma.storage.interface.requests import QueryRequest, Selection
 from chroma.storage.index import graph_file, hnsw
 from chroma.storage.interface.errors import Corruption
+from chroma.storage.interface.requests import QueryRequest, Selection
 from chroma.storage.io.checksummed_writer import Hashing
 from chroma.storage.manifest import FileRef
 from chroma.storage.query.plan_history import PlanHistory
