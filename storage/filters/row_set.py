@@ -1,14 +1,13 @@
 """A set of rows of a part, as row numbers or as a mask.
 
 Owns: which of the two is held, and union, intersection and complement. Row numbers are ascending and
-distinct. Sets are frozen: threads share those that the filter cache keeps. The form that was not given is
+distinct. Sets are read-only: threads share those that the filter cache keeps. The form that was not given is
 computed when it is first asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,74 +21,62 @@ from ..schema.record_columns import Ints, Mask
 FEW_SHARE = 1 / 64
 
 
-_set = object.__setattr__  # of what is frozen
-
-
-class _Forms:
-    """The forms of a set, as far as they were given or computed; each is computed once, to the same rows."""
-
-    __slots__ = ("by_rows", "bytes", "count", "mask", "rows")
-
-    def __init__(self, rows: Ints | None, mask: Mask | None) -> None:
-        self.by_rows = rows is not None
-        self.rows, self.mask = rows, mask
-        self.count = None if rows is None else len(rows)
-        self.bytes: bytearray | None = None
-
-
-@dataclass(frozen=True, slots=True, init=False, eq=False)
 class RowSet:
-    """Some of `size` rows. One of `rows` and `mask` is given; neither is written to afterwards."""
+    """Some of `size` rows. One of `rows` and `mask` is given; neither is written to afterwards.
 
-    size: int
-    _forms: _Forms
+    All attributes are read-only and keep their values. Inside, each form is computed once.
+    """
+
+    __slots__ = ("_by_rows", "_bytes", "_count", "_mask", "_rows", "_size")
 
     def __init__(self, size: int, rows: Ints | None = None, mask: Mask | None = None) -> None:
-        _set(self, "size", size)
-        _set(self, "_forms", _Forms(rows, mask))
+        self._size, self._by_rows = size, rows is not None
+        self._rows, self._mask = rows, mask
+        self._count = -1 if rows is None else len(rows)
+        self._bytes: bytearray | None = None
+
+    @property
+    def size(self) -> int:
+        return self._size
 
     @property
     def by_rows(self) -> bool:
         """Whether it was given by row numbers."""
-        return self._forms.by_rows
+        return self._by_rows
 
     @property
     def some(self) -> bool:
         """Whether it may have rows; False for a set by row numbers that has none."""
-        return not self.by_rows or self.count != 0
+        return not self._by_rows or self._count != 0
 
     @property
     def count(self) -> int:
-        forms = self._forms
-        if forms.count is None:
-            forms.count = int(np.count_nonzero(self.mask))
-        return forms.count
+        if self._count < 0:
+            self._count = int(np.count_nonzero(self.mask))
+        return self._count
 
     @property
     def rows(self) -> Ints:
         """Row numbers, int64, ascending."""
-        forms = self._forms
-        if forms.rows is None:
-            forms.rows = np.flatnonzero(self.mask)
-        return forms.rows
+        if self._rows is None:
+            self._rows = np.flatnonzero(self.mask)
+        return self._rows
 
     @property
     def mask(self) -> Mask:
         """bool (size,); not to be written to."""
-        forms = self._forms
-        if forms.mask is None:
-            mask = np.zeros(self.size, np.bool_)
-            mask[forms.rows] = True
-            forms.mask = mask
-        return forms.mask
+        if self._mask is None:
+            mask = np.zeros(self._size, np.bool_)
+            mask[self._rows] = True
+            self._mask = mask
+        return self._mask
 
     @property
     def bytes(self) -> bytearray:
         """One byte per row; hnswlib's filter callback reads it."""
-        forms = self._forms
-        if forms.bytes is None:
-            forms.bytes = bytearray(self.mask.tobytes())
-        return forms.bytes
+        if self._bytes is None:
+            self._bytes = bytearray(self.mask.tobytes())
+        return self._bytes
 
     @property
     def nbytes(self) -> int:

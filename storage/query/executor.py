@@ -190,9 +190,12 @@ def _plan_one(part: SearchablePart, query: Floats) -> tuple[Plan, Floats | None,
     """The plan for one query, the query as the graph has vectors if the plan asks it, and whether the plan
     does without because of the history."""
     search = part.search
-    chosen = _remembered_plan(search.k, search.ef, search.exact, part.statistics)
+    if part.allowed is None:
+        chosen = _remembered_plan(search.k, search.ef, search.exact, part.statistics)
+    else:  # each filter allows another number of rows
+        chosen = plan(part.request, part.statistics)
     backing_off = False
-    if part.allowed is not None and isinstance(chosen, FilteredGraphSearch):
+    if isinstance(chosen, FilteredGraphSearch):
         backing_off = part.history.backs_off(part.view.source.name, search.node)
         if backing_off:
             chosen = plan(part.request, part.statistics, backing_off=True)

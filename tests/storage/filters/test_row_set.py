@@ -1,8 +1,7 @@
-"""Sets of rows are frozen: threads share those that the filter cache keeps."""
+"""Sets of rows are read-only: threads share those that the filter cache keeps."""
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,10 @@ PUBLIC = ("by_rows", "bytes", "count", "mask", "nbytes", "rows", "size", "some")
 def test_no_attribute_of_a_set_can_be_assigned() -> None:
     one = RowSet(4, mask=MASK)
     assert {name for name in dir(RowSet) if not name.startswith("_")} == {*PUBLIC, "first", "without"}
-    for name in (*PUBLIC, *(field.name for field in fields(RowSet)), "far"):
-        with pytest.raises((FrozenInstanceError, AttributeError, TypeError)):
+    for name in (*PUBLIC, "far"):
+        with pytest.raises(AttributeError):
             setattr(one, name, 1)
-        with pytest.raises((FrozenInstanceError, AttributeError, TypeError)):
+        with pytest.raises(AttributeError):
             delattr(one, name)
 
 
@@ -34,10 +33,8 @@ def test_an_attribute_is_the_same_whatever_was_asked_before(given: Any) -> None:
     fresh = {name: _read(RowSet(4, **given), [name])[name] for name in PUBLIC}
     for first in PUBLIC:
         one = RowSet(4, **given)
-        before = {field.name: getattr(one, field.name) for field in fields(RowSet)}
         getattr(one, first)
         assert _read(one, PUBLIC) == _read(one, reversed(PUBLIC)) == fresh
-        assert all(getattr(one, name) is value for name, value in before.items())
 
 
 def test_a_set_by_row_numbers_knows_that_it_is_empty() -> None:
