@@ -77,6 +77,20 @@ class Candidates(NamedTuple):
     distances: Floats
 
 
+class Source(NamedTuple):
+    """What is searched, and what a search of it needs.
+
+    graph_of  the graph of a segment or memtable, if one is loaded
+    filters   which rows match
+    history   what became of earlier searches with the same filter
+    """
+
+    snapshot: Snapshot
+    graph_of: Callable[[View], Graph | None]
+    filters: Filters
+    history: PlanHistory
+
+
 class SearchablePart(NamedTuple):
     """A segment or memtable, and what running a plan over it takes.
 
@@ -106,16 +120,9 @@ class SearchablePart(NamedTuple):
         )
 
 
-def run(
-    search: Search,
-    queries: Floats,
-    snapshot: Snapshot,
-    graph_of: Callable[[View], Graph | None],
-    filters: Filters,
-    history: PlanHistory,
-) -> Found:
+def run(search: Search, queries: Floats, source: Source) -> Found:
     """The nearest records of each row of `queries` (n, dim)."""
-    views = [view for view in snapshot.views if view.live]
+    views = [view for view in source.snapshot.views if view.live]
     if not views:
         return Found(views, None, np.empty(0, np.int64), np.empty(0, np.float32), [0] * len(queries))
     if len(queries) == 1:
@@ -123,41 +130,28 @@ def run(
         return _best(
             search.k,
             views,
-            [_one(searchable(search, view, graph_of, filters, history), query) for view in views],
+            [_one(searchable(search, view, source), query) for view in views],
         )
-    parts = [searchable(search, view, graph_of, filters, history) for view in views]
+    parts = [searchable(search, view, source) for view in views]
     return _rank(search.k, views, [execute_batch(_plan_batch(part), part, queries) for part in parts])
 
 
-def explain(
-    search: Search,
-    queries: Floats,
-    snapshot: Snapshot,
-    graph_of: Callable[[View], Graph | None],
-    filters: Filters,
-    history: PlanHistory,
-) -> list[tuple[str, Plan]]:
+def explain(search: Search, queries: Floats, source: Source) -> list[tuple[str, Plan]]:
     """The plans that `run` would choose now: the name of each segment and memtable, and its plan."""
-    parts = [searchable(search, view, graph_of, filters, history) for view in snapshot.views]
+    parts = [searchable(search, view, source) for view in source.snapshot.views]
     plans = [_plan_one(part, queries[0])[0] if len(queries) == 1 else _plan_batch(part) for part in parts]
     return [(part.view.source.name, chosen) for part, chosen in zip(parts, plans)]
 
 
-def searchable(
-    search: Search,
-    view: View,
-    graph_of: Callable[[View], Graph | None],
-    filters: Filters,
-    history: PlanHistory,
-) -> SearchablePart:
+def searchable(search: Search, view: View, source: Source) -> SearchablePart:
     """Collect what the plan for a view depends on; here its filter is evaluated."""
     allowed = None
     if view.dead is not None or not isinstance(search.node, Everything):
-        allowed = filters.allowed(view, search.node)
+        allowed = source.filters.allowed(view, search.node)
     graph = None
     if not search.exact and (allowed is None or allowed.count):
-        graph = graph_of(view)
-    return SearchablePart(search, view, graph, allowed, history)
+        graph = source.graph_of(view)
+    return SearchablePart(search, view, graph, allowed, source.history)
 
 
 def check_dimension(queries: Floats, dimension: int | None) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import chroma
+from chroma.storage.filters.parser import parse
 from chroma.storage.interface.requests import QueryRequest, Selection
 from chroma.storage.query import planner
 from chroma.storage.query.executor import (
@@ -161,7 +162,7 @@ def test_a_miss_has_the_next_queries_with_the_same_filter_skip_the_graph(collect
     execute(chosen, part, QUERIES[0], part.graph.prepare(QUERIES[:1])[0])
     segment, node = part.view.source.name, part.search.node
     assert part.history.backs_off(segment, node)
-    assert not part.history.backs_off(segment, combine({"n": 1}, None))
+    assert not part.history.backs_off(segment, parse(Selection(where={"n": 1})))
     assert not part.history.backs_off("another", node)
 
 

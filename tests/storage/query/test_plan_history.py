@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import chroma
-from chroma.storage.filters.parser import combine
+from chroma.storage.filters.parser import parse
+from chroma.storage.interface.requests import Selection
 from chroma.storage.query import plan_history
 from chroma.storage.query.plan_history import BACK_OFF, PlanHistory
 
-LOW, HIGH = combine({"low": True}, None), combine({"low": False}, None)
+LOW, HIGH = parse(Selection(where={"low": True})), parse(Selection(where={"low": False}))
 
 
 def test_after_a_miss_so_many_searches_skip_the_graph() -> None:
@@ -22,7 +23,7 @@ def test_after_a_miss_so_many_searches_skip_the_graph() -> None:
     assert not history.backs_off("a", LOW)
     history.missed("a", LOW)
     for _ in range(BACK_OFF):
-        assert history.backs_off("a", combine({"low": True}, None))
+        assert history.backs_off("a", parse(Selection(where={"low": True})))
         history.skipped("a", LOW)
     assert not history.backs_off("a", LOW)
     assert len(history) == 0
