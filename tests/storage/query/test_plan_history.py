@@ -71,11 +71,11 @@ def test_misses_are_dropped_with_their_segment(tmp_path: Path, monkeypatch: pyte
         made.add(ids=[str(row) for row in range(100)], embeddings=vectors[:100])
         made.compact()
         (held,) = made._backend.engine._open.values()
-        history = held.records.plan_history
-        (view,) = held.records.snapshot().views
+        history = held.plan_history
+        (view,) = held.store.snapshot().views
         history.missed(view.source.name, LOW)
         made.add(ids=[str(row) for row in range(100, 200)], embeddings=vectors[100:])
         assert history.backs_off(view.source.name, LOW)
         made.compact()
-        assert view.source.name not in [each.source.name for each in held.records.snapshot().views]
+        assert view.source.name not in [each.source.name for each in held.store.snapshot().views]
         assert len(history) == 0
