@@ -31,6 +31,7 @@ from .segments.segment import Segment, hash_ids
 from .validation import file_names
 from .validation.json_fields import Fields
 from .wal import log as logs
+from .wal.follow import named_next, salvaged
 from .wal.frames import decode_commit, decode_rows, decode_segment
 from .wal.log import Frame, Log
 
@@ -137,7 +138,7 @@ class _Check:
     def _catalog_log(self, state: CatalogState, name: str) -> str | None:
         """Apply what a log of the catalog has. The name of the log that it leads on to."""
         path = f"{self.folder.path}/{name}"
-        found = _read_log(self.folder, name)
+        found = salvaged(self.folder, name)
         good, problem = [], found.problem
         for frame in found.frames:
             try:
@@ -151,7 +152,6 @@ class _Check:
                 problem = problem or str(error)
             else:
                 good.append(frame)
-        ended = bool(good) and good[-1].kind == logs.END
         lost = found.lost + len(found.frames) - len(good)
         if problem is None:
             self.note(path, "ok", f"{len(good)} frames")
@@ -162,7 +162,7 @@ class _Check:
                 self._quarantine(self.folder, name)
                 _write_log(self.folder, name, good)
             self.note(path, "repaired", f"{problem}; {lost} changes are lost, {len(good)} kept")
-        return file_names.following(path, good[-1].payload) if ended else None
+        return named_next(path, good)
 
     # ------------------------------------------------------------------ collections
 
@@ -269,13 +269,13 @@ class _Check:
         damaged = False
         while name is not None:
             path = f"{home.path}/{name}"
-            found = _read_log(home, name)
+            found = salvaged(home, name)
             good = []
             for frame in found.frames:
                 if self._frame(home, path, frame, named):
                     good.append(frame)
-            ended = bool(good) and good[-1].kind == logs.END
-            following = file_names.following(path, good[-1].payload) if ended else None
+            following = named_next(path, good)
+            ended = following is not None
             if found.problem is not None and not ended:
                 following = _next_log(home, name)  # the frame that led there may be among the lost
             dropped = len(found.frames) - len(good)
@@ -388,42 +388,6 @@ def _check_segment(segment: Segment) -> None:
         raise Corruption(f"{home}/ids.arrow", "it does not find every id")
     decode_metadata(segment.texts("metadata", every))
     segment.attributes()
-
-
-@dataclass(frozen=True, slots=True)
-class _LogContents:
-    """The intact frames of a log, what is wrong with it, and how many frames are lost (at least)."""
-
-    frames: list[Frame]
-    problem: str | None
-    lost: int
-
-
-def _read_log(folder: DiskFolder, name: str) -> _LogContents:
-    """Its contents; where something is wrong with it, as they are when read again."""
-    found = _read_log_once(folder, name)
-    return found if found.problem is None else _read_log_once(folder, name)
-
-
-def _read_log_once(folder: DiskFolder, name: str) -> _LogContents:
-    frames: list[Frame] = []
-    try:
-        log = Log.open(folder, name)
-    except Corruption as error:
-        return _LogContents(frames, str(error), 1)
-    first = log.sequence
-    problem = None
-    try:
-        for frame in log.read_new():
-            frames.append(frame)
-    except Corruption as error:
-        problem = str(error)
-        frames.extend(log.salvage())
-    finally:
-        log.close()
-    expected = frames[-1].sequence - first + 1 if frames else 0
-    lost = 0 if problem is None else max(1, expected - len(frames))
-    return _LogContents(frames, problem, lost)
 
 
 def _read_catalog(folder: DiskFolder, name: str) -> tuple[CatalogState, str]:

@@ -33,6 +33,7 @@ from ..io.disk import GONE, DiskFolder
 from ..io.held_file import HeldFile
 from ..manifest import FileRef, Manifest, SegmentRef, unseal
 from ..wal import log as logs
+from ..wal.follow import follow, settled
 from ..wal.frames import decode_segment
 from ..wal.log import Log
 
@@ -50,6 +51,15 @@ class _Seen:
     manifest: Manifest
     segments: list[SegmentRef]
     logs: list[Log]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What was seen, the files of its segments that are to be copied, and what closes all that is open."""
+
+    seen: _Seen
+    held: list[tuple[str, FileRef, HeldFile]]
+    files: ExitStack
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,29 +128,30 @@ class Copier:
     def _prepare(self, id: str, written: bool) -> _Prepared | None:
         """Bring one collection's files over. None if it has none."""
         home = self._source.child("collections").child(id)
-        for _ in range(_ATTEMPTS):
-            stamp = home.stamp(manifest.NAME), home.stamp(manifest.COPY)
+        path = f"{home.path}/{manifest.NAME}"
+
+        def stamp() -> tuple[object, object]:
+            return home.stamp(manifest.NAME), home.stamp(manifest.COPY)
+
+        def read(stamp: tuple[object, object]) -> _Opened | None:
             if stamp == (None, None):
                 if written and self._exists(id):
-                    raise Corruption(
-                        f"{home.path}/{manifest.NAME}", "the file is missing, but its collection has records"
-                    )
+                    raise Corruption(path, "the file is missing, but its collection has records")
                 return None
             with ExitStack() as opened:
-                try:
-                    seen = _look(home, manifest.NAME if stamp[0] else manifest.COPY, opened)
-                    held = [] if self._link else _hold(home, seen, opened)
-                    if self._link:
-                        self._link_all(home, id, seen, opened)
-                except Corruption:
-                    # Damaged is only what is so while the manifest stays the same.
-                    if stamp != (home.stamp(manifest.NAME), home.stamp(manifest.COPY)):
-                        continue
-                    raise
-                for segment, file, source in held:
-                    self._copy(self._target.child("collections").child(id).child(segment), file, source)
-                return self._with_logs(id, seen)
-        raise Corruption(f"{home.path}/{manifest.NAME}", "it keeps changing")
+                seen = _look(home, manifest.NAME if stamp[0] else manifest.COPY, opened)
+                held = [] if self._link else _hold(home, seen, opened)
+                if self._link:
+                    self._link_all(home, id, seen, opened)
+                return _Opened(seen, held, opened.pop_all())
+
+        found = settled(path, stamp, read, attempts=_ATTEMPTS)
+        if found is None:
+            return None
+        with found.files:
+            for segment, file, source in found.held:
+                self._copy(self._target.child("collections").child(id).child(segment), file, source)
+            return self._with_logs(id, found.seen)
 
     def _link_all(self, home: DiskFolder, id: str, seen: _Seen, opened: ExitStack) -> None:
         for ref in seen.segments:
@@ -291,17 +302,15 @@ def _look(home: DiskFolder, name: str, opened: ExitStack) -> _Seen:
     """Read a manifest and follow its logs to their end."""
     current = Manifest.load(home, name)
     segments, found = list(current.segments), []
-    log: Log | None = Log.open(home, current.log)
-    while log is not None:
-        opened.callback(log.close)
-        found.append(log)
-        following = None
-        for frame in log.read_new():
-            if frame.kind == logs.SEGMENT:
-                segments.append(decode_segment(log.path, frame.payload)[1])
-            elif frame.kind == logs.END:
-                following = log.following(home, frame)
-        log = following
+    first = Log.open(home, current.log)
+    opened.callback(first.close)
+    found.append(first)
+    for log, frame, following in follow(home, first):
+        if frame.kind == logs.SEGMENT:
+            segments.append(decode_segment(log.path, frame.payload)[1])
+        elif following is not None:
+            opened.callback(following.close)
+            found.append(following)
     return _Seen(current, segments, found)
 
 

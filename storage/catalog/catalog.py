@@ -35,6 +35,7 @@ from ..manifest import put_both, seal, unseal
 from ..validation.file_names import CATALOG_LOG, shown
 from ..validation.json_fields import Fields, parsed
 from ..wal import log as logs
+from ..wal.follow import follow, settled
 from ..wal.log import START, Frame, Log
 from .changes import read_change, read_collection
 
@@ -42,6 +43,7 @@ NAME, COPY, LOCK = "catalog.json", "catalog.copy", "catalog.lock"
 DEFAULT_TENANT, DEFAULT_DATABASE = "default_tenant", "default_database"
 _DEFAULT_DATABASE_ID = str(uuid.UUID(int=0))
 _REWRITE_FRAMES = 2000
+_ATTEMPTS = 50  # to read a catalog that is rewritten meanwhile
 _log = logging.getLogger("chroma")
 
 
@@ -137,7 +139,9 @@ class CatalogState:
             state._take(read_change(Fields(data.path, {"do": "create tenant", "tenant": tenant})), data.path)
         for place, entry in enumerate(data.items("databases")):
             if type(entry) is not list or len(entry) != 3:
-                raise data.wrong(f"databases[{place}]", f"is {shown(entry)}, not a tenant, a name and an id")
+                raise data.wrong(
+                    f"databases[{place}]", f"is {shown(entry)}, not a tenant, a name and an id"
+                )
             given = {"do": "create database", "tenant": entry[0], "database": entry[1], "id": entry[2]}
             state._take(read_change(Fields(data.path, given, f"databases[{place}]")), data.path)
         for info in data.each("collections"):
@@ -218,47 +222,48 @@ class Catalog:
 
     def _load(self) -> None:
         """Read all of it. Who asks without the lock sees what was there before, until it is complete."""
-        for _ in range(50):
-            stamp = self._folder.stamp(NAME)
+        path = f"{self._folder.path}/{NAME}"
+
+        def read(_: object) -> Catalog:
+            data = Fields(path, unseal(self._folder, NAME))
             fresh = Catalog.__new__(Catalog)
             fresh._folder, fresh._frames, fresh._passed = self._folder, 0, []
-            try:
-                data = Fields(f"{self._folder.path}/{NAME}", unseal(self._folder, NAME))
-                fresh._log = Log.open(self._folder, data.name("log", CATALOG_LOG))
-                fresh._state = CatalogState.read(data)
-                fresh._follow(False, loading=True)
-                self._state, self._frames, self._passed = fresh._state, fresh._frames, fresh._passed
-                self._log, self._stale = fresh._log, False
-                return
-            except Corruption:
-                if self._folder.stamp(NAME) == stamp:
-                    raise
-        raise Corruption(f"{self._folder.path}/{NAME}", "it keeps changing")
+            fresh._log = Log.open(self._folder, data.name("log", CATALOG_LOG))
+            fresh._state = CatalogState.read(data)
+            fresh._follow(False, loading=True)
+            return fresh
+
+        fresh = settled(path, lambda: self._folder.stamp(NAME), read, attempts=_ATTEMPTS)
+        self._state, self._frames, self._passed = fresh._state, fresh._frames, fresh._passed
+        self._log, self._stale = fresh._log, False
 
     def _follow(self, writing: bool, loading: bool = False) -> None:
         """Read and apply what is new in the log, and in the logs it leads on to."""
+        self._sync_passed(writing)
+        steps = follow(self._folder, self._log, writing=writing)
         while True:
-            while writing and self._passed:
-                self._passed[0].sync_all()  # what follows must not outlive its end
-                del self._passed[0]
-            for frame in self._log.read_new(writing):
-                if frame.kind == logs.END:
-                    break
-                self._replay(frame)
+            try:
+                step = next(steps, None)
+            except Corruption:
+                if loading:
+                    raise
+                self._load()  # rewritten more than once since; where it was not, that finds the same damage
+                return
+            if step is None:
+                return
+            if step.following is None:
+                self._replay(step.frame)
                 self._frames += 1
             else:
-                return
-            ended = self._log
-            try:
-                self._log = ended.following(self._folder, frame)
-            except BaseException as error:
-                ended.unread(frame)  # every later call looks again
-                if loading or not isinstance(error, Corruption):
-                    raise
-                self._load()  # rewritten more than once since
-                return
-            self._passed.append(ended)
-            self._frames = 0
+                self._passed.append(step.log)
+                self._log, self._frames = step.following, 0
+                self._sync_passed(writing)
+
+    def _sync_passed(self, writing: bool) -> None:
+        """Sync the ends of the logs before this one: what is written next must not outlive them."""
+        while writing and self._passed:
+            self._passed[0].sync_all()
+            del self._passed[0]
 
     def _replay(self, frame: Frame) -> None:
         try:

@@ -20,6 +20,7 @@ from ..segments.memtable import Tail
 from ..segments.segment import Segment
 from ..segments.snapshot import Snapshot, View
 from ..wal import log as logs
+from ..wal.follow import follow
 from ..wal.frames import Commit, decode_commit, decode_rows, decode_segment
 from ..wal.log import Frame, Log
 
@@ -49,16 +50,13 @@ class State:
 
     def follow(self, writing: bool = False) -> None:
         """Read and apply what is new in the log, and in the logs it leads on to."""
-        while not self.log.at_end(writing):
-            for frame in self.log.read_new(writing):
-                self.apply(frame)
-                if frame.kind == logs.END:
-                    break
-            else:
-                return
-            ended = self.log
-            self.begin(self.log.following(self._folder, frame))
-            self._previous = ended
+        if self.log.at_end(writing):  # as nearly always
+            return
+        for step in follow(self._folder, self.log, writing=writing):
+            self.apply(step.frame)
+            if step.following is not None:
+                self.begin(step.following)
+                self._previous = step.log
 
     def begin(self, log: Log) -> None:
         """Go on with the next log."""
