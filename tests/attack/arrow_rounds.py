@@ -19,9 +19,10 @@ from chroma.errors import ChromaError, InvalidArgumentError, ServerConnectionErr
 from chroma.pipelines import file_readers
 from chroma.pipelines.chunks import Rows, sort
 from chroma.pipelines.file_discovery import File, Format
+from chroma.requests.projection import ALL_FIELDS
 from chroma.server.parsing import arrow_streams, sql_body
 from chroma.storage.interface.values import Field, Records, Written
-from chroma.tables.from_rows import ALL, Flat
+from chroma.tables.from_rows import Flat
 from chroma.tables.to_records import mapping
 from chroma.wire import content_negotiation
 from chroma.wire.arrow_codec import check_stream
@@ -46,7 +47,7 @@ def server(data: bytes, chance: random.Random) -> None:
 
 def client(data: bytes, chance: random.Random) -> None:
     """An answer: of get, of query, of SQL, of a stream of records."""
-    fields: frozenset[Field] = frozenset(field for field in ALL if chance.random() < 0.7)
+    fields: frozenset[Field] = frozenset(field for field in ALL_FIELDS if chance.random() < 0.7)
     for read in (
         partial(content_negotiation.read_rows, fields=fields, most=chance.choice((None, 5))),
         partial(content_negotiation.read_hits, fields=fields, queries=2, k=3),
