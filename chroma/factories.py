@@ -21,7 +21,7 @@ from .errors import InvalidArgumentError, InvalidTypeError
 from .http.connection_settings import HTTP_IMPLEMENTATION, is_http, settings_for, settings_for_cloud
 from .internal.distribution import full
 from .requests.scope import Identity, Scope, completed
-from .validation.sequences import shown
+from .storage.interface.short_repr import shown
 
 if TYPE_CHECKING:
     from ._async.client import AsyncAdminClient as _AsyncAdminClient

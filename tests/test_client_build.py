@@ -51,9 +51,11 @@ def test_the_selection_holds_no_engine_and_no_server(build: ModuleType) -> None:
         "chroma.storage",
         "chroma.storage.interface",
         "chroma.storage.interface.columnar_metadata",
+        "chroma.storage.interface.flatbuffers",
         "chroma.storage.interface.fork_safety",
         "chroma.storage.interface.metadata_order",
         "chroma.storage.interface.requests",
+        "chroma.storage.interface.short_repr",
         "chroma.storage.interface.values",
     ]
     assert not {name for name in selected if name.startswith(("chroma.server", "chroma.cli", "chroma.demo"))}

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ..errors import UnsupportedError
+from ..internal.progress import bar
 from ..storage.interface.values import BackupReport
 from .output import counted, json_option, print_json, print_table
 from .targets import Folder, Place, complete_collection, folder_argument, target
@@ -104,14 +105,16 @@ def _told(report: BackupReport, as_json: bool, what: str) -> None:
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar of bytes on terminals."""
-    from tqdm import tqdm
+def _bar(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """What moves a bar of bytes on terminals."""
+    shown_bar = bar(None, what, unit="B")
+    if shown_bar is None:
+        yield None
+        return
 
-    with tqdm(unit="B", unit_scale=True, desc=what, disable=None, leave=False) as bar:
+    def progress(done: int, total: int) -> None:
+        shown_bar.total = total
+        shown_bar.update(done - shown_bar.n)
 
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with shown_bar:
         yield progress

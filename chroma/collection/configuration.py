@@ -12,8 +12,8 @@ from typing import Any, TypedDict
 
 from ..embedding import EmbeddingFunction
 from ..errors import InvalidArgumentError, InvalidTypeError
+from ..storage.interface.short_repr import shown
 from ..types import Space
-from ..validation.sequences import shown
 
 SPACES = ("l2", "cosine", "ip")
 

@@ -7,6 +7,7 @@ Uses the public interface only, so that it can be read as an example.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import chroma
 
 from ..embedding import DefaultEmbeddingFunction
+from ..internal.progress import bar
 
 if TYPE_CHECKING:
     from .. import Collection
@@ -88,7 +90,8 @@ def index(folder: str, limit: int) -> None:
         print(f"Loaded the default embedding model in {time.perf_counter() - start:.1f} s.")
 
         start = time.perf_counter()
-        with _bar(len(entries)) as bar:
+        shown_bar = bar(None, "indexing", total=len(entries), unit=" texts")
+        with contextlib.nullcontext() if shown_bar is None else shown_bar:
             for first in range(0, len(entries), _BATCH):
                 batch = entries[first : first + _BATCH]
                 collection.add(
@@ -96,7 +99,8 @@ def index(folder: str, limit: int) -> None:
                     documents=[entry.document for entry in batch],
                     metadatas=[entry.metadata for entry in batch],
                 )
-                bar.update(len(batch))
+                if shown_bar is not None:
+                    shown_bar.update(len(batch))
         elapsed = time.perf_counter() - start
         print(
             f"Embedded and stored {collection.count():,} texts in {elapsed:.1f} s "
@@ -145,9 +149,3 @@ def _answer(collection: Collection, question: Question) -> None:
 
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: max(width - 3, 1)] + "..."
-
-
-def _bar(total: int) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=total, unit="text", desc="indexing", disable=None)  # None: only on a terminal

@@ -14,12 +14,12 @@ import pyarrow as pa
 from ..backend.embedded_protocol import FoundRecords
 from ..errors import InvalidArgumentError, NotFoundError
 from ..requests.projection import ALL_FIELDS, Projection, ScanRequest
+from ..storage.interface.short_repr import shown
 from ..storage.interface.values import CollectionRef
 from ..storage.query.scan import BATCH_BYTES, WHOLE_BYTES, Scan
 from ..storage.schema.metadata_columns import Slot as EngineSlot
 from ..tables.column_names import Slot, column_names
 from ..tables.from_rows import missing_keys
-from ..validation.sequences import shown
 
 __all__ = ["RECORDS", "batches", "named", "slots", "table", "translating"]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
-from ..errors import InvalidArgumentError
+from ..internal.progress import bar
 from ..storage.interface.values import Mode, Records, Written
 from ..wire import json_codec
 from ..wire.content_negotiation import Stream, stream
@@ -87,7 +86,7 @@ class Tally:
         """The next request carries so many records."""
         if rows < self._total and not self._parts:
             self._parts = True
-            self._bar = _bar(self._total, self._progress)
+            self._bar = bar(self._progress, total=self._total, option="Settings(chroma_http_progress=True)")
 
     def add(self, part: Written, rows: int) -> None:
         """A request with so many records has succeeded."""
@@ -107,17 +106,3 @@ class Tally:
                 f"{text}; {self._rows} of {self._total} records were written before this",
                 *error.args[1:],
             )
-
-
-def _bar(total: int, progress: bool | None) -> Any:
-    if progress is False or (progress is None and not sys.stderr.isatty()):
-        return None
-    try:
-        from tqdm import tqdm
-    except ImportError as error:
-        if progress is None:
-            return None
-        raise InvalidArgumentError(
-            "Settings(chroma_http_progress=True) needs the package tqdm: `pip install tqdm`"
-        ) from error
-    return tqdm(total=total, unit=" records", file=sys.stderr)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from ..config import Settings
 from ..errors import InvalidArgumentError, InvalidTypeError
-from ..validation.sequences import shown
+from ..storage.interface.short_repr import shown
 
 # What programs pass as `chroma_api_impl` to get an HTTP client out of `Client(settings)`.
 HTTP_IMPLEMENTATION = "chromadb.api.fastapi.FastAPI"

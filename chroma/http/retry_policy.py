@@ -17,7 +17,7 @@ import httpx
 
 from .. import errors
 from ..config import Settings
-from ..validation.sequences import shown
+from ..storage.interface.short_repr import shown
 from ..wire import json_codec
 
 JSON_TYPE = "application/json"

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 from ..errors import ServerConnectionError, UnsupportedError
 from ..requests.scope import Scope
 from ..storage.interface.requests import Selection
+from ..storage.interface.short_repr import shown
 from ..storage.interface.values import CollectionRef
-from ..validation.sequences import shown
 from ..wire import content_negotiation, json_codec
 from ..wire.filters import plain_filter, uses_key
 from .retry_policy import segment

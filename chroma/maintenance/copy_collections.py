@@ -24,6 +24,7 @@ from ..errors import (
     NotFoundError,
     UniqueConstraintError,
 )
+from ..internal.progress import bar
 from ..requests.projection import ALL_FIELDS, Projection, ScanRequest
 from ..requests.scope import Scope
 from ..storage.interface.requests import (
@@ -33,9 +34,9 @@ from ..storage.interface.requests import (
     NewCollection,
     Selection,
 )
+from ..storage.interface.short_repr import shown
 from ..storage.interface.values import CollectionInfo, Records, Rows
 from ..validation.names import check_name, check_str
-from ..validation.sequences import shown
 
 OnConflict = Literal["error", "skip", "replace"]
 _CHOICES = ("error", "skip", "replace")
@@ -181,7 +182,7 @@ def _copy_records(
     source: Client, target: Client, job: _Job, made: CollectionInfo, progress: bool | None
 ) -> None:
     backend = source._backend
-    bar = _bar(job.name, backend.count(job.info.ref, ALL_RECORDS), progress)
+    shown_bar = bar(progress, job.name, total=backend.count(job.info.ref, ALL_RECORDS))
     copied = 0
     try:
         for rows in _pages(backend, job.info):
@@ -190,9 +191,11 @@ def _copy_records(
             records = Records(rows.ids, rows.embeddings, rows.documents, rows.metadatas, rows.uris)
             target._backend.write(made.ref, "add", records)
             copied += len(rows.ids)
-            bar.update(len(rows.ids))
+            if shown_bar is not None:
+                shown_bar.update(len(rows.ids))
     finally:
-        bar.close()
+        if shown_bar is not None:
+            shown_bar.close()
     stored = target._backend.count(made.ref, ALL_RECORDS)
     if stored != copied:
         raise InternalError(
@@ -240,19 +243,3 @@ def _aside(name: str, what: str) -> str:
     if len(name) > 480:
         name = f"{name[:440]}-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
     return f"{name}.{what}"
-
-
-def _bar(name: str, total: int, progress: bool | None) -> Any:
-    try:
-        from tqdm import tqdm
-    except ImportError:  # the client alone does not need it
-        return _NoBar()
-    return tqdm(total=total, unit=" records", desc=name, disable=None if progress is None else not progress)
-
-
-class _NoBar:
-    def update(self, count: int) -> None:
-        """Nothing is shown."""
-
-    def close(self) -> None:
-        """Nothing was opened."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ChromaError, CorruptionError, InvalidArgumentError
+from ..internal.progress import bar
 from ..storage.interface.values import Records
 from ..validation.metadata import check_metadatas
 from ..validation.sequences import check_ids
@@ -105,16 +105,16 @@ class Migration:
         entries = [self.journal.entries[collection.id] for collection in self.collections]
         total = sum(entry.count for entry in entries)
         begun = sum(entry.position for entry in entries)
-        bar = _bar(total, begun) if progress else None
+        shown_bar = bar(progress, total=total, done=begun)
         try:
             for collection, entry in zip(self.collections, entries, strict=True):
                 if not entry.done:
-                    if bar is not None:
-                        bar.set_description(collection.name)
-                    self._copy(collection, entry, bar)
+                    if shown_bar is not None:
+                        shown_bar.set_description(collection.name)
+                    self._copy(collection, entry, shown_bar)
         finally:
-            if bar is not None:
-                bar.close()
+            if shown_bar is not None:
+                shown_bar.close()
         self._check_unchanged()
 
     def _check_unchanged(self) -> None:
@@ -217,15 +217,6 @@ class Migration:
         self.report.collections.append(
             MovedCollection(collection.tenant, collection.database, collection.name, found.id, count, skipped)
         )
-
-
-def _bar(total: int, begun: int) -> Any:
-    """None where tqdm is not installed: it is no part of chroma-arrow-client."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return None
-    return tqdm(total=total, initial=begun, unit=" records", file=sys.stderr)
 
 
 def _grouped(collections: Sequence[SourceCollection]) -> list[str]:

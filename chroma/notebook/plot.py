@@ -14,9 +14,9 @@ from ..errors import InvalidArgumentError, InvalidTypeError
 from ..internal.optional_dependencies import require
 from ..rendering import text
 from ..results.types import GetResult
+from ..storage.interface.short_repr import shown
 from ..storage.interface.values import CollectionInfo
 from ..validation.names import check_int
-from ..validation.sequences import shown
 from . import chart, projection
 
 if TYPE_CHECKING:

@@ -12,11 +12,12 @@ import orjson
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError, InvalidDimensionException, InvalidTypeError
+from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Mode
 from ..tables import is_table, readers, to_records, type_conversion
 from ..tables.to_records import Mapped
 from ..validation.metadata import check_metadatas
-from ..validation.sequences import check_ids, check_texts, shown
+from ..validation.sequences import check_ids, check_texts
 from ..validation.vectors import as_matrix
 from ..validation.write_batch import Batch
 

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..internal.atomic_file import written_to
 from ..internal.progress import bar
+from ..storage.interface.short_repr import shown
 from ..tables.column_names import OWN, mixed_key
-from ..validation.sequences import shown
 from .file_discovery import Format, check_path, format_of, system_of
 from .reports import ExportReport
 
@@ -193,7 +193,7 @@ class Export:
         self._rows = 0
         self._published = False
         self._started = time.perf_counter()
-        self._bar = bar(progress, collection)
+        self._bar = bar(progress, collection, unit=" rows", notebooks=True, option="progress=True")
 
     def _check_place(self, overwrite: bool) -> None:
         info = self._system.get_file_info(self._path)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pyarrow.fs as pafs
 
 from ..errors import InvalidArgumentError, InvalidTypeError
-from ..validation.sequences import shown
+from ..storage.interface.short_repr import shown
 
 Format = Literal["parquet", "arrow", "csv", "jsonl"]
 FORMATS: dict[str, Format] = {

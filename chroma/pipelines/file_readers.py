@@ -12,8 +12,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from ..errors import InvalidArgumentError
+from ..storage.interface.short_repr import shown
 from ..validation.metadata import rounded_int
-from ..validation.sequences import shown
 from ..wire.arrow_stream_decoder import BrokenStream, check_names, validated
 from . import arrow_file_messages, parquet_batch_rows
 from .chunks import Bad, Objects, Part, Rows

@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from ..errors import IDAlreadyExistsError, InvalidArgumentError, InvalidTypeError
 from ..internal.progress import bar
+from ..storage.interface.short_repr import shown
 from ..storage.interface.values import CollectionInfo, Mode, Written
 from ..tables import is_table, readers
 from ..tables.to_records import mapping
 from ..validation.names import check_int
-from ..validation.sequences import shown
 from ..validation.write_batch import Batch
 from . import file_discovery
 from .file_readers import Cuts
@@ -109,7 +109,15 @@ class Load:
             reject.begin(state.rejects if state.rejects_path == path else 0)
             state.rejects_path = path
             total = found.total()
-            shown_bar = bar(progress, info.name, total, state.rows)
+            shown_bar = bar(
+                progress,
+                info.name,
+                total=total,
+                done=state.rows,
+                unit=" rows",
+                notebooks=True,
+                option="progress=True",
+            )
             # Without an earlier run the first part is a small one, so that writing begins early.
             first = state.begun or (0 if state.rows else max(size // _SOONER, min(size, _LEAST_ROWS)))
             plan = Plan(

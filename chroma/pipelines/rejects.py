@@ -10,7 +10,7 @@ import orjson
 
 from ..errors import InvalidArgumentError
 from ..internal.atomic_file import written_to
-from ..validation.sequences import shown
+from ..storage.interface.short_repr import shown
 from .chunks import Bad
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from ..validation.sequences import shown
+from ..storage.interface.short_repr import shown
 
 # What a cell shows of a long text, in characters: two or three lines of a table.
 CELL = 160

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from ..errors import InvalidArgumentError
 from ..requests.projection import Projection
+from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Field, Rows
-from ..validation.sequences import shown
 from ..wire.arrow_codec import KEY_MARK, TYPES, kind_of, vectors
 from .column_names import Slot, column_names, key_of, listed, near_miss
 

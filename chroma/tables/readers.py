@@ -15,7 +15,7 @@ import orjson
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError, InvalidTypeError
-from ..validation.sequences import shown
+from ..storage.interface.short_repr import shown
 from ..wire.arrow_stream_decoder import BrokenStream, bare, check_names
 from .column_names import KINDS, Slot, column_names, key_of
 from .detect import is_result

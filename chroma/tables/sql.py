@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError, InvalidTypeError
-from ..validation.sequences import shown
+from ..storage.interface.short_repr import shown
 from . import readers, type_conversion
 from .detect import is_table
 

@@ -18,9 +18,10 @@ import orjson
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError, InvalidTypeError
+from ..storage.interface.short_repr import shown
 from ..storage.interface.values import EncodedMetadata, Floats, Mode
 from ..validation.metadata import Entries, check_keys, check_metadatas, rounded_int
-from ..validation.sequences import check_ids, check_texts, shown
+from ..validation.sequences import check_ids, check_texts
 from ..validation.vectors import as_matrix
 from ..validation.write_batch import Batch, scatter
 from ..wire.arrow_codec import KEY_MARK

@@ -17,8 +17,9 @@ import numpy as np
 
 from ..errors import ChromaError, InvalidArgumentError, InvalidTypeError
 from ..storage.interface.columnar_metadata import by_key
+from ..storage.interface.short_repr import shown
 from ..types import SparseVector
-from .sequences import as_list, check_encodable, shown
+from .sequences import as_list, check_encodable
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 _LARGE = 2.0**63

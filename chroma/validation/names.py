@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from ..errors import InvalidArgumentError, InvalidTypeError
-from .sequences import shown
+from ..storage.interface.short_repr import shown
 
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?")
 

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.requests import WHOLE, DeleteRequest, GetRequest, Page, Selection
+from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Field, Floats
 from ..types import DataLoader, Include, ReadLevel
 from .names import check_int, check_optional_count
-from .sequences import as_list, check_ids, check_texts, shown
+from .sequences import as_list, check_ids, check_texts
 from .write_batch import check_images
 
 _BY_REQUEST = "#request"

@@ -11,21 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import DuplicateIDError, InvalidArgumentError, InvalidTypeError
+from ..storage.interface.short_repr import shown
 
 _STEP = 1024  # texts encoded at a time for a check: long documents are not all copied at once
-
-
-def shown(value: object, width: int = 60) -> str:
-    """A short repr for messages. Never builds the repr of something large as a whole."""
-    if isinstance(value, (str, bytes)) and len(value) > width:
-        return f"{value[:width]!r}… ({len(value)} long)"
-    if isinstance(value, (list, tuple)) and len(value) > 8:
-        return f"{[shown(item, 12) for item in value[:3]]}… ({len(value)} long)"
-    try:
-        text = repr(value)
-    except RecursionError:
-        return f"a {type(value).__name__} that is nested too deeply to show"
-    return text if len(text) <= width else text[:width] + "…"
 
 
 def as_list(column: Any) -> list[Any]:

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidArgumentError, InvalidDimensionException
+from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Floats
-from .sequences import shown
 
 # Rows looked at in one step, so that temporary arrays stay in the cache.
 _STEP = 4096

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import IDAlreadyExistsError, InvalidArgumentError, InvalidDimensionException
+from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Floats, Mode, Records
 from .metadata import Entries, check_metadatas
-from .sequences import as_list, check_ids, check_lengths, check_texts, shown
+from .sequences import as_list, check_ids, check_lengths, check_texts
 from .vectors import as_matrix
 
 Source = Literal["documents", "images", "uris"]

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError
+from ..storage.interface.flatbuffers import NOT_READABLE, table_at
 
 MARK = b"\xff\xff\xff\xff"
 MOST_HEAD = 16 << 20  # the schema of 100,000 columns has 10 MB
@@ -284,7 +285,7 @@ def head_size(prefix: bytes | bytearray) -> int:
 def read_head(data: bytes) -> Head:
     """The parts of a Message table that matter here. Raises BrokenStream where there is none."""
     try:
-        table = _Table.root(data)
+        table = table_at(memoryview(data), 0)
         kind, body = table.number("<B", 1), table.number("<q", 3)
         batch, delta = table.table(2), False
         if kind == DICTIONARY and batch is not None:
@@ -293,50 +294,8 @@ def read_head(data: bytes) -> Head:
             _COMPRESSED_V4 in data or (batch is not None and batch.table(3) is not None)
         )
         buffers = batch.pairs(2) if compressed and batch is not None else []
-    except (struct.error, IndexError):
+    except NOT_READABLE:
         raise BrokenStream("the head of an Arrow message cannot be read") from None
     if body < 0:
         raise BrokenStream(f"the body of an Arrow message is said to have {body} bytes")
     return Head(kind, body, compressed, buffers, delta)
-
-
-class _Table:
-    """A FlatBuffers table: fields are found through offsets in its vtable, 0 where absent."""
-
-    def __init__(self, data: bytes, at: int) -> None:
-        self._data, self._at = data, at
-        (back,) = struct.unpack_from("<i", data, at)
-        self._vtable = at - back
-        if self._vtable < 0:
-            raise IndexError
-        (self._size,) = struct.unpack_from("<H", data, self._vtable)
-
-    @classmethod
-    def root(cls, data: bytes) -> _Table:
-        return cls(data, struct.unpack_from("<I", data, 0)[0])
-
-    def _field(self, number: int) -> int:
-        slot = 4 + 2 * number
-        if slot >= self._size:
-            return 0
-        (offset,) = struct.unpack_from("<H", self._data, self._vtable + slot)
-        return self._at + offset if offset else 0
-
-    def number(self, form: str, field: int) -> int:
-        at = self._field(field)
-        return int(struct.unpack_from(form, self._data, at)[0]) if at else 0
-
-    def table(self, field: int) -> _Table | None:
-        at = self._field(field)
-        return _Table(self._data, at + struct.unpack_from("<I", self._data, at)[0]) if at else None
-
-    def pairs(self, field: int) -> list[tuple[int, int]]:
-        """A vector of structs of two int64."""
-        at = self._field(field)
-        if not at:
-            return []
-        at += struct.unpack_from("<I", self._data, at)[0]
-        (count,) = struct.unpack_from("<I", self._data, at)
-        if at + 4 + 16 * count > len(self._data):
-            raise IndexError
-        return [*struct.iter_unpack("<qq", self._data[at + 4 : at + 4 + 16 * count])]

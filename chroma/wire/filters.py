@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InvalidArgumentError
-from ..validation.sequences import shown
+from ..storage.interface.short_repr import shown
 
 _INT64 = range(-(2**63), 2**63)
 

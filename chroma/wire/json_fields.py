@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import InvalidArgumentError, InvalidDimensionException, InvalidTypeError
+from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Floats
-from ..validation.sequences import shown
 from ..validation.vectors import as_matrix
 from .json_codec import ShapeError
 

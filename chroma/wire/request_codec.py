@@ -15,9 +15,10 @@ import numpy as np
 
 from ..requests.projection import ScanRequest
 from ..storage.interface.requests import DeleteRequest, GetRequest, Page, QueryRequest, Selection
+from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Field
 from ..validation.read_arguments import check_order, delete_request, given_filter
-from ..validation.sequences import check_ids, shown
+from ..validation.sequences import check_ids
 from .json_codec import JSON, ShapeError, encoded
 from .json_fields import count, flag, matrix, required, shaped, typed
 

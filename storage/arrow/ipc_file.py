@@ -1,10 +1,10 @@
 """Where the columns of an Arrow file lie in it.
 
 Owns: reading the footer of an Arrow IPC file with one record batch, not compressed, as segments have them
-(https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format; the messages are FlatBuffers,
-https://flatbuffers.dev/internals). Arrow itself takes longer to load than a database to open, see late.py.
-The file's checksum is compared before. It proves nothing against who wrote the file on purpose, so what
-does not fit raises one of NOT_READABLE, and buffers lie in it, on their borders, with room for the rows.
+(https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format). Arrow itself takes longer to load
+than a database to open, see lazy_pyarrow.py. The file's checksum is compared before. It proves nothing
+against who wrote the file on purpose, so what does not fit raises one of NOT_READABLE, and buffers lie in
+it, on their borders, with room for the rows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-NOT_READABLE = ValueError, struct.error, LookupError, OverflowError, TypeError, OSError
+from ..interface import flatbuffers
+from ..interface.flatbuffers import Table, table_at
+
+NOT_READABLE = *flatbuffers.NOT_READABLE, ValueError, OverflowError, TypeError, OSError
 _MAGIC = b"ARROW1"
 _TEXT, _LARGE_TEXT = 5, 20  # of the union Type: Utf8, LargeUtf8
 _MOST_COLUMNS, _LONGEST_NAME = 64, 1024  # of a segment's file; more would only take time
@@ -31,53 +34,19 @@ class Column(NamedTuple):
     wide: bool
 
 
-class _Table(NamedTuple):
-    """A FlatBuffers table at a place in the bytes."""
-
-    data: memoryview
-    at: int
-
-    def slot(self, number: int) -> int:
-        """Where a field is; 0 where it has its default."""
-        (back,) = struct.unpack_from("<i", self.data, self.at)
-        start = self.at - back
-        (size,) = struct.unpack_from("<H", self.data, start)
-        entry = 4 + 2 * number
-        if entry >= size:
-            return 0
-        (offset,) = struct.unpack_from("<H", self.data, start + entry)
-        return self.at + offset if offset else 0
-
-    def byte(self, number: int) -> int:
-        at = self.slot(number)
-        return self.data[at] if at else 0
-
-    def table(self, number: int) -> _Table:
-        return _follow(self.data, self.slot(number))
-
-    def vector(self, number: int) -> tuple[int, int]:
-        """Where the elements begin, and how many there are."""
-        at = self.slot(number)
-        if not at:
-            return 0, 0
-        start = _follow(self.data, at).at
-        return start + 4, struct.unpack_from("<I", self.data, start)[0]
-
-    def tables(self, number: int) -> list[_Table]:
-        start, count = self.vector(number)
-        if count > _MOST_COLUMNS:
-            raise ValueError(f"it has {count} columns")
-        return [_follow(self.data, start + 4 * each) for each in range(count)]
-
-    def text(self, number: int) -> str:
-        start, count = self.vector(number)
-        if count > _LONGEST_NAME:
-            raise ValueError(f"the name of a column has {count} bytes")
-        return str(self.data[start : start + count], "utf-8")
+def _tables(table: Table, number: int) -> list[Table]:
+    """A vector of tables."""
+    start, count = table.vector(number)
+    if count > _MOST_COLUMNS:
+        raise ValueError(f"it has {count} columns")
+    return [table_at(table.data, start + 4 * each) for each in range(count)]
 
 
-def _follow(data: memoryview, at: int) -> _Table:
-    return _Table(data, at + struct.unpack_from("<I", data, at)[0])
+def _text(table: Table, number: int) -> str:
+    start, count = table.vector(number)
+    if count > _LONGEST_NAME:
+        raise ValueError(f"the name of a column has {count} bytes")
+    return str(table.data[start : start + count], "utf-8")
 
 
 def columns(data: memoryview, rows: int) -> dict[str, Column]:
@@ -86,26 +55,25 @@ def columns(data: memoryview, rows: int) -> dict[str, Column]:
         raise ValueError("it is not an Arrow file")
     end = len(data) - 10
     (size,) = struct.unpack_from("<i", data, end)
-    footer = _follow(data, end - size)
+    footer = table_at(data, end - size)
     blocks, count = footer.vector(3)
     if count != 1:
         raise ValueError(f"it has {count} record batches")
     start, length = struct.unpack_from("<qi", data, blocks)
-    message = _follow(data, start + 8)
-    batch = message.table(2)
-    if message.byte(1) != _BATCH or batch.slot(3):
+    message = table_at(data, start + 8)
+    batch = message.required(2)
+    if message.number("<B", 1) != _BATCH or batch.slot(3):
         raise ValueError("its record batch is compressed, or none")
-    at = batch.slot(0)
-    (found_rows,) = struct.unpack_from("<q", data, at) if at else (0,)
+    found_rows = batch.number("<q", 0)
     if found_rows != rows:
         raise ValueError(f"it has {found_rows} rows instead of {rows}")
     nodes, _ = batch.vector(1)
     places, _ = batch.vector(2)
     body = start + length
     out, node, buffer = {}, 0, 0
-    for field in footer.table(1).tables(1):
-        kind = field.byte(2)
-        of_list = len(field.tables(5))  # a list has one child, with a node and two buffers of its own
+    for field in _tables(footer.required(1), 1):
+        kind = field.number("<B", 2)
+        of_list = len(_tables(field, 5))  # a list has one child, with a node and two buffers of its own
         many = 3 if of_list or kind in (_TEXT, _LARGE_TEXT) else 2
         length, nulls = struct.unpack_from("<qq", data, nodes + 16 * node)
         if length != rows or not 0 <= nulls <= rows:
@@ -120,6 +88,6 @@ def columns(data: memoryview, rows: int) -> dict[str, Column]:
             found.append(data[body + offset : body + offset + bytes_])
         if nulls and len(found[0]) < (rows + 7) // 8:
             raise ValueError(f"a column has validity bits for fewer than {rows} rows")
-        out[field.text(0)] = Column(nulls, found, kind == _LARGE_TEXT)
+        out[_text(field, 0)] = Column(nulls, found, kind == _LARGE_TEXT)
         node, buffer = node + 1 + of_list, buffer + many
     return out

@@ -32,7 +32,7 @@ from ..interface.errors import (
 from ..interface.values import CollectionInfo
 from ..io.disk import Folder
 from ..manifest import put_both, seal, unseal
-from ..validation.file_names import CATALOG_LOG, shown
+from ..validation.file_names import CATALOG_LOG, json_shown
 from ..validation.json_fields import Fields, parsed
 from ..wal import log as logs
 from ..wal.follow import follow, settled
@@ -105,18 +105,18 @@ class CatalogState:
             case "create database":
                 scope = change["tenant"], change["database"]
                 if change["tenant"] not in self.tenants:
-                    return f"there is no tenant {shown(change['tenant'])}"
-                return f"there is a database {shown(scope)} already" if scope in self.databases else None
+                    return f"there is no tenant {json_shown(change['tenant'])}"
+                return f"there is a database {json_shown(scope)} already" if scope in self.databases else None
             case "delete database":
                 scope = change["tenant"], change["database"]
-                return None if scope in self.databases else f"there is no database {shown(scope)}"
+                return None if scope in self.databases else f"there is no database {json_shown(scope)}"
             case "put collection":
                 info = change["collection"]
                 scope = info["tenant"], info["database"]
                 if scope not in self.names:
-                    return f"there is no database {shown(scope)}"
+                    return f"there is no database {json_shown(scope)}"
                 if self.names[scope].get(info["name"], info["id"]) != info["id"]:
-                    return f"the name {shown(info['name'])} is taken"
+                    return f"the name {json_shown(info['name'])} is taken"
                 old = self.collections.get(info["id"])
                 if old is not None and (old.tenant, old.database) != scope:
                     return f"{info['id']} is in another database"
@@ -140,7 +140,7 @@ class CatalogState:
         for place, entry in enumerate(data.items("databases")):
             if type(entry) is not list or len(entry) != 3:
                 raise data.wrong(
-                    f"databases[{place}]", f"is {shown(entry)}, not a tenant, a name and an id"
+                    f"databases[{place}]", f"is {json_shown(entry)}, not a tenant, a name and an id"
                 )
             given = {"do": "create database", "tenant": entry[0], "database": entry[1], "id": entry[2]}
             state._take(read_change(Fields(data.path, given, f"databases[{place}]")), data.path)

@@ -40,7 +40,9 @@ def read_change(data: Fields) -> dict[str, Any]:
         case "delete collection":
             return change | {"id": data.name("id", file_names.COLLECTION)}
         case _:
-            raise data.wrong("do", f"is {file_names.shown(change['do'])}, which is no change of a catalog")
+            raise data.wrong(
+                "do", f"is {file_names.json_shown(change['do'])}, which is no change of a catalog"
+            )
 
 
 def read_collection(data: Fields) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Filter columns as native DuckDB tables, and the rows a filter matches.
 
-Owns: the DuckDB connection; the only module that imports duckdb. One in-memory database per engine,
+Owns: the DuckDB connection of filters. One in-memory database per engine,
 with no access to files, network or extensions. A DuckDB connection mixes up threads without an error,
 so each thread works on a cursor of its own; cursors share the tables.
 """
@@ -20,6 +20,7 @@ from ..arrow.lazy_pyarrow import pa
 from ..interface.errors import Closed, OutOfMemory
 from ..schema.metadata_columns import Attributes, sparse_columns
 from ..schema.record_columns import Mask
+from ..sql.duckdb_connection import connect
 from .duckdb_sql import FALSE, TRUE, Layout, to_sql
 from .parser import Node
 
@@ -28,14 +29,7 @@ class FilterDatabase:
     """The engine's DuckDB. Opened on the first filter. `memory` bounds it, in bytes."""
 
     def __init__(self, memory: int, threads: int) -> None:
-        self._config: dict[str, Any] = {
-            "memory_limit": f"{max(memory >> 20, 64)}MB",
-            "threads": threads,
-            "enable_external_access": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "temp_directory": "",
-        }
+        self._memory, self._threads = memory, threads
         self._lock = threading.RLock()  # a table may be dropped by the garbage collector while it is held
         self._connection: Any = None
         self._cursors: dict[int, Any] = {}  # by thread
@@ -51,9 +45,7 @@ class FilterDatabase:
                 if self._closed:
                     raise Closed("the client was closed; open a new one")
                 if self._connection is None:
-                    import duckdb  # 60 ms to load: only databases that filter pay for it
-
-                    self._connection = duckdb.connect(":memory:", config=self._config)
+                    self._connection = connect(self._memory, self._threads)
                 cursor = self._cursors[me] = self._connection.cursor()
         return cursor
 

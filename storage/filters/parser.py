@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..interface.errors import InvalidArgument
 from ..interface.requests import Selection
+from ..interface.short_repr import shown
 
 ScalarKind: TypeAlias = Literal["str", "int", "float", "bool"]
 Comparison: TypeAlias = Literal["=", "<", "<=", ">", ">="]
@@ -125,15 +126,6 @@ _ORDER: dict[str, Comparison] = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "
 _EVERYTHING = Everything()
 
 
-def short(value: Any) -> str:
-    """A value as an error message shows it."""
-    try:
-        text = repr(value)
-    except RecursionError:
-        return f"a {type(value).__name__} that is nested too deeply to show"
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def parse(selection: Selection) -> Node:
     """Both filters of a selection as one tree. None and {} filter nothing. Raises InvalidArgument."""
     where, where_document = selection.where, selection.where_document
@@ -153,7 +145,7 @@ def parse(selection: Selection) -> Node:
 
 def _checked_empty(name: str, value: Any) -> Node:
     if value is not None and not isinstance(value, Mapping):
-        raise InvalidArgument(f"Expected {name} to be a dict, got {short(value)}")
+        raise InvalidArgument(f"Expected {name} to be a dict, got {shown(value)}")
     return Everything()
 
 
@@ -177,10 +169,10 @@ def parse_where_document(where: Mapping[str, Any]) -> Node:
 
 def _logic(name: str, clause: Any, leaf: Callable[[str, Any], Node], depth: int) -> Node:
     if type(clause) is not dict and not isinstance(clause, Mapping):  # the first is ten times faster
-        raise InvalidArgument(f"Expected {name} to be a dict, got {short(clause)}")
+        raise InvalidArgument(f"Expected {name} to be a dict, got {shown(clause)}")
     if len(clause) != 1:
         raise InvalidArgument(
-            f"Expected {name} to have exactly one operator, got {short(clause)}; "
+            f"Expected {name} to have exactly one operator, got {shown(clause)}; "
             "join conditions with $and or $or"
         )
     if depth > MAX_DEPTH:
@@ -189,17 +181,17 @@ def _logic(name: str, clause: Any, leaf: Callable[[str, Any], Node], depth: int)
         )
     key, value = next(iter(clause.items()))
     if not isinstance(key, str):
-        raise InvalidArgument(f"Expected {name} key to be a str, got {short(key)}")
+        raise InvalidArgument(f"Expected {name} key to be a str, got {shown(key)}")
     if key not in ("$and", "$or"):
         return leaf(key, value)
     if not isinstance(value, list):
         raise InvalidArgument(
-            f"Expected {name} value for {key} to be a list of {name} expressions, got {short(value)}"
+            f"Expected {name} value for {key} to be a list of {name} expressions, got {shown(value)}"
         )
     if len(value) < 2:
         raise InvalidArgument(
             f"Expected {name} value for {key} to be a list with at least two {name} expressions, "
-            f"got {short(value)}"
+            f"got {shown(value)}"
         )
     children = [_logic(name, child, leaf, depth + 1) for child in value]
     return _all_of(children) if key == "$and" else _any_of(children)
@@ -260,7 +252,7 @@ def _field(key: str, value: Any) -> Node:
     if type(value) is dict or isinstance(value, Mapping):
         if len(value) != 1:
             raise InvalidArgument(
-                f"Expected operator expression for {key!r} to have exactly one operator, got {short(value)}"
+                f"Expected operator expression for {key!r} to have exactly one operator, got {shown(value)}"
             )
         operator, operand = next(iter(value.items()))
     if key == "#document":
@@ -268,7 +260,7 @@ def _field(key: str, value: Any) -> Node:
     if operator not in _OPERATORS:
         raise InvalidArgument(
             f"Expected where operator to be one of {', '.join(_OPERATORS)}, "
-            f"got {short(operator)} for key {key!r}"
+            f"got {shown(operator)} for key {key!r}"
         )
     positive = _NEGATED.get(operator, operator)
     node = _id_field(positive, operand) if key == "#id" else _positive(key, positive, operand)
@@ -278,7 +270,7 @@ def _field(key: str, value: Any) -> Node:
 def _document_field(operator: Any, operand: Any) -> Node:
     if operator not in ("$contains", "$not_contains", "$regex", "$not_regex"):
         raise InvalidArgument(
-            f"Cannot filter #document with {short(operator)}: equality indexing is disabled for documents; "
+            f"Cannot filter #document with {shown(operator)}: equality indexing is disabled for documents; "
             "use $contains, $not_contains, $regex or $not_regex"
         )
     return _document(operator, operand)
@@ -293,7 +285,7 @@ def _id_field(operator: str, operand: Any) -> Node:
     ):
         raise InvalidArgument(
             "#id can be compared with $eq, $ne, $in and $nin and strings only, "
-            f"got {operator} {short(operand)}"
+            f"got {operator} {shown(operand)}"
         )
     for value in values:
         _check_text("where value for #id", value)
@@ -308,14 +300,14 @@ def _positive(key: str, operator: str, operand: Any) -> Node:
         if type(operand) not in (int, float):
             remedy = "; texts have no order here: store dates as numbers such as 20240131"
             raise InvalidArgument(
-                f"Expected operand value to be an int or a float for {operator}, got {short(operand)}"
+                f"Expected operand value to be an int or a float for {operator}, got {shown(operand)}"
                 + (remedy if isinstance(operand, str) else "")
             )
         return _compare(key, _ORDER[operator], _checked(key, operator, operand))
     if type(operand) not in (str, int, float, bool):
         raise InvalidArgument(
             f"Expected where value to be a str, int, float, or bool for key {key!r} and {operator}, "
-            f"got {short(operand)}"
+            f"got {shown(operand)}"
         )
     operand = _checked(key, operator, operand)
     if operator == "$eq":
@@ -326,7 +318,7 @@ def _positive(key: str, operator: str, operand: Any) -> Node:
 def _one_of(key: str, operand: Any) -> Node:
     if not isinstance(operand, list) or not operand:
         raise InvalidArgument(
-            f"Expected where value for $in/$nin on {key!r} to be a non-empty list, got {short(operand)}"
+            f"Expected where value for $in/$nin on {key!r} to be a non-empty list, got {shown(operand)}"
         )
     types = set(map(type, operand))
     values = operand if types <= _SCALARS else [_plain(value) for value in operand]
@@ -334,7 +326,7 @@ def _one_of(key: str, operand: Any) -> Node:
     if len(types) > 1 or not types <= _SCALARS:
         raise InvalidArgument(
             f"Expected where value for $in/$nin on {key!r} to be a list of one type "
-            f"(str, int, float or bool), got {short(operand)}"
+            f"(str, int, float or bool), got {shown(operand)}"
         )
     sets: dict[ScalarKind, list[Any]] = {}
     if types == {int} and min(values) >= -_EXACT and max(values) <= _EXACT:
@@ -357,7 +349,7 @@ def _plain(value: Any) -> Any:
 def _checked(key: str, operator: str, value: Any) -> Any:
     if type(value) is int and value not in _INT64:
         raise InvalidArgument(
-            f"where value for {operator} on {key!r} is outside the 64-bit integers: {short(value)}"
+            f"where value for {operator} on {key!r} is outside the 64-bit integers: {shown(value)}"
         )
     if type(value) is float and not math.isfinite(value):
         raise InvalidArgument(f"where value for {operator} on {key!r} must be finite, got {value}")
@@ -370,7 +362,7 @@ def _check_text(what: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidArgument(f"{what} is not valid Unicode: {short(text)}") from None
+        raise InvalidArgument(f"{what} is not valid Unicode: {shown(text)}") from None
 
 
 def _any_of_raw(nodes: list[Node]) -> Node:
@@ -433,11 +425,11 @@ def _document(operator: Any, operand: Any) -> Node:
     if operator not in ("$contains", "$not_contains", "$regex", "$not_regex"):
         raise InvalidArgument(
             "Expected where_document operator to be one of $contains, $not_contains, $regex, $not_regex, "
-            f"$and, $or, got {short(operator)}"
+            f"$and, $or, got {shown(operator)}"
         )
     if not isinstance(operand, str):
         raise InvalidArgument(
-            f"Expected where_document operand value for {operator} to be a str, got {short(operand)}"
+            f"Expected where_document operand value for {operator} to be a str, got {shown(operand)}"
         )
     if not operand:
         raise InvalidArgument(f"Expected where_document operand value for {operator} to be a non-empty str")

@@ -39,7 +39,7 @@ from ..interface.values import Floats
 from ..io.checksummed_writer import Sink
 from ..manifest import MOST_NEIGHBORS, FileRef
 from ..validation.column_offsets import names_each
-from ..validation.file_names import shown
+from ..validation.file_names import json_shown
 from ..validation.json_fields import LARGEST, Fields, parsed
 from ..vectors.distance import Space, normalised
 from ..vectors.pca import Reduction
@@ -285,7 +285,7 @@ def _parse(path: str, data: memoryview) -> tuple[Fields, dict[str, Array]]:
             or len(shape) != (dimensions or len(shape))
             or not all(map(_is_size, [*shape, offset]))
         ):
-            raise ValueError(f"its array {name} is of type {shown(kind)}, or of no shape")
+            raise ValueError(f"its array {name} is of type {json_shown(kind)}, or of no shape")
         count = math.prod(shape)
         arrays[name] = np.frombuffer(data, np.dtype(kind), count, start + offset).reshape(shape)
     if ("labels" in arrays) != (magic == _MAGIC_1):

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..interface.errors import InvalidArgument, NotFound
+from .duckdb_connection import connect
 from .referenced_names import Named, named
 
 Find = Callable[[str, frozenset[str] | None], pa.Table | None]
@@ -38,16 +39,7 @@ class Statement:
         """`find` gives the table of a name, None where there is none; it is told the names of the columns
         that are needed, in lower case, None for all. `memory` in bytes."""
         self._text, self._find = text, find
-        self._config = {
-            "memory_limit": f"{max(memory >> 20, 64)}MB",
-            "threads": threads,
-            "enable_external_access": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "temp_directory": "",
-            "secret_directory": "none",
-            "python_enable_replacements": False,
-        }
+        self._memory, self._threads = memory, threads
         self._connection: Any = None
         self._stopped = False
         self._lock = threading.Lock()
@@ -55,11 +47,11 @@ class Statement:
     def run(self, parameters: Sequence[Any] | Mapping[str, Any] | None) -> pa.RecordBatchReader:
         """The answer, as a stream. It is computed while it is read. Raises InvalidArgument for what is no
         readable statement, NotFound for a table that nobody has."""
-        import duckdb  # 60 ms to load
+        import duckdb
 
         try:
             with self._lock:
-                self._connection = duckdb.connect(":memory:", config=self._config)
+                self._connection = connect(self._memory, self._threads)
                 if self._stopped:
                     raise InvalidArgument("the statement was stopped before it began")
             # Of the connection, not of DuckDB. Where it is off already it must not be set: in a notebook

@@ -11,8 +11,7 @@ import re
 from typing import Any, NamedTuple
 
 from ..interface.errors import Corruption
-
-_SHOWN = 60  # characters of a wrong value
+from ..interface.short_repr import shown
 
 
 class Kind(NamedTuple):
@@ -27,7 +26,7 @@ class Kind(NamedTuple):
     def checked(self, name: Any, path: str, field: str) -> str:
         """The name. Raises Corruption: the file at `path` has it in `field`."""
         if not self.fits(name):
-            raise Corruption(path, f"{field} is {shown(name)}, which is not the name of {self.what}")
+            raise Corruption(path, f"{field} is {json_shown(name)}, which is not the name of {self.what}")
         return str(name)
 
 
@@ -62,11 +61,10 @@ def following(path: str, payload: bytes) -> str:
     return name
 
 
-def shown(value: Any) -> str:
-    """A wrong value, as short as a message wants it."""
+def json_shown(value: Any) -> str:
+    """A wrong value out of a JSON file: what it is, or a short repr."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
         return f"a list of {len(value)}"
-    text = "null" if value is None else repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return "null" if value is None else shown(value)

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from ..interface.errors import Corruption
-from .file_names import Kind, shown
+from .file_names import Kind, json_shown
 
 LARGEST = (1 << 62) - 1  # of any number: there is room to count on in 64 bits
 _MISSING = object()
@@ -34,7 +34,7 @@ class Fields:
     def __init__(self, path: str, data: Any, at: str = "") -> None:
         self.path, self._at = path, at
         if type(data) is not dict:
-            raise Corruption(path, f"{at or 'its content'} is {shown(data)}, not an object")
+            raise Corruption(path, f"{at or 'its content'} is {json_shown(data)}, not an object")
         self._data: dict[str, Any] = data
 
     def wrong(self, key: str, what: str) -> Corruption:
@@ -52,7 +52,7 @@ class Fields:
     def number(self, key: str, least: int = 0, most: int = LARGEST, default: Any = _MISSING) -> int:
         value = self._get(key, default)
         if type(value) is not int or not least <= value <= most:
-            raise self.wrong(key, f"is {shown(value)}, not a whole number from {least} to {most}")
+            raise self.wrong(key, f"is {json_shown(value)}, not a whole number from {least} to {most}")
         return value
 
     def maybe_number(self, key: str, least: int, most: int = LARGEST, default: Any = _MISSING) -> int | None:
@@ -61,13 +61,13 @@ class Fields:
     def real(self, key: str, least: float, most: float) -> float:
         value = self._get(key)
         if type(value) not in (int, float) or not least <= value <= most:  # nor is it no number
-            raise self.wrong(key, f"is {shown(value)}, not a number from {least} to {most}")
+            raise self.wrong(key, f"is {json_shown(value)}, not a number from {least} to {most}")
         return float(value)
 
     def text(self, key: str) -> str:
         value = self._get(key)
         if type(value) is not str:
-            raise self.wrong(key, f"is {shown(value)}, not a text")
+            raise self.wrong(key, f"is {json_shown(value)}, not a text")
         return value
 
     def maybe_text(self, key: str) -> str | None:
@@ -80,20 +80,20 @@ class Fields:
     def one_of(self, key: str, values: tuple[str, ...]) -> str:
         value = self.text(key)
         if value not in values:
-            raise self.wrong(key, f"is {shown(value)}, not one of {', '.join(values)}")
+            raise self.wrong(key, f"is {json_shown(value)}, not one of {', '.join(values)}")
         return value
 
     def items(self, key: str) -> list[Any]:
         value = self._get(key)
         if type(value) is not list:
-            raise self.wrong(key, f"is {shown(value)}, not a list")
+            raise self.wrong(key, f"is {json_shown(value)}, not a list")
         return value
 
     def mapping(self, key: str) -> dict[str, Any]:
         """An object, as it is."""
         value = self._get(key)
         if type(value) is not dict:
-            raise self.wrong(key, f"is {shown(value)}, not an object")
+            raise self.wrong(key, f"is {json_shown(value)}, not an object")
         return value
 
     def fields(self, key: str) -> Fields:

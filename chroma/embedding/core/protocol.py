@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from ...errors import InvalidArgumentError
+from ...storage.interface.short_repr import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,7 +109,7 @@ def check_signature(function: object) -> None:
     """
     if isinstance(function, type) or not callable(function):
         raise InvalidArgumentError(
-            f"`embedding_function` must be an object with `__call__(self, input)`, got {_shown(function)}"
+            f"`embedding_function` must be an object with `__call__(self, input)`, got {shown(function)}"
             + (". Pass an instance: call the class." if isinstance(function, type) else ".")
         )
     plain = inspect.isroutine(function)  # a function has no `self`
@@ -141,7 +142,7 @@ def normalise(result: Any, expected: int | None, source: str) -> Vectors:
     except (ValueError, TypeError) as error:
         raise refuse(f"its result is not rectangular ({error})") from error
     if block.dtype.kind not in "fiu":
-        raise refuse(f"its result has dtype {block.dtype}, value {_shown(result)}")
+        raise refuse(f"its result has dtype {block.dtype}, value {shown(result)}")
     if block.ndim != 2 or 0 in block.shape:
         raise refuse(f"its result has shape {block.shape}")
     if expected is not None and len(block) != expected:
@@ -170,10 +171,5 @@ def config_mapping(config: object) -> Mapping[str, Any]:
     if isinstance(config, Mapping) and all(isinstance(key, str) for key in config):
         return config
     raise InvalidArgumentError(
-        f"The configuration of an embedding function must be a dict with string keys, got {_shown(config)}."
+        f"The configuration of an embedding function must be a dict with string keys, got {shown(config)}."
     )
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

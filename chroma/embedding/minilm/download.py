@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ...errors import ChromaError, CorruptionError
+from ...internal.progress import bar
 from .weights import Weights, cache_folder
 
 ARCHIVE_URL = "https://chroma-onnx-models.s3.amazonaws.com/all-MiniLM-L6-v2/onnx.tar.gz"
@@ -82,9 +83,7 @@ def _fetch(file: BinaryIO) -> None:
 
 
 def _copy(chunks: Iterable[bytes], file: BinaryIO, total: int | None) -> None:
-    from tqdm import tqdm
-
-    with tqdm(total=total, unit="B", unit_scale=True, desc="all-MiniLM-L6-v2", file=sys.stderr) as bar:
+    with bar(True, "all-MiniLM-L6-v2", total=total, unit="B", option="The download") as shown_bar:
         for chunk in chunks:
             file.write(chunk)
-            bar.update(len(chunk))
+            shown_bar.update(len(chunk))

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import base64
 import os
-import sys
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +18,12 @@ import onnxruntime as ort
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from ...errors import CorruptionError, InvalidArgumentError, NotFoundError
+from ...internal.progress import bar
 from ..core.inputs import checked
 from .weights import VOCABULARY, Weights, download_allowed, find
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
-    from tqdm import tqdm
 
 DIMENSION = 384
 MAX_TOKENS = 256
@@ -77,17 +76,18 @@ class Model:
         """
         given = checked(texts)
         result = np.empty((len(given), DIMENSION), dtype=np.float32)
-        bar = _progress(len(given))
+        wanted = None if len(given) >= PROGRESS_FROM else False
+        shown_bar = bar(wanted, "embedding", total=len(given), unit=" texts", notebooks=True)
         try:
             for start in range(0, len(given), _WINDOW):
                 encodings = self._encode(given[start : start + _WINDOW])
                 for rows in _by_length(encodings):
                     result[start + rows] = self._run([encodings[row] for row in rows])
-                    if bar is not None:
-                        bar.update(len(rows))
+                    if shown_bar is not None:
+                        shown_bar.update(len(rows))
         finally:
-            if bar is not None:
-                bar.close()
+            if shown_bar is not None:
+                shown_bar.close()
         return result
 
     def _encode(self, texts: Sequence[str]) -> list[Encoding]:
@@ -253,19 +253,3 @@ def _by_length(encodings: Sequence[Encoding]) -> Iterator[npt.NDArray[np.intp]]:
     order = np.argsort(-lengths, kind="stable")
     for start in range(0, len(order), _BATCH):
         yield order[start : start + _BATCH]
-
-
-def _progress(total: int) -> tqdm[NoReturn] | None:
-    """A progress bar on standard error for large inputs, where someone can see it."""
-    if total < PROGRESS_FROM or not _watched():
-        return None
-    from tqdm import tqdm  # starts a thread and a lock of its own: only where it is wanted
-
-    return tqdm(total=total, unit="text", desc="embedding", file=sys.stderr)
-
-
-def _watched() -> bool:
-    if sys.stderr is not None and sys.stderr.isatty():
-        return True
-    shell = sys.modules.get("IPython")  # never imported by us: a notebook has it loaded
-    return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"

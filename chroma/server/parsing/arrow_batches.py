@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...errors import InvalidArgumentError, InvalidDimensionException
+from ...storage.interface.short_repr import shown
 from ...storage.interface.values import Floats, Mode, Records
-from ...validation.sequences import check_ids, shown
+from ...validation.sequences import check_ids
 from ...validation.write_batch import read_batch, scatter
 from ...wire.arrow_codec import FIELD_OF, KEY_MARK
 

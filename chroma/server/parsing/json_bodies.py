@@ -17,10 +17,10 @@ import orjson
 from ...collection.configuration import MUTABLE, SPACES, hnsw_for_create, hnsw_for_update
 from ...errors import InvalidArgumentError, UnsupportedError
 from ...storage.interface.requests import NewCollection
+from ...storage.interface.short_repr import shown
 from ...storage.interface.values import Floats, Mode, Records
 from ...validation.metadata import check_collection_metadata, check_new_metadata
 from ...validation.names import check_count, check_name, check_tenant_name
-from ...validation.sequences import shown
 from ...validation.write_batch import Batch, read_batch, scatter
 from ...wire.json_codec import JSON, ShapeError
 from ...wire.json_fields import count, flag, matrix, required, shaped, typed

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from ...errors import InvalidArgumentError
+from ...storage.interface.short_repr import shown
 from ...validation.names import check_uuid
-from ...validation.sequences import shown
 from ...wire.arrow_stream_decoder import BrokenStream, read_whole
 from ...wire.json_codec import JSON, ShapeError
 

@@ -245,7 +245,7 @@ def test_no_bar_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     assert progress.bar(None, "things") is None
     with pytest.raises(InvalidArgumentError, match="pip install tqdm"):
-        progress.bar(True, "things")
+        progress.bar(True, "things", option="progress=True")
 
 
 def test_vectors_stay_as_they_are(client: Any) -> None:

@@ -1,0 +1,18 @@
+"""Values in error messages."""
+
+from __future__ import annotations
+
+_MOST_ITEMS, _FIRST_ITEMS, _ITEM_WIDTH = 8, 3, 12
+
+
+def shown(value: object, width: int = 60) -> str:
+    """A short repr. Never builds the repr of a long text or list as a whole."""
+    if isinstance(value, (str, bytes)) and len(value) > width:
+        return f"{value[:width]!r}… ({len(value)} long)"
+    if isinstance(value, (list, tuple)) and len(value) > _MOST_ITEMS:
+        return f"{[shown(item, _ITEM_WIDTH) for item in value[:_FIRST_ITEMS]]}… ({len(value)} long)"
+    try:
+        text = repr(value)
+    except RecursionError:
+        return f"a {type(value).__name__} that is nested too deeply to show"
+    return text if len(text) <= width else text[:width] + "…"
