@@ -39,9 +39,9 @@ class Opened:
             self.driver.add(rows.part(start, start + 10_000))
         self.driver.settle()
         self.collection: Any = self.driver.collection
-        self.backend, self.scope = self.collection._backend, self.collection._scope
+        self.backend, self.ref = self.collection._backend, self.collection._ref
         self.id = str(self.collection.id)
-        self.held = self.backend._open(self.scope, self.id)
+        self.held = self.backend._open(self.ref)
         views = self.held.store.snapshot().views
         if len(views) != 1 or self.held.graphs.get(views[0], self.held.settings) is None:
             raise AssertionError(f"after compact() there is one segment with a graph, not {views}")
@@ -148,7 +148,7 @@ def _first(opened: Opened) -> list[Step]:
         Step(
             "is there anything new in the catalog? is it the collection's tenant?",
             "held",
-            lambda case: opened.backend._open(opened.scope, opened.id),
+            lambda case: opened.backend._open(opened.ref),
             lambda case: mark[512:516] == b"FRM1",
             "four bytes of a map compared",
         ),

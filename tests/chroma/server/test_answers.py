@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from chroma.server import read_responses
+from chroma.storage.interface.values import CollectionRef
 from chroma.storage.query import ranked_hits, scan
 
 from .conftest import Api, refused
@@ -36,15 +37,13 @@ def filled(api: Api) -> str:
         }
         assert api.post(f"{path}/add", body).status_code == 201
         if start < 80:
-            api.backend.compact(*_place(path))
+            api.backend.compact(_ref(path))
     assert api.post(f"{path}/delete", {"ids": ["r3", "r44", "r90"]}).status_code == 200
     return path
 
 
-def _place(path: str) -> Any:
-    from chroma.requests.scope import Scope
-
-    return Scope("default_tenant", "default_database"), path.rpartition("/")[2]
+def _ref(path: str) -> CollectionRef:
+    return CollectionRef("default_tenant", "default_database", path.rpartition("/")[2])
 
 
 @pytest.mark.parametrize("include", [ALL, [], ["metadatas"], ["embeddings", "distances"]], ids=str)

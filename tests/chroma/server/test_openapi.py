@@ -17,6 +17,7 @@ from chroma.server import openapi
 from chroma.server.parsing import json_bodies, sql_body
 from chroma.server.parsing.schemas import ANSWERS, BODIES, COMPONENTS
 from chroma.server.routes import ROUTES
+from chroma.wire import request_codec
 from chroma.wire.json_codec import ShapeError
 
 from .conftest import DATABASE, Api
@@ -34,13 +35,13 @@ PARSERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "add": lambda body: json_bodies.records("add", body),
     "upsert": lambda body: json_bodies.records("upsert", body),
     "update": lambda body: json_bodies.records("update", body),
-    "delete": json_bodies.selection,
-    "get": json_bodies.get,
-    "own_export": json_bodies.get,
+    "delete": request_codec.delete_from_json,
+    "get": request_codec.get_from_json,
+    "own_export": request_codec.get_from_json,
     "own_sql": sql_body.sql,
-    "query": json_bodies.query,
+    "query": request_codec.query_from_json,
     "search": json_bodies.searches,
-    "own_count": json_bodies.filters,
+    "own_count": request_codec.filters_from_json,
     "own_known_ids": json_bodies.known_ids,
     "own_recall": json_bodies.sample,
     "attach_function": lambda body: None,
