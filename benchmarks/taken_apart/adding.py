@@ -106,11 +106,11 @@ def _appended(case: Case) -> Any:
 
 def _synced(case: Case) -> None:
     case.held._sync(*case.appended)
-    case.held._synced()
+    case.held._owner.after_sync()
 
 
 def _told(case: Case) -> None:
-    case.held._wrote()
+    case.held._owner.after_commit()
 
 
 def _count(answer: Any, case: Case) -> bool:

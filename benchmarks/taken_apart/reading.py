@@ -92,7 +92,7 @@ def _arguments(opened: Opened, case: Case) -> Any:
     read_arguments.check_n_results(K)
     read_arguments.check_bool(False, "exact")
     read_arguments.given_filter(case.where), read_arguments.given_filter(None)
-    build.columns_for(parts)
+    read_arguments.fields_of(parts)
     return parts
 
 
