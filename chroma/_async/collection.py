@@ -478,7 +478,7 @@ class AsyncCollection(AsyncPipelines):
             raise InvalidArgumentError(
                 "a table has all columns: give no embeddings, metadatas, documents, images or uris besides it"
             )
-        batch = await async_bulk(size_of(ids), tables.read, mode, ids, columns)
+        batch = await async_bulk(size_of(ids), tables.read, ids, columns)
         if batch.given is None:
             return batch
         rows, texts = lacking(mode, batch)

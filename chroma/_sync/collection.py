@@ -479,7 +479,7 @@ class Collection(Pipelines):
             raise InvalidArgumentError(
                 "a table has all columns: give no embeddings, metadatas, documents, images or uris besides it"
             )
-        batch = bulk(size_of(ids), tables.read, mode, ids, columns)
+        batch = bulk(size_of(ids), tables.read, ids, columns)
         if batch.given is None:
             return batch
         rows, texts = lacking(mode, batch)

@@ -19,7 +19,7 @@ from ..tables.to_records import Mapped
 from ..validation.metadata import check_metadatas
 from ..validation.sequences import check_ids, check_texts
 from ..validation.vectors import as_matrix
-from ..validation.write_batch import Batch
+from ..validation.write_batch import Batch, scatter
 
 
 class Bad(NamedTuple):
@@ -59,9 +59,9 @@ class Rows:
             )
         return to_records.ids_of(self.table, mapped)
 
-    def batch(self, mode: Mode, mapped: Mapped) -> Batch:
+    def batch(self, mapped: Mapped) -> Batch:
         """All rows, checked."""
-        return to_records.from_table(mode, self.table, mapped)
+        return to_records.from_table(self.table, mapped)
 
     def take(self, rows: Sequence[int]) -> Rows:
         """Some of the rows."""
@@ -121,7 +121,7 @@ class Objects:
         name = mapped.parts.get("id", "id")
         return [_id(value.get(name)) for value in self.values]
 
-    def batch(self, mode: Mode, mapped: Mapped) -> Batch:
+    def batch(self, mapped: Mapped) -> Batch:
         """All rows, checked."""
         parts = {part: mapped.parts.get(part, part) for part in to_records.PARTS}
         columns = {part: [value.get(name) for value in self.values] for part, name in parts.items()}
@@ -131,17 +131,16 @@ class Objects:
             vectors = as_matrix(
                 [vector for vector in columns["embedding"] if vector is not None], "embedding"
             )
-            matrix = np.zeros((len(given), vectors.shape[1]), np.float32)
-            matrix[given] = vectors
+            matrix = scatter(vectors, given)
         metadatas = [_metadata(value, set(parts.values()), mapped.metadata) for value in self.values]
         return Batch(
-            check_ids([_id(value) for value in columns["id"]]),
-            matrix,
-            check_metadatas(metadatas) if any(metadatas) else None,
-            _texts(columns["document"], "document"),
-            None,
-            _texts(columns["uri"], "uri"),
-            None if matrix is None or given.all() else given,
+            ids=check_ids([_id(value) for value in columns["id"]]),
+            embeddings=matrix,
+            metadatas=check_metadatas(metadatas) if any(metadatas) else None,
+            documents=_texts(columns["document"], "document"),
+            images=None,
+            uris=_texts(columns["uri"], "uri"),
+            given=None if matrix is None or given.all() else given,
         )
 
     def take(self, rows: Sequence[int]) -> Objects:
@@ -201,10 +200,7 @@ def _metadata(
     if isinstance(whole, dict):
         del others["metadata"]
         if others:
-            raise InvalidArgumentError(
-                f"the keys {shown(sorted(others))} would be metadata, and there is an object 'metadata' "
-                "too: give one or the other"
-            )
+            raise to_records.metadata_twice(f"the keys {shown(sorted(others))}", "an object")
         return {key: entry for key, entry in whole.items() if entry is not None} or None
     return others or None
 
@@ -251,7 +247,7 @@ def sort(part: Part, mode: Mode, strict: bool, mapped: Mapped, dimension: int | 
         done, wrong = [], set[int]()
         for rows in groups:
             group = part if len(rows) == len(part.places) else part.take(rows)
-            batch, odd = _checked(group, mode, mapped, dimension, enough)
+            batch, odd = _checked(group, mapped, dimension, enough)
             wrong.update(rows[row] for row, _ in odd)
             bad += [Bad(group.places[row], reason, group.content(row)) for row, reason in odd]
             if batch is not None:
@@ -285,25 +281,25 @@ def _distinct(ids: list[Any], mode: Mode, strict: bool) -> tuple[list[list[int]]
 
 
 def _checked(
-    part: Part, mode: Mode, mapped: Mapped, dimension: int | None, enough: int
+    part: Part, mapped: Mapped, dimension: int | None, enough: int
 ) -> tuple[Group | None, list[tuple[int, str]]]:
     """The rows that are right, and which ones are not, and why."""
     try:
-        return Group(_fitting(part, mode, mapped, dimension), part), []
+        return Group(_fitting(part, mapped, dimension), part), []
     except InvalidArgumentError:
         if dimension is None:
-            dimension = _first_dimension(part, mode, mapped)
-    bad = list(islice(_search(part, range(len(part.places)), mode, mapped, dimension), enough))
+            dimension = _first_dimension(part, mapped)
+    bad = list(islice(_search(part, range(len(part.places)), mapped, dimension), enough))
     wrong = {row for row, _ in bad}
     right = [row for row in range(len(part.places)) if row not in wrong]
     if not right or len(bad) == enough:
         return None, bad
     rest = part.take(right)
-    return Group(_fitting(rest, mode, mapped, dimension), rest), bad
+    return Group(_fitting(rest, mapped, dimension), rest), bad
 
 
-def _fitting(part: Part, mode: Mode, mapped: Mapped, dimension: int | None) -> Batch:
-    batch = part.batch(mode, mapped)
+def _fitting(part: Part, mapped: Mapped, dimension: int | None) -> Batch:
+    batch = part.batch(mapped)
     if batch.embeddings is not None and dimension is not None and batch.embeddings.shape[1] != dimension:
         raise InvalidDimensionException(
             f"the embedding has {batch.embeddings.shape[1]} numbers, and the others {dimension}"
@@ -315,10 +311,10 @@ def _fitting(part: Part, mode: Mode, mapped: Mapped, dimension: int | None) -> B
     return batch
 
 
-def _first_dimension(part: Part, mode: Mode, mapped: Mapped) -> int | None:
+def _first_dimension(part: Part, mapped: Mapped) -> int | None:
     for row in range(len(part.places)):
         try:
-            embeddings = part.take([row]).batch(mode, mapped).embeddings
+            embeddings = part.take([row]).batch(mapped).embeddings
         except InvalidArgumentError:
             continue
         if embeddings is not None:
@@ -327,11 +323,11 @@ def _first_dimension(part: Part, mode: Mode, mapped: Mapped) -> int | None:
 
 
 def _search(
-    part: Part, rows: Sequence[int], mode: Mode, mapped: Mapped, dimension: int | None
+    part: Part, rows: Sequence[int], mapped: Mapped, dimension: int | None
 ) -> Iterator[tuple[int, str]]:
     """The bad rows among some, and why, by halving."""
     try:
-        _fitting(part.take(rows), mode, mapped, dimension)
+        _fitting(part.take(rows), mapped, dimension)
         return
     except InvalidArgumentError as error:
         if len(rows) == 1:
@@ -339,4 +335,4 @@ def _search(
             return
     half = len(rows) // 2
     for some in (rows[:half], rows[half:]):
-        yield from _search(part, some, mode, mapped, dimension)
+        yield from _search(part, some, mapped, dimension)

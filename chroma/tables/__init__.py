@@ -17,16 +17,15 @@ from ..internal.optional_dependencies import require_arrow
 from .detect import is_table
 
 if TYPE_CHECKING:
-    from ..storage.interface.values import Mode
     from ..validation.write_batch import Batch
 
 
-def read(mode: Mode, table: Any, columns: Any) -> Batch:
+def read(table: Any, columns: Any) -> Batch:
     """Any table as one batch of a write; see `records`."""
     require_arrow()
     from .to_records import read
 
-    return read(mode, table, columns)
+    return read(table, columns)
 
 
 __all__ = ["is_table", "read"]

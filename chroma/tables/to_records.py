@@ -19,10 +19,10 @@ import pyarrow as pa
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import shown
-from ..storage.interface.values import EncodedMetadata, Floats, Mode
+from ..storage.interface.values import EncodedMetadata, Floats
 from ..validation.metadata import Entries, check_keys, check_metadatas, rounded_int
 from ..validation.sequences import check_ids, check_texts
-from ..validation.vectors import as_matrix
+from ..validation.vectors import as_matrix, stacked
 from ..validation.write_batch import Batch, scatter
 from ..wire.arrow_codec import KEY_MARK
 from . import readers, type_conversion
@@ -34,10 +34,16 @@ PARTS = ("id", "document", "embedding", "uri")
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """Which column is what. `metadata`: columns and their keys; None: all others, under their names."""
+    """Which column is what.
+
+    parts     columns of other names: of "id", "document", "embedding", "uri"
+    metadata  columns and their keys; None: all others
+    verbatim  whether the names of columns are keys as they are. Else `metadata[int].k` holds ints of "k"
+    """
 
     parts: dict[str, str]
     metadata: dict[str, str] | None = None
+    verbatim: bool = False
 
     @property
     def embedding(self) -> str:
@@ -84,13 +90,13 @@ def _metadata_columns(given: Any) -> dict[str, str] | None:
     return {name: given[name] if isinstance(given, Mapping) else key_of(name) for name in names}
 
 
-def read(mode: Mode, value: Any, columns: Any) -> Batch:
+def read(value: Any, columns: Any) -> Batch:
     """Any table as one batch of a write. Errors name the column, the row and the remedy."""
     mapped = mapping(columns)
     table = readers.table(value, mapped.embedding)
     if is_result(value) and "distances" in value:
         table = table.drop_columns([name for name in ANSWER if name in table.column_names])
-    return from_table(mode, table, mapped)
+    return from_table(table, mapped)
 
 
 def check_columns(table: pa.Table, mapped: Mapped) -> None:
@@ -113,8 +119,9 @@ def ids_of(table: pa.Table, mapped: Mapped) -> list[str | None]:
     return out
 
 
-def from_table(mode: Mode, table: pa.Table, mapped: Mapped) -> Batch:
-    """The records of a table, checked."""
+def from_table(table: pa.Table, mapped: Mapped) -> Batch:
+    """The records of a table, checked: the one way from Arrow columns to records, for the tables of a call,
+    the rows of a load, and the batches of a stream to a server."""
     if not table.num_rows:
         raise InvalidArgumentError("the table has no rows")
     found = _parts(table, mapped)
@@ -125,7 +132,15 @@ def from_table(mode: Mode, table: pa.Table, mapped: Mapped) -> Batch:
         for name in ("document", "uri")
     )
     metadatas = _metadatas(table, mapped, set(found["#used"]))
-    return Batch(ids, embeddings, metadatas, documents, None, uris, given)
+    return Batch(
+        ids=ids,
+        embeddings=embeddings,
+        metadatas=metadatas,
+        documents=documents,
+        images=None,
+        uris=uris,
+        given=given,
+    )
 
 
 def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
@@ -209,14 +224,7 @@ def _vectors(column: pa.ChunkedArray | None, rows: int) -> tuple[Floats | None, 
     blocks = [
         type_conversion.vectors("embedding", chunk.drop_null()) for chunk in column.chunks if len(chunk)
     ]
-    blocks = [block for block in blocks if len(block)]
-    widths = {block.shape[1] for block in blocks}
-    if len(widths) > 1:
-        raise InvalidArgumentError(
-            f"Inconsistent dimensions in the column 'embedding': {sorted(widths)}; all vectors of a "
-            "collection have one length"
-        )
-    matrix = as_matrix(blocks[0] if len(blocks) == 1 else np.concatenate(blocks), "embedding")
+    matrix = as_matrix(stacked([block for block in blocks if len(block)], "embedding"), "embedding")
     if not column.null_count:
         return matrix, None
     given = np.concatenate([chunk.is_valid().to_numpy(zero_copy_only=False) for chunk in column.chunks])
@@ -230,7 +238,7 @@ def _metadatas(table: pa.Table, mapped: Mapped, used: set[str]) -> Entries | Non
     if mapped.metadata is not None:
         keys = {column: key for name, key in mapped.metadata.items() for column in _called(name, table)}
     else:
-        keys = {field.name: _key(field) for field in table.schema if field.name not in used}
+        keys = {field.name: _key(field, mapped.verbatim) for field in table.schema if field.name not in used}
     if "metadata" in keys and mapped.metadata is None:
         column = table.column("metadata")
         if (
@@ -240,11 +248,8 @@ def _metadatas(table: pa.Table, mapped: Mapped, used: set[str]) -> Entries | Non
         ):
             others = sorted(keys.keys() - {"metadata"})
             if others:
-                raise InvalidArgumentError(
-                    f"the columns {listed(others)} would be metadata, and there is a column 'metadata' too: "
-                    "give one or the other"
-                )
-            return _whole(_chunks(column))
+                raise metadata_twice(f"the columns {listed(others)}", "a column")
+            return _whole(_chunks(column), mapped.verbatim)
     check_keys(list(keys.values()), lambda key: "column")
     named = [(key, type_conversion.values(name, _chunks(table.column(name)))) for name, key in keys.items()]
     return entries(named, table.num_rows)
@@ -260,17 +265,25 @@ def _called(name: str, table: pa.Table) -> list[str]:
     return parts
 
 
-def _key(field: pa.Field) -> str:
+def metadata_twice(others: str, whole: str) -> InvalidArgumentError:
+    """The error where there is metadata as a whole, and by itself."""
+    return InvalidArgumentError(
+        f"{others} would be metadata, and there is {whole} 'metadata' too: give one or the other"
+    )
+
+
+def _key(field: pa.Field, verbatim: bool) -> str:
     mark = (field.metadata or {}).get(KEY_MARK)
-    return key_of(field.name) if mark is None else mark.decode("utf-8", "replace")
+    name: str = field.name if mark is None else mark.decode("utf-8", "replace")
+    return name if verbatim or mark is not None else key_of(name)
 
 
-def _whole(array: pa.Array) -> Entries | None:
+def _whole(array: pa.Array, verbatim: bool) -> Entries | None:
     """A column of structs, or of JSON objects as text."""
     if pa.types.is_null(array.type):
         return None
     if pa.types.is_struct(array.type):
-        keys = [_key(field) for field in array.type]
+        keys = [_key(field, verbatim) for field in array.type]
         check_keys(keys, lambda key: "field of the column 'metadata'")
         named = [
             (key, type_conversion.values(f"metadata.{field.name}", part))

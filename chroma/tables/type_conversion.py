@@ -25,8 +25,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..errors import InvalidArgumentError, InvalidDimensionException, InvalidTypeError
+from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.values import Floats
+from ..validation.vectors import uneven_column
 
 _is = pa.types
 _REMEDIES = (
@@ -222,10 +223,7 @@ def vectors(name: str, array: pa.Array) -> Floats:
     elif is_list(array.type):
         sizes = pc.list_value_length(array).to_numpy()
         if len(sizes) and (odd := np.flatnonzero(sizes != sizes[0])).size:
-            raise InvalidDimensionException(
-                f"Inconsistent dimensions in the column {name!r}: row 0 has {sizes[0]} and row "
-                f"{odd[0]} has {sizes[odd[0]]}; all vectors of a collection have one length"
-            )
+            raise uneven_column(name, sizes[0], odd[0], sizes[odd[0]])
         width = int(sizes[0]) if len(sizes) else 0
     else:
         raise InvalidTypeError(

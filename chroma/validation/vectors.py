@@ -91,7 +91,7 @@ def _from_arrow(column: Any, field: str) -> Any:
         return np.empty((0, 0), dtype=np.float32)
     dims = column.value_lengths().to_numpy(zero_copy_only=False) if hasattr(column, "value_lengths") else None
     if dims is not None and (dims != dims[0]).any():
-        raise _uneven(dims.tolist(), field)
+        raise uneven_list(dims.tolist(), field)
     return numbers.to_numpy(zero_copy_only=False).reshape(len(column), -1)
 
 
@@ -197,15 +197,34 @@ def _refuse_bools(rows: list[list[Any]], matrix: Floats, field: str) -> None:
 def _check_even(rows: Sequence[Any], field: str) -> None:
     dims = set(map(len, rows))
     if len(dims) > 1:
-        raise _uneven([len(row) for row in rows], field)
+        raise uneven_list([len(row) for row in rows], field)
 
 
-def _uneven(dims: list[int], field: str) -> InvalidArgumentError:
+def uneven_list(dims: Sequence[int], field: str) -> InvalidArgumentError:
+    """The error for a list of vectors of different lengths."""
     place = next(place for place, dim in enumerate(dims) if dim != dims[0])
     return InvalidDimensionException(
         f"Inconsistent dimensions in provided embeddings: {field}[0] has {dims[0]} and "
         f"{field}[{place}] has {dims[place]}; all vectors of a collection have one length"
     )
+
+
+def uneven_column(name: str, first: int, row: int, other: int) -> InvalidArgumentError:
+    """The error for a column of vectors: row 0 has `first` numbers, and `row` has `other`."""
+    return InvalidDimensionException(
+        f"Inconsistent dimensions in the column {name!r}: row 0 has {first} and row {row} has {other}; all "
+        "vectors of a collection have one length"
+    )
+
+
+def stacked(blocks: Sequence[Floats], name: str) -> Floats:
+    """Parts of a column of vectors as one. Raises for parts of different widths."""
+    row = 0
+    for block in blocks:
+        if block.shape[1] != blocks[0].shape[1]:
+            raise uneven_column(name, blocks[0].shape[1], row, block.shape[1])
+        row += len(block)
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def _finite(matrix: Floats, source: Any, field: str) -> Floats:

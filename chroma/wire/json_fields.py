@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InvalidArgumentError, InvalidDimensionException, InvalidTypeError
+from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Floats
-from ..validation.vectors import as_matrix
+from ..validation.vectors import as_matrix, uneven_list
 from .json_codec import ShapeError
 
 
@@ -100,10 +100,6 @@ def _decoded(rows: list[str], field: str) -> Floats:
             f"{field}[{place}] holds {len(parts[place])} bytes: expected a multiple of 4, and not none"
         )
     if len(sizes) > 1:
-        place = next(place for place, part in enumerate(parts) if len(part) != len(parts[0]))
-        raise InvalidDimensionException(
-            f"Inconsistent dimensions in provided embeddings: {field}[0] has {len(parts[0]) // 4} and "
-            f"{field}[{place}] has {len(parts[place]) // 4}; all vectors of a collection have one length"
-        )
+        raise uneven_list([len(part) // 4 for part in parts], field)
     matrix = np.frombuffer(b"".join(parts), dtype="<f4").reshape(len(parts), -1)
     return as_matrix(matrix, field)

@@ -1,7 +1,7 @@
 """Arrow record batches to checked records: what a stream of any program may hold.
 
-Owns which columns and types are taken. What the values of a column may be is checked where all
-writes are, in `records`. A batch that cannot be taken is an InvalidArgumentError that names the
+Owns which columns and types a stream may have, and what of a write needs an embedding. How columns become
+records is in `tables.to_records`. A batch that cannot be taken is an InvalidArgumentError that names the
 column; nothing of it is written.
 """
 
@@ -13,16 +13,17 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from ...errors import InvalidArgumentError, InvalidDimensionException
+from ...errors import InvalidArgumentError
 from ...storage.interface.short_repr import shown
-from ...storage.interface.values import Floats, Mode, Records
+from ...storage.interface.values import EncodedMetadata, Floats, Mode, Records
+from ...tables import to_records
+from ...tables.type_conversion import is_number, is_text
 from ...validation.sequences import check_ids
-from ...validation.write_batch import read_batch, scatter
-from ...wire.arrow_codec import FIELD_OF, KEY_MARK
+from ...validation.vectors import stacked
+from ...validation.write_batch import Batch
+from ...wire.arrow_codec import FIELD_OF
 
 _PLURALS = {"ids": "id"} | {plural: name for name, plural in FIELD_OF.items()}
 _REMEDIES = (
@@ -47,10 +48,10 @@ def check_schema(schema: pa.Schema) -> None:
         raise InvalidArgumentError(f"the column 'id' is missing: the stream has {shown(names)}")
     for field in schema:
         if field.name in ("id", "document", "uri"):
-            if not (_is_text(field.type) or (field.name != "id" and pa.types.is_null(field.type))):
+            if not (is_text(field.type) or (field.name != "id" and pa.types.is_null(field.type))):
                 raise _refused(field.name, field.type, "string")
         elif field.name == "embedding":
-            vector = _is_list(field.type) and _is_number(field.type.value_type)
+            vector = _is_list(field.type) and is_number(field.type.value_type)
             if not (vector or pa.types.is_null(field.type)):
                 raise _refused(field.name, field.type, "a fixed-size list of float32")
         elif field.name != "metadata":
@@ -58,13 +59,13 @@ def check_schema(schema: pa.Schema) -> None:
         elif pa.types.is_struct(field.type):
             for inner in field.type:
                 _check_value_type(f"metadata.{inner.name}", inner.type)
-        elif not (_is_text(field.type) or pa.types.is_null(field.type)):
+        elif not (is_text(field.type) or pa.types.is_null(field.type)):
             raise _refused("metadata", field.type, "a struct, or string with JSON objects")
 
 
 def _check_value_type(name: str, type: pa.DataType) -> None:
     item = type.value_type if _is_list(type) else type
-    if not (_is_text(item) or _is_number(item) or pa.types.is_boolean(item) or pa.types.is_null(type)):
+    if not (is_text(item) or is_number(item) or pa.types.is_boolean(item) or pa.types.is_null(type)):
         raise _refused(name, type, "string, bool, an integer, a float, or a list of one of these")
 
 
@@ -75,175 +76,99 @@ def _refused(name: str, type: pa.DataType, expected: str) -> InvalidArgumentErro
     return InvalidArgumentError(f"the column {name!r} is {type!s:.200}: expected {expected}; {remedy}")
 
 
-def _is_text(type: pa.DataType) -> bool:
-    return bool(pa.types.is_string(type) or pa.types.is_large_string(type) or pa.types.is_string_view(type))
-
-
-def _is_number(type: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(type) or pa.types.is_floating(type))
-
-
 def _is_list(type: pa.DataType) -> bool:
-    is_it = pa.types
-    return bool(is_it.is_list(type) or is_it.is_large_list(type) or is_it.is_fixed_size_list(type))
+    """Without views, whose values several rows may share."""
+    of = pa.types
+    return bool(of.is_list(type) or of.is_large_list(type) or of.is_fixed_size_list(type))
 
 
 def records(mode: Mode, batch: pa.RecordBatch) -> Records:
     """One record batch whose schema was checked, and that was weighed. None at all are fine."""
     if not batch.num_rows:
         return Records([])
-    columns = {name: batch.column(place) for place, name in enumerate(batch.schema.names)}
-    embeddings, given = _embeddings(mode, columns.pop("embedding", None))
-    texts = {name: _texts(columns.pop(name, None)) for name in ("id", "document", "uri")}
-    metadatas = _metadatas(columns.pop("metadata", None), batch.schema, columns)
-    if texts["document"] is not None and embeddings is None and mode != "update":
-        raise InvalidArgumentError(
-            "the column 'embedding' is missing: texts are embedded by clients, never by the server"
-        )
-    read = read_batch(mode, texts["id"], embeddings, metadatas, texts["document"], None, texts["uri"])
-    return read.records(read.embeddings, given)
+    place = batch.schema.get_field_index("metadata")
+    if place >= 0 and pa.types.is_null(batch.schema.field(place).type):
+        batch = batch.remove_column(place)
+    read = to_records.from_table(pa.Table.from_batches([batch]), _AS_NAMED)
+    _check_embeddings(mode, batch, read)
+    return read.records(read.embeddings, read.given)
 
 
-def _texts(array: pa.Array | None) -> list[Any] | None:
-    if array is None or pa.types.is_null(array.type):
-        return None
-    return array.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
+_AS_NAMED = to_records.Mapped({}, verbatim=True)
+
+
+def _check_embeddings(mode: Mode, batch: pa.RecordBatch, read: Batch) -> None:
+    """Raise for rows without an embedding, which only an update may have."""
+    if read.embeddings is None:
+        if mode == "add" and "embedding" in batch.schema.names:
+            raise _missing(mode, 0)
+        if read.documents is not None and mode != "update":
+            raise InvalidArgumentError(
+                "the column 'embedding' is missing: texts are embedded by clients, never by the server"
+            )
+    elif read.given is not None and mode != "update":
+        raise _missing(mode, int(np.argmin(read.given)))
+
+
+def _missing(mode: Mode, row: int) -> InvalidArgumentError:
+    return InvalidArgumentError(f"embedding is null at row {row}: {mode} needs one for every id")
 
 
 def joined(parts: Sequence[Records]) -> Records:
     """Batches of one stream as one. Raises DuplicateIDError for an id in several of them."""
     if len(parts) == 1:
         return parts[0]
-    ids = check_ids(list(chain.from_iterable(part.ids for part in parts)))
-
-    def column(name: str) -> Any:
-        lists = [getattr(part, name) for part in parts]
-        return None if lists[0] is None else list(chain.from_iterable(lists))
-
     embeddings, given = _stacked(parts)
-    return Records(ids, embeddings, column("documents"), column("metadatas"), column("uris"), given)
+    return Records(
+        ids=check_ids(list(chain.from_iterable(part.ids for part in parts))),
+        embeddings=embeddings,
+        documents=_one_after_another([(part.documents, len(part.ids)) for part in parts]),
+        metadatas=_metadatas(parts),
+        uris=_one_after_another([(part.uris, len(part.ids)) for part in parts]),
+        has_embedding=given,
+    )
+
+
+def _one_after_another(columns: Sequence[tuple[Any, int]]) -> list[Any] | None:
+    """A column of all batches. One that a batch has only nulls of is not given there."""
+    if all(column is None for column, _ in columns):
+        return None
+    return list(chain.from_iterable([None] * rows if column is None else column for column, rows in columns))
+
+
+def _metadatas(parts: Sequence[Records]) -> Any:
+    """As the engine stores it, where it is so in each batch."""
+    columns = [part.metadatas for part in parts]
+    if not all(isinstance(column, EncodedMetadata) for column in columns):
+        return _one_after_another([(part.metadatas, len(part.ids)) for part in parts])
+    encoded = [column for column in columns if isinstance(column, EncodedMetadata)]
+    texts = list(chain.from_iterable(column.texts for column in encoded))
+    slots = [set(column.columns or ()) for column in encoded]
+    if not slots[0] or any(each != slots[0] for each in slots):
+        return EncodedMetadata(texts, None)
+    arrays = {
+        slot: pa.concat_arrays([column.columns[slot] for column in encoded if column.columns])
+        for slot in slots[0]
+    }
+    return EncodedMetadata(texts, arrays)
 
 
 def _stacked(parts: Sequence[Records]) -> tuple[Floats | None, Any]:
     blocks = [part.embeddings for part in parts if part.embeddings is not None]
-    widths = {block.shape[1] for block in blocks}
-    if len(widths) > 1:
-        raise InvalidDimensionException(
-            f"Inconsistent dimensions in the column 'embedding': {sorted(widths)}; all vectors of a "
-            "collection have one length"
-        )
     if not blocks:
         return None, None
-    width = widths.pop()
-    if all(part.embeddings is not None and part.has_embedding is None for part in parts):
-        return np.concatenate(blocks), None
-    rows = [
-        (part.embeddings is not None) & np.ones(len(part.ids), np.bool_)
-        if part.has_embedding is None
-        else part.has_embedding
-        for part in parts
-    ]
+    if len(blocks) == len(parts) and all(part.has_embedding is None for part in parts):
+        return stacked(blocks, "embedding"), None
+    width = blocks[0].shape[1]
     filled = [
         np.zeros((len(part.ids), width), np.float32) if part.embeddings is None else part.embeddings
         for part in parts
     ]
-    return np.concatenate(filled), np.concatenate(rows)
+    return stacked(filled, "embedding"), np.concatenate([_given(part) for part in parts])
 
 
-# ---------------------------------------------------------------------------- embeddings
-
-
-def _embeddings(mode: Mode, array: pa.Array | None) -> tuple[Floats | None, Any]:
-    """The matrix, and with gaps in an update a mask of the rows that are given."""
-    if array is None or array.null_count == len(array):
-        if array is not None and mode == "add":
-            raise InvalidArgumentError("embedding is null at row 0: add needs one for every id")
-        return None, None
-    if not array.null_count:
-        return _matrix(array), None
-    rows = array.is_valid().to_numpy(zero_copy_only=False)
-    if mode != "update":
-        raise InvalidArgumentError(
-            f"embedding is null at row {int(np.argmin(rows))}: {mode} needs one for every id"
-        )
-    return scatter(_matrix(array.drop_null()), rows), rows
-
-
-def _matrix(array: pa.Array) -> Floats:
-    if pa.types.is_fixed_size_list(array.type):
-        width = array.type.list_size
-    else:
-        sizes = pc.list_value_length(array).to_numpy()
-        if (odd := np.flatnonzero(sizes != sizes[0])).size:
-            raise InvalidDimensionException(
-                f"Inconsistent dimensions in the column 'embedding': row 0 has {sizes[0]} and row "
-                f"{odd[0]} has {sizes[odd[0]]}; all vectors of a collection have one length"
-            )
-        width = int(sizes[0])
-    flat = array.flatten()
-    if flat.null_count:
-        place = int(np.argmin(flat.is_valid().to_numpy(zero_copy_only=False)))
-        raise InvalidArgumentError(f"embedding holds a null at row {place // width}")
-    if width == 0:
-        raise InvalidArgumentError("embedding holds empty lists: a vector has at least one number")
-    numbers: Floats = flat.to_numpy(zero_copy_only=False).reshape(-1, width)
-    return numbers
-
-
-# ---------------------------------------------------------------------------- metadata
-
-
-def _metadatas(
-    array: pa.Array | None, schema: pa.Schema, others: dict[str, pa.Array]
-) -> list[dict[str, Any] | None] | None:
-    """One mapping per record from JSON text, from a struct, or from the columns with other names."""
-    if array is None or pa.types.is_null(array.type):
-        if not others:
-            return None
-        return _gathered([schema.field(name) for name in others], [*others.values()], None)
-    if others:
-        raise InvalidArgumentError(
-            f"the columns {shown(sorted(others))} would be metadata, and there is a column 'metadata' too: "
-            "give one or the other"
-        )
-    if pa.types.is_struct(array.type):
-        present = array.is_valid().to_numpy(zero_copy_only=False).tolist()
-        return _gathered([*array.type], array.flatten(), present)
-    return [_parsed(text, row) for row, text in enumerate(array.to_numpy(zero_copy_only=False).tolist())]
-
-
-def _parsed(text: str | None, row: int) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        entry = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise InvalidArgumentError(f"metadata at row {row} is not valid JSON: {error}") from None
-    if not isinstance(entry, dict):
-        raise InvalidArgumentError(f"metadata at row {row} is {shown(entry)}: expected a JSON object")
-    return entry or None
-
-
-def _gathered(
-    fields: Sequence[pa.Field], arrays: Sequence[pa.Array], present: list[bool] | None
-) -> list[dict[str, Any] | None]:
-    """Columns to one mapping per row, nulls left out."""
-    count = len(arrays[0]) if arrays else len(present or ())
-    out: list[dict[str, Any]] = [{} for _ in range(count)]
-    for field, array in zip(fields, arrays):
-        if pa.types.is_null(field.type):
-            continue
-        key = (field.metadata or {}).get(KEY_MARK, field.name.encode()).decode("utf-8", "replace")
-        for row, value in enumerate(_values(array)):
-            if value is not None:
-                if key in out[row]:
-                    raise InvalidArgumentError(f"metadata at row {row} has the key {key!r} twice")
-                out[row][key] = value
-    return [entry or None for entry in out]
-
-
-def _values(array: pa.Array) -> list[Any]:
-    """Python values of a column; NaN stays NaN, so that it is refused by its name."""
-    if array.null_count or _is_list(array.type) or pa.types.is_boolean(array.type):
-        return array.to_pylist()  # type: ignore[no-any-return]
-    return array.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
+def _given(part: Records) -> Any:
+    """Which rows of a batch have an embedding."""
+    if part.has_embedding is not None:
+        return part.has_embedding
+    return np.full(len(part.ids), part.embeddings is not None, np.bool_)

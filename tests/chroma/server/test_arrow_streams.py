@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from chroma.errors import ChromaError, DuplicateIDError, InvalidArgumentError, InvalidDimensionException
 from chroma.server.http.request_body import TooLarge
 from chroma.server.parsing import arrow_batches, arrow_streams
-from chroma.storage.interface.values import Mode, Records, Rows, Written
+from chroma.storage.interface.values import EncodedMetadata, Mode, Records, Rows, Written
 from chroma.wire import arrow_codec
 from chroma.wire.arrow_stream_decoder import BrokenStream, Frames
 
@@ -63,7 +63,12 @@ def take(data: bytes, mode: Mode = "add", log: Log | None = None) -> tuple[Writt
 def one(batch: pa.RecordBatch, mode: Mode = "add") -> Records:
     log = Log()
     take(encode(batch), mode, log)
-    return log.batches[0]
+    return _plain(log.batches[0])
+
+
+def _plain(records: Records) -> Records:
+    """With metadata as mappings, where it came as the engine stores it."""
+    return records._replace(metadatas=records.metadatas and list(records.metadatas))
 
 
 # ---------------------------------------------------------------------------- framing
@@ -187,10 +192,10 @@ def test_compressed_batches_are_refused(codec: str) -> None:
         ({"#x": [1, 2, 3]}, "starts with '#'"),
         ({"embedding": [[1.0], [1.0, 2.0], [3.0]]}, "row 0 has 1 and row 1 has 2"),
         ({"embedding": [[1.0, 2.0], None, [1.0, 2.0]]}, "embedding is null at row 1"),
-        ({"embedding": [[1.0, 2.0], [1.0, None], [1.0, 2.0]]}, "holds a null at row 1"),
+        ({"embedding": [[1.0, 2.0], [1.0, None], [1.0, 2.0]]}, "holds a null inside a vector at row 1"),
         ({"embedding": [[1.0, 2.0], [1.0, float("inf")], [1.0, 2.0]]}, "inf"),
         ({"embedding": ["a", "b", "c"]}, "'embedding' is string: expected a fixed-size list of float32"),
-        ({"id": ["a", None, "c"]}, "Expected ID to be a str, got None at index 1"),
+        ({"id": ["a", None, "c"]}, "the column for 'id' is null at row 1"),
         ({"id": ["a", "b", "a"]}, "unique"),
         ({"id": [1, 2, 3]}, "'id' is int64: expected string"),
     ],
@@ -396,7 +401,7 @@ def test_metadata_of_any_types_survives_json_and_struct(metadatas: list[dict[str
     texts = batch.column("metadata")
     typed = arrow_codec.to_struct(texts, arrow_codec.slots_of([texts]))
     again = one(table(len(ids), metadata=typed)).metadatas
-    assert same([entry and sorted(entry.items()) for entry in again or []],
+    assert same([entry and sorted(entry.items()) for entry in again or [None] * len(ids)],
                 [entry and sorted(entry.items()) for entry in metadatas])  # fmt: skip
 
 
@@ -418,7 +423,7 @@ def test_fields_have_names_of_their_own() -> None:
     assert [field.name for field in typed.type] == ["v (int)'", "v (str)", "v (int)"]
     log = Log()
     take(encode(table(3, metadata=typed)), log=log)
-    assert log.batches[0].metadatas == [{"v": 1}, {"v": "x"}, {"v (int)": "z"}]
+    assert _plain(log.batches[0]).metadatas == [{"v": 1}, {"v": "x"}, {"v (int)": "z"}]
 
 
 def test_rows_read_back_are_what_was_written() -> None:
@@ -431,3 +436,31 @@ def test_rows_read_back_are_what_was_written() -> None:
     assert rows.metadatas == [{"n": 1}, None] * 2
     assert rows.embeddings is not None and np.array_equal(rows.embeddings, np.tile(np.eye(2), (2, 1)))
     assert arrow_batches.records("add", arrow_codec.read(data).to_batches()[0]).ids == ["a", "b"]
+
+
+def test_batches_of_one_write_may_have_other_columns_filled() -> None:
+    """A column that one batch has only nulls of is there where another has values."""
+    one = table(
+        2, id=["a", "b"], document=pa.array(["x", None], pa.string()), n=pa.array([1, None], pa.int64())
+    )
+    two = table(
+        2, id=["c", "d"], document=pa.array([None, None], pa.string()), n=pa.array([3, 4], pa.int64())
+    )
+    parts = [arrow_batches.records("add", batch) for batch in (one, two)]
+    whole = _plain(arrow_batches.joined(parts))
+    assert whole.ids == ["a", "b", "c", "d"]
+    assert whole.documents == ["x", None, None, None]
+    assert whole.metadatas == [{"n": 1}, None, {"n": 3}, {"n": 4}]
+    assert isinstance(parts[0].metadatas, EncodedMetadata)
+
+
+def test_batches_of_one_write_have_vectors_of_one_length() -> None:
+    one, two = table(2, id=["a", "b"]), table(1, id=["c"], embedding=[[1.0, 2.0, 3.0]])
+    parts = [arrow_batches.records("add", batch) for batch in (one, two)]
+    with pytest.raises(InvalidDimensionException, match="row 0 has 2 and row 2 has 3"):
+        arrow_batches.joined(parts)
+
+
+def test_an_int_of_json_beyond_64_bits_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="an int must fit in 64 bits"):
+        one(table(1, id=["a"], metadata=['{"n":340282366920938463463374607431768211456}']))
