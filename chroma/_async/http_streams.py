@@ -12,11 +12,10 @@ from ..errors import InternalError, ServerConnectionError
 from ..requests.projection import ScanRequest
 from ..storage.interface.requests import GetRequest
 from ..storage.interface.values import CollectionRef, Field, Rows
-from ..tables.column_names import Slot
-from ..tables.from_rows import Flat, FromRows, missing_keys, slots_of
+from ..tables.from_rows import Flat, FromRows, missing_keys, typed_keys_of
 from ..tables.record_batches import AsyncBatches, async_reshaped
 from ..wire import content_negotiation
-from ..wire.arrow_codec import check_stream
+from ..wire.arrow_codec import TypedKey, check_stream
 from ..wire.arrow_stream_decoder import BrokenStream, Frames
 from .http_transport import AsyncTransport
 
@@ -59,20 +58,20 @@ async def in_pages(
     backend: AsyncBackend, collection: CollectionRef, request: ScanRequest, dimension: int | None
 ) -> AsyncBatches:
     """What a server without streams gives page by page. Its metadata are read first, for the columns."""
-    slots: list[Any] = []
+    typed_keys: list[Any] = []
     want = request.projection
     if want.form == "columns" and "metadatas" in want.fields:
         only = replace(request, projection=replace(want, fields=frozenset({"metadatas"})))
         pages = [page async for page in _pages(backend, collection, only)]
-        slots = slots_of(pages, want.keys)
+        typed_keys = typed_keys_of(pages, want.keys)
         if pages and request.selection.everything and request.page.whole:
             # all records are read, so that a key that none of them has is a mistake
-            missing_keys(want.keys, [slot.key for slot in slots_of(pages, None)])
-        have = {slot.key for slot in slots}
-        slots += [Slot(key, "str") for key in want.keys or () if key not in have]
+            missing_keys(want.keys, [typed.key for typed in typed_keys_of(pages, None)])
+        have = {typed.key for typed in typed_keys}
+        typed_keys += [TypedKey(key, "str") for key in want.keys or () if key not in have]
         if want.keys:
-            slots.sort(key=lambda slot: (want.keys or ()).index(slot.key))
-    form = FromRows(want, slots, dimension)
+            typed_keys.sort(key=lambda typed: (want.keys or ()).index(typed.key))
+    form = FromRows(want, typed_keys, dimension)
     return async_reshaped(form.schema, _pages(backend, collection, request), form.batch)
 
 

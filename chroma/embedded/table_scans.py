@@ -17,9 +17,10 @@ from ..requests.projection import ALL_FIELDS, Projection, ScanRequest
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import CollectionRef
 from ..storage.query.scan import BATCH_BYTES, WHOLE_BYTES, Scan
-from ..storage.schema.metadata_columns import Slot as EngineSlot
-from ..tables.column_names import Slot, column_names
+from ..storage.schema.metadata_columns import Slot
+from ..tables.column_names import column_names
 from ..tables.from_rows import missing_keys
+from ..wire.arrow_codec import TypedKey
 
 __all__ = ["RECORDS", "batches", "named", "slots", "table", "translating"]
 
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 Guard = Callable[[], AbstractContextManager[object]]
 
 
-def slots(found: FoundRecords, keys: Sequence[str] | None = None) -> list[EngineSlot]:
+def slots(found: FoundRecords, keys: Sequence[str] | None = None) -> list[Slot]:
     """The columns of a scan's metadata. InvalidArgumentError for keys that no record has."""
-    known: list[EngineSlot] = [*found.slots(keys)]
+    known: list[Slot] = [*found.slots(keys)]
     if keys is not None and any(view.live for view in found.views):
         have = {key for key, _ in known}
         if not have.issuperset(keys):
@@ -40,14 +41,14 @@ def slots(found: FoundRecords, keys: Sequence[str] | None = None) -> list[Engine
     return known
 
 
-def named(found: Sequence[EngineSlot]) -> list[Slot]:
+def named(found: Sequence[Slot]) -> list[TypedKey]:
     """The same as they are called outside."""
-    return [Slot(key, f"list of {kind[:-2]}" if kind.endswith("[]") else kind) for key, kind in found]
+    return [TypedKey(key, f"list of {kind[:-2]}" if kind.endswith("[]") else kind) for key, kind in found]
 
 
 def batches(found: Scan, want: Projection, guard: Guard, whole: bool) -> pa.RecordBatchReader:
     """The stream that is wanted; `whole`: in few batches. `guard` translates errors."""
-    columns: Sequence[EngineSlot] | None = None
+    columns: Sequence[Slot] | None = None
     if want.form == "columns" and "metadatas" in want.fields:
         columns = slots(found, want.keys)
     reader = found.read(want.fields, columns, WHOLE_BYTES if whole else BATCH_BYTES)

@@ -11,35 +11,28 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from ..wire.arrow_codec import TYPES, TypedKey
 
 # Columns of a record, what people may have called them, and the further columns of an answer.
 OWN = ("id", "document", "uri", "embedding", "metadata")
 _NEAR = ("ids", "documents", "uris", "embeddings", "metadatas")
 ANSWER = ("query", "rank", "distance")
-KINDS = ("str", "int", "float", "bool", "list of str", "list of int", "list of float", "list of bool")
-_PREFIXED = re.compile(r"metadata(?:\[(" + "|".join(KINDS) + r")\])?\.(.+)", re.DOTALL)
+_PREFIXED = re.compile(r"metadata(?:\[(" + "|".join(TYPES) + r")\])?\.(.+)", re.DOTALL)
 
 
-class Slot(NamedTuple):
-    """A metadata key and the type of its values: one of KINDS."""
-
-    key: str
-    kind: str
-
-
-def column_names(slots: Sequence[Slot], others: Sequence[str] = ()) -> list[str]:
-    """A distinct column name for each slot, none of them one of `others`."""
-    times = Counter(key for key, _ in slots)
-    return [_column_name(slot, times[slot.key] > 1, others) for slot in slots]
+def column_names(typed_keys: Sequence[TypedKey], others: Sequence[str] = ()) -> list[str]:
+    """A distinct column name for each key and type, none of them one of `others`."""
+    times = Counter(key for key, _ in typed_keys)
+    return [_column_name(typed, times[typed.key] > 1, others) for typed in typed_keys]
 
 
-def _column_name(slot: Slot, mixed: bool, others: Sequence[str]) -> str:
+def _column_name(typed: TypedKey, mixed: bool, others: Sequence[str]) -> str:
     if mixed:
-        return f"metadata[{slot.kind}].{slot.key}"
-    if slot.key in others or slot.key in OWN or slot.key in _NEAR or _PREFIXED.fullmatch(slot.key):
-        return f"metadata.{slot.key}"
-    return slot.key
+        return f"metadata[{typed.kind}].{typed.key}"
+    if typed.key in others or typed.key in OWN or typed.key in _NEAR or _PREFIXED.fullmatch(typed.key):
+        return f"metadata.{typed.key}"
+    return typed.key
 
 
 def key_of(column: str) -> str:

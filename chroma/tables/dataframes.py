@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ..internal.optional_dependencies import require
+from ..wire.arrow_codec import TypedKey
 from . import type_conversion
-from .column_names import ANSWER, Slot, column_names, mixed_key
+from .column_names import ANSWER, column_names, mixed_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,7 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
         if key is None:
             columns[field.name] = _series(pd, field.type, column)
             continue
-        name = column_names([Slot(key, "str")], answer)[0]
+        name = column_names([TypedKey(key, "str")], answer)[0]
         mixed.setdefault(name, []).append(column)
         columns.setdefault(name, None)
     for name, parts in mixed.items():

@@ -12,7 +12,7 @@ import pyarrow as pa
 from ..requests.projection import Projection
 from ..storage.interface.values import Field, Rows
 from .column_names import ANSWER
-from .from_rows import FromRows, slots_of
+from .from_rows import FromRows, typed_keys_of
 
 _FIELDS: tuple[Field, ...] = ("documents", "uris", "metadatas", "embeddings")
 
@@ -66,5 +66,5 @@ def _matrix(vectors: Any) -> Any:
 def _table(pages: Sequence[Rows], included: Sequence[Field], others: Sequence[str] = ()) -> pa.Table:
     want = Projection(fields=frozenset(included))
     widths = [page.embeddings.shape[1] for page in pages if page.embeddings is not None]
-    form = FromRows(want, slots_of(pages, None), max(widths, default=0), others)
+    form = FromRows(want, typed_keys_of(pages, None), max(widths, default=0), others)
     return pa.Table.from_batches([form.batch(page) for page in pages], form.schema)

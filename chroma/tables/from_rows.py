@@ -15,8 +15,8 @@ from ..errors import InvalidArgumentError
 from ..requests.projection import Projection
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Field, Rows
-from ..wire.arrow_codec import KEY_MARK, TYPES, kind_of, vectors
-from .column_names import Slot, column_names, key_of, listed, near_miss
+from ..wire.arrow_codec import KEY_MARK, TYPES, TypedKey, kind_of, vectors
+from .column_names import column_names, key_of, listed, near_miss
 
 FIELDS: dict[str, Field] = {"document": "documents", "uri": "uris", "embedding": "embeddings"}
 
@@ -90,7 +90,7 @@ class Flat:
             self._at = -1  # as JSON text
         if self._at >= 0:
             inner = list(schema.field(self._at).type)
-            names = column_names([_slot(field) for field in inner])
+            names = column_names([_typed_key(field) for field in inner])
             fields[self._at : self._at + 1] = [
                 pa.field(name, field.type) for name, field in zip(names, inner)
             ]
@@ -103,22 +103,22 @@ class Flat:
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 
-def _slot(field: pa.Field) -> Slot:
+def _typed_key(field: pa.Field) -> TypedKey:
     key = (field.metadata or {}).get(KEY_MARK)
     kind = next((name for name, type in TYPES.items() if type == field.type), "str")
-    return Slot(field.name if key is None else key.decode(), kind)
+    return TypedKey(field.name if key is None else key.decode(), kind)
 
 
-def slots_of(pages: Iterable[Rows], keys: Sequence[str] | None) -> list[Slot]:
+def typed_keys_of(pages: Iterable[Rows], keys: Sequence[str] | None) -> list[TypedKey]:
     """The keys and types in the metadata of rows: keys by first appearance, types by name."""
-    found: dict[Slot, None] = {}
+    found: dict[TypedKey, None] = {}
     for page in pages:
         for entry in page.metadatas or ():
             for key, value in (entry or {}).items():
                 if keys is None or key in keys:
-                    found[Slot(key, kind_of(value))] = None
-    order = {key: place for place, key in enumerate(dict.fromkeys(slot.key for slot in found))}
-    return sorted(found, key=lambda slot: (order[slot.key], slot.kind))
+                    found[TypedKey(key, kind_of(value))] = None
+    order = {key: place for place, key in enumerate(dict.fromkeys(typed.key for typed in found))}
+    return sorted(found, key=lambda typed: (order[typed.key], typed.kind))
 
 
 def missing_keys(keys: Sequence[str] | None, known: Iterable[str]) -> None:
@@ -135,15 +135,19 @@ class FromRows:
     """Rows of a backend that has no columns, to batches."""
 
     def __init__(
-        self, want: Projection, slots: Sequence[Slot], dimension: int | None, others: Sequence[str] = ()
+        self,
+        want: Projection,
+        typed_keys: Sequence[TypedKey],
+        dimension: int | None,
+        others: Sequence[str] = (),
     ) -> None:
         self._want, self._dimension = want, dimension or 0
-        self._columns = dict(zip(slots, column_names(slots, others)))
+        self._columns = dict(zip(typed_keys, column_names(typed_keys, others)))
         fields = [pa.field("id", pa.string())]
         fields += [pa.field(name, pa.string()) for name in ("document", "uri") if FIELDS[name] in want.fields]
         if want.form == "json" and "metadatas" in want.fields:
             fields.append(pa.field("metadata", pa.string()))
-        fields += [pa.field(name, TYPES[slot.kind]) for slot, name in self._columns.items()]
+        fields += [pa.field(name, TYPES[typed.kind]) for typed, name in self._columns.items()]
         if "embeddings" in want.fields:
             fields.append(pa.field("embedding", pa.list_(pa.float32(), self._dimension)))
         self.schema = pa.schema(fields)
@@ -159,9 +163,9 @@ class FromRows:
         if self._want.form == "json" and "metadatas" in self._want.fields:
             texts = [None if entry is None else orjson.dumps(entry).decode() for entry in entries]
             arrays.append(pa.array(texts, pa.string()))
-        for slot in self._columns:
-            values = [_value(entry, slot) for entry in entries]
-            arrays.append(pa.array(values, TYPES[slot.kind]))
+        for typed in self._columns:
+            values = [_value(entry, typed) for entry in entries]
+            arrays.append(pa.array(values, TYPES[typed.kind]))
         if "embeddings" in self._want.fields:
             if rows.embeddings is None or not len(rows.ids):
                 arrays.append(pa.array([], self.schema.field("embedding").type))
@@ -170,6 +174,6 @@ class FromRows:
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 
-def _value(entry: Any, slot: Slot) -> Any:
-    value = None if entry is None else entry.get(slot.key)
-    return value if value is not None and kind_of(value) == slot.kind else None
+def _value(entry: Any, typed: TypedKey) -> Any:
+    value = None if entry is None else entry.get(typed.key)
+    return value if value is not None and kind_of(value) == typed.kind else None

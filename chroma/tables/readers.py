@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import shown
+from ..wire.arrow_codec import TYPES, TypedKey
 from ..wire.arrow_stream_decoder import BrokenStream, bare, check_names
-from .column_names import KINDS, Slot, column_names, key_of
+from .column_names import column_names, key_of
 from .detect import is_result
 
 # In a schema: what the index of the dataframe was called, which is no column, and as JSON which columns
@@ -208,12 +209,12 @@ def objects(name: str, values: Sequence[Any]) -> Iterator[tuple[str, pa.Array]]:
     """Python values as one column, or as one column per type where they are of several."""
     plain = [_plain(value) for value in values]
     kinds = {_kind(value) for value in plain} - {None}
-    if (len(kinds) > 1 and not kinds <= set(KINDS)) or "list" in kinds:  # Arrow would make them alike
+    if (len(kinds) > 1 and not kinds <= set(TYPES)) or "list" in kinds:  # Arrow would make them alike
         raise _unlike(name, plain, f"values of several types: {', '.join(sorted(map(str, kinds)))}")
     if len(kinds) > 1:
-        slots = [Slot(key_of(name), kind) for kind in KINDS if kind in kinds]
-        for slot, column in zip(slots, column_names(slots)):
-            yield column, _array(name, [value if _kind(value) == slot.kind else None for value in plain])
+        typed_keys = [TypedKey(key_of(name), kind) for kind in TYPES if kind in kinds]
+        for typed, column in zip(typed_keys, column_names(typed_keys)):
+            yield column, _array(name, [value if _kind(value) == typed.kind else None for value in plain])
     else:
         yield name, _array(name, plain)
 
@@ -262,4 +263,4 @@ def _unlike(name: str, values: Sequence[Any], why: str) -> InvalidTypeError:
 def _storable(value: Any) -> bool:
     items = value if isinstance(value, list) else [value]
     small = all(-(2**63) <= item < 2**63 for item in items if type(item) is int)
-    return _kind(value) in KINDS and small
+    return _kind(value) in TYPES and small

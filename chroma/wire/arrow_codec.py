@@ -20,7 +20,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -39,7 +39,17 @@ FIELD_OF: dict[str, Field] = {
 KEY_MARK = b"chroma:key"
 END = b"\xff\xff\xff\xff\0\0\0\0"
 
-Slot = tuple[str, str]  # a metadata key and the type of its values
+
+class TypedKey(NamedTuple):
+    """A metadata key and the type of its values, one of TYPES.
+
+    Columns of one are called "key (type)" in a struct, and "metadata[type].key" in a table, where a key has
+    values of several types. The engine has pairs of a key and "str", "str[]" and so on.
+    """
+
+    key: str
+    kind: str
+
 
 TYPES: dict[str, pa.DataType] = {
     "str": pa.string(),
@@ -270,12 +280,12 @@ def hits_to_batch(hits: Sequence[Hits], fields: frozenset[Field], dimension: int
     return pa.RecordBatch.from_pydict(columns)
 
 
-def slots_of(texts: Iterable[pa.Array]) -> list[Slot]:
+def typed_keys_of(texts: Iterable[pa.Array]) -> list[TypedKey]:
     """The keys and types in arrays of JSON objects, by first appearance."""
-    found: dict[Slot, None] = {}
+    found: dict[TypedKey, None] = {}
     for entry in _entries(texts):
         for key, value in entry.items():
-            found[key, kind_of(value)] = None
+            found[TypedKey(key, kind_of(value))] = None
     return [*found]
 
 
@@ -290,12 +300,12 @@ def kind_of(value: Any) -> str:
     return f"list of {_KIND_OF[type(value[0])]}" if type(value) is list else _KIND_OF[type(value)]
 
 
-def struct_type(slots: Sequence[Slot]) -> pa.StructType:
-    """A field per slot, keys with values of one type under their own name."""
-    times = [key for key, _ in slots]
+def struct_type(typed_keys: Sequence[TypedKey]) -> pa.StructType:
+    """A field per key and type; keys with values of one type under their own name."""
+    times = [key for key, _ in typed_keys]
     plain = {key for key, count in Counter(times).items() if count == 1}
     fields, taken = [], set(plain)
-    for key, kind in slots:
+    for key, kind in typed_keys:
         name = key
         if key not in plain:
             name = f"{key} ({kind})"
@@ -307,18 +317,18 @@ def struct_type(slots: Sequence[Slot]) -> pa.StructType:
     return pa.struct(fields)
 
 
-def to_struct(texts: pa.Array, slots: Sequence[Slot]) -> pa.Array:
-    """JSON objects as a struct array of `struct_type(slots)`; null stays null."""
-    number = {slot: place for place, slot in enumerate(slots)}
-    columns: list[list[Any]] = [[None] * len(texts) for _ in slots]
+def to_struct(texts: pa.Array, typed_keys: Sequence[TypedKey]) -> pa.Array:
+    """JSON objects as a struct array of `struct_type(typed_keys)`; null stays null."""
+    number = {typed: place for place, typed in enumerate(typed_keys)}
+    columns: list[list[Any]] = [[None] * len(texts) for _ in typed_keys]
     values = texts.to_numpy(zero_copy_only=False).tolist()
     for row, text in enumerate(values):
         if text is not None:
             for key, value in orjson.loads(text).items():
-                columns[number[key, kind_of(value)]][row] = value
-    type = struct_type(slots)
-    arrays = [pa.array(column, TYPES[kind]) for column, (_, kind) in zip(columns, slots)]
+                columns[number[TypedKey(key, kind_of(value))]][row] = value
+    type = struct_type(typed_keys)
+    arrays = [pa.array(column, TYPES[kind]) for column, (_, kind) in zip(columns, typed_keys)]
     mask = pa.array([text is None for text in values], pa.bool_())
-    if not slots:
+    if not typed_keys:
         return pa.array([None] * len(texts), type)
     return pa.StructArray.from_arrays(arrays, fields=list(type), mask=mask)

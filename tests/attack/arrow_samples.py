@@ -40,7 +40,7 @@ def struct_batch(rows: int, start: int = 0) -> pa.RecordBatch:
     texts = pa.array(
         [f'{{"n": {row}, "f": 0.5, "b": true, "l": ["p", "q"], "k": [1, 2]}}' for row in range(rows)]
     )
-    inner = arrow_codec.to_struct(texts, arrow_codec.slots_of([texts]))
+    inner = arrow_codec.to_struct(texts, arrow_codec.typed_keys_of([texts]))
     return pa.RecordBatch.from_arrays(
         [*plain.columns[:3], inner, plain.columns[4]], [*plain.schema.names[:3], "metadata", "embedding"]
     )

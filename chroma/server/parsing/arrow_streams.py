@@ -134,10 +134,10 @@ def send_batch(batch: pa.RecordBatch, structured: bool) -> Iterator[bytes]:
     """The parts of a stream of one batch, which has metadata as JSON text."""
     if structured:
         place = batch.schema.get_field_index("metadata")
-        slots = arrow_codec.slots_of([batch.column(place)])
+        typed_keys = arrow_codec.typed_keys_of([batch.column(place)])
         columns = batch.columns
-        columns[place] = arrow_codec.to_struct(columns[place], slots)
-        schema = batch.schema.set(place, pa.field("metadata", arrow_codec.struct_type(slots)))
+        columns[place] = arrow_codec.to_struct(columns[place], typed_keys)
+        schema = batch.schema.set(place, pa.field("metadata", arrow_codec.struct_type(typed_keys)))
         batch = pa.RecordBatch.from_arrays(columns, schema=schema)
     return send(pa.RecordBatchReader.from_batches(batch.schema, [batch]))
 

@@ -399,7 +399,7 @@ def test_metadata_of_any_types_survives_json_and_struct(metadatas: list[dict[str
     assert same(one(batch).metadatas, metadatas)
     assert same(arrow_codec.rows_from_table(pa.Table.from_batches([batch])).metadatas, metadatas)
     texts = batch.column("metadata")
-    typed = arrow_codec.to_struct(texts, arrow_codec.slots_of([texts]))
+    typed = arrow_codec.to_struct(texts, arrow_codec.typed_keys_of([texts]))
     again = one(table(len(ids), metadata=typed)).metadatas
     assert same([entry and sorted(entry.items()) for entry in again or [None] * len(ids)],
                 [entry and sorted(entry.items()) for entry in metadatas])  # fmt: skip
@@ -407,7 +407,7 @@ def test_metadata_of_any_types_survives_json_and_struct(metadatas: list[dict[str
 
 def test_a_key_of_several_types_has_a_field_for_each() -> None:
     texts = pa.array(['{"v":1,"w":"a"}', '{"v":"one"}', None])
-    typed = arrow_codec.to_struct(texts, arrow_codec.slots_of([texts]))
+    typed = arrow_codec.to_struct(texts, arrow_codec.typed_keys_of([texts]))
     assert [field.name for field in typed.type] == ["v (int)", "w", "v (str)"]
     assert typed.to_pylist() == [
         {"v (int)": 1, "w": "a", "v (str)": None},
@@ -418,7 +418,7 @@ def test_a_key_of_several_types_has_a_field_for_each() -> None:
 
 def test_fields_have_names_of_their_own() -> None:
     texts = pa.array(['{"v":1}', '{"v":"x"}', '{"v (int)":"z"}'])
-    slots = arrow_codec.slots_of([texts])
+    slots = arrow_codec.typed_keys_of([texts])
     typed = arrow_codec.to_struct(texts, slots)
     assert [field.name for field in typed.type] == ["v (int)'", "v (str)", "v (int)"]
     log = Log()
