@@ -93,13 +93,13 @@ class SegmentRef(NamedTuple):
         dead, graph = data.maybe_fields("dead"), data.maybe_fields("graph")
         rows = data.number("rows", 1, MOST_ROWS)
         ref = cls(
-            data.name("name", file_names.SEGMENT),
-            rows,
-            data.number("dimension", 1, MOST_DIMENSION),
-            tuple(FileRef.read(file, file_names.SEGMENT_FILE) for file in data.each("files")),
-            None if dead is None else FileRef.read(dead, file_names.TOMBSTONES),
-            data.number("dead_rows", 0, rows, default=0),
-            None if graph is None else GraphRef.read(graph),
+            name=data.name("name", file_names.SEGMENT),
+            rows=rows,
+            dimension=data.number("dimension", 1, MOST_DIMENSION),
+            files=tuple(FileRef.read(file, file_names.SEGMENT_FILE) for file in data.each("files")),
+            dead=None if dead is None else FileRef.read(dead, file_names.TOMBSTONES),
+            dead_rows=data.number("dead_rows", 0, rows, default=0),
+            graph=None if graph is None else GraphRef.read(graph),
         )
         held = {file.name: file.bytes for file in ref.files}
         if len(held) < len(ref.files):

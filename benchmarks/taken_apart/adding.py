@@ -62,7 +62,9 @@ def _add(collection: Any, rows: data.Rows) -> None:
 
 def _checked(case: Case) -> Any:
     rows = case.rows
-    batch = reading.read_batch("add", rows.ids, rows.vectors, rows.metadatas, rows.documents)
+    batch = reading.read_batch(
+        "add", rows.ids, embeddings=rows.vectors, metadatas=rows.metadatas, documents=rows.documents
+    )
     return batch.records(batch.embeddings)
 
 

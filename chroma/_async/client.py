@@ -267,7 +267,13 @@ class AsyncClient(_AsyncConnection):
         What is stored wins: metadata and configuration of an existing one are not changed.
         """
         return await self.create_collection(
-            name, schema, configuration, metadata, embedding_function, data_loader, get_or_create=True
+            name,
+            schema,
+            configuration=configuration,
+            metadata=metadata,
+            embedding_function=embedding_function,
+            data_loader=data_loader,
+            get_or_create=True,
         )
 
     async def get_collection(

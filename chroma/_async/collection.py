@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -128,8 +129,14 @@ class AsyncCollection(AsyncPipelines):
         All or nothing: durable when it returns, unchanged when it raises.
         """
         with during("add"):
-            given = embeddings, metadatas, documents, images, uris
-            batch = await self._read("add", columns, ids, *given)
+            given = {
+                "embeddings": embeddings,
+                "metadatas": metadatas,
+                "documents": documents,
+                "images": images,
+                "uris": uris,
+            }
+            batch = await self._read("add", columns, ids, given)
             source = embedding_source("add", batch) if batch.embeddings is None else None
             if strict or source is not None:
                 known = await self._backend.known_ids(self._ref, batch.ids)
@@ -160,8 +167,14 @@ class AsyncCollection(AsyncPipelines):
         documents or images, metadata and uris can be upserted where all ids are stored.
         """
         with during("upsert"):
-            given = embeddings, metadatas, documents, images, uris
-            batch = await self._read("upsert", columns, ids, *given)
+            given = {
+                "embeddings": embeddings,
+                "metadatas": metadatas,
+                "documents": documents,
+                "images": images,
+                "uris": uris,
+            }
+            batch = await self._read("upsert", columns, ids, given)
             source = embedding_source("upsert", batch) if batch.embeddings is None else None
             vectors = batch.embeddings if source is None else await self._embed(source, batch)
             if vectors is None:
@@ -187,8 +200,14 @@ class AsyncCollection(AsyncPipelines):
         key by key; a value None deletes its key. New documents without embeddings are embedded.
         """
         with during("update"):
-            given = embeddings, metadatas, documents, images, uris
-            batch = await self._read("update", columns, ids, *given)
+            given = {
+                "embeddings": embeddings,
+                "metadatas": metadatas,
+                "documents": documents,
+                "images": images,
+                "uris": uris,
+            }
+            batch = await self._read("update", columns, ids, given)
             vectors, rows = batch.embeddings, batch.given
             if vectors is None:
                 source = embedding_source("update", batch)
@@ -426,7 +445,9 @@ class AsyncCollection(AsyncPipelines):
         from ..notebook.plot import check_plot, draw
 
         with during("plot"):
-            wanted = check_plot(color_by, label, limit, method, seed, width, height, file)
+            wanted = check_plot(
+                color_by, label, limit, method=method, seed=seed, width=width, height=height, file=file
+            )
         total = await self.count(where)
         chosen = None
         if total > wanted.limit:
@@ -467,14 +488,14 @@ class AsyncCollection(AsyncPipelines):
             return await self._embed_as("images", batch.images or [])
         return await self._embed_as("documents", [text for text in batch.documents or [] if text is not None])
 
-    async def _read(self, mode: Mode, columns: Any, ids: Any, *given: Any) -> Batch:
+    async def _read(self, mode: Mode, columns: Any, ids: Any, given: dict[str, Any]) -> Batch:
         """The records of a write, from columns or from a table, checked. Of a table's rows without an
         embedding the documents are embedded."""
         if not tables.is_table(ids):
             if columns is not None:
                 raise InvalidArgumentError("columns is for a table: pass a dataframe in place of ids")
-            return await async_bulk(size_of(ids), read_batch, mode, ids, *given)
-        if any(column is not None for column in given):
+            return await async_bulk(size_of(ids), partial(read_batch, mode, ids, **given))
+        if any(column is not None for column in given.values()):
             raise InvalidArgumentError(
                 "a table has all columns: give no embeddings, metadatas, documents, images or uris besides it"
             )

@@ -96,7 +96,9 @@ class AsyncTransport:
         accept   the media type wanted, where it is not JSON
         """
         headers = _headers(content, content_type, accept)
-        response = await self._attempts(method, path, content, headers, query, repeatable, stream=False)
+        response = await self._attempts(
+            method, path, content, headers=headers, query=query, repeatable=repeatable, stream=False
+        )
         if not response.is_success:
             raise error_of(response)
         return response
@@ -118,7 +120,9 @@ class AsyncTransport:
         As `send` otherwise; what breaks while the body is read is mapped, but not repeated.
         """
         headers = _headers(content, content_type, accept)
-        response = await self._attempts(method, path, content, headers, query, repeatable, stream=True)
+        response = await self._attempts(
+            method, path, content, headers=headers, query=query, repeatable=repeatable, stream=True
+        )
         try:
             with network_errors(self.url):
                 if not response.is_success:
@@ -136,6 +140,7 @@ class AsyncTransport:
         method: str,
         path: str,
         content: AsyncContent | None,
+        *,
         headers: dict[str, str],
         query: dict[str, int] | None,
         repeatable: bool,
@@ -148,7 +153,9 @@ class AsyncTransport:
             outcome: httpx.Response | httpx.HTTPError
             pool = self._pools.get()
             try:
-                outcome = await pool.send(method, self._base + path, body, headers, query, stream)
+                outcome = await pool.send(
+                    method, self._base + path, body, headers=headers, query=query, stream=stream
+                )
             except httpx.HTTPError as error:
                 self._check_open(error)
                 outcome = error
@@ -185,6 +192,7 @@ class _AsyncPool:
         method: str,
         url: str,
         body: bytes | _AsyncParts | None,
+        *,
         headers: dict[str, str],
         query: dict[str, int] | None,
         stream: bool,

@@ -268,7 +268,13 @@ class Client(_Connection):
         What is stored wins: metadata and configuration of an existing one are not changed.
         """
         return self.create_collection(
-            name, schema, configuration, metadata, embedding_function, data_loader, get_or_create=True
+            name,
+            schema,
+            configuration=configuration,
+            metadata=metadata,
+            embedding_function=embedding_function,
+            data_loader=data_loader,
+            get_or_create=True,
         )
 
     def get_collection(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -129,8 +130,14 @@ class Collection(Pipelines):
         All or nothing: durable when it returns, unchanged when it raises.
         """
         with during("add"):
-            given = embeddings, metadatas, documents, images, uris
-            batch = self._read("add", columns, ids, *given)
+            given = {
+                "embeddings": embeddings,
+                "metadatas": metadatas,
+                "documents": documents,
+                "images": images,
+                "uris": uris,
+            }
+            batch = self._read("add", columns, ids, given)
             source = embedding_source("add", batch) if batch.embeddings is None else None
             if strict or source is not None:
                 known = self._backend.known_ids(self._ref, batch.ids)
@@ -161,8 +168,14 @@ class Collection(Pipelines):
         documents or images, metadata and uris can be upserted where all ids are stored.
         """
         with during("upsert"):
-            given = embeddings, metadatas, documents, images, uris
-            batch = self._read("upsert", columns, ids, *given)
+            given = {
+                "embeddings": embeddings,
+                "metadatas": metadatas,
+                "documents": documents,
+                "images": images,
+                "uris": uris,
+            }
+            batch = self._read("upsert", columns, ids, given)
             source = embedding_source("upsert", batch) if batch.embeddings is None else None
             vectors = batch.embeddings if source is None else self._embed(source, batch)
             if vectors is None:
@@ -188,8 +201,14 @@ class Collection(Pipelines):
         key by key; a value None deletes its key. New documents without embeddings are embedded.
         """
         with during("update"):
-            given = embeddings, metadatas, documents, images, uris
-            batch = self._read("update", columns, ids, *given)
+            given = {
+                "embeddings": embeddings,
+                "metadatas": metadatas,
+                "documents": documents,
+                "images": images,
+                "uris": uris,
+            }
+            batch = self._read("update", columns, ids, given)
             vectors, rows = batch.embeddings, batch.given
             if vectors is None:
                 source = embedding_source("update", batch)
@@ -427,7 +446,9 @@ class Collection(Pipelines):
         from ..notebook.plot import check_plot, draw
 
         with during("plot"):
-            wanted = check_plot(color_by, label, limit, method, seed, width, height, file)
+            wanted = check_plot(
+                color_by, label, limit, method=method, seed=seed, width=width, height=height, file=file
+            )
         total = self.count(where)
         chosen = None
         if total > wanted.limit:
@@ -468,14 +489,14 @@ class Collection(Pipelines):
             return self._embed_as("images", batch.images or [])
         return self._embed_as("documents", [text for text in batch.documents or [] if text is not None])
 
-    def _read(self, mode: Mode, columns: Any, ids: Any, *given: Any) -> Batch:
+    def _read(self, mode: Mode, columns: Any, ids: Any, given: dict[str, Any]) -> Batch:
         """The records of a write, from columns or from a table, checked. Of a table's rows without an
         embedding the documents are embedded."""
         if not tables.is_table(ids):
             if columns is not None:
                 raise InvalidArgumentError("columns is for a table: pass a dataframe in place of ids")
-            return bulk(size_of(ids), read_batch, mode, ids, *given)
-        if any(column is not None for column in given):
+            return bulk(size_of(ids), partial(read_batch, mode, ids, **given))
+        if any(column is not None for column in given.values()):
             raise InvalidArgumentError(
                 "a table has all columns: give no embeddings, metadatas, documents, images or uris besides it"
             )

@@ -66,28 +66,31 @@ class Pipelines(Tables):
         at a time can run it. Raises InvalidArgumentError with file and row, IDAlreadyExistsError.
         """
         require_arrow()
-        from ..pipelines.load import Load
+        from ..pipelines.load import Load, LoadArguments
 
         with during("load"):
             info = self._backend.get_collection_by_id(self._ref)
             folder = self._backend.journals()
+            arguments = LoadArguments(
+                source=source,
+                columns=columns,
+                on_conflict=on_conflict,
+                transform=transform,
+                batch_size=batch_size,
+                format=format,
+                types=types,
+                filesystem=filesystem,
+                rejects=rejects,
+                max_rejects=max_rejects,
+                progress=progress,
+                restart=restart,
+                job=job,
+            )
             load = call(
                 partial(
                     Load.open,
                     info,
-                    source,
-                    columns=columns,
-                    on_conflict=on_conflict,
-                    transform=transform,
-                    batch_size=batch_size,
-                    format=format,
-                    types=types,
-                    filesystem=filesystem,
-                    rejects=rejects,
-                    max_rejects=max_rejects,
-                    progress=progress,
-                    restart=restart,
-                    job=job,
+                    arguments,
                     folder=folder,
                     embed=partial(resolve.embed, self._function, self._stored_function, "documents"),
                 )
@@ -145,12 +148,12 @@ class Pipelines(Tables):
                     Export,
                     self._info.name,
                     path,
-                    format,
-                    columns,
-                    partition_by,
-                    filesystem,
-                    overwrite,
-                    progress,
+                    format=format,
+                    columns=columns,
+                    partition_by=partition_by,
+                    filesystem=filesystem,
+                    overwrite=overwrite,
+                    progress=progress,
                 )
             )
             form: Literal["columns", "json"] = "json" if export.format == "jsonl" else "columns"

@@ -97,7 +97,9 @@ class Transport:
         accept   the media type wanted, where it is not JSON
         """
         headers = _headers(content, content_type, accept)
-        response = self._attempts(method, path, content, headers, query, repeatable, stream=False)
+        response = self._attempts(
+            method, path, content, headers=headers, query=query, repeatable=repeatable, stream=False
+        )
         if not response.is_success:
             raise error_of(response)
         return response
@@ -119,7 +121,9 @@ class Transport:
         As `send` otherwise; what breaks while the body is read is mapped, but not repeated.
         """
         headers = _headers(content, content_type, accept)
-        response = self._attempts(method, path, content, headers, query, repeatable, stream=True)
+        response = self._attempts(
+            method, path, content, headers=headers, query=query, repeatable=repeatable, stream=True
+        )
         try:
             with network_errors(self.url):
                 if not response.is_success:
@@ -137,6 +141,7 @@ class Transport:
         method: str,
         path: str,
         content: Content | None,
+        *,
         headers: dict[str, str],
         query: dict[str, int] | None,
         repeatable: bool,
@@ -149,7 +154,9 @@ class Transport:
             outcome: httpx.Response | httpx.HTTPError
             pool = self._pools.get()
             try:
-                outcome = pool.send(method, self._base + path, body, headers, query, stream)
+                outcome = pool.send(
+                    method, self._base + path, body, headers=headers, query=query, stream=stream
+                )
             except httpx.HTTPError as error:
                 self._check_open(error)
                 outcome = error
@@ -186,6 +193,7 @@ class _Pool:
         method: str,
         url: str,
         body: bytes | _Parts | None,
+        *,
         headers: dict[str, str],
         query: dict[str, int] | None,
         stream: bool,

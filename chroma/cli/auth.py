@@ -83,7 +83,18 @@ def auth_create(
     hashed = store.hash_password(secret) if kind == "basic" else store.hash_token(secret)
     access = store.access_of(tenants, databases, DEFAULT_TENANT)
     expires = store.now(days * 86_400.0) if days else None
-    store.add_entry(Path(file), store.Entry(name, kind, role, access, hashed, store.now(), expires))
+    store.add_entry(
+        Path(file),
+        store.Entry(
+            name=name,
+            kind=kind,
+            role=role,
+            access=access,
+            secret=hashed,
+            created=store.now(),
+            expires=expires,
+        ),
+    )
     what = "password" if kind == "basic" else "token"
     click.echo(f"Added {name} ({role}, {', '.join(access)}) to {file}.", err=True)
     if not password_stdin:

@@ -152,13 +152,13 @@ def check_database(path: str) -> None:
 
 def target(command: Callable[..., None]) -> Callable[..., None]:
     """The argument TARGET and the options that go with it; the command gets them as `place`."""
-    return _placed(command, "place", "target", "TARGET", "", "")
+    return _placed(command, "place", "target", metavar="TARGET", prefix="", of="")
 
 
 def source_and_target(command: Callable[..., None]) -> Callable[..., None]:
     """SOURCE with its options and TARGET with those that begin with --to-: `place` and `other`."""
-    placed = _placed(command, "other", "to_target", "TARGET", "to-", " of TARGET")
-    return _placed(placed, "place", "target", "SOURCE", "", " of SOURCE")
+    placed = _placed(command, "other", "to_target", metavar="TARGET", prefix="to-", of=" of TARGET")
+    return _placed(placed, "place", "target", metavar="SOURCE", prefix="", of=" of SOURCE")
 
 
 def _placed(
@@ -194,12 +194,12 @@ def _placed(
     @wraps(command)
     def placed(**values: Any) -> None:
         values[keyword] = Place(
-            values.pop(argument),
-            values.pop(f"{short}tenant"),
-            values.pop(f"{short}database"),
-            values.pop(f"{short}token"),
-            values.pop(f"{short}user"),
-            values.pop(f"{short}header"),
+            where=values.pop(argument),
+            tenant=values.pop(f"{short}tenant"),
+            database=values.pop(f"{short}database"),
+            token=values.pop(f"{short}token"),
+            user=values.pop(f"{short}user"),
+            headers=values.pop(f"{short}header"),
         )
         command(**values)
 
@@ -210,12 +210,12 @@ def complete_collection(ctx: click.Context, param: click.Parameter, incomplete: 
     """Names of collections, for the shell; none where the target cannot be opened."""
     given = ctx.params
     place = Place(
-        given.get("target") or "",
-        given.get("tenant"),
-        given.get("database"),
-        given.get("token"),
-        given.get("user"),
-        given.get("header") or (),
+        where=given.get("target") or "",
+        tenant=given.get("tenant"),
+        database=given.get("database"),
+        token=given.get("token"),
+        user=given.get("user"),
+        headers=given.get("header") or (),
     )
     import chroma
 

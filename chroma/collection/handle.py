@@ -75,13 +75,13 @@ class Handle:
         """All of the above as one plain value."""
         info = self._info
         return CollectionModel(
-            self.id,
-            info.name,
-            self.configuration_json,
-            info.metadata,
-            info.dimension,
-            info.tenant,
-            info.database,
+            id=self.id,
+            name=info.name,
+            configuration_json=self.configuration_json,
+            metadata=info.metadata,
+            dimension=info.dimension,
+            tenant=info.tenant,
+            database=info.database,
         )
 
     def __repr__(self) -> str:

@@ -328,7 +328,9 @@ class LocalBackend:
 
         with translated():
             self.engine.catalog.database_id(scope.tenant, scope.database)
-            found = self.engine.statement(text, partial(table_scans.table, self, scope, tables, home))
+            found = self.engine.statement(
+                text, partial(table_scans.table, self, scope=scope, given=tables, home=home)
+            )
 
         def run(parameters: Any) -> pa.RecordBatchReader:
             with translated():

@@ -82,11 +82,12 @@ RECORDS = "records"  # what SQL calls the collection that it is asked of
 
 def table(
     backend: LocalBackend,
+    name: str,
+    columns: frozenset[str] | None,
+    *,
     scope: Scope,
     given: Mapping[str, pa.Table],
     home: str | None,
-    name: str,
-    columns: frozenset[str] | None,
 ) -> pa.Table | None:
     """What a name in SQL stands for: a table that came with the statement, a collection; None: nothing.
 

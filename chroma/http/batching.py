@@ -50,12 +50,12 @@ def rows_of(records: Records, start: int, stop: int) -> Records:
         return None if column is None else column[start:stop]
 
     return Records(
-        records.ids[start:stop],
-        cut(records.embeddings),
-        cut(records.documents),
-        cut(records.metadatas),
-        cut(records.uris),
-        cut(records.has_embedding),
+        ids=records.ids[start:stop],
+        embeddings=cut(records.embeddings),
+        documents=cut(records.documents),
+        metadatas=cut(records.metadatas),
+        uris=cut(records.uris),
+        has_embedding=cut(records.has_embedding),
     )
 
 

@@ -110,13 +110,21 @@ class FolderSource:
             for name in ("config_json_str", "schema_str")
         )
         with self._told():
-            return [self._collection(*row) for row in self._query(scoped.format(columns))]
+            return [
+                self._collection(
+                    id, name, dimension, tenant=tenant, database=database, stored=stored, schema=schema
+                )
+                for id, name, dimension, tenant, database, stored, schema in self._query(
+                    scoped.format(columns)
+                )
+            ]
 
     def _collection(
         self,
         id: str,
         name: str,
         dimension: int | None,
+        *,
         tenant: str,
         database: str,
         stored: str | None,
@@ -130,9 +138,16 @@ class FolderSource:
         configuration, remarks = read_configuration(metadata, of_segment, stored, schema)
         rows, late = self._rows(id)
         return SourceCollection(
-            tenant, database, id, name, metadata, configuration, dimension,
-            len(rows) + len(late.new), tuple(remarks),
-        )  # fmt: skip
+            tenant=tenant,
+            database=database,
+            id=id,
+            name=name,
+            metadata=metadata,
+            configuration=configuration,
+            dimension=dimension,
+            count=len(rows) + len(late.new),
+            warnings=tuple(remarks),
+        )
 
     def _segments(self, collection: str) -> dict[str, tuple[str, int]]:
         """Scope to the segment's id and the last entry of the log it has, 0 for none."""
@@ -195,7 +210,16 @@ class FolderSource:
         except sqlite3.Error as error:
             raise self._damaged(error) from error
         new = list(late.new.items())
-        self._held = _Open(collection.id, rows, late.changed, new, index, absent, vectors, cosine)
+        self._held = _Open(
+            id=collection.id,
+            rows=rows,
+            changed=late.changed,
+            new=new,
+            index=index,
+            absent=absent,
+            late=vectors,
+            cosine=cosine,
+        )
         return self._held
 
     def _index(self, folder: str, last: int, cosine: bool) -> tuple[IndexFiles | None, str]:
@@ -238,7 +262,7 @@ class FolderSource:
         self._fill(values, rows)
         changes = [held.changed.get(row, []) for row in rows] + [entries for _, entries in new]
         self._change(values, changes)
-        part = Part(start, ids, None, [], [], [])
+        part = Part(position=start, ids=ids, vectors=None, metadatas=[], documents=[], uris=[])
         for id, entry in zip(ids, values, strict=True):
             odd = [
                 key for key, value in entry.items() if isinstance(value, float) and not math.isfinite(value)

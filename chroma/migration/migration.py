@@ -200,7 +200,9 @@ class Migration:
                 f"the collection {collection.where} has {count:,} records in {self.target.place}, and "
                 f"{collection.count - len(lost):,} were moved: something else writes to it"
             )
-        compared, wrong = differences(self.source, self.target, collection, found.id, lost, everything)
+        compared, wrong = differences(
+            self.source, self.target, collection, id=found.id, lost=lost, everything=everything
+        )
         if wrong:
             raise CorruptionError(
                 f"the collection {collection.where} in {self.target.place} is not what was moved: "
@@ -215,7 +217,14 @@ class Migration:
                 f"{', '.join(map(repr, skipped[:5]))}{', …' if len(skipped) > 5 else ''}"
             )
         self.report.collections.append(
-            MovedCollection(collection.tenant, collection.database, collection.name, found.id, count, skipped)
+            MovedCollection(
+                tenant=collection.tenant,
+                database=collection.database,
+                name=collection.name,
+                id=found.id,
+                records=count,
+                skipped=skipped,
+            )
         )
 
 

@@ -71,13 +71,21 @@ class ServerSource:
 
     def _collection(self, place: tuple[str, str], info: CollectionInfo) -> SourceCollection:
         check_uuid(info.id, self.place)
+        tenant, database = place
         function = info.configuration.get("embedding_function")
         hnsw, remarks = complete_settings(info.configuration["hnsw"], info.metadata)
         count = self._backend.count(info.ref, ALL_RECORDS)
         return SourceCollection(
-            *place, info.id, info.name, info.metadata, {"hnsw": hnsw, "embedding_function": function},
-            info.dimension, count, (*remarks, *function_remarks(function)),
-        )  # fmt: skip
+            tenant=tenant,
+            database=database,
+            id=info.id,
+            name=info.name,
+            metadata=info.metadata,
+            configuration={"hnsw": hnsw, "embedding_function": function},
+            dimension=info.dimension,
+            count=count,
+            warnings=(*remarks, *function_remarks(function)),
+        )
 
     def read(self, collection: SourceCollection, start: int, stop: int) -> Iterator[Part]:
         size = max(
@@ -92,11 +100,11 @@ class ServerSource:
                     "Nobody may write while it is moved"
                 )
             yield Part(
-                start,
-                rows.ids,
-                rows.embeddings,
-                [entry or None for entry in rows.metadatas or []],
-                list(rows.documents or []),
-                list(rows.uris or []),
+                position=start,
+                ids=rows.ids,
+                vectors=rows.embeddings,
+                metadatas=[entry or None for entry in rows.metadatas or []],
+                documents=list(rows.documents or []),
+                uris=list(rows.uris or []),
             )
             start += len(rows.ids)

@@ -30,6 +30,7 @@ def differences(
     source: Source,
     target: Target,
     collection: SourceCollection,
+    *,
     id: str,
     lost: list[int],
     everything: bool,

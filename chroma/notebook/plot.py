@@ -48,7 +48,7 @@ class PlotArguments:
 
 
 def check_plot(
-    color_by: Any, label: Any, limit: Any, method: Any, seed: Any, width: Any, height: Any, file: Any
+    color_by: Any, label: Any, limit: Any, *, method: Any, seed: Any, width: Any, height: Any, file: Any
 ) -> PlotArguments:
     """All arguments of `plot` but the filter; and that the packages are there."""
     for argument, key in (("color_by", color_by), ("label", label)):
@@ -66,7 +66,16 @@ def check_plot(
     require("altair", "plot", "plot()")
     if path is not None:
         require("vl_convert", "plot", f"plot(file={file!r})", "vl-convert-python")
-    return PlotArguments(color_by, label, limit, method, seed, width, height, path)
+    return PlotArguments(
+        color_by=color_by,
+        label=label,
+        limit=limit,
+        method=method,
+        seed=seed,
+        width=width,
+        height=height,
+        file=path,
+    )
 
 
 def draw(

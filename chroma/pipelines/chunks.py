@@ -234,7 +234,9 @@ class Sorted(NamedTuple):
     bad: list[Bad]
 
 
-def sort(part: Part, mode: Mode, strict: bool, mapped: Mapped, dimension: int | None, enough: int) -> Sorted:
+def sort(
+    part: Part, mode: Mode, strict: bool, *, mapped: Mapped, dimension: int | None, enough: int
+) -> Sorted:
     """A part as groups of distinct ids.
 
     Of rows with one id, an upsert writes all, one after the other; an add keeps the first, and the others

@@ -158,6 +158,7 @@ class Export:
         self,
         collection: str,
         path: Any,
+        *,
         format: str | None,
         columns: Any,
         partition_by: str | None,

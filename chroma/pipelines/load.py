@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -32,11 +33,31 @@ _TEXTS = ("id", "document", "uri")  # parts of a record that are texts, whatever
 _STORED = "the id is stored already"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadArguments:
+    """What a caller says of a load, not checked yet."""
+
+    source: Any
+    columns: Any
+    on_conflict: Any
+    batch_size: Any
+    format: Any
+    filesystem: Any
+    types: Any
+    transform: Callable[[Any], Any] | None
+    rejects: Any
+    max_rejects: Any
+    progress: bool | None
+    restart: bool
+    job: str | None
+
+
 class Load:
     """Between `open` and `close`: take a part with `next`, `begin` it, tell what was `wrote`, `settle` it."""
 
     def __init__(
         self,
+        *,
         info: CollectionInfo,
         journal: Journal,
         rejects: Rejects,
@@ -59,58 +80,50 @@ class Load:
     def open(
         cls,
         info: CollectionInfo,
-        source: Any,
+        given: LoadArguments,
         *,
-        columns: Any,
-        on_conflict: Any,
-        batch_size: Any,
-        format: Any,
-        filesystem: Any,
-        types: Any,
-        transform: Callable[[Any], Any] | None,
-        rejects: Any,
-        max_rejects: Any,
-        progress: bool | None,
-        restart: bool,
-        job: str | None,
         folder: str | None,
         embed: Embed,
     ) -> Load:
         """Check all arguments, find the source and the journal, and begin to read."""
-        if on_conflict not in ("error", "skip", "upsert"):
+        if given.on_conflict not in ("error", "skip", "upsert"):
             raise InvalidArgumentError(
-                f"Expected on_conflict to be 'error', 'skip' or 'upsert', got {shown(on_conflict)}"
+                f"Expected on_conflict to be 'error', 'skip' or 'upsert', got {shown(given.on_conflict)}"
             )
-        if transform is not None and not callable(transform):
-            raise InvalidTypeError(f"Expected transform to be a function, got {shown(transform)}")
-        if job is not None and (not isinstance(job, str) or not job):
-            raise InvalidTypeError(f"Expected job to be a name for the load, got {shown(job)}")
-        if check_int(max_rejects, "max_rejects") < 0:
-            raise InvalidArgumentError(f"Expected max_rejects to be 0 or more, got {max_rejects}")
-        size = _size(batch_size, info.dimension)
-        mapped = mapping(columns)
+        if given.transform is not None and not callable(given.transform):
+            raise InvalidTypeError(f"Expected transform to be a function, got {shown(given.transform)}")
+        if given.job is not None and (not isinstance(given.job, str) or not given.job):
+            raise InvalidTypeError(f"Expected job to be a name for the load, got {shown(given.job)}")
+        if check_int(given.max_rejects, "max_rejects") < 0:
+            raise InvalidArgumentError(f"Expected max_rejects to be 0 or more, got {given.max_rejects}")
+        size = _size(given.batch_size, info.dimension)
+        mapped = mapping(given.columns)
         texts = dict.fromkeys((mapped.parts.get(part, part) for part in _TEXTS), pa.string())
-        kinds = {**texts, **_types(types)}
-        path = None if rejects is None else os.path.abspath(file_discovery.check_path(rejects, "rejects"))
-        found = _source(source, format, filesystem, path, mapped.embedding)
+        kinds = {**texts, **_types(given.types)}
+        path = (
+            None
+            if given.rejects is None
+            else os.path.abspath(file_discovery.check_path(given.rejects, "rejects"))
+        )
+        found = _source(given.source, given.format, given.filesystem, path, mapped.embedding)
         identity = {
             "collection": info.id,
-            "source": file_discovery.named(source, filesystem) if found.files else job,
+            "source": file_discovery.named(given.source, given.filesystem) if found.files else given.job,
             "parts": mapped.parts,
             "metadata": mapped.metadata,
-            "on_conflict": on_conflict,
+            "on_conflict": given.on_conflict,
         }
         stamps = [file.stamp() for file in found.files]
-        journal = Journal.open(folder if found.files or job else None, identity, stamps, restart)
+        journal = Journal.open(folder if found.files or given.job else None, identity, stamps, given.restart)
         state = journal.state
         feed = None
         try:
-            reject = Rejects(path, max_rejects)
+            reject = Rejects(path, given.max_rejects)
             reject.begin(state.rejects if state.rejects_path == path else 0)
             state.rejects_path = path
             total = found.total()
             shown_bar = bar(
-                progress,
+                given.progress,
                 info.name,
                 total=total,
                 done=state.rows,
@@ -121,17 +134,24 @@ class Load:
             # Without an earlier run the first part is a small one, so that writing begins early.
             first = state.begun or (0 if state.rows else max(size // _SOONER, min(size, _LEAST_ROWS)))
             plan = Plan(
-                kinds,
-                transform,
-                "upsert" if on_conflict == "upsert" else "add",
-                on_conflict == "error",
-                mapped,
-                info.dimension,
-                embed,
-                reject.enough,
+                types=kinds,
+                transform=given.transform,
+                mode="upsert" if given.on_conflict == "upsert" else "add",
+                strict=given.on_conflict == "error",
+                mapped=mapped,
+                dimension=info.dimension,
+                embed=embed,
+                enough=reject.enough,
             )
             feed = Feed(found, state.file, state.row, Cuts(size, first, state.begun > 0), plan)
-            return cls(info, journal, reject, feed, on_conflict, shown_bar)
+            return cls(
+                info=info,
+                journal=journal,
+                rejects=reject,
+                feed=feed,
+                on_conflict=given.on_conflict,
+                shown_bar=shown_bar,
+            )
         except BaseException:
             if feed is not None:
                 feed.close()
@@ -214,15 +234,15 @@ class Load:
         self._journal.finish()
         state = self._journal.state
         return LoadReport(
-            self._info.name,
-            state.rows,
-            state.added,
-            state.updated,
-            state.skipped,
-            state.rejected,
-            self._resumed,
-            time.perf_counter() - self._begun,
-            self._rejects.path,
+            collection=self._info.name,
+            rows=state.rows,
+            added=state.added,
+            updated=state.updated,
+            skipped=state.skipped,
+            rejected=state.rejected,
+            resumed=self._resumed,
+            seconds=time.perf_counter() - self._begun,
+            rejects=self._rejects.path,
         )
 
     def close(self) -> None:

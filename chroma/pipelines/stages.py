@@ -142,12 +142,28 @@ class Feed:
                 if isinstance(part, Rows) and self._source.files:
                     if self._source.files[number].format == "csv":
                         part = part.parsed(plan.mapped.embedding)
-                done = sort(part, plan.mode, plan.strict, plan.mapped, self._dimension, plan.enough)
+                done = sort(
+                    part,
+                    plan.mode,
+                    plan.strict,
+                    mapped=plan.mapped,
+                    dimension=self._dimension,
+                    enough=plan.enough,
+                )
             except InvalidArgumentError as error:
                 raise type(error)(f"{name}: {error.message()}") from error
             if self._dimension is None:
                 self._dimension = _dimension(done.groups)
-            yield Ready(number, part.end, part.end - start, name, share, *done)
+            yield Ready(
+                file=number,
+                row=part.end,
+                rows=part.end - start,
+                name=name,
+                share=share,
+                groups=done.groups,
+                repeated=done.repeated,
+                bad=done.bad,
+            )
 
     def _with_vectors(self, ready: Ready) -> Ready:
         return replace(

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -74,8 +75,18 @@ def create_app(backend: EmbeddedBackend, settings: ServerSettings) -> FastAPI:
         openapi_url=None,
     )
     app.state.pool, app.state.metrics, app.state.guard, app.state.budget = pool, metrics, guard, budget
+    shared = _Shared(
+        backend=backend,
+        settings=settings,
+        pool=pool,
+        budget=budget,
+        answers=answers,
+        guard=guard,
+        site=site,
+        tracing=tracing,
+    )
     for route in ROUTES:
-        served = _Answering(route, backend, settings, pool, budget, answers, guard, site, tracing)
+        served = _Answering(route, shared)
         for path in (route.path, *_ALSO.get(route.path, ())):
             # a plain route: reading requests by signature took 45 µs of each, and there is none
             app.add_route(path, served.answered, methods=[route.method], name=route.handler.__name__)
@@ -123,32 +134,31 @@ async def _keep_fresh(metrics: Metrics) -> None:
             _log.warning("the figures of the engine could not be read: %s", error)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shared:
+    """What all routes of an application share."""
+
+    backend: EmbeddedBackend
+    settings: ServerSettings
+    pool: Pool
+    budget: Budget
+    answers: Budget
+    guard: Guard
+    site: Site
+    tracing: Tracing | None
+
+
 class _Answering:
     """One route over a backend: body, thread, time, and what the answer becomes."""
 
-    def __init__(
-        self,
-        route: Route,
-        backend: EmbeddedBackend,
-        settings: ServerSettings,
-        pool: Pool,
-        budget: Budget,
-        answers: Budget,
-        guard: Guard,
-        site: Site,
-        tracing: Tracing | None,
-    ) -> None:
+    def __init__(self, route: Route, shared: _Shared) -> None:
         self._route = route
-        self._backend = backend
-        self._settings = settings
-        self._pool = pool
-        self._budget = budget
-        self._answers = answers
+        self._backend, self._settings = shared.backend, shared.settings
+        self._pool, self._budget, self._answers = shared.pool, shared.budget, shared.answers
+        self._guard, self._site, self._tracing = shared.guard, shared.site, shared.tracing
+        settings = shared.settings
         span, rate = min(settings.idle_seconds, settings.request_seconds), settings.min_bytes_per_second
         self._sending, self._taking = (span, span * rate), taking(span, rate)
-        self._guard = guard
-        self._site = site
-        self._tracing = tracing
         self._late = (
             "it goes on, and may still take effect" if route.changes else "nobody waits for it any longer"
         )
@@ -158,12 +168,12 @@ class _Answering:
         seen: Exchange = request.scope[request_context.KEY]
         seen.route = self._route.path
         call = Call(
-            self._backend,
-            self._settings,
-            request.path_params,
-            request.query_params,
-            request.headers,
-            self._site,
+            backend=self._backend,
+            settings=self._settings,
+            encoded=request.path_params,
+            options=request.query_params,
+            headers=request.headers,
+            site=self._site,
         )
         incoming = Incoming(
             request,
@@ -219,14 +229,27 @@ class _Answering:
         if isinstance(result, Streamed):
             reader = self._reader(incoming)
             return await Streaming(
-                result, route.status, self._pool, incoming, reader, self._settings.request_seconds
+                streamed=result,
+                status=route.status,
+                pool=self._pool,
+                incoming=incoming,
+                reader=reader,
+                seconds=self._settings.request_seconds,
             ).begin()
         if isinstance(result, Ready):
             return Response(result.content, route.status, result.headers, media_type=result.media_type)
         if len(result) > LARGE:
             reader = self._reader(incoming)
             seconds = self._settings.request_seconds
-            return Large(result, route.status, "application/json", incoming, reader, self._answers, seconds)
+            return Large(
+                content=result,
+                status=route.status,
+                media_type="application/json",
+                incoming=incoming,
+                reader=reader,
+                budget=self._answers,
+                seconds=seconds,
+            )
         return Response(result, route.status, media_type="application/json")
 
     def _reader(self, incoming: Incoming) -> Holder:

@@ -101,6 +101,7 @@ class Server(uvicorn.Server):
         config: uvicorn.Config,
         guard: Guard,
         connections: Connections,
+        *,
         close: Callable[[], None],
         drain: int,
         alone: bool,
@@ -177,7 +178,9 @@ def _serve_on(
     )
     _tune()
     threading.Thread(target=_warm_up, daemon=True).start()
-    server = Server(config, app.state.guard, connections, backend.close, settings.drain_seconds, alone)
+    server = Server(
+        config, app.state.guard, connections, close=backend.close, drain=settings.drain_seconds, alone=alone
+    )
     for number in (signal.SIGTERM, signal.SIGINT):  # also before and after uvicorn listens to them
         signal.signal(number, server.handle_exit)
     server.run(sockets=[Listening(listening, connections)])

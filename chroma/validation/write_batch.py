@@ -55,25 +55,33 @@ class Batch:
             return None if column is None else [column[row] for row in rows]
 
         return Batch(
-            [self.ids[row] for row in rows],
-            None if self.embeddings is None else self.embeddings[rows],
-            take(self.metadatas),
-            take(self.documents),
-            take(self.images),
-            take(self.uris),
-            None if self.given is None else self.given[rows],
+            ids=[self.ids[row] for row in rows],
+            embeddings=None if self.embeddings is None else self.embeddings[rows],
+            metadatas=take(self.metadatas),
+            documents=take(self.documents),
+            images=take(self.images),
+            uris=take(self.uris),
+            given=None if self.given is None else self.given[rows],
         )
 
     def records(
         self, embeddings: Floats | None, has_embedding: npt.NDArray[np.bool_] | None = None
     ) -> Records:
         """What the engine writes: these columns with the final embeddings."""
-        return Records(self.ids, embeddings, self.documents, self.metadatas, self.uris, has_embedding)
+        return Records(
+            ids=self.ids,
+            embeddings=embeddings,
+            documents=self.documents,
+            metadatas=self.metadatas,
+            uris=self.uris,
+            has_embedding=has_embedding,
+        )
 
 
 def read_batch(
     mode: Mode,
     ids: Any,
+    *,
     embeddings: Any = None,
     metadatas: Any = None,
     documents: Any = None,
@@ -86,17 +94,17 @@ def read_batch(
     DuplicateIDError; the text names the column, the place, the value and the remedy.
     """
     batch = Batch(
-        check_ids(ids),
-        None if embeddings is None else as_matrix(embeddings),
-        None if metadatas is None else check_metadatas(metadatas),
-        None
+        ids=check_ids(ids),
+        embeddings=None if embeddings is None else as_matrix(embeddings),
+        metadatas=None if metadatas is None else check_metadatas(metadatas),
+        documents=None
         if documents is None
         # only an embedding given, or stored already, can stand in for a missing text
         else check_texts(
             documents, "document", "documents", allow_none=embeddings is not None or mode == "update"
         ),
-        None if images is None else check_images(images),
-        None if uris is None else check_texts(uris, "uri", "uris", allow_none=True),
+        images=None if images is None else check_images(images),
+        uris=None if uris is None else check_texts(uris, "uri", "uris", allow_none=True),
     )
     check_lengths(
         batch.ids,

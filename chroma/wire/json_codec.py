@@ -179,13 +179,16 @@ def info_from_json(body: Mapping[str, Any]) -> CollectionInfo:
         hnsw = {key: spann[key] for key in HNSW_DEFAULTS if spann.get(key) is not None}
     given = {key: value for key, value in hnsw.items() if value is not None}
     return CollectionInfo(
-        str(body["id"]),
-        body["name"],
-        body["tenant"],
-        body["database"],
-        body.get("metadata") or None,
-        {"hnsw": HNSW_DEFAULTS | given, "embedding_function": configuration.get("embedding_function")},
-        body.get("dimension"),
+        id=str(body["id"]),
+        name=body["name"],
+        tenant=body["tenant"],
+        database=body["database"],
+        metadata=body.get("metadata") or None,
+        configuration={
+            "hnsw": HNSW_DEFAULTS | given,
+            "embedding_function": configuration.get("embedding_function"),
+        },
+        dimension=body.get("dimension"),
     )
 
 

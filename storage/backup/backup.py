@@ -51,7 +51,14 @@ def backup(
     with _alone(target):
         if earlier is None:
             Mark(here, None).save(target)
-        copier = Copier(source, target, lambda id: held.collection(id) is not None, link, verify, progress)
+        copier = Copier(
+            source,
+            target,
+            lambda id: held.collection(id) is not None,
+            link=link,
+            verify=verify,
+            progress=progress,
+        )
         copier.run(state)
         Mark(here, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())).save(target)
     return copier.report(path, len(state.collections), began)
@@ -86,7 +93,14 @@ def restore(
     staged.create()
     with closing(Catalog(source)) as held, _alone(staged):
         state = held.copy()
-        copier = Copier(source, staged, lambda id: held.collection(id) is not None, link, True, progress)
+        copier = Copier(
+            source,
+            staged,
+            lambda id: held.collection(id) is not None,
+            link=link,
+            verify=True,
+            progress=progress,
+        )
         copier.run(state)
         staged.remove(LOCK)
         _move_in(staged, place, taken)

@@ -81,6 +81,7 @@ class Copier:
         source: DiskFolder,
         target: DiskFolder,
         exists: Callable[[str], bool],
+        *,
         link: bool,
         verify: bool,
         progress: Progress | None,

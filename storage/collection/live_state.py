@@ -209,7 +209,16 @@ class State:
                         [dead, np.zeros(part.rows - len(dead), np.bool_)]
                     )
                 count = 0 if dead is None else int(np.count_nonzero(dead))
-                views.append(View(part, part.rows, dead, count, self.refs.get(name), name in named))
+                views.append(
+                    View(
+                        source=part,
+                        rows=part.rows,
+                        dead=dead,
+                        dead_rows=count,
+                        ref=self.refs.get(name),
+                        named=name in named,
+                    )
+                )
             self._snapshot = Snapshot(tuple(views), self.dimension, self.next_position, self.frames)
         return self._snapshot
 

@@ -88,16 +88,21 @@ def _new_rows(records: Records, new: Ints | None, next_position: int) -> NewRows
     if new is None:
         positions = new_positions(next_position, len(records.ids))
         return NewRows(
-            positions, records.ids, records.documents, records.uris, records.metadatas, records.embeddings
+            positions=positions,
+            ids=records.ids,
+            documents=records.documents,
+            uris=records.uris,
+            metadatas=records.metadatas,
+            vectors=records.embeddings,
         )
     at = new.tolist()
     return NewRows(
-        new_positions(next_position, len(at)),
-        [records.ids[index] for index in at],
-        _pick(records.documents, at),
-        _pick(records.uris, at),
-        _pick_metadata(records.metadatas, at),
-        records.embeddings[new],
+        positions=new_positions(next_position, len(at)),
+        ids=[records.ids[index] for index in at],
+        documents=_pick(records.documents, at),
+        uris=_pick(records.uris, at),
+        metadatas=_pick_metadata(records.metadatas, at),
+        vectors=records.embeddings[new],
     )
 
 
@@ -117,12 +122,12 @@ def as_columns(rows: NewRows) -> Columns:
     """New records with a Python string per text, as the log and its tail hold them."""
     count = len(rows)
     return Columns(
-        rows.positions,
-        list(rows.ids),
-        [None] * count if rows.documents is None else list(rows.documents),
-        [None] * count if rows.uris is None else list(rows.uris),
-        encode_metadata(rows.metadatas, count),
-        rows.vectors,
+        positions=rows.positions,
+        ids=list(rows.ids),
+        documents=[None] * count if rows.documents is None else list(rows.documents),
+        uris=[None] * count if rows.uris is None else list(rows.uris),
+        metadata=encode_metadata(rows.metadatas, count),
+        vectors=rows.vectors,
     )
 
 
@@ -169,15 +174,17 @@ def _stored(at: Located, wanted: Ints) -> Columns:
             for index, value in zip(here.tolist(), view.source.texts(field, place.rows)):
                 out[index] = value
     ids, documents, uris, metadata = texts
-    return Columns(positions, ids, documents, uris, metadata, vectors)
+    return Columns(
+        positions=positions, ids=ids, documents=documents, uris=uris, metadata=metadata, vectors=vectors
+    )
 
 
 def _join(one: Columns, two: Columns) -> Columns:
     return Columns(
-        np.concatenate([one.positions, two.positions]),
-        one.ids + two.ids,
-        one.documents + two.documents,
-        one.uris + two.uris,
-        one.metadata + two.metadata,
-        np.concatenate([one.vectors, two.vectors]),
+        positions=np.concatenate([one.positions, two.positions]),
+        ids=one.ids + two.ids,
+        documents=one.documents + two.documents,
+        uris=one.uris + two.uris,
+        metadata=one.metadata + two.metadata,
+        vectors=np.concatenate([one.vectors, two.vectors]),
     )

@@ -56,9 +56,9 @@ def _sql(node: Node, layout: Layout, parameters: list[Any]) -> str:
             slot: Slot = (key, f"{kind}[]")  # type: ignore[assignment]
             return _leaf(layout, parameters, slot, f"{{}} = ?::{_SQL_TYPES[kind]}", value)
         case And(children):
-            return _join(children, layout, parameters, " AND ", TRUE, FALSE)
+            return _join(children, layout, parameters, word=" AND ", neutral=TRUE, final=FALSE)
         case Or(children):
-            return _join(children, layout, parameters, " OR ", FALSE, TRUE)
+            return _join(children, layout, parameters, word=" OR ", neutral=FALSE, final=TRUE)
         case Not(child):
             inner = _sql(child, layout, parameters)
             if inner in (TRUE, FALSE):
@@ -83,7 +83,7 @@ def _leaf(layout: Layout, parameters: list[Any], slot: Slot, test: str, value: A
 
 
 def _join(
-    children: tuple[Node, ...], layout: Layout, parameters: list[Any], word: str, neutral: str, final: str
+    children: tuple[Node, ...], layout: Layout, parameters: list[Any], *, word: str, neutral: str, final: str
 ) -> str:
     mark = len(parameters)
     parts: list[str] = []

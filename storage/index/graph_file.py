@@ -143,7 +143,7 @@ def read(
     if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
         raise Corruption(path, "its content does not match its checksum")
     try:
-        return _loaded(path, data, space, vectors, stopped, passed)
+        return _loaded(path, data, space, vectors=vectors, stopped=stopped, passed=passed)
     except (ValueError, TypeError, LookupError, OverflowError, RuntimeError, struct.error) as error:
         raise Corruption(path, f"it cannot be read as a graph: {error}") from error
 
@@ -152,6 +152,7 @@ def _loaded(
     path: str,
     data: memoryview,
     space: Space,
+    *,
     vectors: Floats,
     stopped: Callable[[], bool],
     passed: Callable[[], None],
@@ -171,7 +172,9 @@ def _loaded(
         raise Corruption(path, _ANOTHER)
     neighbors, entry = given.number("M", 2, MOST_NEIGHBORS), given.number("enterpoint_node")
     effort, top = given.number("ef_construction", neighbors, (1 << 31) - 1), int(levels.max())
-    state = graph_validation.scalars(space, rows, kept, neighbors, effort, entry, top)
+    state = graph_validation.scalars(
+        space, rows, kept, neighbors=neighbors, effort=effort, entry=entry, top=top
+    )
     if not graph_validation.same(state, header.mapping("state")) or (
         matrix is not None and len(matrix) != dimension
     ):

@@ -26,7 +26,7 @@ _COMPARED = (
 
 
 def scalars(
-    space: Space, rows: int, kept: int, neighbors: int, effort: int, entry: int, top: int
+    space: Space, rows: int, kept: int, *, neighbors: int, effort: int, entry: int, top: int
 ) -> dict[str, Any]:
     """The scalar state that hnswlib has of such a graph: computed, so that nothing in it depends on a file.
 

@@ -74,12 +74,12 @@ class Columns:
         """The rows of a batch of `schema(dim)`; vectors are a view of it."""
         lists = [to_list(batch.column(index + 1)) for index in range(len(TEXT_FIELDS))]
         return cls(
-            numbers(batch.column(0)),
-            lists[0],  # type: ignore[arg-type]
-            lists[1],
-            lists[2],
-            lists[3],
-            matrix(batch.column(5)),
+            positions=numbers(batch.column(0)),
+            ids=lists[0],  # type: ignore[arg-type]
+            documents=lists[1],
+            uris=lists[2],
+            metadata=lists[3],
+            vectors=matrix(batch.column(5)),
         )
 
 

@@ -125,5 +125,12 @@ class Tail:
         """Whole records of some rows, copied."""
         ids, documents, uris, metadata = (self.texts(field, rows) for field in TEXT_FIELDS)
         names: Any = ids
-        columns = Columns(self._positions[rows], names, documents, uris, metadata, self._vectors[rows])
+        columns = Columns(
+            positions=self._positions[rows],
+            ids=names,
+            documents=documents,
+            uris=uris,
+            metadata=metadata,
+            vectors=self._vectors[rows],
+        )
         return StoredRows.from_columns(columns)

@@ -159,7 +159,7 @@ def nearest(
     picked = np.arange(count) if rows is None else rows
     # Of short vectors `ip` is 1 for all, rounded; their products still tell which are nearer.
     if count > (k if space == "ip" else max(k, _FEW)):
-        rough, slack = _rough(space, query, vectors, norms, rows, dots)
+        rough, slack = _rough(space, query, vectors, norms=norms, rows=rows, dots=dots)
         limit = np.partition(rough, k - 1)[k - 1]
         close = np.flatnonzero((rough <= limit + slack) | (rough == np.inf))
         picked = close if rows is None else rows[close]
@@ -174,14 +174,17 @@ def nearest_lines(
     count = len(vectors) if rows is None else len(rows)
     step = _PRODUCTS // max(1, count)
     if step < 2 or count <= k or (rows is not None and count * vectors.shape[1] > _GATHERED):
-        return [nearest(space, query, vectors, norms, rows, k) for query in queries]
+        return [nearest(space, query, vectors, norms=norms, rows=rows, k=k) for query in queries]
     picked = vectors if rows is None else vectors[rows]
     out = []
     for start in range(0, len(queries), step):
         block = queries[start : start + step]
         with _whole, np.errstate(over="ignore", invalid="ignore"):
             products = block @ picked.T
-        out += [nearest(space, query, vectors, norms, rows, k, dots) for query, dots in zip(block, products)]
+        out += [
+            nearest(space, query, vectors, norms=norms, rows=rows, k=k, dots=dots)
+            for query, dots in zip(block, products)
+        ]
     return out
 
 
@@ -189,6 +192,7 @@ def _rough(
     space: Space,
     query: Floats,
     vectors: Floats,
+    *,
     norms: Floats,
     rows: Ints | None,
     dots: Floats | None,

@@ -69,7 +69,9 @@ def decode_rows(path: str, payload: bytes) -> Commit:
         ids, documents, uris, metadata = orjson.loads(memoryview(payload)[at:])
     except _NOT_READABLE as error:
         raise Corruption(path, f"a frame of rows cannot be read: {error}") from error
-    columns = Columns(positions, ids, documents, uris, metadata, vectors)
+    columns = Columns(
+        positions=positions, ids=ids, documents=documents, uris=uris, metadata=metadata, vectors=vectors
+    )
     _check(path, columns)
     return Commit(kills, columns)
 

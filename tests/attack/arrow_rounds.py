@@ -107,7 +107,7 @@ def load(data: bytes, chance: random.Random, kind: Format = "arrow", name: str =
     for part, _ in file_readers.read(file, chance.choice((0, 0, 2)), file_readers.Cuts(4, 0), {}):
         if kind == "csv" and isinstance(part, Rows):
             part = part.parsed(mapped.embedding)
-        sort(part, "add", chance.random() < 0.5, mapped, None, 10)
+        sort(part, "add", chance.random() < 0.5, mapped=mapped, dimension=None, enough=10)
 
 
 PLACES: dict[str, tuple[Callable[[bytes, random.Random], None], Callable[[], tuple[bytes, ...]]]] = {

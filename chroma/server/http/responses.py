@@ -117,6 +117,7 @@ class Large(Response):
 
     def __init__(
         self,
+        *,
         content: bytes,
         status: int,
         media_type: str,
@@ -156,7 +157,14 @@ class Streaming(Response):
     """A stream under way. Nothing is sent before the first piece is there."""
 
     def __init__(
-        self, streamed: Streamed, status: int, pool: Pool, incoming: Incoming, reader: Holder, seconds: float
+        self,
+        *,
+        streamed: Streamed,
+        status: int,
+        pool: Pool,
+        incoming: Incoming,
+        reader: Holder,
+        seconds: float,
     ) -> None:
         self.status_code = status
         self.media_type = streamed.media_type

@@ -38,7 +38,9 @@ def note(seen: Exchange) -> None:
     level = logging.ERROR if seen.status >= 500 and seen.status != _NOT_OFFERED else logging.INFO
     if _access.isEnabledFor(level):
         # made by hand: the library would look for the caller's line, which takes as long as the rest
-        record = logging.LogRecord(_access.name, level, "", 0, "request", None, None)
+        record = logging.LogRecord(
+            _access.name, level, pathname="", lineno=0, msg="request", args=None, exc_info=None
+        )
         record.exchange = seen
         _access.handle(record)
 

@@ -200,7 +200,13 @@ def records(mode: Mode, body: JSON) -> Records:
 
         def read(metadatas: Any) -> Batch:
             return read_batch(
-                mode, body["ids"], embeddings, metadatas, columns["documents"], None, columns["uris"]
+                mode,
+                body["ids"],
+                embeddings=embeddings,
+                metadatas=metadatas,
+                documents=columns["documents"],
+                images=None,
+                uris=columns["uris"],
             )
 
         try:

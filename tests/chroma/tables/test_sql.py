@@ -317,8 +317,8 @@ def test_vectors_are_read_where_they_are_named(words: Any, monkeypatch: pytest.M
     read: list[bool] = []
     table = table_scans.table
 
-    def noted(*arguments: Any) -> Any:
-        found = table(*arguments)
+    def noted(*arguments: Any, **more: Any) -> Any:
+        found = table(*arguments, **more)
         if found is not None:
             read.append("embedding" in found.column_names)
         return found
