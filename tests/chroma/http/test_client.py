@@ -460,6 +460,7 @@ INTERFACE = [
     "chroma.storage.interface.columnar_metadata",
     "chroma.storage.interface.metadata_order",
     "chroma.storage.interface.requests",
+    "chroma.storage.interface.short_repr",
     "chroma.storage.interface.values",
 ]
 LIGHT = """
