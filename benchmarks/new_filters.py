@@ -19,17 +19,17 @@ from chroma.storage.filters.document_scan import documents_with
 from chroma.storage.filters.duckdb_tables import FilterDatabase, FilterTable
 from chroma.storage.filters.metadata_filter import FilterArrays
 from chroma.storage.filters.parser import Node, parse_where
-from chroma.storage.schema.metadata_columns import Attributes
+from chroma.storage.schema.metadata_columns import MetadataColumns
 
 CHOICE = random.Random(1)
 SPAN = 10**6
 CATEGORIES = 45
 
 
-def columns(rows: int) -> Attributes:
+def columns(rows: int) -> MetadataColumns:
     numbers = np.random.default_rng(0)
     few = pa.array([f"category {n}" for n in range(CATEGORIES)])
-    return Attributes(
+    return MetadataColumns(
         rows,
         {
             ("u", "int"): pa.array(numbers.integers(0, SPAN, rows)),

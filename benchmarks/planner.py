@@ -216,7 +216,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="planner-") as folder:
                 with constants(hnsw, **({"choose": lambda *_: None} if whole else {})):
                     opened = Opened(f"{folder}/db", rows)
-                if whole or opened.graph.reduction is not None:
+                if whole or opened.graph.projection is not None:
                     walked += walks(opened, queries)
                 if whole:
                     found = gathers(opened, queries, random)

@@ -92,7 +92,7 @@ def settled(client: Any) -> None:
     made.add(
         ids=["s0", "s1", "s2"], embeddings=vectors(100, 3), metadatas=[{"late": [1, 2]}, None, {"n": 2.5}]
     )
-    compaction.settle(records, everything=False)  # tombstones, and a second segment
+    compaction.compact(records, everything=False)  # tombstones, and a second segment
     made.update(ids=["r5"], metadatas=[{"n": None, "updated": True}])
     made.update(ids=["r4"], embeddings=vectors(4, 1), documents=["document 4, again"])
     made.update(ids=["s1"], embeddings=[[9, 9, 9, 9]])
@@ -135,7 +135,7 @@ def main(folder: str) -> None:
         types(client, "types-in-log")
         types(client, "types-in-segment").compact()
         settled(client)
-    record_store.DIRECT_ROWS = 12
+    record_store.BULK_ROWS = 12
     catalog._REWRITE_FRAMES = 6  # so that catalog.json holds a part, its log the rest
     archive(folder)
     for lock in Path(folder).rglob("*.lock"):

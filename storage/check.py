@@ -22,12 +22,12 @@ from .backup.marker import MARK, Mark
 from .catalog.catalog import COPY as CATALOG_COPY
 from .catalog.catalog import LOCK, CatalogState
 from .catalog.catalog import NAME as CATALOG
-from .collection.live_state import decode_dead
 from .interface.errors import Corruption, NotADatabase
 from .io.disk import DiskFolder
-from .manifest import COPY, NAME, FileRef, Manifest, SegmentRef, unseal
+from .manifest import COPY, NAME, FileRef, Manifest, SegmentRef, unwrap_state
 from .schema.record_columns import decode_metadata
 from .segments.segment import Segment, hash_ids
+from .segments.tombstones import decode_tombstones
 from .validation import file_names
 from .validation.json_fields import Fields
 from .wal import log as logs
@@ -82,7 +82,7 @@ class _Check:
         self.findings: list[Finding] = []
         self._moment = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
-    def note(self, path: str, severity: Severity, message: str) -> None:
+    def report(self, path: str, severity: Severity, message: str) -> None:
         self.findings.append(Finding(path, severity, message))
 
     def run(self) -> None:
@@ -92,11 +92,11 @@ class _Check:
         try:
             found = home.names()
         except Corruption as error:
-            self.note(error.path, "damaged", str(error))
+            self.report(error.path, "damaged", str(error))
             return
         for name in found:
             if known is not None and name not in known.collections:
-                self.note(
+                self.report(
                     f"{home.path}/{name}",
                     "ok",
                     _LEFT if file_names.COLLECTION.fits(name) else "not ours; it is left alone",
@@ -106,18 +106,18 @@ class _Check:
                 home.child(name).check_real()
                 self._collection(home.child(name))
             except Corruption as error:  # one that no step of it expects: a link, perhaps
-                self.note(error.path, "damaged", str(error))
+                self.report(error.path, "damaged", str(error))
 
     def _mark(self) -> None:
         """What a backup says of itself."""
         path = f"{self.folder.path}/{MARK}"
         mark, problem = _attempt(lambda _: Mark.load(self.folder), MARK)
         if problem is not None:
-            self.note(path, "damaged", problem)
+            self.report(path, "damaged", problem)
         elif mark is not None and mark.finished is None:
-            self.note(path, "damaged", "the backup was not finished: make it again")
+            self.report(path, "damaged", "the backup was not finished: make it again")
         elif mark is not None:
-            self.note(path, "ok", f"a backup of {mark.source}, finished {mark.finished}")
+            self.report(path, "ok", f"a backup of {mark.source}, finished {mark.finished}")
 
     # ------------------------------------------------------------------ catalog
 
@@ -129,7 +129,7 @@ class _Check:
         if read is None:
             return None
         state, name = read
-        self.note(path, "ok", f"{len(state.collections)} collections when its log began")
+        self.report(path, "ok", f"{len(state.collections)} collections when its log began")
         following: str | None = name
         while following is not None:  # it has ended, where a rewrite of the catalog was killed
             following = self._catalog_log(state, following)
@@ -154,14 +154,14 @@ class _Check:
                 good.append(frame)
         lost = found.lost + len(found.frames) - len(good)
         if problem is None:
-            self.note(path, "ok", f"{len(good)} frames")
+            self.report(path, "ok", f"{len(good)} frames")
         elif not self.repair:
-            self.note(path, "damaged", problem)
+            self.report(path, "damaged", problem)
         else:
             with self.folder.lock(LOCK):
                 self._quarantine(self.folder, name)
                 _write_log(self.folder, name, good)
-            self.note(path, "repaired", f"{problem}; {lost} changes are lost, {len(good)} kept")
+            self.report(path, "repaired", f"{problem}; {lost} changes are lost, {len(good)} kept")
         return named_next(path, good)
 
     # ------------------------------------------------------------------ collections
@@ -186,7 +186,7 @@ class _Check:
         if not home.exists(NAME) and not home.exists(COPY):
             return None  # nothing was ever written
         if not home.exists(NAME) and (begun := _begun(home)) is not None:
-            self.note(f"{home.path}/{COPY}", "ok", "stands in for a manifest that the next write makes")
+            self.report(f"{home.path}/{COPY}", "ok", "stands in for a manifest that the next write makes")
             return begun
         manifest = self._with_copy(home, NAME, COPY, lambda name: Manifest.load(home, name))
         if manifest is None and self.repair:
@@ -198,22 +198,22 @@ class _Check:
         path, copy_path = f"{home.path}/{name}", f"{home.path}/{copy}"
         (main, problem), (spare, spare_problem) = _attempt(load, name), _attempt(load, copy)
         if main is not None:
-            self.note(path, "ok", "matches its checksum")
+            self.report(path, "ok", "matches its checksum")
             if spare_problem is None:
-                self.note(copy_path, "ok", "matches its checksum")
+                self.report(copy_path, "ok", "matches its checksum")
             elif self.repair:
                 self._make_room(home, copy)
                 home.replace(copy, home.read(name))
-                self.note(copy_path, "repaired", f"{spare_problem}; copied from {name}")
+                self.report(copy_path, "repaired", f"{spare_problem}; copied from {name}")
             else:
-                self.note(copy_path, "damaged", spare_problem)
+                self.report(copy_path, "damaged", spare_problem)
             return main
         if spare is not None and self.repair:
             self._make_room(home, name)
             home.replace(name, home.read(copy))
-            self.note(path, "repaired", f"{problem}; restored from {copy}")
+            self.report(path, "repaired", f"{problem}; restored from {copy}")
             return spare
-        self.note(path, "damaged", problem or "unreadable")
+        self.report(path, "damaged", problem or "unreadable")
         return spare
 
     def _make_room(self, home: DiskFolder, name: str) -> None:
@@ -227,20 +227,20 @@ class _Check:
         try:
             _certain(lambda: _verify(home, ref))
         except Corruption as error:
-            self.note(error.path, "damaged", str(error))
+            self.report(error.path, "damaged", str(error))
             if self.repair:
                 self._quarantine(home, ref.name)
-                self.note(
+                self.report(
                     folder.path,
                     "repaired",
                     f"the segment's {ref.rows} records are lost to queries; in quarantine",
                 )
             return None
-        ref = self._cache(folder, ref, "dead", ref.dead)
+        ref = self._cache(folder, ref, "dead", ref.tombstones)
         ref = self._cache(folder, ref, "graph", ref.graph.file if ref.graph else None)
         for file in ref.files:
-            self.note(f"{folder.path}/{file.name}", "ok", f"{file.bytes} bytes match their checksum")
-        self.note(folder.path, "ok", f"{ref.rows} records, {ref.dead_rows} deleted")
+            self.report(f"{folder.path}/{file.name}", "ok", f"{file.bytes} bytes match their checksum")
+        self.report(folder.path, "ok", f"{ref.rows} records, {ref.deleted_rows} deleted")
         return ref
 
     def _cache(self, folder: DiskFolder, ref: SegmentRef, kind: str, file: FileRef | None) -> SegmentRef:
@@ -251,15 +251,15 @@ class _Check:
             _certain(lambda: _verify_cache(folder, ref, kind, file))
         except Corruption as error:
             if not self.repair:
-                self.note(path, "damaged", str(error))
+                self.report(path, "damaged", str(error))
                 return ref
             self._quarantine(folder, file.name)
             if kind == "graph":
-                self.note(path, "repaired", f"{error}; the index is built anew")
+                self.report(path, "repaired", f"{error}; the index is built anew")
                 return ref._replace(graph=None)
-            self.note(path, "repaired", f"{error}; {ref.dead_rows} deleted records are back")
-            return ref._replace(dead=None, dead_rows=0)
-        self.note(path, "ok", f"{file.bytes} bytes match their checksum")
+            self.report(path, "repaired", f"{error}; {ref.deleted_rows} deleted records are back")
+            return ref._replace(tombstones=None, deleted_rows=0)
+        self.report(path, "ok", f"{file.bytes} bytes match their checksum")
         return ref
 
     def _logs(self, home: DiskFolder, manifest: Manifest) -> None:
@@ -280,18 +280,18 @@ class _Check:
                 following = _next_log(home, name)  # the frame that led there may be among the lost
             dropped = len(found.frames) - len(good)
             if found.problem is None and not dropped:
-                self.note(path, "ok", f"{len(good)} frames")
+                self.report(path, "ok", f"{len(good)} frames")
             elif not self.repair:
                 damaged = True
                 if found.problem is not None:
-                    self.note(path, "damaged", found.problem)
+                    self.report(path, "damaged", found.problem)
             else:
                 damaged = True
                 with home.lock("write.lock"):
                     self._quarantine(home, name)
                     _write_log(home, name, good, None if ended else following)
                 what = found.problem or f"{dropped} frames are damaged, or their segments"
-                self.note(
+                self.report(
                     path, "repaired", f"{what}; {found.lost + dropped} writes are lost, {len(good)} kept"
                 )
             name = following
@@ -300,7 +300,9 @@ class _Check:
             for folder in home.names():
                 if folder.startswith("seg-") and folder not in named:
                     self._quarantine(home, folder)
-                    self.note(f"{home.path}/{folder}", "repaired", "no log names it any more; in quarantine")
+                    self.report(
+                        f"{home.path}/{folder}", "repaired", "no log names it any more; in quarantine"
+                    )
 
     def _frame(self, home: DiskFolder, path: str, frame: Frame, named: set[str]) -> bool:
         """Whether a frame can be kept. Adds the segment that it names."""
@@ -318,7 +320,7 @@ class _Check:
             else:
                 raise Corruption(path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
         except Corruption as error:
-            self.note(path, "damaged", str(error))
+            self.report(path, "damaged", str(error))
             return False
         return True
 
@@ -371,8 +373,8 @@ def _verify_cache(folder: DiskFolder, ref: SegmentRef, kind: str, file: FileRef)
     data = folder.map(file.name, file.bytes)
     if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
         raise Corruption(path, "its content does not match its checksum")
-    if kind == "dead" and int(np.count_nonzero(decode_dead(path, data, ref))) != ref.dead_rows:
-        raise Corruption(path, f"it does not mark {ref.dead_rows} rows")
+    if kind == "dead" and int(np.count_nonzero(decode_tombstones(path, data, ref))) != ref.deleted_rows:
+        raise Corruption(path, f"it does not mark {ref.deleted_rows} rows")
 
 
 def _check_segment(segment: Segment) -> None:
@@ -387,12 +389,12 @@ def _check_segment(segment: Segment) -> None:
     if np.any(segment.locate_ids(ids, hash_ids(ids)) != every):
         raise Corruption(f"{home}/ids.arrow", "it does not find every id")
     decode_metadata(segment.texts("metadata", every))
-    segment.attributes()
+    segment.metadata_columns()
 
 
 def _read_catalog(folder: DiskFolder, name: str) -> tuple[CatalogState, str]:
     """What a catalog says, and the log that it begins with."""
-    data = Fields(f"{folder.path}/{name}", unseal(folder, name))
+    data = Fields(f"{folder.path}/{name}", unwrap_state(folder, name))
     return CatalogState.read(data), data.name("log", file_names.CATALOG_LOG)
 
 

@@ -28,7 +28,7 @@ from .interface.requests import NewCollection
 from .interface.values import (
     BackupReport,
     CollectionInfo,
-    EngineFigures,
+    EngineMetrics,
 )
 from .io.disk import GONE, DiskFolder, Folder, syncs
 from .io.in_memory import MemoryFolder
@@ -84,7 +84,7 @@ class Engine:
         self._lock = threading.Lock()
         self._closed = False
         if not self.folder.in_memory and not self.folder_read_only:
-            self.services.background.submit("settle", "sweep", self.sweep, 2.0)
+            self.services.background.submit("compact", "sweep", self.sweep, 2.0)
 
     def __repr__(self) -> str:
         return f"Engine({self.folder.path}, open={len(self._open)}, closed={self._closed})"
@@ -115,28 +115,28 @@ class Engine:
         """An open collection, opened if need be."""
         self.check_open()
         info = self.catalog.scoped(tenant, database, id)
-        held = self._open.get(id)
-        if held is None:
-            held = self._open_collection(info)
-        held.info = info
+        collection = self._open.get(id)
+        if collection is None:
+            collection = self._open_collection(info)
+        collection.info = info
         try:  # noqa: SIM105 - costs nothing, which `suppress` does not
             self._open.move_to_end(id)
         except KeyError:
             pass  # closed as idle by another thread just now
-        return held
+        return collection
 
     def _open_collection(self, info: CollectionInfo) -> Collection:
         with self._lock:
-            held = self._open.get(info.id)
-            if held is None:
-                held = self._open[info.id] = Collection(self, info)
+            collection = self._open.get(info.id)
+            if collection is None:
+                collection = self._open[info.id] = Collection(self, info)
                 if (inherited := self._graphs.pop(info.id, None)) is not None:
-                    held.graphs.inherit(inherited)
-                held.store.snapshot()
-                held.check_upkeep()
+                    collection.graphs.inherit(inherited)
+                collection.store.snapshot()
+                collection.check_upkeep()
                 if not self.folder.in_memory:
                     self._close_idle()
-            return held
+            return collection
 
     def _close_idle(self) -> None:
         while len(self._open) > OPEN_COLLECTIONS:
@@ -156,10 +156,10 @@ class Engine:
 
     def with_dimension(self, info: CollectionInfo) -> CollectionInfo:
         """The catalog's entry with the dimension of an open collection."""
-        held = self._open.get(info.id)
-        if info.dimension is not None or held is None:
+        collection = self._open.get(info.id)
+        if info.dimension is not None or collection is None:
             return info
-        return replace(info, dimension=held.store.snapshot().dimension)
+        return replace(info, dimension=collection.store.snapshot().dimension)
 
     def delete_collection(self, tenant: str, database: str, name: str) -> None:
         self.check_open()
@@ -198,9 +198,9 @@ class Engine:
             commit(change)
         for info in infos:
             with self._lock:
-                held = self._open.pop(info.id, None)
-            if held is not None:
-                held.close()
+                collection = self._open.pop(info.id, None)
+            if collection is not None:
+                collection.close()
             self._remove(info.id)
 
     def _remove(self, id: str) -> None:
@@ -231,7 +231,7 @@ class Engine:
                     folder.child(name).discard()
         for name in filter(COLLECTION.fits, home.names()):  # what else is there is not ours
             try:
-                made = home.child(name).stamp("")
+                made = home.child(name).file_version("")
                 # A fork is linked before the catalog names it; it does not take that long.
                 if made is not None and time.time_ns() - made[1] > SWEEP_AFTER_NS:
                     self._discard(name)
@@ -250,7 +250,7 @@ class Engine:
         metadata, configuration = source.info.metadata, source.info.configuration
         dimension = source.store.snapshot().dimension
         info = CollectionInfo(str(uuid.uuid4()), name, tenant, database, metadata, configuration, dimension)
-        if name in {held.name for held in self.catalog.list_collections(tenant, database)}:
+        if name in {other.name for other in self.catalog.list_collections(tenant, database)}:
             raise AlreadyExists(f"Collection [{name}] already exists; choose another name")
         target = self.folder.child("collections").child(info.id)
         try:
@@ -282,21 +282,21 @@ class Engine:
 
         return Statement(text, find, max(2 * self.services.budget.limit, 1 << 30), self.threads)
 
-    def figures(self) -> EngineFigures:
+    def metrics(self) -> EngineMetrics:
         """Sums over the collections that are open; none is opened or brought up to date for it."""
         opened = list(self._open.values())
         rows = deleted = segments = not_indexed = log_bytes = 0
-        for held in opened:
-            seen = held.store.last_seen()
+        for collection in opened:
+            seen = collection.store.last_seen()
             if seen is None:
                 continue
             snapshot, size = seen
             rows += snapshot.live
-            deleted += sum(view.dead_rows for view in snapshot.views)
+            deleted += sum(view.deleted_rows for view in snapshot.views)
             segments += sum(view.ref is not None for view in snapshot.views)
-            not_indexed += snapshot.live - held.graphs.indexed_rows(snapshot, held.settings)
+            not_indexed += snapshot.live - collection.graphs.indexed_rows(snapshot, collection.settings)
             log_bytes += size
-        return EngineFigures(
+        return EngineMetrics(
             self.catalog.count_all(), len(opened), rows, deleted, segments, not_indexed, log_bytes, syncs()
         )
 
@@ -312,7 +312,7 @@ class Engine:
         self.folder.unlock()
         child = Engine.__new__(Engine)
         child._set_up(self.folder, self.services.budget.limit, self.threads, False)
-        child._graphs = self._graphs | {id: held.graphs for id, held in self._open.items()}
+        child._graphs = self._graphs | {id: collection.graphs for id, collection in self._open.items()}
         return child
 
     def close(self) -> None:
@@ -322,8 +322,8 @@ class Engine:
                 return
             self._closed = True
         self.services.background.close()
-        for held in list(self._open.values()):
-            held.close()
+        for collection in list(self._open.values()):
+            collection.close()
         self._open.clear()
         self.services.database.close()
         self.catalog.close()

@@ -71,18 +71,26 @@ class SegmentRef(NamedTuple):
     rows: int
     dimension: int
     files: tuple[FileRef, ...]
-    dead: FileRef | None = None
-    dead_rows: int = 0
+    tombstones: FileRef | None = None
+    deleted_rows: int = 0
     graph: GraphRef | None = None
 
     def all_files(self) -> list[FileRef]:
         """Those of the records, the tombstones and the graph."""
-        return [*self.files, *([self.dead] if self.dead else []), *([self.graph.file] if self.graph else [])]
+        return [
+            *self.files,
+            *([self.tombstones] if self.tombstones else []),
+            *([self.graph.file] if self.graph else []),
+        ]
 
     def to_json(self) -> dict[str, Any]:
-        return self._asdict() | {
+        return {
+            "name": self.name,
+            "rows": self.rows,
+            "dimension": self.dimension,
             "files": [file._asdict() for file in self.files],
-            "dead": self.dead and self.dead._asdict(),
+            "dead": self.tombstones and self.tombstones._asdict(),
+            "dead_rows": self.deleted_rows,
             "graph": self.graph and self.graph.to_json(),
         }
 
@@ -90,31 +98,31 @@ class SegmentRef(NamedTuple):
     def read(cls, data: Fields) -> SegmentRef:
         """What `to_json` made, if it can be: a segment has the files that it needs, and these have room for
         its rows."""
-        dead, graph = data.maybe_fields("dead"), data.maybe_fields("graph")
+        tombstones, graph = data.maybe_fields("dead"), data.maybe_fields("graph")
         rows = data.number("rows", 1, MOST_ROWS)
         ref = cls(
             name=data.name("name", file_names.SEGMENT),
             rows=rows,
             dimension=data.number("dimension", 1, MOST_DIMENSION),
             files=tuple(FileRef.read(file, file_names.SEGMENT_FILE) for file in data.each("files")),
-            dead=None if dead is None else FileRef.read(dead, file_names.TOMBSTONES),
-            dead_rows=data.number("dead_rows", 0, rows, default=0),
+            tombstones=None if tombstones is None else FileRef.read(tombstones, file_names.TOMBSTONES),
+            deleted_rows=data.number("dead_rows", 0, rows, default=0),
             graph=None if graph is None else GraphRef.read(graph),
         )
-        held = {file.name: file.bytes for file in ref.files}
-        if len(held) < len(ref.files):
+        sizes = {file.name: file.bytes for file in ref.files}
+        if len(sizes) < len(ref.files):
             raise data.wrong("files", "has a file twice")
         for name, least in {"vectors.arrow": 4 * ref.dimension, **_ROW_BYTES}.items():
-            if name not in held:
+            if name not in sizes:
                 raise data.wrong("files", f"has no {name}")
-            if held[name] < least * rows:
-                raise data.wrong("files", f"has {held[name]} bytes of {name}, too few for {rows} rows")
-        if ref.dead is not None and ref.dead.bytes != (rows + 7) // 8:
+            if sizes[name] < least * rows:
+                raise data.wrong("files", f"has {sizes[name]} bytes of {name}, too few for {rows} rows")
+        if ref.tombstones is not None and ref.tombstones.bytes != (rows + 7) // 8:
             raise data.wrong(
-                "dead", f"has {ref.dead.bytes} bytes, which is not a bit for each of {rows} rows"
+                "dead", f"has {ref.tombstones.bytes} bytes, which is not a bit for each of {rows} rows"
             )
-        if ref.dead is None and ref.dead_rows:
-            raise data.wrong("dead_rows", f"is {ref.dead_rows} without a file that says which")
+        if ref.tombstones is None and ref.deleted_rows:
+            raise data.wrong("dead_rows", f"is {ref.deleted_rows} without a file that says which")
         return ref
 
 
@@ -128,11 +136,11 @@ class Manifest(NamedTuple):
     segments: tuple[SegmentRef, ...] = ()
 
     def encode(self) -> bytes:
-        return seal(self._asdict() | {"segments": [segment.to_json() for segment in self.segments]})
+        return wrap_state(self._asdict() | {"segments": [segment.to_json() for segment in self.segments]})
 
     @classmethod
     def load(cls, folder: Folder, name: str = NAME) -> Manifest:
-        data = Fields(f"{folder.path}/{name}", unseal(folder, name))
+        data = Fields(f"{folder.path}/{name}", unwrap_state(folder, name))
         read = cls(
             data.number("version"),
             data.name("log", file_names.LOG),
@@ -164,14 +172,14 @@ def put_both(folder: Folder, name: str, copy: str, data: bytes) -> None:
     folder.replace(name, data)
 
 
-def seal(state: dict[str, Any]) -> bytes:
+def wrap_state(state: dict[str, Any]) -> bytes:
     """Wrap a JSON state with the format version and a checksum."""
     text = orjson.dumps(state)
     check = xxhash.xxh3_64_hexdigest(text)
     return b'{"format":%d,"checksum":"%s","state":%s}\n' % (FORMAT, check.encode(), text)
 
 
-def unseal(folder: Folder, name: str) -> dict[str, Any]:
+def unwrap_state(folder: Folder, name: str) -> dict[str, Any]:
     """Read what `seal` wrote. Raises Corruption or FormatTooNew."""
     path = f"{folder.path}/{name}"
     try:

@@ -16,7 +16,7 @@ class MemoryBudget:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         # Never iterated over: `touch` moves entries without the lock, and an iteration notices that.
-        self._held: OrderedDict[str, tuple[int, Callable[[], None]]] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[int, Callable[[], None]]] = OrderedDict()
         self._total = 0
         self._lock = threading.Lock()
 
@@ -27,12 +27,12 @@ class MemoryBudget:
         """Note that `key` holds `size` bytes, and make room by releasing others."""
         going: list[Callable[[], None]] = []
         with self._lock:
-            before, _ = self._held.get(key, (0, None))
-            self._held[key] = size, release
-            self._held.move_to_end(key)
+            before, _ = self._entries.get(key, (0, None))
+            self._entries[key] = size, release
+            self._entries.move_to_end(key)
             self._total += size - before
-            while self._total > self.limit and len(self._held) > 1:
-                _, (freed, drop) = self._held.popitem(last=False)
+            while self._total > self.limit and len(self._entries) > 1:
+                _, (freed, drop) = self._entries.popitem(last=False)
                 self._total -= freed
                 going.append(drop)
         for drop in going:
@@ -41,11 +41,11 @@ class MemoryBudget:
     def touch(self, key: str) -> None:
         """Note a use. Without the lock, for it is on the path of every query: moving an entry is one step."""
         try:  # noqa: SIM105 - costs nothing, which `suppress` does not
-            self._held.move_to_end(key)
+            self._entries.move_to_end(key)
         except KeyError:
             pass
 
     def forget(self, key: str) -> None:
         with self._lock:
-            size, _ = self._held.pop(key, (0, None))
+            size, _ = self._entries.pop(key, (0, None))
             self._total -= size

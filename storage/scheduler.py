@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["note", "settle", "index", "load"]
+Kind: TypeAlias = Literal["watermark", "compact", "index", "load"]
 _log = logging.getLogger("chroma")
 _JOIN_SECONDS = 10.0  # a build stops within one chunk, half a second
 

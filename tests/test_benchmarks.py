@@ -225,7 +225,7 @@ def test_plots_are_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_profile_makes_the_steps_of_the_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A function of the engine that has moved, or does something else, is noticed here."""
     monkeypatch.setattr(index_builds, "INDEX_BYTES", 0)
-    monkeypatch.setattr(record_store, "DIRECT_ROWS", 100)
+    monkeypatch.setattr(record_store, "BULK_ROWS", 100)
     monkeypatch.setattr(adding, "ROWS", 150)
     monkeypatch.setattr(adding, "ADDS", 2)
     rows, queries = data.load("synthetic:450:16", 12)

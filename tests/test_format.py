@@ -36,7 +36,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         made.compact()
         made.delete(ids=["r3", "r50"])
         records = client._backend.engine.collection(made.tenant, made.database, str(made.id)).store
-        compaction.settle(records, everything=False)  # keeps the segment, writes tombstones
+        compaction.compact(records, everything=False)  # keeps the segment, writes tombstones
         made.add(
             ids=["late", "later"], embeddings=[[5, 5], [6, 6]], metadatas=[{"n": 2.5, "ü": [1, 2]}, None]
         )

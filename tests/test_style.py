@@ -174,8 +174,8 @@ MANY_POSITIONAL: list[str] = [
 LONG_CALLS: list[str] = [
     "Engine.backup: backup",
     "Engine.create_collection: CollectionInfo",
-    "Engine.figures: EngineFigures",
     "Engine.fork_collection: CollectionInfo",
+    "Engine.metrics: EngineMetrics",
     "Graphs._build_one: hnsw.build",
     "Graphs.load: graph_file.read",
     "_reranked: distance.ranked",

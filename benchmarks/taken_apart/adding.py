@@ -96,10 +96,10 @@ def _appended(case: Case) -> Any:
     case.held.folder.sync()
     opened = segment.Segment(case.held.folder, ref)
     state = _state(case)
-    kills = case.resolved.kills
+    deletes = case.resolved.deletes
     state.before_append()
-    state.log.append(log.SEGMENT, encode_segment(kills, ref))
-    state.apply_segment(kills, ref, opened)
+    state.log.append(log.SEGMENT, encode_segment(deletes, ref))
+    state.apply_segment(deletes, ref, opened)
     state.snapshot()
     case.reading.close()
     case.locks.close()
@@ -212,7 +212,7 @@ def batch(folder: str, rows: data.Rows) -> tuple[str, list[str]]:
             "the hashes, as a list",
             within=True,
         ),
-        Step("the filter columns", "typed", lambda case: anew(case).attributes(), within=True),
+        Step("the filter columns", "typed", lambda case: anew(case).metadata_columns(), within=True),
         Step(
             "squared lengths of the vectors",
             "norms",
@@ -268,7 +268,7 @@ def one(folder: str, rows: data.Rows, count: int = 200) -> tuple[str, list[str]]
         return Case(collection=collections[made[0] % 2], rows=part)
 
     def encoded(case: Case) -> Any:
-        case.commit = Commit(case.resolved.kills, upsert.as_columns(case.resolved.rows))
+        case.commit = Commit(case.resolved.deletes, upsert.as_columns(case.resolved.rows))
         return case.commit.encode()
 
     def append(case: Case) -> Any:

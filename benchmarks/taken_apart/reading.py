@@ -216,14 +216,14 @@ def plain(opened: Opened, bare: Bare, queries: Any, truth: list[set[str]]) -> tu
         queries,
         truth,
     )
-    reduced = "" if opened.graph.reduction is None else f", walking over {opened.graph.dimension} numbers"
+    reduced = "" if opened.graph.projection is None else f", walking over {opened.graph.dimension} numbers"
     steps = [
         *_first(opened),
         Step(
             "the query as the graph has vectors: length one, reduced",
             "prepared",
             lambda case: case.graph.prepare(case.vectors),
-            lambda case: opened.graph.reduction and case.vectors @ opened.graph.reduction.matrix,
+            lambda case: opened.graph.projection and case.vectors @ opened.graph.projection.matrix,
             "the product with the matrix",
         ),
         Step("what the plan depends on", "part", _part),

@@ -13,7 +13,7 @@ from ..storage.interface.requests import Page, QueryRequest, Selection
 from ..storage.interface.values import (
     CollectionInfo,
     CollectionRef,
-    EngineFigures,
+    EngineMetrics,
     Field,
     Floats,
     Hits,
@@ -85,7 +85,7 @@ class FoundHits(Protocol):
 class EmbeddedBackend(Backend, Protocol):
     """A backend whose engine is in this process."""
 
-    def figures(self) -> EngineFigures:
+    def metrics(self) -> EngineMetrics:
         """What the engine knows without opening anything."""
         ...
 

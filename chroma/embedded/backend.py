@@ -33,7 +33,7 @@ from ..storage.interface.values import (
     CollectionInfo,
     CollectionRef,
     CollectionStats,
-    EngineFigures,
+    EngineMetrics,
     Hits,
     IndexStatus,
     Mode,
@@ -165,10 +165,10 @@ class LocalBackend:
         folder = self.engine.folder
         return None if folder.in_memory else os.path.join(folder.path, "loads")
 
-    def figures(self) -> EngineFigures:
+    def metrics(self) -> EngineMetrics:
         """What the engine of this process knows without opening anything."""
         with translated():
-            return self.engine.figures()
+            return self.engine.metrics()
 
     def reset(self) -> None:
         with translated():

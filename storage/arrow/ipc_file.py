@@ -68,7 +68,7 @@ def columns(data: memoryview, rows: int) -> dict[str, Column]:
     if found_rows != rows:
         raise ValueError(f"it has {found_rows} rows instead of {rows}")
     nodes, _ = batch.vector(1)
-    places, _ = batch.vector(2)
+    offsets, _ = batch.vector(2)
     body = start + length
     out, node, buffer = {}, 0, 0
     for field in _tables(footer.required(1), 1):
@@ -80,7 +80,7 @@ def columns(data: memoryview, rows: int) -> dict[str, Column]:
             raise ValueError(f"a column has {length} rows, {nulls} of them null, instead of {rows}")
         found = []
         for each in range(buffer, buffer + many):
-            offset, bytes_ = struct.unpack_from("<qq", data, places + 16 * each)
+            offset, bytes_ = struct.unpack_from("<qq", data, offsets + 16 * each)
             if not 0 <= body + offset <= body + offset + bytes_ <= len(data):
                 raise ValueError(f"buffer {each} lies outside of it")
             if bytes_ and (body + offset) % 8:  # as Arrow has them; numbers are read where they lie

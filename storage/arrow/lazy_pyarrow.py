@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 __all__ = ["pa"]
 
 
-class _Late:
+class _LazyModule:
     """A module that is imported with the first look at something in it."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def __getattr__(self, attribute: str) -> Any:
-        if attribute.startswith("_"):  # `copy` and others look for those in what has no name yet
-            raise AttributeError(attribute)
-        value = getattr(importlib.import_module(self._name), attribute)
-        setattr(self, attribute, value)
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # `copy` and others look for those in what has no name yet
+            raise AttributeError(name)
+        value = getattr(importlib.import_module(self._name), name)
+        setattr(self, name, value)
         return value
 
 
 if TYPE_CHECKING:
     import pyarrow as pa
 else:
-    pa = _Late("pyarrow")
+    pa = _LazyModule("pyarrow")

@@ -28,7 +28,7 @@ LOCK = "backup.lock"
 
 def backup(
     source: DiskFolder,
-    held: Catalog,
+    source_catalog: Catalog,
     path: str,
     link: bool = False,
     verify: bool = False,
@@ -45,7 +45,7 @@ def backup(
     here, there = os.path.realpath(source.path), os.path.realpath(path)
     _check_apart(here, there)
     target = DiskFolder(there)
-    state = held.copy()
+    state = source_catalog.copy()
     earlier = _check_target(target, here, state)
     target.create()
     with _alone(target):
@@ -54,7 +54,7 @@ def backup(
         copier = Copier(
             source,
             target,
-            lambda id: held.collection(id) is not None,
+            lambda id: source_catalog.collection(id) is not None,
             link=link,
             verify=verify,
             progress=progress,
@@ -75,72 +75,72 @@ def restore(
     check_path(path)
     here, there = os.path.realpath(backup), os.path.realpath(path)
     _check_apart(here, there)
-    source, place = DiskFolder(here), DiskFolder(there)
+    source, destination = DiskFolder(here), DiskFolder(there)
     mark = Mark.load(source)
     if mark is None:
         raise NotADatabase(f"{backup} is no backup: it has no {MARK}. `chroma backup DIR {backup}` makes one")
     if mark.finished is None or not source.exists(catalog.NAME):
         raise NotADatabase(f"{backup} was not finished; make the backup again, then restore it")
-    taken = bool(place.names()) if place.exists() else False
+    taken = bool(destination.names()) if destination.exists() else False
     if taken and not overwrite:
         raise InvalidArgument(
             f"{path} is not empty: choose another folder, or overwrite (--overwrite), which moves it aside"
         )
-    if taken and not (place.exists(catalog.NAME) or place.exists("collections")):
+    if taken and not (destination.exists(catalog.NAME) or destination.exists("collections")):
         raise NotADatabase(f"{path} is not empty and holds no database: choose another folder")
     staged = DiskFolder(f"{there}.restoring")
     safe_open.check_file(staged.path)
     staged.create()
-    with closing(Catalog(source)) as held, _alone(staged):
-        state = held.copy()
+    with closing(Catalog(source)) as source_catalog, _alone(staged):
+        state = source_catalog.copy()
         copier = Copier(
             source,
             staged,
-            lambda id: held.collection(id) is not None,
+            lambda id: source_catalog.collection(id) is not None,
             link=link,
             verify=True,
             progress=progress,
         )
         copier.run(state)
         staged.remove(LOCK)
-        _move_in(staged, place, taken)
+        _move_in(staged, destination, taken)
     return copier.report(path, len(state.collections), began)
 
 
-def _move_in(staged: DiskFolder, place: DiskFolder, taken: bool) -> None:
+def _move_in(staged: DiskFolder, destination: DiskFolder, taken: bool) -> None:
     """Put what was restored in its place. Where that fails, what was there is there again."""
-    aside = DiskFolder(_free_name(f"{place.path}.replaced-{time.strftime('%Y%m%d-%H%M%S')}"))
-    made = staged.stamp("")
+    aside = DiskFolder(_free_name(f"{destination.path}.replaced-{time.strftime('%Y%m%d-%H%M%S')}"))
+    made = staged.file_version("")
     try:
         if taken:
-            _swap(staged, place, aside)
+            _swap(staged, destination, aside)
         else:
-            staged.move(place.path)
+            staged.move(destination.path)
     except StorageError as error:
-        if made is not None and (place.stamp("") or (0,))[0] == made[0]:
+        if made is not None and (destination.file_version("") or (0,))[0] == made[0]:
             why = str(error).rstrip(".")
             raise WriteFailed(
-                f"{place.path} is restored, but a power cut might still undo it: {why}. Run `sync` to make "
-                "sure, or restore again with overwrite (--overwrite)"
+                f"{destination.path} is restored, but a power cut might still undo it: {why}. Run `sync` to "
+                "make sure, or restore again with overwrite (--overwrite)"
             ) from error
-        if not place.exists():
-            aside.move(place.path)
+        if not destination.exists():
+            aside.move(destination.path)
         elif not staged.exists():
             aside.move(staged.path)
         raise WriteFailed(
-            f"{staged.path} is complete, but cannot be moved to {place.path}: {error}"
+            f"{staged.path} is complete, but cannot be moved to {destination.path}: {error}"
         ) from error
 
 
-def _swap(staged: DiskFolder, place: DiskFolder, aside: DiskFolder) -> None:
+def _swap(staged: DiskFolder, destination: DiskFolder, aside: DiskFolder) -> None:
     """Move the database that is there aside, and the other one in. Where the system can exchange two names, a
     process that is killed between any two steps leaves a whole database in the place."""
     staged.move(aside.path)
-    if aside.exchange(place):
+    if aside.exchange(destination):
         return
     aside.move(staged.path)
-    place.move(aside.path)
-    staged.move(place.path)
+    destination.move(aside.path)
+    staged.move(destination.path)
 
 
 def _free_name(path: str) -> str:
@@ -172,16 +172,16 @@ def _check_target(target: DiskFolder, source: str, state: CatalogState) -> Mark 
     return mark
 
 
-def _akin(target: DiskFolder, same_place: bool, state: CatalogState) -> bool:
+def _akin(target: DiskFolder, same_destination: bool, state: CatalogState) -> bool:
     """Whether what an earlier backup holds is, in part at least, what is to replace it.
 
     Collections are the same by id; in the same place by name too, for some are made anew every night. A
     database that is empty where it was not is a disk that is not mounted, or a folder that was lost.
     """
-    held = set(target.child("collections").names())
-    if not held or state.collections.keys() & held:
+    present = set(target.child("collections").names())
+    if not present or state.collections.keys() & present:
         return True
-    if not same_place:
+    if not same_destination:
         return False
     with closing(Catalog(target)) as earlier:
         before = earlier.copy()

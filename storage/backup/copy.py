@@ -30,10 +30,10 @@ from ..catalog.catalog import CatalogState
 from ..interface.errors import Corruption
 from ..interface.values import BackupReport
 from ..io.disk import GONE, DiskFolder
-from ..io.held_file import HeldFile
-from ..manifest import FileRef, Manifest, SegmentRef, unseal
+from ..io.open_file import OpenFile
+from ..manifest import FileRef, Manifest, SegmentRef, unwrap_state
 from ..wal import log as logs
-from ..wal.follow import follow, settled
+from ..wal.follow import follow, read_stable
 from ..wal.frames import decode_segment
 from ..wal.log import Log
 
@@ -58,8 +58,8 @@ class _Opened:
     """What was seen, the files of its segments that are to be copied, and what closes all that is open."""
 
     seen: _Seen
-    held: list[tuple[str, FileRef, HeldFile]]
-    files: ExitStack
+    files: list[tuple[str, FileRef, OpenFile]]
+    resources: ExitStack
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,26 +131,26 @@ class Copier:
         home = self._source.child("collections").child(id)
         path = f"{home.path}/{manifest.NAME}"
 
-        def stamp() -> tuple[object, object]:
-            return home.stamp(manifest.NAME), home.stamp(manifest.COPY)
+        def file_version() -> tuple[object, object]:
+            return home.file_version(manifest.NAME), home.file_version(manifest.COPY)
 
-        def read(stamp: tuple[object, object]) -> _Opened | None:
-            if stamp == (None, None):
+        def read(file_version: tuple[object, object]) -> _Opened | None:
+            if file_version == (None, None):
                 if written and self._exists(id):
                     raise Corruption(path, "the file is missing, but its collection has records")
                 return None
             with ExitStack() as opened:
-                seen = _look(home, manifest.NAME if stamp[0] else manifest.COPY, opened)
-                held = [] if self._link else _hold(home, seen, opened)
+                seen = _look(home, manifest.NAME if file_version[0] else manifest.COPY, opened)
+                files = [] if self._link else _hold(home, seen, opened)
                 if self._link:
                     self._link_all(home, id, seen, opened)
-                return _Opened(seen, held, opened.pop_all())
+                return _Opened(seen, files, opened.pop_all())
 
-        found = settled(path, stamp, read, attempts=_ATTEMPTS)
+        found = read_stable(path, file_version, read, attempts=_ATTEMPTS)
         if found is None:
             return None
-        with found.files:
-            for segment, file, source in found.held:
+        with found.resources:
+            for segment, file, source in found.files:
                 self._copy(self._target.child("collections").child(id).child(segment), file, source)
             return self._with_logs(id, found.seen)
 
@@ -159,19 +159,19 @@ class Copier:
             source, target = home.child(ref.name), self._target.child("collections").child(id).child(ref.name)
             target.create()
             for file in ref.all_files():
-                held = source.hold(file.name)
-                opened.callback(held.close)
-                shared = held.is_at(f"{target.path}/{file.name}")
+                open_file = source.hold(file.name)
+                opened.callback(open_file.close)
+                shared = open_file.is_at(f"{target.path}/{file.name}")
                 if shared and self._verify:
-                    _check(held, file)
+                    _check(open_file, file)
                 if shared or self._keeps(target, file):
                     self._done(target, file, "reused")
                 elif target.link(source, file.name):
                     if self._verify:
-                        _check(held, file)
+                        _check(open_file, file)
                     self._done(target, file, "linked")
                 else:
-                    self._copy(target, file, held)
+                    self._copy(target, file, open_file)
             target.sync()
 
     def _keeps(self, home: DiskFolder, file: FileRef) -> bool:
@@ -183,7 +183,7 @@ class Copier:
         home.remove(file.name)
         return False
 
-    def _copy(self, home: DiskFolder, file: FileRef, source: HeldFile) -> None:
+    def _copy(self, home: DiskFolder, file: FileRef, source: OpenFile) -> None:
         """An own copy of a file; one that is shared with the source is none."""
         home.create()
         if not source.is_at(f"{home.path}/{file.name}") and self._keeps(home, file):
@@ -257,11 +257,11 @@ class Copier:
         if not self._target.exists(catalog.NAME) or not self._target.exists(catalog.COPY):
             return False
         try:
-            held = [unseal(self._target, name) for name in (catalog.NAME, catalog.COPY)]
+            states = [unwrap_state(self._target, name) for name in (catalog.NAME, catalog.COPY)]
         except Corruption:
             return False  # it is written anew
-        log = str(held[0]["log"])
-        return held == 2 * [{"log": log, **state.to_json()}] and self._target.exists(log)
+        log = str(states[0]["log"])
+        return states == 2 * [{"log": log, **state.to_json()}] and self._target.exists(log)
 
     # ------------------------------------------------------------------ 4: what is not needed
 
@@ -315,34 +315,34 @@ def _look(home: DiskFolder, name: str, opened: ExitStack) -> _Seen:
     return _Seen(current, segments, found)
 
 
-def _hold(home: DiskFolder, seen: _Seen, opened: ExitStack) -> list[tuple[str, FileRef, HeldFile]]:
+def _hold(home: DiskFolder, seen: _Seen, opened: ExitStack) -> list[tuple[str, FileRef, OpenFile]]:
     """All files of the segments, open: from here on the housekeeper may remove their names."""
-    held = []
+    files = []
     for ref in seen.segments:
         for file in ref.all_files():
             source = home.child(ref.name).hold(file.name)
             opened.callback(source.close)
-            held.append((ref.name, file, source))
-    return held
+            files.append((ref.name, file, source))
+    return files
 
 
-def _check(held: HeldFile, file: FileRef) -> None:
+def _check(open_file: OpenFile, file: FileRef) -> None:
     digest, size = xxhash.xxh3_64(), 0
-    for block in held.blocks():
+    for block in open_file.blocks():
         digest.update(block)
         size += len(block)
     if (size, digest.hexdigest()) != (file.bytes, file.xxh3):
-        raise _damage(held.path, size, file)
+        raise _damage(open_file.path, size, file)
 
 
 def _damaged(home: DiskFolder, file: FileRef) -> bool:
-    held = home.hold(file.name)
+    open_file = home.hold(file.name)
     try:
-        _check(held, file)
+        _check(open_file, file)
     except Corruption:
         return True
     finally:
-        held.close()
+        open_file.close()
     return False
 
 
@@ -356,16 +356,16 @@ def _same(home: DiskFolder, name: str, log: Log) -> bool:
     """Whether an earlier backup has the log up to the same frame."""
     if not home.exists(name) or home.size(name) != log.offset:
         return False
-    held = home.hold(name)
+    open_file = home.hold(name)
     try:
         mine, theirs = xxhash.xxh3_64(), xxhash.xxh3_64()
-        for block in held.blocks():
+        for block in open_file.blocks():
             mine.update(block)
         for block in log.image():
             theirs.update(block)
         return bool(mine.digest() == theirs.digest())
     finally:
-        held.close()
+        open_file.close()
 
 
 def _count(home: DiskFolder) -> int:

@@ -31,11 +31,11 @@ from ..interface.errors import (
 )
 from ..interface.values import CollectionInfo
 from ..io.disk import Folder
-from ..manifest import put_both, seal, unseal
+from ..manifest import put_both, unwrap_state, wrap_state
 from ..validation.file_names import CATALOG_LOG, json_shown
 from ..validation.json_fields import Fields, parsed
 from ..wal import log as logs
-from ..wal.follow import follow, settled
+from ..wal.follow import follow, read_stable
 from ..wal.log import START, Frame, Log
 from .changes import read_change, read_collection
 
@@ -137,26 +137,26 @@ class CatalogState:
         state = cls()
         for tenant in data.items("tenants"):
             state._take(read_change(Fields(data.path, {"do": "create tenant", "tenant": tenant})), data.path)
-        for place, entry in enumerate(data.items("databases")):
+        for index, entry in enumerate(data.items("databases")):
             if type(entry) is not list or len(entry) != 3:
                 raise data.wrong(
-                    f"databases[{place}]", f"is {json_shown(entry)}, not a tenant, a name and an id"
+                    f"databases[{index}]", f"is {json_shown(entry)}, not a tenant, a name and an id"
                 )
             given = {"do": "create database", "tenant": entry[0], "database": entry[1], "id": entry[2]}
-            state._take(read_change(Fields(data.path, given, f"databases[{place}]")), data.path)
+            state._take(read_change(Fields(data.path, given, f"databases[{index}]")), data.path)
         for info in data.each("collections"):
             state._take({"do": "put collection", "collection": read_collection(info)}, data.path)
         return state
 
     def copy(self) -> CatalogState:
         """Another one that says the same."""
-        names = {scope: dict(held) for scope, held in self.names.items()}
+        names = {scope: dict(ids) for scope, ids in self.names.items()}
         return CatalogState(dict(self.tenants), dict(self.databases), dict(self.collections), names)
 
 
 def log_of(folder: Folder) -> str:
     """The name of the log that the catalog begins with."""
-    return Fields(f"{folder.path}/{NAME}", unseal(folder, NAME)).name("log", CATALOG_LOG)
+    return Fields(f"{folder.path}/{NAME}", unwrap_state(folder, NAME)).name("log", CATALOG_LOG)
 
 
 def begin_log(folder: Folder, first: int) -> str:
@@ -170,7 +170,7 @@ def begin_log(folder: Folder, first: int) -> str:
 
 def write(folder: Folder, state: CatalogState, log: str) -> None:
     """Make this the state that the log begins with, durably."""
-    put_both(folder, NAME, COPY, seal({"log": log, **state.to_json()}))
+    put_both(folder, NAME, COPY, wrap_state({"log": log, **state.to_json()}))
 
 
 class Catalog:
@@ -204,7 +204,7 @@ class Catalog:
             if self._folder.exists(NAME):
                 return
             if self._folder.exists(COPY):
-                unseal(self._folder, COPY)
+                unwrap_state(self._folder, COPY)
                 self._folder.replace(NAME, self._folder.read(COPY))
                 return
             if self._folder.exists("collections"):
@@ -225,7 +225,7 @@ class Catalog:
         path = f"{self._folder.path}/{NAME}"
 
         def read(_: object) -> Catalog:
-            data = Fields(path, unseal(self._folder, NAME))
+            data = Fields(path, unwrap_state(self._folder, NAME))
             fresh = Catalog.__new__(Catalog)
             fresh._folder, fresh._frames, fresh._passed = self._folder, 0, []
             fresh._log = Log.open(self._folder, data.name("log", CATALOG_LOG))
@@ -233,7 +233,7 @@ class Catalog:
             fresh._follow(False, loading=True)
             return fresh
 
-        fresh = settled(path, lambda: self._folder.stamp(NAME), read, attempts=_ATTEMPTS)
+        fresh = read_stable(path, lambda: self._folder.file_version(NAME), read, attempts=_ATTEMPTS)
         self._state, self._frames, self._passed = fresh._state, fresh._frames, fresh._passed
         self._log, self._stale = fresh._log, False
 
@@ -309,7 +309,7 @@ class Catalog:
                 yield self._state, self._commit
                 end = self._log.offset
             self._log.sync(end)
-            self._log.note()  # changes are few and far between
+            self._log.record_watermark()  # changes are few and far between
             if self._frames >= _REWRITE_FRAMES:
                 try:
                     self._rewrite()
@@ -348,7 +348,7 @@ class Catalog:
                 return
             name = begin_log(self._folder, self._log.sequence + 1)
             self._log.sync(self._log.append(logs.END, name.encode()))
-            self._log.note()
+            self._log.record_watermark()
             self._log, self._frames = Log.open(self._folder, name), 0
             write(self._folder, self._state, name)
             for old in self._folder.names():

@@ -32,7 +32,7 @@ from ..query.plan_history import PlanHistory
 from ..query.planner import Plan
 from ..query.ranked_hits import Ranked
 from ..query.scan import Scan
-from ..query.sort import sort_places
+from ..query.sort import sort_selected
 from ..segments.snapshot import Snapshot, in_order, read
 from . import compaction
 from .host import CollectionHost
@@ -43,7 +43,7 @@ _log = logging.getLogger("chroma")
 
 # Housekeeping waits for a pause in writing, so that a bulk load is merged and indexed once.
 QUIET_SECONDS = 0.5
-NOTE_SECONDS = 0.05  # from a write to the note of its sync, if none was made meanwhile
+WATERMARK_SECONDS = 0.05  # from a write to the note of its sync, if none was made meanwhile
 SEARCHED_SECONDS = 60.0  # a collection counts as searched for so long after a query
 
 
@@ -102,24 +102,26 @@ class Collection:
         snapshot = seen[0]
         background = self.store.services.background
         due = compaction.due(snapshot)
-        self._outrun = due and sum(tail.rows for tail in snapshot.tails) > 4 * compaction.SEAL_ROWS
+        self._outrun = (
+            due and sum(memtable.rows for memtable in snapshot.memtables) > 4 * compaction.FLUSH_ROWS
+        )
         if due:
-            background.submit("settle", self.info.id, self._settle)
+            background.submit("compact", self.info.id, self._compact_in_background)
         elif compaction.useful(snapshot):
-            background.submit("settle", self.info.id, self._settle, QUIET_SECONDS, push=True)
+            background.submit("compact", self.info.id, self._compact_in_background, QUIET_SECONDS, push=True)
         self._schedule_index(snapshot)
 
     def after_sync(self) -> None:
         background = self.store.services.background
-        if self.store.unnoted():
-            background.submit("note", self.info.id, self.store.note, NOTE_SECONDS)
+        if self.store.lacks_watermark():
+            background.submit("watermark", self.info.id, self.store.record_watermark, WATERMARK_SECONDS)
         if self._outrun:
-            background.wait("settle", self.info.id)  # let it catch up
+            background.wait("compact", self.info.id)  # let it catch up
 
     # ------------------------------------------------------------------ upkeep
 
-    def _settle(self) -> None:
-        if not self._unless_deleted(lambda: compaction.settle(self.store, everything=False)):
+    def _compact_in_background(self) -> None:
+        if not self._unless_deleted(lambda: compaction.compact(self.store, everything=False)):
             return
         self._schedule_index(self.store.snapshot())
 
@@ -154,7 +156,7 @@ class Collection:
         if self.store.snapshot().dimension is None:
             return  # nothing was ever written
         with self.store.existing():
-            compaction.settle(self.store, everything=True)
+            compaction.compact(self.store, everything=True)
             self.graphs.build(self.settings, urgent=True)
             for view in self.store.snapshot().views:
                 self.graphs.load_now(view, self.settings)
@@ -166,7 +168,7 @@ class Collection:
         snapshot = self.store.snapshot()
         if compaction.due(snapshot) or compaction.useful(snapshot):
             background = self.store.services.background
-            background.submit("settle", self.info.id, self._settle, QUIET_SECONDS)
+            background.submit("compact", self.info.id, self._compact_in_background, QUIET_SECONDS)
         self._schedule_index(snapshot)
 
     # ------------------------------------------------------------------ records
@@ -175,10 +177,10 @@ class Collection:
         """Commit a batch, all of it or nothing. Durable on return."""
         written = self.store.write(mode, records)
         if self.info.dimension is None:
-            self._note_dimension()
+            self._record_dimension()
         return written
 
-    def _note_dimension(self) -> None:
+    def _record_dimension(self) -> None:
         """Tell the catalog of the first records."""
         dimension = self.store.snapshot().dimension
         if dimension is None:
@@ -201,26 +203,26 @@ class Collection:
         """Matching records, in the order of insertion or as the page says."""
         if request.page.order_by:
             return self.scan(request.selection, request.page).take(request.fields)
-        snapshot, places = self.store.select(request.selection.ids, parse(request.selection))
+        snapshot, selected = self.store.select(request.selection.ids, parse(request.selection))
         page = request.page
-        return read(in_order(places, page.offset, page.limit), request.fields, snapshot.dimension)
+        return read(in_order(selected, page.offset, page.limit), request.fields, snapshot.dimension)
 
     def scan(self, selection: Selection, page: Page) -> Scan:
         """The same, to be read as a stream of Arrow record batches over one snapshot."""
-        snapshot, places = self.store.select(selection.ids, parse(selection))
-        places = (
-            sort_places(places, page.order_by, page.offset, page.limit)
+        snapshot, selected = self.store.select(selection.ids, parse(selection))
+        selected = (
+            sort_selected(selected, page.order_by, page.offset, page.limit)
             if page.order_by
-            else in_order(places, page.offset, page.limit)
+            else in_order(selected, page.offset, page.limit)
         )
-        return Scan(tuple(places), snapshot.dimension, snapshot.views, self.store.columns.for_scan())
+        return Scan(tuple(selected), snapshot.dimension, snapshot.views, self.store.columns.for_scan())
 
     def count(self, selection: Selection) -> int:
         """How many records match."""
         if selection.ids is None:
             return self.store.count(parse(selection))
-        _, places = self.store.select(selection.ids, parse(selection))
-        return sum(len(place.rows) for place in places)
+        _, selected = self.store.select(selection.ids, parse(selection))
+        return sum(len(run.rows) for run in selected)
 
     # ------------------------------------------------------------------ searching
 
@@ -265,10 +267,10 @@ class Collection:
         settings = self.settings
         for view in snapshot.views:
             self.graphs.load_now(view, settings)
-        places = snapshot.everything()
-        if not places:
+        selected = snapshot.everything()
+        if not selected:
             return 1.0
-        pool = [(place.view, int(row)) for place in places for row in _spread(place.rows, sample)]
+        pool = [(run.view, int(row)) for run in selected for row in _spread(run.rows, sample)]
         picks = [pool[index] for index in np.linspace(0, len(pool) - 1, min(sample, len(pool))).astype(int)]
         queries = np.stack([view.vectors[row] for view, row in picks])
         hits = 0.0
@@ -299,7 +301,7 @@ class Collection:
         files = _sizes(self.store.folder)
         return CollectionStats(
             live=snapshot.live,
-            deleted=sum(view.dead_rows for view in snapshot.views),
+            deleted=sum(view.deleted_rows for view in snapshot.views),
             unsealed=sum(view.live for view in snapshot.views if view.ref is None),
             segments=sum(view.ref is not None for view in snapshot.views),
             indexed=self.graphs.indexed_rows(snapshot, self.settings),

@@ -20,34 +20,35 @@ from ..interface.errors import Corruption
 from ..io.disk import Folder
 from ..manifest import COPY, FileRef, Manifest, SegmentRef, random_name
 from ..schema.record_columns import Mask
-from ..segments.memtable import Tail
+from ..segments.memtable import Memtable
 from ..segments.segment import Segment, StoredRows, write_segment
 from ..segments.snapshot import Snapshot, View
+from ..segments.tombstones import encode_tombstones
 from ..wal import log as logs
 from ..wal.log import START, Log
-from .live_state import State, encode_dead, log_name
+from .live_state import State, log_name
 from .record_store import RecordStore, log_file, new_segment_name
 
 # Sealing at about 16k rows keeps the scan of a tail near 1 ms at 384 dimensions; a log of 100k
 # single-row frames would replay in 4 s, so frames count too.
-SEAL_ROWS, SEAL_BYTES, SEAL_FRAMES = 16_384, 64 << 20, 16_384
-MOST_BORN = 32  # direct segments in a row before they are merged without waiting for quiet
-DEAD_SHARE = 0.2  # rewrite a segment when more of it is dead
+FLUSH_ROWS, FLUSH_BYTES, FLUSH_FRAMES = 16_384, 64 << 20, 16_384
+MOST_UNMANIFESTED = 32  # direct segments in a row before they are merged without waiting for quiet
+DELETED_SHARE = 0.2  # rewrite a segment when more of it is dead
 MAX_SEGMENT_ROWS = 8_000_000  # larger ones are not merged any more
 
 
 def due(snapshot: Snapshot) -> bool:
     """Whether housekeeping should run without waiting for quiet."""
-    if snapshot.frames >= SEAL_FRAMES:
+    if snapshot.frames >= FLUSH_FRAMES:
         return True
-    rows = size = born = 0
+    rows = size = unmanifested = 0
     for view in snapshot.views:
-        if isinstance(view.source, Tail):
+        if isinstance(view.source, Memtable):
             rows += view.source.rows
             size += view.source.nbytes
         else:
-            born += not view.named
-    return rows >= SEAL_ROWS or size >= SEAL_BYTES or born >= MOST_BORN
+            unmanifested += not view.named
+    return rows >= FLUSH_ROWS or size >= FLUSH_BYTES or unmanifested >= MOST_UNMANIFESTED
 
 
 def useful(snapshot: Snapshot) -> bool:
@@ -59,7 +60,7 @@ def useful(snapshot: Snapshot) -> bool:
 
 
 def _worn(view: View) -> bool:
-    return isinstance(view.source, Segment) and view.dead_rows > DEAD_SHARE * view.rows
+    return isinstance(view.source, Segment) and view.deleted_rows > DELETED_SHARE * view.rows
 
 
 class Base(NamedTuple):
@@ -71,13 +72,13 @@ class Base(NamedTuple):
     version: int
 
 
-def settle(store: RecordStore, everything: bool) -> bool:
+def compact(store: RecordStore, everything: bool) -> bool:
     """Seal and merge; with `everything`, into one segment. False if another housekeeper is at it."""
     with (
         store.existing(),
-        store.folder.lock("maintain.lock", wait=everything, timeout=None) as held,
+        store.folder.lock("maintain.lock", wait=everything, timeout=None) as locked,
     ):
-        if not held:
+        if not locked:
             return False
         if store.unclean:  # do not fill a disk with what attempts leave behind
             _clean(store)
@@ -113,7 +114,7 @@ def _rotate(store: RecordStore, state: State) -> Base:
         # Synced before anyone can write behind it: what follows must not outlive what came before.
         state.before_append()
         state.log.sync(state.log.append(logs.END, name.encode()))
-        state.log.note()
+        state.log.record_watermark()
         state.begin(log)
     return Base(state.snapshot(), dict(state.refs), log_name(state.log), state.manifest.version)
 
@@ -121,14 +122,14 @@ def _rotate(store: RecordStore, state: State) -> Base:
 def _choose(snapshot: Snapshot, everything: bool) -> list[View]:
     """The views to write anew as one segment. Tails always; segments once the newer ones together reach
     the size of the next older: 3.6 writes per row up to a million rows, 3 segments on average."""
-    tails = [view for view in snapshot.views if isinstance(view.source, Tail)]
+    memtables = [view for view in snapshot.views if isinstance(view.source, Memtable)]
     segments = [view for view in snapshot.views if isinstance(view.source, Segment)]
     segments.sort(key=lambda view: int(view.positions[0]))
     small = [view for view in segments if view.live < MAX_SEGMENT_ROWS]
-    newer = sum(view.live for view in tails)
+    newer = sum(view.live for view in memtables)
     if everything:
-        done = len(segments) == 1 and not newer and not segments[0].dead_rows
-        return [] if done else tails + small
+        done = len(segments) == 1 and not newer and not segments[0].deleted_rows
+        return [] if done else memtables + small
     chosen: list[View] = []
     pending: list[View] = []
     for view in reversed(small):
@@ -138,7 +139,7 @@ def _choose(snapshot: Snapshot, everything: bool) -> list[View]:
             pending = []
         newer += view.live
     chosen.extend(view for view in small if _worn(view) and view not in chosen)
-    return tails + chosen
+    return memtables + chosen
 
 
 def _gather(views: Sequence[View], folder: Folder) -> StoredRows | None:
@@ -154,13 +155,15 @@ def _gather(views: Sequence[View], folder: Folder) -> StoredRows | None:
 def _kept(store: RecordStore, base: Base, view: View) -> SegmentRef:
     """The reference of a segment that stays, with the tombstones of this moment."""
     ref = base.refs[view.source.name]
-    if view.dead is None or view.dead_rows == ref.dead_rows:
+    if view.tombstones is None or view.deleted_rows == ref.deleted_rows:
         return ref
-    return ref._replace(dead=_write_dead(store, ref, base, view.dead), dead_rows=view.dead_rows)
+    return ref._replace(
+        tombstones=_write_tombstones(store, ref, base, view.tombstones), deleted_rows=view.deleted_rows
+    )
 
 
-def _write_dead(store: RecordStore, ref: SegmentRef, base: Base, dead: Mask) -> FileRef:
-    data = encode_dead(dead)
+def _write_tombstones(store: RecordStore, ref: SegmentRef, base: Base, tombstones: Mask) -> FileRef:
+    data = encode_tombstones(tombstones)
     name = f"deleted-{random_name()}"
     home = store.folder.child(ref.name)
     home.replace(name, data)
@@ -207,7 +210,7 @@ def _clean_segment(home: Folder, refs: Sequence[SegmentRef]) -> None:
 
 def share(store: RecordStore, target: Folder) -> None:
     """Give `target` the collection's present: its immutable files linked, its log sealed before."""
-    settle(store, everything=False)
+    compact(store, everything=False)
     target.create()
     with (
         store.folder.lock("maintain.lock", timeout=None),
@@ -217,7 +220,7 @@ def share(store: RecordStore, target: Folder) -> None:
         base = _rotate(store, state)
         refs = []
         for view in base.snapshot.views:
-            if isinstance(view.source, Tail):
+            if isinstance(view.source, Memtable):
                 if (rows := _gather([view], target)) is not None:
                     refs.append(write_segment(target, new_segment_name(), rows))
                 continue

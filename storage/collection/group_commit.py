@@ -90,7 +90,7 @@ class CommitQueue:
             del self._waiting[: len(call.group)]
         return call.group
 
-    def settle(self, call: Call, error: BaseException | None = None) -> None:
+    def finish(self, call: Call, error: BaseException | None = None) -> None:
         """Tell every call of the leader's group its outcome, and let the next one lead. Without an error the
         group is durable, except for calls that have an error of their own."""
         group = call.group

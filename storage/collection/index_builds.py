@@ -62,10 +62,10 @@ class Graphs:
 
     def get(self, view: View, settings: IndexSettings) -> Graph | None:
         """The graph of a view, if it is loaded; else it is loaded in the background."""
-        held = self._loaded.get(view.source.name)
-        if held is not None:
+        loaded = self._loaded.get(view.source.name)
+        if loaded is not None:
             self._store.services.budget.touch(self._key(view.source.name))
-            return held[1]
+            return loaded[1]
         if isinstance(view.source, Segment) and (ref := self._stored(view)) and hnsw.available():
             source = view.source
             key = f"{self._store.id}/{source.name}"
@@ -172,8 +172,8 @@ class Graphs:
         with self._lock:
             self._urgent += urgent
         try:
-            with self._store.folder.lock("index.lock", wait=urgent, timeout=None) as held:
-                if not held:
+            with self._store.folder.lock("index.lock", wait=urgent, timeout=None) as locked:
+                if not locked:
                     return False
                 while pending := self.missing(self._store.refresh(), settings):
                     if not self._build_one(pending[0], settings, urgent):
@@ -241,7 +241,7 @@ class Graphs:
     def forget_gone(self, snapshot: Snapshot) -> None:
         """Drop the graphs of segments that were merged away, or that got another graph."""
         refs = {view.source.name: view.ref for view in snapshot.views if view.ref is not None}
-        for name, (held, _) in list(self._loaded.items()):
-            if name not in refs or (held is not None and refs[name].graph != held):
+        for name, (graph_ref, _) in list(self._loaded.items()):
+            if name not in refs or (graph_ref is not None and refs[name].graph != graph_ref):
                 self._drop(name)
                 self._store.services.budget.forget(self._key(name))

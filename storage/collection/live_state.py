@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import xxhash
 
 from ..interface.errors import Corruption
 from ..io.disk import Folder
 from ..manifest import Manifest, SegmentRef
 from ..schema.record_columns import Ints, Mask
-from ..segments.memtable import Tail
+from ..segments.memtable import Memtable
 from ..segments.segment import Segment
 from ..segments.snapshot import Snapshot, View
+from ..segments.tombstones import decode_tombstones
 from ..wal import log as logs
 from ..wal.follow import follow
 from ..wal.frames import Commit, decode_commit, decode_rows, decode_segment
@@ -37,10 +37,10 @@ class State:
         self.refs: dict[str, SegmentRef] = {}
         self.frames = 0  # in logs not sealed yet
         self._segments: dict[str, Segment] = {}
-        self._tails: dict[str, Tail] = {}
-        self._dead: dict[str, Mask | None] = {}
-        self._kills: dict[str, list[Ints]] = {log_name(log): []}
-        self._born: dict[str, list[str]] = {log_name(log): []}  # segments named by a log's frames
+        self._memtables: dict[str, Memtable] = {}
+        self._tombstones: dict[str, Mask | None] = {}
+        self._deletes: dict[str, list[Ints]] = {log_name(log): []}
+        self._unmanifested: dict[str, list[str]] = {log_name(log): []}  # segments named by a log's frames
         self._previous: Log | None = None  # ended, and perhaps not synced by the process that ended it
         self._snapshot: Snapshot | None = None
         for ref in manifest.segments:
@@ -61,8 +61,8 @@ class State:
     def begin(self, log: Log) -> None:
         """Go on with the next log."""
         self.log = log
-        self._kills[log_name(log)] = []
-        self._born[log_name(log)] = []
+        self._deletes[log_name(log)] = []
+        self._unmanifested[log_name(log)] = []
 
     def before_append(self) -> None:
         """What follows must not outlive what came before: sync the end of the previous log first."""
@@ -76,11 +76,11 @@ class State:
         elif frame.kind == logs.COMMIT:
             self.apply_commit(self._fitting(decode_commit(self.log.path, frame.payload)))
         elif frame.kind == logs.SEGMENT:
-            kills, ref = decode_segment(self.log.path, frame.payload)
+            deletes, ref = decode_segment(self.log.path, frame.payload)
             self._check_dimension(ref.dimension)
             if ref.name in self.refs:
                 raise Corruption(self.log.path, f"it names {ref.name}, which is there already")
-            self.apply_segment(kills, ref)
+            self.apply_segment(deletes, ref)
         elif frame.kind != logs.END:
             raise Corruption(self.log.path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
 
@@ -96,22 +96,22 @@ class State:
             )
 
     def apply_commit(self, commit: Commit) -> None:
-        self._kill(commit.kills)
+        self._delete(commit.deletes)
         if commit.rows is not None:
             name = log_name(self.log)
             self._set_dimension(commit.rows.vectors.shape[1])
-            tail = self._tails.get(name)
-            if tail is None:
-                tail = self._tails[name] = Tail(name, commit.rows.vectors.shape[1])
-                self._dead[name] = None
-            tail.append(commit.rows)
+            memtable = self._memtables.get(name)
+            if memtable is None:
+                memtable = self._memtables[name] = Memtable(name, commit.rows.vectors.shape[1])
+                self._tombstones[name] = None
+            memtable.append(commit.rows)
             self.next_position = max(self.next_position, max(commit.rows.positions.tolist()) + 1)
         self._step()
 
-    def apply_segment(self, kills: Ints, ref: SegmentRef, segment: Segment | None = None) -> None:
-        self._kill(kills)
+    def apply_segment(self, deletes: Ints, ref: SegmentRef, segment: Segment | None = None) -> None:
+        self._delete(deletes)
         self._set_dimension(ref.dimension)
-        self._born[log_name(self.log)].append(ref.name)
+        self._unmanifested[log_name(self.log)].append(ref.name)
         opened = self._add_segment(ref, segment)
         self.next_position = max(self.next_position, int(opened.positions[-1]) + 1)
         self._step()
@@ -127,65 +127,67 @@ class State:
     def _add_segment(self, ref: SegmentRef, segment: Segment | None = None) -> Segment:
         opened = segment or Segment(self._folder, ref)
         self._segments[ref.name], self.refs[ref.name] = opened, ref
-        self._dead[ref.name] = self._read_dead(ref)
+        self._tombstones[ref.name] = self._read_tombstones(ref)
         return opened
 
-    def _read_dead(self, ref: SegmentRef) -> Mask | None:
-        if ref.dead is None:
+    def _read_tombstones(self, ref: SegmentRef) -> Mask | None:
+        if ref.tombstones is None:
             return None
         home = self._folder.child(ref.name)
-        data = home.map(ref.dead.name, ref.dead.bytes)
-        return decode_dead(f"{home.path}/{ref.dead.name}", data, ref)
+        data = home.map(ref.tombstones.name, ref.tombstones.bytes)
+        return decode_tombstones(f"{home.path}/{ref.tombstones.name}", data, ref)
 
-    def _kill(self, positions: Ints) -> None:
+    def _delete(self, positions: Ints) -> None:
         if not len(positions):
             return
-        self._kills[log_name(self.log)].append(positions)
-        parts: dict[str, Segment | Tail] = {**self._segments, **self._tails}
+        self._deletes[log_name(self.log)].append(positions)
+        parts: dict[str, Segment | Memtable] = {**self._segments, **self._memtables}
         for name, part in parts.items():
             self._mark(name, part, positions)
         self._snapshot = None
 
-    def _mark(self, name: str, part: Segment | Tail, positions: Ints) -> None:
+    def _mark(self, name: str, part: Segment | Memtable, positions: Ints) -> None:
         rows = part.locate_positions(positions)
         rows = rows[rows >= 0]
         if not len(rows):
             return
         # Copied, for snapshots share the old mask.
-        held = self._dead[name]
+        marked = self._tombstones[name]
         mask = np.zeros(part.rows, np.bool_)
-        if held is not None:
-            mask[: len(held)] = held
+        if marked is not None:
+            mask[: len(marked)] = marked
         mask[rows] = True
-        self._dead[name] = mask
+        self._tombstones[name] = mask
 
     # ------------------------------------------------------------------ moving on
 
     def adopt(self, manifest: Manifest) -> bool:
         """Switch to a newer manifest, keeping what is open. False if too far behind: load anew."""
-        if manifest.log not in self._kills:
+        if manifest.log not in self._deletes:
             return False
-        known = list(self._kills)
+        known = list(self._deletes)
         dropped, kept = known[: known.index(manifest.log)], known[known.index(manifest.log) :]
-        wanted = {ref.name: ref for ref in manifest.segments}
-        born = {name for log in kept for name in self._born[log]}
-        for name in [name for name in self._segments if name not in wanted and name not in born]:
-            del self._segments[name], self.refs[name], self._dead[name]
+        manifest_refs = {ref.name: ref for ref in manifest.segments}
+        unmanifested = {name for log in kept for name in self._unmanifested[log]}
+        for name in [
+            name for name in self._segments if name not in manifest_refs and name not in unmanifested
+        ]:
+            del self._segments[name], self.refs[name], self._tombstones[name]
         for log in dropped:
-            self._tails.pop(log, None)
-            self._dead.pop(log, None)
-            del self._kills[log], self._born[log]
-        for name, ref in wanted.items():
+            self._memtables.pop(log, None)
+            self._tombstones.pop(log, None)
+            del self._deletes[log], self._unmanifested[log]
+        for name, ref in manifest_refs.items():
             if name in self._segments:
                 self.refs[name] = ref
                 continue
             segment = self._add_segment(ref)
             for log in kept:
-                for kills in self._kills[log]:
-                    self._mark(name, segment, kills)
+                for deletes in self._deletes[log]:
+                    self._mark(name, segment, deletes)
         self.manifest = manifest
-        self.frames = sum(len(kills) for kills in self._kills.values()) + sum(
-            t.rows for t in self._tails.values()
+        self.frames = sum(len(deletes) for deletes in self._deletes.values()) + sum(
+            t.rows for t in self._memtables.values()
         )
         self._snapshot = None
         return True
@@ -199,22 +201,22 @@ class State:
 
     def snapshot(self) -> Snapshot:
         if self._snapshot is None:
-            parts: Mapping[str, Segment | Tail] = {**self._segments, **self._tails}
+            parts: Mapping[str, Segment | Memtable] = {**self._segments, **self._memtables}
             named = {ref.name for ref in self.manifest.segments}
             views = []
             for name, part in parts.items():
-                dead = self._dead[name]
-                if dead is not None and len(dead) < part.rows:
-                    dead = self._dead[name] = np.concatenate(
-                        [dead, np.zeros(part.rows - len(dead), np.bool_)]
+                tombstones = self._tombstones[name]
+                if tombstones is not None and len(tombstones) < part.rows:
+                    tombstones = self._tombstones[name] = np.concatenate(
+                        [tombstones, np.zeros(part.rows - len(tombstones), np.bool_)]
                     )
-                count = 0 if dead is None else int(np.count_nonzero(dead))
+                count = 0 if tombstones is None else int(np.count_nonzero(tombstones))
                 views.append(
                     View(
                         source=part,
                         rows=part.rows,
-                        dead=dead,
-                        dead_rows=count,
+                        tombstones=tombstones,
+                        deleted_rows=count,
                         ref=self.refs.get(name),
                         named=name in named,
                     )
@@ -224,20 +226,8 @@ class State:
 
     def live_logs(self) -> list[str]:
         """The logs that are needed to come back here."""
-        return list(self._kills)
+        return list(self._deletes)
 
 
 def log_name(log: Log) -> str:
     return log.path.rsplit("/", 1)[-1]
-
-
-def encode_dead(mask: Mask) -> bytes:
-    """A tombstone file: one bit per row, the first row in the lowest bit."""
-    return np.packbits(mask, bitorder="little").tobytes()
-
-
-def decode_dead(path: str, data: object, ref: SegmentRef) -> Mask:
-    if ref.dead is not None and xxhash.xxh3_64_hexdigest(data) != ref.dead.xxh3:  # type: ignore[arg-type]
-        raise Corruption(path, "its content does not match its checksum")
-    bits = np.frombuffer(data, np.uint8)  # type: ignore[call-overload]
-    return np.unpackbits(bits, count=ref.rows, bitorder="little").view(np.bool_)

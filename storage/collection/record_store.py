@@ -25,9 +25,9 @@ from ..query.typed_columns import ColumnCache
 from ..schema.record_columns import Columns, Ints
 from ..segments.ingest_rows import NewRows
 from ..segments.segment import Segment, Storable, StoredRows, write_segment
-from ..segments.snapshot import Place, Snapshot, in_order
+from ..segments.snapshot import SelectedRows, Snapshot, in_order
 from ..wal import log as logs
-from ..wal.frames import NO_KILLS, Commit, encode_segment
+from ..wal.frames import NO_DELETES, Commit, encode_segment
 from ..wal.log import Log
 from .group_commit import Call, CommitQueue, joined
 from .host import Services, StoreOwner
@@ -36,7 +36,7 @@ from .upsert import Located, as_columns, resolve, written
 
 # A batch from this size on skips the log and becomes a segment at once. In batches of 4,096 rows that is 120k
 # rows/s against 80k through the log, of 2,048 rows 60k against 95k: each of its files waits for the disk.
-DIRECT_ROWS, DIRECT_BYTES = 4096, 32 << 20
+BULK_ROWS, BULK_BYTES = 4096, 32 << 20
 # Up to here a batch is made into rows while readers may wait, which spares a second look at the files.
 AT_ONCE_ROWS = 1024
 _RETRIES = 50
@@ -90,11 +90,13 @@ class RecordStore:
         self._queue = CommitQueue()
         self.unclean = False  # whether what failed may have left a segment that nothing names
         self._made = False  # whether this object made the folder, durably
-        self._unheard = False  # synced, and the owner does not know yet
-        self._unnoted: Log | None = None  # written last, to be told of it; the state may have another by now
+        self._owner_waits = False  # synced, and the owner does not know yet
+        self._without_watermark: Log | None = (
+            None  # written last, to be told of it; the state may have another by now
+        )
         self._lock = threading.RLock()  # around the state; held for moments
         self._state: State | None = None
-        self._stamp: tuple[int, ...] | None = None
+        self._file_version: tuple[int, ...] | None = None
         self._look_again = 0.0  # when to look for a newer manifest; records are looked for at every call
 
     def __repr__(self) -> str:
@@ -106,16 +108,16 @@ class RecordStore:
         """The collection as of now: every write acknowledged before this call is in it."""
         state = self._state
         if state is not None and not state.log.has_more() and time.monotonic() < self._look_again:
-            held = state.latest  # set by whoever changed the state last
-            if held is not None:
-                return held
+            snapshot = state.latest  # set by whoever changed the state last
+            if snapshot is not None:
+                return snapshot
         return self.refresh()
 
     def last_seen(self) -> tuple[Snapshot, int] | None:
         """The latest snapshot and its log's bytes, without a look at the disk; None before there is one."""
         state = self._state
-        held = state.latest if state is not None else None
-        return None if state is None or held is None else (held, state.log.offset)
+        snapshot = state.latest if state is not None else None
+        return None if state is None or snapshot is None else (snapshot, state.log.offset)
 
     def refresh(self) -> Snapshot:
         """As `snapshot`, and on the newest manifest, which has the same records in other files."""
@@ -127,27 +129,27 @@ class RecordStore:
     def refreshed(self, writing: bool = False) -> State | None:
         """The up-to-date state, None before the first write. Needs the lock."""
         for _ in range(_RETRIES):
-            stamp, fresh = self.folder.stamp(NAME), self._state is None
+            file_version, fresh = self.folder.file_version(NAME), self._state is None
             try:
-                if stamp is None and writing and self.folder.exists(COPY):
+                if file_version is None and writing and self.folder.exists(COPY):
                     # A creation was killed, or somebody removed the file.
                     self.folder.replace(NAME, Manifest.load(self.folder, COPY).encode())
                     continue
                 if self._state is None:
-                    name = NAME if stamp is not None else COPY
-                    if stamp is None and not self.folder.exists(COPY):
+                    name = NAME if file_version is not None else COPY
+                    if file_version is None and not self.folder.exists(COPY):
                         self._check_never_written()
                         return None
                     manifest = Manifest.load(self.folder, name)
                     self._state = State(self.folder, manifest, Log.open(self.folder, manifest.log))
-                    self._stamp = stamp
-                elif stamp != self._stamp:
+                    self._file_version = file_version
+                elif file_version != self._file_version:
                     self._state.follow()
                     manifest = Manifest.load(self.folder)
                     if manifest.version != self._state.manifest.version and not self._state.adopt(manifest):
                         self._state = None
                         continue
-                    self._stamp = stamp
+                    self._file_version = file_version
                     adopted = self._state.snapshot()
                     self.filters.keep_only(adopted)
                     self.columns.keep_only(adopted)
@@ -157,7 +159,7 @@ class RecordStore:
             except Corruption:
                 # Files move on while we look, and did since the last call. Damaged is only what is
                 # so when read from a manifest that does not change any more.
-                if fresh and self.folder.stamp(NAME) == stamp:
+                if fresh and self.folder.file_version(NAME) == file_version:
                     self._state = None
                     self.check_exists()
                     raise
@@ -229,7 +231,7 @@ class RecordStore:
             self.folder.sync_name()  # whoever made the folder may have been killed before that
         manifest = Manifest(1, name)
         manifest.publish(self.folder)
-        self._stamp = self.folder.stamp(NAME)
+        self._file_version = self.folder.file_version(NAME)
         self._state = State(self.folder, manifest, log)
         return self._state
 
@@ -248,8 +250,8 @@ class RecordStore:
                 raise
             return call.result()
         finally:
-            if self._unheard:  # by whichever thread led, for itself or for others
-                self._unheard = False
+            if self._owner_waits:  # by whichever thread led, for itself or for others
+                self._owner_waits = False
                 self._owner.after_sync()
 
     def _lead(self, call: Call) -> None:
@@ -265,11 +267,11 @@ class RecordStore:
                         raise
                     log, end = self._write_each(group, error)
             self._finish(log, end)
-            self._unheard = True
+            self._owner_waits = True
         except BaseException as error:
-            self._queue.settle(call, error)
+            self._queue.finish(call, error)
         else:
-            self._queue.settle(call)
+            self._queue.finish(call)
 
     def _finish(self, log: Log, end: int) -> None:
         """Tell housekeeping while the disk is at it; return once it is durable."""
@@ -281,7 +283,7 @@ class RecordStore:
     def _sync(self, log: Log, end: int) -> None:
         log.sync(end)
         with self._lock:
-            self._unnoted = log if log.unnoted() and not self.folder.in_memory else None
+            self._without_watermark = log if log.lacks_watermark() and not self.folder.in_memory else None
 
     def _write(self, group: Sequence[Call]) -> tuple[Log, int]:
         """Commit calls as one batch; returns what to sync. Inside `writing`."""
@@ -293,11 +295,11 @@ class RecordStore:
             few = len(records.ids) <= AT_ONCE_ROWS
             resolved = resolve(mode, records, at) if few else None
             log: Log | None = None
-            if resolved is not None and not self._is_direct(resolved.rows):
-                log, end = self._append(state, resolved.kills, resolved.rows)
+            if resolved is not None and not self._is_bulk(resolved.rows):
+                log, end = self._append(state, resolved.deletes, resolved.rows)
         if log is None:  # outside of `changing`, for it takes long and readers go on
             resolved = resolved or resolve(mode, records, at)
-            log, end = self._commit(resolved.kills, resolved.rows)
+            log, end = self._commit(resolved.deletes, resolved.rows)
         known, start = (part >= 0).tolist(), 0
         for call in group:
             stop = start + len(call.records.ids)
@@ -321,37 +323,37 @@ class RecordStore:
         """Delete records; returns how many there were. Durable on return."""
         with self.existing(), self._writers, self._write_lock():
             self.check_exists()
-            _, places = self.select(ids, node)
+            _, selected = self.select(ids, node)
             if limit is not None:
-                places = in_order(places, 0, limit)
-            kills = np.concatenate([NO_KILLS, *(place.positions() for place in places)])
-            log, end = self._commit(kills, None)
+                selected = in_order(selected, 0, limit)
+            deletes = np.concatenate([NO_DELETES, *(run.positions() for run in selected)])
+            log, end = self._commit(deletes, None)
         self._finish(log, end)
         self._owner.after_sync()
-        return len(kills)
+        return len(deletes)
 
-    def _is_direct(self, rows: Columns | NewRows | None) -> bool:
-        return rows is not None and (len(rows) >= DIRECT_ROWS or rows.nbytes() >= DIRECT_BYTES)
+    def _is_bulk(self, rows: Columns | NewRows | None) -> bool:
+        return rows is not None and (len(rows) >= BULK_ROWS or rows.nbytes() >= BULK_BYTES)
 
-    def _commit(self, kills: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
+    def _commit(self, deletes: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
         """Write and apply; returns what to sync. Inside `writing`."""
-        if rows is not None and self._is_direct(rows):
-            direct = rows if isinstance(rows, NewRows) else StoredRows.from_columns(rows)
-            return self._commit_segment(kills, direct)
+        if rows is not None and self._is_bulk(rows):
+            bulk = rows if isinstance(rows, NewRows) else StoredRows.from_columns(rows)
+            return self._commit_segment(deletes, bulk)
         with self._lock, _Change(self) as state:
-            return self._append(state, kills, rows)
+            return self._append(state, deletes, rows)
 
-    def _append(self, state: State, kills: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
+    def _append(self, state: State, deletes: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
         """Write to the log and apply. Inside `changing`."""
-        if rows is not None or len(kills):
-            commit = Commit(kills, as_columns(rows) if isinstance(rows, NewRows) else rows)
+        if rows is not None or len(deletes):
+            commit = Commit(deletes, as_columns(rows) if isinstance(rows, NewRows) else rows)
             state.before_append()
             state.log.append(logs.ROWS, commit.encode())
             state.apply_commit(commit)
             state.snapshot()
         return state.log, state.log.offset
 
-    def _commit_segment(self, kills: Ints, rows: Storable) -> tuple[Log, int]:
+    def _commit_segment(self, deletes: Ints, rows: Storable) -> tuple[Log, int]:
         ref, named = write_segment(self.folder, new_segment_name(), rows), False
         try:
             self.folder.sync()
@@ -359,8 +361,8 @@ class RecordStore:
             with self._lock, _Change(self) as state:
                 state.before_append()
                 named = True  # from here on the log may have its name, whatever the system says of the write
-                state.log.append(logs.SEGMENT, encode_segment(kills, ref))
-                state.apply_segment(kills, ref, segment)
+                state.log.append(logs.SEGMENT, encode_segment(deletes, ref))
+                state.apply_segment(deletes, ref, segment)
                 state.snapshot()
                 return state.log, state.log.offset
         except BaseException:
@@ -370,18 +372,18 @@ class RecordStore:
                 self.folder.child(ref.name).discard()
             raise
 
-    def unnoted(self) -> bool:
+    def lacks_watermark(self) -> bool:
         """Whether the log has yet to be told up to where it was synced, see `note`."""
-        return self._unnoted is not None
+        return self._without_watermark is not None
 
-    def note(self) -> None:
+    def record_watermark(self) -> None:
         """After a burst of writes, tell the log up to where it was synced."""
-        log = self._unnoted
+        log = self._without_watermark
         if log is not None:
-            log.note()
+            log.record_watermark()
             with self._lock:
-                if self._unnoted is log and not log.unnoted():
-                    self._unnoted = None
+                if self._without_watermark is log and not log.lacks_watermark():
+                    self._without_watermark = None
 
     # ------------------------------------------------------------------ reading
 
@@ -397,25 +399,25 @@ class RecordStore:
         _, part, _ = self.locate(ids)
         return {ids[index] for index in np.flatnonzero(part >= 0).tolist()}
 
-    def select(self, ids: Sequence[str] | None, node: Node) -> tuple[Snapshot, list[Place]]:
+    def select(self, ids: Sequence[str] | None, node: Node) -> tuple[Snapshot, list[SelectedRows]]:
         """The records with one of these ids (None: any) that match, part by part."""
         if ids is None:
             snapshot = self.snapshot()
             return snapshot, self._matching(snapshot, node)
         snapshot, part, row = self.locate(ids)
-        return snapshot, self._narrow(snapshot.places(part, row), node)
+        return snapshot, self._narrow(snapshot.selected(part, row), node)
 
-    def _matching(self, snapshot: Snapshot, node: Node) -> list[Place]:
+    def _matching(self, snapshot: Snapshot, node: Node) -> list[SelectedRows]:
         if isinstance(node, Everything):
             return snapshot.everything()
         views = [view for view in snapshot.views if view.live]
-        return [Place(view, self.filters.allowed(view, node).rows) for view in views]
+        return [SelectedRows(view, self.filters.allowed(view, node).rows) for view in views]
 
-    def _narrow(self, places: list[Place], node: Node) -> list[Place]:
+    def _narrow(self, selected: list[SelectedRows], node: Node) -> list[SelectedRows]:
         if isinstance(node, Everything):
-            return places
-        allowed = ((place, self.filters.allowed(place.view, node)) for place in places)
-        return [Place(place.view, place.rows[found.mask[place.rows]]) for place, found in allowed]
+            return selected
+        allowed = ((run, self.filters.allowed(run.view, node)) for run in selected)
+        return [SelectedRows(run.view, run.rows[found.mask[run.rows]]) for run, found in allowed]
 
     def count(self, node: Node) -> int:
         snapshot = self.snapshot()
@@ -429,7 +431,7 @@ class RecordStore:
             self._state = None
             self.filters.release()
             self.columns.release()
-            self.note()
+            self.record_watermark()
 
 
 def log_file(sequence: int) -> str:

@@ -14,8 +14,8 @@ from ..interface.errors import InvalidArgument
 from ..interface.values import EncodedMetadata, Floats, Mode, Records, Written
 from ..schema.record_columns import Columns, Ints, encode_metadata, merge_metadata
 from ..segments.ingest_rows import NewRows, new_positions
-from ..segments.snapshot import Place, Snapshot
-from ..wal.frames import NO_KILLS
+from ..segments.snapshot import SelectedRows, Snapshot
+from ..wal.frames import NO_DELETES
 
 
 class Located(NamedTuple):
@@ -29,7 +29,7 @@ class Located(NamedTuple):
 class Resolved(NamedTuple):
     """`rows` is None when nothing changes; `kills` are the positions whose version is replaced."""
 
-    kills: Ints
+    deletes: Ints
     rows: Columns | NewRows | None
 
 
@@ -38,17 +38,17 @@ def resolve(mode: Mode, records: Records, at: Located) -> Resolved:
     _check_dimension(records, at.snapshot.dimension)
     known = at.part >= 0
     if mode != "update" and len(known) and not known.any():  # nearly always
-        return Resolved(NO_KILLS, _new_rows(records, None, at.snapshot.next_position))
-    new = np.flatnonzero(~known) if mode != "update" else NO_KILLS
-    old = np.flatnonzero(known) if mode != "add" else NO_KILLS
+        return Resolved(NO_DELETES, _new_rows(records, None, at.snapshot.next_position))
+    new = np.flatnonzero(~known) if mode != "update" else NO_DELETES
+    old = np.flatnonzero(known) if mode != "add" else NO_DELETES
     fresh = _new_rows(records, new, at.snapshot.next_position) if len(new) else None
     if not len(old) or not _changes(records):
-        return Resolved(NO_KILLS, fresh)
+        return Resolved(NO_DELETES, fresh)
     rows = _changed_rows(records, old, at)
     if fresh is not None:
         rows = _join(as_columns(fresh), rows)
-    kills = rows.positions[rows.positions < at.snapshot.next_position]
-    return Resolved(kills, rows)
+    deletes = rows.positions[rows.positions < at.snapshot.next_position]
+    return Resolved(deletes, rows)
 
 
 def written(mode: Mode, known: list[bool]) -> Written:
@@ -133,45 +133,45 @@ def as_columns(rows: NewRows) -> Columns:
 
 def _changed_rows(records: Records, old: Ints, at: Located) -> Columns:
     """The stored records with what the batch gives laid over them."""
-    held = _stored(at, old)
+    stored = _stored(at, old)
     indexes = old.tolist()
     if records.documents is not None:
-        held.documents = _laid_over(held.documents, records.documents, indexes)
+        stored.documents = _laid_over(stored.documents, records.documents, indexes)
     if records.uris is not None:
-        held.uris = _laid_over(held.uris, records.uris, indexes)
+        stored.uris = _laid_over(stored.uris, records.uris, indexes)
     if records.metadatas is not None:
         changes = [records.metadatas[index] for index in indexes]
-        held.metadata = merge_metadata(held.metadata, changes)
+        stored.metadata = merge_metadata(stored.metadata, changes)
     if records.embeddings is not None:
         if records.has_embedding is None:
-            held.vectors = records.embeddings[old]
+            stored.vectors = records.embeddings[old]
         else:
             given = records.has_embedding[old]
-            held.vectors[given] = records.embeddings[old[given]]
-    return held
+            stored.vectors[given] = records.embeddings[old[given]]
+    return stored
 
 
-def _laid_over(held: list[str | None], given: Sequence[str | None], at: list[int]) -> list[str | None]:
-    return [was if given[index] is None else given[index] for was, index in zip(held, at)]
+def _laid_over(stored: list[str | None], given: Sequence[str | None], at: list[int]) -> list[str | None]:
+    return [was if given[index] is None else given[index] for was, index in zip(stored, at)]
 
 
-def _stored(at: Located, wanted: Ints) -> Columns:
+def _stored(at: Located, requested: Ints) -> Columns:
     """The stored records of `wanted` (batch numbers), in that order."""
-    count = len(wanted)
+    count = len(requested)
     dimension = at.snapshot.dimension or 0
     positions = np.empty(count, np.int64)
     vectors: Floats = np.empty((count, dimension), np.float32)
     texts: list[list[Any]] = [[None] * count for _ in range(4)]
-    part, row = at.part[wanted], at.row[wanted]
+    part, row = at.part[requested], at.row[requested]
     for number, view in enumerate(at.snapshot.views):
         here = np.flatnonzero(part == number)
         if not len(here):
             continue
-        place = Place(view, row[here])
-        positions[here] = place.positions()
-        vectors[here] = view.source.vectors[place.rows]
+        run = SelectedRows(view, row[here])
+        positions[here] = run.positions()
+        vectors[here] = view.source.vectors[run.rows]
         for out, field in zip(texts, ("id", "document", "uri", "metadata")):
-            for index, value in zip(here.tolist(), view.source.texts(field, place.rows)):
+            for index, value in zip(here.tolist(), view.source.texts(field, run.rows)):
                 out[index] = value
     ids, documents, uris, metadata = texts
     return Columns(

@@ -63,7 +63,7 @@ class Numbers:
             self._valid = valid(array)
         values = numbers(array)
         self._values = values if self._valid is None else np.where(self._valid, values, values.dtype.type(0))
-        self._asked = 0
+        self._requests = 0
         self._indexed = len(self._values) >= _INDEX_NUMBERS and self._values.dtype != np.bool_
         self._index: tuple[npt.NDArray[Any], RowIds] | None = None  # values in order, and their rows
         self._lock = threading.Lock()
@@ -89,18 +89,18 @@ class Numbers:
         for op, value in conditions:
             hit = _HOLDS[op](self._values, value)
             hits = hit if hits is None else np.logical_and(hits, hit, out=hits)
-        return self._placed(hits)
+        return self._as_row_set(hits)
 
     def one_of(self, values: tuple[Any, ...]) -> RowSet:
         members = np.array(values, self._values.dtype)
         index = self._ready(len(values))
         if index is None:
-            return self._placed(np.isin(self._values, members))
+            return self._as_row_set(np.isin(self._values, members))
         known, rows = index
         first = known.searchsorted(members, "left")
         return row_set.gathered(self._size, rows[_spans(first, known.searchsorted(members, "right"))])
 
-    def _placed(self, hits: Any) -> RowSet:
+    def _as_row_set(self, hits: Any) -> RowSet:
         """A mask over the values as a set of rows."""
         if self._at is not None:
             return RowSet(self._size, rows=row_set.distinct(self._at[hits]).astype(np.int64))
@@ -108,8 +108,8 @@ class Numbers:
 
     def _ready(self, conditions: int) -> tuple[npt.NDArray[Any], RowIds] | None:
         """The index, if there is one by now."""
-        self._asked += conditions
-        if self._index is None and self._indexed and self._asked > _INDEX_AFTER:
+        self._requests += conditions
+        if self._index is None and self._indexed and self._requests > _INDEX_AFTER:
             with self._lock:
                 if self._index is None:
                     self._index = self._sorted()
@@ -133,7 +133,7 @@ class Texts:
     def __init__(self, size: int, array: pa.Array, at: RowIds | None, changed: Callable[[int], None]) -> None:
         self._size, self._changed = size, changed
         self._plain: tuple[pa.Array, RowIds | None] | None = array, at
-        self._asked = 0
+        self._requests = 0
         self._indexed = len(array) >= _INDEX_TEXTS
         self._index: _TextIndex | None = None
         self._lock = threading.Lock()
@@ -141,13 +141,13 @@ class Texts:
 
     def where(self, conditions: Conditions) -> RowSet:
         """Texts have no order: all conditions are equalities."""
-        wanted = {value for _, value in conditions}
-        return self.one_of(tuple(wanted)) if len(wanted) == 1 else row_set.none(self._size)
+        distinct_values = {value for _, value in conditions}
+        return self.one_of(tuple(distinct_values)) if len(distinct_values) == 1 else row_set.none(self._size)
 
     def one_of(self, values: tuple[Any, ...]) -> RowSet:
-        self._asked += len(values)
+        self._requests += len(values)
         plain = self._plain  # read before the index, which is set before this goes
-        if self._index is None and self._indexed and self._asked > _INDEX_AFTER:
+        if self._index is None and self._indexed and self._requests > _INDEX_AFTER:
             with self._lock:
                 if self._plain is not None:
                     self._index = _TextIndex(*self._plain)
@@ -165,8 +165,8 @@ class Texts:
     def _look(self, array: pa.Array, at: RowIds | None, values: tuple[Any, ...]) -> RowSet:
         from pyarrow import compute  # 20 ms to load, and of use for few columns
 
-        wanted = text_array(values).cast(array.type)
-        found = compute.equal(array, wanted[0]) if len(values) == 1 else compute.is_in(array, wanted)
+        texts = text_array(values).cast(array.type)
+        found = compute.equal(array, texts[0]) if len(values) == 1 else compute.is_in(array, texts)
         hits = numbers(found) & valid(found)
         if at is None:
             return RowSet(self._size, mask=hits)
@@ -214,16 +214,16 @@ class _TextIndex:
             code = self._code(values[0], int(self._hashes.searchsorted(_hash(values[0]))))
             return self._rows[:0] if code < 0 else self._rows[self._ends[code] : self._ends[code + 1]]
         at = self._hashes.searchsorted(hash_ids(values)).tolist()
-        found = [code for value, place in zip(values, at) if (code := self._code(value, place)) >= 0]
+        found = [code for value, location in zip(values, at) if (code := self._code(value, location)) >= 0]
         codes = np.asarray(found, np.int64)
         return self._rows[_spans(self._ends[codes], self._ends[codes + 1])]
 
     def _code(self, text: str, at: int) -> int:
         """The number of a text, -1 where nobody has it; its hash would stand at this place."""
         hashes = self._hashes
-        if at == len(hashes) or hashes[at] != (wanted := _hash(text)):
+        if at == len(hashes) or hashes[at] != (digest := _hash(text)):
             return -1
-        while at < len(hashes) and hashes[at] == wanted:
+        while at < len(hashes) and hashes[at] == digest:
             code = int(self._by_hash[at])
             if self._texts[code].as_py() == text:
                 return code

@@ -30,17 +30,17 @@ _COMPARED = 16
 def documents_with(array: pa.Array, text: str) -> Ints:
     """The numbers of the strings that contain `text`, ascending. Null contains nothing."""
     offsets, data = _buffers(array)
-    wanted = np.frombuffer(text.encode(), np.uint8)
+    needle = np.frombuffer(text.encode(), np.uint8)
     found: list[Ints] = []
-    for places in _places(data, wanted):
-        rows = offsets.searchsorted(places.astype(offsets.dtype), "right") - 1
-        rows = rows[offsets[rows + 1] >= places + len(wanted)]  # not one that goes on in the next document
+    for matches in _matches(data, needle):
+        rows = offsets.searchsorted(matches.astype(offsets.dtype), "right") - 1
+        rows = rows[offsets[rows + 1] >= matches + len(needle)]  # not one that goes on in the next document
         if len(rows):
             found.append(distinct(rows))
     rows = distinct(np.concatenate(found)) if found else np.empty(0, np.int64)
     if len(rows) and array.null_count:
         rows = rows[valid(array)[rows]]
-    if len(rows) and len(wanted) > _COMPARED:
+    if len(rows) and len(needle) > _COMPARED:
         from pyarrow import compute  # 20 ms to load
 
         rows = rows[numbers(compute.match_substring(array.take(number_array(rows)), text))]
@@ -58,20 +58,20 @@ def _buffers(array: pa.Array) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
     return begins - first if first else begins, np.frombuffer(data, np.uint8)[first:last]
 
 
-def _places(data: npt.NDArray[np.uint8], wanted: npt.NDArray[np.uint8]) -> Iterator[Ints]:
+def _matches(data: npt.NDArray[np.uint8], needle: npt.NDArray[np.uint8]) -> Iterator[Ints]:
     """Where `wanted` begins, step by step: first where its two rarest bytes are, then the others in turn."""
     often = np.bincount(data[:_SAMPLE], minlength=256)
-    rarest, *others = np.argsort(often[wanted], kind="stable")[:_COMPARED].tolist()
-    stop = len(data) - len(wanted) + 1
+    rarest, *others = np.argsort(often[needle], kind="stable")[:_COMPARED].tolist()
+    stop = len(data) - len(needle) + 1
     for start in range(0, stop, _STEP):
         end = min(start + _STEP, stop)
-        hits = data[start + rarest : end + rarest] == wanted[rarest]
+        hits = data[start + rarest : end + rarest] == needle[rarest]
         for at in others[:1]:
-            hits &= data[start + at : end + at] == wanted[at]
-        places = np.flatnonzero(hits)
-        if not len(places):
+            hits &= data[start + at : end + at] == needle[at]
+        matches = np.flatnonzero(hits)
+        if not len(matches):
             continue
-        places += start
+        matches += start
         for at in others[1:]:
-            places = places[data[places + at] == wanted[at]]
-        yield places
+            matches = matches[data[matches + at] == needle[at]]
+        yield matches

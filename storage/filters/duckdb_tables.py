@@ -18,7 +18,7 @@ import numpy as np
 from ..arrow.arrays import number_array
 from ..arrow.lazy_pyarrow import pa
 from ..interface.errors import Closed, OutOfMemory
-from ..schema.metadata_columns import Attributes, sparse_columns
+from ..schema.metadata_columns import MetadataColumns, sparse_columns
 from ..schema.record_columns import Mask
 from ..sql.duckdb_connection import connect
 from .duckdb_sql import FALSE, TRUE, Layout, to_sql
@@ -55,8 +55,8 @@ class FilterDatabase:
         Its threads do not exist here, and to destroy it without them kills the process: it is
         made immortal.
         """
-        held = [*self._cursors.values(), *([self._connection] if self._connection is not None else [])]
-        for item in held:
+        resources = [*self._cursors.values(), *([self._connection] if self._connection is not None else [])]
+        for item in resources:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(item))
         self._lock = threading.RLock()
         self._connection, self._cursors = None, {}
@@ -82,26 +82,26 @@ class FilterDatabase:
 class FilterTable:
     """The filter columns of some consecutive rows, in DuckDB. Dropped when nobody refers to it any more."""
 
-    def __init__(self, database: FilterDatabase, attributes: Attributes) -> None:
+    def __init__(self, database: FilterDatabase, columns: MetadataColumns) -> None:
         self._database = database
-        self.rows = attributes.rows
-        self.nbytes = sum(array.nbytes for array in attributes.wide.values()) + sum(
-            rows.nbytes + values.nbytes for rows, values in attributes.sparse.values()
+        self.rows = columns.rows
+        self.nbytes = sum(array.nbytes for array in columns.wide.values()) + sum(
+            rows.nbytes + values.nbytes for rows, values in columns.sparse.values()
         )
         number = database.name()
         self._wide, sparse = f"wide_{number}", f"sparse_{number}"
         self._layout = Layout(
-            {slot: f"c{index}" for index, slot in enumerate(attributes.wide)},
-            {slot: index for index, slot in enumerate(attributes.sparse)},
+            {slot: f"c{index}" for index, slot in enumerate(columns.wide)},
+            {slot: index for index, slot in enumerate(columns.sparse)},
             sparse,
         )
         cursor = database.cursor()
-        columns = {name: attributes.wide[slot] for slot, name in self._layout.wide.items()}
+        wide = {name: columns.wide[slot] for slot, name in self._layout.wide.items()}
         rows = number_array(np.arange(self.rows, dtype=np.int32))
-        _create(cursor, self._wide, pa.table({"row": rows, **columns}))
+        _create(cursor, self._wide, pa.table({"row": rows, **wide}))
         tables = [self._wide]
-        if attributes.sparse:
-            _create(cursor, sparse, _sparse_table(attributes))
+        if columns.sparse:
+            _create(cursor, sparse, _sparse_table(columns))
             tables.append(sparse)
         self._drop = weakref.finalize(self, database.drop, tables)
 
@@ -133,8 +133,8 @@ def _create(cursor: Any, name: str, table: pa.Table) -> None:
         cursor.unregister("arriving")
 
 
-def _sparse_table(attributes: Attributes) -> pa.Table:
-    sparse = sparse_columns(attributes)
+def _sparse_table(columns: MetadataColumns) -> pa.Table:
+    sparse = sparse_columns(columns)
     return pa.table(
         {
             "code": number_array(sparse.numbers),

@@ -19,7 +19,7 @@ from ..interface.errors import InvalidArgument
 from ..memory_budget import MemoryBudget
 from ..schema import metadata_columns
 from ..schema.record_columns import Ints
-from ..segments.memtable import Tail
+from ..segments.memtable import Memtable
 from ..segments.segment import Segment, hash_ids
 from ..segments.snapshot import Snapshot, View
 from . import row_set
@@ -42,26 +42,28 @@ class _Memory:
     """The most recent answers, by question."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
+        self._entries: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
         self.nbytes = 0
         self._lock = threading.Lock()
 
     def get(self, key: Any) -> Any:
         with self._lock:
-            found = self._held.get(key)
+            found = self._entries.get(key)
             if found is None:
                 return None
-            self._held.move_to_end(key)
+            self._entries.move_to_end(key)
             return found[0]
 
     def put(self, key: Any, value: Any, size: int) -> None:
         """Keep an answer, in place of an older one."""
         with self._lock:
-            before = self._held.pop(key, None)
-            self._held[key] = value, size
+            before = self._entries.pop(key, None)
+            self._entries[key] = value, size
             self.nbytes += size - (0 if before is None else before[1])
-            while len(self._held) > _REMEMBERED or (self.nbytes > _REMEMBERED_BYTES and len(self._held) > 1):
-                self.nbytes -= self._held.popitem(last=False)[1][1]
+            while len(self._entries) > _REMEMBERED or (
+                self.nbytes > _REMEMBERED_BYTES and len(self._entries) > 1
+            ):
+                self.nbytes -= self._entries.popitem(last=False)[1][1]
 
 
 class Block:
@@ -71,7 +73,7 @@ class Block:
         self,
         database: FilterDatabase,
         rows: int,
-        load: Callable[[], metadata_columns.Attributes],
+        load: Callable[[], metadata_columns.MetadataColumns],
         documents: Callable[[], pa.Array],
         locate: Callable[[tuple[str, ...]], Ints],
     ) -> None:
@@ -196,7 +198,7 @@ class SegmentFilter:
         self._block = Block(
             database,
             segment.rows,
-            segment.attributes,
+            segment.metadata_columns,
             lambda: segment.documents(0, segment.rows),
             lambda ids: segment.locate_ids(ids, hash_ids(ids)),
         )
@@ -212,12 +214,12 @@ class SegmentFilter:
         return self._block.answer(node)
 
 
-class TailFilter:
+class MemtableFilter:
     """A tail grows: blocks over what it had when asked, of doubling size, so that little is built twice."""
 
-    def __init__(self, database: FilterDatabase, tail: Tail) -> None:
-        self._database, self._tail = database, tail
-        self.source = tail
+    def __init__(self, database: FilterDatabase, memtable: Memtable) -> None:
+        self._database, self._memtable = database, memtable
+        self.source = memtable
         self._blocks: list[tuple[int, Block]] = []  # first row and block
         self._lock = threading.Lock()
 
@@ -247,26 +249,26 @@ class TailFilter:
         start = end
         while self._blocks and self._blocks[-1][1].rows <= 2 * (rows - start):
             start = self._blocks.pop()[0]
-        tail, stop = self._tail, rows
+        memtable, stop = self._memtable, rows
         self._blocks.append(
             (
                 start,
                 Block(
                     self._database,
                     stop - start,
-                    lambda: metadata_columns.build(stop - start, [tail.metadata(start, stop)]),
-                    lambda: tail.documents(start, stop),
-                    lambda ids: _in_block(tail, ids, start, stop),
+                    lambda: metadata_columns.build(stop - start, [memtable.metadata(start, stop)]),
+                    lambda: memtable.documents(start, stop),
+                    lambda ids: _in_block(memtable, ids, start, stop),
                 ),
             )
         )
 
 
-def _in_block(tail: Tail, ids: tuple[str, ...], start: int, stop: int) -> Ints:
+def _in_block(memtable: Memtable, ids: tuple[str, ...], start: int, stop: int) -> Ints:
     # A row of the block may hold an older version of the id, which is dead; the texts tell them all.
-    wanted = set(ids)
-    names = tail.texts("id", np.arange(start, stop))
-    return np.asarray([row for row, name in enumerate(names) if name in wanted], np.int64)
+    requested = set(ids)
+    names = memtable.texts("id", np.arange(start, stop))
+    return np.asarray([row for row, name in enumerate(names) if name in requested], np.int64)
 
 
 class Filters:
@@ -274,33 +276,33 @@ class Filters:
 
     def __init__(self, database: FilterDatabase, budget: MemoryBudget, owner: str) -> None:
         self._database, self._budget, self._owner = database, budget, owner
-        self._parts: dict[str, SegmentFilter | TailFilter] = {}
+        self._parts: dict[str, SegmentFilter | MemtableFilter] = {}
         self._allowed = _Memory()
         self._lock = threading.Lock()
 
-    def part(self, source: Segment | Tail) -> SegmentFilter | TailFilter:
+    def part(self, source: Segment | Memtable) -> SegmentFilter | MemtableFilter:
         with self._lock:
-            held = self._parts.get(source.name)
-            if held is None or held.source is not source:  # loaded anew, the same log gives another tail
-                make: Any = TailFilter if isinstance(source, Tail) else SegmentFilter
-                held = self._parts[source.name] = make(self._database, source)
-            return held
+            entry = self._parts.get(source.name)
+            if entry is None or entry.source is not source:  # loaded anew, the same log gives another tail
+                make: Any = MemtableFilter if isinstance(source, Memtable) else SegmentFilter
+                entry = self._parts[source.name] = make(self._database, source)
+            return entry
 
     def allowed(self, view: View, node: Node) -> RowSet:
         """The living rows of a view that match."""
         key = (view.source.name, view.rows, node)
-        held = self._allowed.get(key)
-        if held is not None and held[0] is view.dead:
-            answer: RowSet = held[1]
+        entry = self._allowed.get(key)
+        if entry is not None and entry[0] is view.tombstones:
+            answer: RowSet = entry[1]
             return answer
         if not metadata_only(node):
             _check_patterns(node)
         part = self.part(view.source)
         answer = part.answer(node, view.rows)
         self._budget.hold(f"filter {self._owner}/{view.source.name}", part.nbytes, part.release)
-        if view.dead is not None:
-            answer = answer.without(view.dead)
-        self._allowed.put(key, (view.dead, answer), answer.nbytes)
+        if view.tombstones is not None:
+            answer = answer.without(view.tombstones)
+        self._allowed.put(key, (view.tombstones, answer), answer.nbytes)
         return answer
 
     def keep_only(self, snapshot: Snapshot) -> None:

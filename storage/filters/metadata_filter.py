@@ -13,7 +13,7 @@ from itertools import chain
 import numpy as np
 
 from ..arrow.arrays import number_array
-from ..schema.metadata_columns import Attributes, Slot
+from ..schema.metadata_columns import MetadataColumns, Slot
 from . import row_set
 from .column_index import Column, Numbers, Texts
 from .parser import And, Compare, Everything, Member, Node, Not, Nothing, OneOf, Or
@@ -24,11 +24,11 @@ class FilterArrays:
     """The filter columns of some consecutive rows. `load` is called with the first question about metadata;
     what it gives is taken apart: a column leaves it when it is first asked for."""
 
-    def __init__(self, rows: int, load: Callable[[], Attributes]) -> None:
+    def __init__(self, rows: int, load: Callable[[], MetadataColumns]) -> None:
         self.rows = rows
         self.nbytes = 0  # of all columns, and of the indexes that they have by now
         self._load_all = load
-        self._attributes: Attributes | None = None
+        self._metadata_columns: MetadataColumns | None = None
         self._slots: frozenset[Slot] | None = None
         self._columns: dict[Slot, Column] = {}
         self._lock, self._counting = threading.Lock(), threading.Lock()
@@ -37,7 +37,7 @@ class FilterArrays:
         """The rows that match; `other` answers the leaves that are not about metadata."""
         if isinstance(node, Compare):
             slot: Slot = node.key, node.kind
-            if slot not in self._held():
+            if slot not in self._all_slots():
                 return row_set.none(self.rows)
             return self._column(slot).where(((node.op, node.value),))
         if isinstance(node, And):
@@ -48,10 +48,14 @@ class FilterArrays:
             return row_set.complement(self.answer(node.child, other))
         if isinstance(node, OneOf):
             slot = node.key, node.kind
-            return self._column(slot).one_of(node.values) if slot in self._held() else row_set.none(self.rows)
+            return (
+                self._column(slot).one_of(node.values)
+                if slot in self._all_slots()
+                else row_set.none(self.rows)
+            )
         if isinstance(node, Member):
             slot = node.key, f"{node.kind}[]"  # type: ignore[assignment]
-            if slot not in self._held():
+            if slot not in self._all_slots():
                 return row_set.none(self.rows)
             return self._column(slot).where((("=", node.value),))
         if isinstance(node, Everything):
@@ -69,9 +73,9 @@ class FilterArrays:
             if leaves is None:
                 rest.append(child)
                 continue
-            held = self._held()
+            present = self._all_slots()
             found: dict[Slot, list[Compare]] = {
-                (leaf.key, leaf.kind): [leaf] for leaf in leaves if (leaf.key, leaf.kind) in held
+                (leaf.key, leaf.kind): [leaf] for leaf in leaves if (leaf.key, leaf.kind) in present
             }
             key = leaves[0].key
             if key in by_key:  # a row has one value of a key, so both hold for the same type
@@ -92,13 +96,13 @@ class FilterArrays:
         )
         return row_set.intersection(chain(compared, (self.answer(node, other) for node in rest)))
 
-    def _held(self) -> frozenset[Slot]:
+    def _all_slots(self) -> frozenset[Slot]:
         """The keys and types that a row has a value of."""
         slots = self._slots
         if slots is None:
             with self._lock:
-                if self._attributes is None:
-                    self._attributes = found = self._load_all()
+                if self._metadata_columns is None:
+                    self._metadata_columns = found = self._load_all()
                     self._changed(sum(array.nbytes for array in found.wide.values()))
                     self._changed(sum(at.nbytes + values.nbytes for at, values in found.sparse.values()))
                     self._slots = frozenset([*found.wide, *found.sparse])
@@ -117,14 +121,14 @@ class FilterArrays:
         return column
 
     def _made(self, slot: Slot) -> Column:
-        assert self._attributes is not None
+        assert self._metadata_columns is not None
         make = Texts if slot[1].startswith("str") else Numbers
-        array = self._attributes.wide.pop(slot, None)
+        array = self._metadata_columns.wide.pop(slot, None)
         if array is not None:
             column: Column = make(self.rows, array, None, self._changed)
             self._changed(column.nbytes - array.nbytes)
             return column
-        at, values = self._attributes.sparse.pop(slot)
+        at, values = self._metadata_columns.sparse.pop(slot)
         before = at.nbytes + values.nbytes
         if np.any(at[1:] < at[:-1]):
             order = np.argsort(at, kind="stable")

@@ -83,11 +83,11 @@ class RowSet:
         """Memory of both forms, which a set that is kept may come to hold."""
         return self.size + 8 * self.count
 
-    def without(self, dead: Mask) -> RowSet:
+    def without(self, tombstones: Mask) -> RowSet:
         """The rows that are not dead."""
         if self.by_rows:
-            return RowSet(self.size, rows=self.rows[~dead[self.rows]])
-        return RowSet(self.size, mask=self.mask & ~dead)
+            return RowSet(self.size, rows=self.rows[~tombstones[self.rows]])
+        return RowSet(self.size, mask=self.mask & ~tombstones)
 
     def first(self, size: int) -> RowSet:
         """Of the first rows only."""

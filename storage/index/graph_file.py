@@ -42,7 +42,7 @@ from ..validation.column_offsets import names_each
 from ..validation.file_names import json_shown
 from ..validation.json_fields import LARGEST, Fields, parsed
 from ..vectors.distance import Space, normalised
-from ..vectors.pca import Reduction
+from ..vectors.pca import Projection
 from . import graph_validation
 from .hnsw import Graph
 
@@ -59,28 +59,28 @@ def write(graph: Graph, sink: Sink) -> None:
     state = graph.state()
     rows, width = graph.rows, state["size_data_per_element"]
     ground = state.pop("data_level0").reshape(-1, width)[:rows]
-    place = np.empty(rows, np.uint32)  # where an element goes: to its row
-    place[:] = ground[:, state["label_offset"] :].copy().view(np.uint64).reshape(-1)
-    order = np.argsort(place)
-    counts, links = _packed(ground, state["offset_data"] // 4, order, place)
+    row_of = np.empty(rows, np.uint32)  # where an element goes: to its row
+    row_of[:] = ground[:, state["label_offset"] :].copy().view(np.uint64).reshape(-1)
+    order = np.argsort(row_of)
+    counts, links = _packed(ground, state["offset_data"] // 4, order, row_of)
     del ground
     levels = state.pop("element_levels")[:rows]
     arrays: dict[str, Array] = {
         "counts": counts,
         "links": links,
         "levels": levels[order].astype(np.uint8),
-        "upper": _moved_lists(state.pop("link_lists"), levels, order, place),
+        "upper": _moved_lists(state.pop("link_lists"), levels, order, row_of),
     }
-    if graph.reduction is not None:
-        arrays["matrix"] = graph.reduction.matrix.astype(np.float16)
-    state["enterpoint_node"] = int(place[state["enterpoint_node"]])
+    if graph.projection is not None:
+        arrays["matrix"] = graph.projection.matrix.astype(np.float16)
+    state["enterpoint_node"] = int(row_of[state["enterpoint_node"]])
     scalars = {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
     header: dict[str, Any] = {
         "state": scalars,
         "rows": rows,
         "space": graph.space,
         "link_bytes": _link_bytes(rows),
-        "floor": graph.reduction.floor if graph.reduction is not None else None,
+        "floor": graph.projection.floor if graph.projection is not None else None,
         "arrays": {},
     }
     offset = 0
@@ -100,7 +100,7 @@ def _link_bytes(rows: int) -> int:
     return max(1, (max(rows - 1, 1).bit_length() + 7) // 8)
 
 
-def _packed(ground: Array, width: int, order: Array, place: Array) -> tuple[Array, Array]:
+def _packed(ground: Array, width: int, order: Array, row_of: Array) -> tuple[Array, Array]:
     """How many links each row has, and the rows they lead to, a block of rows at a time."""
     size = _link_bytes(len(order))
     counts, links = [], []
@@ -109,11 +109,11 @@ def _packed(ground: Array, width: int, order: Array, place: Array) -> tuple[Arra
         count = lists[:, 0] & 0xFFFF
         used = lists[:, 1:][np.arange(width - 1) < count[:, None]]
         counts.append(count.astype(np.uint8 if width <= 256 else np.uint16))
-        links.append(place[used].view(np.uint8).reshape(-1, 4)[:, :size].reshape(-1))
+        links.append(row_of[used].view(np.uint8).reshape(-1, 4)[:, :size].reshape(-1))
     return np.concatenate(counts), np.concatenate(links)
 
 
-def _moved_lists(lists: Array, levels: Array, order: Array, place: Array) -> Array:
+def _moved_lists(lists: Array, levels: Array, order: Array, row_of: Array) -> Array:
     """The link lists of the upper layers, in another order of elements, leading to their new places."""
     high = np.flatnonzero(levels)
     if not len(high):
@@ -121,7 +121,7 @@ def _moved_lists(lists: Array, levels: Array, order: Array, place: Array) -> Arr
     lists = lists.view(np.uint32).reshape(int(levels.sum()), -1)
     used = np.arange(lists.shape[1] - 1) < (lists[:, :1] & 0xFFFF)
     moved = lists.copy()
-    moved[:, 1:][used] = place[lists[:, 1:][used]]
+    moved[:, 1:][used] = row_of[lists[:, 1:][used]]
     starts = np.cumsum(levels) - levels
     kept = order[levels[order] > 0]
     picked = np.concatenate([np.arange(starts[each], starts[each] + levels[each]) for each in kept.tolist()])
@@ -171,9 +171,9 @@ def _loaded(
     ):
         raise Corruption(path, _ANOTHER)
     neighbors, entry = given.number("M", 2, MOST_NEIGHBORS), given.number("enterpoint_node")
-    effort, top = given.number("ef_construction", neighbors, (1 << 31) - 1), int(levels.max())
+    ef_construction, top = given.number("ef_construction", neighbors, (1 << 31) - 1), int(levels.max())
     state = graph_validation.scalars(
-        space, rows, kept, neighbors=neighbors, effort=effort, entry=entry, top=top
+        space, rows, kept, neighbors=neighbors, ef_construction=ef_construction, entry=entry, top=top
     )
     if not graph_validation.same(state, header.mapping("state")) or (
         matrix is not None and len(matrix) != dimension
@@ -185,11 +185,11 @@ def _loaded(
     graph_validation.check_entry(levels, entry)
     graph_validation.check_upper(upper, levels, neighbors)
     _check_links(header, arrays, rows, block)
-    reduction = None
+    projection = None
     if matrix is not None:
         if not (np.isfinite(matrix).all() and 0 < kept <= dimension):
             raise ValueError(f"it reduces {dimension} numbers to {kept}, or by what is no number")
-        reduction = Reduction(matrix.astype(np.float32), header.real("floor", -1, 1))
+        projection = Projection(matrix.astype(np.float32), header.real("floor", -1, 1))
     ground = np.empty((rows, int(state["size_data_per_element"])), np.int8)
     ground[:, block + 4 * kept :] = labels.astype(np.uint64).view(np.int8).reshape(rows, 8)
     _put_links(ground[:, :block], rows, arrays)
@@ -201,7 +201,7 @@ def _loaded(
             vectors[labels[start : start + _BLOCK]] if "labels" in arrays else vectors[start : start + _BLOCK]
         )
         part = normalised(part) if space == "cosine" else part
-        part = part if reduction is None else reduction.apply(part)
+        part = part if projection is None else projection.apply(part)
         ground[start : start + _BLOCK, block : block + 4 * kept] = part.view(np.int8)
         read_bytes += 4 * dimension * len(part)
         if read_bytes >= _STAYING:
@@ -215,7 +215,7 @@ def _loaded(
         "label_lookup_external": labels.astype(np.uint64),
         "label_lookup_internal": np.arange(rows, dtype=np.uint32),
     }
-    return Graph.from_state(space, state, rows, reduction)
+    return Graph.from_state(space, state, rows, projection)
 
 
 def _check_links(header: Fields, arrays: Mapping[str, Array], rows: int, block: int) -> None:

@@ -26,7 +26,7 @@ _COMPARED = (
 
 
 def scalars(
-    space: Space, rows: int, kept: int, *, neighbors: int, effort: int, entry: int, top: int
+    space: Space, rows: int, kept: int, *, neighbors: int, ef_construction: int, entry: int, top: int
 ) -> dict[str, Any]:
     """The scalar state that hnswlib has of such a graph: computed, so that nothing in it depends on a file.
 
@@ -57,7 +57,7 @@ def scalars(
         "max_M0": 2 * neighbors,
         "M": neighbors,
         "mult": 1 / math.log(neighbors),
-        "ef_construction": effort,
+        "ef_construction": ef_construction,
         "ef": 10,
         "has_deletions": False,
         "size_links_per_element": 4 * (neighbors + 1),

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ..interface.values import Floats
 from ..schema.record_columns import Ints
 from ..vectors.distance import Space, normalised
-from ..vectors.pca import Reduction, choose
+from ..vectors.pca import Projection, choose
 
 _CHUNK = 4096  # rows added between two looks at the stop flag: 0.2–0.5 s of building
 _SEED = 100
@@ -64,10 +64,10 @@ def available() -> bool:
 class Graph:
     """A loaded index over the rows of one segment; labels are row numbers."""
 
-    def __init__(self, space: Space, index: Any, rows: int, reduction: Reduction | None) -> None:
+    def __init__(self, space: Space, index: Any, rows: int, projection: Projection | None) -> None:
         self.space = space
         self.rows = rows
-        self.reduction = reduction
+        self.projection = projection
         self.dimension = int(index.dim)  # of the vectors that a walk reads
         self._index = index
         self._ef, self._changing = 0, threading.Lock()
@@ -77,25 +77,25 @@ class Graph:
 
     def prepare(self, queries: Floats) -> tuple[Floats, list[int]]:
         """Queries as the graph has vectors, and the numbers of those that are unlike these."""
-        reduction = self.reduction
-        if reduction is not None and len(queries) == 1:
+        projection = self.projection
+        if projection is not None and len(queries) == 1:
             # On the path of every query. The length of one does not change what is nearest by angle, so it is
             # made one only outside of these bounds.
-            reduced, square, left = reduction.apply_to_one(queries[0])
+            projected, square, left = projection.apply_to_one(queries[0])
             if self.space != "cosine" or _SMALL < square < _LARGE:
-                return reduced, _ONE if left < reduction.floor * square else []
+                return projected, _ONE if left < projection.floor * square else []
         if self.space == "cosine":
             queries = normalised(queries)
-        if reduction is None:
+        if projection is None:
             return queries, []
-        reduced = reduction.apply(queries)
-        return reduced, reduction.unlike(queries, reduced)
+        projected = projection.apply(queries)
+        return projected, projection.out_of_distribution(queries, projected)
 
     def search(self, prepared: Floats, count: int, ef: int, threads: int) -> Ints:
         """Up to `count` row numbers per query (n, count), roughly nearest first; fewer columns where not so
         many can be reached."""
         count = min(count, self.rows)
-        self._set_effort(ef)
+        self._set_ef(ef)
         while count:
             self._inside.append(None)
             try:
@@ -120,15 +120,17 @@ class Graph:
         return state
 
     @classmethod
-    def from_state(cls, space: Space, state: dict[str, Any], rows: int, reduction: Reduction | None) -> Graph:
+    def from_state(
+        cls, space: Space, state: dict[str, Any], rows: int, projection: Projection | None
+    ) -> Graph:
         """A graph from what `state` gave. It must be right: hnswlib checks nothing."""
         import hnswlib
 
         index = hnswlib.Index.__new__(hnswlib.Index)  # on an initialised one __setstate__ crashes
         index.__setstate__((state,))
-        return cls(space, index, rows, reduction)
+        return cls(space, index, rows, projection)
 
-    def _set_effort(self, ef: int) -> None:
+    def _set_ef(self, ef: int) -> None:
         if ef != self._ef:
             with self._changing:
                 self._index.set_ef(ef)
@@ -137,7 +139,7 @@ class Graph:
     def search_allowed(self, prepared: Floats, count: int, ef: int, allowed: bytearray, most: int) -> Ints:
         """As `search`, for one query, among rows whose byte in `allowed` is not zero (`most` of them)."""
         count = min(count, most)
-        self._set_effort(max(ef, count))
+        self._set_ef(max(ef, count))
         while count:
             self._inside.append(None)
             try:
@@ -165,21 +167,23 @@ def build(
     import hnswlib
 
     rows = len(vectors)
-    reduction = choose(space, vectors, stopped)
+    projection = choose(space, vectors, stopped)
     if stopped():
         return None
-    index = hnswlib.Index("l2" if space == "l2" else "ip", reduction.kept if reduction else vectors.shape[1])
+    index = hnswlib.Index(
+        "l2" if space == "l2" else "ip", projection.kept if projection else vectors.shape[1]
+    )
     index.init_index(rows, ef_construction=ef_construction, M=max_neighbors, random_seed=_SEED)
     for start in range(0, rows, _CHUNK):
         if stopped():
             return None
-        block = _walked(space, reduction, vectors[start : start + _CHUNK])
+        block = _as_in_graph(space, projection, vectors[start : start + _CHUNK])
         index.add_items(block, np.arange(start, start + len(block)), num_threads=threads)
-    return Graph(space, index, rows, reduction)
+    return Graph(space, index, rows, projection)
 
 
-def _walked(space: Space, reduction: Reduction | None, vectors: Floats) -> Floats:
+def _as_in_graph(space: Space, projection: Projection | None, vectors: Floats) -> Floats:
     """Vectors as a graph has them."""
     if space == "cosine":
         vectors = normalised(vectors)
-    return vectors if reduction is None else reduction.apply(vectors)
+    return vectors if projection is None else projection.apply(vectors)

@@ -15,7 +15,7 @@ from typing import Protocol
 __all__ = ["let_go_in_children", "opening"]
 
 
-class Held(Protocol):
+class Resource(Protocol):
     @property
     def path(self) -> str: ...
     def let_go(self) -> None:
@@ -23,13 +23,13 @@ class Held(Protocol):
 
 
 # Both are changed by single steps of the interpreter: a fork may come between any two of another thread.
-_held: set[weakref.ref[Held]] = set()
+_resources: set[weakref.ref[Resource]] = set()
 _opening: dict[int, tuple[str, int]] = {}  # paths, and the threads that have them open
 
 
-def let_go_in_children(owner: Held) -> None:
+def let_go_in_children(owner: Resource) -> None:
     """Have every child that is forked from here on let go of it, as long as it is there."""
-    _held.add(weakref.ref(owner, _held.discard))
+    _resources.add(weakref.ref(owner, _resources.discard))
 
 
 class opening:
@@ -51,7 +51,7 @@ class opening:
 def _after_fork() -> None:
     me = threading.get_ident()
     paths = {path for path, thread in _opening.values() if thread != me}
-    for reference in list(_held):
+    for reference in list(_resources):
         owner = reference()
         if owner is not None:
             paths.add(owner.path)  # a thread may have been about to close it, and the object say that it did
@@ -63,12 +63,12 @@ def _after_fork() -> None:
 
 def _close(paths: set[str]) -> None:
     """Close the descriptors of these files, be they removed meanwhile or not."""
-    wanted = {(found.st_dev, found.st_ino) for found in map(_status, paths) if found is not None}
+    targets = {(found.st_dev, found.st_ino) for found in map(_status, paths) if found is not None}
     for name in os.listdir("/dev/fd"):
         found = _status(int(name))
         if found is None:  # that of the listing itself
             continue
-        if (found.st_dev, found.st_ino) in wanted or _path_of(name) in paths:
+        if (found.st_dev, found.st_ino) in targets or _path_of(name) in paths:
             os.close(int(name))
 
 

@@ -18,9 +18,9 @@ def ordered(metadatas: Sequence[Mapping[str, Any] | None], order_by: Sequence[tu
     entries = [entry or {} for entry in metadatas]
     order = list(range(len(entries)))
     for key, descending in reversed(order_by):
-        present = [place for place in order if key in entries[place]]
-        absent = [place for place in order if key not in entries[place]]
-        values = {place: _sort_key(entries[place][key]) for place in present}
+        present = [index for index in order if key in entries[index]]
+        absent = [index for index in order if key not in entries[index]]
+        values = {index: _sort_key(entries[index][key]) for index in present}
         present.sort(key=values.__getitem__, reverse=descending)
         order = present + absent
     return order

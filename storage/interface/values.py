@@ -36,13 +36,13 @@ class EncodedMetadata(Sequence["dict[str, Any] | None"]):
     def __len__(self) -> int:
         return len(self.texts)
 
-    def __getitem__(self, place: Any) -> Any:
+    def __getitem__(self, index: Any) -> Any:
         import orjson
 
-        if isinstance(place, slice):
-            columns = self.columns and {slot: array[place] for slot, array in self.columns.items()}
-            return EncodedMetadata(self.texts[place], columns)
-        text = self.texts[place]
+        if isinstance(index, slice):
+            columns = self.columns and {slot: array[index] for slot, array in self.columns.items()}
+            return EncodedMetadata(self.texts[index], columns)
+        text = self.texts[index]
         return None if text is None else orjson.loads(text)
 
 
@@ -137,7 +137,7 @@ class IndexStatus(NamedTuple):
     total: int
 
 
-class EngineFigures(NamedTuple):
+class EngineMetrics(NamedTuple):
     """What a process knows of its database without opening anything.
 
     collections  all of them; the other figures are those of the collections that are open

@@ -27,7 +27,7 @@ class Hashing:
         self.closed = False
         self._hash = xxhash.xxh3_64()
 
-    def _note(self, data: Any) -> int:
+    def _add(self, data: Any) -> int:
         view = memoryview(data)
         self._hash.update(view)
         self.size += view.nbytes

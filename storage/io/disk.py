@@ -27,7 +27,7 @@ from ..interface.fork_safety import let_go_in_children, opening
 from . import libc, memory_map, safe_open, writeback
 from .checksummed_writer import Hashing, Sink
 from .file_lock import LOCK_TIMEOUT, FileLock
-from .held_file import HeldFile, finalized
+from .open_file import OpenFile, finalized
 from .os_errors import explained, readable, refused
 
 _log = logging.getLogger("chroma")
@@ -91,7 +91,7 @@ class _DiskSink(Hashing):
         written = 0
         while written < view.nbytes:
             written += os.write(self._fd, view[written:])
-        return self._note(view)
+        return self._add(view)
 
 
 class LogFile(Protocol):
@@ -123,7 +123,7 @@ class Folder(Protocol):
     def names(self) -> list[str]: ...
     def size(self, name: str) -> int: ...
     def read(self, name: str) -> bytes: ...
-    def stamp(self, name: str) -> tuple[int, ...] | None: ...
+    def file_version(self, name: str) -> tuple[int, ...] | None: ...
     def replace(self, name: str, data: bytes) -> None: ...
     def write_file(self, name: str) -> contextlib.AbstractContextManager[Sink]: ...
     def map(self, name: str, size: int | None = None) -> memoryview: ...
@@ -297,7 +297,7 @@ class DiskFolder:
                 self._real = all(safe_open.check_folder(path) for path in self._within)
 
     def exists(self, name: str = "") -> bool:
-        return self.stamp(name) is not None
+        return self.file_version(name) is not None
 
     def create(self, parents: bool = True) -> None:
         """Make the folder (and its parents), durably; it may exist already."""
@@ -344,7 +344,7 @@ class DiskFolder:
         with readable(path), opening(path), open(safe_open.open_file(path, os.O_RDONLY), "rb") as file:
             return file.read()
 
-    def stamp(self, name: str) -> tuple[int, ...] | None:
+    def file_version(self, name: str) -> tuple[int, ...] | None:
         """Changes whenever the file is replaced; None without the file."""
         self.check_real()
         path = self._at(name)
@@ -500,10 +500,10 @@ class DiskFolder:
                 return False
         return True
 
-    def hold(self, name: str) -> HeldFile:
+    def hold(self, name: str) -> OpenFile:
         """An immutable file, opened. Raises Missing."""
         self.check_real()
-        return HeldFile(self._at(name))
+        return OpenFile(self._at(name))
 
     def rename(self, name: str, new: str) -> None:
         """Give a file another name, that of an older one perhaps; durable once the folder is synced."""

@@ -23,7 +23,7 @@ class _MemorySink(Hashing):
 
     def write(self, data: Any) -> int:
         self.out.write(data)
-        return self._note(data)
+        return self._add(data)
 
 
 class MemoryLog:
@@ -96,9 +96,9 @@ class MemoryFolder:
     def read(self, name: str) -> bytes:
         return bytes(self._files[name])
 
-    def stamp(self, name: str) -> tuple[int, ...] | None:
-        held = self._files.get(name)
-        return None if held is None else (id(held),)
+    def file_version(self, name: str) -> tuple[int, ...] | None:
+        content = self._files.get(name)
+        return None if content is None else (id(content),)
 
     def replace(self, name: str, data: bytes) -> None:
         self._files[name] = memoryview(data)
@@ -164,9 +164,9 @@ class MemoryFolder:
 
 @contextlib.contextmanager
 def _tried(lock: threading.Lock) -> Iterator[bool]:
-    held = lock.acquire(blocking=False)
+    locked = lock.acquire(blocking=False)
     try:
-        yield held
+        yield locked
     finally:
-        if held:
+        if locked:
             lock.release()

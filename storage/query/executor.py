@@ -116,7 +116,7 @@ class SearchablePart(NamedTuple):
             self.view.source.dimension,
             None if allowed is None else allowed.count,
             None if graph is None else graph.dimension,
-            graph is not None and graph.reduction is not None,
+            graph is not None and graph.projection is not None,
         )
 
 
@@ -146,7 +146,7 @@ def explain(search: Search, queries: Floats, source: Source) -> list[tuple[str, 
 def searchable(search: Search, view: View, source: Source) -> SearchablePart:
     """Collect what the plan for a view depends on; here its filter is evaluated."""
     allowed = None
-    if view.dead is not None or not isinstance(search.node, Everything):
+    if view.tombstones is not None or not isinstance(search.node, Everything):
         allowed = source.filters.allowed(view, search.node)
     graph = None
     if not search.exact and (allowed is None or allowed.count):

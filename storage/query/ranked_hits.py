@@ -14,7 +14,7 @@ import numpy as np
 
 from ..arrow.lazy_pyarrow import pa
 from ..interface.values import Field, Floats, Hits, Rows
-from ..segments.snapshot import Place, View, read_rows
+from ..segments.snapshot import SelectedRows, View, read_rows
 from .executor import Found
 from .scan import Scan, weigh
 from .typed_columns import TypedColumns
@@ -61,18 +61,18 @@ class Ranked:
     def batches(self, fields: frozenset[Field]) -> Iterator[pa.RecordBatch]:
         """The records of all queries, one below the other, as `Scan.read` gives them."""
         for start in range(0, len(self.found.rows), _STEP):
-            places = tuple(self._places(start, start + _STEP))
-            yield from Scan(places, self.dimension, tuple(self.found.views), self.typed).read(fields)
+            selected = tuple(self._runs(start, start + _STEP))
+            yield from Scan(selected, self.dimension, tuple(self.found.views), self.typed).read(fields)
 
-    def _places(self, start: int, stop: int) -> Iterator[Place]:
+    def _runs(self, start: int, stop: int) -> Iterator[SelectedRows]:
         views, rows = self.found.views, self.found.rows[start:stop]
         if self.found.part is None:
-            yield Place(views[0], rows)
+            yield SelectedRows(views[0], rows)
             return
         part = self.found.part[start:stop]
         bounds = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(part)]
         for begin, end in itertools.pairwise(bounds):
-            yield Place(views[int(part[begin])], rows[begin:end])
+            yield SelectedRows(views[int(part[begin])], rows[begin:end])
 
 
 def _by_query(rows: Rows, distances: Floats, counts: Sequence[int]) -> list[Hits]:

@@ -16,7 +16,7 @@ from ..arrow.lazy_pyarrow import pa
 from ..interface.values import Field, Rows
 from ..schema.metadata_columns import Slot
 from ..schema.record_columns import Ints, decode_metadata
-from ..segments.snapshot import Place, View, read
+from ..segments.snapshot import SelectedRows, View, read
 from .typed_columns import TypedColumns, slot_type
 
 BATCH_BYTES = 8 << 20
@@ -70,7 +70,7 @@ class Scan:
     typed  the typed columns of a view
     """
 
-    places: tuple[Place, ...]
+    selected: tuple[SelectedRows, ...]
     dimension: int | None
     views: tuple[View, ...]
     typed: Callable[[View], TypedColumns]
@@ -78,15 +78,15 @@ class Scan:
     @property
     def rows(self) -> int:
         """How many there are."""
-        return sum(len(place.rows) for place in self.places)
+        return sum(len(run.rows) for run in self.selected)
 
     def take(self, fields: frozenset[Field]) -> Rows:
         """All of them as plain values."""
-        return read(self.places, fields, self.dimension)
+        return read(self.selected, fields, self.dimension)
 
     def size(self, fields: frozenset[Field]) -> int:
         """Bytes that some columns of the rows come to as they are stored."""
-        views, rows = [place.view for place in self.places], [place.rows for place in self.places]
+        views, rows = [run.view for run in self.selected], [run.rows for run in self.selected]
         return weigh(views, rows, fields, self.dimension)
 
     def slots(self, keys: Sequence[str] | None = None) -> list[Slot]:
@@ -99,16 +99,16 @@ class Scan:
         if keys is not None:
             for view in self.views:
                 found |= self.typed(view).slots(view.live_rows())
-            order = {key: place for place, key in enumerate(keys)}
+            order = {key: rank for rank, key in enumerate(keys)}
             return sorted(
                 (slot for slot in found if slot[0] in order), key=lambda slot: (order[slot[0]], slot)
             )
-        places = self.places if self.rows else _live(self.views)
-        for view, rows, _ in _by_view(places):
+        selected = self.selected if self.rows else _live(self.views)
+        for view, rows, _ in _by_view(selected):
             found |= self.typed(view).slots(rows)
         order = {}
-        for place in _head(places, _FIRST):
-            for entry in decode_metadata(place.view.source.texts("metadata", place.rows)):
+        for run in _head(selected, _FIRST):
+            for entry in decode_metadata(run.view.source.texts("metadata", run.rows)):
                 for key in entry or ():
                     order.setdefault(key, len(order))
         return sorted(found, key=lambda slot: (order.get(slot[0], len(order)), slot))
@@ -123,7 +123,7 @@ class Scan:
         most unless one record has more."""
         schema = scan_schema(fields, self.dimension, slots)
         return pa.RecordBatchReader.from_batches(
-            schema, _Reading(schema, self.typed, slots or (), batch_bytes).batches(self.places)
+            schema, _Reading(schema, self.typed, slots or (), batch_bytes).batches(self.selected)
         )
 
 
@@ -139,19 +139,19 @@ def weigh(
     return whole
 
 
-def _live(views: Sequence[View]) -> list[Place]:
+def _live(views: Sequence[View]) -> list[SelectedRows]:
     """All rows that are not deleted."""
-    places = (Place(view, view.live_rows()) for view in views)
-    return [place for place in places if len(place.rows)]
+    selected = (SelectedRows(view, view.live_rows()) for view in views)
+    return [run for run in selected if len(run.rows)]
 
 
-def _head(places: Sequence[Place], rows: int) -> Iterator[Place]:
+def _head(selected: Sequence[SelectedRows], rows: int) -> Iterator[SelectedRows]:
     """The first rows."""
-    for place in places:
+    for run in selected:
         if rows <= 0:
             return
-        yield Place(place.view, place.rows[:rows])
-        rows -= len(place.rows)
+        yield SelectedRows(run.view, run.rows[:rows])
+        rows -= len(run.rows)
 
 
 class _Reading:
@@ -173,44 +173,44 @@ class _Reading:
         plain = [name for name in schema.names if name != "embedding" and name not in self._slots]
         self._texts = [*plain, "metadata"] if slots else plain  # as JSON about what they are as columns
 
-    def batches(self, places: Sequence[Place]) -> Iterator[pa.RecordBatch]:
+    def batches(self, selected: Sequence[SelectedRows]) -> Iterator[pa.RecordBatch]:
         rows = max(1, self._batch_bytes // (_TEXT_BYTES + self._width))
-        waiting = list(reversed(places))
+        waiting = list(reversed(selected))
         while waiting:
             taken = _take(waiting, rows)
             fitting = self._fitting(taken)
-            if fitting < sum(len(place.rows) for place in taken):
+            if fitting < sum(len(run.rows) for run in taken):
                 waiting.extend(reversed(taken))
                 taken = _take(waiting, fitting)
             rows = 2 * fitting if self._batch_bytes > BATCH_BYTES else min(MOST_ROWS, 2 * fitting)
             yield self._batch(taken)
 
-    def _fitting(self, places: Sequence[Place]) -> int:
+    def _fitting(self, selected: Sequence[SelectedRows]) -> int:
         """How many of the rows come to the bytes of a batch, and one at least."""
-        sizes = np.full(sum(len(place.rows) for place in places), self._width, np.int64)
-        for view, rows, slots in _by_view(places):
+        sizes = np.full(sum(len(run.rows) for run in selected), self._width, np.int64)
+        for view, rows, slots in _by_view(selected):
             for name in self._texts:
                 sizes[slots] += view.source.sizes(name, rows)
         return max(1, int(np.searchsorted(np.cumsum(sizes), self._batch_bytes, "right")))
 
-    def _batch(self, places: Sequence[Place]) -> pa.RecordBatch:
-        if len(places) == 1:
-            return self._columns(places[0])
+    def _batch(self, selected: Sequence[SelectedRows]) -> pa.RecordBatch:
+        if len(selected) == 1:
+            return self._columns(selected[0])
         # Many short runs of few views: one take per column and view, then put in order.
         parts, slots = [], []
-        for view, rows, places_of in _by_view(places):
-            parts.append(self._columns(Place(view, rows)))
-            slots.append(places_of)
+        for view, rows, slots_of in _by_view(selected):
+            parts.append(self._columns(SelectedRows(view, rows)))
+            slots.append(slots_of)
         table = pa.Table.from_batches(parts, self._schema)
-        if len(parts) < len(places):
+        if len(parts) < len(selected):
             table = table.take(number_array(np.argsort(np.concatenate(slots))))
         return table.combine_chunks().to_batches()[0]
 
-    def _columns(self, place: Place) -> pa.RecordBatch:
+    def _columns(self, run: SelectedRows) -> pa.RecordBatch:
         """Rows of one view. Neighbouring rows of a segment are slices of its files, not copies."""
-        source, rows = place.view.source, place.rows
+        source, rows = run.view.source, run.rows
         span = _span(rows)
-        typed = self._typed(place.view) if self._slots else None
+        typed = self._typed(run.view) if self._slots else None
         arrays = []
         for name in self._schema.names:
             if typed is not None and name in self._slots:
@@ -222,30 +222,30 @@ class _Reading:
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
 
-def _by_view(places: Sequence[Place]) -> Iterator[tuple[View, Ints, Ints]]:
+def _by_view(selected: Sequence[SelectedRows]) -> Iterator[tuple[View, Ints, Ints]]:
     """Each view once, with its rows, and where these are in the order of the places."""
     runs: dict[int, list[int]] = {}
-    for number, place in enumerate(places):
-        runs.setdefault(id(place.view), []).append(number)
-    starts = np.cumsum([0, *(len(place.rows) for place in places)])
+    for number, run in enumerate(selected):
+        runs.setdefault(id(run.view), []).append(number)
+    starts = np.cumsum([0, *(len(run.rows) for run in selected)])
     for numbers in runs.values():
-        rows = np.concatenate([places[number].rows for number in numbers])
+        rows = np.concatenate([selected[number].rows for number in numbers])
         slots = np.concatenate([np.arange(starts[number], starts[number + 1]) for number in numbers])
-        yield places[numbers[0]].view, rows, slots
+        yield selected[numbers[0]].view, rows, slots
 
 
-def _take(waiting: list[Place], rows: int) -> list[Place]:
+def _take(waiting: list[SelectedRows], rows: int) -> list[SelectedRows]:
     """At most so many rows off the end of the list, which is in reverse order."""
-    taken: list[Place] = []
+    taken: list[SelectedRows] = []
     while waiting and rows:
         if taken and len(waiting[-1].rows) >= _LONG:
             break
-        place = waiting.pop()
-        if len(place.rows) > rows:
-            waiting.append(Place(place.view, place.rows[rows:]))
-            place = Place(place.view, place.rows[:rows])
-        rows -= len(place.rows)
-        taken.append(place)
+        run = waiting.pop()
+        if len(run.rows) > rows:
+            waiting.append(SelectedRows(run.view, run.rows[rows:]))
+            run = SelectedRows(run.view, run.rows[:rows])
+        rows -= len(run.rows)
+        taken.append(run)
     return taken
 
 

@@ -8,20 +8,18 @@ import numpy as np
 
 from ..interface.metadata_order import ordered
 from ..schema.record_columns import decode_metadata
-from ..segments.snapshot import Place, in_order
+from ..segments.snapshot import SelectedRows, in_order
 
 
-def sort_places(
-    places: Sequence[Place], order_by: Sequence[tuple[str, bool]], offset: int, limit: int | None
-) -> list[Place]:
+def sort_selected(
+    selected: Sequence[SelectedRows], order_by: Sequence[tuple[str, bool]], offset: int, limit: int | None
+) -> list[SelectedRows]:
     """`order_by` lists (metadata key, descending), most important first; ties by position."""
-    runs = in_order(places)
-    rows = [(place, row) for place in runs for row in place.rows.tolist()]
+    runs = in_order(selected)
+    rows = [(run, row) for run in runs for row in run.rows.tolist()]
     metadatas = [
-        mapping
-        for place in runs
-        for mapping in decode_metadata(place.view.source.texts("metadata", place.rows))
+        mapping for run in runs for mapping in decode_metadata(run.view.source.texts("metadata", run.rows))
     ]
     stop = None if limit is None else offset + limit
     picked = [rows[index] for index in ordered(metadatas, order_by)[offset:stop]]
-    return [Place(place.view, np.asarray([row], np.int64)) for place, row in picked]
+    return [SelectedRows(run.view, np.asarray([row], np.int64)) for run, row in picked]

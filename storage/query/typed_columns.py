@@ -15,8 +15,8 @@ import numpy as np
 from ..arrow.arrays import number_array, valid
 from ..arrow.lazy_pyarrow import pa
 from ..memory_budget import MemoryBudget
-from ..schema import metadata_columns as attributes
-from ..schema.metadata_columns import Attributes, Slot, arrow_types
+from ..schema import metadata_columns as columns
+from ..schema.metadata_columns import MetadataColumns, Slot, arrow_types
 from ..schema.record_columns import Ints
 from ..segments.segment import Segment
 from ..segments.snapshot import Snapshot, View
@@ -33,34 +33,34 @@ def slot_type(slot: Slot) -> pa.DataType:
 class TypedColumns:
     """The metadata of the first rows of a part, by slot."""
 
-    def __init__(self, attributes: Attributes) -> None:
-        self._attributes = attributes
+    def __init__(self, columns: MetadataColumns) -> None:
+        self._columns = columns
         self._sorted: dict[Slot, _Sorted] = {}
-        self.nbytes = sum(array.nbytes for array in attributes.wide.values()) + sum(
-            rows.nbytes + values.nbytes for rows, values in attributes.sparse.values()
+        self.nbytes = sum(array.nbytes for array in columns.wide.values()) + sum(
+            rows.nbytes + values.nbytes for rows, values in columns.sparse.values()
         )
 
     def slots(self, rows: Ints) -> set[Slot]:
         """Those that one of the rows at least has a value of."""
-        attributes = self._attributes
-        if len(rows) == attributes.rows:
-            return {*attributes.wide, *attributes.sparse}
-        chosen = np.zeros(attributes.rows, np.bool_)
+        columns = self._columns
+        if len(rows) == columns.rows:
+            return {*columns.wide, *columns.sparse}
+        chosen = np.zeros(columns.rows, np.bool_)
         chosen[rows] = True
         found = {
             slot
-            for slot, array in attributes.wide.items()
+            for slot, array in columns.wide.items()
             if not array.null_count or bool((valid(array) & chosen).any())
         }
-        return found | {slot for slot, (at, _) in attributes.sparse.items() if bool(chosen[at].any())}
+        return found | {slot for slot, (at, _) in columns.sparse.items() if bool(chosen[at].any())}
 
     def column(self, slot: Slot, rows: Ints, span: slice | None) -> pa.Array:
         """The values of some rows, null where a row has none; `span` is `rows` as a slice, or None. A span
         of a column that most rows have is not copied."""
-        array = self._attributes.wide.get(slot)
+        array = self._columns.wide.get(slot)
         if array is not None:
             return array.take(number_array(rows)) if span is None else array[span]
-        if slot not in self._attributes.sparse:
+        if slot not in self._columns.sparse:
             return pa.nulls(len(rows), slot_type(slot))
         at, values = self._in_order(slot)
         first = np.searchsorted(at, rows, "left")
@@ -78,7 +78,7 @@ class TypedColumns:
         """The rows of a slot, ascending, and its values in that order; elements of a list stay in theirs."""
         found = self._sorted.get(slot)
         if found is None:
-            at, values = self._attributes.sparse[slot]
+            at, values = self._columns.sparse[slot]
             if np.any(at[1:] < at[:-1]):
                 order = np.argsort(at, kind="stable")
                 at, values = at[order], values.take(number_array(order))
@@ -91,7 +91,7 @@ class ColumnCache:
 
     def __init__(self, budget: MemoryBudget, owner: str) -> None:
         self._budget, self._owner = budget, owner
-        self._held: dict[str, tuple[Segment, TypedColumns]] = {}
+        self._entries: dict[str, tuple[Segment, TypedColumns]] = {}
         self._lock = threading.Lock()
 
     def for_scan(self) -> Callable[[View], TypedColumns]:
@@ -102,35 +102,35 @@ class ColumnCache:
             source = view.source
             if isinstance(source, Segment):
                 return self._of(source)
-            held = made.get(id(view))
-            if held is None:
-                build = attributes.build(view.rows, [source.metadata(0, view.rows)])
-                held = made[id(view)] = view, TypedColumns(build)
-            return held[1]
+            entry = made.get(id(view))
+            if entry is None:
+                build = columns.build(view.rows, [source.metadata(0, view.rows)])
+                entry = made[id(view)] = view, TypedColumns(build)
+            return entry[1]
 
         return typed
 
     def _of(self, source: Segment) -> TypedColumns:
         with self._lock:
-            held = self._held.get(source.name)
-        if held is None or held[0] is not source:
-            held = source, TypedColumns(source.attributes())
+            entry = self._entries.get(source.name)
+        if entry is None or entry[0] is not source:
+            entry = source, TypedColumns(source.metadata_columns())
             with self._lock:
-                self._held[source.name] = held
+                self._entries[source.name] = entry
         name = source.name
-        self._budget.hold(self._key(name), held[1].nbytes, lambda: self._drop(name))
-        return held[1]
+        self._budget.hold(self._key(name), entry[1].nbytes, lambda: self._drop(name))
+        return entry[1]
 
     def keep_only(self, snapshot: Snapshot) -> None:
         """Forget parts that are gone."""
         names = {view.source.name for view in snapshot.views}
-        for name in [name for name in list(self._held) if name not in names]:
+        for name in [name for name in list(self._entries) if name not in names]:
             self._drop(name)
             self._budget.forget(self._key(name))
 
     def release(self) -> None:
         """Free what can be loaded again."""
-        for name in list(self._held):
+        for name in list(self._entries):
             self._drop(name)
             self._budget.forget(self._key(name))
 
@@ -139,4 +139,4 @@ class ColumnCache:
 
     def _drop(self, name: str) -> None:
         with self._lock:
-            self._held.pop(name, None)
+            self._entries.pop(name, None)

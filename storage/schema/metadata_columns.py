@@ -61,7 +61,7 @@ def arrow_types() -> dict[str, pa.DataType]:
 
 
 @dataclass(slots=True)
-class Attributes:
+class MetadataColumns:
     """`wide` holds arrays of `rows` values; `sparse` pairs of row numbers and their values."""
 
     rows: int
@@ -69,7 +69,7 @@ class Attributes:
     sparse: dict[Slot, tuple[RowIds, pa.Array]] = field(default_factory=dict)
 
 
-def build(rows: int, blocks: Iterable[Sequence[str | None]]) -> Attributes:
+def build(rows: int, blocks: Iterable[Sequence[str | None]]) -> MetadataColumns:
     """Typed columns from the JSON texts of `rows` consecutive rows, given a block at a time: what is
     held as Python values is one block."""
     chunks: dict[Slot, list[tuple[RowIds, pa.Array]]] = {}
@@ -86,7 +86,7 @@ def build(rows: int, blocks: Iterable[Sequence[str | None]]) -> Attributes:
     return _arranged(rows, {slot: _joined(parts) for slot, parts in chunks.items()})
 
 
-def from_mappings(rows: int, mappings: Sequence[Mapping[str, Any] | None]) -> Attributes:
+def from_mappings(rows: int, mappings: Sequence[Mapping[str, Any] | None]) -> MetadataColumns:
     """The same from the mappings that became those texts; None values in them are no values."""
     chunks: dict[Slot, list[tuple[RowIds, pa.Array]]] = {}
     for start in range(0, rows, _STEP):
@@ -94,7 +94,7 @@ def from_mappings(rows: int, mappings: Sequence[Mapping[str, Any] | None]) -> At
     return _arranged(rows, {slot: _joined(parts) for slot, parts in chunks.items()})
 
 
-def from_columns(rows: int, columns: Mapping[tuple[str, str], pa.Array]) -> Attributes:
+def from_columns(rows: int, columns: Mapping[tuple[str, str], pa.Array]) -> MetadataColumns:
     """The same from columns of `rows` values with nulls; lists are list arrays, none of them empty."""
     found: dict[Slot, tuple[RowIds, pa.Array]] = {}
     for (key, kind), array in columns.items():
@@ -110,7 +110,7 @@ def from_columns(rows: int, columns: Mapping[tuple[str, str], pa.Array]) -> Attr
     return _arranged(rows, found)
 
 
-def _arranged(rows: int, found: dict[Slot, tuple[RowIds, pa.Array]]) -> Attributes:
+def _arranged(rows: int, found: dict[Slot, tuple[RowIds, pa.Array]]) -> MetadataColumns:
     """Frequent scalars as wide columns, the rest as sparse ones."""
     often = sorted(
         (
@@ -120,7 +120,7 @@ def _arranged(rows: int, found: dict[Slot, tuple[RowIds, pa.Array]]) -> Attribut
         ),
         key=lambda slot: -len(found[slot][0]),
     )[:WIDE_MOST]
-    result = Attributes(rows)
+    result = MetadataColumns(rows)
     for slot in sorted(often):
         result.wide[slot] = _spread(rows, *found.pop(slot))
     for slot in sorted(found):
@@ -209,9 +209,9 @@ def _spread(rows: int, at: RowIds, values: pa.Array) -> pa.Array:
 # ------------------------------------------------------------------ Parquet
 
 
-def write_wide(attributes: Attributes, sink: Sink) -> None:
+def write_wide(columns: MetadataColumns, sink: Sink) -> None:
     """`attributes.parquet`: columns "type:key"."""
-    arrays = {f"{kind}:{key}": array for (key, kind), array in attributes.wide.items()}
+    arrays = {f"{kind}:{key}": array for (key, kind), array in columns.wide.items()}
     _write(pa.table(arrays), sink)
 
 
@@ -224,10 +224,10 @@ class SparseColumns(NamedTuple):
     values: dict[str, pa.Array]
 
 
-def sparse_columns(attributes: Attributes) -> SparseColumns:
+def sparse_columns(columns: MetadataColumns) -> SparseColumns:
     """The sparse values as columns; one concatenation per type, for there may be ten thousand slots."""
-    slots = list(attributes.sparse)
-    counts = [len(rows) for rows, _ in attributes.sparse.values()]
+    slots = list(columns.sparse)
+    counts = [len(rows) for rows, _ in columns.sparse.values()]
     values: dict[str, pa.Array] = {}
     for name, kind in arrow_types().items():
         parts: list[pa.Array] = []
@@ -239,25 +239,25 @@ def sparse_columns(attributes: Attributes) -> SparseColumns:
             if gap:
                 parts.append(pa.nulls(gap, kind))
                 gap = 0
-            parts.append(attributes.sparse[slot][1])
+            parts.append(columns.sparse[slot][1])
         values[name] = pa.concat_arrays([*parts, pa.nulls(gap, kind)])
     numbers = np.repeat(np.arange(len(slots), dtype=np.int32), counts)
     return SparseColumns(
-        slots, numbers, np.concatenate([rows for rows, _ in attributes.sparse.values()]), values
+        slots, numbers, np.concatenate([rows for rows, _ in columns.sparse.values()]), values
     )
 
 
-def write_sparse(attributes: Attributes, sink: Sink) -> None:
+def write_sparse(columns: MetadataColumns, sink: Sink) -> None:
     """`sparse.parquet`: key, type, row, and one value column per type."""
-    sparse = sparse_columns(attributes)
+    sparse = sparse_columns(columns)
     numbers = number_array(sparse.numbers)
-    columns: dict[str, pa.Array] = {
+    fields: dict[str, pa.Array] = {
         "key": pa.DictionaryArray.from_arrays(numbers, text_array([key for key, _ in sparse.slots])),
         "type": pa.DictionaryArray.from_arrays(numbers, text_array([kind for _, kind in sparse.slots])),
         "row": number_array(sparse.rows),
         **sparse.values,
     }
-    _write(pa.table(columns), sink)
+    _write(pa.table(fields), sink)
 
 
 def _write(table: pa.Table, sink: Sink) -> None:
@@ -266,7 +266,7 @@ def _write(table: pa.Table, sink: Sink) -> None:
     parquet.write_table(table, pa.PythonFile(sink, mode="w"), compression="zstd")
 
 
-def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None, most: int) -> Attributes:
+def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None, most: int) -> MetadataColumns:
     """The inverse of the two writers. Raises ValueError, LookupError or OSError for what they did not make.
 
     most  bytes of the metadata as texts: its values cannot be more than that
@@ -274,7 +274,7 @@ def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None, most: int)
     Arrow's threads would hold the bytes for a moment after they were read: one that lets go of memory of
     Python's while the interpreter ends aborts the process.
     """
-    result = Attributes(rows)
+    result = MetadataColumns(rows)
     try:
         if wide is not None:
             _take_wide(result, _table(wide, rows, rows, most))
@@ -328,8 +328,8 @@ def _decoded(table: pa.Table, names: list[str], size: int) -> pa.Table:
     """The table with texts where it has their numbers. All texts are part of the metadata, so they are no
     more than that, repeated as often as they may be."""
     for name in names:
-        place = table.column_names.index(name)
-        column, total = table.column(place), 0
+        index = table.column_names.index(name)
+        column, total = table.column(index), 0
         for part in column.chunks if pa.types.is_dictionary(column.type) else []:
             lengths = _lengths(part.dictionary)
             codes = numbers(part.indices)
@@ -337,7 +337,7 @@ def _decoded(table: pa.Table, names: list[str], size: int) -> pa.Table:
         if total > size:
             raise ValueError(f"its column {name!r} has {total} bytes, and there are {size} of metadata")
         if pa.types.is_dictionary(column.type):
-            table = table.set_column(place, name, column.cast(column.type.value_type))
+            table = table.set_column(index, name, column.cast(column.type.value_type))
     return table
 
 
@@ -361,7 +361,7 @@ def _is_of(array: pa.ChunkedArray | pa.Array, kind: str) -> bool:
     return array.type == arrow_types()[kind] or (kind == "str" and array.type == pa.large_string())
 
 
-def _take_wide(result: Attributes, table: pa.Table) -> None:
+def _take_wide(result: MetadataColumns, table: pa.Table) -> None:
     for name in table.column_names:
         kind, key = name.split(":", 1)
         if kind not in arrow_types() or not _is_of(table.column(name), kind):
@@ -369,7 +369,7 @@ def _take_wide(result: Attributes, table: pa.Table) -> None:
         result.wide[key, kind] = table.column(name).combine_chunks()
 
 
-def _take_sparse(result: Attributes, table: pa.Table) -> None:
+def _take_sparse(result: MetadataColumns, table: pa.Table) -> None:
     keys, kinds = table.column("key").to_pylist(), table.column("type").to_pylist()
     at = table.column("row").combine_chunks()
     if at.type != pa.uint32() or at.null_count or int(numbers(at).max()) >= result.rows:

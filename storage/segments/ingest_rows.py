@@ -18,7 +18,7 @@ from ..arrow.arrays import text_array
 from ..arrow.lazy_pyarrow import pa
 from ..interface.values import EncodedMetadata, Floats
 from ..schema import metadata_columns
-from ..schema.metadata_columns import Attributes
+from ..schema.metadata_columns import MetadataColumns
 from ..schema.record_columns import Ints, metadata_array, text_size
 from .segment import Hashes, hash_ids
 
@@ -67,11 +67,11 @@ class NewRows:
     def hashes(self) -> Hashes:
         return hash_ids(self.ids)
 
-    def attributes(self) -> Attributes:
+    def metadata_columns(self) -> MetadataColumns:
         """The filter columns."""
         given = self.metadatas
         if given is None:
-            return Attributes(len(self))
+            return MetadataColumns(len(self))
         if not isinstance(given, EncodedMetadata):
             return metadata_columns.from_mappings(len(self), given)
         if given.columns is not None:

@@ -20,7 +20,7 @@ from ..schema.record_columns import TEXT_FIELDS, Columns, Ints, decode_metadata
 from .segment import StoredRows, squared_norms
 
 
-class Tail:
+class Memtable:
     """Appended to under the collection's lock, read without it."""
 
     def __init__(self, log: str, dimension: int) -> None:
@@ -38,7 +38,7 @@ class Tail:
         self._row_of_position: dict[int, int] = {}
 
     def __repr__(self) -> str:
-        return f"Tail({self.name}, rows={self.rows})"
+        return f"Memtable({self.name}, rows={self.rows})"
 
     def append(self, rows: Columns) -> None:
         start, end = self.rows, self.rows + len(rows)

@@ -19,7 +19,7 @@ from ..manifest import FileRef
 _THREADS = 3
 
 
-class Filing:
+class ParallelWriter:
     """Use as a context manager: leaving it waits for whatever was begun."""
 
     def __init__(self, home: Folder) -> None:
@@ -45,7 +45,7 @@ class Filing:
             fill(sink)
         return FileRef(name, sink.size, sink.digest())
 
-    def __enter__(self) -> Filing:
+    def __enter__(self) -> ParallelWriter:
         return self
 
     def __exit__(

@@ -34,12 +34,12 @@ from ..io.checksummed_writer import Sink
 from ..io.disk import Folder
 from ..manifest import SegmentRef
 from ..schema import metadata_columns
-from ..schema.metadata_columns import Attributes
+from ..schema.metadata_columns import MetadataColumns
 from ..schema.record_columns import TEXT_FIELDS, Columns, Ints
 from ..validation import column_offsets
 from ..validation.json_fields import LARGEST
 from ..vectors import distance
-from .parallel_writer import Filing
+from .parallel_writer import ParallelWriter
 
 Hashes = npt.NDArray[np.uint64]
 VECTORS, RECORDS, IDS = "vectors.arrow", "records.arrow", "ids.arrow"
@@ -93,15 +93,15 @@ class StoredRows:
         texts = {field: _joined_texts([part.texts[field] for part in parts], order) for field in TEXT_FIELDS}
         shape = len(positions), parts[0].vectors.shape[1]
         vectors: Floats = np.frombuffer(space(4 * shape[0] * shape[1]), np.float32).reshape(shape)
-        place = np.arange(len(positions))
+        destination = np.arange(len(positions))
         if order is not None:
-            place[order] = np.arange(len(positions))
+            destination[order] = np.arange(len(positions))
             positions, hashes = positions[order], hashes[order]
         start = 0
         for part in parts:
             for at in range(0, len(part.vectors), _BLOCK_ROWS):
                 block = part.vectors[at : at + _BLOCK_ROWS]
-                vectors[place[start : start + len(block)]] = block
+                vectors[destination[start : start + len(block)]] = block
                 start += len(block)
         return cls(positions, texts, hashes, vectors)
 
@@ -110,7 +110,7 @@ class StoredRows:
         texts = {field: array.take(picked) for field, array in self.texts.items()}
         return StoredRows(self.positions[order], texts, self.hashes[order], self.vectors[order])
 
-    def attributes(self) -> Attributes:
+    def metadata_columns(self) -> MetadataColumns:
         """The filter columns."""
         metadata, count = self.texts["metadata"], len(self.positions)
         blocks = (to_list(metadata.slice(start, _BLOCK_ROWS)) for start in range(0, count, _BLOCK_ROWS))
@@ -137,7 +137,7 @@ class Storable(Protocol):
     def texts(self) -> dict[str, pa.Array]: ...
     @property
     def hashes(self) -> Hashes: ...
-    def attributes(self) -> Attributes: ...
+    def metadata_columns(self) -> MetadataColumns: ...
 
 
 def write_segment(folder: Folder, name: str, rows: Storable) -> SegmentRef:
@@ -145,9 +145,9 @@ def write_segment(folder: Folder, name: str, rows: Storable) -> SegmentRef:
     home = folder.child(name)
     home.create(parents=False)
     try:
-        with Filing(home) as filing:
-            _put_files(filing, rows)
-            files = filing.finish()
+        with ParallelWriter(home) as writer:
+            _put_files(writer, rows)
+            files = writer.finish()
         home.sync()
         return SegmentRef(name, len(rows.positions), rows.vectors.shape[1], files)
     except BaseException:
@@ -155,21 +155,21 @@ def write_segment(folder: Folder, name: str, rows: Storable) -> SegmentRef:
         raise
 
 
-def _put_files(filing: Filing, rows: Storable) -> None:
-    filing.put(VECTORS, lambda sink: _write_batch(sink, _vector_batch(rows.vectors)))
+def _put_files(writer: ParallelWriter, rows: Storable) -> None:
+    writer.put(VECTORS, lambda sink: _write_batch(sink, _vector_batch(rows.vectors)))
     columns = [number_array(rows.positions), *(rows.texts[field] for field in TEXT_FIELDS)]
     records = pa.RecordBatch.from_arrays(columns, ["position", *TEXT_FIELDS])
-    filing.put(RECORDS, lambda sink: _write_batch(sink, records))
+    writer.put(RECORDS, lambda sink: _write_batch(sink, records))
     order = np.argsort(rows.hashes, kind="stable")
     ids = pa.RecordBatch.from_arrays(
         [number_array(rows.hashes[order]), number_array(order.astype(np.uint32))], ["hash", "row"]
     )
-    filing.put(IDS, lambda sink: _write_batch(sink, ids))
-    typed = rows.attributes()
+    writer.put(IDS, lambda sink: _write_batch(sink, ids))
+    typed = rows.metadata_columns()
     if typed.wide:
-        filing.put(WIDE, lambda sink: metadata_columns.write_wide(typed, sink))
+        writer.put(WIDE, lambda sink: metadata_columns.write_wide(typed, sink))
     if typed.sparse:
-        filing.put(SPARSE, lambda sink: metadata_columns.write_sparse(typed, sink))
+        writer.put(SPARSE, lambda sink: metadata_columns.write_sparse(typed, sink))
 
 
 def _vector_batch(vectors: Floats) -> pa.RecordBatch:
@@ -294,11 +294,11 @@ class Segment:
 
     def text(self, field: str) -> Text:
         """One of the text columns."""
-        held = self._texts.get(field)
-        if held is None:
+        cached = self._texts.get(field)
+        if cached is None:
             self._columns(RECORDS)
-            held = self._texts[field]
-        return held
+            cached = self._texts[field]
+        return cached
 
     def arrow_text(self, field: str) -> pa.Array:
         """One of the text columns as Arrow has it, all of which was looked at."""
@@ -372,11 +372,11 @@ class Segment:
 
     def _by_hash(self) -> tuple[Hashes, npt.NDArray[np.uint32]]:
         """The hashes of all ids, ascending, and their rows."""
-        held = self._cache.get("by hash")  # every single add asks
-        if held is None:
+        cached = self._cache.get("by hash")  # every single add asks
+        if cached is None:
             hashes, rows = self._numbers(IDS, "hash", np.uint64), self._numbers(IDS, "row", np.uint32)
-            held = self._cache["by hash"] = hashes, rows
-        return held
+            cached = self._cache["by hash"] = hashes, rows
+        return cached
 
     def _look_on(self, id: str, at: int, hashes: Hashes, rows: npt.NDArray[Any]) -> int:
         while at < self.rows and hashes[at] == hashes[at - 1]:
@@ -393,7 +393,7 @@ class Segment:
         out: Ints = np.where(hit, at, -1)
         return out
 
-    def attributes(self) -> Attributes:
+    def metadata_columns(self) -> MetadataColumns:
         """The filter columns, read anew on each call."""
         with self._lock:
             wide = self._map(WIDE) if WIDE in self._files else None

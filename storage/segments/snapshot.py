@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ..interface.values import Field, Floats, Rows
 from ..manifest import SegmentRef
 from ..schema.record_columns import Ints, Mask, decode_metadata
-from .memtable import Tail
+from .memtable import Memtable
 from .segment import Segment, hash_ids
 
 
@@ -26,16 +26,16 @@ class View(NamedTuple):
     `ref` describes the files of a segment; `named` says that the manifest has it, not only a log.
     """
 
-    source: Segment | Tail
+    source: Segment | Memtable
     rows: int
-    dead: Mask | None
-    dead_rows: int
+    tombstones: Mask | None
+    deleted_rows: int
     ref: SegmentRef | None = None
     named: bool = False
 
     @property
     def live(self) -> int:
-        return self.rows - self.dead_rows
+        return self.rows - self.deleted_rows
 
     @property
     def positions(self) -> Ints:
@@ -61,12 +61,12 @@ class View(NamedTuple):
 
     def live_rows(self) -> Ints:
         """Row numbers of the living, ascending."""
-        if self.dead is None:
+        if self.tombstones is None:
             return np.arange(self.rows)
-        return np.flatnonzero(~self.dead)
+        return np.flatnonzero(~self.tombstones)
 
 
-class Place(NamedTuple):
+class SelectedRows(NamedTuple):
     """Rows of one view."""
 
     view: View
@@ -89,8 +89,8 @@ class Snapshot(NamedTuple):
         return sum(view.live for view in self.views)
 
     @property
-    def tails(self) -> list[Tail]:
-        return [view.source for view in self.views if isinstance(view.source, Tail)]
+    def memtables(self) -> list[Memtable]:
+        return [view.source for view in self.views if isinstance(view.source, Memtable)]
 
     def locate(self, ids: Sequence[str]) -> tuple[Ints, Ints]:
         """For each id the number of its view (-1: absent) and its row there. Needs the collection's
@@ -102,15 +102,15 @@ class Snapshot(NamedTuple):
         hashes = None
         for number in range(len(self.views) - 1, -1, -1):
             view = self.views[number]
-            if isinstance(view.source, Tail):
+            if isinstance(view.source, Memtable):
                 found = view.source.locate_ids(ids)
             else:
                 if hashes is None:
                     hashes = hash_ids(ids)
                 found = view.source.locate_ids(ids, hashes)
             hit = (found >= 0) & (found < view.rows) & (part < 0)
-            if view.dead is not None:
-                hit &= ~view.dead[np.where(hit, found, 0)]
+            if view.tombstones is not None:
+                hit &= ~view.tombstones[np.where(hit, found, 0)]
             part[hit], row[hit] = number, found[hit]
         return part, row
 
@@ -118,36 +118,40 @@ class Snapshot(NamedTuple):
         for number in range(len(self.views) - 1, -1, -1):
             view = self.views[number]
             row = view.source.find(id)
-            if 0 <= row < view.rows and (view.dead is None or not view.dead[row]):
+            if 0 <= row < view.rows and (view.tombstones is None or not view.tombstones[row]):
                 return number, row
         return -1, -1
 
-    def places(self, part: Ints, row: Ints) -> list[Place]:
+    def selected(self, part: Ints, row: Ints) -> list[SelectedRows]:
         """Located rows by view, absent ones left out."""
         out = []
         for number, view in enumerate(self.views):
             rows = row[part == number]
             if len(rows):
-                out.append(Place(view, rows))
+                out.append(SelectedRows(view, rows))
         return out
 
-    def everything(self) -> list[Place]:
-        return [Place(view, view.live_rows()) for view in self.views if view.live]
+    def everything(self) -> list[SelectedRows]:
+        return [SelectedRows(view, view.live_rows()) for view in self.views if view.live]
 
 
-def in_order(places: Sequence[Place], offset: int = 0, limit: int | None = None) -> list[Place]:
+def in_order(
+    selected: Sequence[SelectedRows], offset: int = 0, limit: int | None = None
+) -> list[SelectedRows]:
     """The rows by position, `limit` of them after `offset`, as runs of one view each."""
     stop = None if limit is None else offset + limit
-    places = [place for place in places if len(place.rows)]
-    places = [Place(place.view, place.rows[np.argsort(place.positions(), kind="stable")]) for place in places]
-    bounds = [(int(place.positions()[0]), int(place.positions()[-1])) for place in places]
-    order = sorted(range(len(places)), key=bounds.__getitem__)
+    selected = [run for run in selected if len(run.rows)]
+    selected = [
+        SelectedRows(run.view, run.rows[np.argsort(run.positions(), kind="stable")]) for run in selected
+    ]
+    bounds = [(int(run.positions()[0]), int(run.positions()[-1])) for run in selected]
+    order = sorted(range(len(selected)), key=bounds.__getitem__)
     if all(bounds[a][1] < bounds[b][0] for a, b in itertools.pairwise(order)):
-        return list(_slice([places[number] for number in order], offset, stop))
+        return list(_slice([selected[number] for number in order], offset, stop))
     # Updated records lie in newer parts with their old positions: merge by position.
-    part = np.concatenate([np.full(len(place.rows), number) for number, place in enumerate(places)])
-    rows = np.concatenate([place.rows for place in places])
-    by_position = np.argsort(np.concatenate([place.positions() for place in places]), kind="stable")[
+    part = np.concatenate([np.full(len(run.rows), number) for number, run in enumerate(selected)])
+    rows = np.concatenate([run.rows for run in selected])
+    by_position = np.argsort(np.concatenate([run.positions() for run in selected]), kind="stable")[
         offset:stop
     ]
     part, rows = part[by_position], rows[by_position]
@@ -155,15 +159,15 @@ def in_order(places: Sequence[Place], offset: int = 0, limit: int | None = None)
         return []
     starts = np.flatnonzero(np.r_[True, part[1:] != part[:-1]])
     ends = np.r_[starts[1:], len(part)]
-    return [Place(places[part[a]].view, rows[a:b]) for a, b in zip(starts.tolist(), ends.tolist())]
+    return [SelectedRows(selected[part[a]].view, rows[a:b]) for a, b in zip(starts.tolist(), ends.tolist())]
 
 
-def _slice(places: list[Place], start: int, stop: int | None) -> Iterator[Place]:
-    for place in places:
-        size = len(place.rows)
+def _slice(selected: list[SelectedRows], start: int, stop: int | None) -> Iterator[SelectedRows]:
+    for run in selected:
+        size = len(run.rows)
         end = size if stop is None else min(stop, size)
         if start < end:
-            yield Place(place.view, place.rows[start:end])
+            yield SelectedRows(run.view, run.rows[start:end])
         start = max(0, start - size)
         if stop is not None:
             stop -= size
@@ -171,21 +175,23 @@ def _slice(places: list[Place], start: int, stop: int | None) -> Iterator[Place]
                 return
 
 
-def read(places: Sequence[Place], fields: frozenset[Field], dimension: int | None) -> Rows:
+def read(selected: Sequence[SelectedRows], fields: frozenset[Field], dimension: int | None) -> Rows:
     """The records at these rows, in this order."""
-    if len(places) == 1:
-        return _read_one(places[0], fields)
+    if len(selected) == 1:
+        return _read_one(selected[0], fields)
     numbers: dict[int, int] = {}  # runs of one view are read together
     views: list[View] = []
     part = []
-    for place in places:
-        number = numbers.setdefault(id(place.view), len(views))
+    for run in selected:
+        number = numbers.setdefault(id(run.view), len(views))
         if number == len(views):
-            views.append(place.view)
-        part.append(np.full(len(place.rows), number))
-    if not places:
+            views.append(run.view)
+        part.append(np.full(len(run.rows), number))
+    if not selected:
         return no_rows(fields, dimension)
-    return read_rows(views, np.concatenate(part), np.concatenate([p.rows for p in places]), fields, dimension)
+    return read_rows(
+        views, np.concatenate(part), np.concatenate([p.rows for p in selected]), fields, dimension
+    )
 
 
 def read_rows(
@@ -195,27 +201,27 @@ def read_rows(
     if not len(rows):
         return no_rows(fields, dimension)
     if part is None or len(views) == 1:
-        return _read_one(Place(views[0], rows), fields)
+        return _read_one(SelectedRows(views[0], rows), fields)
     order = np.argsort(part, kind="stable")  # one take per column and view, then put in order
     bounds = np.searchsorted(part[order], np.arange(len(views) + 1)).tolist()
     merged = [
-        Place(view, rows[order[start:end]])
+        SelectedRows(view, rows[order[start:end]])
         for view, start, end in zip(views, bounds, bounds[1:])
         if end > start
     ]
     back = np.empty(len(order), np.int64)
     back[order] = np.arange(len(order))
-    places = back.tolist()
+    destinations = back.tolist()
 
     def text(field: str) -> list[Any]:
         out: list[Any] = []
-        for place in merged:
-            out.extend(place.view.source.texts(field, place.rows))
-        return [out[index] for index in places]
+        for run in merged:
+            out.extend(run.view.source.texts(field, run.rows))
+        return [out[index] for index in destinations]
 
     embeddings = None
     if "embeddings" in fields:
-        blocks = [place.view.source.vectors[place.rows] for place in merged]
+        blocks = [run.view.source.vectors[run.rows] for run in merged]
         embeddings = np.concatenate(blocks)[back]
     return Rows(
         text("id"),
@@ -237,9 +243,9 @@ def no_rows(fields: frozenset[Field], dimension: int | None) -> Rows:
     )
 
 
-def _read_one(place: Place, fields: frozenset[Field]) -> Rows:
+def _read_one(run: SelectedRows, fields: frozenset[Field]) -> Rows:
     """Rows of one view: nothing to put in order."""
-    source, rows = place.view.source, place.rows
+    source, rows = run.view.source, run.rows
     ids: Any = source.texts("id", rows)
     return Rows(
         ids,

@@ -106,4 +106,4 @@ class Fields:
     def each(self, key: str) -> list[Fields]:
         """A list of objects."""
         at = f"{self._at}{'.' if self._at else ''}{key}"
-        return [Fields(self.path, item, f"{at}[{place}]") for place, item in enumerate(self.items(key))]
+        return [Fields(self.path, item, f"{at}[{index}]") for index, item in enumerate(self.items(key))]

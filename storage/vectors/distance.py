@@ -256,10 +256,10 @@ def _product(vectors: Floats, query: Floats, out: Floats | None = None) -> Float
 
 def _buffer(dimension: int) -> Floats:
     """This thread's gathering space, reused: fresh pages would cost more than the copy."""
-    held: Any = getattr(_scratch, "block", None)
-    if held is None or held.shape[1] != dimension:
-        held = _scratch.block = np.empty((_BLOCK, dimension), np.float32)
-    out: Floats = held
+    block: Any = getattr(_scratch, "block", None)
+    if block is None or block.shape[1] != dimension:
+        block = _scratch.block = np.empty((_BLOCK, dimension), np.float32)
+    out: Floats = block
     return out
 
 

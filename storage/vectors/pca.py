@@ -43,7 +43,7 @@ _ROUNDING = 1e-5  # of shares near 1 in float32
 _LONG = 1e30  # squares that leave room in float32 for sums of them
 
 
-class Reduction(NamedTuple):
+class Projection(NamedTuple):
     """`matrix`: (dimension, kept), orthonormal columns, of numbers that float16 holds, as the disk has them.
     `floor`: the share of the squared length that all rows but one in a thousand keep at least."""
 
@@ -70,14 +70,14 @@ class Reduction(NamedTuple):
         out = self.apply(vector[None, :])
         return out, float(np.vdot(vector, vector)), float(np.vdot(out, out))
 
-    def unlike(self, queries: Floats, reduced: Floats) -> list[int]:
+    def out_of_distribution(self, queries: Floats, projected: Floats) -> list[int]:
         """The numbers of the queries that keep less than the rows do."""
-        left = np.einsum("ij,ij->i", reduced, reduced)
+        left = np.einsum("ij,ij->i", projected, projected)
         less = left < self.floor * np.einsum("ij,ij->i", queries, queries)
         return np.flatnonzero(less).tolist()
 
 
-def choose(space: Space, vectors: Floats, stopped: Callable[[], bool] = lambda: False) -> Reduction | None:
+def choose(space: Space, vectors: Floats, stopped: Callable[[], bool] = lambda: False) -> Projection | None:
     """The smallest reduction that keeps the neighbours, or None, also when `stopped` says so on the way.
     `vectors`: float32 (n, dimension)."""
     rows, dimension = vectors.shape
@@ -99,17 +99,17 @@ def choose(space: Space, vectors: Floats, stopped: Callable[[], bool] = lambda: 
         if stopped():
             return None
         turned[start : start + _BLOCK] = sample[start : start + _BLOCK] @ directions
-    asked = turned[random.choice(len(turned), _QUERIES, replace=False)]
-    nearest = _nearest(space, turned, asked, _NEAREST + 1)  # each finds itself, too
+    queries = turned[random.choice(len(turned), _QUERIES, replace=False)]
+    nearest = _nearest(space, turned, queries, _NEAREST + 1)  # each finds itself, too
     for share in _SHARES:
         kept = round(dimension * share / _STEP) * _STEP
-        found = _nearest(space, turned[:, :kept], asked[:, :kept], RERANK_LEAST * (_NEAREST + 1))
+        found = _nearest(space, turned[:, :kept], queries[:, :kept], RERANK_LEAST * (_NEAREST + 1))
         shared = [len(np.intersect1d(a, b, assume_unique=True)) for a, b in zip(nearest, found)]
         if stopped():
             return None
         if np.mean(shared) >= KEPT * (_NEAREST + 1):
             matrix = directions[:, :kept].astype(np.float16).astype(np.float32)
-            return Reduction(matrix, _floor(turned, directions.T @ matrix))
+            return Projection(matrix, _floor(turned, directions.T @ matrix))
     return None
 
 
@@ -124,8 +124,8 @@ def _nearest(space: Space, vectors: Floats, queries: Floats, count: int) -> npt.
 
 def _floor(turned: Floats, matrix: Floats) -> float:
     """`matrix` reduces what is turned already, with the rounding that queries meet as well."""
-    reduced = turned @ matrix
+    projected = turned @ matrix
     whole = np.einsum("ij,ij->i", turned, turned)
-    left = np.einsum("ij,ij->i", reduced, reduced)
+    left = np.einsum("ij,ij->i", projected, projected)
     share = left / np.maximum(whole, np.finfo(np.float32).tiny)
     return float(np.quantile(share, 0.001)) - _ROUNDING

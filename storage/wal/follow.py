@@ -49,18 +49,18 @@ def follow(folder: Folder, log: Log, *, writing: bool = False) -> Iterator[Step]
         current = following
 
 
-def settled(path: str, stamp: Callable[[], S], read: Callable[[S], T], *, attempts: int) -> T:
+def read_stable(path: str, version: Callable[[], S], read: Callable[[S], T], *, attempts: int) -> T:
     """What `read` makes of files that other processes may replace meanwhile.
 
     `stamp` tells one moment of the files from another. Damage is only what is so while the stamp stays the
     same. Where the stamp moved, `read` is called again. Raises Corruption, for `path`, when that never ends.
     """
     for _ in range(attempts):
-        before = stamp()
+        before = version()
         try:
             return read(before)
         except Corruption:
-            if stamp() == before:
+            if version() == before:
                 raise
     raise Corruption(path, "it keeps changing")
 

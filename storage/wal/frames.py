@@ -32,7 +32,7 @@ from ..validation.json_fields import LARGEST, parsed
 
 _HEAD = struct.Struct("<II")
 _ROWS = struct.Struct("<IIII")
-NO_KILLS: Ints = np.empty(0, np.int64)
+NO_DELETES: Ints = np.empty(0, np.int64)
 _NOT_READABLE = ValueError, TypeError, LookupError, OverflowError, struct.error
 _TEXT, _TEXT_OR_NONE = frozenset({str}), frozenset({str, type(None)})
 
@@ -40,16 +40,16 @@ _TEXT, _TEXT_OR_NONE = frozenset({str}), frozenset({str, type(None)})
 class Commit(NamedTuple):
     """`kills` are positions whose record (or record version) dies; `rows` are born after that."""
 
-    kills: Ints
+    deletes: Ints
     rows: Columns | None
 
     def encode(self) -> bytes:
         """The payload of a ROWS frame."""
-        kills, rows = self.kills, self.rows
+        deletes, rows = self.deletes, self.rows
         if rows is None:
-            return _ROWS.pack(0, len(kills), 0, 0) + kills.tobytes()
-        head = _ROWS.pack(rows.vectors.shape[1], len(kills), len(rows), 0)
-        numbers = kills.tobytes(), rows.positions.tobytes(), rows.vectors.tobytes()
+            return _ROWS.pack(0, len(deletes), 0, 0) + deletes.tobytes()
+        head = _ROWS.pack(rows.vectors.shape[1], len(deletes), len(rows), 0)
+        numbers = deletes.tobytes(), rows.positions.tobytes(), rows.vectors.tobytes()
         return b"".join((head, *numbers, orjson.dumps(rows.texts())))
 
 
@@ -58,10 +58,10 @@ def decode_rows(path: str, payload: bytes) -> Commit:
     try:
         dimension, count, rows, _ = _ROWS.unpack_from(payload)
         at = _ROWS.size
-        kills = np.frombuffer(payload, np.int64, count, at)
+        deletes = np.frombuffer(payload, np.int64, count, at)
         at += 8 * count
         if not rows:
-            return Commit(kills, None)
+            return Commit(deletes, None)
         positions = np.frombuffer(payload, np.int64, rows, at)
         at += 8 * rows
         vectors = np.frombuffer(payload, np.float32, rows * dimension, at).reshape(rows, dimension)
@@ -73,7 +73,7 @@ def decode_rows(path: str, payload: bytes) -> Commit:
         positions=positions, ids=ids, documents=documents, uris=uris, metadata=metadata, vectors=vectors
     )
     _check(path, columns)
-    return Commit(kills, columns)
+    return Commit(deletes, columns)
 
 
 def decode_commit(path: str, payload: bytes) -> Commit:
@@ -81,9 +81,9 @@ def decode_commit(path: str, payload: bytes) -> Commit:
     try:
         dimension, count = _HEAD.unpack_from(payload)
         start = _HEAD.size + 8 * count
-        kills = np.frombuffer(payload, np.int64, count, _HEAD.size)
+        deletes = np.frombuffer(payload, np.int64, count, _HEAD.size)
         if not dimension:
-            return Commit(kills, None)
+            return Commit(deletes, None)
         if dimension > len(payload) // 4:
             raise ValueError(f"there is no room for {dimension} numbers in it")
         message = pa.ipc.read_message(pa.py_buffer(payload).slice(start))
@@ -95,7 +95,7 @@ def decode_commit(path: str, payload: bytes) -> Commit:
     except (*_NOT_READABLE, pa.ArrowException, MemoryError, OSError, EOFError) as error:
         raise Corruption(path, f"a frame of rows cannot be read: {error}") from error
     _check(path, columns)
-    return Commit(kills, columns)
+    return Commit(deletes, columns)
 
 
 def _check(path: str, columns: Columns) -> None:
@@ -125,8 +125,8 @@ def _is_one(columns: Columns) -> bool:
     return right and 0 <= columns.positions.item() <= LARGEST
 
 
-def encode_segment(kills: Ints, ref: SegmentRef) -> bytes:
-    return b"".join((_HEAD.pack(len(kills), 0), kills.tobytes(), orjson.dumps(ref.to_json())))
+def encode_segment(deletes: Ints, ref: SegmentRef) -> bytes:
+    return b"".join((_HEAD.pack(len(deletes), 0), deletes.tobytes(), orjson.dumps(ref.to_json())))
 
 
 def decode_segment(path: str, payload: bytes) -> tuple[Ints, SegmentRef]:
@@ -134,7 +134,7 @@ def decode_segment(path: str, payload: bytes) -> tuple[Ints, SegmentRef]:
     try:
         count, _ = _HEAD.unpack_from(payload)
         start = _HEAD.size + 8 * count
-        kills = np.frombuffer(payload, np.int64, count, _HEAD.size)
+        deletes = np.frombuffer(payload, np.int64, count, _HEAD.size)
     except _NOT_READABLE as error:
         raise Corruption(path, f"the frame of a segment cannot be read: {error}") from error
-    return kills, SegmentRef.read(parsed(path, payload[start:], "the frame of a segment:"))
+    return deletes, SegmentRef.read(parsed(path, payload[start:], "the frame of a segment:"))

@@ -49,7 +49,7 @@ _SMALL = 1 << 20  # of payloads: no larger than what is read anyway
 _log = logging.getLogger("chroma")
 # In a burst of syncs the file is told of it every so often, and at its end by `note`: the note is a second
 # page for each of them to write, and a call.
-NOTE_SECONDS = 0.01
+WATERMARK_SECONDS = 0.01
 _WAIT_SECONDS = 1.0  # after which a thread looks again whether another one still syncs
 
 COMMIT, SEGMENT, END, CATALOG, ROWS = 1, 2, 3, 4, 5  # frame kinds
@@ -99,14 +99,14 @@ class Log:
         self.offset = START
         self.sequence = first
         self._size = file.size()
-        self._synced = self._noted = START
+        self._synced = self._watermark = START
         self._syncing = False
         self.broken: str | None = None  # why nothing may be appended: it is to be opened again
         self._ended = False  # an END frame was read or written
-        self._note_again = 0.0  # when the file is next told up to where it was synced
+        self._watermark_due = 0.0  # when the file is next told up to where it was synced
         self._cleared = False  # whether nothing but zeros is known to lie behind the last frame
         # A condition takes its lock in Python, where an interrupt may come between; the lock itself does not.
-        self._mutex, self._noting = threading.RLock(), threading.Lock()
+        self._mutex, self._recording = threading.RLock(), threading.Lock()
         self._group = threading.Condition(self._mutex)  # of who waits for another thread's sync
         self.syncs = 0
 
@@ -148,23 +148,23 @@ class Log:
         """Whether the log's name still leads to this file."""
         return self._file.linked()
 
-    def unnoted(self) -> bool:
+    def lacks_watermark(self) -> bool:
         """Whether the file has yet to be told of a sync."""
-        return self._synced > self._noted
+        return self._synced > self._watermark
 
-    def note(self) -> None:
+    def record_watermark(self) -> None:
         """Tell the file up to where it was synced, at the end of a burst. It serves the finding of damage
         later, so it fails nobody: what is wrong with the file shows when it is read or written next."""
         with self._mutex:
             synced = self._synced
-        if synced > self._noted and not self.broken:
+        if synced > self._watermark and not self.broken:
             try:
-                self._note_synced(synced)
+                self._write_watermark(synced)
             except (StorageError, OSError) as error:
                 _log.warning("%s could not be told up to where it was synced: %s", self.path, error)
 
     def close(self) -> None:
-        self.note()
+        self.record_watermark()
         self._file.close()
 
     # ------------------------------------------------------------------ reading
@@ -271,18 +271,18 @@ class Log:
 
     def _check_end(self, writing: bool) -> None:
         """Nothing whole follows: see that nothing is missing, and make room for what will be written."""
-        self._check_tail()
+        self._check_torn_end()
         if writing:
-            self._clear_tail()
+            self._clear_torn_end()
 
-    def _check_tail(self) -> None:
+    def _check_torn_end(self) -> None:
         if self.synced_offset() > self.offset:
             # Between our read and this look another process may have appended and synced.
             if self._frame_at(self.offset) is not None:
                 return
             raise Corruption(self.path, "an acknowledged frame does not match its checksum", self.offset)
 
-    def _clear_tail(self) -> None:
+    def _clear_torn_end(self) -> None:
         """Zero what a writer that died left behind; nobody was promised it."""
         if self._cleared and self._file.peek(self.offset, 1) in (b"", b"\0"):
             return
@@ -367,8 +367,8 @@ class Log:
                         self._synced = synced
                     self.syncs += synced > 0
                     self._group.notify_all()
-        if time.monotonic() >= self._note_again:
-            self.note()
+        if time.monotonic() >= self._watermark_due:
+            self.record_watermark()
 
     def sync_all(self) -> None:
         """Make the whole file durable, whoever wrote it. Needs the write lock."""
@@ -386,9 +386,9 @@ class Log:
             self._file.write(at, self._file.read(at, frame.end - at))
             at = frame.end
 
-    def _note_synced(self, target: int) -> None:
-        with self._noting:  # so that no older note of this process comes over a newer one
+    def _write_watermark(self, target: int) -> None:
+        with self._recording:  # so that no older note of this process comes over a newer one
             if target > self.synced_offset():
                 self._file.write(_SYNCED_AT, _SYNCED.pack(target, target ^ _MASK))
-            self._noted = max(self._noted, target)
-            self._note_again = time.monotonic() + NOTE_SECONDS
+            self._watermark = max(self._watermark, target)
+            self._watermark_due = time.monotonic() + WATERMARK_SECONDS

@@ -32,7 +32,7 @@ from chroma.storage.interface import errors
 from tests.chroma.migration import handmade
 
 # Small data go the ways of large ones.
-record_store.DIRECT_ROWS = 64  # type: ignore[misc]
+record_store.BULK_ROWS = 64  # type: ignore[misc]
 index_builds.INDEX_BYTES = 512  # type: ignore[misc]
 collection.QUIET_SECONDS = 3600.0  # nothing in the background unless a kind of work is about that
 _DIM, _KILL = 4, 2
@@ -114,7 +114,10 @@ def _backed(place: Place) -> None:
 def _background(place: Place) -> None:
     """What would be done when writes pause, at once and to its end."""
     held = _held(place)
-    for kind, job in (("settle", held._settle), ("index", lambda: held._index(held.settings))):
+    for kind, job in (
+        ("compact", held._compact_in_background),
+        ("index", lambda: held._index(held.settings)),
+    ):
         background = held.store.services.background
         background.submit(kind, held.info.id, job, push=True)
         background.wait(kind, held.info.id)

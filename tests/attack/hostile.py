@@ -47,7 +47,9 @@ def make(folder: Path) -> None:
         whole.delete(ids=["r3", "r4"])
         whole.compact()
         whole.delete(ids=["r5"])  # tombstones, when it is settled next
-        whole._backend.engine.collection("default_tenant", "default_database", str(whole.id))._settle()
+        whole._backend.engine.collection(
+            "default_tenant", "default_database", str(whole.id)
+        )._compact_in_background()
         whole.add(**records(200, 210))
         whole.update(ids=["r7"], metadatas=[{"n": 99, "list": ["a", "b"]}])
         tail = client.create_collection(

@@ -50,7 +50,7 @@ def main(folder: str, fatal: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     disk.before_step = step
-    log.NOTE_SECONDS = 0.0  # a note with each sync, so that how many steps there are is not a matter of time
+    log.WATERMARK_SECONDS = 0.0  # one with each sync, so that the number of steps does not depend on time
     client = chroma.PersistentClient(folder)
     collection = client.get_or_create_collection("col", embedding_function=None)
     print("acknowledged create", flush=True)

@@ -82,7 +82,7 @@ def write(folder: str, name: str, batches: str) -> None:
 
 def burst(folder: str, count: str) -> None:
     """Adds single records so fast that only the first of them is noted with its sync, then is idle."""
-    log.NOTE_SECONDS = 3600.0
+    log.WATERMARK_SECONDS = 3600.0
     with chroma.PersistentClient(folder) as client:
         collection = client.create_collection("burst", embedding_function=None)
         for n in range(int(count)):

@@ -219,9 +219,9 @@ class SmallPartsHistories(PersistentHistories):
 
     def __init__(self) -> None:
         self._patch = pytest.MonkeyPatch()
-        self._patch.setattr("chroma.storage.collection.record_store.DIRECT_ROWS", 4)
-        self._patch.setattr("chroma.storage.collection.compaction.SEAL_ROWS", 5)
-        self._patch.setattr("chroma.storage.collection.compaction.DEAD_SHARE", 0.5)
+        self._patch.setattr("chroma.storage.collection.record_store.BULK_ROWS", 4)
+        self._patch.setattr("chroma.storage.collection.compaction.FLUSH_ROWS", 5)
+        self._patch.setattr("chroma.storage.collection.compaction.DELETED_SHARE", 0.5)
         self._patch.setattr("chroma.storage.collection.index_builds.INDEX_BYTES", 1)
         self._patch.setattr("chroma.storage.collection.collection.QUIET_SECONDS", 0.0)
         super().__init__()

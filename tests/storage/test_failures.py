@@ -20,7 +20,7 @@ from chroma.storage.collection import compaction
 from chroma.storage.engine import Engine
 from chroma.storage.interface.errors import Corruption, WriteFailed
 from chroma.storage.io import disk, writeback
-from chroma.storage.segments.memtable import Tail
+from chroma.storage.segments.memtable import Memtable
 from chroma.storage.segments.segment import Segment
 from chroma.storage.wal import log
 
@@ -256,7 +256,7 @@ def test_a_frame_is_begun_to_be_written_and_then_synced(
         monkeypatch.setattr(owner, name, then)
 
     spy(writeback, "begin")
-    spy(Tail, "append")
+    spy(Memtable, "append")
     spy(disk, "full_sync")
     collection.add(ids=["b"], embeddings=[[3, 4]])
     assert steps[:3] == ["begin", "append", "full_sync"]
@@ -287,7 +287,7 @@ def test_a_log_whose_sync_failed_is_written_again_before_more(
     later must not lie behind such a hole."""
     client, collection = _made(tmp_path)
     held = client._backend.engine.collection("default_tenant", "default_database", str(collection.id))
-    held.store.note()
+    held.store.record_watermark()
     synced = held.store._state.log.offset
 
     def refuse(fd: int) -> None:
@@ -361,7 +361,7 @@ def test_a_frame_that_was_read_and_is_gone_is_not_written_behind(tmp_path: Path)
 
 
 def test_a_write_is_noted_though_the_next_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log, "NOTE_SECONDS", 3600.0)
+    monkeypatch.setattr(log, "WATERMARK_SECONDS", 3600.0)
     client, collection = _made(tmp_path)
     collection.add(ids=["b"], embeddings=[[3, 4]])
     (path,) = tmp_path.glob("collections/*/log-*.wal")
@@ -384,7 +384,7 @@ def test_a_write_is_one_where_no_thread_can_be_started(
     def refuse(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(log, "NOTE_SECONDS", 3600.0)
+    monkeypatch.setattr(log, "WATERMARK_SECONDS", 3600.0)
     monkeypatch.setattr(threading.Thread, "start", refuse)
     client, collection = _made(tmp_path)
     for id in "bcd":

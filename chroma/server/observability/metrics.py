@@ -24,7 +24,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from ...storage.interface.values import EngineFigures
+from ...storage.interface.values import EngineMetrics
 from ..limits.thread_pool import Pool
 from .request_context import Exchange
 
@@ -38,7 +38,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 class Measured(Protocol):
     """What the figures of the engine come from."""
 
-    def figures(self) -> EngineFigures: ...
+    def metrics(self) -> EngineMetrics: ...
 
 
 @contextmanager
@@ -125,18 +125,18 @@ class Metrics:
             self._refresh()
 
     def _refresh(self) -> None:
-        figures = self._backend.figures()
+        metrics = self._backend.metrics()
         for name, value in (
-            ("collections", figures.collections), ("open_collections", figures.open), ("rows", figures.rows),
-            ("deleted_rows", figures.deleted), ("segments", figures.segments),
-            ("unindexed_rows", figures.not_indexed), ("log_bytes", figures.log_bytes),
+            ("collections", metrics.collections), ("open_collections", metrics.open), ("rows", metrics.rows),
+            ("deleted_rows", metrics.deleted), ("segments", metrics.segments),
+            ("unindexed_rows", metrics.not_indexed), ("log_bytes", metrics.log_bytes),
         ):  # fmt: skip
             self._engine[name].set(value)
         self._running.set(self._pool.running)
         self._queued.set(self._pool.queued)
-        self._syncs.inc(figures.syncs - self._syncs_seen)
+        self._syncs.inc(metrics.syncs - self._syncs_seen)
         self._rejected.inc(self._pool.rejected - self._rejected_seen)
-        self._syncs_seen, self._rejected_seen = figures.syncs, self._pool.rejected
+        self._syncs_seen, self._rejected_seen = metrics.syncs, self._pool.rejected
 
     def text(self) -> bytes:
         """All figures in the text format 0.0.4."""

@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from chroma.server.observability.metrics import Metrics
-from chroma.storage.interface.values import EngineFigures
+from chroma.storage.interface.values import EngineMetrics
 from tests.support import server
 
 from .conftest import DATABASE, Api
@@ -23,7 +23,7 @@ QUERY = "/api/v2/tenants/{tenant}/databases/{database}/collections/{collection}/
 ADD = QUERY.replace("query", "add")
 
 
-def figures(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+def metrics(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """Every sample by its name and labels."""
     found = {}
     for family in text_string_to_metric_families(text):
@@ -35,7 +35,7 @@ def figures(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 def scrape(api: Api) -> dict[Any, float]:
     answer = api.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    return figures(answer.text)
+    return metrics(answer.text)
 
 
 def requests(route: str, status: int, method: str = "POST") -> Any:
@@ -111,7 +111,7 @@ def test_calls_are_counted_while_they_wait(
         time.sleep(0.005)
     assert api.get(DATABASE).status_code == 503
     try:
-        found = figures(api.app.state.metrics.text().decode())
+        found = metrics(api.app.state.metrics.text().decode())
     finally:
         leave.set()
         for thread in waiting:
@@ -126,12 +126,12 @@ def test_scrapes_at_the_same_time(api: Api) -> None:
     numbers = iter((1, 5, 5))
 
     class Engine:
-        def figures(self) -> EngineFigures:
+        def metrics(self) -> EngineMetrics:
             syncs = next(numbers)
             if syncs == 1:
                 begun.set()
                 assert go.wait(30)
-            return api.backend.figures()._replace(syncs=syncs)
+            return api.backend.metrics()._replace(syncs=syncs)
 
     metrics = Metrics(Engine(), api.pool)
     slow = threading.Thread(target=metrics.refresh)
@@ -165,7 +165,7 @@ def test_any_of_several_processes_answers_for_all(tmp_path: Path) -> None:
             assert time.monotonic() < until
             with httpx.Client(trust_env=False) as client:
                 asked += client.get(f"{running.url}/api/v2/version").is_success
-                found = figures(client.get(f"{running.url}/metrics").text)
+                found = metrics(client.get(f"{running.url}/metrics").text)
             assert found[requests("/api/v2/version", 200, "GET")] == asked
             seen |= set(re.findall(r'"process": (\d+)', (tmp_path / "log").read_text()))
     finally:

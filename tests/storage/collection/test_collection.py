@@ -12,7 +12,7 @@ import pytest
 
 import chroma
 from chroma.embedded.backend import check_folder
-from chroma.storage.segments.memtable import Tail
+from chroma.storage.segments.memtable import Memtable
 from chroma.storage.wal import log as log_module
 
 
@@ -24,11 +24,11 @@ def _made(folder: Path) -> tuple[Any, Any]:
 
 
 def _interrupted_add(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(self: Tail, rows: Any) -> None:
+    def interrupt(self: Memtable, rows: Any) -> None:
         monkeypatch.undo()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Tail, "append", interrupt)
+    monkeypatch.setattr(Memtable, "append", interrupt)
     with pytest.raises(KeyboardInterrupt):
         collection.add(ids=["b"], embeddings=[[3, 4]], metadatas=[{"n": 1}])
 
@@ -50,7 +50,7 @@ def test_an_interrupt_between_log_and_memory_loses_nothing(
 def test_an_unacknowledged_frame_does_not_come_alive_behind_a_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_module, "NOTE_SECONDS", 0.0)  # each sync tells the file, so that it can be asked
+    monkeypatch.setattr(log_module, "WATERMARK_SECONDS", 0.0)  # recorded with each sync
     client, collection = _made(tmp_path)
     (log,) = tmp_path.glob("collections/*/log-*")
     (synced,) = struct.unpack_from("<Q", log.read_bytes(), 40)

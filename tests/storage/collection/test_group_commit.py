@@ -48,7 +48,7 @@ class Held(RecordStore):
         self.groups: list[list[str]] = []
         self.more, self.outcome = more, outcome
         self._queue = CommitQueue()
-        self._unheard = False
+        self._owner_waits = False
 
     def _lead(self, call: Call) -> None:
         try:
@@ -58,9 +58,9 @@ class Held(RecordStore):
             self.groups.append([id for each in group for id in each.records.ids])
             self.outcome(group)
         except BaseException as error:
-            self._queue.settle(call, error)
+            self._queue.finish(call, error)
         else:
-            self._queue.settle(call)
+            self._queue.finish(call)
 
     def writer(self, *ids: str, mode: Mode = "add", **more: Any) -> Callable[[], Any]:
         return lambda: self.write(mode, records(*ids, **more))
@@ -99,7 +99,7 @@ def test_an_interrupted_leader_does_not_take_others_along() -> None:
     assert len([id for group in held.groups[1:] for id in group]) == 3
 
 
-@pytest.mark.parametrize("place", ["settle", "_pass_on", "joinable"])
+@pytest.mark.parametrize("place", ["finish", "_pass_on", "joinable"])
 def test_an_interruption_anywhere_leaves_no_one_waiting(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     from chroma.storage.collection import group_commit as module
 

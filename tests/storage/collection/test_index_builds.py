@@ -20,7 +20,7 @@ IDS = [f"i{row}" for row in range(ROWS)]
 @pytest.fixture(autouse=True)
 def small_segments_get_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chroma.storage.collection.index_builds.INDEX_BYTES", 1)
-    monkeypatch.setattr("chroma.storage.collection.record_store.DIRECT_ROWS", 1000)
+    monkeypatch.setattr("chroma.storage.collection.record_store.BULK_ROWS", 1000)
     monkeypatch.setattr("chroma.storage.collection.collection.QUIET_SECONDS", 0.0)
 
 
@@ -143,7 +143,7 @@ def test_an_index_that_was_not_finished_is_built_at_the_next_open(tmp_path: Path
         collection = client.get_collection("things")
         background = client._backend.engine.services.background
         assert collection.count() == ROWS
-        background.wait("settle", str(collection.id))
+        background.wait("compact", str(collection.id))
         background.wait("index", str(collection.id))
         assert list(tmp_path.rglob("graph-*")) and not background.errors
 

@@ -138,7 +138,7 @@ def test_a_big_add_whose_frame_was_written_keeps_its_segment(
     filled: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The system refuses, and the log has the frame all the same."""
-    monkeypatch.setattr(record_store, "DIRECT_ROWS", 50)
+    monkeypatch.setattr(record_store, "BULK_ROWS", 50)
     things = filled.get_collection("things", embedding_function=None)
     write = disk.DiskLog.write
 
@@ -269,7 +269,7 @@ def test_writers_and_housekeepers_of_what_is_deleted_hear_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, removal: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Eight threads write, merge and look, while another one takes everything away from under them."""
-    monkeypatch.setattr(record_store, "DIRECT_ROWS", 30)
+    monkeypatch.setattr(record_store, "BULK_ROWS", 30)
     monkeypatch.setattr(collection, "QUIET_SECONDS", 0.0)
     client = chroma.PersistentClient(tmp_path)
     foreign: list[str] = []
@@ -371,7 +371,7 @@ def test_a_file_that_could_not_be_written_touches_no_other_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Arrow's writer of the file that failed is let go of when the number is the catalog's."""
-    monkeypatch.setattr(record_store, "DIRECT_ROWS", 30)
+    monkeypatch.setattr(record_store, "BULK_ROWS", 30)
     write, failing_once = os.write, []
 
     def refuse(fd: int, data: Any) -> int:

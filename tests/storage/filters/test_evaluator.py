@@ -14,7 +14,7 @@ from chroma.storage.filters import column_index
 from chroma.storage.filters.metadata_filter import FilterArrays
 from chroma.storage.filters.parser import Everything, parse_where
 from chroma.storage.filters.row_set import RowSet, complement, gathered, intersection, none, union
-from chroma.storage.schema.metadata_columns import Attributes
+from chroma.storage.schema.metadata_columns import MetadataColumns
 
 ROOT = Path(__file__).parents[3]
 
@@ -64,12 +64,12 @@ def test_indexes_are_counted() -> None:
     rows = 20_000
     numbers, texts = pa.array(range(rows)), pa.array([f"name {n}" for n in range(rows)])
     rare = pa.array(["a", "b"] * 200)
-    attributes = Attributes(
+    metadata_columns = MetadataColumns(
         rows,
         {("n", "int"): numbers, ("s", "str"): texts},
         {("r", "str"): (np.arange(400, dtype=np.uint32), rare)},
     )
-    arrays = FilterArrays(rows, lambda: attributes)
+    arrays = FilterArrays(rows, lambda: metadata_columns)
     assert arrays.nbytes == 0
     arrays.answer(parse_where({"absent": "x"}), lambda _: none(rows))
     before = arrays.nbytes
@@ -109,7 +109,7 @@ def test_rows_are_gathered_in_order_and_once(size: int) -> None:
 
 
 def test_everything_and_its_complement() -> None:
-    arrays = FilterArrays(5, lambda: Attributes(5))
+    arrays = FilterArrays(5, lambda: MetadataColumns(5))
     assert arrays.answer(Everything(), lambda _: none(5)).count == 5
     assert arrays.answer(parse_where({"absent": {"$ne": 1}}), lambda _: none(5)).rows.tolist() == [
         0,

@@ -19,7 +19,7 @@ from chroma.storage.arrow.ipc_file import Column
 from chroma.storage.arrow.text_column import Text
 from chroma.storage.native import kernel
 from chroma.storage.vectors import distance
-from chroma.storage.vectors.pca import Reduction
+from chroma.storage.vectors.pca import Projection
 
 SPACES = ["cosine", "l2", "ip"]
 compiled: Any = kernel.compiled
@@ -116,11 +116,11 @@ def test_one_vector_is_reduced_as_many_are(dimension: int, kept: int, seed: int)
     random = np.random.default_rng(seed)
     matrix = random.integers(-8, 9, (dimension, kept)).astype(np.float32) / 8  # products without rounding
     vector = random.integers(-8, 9, dimension).astype(np.float32)
-    reduction = Reduction(matrix, 0.5)
-    one, square, left = reduction.apply_to_one(vector)
-    assert np.array_equal(one, reduction.apply(vector[None, :]))
+    projection = Projection(matrix, 0.5)
+    one, square, left = projection.apply_to_one(vector)
+    assert np.array_equal(one, projection.apply(vector[None, :]))
     assert (square, left) == (float(vector @ vector), float(one[0] @ one[0]))
-    twin = without(lambda: reduction.apply_to_one(vector))
+    twin = without(lambda: projection.apply_to_one(vector))
     assert np.array_equal(twin[0], one) and twin[1:] == (square, left)
 
 

@@ -51,7 +51,7 @@ def mappings(rows: int, columns: dict[tuple[str, str], list[Any]]) -> list[dict[
     ]
 
 
-def plain(found: metadata_columns.Attributes) -> Any:
+def plain(found: metadata_columns.MetadataColumns) -> Any:
     """What there is, in an order that does not depend on where it came from."""
     sparse = {
         slot: sorted(zip(rows.tolist(), range(len(rows)), values.to_pylist()), key=lambda entry: entry[:2])

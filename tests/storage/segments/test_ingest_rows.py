@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chroma.storage.interface.columnar_metadata import by_key
 from chroma.storage.schema import metadata_columns, record_columns
-from chroma.storage.schema.metadata_columns import Attributes
+from chroma.storage.schema.metadata_columns import MetadataColumns
 
 TEXTS = st.text(st.characters(codec="utf-8")) | st.sampled_from(
     ["},{", 'a},{"b', ":null", '":null', "\n", "x},{"]
@@ -28,8 +28,8 @@ SAME_TYPES = st.lists(
 ANY = st.lists(st.none() | st.dictionaries(KEYS, VALUES, max_size=4), min_size=1, max_size=30)
 
 
-def same(one: Attributes, two: Attributes) -> bool:
-    def listed(found: Attributes) -> Any:
+def same(one: MetadataColumns, two: MetadataColumns) -> bool:
+    def listed(found: MetadataColumns) -> Any:
         wide = {slot: array.to_pylist() for slot, array in found.wide.items()}
         sparse = {slot: (rows.tolist(), array.to_pylist()) for slot, (rows, array) in found.sparse.items()}
         return found.rows, list(found.wide), repr(wide), list(found.sparse), repr(sparse)

@@ -45,7 +45,7 @@ class _Sink(Hashing):
 
     def write(self, data: Any) -> int:
         self.out.write(data)
-        return self._note(data)
+        return self._add(data)
 
 
 def _built(space: Space, vectors: Any = VECTORS) -> hnsw.Graph:
@@ -93,7 +93,7 @@ def test_answers_are_those_of_whole_vectors(
         collection.compact()
         (held,) = collection._backend.engine._open.values()
         (graph,) = [graph for _, graph in held.graphs._loaded.values()]
-        assert graph.dimension < DIM and graph.reduction is not None
+        assert graph.dimension < DIM and graph.projection is not None
         for where in (None, {"n": {"$gte": ROWS // 2}}, {"n": {"$lt": ROWS * 9 // 10}}):
             exact = collection.query(query_embeddings=queries, n_results=10, exact=True, where=where)
             fast = collection.query(query_embeddings=queries, n_results=10, where=where)
@@ -195,7 +195,7 @@ def test_a_sidecar_gives_the_same_graph_back(space: Space, rows: int) -> None:
     data = sink.out.getvalue()
     assert len(data) < rows * (3 * 16 + 16) + 4 * DIM * 64 + 2048  # links that are there, and no vectors
     again = graph_file.read("graph", memoryview(data), _ref(data), space, vectors)
-    assert (again.reduction is None) == (graph.reduction is None) == (rows == 200)
+    assert (again.projection is None) == (graph.projection is None) == (rows == 200)
     queries = vectors[::37] + np.float32(0.01)
     for ef in (10, 40):
         prepared, _ = graph.prepare(queries)
@@ -235,7 +235,7 @@ def test_stored_vectors_are_not_unlike_themselves() -> None:
     for vectors in (VECTORS, exact):
         found = pca.choose("l2", vectors)
         assert found is not None
-        assert len(found.unlike(vectors, found.apply(vectors))) <= 0.005 * ROWS
+        assert len(found.out_of_distribution(vectors, found.apply(vectors))) <= 0.005 * ROWS
 
 
 def test_choosing_ends_when_it_is_told_to() -> None:

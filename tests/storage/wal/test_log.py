@@ -100,13 +100,13 @@ def test_bytes_of_an_older_log_do_not_come_alive(tmp_path: Path) -> None:
 def test_a_burst_tells_the_file_of_its_syncs_when_the_log_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_module, "NOTE_SECONDS", 3600.0)
+    monkeypatch.setattr(log_module, "WATERMARK_SECONDS", 3600.0)
     log = Log.create(DiskFolder(tmp_path), "l.wal", 1)
     log.sync(log.append(CATALOG, b"first"))
     first = log.offset
     log.sync(log.append(CATALOG, b"second"))
     assert log.synced_offset() == first  # the first of a burst at once, those behind it later
-    log.note()
+    log.record_watermark()
     assert log.synced_offset() == log.offset
     log.sync(log.append(CATALOG, b"third"))
     log.close()
@@ -143,12 +143,12 @@ def test_a_log_of_an_older_version_is_marked_before_it_gets_newer_frames(tmp_pat
 def test_a_note_that_fails_fails_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(log_module, "NOTE_SECONDS", 3600.0)
+    monkeypatch.setattr(log_module, "WATERMARK_SECONDS", 3600.0)
     log = Log.create(DiskFolder(tmp_path), "l.wal", 1)
     for payload in (b"first", b"second"):
         log.sync(log.append(CATALOG, payload))
     _poke(tmp_path, 40, b"no such offset..")
-    assert log.unnoted()
+    assert log.lacks_watermark()
     log.close()
     assert "could not be told" in caplog.text
 

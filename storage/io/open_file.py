@@ -24,7 +24,7 @@ def finalized(owner: object, fd: int) -> Callable[[], Any]:
     return closer
 
 
-class HeldFile:
+class OpenFile:
     """An immutable file that is open: its bytes stay readable when its name goes."""
 
     def __init__(self, path: str) -> None:
