@@ -1,6 +1,6 @@
 """Verify a database folder, and repair what can be repaired.
 
-Owns: the walk over all files. Reads everything, trusts nothing. A repair rebuilds caches by forgetting
+Owns: the pass over all files. Reads everything, trusts nothing. A repair rebuilds caches by forgetting
 them, restores a manifest from its copy, writes a damaged log anew with its intact frames, and moves what
 cannot be saved, and the originals, to `quarantine/` in the database folder; each step is a finding.
 """

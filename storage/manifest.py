@@ -65,7 +65,7 @@ class GraphRef(NamedTuple):
 
 
 class SegmentRef(NamedTuple):
-    """A segment: a folder of immutable files. `dead` lists deleted rows, `graph` indexes the vectors."""
+    """A segment: a folder of immutable files. `tombstones` marks deleted rows; `graph` indexes vectors."""
 
     name: str
     rows: int
@@ -180,7 +180,7 @@ def wrap_state(state: dict[str, Any]) -> bytes:
 
 
 def unwrap_state(folder: Folder, name: str) -> dict[str, Any]:
-    """Read what `seal` wrote. Raises Corruption or FormatTooNew."""
+    """Read a state that `wrap_state` wrote. Raises Corruption or FormatTooNew."""
     path = f"{folder.path}/{name}"
     try:
         data = folder.read(name)

@@ -1,4 +1,4 @@
-"""What ruff has no rule for, from the syntax trees: arguments, and conditional expressions within others.
+"""What ruff has no rule for, from the syntax trees: arguments, conditional expressions within others, words.
 
 The lists below name today's offenders by their qualified names, once for each; what is mended is
 taken out of them. Public signatures and commands are free: how they are called is what users write.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
+from itertools import chain
 from typing import NamedTuple
 
 import pytest
@@ -25,6 +27,32 @@ MOST_POSITIONAL = 5
 OF_C = {"_FRAME.pack", "kernel.compiled.distances", "kernel.compiled.nearest", "libc.mmap"}
 # what validation makes requests with, out of the arguments of users
 MAKE_REQUESTS = {"check_count_arguments", "check_delete", "check_get"}
+
+# words that are no part of an identifier of the storage engine, with the words of the field in their places
+WORDS = {
+    "tail tails": "Memtable memtables",
+    "settle settled housekeeping housekeeper": "compact compaction",
+    "seal sealed unseal": "FLUSH_ROWS wrap_state unwrap_state",
+    "kill kills dead": "deletes NO_DELETES tombstones deleted_rows decode_tombstones",
+    "born": "unmanifested",
+    "note noted noting unnoted unheard": "record_watermark lacks_watermark WATERMARK_SECONDS",
+    "direct filing": "BULK_ROWS ParallelWriter",
+    "together": "CommitQueue group_commit",
+    "walk walks walked": "GraphSearch search_allowed",
+    "effort": "ef ef_construction ef_search",
+    "reduction reduced": "Projection projection projected",
+    "unlike": "out_of_distribution",
+    "far caution mostly": "backs_off GRAPH_ADVANTAGE OVERFETCH",
+    "sidecar": "graph_file",
+    "attributes": "MetadataColumns metadata_columns",
+    "place places placed": "SelectedRows selected",
+    "stamp": "file_version",
+    "held": "collection OpenFile",
+    "asked want wants wanted": "request requested",
+    "figures": "EngineMetrics metrics",
+    "refusals": "os_errors",
+    "late": "_LazyModule lazy_pyarrow",
+}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -151,6 +179,38 @@ def test_no_conditional_expression_within_another() -> None:
                 if any(isinstance(part, ast.IfExp) for part in parts):
                     found.append(f"{module}:{node.lineno}")
     assert not found
+
+
+def _split(identifier: str) -> set[str]:
+    """The words of an identifier, in lower case."""
+    return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", identifier)}
+
+
+def _identifiers(tree: ast.Module) -> set[str]:
+    """Every name in a syntax tree: variables, attributes, functions, classes, arguments, imports."""
+    fields = ("id", "attr", "name", "asname", "arg", "module", "rest")
+    named = {getattr(node, field, None) for node in ast.walk(tree) for field in fields}
+    lists = (node.names for node in ast.walk(tree) if isinstance(node, (ast.Global, ast.Nonlocal)))
+    return {name for name in (*named, *chain.from_iterable(lists)) if isinstance(name, str)}
+
+
+@cache
+def storage_identifiers() -> dict[str, str]:
+    """The identifiers of the storage engine with a module that has them, and the names of its modules."""
+    found = {}
+    for module, tree in trees().items():
+        if module.startswith("chroma.storage"):
+            found |= dict.fromkeys([module.removeprefix("chroma."), *_identifiers(tree)], module)
+    return found
+
+
+@pytest.mark.parametrize("homemade", WORDS)
+def test_the_storage_engine_speaks_the_words_of_the_field(homemade: str) -> None:
+    gone = set(homemade.split())
+    left = {name: module for name, module in storage_identifiers().items() if _split(name) & gone}
+    assert not left, f"say it with {WORDS[homemade]}"
+    words = {part for name in storage_identifiers() for part in name.split(".")}
+    assert not set(WORDS[homemade].split()) - words
 
 
 @pytest.mark.parametrize("names", ["MANY_PARAMETERS", "MANY_POSITIONAL", "LONG_CALLS", "BOTH_FILTERS"])

@@ -1,7 +1,7 @@
 """pyarrow, imported when something of it is first used: it takes 40 ms and 27 MB of a process.
 
 Opening a database, adding single records, and getting and searching records do without it; modules on that
-way write `from .late import pa`.
+way write `from ..arrow.lazy_pyarrow import pa`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Owns: what of a folder is copied, in which order, and what is kept of an earlier
 
 Copying is reading: it takes no lock of the source, nobody waits for it, and the source may be read-only.
 Of a collection it gets hold of every file that the manifest and its logs name; where one is gone, the
-housekeeper has moved on, and it looks again. The logs are copied up to the last whole frame, so that the
+compaction has moved on, and it looks again. The logs are copied up to the last whole frame, so that the
 copy is the collection at one moment. Steps, each of which may be the last before a crash:
 
     1. files of segments, under their own names, which are unique; logs, under names that mean nothing
@@ -316,7 +316,7 @@ def _look(home: DiskFolder, name: str, opened: ExitStack) -> _Seen:
 
 
 def _hold(home: DiskFolder, seen: _Seen, opened: ExitStack) -> list[tuple[str, FileRef, OpenFile]]:
-    """All files of the segments, open: from here on the housekeeper may remove their names."""
+    """All files of the segments, open: from here on a compaction may remove their names."""
     files = []
     for ref in seen.segments:
         for file in ref.all_files():

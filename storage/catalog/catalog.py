@@ -467,5 +467,5 @@ class Catalog:
             return new
 
     def close(self) -> None:
-        with self._lock:  # who changes it notes that behind its sync, into this very file
+        with self._lock:  # a change writes its watermark into this file, after its sync
             self._log.close()

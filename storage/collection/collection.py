@@ -1,4 +1,4 @@
-"""One collection: what is asked of it, and the upkeep that follows from it.
+"""One collection: its requests, and the upkeep that follows from them.
 
 Owns: when compaction and index builds are due. Its records are in `record_store`.
 """
@@ -41,18 +41,18 @@ from .record_store import RecordStore
 
 _log = logging.getLogger("chroma")
 
-# Housekeeping waits for a pause in writing, so that a bulk load is merged and indexed once.
+# Upkeep waits for a pause in writing, so that a bulk load is merged and indexed once.
 QUIET_SECONDS = 0.5
-WATERMARK_SECONDS = 0.05  # from a write to the note of its sync, if none was made meanwhile
-SEARCHED_SECONDS = 60.0  # a collection counts as searched for so long after a query
+WATERMARK_SECONDS = 0.05  # from a write to the record of its sync, unless a later sync recorded it
+SEARCHED_SECONDS = 60.0  # how long a collection counts as searched after a query
 
 
 class Collection:
     """A collection of a database: reads, writes, searches, and the upkeep of its files and graphs.
 
-    info    what the catalog says of it
+    info    its entry in the catalog
     store   its records
-    graphs  of its segments
+    graphs  the similarity indexes of its segments
     """
 
     def __init__(self, host: CollectionHost, info: CollectionInfo) -> None:
@@ -68,7 +68,7 @@ class Collection:
 
     @property
     def settings(self) -> IndexSettings:
-        """What the catalog's entry says of the index; made once per entry."""
+        """The index settings of the catalog's entry, read once per entry."""
         if self._settings_of is not self.info:
             self._settings, self._settings_of = self._read_settings(), self.info
         return self._settings
@@ -83,7 +83,7 @@ class Collection:
             hnsw.get("num_threads", 0) or 0,
         )
 
-    # ------------------------------------------------------------------ what the store asks
+    # ------------------------------------------------------------------ what the store calls
 
     def exists(self) -> bool:
         return self._host.still_has(self.info.id)
@@ -96,9 +96,9 @@ class Collection:
         self.plan_history.keep_only(snapshot)
 
     def after_commit(self) -> None:
-        seen = self.store.last_seen()  # what was just written is in it: no need for a look at the disk
+        seen = self.store.last_seen()  # it has the commit, without a look at the disk
         if seen is None:
-            return  # closed meanwhile: whoever opens it next sees to it
+            return  # closed meanwhile: the next opening checks the upkeep
         snapshot = seen[0]
         background = self.store.services.background
         due = compaction.due(snapshot)
@@ -131,8 +131,8 @@ class Collection:
         if not missing:
             return
         waiting = sum(segment.rows * segment.dimension * 4 for segment in missing)
-        # A load that nobody searches is indexed once, at its end: neither the processor nor the
-        # memory of a graph that is soon merged away is taken from it.
+        # A load that nobody searches is indexed once, at its end. It does not compete with the build of a
+        # graph that is soon merged away.
         searched = time.monotonic() - self._searched < SEARCHED_SECONDS
         delay = 0.0 if searched and waiting > PATIENCE_BYTES else QUIET_SECONDS
         background = self.store.services.background
@@ -142,7 +142,7 @@ class Collection:
         self._unless_deleted(lambda: self.graphs.build(settings, urgent=False))
 
     def _unless_deleted(self, job: Callable[[], object]) -> bool:
-        """Run a background job; what goes wrong because the collection is gone does not matter."""
+        """Run a background job. False if it failed because the collection was deleted."""
         try:
             job()
         except StorageError:
@@ -152,7 +152,7 @@ class Collection:
         return True
 
     def compact(self) -> None:
-        """Seal, merge into one segment, index, reclaim; return when done."""
+        """Flush, merge into one segment, index, reclaim space; return when done."""
         if self.store.snapshot().dimension is None:
             return  # nothing was ever written
         with self.store.existing():
@@ -185,7 +185,7 @@ class Collection:
         dimension = self.store.snapshot().dimension
         if dimension is None:
             return
-        # The records are durable and their own files tell it too, so this must not fail the call.
+        # The records are durable, and their files have the dimension: an error here must not fail the call.
         try:
             self.info = self._host.catalog.change_collection(*self.info.ref, dimension=dimension)
         except StorageError as error:
@@ -200,7 +200,7 @@ class Collection:
         return self.store.known(ids)
 
     def get(self, request: GetRequest) -> Rows:
-        """Matching records, in the order of insertion or as the page says."""
+        """Matching records, in the order of insertion or of the page."""
         if request.page.order_by:
             return self.scan(request.selection, request.page).take(request.fields)
         snapshot, selected = self.store.select(request.selection.ids, parse(request.selection))
@@ -208,7 +208,7 @@ class Collection:
         return read(in_order(selected, page.offset, page.limit), request.fields, snapshot.dimension)
 
     def scan(self, selection: Selection, page: Page) -> Scan:
-        """The same, to be read as a stream of Arrow record batches over one snapshot."""
+        """Matching records as a stream of Arrow record batches over one snapshot."""
         snapshot, selected = self.store.select(selection.ids, parse(selection))
         selected = (
             sort_selected(selected, page.order_by, page.offset, page.limit)
@@ -288,7 +288,7 @@ class Collection:
         ends = np.cumsum(found.counts or [len(hits)]).tolist()
         return [set(hits[start:end]) for start, end in zip([0, *ends], ends)]
 
-    # ------------------------------------------------------------------ figures
+    # ------------------------------------------------------------------ metrics
 
     def index_status(self) -> IndexStatus:
         """How many records the graphs have."""
@@ -296,7 +296,7 @@ class Collection:
         return IndexStatus(self.graphs.indexed_rows(snapshot, self.settings), snapshot.live)
 
     def stats(self) -> CollectionStats:
-        """Sizes, of records and of files."""
+        """Counts of records and sizes of files."""
         snapshot = self.store.snapshot()
         files = _sizes(self.store.folder)
         return CollectionStats(
@@ -327,6 +327,6 @@ def _sizes(folder: Folder, prefix: str = "") -> dict[str, int]:
         if name.startswith("seg-"):
             found |= _sizes(folder.child(name), f"{name}/")
             continue
-        with contextlib.suppress(Missing):  # removed between the two looks
+        with contextlib.suppress(Missing):  # removed meanwhile
             found[prefix + name] = folder.size(name)
     return found

@@ -1,12 +1,12 @@
-"""Sealing the log, merging segments, giving space back.
+"""Compaction: flush the memtables, merge segments, reclaim space.
 
-Owns: when and how a collection's files are rewritten. One housekeeper at a time, among all processes
-(`maintain.lock`); writers go on meanwhile. The steps, each of which may be the last before a crash:
+Owns: when and how a collection's files are rewritten. One compaction runs at a time, among all processes
+(`maintain.lock`), and writers go on meanwhile. A crash may come after any of these steps:
 
-    1. under the write lock: start a new log, remember the state at that point
+    1. start a new log under the write lock, and keep the state of that moment
     2. write merged segments and tombstone files from that state
     3. publish a manifest that begins with the new log
-    4. remove what the manifest and its logs no longer name
+    4. remove the files that neither the manifest nor its logs name
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from ..wal.log import START, Log
 from .live_state import State, log_name
 from .record_store import RecordStore, log_file, new_segment_name
 
-# Sealing at about 16k rows keeps the scan of a tail near 1 ms at 384 dimensions; a log of 100k
-# single-row frames would replay in 4 s, so frames count too.
+# A flush at about 16k rows keeps the scan of a memtable near 1 ms at 384 dimensions. Frames count too,
+# because a log of 100k single-row frames takes 4 s to replay.
 FLUSH_ROWS, FLUSH_BYTES, FLUSH_FRAMES = 16_384, 64 << 20, 16_384
-MOST_UNMANIFESTED = 32  # direct segments in a row before they are merged without waiting for quiet
-DELETED_SHARE = 0.2  # rewrite a segment when more of it is dead
-MAX_SEGMENT_ROWS = 8_000_000  # larger ones are not merged any more
+MOST_UNMANIFESTED = 32  # bulk segments in a row before they are merged without waiting for a pause
+DELETED_SHARE = 0.2  # rewrite a segment when more of it is deleted
+MAX_SEGMENT_ROWS = 8_000_000  # larger segments are not merged
 
 
 def due(snapshot: Snapshot) -> bool:
-    """Whether housekeeping should run without waiting for quiet."""
+    """Whether a compaction should run without waiting for a pause in writing."""
     if snapshot.frames >= FLUSH_FRAMES:
         return True
     rows = size = unmanifested = 0
@@ -52,8 +52,8 @@ def due(snapshot: Snapshot) -> bool:
 
 
 def useful(snapshot: Snapshot) -> bool:
-    """Whether housekeeping would change something once writes pause: short of `due`, there are segments
-    that only a log names so far, or worn ones."""
+    """Whether a compaction would change something once writes pause: a segment is unmanifested, or has many
+    deleted rows."""
     return any(
         isinstance(view.source, Segment) and (not view.named or _worn(view)) for view in snapshot.views
     )
@@ -73,14 +73,14 @@ class Base(NamedTuple):
 
 
 def compact(store: RecordStore, everything: bool) -> bool:
-    """Seal and merge; with `everything`, into one segment. False if another housekeeper is at it."""
+    """Flush and merge; with `everything`, into one segment. False if another compaction is running."""
     with (
         store.existing(),
         store.folder.lock("maintain.lock", wait=everything, timeout=None) as locked,
     ):
         if not locked:
             return False
-        if store.unclean:  # do not fill a disk with what attempts leave behind
+        if store.unclean:  # failed attempts must not fill the disk
             _clean(store)
         with store.writing(), store.changing() as state:
             base = _rotate(store, state)
@@ -95,8 +95,8 @@ def compact(store: RecordStore, everything: bool) -> bool:
             store.folder.sync()
             Manifest(base.version + 1, base.log, dimension, position, tuple(refs)).publish(store.folder)
         except BaseException:
-            # Whatever failed, the manifest or its copy may name the new segment by now, so nobody removes it
-            # who has not read them: the next attempt does.
+            # The manifest or its copy may name the new segment by now. The next attempt reads both before it
+            # removes anything.
             store.unclean = True
             raise
         store.refresh()
@@ -105,13 +105,13 @@ def compact(store: RecordStore, everything: bool) -> bool:
 
 
 def _rotate(store: RecordStore, state: State) -> Base:
-    """Begin a new log, so that the state so far is exactly what the older ones hold."""
+    """Begin a new log, so that the older ones have exactly the state so far."""
     if state.log.offset > START:
         name = log_file(state.log.sequence + 1)
         store.folder.remove(name)  # of a rotation that was killed
         log = Log.create(store.folder, name, state.log.sequence + 1)
         store.folder.sync()
-        # Synced before anyone can write behind it: what follows must not outlive what came before.
+        # Synced before anything is written to the new log: no later frame may survive a crash without it.
         state.before_append()
         state.log.sync(state.log.append(logs.END, name.encode()))
         state.log.record_watermark()
@@ -120,8 +120,11 @@ def _rotate(store: RecordStore, state: State) -> Base:
 
 
 def _choose(snapshot: Snapshot, everything: bool) -> list[View]:
-    """The views to write anew as one segment. Tails always; segments once the newer ones together reach
-    the size of the next older: 3.6 writes per row up to a million rows, 3 segments on average."""
+    """The views to rewrite as one segment.
+
+    Memtables are always among them. A segment is once the newer parts together reach its size. This writes a
+    row 3.6 times up to a million rows, and keeps 3 segments on average.
+    """
     memtables = [view for view in snapshot.views if isinstance(view.source, Memtable)]
     segments = [view for view in snapshot.views if isinstance(view.source, Segment)]
     segments.sort(key=lambda view: int(view.positions[0]))
@@ -143,7 +146,7 @@ def _choose(snapshot: Snapshot, everything: bool) -> list[View]:
 
 
 def _gather(views: Sequence[View], folder: Folder) -> StoredRows | None:
-    """The living records of the views, by position; many vectors in scratch space of the folder."""
+    """The live records of the views, by position. Many vectors go to scratch space of the folder."""
     parts = [view.source.stored(view.live_rows()) for view in views if view.live]
     if not parts:
         return None
@@ -171,8 +174,8 @@ def _write_tombstones(store: RecordStore, ref: SegmentRef, base: Base, tombstone
 
 
 def _clean(store: RecordStore) -> None:
-    """Remove what nothing names any more: neither the manifest nor its copy, nor a log. Open maps of other
-    processes stay readable."""
+    """Remove the files that neither the manifest, its copy nor a log names. Open maps of other processes stay
+    readable."""
     folder = store.folder
     with store.writing(), store.changing() as state:
         logs_kept = set(state.live_logs())
@@ -188,12 +191,12 @@ def _clean(store: RecordStore) -> None:
                 folder.child(name).remove_tree()
             elif name.startswith("seg-"):
                 _clean_segment(folder.child(name), named[name])
-        # Where a publication stopped between the two, what only the copy names goes after the next one.
+        # If a publication stopped between manifest and copy, files that only the copy names go next time.
         store.unclean = copied != state.manifest.segments
 
 
 def _copied(folder: Folder) -> tuple[SegmentRef, ...]:
-    """The segments of the manifest's copy: the newer one where a publication stopped between the two."""
+    """The segments of the manifest's copy, which is newer if a publication stopped between the two."""
     try:
         return Manifest.load(folder, COPY).segments
     except Corruption:  # nothing can be repaired from it
@@ -201,7 +204,7 @@ def _copied(folder: Folder) -> tuple[SegmentRef, ...]:
 
 
 def _clean_segment(home: Folder, refs: Sequence[SegmentRef]) -> None:
-    """`refs`: all that is said of the segment, by the manifest, its copy and the logs."""
+    """`refs`: the references to the segment in the manifest, its copy and the logs."""
     keep = {file.name for ref in refs for file in ref.all_files()}
     for name in home.names():
         if name not in keep:
@@ -209,7 +212,7 @@ def _clean_segment(home: Folder, refs: Sequence[SegmentRef]) -> None:
 
 
 def share(store: RecordStore, target: Folder) -> None:
-    """Give `target` the collection's present: its immutable files linked, its log sealed before."""
+    """Fork the collection into `target`: flush its log, then link its immutable files."""
     compact(store, everything=False)
     target.create()
     with (

@@ -1,11 +1,11 @@
-"""Writes that wait for each other go as one.
+"""Group commit: writes that wait at the same time are committed as one batch.
 
-Owns: the queue of a collection's writers in this process. The first of them leads: once it holds the write
-lock it takes what waits by then, commits it as one batch, syncs for all it took, and lets the next one lead,
-which finds all that has come meanwhile. (To let it lead before the sync made batches half as large, and any
-number of threads slower.) So locks, look-ups, a frame and a sync are paid once for many small writes: 16
-threads that add single records are about 3 times as fast as one. Each call is still all or nothing, and hears
-of its own errors only.
+Owns: the queue of a collection's writers in this process. The first writer leads. Once it holds the write
+lock, it takes the waiting calls, commits them as one batch, and syncs for all of them. Then the next writer
+leads, with the calls that have arrived meanwhile. (Letting it lead before the sync halved the batches and
+slowed down any number of threads.) Many small writes share the locks, the look-ups, a frame and a sync: 16
+threads that add single records are about 3 times as fast as one. Each call is still all or nothing, and its
+caller sees only its own errors.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from ..interface.values import EncodedMetadata, Mode, Records, Written
 
-# Calls of more rows gain nothing from company, and one batch should not keep its first caller waiting.
+# Larger calls gain nothing from a group. The second bound keeps the first caller from waiting for long.
 _ALONE_ROWS, _MOST_ROWS = 256, 2048
 
 
@@ -36,11 +36,11 @@ class Call:
 
     mode: Mode
     records: Records
-    written: Written | None = None  # what it does, once it is durable
+    written: Written | None = None  # its result, once it is durable
     durable: bool = False
     error: BaseException | None = None
-    turn: threading.Lock | None = None  # from when it waits
-    group: list[Call] = field(default_factory=list)  # of a leader: what it commits, itself included
+    turn: threading.Lock | None = None  # set while it waits
+    group: list[Call] = field(default_factory=list)  # of a leader: the calls that it commits, with its own
 
     def done(self) -> bool:
         return self.durable or self.error is not None
@@ -50,7 +50,7 @@ class Call:
             try:
                 raise self.error
             finally:
-                self.error = None  # whose frames have this call: what they hold goes with them
+                self.error = None  # its frames refer to this call: break the cycle
         assert self.written is not None
         return self.written
 
@@ -61,8 +61,8 @@ class Call:
 
 
 class CommitQueue:
-    """The writers of a collection. A writer enters with its call until the call is done. A writer that leads
-    takes a group, makes it durable or fails, and settles it."""
+    """The writers of a collection. A writer enters with its call until the call is done. A leader takes a
+    group, makes it durable or fails, and finishes it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -84,7 +84,7 @@ class CommitQueue:
         return self._leader is call
 
     def take(self, call: Call) -> list[Call]:
-        """What the leader commits: all that waits by now and can be one batch with the first."""
+        """The calls that the leader commits: those waiting now that can be one batch with the first."""
         with self._lock:
             call.group.extend(joinable(self._waiting))
             del self._waiting[: len(call.group)]
@@ -120,7 +120,7 @@ class CommitQueue:
                 each.written = each.error = None
 
     def leave(self, call: Call) -> None:
-        """After an interruption, anywhere: no other thread may wait for this one for ever."""
+        """Leave after an interruption, so that no other thread waits for this one for ever."""
         with self._lock:
             if call in self._waiting:
                 self._waiting.remove(call)

@@ -27,7 +27,7 @@ INDEX_BYTES = 12 << 20
 PATIENCE_BYTES = 160 << 20
 
 
-# A process that asks one question and ends is done by then, and is not kept from it.
+# Delay before a graph is loaded, so that a process that runs one query and exits does not wait for it.
 LOAD_SECONDS = 0.1
 
 
@@ -206,7 +206,7 @@ class Graphs:
         return True
 
     def _publish(self, segment: Segment, graph: Graph, settings: IndexSettings) -> GraphRef | None:
-        """Write the sidecar and name it in the manifest. None when the segment is gone."""
+        """Write the graph file and name it in the manifest. None when the segment is gone."""
         folder = self._store.folder
         with folder.lock("maintain.lock", timeout=None):
             manifest = Manifest.load(folder)

@@ -1,8 +1,8 @@
-"""A collection's present, in memory: what the manifest says plus what the logs add.
+"""The current state of a collection in memory: the manifest plus the changes in its logs.
 
-Owns: applying frames, in order, and moving on to a newer manifest. Not thread-safe; the collection's
-lock is held around every method. Segments named by the manifest hold the collection as it was when
-the manifest's log began, so every kill in that log or a later one applies to them.
+Owns: applying frames in order, and moving on to a newer manifest. Not thread-safe: the caller holds the
+collection's lock around every method. The segments of the manifest have the records of the moment when its
+log began, so every delete in that log or a later one applies to them.
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ class State:
         self.dimension = manifest.dimension
         self.next_position = manifest.next_position
         self.refs: dict[str, SegmentRef] = {}
-        self.frames = 0  # in logs not sealed yet
+        self.frames = 0  # in logs that are not flushed yet
         self._segments: dict[str, Segment] = {}
         self._memtables: dict[str, Memtable] = {}
         self._tombstones: dict[str, Mask | None] = {}
         self._deletes: dict[str, list[Ints]] = {log_name(log): []}
-        self._unmanifested: dict[str, list[str]] = {log_name(log): []}  # segments named by a log's frames
-        self._previous: Log | None = None  # ended, and perhaps not synced by the process that ended it
+        # segments that only a log names, by log
+        self._unmanifested: dict[str, list[str]] = {log_name(log): []}
+        self._previous: Log | None = None  # has ended, and may not be synced
         self._snapshot: Snapshot | None = None
         for ref in manifest.segments:
             self._add_segment(ref)
@@ -49,7 +50,7 @@ class State:
     # ------------------------------------------------------------------ applying frames
 
     def follow(self, writing: bool = False) -> None:
-        """Read and apply what is new in the log, and in the logs it leads on to."""
+        """Read and apply the new frames of the log and of the logs that follow it."""
         if self.log.at_end(writing):  # as nearly always
             return
         for step in follow(self._folder, self.log, writing=writing):
@@ -65,7 +66,7 @@ class State:
         self._unmanifested[log_name(log)] = []
 
     def before_append(self) -> None:
-        """What follows must not outlive what came before: sync the end of the previous log first."""
+        """Sync the end of the previous log, so that no later frame can survive a crash without it."""
         if self._previous is not None:
             self._previous.sync_all()
             self._previous = None
@@ -151,7 +152,7 @@ class State:
         rows = rows[rows >= 0]
         if not len(rows):
             return
-        # Copied, for snapshots share the old mask.
+        # Copied, because snapshots share the old mask.
         marked = self._tombstones[name]
         mask = np.zeros(part.rows, np.bool_)
         if marked is not None:
@@ -225,7 +226,7 @@ class State:
         return self._snapshot
 
     def live_logs(self) -> list[str]:
-        """The logs that are needed to come back here."""
+        """The logs that are needed to rebuild this state."""
         return list(self._deletes)
 
 

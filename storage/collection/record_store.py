@@ -1,9 +1,9 @@
 """The records of a collection: commit a batch, take a snapshot, find rows in it.
 
 Owns: the lock around the state and the path of a write. Any number of processes may have the same
-collection open: a writer holds the folder's write lock while it catches up and appends, syncs after
-releasing it, and acknowledges after its own sync. Readers look whether the log has a next frame, in a map
-of it, and never wait for a writer of another process.
+collection open. A writer holds the folder's write lock while it catches up and appends, syncs after
+releasing it, and acknowledges after its own sync. Readers look for the next frame in a map of the log, and
+never wait for a writer of another process.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ from .host import Services, StoreOwner
 from .live_state import State
 from .upsert import Located, as_columns, resolve, written
 
-# A batch from this size on skips the log and becomes a segment at once. In batches of 4,096 rows that is 120k
-# rows/s against 80k through the log, of 2,048 rows 60k against 95k: each of its files waits for the disk.
+# A batch of at least this size skips the log and becomes a segment at once. In batches of 4,096 rows that
+# writes 120k rows/s against 80k through the log. In batches of 2,048 rows it is 60k against 95k, because each
+# file of a segment waits for the disk.
 BULK_ROWS, BULK_BYTES = 4096, 32 << 20
-# Up to here a batch is made into rows while readers may wait, which spares a second look at the files.
+# A batch of at most this size is resolved under the readers' lock, which saves a second look at the files.
 AT_ONCE_ROWS = 1024
 _RETRIES = 50
 LOOK_SECONDS = 0.05
@@ -45,7 +46,7 @@ NOTHING = Snapshot((), None, 0, 0)
 
 
 class _Change:
-    """A block that changes the state. A class, for a generator takes several times as long."""
+    """A block that changes the state. A class, because a generator takes several times as long."""
 
     __slots__ = ("_of",)
 
@@ -58,7 +59,7 @@ class _Change:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None and not isinstance(
             error, (InvalidArgument, NotFound)
-        ):  # at those nothing was begun
+        ):  # raised before anything was changed
             self._of.forget_state()
 
 
@@ -88,12 +89,10 @@ class RecordStore:
         self._owner = owner
         self._writers = threading.RLock()  # one writer of this process at a time
         self._queue = CommitQueue()
-        self.unclean = False  # whether what failed may have left a segment that nothing names
+        self.unclean = False  # whether a failed write may have left a segment that nothing names
         self._made = False  # whether this object made the folder, durably
-        self._owner_waits = False  # synced, and the owner does not know yet
-        self._without_watermark: Log | None = (
-            None  # written last, to be told of it; the state may have another by now
-        )
+        self._owner_waits = False  # synced, but `after_sync` was not called yet
+        self._without_watermark: Log | None = None  # written last; the state may have a newer log
         self._lock = threading.RLock()  # around the state; held for moments
         self._state: State | None = None
         self._file_version: tuple[int, ...] | None = None
@@ -108,7 +107,7 @@ class RecordStore:
         """The collection as of now: every write acknowledged before this call is in it."""
         state = self._state
         if state is not None and not state.log.has_more() and time.monotonic() < self._look_again:
-            snapshot = state.latest  # set by whoever changed the state last
+            snapshot = state.latest  # set by the last change of the state
             if snapshot is not None:
                 return snapshot
         return self.refresh()
@@ -120,7 +119,7 @@ class RecordStore:
         return None if state is None or snapshot is None else (snapshot, state.log.offset)
 
     def refresh(self) -> Snapshot:
-        """As `snapshot`, and on the newest manifest, which has the same records in other files."""
+        """As `snapshot`, but after a look for a newer manifest, which has the same records in other files."""
         with self._lock:
             current = self.refreshed()
             self._look_again = time.monotonic() + LOOK_SECONDS
@@ -157,8 +156,8 @@ class RecordStore:
                 self._state.follow(writing)
                 return self._state
             except Corruption:
-                # Files move on while we look, and did since the last call. Damaged is only what is
-                # so when read from a manifest that does not change any more.
+                # Another process may replace the files while this one reads them. They are damaged only if
+                # the error persists under a manifest that does not change.
                 if fresh and self.folder.file_version(NAME) == file_version:
                     self._state = None
                     self.check_exists()
@@ -195,16 +194,16 @@ class RecordStore:
     def begin_change(self) -> State:
         """See `changing`. Needs the lock."""
         if self._state is not None and self._state.log.broken:
-            self._state = None  # opened again, what may not be on the disk is written again before more
+            self._state = None  # opening it again rewrites the frames that may not be on the disk
         return self.refreshed(writing=True) or self._create()
 
     def forget_state(self) -> None:
-        """After an interruption between the log and the memory of it: only the log knows what holds."""
+        """Read the state from the log again, after an interruption between writing and applying a frame."""
         self._state = None
 
     def existing(self) -> _Existing:
-        """A block that writes or opens files of the collection. In it, a file that is not there raises
-        NotFound if the collection was deleted meanwhile."""
+        """A block that writes or opens files of the collection. If the collection was deleted meanwhile, a
+        missing file raises NotFound."""
         return _Existing(self)
 
     def check_exists(self) -> None:
@@ -228,7 +227,7 @@ class RecordStore:
         log = Log.create(self.folder, name, 1)
         self.folder.sync()
         if not self._made:
-            self.folder.sync_name()  # whoever made the folder may have been killed before that
+            self.folder.sync_name()  # the process that made the folder may have been killed before
         manifest = Manifest(1, name)
         manifest.publish(self.folder)
         self._file_version = self.folder.file_version(NAME)
@@ -250,12 +249,12 @@ class RecordStore:
                 raise
             return call.result()
         finally:
-            if self._owner_waits:  # by whichever thread led, for itself or for others
+            if self._owner_waits:  # whichever thread led
                 self._owner_waits = False
                 self._owner.after_sync()
 
     def _lead(self, call: Call) -> None:
-        """Commit what waits to be written; other processes may write while it is synced."""
+        """Commit the waiting calls. Other processes may write while this one syncs."""
         try:
             with self.existing(), self._writers, self._write_lock():
                 self.check_exists()
@@ -274,7 +273,7 @@ class RecordStore:
             self._queue.finish(call)
 
     def _finish(self, log: Log, end: int) -> None:
-        """Tell housekeeping while the disk is at it; return once it is durable."""
+        """Schedule the upkeep while the disk syncs; return once the commit is durable."""
         try:
             self._owner.after_commit()
         finally:
@@ -286,7 +285,7 @@ class RecordStore:
             self._without_watermark = log if log.lacks_watermark() and not self.folder.in_memory else None
 
     def _write(self, group: Sequence[Call]) -> tuple[Log, int]:
-        """Commit calls as one batch; returns what to sync. Inside `writing`."""
+        """Commit calls as one batch; returns the log and the offset to sync. Inside `writing`."""
         mode, records = group[0].mode, joined(group)
         with self._lock, _Change(self) as state:
             snapshot = state.snapshot()
@@ -297,7 +296,7 @@ class RecordStore:
             log: Log | None = None
             if resolved is not None and not self._is_bulk(resolved.rows):
                 log, end = self._append(state, resolved.deletes, resolved.rows)
-        if log is None:  # outside of `changing`, for it takes long and readers go on
+        if log is None:  # outside of `changing`, because it takes long and readers go on
             resolved = resolved or resolve(mode, records, at)
             log, end = self._commit(resolved.deletes, resolved.rows)
         known, start = (part >= 0).tolist(), 0
@@ -308,7 +307,7 @@ class RecordStore:
         return log, end
 
     def _write_each(self, group: Sequence[Call], error: InvalidArgument) -> tuple[Log, int]:
-        """The calls one by one, for one of them cannot be written."""
+        """The calls one by one, because one of them cannot be written."""
         synced: tuple[Log, int] | None = None
         for call in group:
             try:
@@ -336,7 +335,7 @@ class RecordStore:
         return rows is not None and (len(rows) >= BULK_ROWS or rows.nbytes() >= BULK_BYTES)
 
     def _commit(self, deletes: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
-        """Write and apply; returns what to sync. Inside `writing`."""
+        """Write and apply; returns the log and the offset to sync. Inside `writing`."""
         if rows is not None and self._is_bulk(rows):
             bulk = rows if isinstance(rows, NewRows) else StoredRows.from_columns(rows)
             return self._commit_segment(deletes, bulk)
@@ -360,7 +359,7 @@ class RecordStore:
             segment = Segment(self.folder, ref)
             with self._lock, _Change(self) as state:
                 state.before_append()
-                named = True  # from here on the log may have its name, whatever the system says of the write
+                named = True  # even a write that fails may leave its name in the log
                 state.log.append(logs.SEGMENT, encode_segment(deletes, ref))
                 state.apply_segment(deletes, ref, segment)
                 state.snapshot()
@@ -373,11 +372,11 @@ class RecordStore:
             raise
 
     def lacks_watermark(self) -> bool:
-        """Whether the log has yet to be told up to where it was synced, see `note`."""
+        """Whether the durable watermark of the log is behind its last sync, see `record_watermark`."""
         return self._without_watermark is not None
 
     def record_watermark(self) -> None:
-        """After a burst of writes, tell the log up to where it was synced."""
+        """Record the durable watermark in the log, after a burst of writes."""
         log = self._without_watermark
         if log is not None:
             log.record_watermark()
@@ -388,7 +387,7 @@ class RecordStore:
     # ------------------------------------------------------------------ reading
 
     def locate(self, ids: Sequence[str]) -> tuple[Snapshot, Ints, Ints]:
-        """A snapshot and where in it the ids are."""
+        """A snapshot, and the view and row of each id in it."""
         with self._lock:
             state = self.refreshed()
             snapshot = state.snapshot() if state else NOTHING
@@ -426,7 +425,7 @@ class RecordStore:
         return sum(self.filters.allowed(view, node).count for view in snapshot.views if view.live)
 
     def close(self) -> None:
-        """Free what is held; a later call opens it again."""
+        """Free the memory and the files; a later call opens them again."""
         with self._lock:
             self._state = None
             self.filters.release()

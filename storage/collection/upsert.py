@@ -1,4 +1,4 @@
-"""What a batch does to the records that are there: add, upsert, update made into whole rows.
+"""The effect of a batch on the stored records: add, upsert and update as whole rows.
 
 Owns: the meaning of the three modes. Pure over a snapshot; writes nothing.
 """
@@ -27,7 +27,7 @@ class Located(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """`rows` is None when nothing changes; `kills` are the positions whose version is replaced."""
+    """`rows` is None when nothing changes. `deletes` are the positions whose version is replaced."""
 
     deletes: Ints
     rows: Columns | NewRows | None
@@ -52,7 +52,7 @@ def resolve(mode: Mode, records: Records, at: Located) -> Resolved:
 
 
 def written(mode: Mode, known: list[bool]) -> Written:
-    """What a write does, from which of its ids are stored already."""
+    """The counts of a write. `known` tells for each id whether it is stored already."""
     old = known.count(True)
     new = len(known) - old
     if mode == "add":
@@ -76,7 +76,7 @@ def _check_dimension(records: Records, dimension: int | None) -> None:
 
 
 def _new_rows(records: Records, new: Ints | None, next_position: int) -> NewRows:
-    """Those of a batch that are new, all of them if None."""
+    """The new records of a batch; all of its records if `new` is None."""
     given = records.has_embedding
     if given is not None and new is not None:
         given = given[new]
@@ -119,7 +119,7 @@ def _pick_metadata(
 
 
 def as_columns(rows: NewRows) -> Columns:
-    """New records with a Python string per text, as the log and its tail hold them."""
+    """New records with a Python string per text, as the log and its memtable have them."""
     count = len(rows)
     return Columns(
         positions=rows.positions,
@@ -132,7 +132,7 @@ def as_columns(rows: NewRows) -> Columns:
 
 
 def _changed_rows(records: Records, old: Ints, at: Located) -> Columns:
-    """The stored records with what the batch gives laid over them."""
+    """The stored records, updated with the values of the batch."""
     stored = _stored(at, old)
     indexes = old.tolist()
     if records.documents is not None:

@@ -1,7 +1,7 @@
 """Which rows of a part match a filter tree.
 
 Owns: splitting a tree between arrays or DuckDB (metadata), documents and the id look-up, and the memory of
-recent answers. Rows of a part never change, so an answer holds for ever; who is dead is added per snapshot.
+recent answers. Rows of a part never change, so an answer holds for ever. Each snapshot adds its tombstones.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def _check_patterns(node: Node) -> None:
 
 
 class PartFilter(Protocol):
-    """What can be asked of a segment's or a tail's filter."""
+    """What can be asked of a segment's or a memtable's filter."""
 
     nbytes: int
 
@@ -215,7 +215,7 @@ class SegmentFilter:
 
 
 class MemtableFilter:
-    """A tail grows: blocks over what it had when asked, of doubling size, so that little is built twice."""
+    """The filter of a memtable, which grows: blocks of doubling size, so that few rows are indexed twice."""
 
     def __init__(self, database: FilterDatabase, memtable: Memtable) -> None:
         self._database, self._memtable = database, memtable
@@ -265,7 +265,7 @@ class MemtableFilter:
 
 
 def _in_block(memtable: Memtable, ids: tuple[str, ...], start: int, stop: int) -> Ints:
-    # A row of the block may hold an older version of the id, which is dead; the texts tell them all.
+    # A row of the block may hold an older version of the id, which is deleted; the texts tell them all.
     requested = set(ids)
     names = memtable.texts("id", np.arange(start, stop))
     return np.asarray([row for row, name in enumerate(names) if name in requested], np.int64)
@@ -283,7 +283,8 @@ class Filters:
     def part(self, source: Segment | Memtable) -> SegmentFilter | MemtableFilter:
         with self._lock:
             entry = self._parts.get(source.name)
-            if entry is None or entry.source is not source:  # loaded anew, the same log gives another tail
+            # After a reload the same log has another memtable.
+            if entry is None or entry.source is not source:
                 make: Any = MemtableFilter if isinstance(source, Memtable) else SegmentFilter
                 entry = self._parts[source.name] = make(self._database, source)
             return entry

@@ -84,7 +84,7 @@ class RowSet:
         return self.size + 8 * self.count
 
     def without(self, tombstones: Mask) -> RowSet:
-        """The rows that are not dead."""
+        """The rows that are not deleted."""
         if self.by_rows:
             return RowSet(self.size, rows=self.rows[~tombstones[self.rows]])
         return RowSet(self.size, mask=self.mask & ~tombstones)

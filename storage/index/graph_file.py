@@ -1,25 +1,25 @@
 """The file of a graph: links without vectors.
 
 Owns: its layout, and the way between it and hnswlib's state. hnswlib's own file repeats every vector; its
-pickling state shows the ground layer as rows of [links | vector | label]. The sidecar keeps the links, and
+pickling state shows the ground layer as rows of [links | vector | label]. The file keeps the links, and
 loading puts the vectors back from the segment. Layout of `graph-<n>.hnsw`:
 
     magic "CHROMHN2" | header length u32 | 0 u32 | header, JSON | arrays, each on a 64-byte border
 
-The header has the scalar state, what the vectors were reduced to, and for each array its type, shape and
+The header has the scalar state, the dimension they are projected to, and for each array its type, shape and
 offset. Elements stand in the order of the segment's rows:
 
     counts  uint8    links of each row in the ground layer; uint16 where there may be more than 255
     links   uint8    the rows they lead to, one row's after the other, in `link_bytes` bytes each
     levels  uint8    upper layers of each row
     upper   uint8    hnswlib's link lists of these, one row's after the other
-    matrix  float16  (dimension, kept), where vectors are reduced
+    matrix  float16  (dimension, kept), where vectors are projected
 
 Files of format 1 (magic "CHROMHNS") are read as well: there, links are the ground layer's rows as hnswlib has
 them, in the order of insertion, and `labels` (uint32) tell the rows.
 
 The file's checksum is in the manifest and is verified before anything is handed to native code. What an enemy
-wrote has a right one: the scalar state is computed, and every link looked at (walks.py).
+wrote has a right one: the scalar state is computed, and every link looked at (graph_validation.py).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _STAYING = 16 << 20  # bytes of vectors that are read before they are said to ha
 
 
 def write(graph: Graph, sink: Sink) -> None:
-    """The sidecar of a graph."""
+    """Write the file of a graph."""
     state = graph.state()
     rows, width = graph.rows, state["size_data_per_element"]
     ground = state.pop("data_level0").reshape(-1, width)[:rows]
@@ -138,7 +138,7 @@ def read(
     stopped: Callable[[], bool] = lambda: False,
     passed: Callable[[], None] = lambda: None,
 ) -> Graph | None:
-    """A graph from its sidecar and the segment's vectors; None if `stopped` said so on the way. Raises
+    """A graph from its file and the segment's vectors; None if `stopped` said so on the way. Raises
     Corruption when they do not fit. `passed` is called where vectors that were read need not stay."""
     if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
         raise Corruption(path, "its content does not match its checksum")

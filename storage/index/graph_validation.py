@@ -1,4 +1,4 @@
-"""Whether a graph out of a file can be walked.
+"""Whether a graph from a file can be searched.
 
 Owns: what hnswlib relies on and does not look at. A link that leads beyond the rows, or to a row that is not
 in its layer, is an address in memory that is not the graph's. Everything here raises ValueError.
@@ -30,10 +30,10 @@ def scalars(
 ) -> dict[str, Any]:
     """The scalar state that hnswlib has of such a graph: computed, so that nothing in it depends on a file.
 
-    kept       numbers of a vector
-    neighbors  links of a row in an upper layer; twice as many in the ground layer
-    effort     with which it was built
-    entry      the row that a walk begins at, in the layer `top`, which is the uppermost
+    kept             numbers of a vector
+    neighbors        links of a row in an upper layer; twice as many in the ground layer
+    ef_construction  with which it was built
+    entry            the row that a search begins at, in the layer `top`, which is the uppermost
     """
     block = 4 * (2 * neighbors + 1)
     return {

@@ -1,11 +1,11 @@
-"""The similarity index of one segment: build it, keep its graph in a sidecar, search it.
+"""The similarity index of one segment: build it, keep it in a graph file, search it.
 
 Owns: everything about hnswlib; the only module that imports it. An index is a cache of the vectors, never
 changed after it is built, and never needed for a right answer.
 
-The vectors of a graph are those of the segment, of length one with `cosine`, and reduced where that keeps
-the neighbours (reduction.py). What a graph finds are candidates: search.py ranks them by whole vectors. How a
-graph is written and read is in sidecar.py.
+The vectors of a graph are those of the segment, of length one with `cosine`, and projected where that keeps
+the neighbours (vectors/pca.py). A graph search gives candidates, and query/executor.py ranks them by whole
+vectors. graph_file.py writes and reads graphs.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Graph:
         self.space = space
         self.rows = rows
         self.projection = projection
-        self.dimension = int(index.dim)  # of the vectors that a walk reads
+        self.dimension = int(index.dim)  # of the vectors that a graph search reads
         self._index = index
         self._ef, self._changing = 0, threading.Lock()
         self._inside: list[None] = []  # one for each thread that is in native code
@@ -76,7 +76,7 @@ class Graph:
         self.nbytes = rows * (4 * self.dimension + 8 + 4 * (2 * int(index.M) + 1) + _OTHER_BYTES)
 
     def prepare(self, queries: Floats) -> tuple[Floats, list[int]]:
-        """Queries as the graph has vectors, and the numbers of those that are unlike these."""
+        """Queries as the graph has vectors, and the numbers of those that are out of distribution."""
         projection = self.projection
         if projection is not None and len(queries) == 1:
             # On the path of every query. The length of one does not change what is nearest by angle, so it is

@@ -140,7 +140,7 @@ class IndexStatus(NamedTuple):
 class EngineMetrics(NamedTuple):
     """What a process knows of its database without opening anything.
 
-    collections  all of them; the other figures are those of the collections that are open
+    collections  all of them; the other counts are those of the collections that are open
     log_bytes    of the logs that are being written
     syncs        how often the process has waited for the disk since it started
     """

@@ -27,7 +27,7 @@ class _MemorySink(Hashing):
 
 
 class MemoryLog:
-    """A log kept in memory; it goes when its records are sealed."""
+    """A log kept in memory; it goes when its records are flushed."""
 
     def __init__(self, path: str) -> None:
         self.path = path

@@ -1,7 +1,7 @@
 """The compiled part of the engine, where it could be compiled.
 
-Owns: whether `_kernel.c` is there. Its functions have twins in distance.py, reduction.py, text.py,
-arrays.py and soundness.py, which give the same answers without it.
+Owns: whether `_kernel.c` is there. Its functions have twins in vectors/, arrow/ and
+validation/column_offsets.py, which give the same answers without it.
 """
 
 from __future__ import annotations

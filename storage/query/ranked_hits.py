@@ -19,7 +19,7 @@ from .executor import Found
 from .scan import Scan, weigh
 from .typed_columns import TypedColumns
 
-_STEP = 16_384  # hits whose places are made at a time
+_STEP = 16_384  # hits whose rows are selected at a time
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Rows in the order of their metadata values; the order itself is in ordering.py."""
+"""Rows in the order of their metadata values; interface/metadata_order.py has the order."""
 
 from __future__ import annotations
 

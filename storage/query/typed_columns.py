@@ -95,7 +95,7 @@ class ColumnCache:
         self._lock = threading.Lock()
 
     def for_scan(self) -> Callable[[View], TypedColumns]:
-        """What gives the columns of a view. Those of tails are made once per scan, and not kept."""
+        """A function from a view to its columns. Those of memtables are made once per scan, and not kept."""
         made: dict[int, tuple[View, TypedColumns]] = {}
 
         def typed(view: View) -> TypedColumns:

@@ -1,7 +1,7 @@
 """Records of one log that are not in a segment yet.
 
 Owns: growing columns and the id and position look-ups over them. Rows are only ever appended, so a
-reader that knows its row count sees a frozen table; who is dead is kept by the snapshot.
+reader that knows its row count sees a frozen table. The snapshot keeps the tombstones.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Memtable:
         self.ordered = True  # positions ascend with the rows: nothing was updated yet
         self.dimension = dimension
         self._texts: dict[str, list[str | None]] = {field: [] for field in TEXT_FIELDS}
-        self._sizes = dict.fromkeys(TEXT_FIELDS, np.empty(0, np.int64))  # of texts, as far as asked for
+        self._sizes = dict.fromkeys(TEXT_FIELDS, np.empty(0, np.int64))  # of texts, so far
         self._positions: Ints = np.empty(64, np.int64)
         self._vectors: Floats = np.empty((64, dimension), np.float32)
         self._norms: Floats = np.empty(64, np.float32)
@@ -108,11 +108,11 @@ class Memtable:
         return self._texts["metadata"][start:stop]
 
     def find(self, id: str) -> int:
-        """The latest row of an id, -1 where absent; dead rows included."""
+        """The latest row of an id, -1 where absent; deleted rows included."""
         return self._row_of_id.get(id, -1)
 
     def locate_ids(self, ids: Sequence[str]) -> Ints:
-        """The latest row of each id, -1 where absent; dead rows included."""
+        """The latest row of each id, -1 where absent; deleted rows included."""
         find = self._row_of_id.get
         return np.fromiter((find(id, -1) for id in ids), np.int64, len(ids))
 

@@ -5,7 +5,7 @@ Owns: the files of a segment folder `seg-<n>/` except the graph. Knows nothing o
     vectors.arrow       one batch: vector (fixed-size list of float32), norm (float32, squared length)
     records.arrow       one batch: position, id, document, uri, metadata; sorted by position
     ids.arrow           one batch: hash (xxh3 of the id, sorted), row
-    attributes.parquet  filter columns, see attributes.py; only where there is any
+    attributes.parquet  filter columns, see schema/metadata_columns.py; only where there is any
     sparse.parquet      rare keys and list elements; only where there is any
 
 All Arrow files are uncompressed IPC, so that a map of the file is the data. A file is checked against
@@ -342,7 +342,7 @@ class Segment:
         return self.arrow_text("document").slice(start, stop - start)
 
     def locate_ids(self, ids: Sequence[str], hashes: Hashes) -> Ints:
-        """The row of each id, -1 where absent; dead rows included."""
+        """The row of each id, -1 where absent; deleted rows included."""
         sorted_hashes, rows_by_hash = self._by_hash()
         found = np.full(len(ids), -1, np.int64)
         at = np.searchsorted(sorted_hashes, hashes)
@@ -359,7 +359,7 @@ class Segment:
         return found
 
     def find(self, id: str) -> int:
-        """The row of an id, -1 where absent; dead rows included."""
+        """The row of an id, -1 where absent; deleted rows included."""
         hash = xxhash.xxh3_64_intdigest(id.encode())
         sorted_hashes, rows_by_hash = self._by_hash()
         at = int(sorted_hashes.searchsorted(np.uint64(hash)))

@@ -1,7 +1,7 @@
 """One consistent view of a collection.
 
-Owns: which rows of which parts are alive, and reading records by (part, row). A snapshot never changes;
-readers keep it as long as they like and block nobody.
+Owns: which rows of which parts are live, and reading records by (part, row). A part is a segment or a
+memtable. A snapshot never changes: readers keep it as long as they like and block nobody.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from .segment import Segment, hash_ids
 
 
 class View(NamedTuple):
-    """The first `rows` rows of a segment or tail; `dead` marks those that are gone (None: nobody).
+    """The first `rows` rows of a segment or memtable.
 
-    `ref` describes the files of a segment; `named` says that the manifest has it, not only a log.
+    tombstones  marks the deleted rows; None if no row is deleted
+    ref         the files of a segment
+    named       whether the manifest has the segment; otherwise only a log does
     """
 
     source: Segment | Memtable
@@ -43,7 +45,7 @@ class View(NamedTuple):
 
     @property
     def ordered(self) -> bool:
-        """Whether positions ascend with the rows; in a tail, updated records stand behind newer ones."""
+        """Whether positions ascend with the rows. In a memtable an update puts a record behind newer ones."""
         return isinstance(self.source, Segment) or self.source.ordered
 
     @property
@@ -56,18 +58,18 @@ class View(NamedTuple):
 
     @property
     def lengths(self) -> npt.NDArray[np.float64] | None:
-        """The length of each vector, where it is kept: of segments."""
+        """The length of each vector; None for a memtable, which does not keep them."""
         return self.source.lengths if isinstance(self.source, Segment) else None
 
     def live_rows(self) -> Ints:
-        """Row numbers of the living, ascending."""
+        """The live row numbers, ascending."""
         if self.tombstones is None:
             return np.arange(self.rows)
         return np.flatnonzero(~self.tombstones)
 
 
 class SelectedRows(NamedTuple):
-    """Rows of one view."""
+    """Some rows of one view, in the order in which they are read."""
 
     view: View
     rows: Ints
@@ -77,7 +79,7 @@ class SelectedRows(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """The living records at one moment. `frames` counts those in logs that are not sealed yet."""
+    """The live records at one moment. `frames` counts the frames of logs that are not flushed yet."""
 
     views: tuple[View, ...]
     dimension: int | None
@@ -93,9 +95,11 @@ class Snapshot(NamedTuple):
         return [view.source for view in self.views if isinstance(view.source, Memtable)]
 
     def locate(self, ids: Sequence[str]) -> tuple[Ints, Ints]:
-        """For each id the number of its view (-1: absent) and its row there. Needs the collection's
-        lock, since tails know the latest row of an id only."""
-        if len(ids) == 1:  # as in most adds of a service; arrays of one number would take twice as long
+        """For each id the number of its view (-1: absent) and its row there.
+
+        Needs the collection's lock, since a memtable knows only the latest row of an id.
+        """
+        if len(ids) == 1:  # most adds of a service; arrays of one number take twice as long
             one, at = self._find(ids[0])
             return np.array([one]), np.array([at])
         part, row = np.full(len(ids), -1, np.int64), np.full(len(ids), -1, np.int64)
@@ -123,7 +127,7 @@ class Snapshot(NamedTuple):
         return -1, -1
 
     def selected(self, part: Ints, row: Ints) -> list[SelectedRows]:
-        """Located rows by view, absent ones left out."""
+        """The located rows, grouped by view. Absent ids are left out."""
         out = []
         for number, view in enumerate(self.views):
             rows = row[part == number]
@@ -138,7 +142,7 @@ class Snapshot(NamedTuple):
 def in_order(
     selected: Sequence[SelectedRows], offset: int = 0, limit: int | None = None
 ) -> list[SelectedRows]:
-    """The rows by position, `limit` of them after `offset`, as runs of one view each."""
+    """The rows sorted by position, `limit` of them after `offset`. Each run has the rows of one view."""
     stop = None if limit is None else offset + limit
     selected = [run for run in selected if len(run.rows)]
     selected = [
@@ -148,7 +152,7 @@ def in_order(
     order = sorted(range(len(selected)), key=bounds.__getitem__)
     if all(bounds[a][1] < bounds[b][0] for a, b in itertools.pairwise(order)):
         return list(_slice([selected[number] for number in order], offset, stop))
-    # Updated records lie in newer parts with their old positions: merge by position.
+    # An updated record keeps its position but lies in a newer part, so the parts are merged by position.
     part = np.concatenate([np.full(len(run.rows), number) for number, run in enumerate(selected)])
     rows = np.concatenate([run.rows for run in selected])
     by_position = np.argsort(np.concatenate([run.positions() for run in selected]), kind="stable")[
@@ -233,7 +237,7 @@ def read_rows(
 
 
 def no_rows(fields: frozenset[Field], dimension: int | None) -> Rows:
-    """The columns asked for, of no records."""
+    """The requested columns, without rows."""
     return Rows(
         [],
         [] if "documents" in fields else None,
@@ -244,7 +248,7 @@ def no_rows(fields: frozenset[Field], dimension: int | None) -> Rows:
 
 
 def _read_one(run: SelectedRows, fields: frozenset[Field]) -> Rows:
-    """Rows of one view: nothing to put in order."""
+    """Rows of one view, which need no reordering."""
     source, rows = run.view.source, run.rows
     ids: Any = source.texts("id", rows)
     return Rows(

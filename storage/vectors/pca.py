@@ -1,11 +1,11 @@
-"""Fewer numbers per vector for the walk through a graph.
+"""PCA: shorter, projected vectors for the graph search.
 
-Owns: how many numbers, and which. Nearly all of a walk's time goes into reading vectors. Embeddings use few
-of their directions much: turned so that these come first, half the numbers find the same neighbours, and the
-exact kernel ranks what was found by whole vectors. Whether that holds is measured on the vectors themselves,
-see `choose`; where it does not, as with vectors without structure, the graph has them whole.
+Owns: the projection and its dimension. Nearly all time of a graph search goes into reading vectors. Most of
+the length of embeddings lies in few directions. Projected on half as many numbers, they have the same
+neighbours, and the exact kernel reranks the candidates by whole vectors. `choose` measures on the vectors
+themselves whether that holds. Where it does not, as with random vectors, the graph has the whole vectors.
 
-The directions are the eigenvectors of the vectors' second moments, the largest first: no other choice of as
+The directions are the eigenvectors of the vectors' second moments, the largest first. No other choice of as
 many directions keeps more of the squared lengths (Eckart and Young, 1936).
 """
 
@@ -21,13 +21,13 @@ from ..interface.values import Floats
 from ..native import kernel
 from .distance import Space, normalised
 
-# A graph of reduced vectors is asked for so many times k candidates at least and at most, and in between for
-# all that a search finds; the stored vectors then rerank them. Recall@10 is 0.003 more than with the least at
-# an ef of 28, and 0.990 instead of 0.985 at one of 100, for 2 % of the time.
+# A search in a graph of projected vectors returns at least and at most this many times k candidates, and
+# between these bounds all that it finds. The stored vectors then rerank them. Compared with the least,
+# recall@10 is 0.003 higher at an ef of 28, and 0.990 instead of 0.985 at an ef of 100, for 2 % of the time.
 RERANK_LEAST, RERANK_MOST = 2, 3
-# Kept of the ten nearest, on average, among the 20 nearest by reduced vectors. On 70,000 sentences of 384
-# numbers 192 or 224 are enough for that, as their order has it: recall@10 is some 0.005 less than with all at
-# the same effort, and a walk takes 0.6 of the time (docs/decisions/0011).
+# The mean share of the ten nearest that must be among the 20 nearest by projected vectors. 70,000 sentences
+# of 384 numbers need 192 or 224 for that, depending on their order. Recall@10 is then some 0.005 lower than
+# with whole vectors at the same ef, and a graph search takes 0.6 of the time (docs/decisions/0011).
 KEPT = 0.997
 _NEAREST = 10
 LEAST_DIMENSION = 128  # below, a vector is a few cache lines, and there is little to spare
@@ -71,14 +71,14 @@ class Projection(NamedTuple):
         return out, float(np.vdot(vector, vector)), float(np.vdot(out, out))
 
     def out_of_distribution(self, queries: Floats, projected: Floats) -> list[int]:
-        """The numbers of the queries that keep less than the rows do."""
+        """The numbers of the queries that keep less of their length than the rows do."""
         left = np.einsum("ij,ij->i", projected, projected)
         less = left < self.floor * np.einsum("ij,ij->i", queries, queries)
         return np.flatnonzero(less).tolist()
 
 
 def choose(space: Space, vectors: Floats, stopped: Callable[[], bool] = lambda: False) -> Projection | None:
-    """The smallest reduction that keeps the neighbours, or None, also when `stopped` says so on the way.
+    """The smallest projection that keeps the neighbours, or None, also when `stopped` says so on the way.
     `vectors`: float32 (n, dimension)."""
     rows, dimension = vectors.shape
     if rows < LEAST_ROWS or dimension < LEAST_DIMENSION:
@@ -123,7 +123,7 @@ def _nearest(space: Space, vectors: Floats, queries: Floats, count: int) -> npt.
 
 
 def _floor(turned: Floats, matrix: Floats) -> float:
-    """`matrix` reduces what is turned already, with the rounding that queries meet as well."""
+    """`matrix` projects vectors that are turned already, with the rounding that queries get as well."""
     projected = turned @ matrix
     whole = np.einsum("ij,ij->i", turned, turned)
     left = np.einsum("ij,ij->i", projected, projected)

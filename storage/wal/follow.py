@@ -31,7 +31,7 @@ class Step(NamedTuple):
 def follow(folder: Folder, log: Log, *, writing: bool = False) -> Iterator[Step]:
     """Every frame from where `log` stands to the end of the chain.
 
-    With `writing` (under the write lock) a torn tail is cleared. Without it a torn tail is the end. Raises
+    With `writing` (under the write lock) a torn end is cleared. Without it the chain ends there. Raises
     Corruption where an acknowledged frame is damaged, and where a log leads on to none, to itself or to an
     earlier one. The frame that leads there is read again next time.
     """
@@ -50,10 +50,10 @@ def follow(folder: Folder, log: Log, *, writing: bool = False) -> Iterator[Step]
 
 
 def read_stable(path: str, version: Callable[[], S], read: Callable[[S], T], *, attempts: int) -> T:
-    """What `read` makes of files that other processes may replace meanwhile.
+    """The result of `read` over files that other processes may replace meanwhile.
 
-    `stamp` tells one moment of the files from another. Damage is only what is so while the stamp stays the
-    same. Where the stamp moved, `read` is called again. Raises Corruption, for `path`, when that never ends.
+    `version` returns a value that differs after each replacement. A Corruption counts only if the version has
+    not changed since before the read. Otherwise `read` is called again, up to `attempts` times.
     """
     for _ in range(attempts):
         before = version()
@@ -75,8 +75,8 @@ class LogContents:
 
 
 def salvaged(folder: Folder, name: str) -> LogContents:
-    """All that one log has, also behind damage. Where something is wrong, the second reading counts: a
-    disk that fails once has no damage."""
+    """All intact frames of one log, also those behind damage. A log with a problem is read twice and the
+    second result counts, because a disk may fail only once."""
     found = _salvaged_once(folder, name)
     return found if found.problem is None else _salvaged_once(folder, name)
 

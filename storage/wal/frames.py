@@ -1,19 +1,19 @@
-"""What one write changes, and its bytes in the log.
+"""The changes of one write, and their bytes in the log.
 
-Owns: the payload of ROWS, COMMIT and SEGMENT frames, and that what is decoded can be gone on with, whoever
-wrote it. Pure functions, no files.
+Owns: the payload of ROWS, COMMIT and SEGMENT frames, and the validation of decoded payloads. Pure functions,
+no files.
 
-    ROWS     dimension u32 | kills u32 | rows u32 | 0 u32 | positions of the kills, int64 each
+    ROWS     dimension u32 | deletes u32 | rows u32 | 0 u32 | positions of the deletes, int64 each
              | positions of the rows, int64 each | vectors, float32 each | JSON of four lists: ids, documents,
              uris, metadata
-    COMMIT   dimension u32 | kills u32 | positions of the kills, int64 each | Arrow record batch message
-    SEGMENT  kills u32 | 0 u32 | positions of the kills | JSON of a SegmentRef
+    COMMIT   dimension u32 | deletes u32 | positions of the deletes, int64 each | Arrow record batch message
+    SEGMENT  deletes u32 | 0 u32 | positions of the deletes | JSON of a SegmentRef
 
-A commit says what happened, not what was asked: rows that appear, whole, and positions that die.
-A row whose position is already taken replaces the older version of that record.
+A commit has the effect of a request, not the request: whole rows that are added, and positions that are
+deleted. A row with the position of an older row is a new version of that record.
 
-COMMIT is only read: logs of version 1 have it. An Arrow message of one row takes 80 µs to make, a third of
-what an add took besides waiting for the disk; ROWS takes 3.
+COMMIT is only read, from logs of version 1. One row takes 80 µs to encode as an Arrow message, which was a
+third of an add apart from the wait for the disk. As ROWS it takes 3 µs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _TEXT, _TEXT_OR_NONE = frozenset({str}), frozenset({str, type(None)})
 
 
 class Commit(NamedTuple):
-    """`kills` are positions whose record (or record version) dies; `rows` are born after that."""
+    """`deletes` are the positions whose record, or version of it, is deleted. Then `rows` are added."""
 
     deletes: Ints
     rows: Columns | None
@@ -99,7 +99,7 @@ def decode_commit(path: str, payload: bytes) -> Commit:
 
 
 def _check(path: str, columns: Columns) -> None:
-    """That each row has all that it must, of the right types."""
+    """Raise Corruption unless each row has every field, of the right type."""
     rows = len(columns.positions)
     if rows == 1 and columns.vectors.shape[1] and _is_one(columns):
         return
@@ -116,7 +116,7 @@ def _check(path: str, columns: Columns) -> None:
 
 
 def _is_one(columns: Columns) -> bool:
-    """Whether it is one row, as nearly all frames have: quicker than the questions that are asked of many."""
+    """Whether it is one row, as nearly all frames have: quicker than the checks of many rows."""
     for texts in (columns.documents, columns.uris, columns.metadata):
         if type(texts) is not list or len(texts) != 1 or not (texts[0] is None or type(texts[0]) is str):
             return False

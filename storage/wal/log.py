@@ -1,6 +1,6 @@
 """An append-only log of checksummed frames, shared by processes, synced in groups.
 
-Owns: framing, checksums, torn tails, group commit. Does not know what a payload means.
+Owns: framing, checksums, torn ends, shared syncs, the durable watermark. Does not know what a payload means.
 
 File: a 64-byte header, then frames, each on an 8-byte border, then zeros.
 
@@ -8,14 +8,15 @@ File: a 64-byte header, then frames, each on an 8-byte border, then zeros.
             | synced offset u64 | its complement u64 | 0 u64
     frame   magic "FRM1" | kind u16 | 0 u16 | payload length u32 | 0 u32 | sequence u64 | xxh3 u64 | payload
 
-A frame's checksum covers its header fields and payload and is seeded with the file's salt, so that
-bytes left by an older log never look alive. Sequences rise by one. The synced offset is written (not
-synced) after a sync, at most every 10 ms, and shortly after a burst: it never claims too much, and it lets a
-damaged acknowledged frame (Corruption) be told from a torn one that nobody was promised (cut).
+A frame's checksum covers its header fields and payload. It is seeded with the file's salt, so that the bytes
+of an older log never pass for a frame. Sequences rise by one. The synced offset is the durable watermark. It
+is written (not synced) after a sync, at most every 10 ms, and shortly after a burst of syncs. It never claims
+too much. A damaged frame before it was acknowledged (Corruption). A torn frame behind it was not, and is
+cut.
 
-Writers hold the folder's write lock around `append`, which has the system begin to write the frame; syncing
-happens after the lock is released. Who opens a log writes again what is not known to be synced before it
-appends: a sync of another process may have failed.
+Writers hold the folder's write lock around `append`, which starts the write-back of the frame. They sync
+after the lock is released. A process that opens a log rewrites the frames behind the watermark before it
+appends, because a sync of another process may have failed.
 """
 
 from __future__ import annotations
@@ -44,13 +45,13 @@ _MASK = (1 << 64) - 1
 # database may hold ten thousand small collections, then doubling up to 4 MiB a step.
 _FIRST_SIZE, _MAX_STEP = 1 << 15, 1 << 22
 MAX_PAYLOAD = 1 << 31
-_MOST_FRAMES = 10**15  # so that the sequence has room in the name of a log
+_MOST_FRAMES = 10**15  # its digits have room in the name of a log
 _SMALL = 1 << 20  # of payloads: no larger than what is read anyway
 _log = logging.getLogger("chroma")
-# In a burst of syncs the file is told of it every so often, and at its end by `note`: the note is a second
-# page for each of them to write, and a call.
+# In a burst of syncs the watermark is recorded this often, and once at the end. To record it with each sync
+# would cost one more call and one more page to write.
 WATERMARK_SECONDS = 0.01
-_WAIT_SECONDS = 1.0  # after which a thread looks again whether another one still syncs
+_WAIT_SECONDS = 1.0  # after which a thread checks again whether another one still syncs
 
 COMMIT, SEGMENT, END, CATALOG, ROWS = 1, 2, 3, 4, 5  # frame kinds
 
@@ -69,7 +70,7 @@ def _align(offset: int) -> int:
 
 
 def _header(salt: int, first: int) -> bytes:
-    """What the header begins with, in this version."""
+    """The start of the header, in this version."""
     header = _HEADER.pack(_MAGIC, VERSION, 0, salt, first)
     return header + struct.pack("<Q", xxhash.xxh3_64_intdigest(header))
 
@@ -101,13 +102,13 @@ class Log:
         self._size = file.size()
         self._synced = self._watermark = START
         self._syncing = False
-        self.broken: str | None = None  # why nothing may be appended: it is to be opened again
+        self.broken: str | None = None  # why the log must be opened again before an append
         self._ended = False  # an END frame was read or written
-        self._watermark_due = 0.0  # when the file is next told up to where it was synced
-        self._cleared = False  # whether nothing but zeros is known to lie behind the last frame
+        self._watermark_due = 0.0  # when the watermark is next recorded
+        self._cleared = False  # whether all bytes behind the last frame are known to be zero
         # A condition takes its lock in Python, where an interrupt may come between; the lock itself does not.
         self._mutex, self._recording = threading.RLock(), threading.Lock()
-        self._group = threading.Condition(self._mutex)  # of who waits for another thread's sync
+        self._group = threading.Condition(self._mutex)  # threads that wait for another thread's sync
         self.syncs = 0
 
     @property
@@ -149,12 +150,15 @@ class Log:
         return self._file.linked()
 
     def lacks_watermark(self) -> bool:
-        """Whether the file has yet to be told of a sync."""
+        """Whether the watermark in the file is behind the last sync."""
         return self._synced > self._watermark
 
     def record_watermark(self) -> None:
-        """Tell the file up to where it was synced, at the end of a burst. It serves the finding of damage
-        later, so it fails nobody: what is wrong with the file shows when it is read or written next."""
+        """Write the durable watermark into the file, at the end of a burst.
+
+        An error is only logged: the watermark serves to find damage, and the next read or write of the file
+        reports the error.
+        """
         with self._mutex:
             synced = self._synced
         if synced > self._watermark and not self.broken:
@@ -174,14 +178,14 @@ class Log:
         return self._file.holds(self.offset, _FRAME_MAGIC)
 
     def at_end(self, writing: bool) -> bool:
-        """What `read_new` does where there is nothing new, as nearly always: then True."""
+        """True if there is no new frame, as nearly always. Then it does what `read_new` does at the end."""
         if self.has_more():
             return False
         self._check_end(writing)
         return True
 
     def read_new(self, writing: bool = False) -> Iterator[Frame]:
-        """Frames behind `offset`, advancing it. With `writing` (under the lock) a torn tail is cleared."""
+        """Frames behind `offset`, advancing it. With `writing` (under the lock) a torn end is cleared."""
         while True:
             frame = self._frame_at(self.offset)
             if frame is None:
@@ -194,19 +198,19 @@ class Log:
         self._check_end(writing)
 
     def unread(self, frame: Frame) -> None:
-        """Read this frame again next, for what it says could not be done."""
+        """Go back before this frame, because it could not be applied."""
         self.offset, self.sequence = frame.end - _align(_FRAME.size + len(frame.payload)), frame.sequence
 
     def following(self, folder: Folder, end: Frame) -> Log:
-        """The log that the frame which ends this one leads on to. Raises Corruption: also where that is this
-        one, or an earlier one."""
+        """The log that `end`, the last frame of this one, names. Raises Corruption if it cannot be opened, or
+        is this log or an earlier one."""
         log = Log.open(folder, file_names.following(self.path, end.payload))
         if log._first < self.sequence:
             raise Corruption(log.path, f"it begins with frame {log._first}, not after the log before it")
         return log
 
     def image(self) -> Iterator[bytes]:
-        """The file, in parts, as a log that ends, and is synced up to, where this process has read."""
+        """The file in blocks, cut where this process has read up to, with the watermark there."""
         head = bytearray(self._file.read(0, START))
         _SYNCED.pack_into(head, _SYNCED_AT, self.offset, self.offset ^ _MASK)
         yield bytes(head)
@@ -237,7 +241,7 @@ class Log:
             offset = frame.end
 
     def _frame_at(self, offset: int, sequences: range | None = None) -> Frame | None:
-        """The frame there, if it is whole and of one of these sequences: by default the next."""
+        """The frame at `offset`, if it is whole and has one of these sequences; by default the next one."""
         if not self._file.holds(offset, _FRAME_MAGIC):
             return None
         head = self._file.read(offset, _FRAME.size)
@@ -247,7 +251,7 @@ class Log:
         expected = sequence == self.sequence if sequences is None else sequence in sequences
         if magic != _FRAME_MAGIC or not expected or length > MAX_PAYLOAD:
             return None
-        if length > _SMALL and length > self._file.size() - offset:  # before there is memory for it
+        if length > _SMALL and length > self._file.size() - offset:  # before memory is allocated for it
             return None
         payload = self._file.read(offset + _FRAME.size, length)
         if len(payload) < length or check != self._checksum(head[: _FRAME.size - 8], payload):
@@ -260,7 +264,7 @@ class Log:
         return state.intdigest()
 
     def synced_offset(self) -> int:
-        """Up to where the file says it was synced."""
+        """The durable watermark in the file."""
         for _ in range(8):  # another process may be writing the pair right now
             data = self._file.peek(_SYNCED_AT, _SYNCED.size)
             if len(data) == _SYNCED.size:
@@ -270,7 +274,7 @@ class Log:
         raise Corruption(self.path, "its synced offset does not match its complement", _SYNCED_AT)
 
     def _check_end(self, writing: bool) -> None:
-        """Nothing whole follows: see that nothing is missing, and make room for what will be written."""
+        """No whole frame follows: check that none is missing, and clear the space for the next one."""
         self._check_torn_end()
         if writing:
             self._clear_torn_end()
@@ -283,12 +287,12 @@ class Log:
             raise Corruption(self.path, "an acknowledged frame does not match its checksum", self.offset)
 
     def _clear_torn_end(self) -> None:
-        """Zero what a writer that died left behind; nobody was promised it."""
+        """Zero the bytes that an interrupted writer left. They were not acknowledged."""
         if self._cleared and self._file.peek(self.offset, 1) in (b"", b"\0"):
             return
         self._write_again()
-        # Once per opened file all of it is looked at: in a power cut a later page of what was never
-        # synced may reach the disk without an earlier one, and would be read behind the next frame.
+        # Once per opened file this reads all of it. In a power cut a later page may reach the disk without an
+        # earlier one, and its old frames would be read behind the next frame.
         size = self._file.size()
         for start in range(self.offset, size, 1 << 20):
             part = self._file.read(start, min(1 << 20, size - start))
@@ -359,7 +363,7 @@ class Log:
             if mine and isinstance(error, StorageError):
                 raise WriteFailed(_not_synced(self.path, str(error))) from error
             raise
-        finally:  # also when interrupted, wherever: somebody else may sync
+        finally:  # also after an interrupt: another thread must be able to sync
             if mine:
                 self._syncing = False  # before the lock, for which a thread can be interrupted
                 with self._mutex:
@@ -376,18 +380,20 @@ class Log:
         self._file.sync()
 
     def _write_again(self) -> None:
-        """Write once more what may not be on the disk, so that the next sync has it: after one that failed,
-        here or in another process, the system may hold pages that it takes for written."""
+        """Rewrite the frames that may not be on the disk, so that the next sync writes them.
+
+        After a sync that failed, here or in another process, the system may take unwritten pages for clean.
+        """
         at = self.synced_offset()
         while at < self.offset:
             frame = self._frame_at(at, range(self._first, self.sequence))
-            if frame is None:  # it was read, and is gone: the pages were dropped
+            if frame is None:  # the system dropped its pages since it was read
                 raise Corruption(self.path, "a frame that was read is not there any more", at)
             self._file.write(at, self._file.read(at, frame.end - at))
             at = frame.end
 
     def _write_watermark(self, target: int) -> None:
-        with self._recording:  # so that no older note of this process comes over a newer one
+        with self._recording:  # so that no older watermark of this process overwrites a newer one
             if target > self.synced_offset():
                 self._file.write(_SYNCED_AT, _SYNCED.pack(target, target ^ _MASK))
             self._watermark = max(self._watermark, target)
