@@ -22,7 +22,7 @@ from ..manifest import COPY, FileRef, Manifest, SegmentRef, random_name
 from ..schema.record_columns import Mask
 from ..segments.memtable import Memtable
 from ..segments.segment import Segment, StoredRows, write_segment
-from ..segments.snapshot import Snapshot, View
+from ..segments.snapshot import SegmentView, Snapshot
 from ..segments.tombstones import encode_tombstones
 from ..wal import log as logs
 from ..wal.log import START, Log
@@ -59,7 +59,7 @@ def useful(snapshot: Snapshot) -> bool:
     )
 
 
-def _worn(view: View) -> bool:
+def _worn(view: SegmentView) -> bool:
     return isinstance(view.source, Segment) and view.deleted_rows > DELETED_SHARE * view.rows
 
 
@@ -119,7 +119,7 @@ def _rotate(store: RecordStore, state: State) -> Base:
     return Base(state.snapshot(), dict(state.refs), log_name(state.log), state.manifest.version)
 
 
-def _choose(snapshot: Snapshot, everything: bool) -> list[View]:
+def _choose(snapshot: Snapshot, everything: bool) -> list[SegmentView]:
     """The views to rewrite as one segment.
 
     Memtables are always among them. A segment is once the newer parts together reach its size. This writes a
@@ -133,8 +133,8 @@ def _choose(snapshot: Snapshot, everything: bool) -> list[View]:
     if everything:
         done = len(segments) == 1 and not newer and not segments[0].deleted_rows
         return [] if done else memtables + small
-    chosen: list[View] = []
-    pending: list[View] = []
+    chosen: list[SegmentView] = []
+    pending: list[SegmentView] = []
     for view in reversed(small):
         pending.append(view)
         if newer >= view.live:
@@ -145,7 +145,7 @@ def _choose(snapshot: Snapshot, everything: bool) -> list[View]:
     return memtables + chosen
 
 
-def _gather(views: Sequence[View], folder: Folder) -> StoredRows | None:
+def _gather(views: Sequence[SegmentView], folder: Folder) -> StoredRows | None:
     """The live records of the views, by position. Many vectors go to scratch space of the folder."""
     parts = [view.source.stored(view.live_rows()) for view in views if view.live]
     if not parts:
@@ -155,7 +155,7 @@ def _gather(views: Sequence[View], folder: Folder) -> StoredRows | None:
     return StoredRows.concatenate(parts, folder.scratch)
 
 
-def _kept(store: RecordStore, base: Base, view: View) -> SegmentRef:
+def _kept(store: RecordStore, base: Base, view: SegmentView) -> SegmentRef:
     """The reference of a segment that stays, with the tombstones of this moment."""
     ref = base.refs[view.source.name]
     if view.tombstones is None or view.deleted_rows == ref.deleted_rows:

@@ -17,7 +17,7 @@ from ..index.hnsw import Graph
 from ..interface.errors import Corruption
 from ..manifest import FileRef, GraphRef, Manifest, random_name
 from ..segments.segment import Segment
-from ..segments.snapshot import Snapshot, View
+from ..segments.snapshot import SegmentView, Snapshot
 from ..vectors.distance import Space
 from .record_store import RecordStore
 
@@ -60,7 +60,7 @@ class Graphs:
 
     # ------------------------------------------------------------------ searching
 
-    def get(self, view: View, settings: IndexSettings) -> Graph | None:
+    def get(self, view: SegmentView, settings: IndexSettings) -> Graph | None:
         """The graph of a view, if it is loaded; else it is loaded in the background."""
         loaded = self._loaded.get(view.source.name)
         if loaded is not None:
@@ -73,16 +73,16 @@ class Graphs:
             background.submit("load", key, lambda: self.load(source, ref, settings), LOAD_SECONDS)
         return None
 
-    def load_now(self, view: View, settings: IndexSettings) -> None:
+    def load_now(self, view: SegmentView, settings: IndexSettings) -> None:
         """As the background does it, but return when it is done."""
         if isinstance(view.source, Segment) and (ref := self._stored(view)) and hnsw.available():
             self.load(view.source, ref, settings)
 
-    def _reference(self, view: View) -> GraphRef | None:
+    def _reference(self, view: SegmentView) -> GraphRef | None:
         graph = view.ref.graph if view.ref else None
         return None if graph is None or graph.file.name in self._broken else graph
 
-    def _stored(self, view: View) -> GraphRef | None:
+    def _stored(self, view: SegmentView) -> GraphRef | None:
         """The graph of a view that has a file; in memory there is none to load."""
         graph = self._reference(view)
         return graph if graph is not None and graph.file.bytes else None
@@ -144,7 +144,7 @@ class Graphs:
         ]
         return sorted(found, key=lambda segment: -segment.rows)
 
-    def _served(self, view: View, settings: IndexSettings) -> bool:
+    def _served(self, view: SegmentView, settings: IndexSettings) -> bool:
         """Whether a part has its graph, or is too small for one."""
         if view.rows * view.source.dimension * 4 < INDEX_BYTES:
             return True

@@ -17,7 +17,7 @@ from ..manifest import Manifest, SegmentRef
 from ..schema.record_columns import Ints, Mask
 from ..segments.memtable import Memtable
 from ..segments.segment import Segment
-from ..segments.snapshot import Snapshot, View
+from ..segments.snapshot import SegmentView, Snapshot
 from ..segments.tombstones import decode_tombstones
 from ..wal import log as logs
 from ..wal.follow import follow
@@ -213,7 +213,7 @@ class State:
                     )
                 count = 0 if tombstones is None else int(np.count_nonzero(tombstones))
                 views.append(
-                    View(
+                    SegmentView(
                         source=part,
                         rows=part.rows,
                         tombstones=tombstones,

@@ -21,7 +21,7 @@ from ..schema import metadata_columns
 from ..schema.record_columns import Ints
 from ..segments.memtable import Memtable
 from ..segments.segment import Segment, hash_ids
-from ..segments.snapshot import Snapshot, View
+from ..segments.snapshot import SegmentView, Snapshot
 from . import row_set
 from .document_scan import documents_with
 from .duckdb_tables import FilterDatabase, FilterTable
@@ -289,7 +289,7 @@ class Filters:
                 entry = self._parts[source.name] = make(self._database, source)
             return entry
 
-    def allowed(self, view: View, node: Node) -> RowSet:
+    def allowed(self, view: SegmentView, node: Node) -> RowSet:
         """The living rows of a view that match."""
         key = (view.source.name, view.rows, node)
         entry = self._allowed.get(key)

@@ -20,7 +20,7 @@ from ..index.hnsw import Graph
 from ..interface.errors import InvalidArgument
 from ..interface.values import Floats
 from ..schema.record_columns import Ints
-from ..segments.snapshot import Snapshot, View
+from ..segments.snapshot import SegmentView, Snapshot
 from ..vectors import distance
 from ..vectors.distance import Space
 from .plan_history import PlanHistory
@@ -60,7 +60,7 @@ class Found(NamedTuple):
     counts     how many hits each query has; None: one query, which has them all
     """
 
-    views: Sequence[View]
+    views: Sequence[SegmentView]
     part: Ints | None
     rows: Ints
     distances: Floats
@@ -86,7 +86,7 @@ class Source(NamedTuple):
     """
 
     snapshot: Snapshot
-    graph_of: Callable[[View], Graph | None]
+    graph_of: Callable[[SegmentView], Graph | None]
     filters: Filters
     history: PlanHistory
 
@@ -99,7 +99,7 @@ class SearchablePart(NamedTuple):
     """
 
     search: Search
-    view: View
+    view: SegmentView
     graph: Graph | None
     allowed: RowSet | None
     history: PlanHistory
@@ -143,7 +143,7 @@ def explain(search: Search, queries: Floats, source: Source) -> list[tuple[str, 
     return [(part.view.source.name, chosen) for part, chosen in zip(parts, plans)]
 
 
-def searchable(search: Search, view: View, source: Source) -> SearchablePart:
+def searchable(search: Search, view: SegmentView, source: Source) -> SearchablePart:
     """Collect what the plan for a view depends on; here its filter is evaluated."""
     allowed = None
     if view.tombstones is not None or not isinstance(search.node, Everything):
@@ -359,7 +359,7 @@ def _reranked(part: SearchablePart, query: Floats, rows: Ints) -> Line:
     return distance.ranked(search.space, query, view.vectors, rows, search.k, lengths)
 
 
-def _best(k: int, views: Sequence[View], lines: Sequence[Line]) -> Found:
+def _best(k: int, views: Sequence[SegmentView], lines: Sequence[Line]) -> Found:
     """The k best over all views for one query, by distance, then position."""
     part: Ints | None = None
     rows, distances = lines[0]
@@ -373,7 +373,7 @@ def _best(k: int, views: Sequence[View], lines: Sequence[Line]) -> Found:
     return Found(views, None if part is None else part[order], rows[order], distances[order], None)
 
 
-def _rank(k: int, views: Sequence[View], found: Sequence[Candidates]) -> Found:
+def _rank(k: int, views: Sequence[SegmentView], found: Sequence[Candidates]) -> Found:
     """The same for many queries."""
     part: Ints | None = None
     rows, distances = found[0]
@@ -398,7 +398,7 @@ def _rank(k: int, views: Sequence[View], found: Sequence[Candidates]) -> Found:
     )
 
 
-def _positions(views: Sequence[View], part: Ints | None, rows: Ints) -> Ints:
+def _positions(views: Sequence[SegmentView], part: Ints | None, rows: Ints) -> Ints:
     """The positions of candidates, a line of them or several; those of -1 do not matter."""
     if part is None:
         return views[0].source.positions[rows]

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..arrow.lazy_pyarrow import pa
 from ..interface.values import Field, Floats, Hits, Rows
-from ..segments.snapshot import SelectedRows, View, read_rows
+from ..segments.snapshot import SegmentView, SelectedRows, read_rows
 from .executor import Found
 from .scan import Scan, weigh
 from .typed_columns import TypedColumns
@@ -28,7 +28,7 @@ class Ranked:
 
     found: Found
     dimension: int | None
-    typed: Callable[[View], TypedColumns]
+    typed: Callable[[SegmentView], TypedColumns]
 
     @property
     def counts(self) -> list[int]:

@@ -16,7 +16,7 @@ from ..arrow.lazy_pyarrow import pa
 from ..interface.values import Field, Rows
 from ..schema.metadata_columns import Slot
 from ..schema.record_columns import Ints, decode_metadata
-from ..segments.snapshot import SelectedRows, View, read
+from ..segments.snapshot import SegmentView, SelectedRows, read
 from .typed_columns import TypedColumns, slot_type
 
 BATCH_BYTES = 8 << 20
@@ -72,8 +72,8 @@ class Scan:
 
     selected: tuple[SelectedRows, ...]
     dimension: int | None
-    views: tuple[View, ...]
-    typed: Callable[[View], TypedColumns]
+    views: tuple[SegmentView, ...]
+    typed: Callable[[SegmentView], TypedColumns]
 
     @property
     def rows(self) -> int:
@@ -128,7 +128,7 @@ class Scan:
 
 
 def weigh(
-    views: Sequence[View], rows: Sequence[Ints], fields: frozenset[Field], dimension: int | None
+    views: Sequence[SegmentView], rows: Sequence[Ints], fields: frozenset[Field], dimension: int | None
 ) -> int:
     """Bytes that ids, vectors and the texts of some fields have in some rows of each view."""
     names = [name for name, field in COLUMNS if name != "embedding" and (field is None or field in fields)]
@@ -139,7 +139,7 @@ def weigh(
     return whole
 
 
-def _live(views: Sequence[View]) -> list[SelectedRows]:
+def _live(views: Sequence[SegmentView]) -> list[SelectedRows]:
     """All rows that are not deleted."""
     selected = (SelectedRows(view, view.live_rows()) for view in views)
     return [run for run in selected if len(run.rows)]
@@ -160,7 +160,7 @@ class _Reading:
     def __init__(
         self,
         schema: pa.Schema,
-        typed: Callable[[View], TypedColumns],
+        typed: Callable[[SegmentView], TypedColumns],
         slots: Sequence[Slot],
         batch_bytes: int,
     ) -> None:
@@ -222,7 +222,7 @@ class _Reading:
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
 
-def _by_view(selected: Sequence[SelectedRows]) -> Iterator[tuple[View, Ints, Ints]]:
+def _by_view(selected: Sequence[SelectedRows]) -> Iterator[tuple[SegmentView, Ints, Ints]]:
     """Each view once, with its rows, and where these are in the order of the places."""
     runs: dict[int, list[int]] = {}
     for number, run in enumerate(selected):

@@ -19,7 +19,7 @@ from ..schema import metadata_columns as columns
 from ..schema.metadata_columns import MetadataColumns, Slot, arrow_types
 from ..schema.record_columns import Ints
 from ..segments.segment import Segment
-from ..segments.snapshot import Snapshot, View
+from ..segments.snapshot import SegmentView, Snapshot
 
 _Sorted: TypeAlias = "tuple[Ints, pa.Array]"
 
@@ -94,11 +94,11 @@ class ColumnCache:
         self._entries: dict[str, tuple[Segment, TypedColumns]] = {}
         self._lock = threading.Lock()
 
-    def for_scan(self) -> Callable[[View], TypedColumns]:
+    def for_scan(self) -> Callable[[SegmentView], TypedColumns]:
         """A function from a view to its columns. Those of memtables are made once per scan, and not kept."""
-        made: dict[int, tuple[View, TypedColumns]] = {}
+        made: dict[int, tuple[SegmentView, TypedColumns]] = {}
 
-        def typed(view: View) -> TypedColumns:
+        def typed(view: SegmentView) -> TypedColumns:
             source = view.source
             if isinstance(source, Segment):
                 return self._of(source)

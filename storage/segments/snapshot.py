@@ -20,7 +20,7 @@ from .memtable import Memtable
 from .segment import Segment, hash_ids
 
 
-class View(NamedTuple):
+class SegmentView(NamedTuple):
     """The first `rows` rows of a segment or memtable.
 
     tombstones  marks the deleted rows; None if no row is deleted
@@ -71,7 +71,7 @@ class View(NamedTuple):
 class SelectedRows(NamedTuple):
     """Some rows of one view, in the order in which they are read."""
 
-    view: View
+    view: SegmentView
     rows: Ints
 
     def positions(self) -> Ints:
@@ -81,7 +81,7 @@ class SelectedRows(NamedTuple):
 class Snapshot(NamedTuple):
     """The live records at one moment. `frames` counts the frames of logs that are not flushed yet."""
 
-    views: tuple[View, ...]
+    views: tuple[SegmentView, ...]
     dimension: int | None
     next_position: int
     frames: int
@@ -184,7 +184,7 @@ def read(selected: Sequence[SelectedRows], fields: frozenset[Field], dimension: 
     if len(selected) == 1:
         return _read_one(selected[0], fields)
     numbers: dict[int, int] = {}  # runs of one view are read together
-    views: list[View] = []
+    views: list[SegmentView] = []
     part = []
     for run in selected:
         number = numbers.setdefault(id(run.view), len(views))
@@ -199,7 +199,11 @@ def read(selected: Sequence[SelectedRows], fields: frozenset[Field], dimension: 
 
 
 def read_rows(
-    views: Sequence[View], part: Ints | None, rows: Ints, fields: frozenset[Field], dimension: int | None
+    views: Sequence[SegmentView],
+    part: Ints | None,
+    rows: Ints,
+    fields: frozenset[Field],
+    dimension: int | None,
 ) -> Rows:
     """The records at `rows`, each of the view with the number in `part` (None: the first), in this order."""
     if not len(rows):
