@@ -100,7 +100,7 @@ def gathers(opened: Opened, queries: Any, random: Any) -> list[tuple[float, Samp
 
         def scan(number: int, sets: list[Any] = sets) -> Any:
             query = queries[number % len(queries)]
-            return distance.nearest("cosine", query, view.vectors, view.norms, sets[number], K)
+            return distance.nearest("cosine", query, view.vectors, norms=view.norms, rows=sets[number], k=K)
 
         ns = times({"scan": scan})["scan"]
         found.append((share, Sample(len(sets[0]) * view.vectors.shape[1], view.vectors.shape[1], ns)))

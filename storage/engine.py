@@ -150,7 +150,14 @@ class Engine:
         self.check_open()
         id = str(uuid.uuid4() if new.id is None else uuid.UUID(new.id))
         metadata = dict(new.metadata) if new.metadata else None
-        info = CollectionInfo(id, new.name, tenant, database, metadata, dict(new.configuration))
+        info = CollectionInfo(
+            id=id,
+            name=new.name,
+            tenant=tenant,
+            database=database,
+            metadata=metadata,
+            configuration=dict(new.configuration),
+        )
         clear = None if new.id is None else self.folder.child("collections").child(id).remove_tree
         return self.catalog.create_collection(info, new.get_or_create, clear)[0]
 
@@ -249,7 +256,15 @@ class Engine:
         tenant, database = into or (tenant, database)
         metadata, configuration = source.info.metadata, source.info.configuration
         dimension = source.store.snapshot().dimension
-        info = CollectionInfo(str(uuid.uuid4()), name, tenant, database, metadata, configuration, dimension)
+        info = CollectionInfo(
+            id=str(uuid.uuid4()),
+            name=name,
+            tenant=tenant,
+            database=database,
+            metadata=metadata,
+            configuration=configuration,
+            dimension=dimension,
+        )
         if name in {other.name for other in self.catalog.list_collections(tenant, database)}:
             raise AlreadyExists(f"Collection [{name}] already exists; choose another name")
         target = self.folder.child("collections").child(info.id)
@@ -271,7 +286,7 @@ class Engine:
         assert isinstance(self.folder, DiskFolder)  # what is in memory has no files to copy
         from .backup.backup import backup  # with what it needs, a tenth of the time to open a database
 
-        return backup(self.folder, self.catalog, path, link, verify, progress)
+        return backup(self.folder, self.catalog, path, link=link, verify=verify, progress=progress)
 
     # ------------------------------------------------------------------ statements
 
@@ -297,7 +312,14 @@ class Engine:
             not_indexed += snapshot.live - collection.graphs.indexed_rows(snapshot, collection.settings)
             log_bytes += size
         return EngineMetrics(
-            self.catalog.count_all(), len(opened), rows, deleted, segments, not_indexed, log_bytes, syncs()
+            collections=self.catalog.count_all(),
+            open=len(opened),
+            rows=rows,
+            deleted=deleted,
+            segments=segments,
+            not_indexed=not_indexed,
+            log_bytes=log_bytes,
+            syncs=syncs(),
         )
 
     def after_fork(self) -> None:

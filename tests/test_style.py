@@ -222,26 +222,8 @@ def test_lists_are_sorted(names: str) -> None:
 
 MANY_PARAMETERS: list[str] = []
 
-MANY_POSITIONAL: list[str] = [
-    "backup",
-    "build",
-    "nearest",
-    "nearest_lines",
-    "ranked",
-    "read",
-]
+MANY_POSITIONAL: list[str] = []
 
-LONG_CALLS: list[str] = [
-    "Engine.backup: backup",
-    "Engine.create_collection: CollectionInfo",
-    "Engine.fork_collection: CollectionInfo",
-    "Engine.metrics: EngineMetrics",
-    "Graphs._build_one: hnsw.build",
-    "Graphs.load: graph_file.read",
-    "_reranked: distance.ranked",
-    "_scan: distance.nearest",
-    "_scan: distance.nearest",
-    "_scan_lines: distance.nearest_lines",
-]
+LONG_CALLS: list[str] = []
 
 BOTH_FILTERS: list[str] = []

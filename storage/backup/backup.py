@@ -30,6 +30,7 @@ def backup(
     source: DiskFolder,
     source_catalog: Catalog,
     path: str,
+    *,
     link: bool = False,
     verify: bool = False,
     progress: Progress | None = None,

@@ -98,7 +98,15 @@ class Graphs:
             if settings.space == "cosine":
                 _ = segment.lengths  # made here rather than by the first query
             stopping, evict = self._store.services.background.stopping, segment.evict_vectors
-            graph = graph_file.read(path, data, ref.file, settings.space, segment.vectors, stopping, evict)
+            graph = graph_file.read(
+                path,
+                data,
+                ref.file,
+                space=settings.space,
+                vectors=segment.vectors,
+                stopped=stopping,
+                passed=evict,
+            )
         except Corruption:
             # The vectors are what counts; `check` reports the file, and a new one is built.
             self._broken.add(ref.file.name)
@@ -190,10 +198,10 @@ class Graphs:
         graph = hnsw.build(
             settings.space,
             segment.vectors,
-            settings.max_neighbors,
-            settings.ef_construction,
-            threads,
-            stopped,
+            max_neighbors=settings.max_neighbors,
+            ef_construction=settings.ef_construction,
+            threads=threads,
+            stopped=stopped,
         )
         if graph is not None and settings.space == "cosine":
             _ = segment.lengths

@@ -133,6 +133,7 @@ def read(
     path: str,
     data: memoryview,
     file: FileRef,
+    *,
     space: Space,
     vectors: Floats,
     stopped: Callable[[], bool] = lambda: False,

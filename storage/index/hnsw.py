@@ -158,6 +158,7 @@ class Graph:
 def build(
     space: Space,
     vectors: Floats,
+    *,
     max_neighbors: int,
     ef_construction: int,
     threads: int,

@@ -333,11 +333,11 @@ def _scan(part: SearchablePart, query: Floats) -> Line:
     view, k = part.view, part.search.k
     vectors, norms = view.vectors, view.norms
     if view.ordered:
-        return distance.nearest(space, query, vectors, norms, rows, k)
+        return distance.nearest(space, query, vectors, norms=norms, rows=rows, k=k)
     # Of rows as near as the last one, those count whose positions come first, and they may stand further on.
     while True:
         k *= 2
-        found, distances = distance.nearest(space, query, vectors, norms, rows, k)
+        found, distances = distance.nearest(space, query, vectors, norms=norms, rows=rows, k=k)
         if len(found) < k or distances[-1] > distances[part.search.k - 1]:
             order = np.lexsort((view.positions[found], distances))[: part.search.k]
             return found[order], distances[order]
@@ -349,14 +349,16 @@ def _scan_lines(part: SearchablePart, queries: Floats) -> list[Line]:
     if not view.ordered:
         return [_scan(part, query) for query in queries]
     rows = _scanned_rows(part)
-    return distance.nearest_lines(search.space, queries, view.vectors, view.norms, rows, search.k)
+    return distance.nearest_lines(
+        search.space, queries, view.vectors, norms=view.norms, rows=rows, k=search.k
+    )
 
 
 def _reranked(part: SearchablePart, query: Floats, rows: Ints) -> Line:
     """The best k of a graph's candidates, by the stored vectors."""
     search, view = part.search, part.view
     lengths = view.lengths if search.space == "cosine" else None
-    return distance.ranked(search.space, query, view.vectors, rows, search.k, lengths)
+    return distance.ranked(search.space, query, view.vectors, rows=rows, k=search.k, lengths=lengths)
 
 
 def _best(k: int, views: Sequence[SegmentView], lines: Sequence[Line]) -> Found:

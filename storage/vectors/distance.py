@@ -68,7 +68,7 @@ def exact(
 
 
 def ranked(
-    space: Space, query: Floats, vectors: Floats, rows: Ints, k: int, lengths: Doubles | None = None
+    space: Space, query: Floats, vectors: Floats, *, rows: Ints, k: int, lengths: Doubles | None = None
 ) -> tuple[Ints, Floats]:
     """The `k` nearest of `rows`, all where there are fewer, and their distances; ascending, ties by row."""
     if kernel.compiled is not None:
@@ -145,6 +145,7 @@ def nearest(
     space: Space,
     query: Floats,
     vectors: Floats,
+    *,
     norms: Floats,
     rows: Ints | None,
     k: int,
@@ -163,11 +164,11 @@ def nearest(
         limit = np.partition(rough, k - 1)[k - 1]
         close = np.flatnonzero((rough <= limit + slack) | (rough == np.inf))
         picked = close if rows is None else rows[close]
-    return ranked(space, query, vectors, picked, k)
+    return ranked(space, query, vectors, rows=picked, k=k)
 
 
 def nearest_lines(
-    space: Space, queries: Floats, vectors: Floats, norms: Floats, rows: Ints | None, k: int
+    space: Space, queries: Floats, vectors: Floats, *, norms: Floats, rows: Ints | None, k: int
 ) -> list[tuple[Ints, Floats]]:
     """As `nearest`, for each of `queries` (n, dim): a block of products at a time, which reads the vectors
     once for many queries."""

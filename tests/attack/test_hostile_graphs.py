@@ -32,7 +32,10 @@ class Sink(Hashing):
 
 def built() -> tuple[dict[str, Any], dict[str, Any]]:
     """The header of a graph's file, and its arrays."""
-    graph, sink = hnsw.build("l2", VECTORS, NEIGHBORS, 40, 1, lambda: False), Sink()
+    graph = hnsw.build(
+        "l2", VECTORS, max_neighbors=NEIGHBORS, ef_construction=40, threads=1, stopped=lambda: False
+    )
+    sink = Sink()
     assert graph is not None
     graph_file.write(graph, sink)
     data = sink.out.getvalue()
@@ -55,7 +58,7 @@ def load(header: dict[str, Any], arrays: dict[str, Any], magic: bytes = b"CHROMH
     text += b" " * (-(16 + len(text)) % 64)
     data = struct.pack("<8sII", magic, len(text), 0) + text + body
     ref = FileRef("graph", len(data), xxhash.xxh3_64_hexdigest(data))
-    graph = graph_file.read("graph", memoryview(data), ref, "l2", VECTORS)
+    graph = graph_file.read("graph", memoryview(data), ref, space="l2", vectors=VECTORS)
     assert graph is not None
     graph.search(VECTORS[:50], 10, 50, 1)
     return graph

@@ -69,11 +69,11 @@ def test_distances_are_those_of_numpy_to_the_bit(case: Any) -> None:
 def test_the_nearest_are_the_first_of_the_sorted(case: Any, k: int) -> None:
     space, query, vectors, rows = case
     rows = np.arange(len(vectors)) if rows is None else rows[::-1].copy()
-    found, distances = distance.ranked(space, query, vectors, rows, k)
+    found, distances = distance.ranked(space, query, vectors, rows=rows, k=k)
     whole = distance.exact(space, query, vectors)
     wanted = sorted((float(whole[row]), int(row)) for row in rows)[:k]
     assert list(zip(distances.tolist(), found.tolist())) == wanted
-    twin, same = without(lambda: distance.ranked(space, query, vectors, rows, k))
+    twin, same = without(lambda: distance.ranked(space, query, vectors, rows=rows, k=k))
     assert np.array_equal(twin, found) and np.array_equal(same, distances)
 
 
@@ -82,7 +82,7 @@ def test_short_vectors_have_their_nearest_by_ip_although_all_distances_are_one(c
     vectors = (np.random.default_rng(5).standard_normal((count, 16)) * 1e-5).astype(np.float32)
     query = vectors[-1].copy()
     norms = np.einsum("ij,ij->i", vectors, vectors)
-    rows, distances = distance.nearest("ip", query, vectors, norms, None, 5)
+    rows, distances = distance.nearest("ip", query, vectors, norms=norms, rows=None, k=5)
     wanted = np.argsort(-(vectors.astype(np.float64) @ query.astype(np.float64)))[:5]
     assert set(rows.tolist()) == set(wanted.tolist()) and distances.tolist() == [1] * 5
 
@@ -99,7 +99,7 @@ def test_many_rows_are_ranked_whatever_their_order(count: int, order: str) -> No
         values = np.zeros(count, np.float32)
     vectors = np.ascontiguousarray(values)[:, None]
     for k in {1, 2, min(10, count), count}:
-        rows, distances = distance.ranked("l2", np.zeros(1, np.float32), vectors, np.arange(count), k)
+        rows, distances = distance.ranked("l2", np.zeros(1, np.float32), vectors, rows=np.arange(count), k=k)
         assert rows.tolist() == np.lexsort((np.arange(count), values))[:k].tolist()
         assert distances.tolist() == [value**2 for value in sorted(values.tolist())[:k]]
 

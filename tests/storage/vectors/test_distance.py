@@ -43,7 +43,7 @@ def test_nearest_is_exact_where_float32_products_are_not(space: Any, scale: floa
     query = (rng.standard_normal(32) * scale + shift).astype(np.float32)
     with np.errstate(over="ignore"):
         norms = squared_norms(vectors)
-    rows, distances = distance.nearest(space, query, vectors, norms, None, 10)
+    rows, distances = distance.nearest(space, query, vectors, norms=norms, rows=None, k=10)
     with np.errstate(over="ignore"):
         right = np.sort(_brute(space, query, vectors).astype(np.float32))[:10]
     assert np.allclose(distances, right, rtol=1e-6, atol=1e-7)
@@ -70,7 +70,7 @@ def test_only_the_rows_asked_for_are_compared_and_ties_fall_by_row() -> None:
     vectors = np.zeros((2000, 4), np.float32)
     rows = np.arange(1, 2000, 2)
     found, distances = distance.nearest(
-        "l2", np.zeros(4, np.float32), vectors, np.zeros(2000, np.float32), rows, 5
+        "l2", np.zeros(4, np.float32), vectors, norms=np.zeros(2000, np.float32), rows=rows, k=5
     )
     assert found.tolist() == [1, 3, 5, 7, 9] and distances.tolist() == [0] * 5
 
@@ -88,10 +88,10 @@ def test_many_queries_are_answered_as_one_by_one(
     )
     norms = np.einsum("ij,ij->i", vectors, vectors)
     rows = np.flatnonzero(random.random(400) < 0.7) if some else None
-    expected = [distance.nearest(space, query, vectors, norms, rows, 12) for query in queries]
+    expected = [distance.nearest(space, query, vectors, norms=norms, rows=rows, k=12) for query in queries]
     for products in (distance._PRODUCTS, 400 * 4, 1):
         monkeypatch.setattr(distance, "_PRODUCTS", products)
-        found = distance.nearest_lines(space, queries, vectors, norms, rows, 12)
+        found = distance.nearest_lines(space, queries, vectors, norms=norms, rows=rows, k=12)
         for (ids, distances), (right_ids, right) in zip(found, expected, strict=True):
             assert np.array_equal(ids, right_ids) and np.array_equal(distances, right)
 
@@ -123,5 +123,5 @@ def test_large_products_are_made_one_after_the_other(
     monkeypatch.setattr(distance, "_whole", lock)
     vectors = np.random.default_rng(0).standard_normal((count, dimension), np.float32)
     rows = None if step == 1 else np.arange(0, count, step)
-    found, _ = distance.nearest("l2", vectors[0], vectors, (vectors**2).sum(axis=1), rows, 3)
+    found, _ = distance.nearest("l2", vectors[0], vectors, norms=(vectors**2).sum(axis=1), rows=rows, k=3)
     assert found[0] == 0 and lock.times == times

@@ -49,7 +49,7 @@ class _Sink(Hashing):
 
 
 def _built(space: Space, vectors: Any = VECTORS) -> hnsw.Graph:
-    graph = hnsw.build(space, vectors, 8, 40, 2, lambda: False)
+    graph = hnsw.build(space, vectors, max_neighbors=8, ef_construction=40, threads=2, stopped=lambda: False)
     assert graph is not None
     return graph
 
@@ -194,7 +194,7 @@ def test_a_sidecar_gives_the_same_graph_back(space: Space, rows: int) -> None:
     graph_file.write(graph, sink)
     data = sink.out.getvalue()
     assert len(data) < rows * (3 * 16 + 16) + 4 * DIM * 64 + 2048  # links that are there, and no vectors
-    again = graph_file.read("graph", memoryview(data), _ref(data), space, vectors)
+    again = graph_file.read("graph", memoryview(data), _ref(data), space=space, vectors=vectors)
     assert (again.projection is None) == (graph.projection is None) == (rows == 200)
     queries = vectors[::37] + np.float32(0.01)
     for ef in (10, 40):
@@ -211,11 +211,14 @@ def test_links_take_as_many_bytes_as_rows_need(rows: int, size: int) -> None:
 def test_a_sidecar_of_many_neighbours_is_read() -> None:
     vectors = np.random.default_rng(3).standard_normal((900, 64)).astype(np.float32)
     vectors[0] = 0  # near to all: it gets more links than a byte counts
-    graph, sink = hnsw.build("l2", vectors, 200, 200, 2, lambda: False), _Sink()
+    graph, sink = (
+        hnsw.build("l2", vectors, max_neighbors=200, ef_construction=200, threads=2, stopped=lambda: False),
+        _Sink(),
+    )
     assert graph is not None
     graph_file.write(graph, sink)
     data = sink.out.getvalue()
-    again = graph_file.read("graph", memoryview(data), _ref(data), "l2", vectors)
+    again = graph_file.read("graph", memoryview(data), _ref(data), space="l2", vectors=vectors)
     assert again is not None
     assert np.array_equal(again.search(vectors[:9], 10, 50, 1), graph.search(vectors[:9], 10, 50, 1))
 
@@ -240,7 +243,10 @@ def test_stored_vectors_are_not_unlike_themselves() -> None:
 
 def test_choosing_ends_when_it_is_told_to() -> None:
     assert pca.choose("l2", VECTORS, lambda: True) is None
-    assert hnsw.build("l2", VECTORS, 8, 40, 2, lambda: True) is None
+    assert (
+        hnsw.build("l2", VECTORS, max_neighbors=8, ef_construction=40, threads=2, stopped=lambda: True)
+        is None
+    )
 
 
 def _format_1(graph: hnsw.Graph) -> bytes:
@@ -273,7 +279,7 @@ def test_sidecars_of_the_first_format_are_read() -> None:
     vectors = VECTORS[:3000]
     graph = _built("l2", vectors)
     data = _format_1(graph)
-    again = graph_file.read("graph", memoryview(data), _ref(data), "l2", vectors)
+    again = graph_file.read("graph", memoryview(data), _ref(data), space="l2", vectors=vectors)
     queries = vectors[::37] + np.float32(0.01)
     prepared, _ = graph.prepare(queries)
     assert np.array_equal(again.search(prepared, 10, 30, 1), graph.search(prepared, 10, 30, 1))
@@ -285,9 +291,11 @@ def test_a_sidecar_that_does_not_fit_is_refused() -> None:
     data = sink.out.getvalue()
     for space, others in (("l2", vectors[:-1]), ("l2", vectors[:, :64]), ("ip", vectors)):
         with pytest.raises(Corruption, match="does not belong"):
-            graph_file.read("graph", memoryview(data), _ref(data), space, np.ascontiguousarray(others))  # type: ignore[arg-type]
+            graph_file.read(
+                "graph", memoryview(data), _ref(data), space=space, vectors=np.ascontiguousarray(others)
+            )  # type: ignore[arg-type]
     with pytest.raises(Corruption, match="checksum"):
-        graph_file.read("graph", memoryview(data), _ref(data[:-1] + b"x"), "l2", vectors)
+        graph_file.read("graph", memoryview(data), _ref(data[:-1] + b"x"), space="l2", vectors=vectors)
     with pytest.raises(Corruption, match="not an index file"):
         other = b"CHROMHN9" + data[8:]
-        graph_file.read("graph", memoryview(other), _ref(other), "l2", vectors)
+        graph_file.read("graph", memoryview(other), _ref(other), space="l2", vectors=vectors)
