@@ -17,7 +17,7 @@ from systems.chroma import Driver
 
 from chroma.results import build
 from chroma.storage.filters import parser as filters
-from chroma.storage.interface.requests import Selection
+from chroma.storage.interface.requests import QueryRequest, Selection
 from chroma.storage.query import executor
 from chroma.storage.query.plan_history import PlanHistory
 from chroma.storage.query.planner import GraphSearch, plan
@@ -99,7 +99,9 @@ def _arguments(opened: Opened, case: Case) -> Any:
 def _plan(opened: Opened, case: Case) -> Any:
     executor.check_dimension(case.vectors, case.snapshot.dimension)
     settings = case.held.settings
-    case.search = executor.Search(settings.space, K, case.node, settings.ef_search, False, 1)
+    case.search = executor.Search(
+        QueryRequest(vectors=case.vectors, k=K), case.node, settings.space, settings.ef_search, 1
+    )
     case.views = [view for view in case.snapshot.views if view.live]
     return case.held.graphs.get(case.views[0], settings)
 

@@ -239,11 +239,10 @@ class Collection:
         if request.selection.ids is not None:
             node = executor.among(request.selection.ids, node)
         return executor.Search(
-            space=settings.space,
-            k=request.k,
+            request=request,
             node=node,
+            space=settings.space,
             ef=settings.ef_search,
-            exact=request.exact,
             threads=settings.cores() if len(request.vectors) > 1 else 1,
         )
 

@@ -18,6 +18,7 @@ from ..filters.parser import Everything, IdOneOf, Node, both
 from ..filters.row_set import RowSet
 from ..index.hnsw import Graph
 from ..interface.errors import InvalidArgument
+from ..interface.requests import QueryRequest
 from ..interface.values import Floats
 from ..schema.record_columns import Ints
 from ..segments.snapshot import SegmentView, Snapshot
@@ -40,13 +41,12 @@ from .planner import (
 
 
 class Search(NamedTuple):
-    """What to look for. `node` filters; `ef` is the collection's `ef_search`; `exact` forbids the index."""
+    """A request over one collection. `node` is its filter, parsed; `ef` is the collection's `ef_search`."""
 
-    space: Space
-    k: int
+    request: QueryRequest
     node: Node
+    space: Space
     ef: int
-    exact: bool
     threads: int
 
 
@@ -106,7 +106,7 @@ class SearchablePart(NamedTuple):
 
     @property
     def request(self) -> Request:
-        return Request(self.search.k, self.search.ef, self.search.exact)
+        return Request(self.search.request.k, self.search.ef, self.search.request.exact)
 
     @property
     def statistics(self) -> Statistics:
@@ -128,12 +128,12 @@ def run(search: Search, queries: Floats, source: Source) -> Found:
     if len(queries) == 1:
         query = queries[0]
         return _best(
-            search.k,
+            search.request.k,
             views,
             [_one(searchable(search, view, source), query) for view in views],
         )
     parts = [searchable(search, view, source) for view in views]
-    return _rank(search.k, views, [execute_batch(_plan_batch(part), part, queries) for part in parts])
+    return _rank(search.request.k, views, [execute_batch(_plan_batch(part), part, queries) for part in parts])
 
 
 def explain(search: Search, queries: Floats, source: Source) -> list[tuple[str, Plan]]:
@@ -149,7 +149,7 @@ def searchable(search: Search, view: SegmentView, source: Source) -> SearchableP
     if view.tombstones is not None or not isinstance(search.node, Everything):
         allowed = source.filters.allowed(view, search.node)
     graph = None
-    if not search.exact and (allowed is None or allowed.count):
+    if not search.request.exact and (allowed is None or allowed.count):
         graph = source.graph_of(view)
     return SearchablePart(search, view, graph, allowed, source.history)
 
@@ -185,7 +185,7 @@ def _plan_one(part: SearchablePart, query: Floats) -> tuple[Plan, Floats | None,
     does without because of the history."""
     search = part.search
     if part.allowed is None:
-        chosen = _remembered_plan(search.k, search.ef, search.exact, part.statistics)
+        chosen = _remembered_plan(search.request.k, search.ef, search.request.exact, part.statistics)
     else:  # each filter allows another number of rows
         chosen = plan(part.request, part.statistics)
     backing_off = False
@@ -330,7 +330,7 @@ def _scanned_rows(part: SearchablePart) -> Ints | None:
 
 def _scan(part: SearchablePart, query: Floats) -> Line:
     rows, space = _scanned_rows(part), part.search.space
-    view, k = part.view, part.search.k
+    view, k = part.view, part.search.request.k
     vectors, norms = view.vectors, view.norms
     if view.ordered:
         return distance.nearest(space, query, vectors, norms=norms, rows=rows, k=k)
@@ -338,8 +338,8 @@ def _scan(part: SearchablePart, query: Floats) -> Line:
     while True:
         k *= 2
         found, distances = distance.nearest(space, query, vectors, norms=norms, rows=rows, k=k)
-        if len(found) < k or distances[-1] > distances[part.search.k - 1]:
-            order = np.lexsort((view.positions[found], distances))[: part.search.k]
+        if len(found) < k or distances[-1] > distances[part.search.request.k - 1]:
+            order = np.lexsort((view.positions[found], distances))[: part.search.request.k]
             return found[order], distances[order]
 
 
@@ -350,7 +350,7 @@ def _scan_lines(part: SearchablePart, queries: Floats) -> list[Line]:
         return [_scan(part, query) for query in queries]
     rows = _scanned_rows(part)
     return distance.nearest_lines(
-        search.space, queries, view.vectors, norms=view.norms, rows=rows, k=search.k
+        search.space, queries, view.vectors, norms=view.norms, rows=rows, k=search.request.k
     )
 
 
@@ -358,7 +358,7 @@ def _reranked(part: SearchablePart, query: Floats, rows: Ints) -> Line:
     """The best k of a graph's candidates, by the stored vectors."""
     search, view = part.search, part.view
     lengths = view.lengths if search.space == "cosine" else None
-    return distance.ranked(search.space, query, view.vectors, rows=rows, k=search.k, lengths=lengths)
+    return distance.ranked(search.space, query, view.vectors, rows=rows, k=search.request.k, lengths=lengths)
 
 
 def _best(k: int, views: Sequence[SegmentView], lines: Sequence[Line]) -> Found:
