@@ -34,6 +34,7 @@ from taken_apart.reading import Opened
 from chroma.storage.filters.parser import Everything
 from chroma.storage.filters.row_set import RowSet
 from chroma.storage.index import hnsw
+from chroma.storage.interface.requests import QueryRequest
 from chroma.storage.query import executor
 from chroma.storage.query import planner as code
 from chroma.storage.query.plan_history import PlanHistory
@@ -131,7 +132,7 @@ def choices(
 ) -> Iterator[tuple[str, float, dict[str, float], float, float]]:
     """Per kind and share: times of each plan, how often a graph search is chosen, and the recall of one."""
     view, graph = opened.view, opened.graph
-    wanted = executor.Search("cosine", K, Everything(), EF, False, 1)
+    wanted = executor.Search(QueryRequest(vectors=view.vectors[:1], k=K), Everything(), "cosine", EF, 1)
     request = code.Request(K, EF, False)
 
     def part(rows: Any) -> executor.SearchablePart:

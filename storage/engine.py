@@ -90,7 +90,7 @@ class Engine:
         return f"Engine({self.folder.path}, open={len(self._open)}, closed={self._closed})"
 
     def has_records(self, id: str) -> bool:
-        """Whether the catalog knows that a collection has had records."""
+        """Whether the catalog records that a collection is not empty."""
         info = self.catalog.collection(id)
         return info is not None and info.dimension is not None
 
@@ -112,7 +112,7 @@ class Engine:
             raise Closed(f"the client for {self.folder.path} was closed; open a new one")
 
     def collection(self, tenant: str, database: str, id: str) -> Collection:
-        """An open collection, opened if need be."""
+        """The open collection; opens it first if it is not open."""
         self.check_open()
         info = self.catalog.scoped(tenant, database, id)
         collection = self._open.get(id)
@@ -146,7 +146,7 @@ class Engine:
     # ------------------------------------------------------------------ catalog
 
     def create_collection(self, tenant: str, database: str, new: NewCollection) -> CollectionInfo:
-        """Raises AlreadyExists on a taken name, unless the one that has it will do."""
+        """Raises AlreadyExists if the name is taken, unless `new.get_or_create` is set."""
         self.check_open()
         id = str(uuid.uuid4() if new.id is None else uuid.UUID(new.id))
         metadata = dict(new.metadata) if new.metadata else None
@@ -198,8 +198,10 @@ class Engine:
     def _drop(
         self, change: dict[str, Any], dropped: Callable[[CatalogState], Sequence[CollectionInfo]]
     ) -> None:
-        """Take collections out of the catalog, then remove the files. From the change on they are deleted: a
-        crash, or a disk that refuses, leaves files for `sweep`."""
+        """Take collections out of the catalog, then remove their files.
+
+        They are deleted from the change of the catalog on. A crash or a disk error leaves files for `sweep`.
+        """
         with self.catalog.changing() as (state, commit):
             infos = dropped(state)
             commit(change)
@@ -211,20 +213,22 @@ class Engine:
             self._remove(info.id)
 
     def _remove(self, id: str) -> None:
-        """The files of a collection that is deleted, unless one with its id was made meanwhile. A writer may
-        be at its end."""
+        """Remove the files of a deleted collection, unless one with its id was made meanwhile.
+
+        Waits for a writer that has not finished.
+        """
         home = self.folder.child("collections").child(id)
         try:
             if home.exists():
                 with home.lock("write.lock"):
                     self._discard(id)
-        except Missing:  # removed by somebody else
+        except Missing:  # another process removed it
             return
         except StorageError as error:
             _log.warning("%s was deleted, and its files could not be removed: %s", home.path, error)
 
     def _discard(self, id: str) -> None:
-        """Remove the folder of a collection that the catalog does not have. Nobody can make it meanwhile."""
+        """Remove the folder of a collection, if the catalog, which stays locked, does not have it."""
         with self.catalog.changing() as (state, _):
             if id not in state.collections:
                 self.folder.child("collections").child(id).discard()
@@ -236,10 +240,10 @@ class Engine:
             for name in folder.names():
                 if GONE in name:  # a removal that was killed
                     folder.child(name).discard()
-        for name in filter(COLLECTION.fits, home.names()):  # what else is there is not ours
+        for name in filter(COLLECTION.fits, home.names()):  # other names are not the engine's
             try:
                 made = home.child(name).file_version("")
-                # A fork is linked before the catalog names it; it does not take that long.
+                # A fork links its files before the catalog names it, which takes less time than this.
                 if made is not None and time.time_ns() - made[1] > SWEEP_AFTER_NS:
                     self._discard(name)
             except StorageError as error:
@@ -248,7 +252,7 @@ class Engine:
     def fork_collection(
         self, tenant: str, database: str, id: str, name: str, into: tuple[str, str] | None = None
     ) -> CollectionInfo:
-        """A copy that shares the immutable files: quick, and independent from then on.
+        """A copy that shares the immutable files. It takes little time, and later changes stay apart.
 
         into  tenant and database of the copy; those of the collection if None
         """
@@ -274,31 +278,31 @@ class Engine:
                     compaction.share(source.store, target)
             return self.catalog.create_collection(info, get_or_create=False)[0]
         except BaseException:
-            # The catalog's log may have it, whatever the system said of the write; then it is whole.
+            # A write that failed may still be in the catalog's log. Then the fork is complete and stays.
             with contextlib.suppress(StorageError):
                 self._discard(info.id)
             raise
 
     def backup(self, path: str, link: bool, verify: bool, progress: Progress | None = None) -> BackupReport:
-        """Copy all of it to a folder on disk; see backup.py."""
+        """Copy the whole database to a folder on disk; see backup/backup.py."""
         self.check_open()
         self.catalog.check_there()
-        assert isinstance(self.folder, DiskFolder)  # what is in memory has no files to copy
-        from .backup.backup import backup  # with what it needs, a tenth of the time to open a database
+        assert isinstance(self.folder, DiskFolder)  # a database in memory has no files to copy
+        from .backup.backup import backup  # its imports take a tenth of the time to open a database
 
         return backup(self.folder, self.catalog, path, link=link, verify=verify, progress=progress)
 
     # ------------------------------------------------------------------ statements
 
     def statement(self, text: str, find: Find) -> Statement:
-        """An SQL statement over the tables that `find` gives."""
+        """An SQL statement over the tables that `find` returns."""
         self.check_open()
         from .sql.statement import Statement
 
         return Statement(text, find, max(2 * self.services.budget.limit, 1 << 30), self.threads)
 
     def metrics(self) -> EngineMetrics:
-        """Sums over the collections that are open; none is opened or brought up to date for it."""
+        """Sums over the open collections, as last seen. Opens and refreshes none of them."""
         opened = list(self._open.values())
         rows = deleted = segments = not_indexed = log_bytes = 0
         for collection in opened:
@@ -328,8 +332,11 @@ class Engine:
         self.services.database.after_fork()
 
     def reopened(self) -> Engine:
-        """In a forked child: an engine of its own over the same memory. Locks of the parent's threads, and
-        what they had half done, stay with this one. Records are what the logs say, as after a crash."""
+        """In a forked child: an engine of its own over the same memory.
+
+        The locks and the unfinished work of the parent's threads stay with this one. The child reads the
+        records from the logs, as after a crash.
+        """
         assert isinstance(self.folder, MemoryFolder)
         self.folder.unlock()
         child = Engine.__new__(Engine)

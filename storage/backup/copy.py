@@ -2,10 +2,10 @@
 
 Owns: what of a folder is copied, in which order, and what is kept of an earlier copy.
 
-Copying is reading: it takes no lock of the source, nobody waits for it, and the source may be read-only.
-Of a collection it gets hold of every file that the manifest and its logs name; where one is gone, the
-compaction has moved on, and it looks again. The logs are copied up to the last whole frame, so that the
-copy is the collection at one moment. Steps, each of which may be the last before a crash:
+Copying only reads: it takes no lock of the source, so that no writer waits, and the source may be read-only.
+It first opens every file of a collection that the manifest and its logs name. If one is missing, a compaction
+has removed it, and the copy reads the manifest again. The logs are copied up to the last whole frame, so that
+the copy is the collection at one moment. A crash may come after any of these steps:
 
     1. files of segments, under their own names, which are unique; logs, under names that mean nothing
     2. per collection: the logs and then the manifest get their names

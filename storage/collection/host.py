@@ -1,4 +1,4 @@
-"""What a collection asks of its database, and what the store of its records asks of the collection."""
+"""The interface of a database to its collections, and of a collection to the store of its records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..segments.snapshot import Snapshot
 
 
 class Services(NamedTuple):
-    """What an engine lends its collections."""
+    """The services of an engine that its collections share."""
 
     database: FilterDatabase
     background: Scheduler
@@ -32,11 +32,11 @@ class CollectionHost(Protocol):
     @property
     def closed(self) -> bool: ...
     def still_has(self, id: str) -> bool:
-        """Whether the catalog has the collection, which may be written to then."""
+        """Whether the catalog has the collection, so that it may be written to."""
         ...
 
     def has_records(self, id: str) -> bool:
-        """Whether the catalog knows that the collection has had records."""
+        """Whether the catalog records that the collection is not empty."""
         ...
 
 

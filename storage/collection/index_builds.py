@@ -1,8 +1,8 @@
 """Building, loading and publishing the graphs of a collection's segments.
 
-Owns: which segment has which graph. A graph is a cache: while there is none, or while it loads or
-builds, searches scan exactly. Builds run aside, are published through the manifest, and are dropped
-when their segment was merged away meanwhile.
+Owns: which segment has which graph. A graph is a cache: without one, or while it loads or builds, searches
+scan exactly. Builds run in the background. The manifest publishes a graph, unless its segment was merged away
+meanwhile.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Graphs:
         self._loaded: dict[str, tuple[GraphRef | None, Graph]] = {}
         self._broken: set[str] = set()  # index files that do not match their checksum: rebuilt
         self._lock = threading.Lock()
-        self._urgent = 0  # foreground builds under way: background ones give way
+        self._urgent = 0  # running foreground builds; background builds stop for them
 
     # ------------------------------------------------------------------ searching
 
@@ -74,7 +74,7 @@ class Graphs:
         return None
 
     def load_now(self, view: SegmentView, settings: IndexSettings) -> None:
-        """As the background does it, but return when it is done."""
+        """Load the graph of a view in this thread, and return when it is loaded."""
         if isinstance(view.source, Segment) and (ref := self._stored(view)) and hnsw.available():
             self.load(view.source, ref, settings)
 
@@ -96,7 +96,7 @@ class Graphs:
         try:
             data = home.map(ref.file.name, ref.file.bytes)
             if settings.space == "cosine":
-                _ = segment.lengths  # made here rather than by the first query
+                _ = segment.lengths  # computed here, so that the first query need not
             stopping, evict = self._store.services.background.stopping, segment.evict_vectors
             graph = graph_file.read(
                 path,
@@ -108,7 +108,7 @@ class Graphs:
                 passed=evict,
             )
         except Corruption:
-            # The vectors are what counts; `check` reports the file, and a new one is built.
+            # The graph is only a cache: a new one is built, and `check` reports the file.
             self._broken.add(ref.file.name)
             self.schedule(settings)
             return
@@ -161,7 +161,7 @@ class Graphs:
             return False
         return (
             bool(graph.file.bytes) or view.source.name in self._loaded
-        )  # in memory it may be lost by a fork
+        )  # a graph in memory may be lost by a fork
 
     def indexed_rows(self, snapshot: Snapshot, settings: IndexSettings) -> int:
         """Rows in parts that have a current graph, or are too small to need one."""

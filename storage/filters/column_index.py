@@ -219,7 +219,7 @@ class _TextIndex:
         return self._rows[_spans(self._ends[codes], self._ends[codes + 1])]
 
     def _code(self, text: str, at: int) -> int:
-        """The number of a text, -1 where nobody has it; its hash would stand at this place."""
+        """The number of a text, -1 if no row has it; its hash would be at this index."""
         hashes = self._hashes
         if at == len(hashes) or hashes[at] != (digest := _hash(text)):
             return -1

@@ -59,7 +59,7 @@ def _buffers(array: pa.Array) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
 
 
 def _matches(data: npt.NDArray[np.uint8], needle: npt.NDArray[np.uint8]) -> Iterator[Ints]:
-    """Where `wanted` begins, step by step: first where its two rarest bytes are, then the others in turn."""
+    """Where `needle` begins, step by step: first where its two rarest bytes are, then the others in turn."""
     often = np.bincount(data[:_SAMPLE], minlength=256)
     rarest, *others = np.argsort(often[needle], kind="stable")[:_COMPARED].tolist()
     stop = len(data) - len(needle) + 1

@@ -1,8 +1,8 @@
 """Nearest records over a snapshot: run the plan of each segment and memtable, merge, rank.
 
-Owns: how plans are run; planner.py makes them. Every plan ends in the same kernel (distance.exact), so a
-record has one distance whatever found it, and ties fall by position. An answer has min(k, matching records)
-rows, always.
+Owns: how plans are run; planner.py makes them. Every plan ends in the same kernel (distance.exact), so the
+distance of a record does not depend on the plan. Ties are ordered by position. An answer always has
+min(k, matching records) rows.
 """
 
 from __future__ import annotations
@@ -78,11 +78,11 @@ class Candidates(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What is searched, and what a search of it needs.
+    """The snapshot that is searched, and what a search of it needs.
 
     graph_of  the graph of a segment or memtable, if one is loaded
     filters   which rows match
-    history   what became of earlier searches with the same filter
+    history   the misses of earlier searches with the same filter
     """
 
     snapshot: Snapshot
@@ -92,7 +92,7 @@ class Source(NamedTuple):
 
 
 class SearchablePart(NamedTuple):
-    """A segment or memtable, and what running a plan over it takes.
+    """A segment or memtable, with everything that a plan needs to run over it.
 
     graph    None: none is loaded, or the search is exact
     allowed  the live rows that match; None: there is no filter and nothing is deleted
@@ -144,7 +144,7 @@ def explain(search: Search, queries: Floats, source: Source) -> list[tuple[str, 
 
 
 def searchable(search: Search, view: SegmentView, source: Source) -> SearchablePart:
-    """Collect what the plan for a view depends on; here its filter is evaluated."""
+    """Collect the inputs of the plan for a view. This evaluates the filter."""
     allowed = None
     if view.tombstones is not None or not isinstance(search.node, Everything):
         allowed = source.filters.allowed(view, search.node)
@@ -155,7 +155,7 @@ def searchable(search: Search, view: SegmentView, source: Source) -> SearchableP
 
 
 def check_dimension(queries: Floats, dimension: int | None) -> None:
-    """Raises InvalidArgument when the vectors do not fit the collection's."""
+    """Raises InvalidArgument if the vectors do not have the dimension of the collection."""
     if dimension is not None and queries.shape[1] != dimension:
         raise InvalidArgument(
             f"Collection expecting embedding with dimension of {dimension}, got {queries.shape[1]}"
@@ -176,7 +176,7 @@ _ASKING_THE_GRAPH = (GraphSearch, FilteredGraphSearch, CallbackGraphSearch)
 
 @lru_cache(256)
 def _remembered_plan(k: int, ef: int, exact: bool, statistics: Statistics) -> Plan:
-    """Plans are pure. To make one takes 1.1 µs, to look it up 0.3, of 60 that a small query takes."""
+    """`plan`, cached. Making a plan takes 1.1 µs and looking it up 0.3, of the 60 µs of a small query."""
     return plan(Request(k, ef, exact), statistics)
 
 
@@ -186,7 +186,7 @@ def _plan_one(part: SearchablePart, query: Floats) -> tuple[Plan, Floats | None,
     search = part.search
     if part.allowed is None:
         chosen = _remembered_plan(search.request.k, search.ef, search.request.exact, part.statistics)
-    else:  # each filter allows another number of rows
+    else:  # the number of allowed rows differs from filter to filter
         chosen = plan(part.request, part.statistics)
     backing_off = False
     if isinstance(chosen, FilteredGraphSearch):
@@ -231,7 +231,7 @@ def execute(chosen: Plan, part: SearchablePart, query: Floats, projected: Floats
     else:
         assert allowed is not None, chosen
         rows = graph.search_allowed(projected, chosen.width, chosen.ef, allowed.bytes, allowed.count)
-    if len(rows) < chosen.minimum:  # the graph does not reach so many
+    if len(rows) < chosen.minimum:  # the graph does not reach the minimum
         return _scan(part, query)
     return _reranked(part, query, rows)
 
@@ -272,7 +272,7 @@ def _shared_search(
     assert part.graph is not None
     view, search = part.view, part.search
     rows = part.graph.search(projected, chosen.width, chosen.ef, search.threads)
-    if rows.shape[1] < chosen.minimum:  # the graph does not reach so many
+    if rows.shape[1] < chosen.minimum:  # the graph does not reach the minimum
         return _stacked([_scan(part, query) for query in queries])
     lengths = view.lengths if search.space == "cosine" else None
     distances = distance.exact_lines(search.space, queries, view.vectors, rows, lengths)
@@ -318,7 +318,7 @@ def _stacked(lines: Sequence[Line]) -> Candidates:
 
 
 def _filtered(part: SearchablePart, rows: Ints) -> Ints:
-    """Those of the rows that are allowed."""
+    """The allowed ones of the rows."""
     return rows if part.allowed is None else rows[part.allowed.mask[rows]]
 
 
@@ -334,7 +334,7 @@ def _scan(part: SearchablePart, query: Floats) -> Line:
     vectors, norms = view.vectors, view.norms
     if view.ordered:
         return distance.nearest(space, query, vectors, norms=norms, rows=rows, k=k)
-    # Of rows as near as the last one, those count whose positions come first, and they may stand further on.
+    # Among rows as near as the last one the lowest positions win, and these may be in later rows.
     while True:
         k *= 2
         found, distances = distance.nearest(space, query, vectors, norms=norms, rows=rows, k=k)

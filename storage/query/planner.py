@@ -16,7 +16,7 @@ from ..vectors.pca import RERANK_LEAST, RERANK_MOST
 # per unit of ef in a graph search, a step and each number of a vector of the graph.
 GATHER_NS, STEP_NS, EF_NS = 0.45, 600.0, 4.3
 # A scan is always exact; a graph search loses recall when the filter correlates with the vectors. So a graph
-# search must be estimated to be so many times cheaper.
+# search must be estimated to be this many times cheaper.
 GRAPH_ADVANTAGE = 2.0
 # From this share of allowed rows on, a batch of queries shares one graph search as if all rows were allowed.
 SHARED_SEARCH_SELECTIVITY = 0.75
@@ -34,7 +34,7 @@ EF_ROWS = 100_000
 
 
 class Request(NamedTuple):
-    """What a query asks for. `ef` is the collection's `ef_search`; `exact` forbids the graph."""
+    """The parameters of a query. `ef` is the collection's `ef_search`; `exact` forbids the graph."""
 
     k: int
     ef: int
@@ -42,7 +42,7 @@ class Request(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """What is known of a segment or memtable before it is searched.
+    """The statistics of a segment or memtable before it is searched.
 
     rows             with the deleted ones
     dimension        of its vectors
@@ -149,7 +149,7 @@ def plan(
 
 
 def scaled_ef(ef: int, rows: int) -> int:
-    """The ef for a graph of so many rows, from the collection's `ef_search`."""
+    """The ef for a graph with this number of rows, from the collection's `ef_search`."""
     return ef if rows <= EF_ROWS else int(ef * (1 + math.log2(rows / EF_ROWS) / 2))
 
 

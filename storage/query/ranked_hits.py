@@ -1,7 +1,7 @@
-"""The hits of a query before anything of their records was read: their size, then all of them or batches.
+"""The hits of a query before their records are read: their size, then all of them or batches.
 
-Owns: rows of several views in rank order as the places of scans. What it holds is the number of a row and a
-distance per hit.
+Owns: the hits of several views in rank order, as selected rows of scans. Each hit takes a row number and a
+distance in memory.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STEP = 16_384  # hits whose rows are selected at a time
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Over one snapshot; read it any number of times."""
+    """The hits over one snapshot. They may be read any number of times."""
 
     found: Found
     dimension: int | None
@@ -32,16 +32,16 @@ class Ranked:
 
     @property
     def counts(self) -> list[int]:
-        """How many hits each query has."""
+        """The number of hits of each query."""
         return [len(self.found.rows)] if self.found.counts is None else self.found.counts
 
     @property
     def distances(self) -> Floats:
-        """Of all queries, one below the other."""
+        """The distances of all queries, one below the other."""
         return self.found.distances
 
     def size(self, fields: frozenset[Field]) -> int:
-        """Bytes that some columns of the hits come to as they are stored."""
+        """The stored size of some columns of the hits, in bytes."""
         found = self.found
         if found.part is None:
             return weigh(found.views[:1], [found.rows], fields, self.dimension)

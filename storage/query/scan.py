@@ -1,7 +1,7 @@
 """Records as Arrow record batches, a bounded number at a time.
 
-Owns: how rows of several views become columns without passing through Python objects. What a scan
-holds at any moment is one batch; the files it reads from are mapped.
+Owns: how rows of several views become columns without passing through Python objects. A scan keeps one batch
+in memory at a time; the files that it reads are mapped.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ..segments.snapshot import SegmentView, SelectedRows, read
 from .typed_columns import TypedColumns, slot_type
 
 BATCH_BYTES = 8 << 20
-WHOLE_BYTES = 1 << 30  # batches so large that a table of them is as good as the files
+WHOLE_BYTES = 1 << 30  # a table of batches of this size is read as fast as the files
 MOST_ROWS = 65_536
-_TEXT_BYTES = 512  # what the texts of a record are taken for before the first batch
-_LONG = 1024  # rows that are a batch of their own rather than copied into one with others
-_FIRST = 100  # records whose order of keys is that of the columns
+_TEXT_BYTES = 512  # the estimated size of a record's texts before the first batch
+_LONG = 1024  # a run of this many rows is a batch of its own, and not copied
+_FIRST = 100  # the first records, whose keys give the order of the columns
 
-# The columns by their names outside, in this order, and what a caller asks for to get them.
+# The public names of the columns, in this order, and the field that requests each.
 COLUMNS: tuple[tuple[str, Field | None], ...] = (
     ("id", None),
     ("document", "documents"),
@@ -39,7 +39,7 @@ COLUMNS: tuple[tuple[str, Field | None], ...] = (
 def scan_schema(
     fields: frozenset[Field], dimension: int | None, slots: Sequence[Slot] | None = None
 ) -> pa.Schema:
-    """What a scan yields: id, and of document, uri, metadata and embedding those asked for.
+    """The schema of a scan: id, and the requested ones of document, uri, metadata and embedding.
 
     All text is string; metadata is a JSON object as text or, with `slots`, a column per slot, named
     "type:key". The embedding is a fixed-size list of float32, of length 0 as long as a collection
@@ -64,9 +64,9 @@ def _name(slot: Slot) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Rows of one snapshot in an order. They may be read any number of times, and are the same then.
+    """Rows of one snapshot in an order. They may be read any number of times, with the same result.
 
-    views  the snapshot's, which may have more rows
+    views  those of the snapshot, which may have more rows
     typed  the typed columns of a view
     """
 
@@ -77,23 +77,23 @@ class Scan:
 
     @property
     def rows(self) -> int:
-        """How many there are."""
+        """The number of rows."""
         return sum(len(run.rows) for run in self.selected)
 
     def take(self, fields: frozenset[Field]) -> Rows:
-        """All of them as plain values."""
+        """All rows as plain values."""
         return read(self.selected, fields, self.dimension)
 
     def size(self, fields: frozenset[Field]) -> int:
-        """Bytes that some columns of the rows come to as they are stored."""
+        """The stored size of some columns of the rows, in bytes."""
         views, rows = [run.view for run in self.selected], [run.rows for run in self.selected]
         return weigh(views, rows, fields, self.dimension)
 
     def slots(self, keys: Sequence[str] | None = None) -> list[Slot]:
-        """The keys and types of the rows' metadata: as the first records have them, then by name. Where there
-        are no rows, those of the snapshot, so that what reads a column finds it.
+        """The keys and types of the rows' metadata, in the order of the first records, then by name.
 
-        Of `keys`, where given, all types in the snapshot, in the order of the keys.
+        Without rows these are the keys of the snapshot, so that a reader of a column finds it. With `keys`
+        the result has all their types in the snapshot, in the order of `keys`.
         """
         found: set[Slot] = set()
         if keys is not None:

@@ -126,8 +126,11 @@ def _joined_texts(arrays: Sequence[pa.Array], order: Ints | None) -> pa.Array:
 
 
 class Storable(Protocol):
-    """What a segment is made of: columns of the same length, sorted by position. They are asked for in this
-    order, each once, and the earlier ones are being written while the later ones are computed."""
+    """The content of a segment: columns of the same length, sorted by position.
+
+    The writer requests them in this order, each once. It writes the earlier ones while the later ones are
+    computed.
+    """
 
     @property
     def positions(self) -> Ints: ...
@@ -179,7 +182,7 @@ def _vector_batch(vectors: Floats) -> pa.RecordBatch:
 
 
 class Segment:
-    """An open segment. Maps are made on first use and live as long as somebody reads from them."""
+    """An open segment. Maps are made on first use and live as long as they are read."""
 
     def __init__(self, folder: Folder, ref: SegmentRef) -> None:
         self.name = ref.name
@@ -372,7 +375,7 @@ class Segment:
 
     def _by_hash(self) -> tuple[Hashes, npt.NDArray[np.uint32]]:
         """The hashes of all ids, ascending, and their rows."""
-        cached = self._cache.get("by hash")  # every single add asks
+        cached = self._cache.get("by hash")  # on the path of every single add
         if cached is None:
             hashes, rows = self._numbers(IDS, "hash", np.uint64), self._numbers(IDS, "row", np.uint32)
             cached = self._cache["by hash"] = hashes, rows
