@@ -39,7 +39,7 @@ class MemoryBudget:
             drop()
 
     def touch(self, key: str) -> None:
-        """Note a use. Without the lock, for it is on the path of every query: moving an entry is one step."""
+        """Record a use. Without the lock, because every query does it: moving an entry is atomic."""
         try:  # noqa: SIM105 - costs nothing, which `suppress` does not
             self._entries.move_to_end(key)
         except KeyError:

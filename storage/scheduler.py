@@ -38,7 +38,7 @@ class Scheduler:
         self, kind: Kind, key: str, job: Callable[[], object], delay: float = 0.0, push: bool = False
     ) -> None:
         """Run `job` after `delay` seconds. One already waiting keeps its time, unless `push`ed back."""
-        if (kind, key) in self._waiting and not push:  # it will run after this look, and see what is new
+        if (kind, key) in self._waiting and not push:  # it runs after this check, and sees the latest state
             return
         with self._lock:
             if self._stopping or ((kind, key) in self._waiting and not push):
@@ -55,7 +55,7 @@ class Scheduler:
             self._condition.notify_all()
 
     def after_fork(self) -> None:
-        """In a forked child: the threads are gone, and so is what they were doing."""
+        """In a forked child: the threads and their jobs are gone."""
         self._lock = threading.RLock()
         self._condition = threading.Condition(self._lock)
         self._waiting.clear()

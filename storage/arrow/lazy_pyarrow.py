@@ -13,7 +13,7 @@ __all__ = ["pa"]
 
 
 class _LazyModule:
-    """A module that is imported with the first look at something in it."""
+    """A module that is imported on the first access to one of its names."""
 
     def __init__(self, name: str) -> None:
         self._name = name

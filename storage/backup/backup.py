@@ -109,7 +109,7 @@ def restore(
 
 
 def _move_in(staged: DiskFolder, destination: DiskFolder, taken: bool) -> None:
-    """Put what was restored in its place. Where that fails, what was there is there again."""
+    """Move the restored folder to its destination. If that fails, move the earlier folder back."""
     aside = DiskFolder(_free_name(f"{destination.path}.replaced-{time.strftime('%Y%m%d-%H%M%S')}"))
     made = staged.file_version("")
     try:

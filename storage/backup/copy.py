@@ -55,7 +55,7 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """What was seen, the files of its segments that are to be copied, and what closes all that is open."""
+    """A collection as seen, the files of its segments to copy, and the resources to close."""
 
     seen: _Seen
     files: list[tuple[str, FileRef, OpenFile]]
@@ -175,7 +175,7 @@ class Copier:
             target.sync()
 
     def _keeps(self, home: DiskFolder, file: FileRef) -> bool:
-        """Whether an earlier backup's file can stay. What has its name is complete: it got it last."""
+        """Whether an earlier backup's file can stay. It is complete, since a file gets its name last."""
         if not home.exists(file.name):
             return False
         if home.size(file.name) == file.bytes and not (self._verify and _damaged(home, file)):
@@ -263,7 +263,7 @@ class Copier:
         log = str(states[0]["log"])
         return states == 2 * [{"log": log, **state.to_json()}] and self._target.exists(log)
 
-    # ------------------------------------------------------------------ 4: what is not needed
+    # ------------------------------------------------------------------ 4: remove the rest
 
     def _clean(self, state: CatalogState, kept: dict[str, _Prepared]) -> None:
         current = catalog.log_of(self._target)

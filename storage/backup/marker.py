@@ -1,4 +1,4 @@
-"""What a folder that is a backup says of itself.
+"""The marker file of a backup.
 
 Owns: `backup.json`. Apart from backup.py, for every database that is opened is asked.
 """
@@ -19,7 +19,7 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a backup says of itself. `finished` is None while the first backup into a folder is being made."""
+    """The content of the marker. `finished` is None while the first backup into a folder is being made."""
 
     source: str
     finished: str | None

@@ -60,7 +60,7 @@ class CatalogState:
         """One change, already checked."""
         match change["do"]:
             case "reset":
-                # Whoever reads meanwhile finds the default database, in the old state or in the new.
+                # Readers meanwhile find the default database, in the old state or in the new one.
                 scope = DEFAULT_TENANT, DEFAULT_DATABASE
                 self.names, self.databases = {scope: {}}, {scope: _DEFAULT_DATABASE_ID}
                 self.tenants, self.collections = {DEFAULT_TENANT: None}, {}
@@ -100,7 +100,7 @@ class CatalogState:
         self.apply(change)
 
     def _misfit(self, change: Mapping[str, Any]) -> str | None:
-        """Why a change does not go with what there is."""
+        """Why a change does not fit the state; None if it does."""
         match change["do"]:
             case "create database":
                 scope = change["tenant"], change["database"]
@@ -133,7 +133,7 @@ class CatalogState:
 
     @classmethod
     def read(cls, data: Fields) -> CatalogState:
-        """What `to_json` made. Raises Corruption for what it cannot have made."""
+        """The inverse of `to_json`. Raises Corruption for data that it cannot have made."""
         state = cls()
         for tenant in data.items("tenants"):
             state._take(read_change(Fields(data.path, {"do": "create tenant", "tenant": tenant})), data.path)
@@ -181,9 +181,9 @@ class Catalog:
         self._lock = threading.RLock()
         self._state = CatalogState()
         self._frames = 0
-        self._passed: list[Log] = []  # ended, and perhaps not synced by whoever ended them
+        self._passed: list[Log] = []  # have ended, and may not be synced
         self._log: Log
-        self._stale = False  # whether it is to be read anew, for it is not known what holds
+        self._stale = False  # whether to read it again, because a change may or may not be in the log
         if not folder.exists(NAME):
             self._found()
         self._load()
@@ -221,7 +221,7 @@ class Catalog:
             return self._current().copy()
 
     def _load(self) -> None:
-        """Read all of it. Who asks without the lock sees what was there before, until it is complete."""
+        """Read all of it. Until that is complete, calls without the lock see the state of before."""
         path = f"{self._folder.path}/{NAME}"
 
         def read(_: object) -> Catalog:
@@ -238,7 +238,7 @@ class Catalog:
         self._log, self._stale = fresh._log, False
 
     def _follow(self, writing: bool, loading: bool = False) -> None:
-        """Read and apply what is new in the log, and in the logs it leads on to."""
+        """Read and apply the new frames of the log and of the logs that follow it."""
         self._sync_passed(writing)
         steps = follow(self._folder, self._log, writing=writing)
         while True:
@@ -260,7 +260,7 @@ class Catalog:
                 self._sync_passed(writing)
 
     def _sync_passed(self, writing: bool) -> None:
-        """Sync the ends of the logs before this one: what is written next must not outlive them."""
+        """Sync the ends of the earlier logs, so that no later change can survive a crash without them."""
         while writing and self._passed:
             self._passed[0].sync_all()
             del self._passed[0]
@@ -290,7 +290,7 @@ class Catalog:
         return not self._log.linked()
 
     def check_there(self) -> None:
-        """Raises NotFound if this is not the folder any more that was opened: nobody would find a change."""
+        """Raises NotFound if the opened folder was removed or replaced: a change would be lost."""
         if self.lost():
             raise NotFound(
                 f"{self._folder.path} was removed or replaced while it was open; "
@@ -303,7 +303,7 @@ class Catalog:
         with self._lock:
             with self._locked():
                 if self._stale or self._log.broken:
-                    self._load()  # opened again, what may not be on the disk is written again before more
+                    self._load()  # opening it again rewrites the frames that may not be on the disk
                 self._follow(True)
                 self.check_there()
                 yield self._state, self._commit

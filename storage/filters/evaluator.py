@@ -31,7 +31,7 @@ from .row_set import RowSet
 
 # Conditions of a tree that is answered from arrays. DuckDB was ahead in one kind of tree only, more than 64
 # wide ranges over a million rows (200: 44 instead of 141 ms), and behind by 2 to 20 times in all others
-# (docs/decisions/0010). Beyond this a filter takes long whoever answers it; DuckDB has threads of its own.
+# (docs/decisions/0010). Larger filters take long with either; DuckDB has threads of its own.
 _ARRAYS_MOST = 1000
 _ONE_QUERY = 200  # conditions in one SQL query: DuckDB plans 20,000 for minutes, 100 x 200 in a second
 # Answers kept per part and per collection: the same filter with another vector costs nothing again.
@@ -146,7 +146,7 @@ class Block:
             yield RowSet(self.rows, mask=self.table().mask(join(tuple(waiting))))
 
     def _leaf(self, node: Node) -> RowSet:
-        """What is not about metadata."""
+        """The rows of a leaf that is not about metadata."""
         match node:
             case DocumentContains(text):
                 return RowSet(self.rows, rows=documents_with(self._documents(), text))
@@ -182,7 +182,7 @@ def _check_patterns(node: Node) -> None:
 
 
 class PartFilter(Protocol):
-    """What can be asked of a segment's or a memtable's filter."""
+    """The interface of the filter of a segment or memtable."""
 
     nbytes: int
 
@@ -316,7 +316,7 @@ class Filters:
             self._allowed = _Memory()
 
     def release(self) -> None:
-        """Free what can be loaded again."""
+        """Free everything that can be loaded again."""
         with self._lock:
             for name, part in self._parts.items():
                 part.release()

@@ -1,4 +1,4 @@
-"""What is written into a file, as it passes.
+"""The size and checksum of a file while it is written.
 
 Owns: counting and checksums. Where the bytes go is for files.py and memory.py.
 """
@@ -11,7 +11,7 @@ import xxhash
 
 
 class Sink(Protocol):
-    """A file being written; `digest` and `size` describe what went in."""
+    """A file being written; `digest` and `size` describe its bytes so far."""
 
     size: int
 
@@ -20,7 +20,7 @@ class Sink(Protocol):
 
 
 class Hashing:
-    """Counts and checksums what passes; the file-like object Arrow writes to."""
+    """The file-like object that Arrow writes to. Counts and checksums the bytes."""
 
     def __init__(self) -> None:
         self.size = 0

@@ -156,7 +156,7 @@ class DiskLog:
         self._view = memoryview(b"")
 
     def holds(self, offset: int, mark: bytes) -> bool:
-        """Whether the file has these bytes there, whoever wrote them."""
+        """Whether the file has these bytes at `offset`, whichever process wrote them."""
         return self.peek(offset, len(mark)) == mark
 
     def peek(self, offset: int, size: int) -> bytes | memoryview:
@@ -267,7 +267,7 @@ def _opened(path: str) -> int:
 
 
 class DiskFolder:
-    """A directory on disk. Where `frozen` says why, nothing is written to it or to what is below it."""
+    """A directory on disk. `frozen` says why nothing may be written in it or below it; None if it may."""
 
     in_memory = False
 
@@ -319,13 +319,13 @@ class DiskFolder:
                     raise
             try:
                 parent.sync()
-            except StorageError:  # who comes next would find it, and take its name for durable
+            except StorageError:  # the next process would find it, and take its name for durable
                 with contextlib.suppress(OSError):
                     os.rmdir(self.path)
                 raise
 
     def names(self) -> list[str]:
-        """What is in the folder, in order; nothing where it is not there."""
+        """The names in the folder, sorted; none if it does not exist."""
         self.check_real()
         try:
             with readable(self.path):
@@ -468,7 +468,7 @@ class DiskFolder:
             shutil.rmtree(aside)
 
     def discard(self) -> None:
-        """Take away a folder that nothing names. What the disk does not let go wastes space and no more."""
+        """Remove a folder that nothing names. If the disk refuses, its files only waste space."""
         try:
             self.remove_tree()
         except StorageError as error:

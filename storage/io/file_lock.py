@@ -83,7 +83,7 @@ class FileLock(io.FileIO):
 
 
 def _holder(path: str) -> str:
-    """Who holds a lock, as far as Linux tells."""
+    """The process that holds a lock, as far as Linux tells."""
     try:
         inode = os.stat(path).st_ino
         with open("/proc/locks") as file:

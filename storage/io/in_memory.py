@@ -130,7 +130,7 @@ class MemoryFolder:
         return lock if wait else _tried(lock)
 
     def unlock(self) -> None:
-        """In a forked child: whoever held a lock is not there."""
+        """In a forked child: release the locks, since the threads that held them are gone."""
         self._locks = {}
         for folder in self._folders.values():
             folder.unlock()

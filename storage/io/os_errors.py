@@ -1,4 +1,4 @@
-"""What the operating system refuses, in the engine's errors.
+"""Errors of the operating system as errors of the engine.
 
 Owns: which of its error codes mean what, and what to do about them. No OSError leaves the engine.
 """
@@ -35,7 +35,7 @@ def readable(path: str) -> explained:
 
 
 def refused(path: str, error: OSError, reading: bool = False) -> StorageError:
-    """What the system's refusal to write a path, or to read it, means."""
+    """The engine's error for an error of the system in writing or reading a path."""
     code, why = error.errno, error.strerror or str(error)
     verb = "read" if reading else "write"
     if code in (errno.ENOENT, errno.ENOTDIR):
@@ -46,7 +46,7 @@ def refused(path: str, error: OSError, reading: bool = False) -> StorageError:
         return Closed(f"{path} was closed; open a new client")
     if code in (errno.EACCES, errno.EPERM) or (code == errno.EROFS and not reading):
         return ReadOnly(f"cannot {verb} {path}: {why}. Give this user {verb} access to the folder.")
-    if code in (errno.EISDIR, errno.ENOTEMPTY):  # somebody put a folder there, or a file
+    if code in (errno.EISDIR, errno.ENOTEMPTY):  # a foreign folder or file has the name
         return Corruption(path, f"it is not of the kind it should be: {why}")
     if code == errno.ENOMEM:
         text = f"cannot {verb} {path}: {why}; give the process more memory, or more maps (vm.max_map_count)"

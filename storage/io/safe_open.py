@@ -1,4 +1,4 @@
-"""Files opened, and folders entered, that are what they are said to be.
+"""Opens files and folders only if they are files and folders.
 
 Owns: that nothing within a database's folder is reached by way of a symbolic link, or is a pipe or a device.
 A folder that somebody else made could lead anywhere by one. The database's folder itself may be reached
@@ -13,7 +13,7 @@ import stat
 
 from ..interface.errors import Corruption, InvalidArgument, NotADatabase
 
-# Of what is no file or folder of its own: a link, a folder in place of a file, a pipe nobody writes to.
+# For anything else: a link, a folder in place of a file, a pipe without a writer.
 _NOT_A_FILE = {
     errno.ELOOP: "it is a symbolic link, which is not followed",
     errno.EMLINK: "it is a symbolic link, which is not followed",  # FreeBSD
@@ -38,7 +38,7 @@ def open_lock(path: str) -> int:
 
 
 def open_file(path: str, flags: int) -> int:
-    """The descriptor of a file; of what is none, Corruption. Raises OSError as `os.open`."""
+    """The descriptor of a file. Raises Corruption if it is none, and OSError as `os.open`."""
     try:
         fd = os.open(path, flags | _KEPT_HERE, 0o666)
     except OSError as error:
@@ -70,13 +70,13 @@ def check_folder(path: str) -> bool:
 
 
 def check_file(path: str) -> None:
-    """Raise Corruption where a name is that of a link, before it is given to what follows links."""
+    """Raise Corruption if a name is a link, before it goes to a call that follows links."""
     if os.path.islink(path):
         raise Corruption(path, _NOT_A_FILE[errno.ELOOP])
 
 
 def check_path(path: str) -> None:
-    """Refuse what cannot be a folder before anything is made."""
+    """Refuse a path that cannot be a folder, before anything is created."""
     try:
         exists = os.path.lexists(path) or os.lstat(path) is not None
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Bytes on their way to the disk before somebody waits for them there.
+"""Write-back of written bytes before the sync that waits for it.
 
 Owns: the call of Linux for it. A frame of the log is begun to be written while memory learns of it; the sync
 that follows, which alone makes it durable, then waits half as long.

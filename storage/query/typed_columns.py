@@ -129,7 +129,7 @@ class ColumnCache:
             self._budget.forget(self._key(name))
 
     def release(self) -> None:
-        """Free what can be loaded again."""
+        """Free all columns that can be loaded again."""
         for name in list(self._entries):
             self._drop(name)
             self._budget.forget(self._key(name))

@@ -56,7 +56,7 @@ _NUMPY_TYPES = {"int": np.int64, "float": np.float64, "bool": np.bool_}
 
 @functools.cache
 def arrow_types() -> dict[str, pa.DataType]:
-    """What the values of each type are in Arrow."""
+    """The Arrow type of the values of each type."""
     return {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
 
 
@@ -147,7 +147,7 @@ def _gather(
 
 
 def _array(values: list[Any], kind: str) -> pa.Array:
-    """Values of one type as what they are in Arrow."""
+    """Values of one type as an Arrow array."""
     return text_array(values) if kind == "str" else number_array(np.array(values, _NUMPY_TYPES[kind]))
 
 
@@ -267,7 +267,7 @@ def _write(table: pa.Table, sink: Sink) -> None:
 
 
 def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None, most: int) -> MetadataColumns:
-    """The inverse of the two writers. Raises ValueError, LookupError or OSError for what they did not make.
+    """The inverse of the two writers. Raises ValueError, LookupError or OSError for other files.
 
     most  bytes of the metadata as texts: its values cannot be more than that
 

@@ -1,7 +1,8 @@
-"""Files written side by side.
+"""Files of a segment, written in parallel.
 
 Owns: the threads that write, checksum and sync the files of a segment while later ones are computed.
-Invariant: once `finish` returns, the contents of all files are synced; outside of the context nobody writes.
+Invariant: once `finish` returns, the contents of all files are synced. No thread writes outside of the
+context.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class ParallelWriter:
             self._begun.append(done)
 
     def finish(self) -> tuple[FileRef, ...]:
-        """Wait for the files, in the order they were begun. Raises what one of them raised."""
+        """Wait for the files; returns them in the order they were begun. Raises the first error."""
         return tuple(each.result() for each in self._begun)
 
     def _write(self, name: str, fill: Callable[[Sink], None]) -> FileRef:

@@ -42,7 +42,7 @@ _GATHERED = 1 << 25  # numbers of rows that are copied to be multiplied: 128 MB
 
 
 def _after_fork() -> None:
-    """In a child: whoever held the lock is not there."""
+    """In a forked child: a new lock, since the thread that held the old one is gone."""
     global _whole
     _whole = threading.Lock()
 
