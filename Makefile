@@ -7,11 +7,12 @@ ATTACK_SCALE ?= 1
 COVERAGE_FLOOR ?= 0
 SHELL := bash
 
-.PHONY: help demo test coverage attack check hooks fix lock lowest smoke clients client-test notebooks docs release-check bench bench-smoke clean
+.PHONY: help demo test test-fast coverage attack check hooks fix lock lowest smoke clients client-test notebooks docs release-check bench bench-smoke clean
 
 help:
 	@echo 'make demo     index the docstrings of the standard library and ask questions'
 	@echo 'make test     the test suite (PYTEST_ARGS="-k name" for a part of it)'
+	@echo 'make test-fast  the quick half of it, in less than two minutes'
 	@echo 'make coverage the tests with their branch coverage, which has a floor (COVERAGE_FLOOR)'
 	@echo 'make attack   hostile bytes, failing disks, costly requests (ATTACK_SCALE=0.1 for a share of it)'
 	@echo 'make check    format, lint, strict types, twins, layout'
@@ -37,6 +38,10 @@ demo:
 test:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev
 	.venv/bin/python -m pytest -rs -n auto --dist loadfile $(PYTEST_ARGS)
+
+test-fast:
+	@PYTHON='$(PYTHON)' scripts/setup.sh dev
+	.venv/bin/python -m pytest -q -m 'not slow' -n auto --dist loadfile $(PYTEST_ARGS)
 
 # Tracing takes a sixth to two thirds more processor time than `make test`. Processes that tests start are not traced:
 # that took another third where there are many.

@@ -20,6 +20,17 @@ from chroma.wire import content_negotiation
 from .support import driven, server
 from .support.tiny_embedding import HashEmbedding
 
+# What `make test-fast` leaves out: tests that start processes, read much, or repeat a matter in many ways.
+SLOW = (
+    "api/test_no_limits", "api/test_where", "attack/", "chroma/cli/", "chroma/embedding/test_bedrock",
+    "chroma/embedding/test_minilm", "chroma/embedding/test_reopening", "chroma/http/", "chroma/maintenance/",
+    "chroma/migration/", "chroma/notebook/test_plot", "chroma/pipelines/", "chroma/server/",
+    "chroma/tables/test_round_trip", "chroma/tables/test_sql", "clients/", "crash/", "model/",
+    "storage/collection/", "storage/interface/", "storage/query/test_executor", "storage/test_interrupts",
+    "storage/vectors/test_pca", "test_benchmarks", "test_client_build", "test_demo", "test_docs",
+    "test_notebooks", "test_one_change_in_one_place", "test_public", "test_snippets",
+)  # fmt: skip
+
 
 @contextmanager
 def ephemeral(folder: Path) -> Iterator[Any]:
@@ -83,6 +94,10 @@ if ONLY_CLIENT:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    home = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(home) and str(item.path.relative_to(home)).startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
     if ONLY_CLIENT:
         items[:] = [item for item in items if "client_kind" in getattr(item, "fixturenames", ())]
 
