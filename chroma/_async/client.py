@@ -186,7 +186,7 @@ class AsyncClient(_AsyncConnection):
         return statements.plain(await self._backend.sql(self._scope, text, values, others, None))
 
     async def compact(self) -> None:
-        """Settle all collections of the database now: seal, merge, index, reclaim space."""
+        """Compact all collections of the database now, as `Collection.compact` does."""
         await self._backend.compact_all(self._scope)
 
     async def backup(

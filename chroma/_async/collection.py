@@ -394,7 +394,8 @@ class AsyncCollection(AsyncPipelines):
         return await self._backend.recall(self._ref, most, records)
 
     async def compact(self) -> None:
-        """Settle now: seal, merge, index, and give back the space of deleted records."""
+        """Flush the memtable, merge the segments, build their indexes, and give back the space of deleted
+        records. Returns when that is done."""
         await self._backend.compact(self._ref)
 
     async def info(self) -> CollectionStats:

@@ -187,7 +187,7 @@ class Client(_Connection):
         return statements.plain(self._backend.sql(self._scope, text, values, others, None))
 
     def compact(self) -> None:
-        """Settle all collections of the database now: seal, merge, index, reclaim space."""
+        """Compact all collections of the database now, as `Collection.compact` does."""
         self._backend.compact_all(self._scope)
 
     def backup(

@@ -395,7 +395,8 @@ class Collection(Pipelines):
         return self._backend.recall(self._ref, most, records)
 
     def compact(self) -> None:
-        """Settle now: seal, merge, index, and give back the space of deleted records."""
+        """Flush the memtable, merge the segments, build their indexes, and give back the space of deleted
+        records. Returns when that is done."""
         self._backend.compact(self._ref)
 
     def info(self) -> CollectionStats:

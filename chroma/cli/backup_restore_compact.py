@@ -64,7 +64,7 @@ def restore(backup: str, folder: str, link: bool, overwrite: bool, as_json: bool
 @click.argument("collection", metavar="[COLLECTION]", required=False, shell_complete=complete_collection)
 @json_option
 def compact(place: Place, collection: str | None, as_json: bool) -> None:
-    """Seal, merge and index now, and give back the space of deleted records.
+    """Flush, merge and index now, and give back the space of deleted records.
 
     All collections of the database, unless one is named. It returns when everything is done.
     """

@@ -56,7 +56,7 @@ COMMANDS: dict[str, tuple[Listed, ...]] = {
         Listed(
             "compact",
             "backup_restore_compact",
-            "Seal, merge and index now, and give back the space of deleted records.",
+            "Flush, merge and index now, and give back the space of deleted records.",
         ),
     ),
     "Serve": (

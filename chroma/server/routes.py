@@ -435,13 +435,13 @@ def own_recall(call: Call) -> float:
 
 
 def own_compact(call: Call) -> JSON:
-    """Settle one collection now."""
+    """Compact one collection now."""
     call.backend.compact(call.collection)
     return {}
 
 
 def own_compact_all(call: Call) -> JSON:
-    """Settle all collections of a database now."""
+    """Compact all collections of a database now."""
     call.backend.get_database(call.scope)
     call.backend.compact_all(call.scope)
     return {}
