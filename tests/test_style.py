@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import pytest
 
+from chroma.storage.interface import requests
 from scripts.frozen.names import MODULES
 from scripts.import_graph import SOURCES
 
@@ -26,7 +27,7 @@ MOST_POSITIONAL = 5
 # written in C: their arguments have no names
 OF_C = {"_FRAME.pack", "kernel.compiled.distances", "kernel.compiled.nearest", "libc.mmap"}
 # what validation makes requests with, out of the arguments of users
-MAKE_REQUESTS = {"check_count_arguments", "check_delete", "check_get"}
+MAKE_REQUESTS = {"check_count_arguments", "check_delete", "check_get", "selected"}
 
 # words that are no part of an identifier of the storage engine, with the words of the field in their places
 WORDS = {
@@ -168,6 +169,17 @@ def test_filters_travel_together() -> None:
         if both <= set(_parameters(each.node)) and each.name not in MAKE_REQUESTS
     ]
     _compare(found, BOTH_FILTERS)
+
+
+def test_requests_are_made_with_keywords() -> None:
+    names = {name for name, found in vars(requests).items() if hasattr(found, "_fields")} | {"ScanRequest"}
+    found = [
+        f"{module}:{node.lineno}"
+        for module, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", None) in names and node.args
+    ]
+    assert not found
 
 
 def test_no_conditional_expression_within_another() -> None:

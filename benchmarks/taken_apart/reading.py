@@ -108,7 +108,7 @@ def _plan(opened: Opened, case: Case) -> Any:
 
 def _part(case: Case) -> Any:
     """The segment as the executor sees it; the filter, if there is one, was answered just now."""
-    source = executor.Source(case.snapshot, lambda _: case.graph, case.held.store.filters, PlanHistory())
+    source = executor.Source(lambda _: case.graph, case.held.store.filters, PlanHistory())
     return executor.searchable(case.search, case.views[0], source)
 
 

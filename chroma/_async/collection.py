@@ -17,7 +17,7 @@ from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
 from ..results.build import get_result, in_order_of, indexing_result, query_result
 from ..results.types import GetResult, QueryResult
-from ..storage.interface.requests import CollectionChanges, QueryRequest, Selection
+from ..storage.interface.requests import CollectionChanges, QueryRequest
 from ..storage.interface.values import CollectionInfo, CollectionStats, Floats, Mode
 from ..types import (
     CollectionMetadata,
@@ -44,6 +44,7 @@ from ..validation.read_arguments import (
     given_filter,
     only_input,
     read_query_inputs,
+    selected,
 )
 from ..validation.sequences import check_ids
 from ..validation.vectors import as_matrix
@@ -326,9 +327,7 @@ class AsyncCollection(AsyncPipelines):
             request = QueryRequest(
                 vectors=vectors,
                 k=check_n_results(n_results),
-                selection=Selection(
-                    ids=chosen, where=given_filter(where), where_document=given_filter(where_document)
-                ),
+                selection=selected(chosen, where, where_document),
                 fields=fields_of(parts),
                 exact=check_bool(exact, "exact"),
             )

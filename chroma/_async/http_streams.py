@@ -61,7 +61,7 @@ async def in_pages(
     typed_keys: list[Any] = []
     want = request.projection
     if want.form == "columns" and "metadatas" in want.fields:
-        only = replace(request, projection=replace(want, fields=frozenset({"metadatas"})))
+        only = request._replace(projection=replace(want, fields=frozenset({"metadatas"})))
         pages = [page async for page in _pages(backend, collection, only)]
         typed_keys = typed_keys_of(pages, want.keys)
         if pages and request.selection.everything and request.page.whole:
@@ -81,7 +81,7 @@ async def _pages(
     whole, fields, done = request.page, request.projection.fields, 0
     while whole.limit is None or done < whole.limit:
         most = _PAGE if whole.limit is None else min(_PAGE, whole.limit - done)
-        page = replace(whole, limit=most, offset=whole.offset + done)
+        page = whole._replace(limit=most, offset=whole.offset + done)
         rows = await backend.get(
             collection, GetRequest(selection=request.selection, page=page, fields=fields)
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -225,8 +224,8 @@ class HttpBackend:
             stored = [id for id in selection.ids if id in known]  # others count what they did not have
             if not stored:
                 return 0
-            selection = replace(selection, ids=stored)
-        body = request_codec.delete_to_json(replace(request, selection=self._server.plain(selection)))
+            selection = selection._replace(ids=stored)
+        body = request_codec.delete_to_json(request._replace(selection=self._server.plain(selection)))
         return int(
             (self._transport.call("POST", f"{collection_path(collection)}/delete", body))["deleted"]
         )
@@ -256,7 +255,7 @@ class HttpBackend:
         return in_order_of(wanted, self._rows(collection, chosen))
 
     def _rows(self, collection: CollectionRef, request: GetRequest) -> Rows:
-        request = replace(request, selection=self._server.plain(request.selection))
+        request = request._replace(selection=self._server.plain(request.selection))
         body = request_codec.get_to_json(request)
         most = content_negotiation.most_rows(request.selection.ids, request.page.limit)
         if self._server.arrow and content_negotiation.pays_for_answer(most, request.fields):
@@ -270,7 +269,7 @@ class HttpBackend:
         if not self._server.arrow:
             dimension = (self.get_collection_by_id(collection)).dimension
             return http_streams.in_pages(self, collection, request, dimension)
-        request = replace(request, selection=self._server.plain(request.selection))
+        request = request._replace(selection=self._server.plain(request.selection))
         body = request_codec.scan_to_json(request)
         path = f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/export"
         return http_streams.read(self._transport, path, encode(body), request.projection.fields)
@@ -303,8 +302,8 @@ class HttpBackend:
                 stored = [id for id in dict.fromkeys(selection.ids) if id in known]
                 if not stored:
                     return [Hits(Rows([], [], [], []), np.empty(0, np.float32)) for _ in vectors]
-                selection = replace(selection, ids=stored)
-        request = replace(request, selection=self._server.plain(selection))
+                selection = selection._replace(ids=stored)
+        request = request._replace(selection=self._server.plain(selection))
         body = request_codec.query_to_json(request, base64=self._server.own)
         rows = content_negotiation.query_rows(vectors, request.k)
         if self._server.arrow and content_negotiation.pays_for_answer(rows, request.fields):

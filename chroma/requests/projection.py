@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..storage.interface.requests import ALL_RECORDS, WHOLE, GetRequest, Page, Selection
 from ..storage.interface.values import Field
@@ -22,8 +22,7 @@ class Projection:
     form: Form = "columns"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScanRequest:
+class ScanRequest(NamedTuple):
     """Records to read as a stream of Arrow record batches.
 
     whole  all of them are wanted at once, so they come in few and large batches

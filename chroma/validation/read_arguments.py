@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..errors import InvalidArgumentError, InvalidTypeError
-from ..storage.interface.requests import WHOLE, DeleteRequest, GetRequest, Page, Selection
+from ..storage.interface.requests import ALL_RECORDS, WHOLE, DeleteRequest, GetRequest, Page, Selection
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Field, Floats
 from ..types import DataLoader, Include, ReadLevel
@@ -49,19 +50,29 @@ def check_get(
             "You must set a data loader to include 'data': open the collection with data_loader=…"
         )
     chosen = None if ids is None else check_ids(ids)
-    most, start = check_optional_count(limit, "limit"), check_optional_count(offset, "offset") or 0
-    by_request = order_by in (_BY_REQUEST, [_BY_REQUEST])
-    if by_request and chosen is None:
-        raise InvalidArgumentError(f"order_by={_BY_REQUEST!r} needs ids")
-    order = () if by_request or order_by is None else check_order(order_by)
-    page = Page(limit=most, offset=start, order_by=order)
-    selection = Selection(ids=chosen, where=given_filter(where), where_document=given_filter(where_document))
-    request = GetRequest(selection=selection, page=WHOLE if by_request else page, fields=fields_of(parts))
+    page, by_request = WHOLE, False
+    if limit is not None or offset is not None or order_by is not None:
+        most, start = check_optional_count(limit, "limit"), check_optional_count(offset, "offset") or 0
+        by_request = order_by in (_BY_REQUEST, [_BY_REQUEST])
+        if by_request and chosen is None:
+            raise InvalidArgumentError(f"order_by={_BY_REQUEST!r} needs ids")
+        order = () if by_request or order_by is None else check_order(order_by)
+        page = Page(limit=most, offset=start, order_by=order)
+    request = GetRequest(
+        selection=selected(chosen, where, where_document),
+        page=WHOLE if by_request else page,
+        fields=fields_of(parts),
+    )
     return GetArguments(request, parts, page if by_request else None)
 
 
 def fields_of(include: Sequence[str]) -> frozenset[Field]:
     """The stored columns that the wanted parts need; "data" is loaded from the uris."""
+    return _fields_of(tuple(include))
+
+
+@lru_cache(256)
+def _fields_of(include: tuple[str, ...]) -> frozenset[Field]:
     wanted: set[Field] = {column for column in _COLUMNS if column in include}
     return frozenset(wanted | {"uris"} if "data" in include else wanted)
 
@@ -87,7 +98,7 @@ def check_count_arguments(where: Any, where_document: Any, read_level: Any) -> S
         check_read_level(where, "where to be a dict, or read_level")
         where = None
     check_read_level(read_level)
-    return Selection(where=given_filter(where), where_document=given_filter(where_document))
+    return selected(None, where, where_document)
 
 
 def check_n_results(n_results: Any) -> int:
@@ -157,6 +168,13 @@ def check_order(order_by: Any) -> list[tuple[str, bool]]:
             raise InvalidArgumentError(f"Expected order_by to name a metadata key, got {key!r}")
         order.append((name, key.startswith("-")))
     return order
+
+
+def selected(ids: Sequence[str] | None, where: Any, where_document: Any) -> Selection:
+    """The records of a read. Empty filters are none."""
+    if ids is None and where is None and where_document is None:
+        return ALL_RECORDS
+    return Selection(ids=ids, where=given_filter(where), where_document=given_filter(where_document))
 
 
 def given_filter(where: Any) -> Any:

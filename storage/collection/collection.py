@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..filters.parser import parse
+from ..index.hnsw import Graph
 from ..interface.errors import Missing, StorageError
-from ..interface.requests import DeleteRequest, GetRequest, Page, QueryRequest, Selection
+from ..interface.requests import ALL_RECORDS, DeleteRequest, GetRequest, Page, QueryRequest, Selection
 from ..interface.values import (
     CollectionInfo,
     CollectionStats,
@@ -33,7 +34,7 @@ from ..query.planner import Plan
 from ..query.ranked_hits import Ranked
 from ..query.scan import Scan
 from ..query.sort import sort_selected
-from ..segments.snapshot import Snapshot, in_order, read
+from ..segments.snapshot import SegmentView, Snapshot, in_order, read
 from . import compaction
 from .host import CollectionHost
 from .index_builds import PATIENCE_BYTES, Graphs, IndexSettings
@@ -62,6 +63,7 @@ class Collection:
         self.store = RecordStore(folder, info.id, host.services, self)
         self.graphs = Graphs(self.store)
         self.plan_history = PlanHistory()
+        self._source = executor.Source(self._graph_of, self.store.filters, self.plan_history)
         self._settings, self._settings_of = self._read_settings(), info
         self._searched = -SEARCHED_SECONDS
         self._outrun = False  # whether writers are ahead of the compaction
@@ -219,6 +221,8 @@ class Collection:
 
     def count(self, selection: Selection) -> int:
         """How many records match."""
+        if selection is ALL_RECORDS:
+            return self.store.snapshot().live
         if selection.ids is None:
             return self.store.count(parse(selection))
         _, selected = self.store.select(selection.ids, parse(selection))
@@ -231,34 +235,23 @@ class Collection:
         self._searched = time.monotonic()
         snapshot = self.store.snapshot()
         executor.check_dimension(request.vectors, snapshot.dimension)
-        found = self._run(self._search(request), request.vectors, snapshot)
+        found = executor.run(self._search(request), request.vectors, snapshot, self._source)
         return Ranked(found, snapshot.dimension, self.store.columns.for_scan())
 
     def _search(self, request: QueryRequest) -> executor.Search:
         settings, node = self.settings, parse(request.selection)
         if request.selection.ids is not None:
             node = executor.among(request.selection.ids, node)
-        return executor.Search(
-            request=request,
-            node=node,
-            space=settings.space,
-            ef=settings.ef_search,
-            threads=settings.cores() if len(request.vectors) > 1 else 1,
-        )
+        threads = settings.cores() if len(request.vectors) > 1 else 1
+        return executor.Search(request, node, settings.space, settings.ef_search, threads)
 
-    def _run(self, search: executor.Search, vectors: Floats, snapshot: Snapshot) -> executor.Found:
-        return executor.run(search, vectors, self._source(snapshot))
-
-    def _source(self, snapshot: Snapshot) -> executor.Source:
-        settings = self.settings
-        return executor.Source(
-            snapshot, lambda view: self.graphs.get(view, settings), self.store.filters, self.plan_history
-        )
+    def _graph_of(self, view: SegmentView) -> Graph | None:
+        return self.graphs.get(view, self.settings)
 
     def explain(self, request: QueryRequest) -> list[tuple[str, Plan]]:
         """The plan that `ranked` would choose for each segment and memtable. Not public: for tests."""
-        source = self._source(self.store.snapshot())
-        return executor.explain(self._search(request), request.vectors, source)
+        snapshot = self.store.snapshot()
+        return executor.explain(self._search(request), request.vectors, snapshot, self._source)
 
     def recall(self, k: int, sample: int) -> float:
         """Mean share of the exact k nearest that the default search finds, over stored vectors as queries."""
@@ -281,7 +274,7 @@ class Collection:
         self, snapshot: Snapshot, queries: Floats, k: int, exact: bool
     ) -> list[set[tuple[int, int]]]:
         request = QueryRequest(vectors=queries, k=k, exact=exact)
-        found = self._run(self._search(request), queries, snapshot)
+        found = executor.run(self._search(request), queries, snapshot, self._source)
         part = [0] * len(found.rows) if found.part is None else found.part.tolist()
         hits = list(zip(part, found.rows.tolist()))
         ends = np.cumsum(found.counts or [len(hits)]).tolist()

@@ -53,7 +53,7 @@ def _part(collection: Any, where: Any) -> SearchablePart:
     snapshot = held.store.snapshot()
     (view,) = snapshot.views
     request = QueryRequest(vectors=VECTORS[:1], k=10, selection=Selection(where=where))
-    source = held._source(snapshot)._replace(history=PlanHistory())
+    source = held._source._replace(history=PlanHistory())
     return searchable(held._search(request), view, source)
 
 
