@@ -47,8 +47,8 @@ class Server:
             self.unsupported(call)
 
     def plain(self, selection: Selection) -> Selection:
-        """The selection with its filters as plain JSON values. Raises UnsupportedError for conditions that the
-        server would misinterpret."""
+        """The selection with its filters as plain JSON values. Raises UnsupportedError for conditions that
+        the server would misinterpret."""
         if selection.where is None and selection.where_document is None:
             return selection
         where = plain_filter("where", selection.where)
