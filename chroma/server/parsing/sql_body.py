@@ -1,4 +1,4 @@
-"""JSON bodies of this package's own routes, beyond what `bodies` reads: SQL statements."""
+"""Parses the JSON bodies of SQL statements, a route of this package's own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...wire.json_codec import JSON, ShapeError
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A statement. `collection` is the id of the one that it calls "records"."""
+    """A statement. `collection` is the id of the collection that it calls "records"."""
 
     text: str
     parameters: Sequence[Any] | Mapping[str, Any] | None

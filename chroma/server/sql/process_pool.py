@@ -41,8 +41,8 @@ class _Processes:
         self._closed = False
 
     def take(self) -> subprocess.Popen[bytes]:
-        """A process, which the caller returns by `done`. Raises Overloaded if too many are in use, and OSError
-        if none can be started."""
+        """A process, which the caller returns by `done`. Raises Overloaded if too many are in use, and
+        OSError if none can be started."""
         with self._lock:
             if self._running >= self._most:
                 raise Overloaded(f"too many SQL statements run; try again in {RETRY_SECONDS} s")
