@@ -487,7 +487,7 @@ def fork_count(call: Call) -> JSON:
 
 
 def attach_function(call: Call) -> JSON:
-    """Hosted only."""
+    """Hosted servers only."""
     raise UnsupportedError("attached functions exist on hosted servers only")
 
 
@@ -499,7 +499,7 @@ def get_attached_function(call: Call) -> JSON:
 
 
 def detach_function(call: Call) -> JSON:
-    """Hosted only."""
+    """Hosted servers only."""
     raise UnsupportedError("attached functions exist on hosted servers only")
 
 

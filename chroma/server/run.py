@@ -64,7 +64,7 @@ def serve(settings: ServerSettings) -> None:
 
 def work(settings: ServerSettings, listening: socket.socket) -> None:
     """Serve as one of several processes. Stops when the process that started it has ended."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the credentials have been read once
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server can reload credentials
     threading.Thread(target=_stop_without_parent, daemon=True).start()
     with OpenFolder(settings) as held:
         _serve_on(listening, held.backend, settings, alone=False)

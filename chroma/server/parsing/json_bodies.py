@@ -27,8 +27,8 @@ from ...wire.request_codec import ids_from_json
 from ..http.request_body import TooLarge
 
 MAX_DEPTH = 64  # the nesting depth of values that clients store with a collection
-# A list or an object takes at least 64 bytes in memory, but only two in a body. In a body with many of
-# them, a record has ten.
+# A list or an object takes at least 64 bytes in memory, but as few as two in a body. In a body that has many
+# of them, a record has ten.
 _PART_BYTES = 8
 
 

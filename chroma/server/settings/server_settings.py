@@ -178,7 +178,8 @@ class ServerSettings:
         return bool(self.ssl_certfile)
 
     def check_reach(self) -> None:
-        """Raises InvalidArgumentError if anyone who can reach the machine could use the server unasked."""
+        """Raises InvalidArgumentError if other machines could use the server without authentication, unless
+        the settings allow that."""
         if self.authenticates or self.allow_remote_without_auth or is_loopback(self.host):
             return
         raise InvalidArgumentError(
