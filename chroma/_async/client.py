@@ -52,7 +52,7 @@ class _AsyncConnection:
         self._closed = False
 
     def get_settings(self) -> Settings:
-        """The settings the client was made with."""
+        """The settings that the client was created with."""
         return self._settings
 
     async def close(self) -> None:
@@ -108,12 +108,12 @@ class AsyncClient(_AsyncConnection):
 
     @property
     def tenant(self) -> str:
-        """The tenant the client works in."""
+        """The client's current tenant."""
         return self._scope.tenant
 
     @property
     def database(self) -> str:
-        """The database the client works in."""
+        """The client's current database."""
         return self._scope.database
 
     async def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:

@@ -293,7 +293,7 @@ class AsyncCollection(AsyncPipelines):
             return get_result(rows, asked.include, data)
 
     async def peek(self, limit: int = 10) -> GetResult:
-        """The first records, with documents, metadatas and embeddings."""
+        """Get the first `limit` records, with documents, metadatas and embeddings."""
         with during("peek"):
             check_count(limit, "limit")
         return await self.get(limit=limit, include=["metadatas", "documents", "embeddings"])
@@ -362,7 +362,7 @@ class AsyncCollection(AsyncPipelines):
             function = self._function
             new_configuration: dict[str, Any] | None = None
             if configuration is not None:
-                # other handles may have changed the settings since this one was made
+                # other handles may have changed the settings since this handle was created
                 info = await self._backend.get_collection_by_id(self._ref)
                 current = info.configuration
                 hnsw = hnsw_for_update(current["hnsw"], configuration)
@@ -478,15 +478,15 @@ class AsyncCollection(AsyncPipelines):
         raise UnsupportedError("fork_count is not kept by local collections: forks share no history")
 
     async def attach_function(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Hosted only; raises UnsupportedError (a NotImplementedError)."""
+        """Supported on hosted servers only; raises UnsupportedError (a NotImplementedError)."""
         raise UnsupportedError("attached functions exist on hosted servers only")
 
     async def get_attached_function(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Hosted only; raises UnsupportedError (a NotImplementedError)."""
+        """Supported on hosted servers only; raises UnsupportedError (a NotImplementedError)."""
         raise UnsupportedError("attached functions exist on hosted servers only")
 
     async def detach_function(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Hosted only; raises UnsupportedError (a NotImplementedError)."""
+        """Supported on hosted servers only; raises UnsupportedError (a NotImplementedError)."""
         raise UnsupportedError("attached functions exist on hosted servers only")
 
     # -- embedding ---------------------------------------------------------------------

@@ -77,7 +77,7 @@ class AsyncBackend(Protocol):
     async def delete_database(self, scope: Scope) -> None: ...
 
     async def create_collection(self, scope: Scope, new: NewCollection) -> CollectionInfo:
-        """Raises UniqueConstraintError on a taken name."""
+        """Create a collection. Raises UniqueConstraintError if the name is taken."""
         ...
 
     async def get_collection(self, scope: Scope, name: str) -> CollectionInfo: ...
@@ -89,7 +89,7 @@ class AsyncBackend(Protocol):
     async def modify_collection(
         self, collection: CollectionRef, changes: CollectionChanges
     ) -> CollectionInfo:
-        """Raises UniqueConstraintError on a taken name."""
+        """Change a collection. Raises UniqueConstraintError if the name is taken."""
         ...
 
     async def delete_collection(self, scope: Scope, name: str) -> None: ...

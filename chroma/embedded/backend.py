@@ -85,7 +85,7 @@ class LocalBackend:
     streams = True
 
     def __init__(self, place: str | None, shared: engines.Shared, settings: Settings) -> None:
-        self._place = place  # None: a private store
+        self._place = place  # None for a private store
         self._shared = shared
         self._settings = settings
         self._pid = os.getpid()

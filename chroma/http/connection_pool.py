@@ -39,7 +39,7 @@ class Connections:
             _shut(stream)
 
     def check(self) -> None:
-        """Raise ClosedError after `shut`."""
+        """Raise ClosedError if `shut` has been called."""
         if self._ended.is_set():
             raise ClosedError("this client was closed while a call was under way")
 

@@ -65,7 +65,7 @@ def settings_for_cloud(
 ) -> Settings:
     """Like `settings_for`, with a key that is sent as X-Chroma-Token.
 
-    Raises InvalidArgumentError (a ValueError) without a key.
+    Raises InvalidArgumentError (a ValueError) if the key is missing.
     """
     key = key or os.environ.get("CHROMA_API_KEY") or None
     if key is None:

@@ -56,7 +56,7 @@ class Call:
     headers: Mapping[str, str]
     site: Site
     raw: bytes = b""
-    stream: Feed | None = None  # instead of `raw`, for handlers that take a stream
+    stream: Feed | None = None  # replaces `raw` for handlers that read a stream
     caller: Caller = EVERYBODY
 
     def part(self, name: str) -> str:
@@ -83,7 +83,7 @@ class Call:
 
     @property
     def wants_arrow(self) -> bool:
-        """Whether the client asks for an Arrow stream."""
+        """Whether the client requests an Arrow stream."""
         return content_negotiation.MEDIA_TYPE in self.headers.get("accept", "").lower()
 
     def page(self) -> tuple[int | None, int | None]:
@@ -134,7 +134,7 @@ def heartbeat(call: Call) -> JSON:
 
 
 def root(call: Call) -> JSON:
-    """The same as the heartbeat."""
+    """The same as heartbeat."""
     return heartbeat(call)
 
 

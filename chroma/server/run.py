@@ -118,7 +118,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self._guard.reloads:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._guard.reload)
-        elif self._alone and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+        elif self._alone and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
             signal.signal(signal.SIGHUP, self.handle_exit)
 
     async def on_tick(self, counter: int) -> bool:

@@ -58,7 +58,7 @@ class Workers:
             signal.signal(number, self._stop)
         if self._settings.auth_file:
             signal.signal(signal.SIGHUP, self._hang_up)
-        elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+        elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
             signal.signal(signal.SIGHUP, self._stop)
         failed = False
         try:

@@ -232,7 +232,7 @@ _RANKED = {"query": pa.int32(), "distance": pa.float32()}
 
 def _listed(column: pa.ChunkedArray) -> list[Any]:
     values: list[Any] = []
-    for chunk in column.chunks:  # by way of numpy, several times faster than to_pylist
+    for chunk in column.chunks:  # numpy is several times faster here than to_pylist
         values += chunk.to_numpy(zero_copy_only=False).tolist()
     return values
 

@@ -49,12 +49,12 @@ class AnswerForm:
 
 
 def selection_to_json(selection: Selection) -> JSON:
-    """{"ids", "where", "where_document"}."""
+    """The fields {"ids", "where", "where_document"} of a body."""
     return {"ids": None if selection.ids is None else list(selection.ids)} | filters_to_json(selection)
 
 
 def filters_to_json(selection: Selection) -> JSON:
-    """{"where", "where_document"}."""
+    """The fields {"where", "where_document"} of a body."""
     return {"where": selection.where, "where_document": selection.where_document}
 
 
@@ -140,7 +140,7 @@ _NO_VECTORS = np.empty((0, 0), np.float32)
 
 
 def delete_from_json(body: Mapping[str, Any]) -> DeleteRequest:
-    """{"ids"?, "where"?, "where_document"?, "limit"?}"""
+    """Read {"ids"?, "where"?, "where_document"?, "limit"?}."""
     with shaped():
         ids = ids_from_json(body, may_be_empty=False)
     selection = Selection(ids=ids, where=body.get("where"), where_document=body.get("where_document"))
@@ -148,7 +148,7 @@ def delete_from_json(body: Mapping[str, Any]) -> DeleteRequest:
 
 
 def filters_from_json(body: Mapping[str, Any]) -> Selection:
-    """{"where"?, "where_document"?}"""
+    """Read {"where"?, "where_document"?}."""
     where, where_document = body.get("where"), body.get("where_document")
     return Selection(where=given_filter(where), where_document=given_filter(where_document))
 

@@ -220,7 +220,7 @@ class Protocol(HttpToolsProtocol):
         """Close the sending side, and keep reading for a while. Closing a connection with unread bytes would
         reset it, and the client might never see the response."""
         self._refused = True
-        if not self.transport.can_write_eof():  # TLS
+        if not self.transport.can_write_eof():  # the connection uses TLS
             self.transport.close()
             return
         self.transport.write_eof()

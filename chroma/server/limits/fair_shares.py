@@ -151,7 +151,7 @@ class Budget:
         self.lock = threading.Lock()
         self.most, self._share = most, share_of(most)
         self.held = 0
-        self._each: dict[str, int] = {}  # by caller; a Counter takes three times as long
+        self._each: dict[str, int] = {}  # bytes per caller; a Counter takes three times as long
         self._holders: dict[Holder, asyncio.AbstractEventLoop] = {}
 
     def take(self, holder: Holder, size: int, loop: asyncio.AbstractEventLoop, alone: bool = False) -> bool:

@@ -77,7 +77,7 @@ def checked_name(body: JSON, field: str = "name") -> str:
 
 
 def new_collection(body: JSON) -> NewCollection:
-    """{"name", "metadata"?, "configuration"?, "schema"?, "get_or_create"?}"""
+    """Read {"name", "metadata"?, "configuration"?, "schema"?, "get_or_create"?}."""
     if body.get("schema") is not None:
         raise UnsupportedError(
             "schema is not supported yet: leave it out and pass configuration={'hnsw': {…}} instead"
@@ -122,7 +122,7 @@ class Changes:
 
 
 def changes(body: JSON) -> Changes:
-    """{"new_name"?, "new_metadata"?, "new_configuration"?}"""
+    """Read {"new_name"?, "new_metadata"?, "new_configuration"?}."""
     name = None if body.get("new_name") is None else checked_name(body, "new_name")
     metadata = body.get("new_metadata")
     with shaped():

@@ -27,7 +27,7 @@ class Sql:
 
 
 def sql(body: JSON) -> Sql:
-    """{"sql", "parameters"?, "tables"?: {name: an Arrow stream in base64}, "collection"?: id}"""
+    """Read {"sql", "parameters"?, "tables"?: {name: an Arrow stream in base64}, "collection"?: id}."""
     text, parameters = body.get("sql"), body.get("parameters")
     if not isinstance(text, str):
         raise ShapeError(f"Expected sql to be a SELECT statement, got {shown(text)}")

@@ -123,7 +123,7 @@ def access_of(tenants: Sequence[str], databases: Sequence[str], default_tenant: 
 
 
 def new_secret() -> str:
-    """256 random bits as text."""
+    """A new secret of 256 random bits, as text."""
     return secrets.token_urlsafe(32)
 
 

@@ -154,7 +154,7 @@ class Answer:
         assert process.stdout is not None
         try:
             return process.stdout.read(size)
-        except ValueError:  # closed by another thread
+        except ValueError:  # another thread closed the pipe
             return b""
 
     def _give_up(self) -> None:

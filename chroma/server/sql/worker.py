@@ -72,7 +72,7 @@ def bound_memory(size: int) -> None:
     """
     try:
         import resource
-    except ImportError:  # not a Unix
+    except ImportError:  # the system is not Unix
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":  # on other systems RLIMIT_DATA has another meaning
