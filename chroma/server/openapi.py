@@ -76,7 +76,7 @@ def _operation(route: Route) -> Document:
 
 
 def _refusals(route: Route) -> Iterator[tuple[str, str]]:
-    """The errors that can be returned before the handler is called, which are common to many routes."""
+    """Yields the status and description of the errors that can occur before the handler is called."""
     if route.method != "GET":
         yield "403", "The caller may not do this, or it comes from a page of an origin that may not"
         yield "415", "The Content-Type is none of those that are taken; forms send others"

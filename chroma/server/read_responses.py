@@ -34,7 +34,7 @@ FEW = 10_000  # so few hits need no check
 
 
 def check_hits(queries: int, k: int, most: int) -> None:
-    """Raise an error if the hits of a query would take more than `most` bytes."""
+    """Raises TooLarge if the hits of a query would take more than `most` bytes."""
     size = _HIT_BYTES * queries * k
     if size > most:
         raise TooLarge(

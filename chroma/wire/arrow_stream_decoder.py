@@ -23,7 +23,7 @@ from ..storage.interface.flatbuffers import NOT_READABLE, table_at
 
 MARK = b"\xff\xff\xff\xff"
 MOST_HEAD = 16 << 20  # the schema of 100,000 columns takes 10 MB
-_FREE_ROWS = 1 << 20  # rows allowed without a single bit in the body, as in a column of nulls
+_FREE_ROWS = 1 << 20  # rows allowed even if the message has fewer bits than rows, as with nulls only
 _COMPRESSED_V4 = b"ARROW:experimental_compression"  # marks a compressed message in metadata version 4
 _GOES_ON = "the Arrow stream goes on after its end mark: send one stream per request"
 _CUT = "the Arrow stream ends before its end mark: it is cut off, or its writer was not closed"

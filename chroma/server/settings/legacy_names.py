@@ -1,7 +1,7 @@
 """The names of settings that other servers of this API use.
 
-Each name is mapped to a setting of this package, rejected, or ignored. A name that concerns security is
-either applied or rejected, never ignored.
+Each name is mapped to a setting of this package, rejected, or ignored with a warning. A name that concerns
+security is either applied or rejected, never ignored.
 """
 
 from __future__ import annotations

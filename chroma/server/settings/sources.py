@@ -1,7 +1,8 @@
 """Reads settings from command-line options, environment variables and a configuration file.
 
 The order of precedence is: the option, CHROMA_<NAME>, the variables of other servers, the file, the default.
-An unknown name is rejected with an error that names it.
+Input that is not understood is rejected with an error that names it. An unknown variable that does not
+concern security only logs a warning.
 """
 
 from __future__ import annotations
