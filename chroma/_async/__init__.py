@@ -1,1 +1,1 @@
-"""One of two forms of the same code; scripts/twins.py makes the one for threads from the other."""
+"""The client code in two forms. scripts/twins.py generates the synchronous form from the asynchronous one."""

@@ -1,6 +1,6 @@
-"""What a backend over an engine in this process offers beyond `Backend`.
+"""The calls that a backend over an engine in this process offers beyond `Backend`.
 
-Owns: what a server is made of, and what only the folder itself can tell.
+Owns: the calls that a server is built on, and those that only direct access to the folder can answer.
 """
 
 from __future__ import annotations
@@ -26,42 +26,44 @@ if TYPE_CHECKING:
 
 
 class FoundRecords(Protocol):
-    """The records of a scan, of one snapshot; nothing of them is read yet."""
+    """The records that a scan found in one snapshot. Their values are read only on demand."""
 
     @property
     def rows(self) -> int:
-        """How many there are."""
+        """The number of records."""
         ...
 
     def size(self, fields: frozenset[Field]) -> int:
-        """Bytes of these columns, about."""
+        """The approximate size of these columns in bytes."""
         ...
 
     def take(self, fields: frozenset[Field]) -> Rows:
-        """All of them at once."""
+        """All records at once."""
         ...
 
     @property
     def views(self) -> Sequence[Any]:
-        """The parts of the snapshot; `live` of each: how many records it has."""
+        """The parts of the snapshot. Each has `live`, the number of its records."""
         ...
 
     def slots(self, keys: Sequence[str] | None = None) -> Sequence[tuple[str, Any]]:
-        """The keys and types of the metadata; of `keys`, where given, all types in the snapshot."""
+        """The keys and types of the metadata. If `keys` is given: only these keys, with every type that they
+        have in the snapshot."""
         ...
 
     def read(
         self, fields: frozenset[Field], slots: Sequence[tuple[str, Any]] | None = None
     ) -> pa.RecordBatchReader:
-        """As a stream: a column for each of `slots`, or without them metadata as texts of JSON."""
+        """The records as a stream with one column per slot. Without `slots`, one column holds the metadata
+        as JSON text."""
         ...
 
 
 class FoundHits(Protocol):
-    """The hits of a query, of one snapshot.
+    """The hits of one or more queries in one snapshot.
 
-    counts     how many hits each query has
-    distances  float32, of one query after the other
+    counts     the number of hits of each query
+    distances  float32, query by query
     """
 
     @property
@@ -70,15 +72,15 @@ class FoundHits(Protocol):
     def distances(self) -> Floats: ...
 
     def size(self, fields: frozenset[Field]) -> int:
-        """Bytes of these columns, about."""
+        """The approximate size of these columns in bytes."""
         ...
 
     def hits(self, fields: frozenset[Field]) -> list[Hits]:
-        """All of them at once."""
+        """All hits at once."""
         ...
 
     def batches(self, fields: frozenset[Field]) -> Iterator[pa.RecordBatch]:
-        """One after the other, in batches; metadata are texts of JSON."""
+        """The hits in record batches, query by query. Metadata is JSON text."""
         ...
 
 
@@ -86,33 +88,34 @@ class EmbeddedBackend(Backend, Protocol):
     """A backend whose engine is in this process."""
 
     def metrics(self) -> EngineMetrics:
-        """What the engine knows without opening anything."""
+        """The engine's metrics. Reading them opens no collection."""
         ...
 
     def list_tenants(self) -> list[str]:
-        """All tenants, which only the folder itself tells."""
+        """All tenants. Only a backend with access to the folder can list them."""
         ...
 
     def shares_folder(self, other: Backend) -> bool:
-        """Whether both are over one engine."""
+        """Whether both backends use the same engine."""
         ...
 
     def fork_into(self, collection: CollectionRef, target: Scope, name: str) -> CollectionInfo:
-        """As `fork_collection`, into any database of the folder."""
+        """Like `fork_collection`, but into any database of the folder."""
         ...
 
     def scan(self, collection: CollectionRef, selection: Selection, page: Page) -> FoundRecords:
-        """What `get` would give, to be read as it is wanted."""
+        """The records that `get` would return, to be read on demand."""
         ...
 
     def ranked(self, collection: CollectionRef, request: QueryRequest) -> FoundHits:
-        """What `query` would give, to be read as it is wanted."""
+        """The hits that `query` would return, to be read on demand."""
         ...
 
     def statement(
         self, scope: Scope, text: str, tables: Mapping[str, pa.Table], home: str | None
     ) -> tuple[Callable[[], None], Callable[[Any], pa.RecordBatchReader]]:
-        """A function that stops an SQL statement, and one that runs it with parameters."""
+        """Prepare an SQL statement. Returns a function that interrupts it, and a function that runs it with
+        parameters."""
         ...
 
 

@@ -1,1 +1,1 @@
-"""The backend over the engine in this process, and the only importer of the engine."""
+"""The backend over the engine in this process. No other package imports the engine."""

@@ -1,7 +1,7 @@
-"""The seam over the engine in this process.
+"""The backend that calls the engine in this process.
 
-Owns: the translation of the engine's calls and errors to those of the seam. Which engine a client has is for
-`engines`.
+Owns: the translation of the backend's calls to calls of the engine, and of the engine's errors to those of
+the backend. `engines` decides which engine a client uses.
 """
 
 from __future__ import annotations
@@ -53,18 +53,18 @@ if TYPE_CHECKING:
     from ..requests.projection import ScanRequest
     from ..storage.check import CheckReport
 
-MAX_BATCH_SIZE = 10_000_000  # advertised to clients that split; the engine itself has no limit
+MAX_BATCH_SIZE = 10_000_000  # advertised to clients that split batches; the engine has no limit
 
 
 def is_database(path: str | os.PathLike[str]) -> bool:
-    """Whether a folder holds a database, whole or damaged; opens and makes nothing."""
+    """Whether a folder holds a database, intact or damaged. Opens and creates nothing."""
     return any(
         os.path.exists(os.path.join(path, name)) for name in ("catalog.json", "catalog.copy", "collections")
     )
 
 
 def check_folder(path: str, repair: bool = False) -> CheckReport:
-    """See storage/check.py, which is loaded only here."""
+    """Check a database. See storage/check.py, which is imported only here."""
     from ..storage.check import check_folder
 
     return check_folder(path, repair)
@@ -73,19 +73,19 @@ def check_folder(path: str, repair: bool = False) -> CheckReport:
 def restore_folder(
     source: str, target: str, link: bool, overwrite: bool, progress: Callable[[int, int], None] | None
 ) -> BackupReport:
-    """See storage/backup/backup.py."""
+    """Make a database from a backup. See storage/backup/backup.py."""
     from ..storage.backup.backup import restore
 
     return restore(source, target, link, overwrite, progress)
 
 
 class LocalBackend:
-    """One client's hold on an engine. Implements `chroma.backend.protocol.Backend`."""
+    """One client's reference to an engine. Implements `chroma.backend.protocol.Backend`."""
 
     streams = True
 
     def __init__(self, place: str | None, shared: engines.Shared, settings: Settings) -> None:
-        self._place = place  # None: a private store
+        self._place = place  # None for a private store
         self._shared = shared
         self._settings = settings
         self._pid = os.getpid()
@@ -94,7 +94,7 @@ class LocalBackend:
 
     @classmethod
     def open(cls, path: str | None, settings: Settings, private: bool = False) -> LocalBackend:
-        """Open a folder, or memory when `path` is None; `private` memory is shared with nobody."""
+        """Open a folder, or a store in memory if `path` is None. No other client shares a `private` store."""
         place = None if private else ""
         if path is not None:
             place = os.path.realpath(path)
@@ -103,7 +103,7 @@ class LocalBackend:
 
     @staticmethod
     def preload() -> None:
-        """Load what SQL needs, before there is a statement."""
+        """Import the modules that SQL needs before the first statement arrives."""
         from ..storage.sql import statement
         from . import table_scans
 
@@ -112,15 +112,15 @@ class LocalBackend:
 
     @classmethod
     def reader(cls, path: str, memory: int) -> LocalBackend:
-        """A folder that only this backend reads, and nobody writes here; `memory` in bytes."""
+        """Open a folder read-only, with an engine that no other client shares. `memory` is in bytes."""
         with translated():
-            threads = min(4, os.cpu_count() or 1)  # each has a stack
+            threads = min(4, os.cpu_count() or 1)  # few, because each thread's stack takes memory
             shared = engines.Shared(Engine(path, memory=memory, threads=threads, read_only=True))
         return cls(None, shared, Settings())
 
     @staticmethod
     def forget_memory() -> None:
-        """Let the next client in memory start with an empty store."""
+        """Forget the shared store in memory, so that the next client in memory starts empty."""
         engines.forget_memory()
 
     @property
@@ -132,7 +132,7 @@ class LocalBackend:
         return self._shared.engine
 
     def _reopen(self) -> None:
-        """In a forked child: the same folder, opened by this process."""
+        """After a fork, open the same folder again in the child process."""
         with translated():
             if not self._place:
                 engines.renew(self._shared)
@@ -166,7 +166,7 @@ class LocalBackend:
         return None if folder.in_memory else os.path.join(folder.path, "loads")
 
     def metrics(self) -> EngineMetrics:
-        """What the engine of this process knows without opening anything."""
+        """The engine's metrics. Reading them opens no collection."""
         with translated():
             return self.engine.metrics()
 
@@ -186,7 +186,8 @@ class LocalBackend:
             return self.engine.backup(path, link, verify, progress)
 
     def close(self) -> None:
-        """Idempotent. The engine closes with its last client; the shared memory store stays."""
+        """Release the engine, which closes with its last client; the shared store in memory stays open.
+        Idempotent."""
         self._closed = True
         if self._release.detach() is not None:
             engines.release(self._place, self._shared)
@@ -198,7 +199,7 @@ class LocalBackend:
             self.engine.catalog.create_tenant(name)
 
     def list_tenants(self) -> list[str]:
-        """All tenants, which only the folder itself tells."""
+        """All tenants. Only a backend with access to the folder can list them."""
         with translated():
             return self.engine.catalog.list_tenants()
 
@@ -282,7 +283,7 @@ class LocalBackend:
     # ------------------------------------------------------------------ records
 
     def write(self, collection: CollectionRef, mode: Mode, records: Records) -> Written:
-        try:  # not `translated`, as in `query`
+        try:  # not `translated`, for the reason given in `query`
             return self._open(collection).write(mode, records)
         except storage_errors.StorageError as error:
             raise counterpart(error) from error
@@ -323,7 +324,8 @@ class LocalBackend:
     def statement(
         self, scope: Scope, text: str, tables: Mapping[str, pa.Table], home: str | None
     ) -> tuple[Callable[[], None], Callable[[Any], pa.RecordBatchReader]]:
-        """A function that stops an SQL statement, and one that runs it with parameters."""
+        """Prepare an SQL statement. Returns a function that interrupts it, and a function that runs it with
+        parameters."""
         from . import table_scans
 
         with translated():
@@ -340,7 +342,7 @@ class LocalBackend:
         return found.stop, run
 
     def query(self, collection: CollectionRef, request: QueryRequest) -> list[Hits]:
-        try:  # not `translated`, which costs some of what a query may
+        try:  # not `translated`, whose overhead is noticeable in a single query
             return self._open(collection).ranked(request).hits(request.fields)
         except storage_errors.StorageError as error:
             raise counterpart(error) from error

@@ -1,6 +1,6 @@
-"""The engines of this process: one per folder, shared by all clients of it.
+"""The engines of this process. All clients of a folder share one engine.
 
-Owns: opening and closing them, and what becomes of them in a forked child. Raises the errors of the engine.
+Owns: opening and closing the engines, and reopening them in a forked child. Raises the engine's errors.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Shared", "forget_memory", "hold", "let_go", "release", "renew"]
 
 
 class Shared:
-    """An engine and how many clients use it: one, when it is made."""
+    """An engine and the number of its clients, which starts at one."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -30,13 +30,14 @@ class Shared:
 
 _engines: dict[str, Shared] = {}  # by real path; "" is the shared store in memory
 _all: weakref.WeakSet[Shared] = weakref.WeakSet()
-_inherited: list[Engine] = []  # a parent's engines: kept, for to destroy them here could do harm
-_lock = threading.RLock()  # the garbage collector may let go of a client while it is held
-_forgotten: deque[tuple[str | None, Shared]] = deque()  # clients that the garbage collector let go of
+_inherited: list[Engine] = []  # the parent's engines, kept because destroying them here could do harm
+_lock = threading.RLock()  # reentrant: garbage collection may drop a client while the lock is held
+_forgotten: deque[tuple[str | None, Shared]] = deque()  # clients that were garbage-collected
 
 
 def _after_fork() -> None:
-    # A child has none of the threads, and locks in an unknown state: it opens folders and memory anew.
+    # A child has none of the parent's threads, and its copies of the locks are in an unknown state.
+    # It therefore opens folders and the store in memory again.
     global _lock
     _lock = threading.RLock()
     for shared in _all:
@@ -51,16 +52,16 @@ os.register_at_fork(after_in_child=_after_fork)
 
 @atexit.register
 def _close_all() -> None:
-    """Stop background work and DuckDB before the interpreter goes away."""
+    """Stop background work and DuckDB before the interpreter exits."""
     for shared in list(_engines.values()):
         if shared.pid == os.getpid():
             shared.engine.close()
 
 
 def hold(place: str | None, settings: Settings) -> Shared:
-    """The engine of a place, opened if need be, with one client more.
+    """The engine of a place, opened if necessary. Adds one to its number of clients.
 
-    place  the real path of a folder; "" the shared store in memory; None a private one
+    place  the real path of a folder; "" for the shared store in memory; None for a private store
     """
     try:
         with _lock:
@@ -70,16 +71,16 @@ def hold(place: str | None, settings: Settings) -> Shared:
 
 
 def _hold(place: str, settings: Settings) -> Shared:
-    """Needs the lock."""
+    """`hold` for a shared engine. The caller holds the lock."""
     shared = _engines.get(place)
     if shared is not None and not place:
         renew(shared)
     if shared is not None and not shared.engine.closed and not shared.engine.lost():
         shared.clients += 1
-        # The garbage collector may just have let go of the last other client.
+        # Garbage collection may have dropped the last other client, and so closed the engine, meanwhile.
         if not shared.engine.closed:
             return shared
-    # There is none, or somebody has removed the folder, as notebooks do, and wants a new database there.
+    # No engine is open, or the folder was removed, as notebooks do to start with a new database.
     shared = _engines[place] = Shared(_opened(place or None, settings))
     return shared
 
@@ -89,7 +90,7 @@ def _opened(path: str | None, settings: Settings) -> Engine:
 
 
 def renew(shared: Shared) -> None:
-    """In a forked child: the fork copied what is in memory, and it is opened as after a crash."""
+    """In a forked child, reopen the engine from the copied memory, as after a crash."""
     with _lock:
         if shared.pid != os.getpid():
             shared.engine = shared.engine.reopened()
@@ -97,13 +98,14 @@ def renew(shared: Shared) -> None:
 
 
 def forget_memory() -> None:
-    """Let the next client in memory start with an empty store."""
+    """Forget the shared store in memory, so that the next client in memory starts empty."""
     with _lock:
         _engines.pop("", None)
 
 
 def release(place: str | None, shared: Shared) -> None:
-    """A client was closed. The engine closes with its last one; the shared store in memory stays."""
+    """Release a closed client's reference. The last client closes the engine, except for the shared store
+    in memory."""
     with _lock:
         last = _drop(place, shared)
     if last:
@@ -112,18 +114,21 @@ def release(place: str | None, shared: Shared) -> None:
 
 
 def let_go(place: str | None, shared: Shared) -> None:
-    """A client was forgotten. The garbage collector calls this in any thread, perhaps in one that the
-    holder of the lock waits for, so it must not wait for the lock; the holder settles after itself."""
+    """Release the reference of a client that was garbage-collected.
+
+    The garbage collector may call this in any thread, even in one that the holder of the lock waits for.
+    It must therefore not wait for the lock. The holder calls `_settle` after it releases the lock.
+    """
     _forgotten.append((place, shared))
     _settle()
 
 
 def _settle() -> None:
-    """Close the engines of clients that were forgotten, unless another thread is at it."""
+    """Release the references of garbage-collected clients, unless another thread holds the lock."""
     while _forgotten and _lock.acquire(blocking=False):
         last = []
         try:
-            with suppress(IndexError):  # empty: the garbage collector may come in between
+            with suppress(IndexError):  # the deque is empty; a check beforehand would race with `let_go`
                 while True:
                     place, shared = _forgotten.popleft()
                     if _drop(place, shared):
@@ -135,9 +140,10 @@ def _settle() -> None:
 
 
 def _drop(place: str | None, shared: Shared) -> bool:
-    """One client less: whether that was the last one, so that the engine is to be closed. Needs the lock."""
+    """Remove one client. Returns whether the caller must close the engine, because that client was the last.
+    The caller holds the lock."""
     if shared.pid != os.getpid():
-        return False  # the parent's; it lives on there
+        return False  # the engine is the parent's, and still open there
     shared.clients -= 1
     if shared.clients > 0 or place == "":
         return False

@@ -1,4 +1,4 @@
-"""The engine's errors as the errors of `chroma.errors`."""
+"""Translates the engine's errors to those of `chroma.errors`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COUNTERPARTS: dict[type[storage_errors.StorageError], type[errors.ChromaError]]
 
 
 class translated:
-    """A block in which the engine's errors are raised as their counterparts."""
+    """A context manager that raises the engine's errors as their counterparts in `chroma.errors`."""
 
     def __enter__(self) -> None:
         pass
@@ -31,7 +31,7 @@ class translated:
 
 
 def counterpart(error: storage_errors.StorageError) -> Exception:
-    """The error to raise in place of one of the engine."""
+    """The error of `chroma.errors` to raise in place of an engine error."""
     if isinstance(error, storage_errors.Corruption):
         return errors.CorruptionError(str(error), error.path, error.offset)
     for origin in type(error).__mro__:

@@ -1,6 +1,6 @@
-"""Scans of the engine in this process as streams with a column per metadata key, for tables and SQL.
+"""Streams the engine's scans with a column per metadata key, for tables and SQL.
 
-Owns how the engine's columns are called outside. Only `chroma.embedded.backend` uses it.
+Owns: the public names of the engine's columns. Only `chroma.embedded.backend` uses this module.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Guard = Callable[[], AbstractContextManager[object]]
 
 
 def slots(found: FoundRecords, keys: Sequence[str] | None = None) -> list[Slot]:
-    """The columns of a scan's metadata. InvalidArgumentError for keys that no record has."""
+    """The metadata columns of a scan. Raises InvalidArgumentError for a key that no record has."""
     known: list[Slot] = [*found.slots(keys)]
     if keys is not None and any(view.live for view in found.views):
         have = {key for key, _ in known}
@@ -42,12 +42,13 @@ def slots(found: FoundRecords, keys: Sequence[str] | None = None) -> list[Slot]:
 
 
 def named(found: Sequence[Slot]) -> list[TypedKey]:
-    """The same as they are called outside."""
+    """The columns with their types named as in public column names."""
     return [TypedKey(key, f"list of {kind[:-2]}" if kind.endswith("[]") else kind) for key, kind in found]
 
 
 def batches(found: Scan, want: Projection, guard: Guard, whole: bool) -> pa.RecordBatchReader:
-    """The stream that is wanted; `whole`: in few batches. `guard` translates errors."""
+    """The scan as a stream with the columns of `want`. With `whole`, it has few, large batches. `guard`
+    translates errors."""
     columns: Sequence[Slot] | None = None
     if want.form == "columns" and "metadatas" in want.fields:
         columns = slots(found, want.keys)
@@ -73,11 +74,11 @@ def _guarded(reader: pa.RecordBatchReader, schema: pa.Schema, guard: Guard) -> p
 
 
 def translating(reader: pa.RecordBatchReader, guard: Guard) -> pa.RecordBatchReader:
-    """The same stream, its errors translated."""
+    """The same stream, with its errors translated by `guard`."""
     return _guarded(reader, reader.schema, guard)
 
 
-RECORDS = "records"  # what SQL calls the collection that it is asked of
+RECORDS = "records"  # the name in SQL of the collection whose `sql` was called
 
 
 def table(
@@ -89,10 +90,11 @@ def table(
     given: Mapping[str, pa.Table],
     home: str | None,
 ) -> pa.Table | None:
-    """What a name in SQL stands for: a table that came with the statement, a collection; None: nothing.
+    """The table that a name in SQL refers to: a table passed with the statement, or a collection. None if
+    neither has the name.
 
-    The vectors are left out where `columns` has them not: of rows that do not follow each other in the
-    files they would be copies.
+    The vectors are read only if `columns` includes them, because reading them copies the rows that are not
+    contiguous in the files.
     """
     if name in given:
         return given[name]
@@ -103,7 +105,7 @@ def table(
             id = backend.get_collection(scope, name).id
         except NotFoundError:
             others = {info.name.lower(): info.id for info in backend.list_collections(scope, None, None)}
-            if name.lower() not in others:  # SQL does not tell case apart
+            if name.lower() not in others:  # names in SQL are case-insensitive
                 return None
             id = others[name.lower()]
     vectors = columns is None or "embedding" in columns

@@ -1,1 +1,1 @@
-"""What both HTTP backends share: connection settings, server info, batching, retries."""
+"""Shared by both HTTP backends: connection settings, server info, batching, retries."""

@@ -1,4 +1,4 @@
-"""A batch as one request or as several within a server's limits, and what is said along the way."""
+"""Splits a batch into requests that fit a server's limits, and reports the progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .server_info import Server
 
 
 def bodies(server: Server, mode: Mode, records: Records) -> Iterator[tuple[bytes, int]]:
-    """The batch as JSON bodies in order, each with its number of records."""
+    """Yields the batch as JSON bodies in order, each with its number of records."""
     total, limit = len(records.ids), server.max_body_bytes
     vectors = 0 if records.embeddings is None else records.embeddings.shape[1] * 4
     most = max(1, min(server.max_batch_size, limit * 3 // 4 // max(1, vectors)))
@@ -24,14 +24,14 @@ def bodies(server: Server, mode: Mode, records: Records) -> Iterator[tuple[bytes
         part = records if most >= total else rows_of(records, start, start + most)
         body = encode(json_codec.records_to_json(mode, part, base64=server.base64))
         if len(body) > limit and len(part.ids) > 1:
-            most = max(1, len(part.ids) // 2)  # long texts
+            most = max(1, len(part.ids) // 2)  # the texts are long
             continue
         yield body, len(part.ids)
         start += max(1, len(part.ids))
 
 
 def streams(server: Server, mode: Mode, records: Records) -> Iterator[tuple[Stream, int]]:
-    """The batch as Arrow streams in order, each with its number of records."""
+    """Yields the batch as Arrow streams in order, each with its number of records."""
     total, most, start = len(records.ids), server.max_batch_size, 0
     while start < total:
         part = records if most >= total else rows_of(records, start, start + most)
@@ -44,7 +44,7 @@ def streams(server: Server, mode: Mode, records: Records) -> Iterator[tuple[Stre
 
 
 def rows_of(records: Records, start: int, stop: int) -> Records:
-    """Some rows of a batch."""
+    """The rows of a batch from `start` to before `stop`."""
 
     def cut(column: Any) -> Any:
         return None if column is None else column[start:stop]
@@ -60,15 +60,15 @@ def rows_of(records: Records, start: int, stop: int) -> Records:
 
 
 class Tally:
-    """What the requests of one write have done so far.
+    """Sums up the results of the requests of one write.
 
         with Tally(total, progress) as tally:
             ...
             tally.add(part, rows)  # after each request
 
-    An error that leaves the block says how many records were written before it, if the write takes
-    more than one request. Then a bar on stderr shows how far it is: always where `progress` is True,
-    never where it is False; where it is None, on a terminal, if the package tqdm is there.
+    If the write takes more than one request, an error that leaves the block says how many records were
+    written before it, and a bar on stderr can show the progress. If `progress` is True, the bar is always
+    shown; if False, never; if None, only on a terminal and with the package tqdm installed.
     """
 
     def __init__(self, total: int, progress: bool | None) -> None:
@@ -83,13 +83,13 @@ class Tally:
         return self
 
     def expect(self, rows: int) -> None:
-        """The next request carries so many records."""
+        """Note that the next request has `rows` records."""
         if rows < self._total and not self._parts:
             self._parts = True
             self._bar = bar(self._progress, total=self._total, option="Settings(chroma_http_progress=True)")
 
     def add(self, part: Written, rows: int) -> None:
-        """A request with so many records has succeeded."""
+        """Add the result of a successful request with `rows` records."""
         self.done += part
         self._rows += rows
         if self._bar is not None:

@@ -1,8 +1,8 @@
-"""The connections of one client's pool, so that closing it ends every call at once, in whatever thread.
+"""Tracks the open connections of a client's pool, so that closing the client ends its calls in all threads.
 
-A socket that is closed does not wake a thread that waits on it; one that is shut down does. The pool tells of
-its connections by the events that httpcore calls a trace. Calls that wait for a place in the pool are woken
-by those that end, and end in turn, since nothing begins any more.
+Closing a socket does not wake a thread that waits on it, but shutting it down does. The pool reports its
+connections through the events that httpcore calls a trace. A call that waits for a connection of the pool is
+woken when another call ends. It then ends too, because no request can start any more.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from ..errors import ClosedError
 
 _OPENED = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
 _BEGINS = ("connect_tcp.started", "connect_unix_socket.started", "send_request_headers.started")
-_LOOK = 0.1  # seconds after which a call in an event loop that pauses sees that it was ended
+_LOOK = 0.1  # seconds between a pausing call's checks for `shut`, in an event loop
 
 
 class Connections:
-    """Those that are open. `trace` is for the requests of threads, `async_trace` for those of event loops."""
+    """The open connections of a pool. Requests from threads use `trace`, those from event loops
+    `async_trace`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -30,7 +31,7 @@ class Connections:
         self._ended = threading.Event()
 
     def shut(self) -> None:
-        """End what uses them, and let nothing begin. May be called again."""
+        """End all requests in progress, and let no other start. May be called again."""
         with self._lock:
             self._ended.set()
             streams = [*self._streams]
@@ -38,12 +39,12 @@ class Connections:
             _shut(stream)
 
     def check(self) -> None:
-        """Raise ClosedError after `shut`."""
+        """Raise ClosedError if `shut` has been called."""
         if self._ended.is_set():
             raise ClosedError("this client was closed while a call was under way")
 
     def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """What happens to a request."""
+        """Handle a trace event of a request. Raises ClosedError after `shut` if the request is starting."""
         if event.endswith(_BEGINS):
             self.check()
         elif event.endswith(_OPENED):
@@ -55,16 +56,17 @@ class Connections:
                 _shut(stream)
 
     async def async_trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """The same in an event loop."""
+        """`trace` for an event loop."""
         self.trace(event, info)
 
     def pause(self, seconds: float) -> None:
-        """Wait. Raises ClosedError when it is shut meanwhile."""
+        """Block for `seconds`. Raises ClosedError as soon as `shut` is called."""
         self._ended.wait(seconds)
         self.check()
 
     async def async_pause(self, seconds: float) -> None:
-        """Let others run for so long. Raises ClosedError when it is shut meanwhile."""
+        """Sleep for `seconds` without blocking the event loop. Raises ClosedError soon after `shut` is
+        called."""
         import asyncio
 
         while seconds > 0:
@@ -75,10 +77,12 @@ class Connections:
 
 
 def _shut(stream: Any) -> None:
-    """Wake whoever reads or writes it; it is closed by them, or by the pool."""
-    with suppress(OSError):  # the other side was quicker
+    """Shut a socket down, which wakes the thread or task that reads or writes it. That call or the pool
+    closes the socket."""
+    with suppress(OSError):  # the server closed the connection first
         found = stream.get_extra_info("socket")
         if isinstance(found, socket.socket):
-            socket.socket.shutdown(found, socket.SHUT_RDWR)  # an SSL socket's own forgets its keys
+            # the `shutdown` of an SSL socket would discard its TLS state
+            socket.socket.shutdown(found, socket.SHUT_RDWR)
         elif found is not None:
             found.shutdown(socket.SHUT_RDWR)

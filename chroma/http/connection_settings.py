@@ -1,4 +1,4 @@
-"""Where a server is and what a client shows it: the URL and the headers, from the settings.
+"""Derives a server's URL and the headers of requests from the settings.
 
 Pure functions; nothing here opens a connection.
 """
@@ -14,16 +14,16 @@ from ..config import Settings
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import shown
 
-# What programs pass as `chroma_api_impl` to get an HTTP client out of `Client(settings)`.
+# Programs pass this as `chroma_api_impl` to make `Client(settings)` return an HTTP client.
 HTTP_IMPLEMENTATION = "chromadb.api.fastapi.FastAPI"
 
-MEMORY = "in memory"  # the place of a client without folder and server
+MEMORY = "in memory"  # the place of a client that has neither a folder nor a server
 
 _TOKEN_HEADERS = {"authorization": "Authorization", "x-chroma-token": "X-Chroma-Token"}
 
 
 def is_http(settings: Settings) -> bool:
-    """Whether the settings ask for a client of a server."""
+    """Whether the settings ask for an HTTP client."""
     return "fastapi" in settings.chroma_api_impl.lower()
 
 
@@ -32,7 +32,7 @@ def settings_for(
 ) -> Settings:
     """A copy of the settings that names the server; the caller's object is not changed.
 
-    Raises InvalidArgumentError (a ValueError) where the settings name another server.
+    Raises InvalidArgumentError (a ValueError) if the settings name another server.
     """
     if settings is not None and not isinstance(settings, Settings):
         raise InvalidTypeError(f"Expected settings to be a chroma.Settings, got {shown(settings)}")
@@ -56,16 +56,16 @@ def settings_for(
     placed.chroma_server_ssl_enabled = bool(ssl) or bool(placed.chroma_server_ssl_enabled)
     if headers is not None:
         placed.chroma_server_headers = {str(name): str(value) for name, value in headers.items()}
-    base_url(placed)  # refuses a host that is none before anything is opened
+    base_url(placed)  # rejects an invalid host before anything is opened
     return placed
 
 
 def settings_for_cloud(
     host: str, port: int | str, ssl: bool, key: str | None, settings: Settings | None
 ) -> Settings:
-    """As `settings_for`, with a key that is sent as X-Chroma-Token.
+    """Like `settings_for`, with a key that is sent as X-Chroma-Token.
 
-    Raises InvalidArgumentError (a ValueError) without a key.
+    Raises InvalidArgumentError (a ValueError) if the key is missing.
     """
     key = key or os.environ.get("CHROMA_API_KEY") or None
     if key is None:
@@ -82,9 +82,9 @@ def settings_for_cloud(
 
 
 def base_url(settings: Settings) -> str:
-    """The URL that all routes start with, as `http://localhost:8000/api/v2`.
+    """The URL that all routes start with, such as `http://localhost:8000/api/v2`.
 
-    The host may be a whole URL with or without the path of the API; the port is then its own.
+    The host may be a whole URL, with or without the path of the API. The port is then taken from the URL.
     """
     host = settings.chroma_server_host or "localhost"
     route = "/" + settings.chroma_server_api_default_path.strip("/")
@@ -101,7 +101,7 @@ def base_url(settings: Settings) -> str:
         if host.count(":") > 1 and not host.startswith("["):
             host = f"[{host}]"  # an IPv6 address
         return f"{scheme}://{host}:{settings.chroma_server_http_port or 8000}{route}"
-    from urllib.parse import quote, urlsplit  # loaded late: a database in a folder needs neither
+    from urllib.parse import quote, urlsplit  # imported late: a database in a folder needs neither
 
     try:
         parts = urlsplit(host)
@@ -117,7 +117,8 @@ def base_url(settings: Settings) -> str:
 
 
 def place_of(settings: Settings) -> str:
-    """Where a client is connected, for people: the server without path and credentials, or the folder."""
+    """The place that a client is connected to, for display: the server's URL without path and credentials,
+    or the folder."""
     if is_http(settings):
         from urllib.parse import urlsplit
 
@@ -127,7 +128,7 @@ def place_of(settings: Settings) -> str:
 
 
 def headers_for(settings: Settings) -> dict[str, str]:
-    """What every request carries: who asks, the caller's own headers, and the credentials."""
+    """The headers of every request: the user agent, the caller's own headers, and the credentials."""
     from .._version import __version__
 
     python = ".".join(map(str, sys.version_info[:2]))

@@ -1,7 +1,7 @@
-"""What goes into a request and what its outcome means, without sending anything.
+"""Encodes requests and interprets their outcomes. Sends nothing itself.
 
-Owns: what is repeated and after how long; errors of the network and of a server as those of
-`chroma.errors`; the options of a connection pool.
+Owns: which requests are retried and after how long; the translation of network and server errors to those
+of `chroma.errors`; the options of a connection pool.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from ..wire import json_codec
 
 JSON_TYPE = "application/json"
 
-# Before the second, third, … attempt, in seconds; each is varied by half, so that clients
-# that were cut off together do not come back together.
+# Seconds to wait before the second, third, … attempt. Each varies at random by up to half, so that
+# clients disconnected at the same time do not all retry at the same time.
 _PAUSES = (0.1, 0.3, 0.9, 2.0, 4.0)
-_LONGEST_PAUSE = 30.0  # whatever a server asks for in Retry-After
+_LONGEST_PAUSE = 30.0  # the limit on the seconds that a server asks for in Retry-After
 
 _BUSY = (429, 502, 503)
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -36,32 +36,32 @@ _BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError)
 
 
 def encode(body: Any) -> bytes:
-    """A JSON value as bytes. The values were checked: there is no NaN among them."""
+    """A JSON value as bytes. The caller has checked that it contains no NaN."""
     return json.dumps(body, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def segment(name: str) -> str:
-    """A name as one segment of a path, whatever it holds."""
+    """A name quoted as one segment of a path, whatever characters it contains."""
     if not name:
         raise errors.NotFoundError("nothing has the empty name ''")
     try:
         quoted = quote(name, safe="")
     except UnicodeEncodeError:
         raise errors.InvalidArgumentError(f"the name {shown(name)} is not valid Unicode") from None
-    return quoted.replace(".", "%2E") if set(quoted) == {"."} else quoted  # ".." would climb
+    return quoted.replace(".", "%2E") if set(quoted) == {"."} else quoted  # ".." would name the parent
 
 
 def shown_url(base: str) -> str:
-    """A URL without credentials, as messages show it."""
+    """A URL without its credentials, for messages."""
     parts = urlsplit(base)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def pool_options(settings: Settings, secure: bool) -> dict[str, Any]:
-    """The settings as the pool takes them."""
+    """The arguments of the connection pool, from the settings."""
     connect, whole = settings.chroma_http_connect_timeout_secs, settings.chroma_http_timeout_secs
     verify = settings.chroma_server_ssl_verify
-    context: Any = secure and verify is not False  # reading the certificates takes time
+    context: Any = secure and verify is not False  # False without TLS: loading certificates is slow
     if secure and isinstance(verify, str):
         import ssl
 
@@ -81,10 +81,10 @@ def pool_options(settings: Settings, secure: bool) -> dict[str, Any]:
 
 
 def worth_repeating(outcome: httpx.Response | httpx.HTTPError, repeatable: bool) -> bool:
-    """Whether the same request may succeed a little later, and does no harm if it took effect already.
+    """Whether a retry may succeed and is harmless even if the first attempt already took effect.
 
-    `repeatable`: two such requests do what one does. Others are worth it only where the first
-    surely did nothing. After a timeout the server may still be at it: no second request.
+    `repeatable`: the request is idempotent. Other requests are retried only if the first attempt certainly
+    had no effect. A timed-out request is not retried, because the server may still be executing it.
     """
     if isinstance(outcome, httpx.Response):
         return outcome.status_code in _BUSY and (repeatable or outcome.status_code == 429)
@@ -92,7 +92,8 @@ def worth_repeating(outcome: httpx.Response | httpx.HTTPError, repeatable: bool)
 
 
 def pause(attempt: int, outcome: httpx.Response | httpx.HTTPError) -> float:
-    """How long to wait: what the server wishes, else a growing, varied time."""
+    """Seconds to wait before the next attempt: the server's Retry-After, otherwise a growing time with
+    random variation."""
     wish = outcome.headers.get("Retry-After", "") if isinstance(outcome, httpx.Response) else ""
     if wish.isdecimal():
         return min(float(wish), _LONGEST_PAUSE)
@@ -104,7 +105,7 @@ def pause(attempt: int, outcome: httpx.Response | httpx.HTTPError) -> float:
 
 @contextmanager
 def network_errors(url: str) -> Iterator[None]:
-    """A block in which what goes wrong on the network is raised as a class of `chroma.errors`."""
+    """A context manager that raises network errors as errors of `chroma.errors`."""
     try:
         yield
     except httpx.HTTPError as error:
@@ -112,7 +113,7 @@ def network_errors(url: str) -> Iterator[None]:
 
 
 def network_error(error: httpx.HTTPError, url: str) -> errors.ChromaError:
-    """What went wrong on the way to a server or back, as a class of `chroma.errors`."""
+    """The error of `chroma.errors` for a network error."""
     reason = str(error) or type(error).__name__
     if isinstance(error, _NOT_SENT):
         return errors.ServerConnectionError(
@@ -129,7 +130,7 @@ def network_error(error: httpx.HTTPError, url: str) -> errors.ChromaError:
 
 
 def read_json(response: httpx.Response, url: str) -> Any:
-    """The JSON of an answer that is a success."""
+    """The JSON of a successful response."""
     try:
         return json.loads(response.content)
     except ValueError:
@@ -140,10 +141,10 @@ def read_json(response: httpx.Response, url: str) -> Any:
 
 
 def error_of(response: httpx.Response) -> Exception:
-    """The exception for an answer that is not a success.
+    """The exception for an unsuccessful response.
 
-    A name that is not on the wire's list, or a text that is no JSON, gives a plain Exception
-    with what the server said; an answer without a body is told by its status.
+    If the body is not JSON, or names an error that the wire format does not know, returns a plain
+    Exception with the text of the response. If there is no body, the status determines the exception.
     """
     text = response.text
     try:

@@ -1,5 +1,5 @@
-"""What a client knows of a server without asking it: what it said when the client connected, and
-under which paths it answers."""
+"""A client's knowledge of its server: the properties that the server reported when the client connected,
+and the paths of its routes."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ..wire import content_negotiation, json_codec
 from ..wire.filters import plain_filter, uses_key
 from .retry_policy import segment
 
-# What a request holds at most, in bytes and records, if the server does not say what it takes.
-# The usual limits are 40 MiB and 5461.
+# The limits of a request, in bytes and records, if the server does not report its limits.
+# Servers usually allow 40 MiB and 5461 records.
 _BODY_LIMIT = 32 * 2**20
 _BATCH_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What a server says of itself before the first call.
+    """The properties that a server reports before the first call.
 
-    own    it is this package's own
-    arrow  it takes and gives Arrow streams, and so do we
+    own    the server is this package's own
+    arrow  both the server and this client can send and receive Arrow streams
     """
 
     url: str
@@ -38,28 +38,29 @@ class Server:
     arrow: bool = False
 
     def unsupported(self, call: str) -> NoReturn:
-        """Raise the error for a call that this server has not."""
+        """Raise UnsupportedError for a call that this server does not offer."""
         raise UnsupportedError(f"the server at {self.url} does not offer {call}; a chroma-arrow server does")
 
     def require_own(self, call: str) -> None:
-        """UnsupportedError unless this is our own server."""
+        """Raise UnsupportedError unless the server is this package's own."""
         if not self.own:
             self.unsupported(call)
 
     def plain(self, selection: Selection) -> Selection:
-        """The selection with filters that JSON can carry. UnsupportedError for what the server would
-        misunderstand."""
+        """The selection with its filters as plain JSON values. Raises UnsupportedError for conditions that
+        the server would misinterpret."""
         if selection.where is None and selection.where_document is None:
             return selection
         where = plain_filter("where", selection.where)
         if not self.own and uses_key(where, "#id"):
-            self.unsupported("conditions on '#id'")  # others accept them and match nothing
+            self.unsupported("conditions on '#id'")  # other servers accept these, but match nothing
         document = plain_filter("where_document", selection.where_document)
         return Selection(ids=selection.ids, where=where, where_document=document)
 
 
 def server_from(url: str, preflight: Any) -> Server:
-    """From the answer to `pre-flight-checks`. ServerConnectionError if it is none."""
+    """The properties in the response to `pre-flight-checks`. Raises ServerConnectionError if it is not a
+    Chroma server's."""
     if not isinstance(preflight, Mapping):
         raise ServerConnectionError(f"no Chroma server: its pre-flight checks are {shown(preflight)}")
     own = preflight.get(json_codec.OWN_KEY)
@@ -93,5 +94,5 @@ def collection_path(collection: CollectionRef) -> str:
 
 
 def page(limit: int | None, offset: int | None) -> dict[str, int]:
-    """The query parameters of a listing."""
+    """The query parameters of a request that lists items."""
     return {key: value for key, value in (("limit", limit), ("offset", offset)) if value is not None}

@@ -1,1 +1,1 @@
-"""The values that a request is made of."""
+"""The values that make up a request."""

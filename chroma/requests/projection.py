@@ -1,4 +1,4 @@
-"""What a table has of the records that are read: its columns, and the form of their metadata."""
+"""The projection of a scan: the columns of the table, and the form of the metadata in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALL_FIELDS: frozenset[Field] = frozenset(("documents", "uris", "embeddings", "me
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What to read. `columns` None: all; `keys` None: all metadata."""
+    """The columns to read. `columns` is None for all columns, `keys` is None for all metadata."""
 
     columns: tuple[str, ...] | None = None
     fields: frozenset[Field] = ALL_FIELDS
@@ -25,7 +25,7 @@ class Projection:
 class ScanRequest(NamedTuple):
     """Records to read as a stream of Arrow record batches.
 
-    whole  all of them are wanted at once, so they come in few and large batches
+    whole  the caller reads the whole stream at once, so the batches are few and large
     """
 
     selection: Selection = ALL_RECORDS
@@ -34,6 +34,6 @@ class ScanRequest(NamedTuple):
     whole: bool = False
 
     def as_get(self, fields: frozenset[Field] | None = None) -> GetRequest:
-        """The same records, of which a get would give `fields`, or those of the projection."""
+        """A get of the same records, with `fields`, by default those of the projection."""
         chosen = self.projection.fields if fields is None else fields
         return GetRequest(selection=self.selection, page=self.page, fields=chosen)

@@ -1,5 +1,7 @@
-"""The plain values that cross the seam between the API classes and a backend, beside those of
-`storage.types`: who asks, and where."""
+"""The caller's identity and the scope of a call.
+
+The API classes pass these plain values to a backend, in addition to those of `storage.types`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from ..errors import ChromaAuthError
 
 
 class Scope(NamedTuple):
-    """The tenant and database a call is made in."""
+    """The tenant and the database that a call applies to."""
 
     tenant: str
     database: str
@@ -18,7 +20,7 @@ class Scope(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the caller is, as far as the backend knows. "*" stands for any tenant, any database."""
+    """The caller's identity, as the backend knows it. "*" stands for any tenant or any database."""
 
     __module__ = "chroma"
 
@@ -29,25 +31,26 @@ class Identity:
 
     @property
     def only_tenant(self) -> str | None:
-        """The tenant, where the identity belongs to exactly one."""
+        """The identity's tenant, if it belongs to exactly one."""
         return self.tenant if self.tenant not in ("", "*") else None
 
     @property
     def only_database(self) -> str | None:
-        """The database, where the identity may use exactly one."""
+        """The identity's database, if it may use exactly one."""
         return self.databases[0] if len(self.databases) == 1 and self.databases[0] != "*" else None
 
 
 def adopted(identity: Identity, asked: Scope) -> Scope:
-    """The one tenant and the one database of an identity; where it has none or several, those asked for."""
+    """The only tenant and the only database of an identity. If it has none or several, that part of
+    `asked` is kept."""
     return Scope(identity.only_tenant or asked.tenant, identity.only_database or asked.database)
 
 
 def completed(identity: Identity, tenant: str | None, database: str | None) -> Scope:
-    """A scope of which parts may be missing, filled from the identity.
+    """A scope whose missing parts are filled in from the identity.
 
-    Raises ChromaAuthError where the identity does not tell what is missing, or belongs to another
-    tenant than the one asked for.
+    Raises ChromaAuthError if the identity does not determine a missing part, or if it belongs to a tenant
+    other than the one given.
     """
     own = identity.only_tenant
     if tenant is not None and own is not None and tenant != own:

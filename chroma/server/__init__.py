@@ -1,1 +1,1 @@
-"""The HTTP server: `chroma run`. The same engine and checks as the embedded clients, as JSON."""
+"""The HTTP server behind `chroma run`. It offers the engine and the checks of embedded clients over HTTP."""

@@ -1,4 +1,4 @@
-"""The FastAPI application over a backend."""
+"""The FastAPI application that serves a backend."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from .settings.server_settings import ServerSettings
 
 _log = logging.getLogger("chroma.server")
 
-_BODIES_BYTES = 1 << 30  # that may be in memory at a time, or twice the longest if that is more
-_ANSWERS_BYTES = 1 << 29  # of answers that are no streams, while they are sent
+_BODIES_BYTES = 1 << 30  # the limit for bodies in memory, or twice the largest body if that is more
+_ANSWERS_BYTES = 1 << 29  # the limit for responses that are being sent and are not streams
 
-_ALSO = {"/api/v2/openapi.json": ("/openapi.json",)}  # where other servers have it
+_ALSO = {"/api/v2/openapi.json": ("/openapi.json",)}  # additional paths, which other servers use
 
 
 def create_app(backend: EmbeddedBackend, settings: ServerSettings) -> FastAPI:
-    """An application that serves a backend, and closes it when the server stops."""
+    """An application that serves a backend, and closes the backend when the server stops."""
     pool = Pool(settings.threads, settings.queue)
     budget = Budget(max(2 * settings.max_body_bytes, _BODIES_BYTES))
     answers = Budget(_ANSWERS_BYTES)
@@ -60,13 +60,13 @@ def create_app(backend: EmbeddedBackend, settings: ServerSettings) -> FastAPI:
         yield
         if told is not None:
             told.cancel()
-        await asyncio.to_thread(pool.close)  # calls may wait for the event loop meanwhile
+        await asyncio.to_thread(pool.close)  # in a thread, because calls may need the event loop
         backend.close()
         if tracing is not None:
             await asyncio.to_thread(tracing.close)
 
-    # The framework's own document and page are off: the one is made from signatures, which say
-    # nothing here, the other loads its scripts from a foreign host.
+    # The framework's own OpenAPI document and page are disabled. It derives the document from signatures,
+    # which have no information here, and its page loads scripts from another host.
     app = FastAPI(
         title="Chroma-on-Arrow",
         version=__version__,
@@ -88,14 +88,14 @@ def create_app(backend: EmbeddedBackend, settings: ServerSettings) -> FastAPI:
     for route in ROUTES:
         served = _Answering(route, shared)
         for path in (route.path, *_ALSO.get(route.path, ())):
-            # a plain route: reading requests by signature took 45 µs of each, and there is none
+            # A plain route. The framework's parsing by signature, not needed here, took 45 µs per request.
             app.add_route(path, served.answered, methods=[route.method], name=route.handler.__name__)
 
     async def failed(_: Request, error: Exception) -> Response:
         return error_answer(error)
 
     async def unrouted(request: Request, error: Exception) -> Response:
-        """Unknown routes and wrong methods: no body, and the methods that there are."""
+        """Respond to unknown routes and wrong methods, without a body but with the allowed methods."""
         status = error.status_code if isinstance(error, HTTPException) else 404
         if status != 405:
             return Response(status_code=status)
@@ -125,7 +125,7 @@ def create_app(backend: EmbeddedBackend, settings: ServerSettings) -> FastAPI:
 
 
 async def _keep_fresh(metrics: Metrics) -> None:
-    """Let the other processes know what this one knows."""
+    """Regularly publish this process's metrics to the other processes."""
     while True:
         await asyncio.sleep(REFRESH_SECONDS)
         try:
@@ -136,7 +136,7 @@ async def _keep_fresh(metrics: Metrics) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shared:
-    """What all routes of an application share."""
+    """The objects that all routes of an application share."""
 
     backend: EmbeddedBackend
     settings: ServerSettings
@@ -149,7 +149,8 @@ class _Shared:
 
 
 class _Answering:
-    """One route over a backend: body, thread, time, and what the answer becomes."""
+    """Serves one route: reads the body, calls the handler in a thread within the time limit, and turns its
+    result into a response."""
 
     def __init__(self, route: Route, shared: _Shared) -> None:
         self._route = route
@@ -164,7 +165,7 @@ class _Answering:
         )
 
     async def answered(self, request: Request) -> Response:
-        """The endpoint."""
+        """The endpoint of the route."""
         seen: Exchange = request.scope[request_context.KEY]
         seen.route = self._route.path
         call = Call(

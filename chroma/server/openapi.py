@@ -1,4 +1,4 @@
-"""The OpenAPI document, from the table of routes and the schemas; and a page that shows it."""
+"""Builds the OpenAPI document from the table of routes and the schemas, and a web page that shows it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .routes import ROUTES, Route
 Document = dict[str, Any]
 
 _JSON = "application/json"
-# Handlers that answer with something else than JSON.
+# Handlers whose responses are not JSON.
 _OTHER = {"metrics": "text/plain", "page": "text/html", "own_export": MEDIA_TYPE, "own_sql": MEDIA_TYPE}
-_MAY_BE_EMPTY = frozenset({"own_export"})  # bodies that need not be sent
+_MAY_BE_EMPTY = frozenset({"own_export"})  # handlers whose body is optional
 
 _PARTS: dict[str, Schema] = {
     "tenant": {"type": "string", "minLength": 1},
@@ -33,7 +33,7 @@ _BY_NAME = frozenset({"get_collection", "delete_collection"})
 
 
 def document(routes: Iterable[Route] = ROUTES) -> Document:
-    """The whole document."""
+    """The whole OpenAPI document."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -76,7 +76,7 @@ def _operation(route: Route) -> Document:
 
 
 def _refusals(route: Route) -> Iterator[tuple[str, str]]:
-    """What is refused before the handler is asked, and is not said of it alone."""
+    """Yields the status and description of the errors that can occur before the handler is called."""
     if route.method != "GET":
         yield "403", "The caller may not do this, or it comes from a page of an origin that may not"
         yield "415", "The Content-Type is none of those that are taken; forms send others"
@@ -87,7 +87,7 @@ def _refusals(route: Route) -> Iterator[tuple[str, str]]:
 
 
 def summary(route: Route) -> str:
-    """The first line of what the handler says of itself."""
+    """The first line of the handler's docstring."""
     return (route.handler.__doc__ or "").strip().partition("\n")[0]
 
 
@@ -111,7 +111,7 @@ def _query(name: str) -> list[Document]:
 
 
 def page(found: Document) -> Ready:
-    """The document as HTML that needs nothing from anywhere else, which browsers are told to hold it to."""
+    """The document as HTML without external resources. Its headers make browsers block any others."""
     operations, contents = [], []
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
@@ -159,7 +159,7 @@ def _code(schema: Schema) -> str:
 
 
 def _brief(schema: Schema, indent: str = "") -> str:
-    """A schema as people write it down."""
+    """A schema in short, readable notation."""
     if "$ref" in schema:
         return str(schema["$ref"].rpartition("/")[2])
     if "enum" in schema or "const" in schema:

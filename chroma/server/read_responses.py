@@ -1,7 +1,7 @@
-"""Answers of get and query: small ones at once, large ones piece by piece, and little of them in memory.
+"""Responses of get and query. Small ones are built at once; large ones are streamed, to save memory.
 
-A large answer in JSON is written column by column, each in a pass of its own over the one snapshot that the
-call looks at; as an Arrow stream it is written batch by batch.
+A large JSON response is written column by column, each in a separate pass over the snapshot of the call.
+An Arrow stream is written batch by batch.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from .http.request_body import TooLarge
 from .http.responses import Streamed
 from .parsing import arrow_streams
 
-_AT_ONCE = 8 << 20  # bytes of records up to which an answer is made as a whole
-_FEW_RECORDS = 1000  # different ones, which are not measured: that takes a hundredth of their query
-_PIECE = 1 << 20  # bytes that are handed on together
-_HIT_BYTES = 32  # that a search holds for each of its hits
-FEW = 10_000  # hits that are no matter
+_AT_ONCE = 8 << 20  # bytes of records up to which a response is built as a whole
+_FEW_RECORDS = 1000  # so few records are not measured: that would add a hundredth to the query's time
+_PIECE = 1 << 20  # bytes of a piece of a streamed response
+_HIT_BYTES = 32  # bytes that a search holds for each hit
+FEW = 10_000  # so few hits need no check
 
 
 def check_hits(queries: int, k: int, most: int) -> None:
-    """Raise for a query with more hits than `most` bytes have room for."""
+    """Raises TooLarge if the hits of a query would take more than `most` bytes."""
     size = _HIT_BYTES * queries * k
     if size > most:
         raise TooLarge(
@@ -45,7 +45,7 @@ def check_hits(queries: int, k: int, most: int) -> None:
 
 
 def get(found: FoundRecords, fields: frozenset[Field], form: AnswerForm) -> JSON | Streamed:
-    """In JSON."""
+    """The JSON response of a get."""
     if found.rows <= _FEW_RECORDS or found.size(fields) <= _AT_ONCE:
         return json_codec.rows_to_json(found.take(fields), form.include, base64=form.base64)
     columns = _columns(found.read, None, form)
@@ -53,7 +53,7 @@ def get(found: FoundRecords, fields: frozenset[Field], form: AnswerForm) -> JSON
 
 
 def query(ranked: FoundHits, fields: frozenset[Field], form: AnswerForm) -> JSON | Streamed:
-    """In JSON."""
+    """The JSON response of a query."""
     few = len(ranked.counts) == 1 and len(ranked.distances) <= _FEW_RECORDS
     if few or ranked.size(fields) <= _AT_ONCE:
         return json_codec.hits_to_json(ranked.hits(fields), form.include, base64=form.base64)
@@ -64,7 +64,8 @@ def query(ranked: FoundHits, fields: frozenset[Field], form: AnswerForm) -> JSON
 
 
 def query_as_arrow(ranked: FoundHits, request: QueryRequest, form: AnswerForm, most: int) -> Streamed:
-    """As an Arrow stream. Raises TooLarge for more than `most` bytes that must be held in memory."""
+    """The response of a query as an Arrow stream. Raises TooLarge if more than `most` bytes would have to be
+    held in memory."""
     return Streamed(_hits_as_arrow(ranked, request, form, most), content_negotiation.MEDIA_TYPE)
 
 
@@ -91,7 +92,7 @@ def _hits_as_arrow(ranked: FoundHits, request: QueryRequest, form: AnswerForm, m
 
 
 def _numbered(ranked: FoundHits, fields: frozenset[Field]) -> Iterator[pa.RecordBatch]:
-    """The records with the columns `query` and `distance` before them."""
+    """Yields the record batches with the columns `query` and `distance` prepended."""
     ends, at = np.cumsum(ranked.counts), 0
     for batch in _translated(ranked.batches(fields)):
         places = np.arange(at, at + batch.num_rows)
@@ -120,7 +121,7 @@ def _ids(read: _Read, counts: Sequence[int] | None) -> Iterator[bytes]:
 def _columns(
     read: _Read, counts: Sequence[int] | None, form: AnswerForm
 ) -> dict[str, Iterator[bytes] | None]:
-    """The columns of records in the order of the contract; None for one that was not asked for."""
+    """The columns of a response in the order of the API. A column that was not requested is None."""
     ways: dict[Field, _Cells] = {
         "embeddings": partial(_vectors, base64=form.base64),
         "documents": partial(_texts, name="document"),
@@ -143,7 +144,7 @@ def _texts(batch: pa.RecordBatch, name: str) -> bytes:
 
 
 def _metadata(batch: pa.RecordBatch) -> bytes:
-    """They are stored as JSON."""
+    """The JSON of the metadata, joined from the stored JSON texts."""
     texts = batch.column(batch.schema.get_field_index("metadata")).to_numpy(zero_copy_only=False).tolist()
     return ",".join([text or "null" for text in texts]).encode()
 
@@ -170,7 +171,8 @@ def _distances(ranked: FoundHits) -> Iterator[bytes]:
 def _column(
     batches: Iterable[pa.RecordBatch], counts: Sequence[int] | None, cells: _Cells
 ) -> Iterator[bytes]:
-    """A list of cells; with `counts` a list of such lists, each of so many cells."""
+    """Yields the JSON of a list of cells. With `counts`, it is a list of lists, one for each count, with that
+    many cells."""
     if counts is None:
         yield b"["
         for number, batch in enumerate(batches):
@@ -193,7 +195,7 @@ def _column(
 
 
 def _joined(columns: dict[str, Iterator[bytes] | None], include: Sequence[str]) -> Iterator[bytes]:
-    """The object of the answer, in pieces that are worth being sent."""
+    """Yields the JSON object of the response, in pieces of about `_PIECE` bytes."""
     held: list[bytes] = []
     size = 0
     with translated():

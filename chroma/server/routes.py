@@ -1,6 +1,6 @@
-"""Every route of the HTTP API: what is called, with what, and what it answers.
+"""Every route of the HTTP API, with its handler.
 
-A handler runs in a thread with the whole request at hand and returns what becomes JSON.
+A handler runs in a thread after the whole request was read. It returns a value that is sent as JSON.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ from .security.authorization import EVERYBODY, Caller, Need
 from .settings.server_settings import ServerSettings
 from .sql import process_pool
 
-SQL_MEMORY = 1 << 30  # bytes that one statement may use
+SQL_MEMORY = 1 << 30  # the memory limit of one statement, in bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a server has to say of itself."""
+    """The contents that a server publishes about itself."""
 
     metrics: Metrics | None
-    document: bytes  # OpenAPI
-    page: Ready  # the same for people
+    document: bytes  # the OpenAPI document
+    page: Ready  # the same document as a web page
 
 
 @dataclass
 class Call:
-    """One request: where it goes, and its parts, which are decoded when they are asked for."""
+    """One request. Its parts are decoded on access."""
 
     backend: EmbeddedBackend
     settings: ServerSettings
     encoded: Mapping[str, str]  # the parts of the path, percent-encoded
-    options: Mapping[str, str]  # of the query string
+    options: Mapping[str, str]  # the parameters of the query string
     headers: Mapping[str, str]
     site: Site
     raw: bytes = b""
-    stream: Feed | None = None  # instead of `raw`, for handlers that take a stream
+    stream: Feed | None = None  # replaces `raw` for handlers that read a stream
     caller: Caller = EVERYBODY
 
     def part(self, name: str) -> str:
@@ -78,16 +78,16 @@ class Call:
 
     @cached_property
     def body(self) -> JSON:
-        """The JSON object that was sent."""
+        """The JSON object in the request's body."""
         return json_bodies.parse(self.raw, self.settings.max_body_bytes)
 
     @property
     def wants_arrow(self) -> bool:
-        """Whether the client asks for an Arrow stream."""
+        """Whether the client requests an Arrow stream."""
         return content_negotiation.MEDIA_TYPE in self.headers.get("accept", "").lower()
 
     def page(self) -> tuple[int | None, int | None]:
-        """limit and offset of the query string."""
+        """The limit and offset in the query string."""
         return (
             json_bodies.from_query_string(self.options, "limit"),
             json_bodies.from_query_string(self.options, "offset"),
@@ -99,10 +99,14 @@ Handler = Callable[[Call], Any]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`needs`: what the caller must be allowed. `body`: whether there is one. `threaded`: whether it
-    may wait for the disk or for others. `streamed`: handlers that take a body of some media type as
-    `call.stream`, while it arrives. `offers`: media types besides JSON that `Accept` may ask for;
-    the handler looks at `call.headers` and returns `Streamed`.
+    """A route and its handler.
+
+    needs     the permission that the caller must have
+    body      whether requests have a body
+    threaded  whether the handler may block, and so runs in a thread
+    streamed  handlers, by media type, that read the body from `call.stream` while it arrives
+    offers    media types besides JSON that `Accept` may request; the handler reads `call.headers` and
+              returns `Streamed`
     """
 
     method: str
@@ -117,7 +121,7 @@ class Route:
 
     @property
     def changes(self) -> bool:
-        """Whether a call that was given up may have taken effect."""
+        """Whether a call that timed out may still take effect."""
         return self.method != "GET" and self.handler not in _READS
 
 
@@ -125,18 +129,18 @@ class Route:
 
 
 def heartbeat(call: Call) -> JSON:
-    """The time in nanoseconds since 1970."""
+    """The server's time in nanoseconds since 1970."""
     return {"nanosecond heartbeat": call.backend.heartbeat()}
 
 
 def root(call: Call) -> JSON:
-    """The same as the heartbeat."""
+    """The same as heartbeat."""
     return heartbeat(call)
 
 
 def healthcheck(call: Call) -> Any:
-    """Whether the database can be read and written; 503 if not."""
-    call.backend.get_tenant(DEFAULT_TENANT)  # reads the catalog, which fails when the folder is gone
+    """Check that the database can be read and written; 503 if not."""
+    call.backend.get_tenant(DEFAULT_TENANT)  # reads the catalog, which fails if the folder is missing
     if not os.access(call.settings.path, os.R_OK | os.W_OK | os.X_OK):
         raise OSError(f"the folder {call.settings.path} cannot be written")
     return {"is_executor_ready": True, "is_log_client_ready": True}
@@ -148,7 +152,7 @@ def version(call: Call) -> str:
 
 
 def pre_flight_checks(call: Call) -> JSON:
-    """What clients may send."""
+    """The limits and features of the server."""
     return {
         "max_batch_size": min(call.backend.max_batch_size(), call.settings.max_batch_size),
         "supports_base64_encoding": True,
@@ -161,13 +165,13 @@ def pre_flight_checks(call: Call) -> JSON:
 
 
 def identity(call: Call) -> JSON:
-    """Who the caller is."""
+    """The caller's identity."""
     known = call.caller.identity() if call.caller is not EVERYBODY else call.backend.identity()
     return json_codec.identity_to_json(known)
 
 
 def reset(call: Call) -> bool:
-    """Delete everything, in all tenants."""
+    """Delete all data in all tenants."""
     if not call.settings.allow_reset:
         raise AuthorizationError("Reset is disabled: start the server with --allow-reset to permit it")
     call.backend.reset()
@@ -180,12 +184,12 @@ def openapi(call: Call) -> Ready:
 
 
 def page(call: Call) -> Ready:
-    """This document for people."""
+    """This document as a web page."""
     return call.site.page
 
 
 def metrics(call: Call) -> Ready:
-    """Figures for Prometheus."""
+    """Metrics for Prometheus."""
     if call.site.metrics is None:
         raise NotFoundError("there are no metrics: the server was started with --no-metrics")
     return Ready(call.site.metrics.text(), CONTENT_TYPE)
@@ -195,25 +199,25 @@ def metrics(call: Call) -> Ready:
 
 
 def create_tenant(call: Call) -> JSON:
-    """Make a tenant, without any database."""
+    """Create a tenant without any databases."""
     call.backend.create_tenant(json_bodies.tenant_name(call.body))
     return {}
 
 
 def get_tenant(call: Call) -> JSON:
-    """A tenant."""
+    """Get a tenant."""
     return {"name": call.backend.get_tenant(call.part("tenant")), "resource_name": None}
 
 
 def update_tenant(call: Call) -> JSON:
-    """Accepted; resource names exist on hosted servers only, and are not stored."""
+    """Accepted without effect; resource names exist on hosted servers only."""
     json_bodies.resource_name(call.body)
     call.backend.get_tenant(call.part("tenant"))
     return {}
 
 
 def list_databases(call: Call) -> list[JSON]:
-    """The databases of a tenant by name, of those that are open to the caller."""
+    """The databases of a tenant that the caller may access, sorted by name."""
     tenant, (limit, offset) = call.part("tenant"), call.page()
     seen = call.caller.databases(tenant)
     if seen is None:
@@ -224,13 +228,13 @@ def list_databases(call: Call) -> list[JSON]:
 
 
 def create_database(call: Call) -> JSON:
-    """Make a database."""
+    """Create a database."""
     call.backend.create_database(Scope(call.part("tenant"), json_bodies.checked_name(call.body)))
     return {}
 
 
 def get_database(call: Call) -> JSON:
-    """A database."""
+    """Get a database."""
     return call.backend.get_database(call.scope)
 
 
@@ -244,12 +248,12 @@ def delete_database(call: Call) -> JSON:
 
 
 def list_collections(call: Call) -> list[JSON]:
-    """The collections of a database in the order they were made."""
+    """The collections of a database, in the order of their creation."""
     return [json_codec.info_to_json(info) for info in call.backend.list_collections(call.scope, *call.page())]
 
 
 def create_collection(call: Call) -> JSON:
-    """Make a collection, or with get_or_create open the one that has the name."""
+    """Create a collection. With get_or_create, return an existing one of that name."""
     new = json_bodies.new_collection(call.body)
     return json_codec.info_to_json(call.backend.create_collection(call.scope, new))
 
@@ -260,17 +264,17 @@ def count_collections(call: Call) -> int:
 
 
 def get_collection(call: Call) -> JSON:
-    """A collection by its name."""
+    """Get a collection by its name."""
     return json_codec.info_to_json(call.backend.get_collection(call.scope, call.part("collection")))
 
 
 def get_collection_by_id(call: Call) -> JSON:
-    """A collection by its id."""
+    """Get a collection by its id."""
     return json_codec.info_to_json(call.backend.get_collection_by_id(call.collection))
 
 
 def get_collection_by_crn(call: Call) -> JSON:
-    """Hosted only: resource names are not kept here."""
+    """Hosted servers only: resource names are not supported here."""
     if call.part("crn").count(":") != 2:
         raise InvalidArgumentError(
             f"Expected a resource name tenant:database:collection, got {call.part('crn')!r:.100}"
@@ -282,7 +286,7 @@ def get_collection_by_crn(call: Call) -> JSON:
 
 
 def modify_collection(call: Call) -> JSON:
-    """Rename, replace the metadata, change settings. Answers with the collection as it is now."""
+    """Rename a collection, replace its metadata or change its settings. Returns the changed collection."""
     collection, wanted = call.collection, json_bodies.changes(call.body)
     info = call.backend.get_collection_by_id(collection)
     configuration = wanted.configuration(info.configuration)
@@ -299,13 +303,13 @@ def delete_collection(call: Call) -> JSON:
 
 
 def fork(call: Call) -> JSON:
-    """A copy under another name."""
+    """Copy a collection under another name."""
     name = json_bodies.checked_name(call.body, "new_name")
     return json_codec.info_to_json(call.backend.fork_collection(call.collection, name))
 
 
 def indexing_status(call: Call) -> JSON:
-    """How many records the similarity index covers; searches find the others as well."""
+    """The number of records that the similarity index covers. Queries find the other records too."""
     return json_codec.status_to_json(call.backend.index_status(call.collection))
 
 
@@ -315,14 +319,14 @@ def indexing_status(call: Call) -> JSON:
 def _write(call: Call, mode: Mode) -> JSON:
     records = json_bodies.records(mode, call.body)
     if not records.ids:
-        call.backend.get_collection_by_id(call.collection)  # which must exist all the same
+        call.backend.get_collection_by_id(call.collection)  # raises NotFoundError if it is missing
         return json_codec.written_to_json(Written())
     return json_codec.written_to_json(call.backend.write(call.collection, mode, records))
 
 
 def _write_stream(call: Call, mode: Mode) -> JSON:
     collection = call.collection
-    call.backend.get_collection_by_id(collection)  # before anything is sent for nothing
+    call.backend.get_collection_by_id(collection)  # so that a missing one fails early
     assert call.stream is not None
     atomic = json_bodies.switch(call.options, "atomic")
     written, rows = (arrow_streams.receive_whole if atomic else arrow_streams.receive)(
@@ -335,31 +339,31 @@ def _write_stream(call: Call, mode: Mode) -> JSON:
 
 
 def add(call: Call) -> JSON:
-    """Add records; those whose id is stored are left as they are."""
+    """Add records. Records whose id is already stored are left unchanged."""
     return _write(call, "add")
 
 
 def upsert(call: Call) -> JSON:
-    """Add the records whose id is new, update the others."""
+    """Add the records whose id is new, and update the others."""
     return _write(call, "upsert")
 
 
 def update(call: Call) -> JSON:
-    """Change stored records; others are skipped."""
+    """Change stored records. Ids that are not stored are skipped."""
     return _write(call, "update")
 
 
 def delete(call: Call) -> JSON:
     """Delete the records that have one of the ids and match the filters."""
     request = request_codec.delete_from_json(call.body)
-    if request.selection.everything:  # nothing is selected: then nothing is deleted
+    if request.selection.everything:  # without a selection, nothing is deleted
         call.backend.get_collection_by_id(call.collection)
         return {"deleted": 0}
     return {"deleted": call.backend.delete(call.collection, request)}
 
 
 def get(call: Call) -> JSON | Streamed:
-    """Records by id, filter, or both, in insertion order."""
+    """Get records by id, by filter, or by both, in insertion order."""
     request, form = request_codec.get_from_json(call.body)
     if call.wants_arrow:
         return _scanned(call, request, form)
@@ -369,13 +373,13 @@ def get(call: Call) -> JSON | Streamed:
 
 
 def own_export(call: Call) -> Streamed:
-    """As get, as an Arrow stream and with all columns unless `include` says otherwise."""
+    """Like get, but as an Arrow stream, and with all columns unless `include` is given."""
     body = call.body if call.raw else {}
     return _scanned(call, *request_codec.get_from_json(body, request_codec.FIELDS))
 
 
 def _scanned(call: Call, request: GetRequest, form: AnswerForm) -> Streamed:
-    """The answer as an Arrow stream."""
+    """The response of a get as an Arrow stream."""
     found = call.backend.scan(call.collection, request.selection, request.page)
     if "metadatas" in request.fields and form.metadata == "struct":
         return Streamed(
@@ -408,7 +412,7 @@ def query(call: Call) -> JSON | Streamed:
 
 
 def count(call: Call) -> int:
-    """The number of records. Every read level counts all that were acknowledged."""
+    """The number of records. Every read level counts all acknowledged records."""
     if "read_level" in call.options:
         check_read_level(call.options["read_level"])
     return call.backend.count(call.collection, ALL_RECORDS)
@@ -423,14 +427,14 @@ def own_count(call: Call) -> int:
 
 
 def own_known_ids(call: Call) -> list[str]:
-    """Those of the ids that are stored."""
+    """The subset of the ids that is stored."""
     ids = json_bodies.known_ids(call.body)
     known = call.backend.known_ids(call.collection, ids)
     return [id for id in ids if id in known]
 
 
 def own_recall(call: Call) -> float:
-    """The share of the true nearest records that queries find."""
+    """The fraction of the true nearest records that queries find."""
     return call.backend.recall(call.collection, *json_bodies.sample(call.body))
 
 
@@ -448,7 +452,7 @@ def own_compact_all(call: Call) -> JSON:
 
 
 def own_sql(call: Call) -> Streamed:
-    """What one SELECT statement over the collections of a database gives, as an Arrow stream."""
+    """Run one SELECT statement over the collections of a database. Returns an Arrow stream."""
     sql_body.sql(call.body)
     call.backend.get_database(call.scope)
     job = {
@@ -464,7 +468,7 @@ def own_sql(call: Call) -> Streamed:
 
 
 def own_stats(call: Call) -> JSON:
-    """Sizes of one collection."""
+    """The sizes of one collection."""
     return json_codec.stats_to_json(call.backend.stats(call.collection))
 
 
@@ -472,36 +476,36 @@ def own_stats(call: Call) -> JSON:
 
 
 def search(call: Call) -> JSON:
-    """Not offered yet."""
+    """Not supported yet."""
     json_bodies.searches(call.body)
     raise UnsupportedError("search is not offered yet: use query with where and where_document")
 
 
 def fork_count(call: Call) -> JSON:
-    """Not kept here: forks share no history."""
+    """Not supported, because forks share no history."""
     raise UnsupportedError("fork_count is not kept here: forks share no history")
 
 
 def attach_function(call: Call) -> JSON:
-    """Hosted only."""
+    """Hosted servers only."""
     raise UnsupportedError("attached functions exist on hosted servers only")
 
 
 def get_attached_function(call: Call) -> JSON:
-    """Hosted only: there never is one."""
+    """Hosted servers only. Always not found here."""
     raise NotFoundError(
         f"Attached function [{call.part('function')}] not found: they exist on hosted servers only"
     )
 
 
 def detach_function(call: Call) -> JSON:
-    """Hosted only."""
+    """Hosted servers only."""
     raise UnsupportedError("attached functions exist on hosted servers only")
 
 
 # ---------------------------------------------------------------------------- the table
 
-# what is asked by POST and changes nothing
+# handlers of POST requests that change nothing
 _READS = frozenset({query, get, search, own_count, own_export, own_known_ids, own_recall, own_sql})
 
 _ARROW = (content_negotiation.MEDIA_TYPE,)
@@ -519,7 +523,7 @@ _COLLECTION = f"{_COLLECTIONS}/{{collection}}"
 _OWN = f"{_COLLECTION}/{json_codec.OWN_PREFIX}"
 
 ROUTES = (
-    # routes are tried from the top: the busy ones come first
+    # routes are tried in order, so the busiest ones are first
     Route("POST", f"{_COLLECTION}/query", query, "read", body=True, offers=_ARROW),
     Route("POST", f"{_COLLECTION}/get", get, "read", body=True, offers=_ARROW),
     Route("POST", f"{_COLLECTION}/add", add, "write", status=201, body=True, streamed=_streams("add")),

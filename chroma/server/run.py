@@ -1,4 +1,4 @@
-"""Start, listen, drain, stop."""
+"""Starts the server, listens, drains requests and stops."""
 
 from __future__ import annotations
 
@@ -37,17 +37,16 @@ _log = logging.getLogger("chroma.server")
 _BACKLOG = 2048
 _SHORT_TOKEN = 20
 
-# After `drain_seconds`: for cancelled requests to unwind, then for the folder to be closed.
+# Limits after `drain_seconds`: for cancelled requests to unwind, and then for closing the folder.
 _UNWIND_SECONDS = 2.0
 _CLOSE_SECONDS = 1.0
 
 
 def serve(settings: ServerSettings) -> None:
-    """Serve until SIGTERM or SIGINT, then finish the requests at hand and return.
+    """Serve until SIGTERM or SIGINT, then finish the current requests and return.
 
-    Raises InvalidArgumentError for an address that cannot be listened on, a certificate that does
-    not load or credentials that cannot be used, and the errors of opening the folder; nothing
-    listens then.
+    Raises InvalidArgumentError if it cannot listen on the address, load the certificate or use the
+    credentials. Also raises the errors of opening the folder. In all these cases it does not listen.
     """
     settings.check_reach()
     _check_certificate(settings)
@@ -58,21 +57,21 @@ def serve(settings: ServerSettings) -> None:
         if settings.workers == 1:
             _serve_on(listening, held.backend, settings, alone=True)
         else:
-            held.backend.close()  # each process opens the folder for itself
+            held.backend.close()  # each process opens the folder itself
             with metrics.shared():
                 Workers(work, settings, listening).run()
 
 
 def work(settings: ServerSettings, listening: socket.socket) -> None:
-    """What one of several processes does. It stops when the process that started it is gone."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there are credentials to read again
+    """Serve as one of several processes. Stops when the process that started it has ended."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server can reload credentials
     threading.Thread(target=_stop_without_parent, daemon=True).start()
     with OpenFolder(settings) as held:
         _serve_on(listening, held.backend, settings, alone=False)
 
 
 class OpenFolder:
-    """The folder, open while the block runs. Raises the errors of opening it."""
+    """Keeps the folder open while the `with` block runs. Raises the errors of opening it."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self.backend = LocalBackend.open(os.path.abspath(settings.path), Settings())
@@ -88,12 +87,12 @@ class OpenFolder:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, with an end that comes in bounded time, and credentials read again on SIGHUP.
+    """uvicorn's server, which also stops within bounded time, and reads the credentials again on SIGHUP.
 
-    The first SIGTERM or SIGINT lets requests finish for `drain_seconds`; a second one, or the end
-    of that time, cancels them. A call of the engine that is stuck cannot be cancelled: then the
-    folder is closed under it and the process ends, with code 0, without waiting for the call.
-    What was acknowledged is on disk, what was not is there as a whole or not at all.
+    The first SIGTERM or SIGINT lets requests finish for `drain_seconds`. A second signal, or the end of
+    that time, cancels them. A stuck engine call cannot be cancelled. In that case the folder is closed
+    while the call runs, and the process exits with code 0 without waiting for the call. Acknowledged writes
+    are on disk. Other writes are either complete or absent.
     """
 
     def __init__(
@@ -115,21 +114,21 @@ class Server(uvicorn.Server):
         self._until: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Before the first request."""
+        """Start, and handle SIGHUP before the first request."""
         await super().startup(sockets)
         if self._guard.reloads:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._guard.reload)
-        elif self._alone and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+        elif self._alone and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
             signal.signal(signal.SIGHUP, self.handle_exit)
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second."""
+        """Called ten times a second. Ends stalled connections once a second."""
         if counter % 10 == 0:
             self._connections.sweep()
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM or SIGINT. Of several processes only the first hears the terminal's SIGINT."""
+        """Handle SIGTERM or SIGINT. A worker process ignores the terminal's SIGINT; its parent handles it."""
         if sig == signal.SIGINT and not self._alone:
             return
         if self._until is None:
@@ -163,7 +162,7 @@ def _serve_on(
         app,
         http=Protocol.over(connections),
         ws="none",
-        loop="asyncio",  # of another one, `Listening` would be no part
+        loop="asyncio",  # other event loops would not use `Listening`
         log_config=logs.configuration(settings.log_level, settings.log_format),
         access_log=False,
         lifespan="on",
@@ -181,7 +180,7 @@ def _serve_on(
     server = Server(
         config, app.state.guard, connections, close=backend.close, drain=settings.drain_seconds, alone=alone
     )
-    for number in (signal.SIGTERM, signal.SIGINT):  # also before and after uvicorn listens to them
+    for number in (signal.SIGTERM, signal.SIGINT):  # also before and after uvicorn handles them
         signal.signal(number, server.handle_exit)
     server.run(sockets=[Listening(listening, connections)])
     if not server.started:
@@ -189,15 +188,19 @@ def _serve_on(
 
 
 def _tune() -> None:
-    """The collector looks for cycles after 700 new objects, a batch of records makes a million, and none
-    of them in cycles: a quarter of the time of a large write went there."""
+    """Make the garbage collector run less often.
+
+    By default it looks for cycles after 700 new objects. A batch of records creates a million objects, none
+    of them in cycles. The collector took a quarter of the time of a large write.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
 
 
 def _warm_up() -> None:
-    """The first array loads pandas where it is installed, which takes half a second."""
+    """Create an array before the first request. The first array imports pandas if it is installed, which
+    takes half a second."""
     import pyarrow as pa
 
     pa.array([""]).to_pylist()
@@ -208,7 +211,7 @@ def _check_certificate(settings: ServerSettings) -> None:
         return
     named = f"{settings.ssl_certfile} with the key {settings.ssl_keyfile}"
 
-    def password() -> str:  # asked for only when the key is encrypted
+    def password() -> str:  # called only if the key is encrypted
         if not settings.ssl_keyfile_password:
             raise InvalidArgumentError(
                 f"the key {settings.ssl_keyfile} has a password: set CHROMA_SSL_KEYFILE_PASSWORD"

@@ -1,4 +1,4 @@
-"""Several processes over one folder and one listening socket."""
+"""Runs several server processes that share one folder and one listening socket."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .settings.server_settings import ServerSettings
 
 _log = logging.getLogger("chroma.server")
 
-# A process that gives up sooner than this after its start is not started again: it would give up
-# again. One that was killed is, after a pause if it lived no longer than this.
+# A process that exits by itself sooner than this after its start is not started again, because it would
+# exit again. A process that was killed so soon is started again after a pause.
 _MIN_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 
-# What a process may take beyond `drain_seconds` before it is killed, and after a second signal.
+# The time that a process has after `drain_seconds`, or after a second signal, before it is killed.
 _GRACE_SECONDS = 5.0
 
 Work = Callable[[ServerSettings, socket.socket], None]
@@ -34,8 +34,8 @@ Work = Callable[[ServerSettings, socket.socket], None]
 class Workers:
     """Keeps `settings.workers` processes running until SIGTERM or SIGINT, then drains them.
 
-    A second signal hastens the end. SIGHUP is handed on where there are credentials to read again,
-    else it stops as well.
+    A second signal shortens the draining. SIGHUP is forwarded to the processes if there is a credentials
+    file to read again; otherwise it stops them too.
     """
 
     def __init__(self, work: Work, settings: ServerSettings, listening: socket.socket) -> None:
@@ -52,12 +52,13 @@ class Workers:
         return self._signals > 0
 
     def run(self) -> None:
-        """Return after the last process has ended. Raises ChromaError when one cannot stay up."""
+        """Run until the last process has ended. Raises ChromaError if a process exits right after its
+        start."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         if self._settings.auth_file:
             signal.signal(signal.SIGHUP, self._hang_up)
-        elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+        elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
             signal.signal(signal.SIGHUP, self._stop)
         failed = False
         try:
@@ -74,7 +75,8 @@ class Workers:
 
     def _start(self) -> None:
         process = self._context.Process(target=self._work, args=(self._settings, self._listening))
-        # The terminal's Ctrl-C reaches all processes; only this one heeds it, from their first moment on.
+        # The terminal's Ctrl-C reaches all processes. The children inherit that it is ignored, so that from
+        # their start on only this process handles it.
         heeded = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             process.start()
@@ -108,8 +110,8 @@ class Workers:
             self._hangups -= handed
 
     def _drain(self) -> None:
-        """Let the processes finish what they do; those that take too long are killed."""
-        self._listening.close()  # else the system takes connections that nobody will serve
+        """Let the processes finish their requests, and kill those that take too long."""
+        self._listening.close()  # otherwise the system accepts connections that are never served
         for process in self._running:
             process.terminate()
         hastened = False

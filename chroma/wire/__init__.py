@@ -1,1 +1,1 @@
-"""Bytes to values and back, for clients and the server alike. No I/O."""
+"""Converts between bytes and values, for both clients and the server. No I/O."""

@@ -1,18 +1,18 @@
-"""Records, rows and hits as Arrow record batches, from and to the plain values of the seam. No I/O.
+"""Converts records, rows and hits between a backend's plain values and Arrow record batches. No I/O.
 
 A server and a client share this module. The columns of a stream, in any order:
 
     id         string
     document   string; null: none
     uri        string; null: none
-    metadata   string: one JSON object; or a struct with a field per key, where null means that the
-               record has no such key; null: none
-    embedding  fixed-size list of float32; null, in an update: leave the stored one alone
+    metadata   string that holds one JSON object, or a struct with a field per key, where null means that
+               the record does not have the key; null: none
+    embedding  fixed-size list of float32; null in an update: keep the stored embedding
 
-Answers of a query have two more: `query`, int32, the number of the query vector, and `distance`,
-float32. As JSON text metadata is exact and cheap; as a struct it is what dataframes like. A key that
-has values of several types becomes one field per type, named "key (type)"; the metadata of such a
-field says which key it stands for (KEY_MARK).
+The result of a query has two more columns: `query`, int32, the number of the query vector, and `distance`,
+float32. Metadata as JSON text is exact and cheap; a struct is convenient in dataframes. A key that has
+values of several types becomes one field per type, named "key (type)". The Arrow metadata of such a field
+holds the key (KEY_MARK).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import pyarrow as pa
 from ..storage.interface.values import EncodedMetadata, Field, Floats, Hits, Mode, Records, Rows
 from .arrow_stream_decoder import BrokenStream, read_whole
 
-# What a column is called, and what a caller asks for to get it; `id` is always there.
+# The name of each column, and the field that requests it. `id` is always present.
 FIELD_OF: dict[str, Field] = {
     "document": "documents",
     "uri": "uris",
@@ -43,8 +43,8 @@ END = b"\xff\xff\xff\xff\0\0\0\0"
 class TypedKey(NamedTuple):
     """A metadata key and the type of its values, one of TYPES.
 
-    Columns of one are called "key (type)" in a struct, and "metadata[type].key" in a table, where a key has
-    values of several types. The engine has pairs of a key and "str", "str[]" and so on.
+    If a key has values of several types, its columns are named "key (type)" in a struct, and
+    "metadata[type].key" in a table. The engine uses pairs of a key and "str", "str[]" and so on.
     """
 
     key: str
@@ -65,9 +65,9 @@ _KIND_OF: dict[type, str] = {str: "str", int: "int", float: "float", bool: "bool
 
 
 def records_to_batch(mode: Mode, records: Records) -> pa.RecordBatch:
-    """One record batch, metadata as JSON text; columns that are not given are left out.
+    """The records as one record batch, with metadata as JSON text. Columns that are not given are left out.
 
-    Raises pyarrow.ArrowInvalid for a column of more than 2 GiB.
+    Raises pyarrow.ArrowInvalid if a column exceeds 2 GiB.
     """
     columns: dict[str, pa.Array] = {"id": pa.array(records.ids, pa.string())}
     if records.documents is not None:
@@ -86,16 +86,16 @@ def records_to_batch(mode: Mode, records: Records) -> pa.RecordBatch:
 
 
 def vectors(matrix: Floats, given: Any = None) -> pa.Array:
-    """float32 (n, dim) as a fixed-size list array, not copied; null where `given` is False."""
+    """A float32 matrix (n, dim) as a fixed-size list array, not copied; null where `given` is False."""
     flat = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).reshape(-1))
     mask = None if given is None else pa.array(~given)
     return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1], mask=mask)
 
 
 def messages(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Buffer]:
-    """The parts of a stream, one after the other: its schema, each batch, the end mark."""
+    """Yields the parts of a stream in order: the schema, each batch, the end mark."""
     yield schema.serialize()
-    yield from map(pa.RecordBatch.serialize, batches)  # a loop would keep each batch besides its bytes
+    yield from map(pa.RecordBatch.serialize, batches)  # a loop would keep each batch as well as its bytes
     yield pa.py_buffer(END)
 
 
@@ -103,7 +103,7 @@ def messages(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[p
 
 
 def read(content: bytes) -> pa.Table:
-    """The table of a whole stream. Raises BrokenStream for one that is not right."""
+    """The table in a whole stream. Raises BrokenStream if the stream is invalid."""
     schema, batches = read_whole(content)
     return pa.Table.from_batches(batches, schema)
 
@@ -111,8 +111,8 @@ def read(content: bytes) -> pa.Table:
 def check_answer(
     schema: pa.Schema, fields: Collection[Field], others: dict[str, pa.DataType] | None = None
 ) -> None:
-    """Raises BrokenStream where an answer lacks a column that was asked for, or has it twice or as another
-    type; `others` are columns besides those of records."""
+    """Raises BrokenStream if a response lacks a requested column, has it twice, or has it with another type.
+    `others` are columns in addition to those of records."""
     asked = {name: type for name, type in _ANSWER.items() if FIELD_OF.get(name, "ids") in ("ids", *fields)}
     for name, type in (asked | (others or {})).items():
         places = schema.get_all_field_indices(name)
@@ -137,7 +137,7 @@ def _is_vector(type: pa.DataType) -> bool:
 
 
 def check_stream(schema: pa.Schema, fields: Collection[Field]) -> None:
-    """As `check_answer`, of records whose metadata may be a struct as well, with texts as keys."""
+    """Like `check_answer`, but the metadata may also be a struct, whose keys must be valid UTF-8."""
     place = schema.get_field_index("metadata")
     if "metadatas" in fields and place >= 0 and pa.types.is_struct(schema.field(place).type):
         check_answer(schema, [field for field in fields if field != "metadatas"])
@@ -153,8 +153,12 @@ def check_stream(schema: pa.Schema, fields: Collection[Field]) -> None:
 def rows_from_table(
     table: pa.Table, fields: Collection[Field] | None = None, most: int | None = None
 ) -> Rows:
-    """The columns of an answer that were asked for (None: that it has), metadata as JSON text; at most so
-    many rows. Raises BrokenStream for another answer."""
+    """The rows in a response whose metadata is JSON text.
+
+    fields  the columns that were requested; None: those that the response has
+    most    the largest number of rows allowed
+    Raises BrokenStream if the response does not match.
+    """
     if fields is None:
         fields = [FIELD_OF[name] for name in table.column_names if name in FIELD_OF]
     check_answer(table.schema, fields)
@@ -175,7 +179,7 @@ def rows_from_table(
 
 
 def _parsed(texts: list[str | None] | None) -> list[Any] | None:
-    """JSON texts as what they hold: objects, and None."""
+    """The values of JSON texts, which are objects or None."""
     if texts is None:
         return None
     try:
@@ -194,8 +198,8 @@ def _check_full(table: pa.Table, *names: str) -> None:
 
 
 def hits_from_table(table: pa.Table, queries: int, k: int, fields: Collection[Field]) -> list[Hits]:
-    """One Hits of at most k per query vector; the rows of a stream are in the order of the queries. Raises
-    BrokenStream for another answer."""
+    """One Hits per query vector, each with at most k rows. The rows of the response must be in the order of
+    the queries. Raises BrokenStream if the response does not match."""
     check_answer(table.schema, fields, _RANKED)
     _check_full(table, *_RANKED)
     rows = rows_from_table(table, fields)
@@ -228,13 +232,13 @@ _RANKED = {"query": pa.int32(), "distance": pa.float32()}
 
 def _listed(column: pa.ChunkedArray) -> list[Any]:
     values: list[Any] = []
-    for chunk in column.chunks:  # through numpy, which is several times faster than to_pylist
+    for chunk in column.chunks:  # numpy is several times faster here than to_pylist
         values += chunk.to_numpy(zero_copy_only=False).tolist()
     return values
 
 
 def matrix(column: pa.ChunkedArray) -> Floats:
-    """float32 (n, dim); a view when the column has one chunk. Raises BrokenStream for one with gaps."""
+    """The column as float32 (n, dim), a view if it has one chunk. Raises BrokenStream if it has nulls."""
     width = column.type.list_size
     flat = [chunk.flatten() for chunk in column.chunks]
     if column.null_count or any(part.null_count for part in flat):
@@ -253,7 +257,7 @@ def matrix(column: pa.ChunkedArray) -> Floats:
 
 
 def hits_to_batch(hits: Sequence[Hits], fields: frozenset[Field], dimension: int) -> pa.RecordBatch:
-    """The answer of a query, metadata as JSON text."""
+    """The result of a query as one record batch, with metadata as JSON text."""
     rows = [hit.rows for hit in hits]
 
     def texts(column: str) -> pa.Array:
@@ -281,7 +285,7 @@ def hits_to_batch(hits: Sequence[Hits], fields: frozenset[Field], dimension: int
 
 
 def typed_keys_of(texts: Iterable[pa.Array]) -> list[TypedKey]:
-    """The keys and types in arrays of JSON objects, by first appearance."""
+    """The keys and types in arrays of JSON objects, in the order of their first appearance."""
     found: dict[TypedKey, None] = {}
     for entry in _entries(texts):
         for key, value in entry.items():
@@ -301,7 +305,8 @@ def kind_of(value: Any) -> str:
 
 
 def struct_type(typed_keys: Sequence[TypedKey]) -> pa.StructType:
-    """A field per key and type; keys with values of one type under their own name."""
+    """A struct type with a field per key and type. If a key's values have one type, the field has the key's
+    name."""
     times = [key for key, _ in typed_keys]
     plain = {key for key, count in Counter(times).items() if count == 1}
     fields, taken = [], set(plain)
@@ -309,7 +314,7 @@ def struct_type(typed_keys: Sequence[TypedKey]) -> pa.StructType:
         name = key
         if key not in plain:
             name = f"{key} ({kind})"
-            while name in taken:  # as a key of its own has it
+            while name in taken:  # another key has this name
                 name += "'"
             taken.add(name)
         mark = None if name == key else {KEY_MARK: key.encode()}
@@ -318,7 +323,7 @@ def struct_type(typed_keys: Sequence[TypedKey]) -> pa.StructType:
 
 
 def to_struct(texts: pa.Array, typed_keys: Sequence[TypedKey]) -> pa.Array:
-    """JSON objects as a struct array of `struct_type(typed_keys)`; null stays null."""
+    """JSON objects as a struct array of the type `struct_type(typed_keys)`. Null stays null."""
     number = {typed: place for place, typed in enumerate(typed_keys)}
     columns: list[list[Any]] = [[None] * len(texts) for _ in typed_keys]
     values = texts.to_numpy(zero_copy_only=False).tolist()

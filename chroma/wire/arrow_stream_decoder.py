@@ -1,13 +1,13 @@
-"""Arrow messages that come from outside: the one reader of streams of others. No I/O.
+"""Decodes untrusted Arrow streams. All streams from outside are read by this module. No I/O.
 
 A stream is a schema message, then a message per record batch, then an end mark. A message is
-0xFFFFFFFF, the length of its head (int32), the head (a FlatBuffers table) and a body whose length
-the head tells (Arrow specification, "Encapsulated message format"). Only what must be known before
-Arrow sees a message is read here: the length of its body, and whether that is compressed.
+0xFFFFFFFF, the length of its head (int32), the head (a FlatBuffers table), and a body whose length is in
+the head (Arrow specification, "Encapsulated message format"). This module reads only the facts that are
+needed before Arrow parses a message, such as the length of its body and whether the body is compressed.
 
-Nothing is taken on trust. Lengths are bounded before anything is kept, and memory grows with what really
-arrived: a body that would be unpacked is refused. A batch is given out after a full validation, so that
-its offsets lead nowhere and its texts are UTF-8; the names in its schema are texts as well.
+Nothing is trusted. Lengths are bounded before anything is stored. Memory grows only with the bytes that
+actually arrived, and compressed bodies are rejected. A batch is returned only after full validation, so
+that no offset is out of range, and the texts and the names in the schema are valid UTF-8.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from ..errors import InvalidArgumentError
 from ..storage.interface.flatbuffers import NOT_READABLE, table_at
 
 MARK = b"\xff\xff\xff\xff"
-MOST_HEAD = 16 << 20  # the schema of 100,000 columns has 10 MB
-_FREE_ROWS = 1 << 20  # that may come without a bit of their own, as those of a column of nulls do
-_COMPRESSED_V4 = b"ARROW:experimental_compression"  # the key of a message that says so in metadata version 4
+MOST_HEAD = 16 << 20  # the schema of 100,000 columns takes 10 MB
+_FREE_ROWS = 1 << 20  # rows allowed even if the message has fewer bits than rows, as with nulls only
+_COMPRESSED_V4 = b"ARROW:experimental_compression"  # marks a compressed message in metadata version 4
 _GOES_ON = "the Arrow stream goes on after its end mark: send one stream per request"
 _CUT = "the Arrow stream ends before its end mark: it is cut off, or its writer was not closed"
 _EMPTY = "the Arrow stream has no schema"
@@ -33,13 +33,19 @@ SCHEMA, DICTIONARY, BATCH = 1, 2, 3
 
 
 class BrokenStream(InvalidArgumentError):
-    """The bytes are no Arrow stream, or one that is not taken."""
+    """The bytes are not an Arrow stream, or one that is not accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Of one message: what it is, how long its body is, whether that is compressed, and where in it the
-    buffers lie (offset, length); whether it is a dictionary that adds to the one before."""
+    """The head of one message.
+
+    kind        the kind of the message
+    body        the length of the body in bytes
+    compressed  whether the body is compressed
+    buffers     the (offset, length) of each buffer in the body
+    delta       whether the message is a dictionary that extends an earlier one
+    """
 
     kind: int
     body: int
@@ -57,7 +63,7 @@ class Messages:
         self.schema: pa.Schema | None = None
 
     def expect(self, data: bytes) -> Head:
-        """The head of a message whose body may be read now. Raises BrokenStream for one that may not."""
+        """Parse and check the head of the next message. Raises BrokenStream if its body must not be read."""
         head = read_head(data)
         if head.kind == DICTIONARY:
             raise BrokenStream("dictionary-encoded columns are not taken: decode them")
@@ -73,7 +79,7 @@ class Messages:
         return head
 
     def read(self, whole: pa.Buffer) -> pa.RecordBatch | None:
-        """The batch in a message whose head was expected, or None: it was the schema."""
+        """The batch in a message whose head was passed to `expect`. None if the message is the schema."""
         try:
             if self.schema is None:
                 schema = pa.ipc.read_schema(pa.BufferReader(whole))
@@ -92,9 +98,10 @@ class Messages:
 
 
 def validated(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch, safe for native code: offsets, lengths and texts are right. Raises BrokenStream.
+    """The batch, checked to be safe for native code: its offsets, lengths and texts are valid.
 
-    A value that its type does not foresee is none of that: DuckDB has longer numbers and a time 24:00:00.
+    Raises BrokenStream otherwise. Values outside the range of their type are accepted, because DuckDB
+    produces decimals with too many digits and the time 24:00:00.
     """
     try:
         batch.validate()
@@ -105,7 +112,7 @@ def validated(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def bare(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The same buffers, with plain bytes and integers where Arrow would look at each value's range."""
+    """The same buffers, as plain bytes and integers for the types whose value ranges Arrow would check."""
     types = [_bare_type(field.type) for field in batch.schema]
     if all(bare == field.type for bare, field in zip(types, batch.schema, strict=True)):
         return batch
@@ -117,7 +124,7 @@ def bare(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _bare_type(type: pa.DataType) -> pa.DataType:
-    """The type itself where nothing in it is such a value."""
+    """The type for `bare`. This is the type itself if it contains none whose range Arrow would check."""
     of = pa.types
     if of.is_decimal(type):
         return pa.binary(type.byte_width)
@@ -142,8 +149,8 @@ def _bare_type(type: pa.DataType) -> pa.DataType:
 
 
 def check_names(schema: pa.Schema) -> None:
-    """Raises BrokenStream where the name of a column, of a field in it or of a time zone is no text, or where
-    a struct has two fields of one name: no mapping can have both."""
+    """Raises BrokenStream if the name of a column, of a nested field or of a time zone is not valid text, or
+    if a struct has two fields of the same name, which no mapping could hold."""
     try:
         for field in schema:
             _check_names(field)
@@ -163,24 +170,25 @@ def _check_names(field: pa.Field) -> None:
 
 
 class Frames:
-    """A stream as it arrives: feed it bytes with `add`, then take batches with `next`, until `ended`."""
+    """Decodes a stream while it arrives. Feed it bytes with `add`, then take batches with `next`, until
+    `ended`."""
 
     def __init__(self, largest: int, check: Callable[[pa.Schema], None]) -> None:
-        """`largest` bounds the bytes of a body; `check` raises for a schema that is not wanted."""
+        """`largest` limits the bytes of a message body. `check` raises an error for an unwanted schema."""
         self._messages = Messages(largest, check)
         self._bytes = bytearray()
-        self._at = 0  # where what was not taken yet begins
-        self._need = 8  # how much of that must be there
-        self._headed = False  # the head at hand was read
+        self._at = 0  # the start of the bytes that were not taken yet
+        self._need = 8  # how many of those bytes are needed for the next step
+        self._headed = False  # whether the head of the current message was read
         self.ended = False
 
     @property
     def schema(self) -> pa.Schema | None:
-        """None: it has not arrived."""
+        """The schema; None if it has not arrived yet."""
         return self._messages.schema
 
     def add(self, piece: bytes) -> None:
-        """Bytes as they come."""
+        """Add received bytes."""
         if self.ended and piece:
             raise BrokenStream(_GOES_ON)
         if self._at:  # once per piece, not once per message
@@ -193,11 +201,11 @@ class Frames:
 
     @property
     def ready(self) -> bool:
-        """Whether `next` has something to look at."""
+        """Whether enough bytes have arrived for the next step of `next`."""
         return not self.ended and self._left >= self._need
 
     def next(self) -> pa.RecordBatch | None:
-        """The next batch, when all of it has arrived; None: add more, or `ended`."""
+        """The next batch, if all of it has arrived. None if more bytes are needed, or if `ended`."""
         while self.ready:
             if not self._headed:
                 self._read_head()
@@ -212,24 +220,24 @@ class Frames:
         return None
 
     def _taken(self) -> bytearray:
-        """The message at hand, at a beginning of memory of its own."""
+        """The current message, in separate memory that starts with it."""
         begin, end = self._at, self._at + self._need
         if begin or self._need < self._left // 2:
             self._at = end
             return self._bytes[begin:end]
         message, self._bytes = self._bytes, self._bytes[end:]
-        del message[end:]  # what is left over is little: a large message is never copied
+        del message[end:]  # few bytes are left over, and a large message is never copied
         return message
 
     def finish(self) -> None:
-        """The body is at its end: raises BrokenStream unless the stream is too."""
+        """Note the end of the input. Raises BrokenStream unless the stream has ended too."""
         if not self.ended:
             raise BrokenStream(_CUT)
         if self.schema is None:
             raise BrokenStream(_EMPTY)
 
     def _read_head(self) -> None:
-        """The length of a head, then the head."""
+        """Read the length of the next head, then the head itself."""
         at = self._at
         size = head_size(self._bytes[at : at + 8])
         if size == 0:
@@ -246,7 +254,7 @@ class Frames:
 def read_whole(
     content: bytes, check: Callable[[pa.Schema], None] = lambda _: None
 ) -> tuple[pa.Schema, list[pa.RecordBatch]]:
-    """A stream that is there as a whole: its schema and batches, which are views of it."""
+    """The schema and the batches of a whole stream. The batches are views of `content`."""
     messages, data, at = Messages(len(content), check), pa.py_buffer(content), 0
     batches: list[pa.RecordBatch] = []
     while at + 8 <= len(content):
@@ -270,7 +278,7 @@ def read_whole(
 
 
 def head_size(prefix: bytes | bytearray) -> int:
-    """The length of a head, from the eight bytes before it; 0: these are the end mark of a stream."""
+    """The length of a head, from the eight bytes before it. 0 if these are the end mark of the stream."""
     if prefix[:4] != MARK:
         raise BrokenStream(
             "the body is no Arrow stream: it does not begin with the mark of a message. The stream "
@@ -283,13 +291,13 @@ def head_size(prefix: bytes | bytearray) -> int:
 
 
 def read_head(data: bytes) -> Head:
-    """The parts of a Message table that matter here. Raises BrokenStream where there is none."""
+    """The parts of a Message table that this module needs. Raises BrokenStream if it is not valid."""
     try:
         table = table_at(memoryview(data), 0)
         kind, body = table.number("<B", 1), table.number("<q", 3)
         batch, delta = table.table(2), False
         if kind == DICTIONARY and batch is not None:
-            delta, batch = bool(batch.number("<B", 2)), batch.table(1)  # its values are a batch
+            delta, batch = bool(batch.number("<B", 2)), batch.table(1)  # the dictionary's values
         compressed = kind in (DICTIONARY, BATCH) and (
             _COMPRESSED_V4 in data or (batch is not None and batch.table(3) is not None)
         )

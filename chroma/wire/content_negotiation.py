@@ -1,7 +1,8 @@
-"""When records travel as Arrow rather than JSON, and their way into and out of requests.
+"""Decides when a client sends and receives records as Arrow rather than JSON, and converts them.
 
-Arrow needs a server that takes it, and here the packages pyarrow and orjson, which are loaded with
-the first transfer. Small requests stay JSON: loading and framing cost more than they save.
+Arrow needs a server that accepts it, and the packages pyarrow and orjson in the client, which are imported
+by the first transfer. Small requests stay JSON, because for them importing and framing cost more than they
+save.
 """
 
 from __future__ import annotations
@@ -20,30 +21,30 @@ T = TypeVar("T")
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 
-# Measured over loopback (docs/performance.md): from these sizes on Arrow is not slower.
-_RECORDS = 50  # of a write
-_ROWS = 200  # of an answer; with vectors a tenth of them
-_PART_BYTES = 4 << 20  # of vectors in one piece of a stream
+# From these sizes on, Arrow is not slower, as measured over loopback (docs/performance.md).
+_RECORDS = 50  # records in a write
+_ROWS = 200  # rows in a response; a tenth of that if they have vectors
+_PART_BYTES = 4 << 20  # bytes of vectors in one piece of a stream
 
 
 def available() -> bool:
-    """Whether the packages are there."""
+    """Whether the packages that Arrow needs are installed."""
     return find_spec("pyarrow") is not None and find_spec("orjson") is not None
 
 
 def pays_for_write(records: Records) -> bool:
-    """Whether a batch is worth it."""
+    """Whether to send a batch as Arrow."""
     return records.embeddings is not None and len(records.ids) >= _RECORDS
 
 
 def pays_for_answer(rows: int | None, fields: frozenset[Field]) -> bool:
-    """Whether an answer is worth it that has at most so many rows; None is any number."""
+    """Whether to request a response of at most `rows` rows as Arrow. None means any number of rows."""
     return rows is None or rows >= (_ROWS // 10 if "embeddings" in fields else _ROWS)
 
 
 class Stream:
-    """A batch as the parts of one Arrow stream, which are made while they are sent; from the start
-    again as often as they are asked for."""
+    """A batch as the parts of one Arrow stream, which are produced while they are sent. It can be iterated
+    over any number of times."""
 
     def __init__(self, batches: list[pa.RecordBatch]) -> None:
         self._batches = batches
@@ -57,7 +58,7 @@ class Stream:
 
 
 def stream(mode: Mode, records: Records) -> Stream:
-    """All of a batch. Vectors are not copied before they are sent."""
+    """A batch as an Arrow stream. Vectors are not copied before they are sent."""
     from . import arrow_codec
 
     width = 4 if records.embeddings is None else records.embeddings.shape[1] * 4
@@ -67,28 +68,28 @@ def stream(mode: Mode, records: Records) -> Stream:
 
 
 def read_rows(content: bytes, fields: frozenset[Field], most: int | None) -> Rows:
-    """The answer of a get. Raises BrokenStream, as `read_hits` and `read_table` do."""
+    """The result of a get. Raises BrokenStream if it is invalid, as do `read_hits` and `read_table`."""
     from . import arrow_codec
 
     return arrow_codec.rows_from_table(arrow_codec.read(content), fields, most)
 
 
 def read_hits(content: bytes, fields: frozenset[Field], queries: int, k: int) -> list[Hits]:
-    """The answer of a query."""
+    """The result of a query."""
     from . import arrow_codec
 
     return arrow_codec.hits_from_table(arrow_codec.read(content), queries, k, fields)
 
 
 def read_table(content: bytes) -> pa.Table:
-    """The answer of an SQL statement."""
+    """The result of an SQL statement."""
     from . import arrow_codec
 
     return arrow_codec.read(content)
 
 
 def answered(read: Callable[[bytes], T], content: bytes, url: str) -> T:
-    """What `read` makes of the answer of a server. Raises ServerConnectionError for a broken one."""
+    """The result of `read` on a server's response. Raises ServerConnectionError if it is invalid."""
     from .arrow_stream_decoder import BrokenStream
 
     try:
@@ -98,11 +99,11 @@ def answered(read: Callable[[bytes], T], content: bytes, url: str) -> T:
 
 
 def most_rows(ids: Any, limit: int | None) -> int | None:
-    """How many rows a get may answer with; None: any number."""
+    """The largest number of rows that a get can return; None: any number."""
     bounds = [bound for bound in (limit, None if ids is None else len(ids)) if bound is not None]
     return min(bounds, default=None)
 
 
 def query_rows(vectors: Floats, k: int) -> int:
-    """How many rows a query may answer with."""
+    """The largest number of rows that a query can return."""
     return len(vectors) * k

@@ -1,6 +1,6 @@
-"""Filters as JSON data: what JSON would lose or change on the way is refused here.
+"""Converts filters to JSON data, and rejects values that JSON would lose or change.
 
-The grammar is the server's; this knows only which values survive the journey.
+The server parses the grammar of filters. This module only checks which values JSON can represent.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _INT64 = range(-(2**63), 2**63)
 def plain_filter(name: str, clause: Any) -> Any:
     """A copy of `where` or `where_document` in plain Python values; None stays None.
 
-    Raises InvalidArgumentError, with the place of the value that cannot be sent.
+    Raises InvalidArgumentError for a value that cannot be sent. The error names its place.
     """
     if clause is None:
         return None
@@ -41,7 +41,7 @@ def uses_key(clause: Any, key: str) -> bool:
 
 def _plain(place: str, value: Any) -> Any:
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        value = value.item()  # a NumPy scalar
+        value = value.item()  # the value is a NumPy scalar
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):

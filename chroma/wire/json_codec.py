@@ -1,9 +1,9 @@
-"""The JSON of the HTTP API, from and to the plain values of the seam. No I/O.
+"""Converts between the JSON of the HTTP API and a backend's plain values. No I/O.
 
-A server and a client share this module: what one writes the other reads. Bodies are plain
-dictionaries; columns of numbers in answers may be numpy arrays, which the server's JSON
-writer takes as they are. What a foreign server leaves out has a default on the way in, and
-keys of our own are extra, so that foreign clients skip them. Requests on records are in `request_codec`.
+A server and a client share this module: each reads what the other writes. Bodies are plain dictionaries.
+Columns of numbers in responses may be numpy arrays, which the server's JSON writer accepts. Fields that
+another server leaves out get defaults when read. Keys specific to this package are additional, so other
+clients ignore them. `request_codec` has the requests on records.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from ..storage.interface.values import (
 
 NO_DISTANCES = np.empty(0, dtype=np.float32)
 
-# What our own routes are under: [collection]/chroma-arrow/count and the like; see docs/http.md.
+# The path segment of this package's own routes, such as [collection]/chroma-arrow/count; see docs/http.md.
 OWN_PREFIX = "chroma-arrow"
 
-# The key of the pre-flight answer that says that a server has these routes and fields.
+# The key in the pre-flight response that shows that a server has these routes and fields.
 OWN_KEY = "chroma_arrow"
 
 JSON = dict[str, Any]
@@ -50,8 +50,8 @@ _CLASSES: dict[str, type[ChromaError]] = {
     if isinstance(found, type) and issubclass(found, ChromaError)
 }
 
-# The names that existing clients know. They make a bare Exception of any other, so an error of
-# ours travels under the nearest of these, with its class in "kind".
+# The names of errors that existing clients know. They turn any other name into a bare Exception, so other
+# errors are sent under the nearest of these names, with their class in "kind".
 _SPOKEN: dict[str, type[ChromaError]] = {
     found.wire_name: found
     for found in (
@@ -73,7 +73,7 @@ _SPOKEN: dict[str, type[ChromaError]] = {
 
 _ALL_NAMES = {found.wire_name: found for found in reversed(_CLASSES.values())} | _SPOKEN
 
-# What a foreign server's nameless "ChromaError" means.
+# The meaning of an unspecific "ChromaError" from another server, by its status.
 _BY_STATUS: dict[int, type[ChromaError]] = {
     400: errors.InvalidArgumentError,
     401: errors.ChromaAuthError,
@@ -88,15 +88,20 @@ _BY_STATUS: dict[int, type[ChromaError]] = {
 
 
 class ShapeError(errors.InvalidTypeError):
-    """A body that is JSON but not of the shape that the route takes."""
+    """The body is JSON, but does not have the structure that the route expects."""
 
     wire_name = "ChromaError"
     status = 422
 
 
 def error_to_json(error: ChromaError) -> JSON:
-    """{"error": a name every client knows, "message", "kind": our class when it says more,
-    "durable_rows": of a stream that broke, the number of rows that were written}."""
+    """The JSON of an error.
+
+    error         a name that every client knows
+    message       the text
+    kind          this package's class, if it is more specific than `error`
+    durable_rows  for a stream that failed midway, the number of rows that were written
+    """
     kinds = [found for found in type(error).__mro__ if issubclass(found, ChromaError)]
     spoken = next(found for found in kinds if found.wire_name in _SPOKEN)
     body: JSON = {"error": spoken.wire_name, "message": error.message()}
@@ -109,13 +114,13 @@ def error_to_json(error: ChromaError) -> JSON:
 
 
 def is_known_error(body: Any) -> bool:
-    """Whether a body names an error that we have a class for."""
+    """Whether a body names an error for which this package has a class."""
     return isinstance(body, Mapping) and (body.get("error") in _ALL_NAMES or body.get("kind") in _CLASSES)
 
 
 def error_from_json(status: int, body: Any, trace_id: str | None = None) -> ChromaError:
-    """The exception for an answer of `status` 400 or more; `body` is what the JSON held,
-    the text if it was none, or None."""
+    """The exception for a response with `status` 400 or more. `body` is the parsed JSON, the text if the
+    response is not JSON, or None."""
     name, message, kind = None, body, None
     if isinstance(body, Mapping):
         name, kind = body.get("error"), body.get("kind")
@@ -136,12 +141,13 @@ def error_from_json(status: int, body: Any, trace_id: str | None = None) -> Chro
 
 
 def identity_to_json(identity: Identity) -> JSON:
-    """The answer of `auth/identity`."""
+    """The response of `auth/identity`."""
     return asdict(identity)
 
 
 def identity_from_json(body: Mapping[str, Any]) -> Identity:
-    """Servers with authentication may name neither tenant nor databases."""
+    """The identity in the response of `auth/identity`. A server with authentication may omit the tenant and
+    the databases, which are then "*"."""
     return Identity(
         body.get("user_id") or "",
         body.get("tenant") or "*",
@@ -154,7 +160,7 @@ def identity_from_json(body: Mapping[str, Any]) -> Identity:
 
 
 def info_to_json(info: CollectionInfo) -> JSON:
-    """The collection object."""
+    """The JSON object of a collection."""
     configuration = as_json(info.configuration)
     return {
         "id": info.id,
@@ -171,7 +177,8 @@ def info_to_json(info: CollectionInfo) -> JSON:
 
 
 def info_from_json(body: Mapping[str, Any]) -> CollectionInfo:
-    """Reads the collection object of any server; of a hosted index kind it keeps the space."""
+    """Read the collection object of any server. If it has an index of hosted servers, only the space is
+    kept."""
     configuration = body.get("configuration_json") or {}
     hnsw = configuration.get("hnsw")
     if hnsw is None:
@@ -228,7 +235,7 @@ def _schema(hnsw: Mapping[str, Any], function: Any) -> JSON:
 
 
 def create_to_json(new: NewCollection) -> JSON:
-    """The body that makes a collection with a complete configuration."""
+    """The body of a request that creates a collection, with a complete configuration."""
     return {
         "name": new.name,
         "metadata": None if new.metadata is None else dict(new.metadata),
@@ -239,12 +246,12 @@ def create_to_json(new: NewCollection) -> JSON:
 
 
 def modify_to_json(changes: CollectionChanges) -> JSON:
-    """The body that changes a collection; metadata {} removes it all."""
+    """The body of a request that changes a collection. Metadata {} removes all metadata."""
     body: JSON = {}
     if changes.name is not None:
         body["new_name"] = changes.name
     if changes.metadata is not None:
-        body["new_metadata"] = dict(changes.metadata) or {"none": None}  # {} alone is refused on the wire
+        body["new_metadata"] = dict(changes.metadata) or {"none": None}  # servers reject an empty {}
     if changes.configuration is not None:
         hnsw = {key: value for key, value in changes.configuration["hnsw"].items() if key in MUTABLE}
         body["new_configuration"] = {
@@ -259,10 +266,10 @@ def modify_to_json(changes: CollectionChanges) -> JSON:
 
 
 def records_to_json(mode: Mode, records: Records, *, base64: bool = True) -> JSON:
-    """The body of add, upsert or update, all five columns present.
+    """The body of add, upsert or update, with all five columns present.
 
-    Embeddings are base64 texts of little-endian float32, or lists of numbers for a server that
-    does not take those; null where an update leaves a record's vector alone.
+    Embeddings are base64 texts of little-endian float32, or lists of numbers if the server does not accept
+    base64. An embedding is null if an update keeps the record's vector.
     """
     return {
         "ids": list(records.ids),
@@ -286,7 +293,7 @@ def _vectors_to_json(records: Records, base64: bool) -> list[Any] | None:
 def _metadatas_to_json(mode: Mode, entries: Sequence[Mapping[str, Any] | None] | None) -> list[Any] | None:
     if entries is None:
         return None
-    if mode == "add":  # where a null means nothing, and some servers refuse it
+    if mode == "add":  # an add gives nulls no meaning, and some servers reject them
         return [
             None if entry is None else {key: value for key, value in entry.items() if value is not None}
             for entry in entries
@@ -299,13 +306,13 @@ def _listed(column: Sequence[Any] | None) -> list[Any] | None:
 
 
 def encoded(vectors: Floats) -> list[str]:
-    """float32 (n, dim) as one base64 text per row."""
+    """A float32 matrix (n, dim) as one base64 text per row."""
     rows = np.ascontiguousarray(vectors, dtype="<f4")
     return [binascii.b2a_base64(row, newline=False).decode("ascii") for row in rows]
 
 
 def decoded(rows: Sequence[Any]) -> Floats:
-    """float32 (n, dim) from rows of base64 texts or of numbers, trusted to be even."""
+    """A float32 matrix (n, dim) from rows of base64 texts or of numbers. Equal lengths are not checked."""
     if not len(rows):
         return np.empty((0, 0), dtype=np.float32)
     if isinstance(rows[0], str):
@@ -315,12 +322,12 @@ def decoded(rows: Sequence[Any]) -> Floats:
 
 
 def written_to_json(written: Written) -> JSON:
-    """Our addition to the `{}` that the contract asks for."""
+    """The response of a write. The API requires `{}`; the counts are an addition of this package."""
     return asdict(written)
 
 
 def written_from_json(body: Any) -> Written:
-    """Zeros where a server does not say."""
+    """The counts in the response of a write; zeros if the server does not report them."""
     if not isinstance(body, Mapping):
         return Written()
     return Written(body.get("added", 0), body.get("updated", 0), body.get("skipped", 0))
@@ -330,7 +337,7 @@ def written_from_json(body: Any) -> Written:
 
 
 def rows_to_json(rows: Rows, include: Sequence[str], *, base64: bool = False) -> JSON:
-    """The answer of get; columns not in `include` are null."""
+    """The response of get. Columns that are not in `include` are null."""
     return {
         "ids": rows.ids,
         "embeddings": _embeddings(rows, base64) if "embeddings" in include else None,
@@ -342,7 +349,7 @@ def rows_to_json(rows: Rows, include: Sequence[str], *, base64: bool = False) ->
 
 
 def hits_to_json(hits: Sequence[Hits], include: Sequence[str], *, base64: bool = False) -> JSON:
-    """The answer of query: every column nested once per query."""
+    """The response of query, in which every column has one list per query."""
 
     def column(field: str) -> list[Any] | None:
         return [getattr(hit.rows, field) for hit in hits] if field in include else None
@@ -367,7 +374,7 @@ def _embeddings(rows: Rows, base64: bool) -> Any:
 
 
 def rows_from_json(body: Mapping[str, Any]) -> Rows:
-    """Reads the answer of get of any server."""
+    """Read the response of get from any server."""
     return _rows(
         body["ids"],
         *(body.get(field) for field in ("documents", "metadatas", "uris", "embeddings")),
@@ -375,7 +382,7 @@ def rows_from_json(body: Mapping[str, Any]) -> Rows:
 
 
 def hits_from_json(body: Mapping[str, Any]) -> list[Hits]:
-    """Reads the answer of query of any server."""
+    """Read the response of query from any server."""
 
     def part(field: str, query: int) -> Any:
         column = body.get(field)
@@ -394,12 +401,12 @@ def _rows(
     ids: list[str], documents: Any, metadatas: Any, uris: Any, embeddings: Sequence[Any] | None
 ) -> Rows:
     if metadatas is not None:
-        metadatas = [entry or None for entry in metadatas]  # some servers say {} for none
+        metadatas = [entry or None for entry in metadatas]  # some servers write {} for no metadata
     return Rows(ids, documents, metadatas, uris, None if embeddings is None else decoded(embeddings))
 
 
 def status_to_json(status: IndexStatus) -> JSON:
-    """The answer of `indexing_status`: here an operation is a record."""
+    """The response of `indexing_status`. Each record is reported as one operation."""
     progress = 1.0 if not status.total else status.indexed / status.total
     return {
         "num_indexed_ops": status.indexed,
@@ -410,16 +417,16 @@ def status_to_json(status: IndexStatus) -> JSON:
 
 
 def status_from_json(body: Mapping[str, Any]) -> IndexStatus:
-    """Reads the answer of `indexing_status`."""
+    """Read the response of `indexing_status`."""
     return IndexStatus(body["num_indexed_ops"], body["total_ops"])
 
 
 def stats_to_json(stats: CollectionStats) -> JSON:
-    """The answer of our own `stats`."""
+    """The response of this package's route `stats`."""
     return asdict(stats)
 
 
 def stats_from_json(body: Mapping[str, Any]) -> CollectionStats:
-    """Reads the answer of our own `stats`; a later server may say more than we know."""
+    """Read the response of this package's route `stats`. Fields added by later versions are ignored."""
     known = CollectionStats.__dataclass_fields__
     return CollectionStats(**{key: value for key, value in body.items() if key in known})

@@ -1,4 +1,4 @@
-"""Fields of a JSON body, each of the type that a route takes: anything else is a ShapeError.
+"""Reads fields of a JSON body. A field whose type is not the one that the route expects is a ShapeError.
 
 Owns: the checks of single fields, and vectors as lists of numbers or as base64.
 """
@@ -23,7 +23,7 @@ from .json_codec import ShapeError
 
 @contextmanager
 def shaped() -> Iterator[None]:
-    """What the checks call a wrong type is a wrong shape of the body here."""
+    """A context manager that raises the InvalidTypeError of a check as a ShapeError."""
     try:
         yield
     except ShapeError:
@@ -33,7 +33,7 @@ def shaped() -> Iterator[None]:
 
 
 def required(body: Mapping[str, Any], field: str) -> Any:
-    """A field that must be there and not null."""
+    """A field that must be present and not null."""
     value = body.get(field)
     if value is None:
         raise ShapeError(f"missing field `{field}` in the body")
@@ -55,7 +55,7 @@ def count(body: Mapping[str, Any], field: str, largest: int = 2**63 - 1) -> int 
 
 
 def flag(body: Mapping[str, Any], field: str) -> bool:
-    """A boolean field; False when it is missing."""
+    """A boolean field; False if it is missing."""
     return bool(typed(body, field, bool, "a boolean"))
 
 

@@ -1,8 +1,8 @@
-"""Requests on records as JSON, both ways: what a client writes a server reads.
+"""Converts requests on records to JSON, which a client writes, and from JSON, which a server reads.
 
-Owns which fields the body of a get, a query, a delete and an export has. Reading checks: JSON of another type
-than the route takes is a ShapeError (422), a value that cannot be used an InvalidArgumentError (400).
-`order_by`, `exact`, `encoding`, `metadata`, `keys` and vectors as base64 are our own: others skip them.
+Owns: the fields in the bodies of get, query, delete and export. Reading checks the fields: a wrong JSON type
+raises ShapeError (422), and an unusable value raises InvalidArgumentError (400). `order_by`, `exact`,
+`encoding`, `metadata`, `keys` and vectors as base64 are specific to this package; other servers ignore them.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ DEFAULT_RESULTS = 10
 
 @dataclass(frozen=True, slots=True)
 class AnswerForm:
-    """How an answer is to be written.
+    """The form of a response.
 
-    include   the parts, in the caller's order
-    base64    embeddings as base64 texts of little-endian float32
-    metadata  in an Arrow stream: "struct" or "json"
-    keys      in an Arrow stream: the fields of the struct; None: all
+    include   the parts to include, in the caller's order
+    base64    whether embeddings are base64 texts of little-endian float32
+    metadata  the form of the metadata in an Arrow stream: "struct" or "json"
+    keys      the fields of the struct in an Arrow stream; None: all
     """
 
     include: list[str]
@@ -49,12 +49,12 @@ class AnswerForm:
 
 
 def selection_to_json(selection: Selection) -> JSON:
-    """{"ids", "where", "where_document"}."""
+    """The fields {"ids", "where", "where_document"} of a body."""
     return {"ids": None if selection.ids is None else list(selection.ids)} | filters_to_json(selection)
 
 
 def filters_to_json(selection: Selection) -> JSON:
-    """{"where", "where_document"}."""
+    """The fields {"where", "where_document"} of a body."""
     return {"where": selection.where, "where_document": selection.where_document}
 
 
@@ -70,13 +70,13 @@ def get_to_json(request: GetRequest) -> JSON:
 
 
 def scan_to_json(request: ScanRequest) -> JSON:
-    """The body of our own export."""
+    """The body of this package's route export."""
     form = "json" if request.projection.form == "json" else "struct"
     return get_to_json(request.as_get()) | {"metadata": form, "keys": request.projection.keys}
 
 
 def query_to_json(request: QueryRequest, *, base64: bool = False) -> JSON:
-    """The body of query; `base64`: how the vectors are sent."""
+    """The body of query. With `base64`, the vectors are sent as base64 texts."""
     vectors: list[Any] = encoded(request.vectors) if base64 else request.vectors.tolist()
     body: JSON = {"query_embeddings": vectors, "n_results": request.k}
     body |= selection_to_json(request.selection)
@@ -89,7 +89,7 @@ def query_to_json(request: QueryRequest, *, base64: bool = False) -> JSON:
 
 
 def delete_to_json(request: DeleteRequest) -> JSON:
-    """The body of delete; the answer is {"deleted": int}."""
+    """The body of delete. The response is {"deleted": int}."""
     return selection_to_json(request.selection) | {"limit": request.limit}
 
 
@@ -99,8 +99,8 @@ def delete_to_json(request: DeleteRequest) -> JSON:
 def get_from_json(
     body: Mapping[str, Any], include: Sequence[str] = GET_INCLUDE
 ) -> tuple[GetRequest, AnswerForm]:
-    """{"ids"?, "where"?, "where_document"?, "limit"?, "offset"?, "include"?, "order_by"?, "encoding"?,
-    "metadata"?, "keys"?}; `include` where the body has none."""
+    """Read {"ids"?, "where"?, "where_document"?, "limit"?, "offset"?, "include"?, "order_by"?, "encoding"?,
+    "metadata"?, "keys"?}. `include` is the default for a body without one."""
     chosen = _include(body, include)
     order = body.get("order_by")
     with shaped():
@@ -117,8 +117,8 @@ def get_from_json(
 
 
 def query_from_json(body: Mapping[str, Any]) -> tuple[QueryRequest, AnswerForm]:
-    """{"query_embeddings", "n_results"?, "ids"?, "where"?, "where_document"?, "include"?, "exact"?,
-    "encoding"?, "metadata"?}. Without queries the vectors have the shape (0, 0)."""
+    """Read {"query_embeddings", "n_results"?, "ids"?, "where"?, "where_document"?, "include"?, "exact"?,
+    "encoding"?, "metadata"?}. If there are no queries, the vectors have the shape (0, 0)."""
     rows = required(body, "query_embeddings")
     if type(rows) is not list:
         raise ShapeError(f"Expected query_embeddings to be lists of numbers, got {shown(rows)}")
@@ -140,7 +140,7 @@ _NO_VECTORS = np.empty((0, 0), np.float32)
 
 
 def delete_from_json(body: Mapping[str, Any]) -> DeleteRequest:
-    """{"ids"?, "where"?, "where_document"?, "limit"?}"""
+    """Read {"ids"?, "where"?, "where_document"?, "limit"?}."""
     with shaped():
         ids = ids_from_json(body, may_be_empty=False)
     selection = Selection(ids=ids, where=body.get("where"), where_document=body.get("where_document"))
@@ -148,7 +148,7 @@ def delete_from_json(body: Mapping[str, Any]) -> DeleteRequest:
 
 
 def filters_from_json(body: Mapping[str, Any]) -> Selection:
-    """{"where"?, "where_document"?}"""
+    """Read {"where"?, "where_document"?}."""
     where, where_document = body.get("where"), body.get("where_document")
     return Selection(where=given_filter(where), where_document=given_filter(where_document))
 
@@ -163,7 +163,7 @@ def _fields(include: Sequence[str]) -> frozenset[Field]:
 
 
 def ids_from_json(body: Mapping[str, Any], *, may_be_empty: bool = True) -> list[str] | None:
-    """Ids that are looked up: each counts once."""
+    """The ids to look up, without duplicates."""
     column = typed(body, "ids", list, "a list of strings")
     if column is None:
         return None

@@ -1,1 +1,1 @@
-"""HTTP itself: the parser, the middleware, request bodies, responses, pages of other origins."""
+"""The HTTP layer: the parser, the middleware, request bodies, responses, and cross-origin checks."""

@@ -1,9 +1,11 @@
-"""What a page in somebody's browser may have done here: nothing, unless the server's owner said so.
+"""Protects the server from web pages of other origins, unless its owner allows them.
 
-A browser sends requests for any page it shows, and the machine it runs on may reach this server. So
-what is no plain reading is refused to pages of other origins, and where no credentials are asked
-for, requests must name the server as its owner does: a foreign name that was led to this address
-makes a foreign page look like one of this server. Programs send no such headers and are not asked.
+A browser sends requests on behalf of any page that it shows, and its machine may be able to reach this
+server. All requests other than plain reads are therefore rejected if they come from a page of another
+origin. If the server requires no credentials, the Host header must also be one of the server's own names.
+Otherwise, an attacker could point a foreign name at this server's address, and a page of that name would
+look like one of this server (DNS rebinding). Programs do not send the headers of browsers, so the checks of
+the origin do not affect them.
 """
 
 from __future__ import annotations
@@ -19,23 +21,24 @@ from ..settings.server_settings import ServerSettings, is_loopback
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_OWN_PAGES = (b"same-origin", b"none")  # "none": somebody typed the address
+_OWN_PAGES = (b"same-origin", b"none")  # "none": the user entered the address
 _PORTS = {"http": 80, "https": 443}
-# Below these nobody outside can have a name; those without a dot come from a search list or a compose file.
+# Nobody outside can register names in these domains. Names without a dot, which are accepted too, come from
+# a DNS search list or a compose file.
 _PRIVATE = (".localhost", ".local", ".internal", ".svc", ".lan", ".home.arpa")
-# What hosts files and containers call this machine; nobody outside can have them.
+# Names of this machine in hosts files and containers. Nobody outside can register them.
 _LOCAL_NAMES = ("localhost.localdomain", "host.docker.internal")
 _MOST_REMEMBERED = 256
 
 
 class WrongHost(ChromaError):
-    """A request for another server than this one."""
+    """The Host header names a server other than this one."""
 
     status = 421
 
 
 class Gate:
-    """Decides from the headers alone. `refusal` is asked for every request."""
+    """Decides by the headers alone whether a request is rejected. `refusal` is called for every request."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._origins = frozenset(settings.cors_origins)
@@ -45,12 +48,12 @@ class Gate:
         self._own = {"localhost", *_LOCAL_NAMES, settings.host.strip("[]").lower()}
         if self._private:
             self._own.add(socket.gethostname().lower())
-        self._known: set[bytes] = set()  # values of Host that were found right
+        self._known: set[bytes] = set()  # values of Host that were accepted before
 
     def refusal(self, method: str, headers: Mapping[bytes, bytes]) -> ChromaError | None:
-        """Why a request is not served; None if it is."""
+        """The error for a request that is rejected; None if it is accepted."""
         host = headers.get(b"host")
-        if self._checks_host and host and host not in self._known:  # browsers always send one
+        if self._checks_host and host and host not in self._known:  # browsers always send Host
             wrong = self._wrong_host(host)
             if wrong is not None:
                 return wrong
@@ -72,7 +75,7 @@ class Gate:
 
     def _is_own(self, name: str) -> bool:
         if name in self._own or name.endswith(".localhost") or _is_address(name):
-            return True  # an address is what it is: only names can be led elsewhere
+            return True  # safe, because only names, not addresses, can be pointed at another server
         if self._private and name and ("." not in name or name.endswith(_PRIVATE)):
             return True
         return any(
@@ -84,7 +87,7 @@ class Gate:
         page = None if origin is None else origin.decode("latin-1")
         if "*" in self._origins or page in self._origins:
             return None
-        if site is not None:  # the browser's own word, also behind a proxy that changes Host
+        if site is not None:  # set by the browser; correct even behind a proxy that changes Host
             own = site in _OWN_PAGES
         else:
             own = page is not None and host is not None and _is_same(page, host.decode("latin-1"))
@@ -98,7 +101,7 @@ class Gate:
 
 
 def _name(host: str) -> str:
-    """The name in a Host header, without the port."""
+    """The host name in a Host header, without the port."""
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     name, colon, port = host.rpartition(":")
@@ -116,7 +119,7 @@ def _is_address(name: str) -> bool:
 
 
 def _is_same(origin: str, host: str) -> bool:
-    """Whether a page's origin is the server that it asks."""
+    """Whether a page's origin is the server that the request was sent to."""
     try:
         page, asked = urlsplit(origin), urlsplit(f"{origin.partition(':')[0]}://{host}")
         usual = _PORTS.get(page.scheme)

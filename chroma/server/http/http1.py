@@ -1,8 +1,8 @@
-"""HTTP/1.1 on one connection: uvicorn's parser, with limits on what comes before a body.
+"""HTTP/1.1 on one connection: uvicorn's parser, with limits on the head of a request.
 
-uvicorn waits for a request's head as long as it takes and however long it grows; here it must
-arrive within `HEAD_SECONDS` and fit in the setting `max_header_bytes`. What is not HTTP is
-refused in the form of all other errors.
+uvicorn limits neither the time nor the size of a request's head. Here the head must arrive within
+`HEAD_SECONDS` and fit in the setting `max_header_bytes`. Input that is not HTTP is rejected with an error
+of the same form as all others.
 """
 
 from __future__ import annotations
@@ -24,39 +24,39 @@ from .middleware import TRACE_HEADER
 from .responses import ABORT, TAKEN, to_json
 
 HEAD_SECONDS = 30.0
-LINGER_SECONDS = 2.0  # for which the rest of what was refused is read and dropped
+LINGER_SECONDS = 2.0  # how long the rest of a rejected request is read and dropped
 
 
 class HeadTooLarge(ChromaError):
-    """Too many headers, or too long ones."""
+    """The headers are too many or too long."""
 
     status = 431
 
 
 class HeadTooSlow(ChromaError):
-    """A request that was begun and does not go on."""
+    """The head of a request did not arrive in time."""
 
     status = 408
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection."""
+    """The protocol of one connection."""
 
     _timer: asyncio.TimerHandle | None = None
     _reading_head = True
-    _head = 0  # bytes of the request's head that were parsed
-    _fed = 0  # bytes that came before it was complete
-    _part = 0  # bytes that are with the parser
+    _head = 0  # bytes of the request's head that have been parsed
+    _fed = 0  # bytes received before the head was complete
+    _part = 0  # bytes that were last given to the parser
     _refused = False
-    registry: Connections | None = None  # of the process
-    moved = 0.0  # when something came in, or room for something to go out
-    _paused_at: int | None = None  # bytes that the client had to take when writing paused
-    _taken = 0  # bytes that it took in pauses before
+    registry: Connections | None = None  # all connections of the process
+    moved = 0.0  # the time when bytes were last received, or writing last resumed
+    _paused_at: int | None = None  # bytes that the client had not yet taken when writing paused
+    _taken = 0  # bytes that the client took during earlier pauses
     _descriptor = -1
 
     @classmethod
     def over(cls, registry: Connections) -> type[Protocol]:
-        """The protocol of a process with that register."""
+        """The protocol class for a process whose connections are in `registry`."""
         return type("Protocol", (cls,), {"registry": registry})
 
     @property
@@ -66,23 +66,23 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether nothing goes on here unless the client does something."""
+        """Whether the connection makes no progress until the client sends or takes bytes."""
         if self.idle or self.flow.write_paused:
             return True
-        if self.cycle.waiting_for_100_continue:  # the client waits for its place here
+        if self.cycle.waiting_for_100_continue:  # the client is waiting for the server
             return False
         return self.cycle.more_body and not self.cycle.body and not self.cycle.response_started
 
     @property
     def left_to_send(self) -> int | None:
-        """Bytes that the client has not taken, where nothing more is sent before; None elsewhere, and where
-        the system has all of them."""
+        """The bytes that the client has not taken yet. None while the server itself still has more to do,
+        and once all bytes have been passed to the operating system."""
         if not (self.idle or self.flow.write_paused or self.transport.is_closing()):
             return None
         return self._untaken() if self.transport.get_write_buffer_size() else None
 
     def taken(self) -> int:
-        """Bytes that the client took while answers waited for it."""
+        """The number of bytes that the client took while responses were waiting for it."""
         paused = self._paused_at
         return self._taken if paused is None else self._taken + max(0, paused - self._untaken())
 
@@ -90,7 +90,8 @@ class Protocol(HttpToolsProtocol):
         return self.transport.get_write_buffer_size() + unsent(self.transport.get_extra_info("socket"))
 
     def abort(self) -> None:
-        """End it at once. What the client did not take is dropped by the system as well."""
+        """Close the connection at once. The operating system also drops the bytes that the client has not
+        taken."""
         if self.transport.get_write_buffer_size():
             connection = self.transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -98,7 +99,7 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def _limit(self) -> int:
-        """Bytes of a head; uvicorn has one setting for it, named after its other parser."""
+        """The size limit of a head in bytes. uvicorn's setting for it is named after its other parser."""
         return self.config.h11_max_incomplete_event_size or 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -132,11 +133,11 @@ class Protocol(HttpToolsProtocol):
         if self._ending():
             return
         if self._reading_head:
-            self._fed += len(data)  # parts that are still with the parser count as well
+            self._fed += len(data)  # includes bytes that the parser has not reported yet
             if self._fed > self._limit:
                 self._refuse(_too_large(self._limit))
         elif self._timer is None and self.cycle.response_complete:
-            # an empty line, say: it has ended the time for which an idle connection is kept
+            # these bytes, such as an empty line, cancelled the timer that closes an idle connection
             self._timer = self.loop.call_later(HEAD_SECONDS, self._late)
 
     def on_message_begin(self) -> None:
@@ -144,7 +145,7 @@ class Protocol(HttpToolsProtocol):
         self.scope["state"] |= {ABORT: self.abort, TAKEN: self.taken}
         if not self._reading_head:
             self._begin_head()
-            self._fed = 1 - self._part  # what else this part holds may belong to the request before
+            self._fed = 1 - self._part  # the other bytes of this part may belong to the previous request
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -178,7 +179,7 @@ class Protocol(HttpToolsProtocol):
         if self._reading_head and self._fed:
             self._refuse(HeadTooSlow(f"the request did not begin within {HEAD_SECONDS:g} s"))
         else:
-            self.transport.close()  # a connection on which nothing was asked
+            self.transport.close()  # no request was begun on this connection
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -186,7 +187,7 @@ class Protocol(HttpToolsProtocol):
             self._timer = None
 
     def send_400_response(self, msg: str) -> None:
-        """What the parser refuses."""
+        """Reject a request that the parser could not parse."""
         if self._head > self._limit:
             self._refuse(_too_large(self._limit))
         else:
@@ -195,11 +196,11 @@ class Protocol(HttpToolsProtocol):
             )
 
     def _refuse(self, error: ChromaError) -> None:
-        """Answer and close. While an earlier request is being answered there is only the closing."""
+        """Respond with an error and close. Only closes if an earlier request is still being answered."""
         self._stop_timer()
         cycle = self.cycle
         broken = cycle is not None and cycle.more_body and not cycle.response_started and not self.pipeline
-        if broken:  # what is refused is the body of the request at hand: this is its answer
+        if broken:  # the body of the current request is rejected, and this is the response to it
             cycle.disconnected = True
             cycle.message_event.set()
         if broken or cycle is None or cycle.response_complete:
@@ -216,10 +217,10 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def _linger(self) -> None:
-        """End what is sent, and read on for a while: a connection that is closed with bytes not read is
-        reset, and the client may never see the answer."""
+        """Close the sending side, and keep reading for a while. Closing a connection with unread bytes would
+        reset it, and the client might never see the response."""
         self._refused = True
-        if not self.transport.can_write_eof():  # TLS
+        if not self.transport.can_write_eof():  # the connection uses TLS
             self.transport.close()
             return
         self.transport.write_eof()

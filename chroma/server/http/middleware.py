@@ -1,7 +1,8 @@
-"""The outermost layer around the application: what holds for every request, whatever its route.
+"""The outermost layer around the application, which handles the concerns common to all routes.
 
-Ids, paths as they were sent, HEAD, CORS, foreign pages, version 1, and one note of what became of it. Knows
-nothing of collections; `routes` says what the answers are.
+These are request ids, percent-encoded paths, HEAD, CORS, pages of other origins, requests to API version 1,
+and reporting each finished request once. The layer knows nothing of collections; `routes` defines the
+responses.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ Observer = Callable[[Exchange], None]
 
 
 class Envelope:
-    """Segments of the path stay percent-encoded while routes are matched, so that a name may hold
-    a slash; routes decode their own parts. `observers` are told of every request when it has ended.
+    """The outermost ASGI application.
+
+    Segments of the path stay percent-encoded while routes are matched, so that a name may contain a slash.
+    Routes decode their own parts. `observers` are called with every request when it has ended.
     """
 
     def __init__(
@@ -86,15 +89,15 @@ class Envelope:
             await (self._app if early is None else early)(inner, receive, reply)
         except ClientDisconnect:
             seen.status = CLIENT_GONE
-        except asyncio.CancelledError:  # the server stops, and has waited as long as it may
+        except asyncio.CancelledError:  # the server is stopping, and its time for draining is over
             if seen.status:
-                seen.status = 503  # of what was begun nothing more comes
+                seen.status = 503  # the response was begun, and is cut off here
             else:
                 stopping = error_answer(Overloaded("the server is stopping"))
                 stopping.headers["Connection"] = "close"
                 await stopping(inner, receive, reply)
         except Exception as error:
-            if seen.status:  # it was broken off; what was begun as a success is none
+            if seen.status:  # the response was cut off after its status was sent, so it is a failure
                 seen.status = 500
                 raise
             await error_answer(error)(inner, receive, reply)
@@ -103,7 +106,7 @@ class Envelope:
                 observer(seen)
 
     def _early(self, method: str, headers: Mapping[bytes, bytes], path: str) -> Response | None:
-        """The answer that needs no route."""
+        """The response to a request that needs no route; None for other requests."""
         refusal = self._gate.refusal(method, headers)
         if refusal is not None:
             return error_answer(refusal)

@@ -1,7 +1,7 @@
-"""Request bodies as bytes: whole or as a stream, under limits of size and time.
+"""Reads request bodies as bytes, whole or as a stream, within limits of size and time.
 
-Knows media types, codings and sockets; what the bytes mean is said in `bodies`. Bodies are
-decompressed by the thread that reads them, never by the event loop.
+This module handles media types, codings and sockets; the `parsing` package interprets the bytes. A body
+is decompressed in the thread that reads it, never in the event loop.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from ..limits.fair_shares import Budget, Holder
 from ..limits.thread_pool import RETRY_SECONDS, Overloaded
 from ..limits.transfer_rate import Pace, Stalled, Within
 
-_STEP = 1 << 20  # bytes that are decompressed, or handed from the socket to a thread, at once
-_MOST_DISCARDED, _DISCARD_SECONDS = 16 << 20, 2.0  # of a body whose request is refused
-_LEAST_FED, _MOST_FED = 256, 1 << 16  # bytes that zlib is given at once
-_WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # what zlib calls the formats
+_STEP = 1 << 20  # bytes that are decompressed, or passed from the socket to a thread, at a time
+_MOST_DISCARDED, _DISCARD_SECONDS = 16 << 20, 2.0  # limits on discarding the body of a rejected request
+_LEAST_FED, _MOST_FED = 256, 1 << 16  # bytes that zlib is given at a time
+_WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's window bits for each coding
 
 
 class TooLarge(ChromaError):
-    """A body beyond the limit."""
+    """The body is larger than the limit."""
 
     status = 413
 
 
 class TooSlow(ChromaError):
-    """A body that does not arrive."""
+    """The body did not arrive in time."""
 
     status = 408
 
 
 class UnsupportedMedia(ChromaError):
-    """A body that is not JSON, or compressed in a way that is not offered."""
+    """The body is not JSON, or its compression is not supported."""
 
     status = 415
 
@@ -50,13 +50,13 @@ class Incoming:
     def __init__(
         self, request: Request, largest: int, seconds: float, budget: Budget, holder: Holder
     ) -> None:
-        """`holder` is who has the body's memory, and its place where it is streamed."""
+        """`holder` accounts for the body's memory, and for the place of a streamed body."""
         headers = request.headers
         self.media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         self._coding = headers.get("content-encoding", "identity").strip().lower()
         self._window = _WINDOWS.get(self._coding)
         self._by_page = "origin" in headers or "sec-fetch-site" in headers
-        self.older = request.scope.get("http_version") == "1.0"  # which knows no answer in chunks
+        self.older = request.scope.get("http_version") == "1.0"  # such clients accept no chunked responses
         self.received = 0
         self._waits_for_leave = headers.get("expect", "").lower() == "100-continue"
         self._declared = headers.get("content-length", "")
@@ -70,7 +70,7 @@ class Incoming:
         self._ended = False
 
     def check_coding(self) -> None:
-        """Raises UnsupportedMedia for a coding that is not offered."""
+        """Raises UnsupportedMedia if the body's content coding is not supported."""
         if self._window is None and self._coding not in ("", "identity"):
             raise UnsupportedMedia(
                 f"Content-Encoding {self._coding!r:.100} is not supported: use gzip or deflate, or send the "
@@ -78,10 +78,10 @@ class Incoming:
             )
 
     def check_media(self, wanted: bool) -> None:
-        """Raises UnsupportedMedia for another media type than JSON, whether or not there is a body.
+        """Raises UnsupportedMedia if the media type is not JSON, even if there is no body.
 
-        Programs may leave it out, which is for clients of other servers. A page may not where a body is
-        `wanted`: forms send three other types, and nothing else that needs no leave has this one.
+        Programs may omit the media type, as clients written for other servers do. Web pages may not omit
+        it if a body is `wanted`: without a CORS preflight, a browser sends only other media types.
         """
         kind = self.media_type
         if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
@@ -92,8 +92,8 @@ class Incoming:
             )
 
     async def read(self) -> bytes:
-        """The whole body as it was sent. Raises TooLarge, TooSlow when it takes too long in all, and
-        Overloaded when too much of other bodies is in memory."""
+        """The whole body as it was sent. Raises TooLarge, TooSlow if the whole body takes too long, and
+        Overloaded if other bodies take up too much memory."""
         if self._declared.isdigit() and len(self._declared) < 20 and int(self._declared) > self._largest:
             raise self._too_large()
         parts: list[bytes] = []
@@ -106,16 +106,15 @@ class Incoming:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def decoded(self, raw: bytes) -> bytes:
-        """A body that was read, decompressed. Raises TooLarge as soon as it grows too large, Overloaded,
-        and InvalidArgumentError when it is broken."""
+        """Decompress a body that was read. Raises TooLarge as soon as the result is too large, Overloaded,
+        and InvalidArgumentError if the data are corrupt."""
         if self._window is None:
             return raw
         parts: list[bytes] = []
         size = 0
         decoder = Decoder(self._window)
-        for part in decoder.all(
-            raw
-        ):  # an empty one, too, is an occasion to stop when nobody waits any longer
+        # `_hold` stops the loop after the request has been closed, which is why empty parts are held too
+        for part in decoder.all(raw):
             size += len(part)
             if size > self._largest:
                 raise self._too_large()
@@ -124,8 +123,8 @@ class Incoming:
         return b"".join(parts)
 
     async def next_parts(self) -> bytes:
-        """About a MiB of the body as it was sent, empty at its end. Raises TooSlow when it takes too long:
-        each MiB has as much time as a whole body has."""
+        """About a MiB of the body as it was sent; empty at the end. Raises TooSlow if it takes too long. The
+        time limit for each MiB is the same as for a whole body."""
         parts: list[bytes] = []
         size = 0
         with self._in_time():
@@ -136,15 +135,15 @@ class Incoming:
         return b"".join(parts)
 
     def file(self) -> Feed:
-        """The body as a file that a thread may read while it arrives; call it in the event loop.
+        """The body as a file that a thread can read while it arrives. Call this in the event loop.
 
-        It has no limit of size but that of patience: what a reader keeps is the reader's affair.
+        Time is limited, but size is not: the reader must bound what it keeps in memory.
         """
         return Feed(self, asyncio.get_running_loop(), self._window)
 
     async def discard(self) -> bool:
-        """Read a rest that nobody wants, within reason, so that a client that is still sending comes to
-        read its answer. Whether the body has come to its end."""
+        """Read and drop the rest of the body, within limits, so that a client that is still sending goes on
+        to read the response. Returns whether the end of the body was reached."""
         until = self.received + _MOST_DISCARDED
         with suppress(TimeoutError, ClientDisconnect), Within(_DISCARD_SECONDS):
             while not self._ended and not self._waits_for_leave and self.received < until:
@@ -152,11 +151,11 @@ class Incoming:
         return self._ended
 
     def close(self) -> None:
-        """Nobody reads the rest. Threads that wait for it get ClientDisconnect."""
+        """Stop reading and release the body's memory. Threads that read the rest get ClientDisconnect."""
         self._budget.give_back(self.holder)
 
     async def gone(self) -> None:
-        """Returns when the client has gone away. Drops what it still sends."""
+        """Wait until the client disconnects. Drops the bytes that it sends meanwhile."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
@@ -185,7 +184,7 @@ class Incoming:
         return body
 
     def _hold(self, size: int) -> None:
-        """Count bytes that stay in memory until the request ends."""
+        """Account for bytes that stay in memory until the request ends."""
         try:
             has_room = self._budget.take(self.holder, size, self._loop)
         except LookupError:
@@ -196,11 +195,11 @@ class Incoming:
             )
 
     def _closed(self) -> Exception:
-        """Why nothing more is read, once the request holds nothing."""
+        """The error for reading from a request that has been closed."""
         return self._too_slow(self.holder.ended_for) if self.holder.ended_for else ClientDisconnect()
 
     def _too_slow(self, why: str) -> TooSlow:
-        """What ended the waiting: see `Pace`."""
+        """The error for a body that `Pace` stopped waiting for, with the reason that `Pace` gave."""
         texts = {
             "late": f"the body, or a MiB of a stream, did not arrive within {self._seconds:g} s",
             "slow": "the body arrives more slowly than --idle-seconds and --min-bytes-per-second allow",
@@ -218,9 +217,9 @@ class Incoming:
 class Decoder:
     """Decompresses gzip (any number of members) or zlib, in pieces of at most a MiB.
 
-    Time is linear in what comes in and goes out: zlib copies what it did not use of its input, so it is
-    given little at a time, least where a member ends. Empty pieces come where much was read for nothing,
-    so that who reads them can stop.
+    The time is linear in the sizes of the input and output. zlib copies the input that it did not use, so
+    it is given small slices, the smallest ones after the end of a member. An empty piece is yielded after
+    each MiB of input that produced no output, so that the consumer can stop.
     """
 
     def __init__(self, window: int) -> None:
@@ -230,7 +229,7 @@ class Decoder:
         self._slice = _MOST_FED
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What more input gives. Raises InvalidArgumentError when it is broken."""
+        """Yields the output of more input. Raises InvalidArgumentError if the input is corrupt."""
         view, place, told = memoryview(data), 0, 0
         while place < len(view):
             if self._stream.eof:
@@ -251,12 +250,13 @@ class Decoder:
             raise InvalidArgumentError(f"the compressed body is broken: {error}") from None
 
     def all(self, data: bytes) -> Iterator[bytes]:
-        """What the whole input gives."""
+        """Yields the output of the whole input."""
         yield from self.feed(data)
         yield from self.end()
 
     def end(self) -> Iterator[bytes]:
-        """What is left at the end. Raises InvalidArgumentError when the input was cut off."""
+        """Yields the remaining output at the end of the input. Raises InvalidArgumentError if the input is
+        truncated."""
         if not self._begun:
             raise InvalidArgumentError("the compressed body is empty")
         while not self._stream.eof and (out := self._step(memoryview(b""))):
@@ -266,7 +266,7 @@ class Decoder:
 
 
 class Feed(io.RawIOBase):
-    """A body as a blocking file, for one thread that is not the event loop's.
+    """A body as a blocking file, to be read by one thread other than the event loop's.
 
     Raises TooSlow, ClientDisconnect and InvalidArgumentError from `read` and `readinto`.
     """
@@ -281,7 +281,7 @@ class Feed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fills the whole buffer, unless the body ends."""
+        """Fill the buffer, completely unless the body ends. Returns the number of bytes read."""
         target = memoryview(buffer).cast("B")
         filled = 0
         while filled < len(target):
@@ -303,7 +303,7 @@ class Feed(io.RawIOBase):
         coming = asyncio.run_coroutine_threadsafe(self._incoming.next_parts(), self._loop)
         try:
             return coming.result()
-        except (asyncio.CancelledError, RuntimeError):  # the server stops
+        except (asyncio.CancelledError, RuntimeError):  # the server is stopping
             raise ClientDisconnect from None
 
     def _decoded(self, window: int | None) -> Iterator[bytes]:

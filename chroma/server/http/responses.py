@@ -1,4 +1,4 @@
-"""Answers: JSON, errors, and streams that are made while they are sent."""
+"""Responses: JSON, errors, and streams that are produced while they are sent."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ from .request_body import Incoming, TooLarge
 
 _log = logging.getLogger("chroma.server")
 
-_STEP = 1 << 18  # bytes that are handed to the socket at once; what it cannot send yet is copied
+_STEP = 1 << 18  # bytes passed to the socket at a time; those that it cannot send yet are copied
 
-ABORT = "chroma-abort"  # in the state of a request: what ends its connection at once
-TAKEN = "chroma-taken"  # and what says how many bytes of answers its client took while they waited for it
-_PLACE_SECONDS = 5.0  # how long a stream of Arrow may wait for its place: whole exports are read for long
-LARGE = _STEP  # answers beyond that are sent in pieces
+# Keys in the state of a request:
+ABORT = "chroma-abort"  # a function that ends the request's connection at once
+TAKEN = "chroma-taken"  # a function that returns how many bytes the client took while responses waited
+_PLACE_SECONDS = 5.0  # how long an Arrow stream waits for a place; short, because exports hold one for long
+LARGE = _STEP  # larger responses are sent in pieces
 
 
 @dataclass(slots=True)
 class Streamed:
-    """What a handler returns to answer piece by piece.
+    """A handler's result that is sent piece by piece.
 
-    Each piece is made by a thread after the one before has been sent, so that no more than one
-    waits in memory. An error before the first piece is an ordinary error; after that the
-    connection is broken off. `chunks` is closed in any case.
+    A thread produces each piece after the previous one has been sent, so that at most one is in memory.
+    An error before the first piece becomes an ordinary error response. A later error closes the connection.
+    `chunks` is closed in all cases.
     """
 
     chunks: Iterator[bytes]
@@ -47,7 +48,7 @@ class Streamed:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What a handler returns to answer with other bytes than JSON."""
+    """A handler's result that is bytes of a type other than JSON."""
 
     content: bytes
     media_type: str
@@ -55,7 +56,7 @@ class Ready:
 
 
 def joined(chunks: Iterator[bytes], most: int) -> bytes:
-    """A stream as a whole, for a client of HTTP/1.0. Raises TooLarge beyond `most` bytes."""
+    """A whole stream as bytes, for an HTTP/1.0 client. Raises TooLarge if it exceeds `most` bytes."""
     parts: list[bytes] = []
     size = 0
     try:
@@ -80,12 +81,12 @@ def to_json(value: Any) -> bytes:
 
 
 def answer(value: Any, status: int = 200) -> Response:
-    """A JSON answer."""
+    """A JSON response."""
     return Response(to_json(value), status, media_type="application/json")
 
 
 def error_answer(error: BaseException) -> Response:
-    """The answer for anything that was raised; what nobody foresaw is logged and not shown."""
+    """The response for any exception. An unexpected exception is logged, and its message is not sent."""
     if isinstance(error, RecursionError):
         error = errors.InvalidArgumentError("the request is nested too deeply")
     if not isinstance(error, ChromaError):
@@ -98,8 +99,8 @@ def error_answer(error: BaseException) -> Response:
 
 
 async def _sent(scope: Scope, send: Send, piece: bytes | memoryview, reader: Holder, seconds: float) -> None:
-    """Hand a piece to the socket. When the client does not take what was there, the connection is ended, and
-    ClientDisconnect raised."""
+    """Pass a piece to the socket. If the client does not take the earlier pieces in time, ends the
+    connection and raises ClientDisconnect."""
     state = scope.get("state", {})
     try:
         with reader.pace.waiting(seconds, state.get(TAKEN)):
@@ -108,12 +109,12 @@ async def _sent(scope: Scope, send: Send, piece: bytes | memoryview, reader: Hol
         abort = state.get(ABORT)
         if abort is not None:
             abort()
-            await asyncio.sleep(0)  # now it is known to have ended
+            await asyncio.sleep(0)  # lets the event loop notice the end of the connection
         raise ClientDisconnect from None
 
 
 class Large(Response):
-    """An answer that waits in memory while it is sent, under the bound of all such answers."""
+    """A response held in memory while it is sent. A budget limits the bytes of all such responses."""
 
     def __init__(
         self,
@@ -126,7 +127,7 @@ class Large(Response):
         budget: Budget,
         seconds: float,
     ) -> None:
-        """Raises Overloaded when too many bytes wait for their clients already."""
+        """Raises Overloaded if too many bytes are already waiting for their clients."""
         super().__init__(b"", status, {"Content-Length": str(len(content))}, media_type)
         self._content, self._incoming, self._seconds = content, incoming, seconds
         self._reader, self._budget = reader, budget
@@ -154,7 +155,7 @@ class Large(Response):
 
 
 class Streaming(Response):
-    """A stream under way. Nothing is sent before the first piece is there."""
+    """A streamed response. Nothing is sent before the first piece is ready."""
 
     def __init__(
         self,
@@ -180,7 +181,8 @@ class Streaming(Response):
         self._gone = asyncio.ensure_future(incoming.gone())
 
     async def begin(self) -> Streaming:
-        """Make the first piece. Raises what making it raises, and Overloaded when too many are under way."""
+        """Produce the first piece. Raises the errors of doing so, and Overloaded if too many streams are
+        open."""
         try:
             await self._place.enter_async_context(self._pool.streaming(self._reader, self._wait, self._gone))
             self._first = await self._next(admitted=False)
@@ -198,7 +200,7 @@ class Streaming(Response):
             while piece:
                 for start in range(0, len(piece), _STEP):
                     await self._send(scope, send, piece[start : start + _STEP])
-                piece = b""  # it is not kept while the next is made
+                piece = b""  # frees this piece while the next is produced
                 piece = await self._next()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
@@ -217,7 +219,7 @@ class Streaming(Response):
         close: Callable[[], Any] | None = getattr(self._chunks, "close", None)
         try:
             if close is not None:
-                with suppress(asyncio.CancelledError, Overloaded):  # of a server that stops
+                with suppress(asyncio.CancelledError, Overloaded):  # the server is stopping
                     await self._pool.run(close, admitted=True)
         finally:
             await self._place.aclose()

@@ -1,1 +1,1 @@
-"""How much of the server one caller may take: threads, bytes, connections, time."""
+"""Limits on the threads, memory, connections and time that one caller may take."""

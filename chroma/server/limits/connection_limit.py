@@ -1,9 +1,10 @@
-"""The connections of one process: how many there may be, and which end when there are too many.
+"""Limits the number of open connections of a process, and ends some when there are too many.
 
-A connection costs a descriptor and no credentials. Their number stays below the limit of the process, with a
-reserve for the engine; where there is one too many, those end that wait for their client, the longest first,
-and first of all those of an address that has most of them. What an answer waits for is bounded here as
-well: a client that does not read keeps its connection for a while only.
+Anyone can open a connection without credentials, and each takes a file descriptor. The number of
+connections therefore stays below the process's limit of descriptors, with a reserve for the engine. If
+there are too many, connections that wait for their client are ended, the longest-waiting first. Those of an
+address that has more than half of all connections are ended before all others. This module also bounds how
+long a response waits for its client, so a client that does not read cannot keep its connection.
 """
 
 from __future__ import annotations
@@ -26,15 +27,15 @@ from .fair_shares import neighbourhood
 
 _log = logging.getLogger("chroma.server")
 
-_AT_ONCE = 16  # connections that are taken before others have their turn
-_SLACK = 64  # beyond the bound, while those that end are being closed, or an eighth of it
-_STALLED_SECONDS = 5.0  # after which a client in the middle of something may be ended for another one
-_SO_NWRITE = 0x1024  # of macOS; the library has no name for it
-_RESERVE = 512  # descriptors for the engine, where there are as many
+_AT_ONCE = 16  # connections accepted before the event loop does other work
+_SLACK = 64  # connections above the limit (at most an eighth of it) while ended ones are being closed
+_STALLED_SECONDS = 5.0  # a client that stalls longer in the middle of a request may be ended for another
+_SO_NWRITE = 0x1024  # a macOS constant that the standard library does not define
+_RESERVE = 512  # descriptors reserved for the engine, if there are enough
 
 
 class Waiting(Protocol):
-    """What is known of a connection that speaks HTTP."""
+    """The properties of a connection that speaks HTTP."""
 
     moved: float
 
@@ -54,7 +55,7 @@ class Waiting(Protocol):
 
 @dataclass(slots=True)
 class _Connection:
-    """One that was accepted. Before its TLS is agreed on there is no `speaker`."""
+    """An accepted connection. `speaker` is None until the TLS handshake is complete."""
 
     socket: socket.socket
     address: str
@@ -82,34 +83,35 @@ class _Connection:
             self.speaker.abort()
         else:
             try:
-                self.socket.shutdown(socket.SHUT_RDWR)  # the event loop sees its end
+                self.socket.shutdown(socket.SHUT_RDWR)  # the event loop then closes it
             except OSError as error:
                 if error.errno not in (errno.ENOTCONN, errno.EBADF):
                     raise
 
 
 class Connections:
-    """All of a process. Everything here happens in the event loop."""
+    """All connections of a process. All methods run in the event loop."""
 
     def __init__(self, most: int, span: float, min_bytes: float) -> None:
-        """`min_bytes`: what a client must take in each `span` of seconds, or all where there is less."""
+        """In each `span` of seconds, a client must take `min_bytes`, or all bytes if fewer are left."""
         self.most = most
         self._span = span
         self._min_bytes = min_bytes
         self._open: dict[int, _Connection] = {}  # by descriptor
-        self._ending = 0  # of those that are open
+        self._ending = 0  # how many of the open connections have been ended
         self._told = 0.0
 
     def accepted(self, found: socket.socket, host: str) -> bool:
-        """Whether a new one is taken. For one too many others end, or it is not."""
+        """Register a new connection. Returns whether it is accepted. If there are too many, ends others, or
+        rejects the new one."""
         if found.fileno() in self._open:
-            self._remove(found.fileno())  # it ended before it spoke
+            self._remove(found.fileno())  # the previous connection ended before it spoke HTTP
         self._open[found.fileno()] = _Connection(found, neighbourhood(host), time.monotonic())
         if len(self._open) - self._ending <= self.most:
             return True
         self._forget_closed()
         if len(self._open) - self._ending > self.most and not self.make_room(found):
-            pass  # all of them are served
+            pass  # none can be ended, because all of them are being served
         elif len(self._open) <= self.most + max(_AT_ONCE, min(_SLACK, self.most // 8)):
             return True
         self._tell()
@@ -117,19 +119,19 @@ class Connections:
         return False
 
     def speaks(self, descriptor: int, speaker: Waiting) -> None:
-        """A connection has begun to speak HTTP."""
+        """Note that a connection has begun to speak HTTP."""
         known = self._open.get(descriptor)
         if known is not None:
             known.speaker = speaker
 
     def lost(self, speaker: Waiting, descriptor: int) -> None:
-        """It has ended."""
+        """Note that a connection has ended."""
         known = self._open.get(descriptor)
         if known is not None and known.speaker is speaker:
             self._remove(descriptor)
 
     def make_room(self, besides: socket.socket | None = None) -> int:
-        """End some that wait for their clients; how many."""
+        """End some connections that wait for their clients. Returns how many."""
         now = time.monotonic()
         each = Counter(found.address for found in self._open.values())
         heavy = {address for address, count in each.items() if 2 * count > len(self._open)}
@@ -144,7 +146,8 @@ class Connections:
         return len(chosen)
 
     def sweep(self) -> None:
-        """Once in a while: end those whose answers are not taken. Of a long one `Pace` asks for more."""
+        """End connections whose clients do not take their responses. Called regularly. For long responses,
+        `Pace` has stricter limits."""
         now = time.monotonic()
         for found in self._with_a_rest():
             speaker, rest = found.speaker, 0
@@ -184,7 +187,7 @@ class Connections:
 
 
 class Listening(socket.socket):
-    """A listening socket that takes a few connections at a time, and none beyond what there may be."""
+    """A listening socket that accepts a few connections at a time, and none above the limit."""
 
     def __init__(self, listening: socket.socket, connections: Connections) -> None:
         super().__init__(listening.family, listening.type, listening.proto, fileno=listening.detach())
@@ -192,7 +195,8 @@ class Listening(socket.socket):
         self._turn = 0
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """The next one. Raises BlockingIOError when there is none, or others have their turn."""
+        """The next connection. Raises BlockingIOError if there is none, or to let the event loop do other
+        work."""
         self._turn = (self._turn + 1) % _AT_ONCE
         if not self._turn:
             raise BlockingIOError
@@ -209,9 +213,9 @@ class Listening(socket.socket):
 
 
 def unsent(connection: socket.socket) -> int:
-    """Bytes that the system has taken for a connection, and its client has not.
+    """The bytes of a connection that the operating system holds and the client has not taken.
 
-    They can be megabytes, and the system says that there is room for more only when much of it is gone.
+    They can be megabytes. The operating system reports room for more only after many of them were taken.
     """
     if connection.fileno() < 0:
         return 0
@@ -222,9 +226,9 @@ def unsent(connection: socket.socket) -> int:
 
 
 def bound(wanted: int) -> int:
-    """How many connections there may be: as many as are wanted, if descriptors are left for the engine.
+    """The limit of connections: `wanted`, or fewer to leave enough descriptors for the engine.
 
-    The process takes as many descriptors as the system gives it for that.
+    Raises the process's limit of descriptors as far as needed and allowed.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = 2 * (wanted + _RESERVE)
@@ -233,7 +237,7 @@ def bound(wanted: int) -> int:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
             soft = raised
-        except (OSError, ValueError) as error:  # macOS has another limit besides
+        except (OSError, ValueError) as error:  # macOS has a second, lower limit
             _log.info("the limit of descriptors stays at %s: %s", soft, error)
     if soft == resource.RLIM_INFINITY:
         return wanted

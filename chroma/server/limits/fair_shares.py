@@ -1,7 +1,8 @@
-"""Places and bytes that callers share: how many there are, what one may have, who is ended for others.
+"""Shares places and bytes of memory among callers.
 
-A caller is a key where there are keys, else an address, and may take most of what there is, never all of it.
-Where something is short, a client ends that holds some of it and is slow.
+Decides how much each caller may have, and which request ends to make room for others. A caller is
+identified by its key if there is authentication, otherwise by its address. A caller may take most of a
+resource, but not all of it. If a resource runs out, a slow client that holds some of it is ended.
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ from typing import Any
 
 from .transfer_rate import Pace
 
-_LOOK_SECONDS = 0.25  # how often a waiting caller looks for a slow one
+_LOOK_SECONDS = 0.25  # the time between a waiting request's searches for a slow one
 
 
 def share_of(most: int) -> int:
-    """What one caller may have of `most`: three quarters, and something in any case."""
+    """One caller's share of `most`: three quarters, but at least one."""
     return max(1, most - most // 4)
 
 
 def neighbourhood(host: str) -> str:
-    """An address for counting: of IPv6 the first half, since whoever has one there has them all."""
+    """The address to count a caller by. For IPv6 this is the /64 network, since one caller usually has all
+    of its addresses."""
     if ":" not in host:
         return host
     try:
@@ -36,7 +38,7 @@ def neighbourhood(host: str) -> str:
 
 
 def caller_of(scope: Mapping[str, Any], name: str) -> str:
-    """The key that a request came with, else the address that it came from."""
+    """The key of a request, or the address that it came from if it has no key."""
     client = scope.get("client")
     if name:
         return f"key {name}"
@@ -44,7 +46,7 @@ def caller_of(scope: Mapping[str, Any], name: str) -> str:
 
 
 class Holder:
-    """What one request holds, and how fast its client is."""
+    """The resources that one request holds, and the pace of its client."""
 
     __slots__ = ("bytes", "caller", "closed", "ended_for", "pace")
 
@@ -52,24 +54,24 @@ class Holder:
         self.caller, self.pace = caller, pace
         self.bytes = 0
         self.closed = False
-        self.ended_for = ""  # why, when it had to give up what it held
+        self.ended_for = ""  # the reason, if the request was ended to make room for others
 
 
 def slowest(holders: Iterable[Holder]) -> Holder | None:
-    """The one to end for others, if there is one."""
+    """The request with the slowest client that may be ended for others; None if there is none."""
     found = [(rate, holder) for holder in holders if (rate := holder.pace.slowness) is not None]
     return min(found, key=lambda pair: pair[0])[1] if found else None
 
 
 class NoPlace(Exception):
-    """None became free in time, or too many wait for one."""
+    """No place became free in time, or too many requests are already waiting."""
 
     def __init__(self, waited: bool) -> None:
         self.waited = waited
 
 
 class Places:
-    """So many places, for as many requests at a time. It belongs to one event loop."""
+    """At most `most` requests hold a place at a time. Belongs to one event loop."""
 
     def __init__(self, most: int, queue: int) -> None:
         self._most, self._share, self._queue = most, share_of(most), queue
@@ -79,14 +81,15 @@ class Places:
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for a place."""
+        """The number of requests that wait for a place."""
         return len(self._waiting)
 
     @asynccontextmanager
     async def place(
         self, holder: Holder, seconds: float, gone: asyncio.Future[None] | None = None
     ) -> AsyncIterator[None]:
-        """A place for the block. Raises NoPlace, also when its client has `gone`."""
+        """Holds a place while the `with` block runs. Raises NoPlace if none becomes free within `seconds`,
+        if too many requests are waiting, or if the client has `gone`."""
         if self._is_free(holder):
             self._take(holder)
         elif len(self._waiting) >= self._queue:
@@ -119,7 +122,7 @@ class Places:
                     raise NoPlace(waited=True)
                 await asyncio.wait([turn], timeout=min(_LOOK_SECONDS, rest))
         except BaseException:
-            if turn.done():  # it had become its own meanwhile
+            if turn.done():  # the place was assigned to this request meanwhile
                 self._held.discard(holder)
                 self._each[holder.caller] -= 1
                 self._hand_on()
@@ -132,7 +135,7 @@ class Places:
             if not turn.done() and self._is_free(holder):
                 self._take(holder)
                 turn.set_result(None)
-        self._each += Counter()  # callers that hold nothing are forgotten
+        self._each += Counter()  # removes callers that hold nothing
 
     def _end_slow(self, newcomer: Holder) -> None:
         full = len(self._held) >= self._most
@@ -142,20 +145,21 @@ class Places:
 
 
 class Budget:
-    """Bytes that are in memory for requests at a time. Taken by the event loop and by threads."""
+    """The bytes of memory that requests hold. The event loop and threads may use it."""
 
     def __init__(self, most: int) -> None:
         self.lock = threading.Lock()
         self.most, self._share = most, share_of(most)
         self.held = 0
-        self._each: dict[str, int] = {}  # by caller; a Counter takes three times as long
+        self._each: dict[str, int] = {}  # bytes per caller; a Counter takes three times as long
         self._holders: dict[Holder, asyncio.AbstractEventLoop] = {}
 
     def take(self, holder: Holder, size: int, loop: asyncio.AbstractEventLoop, alone: bool = False) -> bool:
-        """Whether there is room for more bytes of a request; slow ones end if there is none otherwise.
+        """Take `size` more bytes for a request. Returns False if there is no room, even after ending slow
+        requests.
 
-        alone  whether a caller who holds nothing may have more than a share
-        Raises LookupError when the request holds nothing any longer.
+        alone  whether a caller that holds nothing may take more than its share
+        Raises LookupError if the request's bytes have already been given back.
         """
         with self.lock:
             if holder.closed:
@@ -170,7 +174,7 @@ class Budget:
             return True
 
     def give_back(self, holder: Holder) -> None:
-        """All that a request holds; it gets no more."""
+        """Give back all bytes of a request, which can take no more afterwards."""
         with self.lock:
             self._release(holder)
 
@@ -180,12 +184,13 @@ class Budget:
         return self.held + size <= self.most and not self._is_beyond(holder, size)
 
     def _is_beyond(self, holder: Holder, size: int) -> bool:
-        """Whether its caller would have more than a share. A single request may have all."""
+        """Whether the caller would have more than its share. A caller's only request may have any size."""
         others = self._each.get(holder.caller, 0) - holder.bytes
         return others > 0 and others + holder.bytes + size > self._share
 
     def _end_slow(self, newcomer: Holder, size: int) -> bool:
-        """End one that is slow, where that helps. Its bytes count no longer, and it gets no more."""
+        """End a slow request whose bytes would make room for `newcomer`, and give its bytes back. Returns
+        whether there was one."""
         own = self._is_beyond(newcomer, size)
         victim = slowest(
             holder

@@ -1,7 +1,7 @@
-"""The threads that engine calls run in: how many, who waits, who is dropped, who is given up.
+"""Runs engine calls in threads, and limits how many calls run and how many wait.
 
-A call that waits for a thread can be dropped, and then never runs. A call that runs cannot be
-interrupted: nobody waits for it any longer, but its place stays taken until its thread ends.
+A call that waits for a thread can be dropped, and then never runs. A running call cannot be interrupted.
+If it takes too long, its request ends, but its place stays taken until the call returns.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from .fair_shares import Holder, NoPlace, Places
 T = TypeVar("T")
 
 RETRY_SECONDS = 1
-# Most calls end sooner than this, and nobody has looked meanwhile whether their client is there.
+# Seconds before a call's client is watched. Most calls end sooner and save that cost.
 _WATCH_AFTER = 0.02
 
 
 class Overloaded(ChromaError):
-    """All threads are busy and the queue is full; nothing was done."""
+    """All threads are busy and the queue is full. The call did not run."""
 
     status = 503
 
 
 class _Lane:
-    """Threads, and how many calls have one or wait for one."""
+    """A group of threads, with the number of calls that run in them or wait for them."""
 
     def __init__(self, threads: int, name: str) -> None:
         self._threads = threads
@@ -50,12 +50,13 @@ class _Lane:
 
 
 class Pool:
-    """At most `threads` calls run at once and `queue` wait, beyond that Overloaded is raised.
+    """At most `threads` calls run at once, and `queue` more wait. Further calls raise Overloaded.
 
-    Calls that wait for their own client's bytes have as many threads and places again, so that
-    slow clients cannot keep the others out. Streams that are sent hold no thread between two pieces,
-    but memory: twice `threads` may be open, and `queue` wait. Of either one caller
-    has three quarters at most, and slow clients end where others wait.
+    Calls that wait for bytes from their own client have an equal number of separate threads and places, so
+    that slow clients cannot block the others. A stream that is being sent holds no thread between two
+    pieces, but it holds memory. At most twice `threads` such streams are open, and `queue` more wait. One
+    caller has at most three quarters of the places for streams in either direction. Slow clients are ended
+    if others wait.
     """
 
     def __init__(self, threads: int, queue: int) -> None:
@@ -66,25 +67,25 @@ class Pool:
         self._most = threads + queue
         self._streams_in = Places(threads, queue)
         self._streams_out = Places(2 * threads, queue)
-        self.rejected = 0  # calls that were refused because too many waited
-        self._lock = threading.Lock()  # places are given back by the threads
+        self.rejected = 0  # calls that were rejected because too many were waiting
+        self._lock = threading.Lock()  # needed because the threads give places back
 
     @property
     def running(self) -> int:
-        """Calls that have a thread."""
+        """The number of calls that run in a thread."""
         return sum(lane.running for lane in self._lanes)
 
     @property
     def queued(self) -> int:
-        """Calls that wait for one."""
+        """The number of calls that wait for a thread."""
         return sum(lane.queued for lane in self._lanes) + self._streams_in.waiting
 
     @asynccontextmanager
     async def streaming(
         self, reader: Holder, seconds: float, gone: asyncio.Future[None]
     ) -> AsyncIterator[None]:
-        """A place for an answer that is made while it is sent. Raises Overloaded when there is none in time,
-        and ClientDisconnect."""
+        """Holds a place for a streamed response while the `with` block runs. Raises Overloaded if none is
+        free in time, and ClientDisconnect."""
         async with AsyncExitStack() as held:
             try:
                 await held.enter_async_context(self._streams_out.place(reader, seconds, gone))
@@ -96,8 +97,8 @@ class Pool:
             yield
 
     async def feed(self, call: Callable[[], T], sender: Holder, seconds: float) -> T:
-        """The result of a call that waits for bytes of its client. Raises Overloaded, ServerTimeoutError
-        when it gets no place in time, and what the call raises."""
+        """The result of a call that waits for bytes from its client. Raises Overloaded, ServerTimeoutError
+        if the call gets no place in time, and the errors of the call."""
         async with AsyncExitStack() as held:
             try:
                 await held.enter_async_context(self._streams_in.place(sender, seconds))
@@ -121,14 +122,14 @@ class Pool:
     ) -> T:
         """The result of a call that runs in a thread.
 
-        seconds   how long it may wait and run, or only wait if it is `feeding`; None is as long as it takes
-        gone      returns when the client has gone away; None does not look
-        late      what the error says of a call that had begun when its time was up
-        feeding   whether the call waits for bytes of its client
-        checking  whether it asks after the server's health, for which there is a thread apart
-        admitted  whether it goes on with one that was let in before
+        seconds   how long the call may wait and run, or only wait if `feeding`; None: without limit
+        gone      a function that returns when the client has disconnected; None: the client is not watched
+        late      the text in the error for a call that was already running when its time was up
+        feeding   whether the call waits for bytes from its client
+        checking  whether the call is a health check, which has a separate thread
+        admitted  whether the call continues an earlier one, and so is exempt from the limit
 
-        Raises Overloaded, ServerTimeoutError, ClientDisconnect, and what the call raises.
+        Raises Overloaded, ServerTimeoutError, ClientDisconnect, and the errors of the call.
         """
         lane = self._feeds if feeding else self._calls
         if checking:
@@ -146,9 +147,9 @@ class Pool:
                 lane.held -= 1
 
         try:
-            context = contextvars.copy_context()  # log lines and spans of the thread belong to the request
+            context = contextvars.copy_context()  # attributes the thread's log lines and spans to the request
             future = lane.executor.submit(context.run, call)
-        except RuntimeError:  # it is shut down
+        except RuntimeError:  # the pool has been shut down
             give_back()
             raise Overloaded("the server is stopping") from None
         future.add_done_callback(give_back)
@@ -168,13 +169,13 @@ class Pool:
             watch.stop()
 
     def close(self) -> None:
-        """Let running calls finish; those that wait are dropped."""
+        """Wait for running calls to finish, and drop waiting ones."""
         for lane in self._lanes:
             lane.executor.shutdown(wait=True, cancel_futures=True)
 
 
 async def _begun(waiting: asyncio.Future[T], future: Future[T], seconds: float | None) -> T:
-    """The result of a call that is dropped if it has no thread in time."""
+    """The result of a call. Drops the call if it gets no thread in time."""
     dropped = False
 
     def drop() -> None:
@@ -206,7 +207,7 @@ def _dropped(seconds: float | None) -> ServerTimeoutError:
 
 
 class _Watch:
-    """Cancels a future when its time is up or its client has gone. `over` says which."""
+    """Cancels a future when its time is up or its client has disconnected. `over` tells which."""
 
     def __init__(
         self, waiting: asyncio.Future[Any], seconds: float | None, gone: Callable[[], Awaitable[None]] | None

@@ -1,7 +1,8 @@
-"""How fast one client sends, or takes, while nothing but this client is waited for.
+"""Measures how fast a client sends or takes bytes while the server waits for it, and ends slow clients.
 
-A client that is waited for must move so many bytes in each span of waiting; what the server needs for itself
-does not count. Where others wait for what the client holds, it may be ended before, if it is slow.
+In each span of time that the server waits for it, a client must move a minimum of bytes. Time that the
+server spends on its own work is not included. A slow client may be ended earlier if others wait for the
+resources that it holds.
 """
 
 from __future__ import annotations
@@ -11,22 +12,25 @@ import sys
 import time
 from collections.abc import Callable
 
-_SLOW_SECONDS = 3.0  # of waiting, after which it is known how slow a client is
-_SLOW_FACTOR = 8.0  # times the lowest rate: who is faster is not ended for others
+_SLOW_SECONDS = 3.0  # the least time of waiting after which a client's rate is known
+_SLOW_FACTOR = 8.0  # a client faster than this multiple of the minimum rate is not ended for others
 
 
-# What a client takes is seen in pieces only: it tells in parts of its window what it has room for.
+# The server sees the bytes that a client takes only in steps, because the client reports room in its
+# TCP window only in steps. Fewer bytes than this do not measure a rate.
 _LEAST_TAKEN = 1 << 17
 
 
 def taking(seconds: float, rate: float) -> tuple[float, float]:
-    """The span in which so many bytes must be taken: `seconds`, or longer where so few are no measure."""
+    """A span of seconds, and the bytes that a client must take in it. The span is `seconds`, or longer if
+    too few bytes to measure would be required in that time."""
     least = max(seconds * rate, _LEAST_TAKEN)
     return least / rate, least
 
 
 class Within:
-    """Raises TimeoutError when the block takes longer. It costs a fourth of what the library's takes."""
+    """Raises TimeoutError if the `with` block takes longer than `seconds`. Costs a quarter of the time of
+    the standard library's timeout."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -51,13 +55,13 @@ class Within:
 
 
 class Stalled(Exception):
-    """The client is waited for no longer. The text says why."""
+    """The server stopped waiting for the client. The text is the reason."""
 
 
 class Pace:
-    """One client in one direction.
+    """The pace of one client in one direction.
 
-    span   seconds of waiting in each of which it must move `least` bytes
+    span   seconds of waiting, in each of which the client must move `least` bytes
     """
 
     __slots__ = (
@@ -67,9 +71,9 @@ class Pace:
 
     def __init__(self, span: float, least: float) -> None:
         self._span, self._least = span, least
-        self._since: float | None = None  # when the waiting at hand began
-        self._waited = 0.0  # in this span, before that
-        self._moved = 0  # in this span, but for what is counted elsewhere since the waiting began
+        self._since: float | None = None  # when the current wait began
+        self._waited = 0.0  # seconds of earlier waits in this span
+        self._moved = 0  # bytes moved in this span, without those that `_counted` has yet to report
         self._counted: Callable[[], int] | None = None
         self._begun = 0
         self._until = 0.0
@@ -78,13 +82,15 @@ class Pace:
         self._over = ""
 
     def moved(self, size: int) -> None:
-        """Bytes came, or were taken."""
+        """Note that `size` bytes were received or taken."""
         self._moved += size
 
     def waiting(self, seconds: float, counted: Callable[[], int] | None = None) -> Pace:
-        """For a block that waits for the client, for so many seconds at most. It raises Stalled.
+        """A context manager for a block that waits for the client. Raises Stalled after `seconds`, or if the
+        client is too slow.
 
-        counted  says how much has moved, in the event loop; where there is none, `moved` is told
+        counted  a function that returns how many bytes have moved, called in the event loop; without it,
+                 the caller reports them by `moved`
         """
         self._until, self._counted = seconds, counted
         return self
@@ -109,15 +115,15 @@ class Pace:
             raise Stalled(self._over) from None
 
     def end(self, why: str) -> None:
-        """End the waiting, in its event loop."""
+        """End the current wait for the reason `why`. Call this in the wait's event loop."""
         if self._task is not None and not self._over:
             self._over = why
             self._task.cancel()
 
     @property
     def slowness(self) -> float | None:
-        """Bytes a second of a client that may be ended for another one; None for others. From any thread
-        where nothing is counted."""
+        """The rate, in bytes per second, of a client slow enough to be ended for others; None otherwise.
+        Any thread may read it if the wait has no `counted`."""
         since = self._since
         if since is None or self._over:
             return None

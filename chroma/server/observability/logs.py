@@ -1,7 +1,7 @@
-"""Log lines: one per request and one per event, as text or as JSON, on standard error.
+"""Log lines, one per request and one per event, as text or as JSON, on standard error.
 
-Lines say which request they belong to. They hold no bodies, no headers and no credentials, and
-nothing that a client sends can begin a line or colour a terminal: control characters are escaped.
+Each line has the id of its request. Lines contain no bodies, no headers and no credentials. Control
+characters are escaped, so that a client can neither forge a line nor send codes to a terminal.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .request_context import CURRENT, Exchange
 
 _access = logging.getLogger("chroma.access")
 
-_NOT_OFFERED = 501  # nothing failed: it was asked for what there is not
+_NOT_OFFERED = 501  # not a failure, but a request for an unsupported feature
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def configuration(level: str, style: str) -> dict[str, Any]:
-    """For logging.config: everything of ours and of the web server in one style."""
+    """The configuration for logging.config, with one style for this package and the web server."""
     logger = {"handlers": ["lines"], "level": level.upper(), "propagate": False}
     return {
         "version": 1,
@@ -34,10 +34,10 @@ def configuration(level: str, style: str) -> dict[str, Any]:
 
 
 def note(seen: Exchange) -> None:
-    """The line of a request that has ended: at `info`, what failed here at `error`."""
+    """Log a request that has ended, at level `info`, or `error` if the server failed."""
     level = logging.ERROR if seen.status >= 500 and seen.status != _NOT_OFFERED else logging.INFO
     if _access.isEnabledFor(level):
-        # made by hand: the library would look for the caller's line, which takes as long as the rest
+        # built directly: the library would look up the caller's line, which takes as long as all the rest
         record = logging.LogRecord(
             _access.name, level, pathname="", lineno=0, msg="request", args=None, exc_info=None
         )
@@ -46,7 +46,7 @@ def note(seen: Exchange) -> None:
 
 
 def escaped(text: str) -> str:
-    """The text on one line, with control characters as \\x1b and the like."""
+    """The text on one line, with control characters escaped as \\x1b and the like."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
@@ -54,7 +54,7 @@ class TextLines(logging.Formatter):
     """`2026-01-31T12:00:00.123Z INFO POST /api/v2/… 200 1.2 ms in=100 out=20 id=…`"""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, and the lines of a traceback indented below it."""
+        """Format as one line, with the lines of a traceback indented below it."""
         begin = f"{_moment(record.created)} {record.levelname} "
         seen: Exchange | None = getattr(record, "exchange", None)
         if seen is not None:
@@ -78,7 +78,7 @@ class JsonLines(logging.Formatter):
     """One JSON object per line: time, level, logger, message, and the request's fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Everything, tracebacks included, on one line."""
+        """Format everything, including tracebacks, as one line."""
         line: dict[str, Any] = {
             "time": _moment(record.created),
             "level": record.levelname.lower(),
@@ -93,7 +93,7 @@ class JsonLines(logging.Formatter):
             line |= {"id": seen.request_id, "trace": seen.trace_id}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line)  # ASCII only
+        return json.dumps(line)  # escapes everything except ASCII
 
 
 def _fields(seen: Exchange) -> dict[str, Any]:

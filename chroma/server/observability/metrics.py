@@ -1,7 +1,7 @@
-"""Figures for Prometheus, at GET /metrics.
+"""Metrics for Prometheus, at GET /metrics.
 
-One process keeps them in memory. Several processes keep theirs in files that each of them can
-read, so that whichever answers a scrape answers for all: see `shared`.
+A single process keeps its metrics in memory. Several processes keep them in files that all can read, so
+that any process can answer a scrape for all of them. See `shared`.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from ..limits.thread_pool import Pool
 from .request_context import Exchange
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # what the library reads when it is imported
-REFRESH_SECONDS = 10.0  # how old the gauges of other processes may be
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the library reads this variable when it is imported
+REFRESH_SECONDS = 10.0  # the maximum age of the gauges of other processes
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
 class Measured(Protocol):
-    """What the figures of the engine come from."""
+    """The source of the engine's metrics."""
 
     def metrics(self) -> EngineMetrics: ...
 
 
 @contextmanager
 def shared() -> Iterator[None]:
-    """Processes that are started in the block keep their figures together, in a folder that goes with it."""
+    """Lets processes started in the `with` block share their metrics. Their folder is deleted after it."""
     with tempfile.TemporaryDirectory(prefix="chroma-metrics-") as folder:
         before = os.environ.get(FOLDER)
         os.environ[FOLDER] = folder
@@ -57,7 +57,7 @@ def shared() -> Iterator[None]:
 
 
 class Metrics:
-    """The figures of one server."""
+    """The metrics of one server."""
 
     def __init__(self, backend: Measured, pool: Pool) -> None:
         self._backend = backend
@@ -77,10 +77,10 @@ class Metrics:
         self._rejected = Counter(
             "chroma_calls_rejected", "Calls refused because too many waited.", registry=registry
         )
-        # sums over processes: each counts its own
+        # summed over processes, because each counts its own
         self._running = self._gauge("chroma_calls_running", "Calls in a thread.", "livesum")
         self._queued = self._gauge("chroma_calls_queued", "Calls that wait for a thread.", "livesum")
-        # processes see the same folder, but may have different collections open
+        # all processes see the same folder, but they may have different collections open
         self._engine = {
             name: self._gauge(f"chroma_{name}", text, "livemax")
             for name, text in (
@@ -96,7 +96,7 @@ class Metrics:
         self._by_route: dict[str, Any] = {}
         self._by_answer: dict[tuple[str, str, int], Any] = {}
         self._syncs_seen = self._rejected_seen = 0
-        self._refreshing = threading.Lock()  # scrapes may come together, and counters only grow
+        self._refreshing = threading.Lock()  # scrapes may be concurrent, and counters can only be increased
         if not self.several:
             ProcessCollector(registry=registry)
 
@@ -104,7 +104,7 @@ class Metrics:
         return Gauge(name, text, registry=self._registry, multiprocess_mode=mode)
 
     def note(self, seen: Exchange) -> None:
-        """Count a request that has ended."""
+        """Count a finished request."""
         key = _method(seen.method), seen.route, seen.status
         count = self._by_answer.get(key)
         if count is None:
@@ -120,7 +120,7 @@ class Metrics:
             self._sent.inc(seen.sent)
 
     def refresh(self) -> None:
-        """Read the figures that are counted elsewhere."""
+        """Update the metrics that are counted elsewhere."""
         with self._refreshing:
             self._refresh()
 
@@ -139,7 +139,7 @@ class Metrics:
         self._syncs_seen, self._rejected_seen = metrics.syncs, self._pool.rejected
 
     def text(self) -> bytes:
-        """All figures in the text format 0.0.4."""
+        """All metrics in the text format 0.0.4."""
         self.refresh()
         registry = self._registry
         if self.several:
@@ -149,7 +149,7 @@ class Metrics:
 
 
 def forget(process: int) -> None:
-    """A process has ended: what it was doing at the moment no longer counts."""
+    """Remove the gauges of a process that has ended."""
     if FOLDER in os.environ:
         mark_process_dead(process)  # type: ignore[no-untyped-call]
 
@@ -158,5 +158,5 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 def _method(sent: str) -> str:
-    """Words that a client makes up do not become labels."""
+    """The label for a request's method. Unknown methods share one label, so clients cannot create labels."""
     return sent if sent in _METHODS else "other"

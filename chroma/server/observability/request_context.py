@@ -1,4 +1,4 @@
-"""What is known of one request: for the log, the figures and the traces. No bodies, no credentials."""
+"""The facts about a request that the log, the metrics and the traces use. No bodies, no credentials."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-CURRENT: ContextVar[Exchange | None] = ContextVar("exchange", default=None)  # in its task and its threads
-KEY = "chroma"  # where an exchange is in the scope of its request
-CLIENT_GONE = 499  # noted as status when nobody waited for the answer any longer
+CURRENT: ContextVar[Exchange | None] = ContextVar("exchange", default=None)  # per task and thread
+KEY = "chroma"  # the key of the exchange in the scope of its request
+CLIENT_GONE = 499  # the status recorded if the client disconnected before the response
 
 _ID = re.compile(rb"[!-~]{1,128}")
 _HEX = re.compile(r"[0-9a-f]{32}")
@@ -23,14 +23,14 @@ _PARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.
 class Exchange:
     """One request and its answer.
 
-    method      as it was sent; HEAD stays HEAD
-    route       the template of the path; "" when nothing was found there
-    request_id  of the client if it sent a usable one, else `trace_id`
-    trace_id    32 hex digits, the number that every answer carries
-    status      of the answer; 0 before there is one
-    received, sent  bytes of the bodies
+    method      the method as sent; HEAD stays HEAD
+    route       the template of the path; "" if no route matched
+    request_id  the client's id if it sent a usable one, otherwise `trace_id`
+    trace_id    32 hex digits, sent with every response
+    status      the status of the response; 0 before it exists
+    received, sent  bytes of the request's and the response's body
     began       time.perf_counter() at the start
-    caller      who was recognised, if anybody
+    caller      the name of the authenticated caller, if any
     """
 
     method: str
@@ -46,16 +46,15 @@ class Exchange:
 
     @property
     def seconds(self) -> float:
-        """How long it has taken so far."""
+        """The seconds since the start."""
         return time.perf_counter() - self.began
 
 
 def begin(method: str, headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
-    """An exchange with the ids that the headers give it, or new ones.
+    """An exchange with the ids from the headers, or with new ids.
 
-    X-Request-Id is taken when it is 1 to 128 printable ASCII characters without spaces. The
-    trace id is that of `traceparent`, or of a request id that has 32 hex digits (dashes do not
-    count), or new.
+    X-Request-Id is used if it is 1 to 128 printable ASCII characters without spaces. The trace id is that
+    of `traceparent`, or a request id of 32 hex digits (ignoring dashes), or new.
     """
     given = trace = None
     for name, value in headers:

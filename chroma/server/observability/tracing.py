@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry: a span for every request and one for the engine's part of it.
+"""OpenTelemetry traces, with a span for every request and one for its call of the engine.
 
-Optional: nothing of it is loaded unless an endpoint is set. A trace that a client has begun
-(`traceparent`) is continued; the number of a new one is the request's `chroma-trace-id`.
+Tracing is optional: its packages are imported only if an endpoint is set. A trace that a client has begun
+(`traceparent`) is continued. The id of a new trace is the request's `chroma-trace-id`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ INSTALL = "pip install 'chroma-arrow[otel]'"
 
 
 def check(settings: ServerSettings) -> None:
-    """Raises InvalidArgumentError when an endpoint is set and the packages for it are missing."""
+    """Raises InvalidArgumentError if an endpoint is set and the packages for tracing are missing."""
     if settings.otel_endpoint:
         _packages()
 
@@ -37,7 +37,7 @@ def _packages() -> tuple[Any, Any]:
 
 
 def start(settings: ServerSettings) -> Tracing | None:
-    """Tracing as the settings have it; None without an endpoint. Raises as `check` does."""
+    """Start tracing according to the settings. Returns None without an endpoint. Raises as `check` does."""
     if not settings.otel_endpoint:
         return None
     exporter, processor = _packages()
@@ -48,7 +48,7 @@ def start(settings: ServerSettings) -> Tracing | None:
 
 
 class Tracing:
-    """Makes spans and hands them to a processor."""
+    """Creates spans and passes them to a processor."""
 
     def __init__(self, service: str, processor: Any) -> None:
         from opentelemetry import trace
@@ -72,7 +72,7 @@ class Tracing:
         self._tracer = self._provider.get_tracer("chroma.server", __version__)
 
     def begin(self, seen: Exchange, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        """A request has come."""
+        """Start the span of a request."""
         carrier = {
             name.decode(): value.decode("latin-1")
             for name, value in headers
@@ -86,13 +86,13 @@ class Tracing:
         )
 
     def call(self, name: str) -> AbstractContextManager[Any]:
-        """The span of what the engine does; use it in the thread that does it."""
+        """The span of an engine call. Use it in the thread of the call."""
         seen = CURRENT.get()
         parent = None if seen is None else self._trace.set_span_in_context(seen.span)
         return self._tracer.start_as_current_span(f"chroma.{name}", parent, record_exception=False)
 
     def note(self, seen: Exchange) -> None:
-        """A request has ended."""
+        """End the span of a request."""
         span = seen.span
         if seen.route:
             span.update_name(f"{seen.method} {seen.route}")
@@ -105,5 +105,5 @@ class Tracing:
         span.end()
 
     def close(self) -> None:
-        """Send what is left."""
+        """Send the remaining spans."""
         self._provider.shutdown()

@@ -1,1 +1,1 @@
-"""Request bodies to checked values, and the schemas that describe them."""
+"""Parses request bodies to checked values, and holds the schemas that describe them."""

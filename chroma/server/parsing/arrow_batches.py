@@ -1,8 +1,8 @@
-"""Arrow record batches to checked records: what a stream of any program may hold.
+"""Converts Arrow record batches, which any program may have sent, to checked records.
 
-Owns which columns and types a stream may have, and what of a write needs an embedding. How columns become
-records is in `tables.to_records`. A batch that cannot be taken is an InvalidArgumentError that names the
-column; nothing of it is written.
+Owns: the columns and types that a stream may have, and the rule which rows of a write need an embedding.
+`tables.to_records` converts the columns to records. A batch that is not accepted raises an
+InvalidArgumentError that names the column, and none of its rows are written.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _REMEDIES = (
 
 
 def check_schema(schema: pa.Schema) -> None:
-    """Refuses columns that no batch of a stream could be right with."""
+    """Raises InvalidArgumentError for a schema that makes every batch of the stream invalid."""
     names = schema.names
     for name, times in Counter(names).items():
         if times > 1:
@@ -77,13 +77,13 @@ def _refused(name: str, type: pa.DataType, expected: str) -> InvalidArgumentErro
 
 
 def _is_list(type: pa.DataType) -> bool:
-    """Without views, whose values several rows may share."""
+    """Whether the type is a list. List views do not count, because their rows may share values."""
     of = pa.types
     return bool(of.is_list(type) or of.is_large_list(type) or of.is_fixed_size_list(type))
 
 
 def records(mode: Mode, batch: pa.RecordBatch) -> Records:
-    """One record batch whose schema was checked, and that was weighed. None at all are fine."""
+    """The records of one batch, whose schema and size were already checked. The batch may be empty."""
     if not batch.num_rows:
         return Records([])
     place = batch.schema.get_field_index("metadata")
@@ -98,7 +98,7 @@ _AS_NAMED = to_records.Mapped({}, verbatim=True)
 
 
 def _check_embeddings(mode: Mode, batch: pa.RecordBatch, read: Batch) -> None:
-    """Raise for rows without an embedding, which only an update may have."""
+    """Raises InvalidArgumentError for rows without an embedding, which only an update may have."""
     if read.embeddings is None:
         if mode == "add" and "embedding" in batch.schema.names:
             raise _missing(mode, 0)
@@ -115,7 +115,7 @@ def _missing(mode: Mode, row: int) -> InvalidArgumentError:
 
 
 def joined(parts: Sequence[Records]) -> Records:
-    """Batches of one stream as one. Raises DuplicateIDError for an id in several of them."""
+    """Joins the batches of one stream. Raises DuplicateIDError for an id that occurs twice."""
     if len(parts) == 1:
         return parts[0]
     embeddings, given = _stacked(parts)
@@ -130,14 +130,15 @@ def joined(parts: Sequence[Records]) -> Records:
 
 
 def _one_after_another(columns: Sequence[tuple[Any, int]]) -> list[Any] | None:
-    """A column of all batches. One that a batch has only nulls of is not given there."""
+    """A column joined over all batches, each given with its number of rows. A batch whose values are all
+    null has None for the column."""
     if all(column is None for column, _ in columns):
         return None
     return list(chain.from_iterable([None] * rows if column is None else column for column, rows in columns))
 
 
 def _metadatas(parts: Sequence[Records]) -> Any:
-    """As the engine stores it, where it is so in each batch."""
+    """The joined metadata, in the engine's encoded form if every batch has that form."""
     columns = [part.metadatas for part in parts]
     if not all(isinstance(column, EncodedMetadata) for column in columns):
         return _one_after_another([(part.metadatas, len(part.ids)) for part in parts])
@@ -168,7 +169,7 @@ def _stacked(parts: Sequence[Records]) -> tuple[Floats | None, Any]:
 
 
 def _given(part: Records) -> Any:
-    """Which rows of a batch have an embedding."""
+    """The mask of the rows of a batch that have an embedding."""
     if part.has_embedding is not None:
         return part.has_embedding
     return np.full(len(part.ids), part.embeddings is not None, np.bool_)

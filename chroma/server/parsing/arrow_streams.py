@@ -1,8 +1,8 @@
-"""Arrow streams into a collection and out of it, a batch at a time.
+"""Receives Arrow streams into a collection, and sends them from it, batch by batch.
 
-Owns the order of things: what is written while what is received, and what is said of a stream that
-breaks. One record batch is one write, all of it or nothing, and while it is written the next arrives;
-or the whole stream is one write, and its batches are checked while they arrive.
+Owns: the overlap of receiving and writing, and the error for a stream that fails midway. By default each
+record batch is one atomic write, and the next batch is received while it is written. Alternatively, the
+whole stream is one atomic write, and its batches are checked while they arrive.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MOST_KEYS = 2000
 
 
 class Source(Protocol):
-    """Where bytes come from; empty at the end."""
+    """A source of bytes. `read` returns no bytes at the end."""
 
     def read(self, size: int, /) -> bytes | None: ...
 
@@ -38,10 +38,10 @@ class Source(Protocol):
 def receive(
     mode: Mode, source: Source, write: Callable[[Records], Written], largest: int
 ) -> tuple[Written, int]:
-    """Write a stream batch by batch; what was done, and the number of rows that are durable.
+    """Write a stream batch by batch. Returns the sum of the writes and the number of durable rows.
 
-    largest  bytes that one record batch may have, as sent and as `weigh_all` finds
-    A ChromaError that is raised has `durable_rows`: the rows of the batches that were written.
+    largest  the most bytes of one record batch, both as sent and as measured by `weigh_all`
+    A ChromaError raised here has `durable_rows`, the number of rows in the batches that were written.
     """
     progress = _Progress()
     with ThreadPoolExecutor(1, thread_name_prefix="chroma-stream") as writer:
@@ -58,7 +58,7 @@ def receive(
 def receive_whole(
     mode: Mode, source: Source, write: Callable[[Records], Written], largest: int
 ) -> tuple[Written, int]:
-    """Write a stream as one batch: all of it or nothing. `largest` bounds the bytes of all of it."""
+    """Write a stream as one atomic write. `largest` limits the bytes of the whole stream."""
     decoded: list[Future[Records]] = []
     size = 0
     with ThreadPoolExecutor(1, thread_name_prefix="chroma-stream") as decoder:
@@ -77,7 +77,7 @@ def receive_whole(
 
 
 def _batches(source: Source, largest: int) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """The batches, and what they weigh."""
+    """Yields the batches, each with its size in bytes as measured by `weigh_all`."""
     frames = Frames(largest, arrow_batches.check_schema)
     while piece := source.read(_STEP):
         frames.add(piece)
@@ -98,7 +98,7 @@ def _write(mode: Mode, batch: pa.RecordBatch, write: Callable[[Records], Written
 
 
 class _Progress:
-    """What has been written, and the batch that is being written."""
+    """The sum of the finished writes, and the write in progress."""
 
     def __init__(self) -> None:
         self.done, self.rows = Written(), 0
@@ -108,7 +108,7 @@ class _Progress:
         self._writing = writing, rows
 
     def settle(self) -> None:
-        """Wait for the batch at hand. Raises what its write raises."""
+        """Wait for the write in progress. Raises the error of that write."""
         if self._writing is None:
             return
         (writing, rows), self._writing = self._writing, None
@@ -116,7 +116,8 @@ class _Progress:
         self.rows += rows
 
     def noted(self, error: ChromaError) -> ChromaError:
-        """The error, with the rows that are durable. A batch that had arrived whole counts."""
+        """The error, with the number of durable rows added. Waits for the write in progress first; if that
+        fails, its error takes precedence."""
         try:
             self.settle()
         except ChromaError as earlier:
@@ -131,7 +132,8 @@ class _Progress:
 
 
 def send_batch(batch: pa.RecordBatch, structured: bool) -> Iterator[bytes]:
-    """The parts of a stream of one batch, which has metadata as JSON text."""
+    """Yields the parts of a stream of one batch, whose metadata is JSON text. With `structured`, the stream
+    has it as a struct."""
     if structured:
         place = batch.schema.get_field_index("metadata")
         typed_keys = arrow_codec.typed_keys_of([batch.column(place)])
@@ -143,15 +145,16 @@ def send_batch(batch: pa.RecordBatch, structured: bool) -> Iterator[bytes]:
 
 
 def send(reader: pa.RecordBatchReader) -> Iterator[bytes]:
-    """The parts of a stream."""
+    """Yields the parts of a stream."""
     parts: Any = map(
         memoryview, arrow_codec.messages(reader, reader.schema)
-    )  # as good as bytes, and not copied
+    )  # usable as bytes without a copy
     yield from parts
 
 
 def send_struct(found: FoundRecords, fields: frozenset[Field], keys: Sequence[str] | None) -> Iterator[bytes]:
-    """The parts of a stream of a scan with metadata as a struct; of `keys` only, where given."""
+    """Yields the parts of a stream of a scan, with the metadata as a struct. If `keys` is given, the struct
+    has only these keys."""
     columns = table_scans.slots(found, keys)
     if len(columns) > _MOST_KEYS:
         raise InvalidArgumentError(
@@ -172,7 +175,8 @@ def send_struct(found: FoundRecords, fields: frozenset[Field], keys: Sequence[st
 
 
 def _structured(schema: pa.Schema, at: int, count: int, batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The columns from `at` on as one struct, null where all of them are."""
+    """The batch with `count` columns from `at` on combined into one struct, which is null where all of them
+    are."""
     columns = batch.columns
     inner, kind = columns[at : at + count], schema.field(at).type
     absent = np.ones(batch.num_rows, np.bool_)

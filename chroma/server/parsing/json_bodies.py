@@ -1,8 +1,7 @@
-"""Request bodies to checked values: what the API layer would refuse is refused here as well.
+"""Parses JSON request bodies to checked values, and rejects everything that the client API would reject.
 
-Owns which fields the bodies of writes and of whole collections have; those of reads are in
-`wire.request_codec`. The checks of columns are those of `write_batch`; there is no loop over records unless
-one has failed.
+Owns: the fields in the bodies of writes and of requests on whole collections. `wire.request_codec` has those
+of reads. `write_batch` checks the columns. Records are examined one by one only after a check has failed.
 """
 
 from __future__ import annotations
@@ -27,14 +26,15 @@ from ...wire.json_fields import count, flag, matrix, required, shaped, typed
 from ...wire.request_codec import ids_from_json
 from ..http.request_body import TooLarge
 
-MAX_DEPTH = 64  # of what clients store with a collection
-# A list or an object takes 64 bytes at least, and two in a body; where there are many, a record has ten.
+MAX_DEPTH = 64  # the nesting depth of values that clients store with a collection
+# A list or an object takes at least 64 bytes in memory, but as few as two in a body. In a body that has many
+# of them, a record has ten.
 _PART_BYTES = 8
 
 
 def parse(raw: bytes, largest: int) -> JSON:
-    """The object in a body. Raises TooLarge where its lists and objects are too many for `largest`."""
-    if _PART_BYTES * len(raw) > largest:  # else there cannot be too many
+    """The JSON object in a body. Raises TooLarge if it has too many lists and objects for `largest` bytes."""
+    if _PART_BYTES * len(raw) > largest:  # a smaller body cannot have too many
         parts = raw.count(b"[") + raw.count(b"{")
         if _PART_BYTES * parts > largest:
             raise TooLarge(
@@ -54,13 +54,13 @@ def parse(raw: bytes, largest: int) -> JSON:
 
 
 def tenant_name(body: JSON) -> str:
-    """{"name"} of a new tenant."""
+    """The name in {"name"}, for a new tenant."""
     with shaped():
         return check_tenant_name(required(body, "name"))
 
 
 def resource_name(body: JSON) -> str:
-    """{"resource_name"} of a tenant."""
+    """The name in {"resource_name"} of a tenant."""
     name = required(body, "resource_name")
     if not isinstance(name, str):
         raise ShapeError(f"Expected resource_name to be a string, got {shown(name)}")
@@ -77,7 +77,7 @@ def checked_name(body: JSON, field: str = "name") -> str:
 
 
 def new_collection(body: JSON) -> NewCollection:
-    """{"name", "metadata"?, "configuration"?, "schema"?, "get_or_create"?}"""
+    """Read {"name", "metadata"?, "configuration"?, "schema"?, "get_or_create"?}."""
     if body.get("schema") is not None:
         raise UnsupportedError(
             "schema is not supported yet: leave it out and pass configuration={'hnsw': {…}} instead"
@@ -104,7 +104,7 @@ def new_collection(body: JSON) -> NewCollection:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a modify asks for; None leaves a part alone. Metadata {} removes all keys."""
+    """The changes that a modify requests. None leaves a part unchanged; metadata {} removes all keys."""
 
     name: str | None
     metadata: dict[str, Any] | None
@@ -112,7 +112,7 @@ class Changes:
     function: dict[str, Any] | None
 
     def configuration(self, stored: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The complete new configuration, if it changes at all."""
+        """The complete new configuration, or None if it does not change."""
         if self.hnsw is None and self.function is None:
             return None
         function = self.function if self.function is not None else stored.get("embedding_function")
@@ -122,7 +122,7 @@ class Changes:
 
 
 def changes(body: JSON) -> Changes:
-    """{"new_name"?, "new_metadata"?, "new_configuration"?}"""
+    """Read {"new_name"?, "new_metadata"?, "new_configuration"?}."""
     name = None if body.get("new_name") is None else checked_name(body, "new_name")
     metadata = body.get("new_metadata")
     with shaped():
@@ -139,7 +139,7 @@ def _configuration(body: JSON, field: str) -> JSON:
 
 def _hnsw(configuration: JSON, allowed: frozenset[str]) -> JSON | None:
     hnsw = typed(configuration, "hnsw", dict, "an object")
-    spann = typed(configuration, "spann", dict, "an object")  # a hosted index kind: becomes hnsw
+    spann = typed(configuration, "spann", dict, "an object")  # an index of hosted servers; becomes hnsw
     if hnsw is not None and spann is not None:
         raise InvalidArgumentError("hnsw and spann cannot both be provided: collections here use hnsw")
     unknown = sorted(set(hnsw or ()) - allowed)
@@ -151,7 +151,7 @@ def _hnsw(configuration: JSON, allowed: frozenset[str]) -> JSON | None:
 
 
 def _function(configuration: JSON) -> JSON | None:
-    """The stored form of an embedding function: data that the server keeps and never looks into."""
+    """The stored form of an embedding function. The server keeps it without interpreting it."""
     function = typed(configuration, "embedding_function", dict, "an object")
     if function is None:
         return None
@@ -169,7 +169,8 @@ def _function(configuration: JSON) -> JSON | None:
 
 
 def _deeper_than(levels: int, value: Any) -> bool:
-    """Answers that quote it could not be written: JSON writers have a limit as well."""
+    """Whether a value is nested too deeply. JSON writers have a limit too, so that no response could contain
+    such a value."""
     if levels < 0:
         return True
     if isinstance(value, dict):
@@ -181,7 +182,7 @@ def _deeper_than(levels: int, value: Any) -> bool:
 
 
 def records(mode: Mode, body: JSON) -> Records:
-    """The columns of add, upsert or update. No records at all are fine."""
+    """The records of an add, upsert or update. There may be none."""
     if mode == "add":
         required(body, "embeddings")
     if type(body.get("ids")) is not list:
@@ -220,8 +221,11 @@ def records(mode: Mode, body: JSON) -> Records:
 
 
 def _relaxed(entries: Sequence[Any]) -> list[Any] | None:
-    """Metadata in which JSON could not say what was meant: 1.0 comes as 1 from some clients, so
-    lists of ints and floats are floats, and empty lists are no values. None: nothing of that."""
+    """Metadata without two ambiguities of JSON. None if it contains neither.
+
+    Some clients write 1.0 as 1, so the numbers in a list of ints and floats all become floats. Empty lists
+    are dropped.
+    """
     found = False
     out = []
     for entry in entries:
@@ -243,7 +247,7 @@ def _relaxed(entries: Sequence[Any]) -> list[Any] | None:
 
 
 def _embeddings(mode: Mode, column: list[Any] | None) -> tuple[Floats | None, Any]:
-    """The matrix, and with gaps in an update a mask of the rows that are given."""
+    """The matrix of embeddings. For an update in which some are null, also the mask of the rows given."""
     if column is None or not column:
         return None, None
     kinds = set(map(type, column))
@@ -259,7 +263,7 @@ def _embeddings(mode: Mode, column: list[Any] | None) -> tuple[Floats | None, An
 
 
 def searches(body: JSON) -> list[Any]:
-    """{"searches"} of a search."""
+    """The list in {"searches"} of a search."""
     found = required(body, "searches")
     if type(found) is not list or not all(type(one) is dict for one in found):
         raise ShapeError(f"Expected searches to be a list of objects, got {shown(found)}")
@@ -267,14 +271,14 @@ def searches(body: JSON) -> list[Any]:
 
 
 def known_ids(body: JSON) -> list[str]:
-    """{"ids"} of our own known_ids."""
+    """The ids in {"ids"} of this package's route known_ids."""
     required(body, "ids")
     with shaped():
         return ids_from_json(body) or []
 
 
 def sample(body: JSON) -> tuple[int, int]:
-    """{"k"?, "sample"?} of our own recall."""
+    """k and sample in {"k"?, "sample"?} of this package's route recall."""
     k, size = count(body, "k", 2**31 - 1), count(body, "sample", 2**31 - 1)
     if k == 0 or size == 0:
         raise InvalidArgumentError("Expected k and sample to be positive, got 0")
@@ -282,7 +286,7 @@ def sample(body: JSON) -> tuple[int, int]:
 
 
 def from_query_string(values: Mapping[str, str], field: str) -> int | None:
-    """A limit or offset in the address."""
+    """A limit or offset in the query string."""
     text = values.get(field)
     if text is None:
         return None
@@ -292,7 +296,7 @@ def from_query_string(values: Mapping[str, str], field: str) -> int | None:
 
 
 def switch(values: Mapping[str, str], field: str) -> bool:
-    """true or false in the address; false when it is missing."""
+    """A true or false in the query string; False if it is missing."""
     text = values.get(field, "false")
     if text not in ("true", "false"):
         raise InvalidArgumentError(f"Expected {field} to be true or false, got {shown(text)}")

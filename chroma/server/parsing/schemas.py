@@ -1,8 +1,8 @@
-"""JSON Schemas of what the routes take and give, for the OpenAPI document.
+"""JSON Schemas of the routes' request and response bodies, for the OpenAPI document.
 
-The parsers in `bodies` are the authority: a test feeds them what these schemas generate, and
-checks every answer of a tour against them. Fields that are not named are ignored by the
-parsers, so nothing here forbids more than they do.
+The parsers in `json_bodies` are authoritative. Tests feed them values generated from these schemas, and
+check the responses of many calls against the schemas. The parsers ignore unknown fields, so the schemas
+allow them too.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ _FILTERS: dict[str, Any] = {
 }
 _LOOKED_UP = _or_null(_list(ID))
 
-# What each handler takes; a route without a body has none.
+# The request body of each handler whose route has one.
 BODIES: dict[str, Schema] = {
     "create_tenant": _object("name", name={"type": "string", "minLength": 3}),
     "update_tenant": _object("resource_name", resource_name=TEXT),
@@ -204,7 +204,7 @@ BODIES: dict[str, Schema] = {
         "type": "object",
         "anyOf": [
             _records("ids embeddings", _matrix(least=1)),
-            # for records that are stored
+            # without embeddings, for records that are already stored
             _records("ids", _or_null(_list({}, maxItems=0)), documents=_or_null(_list(TEXT))),
         ],
     },
@@ -267,7 +267,7 @@ BODIES["own_sql"] = _object(
 
 _UNUSED: Schema = {"description": "Never answered here"}
 
-# What each handler gives when all is well.
+# The body of each handler's successful response.
 ANSWERS: dict[str, Schema] = {
     "root": _HEARTBEAT,
     "heartbeat": _HEARTBEAT,
@@ -345,7 +345,7 @@ ANSWERS: dict[str, Schema] = {
     "openapi": {"type": "object"},
 }
 
-# What the query string of a handler's route may have.
+# The parameters that the query string of a handler's route may have.
 _ATOMIC: Schema = {
     "enum": ["true", "false"],
     "description": "Whether an Arrow stream is one write, all of it or nothing",

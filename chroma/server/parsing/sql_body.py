@@ -1,4 +1,4 @@
-"""JSON bodies of this package's own routes, beyond what `bodies` reads: SQL statements."""
+"""Parses the JSON bodies of SQL statements, a route of this package's own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...wire.json_codec import JSON, ShapeError
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A statement. `collection` is the id of the one that it calls "records"."""
+    """A statement. `collection` is the id of the collection that it calls "records"."""
 
     text: str
     parameters: Sequence[Any] | Mapping[str, Any] | None
@@ -27,7 +27,7 @@ class Sql:
 
 
 def sql(body: JSON) -> Sql:
-    """{"sql", "parameters"?, "tables"?: {name: an Arrow stream in base64}, "collection"?: id}"""
+    """Read {"sql", "parameters"?, "tables"?: {name: an Arrow stream in base64}, "collection"?: id}."""
     text, parameters = body.get("sql"), body.get("parameters")
     if not isinstance(text, str):
         raise ShapeError(f"Expected sql to be a SELECT statement, got {shown(text)}")

@@ -1,8 +1,8 @@
-"""Who asks, and whether they may: decided from the headers and the path, before a body is read.
+"""Authenticates and authorizes requests, by their headers and path, before a body is read.
 
-Credentials come from a file that is read again when it changes, or are one token. What a caller
-may not do is refused with 403 whether or not the thing exists; without valid credentials every
-answer but the open ones is 401.
+The credentials are a single token, or come from a file that is read again when it changes. A request that
+the caller is not allowed to make gets 403, whether or not its target exists. Without valid credentials,
+every route except the open ones returns 401.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ from .password_checks import Passwords
 
 _log = logging.getLogger("chroma.server")
 
-# none   open to everybody
-# known  whoever has valid credentials
-# read, write, admin  a role of that level, for the tenant and database of the path;
-#        admin without a tenant in the path: an admin of everything
+# The permission that a route requires:
+# none   no credentials
+# known  any valid credentials
+# read, write, admin  at least this role, for the tenant and database in the path. If the path has no
+#        tenant, the caller must have access to everything
 Need = Literal["none", "known", "read", "write", "admin"]
 
-_CHECK_SECONDS = 1.0  # the file is looked at this often at most
+_CHECK_SECONDS = 1.0  # the least time between checks whether the file has changed
 
 
 class Unauthenticated(ChromaAuthError):
-    """Credentials are missing or wrong; `challenges` says which there are."""
+    """Credentials are missing or wrong. `challenges` lists the schemes that the server accepts."""
 
     status = 401
 
@@ -51,13 +52,13 @@ class Unauthenticated(ChromaAuthError):
         self.challenges = challenges
 
     def message(self) -> str:
-        """What is wrong, without anything of what was sent."""
+        """The message. It contains nothing that the client sent."""
         return str(self.args[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever sent a request."""
+    """The sender of a request."""
 
     name: str
     role: str
@@ -65,16 +66,16 @@ class Caller:
 
     @property
     def everywhere(self) -> bool:
-        """Whether no tenant is closed to the caller."""
+        """Whether the caller has access to all tenants."""
         return EVERYTHING in self.access
 
     def databases(self, tenant: str) -> frozenset[str] | None:
-        """The databases of a tenant that are open to the caller; None for all."""
+        """The databases of a tenant that the caller has access to; None for all."""
         inside = {text.rpartition("/")[2] for text in self.access if text.rpartition("/")[0] == tenant}
         return None if self.everywhere or EVERYTHING in inside else frozenset(inside)
 
     def refusal(self, needs: Need, tenant: str | None, database: str | None) -> str | None:
-        """Why the caller may not do something there; None if they may."""
+        """The reason why the caller lacks the permission `needs` for a tenant and database; None if not."""
         if needs in ("none", "known"):
             return None
         if ROLES.index(self.role) < ROLES.index(needs):
@@ -90,7 +91,8 @@ class Caller:
         return f"{self.name!r} is bound to {', '.join(self.access)}, and not to {where!r:.200}"
 
     def identity(self) -> Identity:
-        """The caller as clients ask for it; "*" where they have to choose."""
+        """The caller's identity, as clients request it. "*" stands for several tenants or databases, from
+        which the client must choose."""
         tenants = {text.rpartition("/")[0] for text in self.access}
         attributes = {"role": self.role, "access": list(self.access)}
         if self.everywhere or len(tenants) != 1:
@@ -100,12 +102,12 @@ class Caller:
         return Identity(self.name, tenant, [EVERYTHING] if inside is None else sorted(inside), attributes)
 
 
-EVERYBODY = Caller("", "admin", (EVERYTHING,))  # where there is no authentication
+EVERYBODY = Caller("", "admin", (EVERYTHING,))  # the caller of all requests without authentication
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Entries by what requests carry."""
+    """The credentials, indexed for look-up by requests."""
 
     tokens: Mapping[str, Entry] = field(default_factory=dict)  # by hash
     users: Mapping[str, Entry] = field(default_factory=dict)  # by name
@@ -119,11 +121,11 @@ class _Table:
 
 
 class _Source:
-    """The entries in use. A file that cannot be read leaves the last good ones in force."""
+    """The credentials in use. If the file becomes unreadable or invalid, the previous ones stay in use."""
 
     def __init__(self, path: Path | None, entries: list[Entry] | None = None) -> None:
         self._path = path
-        self._stamp = self._look()  # before reading: a change in between is then seen later
+        self._stamp = self._look()  # taken before reading, so that a change meanwhile is detected later
         self._table = _Table.of(read_entries(path) if path is not None else entries or [])
         self._next = time.monotonic() + _CHECK_SECONDS
 
@@ -148,7 +150,8 @@ class _Source:
         _log.info("read %s credentials from %s", len(entries), path)
 
     def _look(self) -> tuple[int, ...]:
-        """What changes when the file does; its mode as well, for that decides whether it is read."""
+        """A stamp that changes when the file changes. It includes the mode, which decides whether the file
+        is accepted."""
         if self._path is None:
             return ()
         try:
@@ -159,7 +162,7 @@ class _Source:
 
 
 class Guard:
-    """Admits or refuses requests. Raises the errors of reading the credentials when it is made."""
+    """Admits or rejects requests. The constructor raises the errors of reading the credentials."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self._source: _Source | None = None
@@ -173,16 +176,16 @@ class Guard:
 
     @property
     def reloads(self) -> bool:
-        """Whether there is a file to read again."""
+        """Whether the credentials come from a file, which can be read again."""
         return self._passwords is not None
 
     def reload(self) -> None:
-        """Read the file now. One that cannot be used changes nothing, and is logged."""
+        """Read the file now. If it cannot be used, that is logged, and the credentials stay the same."""
         if self._source is not None:
             self._source.table(now=True)
 
     async def admit(self, request: Request, needs: Need) -> Caller:
-        """The caller of a request for what its path names.
+        """The caller of a request, if allowed to make it.
 
         Raises Unauthenticated (401) or AuthorizationError (403).
         """
@@ -210,7 +213,7 @@ class Guard:
         return caller
 
     async def _entry(self, request: Request, table: _Table) -> Entry | None:
-        """The entry whose secret the request carries."""
+        """The entry that matches the request's credentials; None if there is none."""
         tokens, others = request.headers.getlist("x-chroma-token"), request.headers.getlist("authorization")
         if tokens and self._header != "authorization":
             return _by_token(table, tokens[0]) if len(tokens) == 1 else None
@@ -229,12 +232,13 @@ class Guard:
 
 def _by_token(table: _Table, token: str) -> Entry | None:
     hashed = hash_token(token.encode("latin-1"))
-    entry = table.tokens.get(hashed)  # by hash: how long it takes says nothing about tokens
+    entry = table.tokens.get(hashed)  # looked up by hash, so that the timing reveals nothing about tokens
     return entry if entry is not None and hmac.compare_digest(entry.secret, hashed) else None
 
 
 def _decoded(sent: str) -> tuple[str, bytes]:
-    """User and password of basic authentication; a user nobody can be for what cannot be read."""
+    """The user and password from a basic authentication header. If the header cannot be decoded, returns a
+    user name that no credential can have."""
     try:
         name, colon, password = base64.b64decode(sent.strip(" \t"), validate=True).partition(b":")
         if colon and len(password) <= LONGEST_PASSWORD:
@@ -255,7 +259,7 @@ def _part(request: Request, name: str) -> str | None:
 
 
 def refusal(error: Exception) -> Response:
-    """The answer for an error; for Unauthenticated with what the server would accept."""
+    """The response for an error. For Unauthenticated, it lists the schemes that the server accepts."""
     response = error_answer(error)
     for challenge in getattr(error, "challenges", ()):
         response.headers.append("WWW-Authenticate", challenge)

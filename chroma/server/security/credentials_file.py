@@ -1,8 +1,8 @@
-"""The file of who may do what: its format, the hashes in it, and safe changes to it.
+"""The credentials file: its format, the hashes in it, and safe changes to it.
 
-The file is JSON, readable by its owner only, and holds no secret: tokens, which are 256 random
-bits made here, by SHA-256; passwords by scrypt with a salt each. It is replaced as a whole under
-a lock, so that readers see the old one or the new one.
+The file is JSON, must be readable by its owner only, and holds only hashes of secrets. Tokens are 256
+random bits generated here, hashed with SHA-256. Passwords are hashed with scrypt, each with its own salt.
+A change replaces the whole file under a lock, so that readers see either the old file or the new one.
 
     {"version": 1, "entries": [{"name": "app", "kind": "token", "role": "write",
       "access": ["acme/*"], "secret": "sha256$…", "created": "2026-01-31T12:00:00+00:00",
@@ -33,14 +33,14 @@ from ...errors import ChromaError, InvalidArgumentError, NotFoundError, ReadOnly
 
 VERSION = 1
 KINDS = ("token", "basic")
-ROLES = ("read", "write", "admin")  # each may do what those before it may
+ROLES = ("read", "write", "admin")  # each includes the permissions of those before it
 EVERYTHING = "*"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
 _SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 1024
 _LOCK_SECONDS = 10.0
 
-# scrypt with 16 MiB, five times over; about a fifth of a second, once per password and process.
+# scrypt with 16 MiB and five passes, which takes about a fifth of a second, once per password and process.
 _COST, _BLOCK, _PARALLEL = 1 << 14, 8, 5
 _MOST_MEMORY = 1 << 28
 
@@ -49,14 +49,14 @@ _MOST_MEMORY = 1 << 28
 class Entry:
     """One credential.
 
-    name    of a user for kind "basic", else only to tell entries apart
+    name    the user name if the kind is "basic"; otherwise only a label for the entry
     kind    one of KINDS
     role    one of ROLES
     access  "*", or "tenant/*" and "tenant/database"
     secret  the hash
     created, expires  ISO 8601; `expires` may be None
 
-    Raises InvalidArgumentError, without showing the secret.
+    Raises InvalidArgumentError for invalid values. The message does not show the secret.
     """
 
     name: str
@@ -105,12 +105,12 @@ class Entry:
 
     @property
     def expired(self) -> bool:
-        """Whether its time is over."""
+        """Whether the credential has expired."""
         return self.expires is not None and _seconds(self.expires, self.name) <= time.time()
 
 
 def access_of(tenants: Sequence[str], databases: Sequence[str], default_tenant: str) -> tuple[str, ...]:
-    """What `--tenant` and `--database` mean: nothing given is everything."""
+    """The access that the options `--tenant` and `--database` grant. Without either, it is everything."""
     if not databases:
         return tuple(f"{tenant}/{EVERYTHING}" for tenant in tenants) or (EVERYTHING,)
     if len(tenants) > 1:
@@ -123,17 +123,17 @@ def access_of(tenants: Sequence[str], databases: Sequence[str], default_tenant: 
 
 
 def new_secret() -> str:
-    """256 random bits as text."""
+    """A new secret of 256 random bits, as text."""
     return secrets.token_urlsafe(32)
 
 
 def hash_token(token: bytes) -> str:
-    """The hash of a token. Without salt or cost: there is nothing to guess in 256 random bits."""
+    """The hash of a token. It needs no salt or cost, because 256 random bits cannot be guessed."""
     return f"sha256${hashlib.sha256(token).hexdigest()}"
 
 
 def hash_password(password: bytes) -> str:
-    """The hash of a password, with a salt of its own. Takes about a fifth of a second."""
+    """The hash of a password, with its own salt. Takes about a fifth of a second."""
     salt = os.urandom(16)
     return _joined(salt, _scrypt(password, salt, _COST, _BLOCK, _PARALLEL))
 
@@ -144,12 +144,12 @@ def _joined(salt: bytes, hashed: bytes) -> str:
 
 
 def nobodys_password() -> str:
-    """A hash that no password has, and that costs as much to compare with as those made here."""
+    """A hash that matches no password. Comparing with it takes as long as with a real hash."""
     return _joined(os.urandom(16), os.urandom(32))
 
 
 def is_password(hashed: str, password: bytes) -> bool:
-    """Whether the hash is of that password; takes the same time either way."""
+    """Whether the hash is that of the password. Takes the same time in both cases."""
     cost, block, parallel, salt, expected = _parts(hashed)
     return hmac.compare_digest(_scrypt(password, salt, cost, block, parallel), expected)
 
@@ -182,7 +182,7 @@ def _is_token_hash(hashed: str) -> bool:
 
 
 def check_password(password: str) -> bytes:
-    """A password that somebody chose, as bytes. Raises InvalidArgumentError for one that is too short."""
+    """A user's new password as bytes. Raises InvalidArgumentError if it is too short or too long."""
     encoded = password.encode()
     if not _SHORTEST_PASSWORD <= len(encoded) <= LONGEST_PASSWORD:
         raise InvalidArgumentError(
@@ -195,10 +195,10 @@ def check_password(password: str) -> bytes:
 
 
 def read_entries(path: Path) -> list[Entry]:
-    """The entries of the file, in its order.
+    """The entries of the file, in order.
 
-    Raises NotFoundError without a file, InvalidArgumentError for one that others may read, that is
-    damaged, or that has a key, kind or role that is not known.
+    Raises NotFoundError if the file does not exist. Raises InvalidArgumentError if other users may read it,
+    if it is damaged, or if it has an unknown key, kind or role.
     """
     try:
         with open(path, "rb") as file:
@@ -223,7 +223,8 @@ def read_entries(path: Path) -> list[Entry]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys are all there once: of two roles neither is the one that was meant."""
+    """A JSON object without duplicate keys. They are rejected because, for example, either of two roles
+    could be the intended one."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -257,7 +258,8 @@ def _entries(content: Any) -> list[Entry]:
 
 
 def add_entry(path: Path, entry: Entry) -> None:
-    """Adds an entry, and makes the file if there is none. Raises UniqueConstraintError."""
+    """Add an entry, and create the file if it does not exist. Raises UniqueConstraintError if the entry
+    exists."""
 
     def added(entries: list[Entry]) -> list[Entry]:
         if any(other.name == entry.name for other in entries):
@@ -268,7 +270,7 @@ def add_entry(path: Path, entry: Entry) -> None:
 
 
 def remove_entry(path: Path, name: str) -> None:
-    """Removes an entry. Raises NotFoundError."""
+    """Remove an entry. Raises NotFoundError if it does not exist."""
 
     def removed(entries: list[Entry]) -> list[Entry]:
         kept = [entry for entry in entries if entry.name != name]
@@ -288,7 +290,7 @@ def _change(path: Path, change: Callable[[list[Entry]], list[Entry]], missing: b
 
 
 def _replace(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # with mode 0600
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # created with mode 0600
     try:
         with open(handle, "wb") as file:
             file.write(content)
@@ -328,7 +330,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def now(later: float = 0.0) -> str:
-    """The time in UTC, some seconds later, as entries have it."""
+    """The current UTC time plus `later` seconds, in the format of entries."""
     return datetime.fromtimestamp(int(time.time() + later), timezone.utc).isoformat()
 
 

@@ -1,8 +1,9 @@
-"""Passwords are compared in one thread, since each comparison is slow on purpose; here is whose turn it is.
+"""Checks passwords in a single thread, since each check is slow by design, and decides their order.
 
-Those that were right, and those that were wrong just now, are remembered by a keyed hash and cost nothing.
-Of the others one goes first whose connection, and then whose address, has failed least; but every second
-turn is that of who has waited longest, so that nobody waits for ever.
+Correct passwords, and recent wrong ones, are remembered by a keyed hash, so that they need no new check.
+Among the other passwords, the next to be checked is the one whose connection, and then whose address, has
+failed least often. Every second check is instead the one that has waited longest, so that none waits
+forever.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from ..limits.fair_shares import neighbourhood
 from ..limits.thread_pool import Overloaded
 from .credentials_file import Entry, is_password, nobodys_password
 
-_MOST_REMEMBERED = 4096  # of each kind
-_MOST_WAITING = 1024  # checks of passwords at a time
-_WRONG_SECONDS = 60.0  # for which a wrong password is known to be wrong
-_FAILED_SECONDS = 600.0  # for which a failure counts
+_MOST_REMEMBERED = 4096  # remembered passwords and failures, per kind
+_MOST_WAITING = 1024  # password checks that may wait at a time
+_WRONG_SECONDS = 60.0  # how long a wrong password is remembered
+_FAILED_SECONDS = 600.0  # how long failures affect the order
 
 
 class _Failures:
-    """How often somebody failed lately. The oldest are forgotten."""
+    """The number of recent failures per connection or address. The oldest entries are forgotten."""
 
     def __init__(self) -> None:
         self._found: dict[Any, tuple[int, float]] = {}
@@ -45,7 +46,7 @@ class _Failures:
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
-    """A check that waits for its turn."""
+    """A waiting check."""
 
     rank: tuple[int, int]
     hashed: str
@@ -54,13 +55,13 @@ class _Ticket:
 
 
 class Passwords:
-    """Checks passwords, in one event loop."""
+    """Checks passwords for one event loop."""
 
     def __init__(self) -> None:
         self._key = os.urandom(32)
         self._right: dict[bytes, None] = {}
         self._wrong: dict[bytes, float] = {}
-        self._running: dict[bytes, asyncio.Future[bool]] = {}  # those that wait as well
+        self._running: dict[bytes, asyncio.Future[bool]] = {}  # includes waiting checks
         self._waiting: list[_Ticket] = []
         self._connections, self._addresses = _Failures(), _Failures()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="chroma-password")
@@ -70,13 +71,13 @@ class Passwords:
     async def check(
         self, entry: Entry | None, name: str, password: bytes, client: tuple[str, int] | None
     ) -> bool:
-        """Whether the password is the entry's. For no entry it takes as long and says no.
+        """Whether the password is that of the entry. Without an entry, returns False after the same time.
 
-        name, client  who says so, and from where
-        Raises Overloaded when too many are being checked.
+        name, client  the user name that was sent, and the address and port of the client
+        Raises Overloaded if too many checks are waiting.
         """
         hashed = self._nobody if entry is None else entry.secret
-        said = f"{hashed} {len(name)} {name} ".encode() + password  # of users nobody has, each one for itself
+        said = f"{hashed} {len(name)} {name} ".encode() + password  # unknown users differ by name
         mark = hashlib.blake2b(said, key=self._key, digest_size=32).digest()
         if mark in self._right:
             return entry is not None
@@ -107,7 +108,7 @@ class Passwords:
         return ticket.answer
 
     def _drop(self, rank: tuple[int, int]) -> None:
-        """Make room: who has failed most goes. Raises Overloaded if that is the newcomer."""
+        """Drop the waiting check with the most failures. Raises Overloaded if the new one has as many."""
         overloaded = Overloaded("too many passwords are being checked; try again in a second")
         last = max(self._waiting, key=lambda ticket: ticket.rank)
         if last.rank <= rank:
@@ -120,7 +121,7 @@ class Passwords:
         if not self._busy:
             return
         self._turn += 1
-        # min is the first of several, and they are in the order of their coming
+        # among equal ranks, `min` takes the first, which is the one that arrived first
         ticket = self._waiting[0] if self._turn % 2 else min(self._waiting, key=lambda found: found.rank)
         self._waiting.remove(ticket)
         done = asyncio.get_running_loop().run_in_executor(

@@ -1,1 +1,1 @@
-"""What a server can be told, and where the settings come from."""
+"""The settings of a server, and the sources that they are read from."""

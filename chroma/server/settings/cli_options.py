@@ -1,4 +1,4 @@
-"""The options of `chroma run`, made from the declarations of the settings."""
+"""Builds the options of `chroma run` from the declarations of the settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .server_settings import GROUPS, About, declared
 
 
 def setting_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds an option for every setting but the secret ones; those not given are None."""
+    """Add an option for every setting except secret ones. Options that are not given are None."""
     for name, default, about in reversed(list(declared())):
         if not about.secret:
             command = _option(name, default, about)(command)
@@ -45,13 +45,13 @@ def _default(default: Any, about: About) -> str:
 
 
 class _Range(click.IntRange):
-    """Bounds that are told when they are broken, and do not fill the help."""
+    """A range whose bounds appear in error messages, but not in the help."""
 
     def _describe_range(self) -> str:
         return ""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number. Fails, naming the bounds, for one outside them."""
+        """The value as a number. A number outside the bounds is an error that names them."""
         number: int = click.INT.convert(value, param, ctx)
         if not self.min <= number <= self.max:  # type: ignore[operator]
             self.fail(f"{number} is not in the range {self.min} to {self.max}.", param, ctx)
@@ -59,10 +59,10 @@ class _Range(click.IntRange):
 
 
 class Grouped(click.Command):
-    """A command whose help shows the options of settings under the headings of their groups."""
+    """A command whose help lists the options of settings by group, each under a heading."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes one section per group, then the options that are no settings."""
+        """Write one section per group, then the options that are not settings."""
         groups = {name: about.group for name, _, about in declared()}
         sections: dict[str, list[tuple[str, str]]] = {group: [] for group in (*GROUPS, "Other options")}
         for parameter in self.get_params(ctx):

@@ -1,12 +1,14 @@
-"""Names that other servers of this API use for settings: which of ours they stand for, and which
-are refused. A name that promises safety is honoured or refused, never passed over.
+"""The names of settings that other servers of this API use.
+
+Each name is mapped to a setting of this package, rejected, or ignored with a warning. A name that concerns
+security is either applied or rejected, never ignored.
 """
 
 from __future__ import annotations
 
 import re
 
-# Variables, and the setting each stands for. Where several are set the later one wins.
+# Variables, and the setting that each corresponds to. If several are set, the last one here takes precedence.
 OLD_VARIABLES = {
     "ALLOW_RESET": "allow_reset",
     "PERSIST_DIRECTORY": "path",
@@ -28,7 +30,7 @@ OLD_VARIABLES = {
     "CHROMA_MAX_PAYLOAD_SIZE_BYTES": "max_body_bytes",
 }
 
-# Keys of configuration files, tables inside them with a dot.
+# Keys of configuration files. A dot separates a table from a key in it.
 OLD_KEYS = {
     "persist_path": "path",
     "persist_directory": "path",
@@ -66,7 +68,7 @@ _AUTHZ = (
     "makes an entry"
 )
 
-# Beginnings of variables that are refused, the longest that fits gives the reason.
+# Prefixes of variables that are rejected. The longest matching prefix gives the reason.
 REFUSED_VARIABLES = {
     "CHROMA_SERVER_AUTHZ_": _AUTHZ,
     "CHROMA_SERVER_AUTH_": _RENAMED,
@@ -88,7 +90,7 @@ REFUSED_VARIABLES = {
     "CHROMA_ASYNC_RATE_LIMIT": "there is no rate limit",
 }
 
-# Variables that may only have the value that says what is so in any case.
+# Variables that are accepted only with the value that describes how this server behaves anyway.
 ONLY = {
     "IS_PERSISTENT": (("1", "true", "t", "yes", "y", "on"), "the server always keeps its data in a folder"),
     "CHROMA_SERVER_API_DEFAULT_PATH": (("/api/v2", "apiversion.v2"), "the only path is /api/v2"),
@@ -98,10 +100,10 @@ ONLY = {
     ),
 }
 
-# What makes a name look like one of safety: not understood, it stops the start.
+# Matches names that seem to concern security. An unknown variable with such a name stops the start.
 SAFETY = re.compile(r"^CHROMA_SERVER_|AUTH|SSL|TLS|TOKEN|CREDENTIAL|PASSWORD|SECRET")
 
-# What Kubernetes sets by itself for services whose name begins with "chroma".
+# Variables that Kubernetes sets by itself for services whose name begins with "chroma".
 KUBERNETES = re.compile(
     r"_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?$"
 )

@@ -1,7 +1,7 @@
-"""`ServerSettings`: everything a server can be told, each setting declared once.
+"""`ServerSettings`: all settings of a server, each declared once.
 
-The option of `chroma run`, the variable CHROMA_<NAME>, the key of the configuration file, the
-help text and the bounds all follow from the declarations here. `sources` reads them.
+The option of `chroma run`, the variable CHROMA_<NAME>, the key of the configuration file, the help text and
+the bounds are all derived from the declarations here. `sources` reads the values.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ GROUPS = (_DATABASE, _LISTENING, _SAFETY, _LIMITS, _LOGS) = (
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is known of a setting besides its name, type and default.
+    """The declaration of a setting, besides its name, type and default.
 
-    group    heading in the help
-    help     one line
-    low, high  bounds of a number
-    choices  the texts allowed, when there are few
-    secret   only by variable, never by option or file, and never shown
-    shown    the default as the help says it
-    item     what one value of a list is called in the help
+    group    the heading in the help
+    help     the help text, one line
+    low, high  the bounds of a number
+    choices  the allowed values, if they are few
+    secret   whether it can be set only by a variable, not by an option or file, and is never shown
+    shown    the default as shown in the help
+    item     the name of a list's item in the help
     """
 
     group: str
@@ -62,8 +62,8 @@ def _is(default: Any, group: str, help: str, low: int = 0, high: int = 0, **more
 class ServerSettings:
     """Settings of one server. Raises InvalidArgumentError for values outside the bounds.
 
-    `cors_origins` is a tuple of origins, "*" for all, `allowed_hosts` of names; texts that are empty mean
-    "not set".
+    `cors_origins` is a tuple of origins, where "*" allows all. `allowed_hosts` is a tuple of host names. An
+    empty string means "not set".
     """
 
     path: str = _is(DEFAULT_PATH, _DATABASE, "Folder of the database; it is made if it is missing.")
@@ -169,16 +169,17 @@ class ServerSettings:
 
     @property
     def authenticates(self) -> bool:
-        """Whether callers must say who they are."""
+        """Whether callers must authenticate."""
         return bool(self.auth_file or self.auth_token)
 
     @property
     def encrypts(self) -> bool:
-        """Whether the server speaks TLS."""
+        """Whether the server uses TLS."""
         return bool(self.ssl_certfile)
 
     def check_reach(self) -> None:
-        """Refuses to serve everybody who can reach the machine."""
+        """Raises InvalidArgumentError if other machines could use the server without authentication, unless
+        the settings allow that."""
         if self.authenticates or self.allow_remote_without_auth or is_loopback(self.host):
             return
         raise InvalidArgumentError(
@@ -189,13 +190,13 @@ class ServerSettings:
 
 
 def declared() -> Iterator[tuple[str, Any, About]]:
-    """Name, default and description of every setting, in the order of their declaration."""
+    """Yields the name, default and description of every setting, in the order of their declaration."""
     for found in fields(ServerSettings):
         yield found.name, found.default, found.metadata["about"]
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
+    """Whether the address can be reached only from this machine."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -1,7 +1,8 @@
-"""Where settings come from: options, variables, a configuration file.
+"""Reads settings from command-line options, environment variables and a configuration file.
 
-An option wins over CHROMA_<NAME>, that over the names of other servers, that over the file,
-that over the default. What is not understood is refused by name.
+The order of precedence is: the option, CHROMA_<NAME>, the variables of other servers, the file, the default.
+Input that is not understood is rejected with an error that names it. An unknown variable that does not
+concern security only logs a warning.
 """
 
 from __future__ import annotations
@@ -38,21 +39,21 @@ _GRANULARITY = "CHROMA_OTEL_GRANULARITY"
 _TRUE = ("1", "true", "t", "yes", "y", "on")
 _FALSE = ("0", "false", "f", "no", "n", "off")
 
-# Variables of this package that are not of the server.
+# Variables of this package that are not settings of the server.
 _OTHERS = {"CHROMA_MINILM_PATH", "CHROMA_ALLOW_DOWNLOAD", "CHROMA_EMBEDDING_THREADS"}
 
 _DECLARED: dict[str, tuple[Any, About]] = {name: (default, about) for name, default, about in declared()}
 
 
 def read_settings(options: Mapping[str, Any], environment: Mapping[str, str]) -> ServerSettings:
-    """The settings for options that are not None, the environment, and the file named in either.
+    """The settings from the options that are not None, the environment, and the configuration file.
 
-    The option `config`, or CHROMA_CONFIG, names the file. Variables that are blank are not set.
-    Raises InvalidArgumentError, naming the option, variable or key, for values that cannot be
-    read and for what asks for something the server does not have.
+    The option `config`, or CHROMA_CONFIG, names the file. Blank variables are treated as not set. Raises
+    InvalidArgumentError, which names the option, variable or key, for a value that cannot be read, or that
+    requests a feature the server does not have.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    # Other servers read their variables in any case, so small letters cannot hide one; capitals win.
+    # Other servers ignore the case of variable names, so lower case must not hide one. Upper case wins.
     by_case = sorted(environment.items(), key=lambda found: found[0].isupper())
     environment = {_capital(name): text.strip() for name, text in by_case if text.strip()}
     config = given.pop("config", None) or environment.get(CONFIG_VARIABLE)
@@ -74,7 +75,7 @@ def _capital(name: str) -> str:
 
 
 def _older(environment: Mapping[str, str]) -> dict[str, Any]:
-    """What variables with other servers' names say; those that cannot be honoured are refused."""
+    """The settings in variables with other servers' names. Rejects variables that cannot be applied."""
     _check_names(environment)
     values: dict[str, Any] = {}
     for old, name in OLD_VARIABLES.items():
@@ -92,7 +93,8 @@ def _older(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _authentication(environment: Mapping[str, str]) -> dict[str, str]:
-    """The provider of the older servers: one token is honoured, password files are not."""
+    """The settings for the authentication provider of older servers. A single token is supported; password
+    files are not."""
     provider = environment.get(_PROVIDER)
     kind = (provider or "").rpartition(".")[2].lower()
     if kind.startswith("basic"):
@@ -167,12 +169,12 @@ def _parsed(text: str, default: Any, about: About, variable: str) -> Any:
 
 
 def _chosen(text: str, about: About) -> str:
-    """The spelling of the choice, whatever case it was written in."""
+    """The choice in its standard spelling. The text may be in any case."""
     return next((choice for choice in about.choices if choice.lower() == text.lower()), text)
 
 
 def _listed(text: str, variable: str) -> tuple[str, ...]:
-    """A JSON list, as the older variables have it, or texts with commas between them."""
+    """The items of a JSON list, the format of the older variables, or of a comma-separated list."""
     if not text.startswith("["):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     try:
@@ -188,10 +190,10 @@ def _listed(text: str, variable: str) -> tuple[str, ...]:
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The settings in a TOML or YAML file, by their names here.
+    """The settings in a TOML or YAML file, by this package's names.
 
-    Raises InvalidArgumentError for a file that cannot be read or parsed, for unknown keys, naming
-    the nearest known one, and for values of the wrong type.
+    Raises InvalidArgumentError if the file cannot be read or parsed, if a key is unknown (the error names
+    the nearest known key), or if a value has the wrong type.
     """
     content = _content(path)
     if not isinstance(content, dict):
@@ -280,7 +282,7 @@ def _yaml(path: Path, text: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Refuses a key that is written twice; the last would win in silence."""
+        """A YAML loader that rejects duplicate keys, of which YAML would silently use the last."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
             keys = [self.construct_object(key, deep=True) for key, _ in node.value]

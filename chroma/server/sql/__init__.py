@@ -1,1 +1,1 @@
-"""SQL statements in processes of their own."""
+"""Runs SQL statements, each in a separate process."""

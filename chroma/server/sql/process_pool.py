@@ -1,9 +1,9 @@
-"""SQL statements in processes of their own, where they can be ended whatever they do.
+"""Runs each SQL statement in a separate process, which can be killed at any time.
 
-One call of a function in SQL may take hours and all memory, and no interrupt reaches it: time is
-bounded by killing the process, memory by the operating system. What goes wrong there, a crash of DuckDB
-included, is an error of one request. A process serves one statement; the next one is started meanwhile,
-since that takes half a second.
+A single function call in SQL can take hours and all memory, and cannot be interrupted. Killing the process
+bounds the time, and the operating system bounds the memory. A failure there, even a crash of DuckDB, is an
+error of one request only. A process runs one statement. The next process is started in advance, because
+that takes half a second.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _START = (
 
 
 class _Processes:
-    """At most `most` that run a statement, and one that waits for the next, once there was a first."""
+    """At most `most` processes that run a statement, and, after the first statement, an idle one for the
+    next."""
 
     def __init__(self, most: int) -> None:
         self._most, self._running = most, 0
@@ -40,7 +41,8 @@ class _Processes:
         self._closed = False
 
     def take(self) -> subprocess.Popen[bytes]:
-        """A process, to be given back by `done`. Overloaded when too many are in use, or OSError."""
+        """A process, which the caller returns by `done`. Raises Overloaded if too many are in use, and
+        OSError if none can be started."""
         with self._lock:
             if self._running >= self._most:
                 raise Overloaded(f"too many SQL statements run; try again in {RETRY_SECONDS} s")
@@ -61,7 +63,7 @@ class _Processes:
         return _start()
 
     def done(self, process: subprocess.Popen[bytes]) -> None:
-        """End one, and have another ready for the next statement."""
+        """Kill a process, and start another for the next statement if none is idle."""
         end(process)
         with self._lock:
             self._running -= 1
@@ -87,25 +89,25 @@ def _start() -> subprocess.Popen[bytes]:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Kill it, whatever it does, and close its pipes: who reads from them sees their end before."""
+    """Kill a process, then close its pipes. A thread that reads from them sees end-of-file first."""
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            with contextlib.suppress(BrokenPipeError):  # bytes that it did not take
+            with contextlib.suppress(BrokenPipeError):  # some input was not read by the process
                 pipe.close()
 
 
 class Answer:
-    """The parts of an Arrow stream that answers a statement. It is an iterator, and `close` ends it from any
-    thread at any time.
+    """An iterator over the parts of a statement's result, an Arrow stream. Any thread may `close` it at any
+    time.
 
-    The first part comes with the first record batch: errors before it are those that the statement
-    raised; after it, the stream breaks off with one.
+    The first part is available with the first record batch. If the statement fails before that, the first
+    `next` raises its error. Later failures raise an error in the middle of the stream.
     """
 
     def __init__(self, job: dict[str, Any], body: bytes, seconds: float) -> None:
-        """`job` for `worker.main`, `body` as the client sent it; `seconds` is for all of it."""
+        """`job` is for `worker.main`, and `body` is the client's. `seconds` limits the whole statement."""
         self._job, self._body, self._seconds = job, body, seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -129,7 +131,7 @@ class Answer:
         raise StopIteration
 
     def _begun(self) -> bytes:
-        """Start it; the first part."""
+        """Start the statement. Returns the first part."""
         process = _processes.take()
         with self._lock:
             self._process = process
@@ -143,7 +145,7 @@ class Answer:
             process.stdin.write(self._body)
             process.stdin.close()
         except (BrokenPipeError, ValueError):
-            pass  # it ended: what it wrote says why
+            pass  # the process has ended, and its output says why
         if self._read(process, 1) != b"A":
             raise self._failure(self._read(process, -1))
         return self._read(process, _STEP)
@@ -152,7 +154,7 @@ class Answer:
         assert process.stdout is not None
         try:
             return process.stdout.read(size)
-        except ValueError:  # closed by another thread
+        except ValueError:  # another thread closed the pipe
             return b""
 
     def _give_up(self) -> None:
@@ -161,7 +163,7 @@ class Answer:
             self._process.kill()
 
     def close(self) -> None:
-        """End the statement. What reads it meanwhile sees the end of it."""
+        """Stop the statement. A thread that is reading the result sees the end of the stream."""
         self._timer.cancel()
         with self._lock:
             begun, self._over = self._process is not None and not self._over, True

@@ -1,6 +1,7 @@
-"""The process of one SQL statement: a job and a request on its standard input, the answer on its output.
+"""The process that runs one SQL statement.
 
-The answer is "A" and an Arrow stream, or "E" and an error in JSON.
+It reads a job and a request body from standard input, and writes the result to standard output. The result
+is "A" and an Arrow stream, or "E" and an error in JSON.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from ...wire import arrow_codec
 from ...wire.json_codec import error_to_json
 from ..parsing import json_bodies, sql_body
 
-_OWN = 1 << 30  # bytes beside what DuckDB may have
+_OWN = 1 << 30  # bytes allowed in addition to DuckDB's memory
 
 
 def main() -> None:
-    """Serve one statement and end. Without one, when the server has gone, just end."""
+    """Run one statement, then exit. Exits at once if the server closes the input without sending a job."""
     LocalBackend.preload()
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints does not get into the stream
+    os.dup2(2, 1)  # output that a library prints goes to standard error, not into the stream
     head = sys.stdin.buffer.readline()
     if not head:
         return
@@ -48,7 +49,7 @@ def main() -> None:
         for part in parts:
             out.write(part)
         out.flush()
-    os._exit(0)  # there is nothing to tidy up, and DuckDB may take its time
+    os._exit(0)  # nothing needs cleaning up, and DuckDB's shutdown can be slow
 
 
 def _say(out: BinaryIO, error: ChromaError) -> None:
@@ -57,7 +58,7 @@ def _say(out: BinaryIO, error: ChromaError) -> None:
 
 
 def _end_with_server(server: int) -> None:
-    """End when the server has: nobody is there to kill this."""
+    """Exit when the server process has ended, since it can no longer kill this process."""
     waiting = threading.Event()
     while os.getppid() == server:
         waiting.wait(1.0)
@@ -65,18 +66,22 @@ def _end_with_server(server: int) -> None:
 
 
 def bound_memory(size: int) -> None:
-    """Let no more bytes be taken than that; maps of files do not count. Where the system cannot, nothing."""
+    """Limit this process's memory to `size` bytes, not counting mapped files, and disable core dumps.
+
+    The memory limit has an effect on Linux only. Does nothing on systems that are not Unix.
+    """
     try:
         import resource
-    except ImportError:  # not a Unix
+    except ImportError:  # the system is not Unix
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":  # elsewhere it means something else
+    if sys.platform == "linux":  # on other systems RLIMIT_DATA has another meaning
         resource.setrlimit(resource.RLIMIT_DATA, (size, size))
 
 
 def answer(job: dict[str, object], body: bytes) -> Iterator[memoryview]:
-    """The parts of the stream; the first of them when there is a record batch, or surely none."""
+    """Yields the parts of the result's stream. The first part is yielded once the first record batch is
+    ready, or it is certain that there is none."""
     want = sql_body.sql(json_bodies.parse(body, int(str(job["largest"]))))
     backend = LocalBackend.reader(str(job["path"]), int(str(job["memory"])) // 2)
     scope = Scope(str(job["tenant"]), str(job["database"]))
