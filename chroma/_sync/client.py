@@ -1,7 +1,7 @@
 # Made from chroma/_async/client.py by scripts/twins.py: change that file, and run `make fix`.
-"""`Client` and `AdminClient`: collections, and the tenants and databases around them.
+"""`Client` manages collections. `AdminClient` manages tenants and databases.
 
-They know a backend and a scope; `chroma.factories` makes the backend and hands it over.
+`chroma.factories` makes the backend that a client calls. An `Client` also has a scope.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class _Connection:
-    """A backend that is closed once, with what has to happen after that."""
+    """A backend that is closed at most once, and a function to call after that."""
 
     def __init__(
         self, backend: Backend, settings: Settings, on_close: Callable[[], None] | None = None
@@ -53,13 +53,14 @@ class _Connection:
         self._closed = False
 
     def get_settings(self) -> Settings:
-        """The settings the client was made with."""
+        """The settings that the client was created with."""
         return self._settings
 
     def close(self) -> None:
-        """Let go of the database; further calls raise ClosedError. May be called again.
+        """Close the client. Later calls raise ClosedError, but `close` may be called again.
 
-        Other clients of the same place keep working; the last one of a folder to close frees the files.
+        Other clients of the same database keep working. The last client of a folder to close releases
+        its files.
         """
         if self._closed:
             return
@@ -70,7 +71,7 @@ class _Connection:
 
 
 class Client(_Connection):
-    """Works in one tenant and database. Made by the factory functions of the package."""
+    """A client for one tenant and database. Made by the factory functions of the package."""
 
     __module__ = "chroma.api.client"
 
@@ -108,46 +109,47 @@ class Client(_Connection):
 
     @property
     def tenant(self) -> str:
-        """The tenant the client works in."""
+        """The client's current tenant."""
         return self._scope.tenant
 
     @property
     def database(self) -> str:
-        """The database the client works in."""
+        """The client's current database."""
         return self._scope.database
 
     def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
-        """Work in another tenant. NotFoundError, and nothing changes, if it does not exist."""
+        """Switch to another tenant and database. Raises NotFoundError, and changes nothing, if either does
+        not exist."""
         scope = Scope(str(tenant), str(database))
         self._check_scope(scope)
         self._scope = scope
 
     def set_database(self, database: str) -> None:
-        """Work in another database of the tenant. NotFoundError if it does not exist."""
+        """Switch to another database of the tenant. Raises NotFoundError if it does not exist."""
         scope = Scope(self._scope.tenant, str(database))
         self._check_scope(scope)
         self._scope = scope
 
     def heartbeat(self) -> int:
-        """The time at the database, in nanoseconds since 1970."""
+        """The current time on the database's machine, in nanoseconds since 1970."""
         return self._backend.heartbeat()
 
     def get_version(self) -> str:
-        """The version of the package that answers."""
+        """The version of the package that runs the database: the server's, if the client is remote."""
         return self._backend.version()
 
     def get_max_batch_size(self) -> int:
-        """How many records one call may carry. Locally a formality: larger calls work."""
+        """The recommended number of records per call. Local clients accept larger calls."""
         return self._backend.max_batch_size()
 
     def get_user_identity(self) -> Identity:
-        """Who the caller is: user_id, tenant, databases, attributes."""
+        """The caller's identity: user_id, tenant, databases, attributes."""
         return self._backend.identity()
 
     def reset(self) -> bool:
-        """Delete everything, in all tenants; only the default tenant and database remain.
+        """Delete all data in all tenants. Only the default tenant and database remain.
 
-        AuthorizationError where the settings say `allow_reset=False`.
+        Raises AuthorizationError if the settings say `allow_reset=False`.
         """
         if self._settings.given("allow_reset") and not self._settings.allow_reset:
             raise AuthorizationError(
@@ -164,18 +166,18 @@ class Client(_Connection):
         *,
         tables: Mapping[str, Any] | None = None,
     ) -> pa.Table:
-        """The answer of one SELECT statement over the collections of the database, as an Arrow table.
+        """Run one SELECT statement over the collections of the database. Returns an Arrow table.
 
             client.sql("select lexname, count(*) as n from glosses group by 1 order by n desc").to_pandas()
 
-        query       in DuckDB's dialect. Each collection is a table of the columns that `to_arrow` gives, as
-                    of the moment the statement names it; quote names such as "my-docs"
+        query       a statement in DuckDB's dialect. Each collection is a table with the columns that
+                    `to_arrow` returns, read from one snapshot; quote names such as "my-docs"
         parameters  values for ? and $1 (a list) or $name (a dict)
-        tables      further tables by name: dataframes, Arrow tables, results. With a query's result as
-                    `nearest`, "from docs join nearest using (id) order by distance" searches by similarity
-        It reads, and can do nothing else: no files, no network, no settings. Sums of integers are int64
-        where they fit. Raises InvalidArgumentError with what DuckDB says of a statement that cannot be run,
-        NotFoundError for a name that no collection has.
+        tables      additional tables by name: dataframes, Arrow tables, results. If `nearest` is the result
+                    of a query, "from docs join nearest using (id) order by distance" searches by similarity
+        The statement can only read the collections and `tables`. It has no access to files, the network
+        or settings. Sums of integers are int64 if they fit. Raises InvalidArgumentError with DuckDB's
+        message if the statement cannot be run, and NotFoundError if no collection has a name that it uses.
         """
         require_arrow()
         from ..tables import sql as statements
@@ -198,16 +200,18 @@ class Client(_Connection):
         verify: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> BackupReport:
-        """Copy the whole database, of all tenants, to a folder, while it is read and written.
+        """Copy the whole database, with all tenants, to a folder. Reads and writes may continue meanwhile.
 
-        path      new, empty, or an earlier backup of it, of which files are kept that are needed still
-        link      share immutable files by hard links: quick and small, but damage of a file is then
-                  damage of both; default: copies, whose checksums are compared
-        verify    read what is kept of the earlier backup too, and replace what is damaged
-        progress  called with the bytes done so far, and all
+        path      a new or empty folder, or an earlier backup of the database, whose files are kept if
+                  they are still needed
+        link      share immutable files by hard links: fast and small, but damage to a file then affects
+                  both database and backup; by default files are copied and their checksums compared
+        verify    also read the files kept from the earlier backup, and replace damaged ones
+        progress  called with the bytes done so far and the total
 
-        Each collection is as at one moment. The backup can be opened, read-only; `chroma.restore` makes a
-        database of it. For persistent clients; others raise UnsupportedError, which says what to do.
+        Each collection is copied from one snapshot. The backup can be opened read-only; `chroma.restore`
+        makes a database from it. Only persistent clients can back up; others raise UnsupportedError, whose
+        message says what to do instead.
         """
         for name, value in (("link", link), ("verify", verify)):
             check_bool(value, name)
@@ -225,17 +229,17 @@ class Client(_Connection):
         data_loader: DataLoader[Any] | None = None,
         get_or_create: bool = False,
     ) -> Collection:
-        """Make a collection.
+        """Create a collection.
 
         name                3-512 characters of [a-zA-Z0-9._-]
         configuration       {"hnsw": {space: l2 | cosine | ip, ef_construction, ef_search,
                             max_neighbors, …}, "embedding_function": …}; all have defaults
-        metadata            a non-empty dict of str, int, float, bool; `hnsw:*` keys set the index
+        metadata            a non-empty dict of str, int, float, bool; `hnsw:*` keys configure the index
         embedding_function  default: all-MiniLM-L6-v2; None: the collection takes vectors only
-        data_loader         reads uris
-        get_or_create       return the stored collection, as it is, when the name is taken
+        data_loader         the function that reads uris
+        get_or_create       if the name is taken, return the stored collection unchanged
 
-        Raises UniqueConstraintError when the name is taken, InvalidArgumentError for bad input.
+        Raises UniqueConstraintError if the name is taken, InvalidArgumentError for invalid input.
         """
         if schema is not None:
             raise UnsupportedError("schema is not supported yet: pass configuration={'hnsw': {…}} instead")
@@ -263,9 +267,9 @@ class Client(_Connection):
         embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
         data_loader: DataLoader[Any] | None = None,
     ) -> Collection:
-        """The collection of that name, made if it does not exist; see `create_collection`.
+        """Open the collection with this name, or create it if it does not exist. See `create_collection`.
 
-        What is stored wins: metadata and configuration of an existing one are not changed.
+        The metadata and configuration of an existing collection are not changed.
         """
         return self.create_collection(
             name,
@@ -283,9 +287,10 @@ class Client(_Connection):
         embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
         data_loader: DataLoader[Any] | None = None,
     ) -> Collection:
-        """Open a collection by name. It uses its stored embedding function if none is passed.
+        """Open a collection by name. It uses its stored embedding function unless another is passed.
 
-        Raises NotFoundError; InvalidArgumentError when another function than the stored is passed.
+        Raises NotFoundError if the collection does not exist, and InvalidArgumentError if the function
+        passed conflicts with the stored one.
         """
         info = self._backend.get_collection(self._scope, check_str(name, "name"))
         return self._open(info, embedding_function, data_loader)
@@ -296,7 +301,7 @@ class Client(_Connection):
         embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
         data_loader: DataLoader[Any] | None = None,
     ) -> Collection:
-        """Open a collection by its UUID; otherwise as `get_collection`."""
+        """Open a collection by its UUID. Otherwise the same as `get_collection`."""
         info = self._backend.get_collection_by_id(CollectionRef(*self._scope, check_uuid(id)))
         return self._open(info, embedding_function, data_loader)
 
@@ -307,7 +312,7 @@ class Client(_Connection):
     def list_collections(
         self, limit: int | None = None, offset: int | None = None
     ) -> list[Collection]:
-        """The collections of the database in the order they were made."""
+        """The collections of the database, in the order of their creation."""
         most, start = check_optional_count(limit, "limit"), check_optional_count(offset, "offset")
         infos = self._backend.list_collections(self._scope, most, start)
         return [Collection(self._backend, info) for info in infos]
@@ -317,7 +322,7 @@ class Client(_Connection):
         return self._backend.count_collections(self._scope)
 
     def delete_collection(self, name: str) -> None:
-        """Delete a collection and all it holds. NotFoundError if there is none of that name."""
+        """Delete a collection and its records. Raises NotFoundError if no collection has this name."""
         self._backend.delete_collection(self._scope, check_str(name, "name"))
 
 
@@ -327,11 +332,11 @@ def client_for(
     locate: Callable[[Identity], Scope],
     on_close: Callable[[], None] | None = None,
 ) -> Client:
-    """A client of what `locate` chooses for the identity that the backend tells.
+    """A client for the scope that `locate` chooses for the identity that the backend returns.
 
-    Where the settings ask for it, the identity's only tenant and database replace these.
-    Raises NotFoundError when the tenant or the database does not exist. The backend is closed
-    when this fails.
+    If the settings say so, the identity's only tenant and database replace those of the scope.
+    Raises NotFoundError if the tenant or the database does not exist. Closes the backend if anything
+    fails.
     """
     try:
         identity = backend.identity()
@@ -349,9 +354,9 @@ def client_for(
 
 
 class AdminClient(_Connection):
-    """Makes and removes tenants and databases.
+    """Creates tenants, and creates and deletes databases.
 
-    There is no deletion of tenants and no list of them.
+    Tenants can be neither listed nor deleted.
     """
 
     __module__ = "chroma.api.client"
@@ -368,30 +373,31 @@ class AdminClient(_Connection):
         return f"AdminClient({'closed' if self._closed else 'open'})"
 
     def create_tenant(self, name: str) -> None:
-        """Make a tenant, without any database. UniqueConstraintError if it exists."""
+        """Create a tenant without any databases. Raises UniqueConstraintError if it exists."""
         self._backend.create_tenant(check_tenant_name(name))
 
     def get_tenant(self, name: str) -> Tenant:
-        """{"name"} of a tenant; NotFoundError if it does not exist."""
+        """Get a tenant as {"name": …}. Raises NotFoundError if it does not exist."""
         return {"name": self._backend.get_tenant(check_str(name, "name"))}
 
     def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
-        """Make a database. UniqueConstraintError if it exists, NotFoundError without the tenant."""
+        """Create a database. Raises UniqueConstraintError if it exists, NotFoundError if the tenant
+        does not."""
         self._backend.create_database(Scope(check_str(tenant, "tenant"), check_name(name)))
 
     def get_database(self, name: str, tenant: str = DEFAULT_TENANT) -> Database:
-        """{"id", "name", "tenant"} of a database; NotFoundError if it does not exist."""
+        """Get a database as {"id": …, "name": …, "tenant": …}. Raises NotFoundError if it does not exist."""
         scope = Scope(check_str(tenant, "tenant"), check_str(name, "name"))
         return database_result(self._backend.get_database(scope))
 
     def list_databases(
         self, limit: int | None = None, offset: int | None = None, tenant: str = DEFAULT_TENANT
     ) -> list[Database]:
-        """The databases of a tenant by name."""
+        """The databases of a tenant, sorted by name."""
         most, start = check_optional_count(limit, "limit"), check_optional_count(offset, "offset")
         found = self._backend.list_databases(check_str(tenant, "tenant"), most, start)
         return [database_result(entry) for entry in found]
 
     def delete_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
-        """Delete a database and its collections. NotFoundError if it does not exist."""
+        """Delete a database and its collections. Raises NotFoundError if it does not exist."""
         self._backend.delete_database(Scope(check_str(tenant, "tenant"), check_str(name, "name")))

@@ -1,5 +1,5 @@
 # Made from chroma/_async/collection.py by scripts/twins.py: change that file, and run `make fix`.
-"""`Collection`: the calls of a handle on one collection, addressed by its id."""
+"""`Collection`: a handle on one collection, which it addresses by id."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ if TYPE_CHECKING:
 
 
 class Collection(Pipelines):
-    """A set of records: an id each, a vector, and optionally a document, metadata and a uri.
+    """A set of records. Each has an id, a vector, and optionally a document, metadata and a uri.
 
-    Made by the methods of a client. It remembers the embedding function and data loader it
-    was opened with. Every column argument takes one value or many: lists, tuples, numpy
-    arrays, pandas Series and Arrow arrays. Errors of the input are InvalidArgumentError
-    (a ValueError; InvalidTypeError is also a TypeError) and leave nothing half-applied;
+    Collections are made by the methods of a client. A collection keeps the embedding function and the
+    data loader that it was opened with. Every column argument takes a single value or several, as a list,
+    a tuple, a numpy array, a pandas Series or an Arrow array. Invalid input raises InvalidArgumentError
+    (a ValueError; its subclass InvalidTypeError is also a TypeError) and changes nothing.
     NotFoundError means that the collection was deleted, ClosedError that the client was closed.
     """
 
@@ -111,24 +111,25 @@ class Collection(Pipelines):
         strict: bool = False,
         columns: Mapping[str, Any] | None = None,
     ) -> None:
-        """Add records. Those whose id is stored already are left as they are.
+        """Add records. Records whose id is already stored are left unchanged.
 
-        ids         one distinct, non-empty str per record; or a table with all columns: a dataframe of
-                    pandas or polars, an Arrow table, reader or dataset, a DuckDB relation, the result of
-                    a get, or anything with __arrow_c_stream__
-        embeddings  float32 (n, dim) or anything that becomes it; without them, exactly one of
+        ids         one distinct, non-empty str per record; or a table that holds all columns: a pandas or
+                    polars dataframe, an Arrow table, reader or dataset, a DuckDB relation, the result of
+                    a get, or any object with __arrow_c_stream__
+        embeddings  float32 (n, dim), or anything that converts to it; if omitted, exactly one of
                     documents, images and uris is embedded, but only for ids that are new
-        metadatas   per record a non-empty dict or None. Values: str, int (64 bits), finite
-                    float, bool, or a non-empty list of one of these; None values are dropped
-        documents   str; None only where embeddings are given
+        metadatas   a non-empty dict or None per record. Values: str, int (64 bits), finite
+                    float, bool, or a non-empty list of one of these types; None values are dropped
+        documents   str; may be None only if embeddings are given
         images      numpy arrays of two or more dimensions; embedded, not stored
-        uris        str or None; read by the data loader when they are to be embedded
-        strict      raise IDAlreadyExistsError, writing nothing, if an id is stored already
-        columns     with a table: which columns are what, as {"id": "key", "document": "text",
-                    "embedding": "vector", "uri": "url", "metadata": ["pos", "lemma"]}. By default those
-                    of these names are, and all others are metadata. Rows without an embedding are embedded
+        uris        str or None; the data loader reads them if they are embedded
+        strict      raise IDAlreadyExistsError and write nothing if an id is already stored
+        columns     for a table: the column names, such as {"id": "key", "document": "text",
+                    "embedding": "vector", "uri": "url", "metadata": ["pos", "lemma"]}. By default a
+                    column called id, document, embedding or uri has that role, and all other columns
+                    are metadata. Documents in rows without an embedding are embedded
 
-        All or nothing: durable when it returns, unchanged when it raises.
+        The call is atomic: its records are durable when it returns, and nothing has changed if it raises.
         """
         with during("add"):
             given = {
@@ -162,11 +163,11 @@ class Collection(Pipelines):
         *,
         columns: Mapping[str, Any] | None = None,
     ) -> None:
-        """Add the records whose id is new, update the others.
+        """Add the records whose id is new, and update the others.
 
-        Arguments as for `add`. Of a stored record, columns that are not given stay, metadata
-        is merged key by key, and a metadata value None deletes its key. Without embeddings,
-        documents or images, metadata and uris can be upserted where all ids are stored.
+        Takes the same arguments as `add`. When a stored record is updated, columns that are not given
+        keep their values, metadata is merged key by key, and a metadata value of None deletes its key.
+        Metadata and uris can be upserted without embeddings, documents or images if all ids are stored.
         """
         with during("upsert"):
             given = {
@@ -195,11 +196,12 @@ class Collection(Pipelines):
         *,
         columns: Mapping[str, Any] | None = None,
     ) -> None:
-        """Change stored records; ids that are not stored are skipped.
+        """Change stored records. Ids that are not stored are skipped.
 
-        Arguments as for `add`, all but the ids optional. Columns that are not given stay, and
-        so does a record's document or metadata where the entry is None. Metadata is merged
-        key by key; a value None deletes its key. New documents without embeddings are embedded.
+        Takes the same arguments as `add`; all except `ids` are optional. Columns that are not given keep
+        their values. If an entry of `documents` or `metadatas` is None, that record's value is kept.
+        Metadata is merged key by key; a value of None deletes its key. New documents given without
+        embeddings are embedded.
         """
         with during("update"):
             given = {
@@ -232,8 +234,8 @@ class Collection(Pipelines):
     ) -> DeleteResult:
         """Delete the records that have one of the ids and match the filters.
 
-        At least one selector is needed. `limit` removes the first so many matches in insertion
-        order and needs a filter. Returns how many records were really removed.
+        Requires `ids`, `where` or `where_document`. With `limit`, which requires a filter, only the first
+        `limit` matches in insertion order are deleted. Returns the number of records deleted.
         """
         with during("delete"):
             request = check_delete(ids, where, where_document, limit)
@@ -247,9 +249,9 @@ class Collection(Pipelines):
         where_document: WhereDocument | None = None,
         read_level: ReadLevel | str = ReadLevel.INDEX_AND_WAL,
     ) -> int:
-        """The number of records, of those that match the filters when there are any.
+        """The number of records. If filters are given, only matching records are counted.
 
-        `count(read_level)` is accepted too. Every level counts every acknowledged record.
+        `count(read_level)` is accepted too. Every read level counts all acknowledged records.
         """
         with during("count"):
             selection = check_count_arguments(where, where_document, read_level)
@@ -266,13 +268,13 @@ class Collection(Pipelines):
         *,
         order_by: str | Sequence[str] | None = None,
     ) -> GetResult:
-        """Records by id, filter, or both; all records without either.
+        """Get records by id, by filter, or by both. Without either, returns all records.
 
-        They come in insertion order, also when ids are given; unknown ids are skipped.
-        limit, offset  applied last; default: everything
-        include        some of documents, metadatas, embeddings, uris, data
-        order_by       a metadata key, "-key" for descending, or a list of these; "#request"
-                       gives the order of `ids`
+        Records are returned in insertion order, even if ids are given. Unknown ids are skipped.
+        limit, offset  applied after filtering and sorting; by default all records are returned
+        include        any of documents, metadatas, embeddings, uris, data
+        order_by       a metadata key, "-key" for descending order, or a list of these; "#request"
+                       keeps the order of `ids`
         """
         with during("get"):
             asked = check_get(
@@ -293,7 +295,7 @@ class Collection(Pipelines):
             return get_result(rows, asked.include, data)
 
     def peek(self, limit: int = 10) -> GetResult:
-        """The first records, with documents, metadatas and embeddings."""
+        """Get the first `limit` records, with documents, metadatas and embeddings."""
         with during("peek"):
             check_count(limit, "limit")
         return self.get(limit=limit, include=["metadatas", "documents", "embeddings"])
@@ -312,14 +314,14 @@ class Collection(Pipelines):
         *,
         exact: bool = False,
     ) -> QueryResult:
-        """The nearest records to each query, by ascending distance; ties in insertion order.
+        """The nearest records to each query, by ascending distance. Ties are in insertion order.
 
-        Give query_embeddings (float32 (n, dim) or anything that becomes it), or exactly one of
-        query_texts, query_images and query_uris, which the embedding function turns into them.
-        ids        only these are considered; unknown ones are ignored
-        n_results  at most so many per query; fewer only where fewer records match
-        exact      True: compare with every matching record, without the index
-        Distances: l2 is squared Euclidean, cosine 1 - cos, ip 1 - dot.
+        Pass query_embeddings (float32 (n, dim), or anything that converts to it), or exactly one of
+        query_texts, query_images and query_uris, which the embedding function embeds.
+        ids        search only these records; unknown ids are ignored
+        n_results  the number of results per query; fewer are returned only if fewer records match
+        exact      True: compare each query with every matching record, without the index
+        Distances: l2 is squared Euclidean, cosine is 1 - cos, ip is 1 - dot.
         """
         with during("query"):
             parts = check_include(include, query=True)
@@ -347,12 +349,12 @@ class Collection(Pipelines):
         metadata: CollectionMetadata | None = None,
         configuration: UpdateCollectionConfiguration | None = None,
     ) -> None:
-        """Rename, replace the metadata, change settings. What is None stays as it is.
+        """Rename the collection, replace its metadata, or change its settings. None changes nothing.
 
-        metadata       replaces the whole mapping; keys given as None are left out
+        metadata       replaces the whole mapping; keys whose value is None are left out
         configuration  {"hnsw": {ef_search, max_neighbors, num_threads, batch_size,
-                       sync_threshold, resize_factor}, "embedding_function": of the same name}
-        Raises UniqueConstraintError when the name is taken. Everything is checked first.
+                       sync_threshold, resize_factor}, "embedding_function": a function of the same name}
+        Raises UniqueConstraintError if the name is taken. All arguments are checked before any change.
         """
         with during("modify"):
             new_name = None if name is None else check_name(name)
@@ -360,7 +362,7 @@ class Collection(Pipelines):
             function = self._function
             new_configuration: dict[str, Any] | None = None
             if configuration is not None:
-                # other handles may have changed the settings since this one was made
+                # other handles may have changed the settings since this handle was created
                 info = self._backend.get_collection_by_id(self._ref)
                 current = info.configuration
                 hnsw = hnsw_for_update(current["hnsw"], configuration)
@@ -376,38 +378,43 @@ class Collection(Pipelines):
         self._function = function
 
     def fork(self, new_name: str) -> Collection:
-        """A copy under another name, made at once: the stored data are shared until they change."""
+        """Copy the collection under another name. Both share the stored data until either changes it."""
         with during("fork"):
             name = check_name(new_name)
         info = self._backend.fork_collection(self._ref, name)
         return Collection(self._backend, info, self._function, self._loader)
 
     def get_indexing_status(self) -> IndexingStatus:
-        """How many records the similarity index covers. Searches find the others as well."""
+        """The number of records that the similarity index covers. Queries find the other records too."""
         return indexing_result(self._backend.index_status(self._ref))
 
     def recall(self, k: int = 10, sample: int = 200) -> float:
-        """The share of the true k nearest records that `query` finds, between 0 and 1,
-        measured with the vectors of up to `sample` stored records."""
+        """The fraction of the true k nearest records that `query` finds, between 0 and 1.
+
+        Measured by querying with the vectors of up to `sample` stored records.
+        """
         with during("recall"):
             most, records = check_positive(k, "k"), check_positive(sample, "sample")
         return self._backend.recall(self._ref, most, records)
 
     def compact(self) -> None:
-        """Flush the memtable, merge the segments, build their indexes, and give back the space of deleted
-        records. Returns when that is done."""
+        """Flush the memtable, merge the segments, build their indexes, and free the space of deleted
+        records. Returns when all of this is done."""
         self._backend.compact(self._ref)
 
     def info(self) -> CollectionStats:
-        """Sizes: live and deleted records, segments, indexed records, bytes on disk."""
+        """The numbers of live, deleted and indexed records, the number of segments, and the bytes on disk."""
         return self._backend.stats(self._ref)
 
     def describe(self, where: Where | None = None) -> Description:
-        """What the records are like: per metadata key its types, how many have it, distinct values, the
-        least, greatest and most frequent value; how many have documents and uris, and their lengths.
+        """Summarize the records.
 
-        where  only of records that match
-        Reads all of them, a part at a time.
+        Gives for each metadata key its types, the number of records that have it, the number of distinct
+        values, and the least, greatest and most frequent values. Also gives how many records have
+        documents and uris, and how long these are.
+
+        where  summarize only the records that match
+        Reads every such record, batch by batch.
         """
         require_arrow()
         from ..notebook.describe import Summary, request
@@ -431,17 +438,19 @@ class Collection(Pipelines):
         height: int = 500,
         file: str | PathLike[str] | None = None,
     ) -> alt.Chart | alt.LayerChart:
-        """A map of the embeddings: one dot per record, near each other where the vectors are.
+        """Plot the embeddings in two dimensions: one dot per record, with similar vectors close together.
 
-        color_by       a metadata key: numbers get a scale, texts up to 20 colours, the rarest one in common
-        label          a metadata key, "id", "document" or "uri", shown beside a dot or when it is pointed at
-        where          only records that match
-        limit          at most so many; of more, a sample that depends on the ids and `seed` only
-        method         "pca", or "umap" where umap-learn is installed
-        width, height  of the plot, in pixels
-        file           write it to this file too: .png, .svg, or .html, which needs no network
+        color_by       a metadata key: numbers get a colour scale, strings get up to 20 colours, and the
+                       rarest values share one colour
+        label          a metadata key, "id", "document" or "uri"; shown beside the dot or on hovering over it
+        where          plot only the records that match
+        limit          the most records to plot; if more match, a sample is plotted that depends only on
+                       the ids and `seed`
+        method         "pca", or "umap" if umap-learn is installed
+        width, height  the size of the plot in pixels
+        file           also write the plot to this file: .png, .svg, or .html, which needs no network
 
-        Returns an Altair chart. Needs `pip install 'chroma-arrow[plot]'`.
+        Returns an Altair chart. Requires `pip install 'chroma-arrow[plot]'`.
         """
         from ..notebook.plot import check_plot, draw
 
@@ -459,25 +468,25 @@ class Collection(Pipelines):
             return call(draw, wanted, self._info, records, total)
 
     def search(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not offered yet; raises UnsupportedError (a NotImplementedError)."""
+        """Not supported yet; raises UnsupportedError (a NotImplementedError)."""
         raise UnsupportedError(
             "Collection.search is not offered yet: use query with where and where_document"
         )
 
     def fork_count(self) -> NoReturn:
-        """Not kept here; raises UnsupportedError (a NotImplementedError)."""
+        """Not supported, because forks share no history; raises UnsupportedError (a NotImplementedError)."""
         raise UnsupportedError("fork_count is not kept by local collections: forks share no history")
 
     def attach_function(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Hosted only; raises UnsupportedError (a NotImplementedError)."""
+        """Supported on hosted servers only; raises UnsupportedError (a NotImplementedError)."""
         raise UnsupportedError("attached functions exist on hosted servers only")
 
     def get_attached_function(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Hosted only; raises UnsupportedError (a NotImplementedError)."""
+        """Supported on hosted servers only; raises UnsupportedError (a NotImplementedError)."""
         raise UnsupportedError("attached functions exist on hosted servers only")
 
     def detach_function(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Hosted only; raises UnsupportedError (a NotImplementedError)."""
+        """Supported on hosted servers only; raises UnsupportedError (a NotImplementedError)."""
         raise UnsupportedError("attached functions exist on hosted servers only")
 
     # -- embedding ---------------------------------------------------------------------
@@ -490,8 +499,8 @@ class Collection(Pipelines):
         return self._embed_as("documents", [text for text in batch.documents or [] if text is not None])
 
     def _read(self, mode: Mode, columns: Any, ids: Any, given: dict[str, Any]) -> Batch:
-        """The records of a write, from columns or from a table, checked. Of a table's rows without an
-        embedding the documents are embedded."""
+        """Read and check the records of a write, given as columns or as a table. Embeds the documents in
+        table rows that have no embedding."""
         if not tables.is_table(ids):
             if columns is not None:
                 raise InvalidArgumentError("columns is for a table: pass a dataframe in place of ids")

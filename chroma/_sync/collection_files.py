@@ -1,5 +1,5 @@
 # Made from chroma/_async/collection_files.py by scripts/twins.py: change that file, and run `make fix`.
-"""Bulk pipelines of a collection: files in, files out."""
+"""Loading files into a collection and exporting its records to files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Pipelines(Tables):
-    """The part of a collection that is for millions of records."""
+    """The methods of a collection that move millions of records at once."""
 
     def load(
         self,
@@ -39,31 +39,35 @@ class Pipelines(Tables):
         restart: bool = False,
         job: str | None = None,
     ) -> LoadReport:
-        """Read files or a stream of batches into the collection, in bounded memory.
+        """Load files or a stream of batches into the collection, in bounded memory.
 
-        source       a file, a glob, a folder, a URL (s3://, gs://, ...), a list of these; or a table, a
-                     reader, a dataset, an iterator of record batches or dataframes. Parquet, Arrow, CSV and
-                     JSON lines; gzip, bz2, lz4 and zstd for the latter two. CSV has vectors as "[0.1, 0.2]"
+        source       a file, a glob, a folder, a URL (s3://, gs://, ...), or a list of these; or a table, a
+                     reader, a dataset, or an iterator of record batches or dataframes. Files are Parquet,
+                     Arrow, CSV or JSON lines; CSV and JSON lines may be compressed with gzip, bz2, lz4 or
+                     zstd. Vectors in CSV are written as "[0.1, 0.2]"
         columns      as for `add`: by default id, document, embedding and uri; all others are metadata
-        on_conflict  for ids that are stored: "error" before anything of their part is written, "skip" them,
-                     or "upsert"
-        transform    a function of each part, an Arrow table (of JSON lines a list of dicts); returns a
-                     table of any kind, a list of dicts, or None for no rows. It runs in another thread
-        batch_size   rows of a part; default: 10,000, or fewer of long vectors
-        types        Arrow types of CSV columns: {"zip": "string"}; ids, documents and uris are texts, others
-                     what the first megabyte is like
-        filesystem   an Arrow or fsspec file system that the source is on
-        rejects      a file for rows that cannot be stored, a JSON object a line, replaced by each new load;
-                     without it the first such row is an error. More than max_rejects are an error too
-        progress     a bar with rate and remaining time; None: on terminals and in notebooks
-        restart      forget that an earlier run came only half way
-        job          a name under which to resume a stream; it must give the same rows again. Streams are read
-                     in another thread
+        on_conflict  how to treat ids that are already stored: "error" raises before their batch is
+                     written, "skip" skips them, "upsert" updates them
+        transform    a function that is called with each batch, an Arrow table (a list of dicts for JSON
+                     lines); returns a table of any kind, a list of dicts, or None for no rows. It runs in
+                     another thread
+        batch_size   rows per batch; default: 10,000, or fewer if the vectors are long
+        types        Arrow types of CSV columns, such as {"zip": "string"}; ids, documents and uris are
+                     strings, and the types of other columns are inferred from the first megabyte
+        filesystem   the Arrow or fsspec file system that holds the source
+        rejects      a file for the rows that cannot be stored, one JSON object per line; each new load
+                     replaces it. Without it, the first such row raises an error
+        max_rejects  the load fails if more rows than this are rejected
+        progress     show a bar with the rate and the remaining time; None: on terminals and in notebooks
+        restart      start from the beginning, even if an earlier run was interrupted
+        job          a name under which a stream can be resumed; the stream must then yield the same rows
+                     again. Streams are read in another thread
 
-        Reading, embedding and writing overlap. Every part is durable before it counts as done in a journal,
-        beside the database (of a server's collections: in the folder .chroma-loads). So after a crash, an
-        error or an interrupt the same call goes on where it was, and stores nothing twice; only one process
-        at a time can run it. Raises InvalidArgumentError with file and row, IDAlreadyExistsError.
+        Reading, embedding and writing overlap. Every batch is durable before a journal records it as done.
+        The journal is beside the database; for collections on a server, it is in the folder .chroma-loads.
+        After a crash, an error or an interrupt, the same call therefore resumes where it stopped and stores
+        nothing twice. Only one process at a time can run it. Raises InvalidArgumentError, which names the
+        file and row, and IDAlreadyExistsError.
         """
         require_arrow()
         from ..pipelines.load import Load, LoadArguments
@@ -130,14 +134,14 @@ class Pipelines(Tables):
     ) -> ExportReport:
         """Write records to a file, or to a folder with a file per value of a metadata key, in bounded memory.
 
-        path          a path or URL; its ending tells the format: .parquet, .arrow, .jsonl or .jsonl.gz
-        columns       names of columns; None: all, as of `to_arrow`. JSON lines have the metadata as one
-                      object
+        path          a path or URL; its extension selects the format: .parquet, .arrow, .jsonl or .jsonl.gz
+        columns       names of columns; None: all columns that `to_arrow` returns. JSON lines hold the
+                      metadata as one object
         where, where_document, ids, limit, order_by  as for `get`
-        partition_by  a metadata key: path is then a folder, with key=value/part-0.parquet and so on
-        overwrite     replace what is there; else that is an error
-        All of one snapshot, whatever is written meanwhile. Files are there only when they are whole. What
-        was exported loads again as it was, with `load`.
+        partition_by  a metadata key; path is then a folder that holds key=value/part-0.parquet and so on
+        overwrite     replace existing files; otherwise an existing file raises an error
+        All records are read from one snapshot, regardless of concurrent writes. A file appears only when it
+        is complete. `load` restores the exported records exactly.
         """
         require_arrow()
         from ..pipelines.export import Export

@@ -1,5 +1,5 @@
 # Made from chroma/_async/collection_tables.py by scripts/twins.py: change that file, and run `make fix`.
-"""What collections give out as tables: Arrow, dataframes, streams of batches, SQL."""
+"""Reading a collection as tables: Arrow, dataframes, streams of batches, SQL."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 
 class Tables(Streamable, Handle):
-    """The part of a collection that reads it as a table.
+    """The methods of a collection that return its records as a table.
 
-    Columns: id, document and uri (string), the metadata, one column per key, and embedding (fixed-size
-    list of float32). Metadata are string, int64, float64, bool or lists of these; null means that a record
-    has no such key. Without `columns`, there is a column for each key that one of the records has, named
-    as the key, but
+    The columns are id, document and uri (string), one column per metadata key, and embedding (fixed-size
+    list of float32). Metadata columns are string, int64, float64, bool or lists of these; null means that a
+    record does not have the key. Without `columns`, there is a column for each key that any of the records
+    has. The column has the name of the key, except for
 
-        metadata.id          for keys that are called as a column of a record or of an answer
-        metadata[int].size   for the ints of a key that has values of several types
+        metadata.id          if the key is also the name of a column of records or results
+        metadata[int].size   the ints of a key whose values have several types
 
-    so that whatever comes out goes in again by `add`.
+    `add` accepts these names, so every table can be added again.
     """
 
     _backend: Backend
@@ -53,12 +53,12 @@ class Tables(Streamable, Handle):
         order_by: str | Sequence[str] | None = None,
         metadata: Literal["columns", "json"] = "columns",
     ) -> Batches:
-        """The records as a stream of Arrow record batches, of some MB each: for collections of any size.
+        """The records as a stream of Arrow record batches of a few MB each. Works for any collection size.
 
-        columns   names of columns in the order wanted; None: all
+        columns   names of columns, in the order of the result; None: all columns
         where, where_document, ids, limit, offset, order_by  as for `get`
-        metadata  "columns", or "json": one column `metadata` of JSON objects as text
-        All batches are of one snapshot: what is written meanwhile does not show.
+        metadata  "columns", or "json": one column `metadata`, which holds JSON objects as text
+        All batches are read from one snapshot, so writes made meanwhile do not appear in them.
         Raises InvalidArgumentError for a metadata key that no record has.
         """
         records = partial(
@@ -75,7 +75,7 @@ class Tables(Streamable, Handle):
     def _batches(
         self, columns: Any, form: Any, records: Callable[..., GetArguments], *, whole: bool
     ) -> Batches:
-        """`records` checks which ones are asked for."""
+        """The batches of `to_batches`. `records` checks the arguments that select records."""
         require_arrow()
         from ..tables import from_rows as tables
         from ..tables.record_batches import reshaped
@@ -103,10 +103,10 @@ class Tables(Streamable, Handle):
         order_by: str | Sequence[str] | None = None,
         metadata: Literal["columns", "json"] = "columns",
     ) -> pa.Table:
-        """The records as an Arrow table. Arguments as for `to_batches`.
+        """The records as an Arrow table. Takes the same arguments as `to_batches`.
 
-        In this process the columns are the mapped files themselves wherever records follow each other there:
-        nothing is copied, and the table stays as it is whatever happens to the collection.
+        With a database in this process, contiguous records are not copied: the columns are views of the
+        memory-mapped files. Later changes to the collection do not affect the table.
         """
         records = partial(
             check_get,
@@ -131,11 +131,11 @@ class Tables(Streamable, Handle):
         offset: int | None = None,
         order_by: str | Sequence[str] | None = None,
     ) -> pd.DataFrame:
-        """The records as a pandas DataFrame. Arguments as for `to_batches`.
+        """The records as a pandas DataFrame. Takes the same arguments as `to_batches`.
 
-        Whole numbers and booleans with gaps are Int64 and boolean, which keep them exact. An embedding is a
-        float32 array (dim,), a view of one matrix; a list is a list. A key with values of several types is
-        one column of objects.
+        Columns of ints or bools with missing values have the dtypes Int64 and boolean, which keep the
+        values exact. An embedding is a float32 array (dim,), a view of one matrix; a list stays a list.
+        A key whose values have several types is one column of objects.
         """
         require_arrow()
         from ..tables import dataframes
@@ -157,8 +157,8 @@ class Tables(Streamable, Handle):
         offset: int | None = None,
         order_by: str | Sequence[str] | None = None,
     ) -> pl.DataFrame:
-        """The records as a polars DataFrame, embeddings as Array(Float32, dim). Arguments as for
-        `to_batches`."""
+        """The records as a polars DataFrame, with embeddings as Array(Float32, dim). Takes the same
+        arguments as `to_batches`."""
         require_arrow()
         from ..tables import dataframes
 
@@ -175,11 +175,11 @@ class Tables(Streamable, Handle):
         *,
         tables: Mapping[str, Any] | None = None,
     ) -> pa.Table:
-        """The answer of a SELECT statement, in which `records` is this collection.
+        """Run a SELECT statement in which `records` is this collection.
 
             collection.sql("select lexname, count(*) as n from records group by 1 order by n desc")
 
-        As the client's `sql` otherwise.
+        Otherwise the same as the client's `sql`.
         """
         require_arrow()
         from ..tables import sql as statements

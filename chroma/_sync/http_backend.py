@@ -1,9 +1,9 @@
 # Made from chroma/_async/http_backend.py by scripts/twins.py: change that file, and run `make fix`.
-"""The seam over a server: each call becomes a request. Implements `backend.Backend`.
+"""The backend that sends each call to a server as a request. Implements `backend.Backend`.
 
-Works with this package's own server, recognised when connecting, and with any other server
-that speaks the same API. What the others lack is put together from what they have where
-that gives the same answer; else the call raises UnsupportedError and names the server.
+Works with this package's own server, which it recognises when connecting, and with any other server
+that speaks the same API. If another server lacks a call, the backend combines calls that the server
+has, provided that the result is the same; otherwise it raises UnsupportedError and names the server.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class HttpBackend:
 
     @classmethod
     def open(cls, settings: Settings) -> HttpBackend:
-        """Connect. ServerConnectionError (a ValueError) when nothing answers at the address."""
+        """Connect. Raises ServerConnectionError (a ValueError) if no server answers at the address."""
         transport = Transport(settings)
         try:
             server = server_from(transport.url, transport.call("GET", "/pre-flight-checks"))
@@ -85,7 +85,7 @@ class HttpBackend:
 
     @property
     def is_own(self) -> bool:
-        """Whether the server is this package's."""
+        """Whether the server is this package's own."""
         return self._server.own
 
     @property
@@ -122,7 +122,7 @@ class HttpBackend:
         )
 
     def close(self) -> None:
-        """Idempotent. The server and its data stay."""
+        """Close the connections. Idempotent; the server keeps running and keeps its data."""
         self._transport.close()
 
     # ------------------------------------------------------------------ tenants and databases
@@ -135,7 +135,7 @@ class HttpBackend:
 
     def create_database(self, scope: Scope) -> None:
         if not self._server.own:
-            self.get_tenant(scope.tenant)  # others make databases of tenants that do not exist
+            self.get_tenant(scope.tenant)  # other servers create databases for missing tenants
         self._transport.call("POST", f"{tenant_path(scope.tenant)}/databases", {"name": scope.database})
 
     def get_database(self, scope: Scope) -> dict[str, Any]:
@@ -196,10 +196,10 @@ class HttpBackend:
     # ------------------------------------------------------------------ writing
 
     def write(self, collection: CollectionRef, mode: Mode, records: Records) -> Written:
-        """In as many requests as the server's limits ask for, in order. An error says how many
-        records were written before it."""
+        """Write the records in order, in as many requests as the server's limits require. If one of several
+        requests fails, the error says how many records were written before it."""
         if mode == "upsert" and records.embeddings is None and not self._server.own:
-            mode = "update"  # all ids are stored, which others cannot tell
+            mode = "update"  # the caller checked that all ids are stored; other servers need embeddings
         path = f"{collection_path(collection)}/{mode}"
         as_arrow = self._server.arrow and content_negotiation.pays_for_write(records)
         requests = streams(self._server, mode, records) if as_arrow else bodies(self._server, mode, records)
@@ -221,7 +221,7 @@ class HttpBackend:
         selection = request.selection
         if selection.ids is not None and not self._server.own:
             known = self.known_ids(collection, selection.ids)
-            stored = [id for id in selection.ids if id in known]  # others count what they did not have
+            stored = [id for id in selection.ids if id in known]  # other servers count ids not stored
             if not stored:
                 return 0
             selection = selection._replace(ids=stored)
@@ -297,7 +297,7 @@ class HttpBackend:
         if not self._server.own:
             if request.exact:
                 self._server.unsupported("query(exact=True)")
-            if selection.ids is not None:  # others refuse ids that are not stored
+            if selection.ids is not None:  # other servers reject ids that are not stored
                 known = self.known_ids(collection, selection.ids)
                 stored = [id for id in dict.fromkeys(selection.ids) if id in known]
                 if not stored:

@@ -1,5 +1,5 @@
 # Made from chroma/_async/http_streams.py by scripts/twins.py: change that file, and run `make fix`.
-"""Records of a server as a stream of Arrow record batches. Loaded with the first such stream."""
+"""Reads a server's records as a stream of Arrow record batches. Imported by the first such read."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from ..wire.arrow_codec import TypedKey, check_stream
 from ..wire.arrow_stream_decoder import BrokenStream, Frames
 from .http_transport import Transport
 
-_LARGEST = 1 << 31  # bytes of one record batch
-_PAGE = 1000  # records, of servers that have no streams
+_LARGEST = 1 << 31  # the largest record batch accepted, in bytes
+_PAGE = 1000  # records per page from servers that have no streams
 
 
 def read(transport: Transport, path: str, body: bytes, fields: frozenset[Field]) -> Batches:
-    """What a server of ours streams, metadata flat. The first message is there on return."""
+    """The stream of one of this package's servers, with one column per metadata key. Returns once the
+    schema has been read."""
     messages = _messages(transport, path, body, fields)
     flat = Flat(next(messages))
     return reshaped(flat.schema, messages, flat.batch)
@@ -34,7 +35,7 @@ def read(transport: Transport, path: str, body: bytes, fields: frozenset[Field])
 def _messages(
     transport: Transport, path: str, body: bytes, fields: frozenset[Field]
 ) -> Iterator[Any]:
-    """The schema, then each batch."""
+    """Yields the schema, then each batch."""
     frames, begun = Frames(_LARGEST, partial(check_stream, fields=fields)), False
     sending = transport.stream("POST", path, body, accept=content_negotiation.MEDIA_TYPE, repeatable=True)
     try:
@@ -58,7 +59,8 @@ def _messages(
 def in_pages(
     backend: Backend, collection: CollectionRef, request: ScanRequest, dimension: int | None
 ) -> Batches:
-    """What a server without streams gives page by page. Its metadata are read first, for the columns."""
+    """The records of a server without streams, read page by page. If the metadata become columns, all
+    metadata are read first to find the keys and types."""
     typed_keys: list[Any] = []
     want = request.projection
     if want.form == "columns" and "metadatas" in want.fields:
@@ -66,7 +68,7 @@ def in_pages(
         pages = [page for page in _pages(backend, collection, only)]
         typed_keys = typed_keys_of(pages, want.keys)
         if pages and request.selection.everything and request.page.whole:
-            # all records are read, so that a key that none of them has is a mistake
+            # every record has been read, so a key that no record has is an error of the caller
             missing_keys(want.keys, [typed.key for typed in typed_keys_of(pages, None)])
         have = {typed.key for typed in typed_keys}
         typed_keys += [TypedKey(key, "str") for key in want.keys or () if key not in have]

@@ -1,8 +1,8 @@
 # Made from chroma/_async/http_transport.py by scripts/twins.py: change that file, and run `make fix`.
-"""One server over HTTP: requests out, answers or exceptions back.
+"""Sends requests to one server over HTTP, and returns its responses or raises exceptions.
 
-Owns: the connection pools, and the loop that repeats. What is repeated, and what the outcomes
-mean, is in `chroma.http.retry_policy`. Knows nothing of routes.
+Owns: the connection pools and the retry loop. `chroma.http.retry_policy` decides which requests are
+retried and which exception an outcome becomes. This module knows nothing of routes.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from ..internal.concurrency import Content, Pools, bulk, chunks
 
 T = TypeVar("T")
 
-_BYTES_PER_RECORD = 1000  # of JSON, to guess whether parsing it takes long
+_BYTES_PER_RECORD = 1000  # bytes of JSON per record, to estimate how long parsing takes
 
 
 class Transport:
     """Sends requests to the server that the settings name. Threads and tasks may share it.
 
-    Raises InvalidArgumentError for settings that make no URL or no headers.
+    Raises InvalidArgumentError if the settings do not make a valid URL and headers.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -48,7 +48,7 @@ class Transport:
         self._retries = settings.chroma_http_retries
         options = pool_options(settings, self._base.startswith("https"))
         self._pools = Pools(partial(_Pool, headers_for(settings), options))
-        self.url = shown_url(self._base)  # where the server is, as messages show it
+        self.url = shown_url(self._base)  # the server's URL, as messages show it
 
     def close(self) -> None:
         """Close the connections. May be called again."""
@@ -64,11 +64,12 @@ class Transport:
         repeatable: bool = False,
         read: Callable[[Any], T] | None = None,
     ) -> Any:
-        """The JSON of the answer, or what `read` makes of it. `body` is a JSON value, or bytes that hold one.
+        """Send a request. Returns the JSON of the response, or the result of `read` on it.
 
-        repeatable  two such requests do what one does, as every GET. Others are sent again only
-                    when they surely did not reach the server
-        Raises the class that the server names, ServerConnectionError, ServerTimeoutError.
+        body        a JSON value, or the bytes of one
+        repeatable  the request is idempotent, as every GET is. Other requests are sent again only
+                    if they certainly did not reach the server
+        Raises the class that the server names, ServerConnectionError or ServerTimeoutError.
         """
         content = body if body is None or isinstance(body, bytes) else encode(body)
         response = self.send(method, path, content, query=query, repeatable=repeatable)
@@ -90,11 +91,12 @@ class Transport:
         query: dict[str, int] | None = None,
         repeatable: bool = False,
     ) -> httpx.Response:
-        """The answer, if it is a success, read to its end. Errors and repetition as for `call`.
+        """Send a request. Returns a successful response, whose body has been read. Raises and retries like
+        `call`.
 
-        content  the body, or its parts, which go out as they come. If they are an iterator, the request
-                 is not repeated once the first of them was taken
-        accept   the media type wanted, where it is not JSON
+        content  the body, or its parts, each of which is sent as soon as it is available. If the parts are
+                 an iterator, the request is not retried after the first part was taken
+        accept   the media type requested, if it is not JSON
         """
         headers = _headers(content, content_type, accept)
         response = self._attempts(
@@ -116,9 +118,9 @@ class Transport:
         query: dict[str, int] | None = None,
         repeatable: bool = False,
     ) -> Iterator[httpx.Response]:
-        """The answer, if it is a success, with its body still to be read, within the block.
+        """Send a request. Yields a successful response, whose body can be read within the `with` block.
 
-        As `send` otherwise; what breaks while the body is read is mapped, but not repeated.
+        Otherwise the same as `send`. Errors while the body is read are translated, but not retried.
         """
         headers = _headers(content, content_type, accept)
         response = self._attempts(
@@ -174,13 +176,13 @@ class Transport:
             attempt += 1
 
     def _check_open(self, error: Exception) -> None:
-        """Raise ClosedError for what went wrong since the client was closed."""
+        """Raise ClosedError in place of `error` if the client has been closed."""
         if self._pools.closed:
             raise ClosedError("this client was closed while it waited for an answer") from error
 
 
 class _Pool:
-    """The connections of one process, or event loop."""
+    """The connection pool of one process or event loop."""
 
     def __init__(self, headers: Mapping[str, str], options: Mapping[str, Any]) -> None:
         self._client = httpx.Client(headers=headers, **options)
@@ -198,7 +200,8 @@ class _Pool:
         query: dict[str, int] | None,
         stream: bool,
     ) -> httpx.Response:
-        """The answer to one request. Raises httpx.HTTPError, ClosedError, RuntimeError of a closed pool."""
+        """Send one request. Returns the response. Raises httpx.HTTPError or ClosedError, or RuntimeError if
+        the pool is closed."""
         request = self._client.build_request(
             method,
             url,
@@ -210,13 +213,14 @@ class _Pool:
         return self._client.send(request, stream=stream)
 
     def close(self) -> None:
-        """End the calls under way, then close. May be called again."""
+        """Abort the calls in progress, then close the pool. May be called again."""
         self.shut()
         self._client.close()
 
 
 class _Parts:
-    """A body in parts. `begun`: some of them are gone, for they come only once."""
+    """A request body in parts. `begun` is True if a one-time iterator of parts has been started, so the
+    request cannot be sent again."""
 
     def __init__(self, parts: Any) -> None:
         self._parts = parts

@@ -1,10 +1,10 @@
 # Made from chroma/backend/async_protocol.py by scripts/twins.py: change that file, and run `make fix`.
-"""The seam between the API classes and whatever answers them.
+"""The protocol between the API classes and the backends.
 
-The engine in this process (`chroma.embedded.backend`) and the HTTP backends implement
-it; clients and collections know nothing else. Plain values go in, plain values or column lists
-come out; everything is already validated and normalised on the way in, except the filters of a selection,
-which the engine parses. Errors are those of `chroma.errors`.
+The engine in this process (`chroma.embedded.backend`) and the HTTP backends implement this protocol.
+Clients and collections use nothing else. Arguments are plain values; results are plain values or lists
+of columns. The API classes validate and normalise all arguments, except the filters of a selection, which
+the engine parses. Errors are those of `chroma.errors`.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 
 
 class Backend(Protocol):
-    """About thirty calls; each may raise the classes of `chroma.errors`."""
+    """The calls of a backend. Each may raise the errors of `chroma.errors`."""
 
     @property
     def streams(self) -> bool:
-        """Whether `batches` are a stream of one moment, rather than page after page."""
+        """Whether `batches` streams one snapshot. Otherwise it reads page by page."""
         ...
 
     def heartbeat(self) -> int: ...
@@ -57,12 +57,13 @@ class Backend(Protocol):
     def backup(
         self, path: str, link: bool, verify: bool, progress: Callable[[int, int], None] | None
     ) -> BackupReport:
-        """Copy the whole database to a folder. UnsupportedError where there is no folder at hand."""
+        """Copy the whole database to a folder. Raises UnsupportedError if this process cannot access the
+        database's folder."""
         ...
 
     def journals(self) -> str | None:
-        """The folder here where loads note how far they are; None: nowhere, for the records end with the
-        process."""
+        """The local folder in which loads record their progress. None for a database in memory, which
+        does not outlive the process."""
         ...
 
     def close(self) -> None: ...
@@ -77,7 +78,7 @@ class Backend(Protocol):
     def delete_database(self, scope: Scope) -> None: ...
 
     def create_collection(self, scope: Scope, new: NewCollection) -> CollectionInfo:
-        """Raises UniqueConstraintError on a taken name."""
+        """Create a collection. Raises UniqueConstraintError if the name is taken."""
         ...
 
     def get_collection(self, scope: Scope, name: str) -> CollectionInfo: ...
@@ -89,7 +90,7 @@ class Backend(Protocol):
     def modify_collection(
         self, collection: CollectionRef, changes: CollectionChanges
     ) -> CollectionInfo:
-        """Raises UniqueConstraintError on a taken name."""
+        """Change a collection. Raises UniqueConstraintError if the name is taken."""
         ...
 
     def delete_collection(self, scope: Scope, name: str) -> None: ...
@@ -97,16 +98,16 @@ class Backend(Protocol):
 
     def write(self, collection: CollectionRef, mode: Mode, records: Records) -> Written: ...
     def delete(self, collection: CollectionRef, request: DeleteRequest) -> int:
-        """How many records there were."""
+        """Delete records. Returns the number deleted."""
         ...
 
     def known_ids(self, collection: CollectionRef, ids: Sequence[str]) -> set[str]:
-        """Those of `ids` that the collection holds."""
+        """The subset of `ids` that the collection holds."""
         ...
 
     def get(self, collection: CollectionRef, request: GetRequest) -> Rows: ...
     def batches(self, collection: CollectionRef, request: ScanRequest) -> Batches:
-        """The same records as a stream of Arrow record batches over one snapshot."""
+        """The requested records as a stream of Arrow record batches, from one snapshot if `streams`."""
         ...
 
     def sql(
@@ -117,12 +118,12 @@ class Backend(Protocol):
         tables: Mapping[str, pa.Table],
         home: str | None,
     ) -> pa.Table:
-        """The answer of a SELECT statement over the collections of a database. `tables` are others that it
-        may name; `home` is the id of the collection that it calls "records"."""
+        """The result of a SELECT statement over the collections of a database. The statement may also name
+        `tables`. `home` is the id of the collection that the statement calls "records"."""
         ...
 
     def query(self, collection: CollectionRef, request: QueryRequest) -> list[Hits]:
-        """One Hits per vector."""
+        """The nearest records, as one Hits per query vector."""
         ...
 
     def count(self, collection: CollectionRef, selection: Selection) -> int: ...
