@@ -185,7 +185,7 @@ class _Check:
 
     def _manifest(self, home: DiskFolder) -> Manifest | None:
         if not home.exists(NAME) and not home.exists(COPY):
-            return None  # nothing was ever written
+            return None  # no record was ever written
         if not home.exists(NAME) and (begun := _begun(home)) is not None:
             self.report(f"{home.path}/{COPY}", "ok", "stands in for a manifest that the next write makes")
             return begun
@@ -218,7 +218,7 @@ class _Check:
         return spare
 
     def _make_room(self, home: DiskFolder, name: str) -> None:
-        """Move a folder that has the name of a file to quarantine, because it cannot be replaced by a file."""
+        """Move a folder that has the name of a file to quarantine. A file cannot replace a folder."""
         if os.path.isdir(f"{home.path}/{name}"):
             self._quarantine(home, name)
 

@@ -474,5 +474,5 @@ class Catalog:
             return new
 
     def close(self) -> None:
-        with self._lock:  # a change writes its watermark into this file, after its sync
+        with self._lock:  # a concurrent change writes its watermark into this file after its sync
             self._log.close()

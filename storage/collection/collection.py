@@ -83,7 +83,7 @@ class Collection:
             hnsw.get("num_threads", 0) or 0,
         )
 
-    # ------------------------------------------------------------------ what the store calls
+    # ------------------------------------------------------------------ calls from the store
 
     def exists(self) -> bool:
         return self._host.still_has(self.info.id)
@@ -154,7 +154,7 @@ class Collection:
     def compact(self) -> None:
         """Flush, merge into one segment, build the index and reclaim space. Returns when all is done."""
         if self.store.snapshot().dimension is None:
-            return  # nothing was ever written
+            return  # no record was ever written
         with self.store.existing():
             compaction.compact(self.store, everything=True)
             self.graphs.build(self.settings, urgent=True)
@@ -329,6 +329,6 @@ def _sizes(folder: Folder, prefix: str = "") -> dict[str, int]:
         if name.startswith("seg-"):
             found |= _sizes(folder.child(name), f"{name}/")
             continue
-        with contextlib.suppress(Missing):  # removed meanwhile
+        with contextlib.suppress(Missing):  # the file was removed meanwhile
             found[prefix + name] = folder.size(name)
     return found

@@ -83,7 +83,7 @@ def _leaf(layout: Layout, parameters: list[Any], slot: Slot, test: str, value: A
         column = f"v_{slot[1].removesuffix('[]')}"
         code = layout.sparse[slot]
         return (
-            f'(row IN (SELECT "at" FROM {layout.sparse_table} WHERE code = {code} AND {test.format(column)}))'  # noqa: S608 - names of ours, values are parameters
+            f'(row IN (SELECT "at" FROM {layout.sparse_table} WHERE code = {code} AND {test.format(column)}))'  # noqa: S608 - the engine made the names; values are parameters
         )
     return FALSE
 

@@ -111,7 +111,7 @@ class FilterTable:
         if query.sql in (TRUE, FALSE):
             return np.full(self.rows, query.sql == TRUE)
         cursor = self._database.cursor()
-        cursor.execute(f"SELECT row FROM {self._wide} WHERE {query.sql}", query.parameters)  # noqa: S608 - made here, values are parameters
+        cursor.execute(f"SELECT row FROM {self._wide} WHERE {query.sql}", query.parameters)  # noqa: S608 - the engine made the SQL; values are parameters
         found = cursor.fetchnumpy()["row"]
         mask = np.zeros(self.rows, np.bool_)
         mask[np.asarray(found)] = True
@@ -123,7 +123,7 @@ def _create(cursor: Any, name: str, table: pa.Table) -> None:
 
     cursor.register("arriving", table)
     try:
-        cursor.execute(f"CREATE TABLE {name} AS SELECT * FROM arriving")  # noqa: S608 - a name of ours
+        cursor.execute(f"CREATE TABLE {name} AS SELECT * FROM arriving")  # noqa: S608 - the engine made the name
     except duckdb.OutOfMemoryException as error:
         raise OutOfMemory(
             f"the filter columns do not fit into the memory limit: {error}; "

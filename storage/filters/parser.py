@@ -168,7 +168,7 @@ def parse_where_document(where: Mapping[str, Any]) -> Node:
 
 
 def _logic(name: str, clause: Any, leaf: Callable[[str, Any], Node], depth: int) -> Node:
-    if type(clause) is not dict and not isinstance(clause, Mapping):  # the first is ten times faster
+    if type(clause) is not dict and not isinstance(clause, Mapping):  # the first test is ten times faster
         raise InvalidArgument(f"Expected {name} to be a dict, got {shown(clause)}")
     if len(clause) != 1:
         raise InvalidArgument(

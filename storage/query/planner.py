@@ -63,7 +63,7 @@ class Statistics(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """No row is allowed."""
+    """No row is allowed, so there is nothing to search."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,7 +238,7 @@ class Segment:
     def _check(self, name: str, columns: dict[str, ipc_file.Column]) -> None:
         """Check, once per process, what later readers rely on. Raises one of NOT_READABLE.
 
-        The checksum is not enough, because whoever forges a file can also compute its checksum.
+        The checksum is not enough, because an attacker who forges a file can also compute its checksum.
         """
         if name == RECORDS:
             texts = {field: Text(columns[field], self.rows) for field in TEXT_FIELDS}
@@ -271,13 +271,13 @@ class Segment:
 
     @property
     def positions(self) -> Ints:
-        """int64 (rows,), ascending."""
+        """The position of each row, int64 (rows,), ascending."""
         out: Ints = self._once("positions", lambda: self._numbers(RECORDS, "position", np.int64))
         return out
 
     @property
     def vectors(self) -> Floats:
-        """float32 (rows, dimension), a view of the map."""
+        """The stored vectors, float32 (rows, dimension), as a view of the map."""
 
         def make() -> Floats:
             flat = self._numbers(VECTORS, "vector", np.float32, self.dimension)

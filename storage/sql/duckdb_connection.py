@@ -1,7 +1,7 @@
 """Sandboxed DuckDB connections, which the whole engine uses.
 
-Owns: the settings of a connection. It cannot access files, the network, extensions or variables of the program.
-It keeps no secrets and writes nothing to the disk, not even data that exceeds its memory.
+Owns: the settings of a connection. It cannot access files, the network, extensions or variables of the
+program. It keeps no secrets and writes nothing to the disk, not even data that exceeds its memory.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class Named:
 
 
 def named(tree: str) -> Named:
-    """Collect the names in a statement's syntax tree. Raises InvalidArgument for names that are not allowed."""
+    """Collect the names in a statement's syntax tree. Raises InvalidArgument for forbidden names."""
     try:
         parsed = orjson.loads(tree)
     except orjson.JSONDecodeError:

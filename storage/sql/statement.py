@@ -2,8 +2,8 @@
 
 Owns: a separate DuckDB database for each statement. The statement can read the given tables and nothing else:
 no files, no network, no extensions, no variables of the program, no settings. The time and memory of a single
-function call are not limited (`repeat`, `list_sort`). Run statements from untrusted users in a process that can
-be killed.
+function call are not limited (`repeat`, `list_sort`). Run statements from untrusted users in a process that
+can be killed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Statement:
     def run(self, parameters: Sequence[Any] | Mapping[str, Any] | None) -> pa.RecordBatchReader:
         """Return the answer as a stream, which is computed while it is read.
 
-        Raises InvalidArgument if the text is not a valid read-only statement, and NotFound for an unknown table.
+        Raises InvalidArgument if the text is not a valid read-only statement, and NotFound for an unknown
+        table.
         """
         import duckdb
 

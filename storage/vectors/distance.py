@@ -1,12 +1,12 @@
 """Exact distances.
 
-Owns: the only kernel for the distances that users see, and the exact search for nearest rows. All functions are
-pure.
+Owns: the only kernel for the distances that users see, and the exact search for nearest rows. All functions
+are pure.
 
 l2 is the squared Euclidean distance, cosine is 1 - cos (1.0 if a vector is zero), ip is 1 - dot. `exact` sums
-the stored float32 values in float64, row by row, so a pair of vectors has the same distance on every path. It is
-compiled (`_kernel.c`) if possible, otherwise it uses numpy. `nearest` first ranks by a float32 matrix product.
-It keeps every row that might be among the nearest despite rounding errors, so its answer is exact.
+in float64 over the stored float32 values, row by row, so a pair of vectors has the same distance on every
+path. It is compiled (`_kernel.c`) if possible, otherwise it uses numpy. `nearest` first ranks by a float32
+matrix product. It keeps every row that rounding errors could have hidden, so its answer is exact.
 """
 
 from __future__ import annotations
@@ -217,8 +217,8 @@ def _rough(
         dots = _dots(query, vectors, rows) if dots is None else dots
         length = norms if rows is None else norms[rows]
         query_norm = float(np.dot(query.astype(np.float64), query.astype(np.float64)))
-        # |error of a float32 dot product| <= about dim * eps * |a||b|. An error of sqrt(dim) * eps * |a||b|
-        # is typical; the bound here is four times that.
+        # |error of a float32 dot product| <= about dim * eps * |a||b|. A typical error is sqrt(dim) * eps *
+        # |a||b|. The bound here is more than four times the typical error.
         unit = 4 * _EPSILON * float(np.sqrt(len(query)) + 4)
         longest = float(length.max())
         if longest > _LONG or query_norm > _LONG or (space == "cosine" and query_norm < _SHORT):
@@ -271,7 +271,7 @@ def _product(vectors: Floats, query: Floats, out: Floats | None = None) -> Float
 
 
 def _buffer(dimension: int) -> Floats:
-    """Return this thread's buffer for gathered rows. Reusing it avoids page faults, which cost more than copies."""
+    """Return this thread's buffer for gathered rows. It is reused: new pages would cost more than the copy."""
     block: Any = getattr(_scratch, "block", None)
     if block is None or block.shape[1] != dimension:
         block = _scratch.block = np.empty((_BLOCK, dimension), np.float32)

@@ -1,12 +1,12 @@
 """PCA: projected vectors with fewer dimensions for the graph search.
 
 Owns: the projection and its dimension. A graph search spends nearly all its time reading vectors. Most of the
-length of embeddings lies in few directions. Projected to half the dimension, they have the same neighbours, and
-the exact kernel reranks the candidates by the stored vectors. `choose` measures on the vectors themselves
+length of embeddings lies in few directions. Projected to half the dimension, they have the same neighbours,
+and the exact kernel reranks the candidates by the stored vectors. `choose` measures on the vectors themselves
 whether this holds. If it does not, for example for random vectors, the graph has the stored vectors.
 
-The directions are the eigenvectors of the vectors' second moments, with the largest eigenvalues first. No other
-choice of the same number of directions keeps more of the squared lengths (Eckart and Young, 1936).
+The directions are the eigenvectors of the vectors' second moments, with the largest eigenvalues first. No
+other choice of the same number of directions keeps more of the squared lengths (Eckart and Young, 1936).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from .distance import Space, normalised
 
 # A search in a graph of projected vectors returns at least and at most this many times k candidates, and all
 # that it finds between these limits. They are then reranked by the stored vectors. Compared with always
-# returning the least, recall@10 is 0.003 higher at an ef of 28, and 0.990 instead of 0.985 at an ef of 100. This
-# costs 2 % of the time.
+# returning the least, recall@10 is 0.003 higher at an ef of 28, and 0.990 instead of 0.985 at an ef of 100.
+# This costs 2 % of the time.
 RERANK_LEAST, RERANK_MOST = 2, 3
-# The mean share of the ten nearest rows that must be among the 20 nearest by projected vectors. 70,000 sentences
-# of 384 dimensions need 192 or 224 dimensions for this, depending on their order. Recall@10 is then about 0.005
-# lower than with the stored vectors at the same ef, and a graph search takes 0.6 of the time
+# The mean share of the ten nearest rows that must be among the 20 nearest by projected vectors. 70,000
+# sentences of 384 dimensions need 192 or 224 dimensions for this, depending on their order. Recall@10 is then
+# about 0.005 lower than with the stored vectors at the same ef, and a graph search takes 0.6 of the time
 # (docs/decisions/0011).
 KEPT = 0.997
 _NEAREST = 10
@@ -134,7 +134,7 @@ def _nearest(space: Space, vectors: Floats, queries: Floats, count: int) -> npt.
 
 
 def _floor(turned: Floats, matrix: Floats) -> float:
-    """Compute `Projection.floor`. `matrix` projects rotated vectors, with the same rounding as for queries."""
+    """Compute `Projection.floor`. `matrix` projects rotated vectors with the same rounding as queries."""
     projected = turned @ matrix
     whole = np.einsum("ij,ij->i", turned, turned)
     left = np.einsum("ij,ij->i", projected, projected)
