@@ -1,7 +1,8 @@
 """Compaction: flush the memtables, merge segments, reclaim space.
 
 Owns: when and how a collection's files are rewritten. Only one compaction runs at a time, among all processes
-(`maintain.lock`). Writers continue meanwhile. The process may crash after any of these steps:
+(`maintain.lock`). Writers continue meanwhile. The collection stays intact if the process crashes after any of
+these steps:
 
     1. start a new log under the write lock, and keep the state of that moment
     2. write merged segments and tombstone files from that state

@@ -271,7 +271,7 @@ def _product(vectors: Floats, query: Floats, out: Floats | None = None) -> Float
 
 
 def _buffer(dimension: int) -> Floats:
-    """Return this thread's buffer for gathered rows. It is reused: new pages would cost more than the copy."""
+    """Return this thread's reused buffer for gathered rows. New pages would cost more than the copy."""
     block: Any = getattr(_scratch, "block", None)
     if block is None or block.shape[1] != dimension:
         block = _scratch.block = np.empty((_BLOCK, dimension), np.float32)
