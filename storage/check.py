@@ -1,8 +1,9 @@
-"""Verify a database folder, and repair what can be repaired.
+"""Check a database folder, and repair damage if possible.
 
-Owns: the pass over all files. Reads everything, trusts nothing. A repair rebuilds caches by forgetting
-them, restores a manifest from its copy, writes a damaged log anew with its intact frames, and moves what
-cannot be saved, and the originals, to `quarantine/` in the database folder; each step is a finding.
+Owns: the pass over all files. It reads every file and checks everything. A repair drops damaged caches, which
+are then rebuilt. It restores a manifest from its copy, and rewrites a damaged log with its intact frames. It
+moves the damaged originals, and files that cannot be repaired, to `quarantine/` in the database folder. Each
+step is reported as a finding.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found about one file (or collection)."""
+    """A finding about one file or collection."""
 
     path: str
     severity: Severity
@@ -51,7 +52,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """`ok` when nothing is damaged any more."""
+    """The findings. `ok` is true if no damage is left."""
 
     findings: list[Finding]
 
@@ -63,8 +64,8 @@ class CheckReport:
 def check_folder(path: str, repair: bool = False) -> CheckReport:
     """Check every checksum and cross-file invariant of a database.
 
-    Raises NotADatabase when there is none, FormatTooNew for a later format. With `repair`, no other
-    process should have the folder open for writing: locks are taken where files are changed.
+    Raises NotADatabase if the folder has no database, and FormatTooNew for a later format. With `repair`, no
+    other process should have the folder open for writing. Locks are held only while a file is changed.
     """
     folder = DiskFolder(path)
     if not os.path.isdir(path):
@@ -105,11 +106,11 @@ class _Check:
             try:
                 home.child(name).check_real()
                 self._collection(home.child(name))
-            except Corruption as error:  # one that no step of it expects: a link, perhaps
+            except Corruption as error:  # damage that no step handles, for example a symbolic link
                 self.report(error.path, "damaged", str(error))
 
     def _mark(self) -> None:
-        """What a backup says of itself."""
+        """Check the marker of a backup."""
         path = f"{self.folder.path}/{MARK}"
         mark, problem = _attempt(lambda _: Mark.load(self.folder), MARK)
         if problem is not None:
@@ -131,12 +132,12 @@ class _Check:
         state, name = read
         self.report(path, "ok", f"{len(state.collections)} collections when its log began")
         following: str | None = name
-        while following is not None:  # it has ended, where a rewrite of the catalog was killed
+        while following is not None:  # a log has a successor here if a rewrite of the catalog was killed
             following = self._catalog_log(state, following)
         return state
 
     def _catalog_log(self, state: CatalogState, name: str) -> str | None:
-        """Apply what a log of the catalog has. The name of the log that it leads on to."""
+        """Apply the changes in a log of the catalog. Returns the name of the next log, if any."""
         path = f"{self.folder.path}/{name}"
         found = salvaged(self.folder, name)
         good, problem = [], found.problem
@@ -148,7 +149,7 @@ class _Check:
                     file_names.following(path, frame.payload)
                 else:
                     raise Corruption(path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
-            except Corruption as error:  # or it changes something whose creation is lost
+            except Corruption as error:  # perhaps it changes an object whose creation is lost
                 problem = problem or str(error)
             else:
                 good.append(frame)
@@ -184,7 +185,7 @@ class _Check:
 
     def _manifest(self, home: DiskFolder) -> Manifest | None:
         if not home.exists(NAME) and not home.exists(COPY):
-            return None  # nothing was ever written
+            return None  # no record was ever written
         if not home.exists(NAME) and (begun := _begun(home)) is not None:
             self.report(f"{home.path}/{COPY}", "ok", "stands in for a manifest that the next write makes")
             return begun
@@ -194,7 +195,7 @@ class _Check:
         return manifest
 
     def _with_copy(self, home: DiskFolder, name: str, copy: str, load: Callable[[str], T]) -> T | None:
-        """Load a file that has a copy; with `repair` the one is restored from the other."""
+        """Load a file that has a copy. With `repair`, restore either of them from the other."""
         path, copy_path = f"{home.path}/{name}", f"{home.path}/{copy}"
         (main, problem), (spare, spare_problem) = _attempt(load, name), _attempt(load, copy)
         if main is not None:
@@ -217,12 +218,12 @@ class _Check:
         return spare
 
     def _make_room(self, home: DiskFolder, name: str) -> None:
-        """A folder in place of a file cannot be replaced."""
+        """Move a folder that has the name of a file to quarantine. A file cannot replace a folder."""
         if os.path.isdir(f"{home.path}/{name}"):
             self._quarantine(home, name)
 
     def _segment(self, home: DiskFolder, ref: SegmentRef) -> SegmentRef | None:
-        """The reference with broken caches left out; None when its records are gone."""
+        """Check a segment. Returns its reference without damaged caches, or None if its records are lost."""
         folder = home.child(ref.name)
         try:
             _certain(lambda: _verify(home, ref))
@@ -263,7 +264,7 @@ class _Check:
         return ref
 
     def _logs(self, home: DiskFolder, manifest: Manifest) -> None:
-        """The chain of logs. A damaged one is written anew with the frames that are intact."""
+        """Check the chain of logs. With `repair`, rewrite a damaged log with its intact frames."""
         name: str | None = manifest.log
         named = {ref.name for ref in manifest.segments}
         damaged = False
@@ -277,7 +278,7 @@ class _Check:
             following = named_next(path, good)
             ended = following is not None
             if found.problem is not None and not ended:
-                following = _next_log(home, name)  # the frame that led there may be among the lost
+                following = _next_log(home, name)  # the frame with its name may be lost
             dropped = len(found.frames) - len(good)
             if found.problem is None and not dropped:
                 self.report(path, "ok", f"{len(good)} frames")
@@ -296,7 +297,7 @@ class _Check:
                 )
             name = following
         if damaged and self.repair:
-            # A segment that no frame names any more may be one whose frame was lost.
+            # If no frame names a segment, its frame may be among the lost ones.
             for folder in home.names():
                 if folder.startswith("seg-") and folder not in named:
                     self._quarantine(home, folder)
@@ -305,7 +306,7 @@ class _Check:
                     )
 
     def _frame(self, home: DiskFolder, path: str, frame: Frame, named: set[str]) -> bool:
-        """Whether a frame can be kept. Adds the segment that it names."""
+        """Whether a frame can be kept. Adds the segment that it names to `named`."""
         try:
             if frame.kind == logs.SEGMENT:
                 _, ref = decode_segment(path, frame.payload)
@@ -325,7 +326,7 @@ class _Check:
         return True
 
     def _quarantine(self, home: DiskFolder, name: str) -> None:
-        """Move a file or folder of ours aside, a link itself, not what it leads to."""
+        """Move a file or folder to quarantine. A link itself is moved, not its target."""
         source = f"{home.path}/{name}" if name else home.path
         parts = source[len(self.folder.path) + 1 :].split("/")
         target = self.folder.child("quarantine").child(self._moment)
@@ -337,8 +338,10 @@ class _Check:
 
 
 def _begun(home: DiskFolder) -> Manifest | None:
-    """The first manifest of a collection without a record, of which only the copy is there: the creation
-    stopped between the two."""
+    """Return the copy of a collection's first manifest, if the collection has no records yet.
+
+    Called if the manifest is missing: the creation of the collection stopped between copy and manifest.
+    """
     manifest, _ = _attempt(lambda name: Manifest.load(home, name), COPY)
     if manifest is None or manifest.version > 1 or manifest.segments:
         return None
@@ -347,8 +350,10 @@ def _begun(home: DiskFolder) -> Manifest | None:
 
 
 def _certain(read: Callable[[], T]) -> T:
-    """What it gives. Damage is only what is so twice: a disk that fails once has none. Refusals of another
-    kind, as where no descriptor is left, end the check before anything is moved."""
+    """Call `read`, and a second time after Corruption, because a disk error may be temporary.
+
+    Other errors, for example if no descriptor is free, end the check before any file is moved.
+    """
     try:
         return read()
     except Corruption:
@@ -378,7 +383,7 @@ def _verify_cache(folder: DiskFolder, ref: SegmentRef, kind: str, file: FileRef)
 
 
 def _check_segment(segment: Segment) -> None:
-    """Invariants between the files of a segment."""
+    """Check the invariants between the files of a segment."""
     home = f"segment {segment.name}"
     if np.any(np.diff(segment.positions) <= 0):
         raise Corruption(f"{home}/records.arrow", "its positions do not ascend")
@@ -393,19 +398,19 @@ def _check_segment(segment: Segment) -> None:
 
 
 def _read_catalog(folder: DiskFolder, name: str) -> tuple[CatalogState, str]:
-    """What a catalog says, and the log that it begins with."""
+    """Read the state of a catalog, and the name of its first log."""
     data = Fields(f"{folder.path}/{name}", unwrap_state(folder, name))
     return CatalogState.read(data), data.name("log", file_names.CATALOG_LOG)
 
 
 def _next_log(home: DiskFolder, name: str) -> str | None:
-    """The log that was begun after this one, if it is there; names sort by sequence."""
+    """Return the first existing log after this one, if any. Names are sorted by sequence number."""
     later = [other for other in home.names() if file_names.LOG.fits(other) and other > name]
     return later[0] if later else None
 
 
 def _write_log(folder: DiskFolder, name: str, frames: list[Frame], following: str | None = None) -> None:
-    """A new log with these frames, leading on to `following`."""
+    """Write a new log with these frames. If `following` is given, an END frame names it as the next log."""
     log = Log.create(folder, name, file_names.sequence(name))
     for frame in frames:
         log.append(frame.kind, frame.payload)

@@ -1,7 +1,7 @@
-"""A database folder: its catalog, its open collections, its background work.
+"""The engine of a database folder: its catalog, open collections and background work.
 
-Owns: opening and closing. One engine per folder and process (see chroma/embedded/backend.py); any number of
-processes per folder.
+Owns: opening and closing. A process has one engine per folder (see chroma/embedded/backend.py). Any number
+of processes may open the same folder.
 """
 
 from __future__ import annotations
@@ -43,13 +43,16 @@ if TYPE_CHECKING:
     from .sql.statement import Find, Statement
 
 _log = logging.getLogger("chroma")
-OPEN_COLLECTIONS = 256  # an open collection holds a file descriptor and some maps
+OPEN_COLLECTIONS = 256  # an open collection holds a file descriptor and some memory maps
 DEFAULT_MEMORY = 4 << 30
 SWEEP_AFTER_NS = 3600 * 10**9
 
 
 class Engine:
-    """`path` None keeps everything in memory. `memory` bounds indexes and filter columns, in bytes."""
+    """A database in the folder `path`, or in memory if `path` is None.
+
+    `memory` limits the bytes that indexes and filter columns hold.
+    """
 
     def __init__(
         self,
@@ -58,7 +61,7 @@ class Engine:
         threads: int | None = None,
         read_only: bool = False,
     ) -> None:
-        """`read_only`: change nothing in the folder, as if it could not be written."""
+        """`read_only` changes nothing in the folder, as if the process had no permission to write there."""
         kernel.expect()
         if path is not None:
             check_path(path)
@@ -79,7 +82,7 @@ class Engine:
         self.threads = threads
         database = FilterDatabase(max(2 * budget.limit, 1 << 30), threads)
         self.services = Services(database, Scheduler(), budget)
-        self._graphs: dict[str, Graphs] = {}  # of the parent, in a forked child
+        self._graphs: dict[str, Graphs] = {}  # in a forked child, the graphs of the parent's collections
         self._open: OrderedDict[str, Collection] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
@@ -112,17 +115,17 @@ class Engine:
             raise Closed(f"the client for {self.folder.path} was closed; open a new one")
 
     def collection(self, tenant: str, database: str, id: str) -> Collection:
-        """The open collection; opens it first if it is not open."""
+        """Return the collection, opening it first if it is not open."""
         self.check_open()
         info = self.catalog.scoped(tenant, database, id)
         collection = self._open.get(id)
         if collection is None:
             collection = self._open_collection(info)
         collection.info = info
-        try:  # noqa: SIM105 - costs nothing, which `suppress` does not
+        try:  # noqa: SIM105 - `suppress` takes time, `try` takes none
             self._open.move_to_end(id)
         except KeyError:
-            pass  # closed as idle by another thread just now
+            pass  # another thread has just closed it as idle
         return collection
 
     def _open_collection(self, info: CollectionInfo) -> Collection:
@@ -162,7 +165,7 @@ class Engine:
         return self.catalog.create_collection(info, new.get_or_create, clear)[0]
 
     def with_dimension(self, info: CollectionInfo) -> CollectionInfo:
-        """The catalog's entry with the dimension of an open collection."""
+        """Return the catalog entry, with the dimension of the open collection if the entry has none."""
         collection = self._open.get(info.id)
         if info.dimension is not None or collection is None:
             return info
@@ -198,9 +201,10 @@ class Engine:
     def _drop(
         self, change: dict[str, Any], dropped: Callable[[CatalogState], Sequence[CollectionInfo]]
     ) -> None:
-        """Take collections out of the catalog, then remove their files.
+        """Remove collections from the catalog, then remove their files.
 
-        They are deleted from the change of the catalog on. A crash or a disk error leaves files for `sweep`.
+        The collections are deleted once the catalog has changed. After a crash or a disk error, `sweep`
+        removes the files that are left.
         """
         with self.catalog.changing() as (state, commit):
             infos = dropped(state)
@@ -213,9 +217,9 @@ class Engine:
             self._remove(info.id)
 
     def _remove(self, id: str) -> None:
-        """Remove the files of a deleted collection, unless one with its id was made meanwhile.
+        """Remove the files of a deleted collection, unless a collection with its id was created meanwhile.
 
-        Waits for a writer that has not finished.
+        Waits until the current writer has finished.
         """
         home = self.folder.child("collections").child(id)
         try:
@@ -228,7 +232,7 @@ class Engine:
             _log.warning("%s was deleted, and its files could not be removed: %s", home.path, error)
 
     def _discard(self, id: str) -> None:
-        """Remove the folder of a collection, if the catalog, which stays locked, does not have it."""
+        """Remove the folder of a collection if the catalog does not have it. Locks the catalog meanwhile."""
         with self.catalog.changing() as (state, _):
             if id not in state.collections:
                 self.folder.child("collections").child(id).discard()
@@ -238,12 +242,12 @@ class Engine:
         home = self.folder.child("collections")
         for folder in (self.folder, home):
             for name in folder.names():
-                if GONE in name:  # a removal that was killed
+                if GONE in name:  # the process that was removing it was killed
                     folder.child(name).discard()
-        for name in filter(COLLECTION.fits, home.names()):  # other names are not the engine's
+        for name in filter(COLLECTION.fits, home.names()):  # the engine did not create any other names
             try:
                 made = home.child(name).file_version("")
-                # A fork links its files before the catalog names it, which takes less time than this.
+                # A fork links its files before the catalog has the new collection. That takes less time.
                 if made is not None and time.time_ns() - made[1] > SWEEP_AFTER_NS:
                     self._discard(name)
             except StorageError as error:
@@ -252,9 +256,11 @@ class Engine:
     def fork_collection(
         self, tenant: str, database: str, id: str, name: str, into: tuple[str, str] | None = None
     ) -> CollectionInfo:
-        """A copy that shares the immutable files. It takes little time, and later changes stay apart.
+        """Create a copy that shares the collection's immutable files.
 
-        into  tenant and database of the copy; those of the collection if None
+        Copying takes little time. Later changes to one collection do not affect the other.
+
+        into  tenant and database of the copy; if None, the tenant and database of the collection
         """
         source = self.collection(tenant, database, id)
         tenant, database = into or (tenant, database)
@@ -278,7 +284,8 @@ class Engine:
                     compaction.share(source.store, target)
             return self.catalog.create_collection(info, get_or_create=False)[0]
         except BaseException:
-            # A write that failed may still be in the catalog's log. Then the fork is complete and stays.
+            # A failed write may still have reached the catalog's log. In that case the fork is complete, and
+            # `_discard` keeps it.
             with contextlib.suppress(StorageError):
                 self._discard(info.id)
             raise
@@ -288,21 +295,21 @@ class Engine:
         self.check_open()
         self.catalog.check_there()
         assert isinstance(self.folder, DiskFolder)  # a database in memory has no files to copy
-        from .backup.backup import backup  # its imports take a tenth of the time to open a database
+        from .backup.backup import backup  # importing it takes a tenth of the time to open a database
 
         return backup(self.folder, self.catalog, path, link=link, verify=verify, progress=progress)
 
     # ------------------------------------------------------------------ statements
 
     def statement(self, text: str, find: Find) -> Statement:
-        """An SQL statement over the tables that `find` returns."""
+        """Prepare an SQL statement over the tables that `find` returns."""
         self.check_open()
         from .sql.statement import Statement
 
         return Statement(text, find, max(2 * self.services.budget.limit, 1 << 30), self.threads)
 
     def metrics(self) -> EngineMetrics:
-        """Sums over the open collections, as last seen. Opens and refreshes none of them."""
+        """Sum the metrics of the open collections. Uses their latest snapshots and does not refresh them."""
         opened = list(self._open.values())
         rows = deleted = segments = not_indexed = log_bytes = 0
         for collection in opened:
@@ -327,15 +334,15 @@ class Engine:
         )
 
     def after_fork(self) -> None:
-        """In a forked child: the parent's engine is only kept, see `reopened`."""
+        """Make the parent's engine safe to keep in a forked child, which works with `reopened` instead."""
         self.services.background.after_fork()
         self.services.database.after_fork()
 
     def reopened(self) -> Engine:
-        """In a forked child: an engine of its own over the same memory.
+        """Create the forked child's own engine over the same in-memory database.
 
-        The locks and the unfinished work of the parent's threads stay with this one. The child reads the
-        records from the logs, as after a crash.
+        The locks and the unfinished work of the parent's threads stay with the old engine. The child reads
+        the records from the logs, as after a crash.
         """
         assert isinstance(self.folder, MemoryFolder)
         self.folder.unlock()

@@ -1,12 +1,11 @@
-"""The list of a collection's live parts, swapped atomically.
+"""The manifest lists a collection's current segments and its first log. It is replaced atomically.
 
-Owns: `manifest.json`, its checksum and its copy. The manifest describes the collection as it was
-when its log began; replaying that log, and the ones it leads on to, gives the present.
+Owns: `manifest.json`, its checksum and its copy. The manifest describes the collection as it was when its log
+began. Replaying that log and the logs that follow it gives the current state.
 
     {"format": 1, "checksum": xxh3 of the "state" text, "state": {...}}
 
-The same bytes are kept in `manifest.copy`: it stands in for a missing manifest, and a damaged one can be
-repaired from it.
+`manifest.copy` has the same bytes. It is used if the manifest is missing, and serves to repair a damaged one.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from .validation.json_fields import Fields
 
 FORMAT = 1
 NAME, COPY = "manifest.json", "manifest.copy"
-MOST_ROWS, MOST_DIMENSION = (1 << 32) - 1, (1 << 31) - 1  # of a segment: row numbers are uint32
-MOST_NEIGHBORS = 10_000  # hnswlib has no more
-# The bytes that a row takes at least in the files that every segment has.
+MOST_ROWS, MOST_DIMENSION = (1 << 32) - 1, (1 << 31) - 1  # per segment: row numbers are uint32
+MOST_NEIGHBORS = 10_000  # the limit of hnswlib
+# The minimum number of bytes that a row takes in files that every segment has.
 _ROW_BYTES = {"records.arrow": 8, "ids.arrow": 12}
 
 
@@ -76,7 +75,7 @@ class SegmentRef(NamedTuple):
     graph: GraphRef | None = None
 
     def all_files(self) -> list[FileRef]:
-        """Those of the records, the tombstones and the graph."""
+        """Return the files of the records, the tombstones and the graph."""
         return [
             *self.files,
             *([self.tombstones] if self.tombstones else []),
@@ -96,8 +95,11 @@ class SegmentRef(NamedTuple):
 
     @classmethod
     def read(cls, data: Fields) -> SegmentRef:
-        """What `to_json` made, if it can be: a segment has the files that it needs, and these have room for
-        its rows."""
+        """Read the fields that `to_json` wrote.
+
+        Raises an error unless the segment has all the files that it needs, and these are large enough for its
+        rows.
+        """
         tombstones, graph = data.maybe_fields("dead"), data.maybe_fields("graph")
         rows = data.number("rows", 1, MOST_ROWS)
         ref = cls(
@@ -127,7 +129,11 @@ class SegmentRef(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """`next_position`: the place the next new record gets. `log`: the first log to replay."""
+    """The state of a collection when its log began.
+
+    log            the first log to replay
+    next_position  the position of the next new record
+    """
 
     version: int
     log: str
@@ -161,19 +167,22 @@ class Manifest(NamedTuple):
 
 
 def random_name() -> str:
-    """Twelve hexadecimal digits for a new file or folder: unique without asking, for processes make them at
-    the same time. Not from `secrets`, which loads what a database does not need."""
+    """Return twelve random hexadecimal digits, to name a new file or folder.
+
+    The name is random because several processes may create files at the same time. `secrets` is not used,
+    because it imports modules that a database does not need.
+    """
     return os.urandom(6).hex()
 
 
 def put_both(folder: Folder, name: str, copy: str, data: bytes) -> None:
-    """Replace the copy, then the file: who finds the copy alone has all it takes to go on."""
+    """Replace the copy, then the file. If only the copy was written, it suffices to continue."""
     folder.replace(copy, data)
     folder.replace(name, data)
 
 
 def wrap_state(state: dict[str, Any]) -> bytes:
-    """Wrap a JSON state with the format version and a checksum."""
+    """Encode a state as JSON, with the format version and a checksum."""
     text = orjson.dumps(state)
     check = xxhash.xxh3_64_hexdigest(text)
     return b'{"format":%d,"checksum":"%s","state":%s}\n' % (FORMAT, check.encode(), text)
@@ -184,7 +193,7 @@ def unwrap_state(folder: Folder, name: str) -> dict[str, Any]:
     path = f"{folder.path}/{name}"
     try:
         data = folder.read(name)
-    except KeyError:  # of a folder in memory
+    except KeyError:  # raised by a folder in memory
         raise Missing(path, "the file is missing") from None
     try:
         outer = orjson.loads(data)

@@ -1,6 +1,6 @@
-"""How much memory indexes and filter columns may hold together.
+"""The limit on the memory that indexes and filter columns hold together.
 
-Owns: the bound, and which entries go when it is passed.
+Owns: the limit, and the choice of the entries to evict when it is exceeded.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from collections.abc import Callable
 
 
 class MemoryBudget:
-    """Memory held by indexes and filter columns: beyond `limit` bytes the least recently used go."""
+    """Tracks the memory of indexes and filter columns.
+
+    When they hold more than `limit` bytes, the least recently used entries are evicted.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        # Never iterated over: `touch` moves entries without the lock, and an iteration notices that.
+        # Never iterate over the entries: `touch` moves them without the lock, which makes an iteration fail.
         self._entries: OrderedDict[str, tuple[int, Callable[[], None]]] = OrderedDict()
         self._total = 0
         self._lock = threading.Lock()
@@ -24,7 +27,7 @@ class MemoryBudget:
         return self._total
 
     def hold(self, key: str, size: int, release: Callable[[], None]) -> None:
-        """Note that `key` holds `size` bytes, and make room by releasing others."""
+        """Record that `key` holds `size` bytes, and release other entries if the limit is exceeded."""
         going: list[Callable[[], None]] = []
         with self._lock:
             before, _ = self._entries.get(key, (0, None))
@@ -39,8 +42,8 @@ class MemoryBudget:
             drop()
 
     def touch(self, key: str) -> None:
-        """Record a use. Without the lock, because every query does it: moving an entry is atomic."""
-        try:  # noqa: SIM105 - costs nothing, which `suppress` does not
+        """Record a use. Every query calls this, so it takes no lock: moving an entry is atomic."""
+        try:  # noqa: SIM105 - `suppress` takes time, `try` takes none
             self._entries.move_to_end(key)
         except KeyError:
             pass

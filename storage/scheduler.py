@@ -1,8 +1,8 @@
-"""Work in the background: one thread per kind, started when needed, ended with the engine.
+"""Background work: one thread per kind of job, started when needed and ended with the engine.
 
-Owns: threads and delays. A job is a function; jobs of one kind and key that wait
-are one job. A job that fails is logged and kept in `errors`, and the next trigger tries again: the data is
-safe, only space or speed is not what it could be.
+Owns: threads and delays. A job is a function. At most one job per kind and key waits at a time. If a job
+fails, its error is logged and kept in `errors`, and the next trigger runs it again. A failure does not
+endanger data: it only costs space or speed.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from typing import Literal, TypeAlias
 
 Kind: TypeAlias = Literal["watermark", "compact", "index", "load"]
 _log = logging.getLogger("chroma")
-_JOIN_SECONDS = 10.0  # a build stops within one chunk, half a second
+_JOIN_SECONDS = 10.0  # a build stops after its current chunk, within half a second
 
 
 class Scheduler:
-    """Jobs by kind and key. Usable from any thread."""
+    """Runs jobs, identified by kind and key. Thread-safe."""
 
     def __init__(self) -> None:
-        # A condition takes its lock in Python, where an interrupt may come between; the lock itself does not.
+        # The code enters the lock and not the condition. A condition takes its lock in Python code, which an
+        # interrupt may stop halfway.
         self._lock = threading.RLock()
         self._condition = threading.Condition(self._lock)
         self._waiting: dict[tuple[Kind, str], tuple[float, Callable[[], object]]] = {}
@@ -37,8 +38,12 @@ class Scheduler:
     def submit(
         self, kind: Kind, key: str, job: Callable[[], object], delay: float = 0.0, push: bool = False
     ) -> None:
-        """Run `job` after `delay` seconds. One already waiting keeps its time, unless `push`ed back."""
-        if (kind, key) in self._waiting and not push:  # it runs after this check, and sees the latest state
+        """Run `job` after `delay` seconds.
+
+        If a job with this kind and key already waits, it keeps its time. With `push`, the new job replaces it
+        and the delay starts again.
+        """
+        if (kind, key) in self._waiting and not push:  # the waiting job will see the latest state
             return
         with self._lock:
             if self._stopping or ((kind, key) in self._waiting and not push):
@@ -55,7 +60,7 @@ class Scheduler:
             self._condition.notify_all()
 
     def after_fork(self) -> None:
-        """In a forked child: the threads and their jobs are gone."""
+        """Forget the threads and their jobs, which do not exist in a forked child."""
         self._lock = threading.RLock()
         self._condition = threading.Condition(self._lock)
         self._waiting.clear()
@@ -63,20 +68,20 @@ class Scheduler:
         self._threads.clear()
 
     def cancel(self, key: str) -> None:
-        """Forget the waiting jobs of a key."""
+        """Forget the waiting jobs with this key."""
         with self._lock:
             for item in [item for item in self._waiting if item[1] == key]:
                 del self._waiting[item]
             self._condition.notify_all()
 
     def wait(self, kind: Kind, key: str) -> None:
-        """Return when no such job waits or runs."""
+        """Wait until no job with this kind and key is waiting or running."""
         with self._lock:
             while (kind, key) in self._waiting or (kind, key) in self._running:
                 self._condition.wait()
 
     def close(self) -> None:
-        """Stop all threads; running jobs see `stopping()`."""
+        """Stop all threads. Running jobs can poll `stopping()`."""
         with self._lock:
             self._stopping = True
             self._waiting.clear()

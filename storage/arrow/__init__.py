@@ -1,1 +1,1 @@
-"""Arrow arrays and files, read and made by way of their buffers."""
+"""Read and make Arrow arrays and files through their buffers."""

@@ -1,7 +1,8 @@
-"""Arrow arrays made of Python's and numpy's values, and read as these, by way of their buffers.
+"""Convert between Arrow arrays and values of Python or numpy, through the arrays' buffers.
 
-Owns: what `pa.array` and Arrow's own conversions do, for the types that the engine has. Those load pandas
-where it is installed, which takes 0.2 s and 30 MB of a process: longer than to open a database and search it.
+Owns: replacements for `pa.array` and Arrow's own conversions, for the engine's types. Arrow's conversions
+import pandas if it is installed, which takes 0.2 s and 30 MB of memory. That is longer than opening a
+database and searching it.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from .ipc_file import Column
 from .lazy_pyarrow import pa
 from .text_column import Text
 
-WIDE_TEXT = 1 << 31  # bytes a column of Arrow's 32-bit offsets can hold
+WIDE_TEXT = 1 << 31  # a text column with this many bytes needs 64-bit offsets
 
 
 def to_list(array: pa.Array) -> list[str | None]:
-    """A text array as Python strings."""
+    """Convert a text array to Python strings."""
     start, end = array.offset, array.offset + len(array)
     if start == end:
         return []
@@ -32,7 +33,7 @@ def to_list(array: pa.Array) -> list[str | None]:
 
 
 def text_array(values: Sequence[str | None]) -> pa.Array:
-    """Texts as Arrow's strings: 32-bit offsets where they suffice, else 64-bit ones."""
+    """Convert texts to an Arrow string array, with 32-bit offsets if they suffice, else 64-bit offsets."""
     given = list(values)
     offsets, data, nulls = _encoded(given) if kernel.compiled is None else kernel.compiled.encoded(given)
     ends = np.frombuffer(offsets, np.int64)
@@ -47,7 +48,11 @@ def text_array(values: Sequence[str | None]) -> pa.Array:
 
 
 def _encoded(values: list[str | None]) -> tuple[bytes, bytes, int]:
-    """Where each text begins, and the last one ends, int64; all of them as UTF-8; how many are None."""
+    """Encode texts.
+
+    Returns the offset at which each text begins (and the last one ends) as int64, the texts as UTF-8, and the
+    number of Nones.
+    """
     encoded = [b"" if text is None else text.encode() for text in values]
     ends = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=ends[1:])
@@ -55,7 +60,7 @@ def _encoded(values: list[str | None]) -> tuple[bytes, bytes, int]:
 
 
 def number_array(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None = None) -> pa.Array:
-    """Numbers or truth values as an Arrow array, numbers not copied; null where not `valid`."""
+    """Convert numbers or booleans to an Arrow array. Numbers are not copied. Values not `valid` are null."""
     nulls = 0 if valid is None else len(valid) - int(np.count_nonzero(valid))
     data = _bits(values) if values.dtype == np.bool_ else pa.py_buffer(np.ascontiguousarray(values))
     buffers = [None if valid is None else _bits(valid), data]
@@ -67,22 +72,22 @@ def _bits(truths: npt.NDArray[np.bool_]) -> pa.Buffer:
 
 
 def narrow_text(array: pa.Array) -> pa.Array:
-    """32-bit offsets where they suffice."""
+    """Convert a text array to 32-bit offsets if they suffice."""
     if array.type == pa.string() or array.nbytes >= WIDE_TEXT:
         return array
-    return array.cast(pa.string())  # which loads Arrow's functions
+    return array.cast(pa.string())  # imports Arrow's compute functions
 
 
 def vector_array(vectors: Floats) -> pa.Array:
-    """Float32 (n, dim) as a fixed-size list array, not copied."""
+    """Convert float32 (n, dim) to a fixed-size list array, without copying."""
     flat = np.ascontiguousarray(vectors, dtype=np.float32).reshape(-1)
     return pa.FixedSizeListArray.from_arrays(number_array(flat), vectors.shape[1])
 
 
 def matrix(array: pa.Array) -> Floats:
-    """A fixed-size list array of float32 as a read-only (n, dim) view."""
+    """Return a fixed-size list array of float32 as a read-only view, (n, dim)."""
     width = array.type.list_size
-    start, end = array.offset, array.offset + len(array)  # `flatten` would load Arrow's functions
+    start, end = array.offset, array.offset + len(array)  # `flatten` would import Arrow's functions
     return numbers(array.values).reshape(-1, width)[start:end]
 
 
@@ -97,7 +102,7 @@ _NUMBERS: dict[str, np.dtype[Any]] = {
 
 
 def numbers(array: pa.Array) -> npt.NDArray[Any]:
-    """Numbers as a view, not to be written; truth values as a copy. Anything stands where there is none."""
+    """Return numbers as a read-only view, or booleans as a copy. Null entries have arbitrary values."""
     if pa.types.is_boolean(array.type):
         return _truths(array, 1)
     kind = _NUMBERS[str(array.type)]
@@ -107,7 +112,7 @@ def numbers(array: pa.Array) -> npt.NDArray[Any]:
 
 
 def valid(array: pa.Array) -> npt.NDArray[np.bool_]:
-    """Whether there is a value, bool (n,)."""
+    """Return whether each entry has a value, bool (n,)."""
     return _truths(array, 0) if array.null_count else np.ones(len(array), np.bool_)
 
 

@@ -1,10 +1,11 @@
-"""Where the columns of an Arrow file lie in it.
+"""Locate the columns in an Arrow file.
 
-Owns: reading the footer of an Arrow IPC file with one record batch, not compressed, as segments have them
-(https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format). Arrow itself takes longer to load
-than a database to open, see lazy_pyarrow.py. The file's checksum is compared before. It proves nothing
-against who wrote the file on purpose, so what does not fit raises one of NOT_READABLE, and buffers lie in
-it, on their borders, with room for the rows.
+Owns: reading the footer of an Arrow IPC file with one uncompressed record batch, as in segments
+(https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format). Importing Arrow would take longer than
+opening a database, see lazy_pyarrow.py.
+
+The file's checksum is checked before. A forged file can have a correct checksum. So this module checks that
+buffers lie inside the file, are aligned, and have room for the rows. Violations raise one of NOT_READABLE.
 """
 
 from __future__ import annotations
@@ -17,16 +18,18 @@ from ..interface.flatbuffers import Table, table_at
 
 NOT_READABLE = *flatbuffers.NOT_READABLE, ValueError, OverflowError, TypeError, OSError
 _MAGIC = b"ARROW1"
-_TEXT, _LARGE_TEXT = 5, 20  # of the union Type: Utf8, LargeUtf8
-_MOST_COLUMNS, _LONGEST_NAME = 64, 1024  # of a segment's file; more would only take time
-_BATCH = 3  # of the union MessageHeader: RecordBatch
+_TEXT, _LARGE_TEXT = 5, 20  # in the union Type: Utf8, LargeUtf8
+_MOST_COLUMNS, _LONGEST_NAME = 64, 1024  # limits for a segment's file, so that a forged file costs no time
+_BATCH = 3  # in the union MessageHeader: RecordBatch
 
 
 class Column(NamedTuple):
-    """nulls    how many values are null
-    buffers  as Arrow has them: validity bits (empty where there are no nulls), then the numbers, or offsets
-             and bytes of texts; of a list its own validity first
-    wide     whether offsets are int64, not int32
+    """A column's buffers in the file.
+
+    nulls    the number of null values
+    buffers  validity bits (empty if there are no nulls), then the numbers, or the offsets and bytes of texts.
+             For a list column, the validity of the lists comes first
+    wide     whether offsets are int64 instead of int32
     """
 
     nulls: int
@@ -35,7 +38,7 @@ class Column(NamedTuple):
 
 
 def _tables(table: Table, number: int) -> list[Table]:
-    """A vector of tables."""
+    """Read a field that is a vector of tables."""
     start, count = table.vector(number)
     if count > _MOST_COLUMNS:
         raise ValueError(f"it has {count} columns")
@@ -50,7 +53,7 @@ def _text(table: Table, number: int) -> str:
 
 
 def columns(data: memoryview, rows: int) -> dict[str, Column]:
-    """The columns by their names, of a file of so many rows."""
+    """Return the columns by name. The file must have `rows` rows."""
     if data[:6] != _MAGIC or data[-6:] != _MAGIC:
         raise ValueError("it is not an Arrow file")
     end = len(data) - 10
@@ -83,7 +86,7 @@ def columns(data: memoryview, rows: int) -> dict[str, Column]:
             offset, bytes_ = struct.unpack_from("<qq", data, offsets + 16 * each)
             if not 0 <= body + offset <= body + offset + bytes_ <= len(data):
                 raise ValueError(f"buffer {each} lies outside of it")
-            if bytes_ and (body + offset) % 8:  # as Arrow has them; numbers are read where they lie
+            if bytes_ and (body + offset) % 8:  # Arrow aligns buffers, and numbers are read in place
                 raise ValueError(f"buffer {each} is not on a border of 8 bytes")
             found.append(data[body + offset : body + offset + bytes_])
         if nulls and len(found[0]) < (rows + 7) // 8:

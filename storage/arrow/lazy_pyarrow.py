@@ -1,7 +1,7 @@
-"""pyarrow, imported when something of it is first used: it takes 40 ms and 27 MB of a process.
+"""pyarrow, imported on first use, because importing it takes 40 ms and 27 MB of memory.
 
-Opening a database, adding single records, and getting and searching records do without it; modules on that
-way write `from ..arrow.lazy_pyarrow import pa`.
+Opening a database, adding single records, and getting and searching records do not need it. Modules that
+these operations import use `from ..arrow.lazy_pyarrow import pa`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class _LazyModule:
         self._name = name
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):  # `copy` and others look for those in what has no name yet
+        if name.startswith("_"):  # `copy` and others look up special names, which must not import it
             raise AttributeError(name)
         value = getattr(importlib.import_module(self._name), name)
         setattr(self, name, value)

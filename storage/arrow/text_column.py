@@ -1,6 +1,6 @@
-"""A text column read cell by cell, from the buffers that Arrow has of it.
+"""Read the cells of a text column from its Arrow buffers.
 
-Owns: cells as Python strings, and cells of JSON as mappings. Where the buffers come from is not its business.
+Owns: decoding cells to Python strings, and JSON cells to mappings. The caller provides the buffers.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ _OBJECT_OR_NONE = frozenset({dict, type(None)})
 
 
 def objects(joined: bytes | str, count: int) -> list[dict[str, Any] | None]:
-    """A JSON array of so many objects and nulls, parsed. Raises ValueError for anything else, as where a cell
-    that became part of it is none of these."""
+    """Parse a JSON array of `count` objects and nulls.
+
+    Raises ValueError for any other text, for example if one of the joined cells is not an object.
+    """
     parsed: list[dict[str, Any] | None] = orjson.loads(joined)
     if len(parsed) != count or not _OBJECT_OR_NONE.issuperset(map(type, parsed)):
         raise ValueError("metadata is other than objects")
@@ -28,27 +30,26 @@ def objects(joined: bytes | str, count: int) -> list[dict[str, Any] | None]:
 
 
 class Text:
-    """A text column of so many rows. They are picked in request order."""
+    """A text column with `rows` rows. Cells are returned in the order of the request."""
 
     def __init__(self, column: Column, rows: int) -> None:
         validity, offsets, self._data = column.buffers
-        # Memory views: for ten rows they are twice as fast as numpy or Arrow.
+        # Memory views are twice as fast as numpy or Arrow for ten rows.
         self._offsets = offsets[: (8 if column.wide else 4) * (rows + 1)].cast("q" if column.wide else "i")
         self._validity = validity if column.nulls else None
         self._mappings = (
-            False  # whether all cells were seen to be mappings: to look takes a thirtieth of a read
+            False  # whether all cells are known to be mappings; the check takes a thirtieth of a read
         )
         if len(self._offsets) != rows + 1:
             raise ValueError(f"a text column has {len(self._offsets)} offsets for {rows} rows")
 
     @property
     def nbytes(self) -> int:
-        """Of all texts."""
+        """The size of all texts in bytes."""
         return len(self._data)
 
     def check(self) -> None:
-        """Raise ValueError if not every text lies within the column's bytes: whoever reads without looking
-        may go on then."""
+        """Raise ValueError unless every text lies within the column's bytes. Later reads rely on this."""
         if not offsets_fit(self._offsets, len(self._data)):
             raise ValueError("a text column has offsets that do not fit its bytes")
 
@@ -64,13 +65,13 @@ class Text:
         return out
 
     def sizes(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """Bytes of the texts of some rows, int64; 0 where there is none."""
+        """Return the size in bytes of the text in each row, int64. A row without text has 0."""
         offsets = np.asarray(self._offsets)
         sizes: npt.NDArray[np.int64] = (offsets[rows + 1] - offsets[rows]).astype(np.int64)
         return sizes
 
     def take_json(self, rows: npt.NDArray[Any]) -> list[dict[str, Any] | None]:
-        """The cells parsed, None where null; without a Python string per cell."""
+        """Parse JSON cells without making a Python string per cell. A null cell gives None."""
         offsets, data = self._offsets, self._data
         if kernel.compiled is not None:
             joined = kernel.compiled.json_array(offsets, data, rows)

@@ -1,1 +1,1 @@
-"""Backups of a database folder: made, continued, restored."""
+"""Make, update and restore backups of a database folder."""

@@ -1,8 +1,8 @@
-"""Backups of a database folder: what makes a folder one, how it is made, and the way back.
+"""Back up a database folder, and restore a database from a backup.
 
-A backup is a database folder with `backup.json` in it, which makes it read-only. It is made in place, onto
-an earlier one perhaps (`copier` says what a crash leaves). A database is made of it beside its place, and
-then moved there.
+A backup is a database folder that contains `backup.json`, which makes it read-only. A backup is written in
+place, possibly over an earlier one; copy.py describes the state after a crash. A restored database is first
+written beside its destination and then moved to it.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def backup(
     verify: bool = False,
     progress: Progress | None = None,
 ) -> BackupReport:
-    """Copy the database to a folder that is new, empty, or an earlier backup of it.
+    """Copy the database to a folder that is new, empty, or an earlier backup of the same database.
 
-    held    the catalog of the source
-    link    share immutable files by hard links where the file system has them
-    verify  read what is kept of the earlier backup, and replace what is damaged
+    source_catalog  the catalog of the source
+    link            share immutable files as hard links if the file system supports them
+    verify          read the files that are kept from the earlier backup, and replace damaged ones
     """
     began = time.monotonic()
     check_path(path)
@@ -68,9 +68,11 @@ def backup(
 def restore(
     backup: str, path: str, link: bool = False, overwrite: bool = False, progress: Progress | None = None
 ) -> BackupReport:
-    """Make a database of a backup: in a folder beside the place, every byte checked, then moved there.
+    """Restore a database from a backup.
 
-    overwrite  a database that is there is moved aside, to PATH.replaced-TIME
+    The database is written to a folder beside its destination, with every byte checked, and then moved to it.
+
+    overwrite  move an existing database aside, to PATH.replaced-TIME
     """
     began = time.monotonic()
     check_path(path)
@@ -134,8 +136,11 @@ def _move_in(staged: DiskFolder, destination: DiskFolder, taken: bool) -> None:
 
 
 def _swap(staged: DiskFolder, destination: DiskFolder, aside: DiskFolder) -> None:
-    """Move the database that is there aside, and the other one in. Where the system can exchange two names, a
-    process that is killed between any two steps leaves a whole database in the place."""
+    """Move the existing database aside, and the restored one to its destination.
+
+    If the system can exchange two names, there is always a complete database at the destination, even if the
+    process is killed.
+    """
     staged.move(aside.path)
     if aside.exchange(destination):
         return
@@ -145,7 +150,7 @@ def _swap(staged: DiskFolder, destination: DiskFolder, aside: DiskFolder) -> Non
 
 
 def _free_name(path: str) -> str:
-    """The path, or the first with a number behind it that nothing has."""
+    """Return the path, or the path with the first numeric suffix that makes it unused."""
     tries = (path if number == 1 else f"{path}-{number}" for number in itertools.count(1))
     return next(each for each in tries if not DiskFolder(each).exists())
 
@@ -156,8 +161,8 @@ def _check_apart(one: str, other: str) -> None:
 
 
 def _check_target(target: DiskFolder, source: str, state: CatalogState) -> Mark | None:
-    """The earlier backup's mark. Raises for folders that hold something else."""
-    if all(name == LOCK or name.endswith(".tmp") for name in target.names()):  # of a backup that was killed
+    """Return the marker of the earlier backup, if any. Raises for a folder with other contents."""
+    if all(name == LOCK or name.endswith(".tmp") for name in target.names()):  # empty, or barely begun
         return None
     mark = Mark.load(target)
     if mark is None:
@@ -174,10 +179,11 @@ def _check_target(target: DiskFolder, source: str, state: CatalogState) -> Mark 
 
 
 def _akin(target: DiskFolder, same_destination: bool, state: CatalogState) -> bool:
-    """Whether what an earlier backup holds is, in part at least, what is to replace it.
+    """Whether an earlier backup is of the same database as the new one.
 
-    Collections are the same by id; in the same place by name too, for some are made anew every night. A
-    database that is empty where it was not is a disk that is not mounted, or a folder that was lost.
+    It is if they share a collection by id. If the source folder is the same, they may also share a collection
+    by name, because some collections are recreated every night. A database that is unexpectedly empty may be
+    on a disk that is not mounted, or in a folder that was lost.
     """
     present = set(target.child("collections").names())
     if not present or state.collections.keys() & present:

@@ -1,18 +1,19 @@
-"""Copy the files of a database folder into another one, while the first is in use.
+"""Copy the files of a database folder to another folder while the database is in use.
 
-Owns: what of a folder is copied, in which order, and what is kept of an earlier copy.
+Owns: which files are copied, in which order, and which files of an earlier copy are kept.
 
-Copying only reads: it takes no lock of the source, so that no writer waits, and the source may be read-only.
-It first opens every file of a collection that the manifest and its logs name. If one is missing, a compaction
-has removed it, and the copy reads the manifest again. The logs are copied up to the last whole frame, so that
-the copy is the collection at one moment. A crash may come after any of these steps:
+Copying only reads the source. It takes no locks there, so no writer has to wait, and the source may be
+read-only. It first opens every file of a collection that the manifest and its logs name. If a file is
+missing, a compaction has removed it, and the manifest is read again. Logs are copied up to the last intact
+frame, so the copy is the collection at one moment. It is safe to crash after any of these steps:
 
-    1. files of segments, under their own names, which are unique; logs, under names that mean nothing
-    2. per collection: the logs and then the manifest get their names
-    3. the catalog, which was read at the beginning, less the collections that were deleted meanwhile
-    4. remove what nothing names any more
+    1. copy segment files, under their own unique names, and logs, under temporary names
+    2. per collection, give the logs and then the manifest their names
+    3. write the catalog, as read at the beginning, without the collections that were deleted meanwhile
+    4. remove the files that nothing names any more
 
-Until 2 an earlier copy in the folder is what it was; in 2 each collection is as it was then or is now.
+Before step 2, an earlier copy in the folder is unchanged. During step 2, each collection is in either its
+earlier or its new state.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A collection at one moment: its manifest, the segments that it and its logs name, and the logs."""
+    """A collection at one moment: its manifest and logs, and the segments that these name."""
 
     manifest: Manifest
     segments: list[SegmentRef]
@@ -55,7 +56,7 @@ class _Seen:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A collection as seen, the files of its segments to copy, and the resources to close."""
+    """A collection at one moment, its open segment files to copy, and the resources to close."""
 
     seen: _Seen
     files: list[tuple[str, FileRef, OpenFile]]
@@ -64,17 +65,17 @@ class _Opened:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A collection whose files are there, under their names or aside."""
+    """A collection whose files are in the target, under their own or temporary names."""
 
     id: str
     manifest: Manifest
-    segments: dict[str, set[str]]  # files by segment
+    segments: dict[str, set[str]]  # file names by segment
     logs: list[str]
-    aside: list[str]  # those of the logs that are new, oldest first
+    aside: list[str]  # logs that were copied under temporary names, oldest first
 
 
 class Copier:
-    """One run, from `source` to `target`. `exists` tells whether a collection still is in the catalog."""
+    """One run that copies `source` to `target`. `exists` checks whether the catalog has a collection."""
 
     def __init__(
         self,
@@ -93,7 +94,7 @@ class Copier:
         self._counted: set[str] = set()
 
     def run(self, state: CatalogState) -> None:
-        """All four steps. Collections that are deleted meanwhile are taken out of the state."""
+        """Run all four steps. Removes collections that are deleted meanwhile from `state`."""
         if self._progress is not None:
             self._total = sum(map(self._expected, state.collections))
         homes = self._target.child("collections")
@@ -121,13 +122,13 @@ class Copier:
         home = self._source.child("collections").child(id)
         try:
             return sum(file.bytes for ref in Manifest.load(home).segments for file in ref.all_files())
-        except Corruption:  # not written yet, or damaged: said when it is its turn
+        except Corruption:  # not written yet, or damaged; `_prepare` reports damage
             return 0
 
     # ------------------------------------------------------------------ 1: files
 
     def _prepare(self, id: str, written: bool) -> _Prepared | None:
-        """Bring one collection's files over. None if it has none."""
+        """Copy or link one collection's files. Returns None if it has no files."""
         home = self._source.child("collections").child(id)
         path = f"{home.path}/{manifest.NAME}"
 
@@ -175,7 +176,10 @@ class Copier:
             target.sync()
 
     def _keeps(self, home: DiskFolder, file: FileRef) -> bool:
-        """Whether an earlier backup's file can stay. It is complete, since a file gets its name last."""
+        """Whether a file from an earlier backup can be kept. Removes it if not.
+
+        Such a file is complete, because it gets its name last.
+        """
         if not home.exists(file.name):
             return False
         if home.size(file.name) == file.bytes and not (self._verify and _damaged(home, file)):
@@ -184,7 +188,7 @@ class Copier:
         return False
 
     def _copy(self, home: DiskFolder, file: FileRef, source: OpenFile) -> None:
-        """An own copy of a file; one that is shared with the source is none."""
+        """Copy a file, unless the target already has a copy. A hard link to the source is not a copy."""
         home.create()
         if not source.is_at(f"{home.path}/{file.name}") and self._keeps(home, file):
             self._done(home, file, "reused")
@@ -201,10 +205,10 @@ class Copier:
         self._done(home, file, "copied")
 
     def _done(self, home: DiskFolder, file: FileRef | str, how: str, size: int = 0) -> None:
-        """Count a file. `size`: of a log, which has no reference."""
+        """Count a file. `size` is the size of a log, which has no FileRef."""
         name, bytes = (file, size) if isinstance(file, str) else (file.name, file.bytes)
         path = f"{home.path}/{name}"
-        if path in self._counted:  # in an earlier attempt
+        if path in self._counted:  # it was counted in an earlier attempt
             return
         self._counted.add(path)
         self.files += 1
@@ -237,7 +241,7 @@ class Copier:
 
     def _publish(self, collection: _Prepared) -> None:
         home = self._target.child("collections").child(collection.id)
-        for name in reversed(collection.aside):  # one that leads on to another comes after it
+        for name in reversed(collection.aside):  # a log gets its name after the log that follows it
             home.rename(name + _ASIDE, name)
             home.sync()
         data = collection.manifest.encode()
@@ -253,13 +257,13 @@ class Copier:
         catalog.write(self._target, state, catalog.begin_log(self._target, first + 1))
 
     def _has(self, state: CatalogState) -> bool:
-        """Whether the target's catalog says the same; nothing but this writes to it."""
+        """Whether the target's catalog has this state. Only backups write to that catalog."""
         if not self._target.exists(catalog.NAME) or not self._target.exists(catalog.COPY):
             return False
         try:
             states = [unwrap_state(self._target, name) for name in (catalog.NAME, catalog.COPY)]
         except Corruption:
-            return False  # it is written anew
+            return False  # the catalog will be written again
         log = str(states[0]["log"])
         return states == 2 * [{"log": log, **state.to_json()}] and self._target.exists(log)
 
@@ -316,7 +320,7 @@ def _look(home: DiskFolder, name: str, opened: ExitStack) -> _Seen:
 
 
 def _hold(home: DiskFolder, seen: _Seen, opened: ExitStack) -> list[tuple[str, FileRef, OpenFile]]:
-    """All files of the segments, open: from here on a compaction may remove their names."""
+    """Open all files of the segments. After that, a compaction may remove their names."""
     files = []
     for ref in seen.segments:
         for file in ref.all_files():
@@ -353,7 +357,7 @@ def _damage(path: str, size: int, file: FileRef) -> Corruption:
 
 
 def _same(home: DiskFolder, name: str, log: Log) -> bool:
-    """Whether an earlier backup has the log up to the same frame."""
+    """Whether an earlier backup has the same log, up to the same frame."""
     if not home.exists(name) or home.size(name) != log.offset:
         return False
     open_file = home.hold(name)
@@ -369,7 +373,7 @@ def _same(home: DiskFolder, name: str, log: Log) -> bool:
 
 
 def _count(home: DiskFolder) -> int:
-    """The files of a collection or segment."""
+    """Count the files of a collection or segment."""
     return sum(_count(home.child(name)) if name.startswith("seg-") else 1 for name in home.names())
 
 

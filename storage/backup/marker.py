@@ -1,6 +1,6 @@
 """The marker file of a backup.
 
-Owns: `backup.json`. Apart from backup.py, for every database that is opened is asked.
+Owns: `backup.json`. It is separate from backup.py, because opening any database checks for the marker.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Mark:
 
     @classmethod
     def load(cls, folder: DiskFolder) -> Mark | None:
-        """The mark of a folder, None if it has none."""
+        """Read the marker of a folder. Returns None if it has none."""
         if not folder.exists(MARK):
             return None
         data = parsed(f"{folder.path}/{MARK}", folder.read(MARK))
@@ -43,7 +43,7 @@ class Mark:
 
 
 def frozen(folder: DiskFolder) -> str | None:
-    """Why nothing may be written to a folder: it is a backup. None for other folders."""
+    """Return why nothing may be written to the folder if it is a backup, or None for other folders."""
     mark = Mark.load(folder)
     if mark is None:
         return None

@@ -1,1 +1,1 @@
-"""Tenants, databases and collections."""
+"""The catalog of tenants, databases and collections."""

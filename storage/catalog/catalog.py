@@ -1,10 +1,10 @@
-"""Tenants, databases and collections.
+"""The catalog of tenants, databases and collections.
 
-Owns: `catalog.json` and the catalog's log; names and their uniqueness. Does not know records.
+Owns: `catalog.json` and the catalog's log, names and their uniqueness. It does not deal with records.
 
-A change is one JSON frame in the log, durable before it is acknowledged, visible to every process at its
-next call. `catalog.json` holds the state when its log began; it is rewritten when the log has grown.
-The catalog's file is also what makes a folder a database, and carries the format version.
+A change is one JSON frame in the log. It is durable before it is acknowledged, and every process sees it at
+its next call. `catalog.json` has the state at the beginning of its log, and is rewritten when the log has
+grown. This file also marks a folder as a database, and carries the format version.
 """
 
 from __future__ import annotations
@@ -43,13 +43,18 @@ NAME, COPY, LOCK = "catalog.json", "catalog.copy", "catalog.lock"
 DEFAULT_TENANT, DEFAULT_DATABASE = "default_tenant", "default_database"
 _DEFAULT_DATABASE_ID = str(uuid.UUID(int=0))
 _REWRITE_FRAMES = 2000
-_ATTEMPTS = 50  # to read a catalog that is rewritten meanwhile
+_ATTEMPTS = 50  # attempts to read a catalog that other processes rewrite meanwhile
 _log = logging.getLogger("chroma")
 
 
 @dataclass(slots=True)
 class CatalogState:
-    """`databases` maps (tenant, database) to an id; `names` maps (tenant, database) to {name: id}."""
+    """The state of the catalog.
+
+    databases    maps (tenant, database) to the database's id
+    collections  maps an id to the collection
+    names        maps (tenant, database) to {collection name: collection id}
+    """
 
     tenants: dict[str, None] = field(default_factory=dict)
     databases: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -57,10 +62,10 @@ class CatalogState:
     names: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
 
     def apply(self, change: Mapping[str, Any]) -> None:
-        """One change, already checked."""
+        """Apply a change that was already checked."""
         match change["do"]:
             case "reset":
-                # Readers meanwhile find the default database, in the old state or in the new one.
+                # Concurrent readers always find the default database, in the old state or the new one.
                 scope = DEFAULT_TENANT, DEFAULT_DATABASE
                 self.names, self.databases = {scope: {}}, {scope: _DEFAULT_DATABASE_ID}
                 self.tenants, self.collections = {DEFAULT_TENANT: None}, {}
@@ -79,7 +84,7 @@ class CatalogState:
                 old = self.collections.get(info.id)
                 names = self.names[info.tenant, info.database]
                 if old is not None and old.name != info.name:
-                    # Renamed: keep its place in creation order.
+                    # A renamed collection keeps its place in creation order.
                     renamed = {info.name if name == old.name else name: id for name, id in names.items()}
                     names = self.names[info.tenant, info.database] = renamed
                 names[info.name] = info.id
@@ -89,18 +94,18 @@ class CatalogState:
                 del self.names[info.tenant, info.database][info.name]
 
     def replay(self, path: str, payload: bytes) -> None:
-        """One change as a frame of the log at `path` has it. Raises Corruption for one that cannot be."""
+        """Apply the change in a frame of the log at `path`. Raises Corruption if it is invalid."""
         self._take(read_change(parsed(path, payload, "a change:")), path)
 
     def _take(self, change: Mapping[str, Any], path: str) -> None:
-        """A change out of a file."""
+        """Apply a change from the file at `path`. Raises Corruption if it does not fit the state."""
         why = self._misfit(change)
         if why is not None:
             raise Corruption(path, f"to {change['do']}: {why}")
         self.apply(change)
 
     def _misfit(self, change: Mapping[str, Any]) -> str | None:
-        """Why a change does not fit the state; None if it does."""
+        """Return why a change does not fit the state, or None if it fits."""
         match change["do"]:
             case "create database":
                 scope = change["tenant"], change["database"]
@@ -133,7 +138,7 @@ class CatalogState:
 
     @classmethod
     def read(cls, data: Fields) -> CatalogState:
-        """The inverse of `to_json`. Raises Corruption for data that it cannot have made."""
+        """Read a state that `to_json` wrote. Raises Corruption for invalid data."""
         state = cls()
         for tenant in data.items("tenants"):
             state._take(read_change(Fields(data.path, {"do": "create tenant", "tenant": tenant})), data.path)
@@ -149,41 +154,41 @@ class CatalogState:
         return state
 
     def copy(self) -> CatalogState:
-        """Another one that says the same."""
+        """Return a copy of the state."""
         names = {scope: dict(ids) for scope, ids in self.names.items()}
         return CatalogState(dict(self.tenants), dict(self.databases), dict(self.collections), names)
 
 
 def log_of(folder: Folder) -> str:
-    """The name of the log that the catalog begins with."""
+    """Return the name of the catalog's first log."""
     return Fields(f"{folder.path}/{NAME}", unwrap_state(folder, NAME)).name("log", CATALOG_LOG)
 
 
 def begin_log(folder: Folder, first: int) -> str:
-    """An empty log of a catalog, durable; its name."""
+    """Create an empty log of the catalog, durably, and return its name."""
     name = f"catalog-{first:016d}.wal"
-    folder.remove(name)  # of an attempt that was killed
+    folder.remove(name)  # an interrupted attempt may have left it
     Log.create(folder, name, first).close()
     folder.sync()
     return name
 
 
 def write(folder: Folder, state: CatalogState, log: str) -> None:
-    """Make this the state that the log begins with, durably."""
+    """Write the state with which the log begins, durably."""
     put_both(folder, NAME, COPY, wrap_state({"log": log, **state.to_json()}))
 
 
 class Catalog:
-    """Usable from any thread; every call sees what all processes have written."""
+    """The catalog of a database. Thread-safe. Every call sees the changes by all processes."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
         self._lock = threading.RLock()
         self._state = CatalogState()
         self._frames = 0
-        self._passed: list[Log] = []  # have ended, and may not be synced
+        self._passed: list[Log] = []  # logs that have ended and may not be synced yet
         self._log: Log
-        self._stale = False  # whether to read it again, because a change may or may not be in the log
+        self._stale = False  # whether to load the catalog again: a change may or may not be in the log
         if not folder.exists(NAME):
             self._found()
         self._load()
@@ -191,7 +196,7 @@ class Catalog:
     # ------------------------------------------------------------------ state
 
     def _found(self) -> None:
-        """Make the folder a database, unless another process is faster."""
+        """Create a database in the folder, unless another process does so first."""
         if self._folder.exists("chroma.sqlite3"):
             path = shlex.quote(str(self._folder.path))
             raise NotADatabase(
@@ -216,12 +221,12 @@ class Catalog:
             write(self._folder, state, begin_log(self._folder, 1))
 
     def copy(self) -> CatalogState:
-        """All of it as of now, to keep."""
+        """Return a copy of the current state."""
         with self._lock:
             return self._current().copy()
 
     def _load(self) -> None:
-        """Read all of it. Until that is complete, calls without the lock see the state of before."""
+        """Load the whole catalog. Until this is complete, calls without the lock see the old state."""
         path = f"{self._folder.path}/{NAME}"
 
         def read(_: object) -> Catalog:
@@ -247,7 +252,7 @@ class Catalog:
             except Corruption:
                 if loading:
                     raise
-                self._load()  # rewritten more than once since; where it was not, that finds the same damage
+                self._load()  # the catalog was rewritten more than once; if not, this finds the same damage
                 return
             if step is None:
                 return
@@ -260,7 +265,7 @@ class Catalog:
                 self._sync_passed(writing)
 
     def _sync_passed(self, writing: bool) -> None:
-        """Sync the ends of the earlier logs, so that no later change can survive a crash without them."""
+        """Sync the earlier logs, so that no later change can survive a crash without their last frames."""
         while writing and self._passed:
             self._passed[0].sync_all()
             del self._passed[0]
@@ -271,7 +276,7 @@ class Catalog:
                 raise Corruption(self._log.path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
             self._state.replay(self._log.path, frame.payload)
         except Corruption:
-            self._log.unread(frame)  # every later call is told, too
+            self._log.unread(frame)  # so that every later call raises too
             raise
 
     def _current(self) -> CatalogState:
@@ -283,14 +288,14 @@ class Catalog:
         return self._state
 
     def lost(self) -> bool:
-        """Whether the folder was removed or replaced behind our back."""
+        """Whether the folder was removed or replaced from outside."""
         if self._log.linked():
             return False
-        self._current()  # it was rewritten, perhaps
+        self._current()  # the catalog may have been rewritten, which starts a new log
         return not self._log.linked()
 
     def check_there(self) -> None:
-        """Raises NotFound if the opened folder was removed or replaced: a change would be lost."""
+        """Raise NotFound if the open folder was removed or replaced, because a change would be lost."""
         if self.lost():
             raise NotFound(
                 f"{self._folder.path} was removed or replaced while it was open; "
@@ -299,17 +304,17 @@ class Catalog:
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[tuple[CatalogState, Callable[[dict[str, Any]], None]]]:
-        """The state under the write lock, and a function that commits a change to it."""
+        """Yield the state under the write lock, and a function that commits a change to it."""
         with self._lock:
             with self._locked():
                 if self._stale or self._log.broken:
-                    self._load()  # opening it again rewrites the frames that may not be on the disk
+                    self._load()  # opening the log again rewrites the frames that may not be on the disk
                 self._follow(True)
                 self.check_there()
                 yield self._state, self._commit
                 end = self._log.offset
             self._log.sync(end)
-            self._log.record_watermark()  # changes are few and far between
+            self._log.record_watermark()  # done for every change, because changes are rare
             if self._frames >= _REWRITE_FRAMES:
                 try:
                     self._rewrite()
@@ -337,11 +342,11 @@ class Catalog:
             self._state.apply(change)
             self._frames += 1
         except BaseException:
-            self._stale = True  # interrupted between the log and the memory of it: only the log knows
+            self._stale = True  # after an interruption between log and state, only the log is up to date
             raise
 
     def _rewrite(self) -> None:
-        """Begin a new log, lead the old one on to it, then publish the state it begins with."""
+        """Begin a new log, end the old log with its name, then publish the state with which it begins."""
         with self._folder.lock(LOCK):
             self._follow(True)
             if self._frames < _REWRITE_FRAMES or self._log.offset == START:
@@ -364,7 +369,7 @@ class Catalog:
             commit({"do": "create tenant", "tenant": name})
 
     def list_tenants(self) -> list[str]:
-        """Names, in order."""
+        """Return the tenants' names, sorted."""
         return sorted(self._current().tenants)
 
     def check_tenant(self, name: str) -> None:
@@ -386,21 +391,21 @@ class Catalog:
         return id
 
     def list_databases(self, tenant: str) -> list[tuple[str, str]]:
-        """Names and ids, ordered by name."""
+        """Return the names and ids of a tenant's databases, sorted by name."""
         state = self._current()
         return sorted((name, id) for (owner, name), id in list(state.databases.items()) if owner == tenant)
 
     # ------------------------------------------------------------------ collections
 
     def count_all(self) -> int:
-        """The number of collections in all databases."""
+        """Count the collections in all databases."""
         return len(self._current().collections)
 
     def collection(self, id: str) -> CollectionInfo | None:
         return self._current().collections.get(id)
 
     def scoped(self, tenant: str, database: str, id: str) -> CollectionInfo:
-        """The collection, if it is in this tenant and database."""
+        """Return a collection. Raises NotFound unless it is in this tenant and database."""
         info = self._current().collections.get(id)
         if info is None or (info.tenant, info.database) != (tenant, database):
             raise NotFound(f"Collection [{id}] does not exist")
@@ -411,24 +416,26 @@ class Catalog:
         self.database_id(tenant, database)
         id = state.names.get((tenant, database), {}).get(name)
         info = None if id is None else state.collections.get(id)
-        if info is None:  # or deleted between the two looks
+        if info is None:  # no such name, or deleted between the two look-ups
             raise NotFound(f"Collection [{name}] does not exist")
         return info
 
     def list_collections(self, tenant: str, database: str) -> list[CollectionInfo]:
-        """In creation order."""
+        """Return the collections in creation order."""
         self.database_id(tenant, database)
         state = self._current()
         ids = list(state.names.get((tenant, database), {}).values())
-        # Some may be deleted between the looks.
+        # Some may have been deleted between the two look-ups.
         return [info for info in map(state.collections.get, ids) if info is not None]
 
     def create_collection(
         self, info: CollectionInfo, get_or_create: bool, clear: Callable[[], None] | None = None
     ) -> tuple[CollectionInfo, bool]:
-        """Store it, or return the one that has its name. The flag says whether it is new.
+        """Add a collection, or with `get_or_create` return an existing one with the same name.
 
-        clear  removes what a deletion that was killed left in its place; called when nobody else can make it
+        Returns the collection, and whether it is new.
+
+        clear  removes files that an interrupted deletion may have left; called under the write lock
         """
         if get_or_create:
             with contextlib.suppress(NotFound):
@@ -467,5 +474,5 @@ class Catalog:
             return new
 
     def close(self) -> None:
-        with self._lock:  # a change writes its watermark into this file, after its sync
+        with self._lock:  # a concurrent change writes its watermark into this file after its sync
             self._log.close()

@@ -1,6 +1,6 @@
-"""Changes of the catalog, and its collections, as files have them.
+"""Read the catalog's changes and collections from files.
 
-Owns: which fields they have, of which types and ranges. What a change does to the catalog is in catalog.py.
+Owns: their fields, with types and ranges. catalog.py applies the changes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ..validation import file_names
 from ..validation.json_fields import Fields
 
 _SPACES = ("l2", "cosine", "ip")
-# What the engine takes from a collection's settings, smallest and largest; null is as good as none.
+# The settings of a collection that the engine uses, with the least and largest value of each.
 _SETTINGS = {
     "max_neighbors": (1, 10_000),
     "ef_construction": (1, (1 << 31) - 1),
@@ -23,7 +23,7 @@ _COLLECTION = {"id", "name", "tenant", "database", "metadata", "configuration", 
 
 
 def read_change(data: Fields) -> dict[str, Any]:
-    """A change, complete. Raises Corruption."""
+    """Read a complete change. Raises Corruption."""
     change: dict[str, Any] = {"do": data.text("do")}
     match change["do"]:
         case "reset":
@@ -46,7 +46,7 @@ def read_change(data: Fields) -> dict[str, Any]:
 
 
 def read_collection(data: Fields) -> dict[str, Any]:
-    """A collection, complete. Raises Corruption."""
+    """Read a complete collection. Raises Corruption."""
     if unknown := data.keys() - _COLLECTION:
         raise data.wrong(min(unknown), "is unknown")
     metadata = data.maybe_fields("metadata")

@@ -1,6 +1,6 @@
-"""One collection: its requests, and the upkeep that follows from them.
+"""One collection: it serves requests and schedules the upkeep that they make necessary.
 
-Owns: when compaction and index builds are due. Its records are in `record_store`.
+Owns: the decision when compaction and index builds are due. The records are in `record_store`.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ from .record_store import RecordStore
 
 _log = logging.getLogger("chroma")
 
-# Upkeep waits for a pause in writing, so that a bulk load is merged and indexed once.
+# Upkeep waits for a pause in writing, so that a bulk load is merged and indexed only once.
 QUIET_SECONDS = 0.5
-WATERMARK_SECONDS = 0.05  # from a write to the record of its sync, unless a later sync recorded it
-SEARCHED_SECONDS = 60.0  # how long a collection counts as searched after a query
+WATERMARK_SECONDS = 0.05  # delay after a write before its sync is recorded, unless a later sync records it
+SEARCHED_SECONDS = 60.0  # time after a query during which a collection is regarded as being searched
 
 
 class Collection:
-    """A collection of a database: reads, writes, searches, and the upkeep of its files and graphs.
+    """A collection in a database: its reads, writes and searches, and the upkeep of its files and graphs.
 
     info    its entry in the catalog
     store   its records
@@ -66,7 +66,7 @@ class Collection:
         self._source = executor.Source(self._graph_of, self.store.filters, self.plan_history)
         self._settings, self._settings_of = self._read_settings(), info
         self._searched = -SEARCHED_SECONDS
-        self._outrun = False  # whether writers are ahead of the compaction
+        self._outrun = False  # whether compaction cannot keep up with the writers
 
     @property
     def settings(self) -> IndexSettings:
@@ -85,7 +85,7 @@ class Collection:
             hnsw.get("num_threads", 0) or 0,
         )
 
-    # ------------------------------------------------------------------ what the store calls
+    # ------------------------------------------------------------------ calls from the store
 
     def exists(self) -> bool:
         return self._host.still_has(self.info.id)
@@ -98,9 +98,9 @@ class Collection:
         self.plan_history.keep_only(snapshot)
 
     def after_commit(self) -> None:
-        seen = self.store.last_seen()  # it has the commit, without a look at the disk
+        seen = self.store.last_seen()  # includes the commit, and needs no access to the disk
         if seen is None:
-            return  # closed meanwhile: the next opening checks the upkeep
+            return  # the collection was closed meanwhile; the next opening checks the upkeep
         snapshot = seen[0]
         background = self.store.services.background
         due = compaction.due(snapshot)
@@ -118,7 +118,7 @@ class Collection:
         if self.store.lacks_watermark():
             background.submit("watermark", self.info.id, self.store.record_watermark, WATERMARK_SECONDS)
         if self._outrun:
-            background.wait("compact", self.info.id)  # let it catch up
+            background.wait("compact", self.info.id)  # let the compaction catch up
 
     # ------------------------------------------------------------------ upkeep
 
@@ -133,8 +133,8 @@ class Collection:
         if not missing:
             return
         waiting = sum(segment.rows * segment.dimension * 4 for segment in missing)
-        # A load that nobody searches is indexed once, at its end. It does not compete with the build of a
-        # graph that is soon merged away.
+        # A bulk load is indexed once, at its end, unless the collection is being searched. So the load does
+        # not compete with the build of a graph whose segment is soon merged away.
         searched = time.monotonic() - self._searched < SEARCHED_SECONDS
         delay = 0.0 if searched and waiting > PATIENCE_BYTES else QUIET_SECONDS
         background = self.store.services.background
@@ -144,7 +144,7 @@ class Collection:
         self._unless_deleted(lambda: self.graphs.build(settings, urgent=False))
 
     def _unless_deleted(self, job: Callable[[], object]) -> bool:
-        """Run a background job. False if it failed because the collection was deleted."""
+        """Run a background job. Returns False if it failed because the collection was deleted."""
         try:
             job()
         except StorageError:
@@ -154,9 +154,9 @@ class Collection:
         return True
 
     def compact(self) -> None:
-        """Flush, merge into one segment, index, reclaim space; return when done."""
+        """Flush, merge into one segment, build the index and reclaim space. Returns when all is done."""
         if self.store.snapshot().dimension is None:
-            return  # nothing was ever written
+            return  # no record was ever written
         with self.store.existing():
             compaction.compact(self.store, everything=True)
             self.graphs.build(self.settings, urgent=True)
@@ -164,7 +164,7 @@ class Collection:
                 self.graphs.load_now(view, self.settings)
 
     def check_upkeep(self) -> None:
-        """At open: go on with what an earlier process left undone."""
+        """At opening, schedule the upkeep that an earlier process did not finish."""
         if self._host.folder_read_only:
             return
         snapshot = self.store.snapshot()
@@ -176,33 +176,33 @@ class Collection:
     # ------------------------------------------------------------------ records
 
     def write(self, mode: Mode, records: Records) -> Written:
-        """Commit a batch, all of it or nothing. Durable on return."""
+        """Commit a batch atomically. The batch is durable on return."""
         written = self.store.write(mode, records)
         if self.info.dimension is None:
             self._record_dimension()
         return written
 
     def _record_dimension(self) -> None:
-        """Tell the catalog of the first records."""
+        """Record the dimension in the catalog after the first records were written."""
         dimension = self.store.snapshot().dimension
         if dimension is None:
             return
-        # The records are durable, and their files have the dimension: an error here must not fail the call.
+        # The records are durable, and their files state the dimension. An error here must not fail the call.
         try:
             self.info = self._host.catalog.change_collection(*self.info.ref, dimension=dimension)
         except StorageError as error:
             _log.warning("the dimension of %s could not be noted in the catalog: %s", self.info.name, error)
 
     def delete(self, request: DeleteRequest) -> int:
-        """Delete records; returns how many there were. Durable on return."""
+        """Delete records and return how many were deleted. The deletion is durable on return."""
         return self.store.delete(request.selection.ids, parse(request.selection), request.limit)
 
     def known(self, ids: Sequence[str]) -> set[str]:
-        """Those of `ids` that exist."""
+        """Return the subset of `ids` that exists."""
         return self.store.known(ids)
 
     def get(self, request: GetRequest) -> Rows:
-        """Matching records, in the order of insertion or of the page."""
+        """Return matching records, in insertion order or in the order that the page requests."""
         if request.page.order_by:
             return self.scan(request.selection, request.page).take(request.fields)
         snapshot, selected = self.store.select(request.selection.ids, parse(request.selection))
@@ -210,7 +210,7 @@ class Collection:
         return read(in_order(selected, page.offset, page.limit), request.fields, snapshot.dimension)
 
     def scan(self, selection: Selection, page: Page) -> Scan:
-        """Matching records as a stream of Arrow record batches over one snapshot."""
+        """Return matching records as a stream of Arrow record batches from one snapshot."""
         snapshot, selected = self.store.select(selection.ids, parse(selection))
         selected = (
             sort_selected(selected, page.order_by, page.offset, page.limit)
@@ -220,7 +220,7 @@ class Collection:
         return Scan(tuple(selected), snapshot.dimension, snapshot.views, self.store.columns.for_scan())
 
     def count(self, selection: Selection) -> int:
-        """How many records match."""
+        """Count the matching records."""
         if selection is ALL_RECORDS:
             return self.store.snapshot().live
         if selection.ids is None:
@@ -231,7 +231,7 @@ class Collection:
     # ------------------------------------------------------------------ searching
 
     def ranked(self, request: QueryRequest) -> Ranked:
-        """The nearest records of each of the vectors."""
+        """Find the nearest records to each query vector."""
         self._searched = time.monotonic()
         snapshot = self.store.snapshot()
         executor.check_dimension(request.vectors, snapshot.dimension)
@@ -249,12 +249,15 @@ class Collection:
         return self.graphs.get(view, self.settings)
 
     def explain(self, request: QueryRequest) -> list[tuple[str, Plan]]:
-        """The plan that `ranked` would choose for each segment and memtable. Not public: for tests."""
+        """Return the plan that `ranked` would choose for each segment and memtable. Only tests call it."""
         snapshot = self.store.snapshot()
         return executor.explain(self._search(request), request.vectors, snapshot, self._source)
 
     def recall(self, k: int, sample: int) -> float:
-        """Mean share of the exact k nearest that the default search finds, over stored vectors as queries."""
+        """Measure the mean share of the exact k nearest records that the default search finds.
+
+        The queries are a `sample` of the stored vectors.
+        """
         snapshot = self.store.snapshot()
         settings = self.settings
         for view in snapshot.views:
@@ -283,12 +286,12 @@ class Collection:
     # ------------------------------------------------------------------ metrics
 
     def index_status(self) -> IndexStatus:
-        """How many records the graphs have."""
+        """Count the indexed records and all live records."""
         snapshot = self.store.snapshot()
         return IndexStatus(self.graphs.indexed_rows(snapshot, self.settings), snapshot.live)
 
     def stats(self) -> CollectionStats:
-        """Counts of records and sizes of files."""
+        """Count the records and measure the files."""
         snapshot = self.store.snapshot()
         files = _sizes(self.store.folder)
         return CollectionStats(
@@ -313,12 +316,12 @@ def _spread(rows: Any, sample: int) -> Any:
 
 
 def _sizes(folder: Folder, prefix: str = "") -> dict[str, int]:
-    """Bytes of each file, by path below the collection's folder."""
+    """Map each file's path, relative to the collection's folder, to its size in bytes."""
     found: dict[str, int] = {}
     for name in folder.names():
         if name.startswith("seg-"):
             found |= _sizes(folder.child(name), f"{name}/")
             continue
-        with contextlib.suppress(Missing):  # removed meanwhile
+        with contextlib.suppress(Missing):  # the file was removed meanwhile
             found[prefix + name] = folder.size(name)
     return found

@@ -1,11 +1,12 @@
 """Compaction: flush the memtables, merge segments, reclaim space.
 
-Owns: when and how a collection's files are rewritten. One compaction runs at a time, among all processes
-(`maintain.lock`), and writers go on meanwhile. A crash may come after any of these steps:
+Owns: when and how a collection's files are rewritten. Only one compaction runs at a time, among all processes
+(`maintain.lock`). Writers continue meanwhile. The collection stays intact if the process crashes after any of
+these steps:
 
     1. start a new log under the write lock, and keep the state of that moment
     2. write merged segments and tombstone files from that state
-    3. publish a manifest that begins with the new log
+    3. publish a manifest whose first log is the new one
     4. remove the files that neither the manifest nor its logs name
 """
 
@@ -29,11 +30,11 @@ from ..wal.log import START, Log
 from .live_state import State, log_name
 from .record_store import RecordStore, log_file, new_segment_name
 
-# A flush at about 16k rows keeps the scan of a memtable near 1 ms at 384 dimensions. Frames count too,
-# because a log of 100k single-row frames takes 4 s to replay.
+# A flush at about 16k rows keeps the scan of a memtable near 1 ms at 384 dimensions. The number of frames is
+# limited too, because a log of 100k single-row frames takes 4 s to replay.
 FLUSH_ROWS, FLUSH_BYTES, FLUSH_FRAMES = 16_384, 64 << 20, 16_384
-MOST_UNMANIFESTED = 32  # bulk segments in a row before they are merged without waiting for a pause
-DELETED_SHARE = 0.2  # rewrite a segment when more of it is deleted
+MOST_UNMANIFESTED = 32  # this many unmanifested bulk segments are merged without waiting for a pause
+DELETED_SHARE = 0.2  # a segment is rewritten once a larger share of its rows is deleted
 MAX_SEGMENT_ROWS = 8_000_000  # larger segments are not merged
 
 
@@ -52,8 +53,10 @@ def due(snapshot: Snapshot) -> bool:
 
 
 def useful(snapshot: Snapshot) -> bool:
-    """Whether a compaction would change something once writes pause: a segment is unmanifested, or has many
-    deleted rows."""
+    """Whether a compaction is worthwhile once writes pause.
+
+    It is if a segment is unmanifested or has many deleted rows.
+    """
     return any(
         isinstance(view.source, Segment) and (not view.named or _worn(view)) for view in snapshot.views
     )
@@ -64,7 +67,7 @@ def _worn(view: SegmentView) -> bool:
 
 
 class Base(NamedTuple):
-    """The collection at the moment a new log began."""
+    """The collection's state at the moment when a new log began."""
 
     snapshot: Snapshot
     refs: dict[str, SegmentRef]
@@ -73,7 +76,10 @@ class Base(NamedTuple):
 
 
 def compact(store: RecordStore, everything: bool) -> bool:
-    """Flush and merge; with `everything`, into one segment. False if another compaction is running."""
+    """Flush and merge. With `everything`, merge into one segment.
+
+    Returns False if another compaction is running.
+    """
     with (
         store.existing(),
         store.folder.lock("maintain.lock", wait=everything, timeout=None) as locked,
@@ -95,8 +101,8 @@ def compact(store: RecordStore, everything: bool) -> bool:
             store.folder.sync()
             Manifest(base.version + 1, base.log, dimension, position, tuple(refs)).publish(store.folder)
         except BaseException:
-            # The manifest or its copy may name the new segment by now. The next attempt reads both before it
-            # removes anything.
+            # The manifest or its copy may already name the new segment. The next attempt reads both before it
+            # removes any file.
             store.unclean = True
             raise
         store.refresh()
@@ -105,13 +111,14 @@ def compact(store: RecordStore, everything: bool) -> bool:
 
 
 def _rotate(store: RecordStore, state: State) -> Base:
-    """Begin a new log, so that the older ones have exactly the state so far."""
+    """Begin a new log, so that the older logs end exactly at the current state."""
     if state.log.offset > START:
         name = log_file(state.log.sequence + 1)
-        store.folder.remove(name)  # of a rotation that was killed
+        store.folder.remove(name)  # an interrupted rotation may have left it
         log = Log.create(store.folder, name, state.log.sequence + 1)
         store.folder.sync()
-        # Synced before anything is written to the new log: no later frame may survive a crash without it.
+        # Synced before the first write to the new log, because no later frame may survive a crash without
+        # the END frame.
         state.before_append()
         state.log.sync(state.log.append(logs.END, name.encode()))
         state.log.record_watermark()
@@ -120,10 +127,11 @@ def _rotate(store: RecordStore, state: State) -> Base:
 
 
 def _choose(snapshot: Snapshot, everything: bool) -> list[SegmentView]:
-    """The views to rewrite as one segment.
+    """Choose the views to rewrite as one segment.
 
-    Memtables are always among them. A segment is once the newer parts together reach its size. This writes a
-    row 3.6 times up to a million rows, and keeps 3 segments on average.
+    Memtables are always included. A segment is included as soon as everything newer has together at least as
+    many rows. On the way to a million rows, this rule writes each row 3.6 times and keeps 3 segments, on
+    average.
     """
     memtables = [view for view in snapshot.views if isinstance(view.source, Memtable)]
     segments = [view for view in snapshot.views if isinstance(view.source, Segment)]
@@ -146,7 +154,10 @@ def _choose(snapshot: Snapshot, everything: bool) -> list[SegmentView]:
 
 
 def _gather(views: Sequence[SegmentView], folder: Folder) -> StoredRows | None:
-    """The live records of the views, by position. Many vectors go to scratch space of the folder."""
+    """Collect the live records of the views, sorted by position.
+
+    The vectors of several views are copied to scratch space in the folder.
+    """
     parts = [view.source.stored(view.live_rows()) for view in views if view.live]
     if not parts:
         return None
@@ -156,7 +167,7 @@ def _gather(views: Sequence[SegmentView], folder: Folder) -> StoredRows | None:
 
 
 def _kept(store: RecordStore, base: Base, view: SegmentView) -> SegmentRef:
-    """The reference of a segment that stays, with the tombstones of this moment."""
+    """Return the reference to a segment that stays, with its current tombstones."""
     ref = base.refs[view.source.name]
     if view.tombstones is None or view.deleted_rows == ref.deleted_rows:
         return ref
@@ -174,8 +185,10 @@ def _write_tombstones(store: RecordStore, ref: SegmentRef, base: Base, tombstone
 
 
 def _clean(store: RecordStore) -> None:
-    """Remove the files that neither the manifest, its copy nor a log names. Open maps of other processes stay
-    readable."""
+    """Remove the files that are named by neither the manifest, nor its copy, nor a log.
+
+    Other processes can still read the files that they have mapped.
+    """
     folder = store.folder
     with store.writing(), store.changing() as state:
         logs_kept = set(state.live_logs())
@@ -191,20 +204,27 @@ def _clean(store: RecordStore) -> None:
                 folder.child(name).remove_tree()
             elif name.startswith("seg-"):
                 _clean_segment(folder.child(name), named[name])
-        # If a publication stopped between manifest and copy, files that only the copy names go next time.
+        # If a publication stopped between the copy and the manifest, the next attempt removes the files that
+        # only the copy names.
         store.unclean = copied != state.manifest.segments
 
 
 def _copied(folder: Folder) -> tuple[SegmentRef, ...]:
-    """The segments of the manifest's copy, which is newer if a publication stopped between the two."""
+    """Return the segments that the manifest's copy names.
+
+    The copy is written first, so it is newer than the manifest if a publication stopped in between.
+    """
     try:
         return Manifest.load(folder, COPY).segments
-    except Corruption:  # nothing can be repaired from it
+    except Corruption:  # a damaged copy cannot serve for repairs
         return ()
 
 
 def _clean_segment(home: Folder, refs: Sequence[SegmentRef]) -> None:
-    """`refs`: the references to the segment in the manifest, its copy and the logs."""
+    """Remove the files that none of `refs` names.
+
+    refs  the references to the segment in the manifest, its copy and the logs
+    """
     keep = {file.name for ref in refs for file in ref.all_files()}
     for name in home.names():
         if name not in keep:

@@ -2,9 +2,9 @@
 
 Owns: the queue of a collection's writers in this process. The first writer leads. Once it holds the write
 lock, it takes the waiting calls, commits them as one batch, and syncs for all of them. Then the next writer
-leads, with the calls that have arrived meanwhile. (Letting it lead before the sync halved the batches and
-slowed down any number of threads.) Many small writes share the locks, the look-ups, a frame and a sync: 16
-threads that add single records are about 3 times as fast as one. Each call is still all or nothing, and its
+leads the calls that have arrived meanwhile. (Letting it lead before the sync halved the batches and was
+slower with any number of threads.) Many small writes thus share the locks, the look-ups, a frame and a sync.
+16 threads that add single records are about 3 times as fast as one thread. Each call is still atomic, and its
 caller sees only its own errors.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from ..interface.values import EncodedMetadata, Mode, Records, Written
 
-# Larger calls gain nothing from a group. The second bound keeps the first caller from waiting for long.
+# Larger calls gain nothing from a group. The second limit bounds the time that the first caller waits.
 _ALONE_ROWS, _MOST_ROWS = 256, 2048
 
 
@@ -32,15 +32,15 @@ def _closed() -> threading.Lock:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One call of a writer. Until it is `durable` or has an `error`, its thread waits for `turn`."""
+    """One writer's call. Its thread waits for `turn` until the call is `durable` or has an `error`."""
 
     mode: Mode
     records: Records
-    written: Written | None = None  # its result, once it is durable
+    written: Written | None = None  # the result, valid once the call is durable
     durable: bool = False
     error: BaseException | None = None
-    turn: threading.Lock | None = None  # set while it waits
-    group: list[Call] = field(default_factory=list)  # of a leader: the calls that it commits, with its own
+    turn: threading.Lock | None = None  # created when the call first has to wait
+    group: list[Call] = field(default_factory=list)  # in a leader, the calls that it commits, with its own
 
     def done(self) -> bool:
         return self.durable or self.error is not None
@@ -50,19 +50,22 @@ class Call:
             try:
                 raise self.error
             finally:
-                self.error = None  # its frames refer to this call: break the cycle
+                self.error = None  # breaks the reference cycle: the frames of the error refer to this call
         assert self.written is not None
         return self.written
 
     def wake(self) -> None:
-        """Let its thread go on; again does nothing."""
+        """Let the waiting thread continue. Has no effect if the thread is already awake."""
         if self.turn is not None and self.turn.locked():
             self.turn.release()
 
 
 class CommitQueue:
-    """The writers of a collection. A writer enters with its call until the call is done. A leader takes a
-    group, makes it durable or fails, and finishes it."""
+    """The queue of a collection's writers.
+
+    A writer calls `enter` until its call is done. A leader calls `take` to get a group, commits the group,
+    and calls `finish` with the outcome.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -70,7 +73,7 @@ class CommitQueue:
         self._leader: Call | None = None
 
     def enter(self, call: Call) -> bool:
-        """Wait until a leader has done the call (False), or until the call has to lead (True)."""
+        """Wait until a leader has committed the call (returns False) or the call has to lead (True)."""
         with self._lock:
             if call not in self._waiting:
                 self._waiting.append(call)
@@ -84,15 +87,17 @@ class CommitQueue:
         return self._leader is call
 
     def take(self, call: Call) -> list[Call]:
-        """The calls that the leader commits: those waiting now that can be one batch with the first."""
+        """Return the group to commit: the first waiting calls that can form one batch."""
         with self._lock:
             call.group.extend(joinable(self._waiting))
             del self._waiting[: len(call.group)]
         return call.group
 
     def finish(self, call: Call, error: BaseException | None = None) -> None:
-        """Tell every call of the leader's group its outcome, and let the next one lead. Without an error the
-        group is durable, except for calls that have an error of their own."""
+        """Give every call in the leader's group its outcome, and let the next waiting call lead.
+
+        Without an error, the group is durable, except for the calls that have an error of their own.
+        """
         group = call.group
         if error is None:
             for each in group:
@@ -111,16 +116,16 @@ class CommitQueue:
                 group.append(call)
             self._waiting = [each for each in self._waiting if each not in group]
         for each in group:
-            # If the leader is interrupted, only its own caller sees the error. The other calls are retried
-            # although the commit may have reached the log: repeating an upsert changes nothing, and repeating
-            # an add finds its records.
+            # If the leader is interrupted, only its own caller sees the error. Other calls are retried,
+            # although the commit may have reached the log. A retry is harmless: repeating an upsert changes
+            # nothing, and repeating an add finds its records.
             if each is call or isinstance(error, Exception):
                 each.error = each.error or error
             elif not each.durable:
                 each.written = each.error = None
 
     def leave(self, call: Call) -> None:
-        """Leave after an interruption, so that no other thread waits for this one for ever."""
+        """Leave the queue after an interruption, so that no other thread waits for this call forever."""
         with self._lock:
             if call in self._waiting:
                 self._waiting.remove(call)
@@ -129,7 +134,7 @@ class CommitQueue:
             each.wake()
 
     def _pass_on(self, call: Call) -> None:
-        """Let the next one lead, if this one does."""
+        """Let the next waiting call lead, if `call` leads now."""
         with self._lock:
             if self._leader is call:
                 self._leader = self._waiting[0] if self._waiting else None
@@ -138,7 +143,10 @@ class CommitQueue:
 
 
 def joinable(calls: Sequence[Call]) -> list[Call]:
-    """The first calls that can be one batch: of one mode, all or none with vectors, of different ids."""
+    """Return the first calls that can form one batch.
+
+    Their mode is the same, either all of them or none have vectors, and no id occurs in two of them.
+    """
     first = calls[0]
     group, rows = [first], len(first.records.ids)
     if len(calls) == 1 or not _small(first.records):
@@ -169,7 +177,7 @@ def _width(records: Records) -> int:
 
 
 def joined(group: Sequence[Call]) -> Records:
-    """The calls as one batch; a column that one does not give is not given in its rows."""
+    """Join the calls into one batch. If a call lacks a column, its rows are None in that column."""
     parts = [call.records for call in group]
     if len(parts) == 1:
         return parts[0]

@@ -1,4 +1,4 @@
-"""The interface of a database to its collections, and of a collection to the store of its records."""
+"""The interfaces that a database offers to its collections, and a collection to its record store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Services(NamedTuple):
 
 
 class CollectionHost(Protocol):
-    """The database of a collection."""
+    """The database that a collection belongs to."""
 
     folder: Folder
     services: Services
@@ -41,7 +41,7 @@ class CollectionHost(Protocol):
 
 
 class StoreOwner(Protocol):
-    """The collection of a store of records."""
+    """The collection that a record store belongs to."""
 
     def exists(self) -> bool:
         """Whether the collection is still in the catalog."""
@@ -52,7 +52,7 @@ class StoreOwner(Protocol):
         ...
 
     def after_commit(self) -> None:
-        """Called after each commit, before its sync has ended."""
+        """Called after each commit, before the commit is synced."""
         ...
 
     def after_sync(self) -> None:
@@ -60,5 +60,5 @@ class StoreOwner(Protocol):
         ...
 
     def after_adoption(self, snapshot: Snapshot) -> None:
-        """Called when the manifest has moved on to other files with the same records."""
+        """Called after the store has adopted a newer manifest, which has the same records in other files."""
         ...

@@ -1,8 +1,8 @@
-"""Building, loading and publishing the graphs of a collection's segments.
+"""Build, load and publish the graphs of a collection's segments.
 
-Owns: which segment has which graph. A graph is a cache: without one, or while it loads or builds, searches
-scan exactly. Builds run in the background. The manifest publishes a graph, unless its segment was merged away
-meanwhile.
+Owns: which segment has which graph. A graph is a cache: searches scan exactly if a segment has no graph, or
+while its graph is being loaded or built. Builds run in the background. A finished graph is published in the
+manifest, unless its segment was merged away meanwhile.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from ..segments.snapshot import SegmentView, Snapshot
 from ..vectors.distance import Space
 from .record_store import RecordStore
 
-# Below this a scan is about as fast as a graph: 10k x 384 takes 0.25 ms.
+# Below this size a scan is about as fast as a graph search: scanning 10k x 384 takes 0.25 ms.
 INDEX_BYTES = 12 << 20
-# While writes keep coming, building waits for a pause, but not beyond this much unindexed data.
+# Builds wait for a pause in writing, unless a collection that is being searched has more unindexed data.
 PATIENCE_BYTES = 160 << 20
 
 
-# Delay before a graph is loaded, so that a process that runs one query and exits does not wait for it.
+# Delay before a graph is loaded. So a process that runs one query and exits does not wait for the load.
 LOAD_SECONDS = 0.1
 
 
 class IndexSettings(NamedTuple):
-    """How graphs are built and searched; `threads` bounds both (0: as many as there are cores)."""
+    """Parameters for building and searching graphs. `threads` limits both; 0 uses all cores."""
 
     space: Space = "l2"
     max_neighbors: int = 16
@@ -54,14 +54,14 @@ class Graphs:
     def __init__(self, store: RecordStore) -> None:
         self._store = store
         self._loaded: dict[str, tuple[GraphRef | None, Graph]] = {}
-        self._broken: set[str] = set()  # index files that do not match their checksum: rebuilt
+        self._broken: set[str] = set()  # graph files that do not match their checksums and must be rebuilt
         self._lock = threading.Lock()
-        self._urgent = 0  # running foreground builds; background builds stop for them
+        self._urgent = 0  # number of running foreground builds, for which background builds stop
 
     # ------------------------------------------------------------------ searching
 
     def get(self, view: SegmentView, settings: IndexSettings) -> Graph | None:
-        """The graph of a view, if it is loaded; else it is loaded in the background."""
+        """Return the graph of a view if it is loaded. Otherwise start loading it in the background."""
         loaded = self._loaded.get(view.source.name)
         if loaded is not None:
             self._store.services.budget.touch(self._key(view.source.name))
@@ -74,7 +74,7 @@ class Graphs:
         return None
 
     def load_now(self, view: SegmentView, settings: IndexSettings) -> None:
-        """Load the graph of a view in this thread, and return when it is loaded."""
+        """Load the graph of a view in this thread."""
         if isinstance(view.source, Segment) and (ref := self._stored(view)) and hnsw.available():
             self.load(view.source, ref, settings)
 
@@ -83,12 +83,12 @@ class Graphs:
         return None if graph is None or graph.file.name in self._broken else graph
 
     def _stored(self, view: SegmentView) -> GraphRef | None:
-        """The graph of a view that has a file; in memory there is none to load."""
+        """Return the reference to a view's graph if the graph has a file. Graphs in memory have none."""
         graph = self._reference(view)
         return graph if graph is not None and graph.file.bytes else None
 
     def load(self, segment: Segment, ref: GraphRef, settings: IndexSettings) -> None:
-        """Bring a graph into memory."""
+        """Load a graph into memory."""
         if segment.name in self._loaded:
             return
         home = self._store.folder.child(segment.name)
@@ -96,7 +96,7 @@ class Graphs:
         try:
             data = home.map(ref.file.name, ref.file.bytes)
             if settings.space == "cosine":
-                _ = segment.lengths  # computed here, so that the first query need not
+                _ = segment.lengths  # computed here, so that the first query need not compute them
             stopping, evict = self._store.services.background.stopping, segment.evict_vectors
             graph = graph_file.read(
                 path,
@@ -108,7 +108,7 @@ class Graphs:
                 passed=evict,
             )
         except Corruption:
-            # The graph is only a cache: a new one is built, and `check` reports the file.
+            # The graph is only a cache, so a new one is built. `check` reports the damaged file.
             self._broken.add(ref.file.name)
             self.schedule(settings)
             return
@@ -118,7 +118,7 @@ class Graphs:
     def _keep(self, name: str, ref: GraphRef | None, graph: Graph) -> None:
         with self._lock:
             self._loaded[name] = ref, graph
-        if ref is not None:  # kept in memory only, it could not be loaded again
+        if ref is not None:  # a graph without a reference exists only in memory and must not be evicted
             self._store.services.budget.hold(self._key(name), graph.nbytes, lambda: self._drop(name))
 
     def _key(self, name: str) -> str:
@@ -129,13 +129,16 @@ class Graphs:
             self._loaded.pop(name, None)
 
     def inherit(self, parent: Graphs) -> None:
-        """In a forked child, of a database in memory: take over the graphs that no thread was searching."""
+        """In a forked child, take over the parent's graphs that no thread was searching.
+
+        Used for a database in memory.
+        """
         for name, (ref, graph) in list(parent._loaded.items()):
             if graph.at_rest():
                 self._keep(name, ref, graph)
 
     def release(self) -> None:
-        """Free all graphs that can be loaded again."""
+        """Free the graphs that can be loaded again."""
         for name, (ref, _) in list(self._loaded.items()):
             if ref is not None:
                 self._drop(name)
@@ -144,7 +147,7 @@ class Graphs:
     # ------------------------------------------------------------------ building
 
     def missing(self, snapshot: Snapshot, settings: IndexSettings) -> list[Segment]:
-        """Segments of the manifest that should have a graph with these settings, largest first."""
+        """Return the manifest's segments that still need a graph with these settings, largest first."""
         found = [
             view.source
             for view in snapshot.views
@@ -153,7 +156,7 @@ class Graphs:
         return sorted(found, key=lambda segment: -segment.rows)
 
     def _served(self, view: SegmentView, settings: IndexSettings) -> bool:
-        """Whether a part has its graph, or is too small for one."""
+        """Whether a segment or memtable has a current graph, or is too small to need one."""
         if view.rows * view.source.dimension * 4 < INDEX_BYTES:
             return True
         graph = self._reference(view)
@@ -161,20 +164,20 @@ class Graphs:
             return False
         return (
             bool(graph.file.bytes) or view.source.name in self._loaded
-        )  # a graph in memory may be lost by a fork
+        )  # a fork may lose a graph that is only in memory
 
     def indexed_rows(self, snapshot: Snapshot, settings: IndexSettings) -> int:
-        """Rows in parts that have a current graph, or are too small to need one."""
+        """Count the live rows in views that have a current graph or are too small to need one."""
         return sum(view.live for view in snapshot.views if self._served(view, settings))
 
     def schedule(self, settings: IndexSettings, delay: float = 0.0) -> None:
-        """Build what is missing in the background."""
+        """Build the missing graphs in the background."""
         self._store.services.background.submit(
             "index", self._store.id, lambda: self.build(settings, urgent=False), delay
         )
 
     def build(self, settings: IndexSettings, urgent: bool) -> bool:
-        """Build all missing graphs. False when stopped, or when another process is building."""
+        """Build all missing graphs. Returns False if it was stopped or another process is building."""
         if not hnsw.available():
             return False
         with self._lock:
@@ -214,7 +217,7 @@ class Graphs:
         return True
 
     def _publish(self, segment: Segment, graph: Graph, settings: IndexSettings) -> GraphRef | None:
-        """Write the graph file and name it in the manifest. None when the segment is gone."""
+        """Write the graph file and name it in the manifest. Returns None if the segment is gone."""
         folder = self._store.folder
         with folder.lock("maintain.lock", timeout=None):
             manifest = Manifest.load(folder)
@@ -239,7 +242,7 @@ class Graphs:
             try:
                 manifest._replace(version=manifest.version + 1, segments=tuple(segments)).publish(folder)
             except BaseException:
-                self._store.unclean = True  # the manifest or its copy may name the file by now
+                self._store.unclean = True  # the manifest or its copy may already name the file
                 raise
             if old is not None:
                 home.remove(old.file.name)
@@ -247,7 +250,7 @@ class Graphs:
         return built
 
     def forget_gone(self, snapshot: Snapshot) -> None:
-        """Drop the graphs of segments that were merged away, or that got another graph."""
+        """Drop the graphs of segments that were merged away or have a different graph now."""
         refs = {view.source.name: view.ref for view in snapshot.views if view.ref is not None}
         for name, (graph_ref, _) in list(self._loaded.items()):
             if name not in refs or (graph_ref is not None and refs[name].graph != graph_ref):

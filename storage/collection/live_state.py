@@ -1,8 +1,8 @@
-"""The current state of a collection in memory: the manifest plus the changes in its logs.
+"""The in-memory state of a collection: the manifest plus the changes in its logs.
 
-Owns: applying frames in order, and moving on to a newer manifest. Not thread-safe: the caller holds the
-collection's lock around every method. The segments of the manifest have the records of the moment when its
-log began, so every delete in that log or a later one applies to them.
+Owns: applying frames in order, and adopting a newer manifest. It is not thread-safe: the caller holds the
+collection's lock around every method. The manifest's segments hold the records as they were when its log
+began. So every delete in that log or a later one applies to them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..wal.log import Frame, Log
 
 
 class State:
-    """Mutable; `snapshot()` freezes it."""
+    """The mutable state. `snapshot()` returns an immutable view of it."""
 
     def __init__(self, folder: Folder, manifest: Manifest, log: Log) -> None:
         self._folder = folder
@@ -35,14 +35,14 @@ class State:
         self.dimension = manifest.dimension
         self.next_position = manifest.next_position
         self.refs: dict[str, SegmentRef] = {}
-        self.frames = 0  # in logs that are not flushed yet
+        self.frames = 0  # number of frames in logs that are not flushed yet
         self._segments: dict[str, Segment] = {}
         self._memtables: dict[str, Memtable] = {}
         self._tombstones: dict[str, Mask | None] = {}
         self._deletes: dict[str, list[Ints]] = {log_name(log): []}
-        # segments that only a log names, by log
+        # by log, the segments that are named only in that log
         self._unmanifested: dict[str, list[str]] = {log_name(log): []}
-        self._previous: Log | None = None  # has ended, and may not be synced
+        self._previous: Log | None = None  # a log that has ended and may not be synced yet
         self._snapshot: Snapshot | None = None
         for ref in manifest.segments:
             self._add_segment(ref)
@@ -51,7 +51,7 @@ class State:
 
     def follow(self, writing: bool = False) -> None:
         """Read and apply the new frames of the log and of the logs that follow it."""
-        if self.log.at_end(writing):  # as nearly always
+        if self.log.at_end(writing):  # true for nearly every call
             return
         for step in follow(self._folder, self.log, writing=writing):
             self.apply(step.frame)
@@ -60,13 +60,13 @@ class State:
                 self._previous = step.log
 
     def begin(self, log: Log) -> None:
-        """Go on with the next log."""
+        """Continue with the next log."""
         self.log = log
         self._deletes[log_name(log)] = []
         self._unmanifested[log_name(log)] = []
 
     def before_append(self) -> None:
-        """Sync the end of the previous log, so that no later frame can survive a crash without it."""
+        """Sync the previous log, so that no later frame can survive a crash without its last frames."""
         if self._previous is not None:
             self._previous.sync_all()
             self._previous = None
@@ -152,7 +152,7 @@ class State:
         rows = rows[rows >= 0]
         if not len(rows):
             return
-        # Copied, because snapshots share the old mask.
+        # The mask is copied, because snapshots share the old one.
         marked = self._tombstones[name]
         mask = np.zeros(part.rows, np.bool_)
         if marked is not None:
@@ -163,7 +163,10 @@ class State:
     # ------------------------------------------------------------------ moving on
 
     def adopt(self, manifest: Manifest) -> bool:
-        """Switch to a newer manifest, keeping what is open. False if too far behind: load anew."""
+        """Switch to a newer manifest, keeping the open segments and logs that it still needs.
+
+        Returns False if this state does not know the manifest's log. The caller then loads a new state.
+        """
         if manifest.log not in self._deletes:
             return False
         known = list(self._deletes)
@@ -197,7 +200,7 @@ class State:
 
     @property
     def latest(self) -> Snapshot | None:
-        """The snapshot, if it was made since the last change; may be read without the lock."""
+        """The snapshot, or None if the state has changed since. May be read without the lock."""
         return self._snapshot
 
     def snapshot(self) -> Snapshot:
@@ -226,7 +229,7 @@ class State:
         return self._snapshot
 
     def live_logs(self) -> list[str]:
-        """The logs that are needed to rebuild this state."""
+        """Return the names of the logs that are needed to rebuild this state."""
         return list(self._deletes)
 
 

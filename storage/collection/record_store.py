@@ -1,9 +1,9 @@
 """The records of a collection: commit a batch, take a snapshot, find rows in it.
 
-Owns: the lock around the state and the path of a write. Any number of processes may have the same
-collection open. A writer holds the folder's write lock while it catches up and appends, syncs after
-releasing it, and acknowledges after its own sync. Readers look for the next frame in a map of the log, and
-never wait for a writer of another process.
+Owns: the lock around the state, and the write path. Any number of processes may have the same collection
+open. A writer holds the folder's write lock while it reads new frames and appends its own. It releases the
+lock, then syncs, then acknowledges the write. Readers look for the next frame in a memory map of the log, and
+never wait for a writer in another process.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from .host import Services, StoreOwner
 from .live_state import State
 from .upsert import Located, as_columns, resolve, written
 
-# A batch of at least this size skips the log and becomes a segment at once. In batches of 4,096 rows that
-# writes 120k rows/s against 80k through the log. In batches of 2,048 rows it is 60k against 95k, because each
-# file of a segment waits for the disk.
+# A batch of at least this size skips the log and is written directly as a segment. With batches of 4,096
+# rows, direct segments reach 120k rows/s and the log 80k. With batches of 2,048 rows, direct segments reach
+# 60k and the log 95k, because each file of a segment waits for the disk.
 BULK_ROWS, BULK_BYTES = 4096, 32 << 20
-# A batch of at most this size is resolved under the readers' lock, which saves a second look at the files.
+# A batch of at most this size is resolved under the readers' lock, which avoids checking the files twice.
 AT_ONCE_ROWS = 1024
 _RETRIES = 50
 LOOK_SECONDS = 0.05
@@ -46,7 +46,10 @@ NOTHING = Snapshot((), None, 0, 0)
 
 
 class _Change:
-    """A block that changes the state. A class, because a generator takes several times as long."""
+    """Context manager for a change of the state; see `RecordStore.changing`.
+
+    It is a class because a generator takes several times as long.
+    """
 
     __slots__ = ("_of",)
 
@@ -59,12 +62,12 @@ class _Change:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None and not isinstance(
             error, (InvalidArgument, NotFound)
-        ):  # raised before anything was changed
+        ):  # these two are raised before the state changes
             self._of.forget_state()
 
 
 class _Existing:
-    """A block in which a missing file means that the collection was deleted just now, if it was."""
+    """Context manager that raises NotFound for a missing file if the collection was deleted meanwhile."""
 
     __slots__ = ("_of",)
 
@@ -87,16 +90,16 @@ class RecordStore:
         self.filters = Filters(services.database, services.budget, id)
         self.columns = ColumnCache(services.budget, id)
         self._owner = owner
-        self._writers = threading.RLock()  # one writer of this process at a time
+        self._writers = threading.RLock()  # admits one writer in this process at a time
         self._queue = CommitQueue()
-        self.unclean = False  # whether a failed write may have left a segment that nothing names
-        self._made = False  # whether this object made the folder, durably
-        self._owner_waits = False  # synced, but `after_sync` was not called yet
-        self._without_watermark: Log | None = None  # written last; the state may have a newer log
-        self._lock = threading.RLock()  # around the state; held for moments
+        self.unclean = False  # whether a failed write may have left files that nothing names
+        self._made = False  # whether this object created the folder, durably
+        self._owner_waits = False  # whether a commit was synced but `after_sync` was not called yet
+        self._without_watermark: Log | None = None  # the log written last; the state may have a newer one
+        self._lock = threading.RLock()  # guards the state; held only briefly
         self._state: State | None = None
         self._file_version: tuple[int, ...] | None = None
-        self._look_again = 0.0  # when to look for a newer manifest; records are looked for at every call
+        self._look_again = 0.0  # when to check for a newer manifest; every call checks for new records
 
     def __repr__(self) -> str:
         return f"RecordStore({self.id}, {self._state.snapshot() if self._state else 'not open'})"
@@ -104,7 +107,7 @@ class RecordStore:
     # ------------------------------------------------------------------ the present
 
     def snapshot(self) -> Snapshot:
-        """The collection as of now: every write acknowledged before this call is in it."""
+        """Return the collection as of now, with every write that was acknowledged before this call."""
         state = self._state
         if state is not None and not state.log.has_more() and time.monotonic() < self._look_again:
             snapshot = state.latest  # set by the last change of the state
@@ -113,25 +116,31 @@ class RecordStore:
         return self.refresh()
 
     def last_seen(self) -> tuple[Snapshot, int] | None:
-        """The latest snapshot and its log's bytes, without a look at the disk; None before there is one."""
+        """Return the latest snapshot and the size of its log in bytes, or None if there is no snapshot.
+
+        Does not access the disk.
+        """
         state = self._state
         snapshot = state.latest if state is not None else None
         return None if state is None or snapshot is None else (snapshot, state.log.offset)
 
     def refresh(self) -> Snapshot:
-        """As `snapshot`, but after a look for a newer manifest, which has the same records in other files."""
+        """Check for a newer manifest, then return a snapshot.
+
+        A newer manifest has the same records in other files.
+        """
         with self._lock:
             current = self.refreshed()
             self._look_again = time.monotonic() + LOOK_SECONDS
             return current.snapshot() if current else NOTHING
 
     def refreshed(self, writing: bool = False) -> State | None:
-        """The up-to-date state, None before the first write. Needs the lock."""
+        """Return the up-to-date state, or None before the first write. The caller holds the lock."""
         for _ in range(_RETRIES):
             file_version, fresh = self.folder.file_version(NAME), self._state is None
             try:
                 if file_version is None and writing and self.folder.exists(COPY):
-                    # A creation was killed, or somebody removed the file.
+                    # The creation was interrupted, or the file was removed from outside.
                     self.folder.replace(NAME, Manifest.load(self.folder, COPY).encode())
                     continue
                 if self._state is None:
@@ -156,22 +165,22 @@ class RecordStore:
                 self._state.follow(writing)
                 return self._state
             except Corruption:
-                # Another process may replace the files while this one reads them. They are damaged only if
-                # the error persists under a manifest that does not change.
+                # Another process may have replaced the files during the read. They are damaged only if a
+                # freshly loaded state fails too while the manifest does not change.
                 if fresh and self.folder.file_version(NAME) == file_version:
                     self._state = None
                     self.check_exists()
                     raise
                 self._state = None
             except BaseException:
-                self._state = None  # a frame may have been read and not applied
+                self._state = None  # a frame may have been read but not applied
                 raise
         self.check_exists()
         raise Corruption(f"{self.folder.path}/{NAME}", "it keeps changing")
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the write lock among all threads and processes. Readers of this process go on."""
+        """Hold the write lock against all other threads and processes. Readers are not blocked."""
         with self.existing(), self._writers, self._write_lock():
             self.check_exists()
             yield
@@ -179,7 +188,7 @@ class RecordStore:
     def _write_lock(self) -> contextlib.AbstractContextManager[bool]:
         try:
             return self.folder.lock("write.lock")
-        except Missing:  # never written to, or deleted
+        except Missing:  # the collection was never written to, or was deleted
             self.check_exists()
             self.folder.create()
             self._made = True
@@ -187,32 +196,40 @@ class RecordStore:
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[State]:
-        """The state, caught up, to append to; inside `writing`. Keep it short: readers wait."""
+        """Yield the up-to-date state, to append to it. Call it inside `writing`.
+
+        Keep the block short: readers wait meanwhile.
+        """
         with self._lock, _Change(self) as state:
             yield state
 
     def begin_change(self) -> State:
-        """See `changing`. Needs the lock."""
+        """See `changing`. The caller holds the lock."""
         if self._state is not None and self._state.log.broken:
-            self._state = None  # opening it again rewrites the frames that may not be on the disk
+            self._state = None  # opening the log again rewrites the frames that may not be on the disk
         return self.refreshed(writing=True) or self._create()
 
     def forget_state(self) -> None:
-        """Read the state from the log again, after an interruption between writing and applying a frame."""
+        """Drop the state, so that it is read from the log again.
+
+        Called after an interruption between writing a frame and applying it.
+        """
         self._state = None
 
     def existing(self) -> _Existing:
-        """A block that writes or opens files of the collection. If the collection was deleted meanwhile, a
-        missing file raises NotFound."""
+        """Return a context manager for a block that writes or opens files of the collection.
+
+        If the collection was deleted meanwhile, a missing file raises NotFound.
+        """
         return _Existing(self)
 
     def check_exists(self) -> None:
-        """Raises NotFound if the catalog does not have the collection any more."""
+        """Raise NotFound if the catalog no longer has the collection."""
         if not self._owner.exists():
             raise NotFound(f"Collection [{self.id}] does not exist; it was deleted")
 
     def _check_never_written(self) -> None:
-        """Raise Corruption if records must be here. Needs the lock."""
+        """Raise Corruption if there are signs of earlier records. The caller holds the lock."""
         begun = any(
             name.startswith("seg-") or (name.startswith("log-") and logs.has_frames(self.folder, name))
             for name in self.folder.names()
@@ -223,11 +240,11 @@ class RecordStore:
 
     def _create(self) -> State:
         name = log_file(1)
-        self.folder.remove(name)  # of a creation that was killed
+        self.folder.remove(name)  # an interrupted creation may have left it
         log = Log.create(self.folder, name, 1)
         self.folder.sync()
         if not self._made:
-            self.folder.sync_name()  # the process that made the folder may have been killed before
+            self.folder.sync_name()  # the process that created the folder may not have synced its name
         manifest = Manifest(1, name)
         manifest.publish(self.folder)
         self._file_version = self.folder.file_version(NAME)
@@ -237,7 +254,7 @@ class RecordStore:
     # ------------------------------------------------------------------ writing
 
     def write(self, mode: Mode, records: Records) -> Written:
-        """Commit a batch, all of it or nothing. Durable on return."""
+        """Commit a batch atomically. The batch is durable on return."""
         call = Call(mode, records)
         try:
             try:
@@ -249,12 +266,12 @@ class RecordStore:
                 raise
             return call.result()
         finally:
-            if self._owner_waits:  # whichever thread led
+            if self._owner_waits:  # any thread may call it, not only the leader
                 self._owner_waits = False
                 self._owner.after_sync()
 
     def _lead(self, call: Call) -> None:
-        """Commit the waiting calls. Other processes may write while this one syncs."""
+        """Commit the waiting calls. Other processes may write while this process syncs."""
         try:
             with self.existing(), self._writers, self._write_lock():
                 self.check_exists()
@@ -273,7 +290,7 @@ class RecordStore:
             self._queue.finish(call)
 
     def _finish(self, log: Log, end: int) -> None:
-        """Schedule the upkeep while the disk syncs; return once the commit is durable."""
+        """Schedule the upkeep, then sync. Returns once the commit is durable."""
         try:
             self._owner.after_commit()
         finally:
@@ -285,7 +302,7 @@ class RecordStore:
             self._without_watermark = log if log.lacks_watermark() and not self.folder.in_memory else None
 
     def _write(self, group: Sequence[Call]) -> tuple[Log, int]:
-        """Commit calls as one batch; returns the log and the offset to sync. Inside `writing`."""
+        """Commit calls as one batch and return the log and the offset to sync. Call it inside `writing`."""
         mode, records = group[0].mode, joined(group)
         with self._lock, _Change(self) as state:
             snapshot = state.snapshot()
@@ -296,7 +313,7 @@ class RecordStore:
             log: Log | None = None
             if resolved is not None and not self._is_bulk(resolved.rows):
                 log, end = self._append(state, resolved.deletes, resolved.rows)
-        if log is None:  # outside of `changing`, because it takes long and readers go on
+        if log is None:  # done without the lock, because it takes long and readers must not wait
             resolved = resolved or resolve(mode, records, at)
             log, end = self._commit(resolved.deletes, resolved.rows)
         known, start = (part >= 0).tolist(), 0
@@ -307,7 +324,7 @@ class RecordStore:
         return log, end
 
     def _write_each(self, group: Sequence[Call], error: InvalidArgument) -> tuple[Log, int]:
-        """The calls one by one, because one of them cannot be written."""
+        """Write the calls one by one, because the batch was rejected with `error`."""
         synced: tuple[Log, int] | None = None
         for call in group:
             try:
@@ -319,7 +336,7 @@ class RecordStore:
         return synced
 
     def delete(self, ids: Sequence[str] | None, node: Node, limit: int | None) -> int:
-        """Delete records; returns how many there were. Durable on return."""
+        """Delete records and return how many were deleted. The deletion is durable on return."""
         with self.existing(), self._writers, self._write_lock():
             self.check_exists()
             _, selected = self.select(ids, node)
@@ -335,7 +352,7 @@ class RecordStore:
         return rows is not None and (len(rows) >= BULK_ROWS or rows.nbytes() >= BULK_BYTES)
 
     def _commit(self, deletes: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
-        """Write and apply; returns the log and the offset to sync. Inside `writing`."""
+        """Write a change, apply it and return the log and the offset to sync. Call it inside `writing`."""
         if rows is not None and self._is_bulk(rows):
             bulk = rows if isinstance(rows, NewRows) else StoredRows.from_columns(rows)
             return self._commit_segment(deletes, bulk)
@@ -343,7 +360,7 @@ class RecordStore:
             return self._append(state, deletes, rows)
 
     def _append(self, state: State, deletes: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
-        """Write to the log and apply. Inside `changing`."""
+        """Write a change to the log and apply it. Call it inside `changing`."""
         if rows is not None or len(deletes):
             commit = Commit(deletes, as_columns(rows) if isinstance(rows, NewRows) else rows)
             state.before_append()
@@ -359,7 +376,7 @@ class RecordStore:
             segment = Segment(self.folder, ref)
             with self._lock, _Change(self) as state:
                 state.before_append()
-                named = True  # even a write that fails may leave its name in the log
+                named = True  # even a failed write may leave the segment's name in the log
                 state.log.append(logs.SEGMENT, encode_segment(deletes, ref))
                 state.apply_segment(deletes, ref, segment)
                 state.snapshot()
@@ -372,7 +389,7 @@ class RecordStore:
             raise
 
     def lacks_watermark(self) -> bool:
-        """Whether the durable watermark of the log is behind its last sync, see `record_watermark`."""
+        """Whether the log's durable watermark is behind its last sync; see `record_watermark`."""
         return self._without_watermark is not None
 
     def record_watermark(self) -> None:
@@ -387,19 +404,19 @@ class RecordStore:
     # ------------------------------------------------------------------ reading
 
     def locate(self, ids: Sequence[str]) -> tuple[Snapshot, Ints, Ints]:
-        """A snapshot, and the view and row of each id in it."""
+        """Return a snapshot, and the view number and row of each id in it."""
         with self._lock:
             state = self.refreshed()
             snapshot = state.snapshot() if state else NOTHING
             return (snapshot, *snapshot.locate(ids))
 
     def known(self, ids: Sequence[str]) -> set[str]:
-        """Those of `ids` that exist."""
+        """Return the subset of `ids` that exists."""
         _, part, _ = self.locate(ids)
         return {ids[index] for index in np.flatnonzero(part >= 0).tolist()}
 
     def select(self, ids: Sequence[str] | None, node: Node) -> tuple[Snapshot, list[SelectedRows]]:
-        """The records with one of these ids (None: any) that match, part by part."""
+        """Select the matching records with one of these ids, grouped by view. `ids` None allows any id."""
         if ids is None:
             snapshot = self.snapshot()
             return snapshot, self._matching(snapshot, node)
@@ -425,7 +442,7 @@ class RecordStore:
         return sum(self.filters.allowed(view, node).count for view in snapshot.views if view.live)
 
     def close(self) -> None:
-        """Free the memory and the files; a later call opens them again."""
+        """Free the memory and close the files. A later call opens them again."""
         with self._lock:
             self._state = None
             self.filters.release()
@@ -434,10 +451,10 @@ class RecordStore:
 
 
 def log_file(sequence: int) -> str:
-    """The name of the log whose first frame has this sequence."""
+    """Return the name of the log whose first frame has this sequence number."""
     return f"log-{sequence:016d}.wal"
 
 
 def new_segment_name() -> str:
-    """Unique without asking: processes make segments at the same time."""
+    """Return a unique name. It is random, because several processes may create segments at the same time."""
     return f"seg-{random_name()}"

@@ -1,6 +1,6 @@
-"""The effect of a batch on the stored records: add, upsert and update as whole rows.
+"""Turn a batch into the whole rows to write, given the stored records.
 
-Owns: the meaning of the three modes. Pure over a snapshot; writes nothing.
+Owns: the meaning of the modes add, upsert and update. Its functions only read a snapshot and write nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..wal.frames import NO_DELETES
 
 
 class Located(NamedTuple):
-    """A batch's ids in a snapshot: the number of the view (-1: new) and the row there."""
+    """Where a snapshot has the ids of a batch: the number of the view (-1: new id), and the row in it."""
 
     snapshot: Snapshot
     part: Ints
@@ -27,17 +27,24 @@ class Located(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """`rows` is None when nothing changes. `deletes` are the positions whose version is replaced."""
+    """The changes to commit.
+
+    deletes  positions whose stored row is replaced
+    rows     the rows to write; None if nothing changes
+    """
 
     deletes: Ints
     rows: Columns | NewRows | None
 
 
 def resolve(mode: Mode, records: Records, at: Located) -> Resolved:
-    """Whole rows from a batch. Raises InvalidArgument on a wrong dimension or a missing embedding."""
+    """Turn a batch into whole rows.
+
+    Raises InvalidArgument if the dimension is wrong or a new record has no embedding.
+    """
     _check_dimension(records, at.snapshot.dimension)
     known = at.part >= 0
-    if mode != "update" and len(known) and not known.any():  # nearly always
+    if mode != "update" and len(known) and not known.any():  # true for nearly every batch
         return Resolved(NO_DELETES, _new_rows(records, None, at.snapshot.next_position))
     new = np.flatnonzero(~known) if mode != "update" else NO_DELETES
     old = np.flatnonzero(known) if mode != "add" else NO_DELETES
@@ -52,7 +59,7 @@ def resolve(mode: Mode, records: Records, at: Located) -> Resolved:
 
 
 def written(mode: Mode, known: list[bool]) -> Written:
-    """The counts of a write. `known` tells for each id whether it is stored already."""
+    """Count the outcomes of a write. `known` states for each id whether it was already stored."""
     old = known.count(True)
     new = len(known) - old
     if mode == "add":
@@ -76,7 +83,7 @@ def _check_dimension(records: Records, dimension: int | None) -> None:
 
 
 def _new_rows(records: Records, new: Ints | None, next_position: int) -> NewRows:
-    """The new records of a batch; all of its records if `new` is None."""
+    """Return the new records in a batch. `new` lists their indices; None means all."""
     given = records.has_embedding
     if given is not None and new is not None:
         given = given[new]
@@ -119,7 +126,7 @@ def _pick_metadata(
 
 
 def as_columns(rows: NewRows) -> Columns:
-    """New records with a Python string per text, as the log and its memtable have them."""
+    """Return new records with a Python string per text, the form that the log and its memtable use."""
     count = len(rows)
     return Columns(
         positions=rows.positions,
@@ -132,7 +139,7 @@ def as_columns(rows: NewRows) -> Columns:
 
 
 def _changed_rows(records: Records, old: Ints, at: Located) -> Columns:
-    """The stored records, updated with the values of the batch."""
+    """Return the stored records, updated with the values in the batch."""
     stored = _stored(at, old)
     indexes = old.tolist()
     if records.documents is not None:
@@ -156,7 +163,7 @@ def _laid_over(stored: list[str | None], given: Sequence[str | None], at: list[i
 
 
 def _stored(at: Located, requested: Ints) -> Columns:
-    """The stored records of `wanted` (batch numbers), in that order."""
+    """Read the stored records at the batch indices `requested`, in that order."""
     count = len(requested)
     dimension = at.snapshot.dimension or 0
     positions = np.empty(count, np.int64)

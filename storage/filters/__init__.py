@@ -1,1 +1,1 @@
-"""Filters: the language, and which rows match."""
+"""Filters: parsing the filter language and finding the rows that match."""

@@ -1,7 +1,8 @@
-"""One filter column as arrays, and the rows that a condition on it holds for.
+"""A filter column as arrays, and the search for the rows that satisfy a condition on it.
 
-Owns: how a column is searched: by looking at all its values at first, through an index once more and more
-conditions arrive. A column is of one key and one type, so values compare with their like only.
+Owns: how a column is searched. At first all its values are compared; after a number of conditions the column
+gets an index. A column has the values of one key and one type, so values are compared only with values of the
+same type.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from . import row_set
 from .parser import Comparison
 from .row_set import RowSet
 
-# A column gets its index with this many conditions. Over 70k (1M) rows an index of numbers takes 6 (130) ms
-# and saves 0.03 (1) ms of a window; one of texts 2 to 17 (30 to 300) ms and saves 0.15 (2.5) ms of an
-# equality. So it is paid back after 15 to 200 more, which are likely once there were 16.
+# A column gets its index after this many conditions. For 70k (1M) rows, building an index of numbers takes
+# 6 (130) ms and saves 0.03 (1) ms per range condition. An index of texts takes 2 to 17 (30 to 300) ms and
+# saves 0.15 (2.5) ms per equality. So an index pays off after 15 to 200 further conditions, which are likely
+# once there have been 16.
 _INDEX_AFTER = 16
-# From here on: up to 8,192 numbers or 256 texts, looking at all takes 3 and 6 µs, no more than the index.
+# Smaller columns get no index: comparing all of up to 8,192 numbers or 256 texts takes 3 and 6 µs, no more
+# than the index.
 _INDEX_NUMBERS, _INDEX_TEXTS = 8192, 256
 
 _HOLDS: dict[Comparison, Callable[[Any, Any], Any]] = {
@@ -38,23 +41,23 @@ _HOLDS: dict[Comparison, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-Conditions = Sequence[tuple[Comparison, Any]]  # all of them hold
-_BLOCK = 65_536  # texts that are Python strings at the same time
+Conditions = Sequence[tuple[Comparison, Any]]  # a conjunction
+_BLOCK = 65_536  # the most texts that exist as Python strings at the same time
 
 
 class Column(Protocol):
-    """Values of one type by row. `nbytes` changes with the index; `changed` is told by how much."""
+    """The values of one type, by row. Building the index changes `nbytes` and reports the difference."""
 
     nbytes: int
 
     def where(self, conditions: Conditions) -> RowSet:
-        """The rows whose value, or one of whose values, meets all conditions."""
+        """Return the rows with a value that meets all conditions."""
 
     def one_of(self, values: tuple[Any, ...]) -> RowSet: ...
 
 
 class Numbers:
-    """Integers, floats or booleans."""
+    """A column of integers, floats or booleans."""
 
     def __init__(self, size: int, array: pa.Array, at: RowIds | None, changed: Callable[[int], None]) -> None:
         self._size, self._at, self._changed = size, at, changed
@@ -65,7 +68,7 @@ class Numbers:
         self._values = values if self._valid is None else np.where(self._valid, values, values.dtype.type(0))
         self._requests = 0
         self._indexed = len(self._values) >= _INDEX_NUMBERS and self._values.dtype != np.bool_
-        self._index: tuple[npt.NDArray[Any], RowIds] | None = None  # values in order, and their rows
+        self._index: tuple[npt.NDArray[Any], RowIds] | None = None  # sorted values, and their rows
         self._lock = threading.Lock()
         self.nbytes = self._values.nbytes + sum(
             array.nbytes for array in (at, self._valid) if array is not None
@@ -101,13 +104,13 @@ class Numbers:
         return row_set.gathered(self._size, rows[_spans(first, known.searchsorted(members, "right"))])
 
     def _as_row_set(self, hits: Any) -> RowSet:
-        """A mask over the values as a set of rows."""
+        """Convert a mask over the values to a set of rows."""
         if self._at is not None:
             return RowSet(self._size, rows=row_set.distinct(self._at[hits]).astype(np.int64))
         return RowSet(self._size, mask=hits if self._valid is None else hits & self._valid)
 
     def _ready(self, conditions: int) -> tuple[npt.NDArray[Any], RowIds] | None:
-        """The index, if there is one by now."""
+        """Count the conditions, build the index if it is due, and return it, or None if there is none."""
         self._requests += conditions
         if self._index is None and self._indexed and self._requests > _INDEX_AFTER:
             with self._lock:
@@ -128,7 +131,7 @@ class Numbers:
 
 
 class Texts:
-    """Strings. The index takes the place of the column: it holds the rows by distinct text."""
+    """A column of strings. Its index, which maps each distinct text to its rows, replaces the array."""
 
     def __init__(self, size: int, array: pa.Array, at: RowIds | None, changed: Callable[[int], None]) -> None:
         self._size, self._changed = size, changed
@@ -140,13 +143,13 @@ class Texts:
         self.nbytes = array.nbytes + (0 if at is None else at.nbytes)
 
     def where(self, conditions: Conditions) -> RowSet:
-        """Texts have no order: all conditions are equalities."""
+        """Return the rows that meet all conditions. These are equalities, because texts are not ordered."""
         distinct_values = {value for _, value in conditions}
         return self.one_of(tuple(distinct_values)) if len(distinct_values) == 1 else row_set.none(self._size)
 
     def one_of(self, values: tuple[Any, ...]) -> RowSet:
         self._requests += len(values)
-        plain = self._plain  # read before the index, which is set before this goes
+        plain = self._plain  # read before the index: another thread sets the index, then clears this
         if self._index is None and self._indexed and self._requests > _INDEX_AFTER:
             with self._lock:
                 if self._plain is not None:
@@ -158,12 +161,12 @@ class Texts:
             assert plain is not None
             return self._look(*plain, values)
         rows = self._index.rows(values)
-        if len(values) == 1:  # ascending as they are
+        if len(values) == 1:  # the rows of one text already ascend
             return RowSet(self._size, rows=rows.astype(np.int64))
         return row_set.gathered(self._size, rows)
 
     def _look(self, array: pa.Array, at: RowIds | None, values: tuple[Any, ...]) -> RowSet:
-        from pyarrow import compute  # 20 ms to load, and of use for few columns
+        from pyarrow import compute  # takes 20 ms to import, and only few columns need it
 
         texts = text_array(values).cast(array.type)
         found = compute.equal(array, texts[0]) if len(values) == 1 else compute.is_in(array, texts)
@@ -174,7 +177,7 @@ class Texts:
 
 
 class _TextIndex:
-    """The rows of each distinct text, one group after the other, and the texts by hash."""
+    """The rows of each distinct text, grouped by text, and the texts sorted by hash."""
 
     def __init__(self, array: pa.Array, at: RowIds | None) -> None:
         encoded = array.dictionary_encode()
@@ -186,11 +189,11 @@ class _TextIndex:
             codes = codes.drop_null()
         codes = numbers(codes)
         if count <= 1 << 16:
-            codes = codes.astype(np.uint16)  # sorted by radix: 0.3 instead of 2 ms for 70k
+            codes = codes.astype(np.uint16)  # gets a radix sort: 0.3 instead of 2 ms for 70k values
         order = np.argsort(codes, kind="stable").astype(np.uint32)
         self._rows: RowIds = order if at is None else at[order]
         ends = np.cumsum(np.bincount(codes, minlength=count))
-        if at is not None:  # a list may have a text twice
+        if at is not None:  # a list may contain a text twice
             rows, groups = self._rows, codes[order]
             again = np.concatenate(([False], (rows[1:] == rows[:-1]) & (groups[1:] == groups[:-1])))
             if again.any():
@@ -209,7 +212,7 @@ class _TextIndex:
         )
 
     def rows(self, values: tuple[str, ...]) -> RowIds:
-        """The rows that have one of the texts, those of each text ascending."""
+        """Return the rows that have one of the texts. The rows of each text ascend."""
         if len(values) == 1:
             code = self._code(values[0], int(self._hashes.searchsorted(_hash(values[0]))))
             return self._rows[:0] if code < 0 else self._rows[self._ends[code] : self._ends[code + 1]]
@@ -219,7 +222,7 @@ class _TextIndex:
         return self._rows[_spans(self._ends[codes], self._ends[codes + 1])]
 
     def _code(self, text: str, at: int) -> int:
-        """The number of a text, -1 if no row has it; its hash would be at this index."""
+        """Return the code of a text, or -1 if no row has it. `at` is the first place of its hash."""
         hashes = self._hashes
         if at == len(hashes) or hashes[at] != (digest := _hash(text)):
             return -1
@@ -236,7 +239,7 @@ def _hash(text: str) -> np.uint64:
 
 
 def _spans(first: Ints, last: Ints) -> Ints:
-    """The numbers from each `first` up to its `last`, one span after the other."""
+    """Concatenate the ranges from each `first` up to, but not including, its `last`."""
     counts = last - first
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0

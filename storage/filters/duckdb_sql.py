@@ -1,9 +1,10 @@
-"""A filter tree as DuckDB SQL with parameters, for one table layout.
+"""Translate a filter tree to DuckDB SQL with parameters, for one table layout.
 
-Owns: the SQL text. Pure; opens no connection. Values never enter the text.
+Owns: the SQL text. The functions are pure and open no connection. Values never become part of the text.
 
-Each node gives an expression that is true, false or null; null counts as false, and only Not has to
-say so. What the layout does not have (no row holds that key with that type) folds away.
+The expression for a node is true, false or null. Null is treated as false, so only Not has to convert it. A
+condition on a slot that the layout does not have, because no row has that key with that type, is constant and
+folded away.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ TRUE, FALSE = "true", "false"
 
 
 class Layout(NamedTuple):
-    """Where a table keeps what: `wide` maps a slot to its column, `sparse` to its code in `sparse_table`."""
+    """The layout of a table.
+
+    wide          maps a slot to its column
+    sparse        maps a slot to its code in `sparse_table`
+    sparse_table  the name of the table with the sparse values
+    """
 
     wide: Mapping[Slot, str]
     sparse: Mapping[Slot, int]
@@ -36,7 +42,7 @@ class Query:
 
 
 def to_sql(node: Node, layout: Layout) -> Query:
-    """The condition for rows of the layout's table; "true" or "false" when nothing is left to ask."""
+    """Return the condition for rows in the layout's table. It is "true" or "false" if it is constant."""
     parameters: list[Any] = []
     return Query(_sql(node, layout, parameters), parameters)
 
@@ -77,7 +83,7 @@ def _leaf(layout: Layout, parameters: list[Any], slot: Slot, test: str, value: A
         column = f"v_{slot[1].removesuffix('[]')}"
         code = layout.sparse[slot]
         return (
-            f'(row IN (SELECT "at" FROM {layout.sparse_table} WHERE code = {code} AND {test.format(column)}))'  # noqa: S608 - names of ours, values are parameters
+            f'(row IN (SELECT "at" FROM {layout.sparse_table} WHERE code = {code} AND {test.format(column)}))'  # noqa: S608 - the engine made the names; values are parameters
         )
     return FALSE
 

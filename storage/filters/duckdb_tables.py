@@ -1,8 +1,8 @@
-"""Filter columns as native DuckDB tables, and the rows a filter matches.
+"""Filter columns as native DuckDB tables, and queries for the rows that match a filter.
 
-Owns: the DuckDB connection of filters. One in-memory database per engine,
-with no access to files, network or extensions. A DuckDB connection mixes up threads without an error,
-so each thread works on a cursor of its own; cursors share the tables.
+Owns: the DuckDB connection for filters. Each engine has one in-memory database, which has no access to files,
+network or extensions. If threads shared a DuckDB connection, it would mix up their results without an error.
+So each thread has its own cursor; the cursors share the tables.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from .parser import Node
 
 
 class FilterDatabase:
-    """The engine's DuckDB. Opened on the first filter. `memory` bounds it, in bytes."""
+    """The engine's DuckDB database, opened for the first filter. `memory` is its limit in bytes."""
 
     def __init__(self, memory: int, threads: int) -> None:
         self._memory, self._threads = memory, threads
-        self._lock = threading.RLock()  # a table may be dropped by the garbage collector while it is held
+        self._lock = threading.RLock()  # reentrant: the garbage collector may drop a table while it is held
         self._connection: Any = None
         self._cursors: dict[int, Any] = {}  # by thread
         self._closed = False
         self._names = itertools.count()
 
     def cursor(self) -> Any:
-        """This thread's cursor. Raises Closed after `close`."""
+        """Return this thread's cursor. Raises Closed after `close`."""
         me = threading.get_ident()
         cursor = self._cursors.get(me)
         if cursor is None:
@@ -50,10 +50,10 @@ class FilterDatabase:
         return cursor
 
     def after_fork(self) -> None:
-        """In a forked child: leave the parent's DuckDB alone and start anew when needed.
+        """In a forked child, abandon the parent's DuckDB database. A new one is opened when needed.
 
-        Its threads do not exist here, and to destroy it without them kills the process: it is
-        made immortal.
+        The parent's DuckDB threads do not exist in the child. Destroying the database without them would kill
+        the process, so its objects are never freed.
         """
         resources = [*self._cursors.values(), *([self._connection] if self._connection is not None else [])]
         for item in resources:
@@ -80,7 +80,7 @@ class FilterDatabase:
 
 
 class FilterTable:
-    """The filter columns of some consecutive rows, in DuckDB. Dropped when nobody refers to it any more."""
+    """DuckDB tables with the filter columns of some consecutive rows. Dropped with this object."""
 
     def __init__(self, database: FilterDatabase, columns: MetadataColumns) -> None:
         self._database = database
@@ -106,12 +106,12 @@ class FilterTable:
         self._drop = weakref.finalize(self, database.drop, tables)
 
     def mask(self, node: Node) -> Mask:
-        """Which rows match, bool (rows,)."""
+        """Return the mask of the rows that match, bool (rows,)."""
         query = to_sql(node, self._layout)
         if query.sql in (TRUE, FALSE):
             return np.full(self.rows, query.sql == TRUE)
         cursor = self._database.cursor()
-        cursor.execute(f"SELECT row FROM {self._wide} WHERE {query.sql}", query.parameters)  # noqa: S608 - made here, values are parameters
+        cursor.execute(f"SELECT row FROM {self._wide} WHERE {query.sql}", query.parameters)  # noqa: S608 - the engine made the SQL; values are parameters
         found = cursor.fetchnumpy()["row"]
         mask = np.zeros(self.rows, np.bool_)
         mask[np.asarray(found)] = True
@@ -123,7 +123,7 @@ def _create(cursor: Any, name: str, table: pa.Table) -> None:
 
     cursor.register("arriving", table)
     try:
-        cursor.execute(f"CREATE TABLE {name} AS SELECT * FROM arriving")  # noqa: S608 - a name of ours
+        cursor.execute(f"CREATE TABLE {name} AS SELECT * FROM arriving")  # noqa: S608 - the engine made the name
     except duckdb.OutOfMemoryException as error:
         raise OutOfMemory(
             f"the filter columns do not fit into the memory limit: {error}; "

@@ -1,7 +1,8 @@
-"""Which rows of a part match a filter tree.
+"""Find the rows of a part (a segment or memtable) that match a filter tree.
 
-Owns: splitting a tree between arrays or DuckDB (metadata), documents and the id look-up, and the memory of
-recent answers. Rows of a part never change, so an answer holds for ever. Each snapshot adds its tombstones.
+Owns: splitting a tree between metadata (evaluated with arrays or DuckDB), documents and the id look-up, and
+the cache of recent answers. The rows of a part never change, so an answer stays valid. Each snapshot then
+subtracts its tombstones.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ from .metadata_filter import FilterArrays
 from .parser import And, DocumentContains, DocumentMatches, IdOneOf, Node, Not, Or, metadata_only, size
 from .row_set import RowSet
 
-# Conditions of a tree that is answered from arrays. DuckDB was ahead in one kind of tree only, more than 64
-# wide ranges over a million rows (200: 44 instead of 141 ms), and behind by 2 to 20 times in all others
-# (docs/decisions/0010). Larger filters take long with either; DuckDB has threads of its own.
+# The most conditions in a tree that is evaluated with arrays. DuckDB was faster for only one kind of tree,
+# more than 64 wide ranges over a million rows (200 ranges: 44 instead of 141 ms). It was 2 to 20 times slower
+# for all others (docs/decisions/0010). Larger filters take long with either, but DuckDB uses several threads.
 _ARRAYS_MOST = 1000
-_ONE_QUERY = 200  # conditions in one SQL query: DuckDB plans 20,000 for minutes, 100 x 200 in a second
-# Answers kept per part and per collection: the same filter with another vector costs nothing again.
+_ONE_QUERY = 200  # conditions per SQL query: DuckDB plans 20,000 at once in minutes, 100 x 200 in a second
+# Answers kept per part and per collection. Repeating a filter with another query vector then costs nothing.
 _REMEMBERED, _REMEMBERED_BYTES = 64, 16 << 20
 
 
 class _Memory:
-    """The most recent answers, by question."""
+    """A cache of the most recent answers."""
 
     def __init__(self) -> None:
         self._entries: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
@@ -55,7 +56,7 @@ class _Memory:
             return found[0]
 
     def put(self, key: Any, value: Any, size: int) -> None:
-        """Keep an answer, in place of an older one."""
+        """Keep an answer, and drop the oldest ones if there are too many."""
         with self._lock:
             before = self._entries.pop(key, None)
             self._entries[key] = value, size
@@ -67,7 +68,7 @@ class _Memory:
 
 
 class Block:
-    """Filter answers for fixed rows."""
+    """Answers filters for a fixed range of rows."""
 
     def __init__(
         self,
@@ -87,12 +88,12 @@ class Block:
 
     @property
     def nbytes(self) -> int:
-        """Memory held by the loaded filter columns and the answers."""
-        arrays, table = self._arrays, self._table  # another thread may release them meanwhile
+        """The memory of the loaded filter columns and the answers, in bytes."""
+        arrays, table = self._arrays, self._table  # another thread may release these meanwhile
         return self._answers.nbytes + arrays.nbytes + (0 if table is None else table.nbytes)
 
     def release(self) -> None:
-        """Forget the filter columns; they are loaded again when needed."""
+        """Forget the filter columns and the answers. They are loaded again when needed."""
         self._arrays, self._table = FilterArrays(self.rows, self._load), None
         self._answers = _Memory()
 
@@ -103,7 +104,7 @@ class Block:
             return self._table
 
     def answer(self, node: Node) -> RowSet:
-        """The rows that match."""
+        """Return the rows that match."""
         found: RowSet | None = self._answers.get(node)
         if found is None:
             found = self._evaluate(node)
@@ -116,7 +117,7 @@ class Block:
         return self._arrays.answer(node, self._leaf)
 
     def _large(self, node: Node) -> RowSet:
-        """A tree of many conditions: as far as it is about metadata by DuckDB."""
+        """Evaluate a tree of many conditions. DuckDB evaluates its metadata conditions."""
         match node:
             case Not(child):
                 return row_set.complement(self._evaluate(child))
@@ -130,7 +131,7 @@ class Block:
     def _queries(
         self, children: tuple[Node, ...], join: Callable[[tuple[Node, ...]], Node]
     ) -> Iterator[RowSet]:
-        """The answers of all children, many of them in one query."""
+        """Yield answers that cover all children. One query may answer many children."""
         waiting: list[Node] = []
         room = _ONE_QUERY
         for child in children:
@@ -146,7 +147,7 @@ class Block:
             yield RowSet(self.rows, mask=self.table().mask(join(tuple(waiting))))
 
     def _leaf(self, node: Node) -> RowSet:
-        """The rows of a leaf that is not about metadata."""
+        """Return the rows that match a leaf that is not about metadata."""
         match node:
             case DocumentContains(text):
                 return RowSet(self.rows, rows=documents_with(self._documents(), text))
@@ -161,7 +162,7 @@ class Block:
 
 
 def _matches(documents: pa.Array, pattern: str) -> pa.Array:
-    from pyarrow import compute  # 20 ms to load
+    from pyarrow import compute  # takes 20 ms to import
 
     try:
         return compute.match_substring_regex(documents, pattern)
@@ -170,7 +171,7 @@ def _matches(documents: pa.Array, pattern: str) -> pa.Array:
 
 
 def _check_patterns(node: Node) -> None:
-    """Refuse a wrong pattern also where another condition leaves no document to look at."""
+    """Raise InvalidArgument for an invalid pattern, even if other conditions leave no document to match."""
     match node:
         case And(children) | Or(children):
             for child in children:
@@ -178,11 +179,11 @@ def _check_patterns(node: Node) -> None:
         case Not(child):
             _check_patterns(child)
         case DocumentMatches(pattern):
-            _matches(text_array([""]), pattern)  # of none it would not look at the pattern
+            _matches(text_array([""]), pattern)  # an empty array would not validate the pattern
 
 
 class PartFilter(Protocol):
-    """The interface of the filter of a segment or memtable."""
+    """The interface of a filter for a segment or memtable."""
 
     nbytes: int
 
@@ -191,7 +192,7 @@ class PartFilter(Protocol):
 
 
 class SegmentFilter:
-    """A segment is one block."""
+    """The filter of a segment, which is a single block."""
 
     def __init__(self, database: FilterDatabase, segment: Segment) -> None:
         self.source = segment
@@ -215,7 +216,7 @@ class SegmentFilter:
 
 
 class MemtableFilter:
-    """The filter of a memtable, which grows: blocks of doubling size, so that few rows are indexed twice."""
+    """The filter of a memtable. Its blocks double in size as it grows, so that few rows are indexed twice."""
 
     def __init__(self, database: FilterDatabase, memtable: Memtable) -> None:
         self._database, self._memtable = database, memtable
@@ -265,14 +266,14 @@ class MemtableFilter:
 
 
 def _in_block(memtable: Memtable, ids: tuple[str, ...], start: int, stop: int) -> Ints:
-    # A row of the block may hold an older version of the id, which is deleted; the texts tell them all.
+    # A row in the block may be an older, deleted version of the record. Comparing the ids finds all versions.
     requested = set(ids)
     names = memtable.texts("id", np.arange(start, stop))
     return np.asarray([row for row, name in enumerate(names) if name in requested], np.int64)
 
 
 class Filters:
-    """The filters of one collection's parts."""
+    """The filters of one collection's segments and memtables."""
 
     def __init__(self, database: FilterDatabase, budget: MemoryBudget, owner: str) -> None:
         self._database, self._budget, self._owner = database, budget, owner
@@ -283,14 +284,14 @@ class Filters:
     def part(self, source: Segment | Memtable) -> SegmentFilter | MemtableFilter:
         with self._lock:
             entry = self._parts.get(source.name)
-            # After a reload the same log has another memtable.
+            # After a reload, the same log has a new memtable.
             if entry is None or entry.source is not source:
                 make: Any = MemtableFilter if isinstance(source, Memtable) else SegmentFilter
                 entry = self._parts[source.name] = make(self._database, source)
             return entry
 
     def allowed(self, view: SegmentView, node: Node) -> RowSet:
-        """The living rows of a view that match."""
+        """Return the live rows of a view that match."""
         key = (view.source.name, view.rows, node)
         entry = self._allowed.get(key)
         if entry is not None and entry[0] is view.tombstones:
@@ -307,7 +308,7 @@ class Filters:
         return answer
 
     def keep_only(self, snapshot: Snapshot) -> None:
-        """Forget parts that are gone."""
+        """Forget the parts that the snapshot no longer has."""
         names = {view.source.name for view in snapshot.views}
         with self._lock:
             for name in [name for name in self._parts if name not in names]:

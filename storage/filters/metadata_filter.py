@@ -1,7 +1,7 @@
-"""Filters over the metadata of some rows, answered from arrays.
+"""Evaluate filters over the metadata of some rows, with arrays.
 
-Owns: what the nodes of a tree mean as sets of rows. Absent values are in no set, so that Not is the
-complement, and a key that no row has with that type costs nothing.
+Owns: the meaning of a tree's nodes as sets of rows. A row without a value is in no set of that key, so Not is
+the complement. A condition on a key that no row has with that type costs nothing.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from .row_set import RowSet
 
 
 class FilterArrays:
-    """The filter columns of some consecutive rows. `load` is called with the first question about metadata;
-    what it gives is taken apart: a column leaves it when it is first asked for."""
+    """The filter columns of some consecutive rows.
+
+    `load` is called for the first filter on metadata. Each column is removed from its result when the column
+    is first used.
+    """
 
     def __init__(self, rows: int, load: Callable[[], MetadataColumns]) -> None:
         self.rows = rows
-        self.nbytes = 0  # of all columns, and of the indexes that they have by now
+        self.nbytes = 0  # memory of all columns and of the indexes that they have so far
         self._load_all = load
         self._metadata_columns: MetadataColumns | None = None
         self._slots: frozenset[Slot] | None = None
@@ -34,7 +37,7 @@ class FilterArrays:
         self._lock, self._counting = threading.Lock(), threading.Lock()
 
     def answer(self, node: Node, other: Callable[[Node], RowSet]) -> RowSet:
-        """The rows that match; `other` answers the leaves that are not about metadata."""
+        """Return the rows that match. `other` answers the leaves that are not about metadata."""
         if isinstance(node, Compare):
             slot: Slot = node.key, node.kind
             if slot not in self._all_slots():
@@ -65,7 +68,10 @@ class FilterArrays:
         return other(node)
 
     def _all(self, children: Sequence[Node], other: Callable[[Node], RowSet]) -> RowSet:
-        """Comparisons of one key are one question to its column: a window is two searches in an index."""
+        """Evaluate a conjunction. Comparisons on one key are evaluated together.
+
+        A range condition thus takes two searches in an index.
+        """
         by_key: dict[str, dict[Slot, list[Compare]]] = {}
         rest: list[Node] = []
         for child in children:
@@ -78,7 +84,7 @@ class FilterArrays:
                 (leaf.key, leaf.kind): [leaf] for leaf in leaves if (leaf.key, leaf.kind) in present
             }
             key = leaves[0].key
-            if key in by_key:  # a row has one value of a key, so both hold for the same type
+            if key in by_key:  # a row has one value per key, so both comparisons concern the same type
                 before = by_key[key]
                 found = {slot: before[slot] + more for slot, more in found.items() if slot in before}
             if not found:
@@ -97,7 +103,7 @@ class FilterArrays:
         return row_set.intersection(chain(compared, (self.answer(node, other) for node in rest)))
 
     def _all_slots(self) -> frozenset[Slot]:
-        """The keys and types that a row has a value of."""
+        """Return the slots for which at least one row has a value."""
         slots = self._slots
         if slots is None:
             with self._lock:
@@ -111,7 +117,7 @@ class FilterArrays:
         return slots
 
     def _column(self, slot: Slot) -> Column:
-        """The column of a slot that is held."""
+        """Return the column of a slot that is in `_all_slots`."""
         column = self._columns.get(slot)
         if column is None:
             with self._lock:
@@ -143,7 +149,7 @@ class FilterArrays:
 
 
 def _comparisons(node: Node) -> tuple[Compare, ...] | None:
-    """A comparison with one key as its leaves, one per type; None for all else."""
+    """Return the leaves of a comparison on one key, one per type. None for any other node."""
     if isinstance(node, Compare):
         return (node,)
     if not isinstance(node, Or):

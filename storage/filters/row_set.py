@@ -1,8 +1,8 @@
-"""A set of rows of a part, as row numbers or as a mask.
+"""A set of rows in a segment or memtable, as row numbers or as a mask.
 
-Owns: which of the two is held, and union, intersection and complement. Row numbers are ascending and
-distinct. Sets are read-only: threads share those that the filter cache keeps. The form that was not given is
-computed when it is first asked for.
+Owns: the choice between the two forms, and union, intersection and complement. Row numbers are ascending and
+distinct. Sets are read-only, because threads share the sets in the filter cache. The form that was not given
+is computed on first use.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import numpy.typing as npt
 
 from ..schema.record_columns import Ints, Mask
 
-# Up to this share of all rows a set is put together from row numbers, beyond it as a mask. At 70k and 1M rows
-# sorting 1 % of the numbers takes 5 and 140 µs, marking and reading them off a mask 16 and 300 µs; of 10 %
-# 100 and 2,500 µs against 52 and 2,100 µs.
+# A set with up to this share of all rows is made by sorting row numbers, a larger one by filling a mask. With
+# 1 % of 70k (1M) rows, sorting takes 5 (140) µs, and filling and reading a mask 16 (300) µs. With 10 %,
+# sorting takes 100 (2,500) µs and the mask 52 (2,100) µs.
 FEW_SHARE = 1 / 64
 
 
 class RowSet:
-    """Some of `size` rows. One of `rows` and `mask` is given; neither is written to afterwards.
+    """A subset of `size` rows. One of `rows` and `mask` is given; neither is modified afterwards.
 
-    All attributes are read-only and keep their values. Inside, each form is computed once.
+    All attributes are read-only and constant. Each form is computed at most once.
     """
 
     __slots__ = ("_by_rows", "_bytes", "_count", "_mask", "_rows", "_size")
@@ -41,12 +41,12 @@ class RowSet:
 
     @property
     def by_rows(self) -> bool:
-        """Whether it was given by row numbers."""
+        """Whether the set was given by row numbers."""
         return self._by_rows
 
     @property
     def some(self) -> bool:
-        """Whether it may have rows; False for a set by row numbers that has none."""
+        """False if the set was given by row numbers and is empty. True otherwise, even if a mask is empty."""
         return not self._by_rows or self._count != 0
 
     @property
@@ -57,14 +57,14 @@ class RowSet:
 
     @property
     def rows(self) -> Ints:
-        """Row numbers, int64, ascending."""
+        """The row numbers, int64, ascending."""
         if self._rows is None:
             self._rows = np.flatnonzero(self.mask)
         return self._rows
 
     @property
     def mask(self) -> Mask:
-        """bool (size,); not to be written to."""
+        """The mask, bool (size,). Callers must not modify it."""
         if self._mask is None:
             mask = np.zeros(self._size, np.bool_)
             mask[self._rows] = True
@@ -73,24 +73,24 @@ class RowSet:
 
     @property
     def bytes(self) -> bytearray:
-        """One byte per row; hnswlib's filter callback reads it."""
+        """The mask with one byte per row, which hnswlib's filter callback reads."""
         if self._bytes is None:
             self._bytes = bytearray(self.mask.tobytes())
         return self._bytes
 
     @property
     def nbytes(self) -> int:
-        """Memory of both forms, which a set that is kept may come to hold."""
+        """The memory of both forms in bytes, because a cached set may come to hold both."""
         return self.size + 8 * self.count
 
     def without(self, tombstones: Mask) -> RowSet:
-        """The rows that are not deleted."""
+        """Return the rows in the set that are not deleted."""
         if self.by_rows:
             return RowSet(self.size, rows=self.rows[~tombstones[self.rows]])
         return RowSet(self.size, mask=self.mask & ~tombstones)
 
     def first(self, size: int) -> RowSet:
-        """Of the first rows only."""
+        """Restrict the set to the first `size` rows."""
         if size >= self.size:
             return self
         if self.by_rows:
@@ -119,10 +119,13 @@ def complement(of: RowSet) -> RowSet:
 
 
 def intersection(parts: Iterable[RowSet]) -> RowSet:
-    """What is in each of the sets; at least one is given. Asks for no more of them once nothing is left.
-    Masks are joined as they come, here and in unions: a hundred of a million rows would take 100 MB."""
+    """Return the intersection of at least one set.
+
+    Stops iterating at the first empty set. Here and in `union`, masks are combined one by one, because
+    keeping a hundred masks of a million rows would take 100 MB.
+    """
     mask: Mask | None = None
-    single: RowSet | None = None  # the only mask so far, which is not written to
+    single: RowSet | None = None  # the first set with a mask, which must not be modified
     few: list[RowSet] = []
     size = 0
     for part in parts:
@@ -153,7 +156,7 @@ def intersection(parts: Iterable[RowSet]) -> RowSet:
 
 
 def union(size: int, parts: Iterable[RowSet]) -> RowSet:
-    """What is in one of the sets at least."""
+    """Return the union of the sets."""
     mask: Mask | None = None
     single: RowSet | None = None
     few: list[RowSet] = []
@@ -182,7 +185,7 @@ def union(size: int, parts: Iterable[RowSet]) -> RowSet:
 
 
 def gathered(size: int, rows: npt.NDArray[np.uint32] | Ints) -> RowSet:
-    """A set from row numbers in any order, also repeated ones."""
+    """Make a set from row numbers in any order, with possible repetitions."""
     if len(rows) > size * FEW_SHARE:
         mask = np.zeros(size, np.bool_)
         mask[rows] = True
@@ -192,6 +195,6 @@ def gathered(size: int, rows: npt.NDArray[np.uint32] | Ints) -> RowSet:
 
 
 def distinct(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Ascending row numbers without repetitions."""
+    """Remove repetitions from ascending row numbers."""
     again = rows[1:] == rows[:-1]
     return rows[np.concatenate(([True], ~again))] if again.any() else rows

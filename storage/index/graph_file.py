@@ -1,25 +1,26 @@
-"""The file of a graph: links without vectors.
+"""The file of a graph, which contains links but no vectors.
 
-Owns: its layout, and the way between it and hnswlib's state. hnswlib's own file repeats every vector; its
-pickling state shows the ground layer as rows of [links | vector | label]. The file keeps the links, and
-loading puts the vectors back from the segment. Layout of `graph-<n>.hnsw`:
+Owns: the file's layout, and the conversion between it and hnswlib's state. hnswlib's own file repeats every
+vector. Its pickled state contains the ground layer as rows of [links | vector | label]. This file contains
+only the links, and loading inserts the segment's vectors again. Layout of `graph-<n>.hnsw`:
 
-    magic "CHROMHN2" | header length u32 | 0 u32 | header, JSON | arrays, each on a 64-byte border
+    magic "CHROMHN2" | header length u32 | 0 u32 | header, JSON | arrays, each aligned to 64 bytes
 
-The header has the scalar state, the dimension they are projected to, and for each array its type, shape and
-offset. Elements stand in the order of the segment's rows:
+The header has the scalar state, with the dimension of the projected vectors, and the type, shape and offset
+of each array. The elements are in the order of the segment's rows:
 
-    counts  uint8    links of each row in the ground layer; uint16 where there may be more than 255
-    links   uint8    the rows they lead to, one row's after the other, in `link_bytes` bytes each
-    levels  uint8    upper layers of each row
-    upper   uint8    hnswlib's link lists of these, one row's after the other
-    matrix  float16  (dimension, kept), where vectors are projected
+    counts  uint8    number of links of each row in the ground layer; uint16 if it may exceed 255
+    links   uint8    target rows of these links, concatenated by row, with `link_bytes` bytes each
+    levels  uint8    number of upper layers of each row
+    upper   uint8    hnswlib's link lists in the upper layers, concatenated by row
+    matrix  float16  (dimension, kept), present if vectors are projected
 
-Files of format 1 (magic "CHROMHNS") are read as well: there, links are the ground layer's rows as hnswlib has
-them, in the order of insertion, and `labels` (uint32) tell the rows.
+Files of format 1 (magic "CHROMHNS") can be read too. Their `links` are the ground layer's link lists in
+hnswlib's form and in insertion order, and `labels` (uint32) has the rows.
 
-The file's checksum is in the manifest and is verified before anything is handed to native code. What an enemy
-wrote has a right one: the scalar state is computed, and every link looked at (graph_validation.py).
+The file's checksum is in the manifest, and is verified before any data is passed to native code. A forged
+file can have a correct checksum. So the scalar state is computed, and every link is checked
+(graph_validation.py).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ _MAGIC, _MAGIC_1 = b"CHROMHN2", b"CHROMHNS"
 _HEAD = struct.Struct("<8sII")
 _ANOTHER = "it does not belong to these vectors or to this version of hnswlib"
 _BLOCK = 512
-_STAYING = 16 << 20  # bytes of vectors that are read before they are said to have passed
+_STAYING = 16 << 20  # bytes of vectors that are read between two calls of `passed`
 
 
 def write(graph: Graph, sink: Sink) -> None:
@@ -59,7 +60,7 @@ def write(graph: Graph, sink: Sink) -> None:
     state = graph.state()
     rows, width = graph.rows, state["size_data_per_element"]
     ground = state.pop("data_level0").reshape(-1, width)[:rows]
-    row_of = np.empty(rows, np.uint32)  # where an element goes: to its row
+    row_of = np.empty(rows, np.uint32)  # maps an element to its row
     row_of[:] = ground[:, state["label_offset"] :].copy().view(np.uint64).reshape(-1)
     order = np.argsort(row_of)
     counts, links = _packed(ground, state["offset_data"] // 4, order, row_of)
@@ -96,12 +97,12 @@ def write(graph: Graph, sink: Sink) -> None:
 
 
 def _link_bytes(rows: int) -> int:
-    """How many bytes name any of the rows."""
+    """Return how many bytes a row number takes."""
     return max(1, (max(rows - 1, 1).bit_length() + 7) // 8)
 
 
 def _packed(ground: Array, width: int, order: Array, row_of: Array) -> tuple[Array, Array]:
-    """How many links each row has, and the rows they lead to, a block of rows at a time."""
+    """Return the number of links of each row, and their target rows. Works in blocks of rows."""
     size = _link_bytes(len(order))
     counts, links = [], []
     for start in range(0, len(order), _BLOCK):
@@ -114,7 +115,7 @@ def _packed(ground: Array, width: int, order: Array, row_of: Array) -> tuple[Arr
 
 
 def _moved_lists(lists: Array, levels: Array, order: Array, row_of: Array) -> Array:
-    """The link lists of the upper layers, in another order of elements, leading to their new places."""
+    """Reorder the link lists of the upper layers by row, and translate their targets to rows."""
     high = np.flatnonzero(levels)
     if not len(high):
         return lists.view(np.uint8)
@@ -139,8 +140,11 @@ def read(
     stopped: Callable[[], bool] = lambda: False,
     passed: Callable[[], None] = lambda: None,
 ) -> Graph | None:
-    """A graph from its file and the segment's vectors; None if `stopped` said so on the way. Raises
-    Corruption when they do not fit. `passed` is called where vectors that were read need not stay."""
+    """Load a graph from its file and the segment's vectors. Raises Corruption if they do not match.
+
+    stopped  polled while loading; once it returns True, the result is None
+    passed   called when the pages of the vectors read so far may be evicted
+    """
     if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
         raise Corruption(path, "its content does not match its checksum")
     try:
@@ -220,8 +224,10 @@ def _loaded(
 
 
 def _check_links(header: Fields, arrays: Mapping[str, Array], rows: int, block: int) -> None:
-    """That the links of the ground layer are as many as they are said to be. Where they lead is looked at as
-    they are put in their places."""
+    """Raise ValueError if the ground layer has another number of links than stated.
+
+    `_put_links` checks the targets of the links.
+    """
     links = arrays["links"]
     if "labels" in arrays:
         fits = links.shape == (rows, block)
@@ -238,7 +244,7 @@ def _check_links(header: Fields, arrays: Mapping[str, Array], rows: int, block: 
 
 
 def _put_links(ground: Array, rows: int, arrays: Mapping[str, Array]) -> None:
-    """The ground layer's link lists, as hnswlib has them."""
+    """Write the ground layer's link lists into `ground`, in hnswlib's form."""
     if "labels" in arrays:
         for start in range(0, rows, _BLOCK):
             lists = np.ascontiguousarray(arrays["links"][start : start + _BLOCK])
@@ -262,7 +268,7 @@ def _put_links(ground: Array, rows: int, arrays: Mapping[str, Array]) -> None:
         ground[start : start + _BLOCK] = lists.view(np.int8)
 
 
-# The types that the arrays may have, and how many dimensions.
+# The allowed types of each array, and its number of dimensions (None: any).
 _ARRAYS = {
     "counts": (("|u1", "<u2"), 1),
     "links": (("|u1", "|i1"), None),

@@ -1,7 +1,8 @@
-"""Whether a graph from a file can be searched.
+"""Check that a graph from a file is safe to search.
 
-Owns: what hnswlib relies on and does not look at. A link that leads beyond the rows, or to a row that is not
-in its layer, is an address in memory that is not the graph's. Everything here raises ValueError.
+Owns: the checks of everything that hnswlib relies on without checking it. A link to a row beyond the last
+one, or to a row that is not in the link's layer, makes hnswlib read memory outside the graph. The checks
+raise ValueError.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from ..vectors.distance import Space
 
 Array = npt.NDArray[Any]
 _SEED = 100
-SERIALISATION = 1  # of hnswlib's state
-# What decides where things lie, as the file says it; the rest is the same for all graphs, or of no account.
+SERIALISATION = 1  # the version of hnswlib's state
+# The fields that determine the memory layout. The other fields are equal in all graphs, or have no effect.
 _COMPARED = (
     "ser_version", "space", "dim", "offset_level0", "cur_element_count", "size_data_per_element",
     "label_offset", "offset_data", "max_level", "max_M", "max_M0", "M", "has_deletions",
@@ -28,12 +29,13 @@ _COMPARED = (
 def scalars(
     space: Space, rows: int, kept: int, *, neighbors: int, ef_construction: int, entry: int, top: int
 ) -> dict[str, Any]:
-    """The scalar state that hnswlib has of such a graph: computed, so that nothing in it depends on a file.
+    """Compute hnswlib's scalar state for such a graph, so that none of it is taken from a file.
 
-    kept             numbers of a vector
-    neighbors        links of a row in an upper layer; twice as many in the ground layer
-    ef_construction  with which it was built
-    entry            the row that a search begins at, in the layer `top`, which is the uppermost
+    kept             the dimension of the graph's vectors
+    neighbors        the most links per row in an upper layer; the ground layer has twice as many
+    ef_construction  the value with which the graph was built
+    entry            the row at which a search begins
+    top              the uppermost layer, which contains `entry`
     """
     block = 4 * (2 * neighbors + 1)
     return {
@@ -43,7 +45,7 @@ def scalars(
         "index_inited": True,
         "ep_added": True,
         "normalize": False,
-        "num_threads": 1,  # each search says how many
+        "num_threads": 1,  # each search passes its own number
         "seed": _SEED,
         "offset_level0": 0,
         "max_elements": rows,
@@ -66,23 +68,29 @@ def scalars(
 
 
 def same(computed: dict[str, Any], given: dict[str, Any]) -> bool:
-    """Whether a file says of its graph what was computed of it."""
+    """Whether the state in a file equals the computed state in the fields of `_COMPARED`."""
     return all(key in given and given[key] == computed[key] for key in _COMPARED)
 
 
 def check_entry(levels: Array, entry: int) -> None:
-    """`levels`: the uppermost layer of each row."""
+    """Check that searches begin in the uppermost layer. `levels` has the uppermost layer of each row."""
     if entry >= len(levels) or levels[entry] != levels.max():
         raise ValueError(f"walks begin at row {entry}, which is not one of the uppermost layer")
 
 
 def check_ground(lists: Array, rows: int) -> None:
-    """Links in the ground layer as hnswlib has them, uint32 (n, 1 + most): how many, then the rows."""
+    """Check link lists of the ground layer in hnswlib's form.
+
+    lists  uint32 (n, 1 + most): the number of links, then the target rows
+    """
     _check_lists(lists, rows)
 
 
 def check_upper(lists: Array, levels: Array, neighbors: int) -> None:
-    """Links in the upper layers, of one row after the other, from its lowest layer up; uint8."""
+    """Check the link lists of the upper layers.
+
+    lists  uint8, concatenated by row; within a row, from the lowest layer up
+    """
     high = levels[levels > 0].astype(np.int64)
     total = int(high.sum())
     if lists.nbytes != total * 4 * (neighbors + 1):
@@ -97,7 +105,7 @@ def check_upper(lists: Array, levels: Array, neighbors: int) -> None:
 
 
 def _check_lists(lists: Array, rows: int) -> Array:
-    """The rows that they lead to."""
+    """Check link lists, and return the target rows of all links."""
     most = lists.shape[1] - 1
     if int(lists[:, 0].max()) > most:
         raise ValueError(f"a row has {int(lists[:, 0].max())} links of {most} at most")

@@ -1,11 +1,11 @@
-"""The similarity index of one segment: build it, keep it in a graph file, search it.
+"""The similarity index of one segment: build it and search it.
 
-Owns: everything about hnswlib; the only module that imports it. An index is a cache of the vectors, never
-changed after it is built, and never needed for a right answer.
+Owns: all use of hnswlib. No other module imports it. An index is a cache made from the vectors. It never
+changes after it is built, and a correct answer never depends on it.
 
-The vectors of a graph are those of the segment, of length one with `cosine`, and projected where that keeps
-the neighbours (vectors/pca.py). A graph search gives candidates, and query/executor.py ranks them by whole
-vectors. graph_file.py writes and reads graphs.
+A graph contains the segment's vectors, normalised for `cosine`. They are projected to fewer dimensions if
+this keeps the neighbours (vectors/pca.py). A graph search returns candidates, and query/executor.py ranks
+them by the stored vectors. graph_file.py writes and reads graph files.
 """
 
 from __future__ import annotations
@@ -23,28 +23,29 @@ from ..schema.record_columns import Ints
 from ..vectors.distance import Space, normalised
 from ..vectors.pca import Projection, choose
 
-_CHUNK = 4096  # rows added between two looks at the stop flag: 0.2–0.5 s of building
+_CHUNK = 4096  # rows added between two checks of the stop flag: 0.2–0.5 s of building
 _SEED = 100
-# Of hnswlib, per row: a lock, an entry in the table of labels, a level, a pointer, and the upper layers; and
-# the length of the vector.
+# Other memory per row. hnswlib has a lock, an entry in the label table, a level, a pointer, and the upper
+# layers. The segment has the length of the vector.
 _OTHER_BYTES = 118
 
 
-# Squared lengths of a query that need no change: hnswlib subtracts its products from 1 in float32, so much
-# shorter ones would all seem equally far (recall 0.98 at a length of 1e-4, 0.46 at 2e-6).
+# The range of squared lengths in which a query need not be normalised. hnswlib subtracts the inner products
+# from 1 in float32, so for much shorter queries all rows seem equally far (recall 0.98 at a length of 1e-4,
+# 0.46 at 2e-6).
 _SMALL, _LARGE = 1e-2, 1e12
 _ONE = [0]
 
 
 class HnswMissing(UserWarning):
-    """hnswlib cannot be imported; searches are exact and slower."""
+    """Warns that hnswlib cannot be imported, so searches are exact and slower."""
 
 
 _warned = threading.Event()
 
 
 def available() -> bool:
-    """Whether hnswlib can be used; warns once if not."""
+    """Whether hnswlib can be imported. Warns once if it cannot."""
     try:
         import hnswlib  # noqa: F401  compiled extension, loaded when an index is first needed
     except ImportError:
@@ -68,19 +69,22 @@ class Graph:
         self.space = space
         self.rows = rows
         self.projection = projection
-        self.dimension = int(index.dim)  # of the vectors that a graph search reads
+        self.dimension = int(index.dim)  # the dimension of the vectors in the graph
         self._index = index
         self._ef, self._changing = 0, threading.Lock()
-        self._inside: list[None] = []  # one for each thread that is in native code
-        # hnswlib keeps its own copy of the vectors beside the links, and a table of labels.
+        self._inside: list[None] = []  # one item for each thread that is in native code
+        # Besides the links, hnswlib keeps its own copy of the vectors and a table of labels.
         self.nbytes = rows * (4 * self.dimension + 8 + 4 * (2 * int(index.M) + 1) + _OTHER_BYTES)
 
     def prepare(self, queries: Floats) -> tuple[Floats, list[int]]:
-        """Queries as the graph has vectors, and the numbers of those that are out of distribution."""
+        """Convert queries to the form of the graph's vectors.
+
+        Returns these, and the indices of the queries that are out of distribution.
+        """
         projection = self.projection
         if projection is not None and len(queries) == 1:
-            # On the path of every query. The length of one does not change what is nearest by angle, so it is
-            # made one only outside of these bounds.
+            # Every query runs this code. The length of a query does not change which vectors are nearest by
+            # angle, so the query is normalised only if its length is outside these bounds.
             projected, square, left = projection.apply_to_one(queries[0])
             if self.space != "cosine" or _SMALL < square < _LARGE:
                 return projected, _ONE if left < projection.floor * square else []
@@ -92,8 +96,10 @@ class Graph:
         return projected, projection.out_of_distribution(queries, projected)
 
     def search(self, prepared: Floats, count: int, ef: int, threads: int) -> Ints:
-        """Up to `count` row numbers per query (n, count), roughly nearest first; fewer columns where not so
-        many can be reached."""
+        """Return up to `count` row numbers per query, (n, count), roughly nearest first.
+
+        There are fewer columns if the graph reaches fewer rows.
+        """
         count = min(count, self.rows)
         self._set_ef(ef)
         while count:
@@ -103,19 +109,19 @@ class Graph:
                 labels: npt.NDArray[np.uint64] = found[0]
                 return labels.view(np.int64)
             except RuntimeError:
-                # Fewer rows can be reached from the entry point: take what there is.
+                # Fewer rows can be reached from the entry point, so a smaller number is tried.
                 count //= 2
             finally:
                 self._inside.pop()
         return np.empty((len(prepared), 0), np.int64)
 
     def at_rest(self) -> bool:
-        """In a forked child: whether the parent's threads left no lock of the native code behind."""
+        """In a forked child, whether no thread of the parent was in native code, where it may hold locks."""
         self._changing = threading.Lock()
         return not self._inside
 
     def state(self) -> dict[str, Any]:
-        """What hnswlib pickles."""
+        """Return the state that hnswlib pickles."""
         state: dict[str, Any] = self._index.__getstate__()[0]
         return state
 
@@ -123,10 +129,10 @@ class Graph:
     def from_state(
         cls, space: Space, state: dict[str, Any], rows: int, projection: Projection | None
     ) -> Graph:
-        """A graph from what `state` gave. It must be right: hnswlib checks nothing."""
+        """Make a graph from the result of `state`. It must be valid, because hnswlib checks nothing."""
         import hnswlib
 
-        index = hnswlib.Index.__new__(hnswlib.Index)  # on an initialised one __setstate__ crashes
+        index = hnswlib.Index.__new__(hnswlib.Index)  # __setstate__ crashes on an initialised index
         index.__setstate__((state,))
         return cls(space, index, rows, projection)
 
@@ -137,7 +143,7 @@ class Graph:
                 self._ef = ef
 
     def search_allowed(self, prepared: Floats, count: int, ef: int, allowed: bytearray, most: int) -> Ints:
-        """As `search`, for one query, among rows whose byte in `allowed` is not zero (`most` of them)."""
+        """Do `search` for one query, among the `most` rows whose byte in `allowed` is not zero."""
         count = min(count, most)
         self._set_ef(max(ef, count))
         while count:
@@ -164,7 +170,7 @@ def build(
     threads: int,
     stopped: Callable[[], bool],
 ) -> Graph | None:
-    """Index `vectors`; None if `stopped` said so on the way. Vectors are read a chunk at a time."""
+    """Build a graph of `vectors`, or return None once `stopped` returns True. Reads vectors in chunks."""
     import hnswlib
 
     rows = len(vectors)
@@ -184,7 +190,7 @@ def build(
 
 
 def _as_in_graph(space: Space, projection: Projection | None, vectors: Floats) -> Floats:
-    """Vectors as a graph has them."""
+    """Convert vectors to the form that they have in a graph."""
     if space == "cosine":
         vectors = normalised(vectors)
     return vectors if projection is None else projection.apply(vectors)

@@ -1,1 +1,1 @@
-"""All that code outside chroma/embedded may import of the engine."""
+"""The only part of the engine that code outside chroma/embedded may import."""

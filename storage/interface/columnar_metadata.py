@@ -1,7 +1,7 @@
-"""Metadata of many records, read by key instead of by record.
+"""Read the metadata of many records by key instead of by record.
 
-Owns: telling that all mappings have the same keys, as they mostly do. Knows nothing of types or files,
-and imports the standard library only: checks of input use it, too.
+Owns: detecting that all mappings have the same keys, which is the usual case. It does not deal with types or
+files, and imports only the standard library, because input validation uses it too.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-_CELLS = 16_384  # values read in one round, so that the mappings are still in the cache for the next key
+_CELLS = 16_384  # values per block, so that the mappings are still in the CPU cache for the next key
 
 
 def by_key(mappings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]] | None:
-    """The values of each key, in the order of the mappings; None if these differ in their keys, or are not
-    plain dicts (others may have an answer for keys that they do not hold).
+    """Return the values of each key, in the order of the mappings.
 
-    Loops in C only: 10,000 mappings of eight keys take 2 ms, of 200 keys 0.2 s; without blocks twice that.
+    Returns None if the mappings have different keys, or are not plain dicts. (Other mappings may return
+    values for keys that they do not have.) All loops run in C: 10,000 mappings take 2 ms with eight keys and
+    0.2 s with 200 keys. Without blocks they would take twice as long.
     """
     if set(map(type, mappings)) != {dict} or len(set(map(len, mappings))) > 1:
         return None
     try:
-        # As many keys each, and each of the first one's: these are all.
+        # All mappings have the same number of keys. If each has the keys of the first, it has no others.
         columns: dict[str, list[Any]] = {key: [] for key in mappings[0]}
         parts = [(values.extend, itemgetter(key)) for key, values in columns.items()]
         step = max(64, _CELLS // max(1, len(parts)))

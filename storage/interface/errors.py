@@ -1,4 +1,4 @@
-"""Everything the engine raises on purpose.
+"""The errors that the engine raises.
 
     StorageError
     ├── InvalidArgument      the caller's input cannot be used (also a ValueError)
@@ -8,11 +8,11 @@
     ├── Closed               the engine or collection was closed
     ├── ReadOnly             the folder cannot be written
     ├── WriteFailed          the operating system refused a write or a sync
-    ├── OutOfMemory          no memory, or filter columns do not fit into its limit
-    ├── Corruption           a file is damaged; carries the path and the offset
-    │   └── Missing          ... or is not there
-    ├── FormatTooNew         written by a later version of the format
-    └── NotADatabase         the path is not ours: a file, or a folder of another system
+    ├── OutOfMemory          the system has no memory, or filter columns exceed the memory limit
+    ├── Corruption           a file is damaged; has the path and the offset
+    │   └── Missing          ... because it is missing
+    ├── FormatTooNew         the folder was written in a later version of the format
+    └── NotADatabase         the path is a file, or a folder of another system
 
 Messages name the argument, the value (shortened) and the remedy.
 """
@@ -55,11 +55,11 @@ class WriteFailed(StorageError):
 
 
 class OutOfMemory(StorageError):
-    """The system gives no memory, or filter columns do not fit into its limit."""
+    """The system has no memory, or filter columns exceed the memory limit."""
 
 
 class Corruption(StorageError):
-    """A file is damaged. `path` names it; `offset` is the byte position where known."""
+    """A file is damaged. `path` is its path; `offset` is the byte position of the damage, if known."""
 
     def __init__(self, path: str | Path, what: str, offset: int | None = None) -> None:
         self.path = str(path)
@@ -72,11 +72,11 @@ class Corruption(StorageError):
 
 
 class Missing(Corruption):
-    """A file or folder is not there: damage, unless its collection was deleted just now."""
+    """A file or folder is missing. This is damage, unless its collection has just been deleted."""
 
 
 class FormatTooNew(StorageError):
-    """The folder was written by a later version of the format."""
+    """The folder was written in a later version of the format."""
 
 
 class NotADatabase(StorageError):

@@ -1,8 +1,8 @@
-"""Reading FlatBuffers tables, as the heads of Arrow messages and the footers of Arrow files are.
+"""Read FlatBuffers tables, the format of Arrow's message headers and file footers.
 
-Owns: the way from a table to its fields (https://flatbuffers.dev/internals). Fields are found through
-offsets in a table's vtable. Nothing is taken on trust: what leads nowhere raises one of NOT_READABLE. No
-library is loaded for it, because a database is open before Arrow would be imported.
+Owns: finding the fields of a table (https://flatbuffers.dev/internals), through the offsets in its vtable.
+All offsets are checked: an offset outside the bytes raises one of NOT_READABLE. No library is used, because
+importing Arrow would take longer than opening a database.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ NOT_READABLE = struct.error, LookupError
 
 
 class Table(NamedTuple):
-    """A table at a place in the bytes."""
+    """A table at offset `at` in the bytes."""
 
     data: memoryview
     at: int
 
     def slot(self, number: int) -> int:
-        """Where a field is; 0 where it has its default."""
+        """Return the offset of a field, or 0 if it has its default value."""
         (back,) = struct.unpack_from("<i", self.data, self.at)
         start = self.at - back
-        if start < 0:  # Python would count from the end
+        if start < 0:  # Python would interpret it relative to the end
             raise IndexError("a table begins before the bytes")
         (size,) = struct.unpack_from("<H", self.data, start)
         entry = 4 + 2 * number
@@ -33,24 +33,24 @@ class Table(NamedTuple):
         return self.at + offset if offset else 0
 
     def number(self, form: str, number: int) -> int:
-        """A number in the form that `struct` has for it; 0 where it has its default."""
+        """Read a number with the `struct` format `form`. Returns 0 if the field has its default value."""
         at = self.slot(number)
         return int(struct.unpack_from(form, self.data, at)[0]) if at else 0
 
     def table(self, number: int) -> Table | None:
-        """The table that a field leads to, if it is there."""
+        """Return the table to which a field points, or None if the field is absent."""
         at = self.slot(number)
         return table_at(self.data, at) if at else None
 
     def required(self, number: int) -> Table:
-        """The table that a field leads to. Raises LookupError where there is none."""
+        """Return the table to which a field points. Raises LookupError if the field is absent."""
         found = self.table(number)
         if found is None:
             raise LookupError(f"a table has no field {number}")
         return found
 
     def vector(self, number: int) -> tuple[int, int]:
-        """Where the elements begin, and how many there are said to be."""
+        """Return the offset of a vector's elements, and their number as stated in the file."""
         at = self.slot(number)
         if not at:
             return 0, 0
@@ -58,7 +58,7 @@ class Table(NamedTuple):
         return start + 4, struct.unpack_from("<I", self.data, start)[0]
 
     def pairs(self, number: int) -> list[tuple[int, int]]:
-        """A vector of structs of two int64."""
+        """Read a vector of structs of two int64 each."""
         start, count = self.vector(number)
         if start + 16 * count > len(self.data):
             raise IndexError("a vector goes on behind the bytes")
@@ -66,5 +66,5 @@ class Table(NamedTuple):
 
 
 def table_at(data: memoryview, at: int) -> Table:
-    """The table that the offset at this place leads to."""
+    """Return the table to which the offset stored at `at` points."""
     return Table(data, at + struct.unpack_from("<I", data, at)[0])

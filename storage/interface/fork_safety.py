@@ -1,7 +1,7 @@
-"""What a forked child must not keep of its parent: locks and descriptors.
+"""Release the locks and descriptors that a forked child inherits from its parent.
 
-Owns: the list of what is open. A lock of `flock` is held as long as any process has its descriptor. So a
-child that lived on, touching nothing, would keep writers of all processes waiting until it ends.
+Owns: the list of open files. A `flock` lock is held while any process has its descriptor open. So a child
+that does nothing would make the writers of all processes wait until it ends.
 """
 
 from __future__ import annotations
@@ -19,22 +19,26 @@ class Resource(Protocol):
     @property
     def path(self) -> str: ...
     def let_go(self) -> None:
-        """Close the descriptor, and never use its number again."""
+        """Close the descriptor and do not use its number again."""
 
 
-# Both are changed by single steps of the interpreter: a fork may come between any two of another thread.
+# Both are changed only by atomic operations, because another thread may fork at any moment.
 _resources: set[weakref.ref[Resource]] = set()
-_opening: dict[int, tuple[str, int]] = {}  # paths, and the threads that have them open
+_opening: dict[int, tuple[str, int]] = {}  # paths that are being opened, and the threads that open them
 
 
 def let_go_in_children(owner: Resource) -> None:
-    """Have every child that is forked from here on let go of it, as long as it is there."""
+    """Make every child that is forked from now on call `owner.let_go`, while the owner exists."""
     _resources.add(weakref.ref(owner, _resources.discard))
 
 
 class opening:
-    """A block that opens a file and closes it, or gives it an owner that is let go in children. A child that
-    another thread forks meanwhile closes it: the thread that would is not there."""
+    """Context manager for a block that opens a file.
+
+    The block closes the file, or passes it to an owner registered with `let_go_in_children`. If another
+    thread forks meanwhile, the child closes the file, because the thread that would close it does not exist
+    in the child.
+    """
 
     __slots__ = ("_path",)
 
@@ -54,19 +58,19 @@ def _after_fork() -> None:
     for reference in list(_resources):
         owner = reference()
         if owner is not None:
-            paths.add(owner.path)  # a thread may have been about to close it, and the object say that it did
-            with contextlib.suppress(OSError):  # its number is nobody's, and the others are let go too
+            paths.add(owner.path)  # a thread may have marked it as closed without having closed it yet
+            with contextlib.suppress(OSError):  # already closed; the other owners must still be released
                 owner.let_go()
     if paths:
         _close(paths)
 
 
 def _close(paths: set[str]) -> None:
-    """Close the descriptors of these files, be they removed meanwhile or not."""
+    """Close the descriptors of these files, even if the files were removed meanwhile."""
     targets = {(found.st_dev, found.st_ino) for found in map(_status, paths) if found is not None}
     for name in os.listdir("/dev/fd"):
         found = _status(int(name))
-        if found is None:  # that of the listing itself
+        if found is None:  # the descriptor of the listing itself
             continue
         if (found.st_dev, found.st_ino) in targets or _path_of(name) in paths:
             os.close(int(name))
@@ -80,12 +84,12 @@ def _status(file: str | int) -> os.stat_result | None:
 
 
 def _path_of(name: str) -> str | None:
-    """The path of a descriptor whose file was removed, where the system tells."""
+    """Return the path of a descriptor, even if its file was removed, or None if the system does not know."""
     try:
         return os.readlink(f"/proc/self/fd/{name}").removesuffix(" (deleted)")
     except OSError:
         return None
 
 
-if hasattr(os, "register_at_fork"):  # a client of a server may run where there is none
+if hasattr(os, "register_at_fork"):  # a client of a server may run on a system without fork
     os.register_at_fork(after_in_child=_after_fork)

@@ -1,8 +1,8 @@
-"""The order of records by their metadata. Pure: the engine sorts with it, and so do clients of servers
-that cannot.
+"""The order of records by their metadata.
 
-Booleans come first, then numbers (integers and floats by value), strings, lists; records without the
-key come last, whichever the direction. Ties keep the order that was there.
+The engine uses it to sort, and so do clients of servers that cannot sort. The functions are pure. In
+ascending order, booleans are first, then numbers (integers and floats by value), strings, lists. Records
+without the key are last in both directions. Ties keep their previous order.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ _RANK = {bool: 0, int: 1, float: 1, str: 2, list: 3}
 
 
 def ordered(metadatas: Sequence[Mapping[str, Any] | None], order_by: Sequence[tuple[str, bool]]) -> list[int]:
-    """Places in `metadatas`, sorted. `order_by` lists (key, descending), most important first."""
+    """Return the indices of `metadatas` in sorted order.
+
+    `order_by` lists pairs (key, descending), the most important first.
+    """
     entries = [entry or {} for entry in metadatas]
     order = list(range(len(entries)))
     for key, descending in reversed(order_by):

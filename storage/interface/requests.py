@@ -1,7 +1,7 @@
-"""What is asked of a database: which collection, which records, and what of them.
+"""The requests to a database: which collection, which records, and which of their columns.
 
-Owns: the shapes of requests. Validation makes a request once; clients, backends and the engine pass it on
-unchanged; `chroma.wire.request_codec` writes and reads it as JSON.
+Owns: the shapes of requests. Validation creates a request once. Clients, backends and the engine pass it on
+unchanged. `chroma.wire.request_codec` writes and reads it as JSON.
 
 Requests are named tuples. A frozen dataclass takes three times as long to make, and a `get` by id makes three
 requests in 25 µs. They are made with keywords only, as tests/test_style.py checks.
@@ -17,11 +17,11 @@ from .values import Field, Floats
 
 
 class Selection(NamedTuple):
-    """Which records: those that have one of the ids and match both filters.
+    """Selects the records that have one of the ids and match both filters.
 
-    ids             None: any
+    ids             allowed ids; None: any id
     where           a filter on metadata, as the caller wrote it; the engine parses it
-    where_document  the same on documents
+    where_document  a filter on documents, as the caller wrote it
     """
 
     ids: Sequence[str] | None = None
@@ -35,11 +35,11 @@ class Selection(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Which part of the selected records.
+    """Selects a part of the selected records.
 
-    limit     at most so many; None: all
-    offset    so many are left out first
-    order_by  (metadata key, descending) pairs; empty: the order of insertion
+    limit     the most records to return; None: all
+    offset    the number of records to skip first
+    order_by  pairs (metadata key, descending); empty: insertion order
     """
 
     limit: int | None = None
@@ -48,7 +48,7 @@ class Page(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether no selected record is left out."""
+        """Whether the page has all selected records."""
         return self.limit is None and not self.offset
 
 
@@ -57,7 +57,7 @@ WHOLE = Page()
 
 
 class GetRequest(NamedTuple):
-    """Records to read; `fields` are the columns beside the ids."""
+    """Records to read. `fields` are the columns to read in addition to the ids."""
 
     selection: Selection = ALL_RECORDS
     page: Page = WHOLE
@@ -65,12 +65,12 @@ class GetRequest(NamedTuple):
 
 
 class QueryRequest(NamedTuple):
-    """The nearest records to each vector.
+    """A search for the nearest records to each vector.
 
     vectors    float32 (n, dim)
-    k          at most so many per vector
-    selection  only these are considered; ids that are not stored are ignored
-    fields     the columns to read of what is found, beside the ids
+    k          the most records to return per vector
+    selection  the records to consider; ids that are not stored are ignored
+    fields     the columns to read in addition to the ids
     exact      compare with every selected record, without the index
     """
 
@@ -82,17 +82,17 @@ class QueryRequest(NamedTuple):
 
 
 class DeleteRequest(NamedTuple):
-    """Records to delete; `limit`: of those selected the first so many, in the order of insertion."""
+    """Records to delete. With `limit`, only the first `limit` selected records, in insertion order."""
 
     selection: Selection
     limit: int | None = None
 
 
 class NewCollection(NamedTuple):
-    """A collection to make. `configuration` is complete, see CollectionInfo.
+    """A collection to create. `configuration` is complete, see CollectionInfo.
 
-    get_or_create  where the name is taken, the collection that has it is the answer
-    id             a UUID; None: a new one. Only the engine in this process takes one
+    get_or_create  if the name is taken, return the collection that has it
+    id             a UUID; None: a new one. Only the engine in this process accepts an id
     """
 
     name: str
@@ -103,8 +103,10 @@ class NewCollection(NamedTuple):
 
 
 class CollectionChanges(NamedTuple):
-    """What becomes of a collection; None leaves a part alone. `metadata` replaces the whole mapping;
-    `configuration` is the complete new configuration."""
+    """Changes to a collection. A field that is None leaves its part unchanged.
+
+    `metadata` replaces the whole mapping. `configuration` is the complete new configuration.
+    """
 
     name: str | None = None
     metadata: Mapping[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""Values in error messages."""
+"""Short descriptions of values for error messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _MOST_ITEMS, _FIRST_ITEMS, _ITEM_WIDTH = 8, 3, 12
 
 
 def shown(value: object, width: int = 60) -> str:
-    """A short repr. Never builds the repr of a long text or list as a whole."""
+    """Return a short repr. Never builds the whole repr of a long text or list."""
     if isinstance(value, (str, bytes)) and len(value) > width:
         return f"{value[:width]!r}… ({len(value)} long)"
     if isinstance(value, (list, tuple)) and len(value) > _MOST_ITEMS:

@@ -1,6 +1,6 @@
-"""The plain values that cross the engine's border.
+"""The plain values that callers exchange with the engine.
 
-Owns: the shapes of records and answers; those of requests are in `requests`. Knows no files, no indexes.
+Owns: the shapes of records and answers. Requests are in `requests`. It does not deal with files or indexes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ Field: TypeAlias = Literal["documents", "metadatas", "uris", "embeddings"]
 
 
 class EncodedMetadata(Sequence["dict[str, Any] | None"]):
-    """Metadata of many records as the engine stores them, made where whole columns are at hand: that spares
-    it to encode mappings, and to parse them again for the filter columns.
+    """Metadata of many records in the form in which the engine stores it.
 
-    texts    a JSON object per record, None for none
+    Code that has whole columns can make it. The engine then need not encode mappings, or parse them again for
+    the filter columns.
+
+    texts    a JSON object per record; None for a record without metadata
     columns  the same values, an Arrow array per key and type ("str", "int", "float", "bool", "str[]", ...)
     """
 
@@ -47,18 +49,18 @@ class EncodedMetadata(Sequence["dict[str, Any] | None"]):
 
 
 class Records(NamedTuple):
-    """A batch to write, already checked: all columns have `len(ids)` entries.
+    """A batch to write, already validated. All columns have `len(ids)` entries.
 
     ids         distinct non-empty strings
-    embeddings  float32 (n, dim), finite, C order; None where the batch carries none
+    embeddings  float32 (n, dim), finite, C order; None if the batch has no embeddings
     documents   strings; None means "not given"
     metadatas   one mapping per record, None means "not given". Values are exact Python
                 str, int (int64), float (finite), bool or non-empty homogeneous lists;
                 a None value deletes the key on update/upsert of an existing record and
                 is dropped on a new one
     uris        strings; None means "not given"
-    has_embedding  boolean (n,), only with `update`: rows whose embedding is given.
-                   None: all of them (or none when `embeddings` is None)
+    has_embedding  boolean (n,), only with `update`: the rows whose embedding is given.
+                   None: all rows (or no row if `embeddings` is None)
     """
 
     ids: Sequence[str]
@@ -71,7 +73,7 @@ class Records(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What one write did, in numbers of records."""
+    """The outcome of a write, as numbers of records."""
 
     added: int = 0
     updated: int = 0
@@ -82,7 +84,7 @@ class Written:
 
 
 class Rows(NamedTuple):
-    """Records read back, in insertion order. A column not asked for is None."""
+    """Records that were read. A column that was not requested is None."""
 
     ids: list[str]
     documents: list[str | None] | None = None
@@ -92,7 +94,7 @@ class Rows(NamedTuple):
 
 
 class Hits(NamedTuple):
-    """The answer to one query vector: rows by ascending distance, ties by insertion order.
+    """The answer to one query vector: rows by ascending distance, with ties in insertion order.
 
     distances  float32 (len(rows.ids),)
     """
@@ -102,7 +104,7 @@ class Hits(NamedTuple):
 
 
 class CollectionRef(NamedTuple):
-    """A collection by its id, and the tenant and database that it must be in."""
+    """The id of a collection, with the tenant and database that it must be in."""
 
     tenant: str
     database: str
@@ -111,10 +113,10 @@ class CollectionRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
-    """A collection as the catalog knows it. `configuration` is plain JSON data:
+    """A collection's entry in the catalog. `configuration` is plain JSON data:
     {"hnsw": {"space", "ef_construction", "ef_search", "max_neighbors", "num_threads",
     "resize_factor", "sync_threshold", "batch_size"}, "embedding_function": any JSON}.
-    The engine acts on "hnsw" and never interprets "embedding_function"."""
+    The engine uses "hnsw" and does not interpret "embedding_function"."""
 
     id: str
     name: str
@@ -126,23 +128,23 @@ class CollectionInfo:
 
     @property
     def ref(self) -> CollectionRef:
-        """What names it in requests."""
+        """The reference to the collection in requests."""
         return CollectionRef(self.tenant, self.database, self.id)
 
 
 class IndexStatus(NamedTuple):
-    """How far the similarity index has come, in records."""
+    """The progress of the similarity index, in records."""
 
     indexed: int
     total: int
 
 
 class EngineMetrics(NamedTuple):
-    """What a process knows of its database without opening anything.
+    """The metrics that a process has for its database without opening any collection.
 
-    collections  all of them; the other counts are those of the collections that are open
-    log_bytes    of the logs that are being written
-    syncs        how often the process has waited for the disk since it started
+    collections  the number of all collections; the other numbers are sums over the open collections
+    log_bytes    the size of the logs that are being written
+    syncs        how often the process has synced a file or folder since it started
     """
 
     collections: int
@@ -156,12 +158,14 @@ class EngineMetrics(NamedTuple):
 
 
 class BackupReport(NamedTuple):
-    """What a backup, or a restore, did. In bytes, but for the few of manifests and the catalog:
+    """The outcome of a backup or a restore.
 
-    copied   read, compared with their checksums, written and synced
-    linked   shared with the source by hard links
-    reused   there already, from an earlier backup
-    removed  files of the earlier backup that are needed no more
+    copied   bytes that were read, compared with their checksums, written and synced
+    linked   bytes that are shared with the source as hard links
+    reused   bytes that an earlier backup already had
+    removed  number of files of the earlier backup that were no longer needed
+
+    The bytes do not include manifests and the catalog, which are small.
     """
 
     path: str

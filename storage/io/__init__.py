@@ -1,1 +1,1 @@
-"""Every call to the operating system."""
+"""All calls to the operating system."""

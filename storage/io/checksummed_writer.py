@@ -1,6 +1,6 @@
-"""The size and checksum of a file while it is written.
+"""Compute the size and checksum of a file while it is being written.
 
-Owns: counting and checksums. Where the bytes go is for files.py and memory.py.
+Owns: counting and checksums. disk.py and in_memory.py store the bytes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import xxhash
 
 
 class Sink(Protocol):
-    """A file being written; `digest` and `size` describe its bytes so far."""
+    """A file that is being written. `digest` and `size` describe its bytes so far."""
 
     size: int
 
@@ -20,7 +20,7 @@ class Sink(Protocol):
 
 
 class Hashing:
-    """The file-like object that Arrow writes to. Counts and checksums the bytes."""
+    """A file-like object for Arrow to write to, which counts and checksums the bytes."""
 
     def __init__(self) -> None:
         self.size = 0

@@ -1,12 +1,11 @@
-"""Every call to the operating system, and the interface of a folder.
+"""The interface of a folder, and its implementation on disk.
 
-Owns: atomic and durable writes, memory maps, append files. Knows nothing of what
-the bytes mean. Invariant: when a method that says "synced" returns, its bytes and its
-name survive a power cut. `MemoryFolder` keeps the interface and drops the durability, so
-that ephemeral databases run on exactly the same engine.
+Owns: atomic and durable writes, memory maps, append files. It does not interpret the bytes. Invariant: once a
+method documented as "synced" has returned, the bytes and the name survive a power cut. `MemoryFolder`
+implements the same interface without durability, so ephemeral databases run on exactly the same engine.
 
-`before_step` is called ahead of every step that changes the disk, with its name and path;
-crash tests replace it to die between any two steps.
+`before_step` is called before every step that changes the disk, with the step's name and path. Crash tests
+replace it to end the process between any two steps.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ from .open_file import OpenFile, finalized
 from .os_errors import explained, readable, refused
 
 _log = logging.getLogger("chroma")
-GONE = ".gone-"  # in the name of a folder that is being removed
-_SCRATCH_BYTES = 64 << 20  # less than this is ordinary memory
+GONE = ".gone-"  # marks the name of a folder that is being removed
+_SCRATCH_BYTES = 64 << 20  # smaller scratch space is ordinary memory
 
 
 def _no_step(step: str, path: str) -> None:
-    """The default of `before_step`: nothing happens."""
+    """Do nothing: the default of `before_step`."""
 
 
 before_step: Callable[[str, str], None] = _no_step
@@ -46,7 +45,7 @@ _syncs, _counting = 0, threading.Lock()
 
 
 def _count_anew() -> None:
-    """In a forked child, whose parent may have held the lock."""
+    """Replace the lock in a forked child, because the parent may have held it."""
     global _counting
     _counting = threading.Lock()
 
@@ -55,7 +54,7 @@ os.register_at_fork(after_in_child=_count_anew)
 
 
 def syncs() -> int:
-    """How many times this process has waited for the disk."""
+    """Return how many times this process has synced a file or folder."""
     return _syncs
 
 
@@ -68,22 +67,25 @@ def _count_sync() -> None:
 def full_sync(fd: int) -> None:
     """Make the bytes of an open file durable."""
     _count_sync()
-    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync alone stops at the drive's cache
+    if hasattr(fcntl, "F_FULLFSYNC"):  # on macOS, fsync alone does not flush the drive's cache
         fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
     else:
         os.fdatasync(fd)
 
 
 class _DiskSink(Hashing):
-    """Ends with the descriptor, whose number may be another file's then: Arrow's writers may write once more
-    when they are let go of, after a write that failed."""
+    """Writes to a descriptor until `end` is called.
+
+    After a failed write, Arrow's writers may write once more when they are freed. By then the descriptor's
+    number may belong to another file.
+    """
 
     def __init__(self, fd: int) -> None:
         super().__init__()
         self._fd = fd
 
     def end(self) -> None:
-        """Before the descriptor is closed."""
+        """Stop writing. Called before the descriptor is closed."""
         self._fd, self.closed = -1, True
 
     def write(self, data: Any) -> int:
@@ -95,7 +97,7 @@ class _DiskSink(Hashing):
 
 
 class LogFile(Protocol):
-    """A file written at given offsets. `read` returns fewer bytes at the end of the file."""
+    """A file that is written at given offsets. `read` returns fewer bytes at the end of the file."""
 
     path: str
 
@@ -143,7 +145,7 @@ class Folder(Protocol):
 
 
 class DiskLog:
-    """An open log file. Read-only when the folder is."""
+    """An open log file. It is read-only if the process has no permission to write it."""
 
     def __init__(self, path: str, create: bool) -> None:
         self.path = path
@@ -156,12 +158,15 @@ class DiskLog:
         self._view = memoryview(b"")
 
     def holds(self, offset: int, mark: bytes) -> bool:
-        """Whether the file has these bytes at `offset`, whichever process wrote them."""
+        """Whether the file has these bytes at `offset`, including bytes that another process wrote."""
         return self.peek(offset, len(mark)) == mark
 
     def peek(self, offset: int, size: int) -> bytes | memoryview:
-        """As `read`. Every query asks: from a map, without a call to the system, it does not have to wait
-        for the interpreter's lock again."""
+        """Read from a memory map if possible, otherwise like `read`.
+
+        Every query calls this. A map needs no system call, so the thread does not release the GIL and wait to
+        get it back.
+        """
         end = offset + size
         if end > len(self._view):
             self._map()
@@ -170,20 +175,20 @@ class DiskLog:
         return self._view[offset:end]
 
     def _map(self) -> None:
-        """Map the file as long as it is now. Of a log whose name leads elsewhere there is no map."""
+        """Map the file at its current length. Does nothing if the log's name now refers to another file."""
         if self.size() <= len(self._view):
             return
         try:
             view = memory_map.map_file(self.path)
             if self.linked():
                 self._view = view
-        except (OSError, StorageError):  # no descriptor or map left, or no such name: then it is read
+        except (OSError, StorageError):  # no free descriptor or map, or the name is gone: `peek` then reads
             return
 
     def read(self, offset: int, size: int) -> bytes:
         try:
             data = os.pread(self._fd, size, offset)
-            if len(data) < size:  # a signal or the end of the file
+            if len(data) < size:  # because of a signal or the end of the file
                 while more := os.pread(self._fd, size - len(data), offset + len(data)):
                     data += more
         except OSError as error:
@@ -200,16 +205,22 @@ class DiskLog:
                 while done < len(data):
                     done += os.pwrite(self._fd, memoryview(data)[done:], offset + done)
             except OSError as error:
-                if error.errno == errno.EBADF and self._fd >= 0:  # opened for reading only
+                if error.errno == errno.EBADF and self._fd >= 0:  # the file was opened read-only
                     raise ReadOnly(f"cannot write {self.path}: the folder is read-only") from error
                 raise
 
     def begin_sync(self, offset: int, size: int) -> None:
-        """Have these bytes be written while there is something else to do before `sync`. Raises OSError."""
+        """Ask the operating system to start writing these bytes to the disk. Raises OSError.
+
+        The caller can do other work before it calls `sync`.
+        """
         writeback.begin(self._fd, offset, size)
 
     def extend(self, size: int) -> None:
-        """Zero-fill up to `size` bytes: appending onto written blocks syncs several times faster."""
+        """Extend the file to `size` bytes with zeros.
+
+        Writes into existing blocks sync several times faster than writes that extend the file.
+        """
         start = self.size()
         before_step("log extend", self.path)
         with explained(self.path):
@@ -234,7 +245,7 @@ class DiskLog:
             return os.fstat(self._fd).st_size
 
     def linked(self) -> bool:
-        """Whether the name still leads to this file."""
+        """Whether the name still refers to this file."""
         try:
             return os.stat(self.path).st_ino == self._inode
         except (FileNotFoundError, NotADirectoryError):
@@ -243,7 +254,7 @@ class DiskLog:
             raise refused(self.path, error, reading=True) from error
 
     def close(self) -> None:
-        """Nothing can be read or written through this object any more: the number may be another file's."""
+        """Close the file. The descriptor is forgotten, because its number may soon belong to another file."""
         self._fd = -1
         self._closer()
 
@@ -267,14 +278,17 @@ def _opened(path: str) -> int:
 
 
 class DiskFolder:
-    """A directory on disk. `frozen` says why nothing may be written in it or below it; None if it may."""
+    """A directory on disk.
+
+    frozen  why nothing may be written in or below it; None if writing is allowed
+    """
 
     in_memory = False
 
     def __init__(self, path: str | Path, frozen: str | None = None) -> None:
         self.path = str(path)
         self._frozen = frozen
-        self._within: tuple[str, ...] = ()  # this folder and those above it, up to the database's
+        self._within: tuple[str, ...] = ()  # the path from the database's folder down to this folder
         self._real = True
 
     def _check_writable(self) -> None:
@@ -290,8 +304,10 @@ class DiskFolder:
         return made
 
     def check_real(self) -> None:
-        """Raise Corruption if a link, or something that is no folder, is on the way here from the database's
-        folder. Looked at once; until the folder is there, each time."""
+        """Raise Corruption unless every path from the database's folder down to this one is a real folder.
+
+        Symbolic links are not accepted. The check is repeated until the folder exists, and then skipped.
+        """
         if not self._real:
             with readable(self.path):
                 self._real = all(safe_open.check_folder(path) for path in self._within)
@@ -300,7 +316,7 @@ class DiskFolder:
         return self.file_version(name) is not None
 
     def create(self, parents: bool = True) -> None:
-        """Make the folder (and its parents), durably; it may exist already."""
+        """Create the folder (and its parents), durably. It may already exist."""
         self.check_real()
         if os.path.isdir(self.path):
             return
@@ -319,13 +335,13 @@ class DiskFolder:
                     raise
             try:
                 parent.sync()
-            except StorageError:  # the next process would find it, and take its name for durable
+            except StorageError:  # otherwise the next process would assume that its name is durable
                 with contextlib.suppress(OSError):
                     os.rmdir(self.path)
                 raise
 
     def names(self) -> list[str]:
-        """The names in the folder, sorted; none if it does not exist."""
+        """Return the names in the folder, sorted, or an empty list if the folder does not exist."""
         self.check_real()
         try:
             with readable(self.path):
@@ -334,7 +350,7 @@ class DiskFolder:
             return []
 
     def size(self, name: str) -> int:
-        """Bytes of a file. Raises Missing."""
+        """Return the size of a file in bytes. Raises Missing."""
         with readable(self._at(name)):
             return os.lstat(self._at(name)).st_size
 
@@ -345,7 +361,7 @@ class DiskFolder:
             return file.read()
 
     def file_version(self, name: str) -> tuple[int, ...] | None:
-        """Changes whenever the file is replaced; None without the file."""
+        """Return a value that changes whenever the file is replaced, or None if there is no such file."""
         self.check_real()
         path = self._at(name)
         try:
@@ -357,7 +373,7 @@ class DiskFolder:
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def replace(self, name: str, data: bytes) -> None:
-        """Put `data` under `name`, atomically and synced."""
+        """Replace the content of the file `name` by `data`, atomically and synced."""
         self._check_writable()
         self.check_real()
         target = self._at(name)
@@ -383,7 +399,7 @@ class DiskFolder:
 
     @contextlib.contextmanager
     def write_file(self, name: str) -> Iterator[Sink]:
-        """Write a new file, synced when the block ends. The name is synced with the folder."""
+        """Write a new file, synced when the `with` block ends. Syncing the folder makes its name durable."""
         self._check_writable()
         self.check_real()
         target = self._at(name)
@@ -396,7 +412,7 @@ class DiskFolder:
                 before_step("sync file", target)
                 full_sync(fd)
             except BaseException:
-                with contextlib.suppress(OSError):  # half a file, which takes room that the disk may not have
+                with contextlib.suppress(OSError):  # an incomplete file only takes up space on the disk
                     os.unlink(target)
                 raise
             finally:
@@ -404,7 +420,7 @@ class DiskFolder:
                 os.close(fd)
 
     def map(self, name: str, size: int | None = None) -> memoryview:
-        """The file as a read-only memory map. Raises Corruption when it is missing or not `size` long."""
+        """Map the file into memory, read-only. Raises Corruption if it is missing or has not `size` bytes."""
         self.check_real()
         path = self._at(name)
         with readable(path):
@@ -414,15 +430,18 @@ class DiskFolder:
         return mapped
 
     def evict(self, mapped: memoryview) -> None:
-        """Give the pages of a map back, see memory_map.evict."""
+        """Release the pages of a map, see memory_map.evict."""
         memory_map.evict(mapped)
 
     def scratch(self, size: int) -> memoryview:
-        """Writable memory of `size` bytes, freed with its last view. Much of it lies in a file without a
-        name, so that the system may take its pages back; on disk, so that it is reserved before use."""
+        """Return writable memory of `size` bytes, freed with its last view.
+
+        Large scratch space is a mapped file without a name, so the system can evict its pages. Its disk space
+        is reserved first.
+        """
         if size < _SCRATCH_BYTES or not hasattr(os, "posix_fallocate"):
             return memoryview(bytearray(size))
-        import tempfile  # as shutil below: used seldom, and a few milliseconds to load
+        import tempfile  # like shutil below, seldom used, and takes a few milliseconds to import
 
         with explained(self.path):
             fd, path = tempfile.mkstemp(prefix="scratch-", suffix=".tmp", dir=self.path)
@@ -440,7 +459,7 @@ class DiskFolder:
         return DiskLog(self._at(name), create)
 
     def lock(self, name: str, wait: bool = True, timeout: float | None = LOCK_TIMEOUT) -> FileLock:
-        """The lock file, to be held in a block. Raises Missing without the folder."""
+        """Return a lock file, which a `with` block holds. Raises Missing if there is no folder."""
         self._check_writable()
         self.check_real()
         return FileLock(self._at(name), wait, timeout)
@@ -453,9 +472,9 @@ class DiskFolder:
             os.unlink(self._at(name))
 
     def remove_tree(self) -> None:
-        """Take the folder away at once, under another name, then remove what was in it.
+        """Rename the folder, then remove it with its contents.
 
-        Nobody can put a file into it meanwhile: to them it is gone.
+        After the rename, other processes no longer find the folder and cannot add files to it.
         """
         import shutil
 
@@ -468,14 +487,14 @@ class DiskFolder:
             shutil.rmtree(aside)
 
     def discard(self) -> None:
-        """Remove a folder that nothing names. If the disk refuses, its files only waste space."""
+        """Remove a folder that nothing refers to. An error is only logged: the files merely waste space."""
         try:
             self.remove_tree()
         except StorageError as error:
             _log.warning("%s is not needed any more, and could not be removed: %s", self.path, error)
 
     def link_from(self, source: Folder, name: str) -> None:
-        """Share an immutable file of another folder; copied where the file system has no links."""
+        """Hard-link an immutable file from another folder. Copies it if the file system has no hard links."""
         safe_open.check_file(os.path.join(source.path, name))
         if self.link(source, name):
             return
@@ -487,7 +506,7 @@ class DiskFolder:
                 full_sync(file.fileno())
 
     def link(self, source: Folder, name: str) -> bool:
-        """Share an immutable file of another folder. False where the file systems have no such links."""
+        """Hard-link an immutable file from another folder. Returns False if that is not possible."""
         self._check_writable()
         self.check_real()
         before_step("link", self._at(name))
@@ -501,12 +520,12 @@ class DiskFolder:
         return True
 
     def hold(self, name: str) -> OpenFile:
-        """An immutable file, opened. Raises Missing."""
+        """Open an immutable file. Raises Missing."""
         self.check_real()
         return OpenFile(self._at(name))
 
     def rename(self, name: str, new: str) -> None:
-        """Give a file another name, that of an older one perhaps; durable once the folder is synced."""
+        """Rename a file, replacing any file called `new`. Durable once the folder is synced."""
         self._check_writable()
         self.check_real()
         before_step("rename", self._at(new))
@@ -514,7 +533,7 @@ class DiskFolder:
             os.replace(self._at(name), self._at(new))
 
     def move(self, path: str) -> None:
-        """Move the folder to a path of the same file system, durably. An empty folder there is replaced."""
+        """Move the folder to a path on the same file system, durably. Replaces an empty folder there."""
         self._check_writable()
         before_step("move", path)
         with explained(path):
@@ -522,8 +541,10 @@ class DiskFolder:
             DiskFolder(os.path.dirname(os.path.abspath(path))).sync()
 
     def exchange(self, other: DiskFolder) -> bool:
-        """Let each of the two paths lead to the other's folder: durably, in one step. False where the system
-        has no such step."""
+        """Exchange the paths of two folders, atomically and durably.
+
+        Returns False if the system does not support this.
+        """
         self._check_writable()
         before_step("exchange", other.path)
         with explained(other.path):
@@ -550,7 +571,7 @@ class DiskFolder:
                 os.close(fd)
 
     def sync_name(self) -> None:
-        """Make the folder's own name durable, and those of the folders it is in up to the database's own."""
+        """Make the folder's own name and its parent's name durable."""
         parent = os.path.dirname(self.path)
         DiskFolder(parent).sync()
         DiskFolder(os.path.dirname(parent)).sync()

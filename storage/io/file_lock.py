@@ -1,6 +1,6 @@
-"""Locks among all threads and processes, by files of a folder.
+"""Lock files, which exclude all other threads and processes.
 
-Owns: taking them. A lock dies with its process, and a forked child lets go of it at once.
+Owns: acquiring locks. A lock is released when its process ends. A forked child closes its copy at once.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ try:
 except ImportError as error:  # pragma: no cover - Windows
     raise ImportError("chroma needs POSIX file locks (Linux or macOS); on Windows use WSL") from error
 
-LOCK_TIMEOUT = 120.0  # seconds; a lock is held for milliseconds, and dies with its process
+LOCK_TIMEOUT = 120.0  # seconds; a lock is held for milliseconds, and is released when its process ends
 
 
 class FileLock(io.FileIO):
-    """Opened when made, to be used in a `with` at once: held inside, by nobody else among all processes and
-    threads. The block is given whether it is held: without `wait` somebody else may hold it.
+    """An exclusive lock among all processes and threads. Use it in a `with` block at once.
 
-    A file of Python's own, whose end of a `with` is native: no interrupt can come before it is closed, which
-    releases it. Raises WriteFailed after `timeout` seconds; None waits as long as it takes. Raises Missing
-    without the folder.
+    The constructor opens the file, and the block holds the lock. The `with` statement yields whether the lock
+    was acquired, which can be False only without `wait`. Raises WriteFailed after `timeout` seconds; None
+    waits forever. Raises Missing if there is no folder.
+
+    The class derives from Python's file class, because closing the file releases the lock. The end of the
+    `with` block is then native code, which no interrupt can stop before the file is closed.
     """
 
     __slots__ = ("_timeout", "_wait", "path")
@@ -47,7 +49,7 @@ class FileLock(io.FileIO):
             let_go_in_children(self)
 
     def let_go(self) -> None:
-        """In a forked child: the parent holds the lock, as long as it wants, and the child does not."""
+        """In a forked child, close the file. The parent keeps the lock."""
         self.close()
 
     def __enter__(self) -> bool:  # type: ignore[override]
@@ -83,7 +85,7 @@ class FileLock(io.FileIO):
 
 
 def _holder(path: str) -> str:
-    """The process that holds a lock, as far as Linux tells."""
+    """Name the process that holds a lock, if /proc/locks lists it."""
     try:
         inode = os.stat(path).st_ino
         with open("/proc/locks") as file:

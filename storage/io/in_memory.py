@@ -1,6 +1,6 @@
-"""The folder of files.py kept in memory, for ephemeral databases.
+"""The folder interface of disk.py, implemented in memory, for ephemeral databases.
 
-Owns: bytes by name. It keeps the interface and drops the durability, so that the engine is the same.
+Owns: bytes by name. It has the same interface without the durability, so the engine is the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _MemorySink(Hashing):
 
 
 class MemoryLog:
-    """A log kept in memory; it goes when its records are flushed."""
+    """A log in memory. It is removed once its records are flushed."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -113,7 +113,7 @@ class MemoryFolder:
         return self._files[name]
 
     def evict(self, mapped: memoryview) -> None:
-        """There is no other place that has it."""
+        """Do nothing, because the bytes exist only in memory."""
 
     def scratch(self, size: int) -> memoryview:
         return memoryview(bytearray(size))
@@ -130,7 +130,7 @@ class MemoryFolder:
         return lock if wait else _tried(lock)
 
     def unlock(self) -> None:
-        """In a forked child: release the locks, since the threads that held them are gone."""
+        """Release all locks in a forked child, where the threads that held them do not exist."""
         self._locks = {}
         for folder in self._folders.values():
             folder.unlock()

@@ -1,4 +1,4 @@
-"""The C library of this process, and the calls of it that Python does not have."""
+"""The C library of this process, and its functions that Python does not offer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 
 __all__ = ["exchange", "libc"]
 
-_HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of Linux
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE on Linux
 
 try:
     libc = ctypes.CDLL(None, use_errno=True)
@@ -21,8 +21,10 @@ if _renameat2 is not None:
 
 
 def exchange(one: str, other: str) -> None:
-    """Let two names lead to what the other one led to, in one step. Raises OSError, with ENOSYS or EINVAL
-    where the system, or the file system, has no such step."""
+    """Exchange two names atomically.
+
+    Raises OSError, with ENOSYS or EINVAL if the system or the file system does not support this.
+    """
     if _renameat2 is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), one)
     if _renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) != 0:

@@ -1,7 +1,8 @@
-"""Files mapped into memory, read-only, without a descriptor that stays open.
+"""Map files into memory, read-only, without keeping a descriptor open.
 
-Owns: the calls of the C library for it. Python's own maps keep a descriptor each (before 3.13), of which a
-process has a thousand; Arrow's keep none, but Arrow takes longer to load than a database to open.
+Owns: the calls of the C library for this. Before Python 3.13, each of Python's own maps keeps a descriptor,
+and a process has only about a thousand. Arrow's maps keep none, but importing Arrow takes longer than opening
+a database.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ libc.mmap.argtypes = (
     ctypes.c_int,
     ctypes.c_int,
     ctypes.c_int,
-    ctypes.c_long,  # off_t, where Python has 64 bits
+    ctypes.c_long,  # off_t, on 64-bit systems
 )
 libc.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
 libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
@@ -33,18 +34,21 @@ _FAILED = ctypes.c_void_p(-1).value
 
 
 class _Map:
-    """What numpy takes for an array of bytes, read-only, at an address; it goes with the last view of it."""
+    """A read-only byte array at an address, for numpy. The mapping is released with its last view."""
 
     __slots__ = ("__array_interface__", "__weakref__")
 
     def __init__(self, address: int, size: int) -> None:
         self.__array_interface__ = {"version": 3, "data": (address, True), "shape": (size,), "typestr": "|u1"}
-        # Not at exit: other threads may still read then.
+        # Not unmapped at exit, because other threads may still be reading.
         weakref.finalize(self, libc.munmap, address, size).atexit = False
 
 
 def map_file(path: str) -> memoryview:
-    """A file as long as it is now. The map goes with the last view of it. Raises OSError."""
+    """Map a file at its current length. Raises OSError.
+
+    The mapping is released when its last view is released.
+    """
     with opening(path):
         fd = safe_open.open_file(path, os.O_RDONLY)
         try:
@@ -62,8 +66,11 @@ def map_file(path: str) -> memoryview:
 
 
 def evict(mapped: memoryview) -> None:
-    """Give the pages of a whole map back: they stay in the system's cache of the file while there is room,
-    and do not count as this process's any more."""
+    """Release the pages of a whole map.
+
+    The pages no longer belong to the memory of this process. They stay in the system's page cache while there
+    is room.
+    """
     if len(mapped):
         address = np.frombuffer(mapped, np.uint8).ctypes.data
         libc.madvise(address, len(mapped), mmap.MADV_DONTNEED)

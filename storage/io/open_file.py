@@ -1,6 +1,6 @@
-"""Files that stay open, and are closed with their owner.
+"""Files that stay open and are closed with their owner.
 
-Owns: immutable files that are read whatever becomes of their names.
+Owns: immutable files that stay readable even if their names are removed.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ from .os_errors import readable
 
 
 def finalized(owner: object, fd: int) -> Callable[[], Any]:
-    """Closes the descriptor when it is called, or its owner goes. Not at exit: databases that are closed
-    there still write, and the number could be another file's by then."""
+    """Return a function that closes the descriptor. It is also called when the owner is freed.
+
+    It is not called at exit. Databases that are closed at exit still write then, and the descriptor's number
+    may belong to another file by that time.
+    """
     closer = weakref.finalize(owner, os.close, fd)
     closer.atexit = False
     return closer
 
 
 class OpenFile:
-    """An immutable file that is open: its bytes stay readable when its name goes."""
+    """An immutable file that is open. It stays readable after its name is removed."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -35,7 +38,7 @@ class OpenFile:
             let_go_in_children(self)
 
     def blocks(self) -> Iterator[bytes]:
-        """All of it, a MiB at a time."""
+        """Yield the whole file, one MiB at a time."""
         offset = 0
         while True:
             with readable(self.path):
@@ -46,7 +49,7 @@ class OpenFile:
             offset += len(block)
 
     def is_at(self, path: str) -> bool:
-        """Whether a name leads to this very file, as a hard link does."""
+        """Whether a path refers to this same file, for example as a hard link."""
         try:
             with readable(path):
                 return os.path.samestat(os.stat(path), os.fstat(self._fd))
@@ -54,7 +57,7 @@ class OpenFile:
             return False
 
     def close(self) -> None:
-        """As of DiskLog."""
+        """Close the file; see `DiskLog.close`."""
         self._fd = -1
         self._closer()
 

@@ -1,6 +1,6 @@
-"""Errors of the operating system as errors of the engine.
+"""Translate errors from the operating system into the engine's errors.
 
-Owns: which of its error codes mean what, and what to do about them. No OSError leaves the engine.
+Owns: the meaning of the error codes, and the advice in the messages. No OSError leaves the engine.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ _NO_ROOM = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 
 
 class explained:
-    """A block in which refusals to write a path are raised as the engine's errors. A class, for an add enters
-    it several times, and a generator takes six times as long."""
+    """Context manager that translates an OSError in writing a path into the engine's error.
+
+    It is a class because every add enters it several times, and a generator takes six times as long.
+    """
 
     __slots__ = ("_path", "_reading")
 
@@ -30,12 +32,12 @@ class explained:
 
 
 def readable(path: str) -> explained:
-    """The same of refusals to read it."""
+    """Return a context manager that translates an OSError in reading a path; see `explained`."""
     return explained(path, reading=True)
 
 
 def refused(path: str, error: OSError, reading: bool = False) -> StorageError:
-    """The engine's error for an error of the system in writing or reading a path."""
+    """Return the engine's error for an OSError in writing or reading a path."""
     code, why = error.errno, error.strerror or str(error)
     verb = "read" if reading else "write"
     if code in (errno.ENOENT, errno.ENOTDIR):
@@ -46,7 +48,7 @@ def refused(path: str, error: OSError, reading: bool = False) -> StorageError:
         return Closed(f"{path} was closed; open a new client")
     if code in (errno.EACCES, errno.EPERM) or (code == errno.EROFS and not reading):
         return ReadOnly(f"cannot {verb} {path}: {why}. Give this user {verb} access to the folder.")
-    if code in (errno.EISDIR, errno.ENOTEMPTY):  # a foreign folder or file has the name
+    if code in (errno.EISDIR, errno.ENOTEMPTY):  # a folder or file that the engine did not create
         return Corruption(path, f"it is not of the kind it should be: {why}")
     if code == errno.ENOMEM:
         text = f"cannot {verb} {path}: {why}; give the process more memory, or more maps (vm.max_map_count)"

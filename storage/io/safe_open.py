@@ -1,8 +1,8 @@
-"""Opens files and folders only if they are files and folders.
+"""Open only real files and folders.
 
-Owns: that nothing within a database's folder is reached by way of a symbolic link, or is a pipe or a device.
-A folder that somebody else made could lead anywhere by one. The database's folder itself may be reached
-through links: its path is the user's. A link that is put there while the folder is in use is not looked for.
+Owns: the rule that nothing inside a database's folder may be a symbolic link, a pipe or a device. In a folder
+from an untrusted source, a link could point anywhere. The path of the database's folder itself may contain
+links, because the user chose it. Links that are created while the folder is in use are not detected.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import stat
 
 from ..interface.errors import Corruption, InvalidArgument, NotADatabase
 
-# For anything else: a link, a folder in place of a file, a pipe without a writer.
+# Error codes for anything that is not a file: a link, a folder, or a pipe without a writer.
 _NOT_A_FILE = {
     errno.ELOOP: "it is a symbolic link, which is not followed",
     errno.EMLINK: "it is a symbolic link, which is not followed",  # FreeBSD
@@ -22,13 +22,16 @@ _NOT_A_FILE = {
 }
 
 
-_KEPT_HERE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # the last is for pipes: nothing waits for them
+_KEPT_HERE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # O_NONBLOCK: opening a pipe must not block
 _LOCK = _KEPT_HERE | os.O_RDWR | os.O_CREAT
 
 
 def open_lock(path: str) -> int:
-    """The descriptor of a lock file, made if need be. Every write asks, and nothing is read of it or written
-    to it, so that it is not looked at whether it is a file. Raises OSError as `os.open`."""
+    """Open a lock file, creating it if necessary, and return its descriptor. Raises OSError like `os.open`.
+
+    Every write calls this. The check that it is a regular file is omitted, because its content is never read
+    or written.
+    """
     try:
         return os.open(path, _LOCK, 0o666)
     except OSError as error:
@@ -38,7 +41,10 @@ def open_lock(path: str) -> int:
 
 
 def open_file(path: str, flags: int) -> int:
-    """The descriptor of a file. Raises Corruption if it is none, and OSError as `os.open`."""
+    """Open a file and return its descriptor.
+
+    Raises Corruption if the path is not a regular file, and OSError like `os.open`.
+    """
     try:
         fd = os.open(path, flags | _KEPT_HERE, 0o666)
     except OSError as error:
@@ -57,7 +63,7 @@ def open_file(path: str, flags: int) -> int:
 
 
 def check_folder(path: str) -> bool:
-    """Raise Corruption where the name of a folder is that of something else. False where there is none."""
+    """Raise Corruption if the path exists but is not a folder. Returns whether it exists."""
     try:
         mode = os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -70,18 +76,18 @@ def check_folder(path: str) -> bool:
 
 
 def check_file(path: str) -> None:
-    """Raise Corruption if a name is a link, before it goes to a call that follows links."""
+    """Raise Corruption if the path is a link. Used before calls that follow links."""
     if os.path.islink(path):
         raise Corruption(path, _NOT_A_FILE[errno.ELOOP])
 
 
 def check_path(path: str) -> None:
-    """Refuse a path that cannot be a folder, before anything is created."""
+    """Raise an error for a path that cannot be a folder, before anything is created."""
     try:
         exists = os.path.lexists(path) or os.lstat(path) is not None
     except FileNotFoundError:
         return
-    except (OSError, ValueError) as error:  # too long, a NUL, a file in the middle
+    except (OSError, ValueError) as error:  # it is too long, contains a NUL, or has a file as a parent
         raise InvalidArgument(f"path {path[:80]!r} cannot be used: {error}") from error
     if exists and not os.path.isdir(path):
         raise NotADatabase(f"path {path} is a file, not a folder; pass the path of a folder")

@@ -1,7 +1,7 @@
-"""Write-back of written bytes before the sync that waits for it.
+"""Start the write-back of written bytes before the sync that waits for it.
 
-Owns: the call of Linux for it. A frame of the log is begun to be written while memory learns of it; the sync
-that follows, which alone makes it durable, then waits half as long.
+Owns: the Linux call for this. The system starts writing a log frame while the engine applies it in memory.
+The sync that follows then waits half as long. Only the sync makes the frame durable.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["begin"]
 
 _WRITE = 2  # SYNC_FILE_RANGE_WRITE
 _NOT_HERE = errno.ENOSYS, errno.EINVAL, errno.ESPIPE, errno.EPERM
-_NOT_NOW = errno.ENOMEM, errno.EAGAIN, errno.EINTR  # the pages wait for the sync then
+_NOT_NOW = errno.ENOMEM, errno.EAGAIN, errno.EINTR  # the pages are then written by the sync
 
 _call = getattr(libc, "sync_file_range", None)
 if _call is not None:
@@ -24,8 +24,11 @@ if _call is not None:
 
 
 def begin(fd: int, offset: int, size: int) -> None:
-    """Have the system begin to write the pages of these bytes of an open file, and do not wait for it.
-    Nothing happens where it has no such call. Raises OSError where it tells already that they cannot be."""
+    """Ask the system to start writing a range of an open file, without waiting.
+
+    Does nothing on systems without such a call. Raises OSError if the system already reports that the bytes
+    cannot be written.
+    """
     if _call is not None and _call(fd, offset, size, _WRITE) != 0:
         code = ctypes.get_errno()
         if code not in _NOT_HERE and code not in _NOT_NOW:

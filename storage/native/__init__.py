@@ -1,1 +1,1 @@
-"""The compiled part."""
+"""The compiled part of the engine."""

@@ -1,4 +1,7 @@
-"""Of `_kernel.c`. Arrays are C-contiguous and of these types; what is wrong raises, and changes nothing."""
+"""The functions in `_kernel.c`.
+
+Arrays must be C-contiguous and have the given types. Invalid arguments raise an error and change nothing.
+"""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""The compiled part of the engine, where it could be compiled.
+"""Load the compiled part of the engine, if there is one.
 
-Owns: whether `_kernel.c` is there. Its functions have twins in vectors/, arrow/ and
+Owns: whether the compiled `_kernel.c` is available. Its functions have counterparts in vectors/, arrow/ and
 validation/column_offsets.py, which give the same answers without it.
 """
 
@@ -10,7 +10,7 @@ import threading
 import warnings
 from types import ModuleType
 
-_VERSION = 3  # of the calls, as in _kernel.c
+_VERSION = 3  # the version of the interface, as in _kernel.c
 
 compiled: ModuleType | None = None
 try:
@@ -19,18 +19,18 @@ try:
     if _kernel.VERSION == _VERSION:
         compiled = _kernel
 except (ImportError, AttributeError):
-    pass  # whoever opens a database is told, see below
+    pass  # opening a database warns, see `expect`
 
 
 class KernelMissing(UserWarning):
-    """The compiled part is not there; answers are the same, and come later."""
+    """Warns that the compiled part is missing. Answers are the same, but slower."""
 
 
 _warned = threading.Event()
 
 
 def expect() -> None:
-    """Warn, once in a process, if the compiled part is missing or was compiled from another source."""
+    """Warn, once per process, if the compiled part is missing or was compiled from another version."""
     if compiled is None and not _warned.is_set():
         _warned.set()
         warnings.warn(

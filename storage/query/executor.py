@@ -1,7 +1,7 @@
-"""Nearest records over a snapshot: run the plan of each segment and memtable, merge, rank.
+"""Find the nearest records in a snapshot: run a plan per segment and memtable, then merge and rank.
 
-Owns: how plans are run; planner.py makes them. Every plan ends in the same kernel (distance.exact), so the
-distance of a record does not depend on the plan. Ties are ordered by position. An answer always has
+Owns: how plans are run; planner.py makes them. Every plan ends in the same kernel (distance.exact), so a
+record's distance does not depend on the plan. Ties are ordered by position. An answer always has
 min(k, matching records) rows.
 """
 
@@ -41,7 +41,7 @@ from .planner import (
 
 
 class Search(NamedTuple):
-    """A request over one collection. `node` is its filter, parsed; `ef` is the collection's `ef_search`."""
+    """A request to one collection. `node` is its parsed filter; `ef` is the collection's `ef_search`."""
 
     request: QueryRequest
     node: Node
@@ -51,13 +51,13 @@ class Search(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The answers to all query vectors, one below the other, each in rank order.
+    """The hits of all queries, concatenated in query order. Each query's hits are in rank order.
 
-    views      where the hits are
-    part       the number of each hit's view; None: all are in the first
-    rows       its row there
+    views      the views that contain the hits
+    part       the index of each hit's view in `views`; None: all hits are in the first view
+    rows       the row of each hit in its view
     distances  float32
-    counts     how many hits each query has; None: one query, which has them all
+    counts     the number of hits per query; None: there is one query
     """
 
     views: Sequence[SegmentView]
@@ -68,9 +68,9 @@ class Found(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """The best rows of one view for each query, in any order: matrices with a line per query.
+    """The best rows in one view for each query, in any order, as matrices with one line per query.
 
-    Where a query has fewer than others, rows end in -1 and the distances there are NaN.
+    The line of a query with fewer rows than others is padded: its rows with -1, its distances with NaN.
     """
 
     rows: Ints
@@ -78,11 +78,11 @@ class Candidates(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What a search of a collection needs beside a snapshot of it. A collection makes it once.
+    """What a search of a collection needs in addition to a snapshot. A collection creates it once.
 
-    graph_of  the graph of a segment or memtable, if one is loaded
-    filters   which rows match
-    history   the misses of earlier searches with the same filter
+    graph_of  returns the graph of a segment or memtable, or None if none is loaded
+    filters   evaluates filters
+    history   records the misses of earlier searches with the same filter
     """
 
     graph_of: Callable[[SegmentView], Graph | None]
@@ -91,10 +91,10 @@ class Source(NamedTuple):
 
 
 class SearchablePart(NamedTuple):
-    """A segment or memtable, with everything that a plan needs to run over it.
+    """A segment or memtable, with everything that a plan needs to run on it.
 
-    graph    None: none is loaded, or the search is exact
-    allowed  the live rows that match; None: there is no filter and nothing is deleted
+    graph    its graph; None: no graph is loaded, or the search is exact
+    allowed  the live rows that match; None: there is no filter and no row is deleted
     """
 
     search: Search
@@ -120,7 +120,7 @@ class SearchablePart(NamedTuple):
 
 
 def run(search: Search, queries: Floats, snapshot: Snapshot, source: Source) -> Found:
-    """The nearest records of each row of `queries` (n, dim)."""
+    """Find the nearest records to each row of `queries` (n, dim)."""
     views = [view for view in snapshot.views if view.live]
     if not views:
         return Found(views, None, np.empty(0, np.int64), np.empty(0, np.float32), [0] * len(queries))
@@ -136,14 +136,14 @@ def run(search: Search, queries: Floats, snapshot: Snapshot, source: Source) -> 
 
 
 def explain(search: Search, queries: Floats, snapshot: Snapshot, source: Source) -> list[tuple[str, Plan]]:
-    """The plans that `run` would choose now: the name of each segment and memtable, and its plan."""
+    """Return the name of each segment and memtable, with the plan that `run` would choose for it now."""
     parts = [searchable(search, view, source) for view in snapshot.views]
     plans = [_plan_one(part, queries[0])[0] if len(queries) == 1 else _plan_batch(part) for part in parts]
     return [(part.view.source.name, chosen) for part, chosen in zip(parts, plans)]
 
 
 def searchable(search: Search, view: SegmentView, source: Source) -> SearchablePart:
-    """Collect the inputs of the plan for a view. This evaluates the filter."""
+    """Collect what planning needs to know about a view. This evaluates the filter."""
     allowed = None
     if view.tombstones is not None or not isinstance(search.node, Everything):
         allowed = source.filters.allowed(view, search.node)
@@ -154,7 +154,7 @@ def searchable(search: Search, view: SegmentView, source: Source) -> SearchableP
 
 
 def check_dimension(queries: Floats, dimension: int | None) -> None:
-    """Raises InvalidArgument if the vectors do not have the dimension of the collection."""
+    """Raise InvalidArgument if the vectors do not have the collection's dimension."""
     if dimension is not None and queries.shape[1] != dimension:
         raise InvalidArgument(
             f"Collection expecting embedding with dimension of {dimension}, got {queries.shape[1]}"
@@ -162,7 +162,7 @@ def check_dimension(queries: Floats, dimension: int | None) -> None:
 
 
 def among(ids: Sequence[str], node: Node) -> Node:
-    """The filter, for records with one of these ids only."""
+    """Restrict a filter to records with one of these ids."""
     return both(IdOneOf(tuple(dict.fromkeys(ids))), node)
 
 
@@ -175,17 +175,20 @@ _ASKING_THE_GRAPH = (GraphSearch, FilteredGraphSearch, CallbackGraphSearch)
 
 @lru_cache(256)
 def _remembered_plan(k: int, ef: int, exact: bool, statistics: Statistics) -> Plan:
-    """`plan`, cached. Making a plan takes 1.1 µs and looking it up 0.3, of the 60 µs of a small query."""
+    """Cached `plan`. Making a plan takes 1.1 µs and a look-up 0.3 µs, while a small query takes 60 µs."""
     return plan(Request(k, ef, exact), statistics)
 
 
 def _plan_one(part: SearchablePart, query: Floats) -> tuple[Plan, Floats | None, bool]:
-    """The plan for one query, the query as the graph has vectors if the plan asks it, and whether the plan
-    does without because of the history."""
+    """Choose the plan for one query.
+
+    Returns the plan, the query as `Graph.prepare` projects it (None unless the plan uses the graph), and
+    whether the plan avoids the graph because of the history.
+    """
     search = part.search
     if part.allowed is None:
         chosen = _remembered_plan(search.request.k, search.ef, search.request.exact, part.statistics)
-    else:  # the number of allowed rows differs from filter to filter
+    else:  # not cached, because the number of allowed rows differs from filter to filter
         chosen = plan(part.request, part.statistics)
     backing_off = False
     if isinstance(chosen, FilteredGraphSearch):
@@ -201,7 +204,7 @@ def _plan_one(part: SearchablePart, query: Floats) -> tuple[Plan, Floats | None,
 
 
 def _one(part: SearchablePart, query: Floats) -> Line:
-    """The best k rows for one query, ascending, with exact distances."""
+    """Find the best k rows for one query, with exact distances in ascending order."""
     if part.graph is None:  # then `plan` says scan, or nothing; asking it takes 2 µs of a small query's 45
         return _NONE if part.allowed is not None and not part.allowed.count else _scan(part, query)
     chosen, projected, backing_off = _plan_one(part, query)
@@ -211,7 +214,10 @@ def _one(part: SearchablePart, query: Floats) -> Line:
 
 
 def execute(chosen: Plan, part: SearchablePart, query: Floats, projected: Floats | None) -> Line:
-    """Run a plan for one query. `projected`: what `Graph.prepare` makes of it, for a plan with a graph."""
+    """Run a plan for one query.
+
+    projected  the query as `Graph.prepare` projects it; plans that use the graph need it
+    """
     if not isinstance(chosen, _ASKING_THE_GRAPH):
         match chosen:
             case Nothing():
@@ -242,7 +248,7 @@ def _plan_batch(part: SearchablePart) -> Plan:
 
 
 def execute_batch(chosen: Plan, part: SearchablePart, queries: Floats) -> Candidates:
-    """Run a plan for many queries: one graph search for all of them where the plan is one."""
+    """Run a plan for many queries. Where the plan allows it, one graph search serves all of them."""
     match chosen:
         case Nothing():
             return _stacked([_NONE] * len(queries))
@@ -269,7 +275,10 @@ def _shared_search(
     projected: Floats,
     out_of_distribution: Sequence[int],
 ) -> Candidates:
-    """One graph search where every row is allowed, and another for each query out of distribution."""
+    """Search the graph once for all queries, with every row allowed.
+
+    Each out-of-distribution query is then searched again on its own.
+    """
     assert part.graph is not None
     view, search = part.view, part.search
     rows = part.graph.search(projected, chosen.width, chosen.ef, search.threads)
@@ -293,7 +302,10 @@ def _shared_filtered_search(
     projected: Floats,
     out_of_distribution: Sequence[int],
 ) -> list[Line]:
-    """One graph search where few rows are deleted or filtered out, and the fallback where that misses."""
+    """Search the graph once for all queries, when few rows are deleted or filtered out.
+
+    Queries that miss, and out-of-distribution queries, run the fallback.
+    """
     assert part.graph is not None
     found = part.graph.search(projected, chosen.width, chosen.ef, part.search.threads)
     out = []
@@ -307,7 +319,7 @@ def _shared_filtered_search(
 
 
 def _stacked(lines: Sequence[Line]) -> Candidates:
-    """Lines of different lengths as matrices."""
+    """Pad lines of different lengths to matrices."""
     width = max(len(rows) for rows, _ in lines)
     found = Candidates(
         np.full((len(lines), width), -1, np.int64), np.full((len(lines), width), np.nan, np.float32)
@@ -319,12 +331,12 @@ def _stacked(lines: Sequence[Line]) -> Candidates:
 
 
 def _filtered(part: SearchablePart, rows: Ints) -> Ints:
-    """The allowed ones of the rows."""
+    """Keep the allowed rows."""
     return rows if part.allowed is None else rows[part.allowed.mask[rows]]
 
 
 def _scanned_rows(part: SearchablePart) -> Ints | None:
-    """The rows to scan; None: all."""
+    """Return the rows to scan; None means all rows."""
     allowed = part.allowed
     return None if allowed is None or allowed.count == part.view.rows else allowed.rows
 
@@ -335,7 +347,7 @@ def _scan(part: SearchablePart, query: Floats) -> Line:
     vectors, norms = view.vectors, view.norms
     if view.ordered:
         return distance.nearest(space, query, vectors, norms=norms, rows=rows, k=k)
-    # Among rows as near as the last one the lowest positions win, and these may be in later rows.
+    # Among rows that tie for the last place, the lowest positions win, and these may be in later rows.
     while True:
         k *= 2
         found, distances = distance.nearest(space, query, vectors, norms=norms, rows=rows, k=k)
@@ -345,7 +357,7 @@ def _scan(part: SearchablePart, query: Floats) -> Line:
 
 
 def _scan_lines(part: SearchablePart, queries: Floats) -> list[Line]:
-    """`_scan` for many queries, which reads the vectors once for all of them."""
+    """Do `_scan` for many queries, reading the vectors once for all of them."""
     view, search = part.view, part.search
     if not view.ordered:
         return [_scan(part, query) for query in queries]
@@ -356,14 +368,14 @@ def _scan_lines(part: SearchablePart, queries: Floats) -> list[Line]:
 
 
 def _reranked(part: SearchablePart, query: Floats, rows: Ints) -> Line:
-    """The best k of a graph's candidates, by the stored vectors."""
+    """Rank a graph's candidates by the stored vectors and keep the best k."""
     search, view = part.search, part.view
     lengths = view.lengths if search.space == "cosine" else None
     return distance.ranked(search.space, query, view.vectors, rows=rows, k=search.request.k, lengths=lengths)
 
 
 def _best(k: int, views: Sequence[SegmentView], lines: Sequence[Line]) -> Found:
-    """The k best over all views for one query, by distance, then position."""
+    """Merge the hits of all views for one query. Keeps the k best, by distance, then by position."""
     part: Ints | None = None
     rows, distances = lines[0]
     if len(lines) > 1:
@@ -377,7 +389,7 @@ def _best(k: int, views: Sequence[SegmentView], lines: Sequence[Line]) -> Found:
 
 
 def _rank(k: int, views: Sequence[SegmentView], found: Sequence[Candidates]) -> Found:
-    """The same for many queries."""
+    """Do `_best` for many queries."""
     part: Ints | None = None
     rows, distances = found[0]
     if len(found) > 1:
@@ -387,7 +399,7 @@ def _rank(k: int, views: Sequence[SegmentView], found: Sequence[Candidates]) -> 
         part = np.repeat(np.arange(len(found)), widths)
     lines, width = rows.shape
     starts = width * np.arange(lines)[:, None]
-    order = distances.argsort(axis=1, kind="stable")  # NaN, which stands for no row, comes last
+    order = distances.argsort(axis=1, kind="stable")  # NaN marks padding and is sorted last
     ranked = distances.ravel()[order + starts]
     if (ranked[:, 1:] == ranked[:, :-1]).any():
         order = np.lexsort((_positions(views, part, rows), distances), axis=1)
@@ -402,7 +414,7 @@ def _rank(k: int, views: Sequence[SegmentView], found: Sequence[Candidates]) -> 
 
 
 def _positions(views: Sequence[SegmentView], part: Ints | None, rows: Ints) -> Ints:
-    """The positions of candidates, a line of them or several; those of -1 do not matter."""
+    """Look up the positions of candidates, in one line or a matrix. Padding rows (-1) get any value."""
     if part is None:
         return views[0].source.positions[rows]
     out = np.empty(rows.shape, np.int64)

@@ -1,7 +1,8 @@
-"""The plan of a query over one segment or memtable: brute force, or a graph search and how wide it is.
+"""The plan for a query over one segment or memtable: brute force, or a graph search of a certain width.
 
-Owns: the choice, as a value that compares by equality, and the cost model behind it. Pure: no I/O, no clock,
-no vectors. executor.py collects what a plan depends on, runs the plan and reports misses to plan_history.py.
+Owns: the choice of the plan, and the cost model behind it. A plan is a value that compares by equality. The
+functions are pure: no I/O, no clock, no vectors. executor.py collects the inputs of a plan, runs the plan and
+reports misses to plan_history.py.
 """
 
 from __future__ import annotations
@@ -12,24 +13,26 @@ from typing import NamedTuple, TypeAlias
 
 from ..vectors.pca import RERANK_LEAST, RERANK_MOST
 
-# Cost model, in nanoseconds, from benchmarks/planner.py: to read one number of an allowed row in a scan; and
-# per unit of ef in a graph search, a step and each number of a vector of the graph.
+# Cost model in nanoseconds, measured by benchmarks/planner.py. GATHER_NS is the cost of reading one number of
+# an allowed row in a scan. A graph search costs, per unit of ef, STEP_NS plus EF_NS for each number in one of
+# the graph's vectors.
 GATHER_NS, STEP_NS, EF_NS = 0.45, 600.0, 4.3
-# A scan is always exact; a graph search loses recall when the filter correlates with the vectors. So a graph
-# search must be estimated to be this many times cheaper.
+# A scan is always exact, while a graph search loses recall when the filter correlates with the vectors. So a
+# graph search must be estimated to be this many times cheaper.
 GRAPH_ADVANTAGE = 2.0
-# From this share of allowed rows on, a batch of queries shares one graph search as if all rows were allowed.
+# Above this share of allowed rows, a batch of queries shares one graph search as if all rows were allowed.
 SHARED_SEARCH_SELECTIVITY = 0.75
-OVERFETCH = 3  # times k / selectivity: the width of a graph search whose candidates are filtered afterwards
-# After a miss, a scan of the allowed rows that is estimated to take longer is left to a graph search with
-# hnswlib's filter callback.
+OVERFETCH = 3  # the width of a graph search is this times k / selectivity if its results are filtered later
+# After a miss, the fallback is a scan of the allowed rows. If the scan is estimated to take longer than this,
+# the fallback is a graph search with hnswlib's filter callback.
 SCAN_FALLBACK_NS = 50e6
-# A query counts as out of distribution if the kept PCA directions hold less of its squared length than of all
-# but one row in a thousand (a text that is searched for among images, say). ef and width are then multiplied.
+# A query is out of distribution if the kept PCA directions hold a smaller share of its squared length than
+# they do for 999 of 1,000 rows. An example is a text query against images. ef and width are then multiplied
+# by this factor.
 OUT_OF_DISTRIBUTION = 4
-# The same ef finds less in a larger graph, and builds differ: at 1M x 128 an ef of 100 gave recall 0.93 to
-# 0.95, 183 gave 0.946 to 0.96, 250 gave 0.968 (benchmarks/million.py). From this number of rows on, ef grows
-# by half of `ef_search` with each doubling of the rows.
+# The same ef gives a lower recall in a larger graph, and builds differ: at 1M x 128 an ef of 100 gave recall
+# 0.93 to 0.95, 183 gave 0.946 to 0.96, 250 gave 0.968 (benchmarks/million.py). Beyond this number of rows, ef
+# grows by half of `ef_search` with each doubling of the rows.
 EF_ROWS = 100_000
 
 
@@ -44,11 +47,11 @@ class Request(NamedTuple):
 class Statistics(NamedTuple):
     """The statistics of a segment or memtable before it is searched.
 
-    rows             with the deleted ones
-    dimension        of its vectors
-    allowed          live rows that the filter allows; None: there is no filter and nothing is deleted
-    graph_dimension  of the vectors in its graph; None: it has no graph that is loaded
-    projected        whether PCA has made these shorter than the stored ones
+    rows             number of rows, including deleted ones
+    dimension        dimension of the stored vectors
+    allowed          number of live rows that the filter allows; None: no filter, and no row is deleted
+    graph_dimension  dimension of the vectors in the graph; None: no graph is loaded
+    projected        whether PCA has reduced the dimension of the graph's vectors
     """
 
     rows: int
@@ -60,7 +63,7 @@ class Statistics(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """No row is allowed."""
+    """No row is allowed, so there is nothing to search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class ScanAllowed:
 
 @dataclass(frozen=True, slots=True)
 class GraphSearch:
-    """Ask the graph for `width` candidates and rerank them. If it reaches fewer than `minimum`: ScanAll."""
+    """Request `width` candidates from the graph and rerank them. If it returns fewer than `minimum`, scan."""
 
     ef: int
     width: int
@@ -84,8 +87,10 @@ class GraphSearch:
 
 @dataclass(frozen=True, slots=True)
 class CallbackGraphSearch:
-    """Ask the graph for `width` candidates among the allowed rows, by hnswlib's filter callback, and rerank
-    them. If it reaches fewer than `minimum`, scan the allowed rows."""
+    """Request `width` candidates among the allowed rows, by hnswlib's filter callback, and rerank them.
+
+    If the graph returns fewer than `minimum`, scan the allowed rows.
+    """
 
     ef: int
     width: int
@@ -94,13 +99,15 @@ class CallbackGraphSearch:
 
 @dataclass(frozen=True, slots=True)
 class PlanEach:
-    """Of a batch: each query by a plan of its own, since the miss of one changes the plan of the next."""
+    """Plan each query in a batch separately, because a miss changes the plan of the next query."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilteredGraphSearch:
-    """Over-fetch: ask the graph for `width` candidates, drop those that the filter does not allow and rerank
-    the others. If fewer than `minimum` are left, a miss, run `fallback`."""
+    """Overfetch: request `width` candidates, drop those that the filter does not allow, rerank the others.
+
+    If fewer than `minimum` are left, the search is a miss, and `fallback` runs.
+    """
 
     ef: int
     width: int
@@ -123,12 +130,12 @@ def plan(
     backing_off: bool = False,
     out_of_distribution: bool = False,
 ) -> Plan:
-    """How to search a segment or memtable.
+    """Choose how to search a segment or memtable.
 
-    batch                for several queries at once
-    backing_off          whether the last graph search with this filter was a miss, see plan_history.py
-    out_of_distribution  whether the query is; known once the graph has projected it, and it never turns a
-                         scan into a graph search or back
+    batch                whether the plan is for several queries at once
+    backing_off          whether a recent graph search with this filter was a miss, see plan_history.py
+    out_of_distribution  whether the query is out of distribution. This is known only after the graph has
+                         projected the query. It never turns a scan into a graph search, or the reverse.
     """
     allowed = part.allowed
     if not (part.rows if allowed is None else allowed):
@@ -149,25 +156,27 @@ def plan(
 
 
 def scaled_ef(ef: int, rows: int) -> int:
-    """The ef for a graph with this number of rows, from the collection's `ef_search`."""
+    """Scale the collection's `ef_search` to a graph with this number of rows."""
     return ef if rows <= EF_ROWS else int(ef * (1 + math.log2(rows / EF_ROWS) / 2))
 
 
 def candidates(k: int, ef: int, projected: bool) -> int:
-    """How many candidates to ask a graph for, so that the k nearest are among them when they are reranked by
-    the stored vectors."""
+    """Return how many candidates to request from a graph.
+
+    There are enough to contain the k nearest rows after reranking by the stored vectors.
+    """
     return min(max(RERANK_LEAST * k, ef), RERANK_MOST * k) if projected else k
 
 
 def filtered_graph_search(
     request: Request, part: Statistics, allowed: int, out_of_distribution: bool = False
 ) -> FilteredGraphSearch:
-    """The graph search for one query with a filter, whether or not a scan is cheaper."""
+    """Plan a graph search for one query with a filter, whether or not a scan is cheaper."""
     ef, width = _overfetch(request, part, allowed)
     times = OUT_OF_DISTRIBUTION if out_of_distribution else 1
     fallback: ScanAll | ScanAllowed | CallbackGraphSearch = _scan(part)
     if _scan_ns(part, allowed) > SCAN_FALLBACK_NS:
-        # The filter keeps rows far from this query: the graph search goes on until it finds allowed ones.
+        # The allowed rows are far from the query. The graph search continues until it finds some of them.
         wider = 2 * times * candidates(request.k, ef, part.projected)
         fallback = CallbackGraphSearch(2 * times * ef, wider, min(request.k, allowed))
     return FilteredGraphSearch(times * ef, times * width, _minimum(request, part, allowed), fallback)
@@ -182,7 +191,7 @@ def _filtered_batch(request: Request, part: Statistics, allowed: int) -> Filtere
 
 
 def _minimum(request: Request, part: Statistics, allowed: int) -> int:
-    """How many candidates must survive the filter."""
+    """Return how many candidates must pass the filter."""
     return min(RERANK_LEAST * request.k if part.projected else request.k, allowed)
 
 
@@ -191,7 +200,7 @@ def _scan(part: Statistics) -> ScanAll | ScanAllowed:
 
 
 def _overfetch(request: Request, part: Statistics, allowed: int) -> tuple[int, int]:
-    """ef and width with which a graph search finds enough rows that are allowed."""
+    """Return the ef and width with which a graph search is expected to find enough allowed rows."""
     width = int(request.k * OVERFETCH * part.rows / allowed) + 8
     return scaled_ef(request.ef, part.rows), min(part.rows, width)
 

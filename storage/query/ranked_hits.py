@@ -1,7 +1,7 @@
-"""The hits of a query before their records are read: their size, then all of them or batches.
+"""The hits of a query, whose records are read later: all at once or in batches.
 
-Owns: the hits of several views in rank order, as selected rows of scans. Each hit takes a row number and a
-distance in memory.
+Owns: the hits of several views in rank order, and reading their records. In memory, each hit takes a row
+number and a distance.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _STEP = 16_384  # hits whose rows are selected at a time
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """The hits over one snapshot. They may be read any number of times."""
+    """The hits in one snapshot. They may be read any number of times."""
 
     found: Found
     dimension: int | None
@@ -37,11 +37,11 @@ class Ranked:
 
     @property
     def distances(self) -> Floats:
-        """The distances of all queries, one below the other."""
+        """The distances of all queries, concatenated in query order."""
         return self.found.distances
 
     def size(self, fields: frozenset[Field]) -> int:
-        """The stored size of some columns of the hits, in bytes."""
+        """Return the stored size in bytes of the hits' columns `fields`, with their ids."""
         found = self.found
         if found.part is None:
             return weigh(found.views[:1], [found.rows], fields, self.dimension)
@@ -51,7 +51,7 @@ class Ranked:
         )
 
     def hits(self, fields: frozenset[Field]) -> list[Hits]:
-        """All of them."""
+        """Read the records of all hits, one `Hits` per query."""
         found = self.found
         rows = read_rows(found.views, found.part, found.rows, fields, self.dimension)
         if found.counts is None:
@@ -59,7 +59,7 @@ class Ranked:
         return _by_query(rows, found.distances, found.counts)
 
     def batches(self, fields: frozenset[Field]) -> Iterator[pa.RecordBatch]:
-        """The records of all queries, one below the other, as `Scan.read` gives them."""
+        """Read the records of all queries, concatenated in query order, in batches like `Scan.read`."""
         for start in range(0, len(self.found.rows), _STEP):
             selected = tuple(self._runs(start, start + _STEP))
             yield from Scan(selected, self.dimension, tuple(self.found.views), self.typed).read(fields)
@@ -76,7 +76,7 @@ class Ranked:
 
 
 def _by_query(rows: Rows, distances: Floats, counts: Sequence[int]) -> list[Hits]:
-    """The hits of all queries, cut where one ends and the next begins."""
+    """Split the hits of all queries by query."""
     ends = np.cumsum(counts).tolist()
     columns = rows.ids, rows.documents, rows.metadatas, rows.uris, rows.embeddings
     return [

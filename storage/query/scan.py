@@ -1,7 +1,7 @@
-"""Records as Arrow record batches, a bounded number at a time.
+"""Read records as Arrow record batches of bounded size.
 
-Owns: how rows of several views become columns without passing through Python objects. A scan keeps one batch
-in memory at a time; the files that it reads are mapped.
+Owns: how rows in several views become columns without passing through Python objects. A scan keeps one batch
+in memory at a time. The files that it reads are memory-mapped.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ..segments.snapshot import SegmentView, SelectedRows, read
 from .typed_columns import TypedColumns, slot_type
 
 BATCH_BYTES = 8 << 20
-WHOLE_BYTES = 1 << 30  # a table of batches of this size is read as fast as the files
+WHOLE_BYTES = 1 << 30  # with batches of this size, a whole table is read as fast as the files
 MOST_ROWS = 65_536
-_TEXT_BYTES = 512  # the estimated size of a record's texts before the first batch
-_LONG = 1024  # a run of this many rows is a batch of its own, and not copied
-_FIRST = 100  # the first records, whose keys give the order of the columns
+_TEXT_BYTES = 512  # the estimated size of a record's texts, used for the first batch
+_LONG = 1024  # a run of at least this many rows is a batch of its own and is not copied
+_FIRST = 100  # the number of first records whose keys determine the order of the columns
 
-# The public names of the columns, in this order, and the field that requests each.
+# The public names of the columns, in order, with the field that requests each column.
 COLUMNS: tuple[tuple[str, Field | None], ...] = (
     ("id", None),
     ("document", "documents"),
@@ -39,11 +39,11 @@ COLUMNS: tuple[tuple[str, Field | None], ...] = (
 def scan_schema(
     fields: frozenset[Field], dimension: int | None, slots: Sequence[Slot] | None = None
 ) -> pa.Schema:
-    """The schema of a scan: id, and the requested ones of document, uri, metadata and embedding.
+    """Return the schema of a scan: id, and document, uri, metadata and embedding if requested.
 
-    All text is string; metadata is a JSON object as text or, with `slots`, a column per slot, named
-    "type:key". The embedding is a fixed-size list of float32, of length 0 as long as a collection
-    has no dimension.
+    Texts have the Arrow type string. Metadata is a JSON object as text. With `slots`, it is one column per
+    slot instead, named "type:key". The embedding is a fixed-size list of float32, whose length is 0 while the
+    collection has no dimension.
     """
     columns = []
     for name, field in COLUMNS:
@@ -64,10 +64,10 @@ def _name(slot: Slot) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Rows of one snapshot in an order. They may be read any number of times, with the same result.
+    """Rows of one snapshot in a fixed order. They may be read any number of times, with the same result.
 
-    views  those of the snapshot, which may have more rows
-    typed  the typed columns of a view
+    views  the views of the snapshot, which may have rows that are not selected
+    typed  returns the typed columns of a view
     """
 
     selected: tuple[SelectedRows, ...]
@@ -85,15 +85,16 @@ class Scan:
         return read(self.selected, fields, self.dimension)
 
     def size(self, fields: frozenset[Field]) -> int:
-        """The stored size of some columns of the rows, in bytes."""
+        """Return the stored size in bytes of the rows' columns `fields`, with their ids."""
         views, rows = [run.view for run in self.selected], [run.rows for run in self.selected]
         return weigh(views, rows, fields, self.dimension)
 
     def slots(self, keys: Sequence[str] | None = None) -> list[Slot]:
-        """The keys and types of the rows' metadata, in the order of the first records, then by name.
+        """Return the keys and types in the rows' metadata.
 
-        Without rows these are the keys of the snapshot, so that a reader of a column finds it. With `keys`
-        the result has all their types in the snapshot, in the order of `keys`.
+        Keys are in the order in which the first records have them. The others follow by name. If no rows are
+        selected, the result has the keys of the whole snapshot, so that code that reads a column finds it.
+        With `keys`, the result has every type that these keys have in the snapshot, in the order of `keys`.
         """
         found: set[Slot] = set()
         if keys is not None:
@@ -119,8 +120,10 @@ class Scan:
         slots: Sequence[Slot] | None = None,
         batch_bytes: int = BATCH_BYTES,
     ) -> pa.RecordBatchReader:
-        """A stream of record batches of `scan_schema(fields, dimension, slots)`, of `batch_bytes` each at
-        most unless one record has more."""
+        """Return a stream of record batches with the schema `scan_schema(fields, dimension, slots)`.
+
+        A batch has at most `batch_bytes`, unless a single record is larger.
+        """
         schema = scan_schema(fields, self.dimension, slots)
         return pa.RecordBatchReader.from_batches(
             schema, _Reading(schema, self.typed, slots or (), batch_bytes).batches(self.selected)
@@ -130,7 +133,7 @@ class Scan:
 def weigh(
     views: Sequence[SegmentView], rows: Sequence[Ints], fields: frozenset[Field], dimension: int | None
 ) -> int:
-    """Bytes that ids, vectors and the texts of some fields have in some rows of each view."""
+    """Return the stored bytes of the given rows of each view: their ids, and the columns `fields`."""
     names = [name for name, field in COLUMNS if name != "embedding" and (field is None or field in fields)]
     whole = 4 * (dimension or 0) * sum(map(len, rows)) if "embeddings" in fields else 0
     for view, some in zip(views, rows):
@@ -140,13 +143,13 @@ def weigh(
 
 
 def _live(views: Sequence[SegmentView]) -> list[SelectedRows]:
-    """All rows that are not deleted."""
+    """Select all rows that are not deleted."""
     selected = (SelectedRows(view, view.live_rows()) for view in views)
     return [run for run in selected if len(run.rows)]
 
 
 def _head(selected: Sequence[SelectedRows], rows: int) -> Iterator[SelectedRows]:
-    """The first rows."""
+    """Yield the first `rows` rows."""
     for run in selected:
         if rows <= 0:
             return
@@ -171,7 +174,7 @@ class _Reading:
         at = schema.get_field_index("embedding")
         self._width = 8 * len(slots) + (4 * schema.field(at).type.list_size if at >= 0 else 0)
         plain = [name for name in schema.names if name != "embedding" and name not in self._slots]
-        self._texts = [*plain, "metadata"] if slots else plain  # as JSON about what they are as columns
+        self._texts = [*plain, "metadata"] if slots else plain  # JSON is about as large as typed columns
 
     def batches(self, selected: Sequence[SelectedRows]) -> Iterator[pa.RecordBatch]:
         rows = max(1, self._batch_bytes // (_TEXT_BYTES + self._width))
@@ -186,7 +189,7 @@ class _Reading:
             yield self._batch(taken)
 
     def _fitting(self, selected: Sequence[SelectedRows]) -> int:
-        """How many of the rows come to the bytes of a batch, and one at least."""
+        """Return how many of the rows fit into a batch: at least one."""
         sizes = np.full(sum(len(run.rows) for run in selected), self._width, np.int64)
         for view, rows, slots in _by_view(selected):
             for name in self._texts:
@@ -196,7 +199,7 @@ class _Reading:
     def _batch(self, selected: Sequence[SelectedRows]) -> pa.RecordBatch:
         if len(selected) == 1:
             return self._columns(selected[0])
-        # Many short runs of few views: one take per column and view, then put in order.
+        # There are many short runs in few views: take the rows once per column and view, then reorder them.
         parts, slots = [], []
         for view, rows, slots_of in _by_view(selected):
             parts.append(self._columns(SelectedRows(view, rows)))
@@ -207,7 +210,7 @@ class _Reading:
         return table.combine_chunks().to_batches()[0]
 
     def _columns(self, run: SelectedRows) -> pa.RecordBatch:
-        """Rows of one view. Neighbouring rows of a segment are slices of its files, not copies."""
+        """Read rows of one view. Consecutive rows of a segment are slices of its files, not copies."""
         source, rows = run.view.source, run.rows
         span = _span(rows)
         typed = self._typed(run.view) if self._slots else None
@@ -223,7 +226,7 @@ class _Reading:
 
 
 def _by_view(selected: Sequence[SelectedRows]) -> Iterator[tuple[SegmentView, Ints, Ints]]:
-    """Each view once, with its rows, and where these are in the order of the places."""
+    """Yield each view once, with its rows and their places in the order of `selected`."""
     runs: dict[int, list[int]] = {}
     for number, run in enumerate(selected):
         runs.setdefault(id(run.view), []).append(number)
@@ -235,7 +238,7 @@ def _by_view(selected: Sequence[SelectedRows]) -> Iterator[tuple[SegmentView, In
 
 
 def _take(waiting: list[SelectedRows], rows: int) -> list[SelectedRows]:
-    """At most so many rows off the end of the list, which is in reverse order."""
+    """Remove at most `rows` rows from the end of `waiting`, which is in reverse order."""
     taken: list[SelectedRows] = []
     while waiting and rows:
         if taken and len(waiting[-1].rows) >= _LONG:
@@ -250,7 +253,7 @@ def _take(waiting: list[SelectedRows], rows: int) -> list[SelectedRows]:
 
 
 def _span(rows: Ints) -> slice | None:
-    """The rows as a slice, if each follows the one before."""
+    """Return the rows as a slice if they are consecutive, otherwise None."""
     first, last = int(rows[0]), int(rows[-1])
     if last - first + 1 != len(rows) or not np.all(np.diff(rows) == 1):
         return None

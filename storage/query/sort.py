@@ -1,4 +1,4 @@
-"""Rows in the order of their metadata values; interface/metadata_order.py has the order."""
+"""Sort rows by their metadata values. interface/metadata_order.py defines the order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from ..segments.snapshot import SelectedRows, in_order
 def sort_selected(
     selected: Sequence[SelectedRows], order_by: Sequence[tuple[str, bool]], offset: int, limit: int | None
 ) -> list[SelectedRows]:
-    """`order_by` lists (metadata key, descending), most important first; ties by position."""
+    """Sort rows by metadata, then return `limit` rows after `offset`.
+
+    `order_by` lists pairs (metadata key, descending), the most important first. Ties are ordered by position.
+    """
     runs = in_order(selected)
     rows = [(run, row) for run in runs for row in run.rows.tolist()]
     metadatas = [

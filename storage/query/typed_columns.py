@@ -1,7 +1,7 @@
-"""Metadata of chosen rows as typed Arrow columns, for scans.
+"""Metadata of selected rows as typed Arrow columns, for scans.
 
-Owns: how the filter columns of a part become columns of any of its rows, and their memory between
-scans. A column is named by its slot: a key and the type of its values.
+Owns: how columns of any rows are made from the filter columns of a segment or memtable, and the cache of
+these between scans. A column is identified by its slot: a metadata key and the type of its values.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def slot_type(slot: Slot) -> pa.DataType:
 
 
 class TypedColumns:
-    """The metadata of the first rows of a part, by slot."""
+    """The metadata of the first rows of a segment or memtable, by slot."""
 
     def __init__(self, columns: MetadataColumns) -> None:
         self._columns = columns
@@ -41,7 +41,7 @@ class TypedColumns:
         )
 
     def slots(self, rows: Ints) -> set[Slot]:
-        """Those that one of the rows at least has a value of."""
+        """Return the slots for which at least one of the rows has a value."""
         columns = self._columns
         if len(rows) == columns.rows:
             return {*columns.wide, *columns.sparse}
@@ -55,8 +55,10 @@ class TypedColumns:
         return found | {slot for slot, (at, _) in columns.sparse.items() if bool(chosen[at].any())}
 
     def column(self, slot: Slot, rows: Ints, span: slice | None) -> pa.Array:
-        """The values of some rows, null where a row has none; `span` is `rows` as a slice, or None. A span
-        of a column that most rows have is not copied."""
+        """Return the values of some rows, null for rows without a value.
+
+        `span` is `rows` as a slice, or None. A span of a wide column is not copied.
+        """
         array = self._columns.wide.get(slot)
         if array is not None:
             return array.take(number_array(rows)) if span is None else array[span]
@@ -71,11 +73,11 @@ class TypedColumns:
         ends = np.cumsum(counts)
         picked = np.repeat(first - (ends - counts), counts) + np.arange(int(ends[-1]) if len(ends) else 0)
         offsets = number_array(np.concatenate([[0], ends]).astype(np.int32))
-        none = number_array(counts == 0)  # no list is stored empty
+        none = number_array(counts == 0)  # empty lists are never stored, so such a row has no list
         return pa.ListArray.from_arrays(offsets, values.take(number_array(picked)), mask=none)
 
     def _in_order(self, slot: Slot) -> _Sorted:
-        """The rows of a slot, ascending, and its values in that order; elements of a list stay in theirs."""
+        """Return the rows of a slot, ascending, with their values. Elements of a list keep their order."""
         found = self._sorted.get(slot)
         if found is None:
             at, values = self._columns.sparse[slot]
@@ -87,7 +89,7 @@ class TypedColumns:
 
 
 class ColumnCache:
-    """The typed columns of one collection's parts. Those of segments are kept within the budget."""
+    """The typed columns of one collection. The columns of segments are kept within the budget."""
 
     def __init__(self, budget: MemoryBudget, owner: str) -> None:
         self._budget, self._owner = budget, owner
@@ -95,7 +97,10 @@ class ColumnCache:
         self._lock = threading.Lock()
 
     def for_scan(self) -> Callable[[SegmentView], TypedColumns]:
-        """A function from a view to its columns. Those of memtables are made once per scan, and not kept."""
+        """Return a function from a view to its columns.
+
+        The columns of a memtable are made once per scan and not kept.
+        """
         made: dict[int, tuple[SegmentView, TypedColumns]] = {}
 
         def typed(view: SegmentView) -> TypedColumns:
@@ -122,7 +127,7 @@ class ColumnCache:
         return entry[1]
 
     def keep_only(self, snapshot: Snapshot) -> None:
-        """Forget parts that are gone."""
+        """Forget the segments that the snapshot no longer has."""
         names = {view.source.name for view in snapshot.views}
         for name in [name for name in list(self._entries) if name not in names]:
             self._drop(name)

@@ -1,1 +1,1 @@
-"""The columns of a record, and of its metadata."""
+"""The columns of records and of their metadata."""

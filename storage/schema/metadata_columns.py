@@ -1,11 +1,11 @@
 """Metadata as typed columns, for filters.
 
-Owns: how mappings become columns, and the two Parquet files of a segment. No DuckDB here.
+Owns: the conversion of mappings to columns, and the two Parquet files of a segment. It does not use DuckDB.
 
-A key with values of several types gives several columns, one per type, named "type:key"; absent values
-are null. Keys in at least 5 % of the rows (at most 200 columns) stand in `attributes.parquet`, row for
-row with the records; rarer ones, and the elements of lists (type "str[]" and so on), in
-`sparse.parquet`: key, type, row and the value in the column of its type, sorted by key and type.
+A key whose values have several types has one column per type, named "type:key". Absent values are null. Keys
+in at least 5 % of the rows (at most 200 columns) are in `attributes.parquet`, which has one row per record.
+Rarer keys, and the elements of lists (type "str[]" and so on), are in `sparse.parquet`. Each of its rows has
+the key, the type, the row, and the value in the column of its type. The rows are sorted by key and type.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ from .record_columns import decode_metadata
 Kind: TypeAlias = Literal["str", "int", "float", "bool", "str[]", "int[]", "float[]", "bool[]"]
 Slot: TypeAlias = tuple[str, Kind]  # a key and the type of its values
 RowIds = npt.NDArray[np.uint32]
-Found: TypeAlias = dict[Slot, list[tuple[RowIds, list[Any]]]]  # values at their rows, in any order
+Found: TypeAlias = dict[Slot, list[tuple[RowIds, list[Any]]]]  # values with their rows, in any order
 
-# Measured (docs/decisions/0003): 10,000 wide columns cost 812 MB and 244 ms a query; a sorted sparse
-# table answers a rare key in 0.6 ms.
+# Measured (docs/decisions/0003): 10,000 wide columns cost 812 MB, and 244 ms per query. In a sorted sparse
+# table, a filter on a rare key takes 0.6 ms.
 WIDE_SHARE, WIDE_MOST = 0.05, 200
-# What a Parquet file of ours has at most: keys of rare values are no columns, groups have a million rows. As
-# columns, short values take more than as JSON: what is a byte there is a number of eight, and its row.
+# Limits of the engine's Parquet files. Rare keys have no column of their own, and a row group has a million
+# rows. Short values take more space as columns than as JSON: a one-byte value becomes an eight-byte number
+# and a row number.
 _MOST_COLUMNS, _MOST_GROUPS = 1024, 8192
 _EXPANDED, _SPARE = 32, 64 << 20
 _ENCODED = frozenset({"key", "type"})
-_STEP = 65_536  # rows whose values are held as Python lists at a time
+_STEP = 65_536  # the most rows whose values are held as Python lists at the same time
 
 _KIND_OF: dict[type, Literal["str", "int", "float", "bool"]] = {
     str: "str",
@@ -56,13 +57,17 @@ _NUMPY_TYPES = {"int": np.int64, "float": np.float64, "bool": np.bool_}
 
 @functools.cache
 def arrow_types() -> dict[str, pa.DataType]:
-    """The Arrow type of the values of each type."""
+    """Map the name of each scalar type to its Arrow type."""
     return {"str": pa.string(), "int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
 
 
 @dataclass(slots=True)
 class MetadataColumns:
-    """`wide` holds arrays of `rows` values; `sparse` pairs of row numbers and their values."""
+    """The metadata of `rows` rows, by slot.
+
+    wide    an array with one value per row
+    sparse  row numbers, and the values in these rows
+    """
 
     rows: int
     wide: dict[Slot, pa.Array] = field(default_factory=dict)
@@ -70,15 +75,17 @@ class MetadataColumns:
 
 
 def build(rows: int, blocks: Iterable[Sequence[str | None]]) -> MetadataColumns:
-    """Typed columns from the JSON texts of `rows` consecutive rows, given a block at a time: what is
-    held as Python values is one block."""
+    """Make typed columns from the JSON texts of `rows` consecutive rows, given in blocks.
+
+    Only one block at a time is held as Python values.
+    """
     chunks: dict[Slot, list[tuple[RowIds, pa.Array]]] = {}
     start = 0
     for block in blocks:
         mappings = decode_metadata(block)
         try:
             _gather(chunks, start, mappings)
-        except (ValueError, TypeError, LookupError, OverflowError) as error:  # no values that were ever taken
+        except (ValueError, TypeError, LookupError, OverflowError) as error:  # never accepted on input
             raise Corruption(
                 "the metadata of a record", f"it has a value of no known type: {error!r}"
             ) from error
@@ -87,7 +94,7 @@ def build(rows: int, blocks: Iterable[Sequence[str | None]]) -> MetadataColumns:
 
 
 def from_mappings(rows: int, mappings: Sequence[Mapping[str, Any] | None]) -> MetadataColumns:
-    """The same from the mappings that became those texts; None values in them are no values."""
+    """Make typed columns from mappings. A None value is treated as absent."""
     chunks: dict[Slot, list[tuple[RowIds, pa.Array]]] = {}
     for start in range(0, rows, _STEP):
         _gather(chunks, start, mappings[start : start + _STEP])
@@ -95,7 +102,7 @@ def from_mappings(rows: int, mappings: Sequence[Mapping[str, Any] | None]) -> Me
 
 
 def from_columns(rows: int, columns: Mapping[tuple[str, str], pa.Array]) -> MetadataColumns:
-    """The same from columns of `rows` values with nulls; lists are list arrays, none of them empty."""
+    """Make typed columns from Arrow columns of `rows` values with nulls. Lists must not be empty."""
     found: dict[Slot, tuple[RowIds, pa.Array]] = {}
     for (key, kind), array in columns.items():
         if array.null_count == rows:
@@ -111,7 +118,7 @@ def from_columns(rows: int, columns: Mapping[tuple[str, str], pa.Array]) -> Meta
 
 
 def _arranged(rows: int, found: dict[Slot, tuple[RowIds, pa.Array]]) -> MetadataColumns:
-    """Frequent scalars as wide columns, the rest as sparse ones."""
+    """Arrange frequent scalars as wide columns, and all other values as sparse columns."""
     often = sorted(
         (
             slot
@@ -139,7 +146,7 @@ def _gather(
     start: int,
     mappings: Sequence[Mapping[str, Any] | None],
 ) -> None:
-    """Add the values of some rows, the first of which is `start`; per slot the rows ascend."""
+    """Add the values of consecutive rows, beginning with `start`. In each slot, the rows ascend."""
     for slot, parts in _collect(mappings).items():
         numbers, values = parts[0] if len(parts) == 1 else _in_order(parts)
         array = _array(values, slot[1].removesuffix("[]"))
@@ -147,7 +154,7 @@ def _gather(
 
 
 def _array(values: list[Any], kind: str) -> pa.Array:
-    """Values of one type as an Arrow array."""
+    """Convert values of one type to an Arrow array."""
     return text_array(values) if kind == "str" else number_array(np.array(values, _NUMPY_TYPES[kind]))
 
 
@@ -159,7 +166,7 @@ def _in_order(parts: Sequence[tuple[RowIds, list[Any]]]) -> tuple[RowIds, list[A
 
 
 def _collect(mappings: Sequence[Mapping[str, Any] | None]) -> Found:
-    """Rows and values per key and type. Rows with the same keys are handled together, in C loops."""
+    """Collect rows and values per key and type. Rows with the same keys are processed together, in C."""
     found: Found = {}
     if all(mappings) and (columns := by_key(mappings)) is not None:  # type: ignore[arg-type]
         every = np.arange(len(mappings), dtype=np.uint32)
@@ -198,7 +205,7 @@ def _collect_key(found: Found, key: str, rows: RowIds, values: list[Any]) -> Non
 
 
 def _spread(rows: int, at: RowIds, values: pa.Array) -> pa.Array:
-    """Values at their rows, nulls elsewhere."""
+    """Return an array with the values in their rows, and null in all other rows."""
     if len(at) == rows and np.all(at[1:] > at[:-1]):
         return values
     source = np.full(rows, -1, np.int64)
@@ -210,13 +217,19 @@ def _spread(rows: int, at: RowIds, values: pa.Array) -> pa.Array:
 
 
 def write_wide(columns: MetadataColumns, sink: Sink) -> None:
-    """`attributes.parquet`: columns "type:key"."""
+    """Write `attributes.parquet`, with columns named "type:key"."""
     arrays = {f"{kind}:{key}": array for (key, kind), array in columns.wide.items()}
     _write(pa.table(arrays), sink)
 
 
 class SparseColumns(NamedTuple):
-    """All sparse values one below the other: the number of the slot, the row, and a column per type."""
+    """All sparse values, concatenated by slot.
+
+    slots    the slots
+    numbers  the index of each value's slot in `slots`
+    rows     the row of each value
+    values   a column per scalar type, null where a value has another type
+    """
 
     slots: list[Slot]
     numbers: npt.NDArray[np.int32]
@@ -225,7 +238,7 @@ class SparseColumns(NamedTuple):
 
 
 def sparse_columns(columns: MetadataColumns) -> SparseColumns:
-    """The sparse values as columns; one concatenation per type, for there may be ten thousand slots."""
+    """Concatenate the sparse values. Arrays are concatenated once per type, as there may be 10,000 slots."""
     slots = list(columns.sparse)
     counts = [len(rows) for rows, _ in columns.sparse.values()]
     values: dict[str, pa.Array] = {}
@@ -248,7 +261,7 @@ def sparse_columns(columns: MetadataColumns) -> SparseColumns:
 
 
 def write_sparse(columns: MetadataColumns, sink: Sink) -> None:
-    """`sparse.parquet`: key, type, row, and one value column per type."""
+    """Write `sparse.parquet`, with the columns key and type, row, and one value column per type."""
     sparse = sparse_columns(columns)
     numbers = number_array(sparse.numbers)
     fields: dict[str, pa.Array] = {
@@ -267,12 +280,14 @@ def _write(table: pa.Table, sink: Sink) -> None:
 
 
 def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None, most: int) -> MetadataColumns:
-    """The inverse of the two writers. Raises ValueError, LookupError or OSError for other files.
+    """Read the files of `write_wide` and `write_sparse`.
 
-    most  bytes of the metadata as texts: its values cannot be more than that
+    Raises ValueError, LookupError or OSError for other files.
 
-    Arrow's threads would hold the bytes for a moment after they were read: one that lets go of memory of
-    Python's while the interpreter ends aborts the process.
+    most  size of the metadata as JSON texts in bytes, which limits the size of its values
+
+    Arrow reads without threads. Its threads hold the bytes for a moment longer than the read. If a thread
+    released Python's memory while the interpreter is shutting down, the process would abort.
     """
     result = MetadataColumns(rows)
     try:
@@ -286,8 +301,11 @@ def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None, most: int)
 
 
 def _table(data: pa.Buffer, least: int, most: int, size: int) -> pa.Table:
-    """A Parquet file that has from `least` to `most` rows, all of it looked at. `size`: see `read`."""
-    from pyarrow import parquet  # with the file systems it brings, a fifth of the time to open a database
+    """Read and validate a Parquet file with `least` to `most` rows.
+
+    size  the size of the metadata, like `most` in `read`
+    """
+    from pyarrow import parquet  # with the file systems, importing it takes a fifth of opening a database
 
     file = parquet.ParquetFile(pa.BufferReader(data))
     if not least <= file.metadata.num_rows <= most:
@@ -299,7 +317,7 @@ def _table(data: pa.Buffer, least: int, most: int, size: int) -> pa.Table:
         if column.type not in _stored_types() and not (column.name in _ENCODED and _is_encoded(column.type)):
             raise ValueError(f"its column {column.name!r} is of type {column.type}")
     large = _large_texts(memoryview(data).cast("B"), file, size)
-    if large:  # texts that may be repeated very often: first as numbers of texts
+    if large:  # texts may be repeated very often, so these columns are first read as dictionary codes
         file = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=large)
     table = file.read(use_threads=False)
     table.validate(full=True)
@@ -309,7 +327,10 @@ def _table(data: pa.Buffer, least: int, most: int, size: int) -> pa.Table:
 
 
 def _large_texts(data: memoryview, file: Any, size: int) -> list[str]:
-    """The text columns that might come to too many bytes. Raises ValueError if all pages do."""
+    """Return the text columns that might be too large once decoded.
+
+    Raises ValueError if all pages together are too large once unpacked.
+    """
     most, unpacked, large = _SPARE + _EXPANDED * size, 0, set()
     for group in range(file.metadata.num_row_groups):
         rows = file.metadata.row_group(group)
@@ -325,8 +346,10 @@ def _large_texts(data: memoryview, file: Any, size: int) -> list[str]:
 
 
 def _decoded(table: pa.Table, names: list[str], size: int) -> pa.Table:
-    """The table with texts where it has their numbers. All texts are part of the metadata, so they are no
-    more than that, repeated as often as they may be."""
+    """Replace dictionary codes by texts. Raises ValueError if these are larger than the metadata.
+
+    All texts are part of the metadata, so even with repetitions they cannot be larger than it.
+    """
     for name in names:
         index = table.column_names.index(name)
         column, total = table.column(index), 0
@@ -342,8 +365,8 @@ def _decoded(table: pa.Table, names: list[str], size: int) -> pa.Table:
 
 
 def _lengths(texts: pa.Array) -> npt.NDArray[np.int64]:
-    """The bytes of each text."""
-    from pyarrow import compute  # 20 ms to load
+    """Return the size of each text in bytes."""
+    from pyarrow import compute  # takes 20 ms to import
 
     return numbers(compute.binary_length(texts)).astype(np.int64)
 

@@ -1,10 +1,10 @@
 """Records as columns: the Arrow schemas, and metadata as text.
 
-Owns: the shape of a record in logs and segments. Pure functions, no files.
+Owns: the shape of a record in logs and segments. All functions are pure and access no files.
 
-A record is: position int64 (its place in insertion order, which it keeps through updates), id,
-document, uri, metadata (a JSON object as text, null when empty) and a vector of float32.
-JSON keeps the types apart that must stay apart (2, 2.0, true, "2") and the order of keys.
+A record has a position (int64, its place in insertion order, which updates keep), id, document, uri, metadata
+(a JSON object as text, null if empty) and a vector of float32. JSON preserves the order of keys and the
+differences between types (2, 2.0, true, "2").
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 TEXT_FIELDS = ("id", "document", "uri", "metadata")
-_STEP = 8192  # records whose metadata is encoded as one piece of JSON
+_STEP = 8192  # the number of records whose metadata is encoded as one JSON text
 
 
 @functools.lru_cache(maxsize=256)
 def schema(dimension: int) -> pa.Schema:
-    """The schema of records in a frame of older logs."""
+    """Return the schema of records in the frames of older logs."""
     return pa.schema(
         [
             pa.field("position", pa.int64(), nullable=False),
@@ -45,7 +45,7 @@ def schema(dimension: int) -> pa.Schema:
 
 @dataclass(slots=True)
 class Columns:
-    """Whole records, ready to be stored. Lists hold str or None; `metadata` is JSON text.
+    """Whole records, ready to be stored. The lists contain str or None. `metadata` has JSON texts.
 
     positions  int64 (n,)
     vectors    float32 (n, dim)
@@ -66,12 +66,12 @@ class Columns:
         return self.ids, self.documents, self.uris, self.metadata
 
     def nbytes(self) -> int:
-        """Roughly how large the records are."""
+        """Estimate the size of the records in bytes."""
         return int(self.vectors.nbytes) + sum(map(text_size, self.texts()))
 
     @classmethod
     def from_batch(cls, batch: pa.RecordBatch) -> Columns:
-        """The rows of a batch of `schema(dim)`; vectors are a view of it."""
+        """Convert a batch with the schema `schema(dim)`. The vectors are a view of the batch."""
         lists = [to_list(batch.column(index + 1)) for index in range(len(TEXT_FIELDS))]
         return cls(
             positions=numbers(batch.column(0)),
@@ -84,15 +84,18 @@ class Columns:
 
 
 def text_size(column: Sequence[str | None]) -> int:
-    """Characters in a column."""
+    """Count the characters in a column."""
     return sum(map(len, filter(None, column)))
 
 
 def encode_metadata(metadatas: Sequence[Mapping[str, Any] | None] | None, count: int) -> list[str | None]:
-    """One JSON text per record; None for an empty or absent mapping, None values dropped."""
+    """Encode metadata as one JSON text per record.
+
+    An empty or absent mapping becomes None. None values in a mapping are dropped.
+    """
     if metadatas is None:
         return [None] * count
-    if type(metadatas) is EncodedMetadata:  # a Sequence: `isinstance` takes longer than all else here
+    if type(metadatas) is EncodedMetadata:  # `isinstance` of a Sequence class would dominate the time
         return list(metadatas.texts)
     texts: list[str | None] = []
     dumps = orjson.dumps
@@ -113,7 +116,7 @@ def encode_metadata(metadatas: Sequence[Mapping[str, Any] | None] | None, count:
 
 
 def metadata_array(metadatas: Sequence[Mapping[str, Any] | None]) -> pa.Array:
-    """The column of `encode_metadata`, without a Python string per record."""
+    """Make the same column as `encode_metadata`, without a Python string per record."""
     blocks = [metadatas[start : start + _STEP] for start in range(0, len(metadatas), _STEP)]
     parts = [part for block in blocks if (part := _json_objects(block)) is not None]
     if len(parts) < len(blocks):
@@ -126,21 +129,25 @@ def metadata_array(metadatas: Sequence[Mapping[str, Any] | None]) -> pa.Array:
 
 
 def _json_objects(mappings: Sequence[Mapping[str, Any] | None]) -> pa.Array | None:
-    """The mappings as JSON, made at once as a list of objects and cut between these. None where that may
-    not be what `encode_metadata` makes: some are empty or hold None, or cannot be told apart, or encoded."""
+    """Encode all mappings as one JSON list, and split it into the objects.
+
+    Returns None if the result might differ from `encode_metadata`. This is so if a mapping is empty or
+    contains None, if the objects cannot be separated, or if a value cannot be encoded.
+    """
     try:
         data = orjson.dumps(mappings)
     except TypeError:
         return None
     if not all(mappings) or b":null" in data or len(data) >= WIDE_TEXT:
         return None
-    # Objects meet in `},{"`. It stands elsewhere only where a text ends in `},{`: then they are too many.
+    # Objects are separated by `},{"`. This sequence occurs elsewhere only if a text ends in `},{`. In that
+    # case there are too many occurrences.
     line = np.frombuffer(data, np.uint8)
     at = np.flatnonzero(line[:-1] == ord("{"))[1:]
     at = at[(line[at + 1] == ord('"')) & (line[at - 1] == ord(",")) & (line[at - 2] == ord("}"))]
     if len(at) != len(mappings) - 1:
         return None
-    text = data.replace(b'},{"', b'}{"')  # without the commas between them
+    text = data.replace(b'},{"', b'}{"')  # removes the commas between the objects
     offsets = np.empty(len(mappings) + 1, np.int32)
     offsets[0], offsets[-1] = 0, len(text) - 2
     offsets[1:-1] = at - np.arange(2, len(at) + 2)
@@ -150,7 +157,7 @@ def _json_objects(mappings: Sequence[Mapping[str, Any] | None]) -> pa.Array | No
 
 
 def decode_metadata(texts: Sequence[str | None]) -> list[dict[str, Any] | None]:
-    """The mappings behind the texts, in one parse over all of them. Raises Corruption."""
+    """Decode the texts to mappings, parsing all of them at once. Raises Corruption."""
     if not texts:
         return []
     joined = ",".join([text or "null" for text in texts])
@@ -163,7 +170,10 @@ def decode_metadata(texts: Sequence[str | None]) -> list[dict[str, Any] | None]:
 def merge_metadata(
     texts: Sequence[str | None], changes: Sequence[Mapping[str, Any] | None]
 ) -> list[str | None]:
-    """Apply updates key by key: None deletes a key, None as a whole leaves all. One parse over all texts."""
+    """Apply updates key by key, parsing all texts at once.
+
+    A None value deletes its key. None instead of a mapping changes nothing.
+    """
     merged = [
         {**(old or {}), **change} if change else old for old, change in zip(decode_metadata(texts), changes)
     ]

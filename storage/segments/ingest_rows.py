@@ -1,8 +1,8 @@
-"""New records on their way from a call to a segment, with nothing in between.
+"""New records, written directly from a call into a segment.
 
-Owns: the columns of a segment made from the values of the call, each when it is asked for, so that the
-vectors are being written while the rest is computed. No Python string is made per text of metadata, and
-the filter columns come from the given mappings, not from their JSON.
+Owns: making the segment's columns from the values in the call. Each column is made when it is requested, so
+the vectors are being written while the other columns are computed. Metadata is encoded without making a
+Python string per record. The filter columns are made from the given mappings, not from their JSON.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .segment import Hashes, hash_ids
 
 @dataclass
 class NewRows:
-    """Records with ascending positions; the interface of StoredRows. `None` columns hold nothing."""
+    """Records with ascending positions and the interface of StoredRows. A column without values is None."""
 
     positions: Ints
     ids: Sequence[str]
@@ -38,7 +38,7 @@ class NewRows:
         return len(self.ids)
 
     def nbytes(self) -> int:
-        """Roughly how large the records are, but for their metadata."""
+        """Estimate the size of the records in bytes, without their metadata."""
         size = int(self.vectors.nbytes) + text_size(self.ids)
         for column in (self.documents, self.uris):
             if column is not None:
@@ -47,7 +47,7 @@ class NewRows:
 
     @cached_property
     def texts(self) -> dict[str, pa.Array]:
-        """An Arrow string array per TEXT_FIELDS."""
+        """An Arrow string array for each of TEXT_FIELDS."""
         return {
             "id": text_array(self.ids),
             "document": self._text(self.documents),
@@ -68,7 +68,7 @@ class NewRows:
         return hash_ids(self.ids)
 
     def metadata_columns(self) -> MetadataColumns:
-        """The filter columns."""
+        """Make the filter columns."""
         given = self.metadatas
         if given is None:
             return MetadataColumns(len(self))
@@ -80,5 +80,5 @@ class NewRows:
 
 
 def new_positions(start: int, count: int) -> Ints:
-    """Positions of records that are new."""
+    """Return `count` consecutive positions for new records, beginning at `start`."""
     return start + np.arange(count, dtype=np.int64)

@@ -1,7 +1,7 @@
-"""Records of one log that are not in a segment yet.
+"""The records of one log that are not yet in a segment.
 
-Owns: growing columns and the id and position look-ups over them. Rows are only ever appended, so a
-reader that knows its row count sees a frozen table. The snapshot keeps the tombstones.
+Owns: growing columns, and looking up their rows by id and position. Rows are only appended, so the table does
+not change for a reader that keeps to its own row count. The snapshot keeps the tombstones.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from .segment import StoredRows, squared_norms
 
 
 class Memtable:
-    """Appended to under the collection's lock, read without it."""
+    """The table. Appending needs the collection's lock; reading does not."""
 
     def __init__(self, log: str, dimension: int) -> None:
         self.name = log
         self.rows = 0
         self.nbytes = 0
-        self.ordered = True  # positions ascend with the rows: nothing was updated yet
+        self.ordered = True  # whether positions ascend with the rows: no record was updated yet
         self.dimension = dimension
         self._texts: dict[str, list[str | None]] = {field: [] for field in TEXT_FIELDS}
-        self._sizes = dict.fromkeys(TEXT_FIELDS, np.empty(0, np.int64))  # of texts, so far
+        self._sizes = dict.fromkeys(TEXT_FIELDS, np.empty(0, np.int64))  # text lengths computed so far
         self._positions: Ints = np.empty(64, np.int64)
         self._vectors: Floats = np.empty((64, dimension), np.float32)
         self._norms: Floats = np.empty(64, np.float32)
@@ -61,7 +61,7 @@ class Memtable:
         if rows <= len(self._positions):
             return
         size = max(rows, 2 * len(self._positions))
-        # Readers keep the arrays they have; only the contents of finished rows matter to them.
+        # Readers keep the old arrays, which contain all the rows that they read.
         for name in ("_positions", "_vectors", "_norms"):
             old = getattr(self, name)
             new = np.empty((size, *old.shape[1:]), old.dtype)
@@ -85,15 +85,15 @@ class Memtable:
         return [column[row] for row in rows.tolist()]
 
     def mappings(self, rows: npt.NDArray[Any]) -> list[dict[str, Any] | None]:
-        """The metadata of some rows."""
+        """Decode the metadata of some rows."""
         return decode_metadata(self.texts("metadata", rows))
 
     def column(self, field: str, rows: npt.NDArray[Any], span: slice | None) -> pa.Array:
-        """A text column of some rows as Arrow strings; `span` is `rows` as a slice, or None."""
+        """Return a text column of some rows as Arrow strings. `span` is `rows` as a slice, or None."""
         return text_array(self.texts(field, rows) if span is None else self._texts[field][span])
 
     def sizes(self, field: str, rows: Ints) -> Ints:
-        """Characters of a text column in some rows, int64; 0 where there is none."""
+        """Return the number of characters of some rows in a text column, int64. A row without text has 0."""
         known, have = self._sizes[field], self.rows
         if len(known) < have:
             more = [len(text) if text else 0 for text in self._texts[field][len(known) : have]]
@@ -108,21 +108,21 @@ class Memtable:
         return self._texts["metadata"][start:stop]
 
     def find(self, id: str) -> int:
-        """The latest row of an id, -1 where absent; deleted rows included."""
+        """Return the latest row with this id, even if it is deleted, or -1 if there is none."""
         return self._row_of_id.get(id, -1)
 
     def locate_ids(self, ids: Sequence[str]) -> Ints:
-        """The latest row of each id, -1 where absent; deleted rows included."""
+        """Return the latest row with each id, even if it is deleted, or -1 if there is none."""
         find = self._row_of_id.get
         return np.fromiter((find(id, -1) for id in ids), np.int64, len(ids))
 
     def locate_positions(self, positions: Ints) -> Ints:
-        """The latest row of each position, -1 where absent."""
+        """Return the latest row with each position, or -1 if there is none."""
         find = self._row_of_position.get
         return np.fromiter((find(position, -1) for position in positions.tolist()), np.int64, len(positions))
 
     def stored(self, rows: Ints) -> StoredRows:
-        """Whole records of some rows, copied."""
+        """Copy the whole records of some rows."""
         ids, documents, uris, metadata = (self.texts(field, rows) for field in TEXT_FIELDS)
         names: Any = ids
         columns = Columns(

@@ -1,8 +1,8 @@
-"""Files of a segment, written in parallel.
+"""Write the files of a segment in parallel.
 
-Owns: the threads that write, checksum and sync the files of a segment while later ones are computed.
-Invariant: once `finish` returns, the contents of all files are synced. No thread writes outside of the
-context.
+Owns: the threads that write, checksum and sync the first files of a segment while later ones are computed.
+Invariant: once `finish` returns, the contents of all files are synced. No thread writes after the context has
+ended.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from ..io.checksummed_writer import Sink
 from ..io.disk import Folder
 from ..manifest import FileRef
 
-# Writing, checksums and syncing let other threads run. The vectors are most of the bytes of a segment; its
-# other files are done beside them.
+# Writing, computing checksums and syncing release the GIL. The vectors make up most of a segment's bytes, and
+# the other files are written while the vectors are.
 _THREADS = 3
 
 
 class ParallelWriter:
-    """Use as a context manager: leaving it waits for whatever was begun."""
+    """A context manager. Its end waits for the files that are still being written."""
 
     def __init__(self, home: Folder) -> None:
         self._home = home
@@ -29,16 +29,16 @@ class ParallelWriter:
         self._begun: list[Future[FileRef]] = []
 
     def put(self, name: str, fill: Callable[[Sink], None]) -> None:
-        """Begin a file; `fill` writes its bytes, in another thread where that can be had."""
+        """Begin a file. `fill` writes its bytes, in another thread if possible."""
         try:
             self._begun.append(self._pool.submit(self._write, name, fill))
-        except RuntimeError:  # pools take no work any more once the interpreter is ending
+        except RuntimeError:  # a pool accepts no work while the interpreter is shutting down
             done: Future[FileRef] = Future()
             done.set_result(self._write(name, fill))
             self._begun.append(done)
 
     def finish(self) -> tuple[FileRef, ...]:
-        """Wait for the files; returns them in the order they were begun. Raises the first error."""
+        """Wait for the files and return them in the order of their `put` calls. Raises the first error."""
         return tuple(each.result() for each in self._begun)
 
     def _write(self, name: str, fill: Callable[[Sink], None]) -> FileRef:

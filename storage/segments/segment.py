@@ -1,15 +1,16 @@
-"""An immutable group of records in files: write it, map it, read rows of it.
+"""A segment, an immutable group of records in files: write it, map it, read rows from it.
 
-Owns: the files of a segment folder `seg-<n>/` except the graph. Knows nothing of commits.
+Owns: the files in a segment folder `seg-<n>/` except the graph. It does not deal with commits.
 
     vectors.arrow       one batch: vector (fixed-size list of float32), norm (float32, squared length)
     records.arrow       one batch: position, id, document, uri, metadata; sorted by position
     ids.arrow           one batch: hash (xxh3 of the id, sorted), row
-    attributes.parquet  filter columns, see schema/metadata_columns.py; only where there is any
-    sparse.parquet      rare keys and list elements; only where there is any
+    attributes.parquet  filter columns, see schema/metadata_columns.py; absent if there are none
+    sparse.parquet      rare keys and list elements; absent if there are none
 
-All Arrow files are uncompressed IPC, so that a map of the file is the data. A file is checked against
-the manifest's size when mapped and against its checksum before its first use in this process.
+All Arrow files are uncompressed IPC, so the data can be used directly from a memory map. A file's size is
+checked against the manifest when the file is mapped. Its checksum is checked before its first use in this
+process.
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ _BLOCK_ROWS = 65_536
 
 
 def hash_ids(ids: Sequence[str]) -> Hashes:
-    """xxh3 of each id's UTF-8 bytes."""
+    """Compute the xxh3 hash of each id's UTF-8 bytes."""
     return np.fromiter(map(xxhash.xxh3_64_intdigest, map(str.encode, ids)), np.uint64, len(ids))
 
 
 def squared_norms(vectors: Floats) -> Floats:
-    """Squared length of each row, float32."""
+    """Compute the squared length of each row, float32."""
     out: Floats = np.einsum("ij,ij->i", vectors, vectors)
     return out
 
@@ -65,9 +66,9 @@ def _write_batch(sink: Sink, batch: pa.RecordBatch) -> None:
 
 @dataclass(slots=True)
 class StoredRows:
-    """Records on their way into a segment, sorted by position: all columns have the same length.
+    """Records to be written into a segment, sorted by position. All columns have the same length.
 
-    `texts` has an Arrow string array per TEXT_FIELDS.
+    `texts` has an Arrow string array for each of TEXT_FIELDS.
     """
 
     positions: Ints
@@ -77,7 +78,7 @@ class StoredRows:
 
     @classmethod
     def from_columns(cls, columns: Columns) -> StoredRows:
-        """Sorts by position where needed."""
+        """Convert columns, and sort them by position if necessary."""
         texts = {field: text_array(text) for field, text in zip(TEXT_FIELDS, columns.texts())}
         rows = cls(columns.positions, texts, hash_ids(columns.ids), columns.vectors)
         steps = np.diff(columns.positions)
@@ -85,8 +86,10 @@ class StoredRows:
 
     @classmethod
     def concatenate(cls, parts: Sequence[StoredRows], space: Callable[[int], memoryview]) -> StoredRows:
-        """Several sorted groups as one, sorted by position. The vectors lie in memory that `space` gives:
-        of all columns they alone are large."""
+        """Merge several sorted groups into one, sorted by position.
+
+        `space` allocates the memory for the vectors, the only column that is large.
+        """
         positions = np.concatenate([part.positions for part in parts])
         hashes = np.concatenate([part.hashes for part in parts])
         order = None if np.all(np.diff(positions) > 0) else np.argsort(positions, kind="stable")
@@ -111,14 +114,14 @@ class StoredRows:
         return StoredRows(self.positions[order], texts, self.hashes[order], self.vectors[order])
 
     def metadata_columns(self) -> MetadataColumns:
-        """The filter columns."""
+        """Make the filter columns."""
         metadata, count = self.texts["metadata"], len(self.positions)
         blocks = (to_list(metadata.slice(start, _BLOCK_ROWS)) for start in range(0, count, _BLOCK_ROWS))
         return metadata_columns.build(count, blocks)
 
 
 def _joined_texts(arrays: Sequence[pa.Array], order: Ints | None) -> pa.Array:
-    """Text columns one below the other, in an order of their rows."""
+    """Concatenate text columns, then put their rows in the given order."""
     if order is None and sum(array.nbytes for array in arrays) < WIDE_TEXT:
         return pa.concat_arrays([array.cast(pa.string()) for array in arrays])
     whole = pa.concat_arrays([array.cast(pa.large_string()) for array in arrays])
@@ -128,8 +131,7 @@ def _joined_texts(arrays: Sequence[pa.Array], order: Ints | None) -> pa.Array:
 class Storable(Protocol):
     """The content of a segment: columns of the same length, sorted by position.
 
-    The writer requests them in this order, each once. It writes the earlier ones while the later ones are
-    computed.
+    The writer requests the columns in this order. It writes the first ones while later ones are computed.
     """
 
     @property
@@ -144,7 +146,7 @@ class Storable(Protocol):
 
 
 def write_segment(folder: Folder, name: str, rows: Storable) -> SegmentRef:
-    """Write the files of a new segment, all synced. Its name is durable once `folder` is synced."""
+    """Write and sync the files of a new segment. Its name is durable once `folder` is synced."""
     home = folder.child(name)
     home.create(parents=False)
     try:
@@ -154,7 +156,7 @@ def write_segment(folder: Folder, name: str, rows: Storable) -> SegmentRef:
         home.sync()
         return SegmentRef(name, len(rows.positions), rows.vectors.shape[1], files)
     except BaseException:
-        home.discard()  # its name is known here only
+        home.discard()  # no other code knows its name yet
         raise
 
 
@@ -182,7 +184,7 @@ def _vector_batch(vectors: Floats) -> pa.RecordBatch:
 
 
 class Segment:
-    """An open segment. Maps are made on first use and live as long as they are read."""
+    """An open segment. Its files are mapped at once and checked on first use."""
 
     def __init__(self, folder: Folder, ref: SegmentRef) -> None:
         self.name = ref.name
@@ -193,14 +195,14 @@ class Segment:
         self._lock = threading.Lock()
         self._cache: dict[str, Any] = {}
         self._texts: dict[str, Text] = {}
-        # Mapped now, read later: a map survives the removal of its file by another process.
+        # Mapped now and read later, because a map stays readable after another process has removed its file.
         self._maps = {name: self._folder.map(name, file.bytes) for name, file in self._files.items()}
 
     def __repr__(self) -> str:
         return f"Segment({self.name}, rows={self.rows}, dimension={self.dimension})"
 
     def _map(self, name: str) -> memoryview:
-        """The file's bytes, checked once per process."""
+        """Return the file's bytes, whose checksum is checked on first use."""
         file, data = self._files[name], self._maps[name]
         checked = f"checked {name}"
         if checked not in self._cache:
@@ -211,7 +213,7 @@ class Segment:
 
     @contextlib.contextmanager
     def _reading(self, name: str) -> Iterator[None]:
-        """Say of which file it is that what was written into it is not what a segment has."""
+        """Turn a parse error into a Corruption that names the file."""
         try:
             yield
         except ipc_file.NOT_READABLE as error:
@@ -221,7 +223,7 @@ class Segment:
         return Corruption(f"{self._folder.path}/{name}", f"it cannot be read as a segment's file: {error!r}")
 
     def _columns(self, name: str) -> dict[str, ipc_file.Column]:
-        """The columns of an Arrow file, without Arrow."""
+        """Read the columns of an Arrow file without importing pyarrow."""
         with self._lock:
             key = f"columns {name}"
             if key not in self._cache:
@@ -234,8 +236,10 @@ class Segment:
             return columns
 
     def _check(self, name: str, columns: dict[str, ipc_file.Column]) -> None:
-        """What later readers rely on, once per process: the checksum proves nothing against who made the file
-        on purpose. Raises one of NOT_READABLE."""
+        """Check, once per process, what later readers rely on. Raises one of NOT_READABLE.
+
+        The checksum is not enough, because an attacker who forges a file can also compute its checksum.
+        """
         if name == RECORDS:
             texts = {field: Text(columns[field], self.rows) for field in TEXT_FIELDS}
             for text in texts.values():
@@ -257,20 +261,23 @@ class Segment:
         return self._cache[key]
 
     def _numbers(self, name: str, column: str, kind: type[np.generic], width: int = 1) -> npt.NDArray[Any]:
-        """A column of numbers without nulls as a view of the map; of lists, the `width` numbers in each."""
+        """Return a column of numbers without nulls, as a view of the map.
+
+        width  the number of values per row, for a column of fixed-size lists
+        """
         columns = self._columns(name)
         with self._reading(name):
             return np.frombuffer(columns[column].buffers[-1], kind, self.rows * width)
 
     @property
     def positions(self) -> Ints:
-        """int64 (rows,), ascending."""
+        """The position of each row, int64 (rows,), ascending."""
         out: Ints = self._once("positions", lambda: self._numbers(RECORDS, "position", np.int64))
         return out
 
     @property
     def vectors(self) -> Floats:
-        """float32 (rows, dimension), a view of the map."""
+        """The stored vectors, float32 (rows, dimension), as a view of the map."""
 
         def make() -> Floats:
             flat = self._numbers(VECTORS, "vector", np.float32, self.dimension)
@@ -281,22 +288,22 @@ class Segment:
 
     @property
     def norms(self) -> Floats:
-        """Squared lengths, float32 (rows,)."""
+        """The squared length of each vector, float32 (rows,)."""
         out: Floats = self._once("norms", lambda: self._numbers(VECTORS, "norm", np.float32))
         return out
 
     def evict_vectors(self) -> None:
-        """After a pass over all vectors: their pages need not stay in this process."""
+        """Let the system evict the pages of the vectors. Called after a pass over all of them."""
         self._folder.evict(self._maps[VECTORS])
 
     @property
     def lengths(self) -> npt.NDArray[np.float64]:
-        """Length of each vector, float64 (rows,), see distance.lengths; made on first use and kept."""
+        """The length of each vector, float64 (rows,), see distance.lengths. Computed once."""
         out: npt.NDArray[np.float64] = self._once("lengths", lambda: distance.lengths(self.vectors))
         return out
 
     def text(self, field: str) -> Text:
-        """One of the text columns."""
+        """Return one of the text columns."""
         cached = self._texts.get(field)
         if cached is None:
             self._columns(RECORDS)
@@ -304,7 +311,7 @@ class Segment:
         return cached
 
     def arrow_text(self, field: str) -> pa.Array:
-        """One of the text columns as Arrow has it, all of which was looked at."""
+        """Return one of the text columns as an Arrow array, fully validated."""
         column, key = self._columns(RECORDS)[field], f"arrow {field}"
         with self._lock:
             if key not in self._cache:
@@ -320,32 +327,32 @@ class Segment:
     def texts(self, field: str, rows: npt.NDArray[Any]) -> list[str | None]:
         try:
             return self.text(field).take(rows)
-        except ValueError as error:  # not UTF-8, or not within the file
+        except ValueError as error:  # the text is not UTF-8, or lies outside the file
             raise self._odd(RECORDS, error) from error
 
     def mappings(self, rows: npt.NDArray[Any]) -> list[dict[str, Any] | None]:
-        """The metadata of some rows."""
+        """Decode the metadata of some rows."""
         try:
             return self.text("metadata").take_json(rows)
         except ValueError as error:
             raise self._odd(RECORDS, error) from error
 
     def column(self, field: str, rows: npt.NDArray[Any], span: slice | None) -> pa.Array:
-        """A text column of some rows as Arrow strings; `span` is `rows` as a slice, or None."""
+        """Return a text column of some rows as Arrow strings. `span` is `rows` as a slice, or None."""
         array = self.arrow_text(field)
-        if span is None or array.type != pa.string():  # of 64-bit offsets a copy is made, which starts at 0
+        if span is None or array.type != pa.string():  # 64-bit offsets are copied into ones that start at 0
             return array.take(number_array(rows)).cast(pa.string())
         return array.slice(span.start, span.stop - span.start)
 
     def sizes(self, field: str, rows: Ints) -> Ints:
-        """Bytes of a text column in some rows, int64; 0 where there is none."""
+        """Return the number of bytes of some rows in a text column, int64. A row without text has 0."""
         return self.text(field).sizes(rows)
 
     def documents(self, start: int, stop: int) -> pa.Array:
         return self.arrow_text("document").slice(start, stop - start)
 
     def locate_ids(self, ids: Sequence[str], hashes: Hashes) -> Ints:
-        """The row of each id, -1 where absent; deleted rows included."""
+        """Return the row with each id, even if it is deleted, or -1 if there is none."""
         sorted_hashes, rows_by_hash = self._by_hash()
         found = np.full(len(ids), -1, np.int64)
         at = np.searchsorted(sorted_hashes, hashes)
@@ -357,12 +364,12 @@ class Segment:
         for index, row, name in zip(maybe.tolist(), rows.tolist(), names):
             if name == ids[index]:
                 found[index] = row
-            else:  # another id with the same hash: look on
+            else:  # another id has the same hash, so the search continues
                 found[index] = self._look_on(ids[index], int(at[index]) + 1, sorted_hashes, rows_by_hash)
         return found
 
     def find(self, id: str) -> int:
-        """The row of an id, -1 where absent; deleted rows included."""
+        """Return the row with this id, even if it is deleted, or -1 if there is none."""
         hash = xxhash.xxh3_64_intdigest(id.encode())
         sorted_hashes, rows_by_hash = self._by_hash()
         at = int(sorted_hashes.searchsorted(np.uint64(hash)))
@@ -374,8 +381,8 @@ class Segment:
         return self._look_on(id, at + 1, sorted_hashes, rows_by_hash)
 
     def _by_hash(self) -> tuple[Hashes, npt.NDArray[np.uint32]]:
-        """The hashes of all ids, ascending, and their rows."""
-        cached = self._cache.get("by hash")  # on the path of every single add
+        """Return the hashes of all ids, ascending, and their rows."""
+        cached = self._cache.get("by hash")  # every add of a single record runs this line
         if cached is None:
             hashes, rows = self._numbers(IDS, "hash", np.uint64), self._numbers(IDS, "row", np.uint32)
             cached = self._cache["by hash"] = hashes, rows
@@ -389,7 +396,7 @@ class Segment:
         return -1
 
     def locate_positions(self, positions: Ints) -> Ints:
-        """The row of each position, -1 where absent."""
+        """Return the row with each position, or -1 if there is none."""
         mine = self.positions
         at = np.searchsorted(mine, positions)
         hit = (at < self.rows) & (mine[np.minimum(at, self.rows - 1)] == positions)
@@ -397,7 +404,7 @@ class Segment:
         return out
 
     def metadata_columns(self) -> MetadataColumns:
-        """The filter columns, read anew on each call."""
+        """Read the filter columns from their files, on every call."""
         with self._lock:
             wide = self._map(WIDE) if WIDE in self._files else None
             sparse = self._map(SPARSE) if SPARSE in self._files else None
@@ -406,7 +413,7 @@ class Segment:
             return metadata_columns.read(self.rows, wide, sparse, most)
 
     def stored(self, rows: Ints) -> StoredRows:
-        """Whole records of some rows, ascending; of all rows they are views of the maps."""
+        """Return the whole records of some rows, which ascend. All rows are returned as views of the maps."""
         sorted_hashes, rows_by_hash = self._by_hash()
         hashes = np.empty(self.rows, np.uint64)
         hashes[rows_by_hash] = sorted_hashes
@@ -418,6 +425,6 @@ class Segment:
         return StoredRows(self.positions[rows], texts, hashes[rows], self.vectors[rows])
 
     def verify(self) -> None:
-        """Read every file whole and compare its checksum. Raises Corruption."""
+        """Check the checksum of every file. Raises Corruption."""
         for name in self._files:
             self._map(name)

@@ -1,7 +1,7 @@
-"""One consistent view of a collection.
+"""A snapshot: a consistent view of a collection.
 
-Owns: which rows of which parts are live, and reading records by (part, row). A part is a segment or a
-memtable. A snapshot never changes: readers keep it as long as they like and block nobody.
+Owns: which rows in which parts are live, and reading records by (part, row). A part is a segment or a
+memtable. A snapshot never changes. Readers may keep it for any time, and keeping it blocks no writer.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class SegmentView(NamedTuple):
     """The first `rows` rows of a segment or memtable.
 
     tombstones  marks the deleted rows; None if no row is deleted
-    ref         the files of a segment
-    named       whether the manifest has the segment; otherwise only a log does
+    ref         the reference to a segment's files; None for a memtable
+    named       whether the manifest names the segment; otherwise only a log does
     """
 
     source: Segment | Memtable
@@ -45,7 +45,7 @@ class SegmentView(NamedTuple):
 
     @property
     def ordered(self) -> bool:
-        """Whether positions ascend with the rows. In a memtable an update puts a record behind newer ones."""
+        """Whether positions ascend with the rows. In a memtable, updates append rows with old positions."""
         return isinstance(self.source, Segment) or self.source.ordered
 
     @property
@@ -62,7 +62,7 @@ class SegmentView(NamedTuple):
         return self.source.lengths if isinstance(self.source, Segment) else None
 
     def live_rows(self) -> Ints:
-        """The live row numbers, ascending."""
+        """Return the live row numbers, ascending."""
         if self.tombstones is None:
             return np.arange(self.rows)
         return np.flatnonzero(~self.tombstones)
@@ -79,7 +79,7 @@ class SelectedRows(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """The live records at one moment. `frames` counts the frames of logs that are not flushed yet."""
+    """The live records at one moment. `frames` is the number of frames in logs that are not flushed yet."""
 
     views: tuple[SegmentView, ...]
     dimension: int | None
@@ -95,11 +95,11 @@ class Snapshot(NamedTuple):
         return [view.source for view in self.views if isinstance(view.source, Memtable)]
 
     def locate(self, ids: Sequence[str]) -> tuple[Ints, Ints]:
-        """For each id the number of its view (-1: absent) and its row there.
+        """Return, for each id, the number of its view (-1 if absent) and its row in that view.
 
-        Needs the collection's lock, since a memtable knows only the latest row of an id.
+        The caller holds the collection's lock, because a memtable knows only the latest row of an id.
         """
-        if len(ids) == 1:  # most adds of a service; arrays of one number take twice as long
+        if len(ids) == 1:  # the most frequent add; with arrays it would take twice as long
             one, at = self._find(ids[0])
             return np.array([one]), np.array([at])
         part, row = np.full(len(ids), -1, np.int64), np.full(len(ids), -1, np.int64)
@@ -127,7 +127,7 @@ class Snapshot(NamedTuple):
         return -1, -1
 
     def selected(self, part: Ints, row: Ints) -> list[SelectedRows]:
-        """The located rows, grouped by view. Absent ids are left out."""
+        """Group located rows by view, leaving out absent ids."""
         out = []
         for number, view in enumerate(self.views):
             rows = row[part == number]
@@ -142,7 +142,10 @@ class Snapshot(NamedTuple):
 def in_order(
     selected: Sequence[SelectedRows], offset: int = 0, limit: int | None = None
 ) -> list[SelectedRows]:
-    """The rows sorted by position, `limit` of them after `offset`. Each run has the rows of one view."""
+    """Sort the rows by position, skip `offset` of them, and return at most `limit`.
+
+    Each run in the result has rows from one view.
+    """
     stop = None if limit is None else offset + limit
     selected = [run for run in selected if len(run.rows)]
     selected = [
@@ -152,7 +155,7 @@ def in_order(
     order = sorted(range(len(selected)), key=bounds.__getitem__)
     if all(bounds[a][1] < bounds[b][0] for a, b in itertools.pairwise(order)):
         return list(_slice([selected[number] for number in order], offset, stop))
-    # An updated record keeps its position but lies in a newer part, so the parts are merged by position.
+    # An updated record keeps its position but is in a newer part, so the parts must be merged by position.
     part = np.concatenate([np.full(len(run.rows), number) for number, run in enumerate(selected)])
     rows = np.concatenate([run.rows for run in selected])
     by_position = np.argsort(np.concatenate([run.positions() for run in selected]), kind="stable")[
@@ -180,10 +183,10 @@ def _slice(selected: list[SelectedRows], start: int, stop: int | None) -> Iterat
 
 
 def read(selected: Sequence[SelectedRows], fields: frozenset[Field], dimension: int | None) -> Rows:
-    """The records at these rows, in this order."""
+    """Read the records at these rows, in this order."""
     if len(selected) == 1:
         return _read_one(selected[0], fields)
-    numbers: dict[int, int] = {}  # runs of one view are read together
+    numbers: dict[int, int] = {}  # by view, so that the runs of one view are read together
     views: list[SegmentView] = []
     part = []
     for run in selected:
@@ -205,12 +208,15 @@ def read_rows(
     fields: frozenset[Field],
     dimension: int | None,
 ) -> Rows:
-    """The records at `rows`, each of the view with the number in `part` (None: the first), in this order."""
+    """Read the records at `rows`, in this order.
+
+    part  the index in `views` of each row's view; None: all rows are in the first view
+    """
     if not len(rows):
         return no_rows(fields, dimension)
     if part is None or len(views) == 1:
         return _read_one(SelectedRows(views[0], rows), fields)
-    order = np.argsort(part, kind="stable")  # one take per column and view, then put in order
+    order = np.argsort(part, kind="stable")  # rows are read per column and view, then reordered
     bounds = np.searchsorted(part[order], np.arange(len(views) + 1)).tolist()
     merged = [
         SelectedRows(view, rows[order[start:end]])
@@ -241,7 +247,7 @@ def read_rows(
 
 
 def no_rows(fields: frozenset[Field], dimension: int | None) -> Rows:
-    """The requested columns, without rows."""
+    """Return the requested columns without any rows."""
     return Rows(
         [],
         [] if "documents" in fields else None,
@@ -252,7 +258,7 @@ def no_rows(fields: frozenset[Field], dimension: int | None) -> Rows:
 
 
 def _read_one(run: SelectedRows, fields: frozenset[Field]) -> Rows:
-    """Rows of one view, which need no reordering."""
+    """Read rows of one view, which need no reordering."""
     source, rows = run.view.source, run.rows
     ids: Any = source.texts("id", rows)
     return Rows(

@@ -1,6 +1,7 @@
-"""The file of a segment's tombstones: which of its rows are deleted.
+"""The tombstone file of a segment, which marks its deleted rows.
 
-Owns: the bytes. One bit per row, the first row in the lowest bit; a set bit marks a deleted row.
+Owns: the bytes. The file has one bit per row, with the first row in the lowest bit. A set bit marks a deleted
+row.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ def encode_tombstones(mask: Mask) -> bytes:
 
 
 def decode_tombstones(path: str, data: object, ref: SegmentRef) -> Mask:
-    """The content of the file at `path`. Raises Corruption where it does not match the checksum in `ref`."""
+    """Decode `data`, the content of the file at `path`.
+
+    Raises Corruption if it does not match the checksum in `ref`.
+    """
     if ref.tombstones is not None and xxhash.xxh3_64_hexdigest(data) != ref.tombstones.xxh3:  # type: ignore[arg-type]
         raise Corruption(path, "its content does not match its checksum")
     bits = np.frombuffer(data, np.uint8)  # type: ignore[call-overload]

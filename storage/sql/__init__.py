@@ -1,1 +1,1 @@
-"""Read-only SQL over tables that are found when a statement names them."""
+"""Read-only SQL over tables that are looked up when a statement names them."""

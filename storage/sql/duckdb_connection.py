@@ -1,19 +1,19 @@
-"""DuckDB, locked in: what every DuckDB of the engine may reach.
+"""Sandboxed DuckDB connections, which the whole engine uses.
 
-Owns: the settings of a connection. It reads no files, no network, no extensions and no variables of the
-program, keeps no secrets, and writes nothing to the disk, not even what does not fit into its memory.
+Owns: the settings of a connection. It cannot access files, the network, extensions or variables of the
+program. It keeps no secrets and writes nothing to the disk, not even data that exceeds its memory.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-_LEAST_MEGABYTES = 64  # with less DuckDB cannot work
+_LEAST_MEGABYTES = 64  # DuckDB cannot work with less
 
 
 def connect(memory: int, threads: int) -> Any:
-    """A new database in memory. `memory` in bytes."""
-    import duckdb  # 60 ms to load: only who filters much or runs SQL pays for it
+    """Open a new database in memory. `memory` is its limit in bytes."""
+    import duckdb  # takes 60 ms to import, and only large filters and SQL need it
 
     return duckdb.connect(
         ":memory:",

@@ -1,7 +1,7 @@
-"""What an SQL statement names: the tables to find for it, and functions that it may not use. Pure.
+"""Find the tables that an SQL statement names, and refuse functions that it must not use. Pure functions.
 
-Reads the tree that DuckDB makes of a statement (`json_serialize_sql`), since texts can be written to look
-otherwise than they are read.
+The names are read from DuckDB's syntax tree (`json_serialize_sql`), because the text of a statement can be
+written so that it misleads any other parser.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import orjson
 
 from ..interface.errors import InvalidArgument
 
-# What may stand in FROM; the others read files, settings or addresses, or hide what they name.
+# Table functions that are allowed in FROM. Others read files, settings or addresses, or hide names.
 _TABLE_FUNCTIONS = frozenset(
     ["generate_series", "json_each", "json_tree", "range", "repeat", "repeat_row", "unnest"]
 )  # fmt: skip
@@ -36,8 +36,11 @@ _LISTS = frozenset(("tables", "databases", "schemas", "variables", "__show_table
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """`tables`: names in FROM, each once. `own`: names that the statement gives itself, in lower case.
-    `columns`: names of columns that it may read, in lower case; None: any, as "*" does.
+    """The names in a statement.
+
+    tables   names in FROM, each once
+    own      names that the statement itself defines, in lower case
+    columns  names of columns that it may read, in lower case; None: any column, for example because of "*"
     """
 
     tables: tuple[str, ...]
@@ -46,7 +49,7 @@ class Named:
 
 
 def named(tree: str) -> Named:
-    """Raises InvalidArgument for what may not be named."""
+    """Collect the names in a statement's syntax tree. Raises InvalidArgument for forbidden names."""
     try:
         parsed = orjson.loads(tree)
     except orjson.JSONDecodeError:
@@ -56,10 +59,10 @@ def named(tree: str) -> Named:
     tables: dict[str, str] = {}
     own: set[str] = set()
     columns: set[str] = set()
-    alone: set[str] = set()  # those without a table before them
-    rows: set[str] = set()  # what a whole row is called
+    alone: set[str] = set()  # names of columns without a table before them
+    rows: set[str] = set()  # names that may refer to a whole row
     every = False
-    in_from: set[int] = set()  # the calls that are tables
+    in_from: set[int] = set()  # calls that are tables
     for node in _nodes(parsed["statements"]):
         kind = node.get("type")
         if kind == "BASE_TABLE":
@@ -76,7 +79,7 @@ def named(tree: str) -> Named:
         elif isinstance(kind, str) and kind.endswith("_QUERY_NODE"):
             raise InvalidArgument("collections are changed with add, upsert, update and delete, not in SQL")
         if "function_name" in node and id(node) not in in_from:
-            _check_function(node["function_name"])  # after a column: column.upper()
+            _check_function(node["function_name"])  # may be a method of a column: column.upper()
         every = every or kind in ("STAR", "PIVOT", "SHOW_REF") or node.get("ref_type") == "NATURAL"
         path = node.get("column_names", ())
         columns.update(map(str.lower, (*path, *node.get("using_columns", ()))))
@@ -91,7 +94,7 @@ def named(tree: str) -> Named:
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    """All mappings in a tree, outer ones first."""
+    """Yield all mappings in a tree, outer mappings first."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -103,7 +106,7 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def _alone(node: dict[str, Any], name: str) -> str:
-    """The name of a table or a function. Raises where it has a schema or a catalog before it."""
+    """Return the name of a table or function. Raises InvalidArgument if a schema or catalog precedes it."""
     path = node.get("qualified_name", {}).get("path") or [
         part for key in ("catalog", "catalog_name", "schema", "schema_name") if (part := node.get(key))
     ] + [name]

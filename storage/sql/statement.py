@@ -1,9 +1,9 @@
-"""Read-only SQL over tables that are found when a statement names them.
+"""Read-only SQL over tables that are looked up when a statement names them.
 
-Owns: a DuckDB of its own for each statement, which can read the tables it is given and nothing else:
-no files, no network, no extensions, no variables of the program, no settings. It bounds neither what one
-call of a function takes in time nor in memory (`repeat`, `list_sort`): who runs what strangers wrote does
-so in a process that can be killed.
+Owns: a separate DuckDB database for each statement. The statement can read the given tables and nothing else:
+no files, no network, no extensions, no variables of the program, no settings. The time and memory of a single
+function call are not limited (`repeat`, `list_sort`). Run statements from untrusted users in a process that
+can be killed.
 """
 
 from __future__ import annotations
@@ -22,22 +22,26 @@ from .referenced_names import Named, named
 Find = Callable[[str, frozenset[str] | None], pa.Table | None]
 _BATCH_ROWS = 16_384
 _TREE = "select json_serialize_sql(?::varchar, skip_null := true, skip_empty := true, skip_default := true)"
-_OF_DUCKDB = re.compile("(?:duckdb|pg|sqlite|pragma)_", re.IGNORECASE)  # views that it has of itself
+_OF_DUCKDB = re.compile("(?:duckdb|pg|sqlite|pragma)_", re.IGNORECASE)  # DuckDB's system views
 
 
 def load() -> None:
-    """Load DuckDB, which takes 60 ms, ahead of the first statement."""
+    """Import DuckDB before the first statement, because this takes 60 ms."""
     import duckdb
 
     del duckdb
 
 
 class Statement:
-    """One SELECT statement. `stop` may be called from any thread."""
+    """A SELECT statement. `stop` may be called from any thread."""
 
     def __init__(self, text: str, find: Find, memory: int, threads: int) -> None:
-        """`find` gives the table of a name, None where there is none; it is told the names of the columns
-        that are needed, in lower case, None for all. `memory` in bytes."""
+        """Prepare a statement.
+
+        find    returns the table with a name, or None. Its second argument has the names of the columns that
+                are needed, in lower case, or None for all columns
+        memory  the limit in bytes
+        """
         self._text, self._find = text, find
         self._memory, self._threads = memory, threads
         self._connection: Any = None
@@ -45,8 +49,11 @@ class Statement:
         self._lock = threading.Lock()
 
     def run(self, parameters: Sequence[Any] | Mapping[str, Any] | None) -> pa.RecordBatchReader:
-        """The answer, as a stream. It is computed while it is read. Raises InvalidArgument for what is no
-        readable statement, NotFound for a table that nobody has."""
+        """Return the answer as a stream, which is computed while it is read.
+
+        Raises InvalidArgument if the text is not a valid read-only statement, and NotFound for an unknown
+        table.
+        """
         import duckdb
 
         try:
@@ -54,15 +61,15 @@ class Statement:
                 self._connection = connect(self._memory, self._threads)
                 if self._stopped:
                     raise InvalidArgument("the statement was stopped before it began")
-            # Of the connection, not of DuckDB. Where it is off already it must not be set: in a notebook
-            # without ipywidgets that is an error.
+            # This is a setting of the connection, not of the database. It must not be set if it is already
+            # off, because setting it is an error in a notebook without ipywidgets.
             if self._connection.execute("select current_setting('enable_progress_bar')").fetchone()[0]:
                 self._connection.execute("set enable_progress_bar = false")
             self._connection.execute("set lock_configuration = true")
             self._check(duckdb)
             self._give_tables(self._named())
             relation = self._connection.sql(self._text, params=parameters)
-            # DuckDB 1.x and 2.x call it differently.
+            # The method has different names in DuckDB 1.x and 2.x.
             read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
             answer: pa.RecordBatchReader = read(_BATCH_ROWS)
         except duckdb.Error as error:
@@ -74,7 +81,7 @@ class Statement:
         return pa.RecordBatchReader.from_batches(schema, self._batches(answer, schema))
 
     def _batches(self, answer: pa.RecordBatchReader, schema: pa.Schema) -> Any:
-        """The batches; errors of DuckDB reach Arrow as texts."""
+        """Yield the batches. DuckDB's errors arrive as Arrow errors, with only their text."""
         try:
             for batch in answer:
                 yield batch if schema == answer.schema else _cast(batch, schema)
@@ -122,7 +129,7 @@ class Statement:
         return InvalidArgument(f"the SQL statement cannot be run: {error}")
 
     def stop(self) -> None:
-        """Make a running statement fail."""
+        """Interrupt a running statement, which then fails."""
         with self._lock:
             self._stopped = True
             if self._connection is not None:
@@ -137,7 +144,7 @@ class Statement:
 
 
 def _decoded(type: pa.DataType) -> pa.DataType:
-    """Enums, which are dictionaries, as the texts that they are: a stream of batches carries none."""
+    """Replace dictionary types, which DuckDB uses for enums, by text. A batch stream has no dictionaries."""
     if pa.types.is_dictionary(type):
         return type.value_type
     if pa.types.is_struct(type):
@@ -157,5 +164,5 @@ def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _first_line(error: object) -> str:
-    """Without DuckDB's advice on settings, which nobody can change here."""
+    """Return the first line of an error. It omits DuckDB's advice on settings, which users cannot change."""
     return str(error).partition("\n")[0]

@@ -1,1 +1,1 @@
-"""What files hold is checked before anything uses it."""
+"""Checks of file contents before the engine uses them."""

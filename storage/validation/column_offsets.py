@@ -1,8 +1,8 @@
-"""Whether the columns of a file can be read by what checks nothing.
+"""Check that the columns of a file are safe for code that does no checks of its own.
 
-Owns: the questions that are asked of a column once, before its first use: whether the texts that its offsets
-tell of lie in its bytes, whether positions ascend, whether row numbers name each row once. Compiled where
-that could be done (`_kernel.c`), else in numpy.
+Owns: the checks that a column gets once, before its first use. They check that the texts lie within the
+column's bytes, that positions ascend, and that row numbers contain each row once. The checks are compiled
+(`_kernel.c`) if possible, otherwise they use numpy.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..native import kernel
 
 
 def offsets_fit(offsets: memoryview, size: int) -> bool:
-    """Whether offsets, int32 or int64, begin at 0 or later, never fall, and end within `size` bytes."""
+    """Whether offsets, int32 or int64, begin at 0 or more, never decrease, and end within `size` bytes."""
     if kernel.compiled is not None:
         fits: bool = kernel.compiled.offsets_fit(offsets, size)
         return fits
@@ -25,7 +25,7 @@ def offsets_fit(offsets: memoryview, size: int) -> bool:
 
 
 def ascends(numbers: npt.NDArray[np.int64]) -> bool:
-    """Whether no number is less than the one before."""
+    """Whether no number is less than its predecessor."""
     if kernel.compiled is not None:
         right: bool = kernel.compiled.ascends(numbers)
         return right
@@ -33,7 +33,7 @@ def ascends(numbers: npt.NDArray[np.int64]) -> bool:
 
 
 def names_each(rows: npt.NDArray[np.uint32]) -> bool:
-    """Whether every number from 0 on, as many as there are, is among the rows."""
+    """Whether the rows are a permutation of the numbers from 0 to n - 1."""
     if kernel.compiled is not None:
         right: bool = kernel.compiled.names_each(rows)
         return right

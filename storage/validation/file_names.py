@@ -1,8 +1,8 @@
-"""What files and folders of a database may be called.
+"""The allowed names of files and folders in a database.
 
-Owns: the form of every name that is read from a file, before anything is opened, written, linked or removed
-by it. Checksums prove nothing against somebody who writes them himself; a name that has no such form could
-lead out of the folder.
+Owns: the form of every name that is read from a file. A name is checked before anything with this name is
+opened, written, linked or removed. A checksum is not enough, because a forged file can have a correct one. A
+name of another form could point outside the folder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..interface.short_repr import shown
 
 
 class Kind(NamedTuple):
-    """What has such a name, and the form of the name."""
+    """A kind of file or folder, and the form of its names."""
 
     what: str
     form: re.Pattern[str]
@@ -24,7 +24,7 @@ class Kind(NamedTuple):
         return type(name) is str and self.form.fullmatch(name) is not None
 
     def checked(self, name: Any, path: str, field: str) -> str:
-        """The name. Raises Corruption: the file at `path` has it in `field`."""
+        """Return the name that the file at `path` has in `field`. Raises Corruption if its form is wrong."""
         if not self.fits(name):
             raise Corruption(path, f"{field} is {json_shown(name)}, which is not the name of {self.what}")
         return str(name)
@@ -34,7 +34,7 @@ def _kind(what: str, form: str) -> Kind:
     return Kind(what, re.compile(form, re.ASCII))
 
 
-# Numbers where older versions counted, random digits since.
+# Older versions numbered these files. Newer versions use random digits.
 SEGMENT = _kind("a segment", r"seg-[0-9a-f]{1,32}")
 SEGMENT_FILE = _kind("a file of a segment", r"[a-z][a-z0-9_-]{0,63}\.(arrow|parquet)")
 TOMBSTONES = _kind("a tombstone file", r"deleted-[0-9a-f]{1,32}")
@@ -46,13 +46,15 @@ DIGEST = _kind("a checksum", r"[0-9a-f]{16}")
 
 
 def sequence(log: str) -> int:
-    """The number in the name of a log, which is that of its first frame."""
+    """Return the number in a log's name, which is the sequence number of its first frame."""
     return int(log[-20:-4])
 
 
 def following(path: str, payload: bytes) -> str:
-    """The name in the frame that ends the log at `path`: of a log of the same kind, and a later one, for a
-    log that leads back would be read for ever."""
+    """Return the name of the next log, from the payload of the frame that ends the log at `path`.
+
+    Raises Corruption unless it is a later log of the same kind. A chain with a cycle would be read forever.
+    """
     name, own = payload.decode("utf-8", "replace"), path.rsplit("/", 1)[-1]
     kind = CATALOG_LOG if own.startswith("catalog-") else LOG
     kind.checked(name, path, "the log that follows it")
@@ -62,7 +64,7 @@ def following(path: str, payload: bytes) -> str:
 
 
 def json_shown(value: Any) -> str:
-    """A wrong value out of a JSON file: what it is, or a short repr."""
+    """Describe a wrong value from a JSON file, by its type or a short repr."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""JSON objects out of files, asked field by field.
+"""Read JSON objects from files, field by field.
 
-Owns: that what is read has the type and the range that the reader goes on with. A wrong field is a
-Corruption that names the file and the field, whatever the checksum says.
+Owns: the check that each field has the type and range that its reader relies on. A wrong field raises
+Corruption with the file and the field, even if the checksum is correct.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import orjson
 from ..interface.errors import Corruption
 from .file_names import Kind, json_shown
 
-LARGEST = (1 << 62) - 1  # of any number: there is room to count on in 64 bits
+LARGEST = (1 << 62) - 1  # the largest number; larger numbers could overflow 64 bits when added to
 _MISSING = object()
 
 
 def parsed(path: str, data: bytes | memoryview, at: str = "") -> Fields:
-    """The object that these bytes of a file are the text of."""
+    """Parse a JSON object from these bytes of a file."""
     try:
         return Fields(path, orjson.loads(data), at)
     except orjson.JSONDecodeError as error:
@@ -26,8 +26,11 @@ def parsed(path: str, data: bytes | memoryview, at: str = "") -> Fields:
 
 
 class Fields:
-    """path  of the file
-    at    where in it the object stands; "" for the whole"""
+    """A JSON object in a file.
+
+    path  the path of the file
+    at    the place of the object in the file, for messages; "" for the whole file
+    """
 
     __slots__ = ("_at", "_data", "path")
 
@@ -60,7 +63,7 @@ class Fields:
 
     def real(self, key: str, least: float, most: float) -> float:
         value = self._get(key)
-        if type(value) not in (int, float) or not least <= value <= most:  # nor is it no number
+        if type(value) not in (int, float) or not least <= value <= most:  # NaN is refused too
             raise self.wrong(key, f"is {json_shown(value)}, not a number from {least} to {most}")
         return float(value)
 
@@ -90,7 +93,7 @@ class Fields:
         return value
 
     def mapping(self, key: str) -> dict[str, Any]:
-        """An object, as it is."""
+        """Return an object without checking its fields."""
         value = self._get(key)
         if type(value) is not dict:
             raise self.wrong(key, f"is {json_shown(value)}, not an object")
@@ -100,10 +103,10 @@ class Fields:
         return Fields(self.path, self._get(key), f"{self._at}{'.' if self._at else ''}{key}")
 
     def maybe_fields(self, key: str) -> Fields | None:
-        """None where there is no such field, or it is null."""
+        """Return an object, or None if the field is missing or null."""
         return None if self._get(key, None) is None else self.fields(key)
 
     def each(self, key: str) -> list[Fields]:
-        """A list of objects."""
+        """Return a list of objects."""
         at = f"{self._at}{'.' if self._at else ''}{key}"
         return [Fields(self.path, item, f"{at}[{index}]") for index, item in enumerate(self.items(key))]

@@ -1,32 +1,35 @@
-"""What the pages of a Parquet file unpack to.
+"""Compute the unpacked size of the pages in a Parquet file.
 
-Owns: reading the headers of pages (https://parquet.apache.org/docs/file-format/data-pages; they are in
-Thrift's compact protocol), without their contents. A page of a few bytes may be made so that it unpacks to
-two gigabytes; what the file's footer says of that need not be true.
+Owns: reading page headers without the pages' contents (https://parquet.apache.org/docs/file-format/data-pages).
+The headers use Thrift's compact protocol. A forged page of a few bytes can unpack to two gigabytes, and the
+sizes in the file's footer need not be true.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-# Types of Thrift's compact protocol.
+# Types in Thrift's compact protocol.
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
-_WHOLE = (4, 5, 6)  # of 16, 32 and 64 bits
-_MOST_PAGES = 1 << 16  # of a group of rows, which has a million; they are of a megabyte
-_DEPTH = 6  # of structures in one another; a header has three
-_DICTIONARY = 2  # of the enumeration PageType
+_WHOLE = (4, 5, 6)  # integers of 16, 32 and 64 bits
+_MOST_PAGES = 1 << 16  # per column chunk; a row group has a million rows, and a page is about a megabyte
+_DEPTH = 6  # the most nested structures; a header has three levels
+_DICTIONARY = 2  # in the enumeration PageType
 _KIND, _UNPACKED, _PACKED = 1, 2, 3  # fields of a PageHeader
 
 
 class Chunk(NamedTuple):
-    """What a column of a group of rows unpacks to, in bytes: all its pages, and of these its dictionary."""
+    """The unpacked bytes of a column chunk: of all its pages, and of its dictionary pages alone."""
 
     unpacked: int
     dictionary: int
 
 
 def chunk(data: memoryview, column: Any) -> Chunk:
-    """The pages of a column chunk (pyarrow's ColumnChunkMetaData). Raises ValueError or LookupError."""
+    """Measure the pages of a column chunk, given as pyarrow's ColumnChunkMetaData.
+
+    Raises ValueError or LookupError.
+    """
     at = column.data_page_offset
     if column.has_dictionary_page and 0 < column.dictionary_page_offset < at:
         at = column.dictionary_page_offset
@@ -52,13 +55,13 @@ def chunk(data: memoryview, column: Any) -> Chunk:
 
 
 class _Reader:
-    """Thrift's compact protocol, from a place on."""
+    """A reader of Thrift's compact protocol, beginning at offset `at`."""
 
     def __init__(self, data: memoryview, at: int) -> None:
         self._data, self.at = data, at
 
     def fields(self, depth: int = 0) -> dict[int, int]:
-        """The whole numbers among the fields of a structure; all others are passed over."""
+        """Read a structure. Returns its integer fields and skips all others."""
         if depth > _DEPTH:
             raise ValueError("the header of a page has structures in structures")
         found: dict[int, int] = {}
@@ -93,10 +96,10 @@ class _Reader:
         return (value >> 1) ^ -(value & 1)
 
     def _skip(self, kind: int, depth: int) -> None:
-        """Pass over a value that is no field of a truth value, which its head says already."""
+        """Skip a value. Boolean fields have no value to skip, because their header contains it."""
         if kind in _WHOLE:
             self._number()
-        elif kind in (_TRUE, _FALSE, _BYTE):  # as elements
+        elif kind in (_TRUE, _FALSE, _BYTE):  # booleans occur here only as elements
             self.at += 1
         elif kind == _DOUBLE:
             self.at += 8

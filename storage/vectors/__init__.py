@@ -1,1 +1,1 @@
-"""Exact distances, and projections of vectors."""
+"""Exact distances between vectors, and projections of vectors."""

@@ -1,11 +1,12 @@
 """Exact distances.
 
-Owns: the one kernel that makes the distances users see, and exact nearest rows. Pure functions.
+Owns: the only kernel for the distances that users see, and the exact search for nearest rows. All functions
+are pure.
 
-l2 is the squared Euclidean distance, cosine 1 - cos (1.0 if a vector is zero), ip 1 - dot. `exact` sums in
-float64 over the stored float32 values, row by row, so that the same pair gives the same number on every
-path; compiled where that could be done (`_kernel.c`), else in numpy. `nearest` ranks by a float32 matrix
-product first and keeps every row that its rounding error could have hidden, so the answer is exact.
+l2 is the squared Euclidean distance, cosine is 1 - cos (1.0 if a vector is zero), ip is 1 - dot. `exact` sums
+in float64 over the stored float32 values, row by row, so a pair of vectors has the same distance on every
+path. It is compiled (`_kernel.c`) if possible, otherwise it uses numpy. `nearest` first ranks by a float32
+matrix product. It keeps every row that rounding errors could have hidden, so its answer is exact.
 """
 
 from __future__ import annotations
@@ -24,25 +25,26 @@ from ..schema.record_columns import Ints
 
 Space: TypeAlias = Literal["l2", "cosine", "ip"]
 Doubles: TypeAlias = npt.NDArray[np.float64]
-_EXACT_BLOCK = 512  # rows that are float64 at a time: 1.5 MB at 384 dimensions, which an allocator keeps
-# Squared lengths that float32 products do not resolve; such vectors are compared exactly.
+_EXACT_BLOCK = 512  # rows converted to float64 at a time: 1.5 MB at 384 dimensions, which allocators reuse
+# Beyond these squared lengths, float32 products are too inexact, and vectors are compared exactly.
 _SHORT, _LONG = 1e-30, 1e30
 _TINY = float(np.finfo(np.float64).tiny)
-_BLOCK = 512  # rows gathered at a time: 0.75 MB at 384 dimensions stays in the second-level cache
-_DENSE = 1.5  # a gathered row is written and read once more than one that is read in its place
+_BLOCK = 512  # rows gathered at a time: 0.75 MB at 384 dimensions, which stays in the second-level cache
+_DENSE = 1.5  # gathering a row writes and reads it once more than reading it in place
 _EPSILON = float(np.finfo(np.float32).eps)
-_FEW = 128  # rows that the kernel ranks sooner than a product of all of them and a partition
+_FEW = 128  # up to this many rows, the exact kernel is faster than a matrix product and a partition
 _scratch = threading.local()
-# A product of this many numbers occupies all cores by itself, and BLAS spins while others have them: at 1,500
-# to 6,000 x 384, eight threads made 200 to 340 queries/s side by side, 1,100 to 4,800 one after the other.
+# A product of this many numbers occupies all cores, and BLAS threads spin while other products use the cores.
+# At 1,500 to 6,000 x 384, eight threads reached 200 to 340 queries/s with concurrent products, and 1,100 to
+# 4,800 with one product at a time.
 _LARGE = 1 << 19
 _whole = threading.Lock()
-_PRODUCTS = 1 << 23  # numbers of a block of products: 32 MB
-_GATHERED = 1 << 25  # numbers of rows that are copied to be multiplied: 128 MB
+_PRODUCTS = 1 << 23  # the most numbers in a block of products: 32 MB
+_GATHERED = 1 << 25  # the most numbers in rows that are copied to be multiplied: 128 MB
 
 
 def _after_fork() -> None:
-    """In a forked child: a new lock, since the thread that held the old one is gone."""
+    """Make a new lock in a forked child, because the thread that held the old one does not exist there."""
     global _whole
     _whole = threading.Lock()
 
@@ -53,14 +55,17 @@ os.register_at_fork(after_in_child=_after_fork)
 def exact(
     space: Space, query: Floats, vectors: Floats, rows: Ints | None = None, lengths: Doubles | None = None
 ) -> Floats:
-    """Distances of `query` (dim,) to these `rows` (m,) of `vectors` (n, dim), None: to all. float32 (m,).
-    `lengths`: of all vectors, as `lengths` below gives them, where they are at hand."""
+    """Compute the distances from `query` (dim,) to `vectors` (n, dim), as float32 (m,).
+
+    rows     the rows of `vectors` to compare, (m,); None: all rows
+    lengths  the lengths of all vectors, from the function `lengths`, if known
+    """
     out = np.empty(len(vectors) if rows is None else len(rows), np.float32)
     if kernel.compiled is not None:
         kernel.compiled.distances(space, query, vectors, rows, lengths, out)
         return out
     wide = _wide(space, query)
-    for start in range(0, len(out), _EXACT_BLOCK):  # in float64 all at once would take twice the vectors
+    for start in range(0, len(out), _EXACT_BLOCK):  # all at once, float64 would take twice their memory
         block = slice(start, start + _EXACT_BLOCK)
         part = block if rows is None else rows[block]
         out[block] = _exact(space, wide, vectors[part], None if lengths is None else lengths[part])
@@ -70,7 +75,10 @@ def exact(
 def ranked(
     space: Space, query: Floats, vectors: Floats, *, rows: Ints, k: int, lengths: Doubles | None = None
 ) -> tuple[Ints, Floats]:
-    """The `k` nearest of `rows`, all where there are fewer, and their distances; ascending, ties by row."""
+    """Return the `k` nearest of `rows` (all of them if there are fewer), and their distances.
+
+    The distances ascend. Ties are ordered by row.
+    """
     if kernel.compiled is not None:
         k = min(k, len(rows))
         found, distances = np.empty(k, np.int64), np.empty(k, np.float32)
@@ -84,8 +92,11 @@ def ranked(
 def exact_lines(
     space: Space, queries: Floats, vectors: Floats, rows: Ints, lengths: Doubles | None = None
 ) -> Floats:
-    """Distances of each of `queries` (n, dim) to vectors of its own, those at its line of `rows` (n, k):
-    float32 (n, k). `lengths`: those of all vectors."""
+    """Compute the distances from each of `queries` (n, dim) to its own vectors, as float32 (n, k).
+
+    rows     the rows of each query's vectors, (n, k)
+    lengths  the lengths of all vectors, if known
+    """
     out = np.empty(rows.shape, np.float32)
     for line, query in enumerate(queries):
         out[line] = exact(space, query, vectors, rows[line], lengths)
@@ -93,13 +104,13 @@ def exact_lines(
 
 
 def _wide(space: Space, query: Floats) -> Doubles:
-    """A query (dim,) as the kernel takes it: in float64, and of length one where angles are compared."""
+    """Convert a query (dim,) for the kernel, to float64. For cosine, it is normalised."""
     wide: Doubles = query.astype(np.float64)
     return wide / _lengths(wide[None, :]) if space == "cosine" else wide
 
 
 def _exact(space: Space, wide_query: Doubles, vectors: Floats, known: Doubles | None) -> Floats:
-    """`exact` in numpy, for a block of vectors; `known` are their lengths."""
+    """Compute `exact` in numpy for a block of vectors. `known` has their lengths, if known."""
     wide = vectors.astype(np.float64)
     if space == "l2":
         wide -= wide_query
@@ -114,7 +125,7 @@ def _exact(space: Space, wide_query: Doubles, vectors: Floats, known: Doubles | 
 
 
 def _sums(products: Doubles) -> Doubles:
-    """The sum of each row, in the order in which `_kernel.c` adds: every eighth number, then these sums."""
+    """Sum each row in the order of `_kernel.c`: first every eighth number, then these eight sums."""
     rows, count = products.shape
     if rest := -count % 8:
         products = np.concatenate([products, np.zeros((rows, rest))], axis=1)
@@ -126,11 +137,11 @@ def _sums(products: Doubles) -> Doubles:
 
 def _lengths(wide: Doubles) -> Doubles:
     out = np.sqrt(_sums(wide * wide))
-    return np.maximum(out, _TINY, out=out)  # of a zero vector each product is 0, and so the distance 1
+    return np.maximum(out, _TINY, out=out)  # each product with a zero vector is 0, so its distance is 1
 
 
 def lengths(vectors: Floats) -> Doubles:
-    """The length of each vector (n, dim), float64 (n,); never 0, so that it can be divided by."""
+    """Compute the length of each vector (n, dim), float64 (n,). It is never 0, so dividing by it is safe."""
     out = np.empty(len(vectors), np.float64)
     if kernel.compiled is not None:
         kernel.compiled.lengths(vectors, out)
@@ -151,14 +162,15 @@ def nearest(
     k: int,
     dots: Floats | None = None,
 ) -> tuple[Ints, Floats]:
-    """Rows and distances of the `k` nearest of `rows` (None: all), ascending, ties by row.
+    """Find the `k` nearest rows, and their distances. The distances ascend, and ties are ordered by row.
 
-    `norms` holds the squared length of each vector; `rows` is ascending. `dots`: products of the query with
-    these rows in float32, where they are at hand.
+    norms  the squared length of each vector
+    rows   the rows to compare, ascending; None: all rows
+    dots   the products of the query with these rows in float32, if known
     """
     count = len(vectors) if rows is None else len(rows)
     picked = np.arange(count) if rows is None else rows
-    # Of short vectors `ip` is 1 for all, rounded; their products still tell which are nearer.
+    # For short vectors, `ip` rounds to 1 for all rows, but their products still rank them.
     if count > (k if space == "ip" else max(k, _FEW)):
         rough, slack = _rough(space, query, vectors, norms=norms, rows=rows, dots=dots)
         limit = np.partition(rough, k - 1)[k - 1]
@@ -170,8 +182,10 @@ def nearest(
 def nearest_lines(
     space: Space, queries: Floats, vectors: Floats, *, norms: Floats, rows: Ints | None, k: int
 ) -> list[tuple[Ints, Floats]]:
-    """As `nearest`, for each of `queries` (n, dim): a block of products at a time, which reads the vectors
-    once for many queries."""
+    """Do `nearest` for each of `queries` (n, dim).
+
+    A matrix product handles a block of queries at a time, so the vectors are read once for many queries.
+    """
     count = len(vectors) if rows is None else len(rows)
     step = _PRODUCTS // max(1, count)
     if step < 2 or count <= k or (rows is not None and count * vectors.shape[1] > _GATHERED):
@@ -198,12 +212,13 @@ def _rough(
     rows: Ints | None,
     dots: Floats | None,
 ) -> tuple[Floats, np.float32]:
-    """Values that order like the distances up to an error, and twice a bound on that error."""
+    """Return values that rank rows like their distances up to an error, and twice a bound on the error."""
     with np.errstate(over="ignore", invalid="ignore"):
         dots = _dots(query, vectors, rows) if dots is None else dots
         length = norms if rows is None else norms[rows]
         query_norm = float(np.dot(query.astype(np.float64), query.astype(np.float64)))
-        # |error of a float32 dot product| <= about dim * eps * |a||b|; sqrt(dim) is typical, be generous.
+        # |error of a float32 dot product| <= about dim * eps * |a||b|. A typical error is sqrt(dim) * eps *
+        # |a||b|. The bound here is more than four times the typical error.
         unit = 4 * _EPSILON * float(np.sqrt(len(query)) + 4)
         longest = float(length.max())
         if longest > _LONG or query_norm > _LONG or (space == "cosine" and query_norm < _SHORT):
@@ -221,12 +236,12 @@ def _rough(
     if not np.all(np.isfinite(rough)):
         return _all_exact(space, query, vectors, rows)
     if space == "cosine":
-        rough[length < _SHORT] = np.inf  # zero, or too short to tell: compared exactly, see `nearest`
+        rough[length < _SHORT] = np.inf  # zero, or too short to rank: `nearest` compares these exactly
     return rough, np.float32(2 * slack)
 
 
 def _all_exact(space: Space, query: Floats, vectors: Floats, rows: Ints | None) -> tuple[Floats, np.float32]:
-    """Rank by the exact kernel."""
+    """Rank by exact distances, whose error is 0."""
     return exact(space, query, vectors, rows), np.float32(0)
 
 
@@ -234,7 +249,7 @@ def _dots(query: Floats, vectors: Floats, rows: Ints | None) -> Floats:
     if rows is None:
         return _product(vectors, query)
     first, last = int(rows[0]), int(rows[-1])
-    if last - first < _DENSE * len(rows):  # read on rather than pick
+    if last - first < _DENSE * len(rows):  # reading the whole range is faster than gathering rows
         return _dots(query, vectors[first : last + 1], None)[rows - first]
     if len(rows) <= _BLOCK:
         return _product(vectors[rows], query)
@@ -249,14 +264,14 @@ def _dots(query: Floats, vectors: Floats, rows: Ints | None) -> Floats:
 
 
 def _product(vectors: Floats, query: Floats, out: Floats | None = None) -> Floats:
-    """Each vector times the query, float32; of many numbers one after the other."""
+    """Multiply each vector by the query, float32. Large products run one at a time."""
     with _whole if vectors.size > _LARGE else contextlib.nullcontext():
         product: Floats = np.dot(vectors, query, out=out)
     return product
 
 
 def _buffer(dimension: int) -> Floats:
-    """This thread's gathering space, reused: fresh pages would cost more than the copy."""
+    """Return this thread's reused buffer for gathered rows. New pages would cost more than the copy."""
     block: Any = getattr(_scratch, "block", None)
     if block is None or block.shape[1] != dimension:
         block = _scratch.block = np.empty((_BLOCK, dimension), np.float32)
@@ -265,13 +280,13 @@ def _buffer(dimension: int) -> Floats:
 
 
 def normalised(vectors: Floats) -> Floats:
-    """Rows scaled to length one; zero rows stay zero."""
+    """Scale rows to length one. Zero rows stay zero."""
     if len(vectors) == 1:
         length = float(np.vdot(vectors, vectors)) ** 0.5
-        if 1e-18 < length < 1e18:  # beyond, the float32 square is not to be trusted
+        if 1e-18 < length < 1e18:  # outside this range, the float32 square is inexact
             return vectors / np.float32(length)
     out: Floats = np.empty(vectors.shape, np.float32)
-    for start in range(0, len(vectors), _EXACT_BLOCK):  # in float64 all at once would take twice the vectors
+    for start in range(0, len(vectors), _EXACT_BLOCK):  # all at once, float64 would take twice their memory
         block = vectors[start : start + _EXACT_BLOCK]
         lengths = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
         lengths[lengths == 0] = 1

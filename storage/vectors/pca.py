@@ -1,12 +1,12 @@
-"""PCA: shorter, projected vectors for the graph search.
+"""PCA: projected vectors with fewer dimensions for the graph search.
 
-Owns: the projection and its dimension. Nearly all time of a graph search goes into reading vectors. Most of
-the length of embeddings lies in few directions. Projected on half as many numbers, they have the same
-neighbours, and the exact kernel reranks the candidates by whole vectors. `choose` measures on the vectors
-themselves whether that holds. Where it does not, as with random vectors, the graph has the whole vectors.
+Owns: the projection and its dimension. A graph search spends nearly all its time reading vectors. Most of the
+length of embeddings lies in few directions. Projected to half the dimension, they have the same neighbours,
+and the exact kernel reranks the candidates by the stored vectors. `choose` measures on the vectors themselves
+whether this holds. If it does not, for example for random vectors, the graph has the stored vectors.
 
-The directions are the eigenvectors of the vectors' second moments, the largest first. No other choice of as
-many directions keeps more of the squared lengths (Eckart and Young, 1936).
+The directions are the eigenvectors of the vectors' second moments, with the largest eigenvalues first. No
+other choice of the same number of directions keeps more of the squared lengths (Eckart and Young, 1936).
 """
 
 from __future__ import annotations
@@ -21,48 +21,56 @@ from ..interface.values import Floats
 from ..native import kernel
 from .distance import Space, normalised
 
-# A search in a graph of projected vectors returns at least and at most this many times k candidates, and
-# between these bounds all that it finds. The stored vectors then rerank them. Compared with the least,
-# recall@10 is 0.003 higher at an ef of 28, and 0.990 instead of 0.985 at an ef of 100, for 2 % of the time.
+# A search in a graph of projected vectors returns at least and at most this many times k candidates, and all
+# that it finds between these limits. They are then reranked by the stored vectors. Compared with always
+# returning the least, recall@10 is 0.003 higher at an ef of 28, and 0.990 instead of 0.985 at an ef of 100.
+# This costs 2 % of the time.
 RERANK_LEAST, RERANK_MOST = 2, 3
-# The mean share of the ten nearest that must be among the 20 nearest by projected vectors. 70,000 sentences
-# of 384 numbers need 192 or 224 for that, depending on their order. Recall@10 is then some 0.005 lower than
-# with whole vectors at the same ef, and a graph search takes 0.6 of the time (docs/decisions/0011).
+# The mean share of the ten nearest rows that must be among the 20 nearest by projected vectors. 70,000
+# sentences of 384 dimensions need 192 or 224 dimensions for this, depending on their order. Recall@10 is then
+# about 0.005 lower than with the stored vectors at the same ef, and a graph search takes 0.6 of the time
+# (docs/decisions/0011).
 KEPT = 0.997
 _NEAREST = 10
-LEAST_DIMENSION = 128  # below, a vector is a few cache lines, and there is little to spare
+LEAST_DIMENSION = 128  # shorter vectors are only a few cache lines, so a projection saves little
 LEAST_ROWS = 8192
-_STEP = 16  # numbers; hnswlib's widest instructions take so many at a time
+_STEP = 16  # the dimension is a multiple of this, the width of hnswlib's widest instructions
 _SHARES = (1 / 4, 1 / 3, 5 / 12, 1 / 2, 7 / 12, 2 / 3, 3 / 4)
 _SAMPLE, _QUERIES = 32_768, 64
-_MOMENTS = 8192  # rows that the directions are taken from, or four times as many as there are numbers
+_MOMENTS = 8192  # rows from which the directions are computed, but at least four times the dimension
 _SEED = 7
-_BLOCK = 2048  # rows turned between two looks at whether to stop
-_QUICK = 1 << 20  # numbers of a matrix; larger ones are multiplied sooner by more than one core
-_ROUNDING = 1e-5  # of shares near 1 in float32
-_LONG = 1e30  # squares that leave room in float32 for sums of them
+_BLOCK = 2048  # rows rotated between two checks of the stop flag
+_QUICK = 1 << 20  # numbers in a matrix; larger matrices are multiplied faster with several cores
+_ROUNDING = 1e-5  # rounding error of shares near 1 in float32
+_LONG = 1e30  # the largest square whose sums still fit into float32
 
 
 class Projection(NamedTuple):
-    """`matrix`: (dimension, kept), orthonormal columns, of numbers that float16 holds, as the disk has them.
-    `floor`: the share of the squared length that all rows but one in a thousand keep at least."""
+    """A projection to fewer dimensions.
+
+    matrix  (dimension, kept), with orthonormal columns; its values are exact in float16, the type on disk
+    floor   the least share of their squared length that 999 of 1,000 rows keep
+    """
 
     matrix: Floats
     floor: float
 
     @property
     def kept(self) -> int:
-        """How many numbers are left of a vector."""
+        """The dimension of projected vectors."""
         return int(self.matrix.shape[1])
 
     def apply(self, vectors: Floats) -> Floats:
-        """float32 (n, kept) from (n, dimension)."""
-        with np.errstate(over="ignore", invalid="ignore"):  # far beyond the rows: nothing is near
+        """Project vectors (n, dimension) to float32 (n, kept)."""
+        with np.errstate(over="ignore", invalid="ignore"):  # a query that overflows is near to no row
             out: Floats = vectors @ self.matrix
         return out
 
     def apply_to_one(self, vector: Floats) -> tuple[Floats, float, float]:
-        """float32 (1, kept) from (dimension,), and the squared lengths of both, the given one first."""
+        """Project a vector (dimension,) to float32 (1, kept).
+
+        Returns the projected vector, and the squared lengths of the given and the projected vector.
+        """
         if kernel.compiled is not None and self.matrix.size <= _QUICK:
             out = np.empty((1, self.kept), np.float32)
             square, left = kernel.compiled.reduce(vector, self.matrix, out[0])
@@ -71,15 +79,18 @@ class Projection(NamedTuple):
         return out, float(np.vdot(vector, vector)), float(np.vdot(out, out))
 
     def out_of_distribution(self, queries: Floats, projected: Floats) -> list[int]:
-        """The numbers of the queries that keep less of their length than the rows do."""
+        """Return the indices of the queries that keep less of their length than `floor`."""
         left = np.einsum("ij,ij->i", projected, projected)
         less = left < self.floor * np.einsum("ij,ij->i", queries, queries)
         return np.flatnonzero(less).tolist()
 
 
 def choose(space: Space, vectors: Floats, stopped: Callable[[], bool] = lambda: False) -> Projection | None:
-    """The smallest projection that keeps the neighbours, or None, also when `stopped` says so on the way.
-    `vectors`: float32 (n, dimension)."""
+    """Return the smallest projection that keeps the neighbours, or None if there is none.
+
+    vectors  float32 (n, dimension)
+    stopped  polled while measuring; once it returns True, the result is None
+    """
     rows, dimension = vectors.shape
     if rows < LEAST_ROWS or dimension < LEAST_DIMENSION:
         return None
@@ -94,13 +105,13 @@ def choose(space: Space, vectors: Floats, stopped: Callable[[], bool] = lambda: 
         return None
     _, directions = np.linalg.eigh(moments)
     directions = np.ascontiguousarray(directions[:, ::-1])
-    turned = sample  # in place, a block at a time: so that it can be stopped, and takes no more memory
+    turned = sample  # rotated in place, in blocks, so that it can be stopped and takes no more memory
     for start in range(0, len(sample), _BLOCK):
         if stopped():
             return None
         turned[start : start + _BLOCK] = sample[start : start + _BLOCK] @ directions
     queries = turned[random.choice(len(turned), _QUERIES, replace=False)]
-    nearest = _nearest(space, turned, queries, _NEAREST + 1)  # each finds itself, too
+    nearest = _nearest(space, turned, queries, _NEAREST + 1)  # each query also finds itself
     for share in _SHARES:
         kept = round(dimension * share / _STEP) * _STEP
         found = _nearest(space, turned[:, :kept], queries[:, :kept], RERANK_LEAST * (_NEAREST + 1))
@@ -114,7 +125,7 @@ def choose(space: Space, vectors: Floats, stopped: Callable[[], bool] = lambda: 
 
 
 def _nearest(space: Space, vectors: Floats, queries: Floats, count: int) -> npt.NDArray[np.intp]:
-    """The rows of the nearest vectors in any order, a line per query."""
+    """Return the rows of the nearest vectors in any order, with a line per query."""
     scores = queries @ vectors.T
     scores *= -1 if space != "l2" else -2
     if space == "l2":
@@ -123,7 +134,7 @@ def _nearest(space: Space, vectors: Floats, queries: Floats, count: int) -> npt.
 
 
 def _floor(turned: Floats, matrix: Floats) -> float:
-    """`matrix` projects vectors that are turned already, with the rounding that queries get as well."""
+    """Compute `Projection.floor`. `matrix` projects rotated vectors with the same rounding as queries."""
     projected = turned @ matrix
     whole = np.einsum("ij,ij->i", turned, turned)
     left = np.einsum("ij,ij->i", projected, projected)

@@ -1,8 +1,8 @@
-"""Following a chain of logs, each of which ends with the name of the next.
+"""Follow a chain of logs. Each log ends with a frame that names the next one.
 
-Owns: the way from log to log, and what is done about files that move on while they are read. Three
-readers go this way: a collection's state, the catalog, and a backup. A check reads each log by itself, with
-the frames behind damage, and chooses the next log itself: the frame that names it may be lost.
+Owns: moving from log to log, and reading files that other processes may replace meanwhile. Three readers
+follow chains: a collection's state, the catalog, and a backup. A check reads each log separately, including
+the frames after damage. It chooses the next log itself, because the frame that names it may be lost.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Step(NamedTuple):
-    """One frame on the way, and the log that it is in. `following`: the open log that an END leads on to."""
+    """A frame, and the log that contains it. For an END frame, `following` is the next log, opened."""
 
     log: Log
     frame: Frame
@@ -29,11 +29,11 @@ class Step(NamedTuple):
 
 
 def follow(folder: Folder, log: Log, *, writing: bool = False) -> Iterator[Step]:
-    """Every frame from where `log` stands to the end of the chain.
+    """Yield every frame from the current offset of `log` to the end of the chain.
 
-    With `writing` (under the write lock) a torn end is cleared. Without it the chain ends there. Raises
-    Corruption where an acknowledged frame is damaged, and where a log leads on to none, to itself or to an
-    earlier one. The frame that leads there is read again next time.
+    A torn frame ends the chain. With `writing` (under the write lock), it is also cleared. Raises Corruption
+    if an acknowledged frame is damaged, or if a log names no log, itself or an earlier one. After an error in
+    opening the next log, the frame that names it is read again next time.
     """
     current: Log | None = log
     while current is not None:
@@ -50,10 +50,10 @@ def follow(folder: Folder, log: Log, *, writing: bool = False) -> Iterator[Step]
 
 
 def read_stable(path: str, version: Callable[[], S], read: Callable[[S], T], *, attempts: int) -> T:
-    """The result of `read` over files that other processes may replace meanwhile.
+    """Call `read` on files that other processes may replace meanwhile, and return its result.
 
-    `version` returns a value that differs after each replacement. A Corruption counts only if the version has
-    not changed since before the read. Otherwise `read` is called again, up to `attempts` times.
+    `version` returns a value that differs after each replacement. A Corruption is raised only if the version
+    is the same as before the read. Otherwise `read` is called again, up to `attempts` times in total.
     """
     for _ in range(attempts):
         before = version()
@@ -67,7 +67,7 @@ def read_stable(path: str, version: Callable[[], S], read: Callable[[S], T], *, 
 
 @dataclass(frozen=True, slots=True)
 class LogContents:
-    """The intact frames of a log, what is wrong with it, and how many frames are lost (at least)."""
+    """The intact frames of a log, a description of its damage, and the least number of lost frames."""
 
     frames: list[Frame]
     problem: str | None
@@ -75,8 +75,10 @@ class LogContents:
 
 
 def salvaged(folder: Folder, name: str) -> LogContents:
-    """All intact frames of one log, also those behind damage. A log with a problem is read twice and the
-    second result counts, because a disk may fail only once."""
+    """Read all intact frames of one log, including those after damage.
+
+    A log with a problem is read a second time and that result is used, because a disk error may be temporary.
+    """
     found = _salvaged_once(folder, name)
     return found if found.problem is None else _salvaged_once(folder, name)
 
@@ -103,7 +105,7 @@ def _salvaged_once(folder: Folder, name: str) -> LogContents:
 
 
 def named_next(path: str, frames: Sequence[Frame]) -> str | None:
-    """The log that these frames of the log at `path` lead on to, if they end it."""
+    """Return the name of the next log, if `frames` from the log at `path` end with an END frame."""
     if not frames or frames[-1].kind != END:
         return None
     return file_names.following(path, frames[-1].payload)

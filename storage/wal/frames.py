@@ -1,7 +1,7 @@
-"""The changes of one write, and their bytes in the log.
+"""The changes that one write makes, and their encoding in the log.
 
-Owns: the payload of ROWS, COMMIT and SEGMENT frames, and the validation of decoded payloads. Pure functions,
-no files.
+Owns: the payload of ROWS, COMMIT and SEGMENT frames, and the validation of decoded payloads. All functions
+are pure and access no files.
 
     ROWS     dimension u32 | deletes u32 | rows u32 | 0 u32 | positions of the deletes, int64 each
              | positions of the rows, int64 each | vectors, float32 each | JSON of four lists: ids, documents,
@@ -9,11 +9,12 @@ no files.
     COMMIT   dimension u32 | deletes u32 | positions of the deletes, int64 each | Arrow record batch message
     SEGMENT  deletes u32 | 0 u32 | positions of the deletes | JSON of a SegmentRef
 
-A commit has the effect of a request, not the request: whole rows that are added, and positions that are
-deleted. A row with the position of an older row is a new version of that record.
+A commit contains the effect of a request, not the request itself: whole rows to add, and positions to delete.
+A row with the position of an older row is a new version of that record.
 
-COMMIT is only read, from logs of version 1. One row takes 80 µs to encode as an Arrow message, which was a
-third of an add apart from the wait for the disk. As ROWS it takes 3 µs.
+COMMIT frames are only read, from logs of version 1. They are no longer written, because encoding one row as
+an Arrow message takes 80 µs. That was a third of the time of an add, apart from the wait for the disk.
+Encoding the row as ROWS takes 3 µs.
 """
 
 from __future__ import annotations
@@ -38,13 +39,17 @@ _TEXT, _TEXT_OR_NONE = frozenset({str}), frozenset({str, type(None)})
 
 
 class Commit(NamedTuple):
-    """`deletes` are the positions whose record, or version of it, is deleted. Then `rows` are added."""
+    """The changes of one write.
+
+    deletes  positions whose current row is deleted
+    rows     rows to add after the deletions
+    """
 
     deletes: Ints
     rows: Columns | None
 
     def encode(self) -> bytes:
-        """The payload of a ROWS frame."""
+        """Encode the payload of a ROWS frame."""
         deletes, rows = self.deletes, self.rows
         if rows is None:
             return _ROWS.pack(0, len(deletes), 0, 0) + deletes.tobytes()
@@ -54,7 +59,7 @@ class Commit(NamedTuple):
 
 
 def decode_rows(path: str, payload: bytes) -> Commit:
-    """The payload of a ROWS frame of the log at `path`. Raises Corruption."""
+    """Decode the payload of a ROWS frame in the log at `path`. Raises Corruption."""
     try:
         dimension, count, rows, _ = _ROWS.unpack_from(payload)
         at = _ROWS.size
@@ -77,7 +82,7 @@ def decode_rows(path: str, payload: bytes) -> Commit:
 
 
 def decode_commit(path: str, payload: bytes) -> Commit:
-    """The payload of a COMMIT frame of the log at `path`. Raises Corruption."""
+    """Decode the payload of a COMMIT frame in the log at `path`. Raises Corruption."""
     try:
         dimension, count = _HEAD.unpack_from(payload)
         start = _HEAD.size + 8 * count
@@ -88,7 +93,7 @@ def decode_commit(path: str, payload: bytes) -> Commit:
             raise ValueError(f"there is no room for {dimension} numbers in it")
         message = pa.ipc.read_message(pa.py_buffer(payload).slice(start))
         batch = pa.ipc.read_record_batch(message, schema(dimension))
-        batch.validate(full=True)  # before anything but Arrow looks at it
+        batch.validate(full=True)  # before any code outside Arrow reads it
         if not batch.num_rows or batch.column(0).null_count or batch.column(5).null_count:
             raise ValueError("it has no rows, or some without a position or a vector")
         columns = Columns.from_batch(batch)
@@ -99,7 +104,7 @@ def decode_commit(path: str, payload: bytes) -> Commit:
 
 
 def _check(path: str, columns: Columns) -> None:
-    """Raise Corruption unless each row has every field, of the right type."""
+    """Raise Corruption unless each row has every field with the right type."""
     rows = len(columns.positions)
     if rows == 1 and columns.vectors.shape[1] and _is_one(columns):
         return
@@ -116,7 +121,7 @@ def _check(path: str, columns: Columns) -> None:
 
 
 def _is_one(columns: Columns) -> bool:
-    """Whether it is one row, as nearly all frames have: quicker than the checks of many rows."""
+    """Whether the frame has one valid row. Nearly all frames do, and this check is faster than `_check`."""
     for texts in (columns.documents, columns.uris, columns.metadata):
         if type(texts) is not list or len(texts) != 1 or not (texts[0] is None or type(texts[0]) is str):
             return False
@@ -130,7 +135,7 @@ def encode_segment(deletes: Ints, ref: SegmentRef) -> bytes:
 
 
 def decode_segment(path: str, payload: bytes) -> tuple[Ints, SegmentRef]:
-    """The payload of a SEGMENT frame of the log at `path`. Raises Corruption."""
+    """Decode the payload of a SEGMENT frame in the log at `path`. Raises Corruption."""
     try:
         count, _ = _HEAD.unpack_from(payload)
         start = _HEAD.size + 8 * count

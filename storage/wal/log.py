@@ -1,22 +1,23 @@
-"""An append-only log of checksummed frames, shared by processes, synced in groups.
+"""An append-only log of checksummed frames, shared by processes and synced in groups.
 
-Owns: framing, checksums, torn ends, shared syncs, the durable watermark. Does not know what a payload means.
+Owns: framing, checksums, torn ends, shared syncs, the durable watermark. It does not interpret payloads.
 
-File: a 64-byte header, then frames, each on an 8-byte border, then zeros.
+A log file has a 64-byte header, then frames, each aligned to 8 bytes, then zeros.
 
     header  magic "CHROMLOG" | version u32 | 0 u32 | salt u64 | first sequence u64 | xxh3 of these 32 bytes
             | synced offset u64 | its complement u64 | 0 u64
     frame   magic "FRM1" | kind u16 | 0 u16 | payload length u32 | 0 u32 | sequence u64 | xxh3 u64 | payload
 
-A frame's checksum covers its header fields and payload. It is seeded with the file's salt, so that the bytes
-of an older log never pass for a frame. Sequences rise by one. The synced offset is the durable watermark. It
-is written (not synced) after a sync, at most every 10 ms, and shortly after a burst of syncs. It never claims
-too much. A damaged frame before it was acknowledged (Corruption). A torn frame behind it was not, and is
-cut.
+A frame's checksum covers its header fields and payload. It is seeded with the file's salt, so that bytes left
+by an older log are never taken for a frame. Sequence numbers rise by one.
 
-Writers hold the folder's write lock around `append`, which starts the write-back of the frame. They sync
-after the lock is released. A process that opens a log rewrites the frames behind the watermark before it
-appends, because a sync of another process may have failed.
+The synced offset is the durable watermark: all frames before it are synced. It is written (not synced) after
+a sync, at most every 10 ms, and shortly after a burst of syncs. A damaged frame before the watermark was
+acknowledged, so it raises Corruption. A torn frame after the watermark was not acknowledged and is cleared.
+
+Writers hold the folder's write lock around `append`, which starts the write-back of the frame. They release
+the lock before they sync. A process that opens a log rewrites the frames after the watermark before it
+appends, because a sync in another process may have failed.
 """
 
 from __future__ import annotations
@@ -38,26 +39,27 @@ from ..validation import file_names
 _HEADER = struct.Struct("<8sIIQQ")
 _SYNCED = struct.Struct("<QQ")
 _FRAME = struct.Struct("<4sHHIIQQ")
-_MAGIC, _FRAME_MAGIC, VERSION = b"CHROMLOG", b"FRM1", 2  # version 1 has no ROWS
+_MAGIC, _FRAME_MAGIC, VERSION = b"CHROMLOG", b"FRM1", 2  # version 1 has no ROWS frames
 _SYNCED_AT, START = 40, 64
 _MASK = (1 << 64) - 1
-# Zero-filled ahead so that a sync need not journal a growing file: small at first, since a
-# database may hold ten thousand small collections, then doubling up to 4 MiB a step.
+# The file is extended with zeros in advance, so that a sync need not journal a new file size. The first size
+# is small, because a database may have ten thousand small collections. The file then doubles, by up to 4 MiB
+# per step.
 _FIRST_SIZE, _MAX_STEP = 1 << 15, 1 << 22
 MAX_PAYLOAD = 1 << 31
-_MOST_FRAMES = 10**15  # its digits have room in the name of a log
-_SMALL = 1 << 20  # of payloads: no larger than what is read anyway
+_MOST_FRAMES = 10**15  # a sequence number below this fits into the name of a log
+_SMALL = 1 << 20  # a payload of at most this size is read without checking that the file is long enough
 _log = logging.getLogger("chroma")
-# In a burst of syncs the watermark is recorded this often, and once at the end. To record it with each sync
-# would cost one more call and one more page to write.
+# In a burst of syncs, the watermark is recorded at this interval and once at the end. Recording it with each
+# sync would cost one more call and one more page to write.
 WATERMARK_SECONDS = 0.01
-_WAIT_SECONDS = 1.0  # after which a thread checks again whether another one still syncs
+_WAIT_SECONDS = 1.0  # the interval at which a waiting thread checks whether another one is still syncing
 
 COMMIT, SEGMENT, END, CATALOG, ROWS = 1, 2, 3, 4, 5  # frame kinds
 
 
 class Frame(NamedTuple):
-    """One frame as read; `end` is the offset just behind it."""
+    """A frame as read. `end` is the offset just after it."""
 
     kind: int
     sequence: int
@@ -70,7 +72,7 @@ def _align(offset: int) -> int:
 
 
 def _header(salt: int, first: int) -> bytes:
-    """The start of the header, in this version."""
+    """Encode the start of a header with the current version."""
     header = _HEADER.pack(_MAGIC, VERSION, 0, salt, first)
     return header + struct.pack("<Q", xxhash.xxh3_64_intdigest(header))
 
@@ -83,7 +85,7 @@ def _not_synced(path: str, why: str) -> str:
 
 
 def has_frames(folder: Folder, name: str) -> bool:
-    """Whether anything was ever appended to a log, be it damaged or not even finished."""
+    """Whether anything was ever appended to a log, even a damaged or unfinished frame."""
     file = folder.open_log(name)
     try:
         return file.read(START, 4) == _FRAME_MAGIC
@@ -92,7 +94,7 @@ def has_frames(folder: Folder, name: str) -> bool:
 
 
 class Log:
-    """One open log file. `offset` and `sequence` say where this process has read or written up to."""
+    """An open log file. `offset` and `sequence` are where this process will read or write the next frame."""
 
     def __init__(self, file: LogFile, salt: int, first: int, version: int = VERSION) -> None:
         self._file = file
@@ -103,10 +105,11 @@ class Log:
         self._synced = self._watermark = START
         self._syncing = False
         self.broken: str | None = None  # why the log must be opened again before an append
-        self._ended = False  # an END frame was read or written
+        self._ended = False  # whether an END frame was read or written
         self._watermark_due = 0.0  # when the watermark is next recorded
-        self._cleared = False  # whether all bytes behind the last frame are known to be zero
-        # A condition takes its lock in Python, where an interrupt may come between; the lock itself does not.
+        self._cleared = False  # whether all bytes after the last frame are known to be zero
+        # The code enters the lock and not the condition. A condition takes its lock in Python code, which an
+        # interrupt may stop halfway.
         self._mutex, self._recording = threading.RLock(), threading.Lock()
         self._group = threading.Condition(self._mutex)  # threads that wait for another thread's sync
         self.syncs = 0
@@ -117,7 +120,7 @@ class Log:
 
     @classmethod
     def create(cls, folder: Folder, name: str, first: int) -> Log:
-        """A new log in `folder`, synced; its name is durable once the folder is synced."""
+        """Create and sync a new log in `folder`. Its name is durable once the folder is synced."""
         file = folder.open_log(name, create=True)
         salt = int.from_bytes(os.urandom(8), "little")
         header = _header(salt, first) + _SYNCED.pack(START, START ^ _MASK)
@@ -129,7 +132,7 @@ class Log:
     @classmethod
     def open(cls, folder: Folder, name: str) -> Log:
         file = folder.open_log(name)
-        for _ in range(8):  # another process may be writing a newer version into it right now
+        for _ in range(8):  # another process may be raising the version in the header just now
             header = file.read(0, START)
             if len(header) < START:
                 raise Corruption(file.path, f"it has only {len(header)} bytes", 0)
@@ -146,7 +149,7 @@ class Log:
         return cls(file, salt, first, version)
 
     def linked(self) -> bool:
-        """Whether the log's name still leads to this file."""
+        """Whether the log's name still refers to this file."""
         return self._file.linked()
 
     def lacks_watermark(self) -> bool:
@@ -154,10 +157,10 @@ class Log:
         return self._synced > self._watermark
 
     def record_watermark(self) -> None:
-        """Write the durable watermark into the file, at the end of a burst.
+        """Write the durable watermark into the file.
 
-        An error is only logged: the watermark serves to find damage, and the next read or write of the file
-        reports the error.
+        An error is only logged. The watermark serves only to detect damage, and the next read or write of the
+        file will report the error.
         """
         with self._mutex:
             synced = self._synced
@@ -174,18 +177,21 @@ class Log:
     # ------------------------------------------------------------------ reading
 
     def has_more(self) -> bool:
-        """Whether another process may have written since."""
+        """Whether another process may have written a frame since the last read."""
         return self._file.holds(self.offset, _FRAME_MAGIC)
 
     def at_end(self, writing: bool) -> bool:
-        """True if there is no new frame, as nearly always. Then it does what `read_new` does at the end."""
+        """Whether there is no new frame. If so, check the end of the frames as `read_new` does."""
         if self.has_more():
             return False
         self._check_end(writing)
         return True
 
     def read_new(self, writing: bool = False) -> Iterator[Frame]:
-        """Frames behind `offset`, advancing it. With `writing` (under the lock) a torn end is cleared."""
+        """Yield the frames after `offset`, and advance it.
+
+        With `writing` (under the write lock), clear a torn end.
+        """
         while True:
             frame = self._frame_at(self.offset)
             if frame is None:
@@ -198,19 +204,21 @@ class Log:
         self._check_end(writing)
 
     def unread(self, frame: Frame) -> None:
-        """Go back before this frame, because it could not be applied."""
+        """Move back to before this frame, because it could not be applied."""
         self.offset, self.sequence = frame.end - _align(_FRAME.size + len(frame.payload)), frame.sequence
 
     def following(self, folder: Folder, end: Frame) -> Log:
-        """The log that `end`, the last frame of this one, names. Raises Corruption if it cannot be opened, or
-        is this log or an earlier one."""
+        """Open the log that `end`, the last frame of this log, names.
+
+        Raises Corruption if that log cannot be opened, or is this log or an earlier one.
+        """
         log = Log.open(folder, file_names.following(self.path, end.payload))
         if log._first < self.sequence:
             raise Corruption(log.path, f"it begins with frame {log._first}, not after the log before it")
         return log
 
     def image(self) -> Iterator[bytes]:
-        """The file in blocks, cut where this process has read up to, with the watermark there."""
+        """Yield the file in blocks up to `offset`, with `offset` as the watermark in its header."""
         head = bytearray(self._file.read(0, START))
         _SYNCED.pack_into(head, _SYNCED_AT, self.offset, self.offset ^ _MASK)
         yield bytes(head)
@@ -218,9 +226,9 @@ class Log:
             yield self._file.read(start, min(1 << 20, self.offset - start))
 
     def salvage(self) -> Iterator[Frame]:
-        """After Corruption: the intact frames behind the damage, which may have been one or several.
+        """After Corruption, yield the intact frames after the damage. There may be several damaged places.
 
-        Salt, sequence and checksum together make sure that nothing else is taken for a frame.
+        Salt, sequence number and checksum together ensure that no other bytes are taken for a frame.
         """
         size = self._file.size()
         offset = self.offset + 8
@@ -241,7 +249,10 @@ class Log:
             offset = frame.end
 
     def _frame_at(self, offset: int, sequences: range | None = None) -> Frame | None:
-        """The frame at `offset`, if it is whole and has one of these sequences; by default the next one."""
+        """Read the frame at `offset` if it is intact and its sequence number is in `sequences`.
+
+        The default for `sequences` is the next sequence number only.
+        """
         if not self._file.holds(offset, _FRAME_MAGIC):
             return None
         head = self._file.read(offset, _FRAME.size)
@@ -251,7 +262,7 @@ class Log:
         expected = sequence == self.sequence if sequences is None else sequence in sequences
         if magic != _FRAME_MAGIC or not expected or length > MAX_PAYLOAD:
             return None
-        if length > _SMALL and length > self._file.size() - offset:  # before memory is allocated for it
+        if length > _SMALL and length > self._file.size() - offset:  # checked before memory is allocated
             return None
         payload = self._file.read(offset + _FRAME.size, length)
         if len(payload) < length or check != self._checksum(head[: _FRAME.size - 8], payload):
@@ -264,8 +275,8 @@ class Log:
         return state.intdigest()
 
     def synced_offset(self) -> int:
-        """The durable watermark in the file."""
-        for _ in range(8):  # another process may be writing the pair right now
+        """Read the durable watermark from the file."""
+        for _ in range(8):  # another process may be writing the pair just now
             data = self._file.peek(_SYNCED_AT, _SYNCED.size)
             if len(data) == _SYNCED.size:
                 synced, complement = _SYNCED.unpack(data)
@@ -274,25 +285,25 @@ class Log:
         raise Corruption(self.path, "its synced offset does not match its complement", _SYNCED_AT)
 
     def _check_end(self, writing: bool) -> None:
-        """No whole frame follows: check that none is missing, and clear the space for the next one."""
+        """At the end of the frames, check that none is missing. When writing, clear a torn end."""
         self._check_torn_end()
         if writing:
             self._clear_torn_end()
 
     def _check_torn_end(self) -> None:
         if self.synced_offset() > self.offset:
-            # Between our read and this look another process may have appended and synced.
+            # Another process may have appended and synced a frame since this process read the end.
             if self._frame_at(self.offset) is not None:
                 return
             raise Corruption(self.path, "an acknowledged frame does not match its checksum", self.offset)
 
     def _clear_torn_end(self) -> None:
-        """Zero the bytes that an interrupted writer left. They were not acknowledged."""
+        """Zero the bytes that an interrupted writer left. Its write was not acknowledged."""
         if self._cleared and self._file.peek(self.offset, 1) in (b"", b"\0"):
             return
         self._write_again()
-        # Once per opened file this reads all of it. In a power cut a later page may reach the disk without an
-        # earlier one, and its old frames would be read behind the next frame.
+        # The rest of the file is read once after opening. In a power cut, a later page may reach the disk
+        # without an earlier one. Old frames in that page would be read after the next frame.
         size = self._file.size()
         for start in range(self.offset, size, 1 << 20):
             part = self._file.read(start, min(1 << 20, size - start))
@@ -303,8 +314,11 @@ class Log:
     # ------------------------------------------------------------------ writing
 
     def append(self, kind: int, payload: bytes) -> int:
-        """Write a frame at `offset` and return the offset to pass to `sync`. Needs the write lock,
-        and `at_end(writing=True)` before. Not durable until synced."""
+        """Write a frame at `offset` and return the offset to pass to `sync`.
+
+        The caller holds the write lock and has called `at_end(writing=True)`. The frame is not durable until
+        it is synced.
+        """
         if self.broken:
             raise WriteFailed(f"{self.path} has to be opened again: {self.broken}; try again")
         if self._ended:
@@ -323,7 +337,7 @@ class Log:
                 self._file.extend(-(-end // step) * step)
                 self._size = self._file.size()
         try:
-            if kind == ROWS and self._version < VERSION:  # so that an older program says that it is too old
+            if kind == ROWS and self._version < VERSION:  # makes an older program report that it is too old
                 self._file.write(0, _header(self._salt, self._first))
                 self._version = VERSION
             self._file.write(self.offset, frame)
@@ -332,13 +346,13 @@ class Log:
             raise
         try:
             self._file.begin_sync(self.offset, len(frame))
-        except OSError as error:  # a sync that failed: said by `sync`
+        except OSError as error:  # `sync` reports the failure
             self.broken = error.strerror or str(error)
         self.offset, self.sequence, self._ended = end, self.sequence + 1, kind == END
         return end
 
     def sync(self, offset: int) -> None:
-        """Return once everything before `offset` is durable. Threads that wait together share one sync."""
+        """Wait until everything before `offset` is durable. Threads that wait together share one sync."""
         mine, synced = False, 0
         try:
             with self._mutex:
@@ -355,17 +369,17 @@ class Log:
             self._file.sync()
             synced = target
         except BaseException as error:
-            # After a failed sync the kernel may have dropped the pages: nothing later is safe. An interrupt
-            # may come on top of it; alone it breaks nothing.
+            # After a failed sync the kernel may have dropped the pages, so no later write is safe. This holds
+            # even if an interrupt came on top of the failure. An interrupt alone breaks nothing.
             failed = isinstance(error, Exception) or isinstance(error.__context__, (OSError, StorageError))
             if mine and failed:
                 self.broken = str(error) or str(error.__context__ or "") or type(error).__name__
             if mine and isinstance(error, StorageError):
                 raise WriteFailed(_not_synced(self.path, str(error))) from error
             raise
-        finally:  # also after an interrupt: another thread must be able to sync
+        finally:  # even after an interrupt, another thread must be able to sync
             if mine:
-                self._syncing = False  # before the lock, for which a thread can be interrupted
+                self._syncing = False  # before taking the lock, because the wait for it can be interrupted
                 with self._mutex:
                     if synced > self._synced:
                         self._synced = synced
@@ -375,25 +389,28 @@ class Log:
             self.record_watermark()
 
     def sync_all(self) -> None:
-        """Make the whole file durable, whoever wrote it. Needs the write lock."""
+        """Make the whole file durable, including frames from other processes.
+
+        The caller holds the write lock.
+        """
         self._write_again()
         self._file.sync()
 
     def _write_again(self) -> None:
         """Rewrite the frames that may not be on the disk, so that the next sync writes them.
 
-        After a sync that failed, here or in another process, the system may take unwritten pages for clean.
+        After a failed sync in this or another process, the system may regard unwritten pages as clean.
         """
         at = self.synced_offset()
         while at < self.offset:
             frame = self._frame_at(at, range(self._first, self.sequence))
-            if frame is None:  # the system dropped its pages since it was read
+            if frame is None:  # the system has dropped its pages since it was read
                 raise Corruption(self.path, "a frame that was read is not there any more", at)
             self._file.write(at, self._file.read(at, frame.end - at))
             at = frame.end
 
     def _write_watermark(self, target: int) -> None:
-        with self._recording:  # so that no older watermark of this process overwrites a newer one
+        with self._recording:  # so that no older watermark from this process overwrites a newer one
             if target > self.synced_offset():
                 self._file.write(_SYNCED_AT, _SYNCED.pack(target, target ^ _MASK))
             self._watermark = max(self._watermark, target)
