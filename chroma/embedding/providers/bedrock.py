@@ -60,7 +60,7 @@ class AmazonBedrockEmbeddingFunction(EmbeddingFunction[list[str]]):
     kwargs      arguments for `session.client("bedrock-runtime", …)`; credentials in them are not stored
     Cohere models embed documents as `search_document` and queries as `search_query`, 96 per request.
     Titan models accept one text per request. boto3 handles retries and timeouts; the defaults here are
-    5 attempts and 60 s. Pass `config=botocore.config.Config(…)` to change them.
+    5 retries and 60 s. Pass `config=botocore.config.Config(…)` to change them.
     """
 
     __module__ = "chroma.utils.embedding_functions"
