@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _MEMORY = "ephemeral"
 
-# The backends in use and the settings they were opened with, by the folder that they have open.
+# The backends in use and their settings, by the folder (or `_MEMORY`) that they have open.
 # The references are weak, so that a client dropped without `close` does not block its folder.
 _in_use: dict[str, weakref.WeakKeyDictionary[LocalBackend, Settings]] = {}
 

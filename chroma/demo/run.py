@@ -137,7 +137,7 @@ def _answer(collection: Collection, question: Question) -> None:
     print(textwrap.indent(textwrap.fill(f"{question.filters()} | {times}", width - 2), "  "))
     names = found["ids"][0]
     documents, distances = found["documents"], found["distances"]
-    assert documents is not None and distances is not None  # both are included by default
+    assert documents is not None and distances is not None  # `query` includes both by default
     first = min(max((len(name) for name in names), default=0), width // 2)
     for name, text, distance in zip(names, documents[0], distances[0], strict=True):
         summary = (text or "").split(": ", 1)[-1]

@@ -109,10 +109,10 @@ def update_form(function: Any, stored: Stored) -> Stored:
 
 
 def effective(function: Any, stored: Stored) -> Any:
-    """Return the function to use: the handle's function, else the stored one, else None.
+    """Return the function to use: the handle's own function, else the stored one, else None.
 
-    A stored function takes precedence over the default function, even if the caller passed the default
-    explicitly.
+    The default function is the handle's own only if the caller passed it explicitly. Even then, a stored
+    function takes precedence over it.
     """
     own = function is not None and function is not DEFAULT
     if own and not (is_persistable(function) and name_of(function) == "default"):

@@ -37,8 +37,8 @@ def install_as_chromadb() -> None:
 
 
 class _Alias(MetaPathFinder, Loader):
-    """Finds `chromadb.x` as `chroma.x`. Without it, Python would load a second copy of each
-    submodule from the package's own folder."""
+    """Imports `chromadb.x` as `chroma.x`. Without this finder, Python would load a second copy of each
+    submodule from the package's folder."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -53,7 +53,7 @@ def complete_settings(
     legacy = {key: value for key, value in (metadata or {}).items() if key.startswith("hnsw:")}
     remarks: list[str] = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about `hnsw:*` keys that set nothing
+        warnings.simplefilter("ignore")  # warnings about `hnsw:*` keys without effect
         usable = _usable(given, lambda one: hnsw_for_create({"hnsw": one}, None, None), remarks)
         of_metadata = _usable(legacy, lambda one: hnsw_for_create(None, one, None), remarks)
         return hnsw_for_create({"hnsw": usable}, of_metadata, None), remarks

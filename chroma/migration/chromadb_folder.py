@@ -80,7 +80,7 @@ class FolderSource:
     # ------------------------------------------------------------------ collections
 
     def databases(self) -> list[tuple[str, str]]:
-        if "databases" not in self._tables:  # before 0.4.15
+        if "databases" not in self._tables:  # releases before 0.4.15
             return [(DEFAULT_TENANT, DEFAULT_DATABASE)]
         return [
             (tenant, name)

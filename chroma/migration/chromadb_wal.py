@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 ADD, UPDATE, UPSERT, DELETE = range(4)
 
-Entry = tuple[int, int, str, bool]  # number, operation, id, whether it carries a vector
+Entry = tuple[int, int, str, bool]  # number, operation, id, whether it has a vector
 
 
 @dataclass(slots=True)

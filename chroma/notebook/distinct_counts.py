@@ -19,7 +19,7 @@ _KEPT = 4096  # number of smallest hashes that are kept
 
 
 class Counts:
-    """Counts hashable values of one type."""
+    """Counts hashable values, all of the same type."""
 
     def __init__(self) -> None:
         self.exact = True

@@ -105,7 +105,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """Rows of JSON."""
+    """JSON objects as rows."""
 
     values: list[dict[str, Any]]
     places: Sequence[int]

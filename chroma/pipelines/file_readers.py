@@ -186,7 +186,7 @@ def _jsonl(stream: Any, start: int, cuts: Cuts) -> Iterator[Part]:
 def _lines(stream: Any) -> Iterator[bytes]:
     rest: list[bytes] = []  # the parts of a line that is longer than a block
     size, start = 0, True
-    while block := stream.read_buffer(1 << 20).to_pybytes():  # `read` does not give its memory back on errors
+    while block := stream.read_buffer(1 << 20).to_pybytes():  # `read` leaks memory on errors
         if start:
             block, start = block.removeprefix(b"\xef\xbb\xbf"), False  # a byte order mark
         first, *others = block.split(b"\n")

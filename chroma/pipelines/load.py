@@ -53,7 +53,7 @@ class LoadArguments:
 
 
 class Load:
-    """One load. For each part, call `next`, `begin`, `wrote` for each batch written, and `settle`."""
+    """One load. For each part, call `next`, then `begin`, then `wrote` per written batch, then `settle`."""
 
     def __init__(
         self,

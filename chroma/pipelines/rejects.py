@@ -71,7 +71,7 @@ def _line(file: str, bad: Bad) -> bytes:
     options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
     try:
         return orjson.dumps(entry, default=_plain, option=options)
-    except TypeError:  # integers beyond 64 bits
+    except TypeError:  # the record has integers beyond 64 bits
         return orjson.dumps(entry | {"record": repr(bad.content)}, option=options)
 
 

@@ -11,7 +11,7 @@ from ..storage.interface.short_repr import shown
 # The maximum characters of a text in a cell, which fill two or three lines of a table.
 CELL = 160
 
-_VISIBLE = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}  # pictures of control characters
+_VISIBLE = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}  # symbols for control characters
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 

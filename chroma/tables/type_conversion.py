@@ -92,7 +92,7 @@ def _without_extension(name: str, array: pa.Array) -> pa.Array:
         return _uuid_texts(array)
     if extension == "arrow.bool8":
         return array.storage.cast(pa.bool_())
-    if extension != "arrow.json":  # the numbers of a pandas.period are months, or days, or …
+    if extension != "arrow.json":  # e.g. the storage of pandas.period counts months or days
         raise InvalidTypeError(
             f"the column {name!r} is {array.type!s:.200}: cast it to string, or to what it is made of, "
             f"{array.type.storage_type!s:.200}"

@@ -1,8 +1,9 @@
 """The wire protocol: the client's requests, the server's responses, the routes and the OpenAPI document.
 
 The client calls the server through `Recorder`, which records both sides. In the first session, large batches
-are sent as Arrow. In the second session, `Recorder` removes the header that identifies our server, so that
-the client treats it as any other server. Finally, raw bytes are sent and the raw responses are recorded.
+are sent as Arrow. In the second session, `Recorder` removes the fields in which our server announces its
+features, so that the client treats it as any other server. Finally, raw requests are sent and the raw
+responses are recorded.
 
 Ids become numbers of equal length in the order of their appearance. Placeholders replace times, the version
 and the address. For Arrow, the schema and the digest of all bytes are recorded, which are equal only with the

@@ -29,7 +29,7 @@ _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.I)
 class Key:
     """The API key of one embedding function.
 
-    given     the `api_key` argument; None: read from the environment; LATER: like None, but read at first use
+    given     the `api_key` argument; None: the environment has the key; LATER: like None, but not checked now
     variable  the environment variable whose name is stored; None: the function works without a key
     usual     the provider's variables; if `variable` is one of them and is not set, the next one is used
     Raises InvalidArgumentError if a key is needed and none is set.

@@ -191,7 +191,7 @@ def _asked(response: httpx.Response, body: Any) -> float | None:
         if (seconds := _seconds(response.headers.get(header))) is not None:
             return seconds * unit
     if isinstance(body, dict):
-        if (seconds := _seconds(body.get("estimated_time"))) is not None:  # a model that is being loaded
+        if (seconds := _seconds(body.get("estimated_time"))) is not None:  # the provider is loading the model
             return seconds
         if match := re.search(r'"retryDelay":\s*"([\d.]+)s"', response.text):
             return _seconds(match[1])

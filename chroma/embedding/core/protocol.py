@@ -129,7 +129,7 @@ def normalise(result: Any, expected: int | None, source: str) -> Vectors:
     source    the function's name, for messages
     Raises InvalidArgumentError unless the result is a rectangular, finite, numeric, non-empty block.
     """
-    import numpy as np  # loaded at the first embedding, not by `import chroma`
+    import numpy as np  # imported at the first embedding, not by `import chroma`
 
     def refuse(what: str) -> InvalidArgumentError:
         return InvalidArgumentError(

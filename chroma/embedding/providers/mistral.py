@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _SOURCE = "MistralEmbeddingFunction"
 _URL = "https://api.mistral.ai/v1/embeddings"
 _VARIABLES = ("MISTRAL_API_KEY",)
-_LIMIT = 512  # texts per request; the next line limits the tokens
-_TOKENS = 16_384
+_LIMIT = 512  # texts per request
+_TOKENS = 16_384  # tokens per request
 _FORM = Form("mistral", {"model": TEXT, "api_key_env_var": TEXT}, needed=("model",), fixed=("model",))
 
 

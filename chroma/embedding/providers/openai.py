@@ -22,8 +22,8 @@ _BASE = "https://api.openai.com/v1"
 _VARIABLES = ("CHROMA_OPENAI_API_KEY", "OPENAI_API_KEY")
 _AZURE_VARIABLES = (*_VARIABLES, "AZURE_OPENAI_API_KEY")
 _AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com")
-_LIMIT = 2048  # texts per request; the next line limits the tokens
-_TOKENS = 300_000
+_LIMIT = 2048  # texts per request
+_TOKENS = 300_000  # tokens per request
 _FORM = Form(
     "openai",
     {

@@ -19,7 +19,7 @@ _SOURCE = "VoyageAIEmbeddingFunction"
 _URL = "https://api.voyageai.com/v1/embeddings"
 _VARIABLES = ("CHROMA_VOYAGE_API_KEY", "VOYAGE_API_KEY")
 _LIMIT = 1000  # texts per request
-_TOKENS = 120_000  # the lowest limit of any of the models
+_TOKENS = 120_000  # tokens per request, the lowest limit of any model
 _FORM = Form(
     "voyageai",
     {"api_key_env_var": TEXT, "model_name": TEXT, "input_type": MAYBE_TEXT, "truncation": (bool,)},
