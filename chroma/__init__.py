@@ -7,8 +7,8 @@
     notes.add(ids=["a", "b"], documents=["a red apple", "a blue bicycle"])
     notes.query(query_texts=["fruit"], n_results=1)
 
-Importing this loads the standard library only; each name below loads what it needs when it
-is first used.
+Importing this package loads only the standard library. Each public name loads its dependencies
+on first use.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ __all__ = [
     "restore",
 ]
 
-# Where each public name lives: module, and the name there where it is another one.
+# Maps each public name to its module, and to its name in that module if the two names differ.
 _HOMES: dict[str, tuple[str, str]] = {
     "AdminAPI": ("_sync.client", "AdminClient"),
     "AsyncClientAPI": ("_async.client", "AsyncClient"),
@@ -186,7 +186,7 @@ _HOMES: dict[str, tuple[str, str]] = {
     },
 }
 
-# Reached as attributes after a mere `import chroma`, as programs write `chroma.errors.ChromaError`.
+# Submodules that `import chroma` alone makes available as attributes, as in `chroma.errors.ChromaError`.
 _SUBMODULES = ("api", "config", "embedding", "errors", "types", "utils")
 
 _LATER = {

@@ -1,4 +1,4 @@
-"""`python -m chroma` is the same as `chroma`."""
+"""`python -m chroma` runs the `chroma` command."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """`Settings`: typed keys from arguments, the environment and a `.env` file.
 
-A value is looked for in this order: the keyword, the environment variable of the same name
-in upper case, the `.env` file in the working directory, the default. Only the standard
-library is used, because the settings are read before anything heavy is needed.
+A key takes its value from the first of these that sets it: the keyword argument, the environment
+variable of the same name in upper case, the `.env` file in the working directory, the default.
+The module imports only the standard library, so that reading the settings loads nothing heavy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEFAULT_TENANT = "default_tenant"
 DEFAULT_DATABASE = "default_database"
 DEFAULT_PATH = ".chroma"
 
-# What configurations before 0.4 named as database or API implementation.
+# Database and API implementations that configurations from before version 0.4 named.
 _BEFORE_04 = {
     "duckdb",
     "duckdb+parquet",
@@ -40,40 +40,41 @@ _FALSE = {"0", "false", "f", "no", "n", "off"}
 class Settings:
     """Settings of a client or server.
 
-    Unknown keywords are ignored with a warning. Keys that steer parts which this package
-    does not have are accepted, so that existing programs start.
+    Unknown keywords are ignored with a warning. Keys that configure features missing from this
+    package are accepted, so that existing programs start.
 
-    anonymized_telemetry       accepted; there is no telemetry, whatever it says
-    allow_reset                embedded `reset()` works unless this is given as False
+    anonymized_telemetry       accepted and ignored: this package sends no telemetry
+    allow_reset                an embedded client allows `reset()` unless this is set to False
     is_persistent              `Client(settings)` opens `persist_directory` when True
     persist_directory          the folder of the database, default ".chroma"
     chroma_memory_limit_bytes  memory that idle indexes may hold before they are closed;
                                0 lets the engine choose
 
-    Of a client of a server:
+    Settings of an HTTP client:
     chroma_server_host, chroma_server_http_port, chroma_server_ssl_enabled
-                               where it is; the arguments of HttpClient name the same
-    chroma_server_headers      sent with every request
-    chroma_server_ssl_verify   False trusts any certificate; a path names a file of trusted ones
+                               the server's address; same meaning as the arguments of HttpClient
+    chroma_server_headers      headers sent with every request
+    chroma_server_ssl_verify   False trusts any certificate; a path names a file of trusted certificates
     chroma_client_auth_provider, chroma_client_auth_credentials
                                "…TokenAuthClientProvider" and a token, or
                                "…BasicAuthClientProvider" and "user:password"
     chroma_auth_token_transport_header
-                               Authorization (default) or X-Chroma-Token
+                               the header that carries the token: Authorization (default) or X-Chroma-Token
     chroma_http_connect_timeout_secs
-                               seconds to reach the server, default 10
-    chroma_http_timeout_secs   seconds without a byte in either direction, default 600; None: no limit
-    chroma_http_retries        further attempts after the first, default 3; only of requests
-                               that did not reach the server or may be repeated
+                               maximum seconds to connect to the server, default 10
+    chroma_http_timeout_secs   maximum seconds without a byte sent or received, default 600; None: no limit
+    chroma_http_retries        further attempts after the first, default 3; a request is retried only
+                               if it did not reach the server or is safe to repeat
     chroma_http_keepalive_secs, chroma_http_max_connections, chroma_http_max_keepalive_connections
-                               the pool of connections
-    chroma_http_progress       a bar on stderr for writes of several requests; None: on terminals only
+                               limits of the connection pool
+    chroma_http_progress       show a progress bar on stderr when a write takes several requests;
+                               None: only on terminals
     chroma_overwrite_singleton_tenant_database_access_from_auth
-                               where the credentials are for exactly one tenant, or one database, the
-                               client works there, whatever it was asked for
+                               if the credentials give access to exactly one tenant or one database,
+                               the client uses that one and ignores the one it was given
 
-    Raises InvalidArgumentError (a ValueError) for a value of the wrong type and for
-    configurations from before version 0.4.
+    Raises InvalidArgumentError (a ValueError) for a value of the wrong type and for a
+    configuration from before version 0.4.
     """
 
     environment: str = ""
@@ -147,11 +148,11 @@ class Settings:
                 setattr(self, key, _parse(key, text, _KINDS[key]))
 
     def given(self, key: str) -> bool:
-        """Whether the key was set by anyone, as opposed to having its default."""
+        """Whether the key was set explicitly instead of keeping its default."""
         return key in self._given
 
     def require(self, key: str) -> Any:
-        """The value of a key that must not be None."""
+        """Return the value of the key. Raises InvalidArgumentError if the value is None."""
         value = self[key]
         if value is None:
             raise InvalidArgumentError(f"the setting {key!r} is needed: pass Settings({key}=…)")
@@ -179,7 +180,7 @@ class Settings:
     __hash__ = None  # type: ignore[assignment]
 
     def copy(self) -> Settings:
-        """An independent copy that remembers which keys were given."""
+        """Return an independent copy that keeps the record of which keys were set."""
         twin = object.__new__(Settings)
         twin.__dict__.update(self.__dict__)
         return twin
@@ -190,7 +191,7 @@ class Settings:
 
 
 def _kinds() -> dict[str, str]:
-    """The declared type of each key, as written above."""
+    """Return the declared type of each key, as the annotations of `Settings` spell it."""
     return {
         key: str(kind)
         for key, kind in Settings.__annotations__.items()
@@ -203,7 +204,7 @@ Settings.KEYS = tuple(_KINDS)
 
 
 def _check(key: str, value: Any, kind: str) -> Any:
-    """The value in its declared type. Texts are parsed, as they come from scripts."""
+    """Return the value in its declared type. Parses strings, which scripts pass for keys of any type."""
     if key in ("chroma_db_impl", "chroma_api_impl") and value in _BEFORE_04:
         raise InvalidArgumentError(
             f"Settings({key}={value!r}) is a configuration of Chroma before 0.4. Use "
@@ -241,7 +242,7 @@ def _is(option: str, value: Any) -> bool:
 
 
 def _parse(key: str, text: str, kind: str) -> Any:
-    """Text from the environment or a script to the declared type."""
+    """Parse text from the environment or a script into the declared type."""
     readers: dict[str, Callable[[str], Any]] = {
         "bool": _to_bool,
         "int": int,
@@ -274,7 +275,7 @@ def _to_bool(text: str) -> bool:
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
-    """`KEY=value` lines of a `.env` file, keys in upper case; {} without the file."""
+    """Return the `KEY=value` lines of a `.env` file, keys in upper case. {} if the file is missing."""
     try:
         lines = path.read_text("utf-8").splitlines()
     except FileNotFoundError:
@@ -297,9 +298,9 @@ def read_dotenv(path: Path) -> dict[str, str]:
 
 
 class System:
-    """A set of settings that clients are made from, as test suites use it.
+    """Settings that clients are created from. Exists for test suites that use chromadb's `System`.
 
-    `chroma.factories.from_system(system)` gives a client; parts are not exchangeable.
+    `chroma.factories.from_system(system)` returns a client. Components cannot be replaced.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Every error the package raises on purpose.
+"""All errors that the package raises deliberately.
 
     ChromaError
     ├── InvalidArgumentError          the input cannot be used (also a ValueError)
@@ -10,25 +10,25 @@
     ├── InternalError                 the engine failed
     │   └── UniqueConstraintError     a name is taken
     ├── IDAlreadyExistsError          strict add of an id that is stored
-    ├── AuthorizationError            known caller, forbidden call
-    ├── ChromaAuthError               unknown caller
-    ├── BatchSizeExceededError        more records than a server takes in one call
-    ├── InvalidHTTPVersion            a server speaks another version of HTTP
+    ├── AuthorizationError            the caller is known, the call is forbidden
+    ├── ChromaAuthError               the caller is unknown
+    ├── BatchSizeExceededError        more records than the server accepts in one call
+    ├── InvalidHTTPVersion            the server uses a different version of HTTP
     ├── RateLimitError                too many calls (hosted servers)
     ├── QuotaError                    too much data (hosted servers)
-    ├── VersionMismatchError          client and server do not fit
-    ├── ServerConnectionError         no server there, or it went away (also a ConnectionError, ValueError)
-    ├── ServerTimeoutError            a server did not answer in time (also a TimeoutError)
-    ├── UnsupportedError              not offered here (also a NotImplementedError)
+    ├── VersionMismatchError          client and server are incompatible
+    ├── ServerConnectionError         no server, or a lost connection (also a ConnectionError, ValueError)
+    ├── ServerTimeoutError            the server did not answer in time (also a TimeoutError)
+    ├── UnsupportedError              not supported here (also a NotImplementedError)
     ├── ClosedError                   the client was closed
     ├── ReadOnlyError                 the folder cannot be written
     ├── WriteFailedError              the system refused a write or a sync (also an OSError)
     ├── CorruptionError               a file is damaged; `path` and `offset` say where
     ├── FormatTooNewError             written by a later version of the format
-    └── NotADatabaseError             the path is a file, or a folder of another system
+    └── NotADatabaseError             the path is a file, or a folder of another program
 
-Each class owns its wire name and its HTTP status, so that a server and a client share one
-table. For every class of `storage/interface/errors.py` there is a counterpart here.
+Each class defines its wire name and its HTTP status, so that server and client share one
+table. Every class in `storage/interface/errors.py` has a counterpart here.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from typing import ClassVar
 
 
 class ChromaError(Exception):
-    """Base of all errors of this package."""
+    """Base class of all errors of this package."""
 
     wire_name: ClassVar[str] = "ChromaError"
     status: ClassVar[int] = 400
@@ -45,21 +45,21 @@ class ChromaError(Exception):
     durable_rows: int | None = None
 
     def code(self) -> int:
-        """The error's numeric code; the HTTP status unless the class says otherwise."""
+        """Return the error's numeric code: the HTTP status, unless the class overrides it."""
         return self.status
 
     def message(self) -> str:
-        """The text without the class name."""
+        """Return the error text without the class name."""
         return ", ".join(str(part) for part in self.args)
 
     @classmethod
     def name(cls) -> str:
-        """The name the error has on the wire."""
+        """Return the name of the error in the wire protocol."""
         return cls.wire_name
 
 
 class InvalidArgumentError(ChromaError, ValueError):
-    """The input cannot be used; the text names the argument, the value and the remedy."""
+    """The input cannot be used. The message names the argument, the value and the remedy."""
 
     wire_name = "InvalidArgumentError"
 
@@ -101,9 +101,9 @@ class InternalError(ChromaError):
 
 
 class UniqueConstraintError(InternalError):
-    """A tenant, database or collection of that name exists already.
+    """A tenant, database or collection with this name already exists.
 
-    Derives from InternalError because programs written for Chroma catch that one.
+    Derives from InternalError because programs written for Chroma catch InternalError.
     """
 
     wire_name = "UniqueConstraintError"
@@ -111,7 +111,7 @@ class UniqueConstraintError(InternalError):
 
 
 class IDAlreadyExistsError(ChromaError):
-    """A strict `add` met an id that the collection holds."""
+    """A strict `add` contained an id that the collection already has."""
 
     wire_name = "IDAlreadyExists"
     status = 409
@@ -124,58 +124,58 @@ class AuthorizationError(ChromaError):
     status = 403
 
     def code(self) -> int:
-        """401, the number existing programs compare with; a server answers 403."""
+        """Return 401, which existing programs compare with, although the server's HTTP status is 403."""
         return 401
 
 
 class ChromaAuthError(ChromaError):
-    """The caller is not who a server expects."""
+    """The server does not recognize the caller's credentials."""
 
     wire_name = "AuthError"
     status = 403
 
     def message(self) -> str:
-        """Always `Forbidden`: the reason is not told to the caller."""
+        """Return `Forbidden` in every case, so that the caller does not learn the reason."""
         return "Forbidden"
 
 
 class BatchSizeExceededError(ChromaError):
-    """More records than a server takes in one call."""
+    """The call has more records than the server accepts in one call."""
 
     wire_name = "BatchSizeExceededError"
     status = 413
 
 
 class InvalidHTTPVersion(ChromaError):
-    """A server speaks another version of HTTP."""
+    """The server uses a different version of HTTP."""
 
     wire_name = "InvalidHTTPVersion"
 
 
 class RateLimitError(ChromaError):
-    """Too many calls in a short time."""
+    """The caller made too many calls in a short time."""
 
     wire_name = "RateLimitError"
     status = 429
 
 
 class QuotaError(ChromaError):
-    """More data than the account may hold."""
+    """The account's limit on stored data is exceeded."""
 
     wire_name = "QuotaError"
 
 
 class VersionMismatchError(ChromaError):
-    """Client and server do not fit together."""
+    """The versions of client and server are incompatible."""
 
     wire_name = "VersionMismatchError"
     status = 500
 
 
 class ServerConnectionError(ChromaError, ConnectionError, ValueError):
-    """Nothing answers at the address, something else than a server does, or the connection broke.
+    """Nothing answers at the address, the answer is not a Chroma server's, or the connection broke.
 
-    A ValueError because programs written for Chroma catch that one when they connect.
+    Derives from ValueError because programs written for Chroma catch ValueError when they connect.
     """
 
     wire_name = "ServerConnectionError"
@@ -183,21 +183,21 @@ class ServerConnectionError(ChromaError, ConnectionError, ValueError):
 
 
 class ServerTimeoutError(ChromaError, TimeoutError):
-    """A server did not answer in time. The call may still take effect."""
+    """The server did not answer in time. The call may still take effect."""
 
     wire_name = "ServerTimeoutError"
     status = 504
 
 
 class UnsupportedError(ChromaError, NotImplementedError):
-    """The call exists in the API but is not offered here."""
+    """The call exists in the API but is not supported here."""
 
     wire_name = "UnsupportedError"
     status = 501
 
 
 class ClosedError(ChromaError):
-    """The client was closed; open a new one."""
+    """The client is closed. Open a new client."""
 
     wire_name = "ClosedError"
     status = 503
@@ -211,14 +211,14 @@ class ReadOnlyError(ChromaError):
 
 
 class WriteFailedError(ChromaError, OSError):
-    """The operating system refused a write or a sync; nothing of the call was kept."""
+    """The operating system refused a write or a sync. The call stored nothing."""
 
     wire_name = "WriteFailedError"
     status = 507
 
 
 class CorruptionError(ChromaError):
-    """A file is damaged. `path` names it; `offset` is the byte position where known."""
+    """A file is damaged. `path` is its path; `offset` is the byte position of the damage, if known."""
 
     wire_name = "CorruptionError"
     status = 500
@@ -237,6 +237,6 @@ class FormatTooNewError(ChromaError):
 
 
 class NotADatabaseError(ChromaError):
-    """The path is a file, or a folder of another system."""
+    """The path is a file, or a folder of another program."""
 
     wire_name = "NotADatabaseError"

@@ -1,7 +1,7 @@
-"""The functions that make clients: they choose a backend and hand it over.
+"""The functions that create clients. Each one chooses the backend that its client uses.
 
-Each backend is imported when the first client of its kind is made: a client of a server loads
-no engine, an embedded client no HTTP.
+The first client of a kind imports its backend. An HTTP client therefore does not load the engine,
+and an embedded client does not load the HTTP code.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 _MEMORY = "ephemeral"
 
-# The backends in use and the settings they were opened with, by what they have open.
-# Weak, so that a client that was dropped without `close` does not block its folder.
+# The backends in use and their settings, by the folder (or `_MEMORY`) that they have open.
+# The references are weak, so that a client dropped without `close` does not block its folder.
 _in_use: dict[str, weakref.WeakKeyDictionary[LocalBackend, Settings]] = {}
 
-# What the constructors overwrite, so it says nothing about whether settings differ.
+# Settings that the constructors overwrite. A comparison of settings ignores them.
 _PLACE = ("is_persistent", "persist_directory")
 
 _defaults: list[Settings] = []
@@ -46,10 +46,12 @@ def Client(
     tenant: str = DEFAULT_TENANT,
     database: str = DEFAULT_DATABASE,
 ) -> _Client:
-    """A client for what the settings say: `persist_directory` when `is_persistent`, else memory.
+    """Create the client that the settings describe.
 
-    Without settings, those of `configure` and the environment. Raises NotFoundError when the
-    tenant or database does not exist, ValueError when the same place is open with others.
+    The client uses a server if the settings name one, the folder `persist_directory` if `is_persistent`
+    is True, and memory otherwise. The default settings come from `configure`, else from the environment.
+    Raises NotFoundError if the tenant or database does not exist, and ValueError if this process has
+    the same database open with different settings.
     """
     return _client(get_settings() if settings is None else settings, _fixed(tenant, database))
 
@@ -61,7 +63,7 @@ def EphemeralClient(
     *,
     private: bool = False,
 ) -> _Client:
-    """A client in memory. All of a process share one store, unless `private` asks for an own one."""
+    """Create an in-memory client. The clients of a process share one store, except those with `private`."""
     return _client(_placed(settings, None), _fixed(tenant, database), private)
 
 
@@ -71,11 +73,11 @@ def PersistentClient(
     tenant: str = DEFAULT_TENANT,
     database: str = DEFAULT_DATABASE,
 ) -> _Client:
-    """A client of the database in a folder, which is made if it is missing.
+    """Create a client for the database in a folder. Creates the folder if it is missing.
 
-    Any number of clients and processes may open one folder; its spelling does not matter.
-    Raises NotADatabaseError, FormatTooNewError, ReadOnlyError or CorruptionError when the
-    folder cannot be used, ValueError when this process has it open with other settings.
+    Any number of clients and processes may open the same folder, under any spelling of its path.
+    Raises NotADatabaseError, FormatTooNewError, ReadOnlyError or CorruptionError if the folder
+    cannot be used, and ValueError if this process has it open with different settings.
     """
     return _client(_placed(settings, path), _fixed(tenant, database))
 
@@ -86,7 +88,7 @@ def RustClient(
     tenant: str = DEFAULT_TENANT,
     database: str = DEFAULT_DATABASE,
 ) -> _Client:
-    """The local client under an old name: `PersistentClient`, or in memory without a path."""
+    """Create a local client. Kept as an old name: `PersistentClient` with a path, in-memory without."""
     return _client(_placed(settings, path), _fixed(tenant, database))
 
 
@@ -99,17 +101,17 @@ def HttpClient(
     tenant: str = DEFAULT_TENANT,
     database: str = DEFAULT_DATABASE,
 ) -> _Client:
-    """A client of a server: `chroma run`, or any other that speaks the same API.
+    """Create a client for a server started with `chroma run`, or for any server with the same API.
 
-    host      a name or an address, or a URL "http(s)://host:port[/path]"; `port` is then ignored
+    host      a host name, an IP address, or a URL "http(s)://host:port[/path]"; a URL overrides `port`
     ssl       use https
-    headers   sent with every request
+    headers   headers sent with every request
     settings  `chroma_client_auth_provider` and `_credentials` (token or basic), time limits,
               pool sizes and the number of retries; see Settings
 
-    Threads may share it; a forked child opens connections of its own. Raises ValueError when
-    the address is none, differs from the one in the settings, or nothing answers there;
-    NotFoundError when the tenant or database does not exist.
+    Threads may share the client. A forked child process opens its own connections. Raises ValueError
+    if the address is invalid, if it differs from the address in the settings, or if nothing answers
+    at it. Raises NotFoundError if the tenant or database does not exist.
     """
     return _client(settings_for(host, port, ssl, headers, settings), _fixed(tenant, database))
 
@@ -123,11 +125,11 @@ async def AsyncHttpClient(
     tenant: str = DEFAULT_TENANT,
     database: str = DEFAULT_DATABASE,
 ) -> _AsyncClient:
-    """A client of a server whose methods, and those of its collections, are coroutines.
+    """Create an asyncio client for a server. Its methods, and those of its collections, are coroutines.
 
-    `client = await chroma.AsyncHttpClient(host, port)`; arguments and errors as for `HttpClient`. For
-    asyncio. Any number of tasks may use it at a time. It keeps connections of its own in each event
-    loop it is used in; close it, or use `async with`, before its loop ends.
+    `client = await chroma.AsyncHttpClient(host, port)`; arguments and errors as for `HttpClient`. Any
+    number of tasks may use the client at the same time. The client keeps separate connections for each
+    event loop that uses it. Close the client, or use `async with`, before its event loop ends.
     """
     from ._async.client import async_client_for
     from ._async.http_backend import AsyncHttpBackend
@@ -147,13 +149,14 @@ def CloudClient(
     cloud_port: int = 443,
     enable_ssl: bool = True,
 ) -> _Client:
-    """A client of the hosted service of Chroma, or of a server that is set up like it.
+    """Create a client for Chroma's hosted service, or for a server configured like it.
 
     api_key           sent as X-Chroma-Token; default: the environment variable CHROMA_API_KEY
-    tenant, database  default: CHROMA_TENANT and CHROMA_DATABASE, else the only ones that the key is for
+    tenant, database  default: CHROMA_TENANT and CHROMA_DATABASE, else the only tenant and database that
+                      the key gives access to
 
-    Raises ValueError without a key, ChromaAuthError for a tenant that is not the key's, or when the key
-    does not tell which tenant or database is meant.
+    Raises ValueError without a key. Raises ChromaAuthError if the tenant does not belong to the key, or
+    if a name is missing and the key gives access to more than one tenant or database.
     """
     placed = settings_for_cloud(cloud_host, cloud_port, enable_ssl, api_key, settings)
     asked = tenant or os.environ.get("CHROMA_TENANT") or None
@@ -162,16 +165,16 @@ def CloudClient(
 
 
 def AdminClient(settings: Settings | None = None) -> _AdminClient:
-    """Manages the tenants and databases of what the settings say, as `Client(settings)` would."""
+    """Create a client that manages the tenants and databases of the store that `Client(settings)` opens."""
     chosen = get_settings() if settings is None else settings
     backend = _open(chosen, private=False)
     return _AdminClient(backend, chosen, lambda: _forget(backend))
 
 
 async def AsyncAdminClient(settings: Settings | None = None) -> _AsyncAdminClient:
-    """`AdminClient` for a server, with coroutines: `admin = await chroma.AsyncAdminClient(settings)`.
+    """Create an asyncio `AdminClient` for a server: `admin = await chroma.AsyncAdminClient(settings)`.
 
-    The settings name the server, as those of an `AsyncHttpClient` do (`client.get_settings()`).
+    The settings must name a server, as the settings of an `AsyncHttpClient` do (`client.get_settings()`).
     """
     from ._async.client import AsyncAdminClient as Made
     from ._async.http_backend import AsyncHttpBackend
@@ -186,34 +189,34 @@ async def AsyncAdminClient(settings: Settings | None = None) -> _AsyncAdminClien
 
 
 def from_system(system: System, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE) -> _Client:
-    """A client for the settings of a `System`."""
+    """Create a client with the settings of a `System`."""
     return _client(system.settings, _fixed(tenant, database))
 
 
 def configure(**settings: Any) -> None:
-    """Set the settings that `Client()` and `AdminClient()` use when none are passed."""
+    """Set the default settings of `Client()` and `AdminClient()`."""
     _defaults[:] = [Settings(**settings)]
 
 
 def get_settings() -> Settings:
-    """The settings of `configure`, else those of the environment."""
+    """Return the settings passed to `configure`, else those from the environment."""
     if not _defaults:
         _defaults.append(Settings())
     return _defaults[0]
 
 
 def clear_system_cache() -> None:
-    """Forget which settings are in use, and start a new shared store in memory.
+    """Forget which settings are in use, and start a new shared in-memory store.
 
-    For test suites that want a fresh `EphemeralClient`; clients that are open keep working.
+    Test suites call this to get a fresh `EphemeralClient`. Open clients keep working.
     """
     _in_use.clear()
-    if (loaded := sys.modules.get("chroma.embedded.backend")) is not None:  # else there is no store yet
+    if (loaded := sys.modules.get("chroma.embedded.backend")) is not None:  # else no store exists yet
         loaded.LocalBackend.forget_memory()
 
 
 def _fixed(tenant: str, database: str) -> Callable[[Identity], Scope]:
-    """A scope that does not depend on who asks."""
+    """Return a function that gives every caller the same scope."""
     scope = Scope(str(tenant), str(database))
     return lambda identity: scope
 
@@ -226,7 +229,7 @@ def _client(settings: Settings, locate: Callable[[Identity], Scope], private: bo
 
 
 def _placed(settings: Settings | None, path: str | Path | None) -> Settings:
-    """A copy of the settings that names the place; the caller's object is not changed."""
+    """Return a copy of the settings that points to `path`, or to memory if `path` is None."""
     if settings is not None and not isinstance(settings, Settings):
         raise InvalidTypeError(f"Expected settings to be a chroma.Settings, got {shown(settings)}")
     placed = Settings() if settings is None else settings.copy()

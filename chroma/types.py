@@ -1,7 +1,7 @@
-"""The public aliases and value types. No functions, no state.
+"""The public type aliases and value types. The module has no functions and no state.
 
-`X | list[X]` arguments are called OneOrMany; the aliases say what a value is, `records.py`
-says which further shapes are accepted for it (numpy, pandas, Arrow).
+`OneOrMany[X]` stands for `X | list[X]`. The aliases describe the canonical form of a value.
+`chroma/validation` defines the other forms that calls accept (numpy, pandas, Arrow).
 """
 
 from __future__ import annotations
@@ -61,25 +61,25 @@ Space: TypeAlias = Literal["l2", "cosine", "ip"]
 
 
 class DataLoader(Protocol[L_co]):
-    """Turns uris into what they point at, one entry for each."""
+    """Loads the content that each uri points to, one entry per uri."""
 
     def __call__(self, uris: Sequence[str | None]) -> L_co: ...
 
 
 class DeleteResult(TypedDict):
-    """deleted: the number of records that were removed."""
+    """deleted: the number of deleted records."""
 
     deleted: int
 
 
 class Tenant(TypedDict):
-    """A tenant as `AdminClient.get_tenant` returns it."""
+    """A tenant, as returned by `AdminClient.get_tenant`."""
 
     name: str
 
 
 class Database(TypedDict):
-    """A database as `AdminClient.get_database` returns it."""
+    """A database, as returned by `AdminClient.get_database`."""
 
     id: UUID
     name: str
@@ -87,7 +87,7 @@ class Database(TypedDict):
 
 
 class ReadLevel(str, Enum):
-    """How fresh a count must be. Locally every level counts every acknowledged record."""
+    """How up to date a count must be. An embedded client counts all acknowledged records at every level."""
 
     INDEX_AND_WAL = "index_and_wal"
     INDEX_ONLY = "index_only"
@@ -103,7 +103,7 @@ class TokenTransportHeader(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class IndexingStatus:
-    """How far the similarity index has come. `op_indexing_progress` is between 0 and 1."""
+    """The progress of the similarity index. `op_indexing_progress` is between 0 and 1."""
 
     num_indexed_ops: int
     num_unindexed_ops: int
@@ -113,9 +113,9 @@ class IndexingStatus:
 
 @dataclass(frozen=True, slots=True)
 class CollectionModel:
-    """A collection as the catalog knew it when its handle was made or last modified.
+    """A collection's catalog entry, as of the time its handle was created or last modified.
 
-    Fields are also reached as `model["name"]`; an unknown field name gives None.
+    Fields are also available as `model["name"]`. An unknown field name gives None.
     """
 
     id: UUID
@@ -133,7 +133,7 @@ class CollectionModel:
 
 @dataclass(frozen=True, slots=True)
 class SparseVector:
-    """A vector given by its non-zero places.
+    """A vector stored as its non-zero components.
 
     indices  strictly increasing, not negative
     values   one number per index

@@ -1,12 +1,13 @@
-"""Builds the distribution chroma-arrow-client: the modules of this package that a client of a server needs.
+"""Builds the distribution chroma-arrow-client from the modules of this package that an HTTP client needs.
 
     python scripts/build_client.py [OUTPUT]     default: dist
 
-Stages a tree of its own in build/client, and makes sdist and wheel from it; the sdist builds the wheel alone.
+Stages a separate tree in build/client and builds an sdist and a wheel from it. The sdist can build the wheel
+without this repository.
 
-    chroma.py                 becomes the package `chroma`; see there
+    chroma.py                 becomes the package `chroma`; see its docstring
     chroma_client/chroma/     the modules
-    chroma-stubs/             the same for type checkers, as stubs
+    chroma-stubs/             stubs of the modules for type checkers
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ STAGED = ROOT / "build" / "client"
 
 
 def providers() -> list[str]:
-    """The modules of embedding functions that the registry imports by name."""
+    """Return the modules of embedding functions that the registry imports by name."""
     text = SOURCES["chroma.embedding.registry"].read_text("utf-8")
     table = text[text.index("\nLAZY") : text.index("\n}\n")]
     return sorted({*re.findall(r': \("([\w.]+)",', table), "providers.callable_function"})
 
 
-# What users import, beyond what follows from it. Faces of packages name their submodules as texts.
+# The modules that users import. `selected` adds their imports. Package `__init__` modules name their
+# submodules as strings, so these are listed here.
 ROOTS = [
     *(name for name in SOURCES if name.startswith(("chroma.api", "chroma.utils"))),
     *(f"chroma.embedding.{module}" for module in providers()),
@@ -45,7 +47,7 @@ ROOTS = [
 
 
 def left_out() -> frozenset[str]:
-    """The modules that chroma/internal/distribution.py says are imported with an error in their place."""
+    """Return the modules in LEFT_OUT of chroma/internal/distribution.py, whose import raises an error."""
     names: dict[str, object] = {}
     lines = SOURCES["chroma.internal.distribution"].read_text("utf-8").splitlines()
     exec(next(line for line in lines if line.startswith("LEFT_OUT = ")), names)
@@ -53,7 +55,7 @@ def left_out() -> frozenset[str]:
 
 
 def selected() -> list[str]:
-    """The modules of the client: all that the roots import, at once or later."""
+    """Return the modules of the client: all modules that the roots import, directly or indirectly."""
     missing, found = left_out(), set[str]()
     waiting = list(ROOTS)
     while waiting:
@@ -67,13 +69,13 @@ def selected() -> list[str]:
 
 
 def place(module: str) -> Path:
-    """Where a module is below the package's folder."""
+    """Return the path of a module below the package's folder."""
     path = Path(*module.split(".")[1:])
     return path / "__init__.py" if SOURCES[module].name == "__init__.py" else path.with_suffix(".py")
 
 
 def files() -> Iterator[tuple[Path, Path]]:
-    """Pairs of a file here and its place in the staged tree."""
+    """Yield pairs of a file in the repository and its path in the staged tree."""
     for name in ("LICENSE", "NOTICE"):
         yield ROOT / name, Path(name)
     for name in ("README.md", "chroma.py", "pyproject.toml"):
@@ -90,7 +92,7 @@ def stage(folder: Path) -> None:
     for source, target in files():
         (folder / target).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, folder / target)
-    # Partial: what the stubs lack is looked for in the whole package, where that is installed as well.
+    # "partial" makes type checkers search the full package, if installed, for names that the stubs lack.
     (folder / "chroma-stubs" / "py.typed").write_text("partial\n")
 
 

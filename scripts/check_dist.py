@@ -1,4 +1,4 @@
-"""check_dist.py DIST: the wheel and the sdist hold each module exactly once, and nothing strange."""
+"""check_dist.py DIST: checks that wheel and sdist contain each module exactly once and no other files."""
 
 from __future__ import annotations
 

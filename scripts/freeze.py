@@ -1,17 +1,18 @@
-"""Freezes what users rely on, and that no change of the inside may change: tests/data/public/.
+"""Freezes the public behaviour, which internal changes must not affect, in tests/data/public/.
 
     python scripts/freeze.py             writes all files
-    python scripts/freeze.py wire        writes those of a part
-    python scripts/freeze.py --check     changes nothing; status 1, and the differences, if there are any
+    python scripts/freeze.py wire        writes the files of one part
+    python scripts/freeze.py --check     changes nothing; prints differences and exits with status 1 if any
     python scripts/freeze.py --print PART
 
 names   public names, signatures, commands, settings, environment variables
-texts   reprs, also in HTML; the bytes of pickles
-wire    the requests of our client, the answers of our server, and its OpenAPI document
+texts   reprs, including HTML; the bytes of pickles
+wire    the client's requests, the server's responses, and the server's OpenAPI document
 disk    the files of a database
 
-A difference is either a mistake or a change of what users rely on: write the files anew only for the
-latter, and say it in CHANGELOG.md. Each part is made in a process of its own, in an empty folder.
+A difference is either a mistake or a change of public behaviour. Write the files again only for a change of
+public behaviour, and record it in CHANGELOG.md. Each part is created in a separate process and an empty
+folder.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "tests" / "data" / "public"
 PARTS = ("names", "texts", "wire", "disk")
 
-# Of these the bytes depend on: what writes files, speaks HTTP, and names types of parameters.
+# The bytes of each part depend on these packages, which write files, handle HTTP or name parameter types.
 PINNED = {
     "names": (),
     "texts": ("numpy", "pyarrow"),
@@ -40,13 +41,13 @@ PINNED = {
 
 
 def unlike(part: str) -> str | None:
-    """Why a part cannot be compared here: another system, other versions than in requirements/ci.txt."""
+    """Return why a part cannot be compared here: another system, or versions not in requirements/ci.txt."""
     lines = (ROOT / "requirements" / "ci.txt").read_text("utf-8").splitlines()
     locked = dict(line.split("==") for line in lines if "==" in line)
     python = next(line for line in lines if line.startswith("# Python ")).removeprefix("# Python ")
     if not PINNED[part]:
         return None
-    if sys.platform != "linux":  # other builds of the same versions compress with other libraries
+    if sys.platform != "linux":  # builds for other systems use other compression libraries
         return f"{part} is frozen for Linux"
     if f"{sys.version_info[0]}.{sys.version_info[1]}" != python:
         return f"{part} is frozen for Python {python}"
@@ -57,7 +58,7 @@ def unlike(part: str) -> str | None:
 
 
 def made(part: str, hash_seed: str = "0") -> dict[str, str]:
-    """The files of a part, made in a process of its own: names and texts."""
+    """Create the files of a part in a separate process. Returns contents by name."""
     environment = {name: os.environ[name] for name in os.environ if not name.startswith("CHROMA_")}
     environment |= {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +75,7 @@ def made(part: str, hash_seed: str = "0") -> dict[str, str]:
 
 
 def differences(part: str, hash_seed: str = "0") -> list[str]:
-    """The lines that differ from the frozen ones, as a unified diff."""
+    """Return the difference from the frozen files as a unified diff."""
     lines: list[str] = []
     for name, text in made(part, hash_seed).items():
         file = TARGET / name

@@ -1,4 +1,4 @@
-"""Which module imports which, from the syntax trees: for the layout tests and the client's build."""
+"""The import graph of the modules, read from syntax trees. The layout tests and the client's build use it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Import:
-    module: str  # absolute, as far as it names a module
-    name: str | None  # what is taken from it
+    module: str  # absolute name, up to the last part that is a module
+    name: str | None  # the name imported from the module
     typing_only: bool
     line: int
 
 
 def sources() -> dict[str, Path]:
-    """Module names to files; storage/ under its installed name."""
+    """Return the file of each module by name, with storage/ under its installed name."""
     found = {}
     for folder, package in ((ROOT / "chroma", "chroma"), (ROOT / "storage", "chroma.storage")):
         for file in sorted(folder.rglob("*.py")):
             parts = file.relative_to(folder).with_suffix("").parts
             if package == "chroma" and parts[0] == "storage":
-                continue  # the link
+                continue  # a link to storage/
             parts = parts[:-1] if parts[-1] == "__init__" else parts
             found[".".join((package, *parts))] = file
     return found

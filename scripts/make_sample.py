@@ -1,13 +1,13 @@
-"""Makes the sample directory of the present format, once per format version.
+"""Creates the sample directory of the current format, once per format version.
 
     python scripts/make_sample.py tests/data/format-1-logs-2
 
-What is in it is checked, value by value, by tests/storage/test_format_<n>.py. A sample is frozen when the
-format is released: a later version makes a folder of its own and never touches the older ones.
+tests/storage/test_format_<n>.py checks every value in it. A sample is frozen when its format is released. A
+later version creates a new folder and never changes the older ones.
 
-To get every kind of file into a few kilobytes, this script lowers two thresholds and calls the
-housekeeper itself: a batch of 12 rows becomes a segment at once, a graph is built over 44 vectors,
-tombstones are kept, and one log leads on to a second one as after a crash.
+To produce every kind of file in a few kilobytes, this script lowers two thresholds and calls the
+housekeeper directly: a batch of 12 rows becomes a segment immediately, a graph is built over 44 vectors,
+tombstones are kept, and one log continues in a second one as after a crash.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ DIMENSION = 4
 
 
 def vectors(start: int, count: int) -> Any:
-    """Row i is (i, i/8, -i, 1/(i+1)) in float32."""
+    """Return vectors whose row i is (i, i/8, -i, 1/(i+1)) in float32."""
     i = np.arange(start, start + count, dtype=np.float64)
     return np.stack([i, i / 8, -i, 1 / (i + 1)], axis=1).astype(np.float32)
 
 
 def types(client: Any, name: str) -> Any:
-    """Every type of value."""
+    """Create a collection with every type of value."""
     made = client.create_collection(name, embedding_function=None, metadata={"purpose": "every type", "n": 7})
     metadatas = [
         {"v": 2},
@@ -73,7 +73,7 @@ def types(client: Any, name: str) -> Any:
 
 
 def settled(client: Any) -> None:
-    """Two segments with tombstones, one with a graph; rare keys; then a log with all kinds of writes."""
+    """Create two segments with tombstones, one with a graph; rare keys; a log with all kinds of writes."""
     made = client.create_collection(
         "settled", embedding_function=None, configuration={"hnsw": {"space": "cosine", "max_neighbors": 8}}
     )
@@ -102,7 +102,7 @@ def settled(client: Any) -> None:
 
 
 def archive(folder: str) -> None:
-    """Another tenant and database; a segment that only a log names; a log that leads on to a second."""
+    """Create a second tenant and database, a segment that only a log names, and a log with a second part."""
     with chroma.AdminClient(chroma.Settings(is_persistent=True, persist_directory=folder)) as admin:
         admin.create_tenant("acme")
         admin.create_database("archive", "acme")
@@ -130,16 +130,16 @@ def main(folder: str) -> None:
     if Path(folder).exists():
         raise SystemExit(f"{folder} exists; a sample that was released is never made again")
     index_builds.INDEX_BYTES = 44 * DIMENSION * 4
-    Scheduler.submit = lambda *args, **kwargs: None  # nothing happens unasked
+    Scheduler.submit = lambda *args, **kwargs: None  # disables background work
     with chroma.PersistentClient(folder) as client:
         types(client, "types-in-log")
         types(client, "types-in-segment").compact()
         settled(client)
     record_store.BULK_ROWS = 12
-    catalog._REWRITE_FRAMES = 6  # so that catalog.json holds a part, its log the rest
+    catalog._REWRITE_FRAMES = 6  # so that catalog.json has some of the entries and its log the rest
     archive(folder)
     for lock in Path(folder).rglob("*.lock"):
-        lock.unlink()  # they are empty, and made when needed
+        lock.unlink()  # lock files are empty and are created on demand
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Runs the notebooks, and keeps in them what their cells show.
+"""Runs the notebooks and stores the outputs of their cells in them.
 
-    python scripts/notebooks.py [NAME ...]            runs them and writes what has changed
-    python scripts/notebooks.py --check [NAME ...]    changes nothing; status 1 if they show something else
+    python scripts/notebooks.py [NAME ...]            runs the notebooks and writes changed outputs
+    python scripts/notebooks.py --check [NAME ...]    changes nothing; status 1 if outputs differ
 
-Each runs in an empty folder beside a copy of notebooks/data, with its own settings of IPython, and must leave
-the folder as it was. Compared are texts, numbers with a decimal point up to TOLERANCE, since processors
-differ in the last digits of an embedding; of tables in HTML and of figures, that they are there. A cell with
-the tag "varies" shows what depends on the version of Python or on ties: there only the kinds of outputs are
-compared.
-To renew a figure, clear the outputs of its notebook first.
+Each notebook runs in an empty folder with a copy of notebooks/data, with separate IPython settings, and must
+leave the folder unchanged. The comparison covers texts. Numbers with a decimal point may differ by TOLERANCE,
+because processors differ in the last digits of an embedding. HTML tables and figures must only be present. If
+a cell has the tag "varies", its output depends on the Python version or on ties, so only the kinds of outputs
+are compared.
+To update a figure, clear the outputs of its notebook first.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from nbclient.exceptions import CellExecutionError
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 TOLERANCE = 0.02
-PATIENCE = 100  # seconds a cell may take
+PATIENCE = 100  # maximum seconds per cell
 NUMBER = re.compile(r"\d+\.\d+")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def run(path: Path) -> tuple[Any, list[str]]:
-    """The notebook with the outputs of a run, and what it left behind."""
+    """Run a notebook. Returns it with its outputs, and the files that it left behind."""
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory(prefix="notebook-") as scratch:
         folder = Path(scratch, "work")
@@ -76,7 +76,7 @@ def run(path: Path) -> tuple[Any, list[str]]:
 
 
 def smaller(png: bytes) -> bytes:
-    """The same picture, its data compressed as far as zlib can: half of what the renderer writes."""
+    """Recompress a PNG image with zlib's best level, which halves the size that the renderer writes."""
     parts, data, place = [png[:8]], b"", 8
     while place < len(png):
         end = place + 12 + int.from_bytes(png[place : place + 4], "big")
@@ -93,7 +93,7 @@ def smaller(png: bytes) -> bytes:
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    """A part of a PNG file."""
+    """Build a chunk of a PNG file."""
     checksum = zlib.crc32(kind + content).to_bytes(4, "big")
     return len(content).to_bytes(4, "big") + kind + content + checksum
 
@@ -103,7 +103,7 @@ def code_cells(notebook: Any) -> list[Any]:
 
 
 def differences(shown: Any, run: Any) -> list[str]:
-    """In which cells, by their number, a run shows something else than is stored."""
+    """Return a message, with the cell number, for each cell whose output differs from the stored output."""
     told = []
     for number, (one, other) in enumerate(zip(code_cells(shown), code_cells(run), strict=True), 1):
         varies = "varies" in one.metadata.get("tags", [])
@@ -115,7 +115,7 @@ def differences(shown: Any, run: Any) -> list[str]:
 
 
 def complaints(notebook: Any) -> list[str]:
-    """What no output may be: an error, or a warning."""
+    """Return a message for each output that is an error or a warning."""
     return [
         f"cell {number} has {output.get('text') or output.get('evalue')}"
         for number, cell in enumerate(code_cells(notebook), 1)
@@ -129,7 +129,7 @@ def _files(folder: Path) -> set[str]:
 
 
 def _joined(outputs: list[Any]) -> list[Any]:
-    """What was printed in several pieces, by the chance of a clock, as one."""
+    """Join consecutive pieces of one output stream, whose boundaries depend on timing."""
     kept: list[Any] = []
     for output in outputs:
         if kept and output.output_type == "stream" and kept[-1].get("name") == output.name:
@@ -161,7 +161,7 @@ def _alike(one: str, other: str) -> bool:
 
 
 def main(paths: list[Path], check: bool) -> list[str]:
-    """What is wrong."""
+    """Run or check the notebooks. Returns messages about all problems."""
     told = []
     for path in paths:
         try:

@@ -1,7 +1,7 @@
 """Writes docs/reference/ from the signatures and docstrings of the public classes and functions.
 
-python scripts/reference.py            writes what has changed
-python scripts/reference.py --check    changes nothing; status 1 if something would
+python scripts/reference.py            writes changed pages
+python scripts/reference.py --check    changes nothing; status 1 if a page would change
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "reference"
 WIDTH = 100
 
-# A page: its title, what it begins with, and where each thing is that it shows.
+# The pages: title, opening text, and the import paths of the objects on the page.
 PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "clients": (
         "Clients",
@@ -78,7 +78,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 
 def page(name: str) -> str:
-    """The text of a page."""
+    """Return the text of a page."""
     title, opening, places = PAGES[name]
     parts = [
         f"# {title}\n",
@@ -119,7 +119,7 @@ def _prose(text: str | None) -> str:
 
 
 def _members(cls: type) -> Iterator[tuple[str, Any]]:
-    """Public methods and properties, of the class and its bases in this package, in the order of the code."""
+    """Yield the public methods and properties of a class and its bases in this package, in source order."""
     seen: set[str] = set()
     for base in cls.__mro__:
         if not base.__module__.startswith("chroma"):
@@ -143,7 +143,7 @@ def _described(member: Any, name: str) -> list[str]:
 
 
 def _signature(function: Callable[..., Any], name: str) -> str:
-    """name(parameters) -> result, a parameter a line where it is long."""
+    """Return the signature `name(parameters) -> result`, with one parameter per line if it is long."""
     signature = inspect.signature(function)
     parameters = [each for each in signature.parameters.values() if each.name != "self"]
     texts: list[str] = []
@@ -178,7 +178,7 @@ def _plain(annotation: Any) -> str:
 
 
 def main(check: bool) -> list[str]:
-    """What is wrong, or was written."""
+    """Write or check the pages. Returns messages about written pages or differences."""
     wanted = {f"{name}.md": page(name).rstrip() + "\n" for name in PAGES}
     present = {file.name: file.read_text("utf-8") for file in TARGET.glob("*.md")} if TARGET.exists() else {}
     told = []

@@ -1,8 +1,8 @@
-"""release_check.py [--quick]: may this commit become a release, and what is to be done next?
+"""release_check.py [--quick]: checks whether this commit can be released, and prints the next steps.
 
-Compares everything that names the version, looks at changelog, tree, tags and subjects of commits, then
-builds the site and both distributions and tries them in fresh environments. --quick leaves the building out.
-docs/releasing.md is the procedure. Nothing is changed, tagged or published.
+Compares all places that state the version, and checks changelog, tree, tags and commit subjects. Then builds
+the site and both distributions and tests them in fresh environments. --quick skips the builds.
+docs/releasing.md describes the procedure. The script changes, tags and publishes nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 LONGEST_SUBJECT = 72
-# each builds and tries something, and says itself what was wrong
+# commands that build and test something, and report their own errors
 TRIED = [
     ("the documentation site", ["make", "docs"]),
     ("wheel and sdist, on every Python found, with the client beside them", ["scripts/smoke.sh"]),
@@ -24,7 +24,7 @@ TRIED = [
 
 
 class Section(NamedTuple):
-    """What is below a heading of the changelog, `## NAME - DATE` or `## Unreleased`: how many bullets."""
+    """A section of the changelog, `## NAME - DATE` or `## Unreleased`, with its number of bullets."""
 
     name: str
     date: str | None
@@ -38,7 +38,7 @@ def git(*arguments: str) -> str:
 
 
 def versions(root: Path = ROOT) -> dict[str, str]:
-    """Where a version is written, and which."""
+    """Return the version that each file states."""
     written = {}
     for name in ("chroma/_version.py", "chroma/__init__.py"):
         file = root / name
@@ -65,7 +65,10 @@ def sections(changelog: str) -> list[Section]:
 
 
 def wrong_with_changelog(found: list[Section], version: str) -> list[str]:
-    """One section is Unreleased or of the version; those of versions have a date, and the newest is first."""
+    """Return the problems of the changelog.
+
+    One section must be Unreleased or have the version. Sections of versions need a date, newest first.
+    """
     problems = [
         f"CHANGELOG.md: the heading '{each.name} - {each.date}' has no date of the form 2026-12-24"
         for each in found
@@ -107,7 +110,7 @@ def wrong_with_subjects(subjects: list[str]) -> list[str]:
 
 
 def recent_subjects() -> list[str]:
-    """Since the last tag; before the first one, since this script came, for the rule is as old as it is."""
+    """Return the commit subjects since the last tag, else since this script, with which the rule began."""
     tags = git("tag", "--list", "v*", "--merged", "HEAD^", "--sort=-creatordate").split()
     start = (
         tags[0]
@@ -118,7 +121,7 @@ def recent_subjects() -> list[str]:
 
 
 def wrong_with_files(version: str) -> list[str]:
-    """What was built just now bears the version; the client's is only known when it is built."""
+    """Return the built files that lack the version. The client's version is known only after its build."""
     built = [*ROOT.glob("dist/*.whl"), *ROOT.glob("dist/*.tar.gz"), *ROOT.glob("build/client-tests/dist/*")]
     return [
         f"{file.relative_to(ROOT)} is not of version {version}"

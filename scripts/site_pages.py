@@ -1,8 +1,8 @@
-"""The hook of mkdocs.yml: which files the documentation site is made of.
+"""The hook of mkdocs.yml, which selects the files of the documentation site.
 
-Every file is named by its path from the root of the repository, so relative links mean the same in the
-tree and on the site, and MkDocs itself finds those that lead nowhere. Addresses on the site leave out
-`docs/`. A notebook becomes a page of its cells and of the outputs that are stored in it.
+Every file is identified by its path from the root of the repository. Relative links therefore work both in
+the tree and on the site, and MkDocs finds broken links. URLs on the site omit `docs/`. A notebook becomes a
+page with its cells and their stored outputs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
-# pages outside docs/, beside the notebooks
+# pages outside docs/, in addition to the notebooks
 PAGES = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -28,18 +28,18 @@ PAGES = [
     "benchmarks/README.md",
     "client/README.md",
 ]
-TEXTS = ["LICENSE", "NOTICE"]  # served as they are, with an ending that browsers show
+TEXTS = ["LICENSE", "NOTICE"]  # served unchanged, with an extension that browsers display
 
 
 class Notebook(File):
-    """A page whose source is not Markdown by its name."""
+    """A page whose source file does not have the extension of Markdown."""
 
     def is_documentation_page(self) -> bool:
         return True
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Files of the theme stay; those of docs/ get their path in the repository; the others come along."""
+    """Keep the theme's files, give files in docs/ their repository paths, and add the other files."""
     docs = Path(config.docs_dir)
     site = Files([file for file in files if file.src_dir != config.docs_dir])
 
@@ -77,7 +77,7 @@ def markdown(notebook: dict[str, Any]) -> str:
 
 
 def output(shown: dict[str, Any]) -> str:
-    """What a cell printed or gave: the richest form that a page can show."""
+    """Render a cell's output in the richest form that a page can show."""
     data = {kind: "".join(text) for kind, text in shown.get("data", {}).items()}
     if "image/png" in data:
         image = f"data:image/png;base64,{data['image/png'].strip()}"

@@ -1,4 +1,4 @@
-"""smoke.py installed|checkout: import the package and take a short tour of it."""
+"""smoke.py installed|checkout: imports the package and tests its main functions briefly."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""smoke_client.py thin|full URL: `import chroma` where the client is installed, alone or beside the whole.
+"""smoke_client.py thin|full URL: tests `import chroma` with the client alone, or beside the full package.
 
-A short tour of the server at the URL, and all that could go wrong with a package that a module makes of
-itself.
+Tests the main functions with the server at the URL, and the risks of a module that turns itself into a
+package.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def package(thin: bool) -> None:
 
 
 def folder_of_files() -> None:
-    """`import chroma_client` is harmless, and cannot load the modules again under its name."""
+    """Check that `import chroma_client` is harmless and cannot load the modules again under its name."""
     import chroma_client  # type: ignore[import-not-found, unused-ignore]
 
     try:

@@ -1,10 +1,10 @@
-"""Writes chroma/_sync and the protocol of backends for threads, from the ones for event loops.
+"""Generates chroma/_sync and the sync backend protocol from their async versions.
 
-    python scripts/twins.py            writes what has changed
-    python scripts/twins.py --check    changes nothing; status 1 if something would
+    python scripts/twins.py            writes changed files
+    python scripts/twins.py --check    changes nothing; status 1 if a file would change
 
-The rules below are all that differs between the two. What words cannot express is a primitive in
-chroma/internal/concurrency.py. A rule that no file needs is an error, so that the list stays true.
+The rules below define all differences between the two. A difference that no text replacement can express is
+a primitive in chroma/internal/concurrency.py. An unused rule is an error, so that the list stays accurate.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RULES = {
     r"\basync_(?=[a-z])": "",  # the primitives, and chroma.api.async_client
     r"\basynccontextmanager\b": "contextmanager",
     r"\b__a(?=enter__|exit__|iter__)": "__",
-    r"\ba(?=(close|read|read_all|iter_bytes)\()": "",  # of httpx, and of streams
+    r"\ba(?=(close|read|read_all|iter_bytes)\()": "",  # methods of httpx and of streams
     r"\banext\(": "next(",
 }
 
@@ -32,7 +32,7 @@ HEADER = "# Made from chroma/{source} by scripts/twins.py: change that file, and
 
 
 def twin(text: str, used: Counter[str]) -> str:
-    """The text of the other form; counts each rule's uses."""
+    """Return the sync version of a text. Counts the uses of each rule."""
     for pattern, replacement in RULES.items():
         text, times = re.subn(pattern, replacement, text)
         used[pattern] += times
@@ -40,13 +40,13 @@ def twin(text: str, used: Counter[str]) -> str:
 
 
 def pairs(root: Path) -> dict[str, str]:
-    """Each twin and what it is made from, as paths below chroma/."""
+    """Return the source of each generated file, as paths below chroma/."""
     clients = {f"_sync/{file.name}": f"_async/{file.name}" for file in sorted((root / "_async").glob("*.py"))}
     return clients | {"backend/protocol.py": "backend/async_protocol.py"}
 
 
 def main(root: Path, check: bool) -> list[str]:
-    """What is wrong, or was written."""
+    """Write or check the files. Returns messages about written files or differences."""
     used: Counter[str] = Counter()
     wanted = {
         target: HEADER.format(source=source) + twin((root / source).read_text("utf-8"), used)

@@ -1,4 +1,4 @@
-"""Import names of Chroma programs for the classes of clients and configurations."""
+"""Import paths of clients and configurations for programs written for Chroma."""
 
 from __future__ import annotations
 

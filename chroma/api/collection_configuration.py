@@ -1,4 +1,4 @@
-"""Import names of Chroma programs: the types live in `chroma.collection.configuration`."""
+"""Import paths for programs written for Chroma. `chroma.collection.configuration` defines the types."""
 
 from __future__ import annotations
 

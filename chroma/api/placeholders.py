@@ -1,4 +1,4 @@
-"""`Search`: the name that programs import; the search language itself is not offered yet."""
+"""The class `Search`, which programs import. The search language is not implemented yet."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from ..errors import UnsupportedError
 
 
 class Search:
-    """A search expression. Making one raises UnsupportedError (a NotImplementedError).
+    """A search expression. Creating one raises UnsupportedError (a NotImplementedError).
 
-    The name exists because libraries import it at the top of modules that otherwise work.
+    The class exists because libraries import it in modules that otherwise work.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""What test suites call between tests to get a fresh in-memory store."""
+"""The class with which test suites get a fresh in-memory store between tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..factories import clear_system_cache, from_system
 
 
 class SharedSystemClient:
-    """The class methods of Chroma's client base class that programs use."""
+    """The methods of Chroma's client base class that programs call on the class."""
 
     @staticmethod
     def clear_system_cache() -> None:
@@ -17,7 +17,7 @@ class SharedSystemClient:
 
     @staticmethod
     def from_system(system: System, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE) -> Client:
-        """A client for the settings of a `System`."""
+        """Create a client with the settings of a `System`."""
         return from_system(system, tenant, database)
 
 

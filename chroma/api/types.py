@@ -1,4 +1,4 @@
-"""Import names of Chroma programs: the types live in `chroma.types` and `chroma.embedding`."""
+"""Import paths for programs written for Chroma. `chroma.types` and `chroma.embedding` define the types."""
 
 from __future__ import annotations
 

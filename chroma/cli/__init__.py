@@ -1,4 +1,4 @@
-"""The `chroma` command: one module per group of commands, loaded when one of them is called."""
+"""The `chroma` command. Each module has a group of commands and is loaded when one of them is called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`chroma auth`: the file of who may do what on a server."""
+"""`chroma auth`: manages the file that grants access to a server."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def auth() -> None:
-    """Who may do what on a server: create, list, revoke.
+    """Manage access to a server: create, list, revoke.
 
-    The commands change the file that is given to chroma run --auth-file FILE.
+    The commands change the file that chroma run reads with --auth-file FILE.
 
-    It holds hashes, no secrets. A running server reads changes within a second.
+    The file contains hashes, not secrets. A running server applies changes within a second.
     """
 
 
@@ -66,11 +66,11 @@ def auth_create(
     password_stdin: bool,
     file: str,
 ) -> None:
-    """Add NAME and print its new secret, this once.
+    """Add NAME and print its new secret, which is shown only once.
 
-    The file is made if it is missing. NAME is the user's for --kind basic. Roles: read; write, which
-    also makes and deletes collections; admin, which also makes and deletes databases of its
-    tenants or, bound to none, tenants.
+    The file is created if missing. With --kind basic, NAME is the user name. Roles: read; write, which
+    also creates and deletes collections; admin, which also creates and deletes the databases of its
+    tenants, and tenants if it is not restricted to any.
     """
     from ..server.security import credentials_file as store
 
@@ -106,7 +106,7 @@ def auth_create(
 @json_option
 @_auth_file
 def auth_list(as_json: bool, file: str) -> None:
-    """Show who is in the file, without secrets."""
+    """List the entries of the file, without secrets."""
     from ..server.security import credentials_file as store
 
     shown = ("name", "kind", "role", "access", "created", "expires")
@@ -129,7 +129,7 @@ def _expiry(entry: Entry) -> str:
 @click.argument("name")
 @_auth_file
 def auth_revoke(name: str, file: str) -> None:
-    """Remove NAME; its secret is worthless from then on."""
+    """Remove NAME. Its secret becomes invalid."""
     from ..server.security import credentials_file as store
 
     store.remove_entry(Path(file), name)

@@ -26,16 +26,16 @@ _link = click.option(
 @click.option("--verify", is_flag=True, help="Read what is kept of the earlier backup too.")
 @json_option
 def backup(folder: str, backup: str, link: bool, verify: bool, as_json: bool) -> None:
-    """Copy a database, while it is used, to a new folder or onto its earlier backup.
+    """Back up a database, even while it is in use, to a new folder or to an earlier backup of it.
 
-    Files that the earlier backup has are kept. A backup can be opened, but only read; chroma check
-    verifies it, and chroma restore makes a database of it.
+    Files that the earlier backup already has are reused. A backup can be opened read-only. chroma check
+    verifies a backup, and chroma restore restores a database from it.
     """
     import chroma
 
     settings = Place(folder).settings()
     with chroma.AdminClient(settings) as admin, _bar("backup") as progress:
-        # Of the whole folder, so that no database of it has to exist.
+        # Backs up the whole folder, so that the default database need not exist.
         report = admin._backend.backup(backup, link, verify, progress)
     _told(report, as_json, f"Backed up {folder} to {backup}")
 
@@ -47,10 +47,10 @@ def backup(folder: str, backup: str, link: bool, verify: bool, as_json: bool) ->
 @click.option("--overwrite", is_flag=True, help="Move a database at DIR aside, to DIR.replaced-TIME.")
 @json_option
 def restore(backup: str, folder: str, link: bool, overwrite: bool, as_json: bool) -> None:
-    """Make a database of a backup, in a new or empty folder.
+    """Restore a database from a backup, in a new or empty folder.
 
-    Every byte is compared with its checksum before the database appears at DIR. Until then it is in
-    DIR.restoring; a restore that was interrupted goes on when it is called again.
+    The restore builds the database in DIR.restoring and compares every byte with its checksum. The complete
+    database then appears at DIR. Run the command again to resume an interrupted restore.
     """
     import chroma
 
@@ -64,9 +64,9 @@ def restore(backup: str, folder: str, link: bool, overwrite: bool, as_json: bool
 @click.argument("collection", metavar="[COLLECTION]", required=False, shell_complete=complete_collection)
 @json_option
 def compact(place: Place, collection: str | None, as_json: bool) -> None:
-    """Flush, merge and index now, and give back the space of deleted records.
+    """Flush, merge and index now, and reclaim the space of deleted records.
 
-    All collections of the database, unless one is named. It returns when everything is done.
+    Compacts all collections of the database unless one is named. Returns when the work is complete.
     """
     rows = []
     with place.client() as client:
@@ -106,7 +106,7 @@ def _told(report: BackupReport, as_json: bool, what: str) -> None:
 
 @contextmanager
 def _bar(what: str) -> Iterator[Callable[[int, int], None] | None]:
-    """What moves a bar of bytes on terminals."""
+    """Yield a function that updates a progress bar in bytes. Yields None if stderr is not a terminal."""
     shown_bar = bar(None, what, unit="B")
     if shown_bar is None:
         yield None

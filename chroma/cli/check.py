@@ -22,7 +22,7 @@ def check(folder: str, repair: bool, as_json: bool) -> None:
 
     The exit code is 1 if anything is damaged.
 
-    With --repair no other process may use the folder.
+    With --repair, no other process may use the folder.
     """
     from ..embedded.backend import check_folder
     from ..embedded.error_translation import translated

@@ -1,4 +1,4 @@
-"""`chroma completion`: what makes a shell complete commands, options, folders and names of collections."""
+"""`chroma completion`: lets a shell complete commands, options, folders and names of collections."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def completion(shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None
     command = click.get_current_context().find_root().command
-    # The base's method: that of bash starts one, to look at its version, and talks about it.
+    # Calls the base class, because the method for bash runs bash to check its version and prints a message.
     click.echo(ShellComplete.source(found(command, {}, "chroma", "_CHROMA_COMPLETE")))

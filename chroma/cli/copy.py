@@ -37,9 +37,9 @@ def copy(
 ) -> None:
     """Copy collections between folders, servers, tenants and databases.
 
-    SOURCE and TARGET are a folder or a URL each, and may be the same with another tenant or database.
-    All collections of the database are copied, unless some are named. Vectors and values stay exactly as
-    they are, nothing is embedded anew. A copy gets its name when it is complete.
+    SOURCE and TARGET are each a folder or a URL. They may be the same, with different tenants or databases.
+    All collections of the database are copied unless some are named. Vectors and values are copied exactly;
+    nothing is embedded again. A copy gets its final name when it is complete.
     """
     import chroma
 
@@ -69,7 +69,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _create(place: Place) -> None:
-    """Make what is missing of a place."""
+    """Create the folder, tenant and database of a place if they are missing."""
     import chroma
 
     scope = place.scope

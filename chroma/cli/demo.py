@@ -10,7 +10,7 @@ import click
 @click.option("--limit", default=None, type=click.IntRange(min=1), help="Texts to index. Default: 3000")
 @click.option("--ask-only", is_flag=True, help="Only ask, in a folder that was indexed before.")
 def demo(folder: str | None, limit: int | None, ask_only: bool) -> None:
-    """Index the docstrings of Python and ask questions about them."""
+    """Index the docstrings of Python's standard library and query them."""
     from ..demo import run as job  # loads the engine and the model
 
     where = folder or job.DEFAULT_FOLDER

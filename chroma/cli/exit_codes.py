@@ -1,4 +1,4 @@
-"""How a command ends: exit codes, and the errors that lead to them."""
+"""The exit codes of commands, and the errors that cause them."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ _CODES: tuple[tuple[type[ChromaError], int], ...] = (
 
 
 def code_of(error: ChromaError) -> int:
-    """The exit code that an error of the package ends a command with."""
+    """Return the exit code for an error of the package."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), UNUSABLE)
 
 
 def ended(ctx: click.Context, run: Callable[[click.Context], Any]) -> Any:
-    """Run a command; turn what goes wrong into a message and an exit code."""
+    """Run a command. Report an error as a message and an exit code."""
     try:
         result = run(ctx)
-        sys.stdout.flush()  # here, where it is seen that nobody reads
+        sys.stdout.flush()  # flushes here, so that a closed pipe is detected
         return result
     except click.exceptions.Exit:
         raise
@@ -75,14 +75,14 @@ def ended(ctx: click.Context, run: Callable[[click.Context], Any]) -> Any:
         click.echo(f"Error: {error.message()}", err=True)
         ctx.exit(code_of(error))
     except BrokenPipeError:
-        # What is still buffered would fail once more when the interpreter ends.
+        # Buffered output would fail again when the interpreter exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         ctx.exit(UNREAD)
     except OSError as error:
         click.echo(f"Error: {error}", err=True)
         ctx.exit(UNUSABLE)
     except Exception as error:
-        if type(error) is Exception:  # what a server said that none of the package's errors stands for
+        if type(error) is Exception:  # a server's error without a class in this package
             click.echo(f"Error: {error}", err=True)
             ctx.exit(UNREACHABLE)
         click.echo(traceback.format_exc(), err=True, nl=False)

@@ -1,4 +1,4 @@
-"""`chroma get`, `chroma query`, `chroma count`: records of a collection."""
+"""`chroma get`, `chroma query`, `chroma count`: read the records of a collection."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _FEW = 10
 
 
 class JsonType(click.types.StringParamType):
-    """A JSON value of one kind."""
+    """A JSON value of one type."""
 
     def __init__(self, kind: type, example: str) -> None:
         self.kind, self.example, self.name = kind, example, "json"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The value. Fails with the place of the mistake."""
+        """Parse the value. The error message gives the position of a mistake."""
         if isinstance(value, self.kind):
             return value
         try:
@@ -77,9 +77,9 @@ def get(
     include: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Print records, by id or by filter, in the order of insertion.
+    """Print records, by id or by filter, in insertion order.
 
-    The exit code is 3 if one of the ids does not exist.
+    The exit code is 3 if an id does not exist.
     """
     parts = list(include) or ["documents", "metadatas"]
     if limit is None and not everything and not ids:
@@ -183,7 +183,7 @@ def count(
     where_document: dict[str, Any] | None,
     as_json: bool,
 ) -> None:
-    """Print how many records there are, or match a filter."""
+    """Print the number of records, or of those that match a filter."""
     with place.client() as client:
         number = client.get_collection(collection).count(where, where_document)
     if as_json:
@@ -193,7 +193,7 @@ def count(
 
 
 def _part(found: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """The answer to one of the queries, as `get` has it."""
+    """Return the result of one query in the form of a `get` result."""
     return {
         key: None if value is None else value[number]
         for key, value in found.items()
@@ -202,7 +202,7 @@ def _part(found: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 
 def _records(found: Mapping[str, Any], parts: list[str]) -> list[dict[str, Any]]:
-    """One object per record: id and, of document, metadata, embedding, uri, distance, those asked for."""
+    """Return one object per record with the id and the requested fields."""
     columns = {part.removesuffix("s"): _plain(found[part]) for part in parts}
     return [
         {"id": id, **{name: column[row] for name, column in columns.items()}}

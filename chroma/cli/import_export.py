@@ -84,9 +84,9 @@ def import_(
 ) -> None:
     """Load files into a collection: Parquet, CSV, JSON lines, Arrow.
 
-    SOURCE is a file, a folder, a pattern in quotes or a URL (s3://...). Documents without vectors are
-    embedded by the collection's embedding function. Run it again after an interruption: it goes on where
-    it stopped, and stores nothing twice.
+    SOURCE is a file, a folder, a quoted pattern or a URL (s3://...). The collection's embedding function
+    embeds documents without vectors. After an interruption, run the command again to resume; no record is
+    stored twice.
     """
     columns: dict[str, Any] = {
         part: name for part, name in zip(_PARTS, (id_column, document, embedding, uri)) if name is not None
@@ -160,8 +160,8 @@ def export(
 ) -> None:
     """Write a collection to a file: Parquet, Arrow, JSON lines.
 
-    FILE is a path or a URL (s3://...). All records are of one moment. `chroma import` reads them again as
-    they are.
+    FILE is a path or a URL (s3://...). The file is a snapshot of the collection. `chroma import` restores
+    all records exactly.
     """
     with place.client() as client:
         report = client.get_collection(collection).export(

@@ -1,4 +1,4 @@
-"""`chroma ls` and `chroma info`: what is in a database."""
+"""`chroma ls` and `chroma info`: show the contents of a database."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SHOWN = (
 def ls(place: Place, as_json: bool) -> None:
     """List the collections of all databases, with their counts.
 
-    Of a folder all tenants are listed, of a server one; --tenant and --database choose.
+    Lists all tenants of a folder, but one tenant of a server. Select with --tenant and --database.
     """
     scopes = place.scopes()
     rows = [
@@ -49,7 +49,7 @@ def ls(place: Place, as_json: bool) -> None:
 def info(place: Place, as_json: bool) -> None:
     """Show the collections: rows, segments, index state, bytes.
 
-    Of a folder all tenants are shown, of a server one; --tenant and --database choose.
+    Shows all tenants of a folder, but one tenant of a server. Select with --tenant and --database.
     """
     rows = [
         {
@@ -85,7 +85,7 @@ def _named(collection: Collection) -> dict[str, Any]:
 def _sizes(collection: Collection) -> dict[str, Any]:
     try:
         return asdict(collection.info())
-    except UnsupportedError:  # a server of another make tells no more than the count
+    except UnsupportedError:  # other servers report only the count
         unknown = dict.fromkeys(
             ("deleted", "unsealed", "segments", "indexed", "bytes", "log_bytes", "files"), None
         )

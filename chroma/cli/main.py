@@ -1,7 +1,7 @@
-"""Which command is in which module, and what becomes of its errors.
+"""The table of commands and their modules, and the entry point.
 
-A command is one line of COMMANDS. Its module is imported when the command is called or asked for help, so
-that `chroma --help`, `chroma version` and shell completion start at once.
+Each command is one line in COMMANDS. Its module is imported when the command or its help is requested, so
+that `chroma --help`, `chroma version` and shell completion start quickly.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from .exit_codes import CODES, ended
 
 
 class Listed(NamedTuple):
-    """A command: its name, the module of this package, and what `chroma --help` says of it."""
+    """A command: its name, its module in this package, and its line in `chroma --help`."""
 
     name: str
     module: str
     help: str
 
     def load(self) -> click.Command:
-        name = "import_" if self.name == "import" else self.name  # a word of Python
+        name = "import_" if self.name == "import" else self.name  # `import` is a Python keyword
         command = getattr(import_module(f"{__package__}.{self.module}"), name)
         assert isinstance(command, click.Command), self.name
         return command
@@ -73,7 +73,7 @@ COMMANDS: dict[str, tuple[Listed, ...]] = {
 
 
 class Commands(click.Group):
-    """The table as a group of commands; errors end it as `endings` says."""
+    """The command group of the table. `exit_codes` handles its errors."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [listed.name for section in COMMANDS.values() for listed in section]
@@ -86,7 +86,7 @@ class Commands(click.Group):
         return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """A heading and a line per command, without loading any."""
+        """Write a heading per section and a line per command, without loading any command."""
         width = max(map(len, self.list_commands(ctx)))
         for heading, section in COMMANDS.items():
             with formatter.section(heading):
@@ -105,8 +105,8 @@ class Commands(click.Group):
 def cli() -> None:
     """A vector database in a folder, and its server.
 
-    DIR is the folder of a database; TARGET is such a folder, or the URL of a server
-    (http://localhost:8000). Commands that print data take --json.
+    DIR is the folder of a database. TARGET is such a folder or the URL of a server
+    (http://localhost:8000). Commands that print data accept --json.
     """
 
 

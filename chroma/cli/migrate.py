@@ -38,11 +38,11 @@ def migrate(
     progress: bool | None,
     as_json: bool,
 ) -> None:
-    """Bring over everything from a folder or server of Chroma.
+    """Migrate all data from a folder or server of Chroma.
 
-    OLD is a folder that chromadb 0.4 to 1.5 wrote, or a running server. It is never changed. Run it again
-    after an interruption: it goes on where it stopped. Run it after it has finished: it compares again.
-    Credentials for URLs come from CHROMA_CLIENT_AUTH_PROVIDER and CHROMA_CLIENT_AUTH_CREDENTIALS.
+    OLD is a folder that chromadb 0.4 to 1.5 wrote, or a running server. It is never changed. Run the command
+    again to resume after an interruption, or to compare again after the end. Credentials for URLs are read
+    from CHROMA_CLIENT_AUTH_PROVIDER and CHROMA_CLIENT_AUTH_CREDENTIALS.
     """
     from ..migration.migrate import migrate as run  # loads numpy, and the engine or the HTTP client
 

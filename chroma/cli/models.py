@@ -9,13 +9,13 @@ from .output import json_option, print_json
 
 @click.group()
 def models() -> None:
-    """The weights of the default embedding model: where, download."""
+    """Find or download the weights of the default embedding model."""
 
 
 @models.command()
 @json_option
 def where(as_json: bool) -> None:
-    """Say which weights would be used."""
+    """Show the weights that embedding uses."""
     from ..embedding.minilm.weights import find
 
     found = find()
@@ -27,7 +27,7 @@ def where(as_json: bool) -> None:
 
 @models.command()
 def download() -> None:
-    """Fetch the original weights (about 83 MB) into the cache folder."""
+    """Download the original weights (about 83 MB) to the cache folder."""
     from ..embedding.minilm.download import download as fetch
 
     click.echo(f"Ready: {fetch().model}")

@@ -1,4 +1,4 @@
-"""What commands print: JSON for programs, tables for people."""
+"""Formats the output of commands: JSON for programs, tables for people."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON i
 
 
 def print_json(value: Any) -> None:
-    """One JSON value, indented, lists of numbers on one line. Text is escaped where it cannot be shown."""
+    """Print an indented JSON value with lists of numbers on one line. Escapes text unless stdout is UTF-8."""
     plain = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") != "utf8"
     text = json.dumps(value, indent=2, ensure_ascii=plain)
-    # A line break can only be between values: in texts it is written as \\n.
+    # A line break can occur only between values, because a string contains it as \\n.
     click.echo(
         re.sub(r"\[\n\s+([^\[\]{}\"]*?)\n\s*\]", lambda found: f"[{' '.join(found[1].split())}]", text)
     )
 
 
 def counted(number: int, thing: str) -> str:
-    """ "1 collection", "2 collections"."""
+    """Format a count with its noun: "1 collection", "2 collections"."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Columns of text to the left, of numbers to the right. On a terminal long cells are cut to fit."""
+    """Print a table with texts left-aligned and numbers right-aligned. Truncates long cells on a terminal."""
     table = [tuple(header), *(tuple(map(cell, row)) for row in rows)]
     numbers = [
         bool(rows) and all(isinstance(row[column], (int, type(None))) for row in rows)
@@ -49,13 +49,13 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 
 
 def _narrow(widths: list[int], most: int) -> None:
-    """Take from the widest columns until all fit, as long as they are wider than a short word."""
+    """Narrow the widest columns until all fit, but none below 8 characters."""
     while sum(widths) > most and max(widths) > 8:
         widths[widths.index(max(widths))] -= 1
 
 
 def cell(value: object) -> str:
-    """A value on one line: numbers grouped, nothing as "-", control characters visible."""
+    """Format a value on one line: digits grouped, None as "-", control characters visible."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -73,7 +73,7 @@ def _visible(letter: str) -> str:
 
 
 def width_of(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """Return the number of terminal columns that a text takes."""
     if text.isascii():
         return len(text)
     return sum(map(_columns, text))
@@ -91,7 +91,7 @@ def _padded(text: str, width: int, right: bool) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """The text, or as much of it as takes `width` columns, with a sign that it goes on."""
+    """Truncate a text to `width` columns, with a mark at the end if it was longer."""
     if width_of(text) <= width:
         return text
     kept, used = [], 1

@@ -20,13 +20,13 @@ from ..server.settings.cli_options import Grouped, setting_options
 def run(config: str | None, file: str | None, **options: Any) -> None:
     """Serve a folder over HTTP.
 
-    It listens under /api/v2. FILE is the same as --config FILE.
+    The API is at /api/v2. FILE is the same as --config FILE.
 
-    Every option can be set by a variable CHROMA_<OPTION> (CHROMA_CORS_ORIGINS, CHROMA_ALLOWED_HOSTS with
-    commas) and by a key of the --config file, with underscores (log_level). An option wins over its
-    variable, that over the names that other servers of Chroma use, that over the file.
-    CHROMA_SSL_KEYFILE_PASSWORD holds the password of the key. SIGTERM lets requests finish, then ends
-    with exit code 0.
+    An environment variable CHROMA_<OPTION> or a key of the --config file, with underscores (log_level), can
+    set every option. CHROMA_CORS_ORIGINS and CHROMA_ALLOWED_HOSTS are separated by commas. Precedence: the
+    option, its variable, the variable names of other Chroma servers, the file.
+    CHROMA_SSL_KEYFILE_PASSWORD is the password of the key. On SIGTERM, the server finishes open requests and
+    exits with code 0.
     """
     from ..server.run import serve  # loads the engine and the web server
     from ..server.settings.sources import read_settings
@@ -38,5 +38,5 @@ def run(config: str | None, file: str | None, **options: Any) -> None:
     chosen["config"] = config or file
     try:
         serve(read_settings(chosen, environment))
-    except NotFoundError as error:  # a file that a setting names: the settings cannot be used
+    except NotFoundError as error:  # a file that a setting names is missing
         raise InvalidArgumentError(error.message()) from error

@@ -15,7 +15,7 @@ from ..errors import InvalidArgumentError
 from .output import json_option, print_json, print_table
 from .targets import Place, target
 
-_FEW = 1000  # rows that are printed as a table
+_FEW = 1000  # maximum rows printed as a table
 
 
 @click.command()
@@ -23,9 +23,9 @@ _FEW = 1000  # rows that are printed as a table
 @click.argument("statement")
 @json_option
 def sql(place: Place, statement: str, as_json: bool) -> None:
-    """Run a SELECT statement over the collections of a database.
+    """Run a SELECT statement on the collections of a database.
 
-    Each collection is a table, and its columns are id, document, uri, embedding and the metadata keys.
+    Each collection is a table with the columns id, document, uri, embedding and the metadata keys.
     """
     with place.client() as client:
         table = client.sql(statement)
@@ -43,7 +43,7 @@ def sql(place: Place, statement: str, as_json: bool) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it: of what JSON lacks, the text."""
+    """Convert a value to JSON types. Values that JSON does not have become text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, (list, tuple)):

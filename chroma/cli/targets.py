@@ -1,4 +1,4 @@
-"""What a command works on: the folder of a database, or the URL of a server."""
+"""The target of a command: the folder of a database, or the URL of a server."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 
 def is_url(text: str) -> bool:
-    """Whether a target names a server."""
+    """Whether a target is the URL of a server."""
     return text.startswith(("http://", "https://"))
 
 
 class Folder(click.Path):
-    """A folder whose files are needed, so that the URL of a server does not do."""
+    """The folder argument of a command that needs the files. Refuses the URL of a server."""
 
     def __init__(self, exists: bool = True) -> None:
         super().__init__(exists=exists, file_okay=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path. Fails for a URL, saying where to run the command."""
+        """Return the path. Fails for a URL with a message that says where to run the command."""
         if isinstance(value, str) and is_url(value):
             name = ctx.info_name if ctx is not None else "this"
             also = "; `chroma copy URL DIR` copies collections from here" if name == "backup" else ""
@@ -50,7 +50,7 @@ folder_argument = click.argument("folder", metavar="DIR", type=Folder())
 
 
 class TargetType(click.types.StringParamType):
-    """A folder or a URL, as text; completed as a folder."""
+    """A folder or a URL as text. The shell completes it as a folder."""
 
     name = "target"
 
@@ -62,7 +62,7 @@ class TargetType(click.types.StringParamType):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A target with what is needed to open it. Tenant and database are None where they were not given."""
+    """A target with the options needed to open it. Tenant and database are None if they were not given."""
 
     where: str
     tenant: str | None = None
@@ -73,11 +73,11 @@ class Place:
 
     @property
     def scope(self) -> Scope:
-        """Where the collections are that a command names."""
+        """The tenant and database of the collections that a command names."""
         return Scope(self.tenant or DEFAULT_TENANT, self.database or DEFAULT_DATABASE)
 
     def settings(self, create: bool = False) -> Settings:
-        """Those of a client. Raises NotADatabaseError for a folder without a database, unless `create`."""
+        """Return the client's settings. Raises NotADatabaseError for a missing database unless `create`."""
         settings = Settings()
         if not is_url(self.where):
             if not create:
@@ -88,8 +88,8 @@ class Place:
         from ..http.connection_settings import settings_for
 
         if not settings.given("chroma_http_progress"):
-            settings.chroma_http_progress = False  # commands that take long have a bar of their own
-        # The URL says where; variables of the environment still say how.
+            settings.chroma_http_progress = False  # long-running commands show their own bar
+        # The URL overrides the address; environment variables still set the other options.
         settings.chroma_server_host = settings.chroma_server_http_port = None
         if self.token and self.user:
             raise InvalidArgumentError(
@@ -112,7 +112,7 @@ class Place:
 
     @contextmanager
     def client(self, scope: Scope | None = None, create: bool = False) -> Iterator[Client]:
-        """A client of the scope, by default that of the options."""
+        """Open a client for the scope. Default: the scope of the options."""
         import chroma
 
         chosen = scope or self.scope
@@ -121,7 +121,7 @@ class Place:
             yield client
 
     def scopes(self) -> list[Scope]:
-        """The databases that the options leave: all of the tenant; of a folder, of all tenants."""
+        """Return the databases that the options select. Default: all of the tenant, or of the folder."""
         import chroma
 
         if self.database is not None:
@@ -139,24 +139,24 @@ class Place:
 
 
 def check_database(path: str) -> None:
-    """Raise NotADatabaseError where a client would make a database."""
-    from ..embedded.backend import is_database  # the engine, loaded late
+    """Raise NotADatabaseError if a client would create a database at `path`."""
+    from ..embedded.backend import is_database  # loads the engine
 
     if not os.path.isdir(path):
         what = "is a file" if os.path.exists(path) else "is no folder"
         raise NotADatabaseError(f"{path} {what}; a server is named by its URL, http://HOST:PORT")
-    # Of another system's folder the client itself says what to do.
+    # For a chromadb folder, the client's own error names the remedy.
     if not is_database(path) and not os.path.exists(os.path.join(path, "chroma.sqlite3")):
         raise NotADatabaseError(f"{path} holds no database: there is no catalog.json.")
 
 
 def target(command: Callable[..., None]) -> Callable[..., None]:
-    """The argument TARGET and the options that go with it; the command gets them as `place`."""
+    """Add the argument TARGET and its options. The command receives them as `place`."""
     return _placed(command, "place", "target", metavar="TARGET", prefix="", of="")
 
 
 def source_and_target(command: Callable[..., None]) -> Callable[..., None]:
-    """SOURCE with its options and TARGET with those that begin with --to-: `place` and `other`."""
+    """Add SOURCE with its options as `place`, and TARGET with its --to- options as `other`."""
     placed = _placed(command, "other", "to_target", metavar="TARGET", prefix="to-", of=" of TARGET")
     return _placed(placed, "place", "target", metavar="SOURCE", prefix="", of=" of SOURCE")
 
@@ -207,7 +207,7 @@ def _placed(
 
 
 def complete_collection(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of collections, for the shell; none where the target cannot be opened."""
+    """Complete names of collections for the shell. Returns none if the target cannot be opened."""
     given = ctx.params
     place = Place(
         where=given.get("target") or "",
@@ -226,10 +226,10 @@ def complete_collection(ctx: click.Context, param: click.Parameter, incomplete: 
         with chroma.Client(settings, tenant=place.scope.tenant, database=place.scope.database) as client:
             names = [collection.name for collection in client.list_collections()]
     except Exception:
-        return []  # whatever it is: a shell has no place for errors while a line is typed
+        return []  # a shell cannot show errors during completion
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def collection_argument(command: Callable[..., None]) -> Callable[..., None]:
-    """The argument COLLECTION."""
+    """Add the argument COLLECTION."""
     return click.argument("collection", metavar="COLLECTION", shell_complete=complete_collection)(command)

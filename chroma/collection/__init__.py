@@ -1,1 +1,1 @@
-"""What the two collection classes share: the handle, and the configuration."""
+"""The code that the two collection classes share: the handle and the configuration."""

@@ -1,7 +1,7 @@
-"""The configuration of a collection: reading, checking and changing it.
+"""Reads, checks and changes the configuration of a collection.
 
-Owns the keys under "hnsw", their defaults and their rules, and which distance applies.
-Which embedding function applies is in `embedder`. Pure functions over plain dicts.
+Owns: the keys under "hnsw", their defaults and their rules, and the choice of the distance.
+`chroma.embedding.resolve` chooses the embedding function. All functions are pure and use plain dicts.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ..types import Space
 
 SPACES = ("l2", "cosine", "ip")
 
-# What `configuration_json` of a new collection shows. `num_threads` and `batch_size` are
-# absent until someone gives them.
+# The settings in `configuration_json` of a new collection. `num_threads` and `batch_size` are
+# absent until they are set.
 HNSW_DEFAULTS: dict[str, Any] = {
     "space": "l2",
     "ef_construction": 100,
@@ -28,8 +28,8 @@ HNSW_DEFAULTS: dict[str, Any] = {
     "sync_threshold": 1000,
 }
 
-# Smallest and largest accepted number for each key. hnswlib itself caps neighbours at
-# 10,000 and divides by log(max_neighbors), hence the 2.
+# The smallest and the largest accepted number for each key. hnswlib itself caps neighbours at
+# 10,000. It divides by log(max_neighbors), so the minimum is 2.
 RANGES: dict[str, tuple[float, float]] = {
     "ef_construction": (1, 2**31 - 1),
     "ef_search": (1, 2**31 - 1),
@@ -55,7 +55,7 @@ _METADATA_KEYS = {
 
 
 class CreateHNSWConfiguration(TypedDict, total=False):
-    """Index settings of a new collection; each has a default."""
+    """Index settings of a new collection. Each has a default."""
 
     space: Space
     ef_construction: int
@@ -79,7 +79,7 @@ class UpdateHNSWConfiguration(TypedDict, total=False):
 
 
 class CreateSpannConfiguration(TypedDict, total=False):
-    """Settings of a hosted index kind; accepted and replaced by an HNSW index."""
+    """Settings of an index type of the hosted service. Accepted, but the collection gets an HNSW index."""
 
     search_nprobe: int
     write_nprobe: int
@@ -93,7 +93,7 @@ class CreateSpannConfiguration(TypedDict, total=False):
 
 
 class UpdateSpannConfiguration(TypedDict, total=False):
-    """Settings of a hosted index kind; no local collection has them."""
+    """Settings of an index type of the hosted service. No local collection has them."""
 
     search_nprobe: int
     ef_search: int
@@ -116,7 +116,7 @@ class UpdateCollectionConfiguration(TypedDict, total=False):
 
 
 class CollectionConfiguration(TypedDict, total=False):
-    """`Collection.configuration`: the settings in force and the function itself."""
+    """The type of `Collection.configuration`: the current settings and the embedding function."""
 
     hnsw: dict[str, Any] | None
     spann: None
@@ -128,10 +128,10 @@ def hnsw_for_create(
     metadata: Mapping[str, Any] | None,
     function: EmbeddingFunction[Any] | None,
 ) -> dict[str, Any]:
-    """The complete "hnsw" mapping of a new collection.
+    """Return the complete "hnsw" mapping of a new collection.
 
-    Explicit settings win over the `hnsw:*` keys of the metadata, these over the function's
-    `default_space()`, that over the defaults.
+    Order of precedence: explicit settings, `hnsw:*` keys of the metadata, the function's
+    `default_space()`, the defaults.
     """
     parts = _parts(configuration)
     hnsw, spann = parts.get("hnsw"), parts.get("spann")
@@ -151,7 +151,7 @@ def hnsw_for_create(
 
 
 def hnsw_for_update(stored: Mapping[str, Any], update: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The complete "hnsw" mapping after `modify(configuration=update)`."""
+    """Return the complete "hnsw" mapping after `modify(configuration=update)`."""
     parts = _parts(update)
     if parts.get("spann") is not None:
         raise InvalidArgumentError(
@@ -169,7 +169,7 @@ def hnsw_for_update(stored: Mapping[str, Any], update: Mapping[str, Any] | None)
 
 
 def as_json(configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """`configuration_json` from what the catalog stores."""
+    """Convert the catalog's configuration to `configuration_json`."""
     return {
         "hnsw": dict(configuration["hnsw"]),
         "spann": None,
@@ -192,7 +192,7 @@ def _parts(configuration: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _checked(hnsw: Any, allowed: frozenset[str]) -> dict[str, Any]:
-    """Known keys with values of the right type and range; None values count as absent."""
+    """Return the settings, with keys, types and ranges checked. Keys whose value is None are dropped."""
     if hnsw is None:
         return {}
     if not isinstance(hnsw, Mapping):
@@ -224,7 +224,7 @@ def _checked_value(key: str, value: Any, argument: str) -> Any:
 
 
 def _from_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Settings given the old way, as `hnsw:*` keys of the collection's metadata."""
+    """Return the settings in the `hnsw:*` keys of the collection's metadata, the old form."""
     settings = {}
     for key, value in (metadata or {}).items():
         if key in _METADATA_KEYS:

@@ -1,4 +1,4 @@
-"""What a handle on a collection knows without asking anybody."""
+"""The state of a collection's handle, which is available without a call to the backend."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .configuration import CollectionConfiguration, as_json
 
 
 class Handle:
-    """The state of a handle, and the properties that show it. The calls are in the collection classes."""
+    """The state and the properties of a handle. The collection classes define its calls."""
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -29,12 +29,12 @@ class Handle:
 
     @property
     def id(self) -> UUID:
-        """The identifier; it never changes."""
+        """The id of the collection. It never changes."""
         return UUID(self._info.id)
 
     @property
     def name(self) -> str:
-        """The name at the time this handle was made or last modified."""
+        """The collection's name when this handle was created or last modified."""
         return self._info.name
 
     @property
@@ -59,7 +59,7 @@ class Handle:
 
     @property
     def configuration(self) -> CollectionConfiguration:
-        """The index settings, and the embedding function that texts go through (or None)."""
+        """The index settings, and the function that embeds texts (or None)."""
         return {
             "hnsw": dict(self._info.configuration["hnsw"]),
             "spann": None,
@@ -68,11 +68,11 @@ class Handle:
 
     @property
     def configuration_json(self) -> dict[str, Any]:
-        """The configuration as plain JSON data, as it is stored."""
+        """The stored configuration as plain JSON data."""
         return as_json(self._info.configuration)
 
     def get_model(self) -> CollectionModel:
-        """All of the above as one plain value."""
+        """Return the collection's properties as one plain value."""
         info = self._info
         return CollectionModel(
             id=self.id,

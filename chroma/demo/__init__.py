@@ -1,1 +1,1 @@
-"""The main job from one command: `chroma demo`."""
+"""The demo that `chroma demo` runs."""

@@ -1,6 +1,6 @@
-"""The demo's data: the docstrings of the standard library of this Python.
+"""The demo's data: the docstrings of the running Python's standard library.
 
-Sources are parsed, never imported, so nothing runs and nothing is missed for lack of a platform.
+Sources are parsed, not imported. No code runs, and modules for other platforms are included.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# bundled packages, test suites, modules made to be broken, hundreds of code tables
+# bundled packages, test suites, deliberately broken modules, hundreds of code tables
 _SKIPPED = {"site-packages", "dist-packages", "test", "tests", "idle_test", "idlelib", "lib2to3", "encodings"}
-_MAX_CHARACTERS = 160  # about 40 tokens: the summary and a little more, quick to embed
+_MAX_CHARACTERS = 160  # about 40 tokens: the summary and a little more, which embeds quickly
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One docstring. `id` is unique, and the same at every run on one Python version."""
+    """One docstring. `id` is unique, and equal in all runs on the same Python version."""
 
     id: str
     document: str
@@ -28,7 +28,7 @@ class Entry:
 
 
 def collect(limit: int) -> list[Entry]:
-    """At most `limit` entries in the order of modules and lines, the best documented ones."""
+    """Return the `limit` entries with the longest documentation, ordered by module and line."""
     found = [entry for file in _sources() for entry in _entries(file)]
     found.sort(key=lambda entry: (-int(entry.metadata["length"]), entry.id))
     kept = sorted(found[:limit], key=lambda entry: (entry.metadata["module"], entry.metadata["line"]))
@@ -55,9 +55,9 @@ def _entries(source: tuple[str, Path]) -> Iterator[Entry]:
     module, file = source
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd escapes in other people's strings
+            warnings.simplefilter("ignore")  # invalid escapes in string literals
             tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError, OSError):  # templates and unreadable files are no documentation
+    except (SyntaxError, ValueError, OSError):  # skips templates and unreadable files
         return
     if module:
         yield from _walk(tree, module, "", "module")

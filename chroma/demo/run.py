@@ -1,6 +1,6 @@
-"""The main job, from one command: index real texts, ask, and ask again in another process.
+"""The demo: indexes real texts, queries them, and queries them again in another process.
 
-Uses the public interface only, so that it can be read as an example.
+Uses only the public API, so that it also serves as an example.
 """
 
 # ruff: noqa: T201 - what it prints is what it is for
@@ -62,7 +62,7 @@ QUESTIONS = (
 
 
 def run(folder: str, limit: int) -> None:
-    """Index into `folder`, ask, and ask again from a second process."""
+    """Index texts into `folder`, query them, and query them again in a second process."""
     index(folder, limit)
     print("\nThe same process asks:")
     ask(folder)
@@ -72,8 +72,8 @@ def run(folder: str, limit: int) -> None:
 
 
 def index(folder: str, limit: int) -> None:
-    """Make the collection anew from the standard library's docstrings."""
-    from .corpus import collect  # `ask` in the second process needs none of it
+    """Create the collection again from the standard library's docstrings."""
+    from .corpus import collect  # imported here, because `ask` in the second process does not need it
 
     start = time.perf_counter()
     entries = collect(limit)
@@ -109,13 +109,13 @@ def index(folder: str, limit: int) -> None:
 
 
 def ask(folder: str) -> None:
-    """Open `folder` and print the answers to all questions, with timings."""
+    """Open `folder` and print the results for all questions, with timings."""
     start = time.perf_counter()
     with chroma.PersistentClient(folder) as client:
         collection = client.get_collection(COLLECTION)
         count = collection.count()
         print(f"Opened {count:,} records in {(time.perf_counter() - start) * 1e3:.0f} ms.")
-        DefaultEmbeddingFunction()(["load the model"])  # so that the first question is timed as the others
+        DefaultEmbeddingFunction()(["load the model"])  # before the first question is timed
         for question in QUESTIONS:
             _answer(collection, question)
 
@@ -137,7 +137,7 @@ def _answer(collection: Collection, question: Question) -> None:
     print(textwrap.indent(textwrap.fill(f"{question.filters()} | {times}", width - 2), "  "))
     names = found["ids"][0]
     documents, distances = found["documents"], found["distances"]
-    assert documents is not None and distances is not None  # both are included by default
+    assert documents is not None and distances is not None  # `query` includes both by default
     first = min(max((len(name) for name in names), default=0), width // 2)
     for name, text, distance in zip(names, documents[0], distances[0], strict=True):
         summary = (text or "").split(": ", 1)[-1]

@@ -1,7 +1,7 @@
-"""Embedding functions: the protocol, the registry, the default model, and those of providers.
+"""Embedding functions: the protocol, the registry, the default model, and the functions of providers.
 
-Importing this loads the standard library only. A model loads at its first call; the functions of
-providers are imported when they are named.
+Importing this package loads only the standard library. A model loads at its first call. A provider's
+function is imported when its name is first used.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _LAZY = {
     "TogetherAIEmbeddingFunction": "providers.together",
     "VoyageAIEmbeddingFunction": "providers.voyage",
 }
-# Parts of the functions. Their pickles name them here, so that modules may move.
+# Components of the functions. Pickles refer to them by a name in this package, so that modules may move.
 _PARTS = {"Endpoint": "core.http", "Key": "core.api_keys"}
 
 __all__ = [

@@ -1,7 +1,7 @@
-"""Embedding functions by name: how a stored configuration becomes a function again.
+"""The registry of embedding functions by name, which rebuilds functions from stored configurations.
 
-Invariant: a name read from a folder or a server is only ever looked up among the classes
-registered in this process; nothing is imported or built from what the data says.
+Invariant: a name read from a folder or a server is looked up only among the classes registered
+in this process. Stored data never determine what is imported.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ F = TypeVar("F", bound=type[EmbeddingFunction[Any]])
 
 _BUILTINS: tuple[type[EmbeddingFunction[Any]], ...] = (DefaultEmbeddingFunction, ONNXMiniLM_L6_V2)
 
-# Built-in functions that are imported when they are used: names to module and class.
+# Built-in functions that are imported at first use: maps a name to its module and class.
 LAZY: dict[str, tuple[str, str]] = {
     "amazon_bedrock": ("providers.bedrock", "AmazonBedrockEmbeddingFunction"),
     "cohere": ("providers.cohere", "CohereEmbeddingFunction"),
     "google_gemini": ("providers.google", "GoogleGeminiEmbeddingFunction"),
-    "google_genai": ("providers.google", "GoogleGeminiEmbeddingFunction"),  # an older name of the same
+    "google_genai": ("providers.google", "GoogleGeminiEmbeddingFunction"),  # an older name of google_gemini
     "google_generative_ai": ("providers.google", "GoogleGenerativeAiEmbeddingFunction"),
     "huggingface": ("providers.huggingface", "HuggingFaceEmbeddingFunction"),
     "huggingface_server": ("providers.huggingface", "HuggingFaceEmbeddingServer"),
@@ -39,14 +39,14 @@ LAZY: dict[str, tuple[str, str]] = {
 
 
 def load(name: str) -> type[EmbeddingFunction[Any]]:
-    """The class of a name in LAZY."""
+    """Import the class for a name in LAZY."""
     module, class_name = LAZY[name]
     found: type[EmbeddingFunction[Any]] = getattr(import_module(f".{module}", __package__), class_name)
     return found
 
 
 class _Known(MutableMapping[str, type[EmbeddingFunction[Any]]]):
-    """Names to classes. Reading an entry may import its module; asking for names imports nothing."""
+    """Maps names to classes. Reading an entry may import its module; iterating over names imports nothing."""
 
     def __init__(self) -> None:
         self._entries: dict[str, type[EmbeddingFunction[Any]] | None] = {
@@ -87,11 +87,11 @@ def register_embedding_function(ef_class: F) -> F: ...
 @overload
 def register_embedding_function(ef_class: None = None) -> Callable[[F], F]: ...
 def register_embedding_function(ef_class: F | None = None) -> F | Callable[[F], F]:
-    """Make a class known under its `name()`, as `@register_embedding_function`, with empty
-    parentheses, or as a plain call. Returns the class.
+    """Register a class under its `name()` and return the class.
 
-    Registering a name again replaces the class (a notebook cell may run twice), except for
-    the names of the built-in functions, which raise InvalidArgumentError.
+    Use it as the decorator `@register_embedding_function`, with or without parentheses, or as a function.
+    Registering a name again replaces the class, because a notebook cell may run twice. Names of built-in
+    functions raise InvalidArgumentError.
     """
     if ef_class is None:
         return register_embedding_function
@@ -117,15 +117,15 @@ def register_embedding_function(ef_class: F | None = None) -> F | Callable[[F], 
 
 
 def get_builtins() -> set[str]:
-    """The class names of the functions that come with the package."""
+    """Return the class names of the built-in functions."""
     return {builtin.__name__ for builtin in _BUILTINS} | {class_name for _, class_name in LAZY.values()}
 
 
 def config_to_embedding_function(config: dict[str, Any]) -> EmbeddingFunction[Any]:
-    """The function for a stored `{"type": "known", "name": ..., "config": {...}}`.
+    """Build the function from a stored `{"type": "known", "name": ..., "config": {...}}`.
 
-    Raises InvalidArgumentError if the form is another one (a "legacy" function left nothing
-    to build from), the name is not registered here, or its class refuses the configuration.
+    Raises InvalidArgumentError if the type is not "known" (a "legacy" function has no stored
+    configuration), if the name is not registered, or if the class refuses the configuration.
     """
     stored = config_mapping(config)
     if stored.get("type") != "known":
@@ -147,9 +147,9 @@ def config_to_embedding_function(config: dict[str, Any]) -> EmbeddingFunction[An
 
 
 def embedding_function_to_config(function: EmbeddingFunction[Any] | object) -> dict[str, Any]:
-    """The stored form of `function`: known with name and configuration, else legacy.
+    """Return the stored form of `function`: "known" with name and configuration, else "legacy".
 
-    Registers the class of a storable function, so that this process can reopen what it made.
+    Registers the class of a storable function, so that this process can reopen its collections.
     """
     if not is_persistable(function):
         return {"type": "legacy"}

@@ -1,9 +1,9 @@
-"""Which embedding function a collection uses, and how its texts become vectors.
+"""Determines the embedding function of a collection, and embeds texts with it.
 
 A collection stores one of three forms: None (created without a function),
-{"type": "legacy"} (created with one that cannot be rebuilt), or {"type": "known", "name",
-"config"}. A handle carries what its maker passed: DEFAULT when nothing was passed, None, or
-a function.
+{"type": "legacy"} (created with a function that cannot be rebuilt), or {"type": "known", "name",
+"config"}. A handle keeps the caller's argument: a function, None, or DEFAULT if the caller passed
+nothing.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from . import (
 
 Stored: TypeAlias = "dict[str, Any] | None"
 
-# The default of every `embedding_function` argument. Compared by identity: only this very
-# object means "not given". Making it loads no model.
+# The default of every `embedding_function` argument. Only this object means "not given", so it is
+# compared by identity. Creating it loads no model.
 DEFAULT: Final = DefaultEmbeddingFunction()
 
 
 def choose(function: Any, configuration: Mapping[str, Any] | None) -> Any:
-    """The function for a new collection, from the argument and `configuration`."""
+    """Choose the function for a new collection from the argument and from `configuration`."""
     check(function)
     configured = (
         (configuration or {}).get("embedding_function") if isinstance(configuration, Mapping) else None
@@ -54,27 +54,27 @@ def choose(function: Any, configuration: Mapping[str, Any] | None) -> Any:
 
 
 def check(function: Any) -> None:
-    """Raises InvalidArgumentError for an object that cannot be called as `f(input=…)`."""
+    """Raise InvalidArgumentError for an object that cannot be called as `f(input=…)`."""
     if function is not None and function is not DEFAULT:
         check_signature(function)
 
 
 def stored_form(function: Any, configuration: Mapping[str, Any] | None) -> Stored:
-    """What the catalog keeps. Registers the function's class, so this process can reopen it."""
+    """Return the form that the catalog stores. Registers the class, so that this process can rebuild it."""
     if function is None:
         return None if configuration is None else {"type": "legacy"}
     return embedding_function_to_config(function)
 
 
 def name_of(function: Any) -> str:
-    """The registered name, or the class name of a function without one."""
+    """Return the registered name of a function, else its class name."""
     return type(function).name() if is_persistable(function) else type(function).__name__
 
 
 def check_conflict(function: Any, stored: Stored) -> None:
-    """Raises when another function than the stored one is passed; warns about another setup.
+    """Raise if `function` differs from the stored function. Warn if only its configuration differs.
 
-    The default function conflicts with nothing, since it also stands for "not given".
+    The default function never conflicts, because it also means "not given".
     """
     check(function)
     if function is None or not stored or stored.get("type") != "known" or not is_persistable(function):
@@ -96,7 +96,7 @@ def check_conflict(function: Any, stored: Stored) -> None:
 
 
 def update_form(function: Any, stored: Stored) -> Stored:
-    """What the catalog keeps after `modify(configuration={"embedding_function": function})`."""
+    """Return the form to store after `modify(configuration={"embedding_function": function})`."""
     check_signature(function)
     if stored and stored.get("type") == "known" and is_persistable(function):
         if name_of(function) != stored["name"]:
@@ -109,10 +109,10 @@ def update_form(function: Any, stored: Stored) -> Stored:
 
 
 def effective(function: Any, stored: Stored) -> Any:
-    """The function that runs, or None: the handle's own, else the stored one.
+    """Return the function to use: the handle's own function, else the stored one, else None.
 
-    A handle's default counts as its own only when it was passed explicitly, and gives way
-    to a stored function.
+    The default function is the handle's own only if the caller passed it explicitly. Even then, a stored
+    function takes precedence over it.
     """
     own = function is not None and function is not DEFAULT
     if own and not (is_persistable(function) and name_of(function) == "default"):
@@ -125,7 +125,7 @@ def effective(function: Any, stored: Stored) -> Any:
 
 
 def required(function: Any, stored: Stored, argument: str) -> Any:
-    """As `effective`, but an error that tells what to do when there is none."""
+    """Like `effective`, but raises an error with the remedy if there is no function."""
     chosen = effective(function, stored)
     if chosen is None:
         why = (
@@ -141,13 +141,13 @@ def required(function: Any, stored: Stored, argument: str) -> Any:
 
 
 def embed(function: Any, stored: Stored, argument: str, inputs: Sequence[Any]) -> Floats:
-    """float32 (len(inputs), dim) for documents or images, by the function that `required` finds."""
+    """Embed documents or images with the function from `required`. Returns float32 (len(inputs), dim)."""
     chosen = required(function, stored, argument)
     return _matrix(chosen(input=list(inputs)), inputs, chosen)
 
 
 def embed_queries(function: Any, stored: Stored, argument: str, inputs: Sequence[Any]) -> Floats:
-    """float32 (len(inputs), dim) for queries, by `embed_query` where the function has one."""
+    """Embed queries, with `embed_query` if the function has it. Returns float32 (len(inputs), dim)."""
     chosen = required(function, stored, argument)
     return _matrix(getattr(chosen, "embed_query", chosen)(input=list(inputs)), inputs, chosen)
 

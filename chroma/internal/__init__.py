@@ -1,1 +1,1 @@
-"""Small tools that have nothing to do with vectors."""
+"""Small tools that are not specific to vectors."""

@@ -1,4 +1,4 @@
-"""Small files that are replaced as a whole, and what it means when the system refuses to write one."""
+"""Replaces small files atomically, and raises refused writes as WriteFailedError."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from ..errors import WriteFailedError
 
 
 class written_to:
-    """A block that writes a file. What the system refuses is raised as WriteFailedError, which names the file
-    and says what `hint` has to say of the work that it was for."""
+    """Raises an OSError as WriteFailedError while the `with` block writes a file.
+
+    The message names the file and ends with `hint`, which describes the state of the work.
+    """
 
     __slots__ = ("_hint", "_path")
 
@@ -26,8 +28,10 @@ class written_to:
 
 
 def replace_file(path: str, data: bytes) -> None:
-    """Durable on return: a process that is killed, or a power cut, leaves the old content or the new. Raises
-    OSError."""
+    """Replace the content of a file durably. Raises OSError.
+
+    A killed process or a power failure leaves either the old or the new content.
+    """
     aside = f"{path}.part"
     with open(aside, "wb") as file:
         file.write(data)
@@ -35,7 +39,7 @@ def replace_file(path: str, data: bytes) -> None:
         os.fsync(file.fileno())
     os.replace(aside, path)
     if os.name != "posix":
-        return  # folders are not synced there
+        return  # other systems cannot sync folders
     folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
     try:
         os.fsync(folder)

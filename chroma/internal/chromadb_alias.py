@@ -1,4 +1,4 @@
-"""Running programs written for the package `chromadb` on this one, unchanged."""
+"""Runs unchanged programs written for the package `chromadb` with this package."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _THEIRS, _OURS = "chromadb", "chroma"
 
 
 def install_as_chromadb() -> None:
-    """Make `import chromadb`, and any submodule that exists here, give this package.
+    """Make `import chromadb` import this package, including every submodule that exists here.
 
-    The same module objects under a second name, so classes and `isinstance` agree. Call it
-    before anything imports `chromadb`; calling it again does nothing.
+    Both names refer to the same module objects, so classes are identical and `isinstance` works.
+    Call this function before anything imports `chromadb`. Further calls do nothing.
     Raises ChromaError if the real package is imported already.
     """
     present = sys.modules.get(_THEIRS)
@@ -37,8 +37,8 @@ def install_as_chromadb() -> None:
 
 
 class _Alias(MetaPathFinder, Loader):
-    """Finds `chromadb.x` as `chroma.x`. Without it, Python would load a second copy of each
-    submodule from the package's own folder."""
+    """Imports `chromadb.x` as `chroma.x`. Without this finder, Python would load a second copy of each
+    submodule from the package's folder."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -60,7 +60,7 @@ class _Alias(MetaPathFinder, Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Undo what the import system wrote: the module keeps its own spec."""
+        """Restore the module's own spec, which the import system has overwritten."""
         alias = module.__spec__
         if alias is not None and alias.name.startswith(_THEIRS):
             module.__spec__ = alias.loader_state

@@ -1,7 +1,7 @@
-"""What differs between the two forms of the client in more than words: waiting, threads, pools.
+"""The primitives that differ between the sync and the async client: waiting, threads, pools.
 
-Each primitive comes twice: with `async_` or `Async` before its name for `chroma/_async`, without
-for `chroma/_sync`, where it does the same at once or by blocking.
+Each primitive has two forms. `chroma/_async` uses the form with the prefix `async_` or `Async`.
+`chroma/_sync` uses the form without it, which does the same immediately or by blocking.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from ..errors import ClosedError, UnsupportedError
 
-# asyncio is imported where it is used: it takes longer to load than a database to open.
+# asyncio is imported at first use, because its import takes longer than opening a database.
 if TYPE_CHECKING:
     import asyncio
 
 T = TypeVar("T")
 
-# From this many records on, work on a batch is done beside the event loop: it takes a millisecond
-# or more, and handing it to a thread a tenth of that.
+# Batches of at least this many records are processed in a thread, outside the event loop. The work takes
+# a millisecond or more; passing it to a thread takes a tenth of that.
 _BULK = 200
 
 _END: Any = object()
@@ -30,25 +30,25 @@ AsyncContent: TypeAlias = bytes | Iterable[bytes] | AsyncIterable[bytes]
 
 
 def call(function: Callable[..., T], *arguments: Any) -> T:
-    """The function's result."""
+    """Call the function and return its result."""
     return function(*arguments)
 
 
 async def async_call(function: Callable[..., T], *arguments: Any) -> T:
-    """The function's result, computed in a thread: for what takes long, as embedding does."""
+    """Call a slow function, such as an embedding function, in a thread and return its result."""
     import asyncio
 
     return await asyncio.to_thread(function, *arguments)
 
 
 def bulk(records: int, function: Callable[..., T], *arguments: Any) -> T:
-    """The function's result."""
+    """Call the function and return its result."""
     del records
     return function(*arguments)
 
 
 async def async_bulk(records: int, function: Callable[..., T], *arguments: Any) -> T:
-    """The function's result, computed in a thread if it is about many records."""
+    """Call the function, in a thread if it processes many records, and return its result."""
     if records < _BULK:
         return function(*arguments)
     import asyncio
@@ -57,12 +57,12 @@ async def async_bulk(records: int, function: Callable[..., T], *arguments: Any) 
 
 
 def chunks(content: Iterable[bytes]) -> Iterator[bytes]:
-    """The parts of a body."""
+    """Iterate over the parts of a body."""
     return iter(content)
 
 
 async def async_chunks(content: Iterable[bytes] | AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """The parts of a body. An ordinary iterator is asked for each of them in a thread."""
+    """Iterate over the parts of a body. A synchronous iterator is advanced in a thread."""
     if isinstance(content, AsyncIterable):
         async for chunk in content:
             yield chunk
@@ -75,8 +75,8 @@ async def async_chunks(content: Iterable[bytes] | AsyncIterable[bytes]) -> Async
 
 
 class Streamable:
-    """What can be read as Arrow record batches by any program that knows the PyCapsule interface, as
-    `pl.DataFrame(collection)` and `duckdb.sql("from collection")` do."""
+    """Base of classes that programs can read as Arrow record batches through the PyCapsule interface, as in
+    `pl.DataFrame(collection)` and `duckdb.sql("from collection")`."""
 
     to_batches: Callable[..., Any]
 
@@ -85,7 +85,8 @@ class Streamable:
 
 
 class AsyncStreamable:
-    """What cannot be, since that interface does not wait: use `await collection.to_arrow()`."""
+    """Base of async classes. They lack the PyCapsule interface, which cannot await: use
+    `await collection.to_arrow()`."""
 
 
 class _Closable(Protocol):
@@ -105,27 +106,27 @@ _CLOSED = "this client was closed; open a new one"
 
 
 class Pools(Generic[P]):
-    """A pool of connections per process, so that a forked child opens connections of its own.
+    """A connection pool per process, so that a forked child opens its own connections.
 
-    `make` must not refer to the owner: the pool is closed when the owner is forgotten.
+    `make` must not refer to the owner, because the pool closes when the owner is garbage-collected.
     """
 
     def __init__(self, make: Callable[[], P]) -> None:
         self._make = make
-        self._held: dict[int, P] = {}  # a parent's is kept, but never used
+        self._held: dict[int, P] = {}  # a parent's pool is kept but never used
         self._release = weakref.finalize(self, _close, self._held)
         self.closed = False
 
     def get(self) -> P:
-        """The pool of this process. ClosedError after `close`."""
+        """Return the pool of this process. Raises ClosedError after `close`."""
         if self.closed:
             raise ClosedError(_CLOSED)
         held = self._held.get(os.getpid())
-        # of two threads that both make one, the first to put it there wins
+        # if two threads both create a pool, the one stored first is used
         return self._held.setdefault(os.getpid(), self._make()) if held is None else held
 
     def close(self) -> None:
-        """Close the connections of this process. May be called again."""
+        """Close the connections of this process. May be called more than once."""
         self.closed = True
         self._release()
 
@@ -137,7 +138,7 @@ def _close(held: dict[int, P]) -> None:
 
 
 class AsyncPools(Generic[A]):
-    """A pool of connections per event loop, and so per process: a connection lives in one loop."""
+    """A connection pool per event loop, and so per process, because a connection belongs to one loop."""
 
     def __init__(self, make: Callable[[], A]) -> None:
         self._make = make
@@ -145,7 +146,7 @@ class AsyncPools(Generic[A]):
         self.closed = False
 
     def get(self) -> A:
-        """The pool of the running loop. ClosedError after `close`."""
+        """Return the pool of the running loop. Raises ClosedError after `close`."""
         if self.closed:
             raise ClosedError(_CLOSED)
         key = os.getpid(), _running_loop()
@@ -157,10 +158,10 @@ class AsyncPools(Generic[A]):
         return held
 
     async def close(self) -> None:
-        """Close the connections of this loop, and tell other running loops to close theirs. Calls that are
-        under way end at once in all of them.
+        """Close the connections of this loop, and make other running loops close theirs.
 
-        May be called again. What a loop that has ended left open, the garbage collector closes.
+        Running calls in all loops end immediately. May be called more than once. The garbage collector
+        closes the connections that an ended loop left open.
         """
         self.closed = True
         here = _running_loop()
@@ -180,7 +181,7 @@ def _close_in_task(loop: asyncio.AbstractEventLoop, pool: _AsyncClosable) -> Non
     task.add_done_callback(_closing.discard)
 
 
-_closing: set[asyncio.Task[None]] = set()  # the loop itself holds its tasks weakly
+_closing: set[asyncio.Task[None]] = set()  # the loop holds only weak references to its tasks
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:

@@ -1,8 +1,8 @@
-"""What `chroma-arrow-client` leaves out, and what to say where it is asked for.
+"""Lists the modules that `chroma-arrow-client` omits, and raises the error for their absence.
 
-That distribution is made of the modules that a client of a server needs (`scripts/build_client.py`). Those of
-`LEFT_OUT`, with all that only they import, are in `chroma-arrow` alone; whoever imports one of them does so
-inside `full`.
+That distribution contains the modules that an HTTP client needs (`scripts/build_client.py`). The modules in
+`LEFT_OUT`, and the modules that only they import, are only in `chroma-arrow`. Code that imports one of them
+does so in a `with full(...)` block.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ INSTALL = "`pip install chroma-arrow`"
 
 @contextmanager
 def full(what: str, instead: str, error: type[ChromaError] = UnsupportedError) -> Iterator[None]:
-    """A block that imports one of `LEFT_OUT`; where that is not installed, `error` says what to do."""
+    """Raise `error`, with the remedy, if the `with` block imports a module in `LEFT_OUT` that is missing."""
     try:
         yield
     except ModuleNotFoundError as missing:

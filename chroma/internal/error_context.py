@@ -1,14 +1,14 @@
-"""The name of the method, appended to what goes wrong before the backend is asked."""
+"""Appends the name of the called method to errors that occur before the backend is called."""
 
 from __future__ import annotations
 
 
 class during:
-    """A block that appends ` in <method>.` to the text of any error raised inside.
+    """Appends ` in <method>.` to the text of any error raised while the `with` block runs.
 
-    Also to errors of embedding functions and data loaders, whose origin is otherwise hard
-    to tell. Keeps class, traceback and attributes. A class, for it is on the path of every
-    query and costs a sixth of a generator.
+    Includes errors of embedding functions and data loaders, whose origin is otherwise hard to
+    find. Keeps the error's class, traceback and attributes. This is a class because every query
+    uses it, and a class takes a sixth of the time of a generator.
     """
 
     __slots__ = ("_method",)

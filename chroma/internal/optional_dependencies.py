@@ -1,4 +1,4 @@
-"""Packages that only some functions need: found, or asked for by the name of their extra."""
+"""Imports optional packages. The error for a missing package names the extra that installs it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..errors import InvalidArgumentError
 
 
 def require(package: str, extra: str, source: str, distribution: str | None = None) -> Any:
-    """The module `package`. Raises InvalidArgumentError that says how to install it.
+    """Import the module `package`. Raises InvalidArgumentError, with the install command, if it is missing.
 
-    distribution  what to install for it, where that is called otherwise
+    distribution  the name of the distribution, if it differs from that of the package
     """
     try:
         return importlib.import_module(package)
     except ImportError as error:
         if error.name is not None and error.name.partition(".")[0] != package:
-            raise  # it is there, and lacks something itself: that is another message
+            raise  # the package exists but one of its own imports is missing
         raise InvalidArgumentError(
             f"{source} needs a package that is not installed: pip install 'chroma-arrow[{extra}]' "
             f"(or: pip install {distribution or package.replace('_', '-')})."
@@ -26,7 +26,7 @@ def require(package: str, extra: str, source: str, distribution: str | None = No
 
 
 def is_plain(value: object) -> bool:
-    """Whether `value` is JSON data, and can be stored in a configuration."""
+    """Whether `value` is JSON data that a configuration can store."""
     if isinstance(value, dict):
         return all(isinstance(key, str) and is_plain(inner) for key, inner in value.items())
     if isinstance(value, list):
@@ -35,7 +35,7 @@ def is_plain(value: object) -> bool:
 
 
 def require_arrow() -> None:
-    """Raise InvalidArgumentError where the client is installed without what tables need."""
+    """Raise InvalidArgumentError if the client is installed without the packages that tables need."""
     for package in ("pyarrow", "orjson"):
         if importlib.util.find_spec(package) is None:
             raise InvalidArgumentError(

@@ -1,4 +1,4 @@
-"""The progress bar: how much is done, how fast, and the time that is left. It is drawn by tqdm on stderr."""
+"""The progress bar, with amount done, speed and remaining time. tqdm draws it on stderr."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InvalidArgumentError
 
-_SCALED_FROM = 1000  # from here on 12.3k is easier to read than 12345
+_SCALED_FROM = 1000  # larger numbers are scaled, since 12.3k is easier to read than 12345
 
 
 def bar(
@@ -21,15 +21,15 @@ def bar(
     notebooks: bool = False,
     option: str | None = None,
 ) -> Any:
-    """A bar of tqdm, or None where there is to be none.
+    """Create a tqdm bar. Returns None if no bar is to be shown.
 
-    progress   None: where somebody watches, and tqdm is installed
-    notebooks  whether who looks at a notebook counts as watching
-    option     what asked for the bar: the error names it where tqdm is missing. None: no bar then
+    progress   None: show a bar if stderr is visible to a user and tqdm is installed
+    notebooks  whether a notebook is visible to a user
+    option     the option that requested the bar, for the error if tqdm is missing; None: show no bar then
     """
     if progress is False or (progress is None and not watched(notebooks)):
         return None
-    if find_spec("tqdm") is None:  # it is no part of chroma-arrow-client
+    if find_spec("tqdm") is None:  # chroma-arrow-client does not depend on it
         if progress is None or option is None:
             return None
         raise InvalidArgumentError(f"{option} needs the package tqdm: `pip install tqdm`")
@@ -42,8 +42,8 @@ def bar(
 
 
 def watched(notebooks: bool = False) -> bool:
-    """Whether somebody sees what stderr shows."""
+    """Whether stderr is visible to a user."""
     if sys.stderr is not None and sys.stderr.isatty():
         return True
-    shell = sys.modules.get("IPython") if notebooks else None  # a notebook has it loaded
+    shell = sys.modules.get("IPython") if notebooks else None  # a notebook has loaded it
     return shell is not None and type(shell.get_ipython()).__name__ == "ZMQInteractiveShell"

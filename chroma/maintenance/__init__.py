@@ -1,1 +1,1 @@
-"""Whole databases: copies of collections, and the way back from a backup."""
+"""Copies collections between databases, and restores a database from a backup."""

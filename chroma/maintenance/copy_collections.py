@@ -1,8 +1,8 @@
-"""`chroma.copy_collections`: collections from one database to another, wherever the two are.
+"""`chroma.copy_collections`: copies collections from any database to any other.
 
-What is copied is what is stored: ids, vectors, documents, metadata, uris, in order; configuration, metadata
-and embedding function of the collection. Nothing is embedded. A copy is made under a name of its own,
-`NAME.chroma-copying`, and gets its name when it is complete.
+A copy has the stored ids, vectors, documents, metadata and uris, in order, and the configuration, metadata
+and embedding function of the collection. Nothing is embedded again. A copy is named `NAME.chroma-copying`
+until it is complete.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from ..validation.names import check_name, check_str
 OnConflict = Literal["error", "skip", "replace"]
 _CHOICES = ("error", "skip", "replace")
 
-_BATCH_BYTES = 32 << 20  # from here on a batch is stored as a segment at once
-_PAGE_BYTES, _TEXT_BYTES, _MOST_ROWS = 8 << 20, 1000, 5000  # of a page that a server is asked for
+_BATCH_BYTES = 32 << 20  # a batch of at least this size is stored directly as a segment
+_PAGE_BYTES, _TEXT_BYTES, _MOST_ROWS = 8 << 20, 1000, 5000  # limits of a page requested from a server
 
 
 @dataclass(frozen=True, slots=True)
 class CopyReport:
-    """What became of one collection. `name` is that of the copy."""
+    """The result for one collection. `name` is the name of the copy."""
 
     __module__ = "chroma"
 
@@ -66,20 +66,20 @@ def copy_collections(
     on_conflict: OnConflict = "error",
     progress: bool | None = None,
 ) -> list[CopyReport]:
-    """Copy collections of the database of one client into that of another.
+    """Copy collections from one client's database to another client's database.
 
-    source, target  clients of any kind: a folder, memory, a server; each with its tenant and database
-    names           the collections; default: all of the database
+    source, target  clients for a folder, memory or a server, each with its tenant and database
+    names           the collections to copy; default: all collections of the database
     rename          {name: name of the copy}
-    on_conflict     what to do where the target has the name: "error", before anything is copied; "skip";
-                    "replace", once the copy is complete
-    progress        a bar on stderr; None: on terminals only
+    on_conflict     if the target has the name already: "error" raises before anything is copied, "skip" skips
+                    the collection, "replace" replaces it once the copy is complete
+    progress        show a progress bar on stderr; None: only on terminals
 
-    Vectors and values come out exactly as they are. A copy is the collection at one moment, and memory is
-    bounded; but of a server that cannot stream Arrow, pages are read, and all ids held. Between databases of
-    one folder nothing is moved: the copy shares the files. A copy that fails leaves nothing; one that is
-    killed leaves `NAME.chroma-copying`, which the next one removes. Raises NotFoundError for a name that the
-    source does not have, UniqueConstraintError for one that is taken.
+    Vectors and values are copied exactly. A copy is a snapshot of the collection, and memory use is bounded.
+    A server that cannot stream Arrow is read in pages instead, and all ids are held in memory. Between
+    databases of the same folder, the copy shares the files. A failed copy leaves nothing behind. A copy that
+    is killed leaves `NAME.chroma-copying`, which the next copy removes. Raises NotFoundError for a name that
+    the source does not have, UniqueConstraintError for a name that is taken.
     """
     for argument, client in (("source", source), ("target", target)):
         if not isinstance(client, Client):
@@ -106,7 +106,7 @@ def _jobs(
     rename: Mapping[str, str],
     on_conflict: OnConflict,
 ) -> list[_Job]:
-    """What is to be copied, all names checked."""
+    """Check all names and return the copies to make."""
     scope, into = _scope(source), _scope(target)
     infos = {info.name: info for info in source._backend.list_collections(scope, None, None)}
     if names is None:
@@ -143,7 +143,7 @@ def _copy(
     backend, into = target._backend, _scope(target)
     aside = _aside(job.name, "chroma-copying")
     with suppress(NotFoundError):
-        backend.delete_collection(into, aside)  # of a copy that was killed
+        backend.delete_collection(into, aside)  # left by a copy that was killed
     try:
         if is_embedded(backend) and backend.shares_folder(source._backend):
             made = backend.fork_into(job.info.ref, into, aside)
@@ -154,14 +154,14 @@ def _copy(
         records = backend.count(made.ref, ALL_RECORDS)
         _name(backend, into, made, job)
     except BaseException:
-        with suppress(ChromaError):  # what went wrong before is what counts
+        with suppress(ChromaError):  # the original error is raised instead
             backend.delete_collection(into, aside)
         raise
     return CopyReport(job.info.name, job.name, records, "replaced" if job.taken else "copied")
 
 
 def _name(backend: Backend, into: Scope, made: CollectionInfo, job: _Job) -> None:
-    """Give the copy its name; what had it is deleted after that."""
+    """Give the copy its name. The collection that had the name is deleted afterwards."""
     if not job.taken:
         backend.modify_collection(made.ref, CollectionChanges(name=job.name))
         return
@@ -204,11 +204,11 @@ def _copy_records(
 
 
 def _pages(backend: Backend, info: CollectionInfo) -> Iterator[Rows]:
-    """All records: those of one moment where the backend streams, else page by page."""
+    """Yield all records: a snapshot if the backend can stream, else page by page."""
     if backend.streams:
         yield from _streamed(backend.batches(info.ref, ScanRequest(projection=Projection(form="json"))))
         return
-    # By id, for what is written meanwhile would move the borders of pages that are counted off.
+    # Pages are selected by id, because concurrent writes would shift pages selected by offset.
     ids = backend.get(info.ref, GetRequest()).ids
     size = _PAGE_BYTES // (_TEXT_BYTES + 4 * (info.dimension or 1536))
     size = max(1, min(_MOST_ROWS, size))
@@ -218,7 +218,7 @@ def _pages(backend: Backend, info: CollectionInfo) -> Iterator[Rows]:
 
 
 def _streamed(batches: Any) -> Iterator[Rows]:
-    """The rows of a stream, as many at a time as make a good batch."""
+    """Yield the rows of a stream in batches of about `_BATCH_BYTES`."""
     import pyarrow as pa
 
     from ..wire.arrow_codec import rows_from_table
@@ -239,7 +239,7 @@ def _scope(client: Client) -> Scope:
 
 
 def _aside(name: str, what: str) -> str:
-    """A name for the time of the copy, the same each time."""
+    """Return the temporary name for a copy. It is always the same for the same name."""
     if len(name) > 480:
         name = f"{name[:440]}-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
     return f"{name}.{what}"

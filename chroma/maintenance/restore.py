@@ -1,4 +1,4 @@
-"""`chroma.restore`: a database out of a backup. Backups are made by `client.backup`."""
+"""`chroma.restore`: restores a database from a backup that `client.backup` created."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ def restore(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> BackupReport:
-    """Make a database of a backup.
+    """Restore a database from a backup.
 
-    backup     a folder that `client.backup` has filled; it is only read
-    path       a folder that is new or empty
-    link       share immutable files with the backup by hard links; default: copies
-    overwrite  move a database that is at the path aside, to PATH.replaced-TIME, instead of refusing
-    progress   called with the bytes done so far, and all
+    backup     a folder that `client.backup` has written; it is only read
+    path       the folder of the new database; missing or empty
+    link       share immutable files with the backup through hard links; default: copy them
+    overwrite  move an existing database at `path` to PATH.replaced-TIME instead of raising
+    progress   called with the number of bytes restored so far and the total
 
-    Every byte is compared with its checksum before the database appears at the path, at once and whole; until
-    then it is in PATH.restoring, where a restore that was interrupted goes on. Raises NotADatabaseError for
-    what is no finished backup, InvalidArgumentError for a path that is taken, CorruptionError for damage.
+    The restore builds the database in PATH.restoring and compares every byte with its checksum. The complete
+    database then appears at `path` in one step. An interrupted restore resumes in PATH.restoring. Raises
+    NotADatabaseError if the backup is not complete, InvalidArgumentError if `path` is taken, and
+    CorruptionError if data are damaged.
     """
     for name, value in (("link", link), ("overwrite", overwrite)):
         check_bool(value, name)

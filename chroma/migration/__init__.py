@@ -1,1 +1,1 @@
-"""Moving in: what a folder or a server of Chroma holds, into a folder or onto a server of this package."""
+"""Migrates the data of a chromadb folder or server to a folder or server of this package."""

@@ -1,10 +1,9 @@
-"""The configuration of a collection, from what the releases of chromadb store: metadata, configuration or
-schema.
+"""Reads a collection's configuration from the metadata, configuration or schema that chromadb stores.
 
-0.4          `hnsw:*` keys in the metadata, and in that of the index segment
-0.5, 0.6     the same, and a configuration that nothing follows
+0.4          `hnsw:*` keys in the metadata of the collection and of the index segment
+0.5, 0.6     the same, and a configuration that chromadb ignores
 1.0, 1.1     a configuration {"vector_index": {"hnsw": …}, "embedding_function": …}
-later 1.x    a schema, whose entry for `#embedding` has both
+later 1.x    a schema, whose entry for `#embedding` holds both
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ def read_configuration(
     stored: str | None,
     schema: str | None,
 ) -> tuple[dict[str, Any], list[str]]:
-    """What our catalog stores, and what cannot be carried over as it is."""
+    """Return the configuration for the target's catalog, and remarks on settings that change."""
     hnsw, function, remarks = _told(_parsed(stored), _parsed(schema))
-    if hnsw is None:  # before 1.0 the segment's own keys are what its index was made with
+    if hnsw is None:  # before 1.0, the index was built with the keys of its segment
         hnsw = {}
         metadata = {
             **(metadata or {}),
@@ -49,12 +48,12 @@ def read_configuration(
 def complete_settings(
     hnsw: Mapping[str, Any], metadata: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], list[str]]:
-    """All settings of an index; those out of our range are left at their defaults, and told."""
+    """Return all settings of an index. Settings outside our range get their defaults and a remark."""
     given = {key: hnsw[key] for key in HNSW_DEFAULTS if hnsw.get(key) is not None}
     legacy = {key: value for key, value in (metadata or {}).items() if key.startswith("hnsw:")}
     remarks: list[str] = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about `hnsw:*` keys that set nothing
+        warnings.simplefilter("ignore")  # warnings about `hnsw:*` keys without effect
         usable = _usable(given, lambda one: hnsw_for_create({"hnsw": one}, None, None), remarks)
         of_metadata = _usable(legacy, lambda one: hnsw_for_create(None, one, None), remarks)
         return hnsw_for_create({"hnsw": usable}, of_metadata, None), remarks
@@ -63,7 +62,7 @@ def complete_settings(
 def _usable(
     settings: Mapping[str, Any], check: Callable[[dict[str, Any]], object], remarks: list[str]
 ) -> dict[str, Any]:
-    """Those that `check` takes; the distance must be one of them."""
+    """Return the settings that `check` accepts. Raises if `check` refuses the distance."""
     usable = {}
     for key, value in settings.items():
         try:
@@ -77,7 +76,7 @@ def _usable(
 
 
 def function_remarks(function: Any) -> list[str]:
-    """What to know of an embedding function that this package does not have."""
+    """Return remarks on an embedding function that this package does not have."""
     if isinstance(function, Mapping) and function.get("type") == "known":
         if function.get("name") not in known_embedding_functions:
             return [
@@ -101,7 +100,7 @@ def _parsed(text: str | None) -> dict[str, Any]:
 def _told(
     stored: Mapping[str, Any], schema: Mapping[str, Any]
 ) -> tuple[dict[str, Any] | None, Any, list[str]]:
-    """The settings, None where nothing that counts is stored; the function; remarks."""
+    """Return the index settings (None if the release ignores the stored ones), the function, and remarks."""
     vectors = (
         schema.get("keys", {})
         .get("#embedding", {})
@@ -120,7 +119,7 @@ def _told(
 
 
 def _schema_remarks(schema: Mapping[str, Any]) -> list[str]:
-    """Indexes that were switched off: here every key can be filtered by."""
+    """Return remarks on disabled metadata indexes, since this package can filter by every key."""
     off = [
         f"{kind} of {key}"
         for key, kinds in schema.get("keys", {}).items()

@@ -1,8 +1,7 @@
-"""A folder that chromadb 0.4 to 1.5 wrote: `chroma.sqlite3` and the index files beside it, read and never
-touched.
+"""Reads a folder that chromadb 0.4 to 1.5 wrote: `chroma.sqlite3` and its index files. Never changes it.
 
-A record's id, metadata, document and uri are rows of SQLite tables; its vector is in the index of its
-collection or, if it is younger than that, in the log. `replay` says which.
+SQLite tables hold a record's id, metadata, document and uri. Its vector is in the collection's index, or
+in the log if it is newer than the index. `chromadb_wal` determines which.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from .chromadb_sqlite import FILE, holders, open_database, state_of
 from .chromadb_wal import LateRows, entries_of, late_vectors
 from .source import Part, SourceCollection, check_uuid
 
-_ROWS = 4096  # in one part
+_ROWS = 4096  # rows in one part
 _PART_BYTES = 16 << 20
 _DOCUMENT, _URI = "chroma:document", "chroma:uri"
 _VECTOR, _METADATA = "VECTOR", "METADATA"
@@ -36,20 +35,20 @@ _VECTOR, _METADATA = "VECTOR", "METADATA"
 
 @dataclass(slots=True)
 class _Open:
-    """What is held of the one collection that is being read."""
+    """The state of the collection that is being read."""
 
     id: str
-    rows: npt.NDArray[np.int64]  # of the table, in order
+    rows: npt.NDArray[np.int64]  # rows of the table, in order
     changed: dict[int, list[int]]
     new: list[tuple[str, list[int]]]
     index: IndexFiles | None
-    absent: str  # why a vector may be nowhere
+    absent: str  # why a vector may be missing
     late: dict[str, int]
     cosine: bool
 
 
 class FolderSource:
-    """Implements `Source`. Not for use by several threads."""
+    """Implements `Source`. Not thread-safe."""
 
     def __init__(self, path: str) -> None:
         self.place = path
@@ -76,12 +75,12 @@ class FolderSource:
         return state_of(self.place)
 
     def count(self, collection: SourceCollection) -> int:
-        return collection.count  # for the fingerprint tells
+        return collection.count  # the fingerprint detects changes
 
     # ------------------------------------------------------------------ collections
 
     def databases(self) -> list[tuple[str, str]]:
-        if "databases" not in self._tables:  # before 0.4.15
+        if "databases" not in self._tables:  # releases before 0.4.15
             return [(DEFAULT_TENANT, DEFAULT_DATABASE)]
         return [
             (tenant, name)
@@ -150,7 +149,7 @@ class FolderSource:
         )
 
     def _segments(self, collection: str) -> dict[str, tuple[str, int]]:
-        """Scope to the segment's id and the last entry of the log it has, 0 for none."""
+        """Return, for each scope, the segment's id and its last applied log entry (0 for none)."""
         found = self._query(
             "SELECT s.scope, s.id, m.seq_id FROM segments AS s LEFT JOIN max_seq_id AS m ON "
             "m.segment_id = s.id "
@@ -160,7 +159,7 @@ class FolderSource:
         return {scope: (id, 0 if last is None else number(last)) for scope, id, last in found}
 
     def _values(self, table: str, owner: str, id: str) -> dict[str, Any]:
-        """The metadata of a collection or a segment, in the order it was given."""
+        """Return the metadata of a collection or a segment, in the order in which it was given."""
         boolean = "bool_value" if "bool_value" in self._tables.get(table, ()) else "NULL"
         found = self._query(
             f"SELECT key, str_value, int_value, float_value, {boolean} FROM {table} "  # noqa: S608 - names of ours
@@ -195,12 +194,12 @@ class FolderSource:
     def _hold(self, collection: SourceCollection) -> _Open:
         if self._held is not None and self._held.id == collection.id:
             return self._held
-        self._held = None  # lets go of the other one first
+        self._held = None  # releases the previous collection first
         rows, late = self._rows(collection.id)
         segment, last = self._segments(collection.id).get(_VECTOR, ("", 0))
         cosine = collection.configuration["hnsw"]["space"] == "cosine"
         index, absent = self._index(os.path.join(self.place, segment), last, cosine)
-        # An entry that the index has already may be applied again: the result is the same.
+        # Applying an entry again that the index already contains gives the same result.
         known = [end for end in (last, index.last if index else 0) if end]
         after = min(known) if index and known else 0
         try:
@@ -223,9 +222,9 @@ class FolderSource:
         return self._held
 
     def _index(self, folder: str, last: int, cosine: bool) -> tuple[IndexFiles | None, str]:
-        """The index, if it can be read, and what to say of a vector that is not in the log either.
+        """Return the index, or None if it cannot be read, and the reason to report for a missing vector.
 
-        A damaged index is no error yet: before 0.5.6 nothing was ever removed from the log.
+        A damaged index alone is not an error, because before 0.5.6 the log kept all entries.
         """
         nowhere = "its vector is neither in the index files nor in the log"
         if not os.path.exists(os.path.join(folder, "index_metadata.pickle")):
@@ -302,7 +301,7 @@ class FolderSource:
                 values[places[row]].setdefault(key, []).append(value)
 
     def _change(self, values: list[dict[str, Any]], changes: list[list[int]]) -> None:
-        """Apply the log's entries that the tables do not have yet."""
+        """Apply the log entries that the tables do not contain yet."""
         wanted = [entry for entries in changes for entry in entries]
         if not wanted:
             return
@@ -365,7 +364,7 @@ class FolderSource:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """A block in which values that cannot be, of a type or form that nobody writes, are damage."""
+        """Report values of an impossible type or form as damage while the `with` block runs."""
         try:
             yield
         except ChromaError:
@@ -389,7 +388,7 @@ class FolderSource:
             raise CorruptionError(f"{path} is not a database of chromadb: it has no table {missing[0]}", path)
 
     def _number_log(self) -> None:
-        """Which entries of the log are a collection's: the log has no index for that."""
+        """Build a temporary index of each collection's log entries, because the log has no such index."""
         self._database.execute("PRAGMA temp_store = FILE")
         self._database.execute(
             "CREATE TEMP TABLE log_of (topic TEXT, number INTEGER, PRIMARY KEY (topic, number)) WITHOUT ROWID"
@@ -406,7 +405,7 @@ def _first(row: tuple[Any, ...]) -> Any:
 
 
 def _value(text: Any, whole: Any, real: Any, truth: Any) -> Any:
-    """The one value of a row of metadata; None where there is none."""
+    """Return the value of a metadata row. None if it has no value."""
     if truth is not None:
         return bool(truth)
     if text is not None:

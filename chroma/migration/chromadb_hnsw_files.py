@@ -1,9 +1,9 @@
-"""The index files of one collection of chromadb: `<segment>/header.bin`, `data_level0.bin`, `length.bin` and
+"""Reads the index files of a chromadb collection: `<segment>/header.bin`, `data_level0.bin`, `length.bin` and
 `index_metadata.pickle`.
 
-hnswlib keeps one element after the other in `data_level0.bin`: links, vector, label. The pickle, read by an
-unpickler that makes nothing but plain values, says which id has which label. In cosine space the vectors
-are stored at length 1 and `length.bin` holds what they are multiplied with when they are read.
+hnswlib stores the elements of `data_level0.bin` consecutively, each as links, vector, label. The pickle maps
+ids to labels; it is read with an unpickler that creates only plain values. In cosine space, the stored
+vectors have length 1, and `length.bin` holds the factors by which they are multiplied when they are read.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from ..storage.interface.values import Floats
 
 _HEADER = struct.Struct(
     "<iQQQQQQ"
-)  # version, offset, capacity, elements, bytes each, of the label, of the vector
+)  # version, offset, capacity, elements, element size, label offset, vector offset
 _PERSISTED = ("chromadb.segment.impl.vector.local_persistent_hnsw", "PersistentData")
 NOTHING = -1
 
 
 class _Persisted:
-    """Stands for the class that releases before 1.0 pickled; only its attributes are of interest."""
+    """Replaces the class that releases before 1.0 pickled. Only its attributes are used."""
 
 
 class _Plain(pickle.Unpickler):
-    """Builds dictionaries, texts and numbers. Any other class or function in the file is refused."""
+    """Builds only dictionaries, strings and numbers. Refuses any other class or function in the file."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == _PERSISTED:
@@ -47,8 +47,8 @@ class _Plain(pickle.Unpickler):
 class IndexFiles:
     """The vectors of an index by record id. Maps the large file; keeps 16 bytes and the id per element.
 
-    last  the number of the last change in the log that the index has, as far as the pickle tells
-    Raises CorruptionError, naming the file, for anything that does not fit together.
+    last  the number of the last log entry that the index contains, according to the pickle
+    Raises CorruptionError, which names the file, if the files are inconsistent.
     """
 
     def __init__(self, folder: str, rescaled: bool) -> None:
@@ -91,7 +91,8 @@ class IndexFiles:
             self._lengths = np.fromfile(lengths, "<f4", elements)
 
     def read(self, ids: Sequence[str]) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        """float32 (n, dim) as chromadb's own get() returns them, and which of them are in the index."""
+        """Return the vectors as a float32 array of shape (n, dim), equal to those that chromadb's own get()
+        returns, and the mask of the ids that are in the index."""
         labels = np.array([self.labels.get(id, NOTHING) for id in ids], np.int64)
         there = np.zeros(len(ids), bool)
         vectors = np.zeros((len(ids), self.dimension), np.float32)
@@ -113,8 +114,11 @@ class IndexFiles:
 
 
 def rescaled(vectors: Floats) -> Floats:
-    """What chromadb's get() makes of vectors that it puts into an index of cosine space: brought to length
-    1 and back, in the order and the precision that hnswlib calculates in, so that the bits are the same."""
+    """Return the vectors as chromadb's get() returns them from an index in cosine space.
+
+    They are scaled to length 1 and back with hnswlib's precision and order of operations, so that all bits
+    are equal.
+    """
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         total = np.zeros(len(vectors), np.float32)
         for column in range(vectors.shape[1]):
@@ -126,7 +130,7 @@ def rescaled(vectors: Floats) -> Floats:
 
 
 def number(value: int | bytes) -> int:
-    """A sequence number: an integer, or big-endian bytes as older releases stored it."""
+    """Return a sequence number, which older releases stored as big-endian bytes instead of an integer."""
     return int.from_bytes(value, "big") if isinstance(value, bytes) else int(value)
 
 
@@ -135,7 +139,7 @@ def _read_pickle(path: str) -> dict[str, Any]:
         told = _Plain(io.BytesIO(_read(path))).load()
     except CorruptionError:
         raise
-    except Exception as error:  # a damaged pickle raises anything
+    except Exception as error:  # a damaged pickle can raise any exception
         raise CorruptionError(f"{path} cannot be read: {error}", path) from error
     if isinstance(told, _Persisted):
         told = vars(told)
@@ -153,7 +157,7 @@ def _read(path: str) -> bytes:
 
 
 def _mapped(path: str, elements: int, size: int) -> Any:
-    """The elements of a file, uint8 (elements, size)."""
+    """Map the elements of a file as uint8 (elements, size)."""
     if not elements:
         return np.empty((0, size), np.uint8)
     try:

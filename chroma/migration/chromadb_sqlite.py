@@ -1,4 +1,4 @@
-"""Opening chromadb's SQLite file so that nothing in its folder changes, whatever state it was left in."""
+"""Opens chromadb's SQLite file without changing its folder, in whatever state the folder is."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..errors import ChromaError, CorruptionError, InvalidArgumentError, NotADat
 FILE = "chroma.sqlite3"
 _SIDECARS = ("-wal", "-journal")
 _MAGIC = b"SQLite format 3\0"
-_WRITE_AHEAD = 2  # the two bytes at 18 of a database that uses a write-ahead log
+_WRITE_AHEAD = 2  # value of the two bytes at offset 18 if the database uses a write-ahead log
 
 
 class readable:
-    """A block that reads a folder of chromadb. What SQLite or the system refuses is CorruptionError."""
+    """Raises errors of SQLite and the operating system as CorruptionError while the `with` block runs."""
 
     __slots__ = ("_folder",)
 
@@ -40,10 +40,10 @@ class readable:
 
 
 def open_database(folder: str) -> tuple[sqlite3.Connection, Callable[[], None]]:
-    """A connection that reads, and what to call when it was closed.
+    """Return a read-only connection, and a function to call after the connection is closed.
 
-    SQLite writes when it finds a log or a journal that was left behind; then it gets a copy. A file that
-    uses a write-ahead log without one is opened as immutable, for else SQLite would make the log's files.
+    SQLite writes if it finds a leftover log or journal, so in this case it opens a copy. If a database in
+    write-ahead mode has no log, it is opened as immutable, because SQLite would otherwise create the log.
     """
     check_folder(folder)
     path = os.path.join(folder, FILE)
@@ -65,7 +65,7 @@ def open_database(folder: str) -> tuple[sqlite3.Connection, Callable[[], None]]:
 
 
 def check_folder(folder: str) -> None:
-    """Raises where the folder is none of chromadb's, and says what it is."""
+    """Raise an error that says what the folder is, if it is not a chromadb folder."""
     if not os.path.isdir(folder):
         raise InvalidArgumentError(
             f"Expected source to be a folder or a URL, and there is no folder {folder!r}"
@@ -86,7 +86,7 @@ def check_folder(folder: str) -> None:
 
 
 def holders(folder: str) -> list[str]:
-    """A warning for each other process that has the database open, where the system tells (Linux)."""
+    """Return a warning for each other process that has the database open. Works only on Linux."""
     if not sys.platform.startswith("linux"):
         return []
     try:
@@ -99,7 +99,7 @@ def holders(folder: str) -> list[str]:
         opened = f"/proc/{process}/fd"
         try:
             numbers = os.listdir(opened)
-        except OSError:  # somebody else's, or gone
+        except OSError:  # another user's process, or one that has ended
             continue
         if any(_is_same(os.path.join(opened, number), wanted) for number in numbers):
             found.append(
@@ -117,7 +117,7 @@ def _is_same(path: str, wanted: os.stat_result) -> bool:
 
 
 def state_of(folder: str) -> Mapping[str, Any]:
-    """Values that change with any write: all writes begin in the SQLite file, which counts its changes."""
+    """Return values that change with every write, because the SQLite file counts its changes."""
     path = os.path.join(folder, FILE)
     sizes = {suffix: _size(path + suffix) for suffix in ("", *_SIDECARS)}
     return {"changes": int.from_bytes(_head(path)[24:28], "big"), "bytes": sum(sizes.values())}

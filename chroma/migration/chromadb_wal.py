@@ -1,8 +1,8 @@
-"""What chromadb's log says on top of what its tables and its index hold.
+"""Determines the entries of chromadb's log that its tables and its index do not contain yet.
 
-Both follow the log at their own pace: the tables are behind where nobody has read since the last write,
-the index up to `sync_threshold` writes. Nothing is applied anywhere: the answer is which entry of the log
-counts for which record.
+The tables lag behind the log if nothing has read since the last write; the index lags by up to
+`sync_threshold` writes. This module applies no entry. It returns the log entry that is valid for each
+record.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 
 ADD, UPDATE, UPSERT, DELETE = range(4)
 
-Entry = tuple[int, int, str, bool]  # number, operation, id, whether it carries a vector
+Entry = tuple[int, int, str, bool]  # number, operation, id, whether it has a vector
 
 
 @dataclass(slots=True)
 class LateRows:
-    """removed: row numbers that are gone; changed: entries that change a row; new: entries that make one."""
+    """removed: numbers of deleted rows; changed: entries that change a row; new: entries that add a row."""
 
     removed: set[int] = field(default_factory=set)
     changed: dict[int, list[int]] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class LateRows:
 
 
 def late_vectors(entries: Iterable[Entry], indexed: Container[str]) -> dict[str, int]:
-    """The entry that holds the vector, of ids whose vector is not the one in the index."""
+    """Return the log entry with the vector, for each id whose vector in the index is missing or outdated."""
     late: dict[str, int | None] = {}
     for number, operation, id, has_vector in entries:
         stored = late[id] is not None if id in late else id in indexed
@@ -56,7 +56,7 @@ def late_vectors(entries: Iterable[Entry], indexed: Container[str]) -> dict[str,
 
 
 def entries_of(database: sqlite3.Connection, topic: str, after: int) -> Iterable[Entry]:
-    """Of one collection, in order. Needs the temporary table that the reader of a folder makes."""
+    """Return the log entries of one collection in order. Needs the temporary table of `FolderSource`."""
     return (
         (number, operation, id, bool(has_vector))
         for number, operation, id, has_vector in database.execute(

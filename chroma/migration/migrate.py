@@ -1,4 +1,4 @@
-"""`chroma.migrate`: what is asked for, checked; the rest is in `move`."""
+"""`chroma.migrate`: checks the arguments and runs a `Migration`."""
 
 from __future__ import annotations
 
@@ -30,25 +30,27 @@ def migrate(
     source_settings: Settings | None = None,
     target_settings: Settings | None = None,
 ) -> MigrationReport:
-    """Bring over what a folder or a server of Chroma holds: tenants, databases, collections with their ids,
-    metadata, configuration and embedding function, and all records in order, vectors bit for bit.
+    """Copy the data of a chromadb folder or server: tenants, databases, collections and records.
+
+    Collections keep their ids, metadata, configuration and embedding function. Records keep their order,
+    and vectors are equal bit for bit.
 
     source        a folder that chromadb 0.4 to 1.5 wrote, which is only read; or the URL of a server
-    target        a folder, made if it is missing; or the URL of a server, where collections get new ids
-    tenants       only these. Default: all of a folder; of a server, which lists none, the caller's own
-    collections   only those of these names. Default: all
-    progress      a bar on the error output, where tqdm is installed
-    skip_damaged  leave out records that cannot be read or kept, and report their ids, instead of raising
-    compare_all   compare all records afterwards, not a sample
-    journal       where to note how far it has come. Default: migration.json in the target folder; for a URL
+    target        a folder, created if missing; or the URL of a server, where collections get new ids
+    tenants       tenants to copy. Default: all tenants of a folder; the caller's own tenant on a server,
+                  because a server does not list tenants
+    collections   names of the collections to copy. Default: all
+    progress      show a progress bar on stderr if tqdm is installed
+    skip_damaged  skip records that cannot be read or stored, and report their ids, instead of raising
+    compare_all   compare all records afterwards instead of a sample
+    journal       the file that records progress. Default: migration.json in the target folder; for a URL
                   chroma-migration.json in the working directory
     source_settings, target_settings  credentials and time limits for URLs; see Settings
 
-    Called again after it was interrupted, however hard, it goes on where it stopped; after it has
-    finished, it only compares. Raises NotADatabaseError or CorruptionError for a source that cannot be read,
-    UniqueConstraintError when the target has a collection of the same name from elsewhere,
-    InvalidArgumentError for records that cannot be kept or a source that was written to since the
-    migration began.
+    A call after an interruption of any kind resumes the migration. A call after its end only compares.
+    Raises NotADatabaseError or CorruptionError if the source cannot be read, UniqueConstraintError if the
+    target has a collection of the same name from another source, and InvalidArgumentError for a record
+    that cannot be stored, or if the source was written to since the migration began.
     """
     begun = time.monotonic()
     source_place, target_place = _place(source, "source"), _place(target, "target")
@@ -98,7 +100,7 @@ def _open_source(place: str, settings: Settings | None, tenants: Sequence[str] |
 
 
 def _chosen(source: Source, tenants: Sequence[str] | None, names: Sequence[str] | None) -> Chosen:
-    """Raises InvalidArgumentError for names that the source does not have."""
+    """Select the collections to copy. Raises InvalidArgumentError for names that the source does not have."""
     found = source.collections()
     places = source.tenants()
     for argument, wanted, known in (

@@ -1,4 +1,5 @@
-"""Moving: a plan, then collection after collection, each step noted in a journal, then a comparison."""
+"""Runs a migration: makes a plan, copies one collection after another, then compares. A journal records each
+step."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from .verification import differences
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What is asked for. With names of collections, only the tenants and databases that these need."""
+    """The selection to copy. If collections are named, only their tenants and databases are included."""
 
     collections: list[SourceCollection]
     tenants: list[str]
@@ -28,7 +29,7 @@ class Chosen:
 
 
 class Migration:
-    """One run. The journal is written before what it announces and after what it reports."""
+    """One run of a migration. Planned steps are written to the journal first, finished steps afterwards."""
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class Migration:
     # ------------------------------------------------------------------ the plan
 
     def _plan(self, path: str) -> Journal:
-        """The journal of an earlier run, completed; or a new one, once no name is taken."""
+        """Return an earlier run's journal, completed, or a new one if all names are free in the target."""
         earlier = Journal.read(path)
         if earlier is not None:
             self._check_same(earlier)
@@ -83,7 +84,10 @@ class Migration:
         return journal
 
     def _check_same(self, earlier: Journal) -> None:
-        """Folders may have been moved since; the fingerprint tells whether it is the same one."""
+        """Check that source and target are those of the earlier run.
+
+        A folder may have moved, so the fingerprint identifies it.
+        """
         for then, now in ((earlier.source, self.source.place), (earlier.target, self.target.place)):
             if then != now and (is_url(then) or is_url(now)):
                 raise InvalidArgumentError(
@@ -129,7 +133,7 @@ class Migration:
     def _copy(self, collection: SourceCollection, entry: Entry, bar: Any) -> None:
         entry.target = self._made(collection, entry)
         if not self.target.keeps_ids:
-            self.journal.write()  # nothing else tells whose it is
+            self.journal.write()  # only the journal identifies the new collection
         for part in self.source.read(collection, entry.position, collection.count):
             for place, reason in unfit(part):
                 part.lost.setdefault(place, reason)
@@ -148,12 +152,12 @@ class Migration:
             self.journal.write()
             if bar is not None:
                 bar.update(len(part.ids))
-        if not entry.done:  # it has no records
+        if not entry.done:  # the collection has no records
             entry.done = True
             self.journal.write()
 
     def _made(self, collection: SourceCollection, entry: Entry) -> str:
-        """The collection in the target: made now, or by an earlier run that was killed before it noted it."""
+        """Return the id of the collection in the target. Creates it unless an interrupted run has done so."""
         found = self.target.find(collection)
         if found is None:
             if entry.position:
@@ -169,7 +173,7 @@ class Migration:
         return found.id
 
     def _lost(self, collection: SourceCollection, part: Part) -> ChromaError:
-        """Counts what else is lost, so that the decision can be made once."""
+        """Return the error for lost records. Counts all of them, so that the user can decide once."""
         first = next(iter(part.lost.items()))
         total = 0
         for other in self.source.read(collection, part.position, collection.count):
@@ -229,7 +233,7 @@ class Migration:
 
 
 def _grouped(collections: Sequence[SourceCollection]) -> list[str]:
-    """What is said of several collections in the same words is said once."""
+    """Merge the equal warnings of several collections into one."""
     about: dict[str, list[SourceCollection]] = {}
     for collection in collections:
         for text in collection.warnings:
@@ -241,7 +245,7 @@ def _grouped(collections: Sequence[SourceCollection]) -> list[str]:
 
 
 def unfit(part: Part) -> Iterator[tuple[int, str]]:
-    """Records that this package does not take, with the reason, by row."""
+    """Yield the row of each record that this package refuses, and the reason."""
     given = [entry for entry in part.metadatas if entry]
     try:
         check_ids(part.ids, may_be_empty=True)
@@ -258,7 +262,7 @@ def unfit(part: Part) -> Iterator[tuple[int, str]]:
 
 
 def _records(part: Part) -> Records:
-    """What is written of a part."""
+    """Return the records of a part to write, without the lost ones."""
     if not part.lost:
         return Records(part.ids, part.vectors, part.documents, part.metadatas, part.uris)
     kept = [place for place in range(len(part.ids)) if place not in part.lost]

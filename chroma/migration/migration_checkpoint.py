@@ -1,4 +1,4 @@
-"""How far a migration has come: one small file, replaced as a whole after every step."""
+"""The journal, a small file that records the progress of a migration. Each step replaces the whole file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,12 @@ FORMAT = 1
 
 @dataclass(slots=True)
 class Entry:
-    """One collection. `position`: that many records of the source have been dealt with; `lost`: [position,
-    id] of those that were left out; `target`: its id there."""
+    """The progress of one collection.
+
+    position  the number of source records that have been processed
+    lost      [position, id] of each skipped record
+    target    the id of the collection in the target
+    """
 
     tenant: str
     database: str
@@ -31,7 +35,7 @@ class Entry:
 
 
 class Journal:
-    """`entries` by the id of the collection in the source."""
+    """The journal of a migration. `entries` is keyed by the collection's id in the source."""
 
     def __init__(
         self, path: str, source: str, target: str, fingerprint: Mapping[str, Any], entries: dict[str, Entry]
@@ -44,7 +48,7 @@ class Journal:
 
     @classmethod
     def read(cls, path: str) -> Journal | None:
-        """None where there is none. Raises CorruptionError where it is something else."""
+        """Read a journal. None if the file is missing. Raises CorruptionError if it is not a journal."""
         try:
             with open(path, encoding="utf-8") as file:
                 told = json.load(file)
@@ -69,7 +73,7 @@ class Journal:
             ) from error
 
     def write(self) -> None:
-        """Durable when it returns: a process that is killed leaves the old content or the new."""
+        """Write the journal durably. A process that is killed leaves either the old or the new content."""
         told = {
             "format": FORMAT,
             "source": self.source,

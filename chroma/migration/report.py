@@ -1,4 +1,4 @@
-"""What a migration says at its end."""
+"""The report of a migration."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class MovedCollection:
-    """One collection of a report. `id` is its id in the target; `skipped` the ids left out as damaged."""
+    """One migrated collection. `id` is its id in the target; `skipped` has the ids of damaged records."""
 
     __module__ = "chroma"
 
@@ -20,14 +20,15 @@ class MovedCollection:
 
 @dataclass(slots=True)
 class MigrationReport:
-    """What a migration did.
+    """The report of a migration.
 
-    collections    per collection tenant, database, name, id in the target, records, ids that were skipped
-    records        now in the target, over all collections
-    written        by this call; less than `records` when an earlier call had begun, 0 when it had finished
-    compared       records that were read from both sides and found equal
-    already_done   whether an earlier call had finished, so that this one only compared
-    warnings       what did not come over as it was
+    collections    tenant, database, name, id in the target, records and skipped ids of each collection
+    records        records now in the target, in all collections
+    written        records written by this call; less than `records` after an interrupted call, 0 after a
+                   finished one
+    compared       records that were read from both sides and are equal
+    already_done   whether an earlier call had finished, so that this call only compared
+    warnings       data that could not be copied unchanged
     """
 
     __module__ = "chroma"
@@ -43,7 +44,7 @@ class MigrationReport:
     warnings: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as `chroma migrate --json` prints them."""
+        """Return the report as plain values, in the form that `chroma migrate --json` prints."""
         return asdict(self)
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""A running server, of Chroma or of this package, as a source: read through our own client, page by page."""
+"""Reads a running server, of chromadb or of this package, page by page through this package's client."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _FIELDS: frozenset[Field] = frozenset({"documents", "metadatas", "uris", "embedd
 
 
 class ServerSource:
-    """Implements `Source`. `tenants` None: that of the identity, else the default one; a server lists
-    none."""
+    """Implements `Source`. `tenants` None: the tenant of the identity, else the default tenant, because a
+    server does not list its tenants."""
 
     def __init__(self, url: str, settings: Settings | None, tenants: Sequence[str] | None) -> None:
         placed = settings_for(url, 8000, False, None, settings)

@@ -1,4 +1,4 @@
-"""What every source of a migration tells, whatever it reads: collections, and their records in order."""
+"""The interface of all sources of a migration: collections, and their records in order."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..storage.interface.values import CollectionRef, Floats
 
 @dataclass(frozen=True, slots=True)
 class SourceCollection:
-    """A collection to be moved.
+    """A collection to migrate.
 
-    metadata       as it was given, `hnsw:*` keys included; None for none
-    configuration  what our catalog stores: {"hnsw": complete settings, "embedding_function": stored form}
-    count          records at the time of listing
-    warnings       what cannot be carried over as it is
+    metadata       the original metadata, with `hnsw:*` keys; None if it has none
+    configuration  the form in the catalog: {"hnsw": complete settings, "embedding_function": stored form}
+    count          number of records when the collections were listed
+    warnings       properties that cannot be copied unchanged
     """
 
     tenant: str
@@ -33,22 +33,22 @@ class SourceCollection:
 
     @property
     def ref(self) -> CollectionRef:
-        """What names it in requests to its source."""
+        """The reference to the collection in requests to its source."""
         return CollectionRef(self.tenant, self.database, self.id)
 
     @property
     def where(self) -> str:
-        """How messages call it."""
+        """The name of the collection in messages."""
         return f"{self.name!r} of {self.tenant}/{self.database}"
 
 
 @dataclass(slots=True)
 class Part:
-    """Some records that follow each other; all columns have `len(ids)` entries.
+    """Consecutive records. All columns have `len(ids)` entries.
 
-    position  of the first one among the records of the collection, from 0
-    vectors   float32 (n, dim); None when the collection has no vector at all in this part
-    lost      reasons by row for records that cannot be moved, such as a vector that is nowhere
+    position  position of the first record in the collection, from 0
+    vectors   float32 (n, dim); None if no record of this part has a vector
+    lost      the reason, by row, for each record that cannot be migrated, such as a missing vector
     """
 
     position: int
@@ -62,45 +62,45 @@ class Part:
 
 
 class Source(Protocol):
-    """A folder or a server of Chroma. Reading it changes nothing there."""
+    """A chromadb folder or server. Reading does not change it."""
 
     @property
     def place(self) -> str:
-        """The path or the URL."""
+        """The path or the URL of the source."""
         ...
 
     @property
     def warnings(self) -> Sequence[str]: ...
 
     def fingerprint(self) -> Mapping[str, Any]:
-        """Plain values that differ when the source was changed in between; none where it cannot tell."""
+        """Return plain values that differ after a change of the source. Empty if it cannot detect changes."""
         ...
 
     def count(self, collection: SourceCollection) -> int:
-        """The number of records now."""
+        """Return the current number of records."""
         ...
 
     def tenants(self) -> list[str]:
-        """Also those without databases."""
+        """Return all tenants, including those without databases."""
         ...
 
     def databases(self) -> list[tuple[str, str]]:
-        """(tenant, database), also those without collections."""
+        """Return all databases as (tenant, database), including those without collections."""
         ...
 
     def collections(self) -> list[SourceCollection]:
-        """In the order they were made, as far as the source knows it."""
+        """Return the collections in the order of their creation, if the source knows this order."""
         ...
 
     def read(self, collection: SourceCollection, start: int, stop: int) -> Iterator[Part]:
-        """The records at these positions, in parts of bounded size."""
+        """Yield the records from position `start` to `stop`, in parts of bounded size."""
         ...
 
     def close(self) -> None: ...
 
 
 def check_uuid(id: str, place: str) -> None:
-    """Ids become names of folders, so that nothing else may stand where one is read."""
+    """Raise CorruptionError unless `id` is a UUID, because ids become folder names."""
     try:
         same = str(UUID(id)) == id
     except ValueError:

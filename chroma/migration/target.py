@@ -1,4 +1,4 @@
-"""Where a migration goes: a folder of this package, or a server."""
+"""The target of a migration: a folder of this package, or a server."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FIELDS: frozenset[Field] = frozenset({"documents", "metadatas", "uris", "embeddi
 
 
 class Target:
-    """A backend, and what differs between a folder and a server.
+    """A backend, with the properties that differ between a folder and a server.
 
-    keeps_ids  whether collections get the ids they had
-    exact      whether vectors come back with the bits they were given
+    keeps_ids  whether collections keep their ids
+    exact      whether the target returns vectors bit for bit as they were written
     """
 
     def __init__(self, place: str, settings: Any) -> None:
@@ -49,7 +49,7 @@ class Target:
         self.backend.close()
 
     def find(self, collection: SourceCollection) -> CollectionInfo | None:
-        """The collection that has its name there, if any."""
+        """Return the target's collection of the same name, if any."""
         scope = Scope(collection.tenant, collection.database)
         try:
             return self.backend.get_collection(scope, collection.name)
@@ -57,7 +57,7 @@ class Target:
             return None
 
     def make_places(self, tenants: Sequence[str], databases: Sequence[tuple[str, str]]) -> None:
-        """The tenants and databases that do not exist yet."""
+        """Create the tenants and databases that do not exist yet."""
         for tenant in tenants:
             try:
                 self.backend.get_tenant(tenant)
@@ -71,7 +71,7 @@ class Target:
                 self.backend.create_database(scope)
 
     def make(self, collection: SourceCollection) -> CollectionInfo:
-        """The collection, under its id where that is possible. UniqueConstraintError where it is taken."""
+        """Create the collection, with its id if possible. Raises UniqueConstraintError if it is taken."""
         new = NewCollection(
             name=collection.name,
             metadata=collection.metadata,
@@ -81,7 +81,7 @@ class Target:
         return self.backend.create_collection(Scope(collection.tenant, collection.database), new)
 
     def add(self, collection: SourceCollection, id: str, records: Records) -> None:
-        """Records that are there already stay as they are."""
+        """Add records. Records that exist already stay unchanged."""
         self.backend.write(_there(collection, id), "add", records)
 
     def count(self, collection: SourceCollection, id: str) -> int:
@@ -97,7 +97,7 @@ def _there(collection: SourceCollection, id: str) -> CollectionRef:
 
 
 def is_url(place: str) -> bool:
-    """Whether it names a server, not a folder."""
+    """Whether `place` is the URL of a server rather than a folder."""
     return place.startswith(("http://", "https://"))
 
 

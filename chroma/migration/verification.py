@@ -1,5 +1,5 @@
-"""Whether records in the target are those of the source: ids, documents, uris, metadata with its types,
-vectors bit for bit."""
+"""Compares records of source and target: ids, documents, uris, metadata with its types, vectors bit for
+bit."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..storage.interface.values import Floats, Rows
 from .source import Part, Source, SourceCollection
 from .target import Target
 
-_RUNS = 24  # places in a collection that a sample looks at
-_RUN = 16  # records at each of them
+_RUNS = 24  # positions in a collection at which a sample is taken
+_RUN = 16  # records in the sample at each position
 
 
 def sample(count: int) -> Iterator[tuple[int, int]]:
-    """Stretches of positions, the first and the last records among them."""
+    """Yield ranges of positions to compare, including the first and the last records."""
     if count <= _RUNS * _RUN:
         yield 0, count
         return
@@ -35,9 +35,9 @@ def differences(
     lost: list[int],
     everything: bool,
 ) -> tuple[int, list[str]]:
-    """How many records were compared, and what is wrong, at most a few remarks.
+    """Compare records. Returns the number compared, and a few remarks on differences.
 
-    lost  positions of the source that were left out, ascending
+    lost  positions in the source that were skipped, ascending
     """
     compared = 0
     wrong: list[str] = []
@@ -86,11 +86,11 @@ def _other_vector(ours: Floats, theirs: Floats | None, exact: bool) -> int | Non
         return 0
     if exact:
         same = (ours.view(np.uint32) == np.ascontiguousarray(theirs).view(np.uint32)).all(1)
-    else:  # servers of Chroma bring vectors to length 1 and back
+    else:  # chromadb servers scale vectors to length 1 and back
         same = np.isclose(ours, theirs, rtol=1e-5, atol=1e-6).all(1)
     return None if same.all() else int(np.flatnonzero(~same)[0])
 
 
 def _typed(metadata: Any) -> str | None:
-    """A text that is the same only for the same keys, values and types: 1, 1.0 and true differ."""
+    """Return a text that is equal only for equal keys, values and types. 1, 1.0 and true differ."""
     return json.dumps(metadata, sort_keys=True) if metadata else None

@@ -1,1 +1,1 @@
-"""What notebooks show beyond results: clients, collections, `describe`, `plot`."""
+"""Notebook displays other than results: clients, collections, `describe`, `plot`."""

@@ -1,7 +1,7 @@
-"""Points as an Altair chart.
+"""Draws points as an Altair chart.
 
-Columns have names of their own in the chart, since those of metadata keys could be expressions there. Texts
-are made inert: notebooks and HTML files hold them within a script element, where a text could end it.
+Chart columns have fixed names, because Altair could read a metadata key as an expression. Texts are made
+inert: notebooks and HTML files store them in a script element, which a text could otherwise close.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     import altair as alt
 
 CATEGORIES = 20
-LABELLED = 60  # with so many dots or fewer, labels stand beside them
+LABELLED = 60  # maximum number of dots with labels beside them
 MISSING = "(none)"
 
 _GREY, _PALE = "#9a9a9a", "#d4d4d4"
-# most frequent first: the first ten are easy to tell apart, the others still possible
+# for the most frequent values first; the first ten colours are easy to distinguish, the others harder
 _PALETTE = (
     "#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2",
     "#b279a2", "#ff9da6", "#9d755d", "#eeca3b", "#2f4b7c",
@@ -46,7 +46,7 @@ def make(
     color: tuple[str, Sequence[Any]] | None,
     size: tuple[int, int],
 ) -> alt.Chart | alt.LayerChart:
-    """One dot per point. `label` and `color` are a title and a value for each."""
+    """Draw one dot per point. `label` and `color` are each a title and one value per point."""
     alt = require("altair", "plot", "plot()")
     rows: Rows = [
         {"x": x, "y": y, "id": inert(text.short(id, 60)), "document": inert(document)}
@@ -66,7 +66,7 @@ def make(
         tooltip.append(alt.Tooltip("value:Q" if _numeric(color[1]) else "value:N", title=name))
     named = label is not None and len(rows) <= LABELLED
     points = (
-        # InlineData: Altair would refuse a list of more than 5,000 rows, to spare notebooks
+        # InlineData avoids Altair's limit of 5,000 rows for lists
         alt.Chart(alt.InlineData(values=rows))
         .mark_circle(opacity=0.75, size=_dot(len(rows)), clip=True)
         .encode(
@@ -86,7 +86,7 @@ def make(
 
 
 def write(made: Any, file: Path) -> None:
-    """As a picture of twice the size in pixels, or a page that loads nothing."""
+    """Write the chart as an image, PNG at twice the size in pixels, or as a self-contained HTML page."""
     kind = file.suffix.lower()[1:]
     if kind == "html":
         made.save(str(file), format="html", inline=True)
@@ -95,12 +95,12 @@ def write(made: Any, file: Path) -> None:
 
 
 def inert(entry: str) -> str:
-    """A text with an invisible character after each `<`, so that it can begin no tag anywhere."""
+    """Insert an invisible character after each `<` in a text, so that it cannot begin a tag."""
     return entry.replace("<", "<\u2060")
 
 
 def _axis(channel: Any, name: str, padding: int) -> Any:
-    """Without numbers: only who is near whom means something."""
+    """Build an axis without numbers, because only the distances between points are meaningful."""
     axis = {"labels": False, "ticks": False, "grid": False, "domainColor": "#ccc", "titleColor": "#888"}
     return channel.title(name).axis(**axis).scale(zero=False, nice=False, padding=padding)
 
@@ -116,7 +116,7 @@ def _numeric(values: Sequence[Any]) -> bool:
 
 
 def _range(values: Sequence[Any]) -> list[float]:
-    """From the least to the greatest, but where a few outliers would take most of it, without these."""
+    """Return the range of the values. Excludes outliers if they would take up most of the range."""
     numbers = np.array([entry for entry in values if entry is not None], dtype=np.float64)
     low, high = float(numbers.min()), float(numbers.max())
     inner_low, inner_high = (float(each) for each in np.percentile(numbers, (1, 99)))
@@ -126,7 +126,7 @@ def _range(values: Sequence[Any]) -> list[float]:
 
 
 def _colored(alt: Any, rows: Rows, name: str, values: Sequence[Any]) -> tuple[Rows, Any]:
-    """The rows, with the value of each, in the order in which to draw them; and the colours."""
+    """Add each row's value. Returns the rows in drawing order, and the colour encoding."""
     if _numeric(values):
         for row, entry in zip(rows, values, strict=True):
             row["value"] = entry
@@ -149,7 +149,7 @@ def _colored(alt: Any, rows: Rows, name: str, values: Sequence[Any]) -> tuple[Ro
     for row, entry in zip(rows, texts, strict=True):
         row["value"] = MISSING if entry is None else entry
         row["colour"] = row["value"] if entry is None or entry in frequent else rest
-    # the grey ones first, below the others
+    # draws grey dots first, below the others
     grey = {MISSING, rest}
     drawn = sorted(rows, key=lambda row: row["colour"] not in grey)
     scale = alt.Scale(domain=domain, range=colours)

@@ -1,6 +1,6 @@
-"""What a collection's metadata, documents and uris are like, from record batches one after the other.
+"""Summarizes a collection's metadata, documents and uris from consecutive record batches.
 
-`Summary` holds no records: per key and type a few numbers, and the counts of `counting`.
+`Summary` holds no records. Per key and type, it keeps a few numbers and a `Counts`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _WANTED = Projection(fields=frozenset({"documents", "uris", "metadatas"}))
 
 
 def request(where: Any) -> ScanRequest:
-    """What is read of the records that match."""
+    """Build the request that reads the matching records."""
     return ScanRequest(selection=Selection(where=where), projection=_WANTED)
 
 
 @dataclass
 class _Texts:
-    """The figures of the documents, or of the uris."""
+    """The statistics of the documents, or of the uris."""
 
     filled: int = 0
     shortest: int | None = None
@@ -50,7 +50,7 @@ class _Texts:
 
 
 class _Values:
-    """The values of one type that one key has."""
+    """The values of one type for one key."""
 
     def __init__(self) -> None:
         self.filled = 0
@@ -59,7 +59,7 @@ class _Values:
         self.counts = Counts()
 
     def add(self, column: Any) -> None:
-        """`column` has no nulls."""
+        """Add the values of `column`, which has no nulls."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -77,8 +77,8 @@ class _Values:
 
 
 class Summary:
-    """Takes record batches of the columns id, document, uri and one per metadata key and type (null: the
-    record has no such value). Columns may differ from batch to batch."""
+    """Summarizes record batches with the columns id, document and uri, and one column per metadata key and
+    type (null: the record has no such value). Columns may differ between batches."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -88,7 +88,7 @@ class Summary:
         self._keys: dict[str, dict[str, _Values]] = {}  # by key, then by type
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take the next records."""
+        """Add the next records."""
         self._records += batch.num_rows
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if name == "document":
@@ -102,7 +102,7 @@ class Summary:
                     types.setdefault(type_name(values.type), _Values()).add(values)
 
     def finish(self) -> Description:
-        """The figures of all records so far."""
+        """Return the statistics of all records so far."""
         keys = [self._key(key, types) for key, types in sorted(self._keys.items())]
         return Description(
             self._name, self._records, tuple(keys), self._text(self._documents), self._text(self._uris)
@@ -138,7 +138,7 @@ class Summary:
 
 
 def type_name(kind: Any) -> str:
-    """The name that Python has for an Arrow type: str, int, float, bool, list of these."""
+    """Return the Python name for an Arrow type: str, int, float, bool, list of these."""
     import pyarrow as pa
 
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
@@ -156,10 +156,10 @@ def type_name(kind: Any) -> str:
 
 
 def _plain(column: Any) -> Any:
-    """A column without the ways of storing texts that not every function of Arrow knows."""
+    """Convert dictionary and view columns to plain columns, which all functions of Arrow support."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    is_view = getattr(pa.types, "is_string_view", None)  # not in the lowest version that is supported
+    is_view = getattr(pa.types, "is_string_view", None)  # missing in the lowest supported version
     return column.cast(pa.large_string()) if is_view is not None and is_view(column.type) else column

@@ -1,4 +1,4 @@
-"""What `describe` returns: figures in plain dataclasses, and their tables."""
+"""The result of `describe`: statistics in plain dataclasses, and their tables."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_WIDTH = 40  # of a value, in characters
+_WIDTH = 40  # maximum width of a value in characters
 _APPROXIMATE = "≈: estimated, there are too many distinct values to count each"
 
 
@@ -20,12 +20,13 @@ _APPROXIMATE = "≈: estimated, there are too many distinct values to count each
 class KeySummary:
     """One metadata key.
 
-    types          type to number of records: str, int, float, bool, "list of str", …
-    records        how many have the key; fill is their share, between 0 and 1
-    distinct       values; 2 and 2.0 are two. `exact` is False where it is an estimate, about 2 % off
-    min, max       None for lists, and for keys that have texts and numbers
-    most_frequent  the first of several; None where nothing was found to be frequent
-    times          how often it occurs; at least so often where `exact` is False
+    types          number of records per type: str, int, float, bool, "list of str", …
+    records        number of records with the key; `fill` is their fraction, between 0 and 1
+    distinct       number of distinct values; 2 and 2.0 are distinct. `exact` is False for an estimate, which
+                   is about 2 % off
+    min, max       None for lists, and for keys with both texts and numbers
+    most_frequent  the most frequent value, the first of several; None if no value is known to be frequent
+    times          number of its occurrences; a lower bound if `exact` is False
     """
 
     __module__ = "chroma"
@@ -44,9 +45,9 @@ class KeySummary:
 
 @dataclass(frozen=True, slots=True)
 class TextSummary:
-    """The documents, or the uris. Lengths are in characters; None where there is no text.
+    """The documents, or the uris. Lengths are in characters, and None if there is no text.
 
-    records  how many have one; fill is their share, between 0 and 1
+    records  number of records that have one; `fill` is their fraction, between 0 and 1
     """
 
     __module__ = "chroma"
@@ -60,7 +61,7 @@ class TextSummary:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The figures of a collection. Iterates over the keys, in their order; `d["key"]` is one of them."""
+    """The statistics of a collection. Iterates over the keys in order; `d["key"]` summarizes one key."""
 
     __module__ = "chroma"
 
@@ -124,19 +125,19 @@ class Description:
         return [("documents", self.documents), ("uris", self.uris)]
 
     def to_pandas(self) -> "pd.DataFrame":
-        """A row per key, under the names of `KeySummary`; `types` as text.
+        """Convert to a DataFrame with one row per key and the columns of `KeySummary`; `types` is text.
 
-        Raises InvalidArgumentError where pandas is not installed.
+        Raises InvalidArgumentError if pandas is not installed.
         """
         pandas = require("pandas", "pandas", "describe().to_pandas()")
         columns = {name: [getattr(entry, name) for entry in self.keys] for name in _FIELDS}
         columns["types"] = [_types(entry) for entry in self.keys]
-        for name in ("min", "max", "most_frequent"):  # of several types: not to be unified
+        for name in ("min", "max", "most_frequent"):  # keeps values of several types as they are
             columns[name] = pandas.Series(columns[name], dtype=object)
         return pandas.DataFrame(columns)
 
     def to_arrow(self) -> "pa.Table":
-        """A row per key; `types`, `min`, `max` and `most_frequent` as text, since they are of any type."""
+        """Convert to an Arrow table with one row per key; `types`, `min`, `max`, `most_frequent` are text."""
         import pyarrow as pa
 
         def texts(values: list[Any]) -> Any:
@@ -160,7 +161,7 @@ _HEADER = ("key", "types", "filled", "distinct", "min", "max", "most frequent", 
 
 def _row(entry: KeySummary) -> list[str]:
     sign, least = ("", "") if entry.exact else ("≈ ", "≥ ")
-    repeated = entry.times > 1 or entry.distinct == 1  # else the first of many says nothing
+    repeated = entry.times > 1 or entry.distinct == 1  # else the first of many unique values has no meaning
     return [
         text.short(entry.key, _WIDTH),
         _types(entry),
@@ -184,7 +185,7 @@ def _value(value: Any) -> str:
 
 
 def _percent(share: float) -> str:
-    """Never 0 % of some, never 100 % of not quite all."""
+    """Format a fraction in percent. Shows 0 % only for none and 100 % only for all."""
     if 0 < share < 0.001:
         return "< 0.1 %"
     if 0.999 < share < 1:

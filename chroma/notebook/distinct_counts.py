@@ -1,8 +1,8 @@
-"""How many distinct values a column has and which is the most frequent, in bounded memory.
+"""Counts the distinct values of a column and finds the most frequent value, in bounded memory.
 
-Exact up to LIMIT values and BYTES of text. Beyond that the number of distinct values is estimated from the
-smallest hashes of all (standard error 1.6 %), and only values that are frequent are still counted: those are
-lower bounds, too low by at most `uncertain`, the number of records over LIMIT / 2.
+Results are exact up to LIMIT values and BYTES of text. Beyond these limits, the number of distinct values is
+estimated from the smallest hashes (standard error 1.6 %), and only frequent values are counted. Their counts
+are lower bounds, too low by at most `uncertain`, which is the number of records divided by LIMIT / 2.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 
 LIMIT = 100_000
 BYTES = 16 << 20
-_KEPT = 4096  # smallest hashes
+_KEPT = 4096  # number of smallest hashes that are kept
 
 
 class Counts:
-    """Counts hashable values of one type."""
+    """Counts hashable values, all of the same type."""
 
     def __init__(self) -> None:
         self.exact = True
@@ -29,7 +29,7 @@ class Counts:
         self._hashes = np.empty(0, dtype=np.uint64)
 
     def add(self, counted: Iterable[tuple[Any, int]]) -> None:
-        """Pairs of a value and how often it occurs; a value may come again."""
+        """Add pairs of a value and its number of occurrences. A value may be added more than once."""
         pairs = list(counted)
         if not self.exact:
             self._note(value for value, _ in pairs)
@@ -49,7 +49,7 @@ class Counts:
 
     @property
     def distinct(self) -> int:
-        """The number of distinct values; an estimate unless `exact`."""
+        """Return the number of distinct values, an estimate unless `exact`."""
         if self.exact:
             return len(self._times)
         if len(self._hashes) < _KEPT:
@@ -58,7 +58,7 @@ class Counts:
 
     @property
     def most_frequent(self) -> tuple[Any, int] | None:
-        """The value, the first of several, and how often at least it occurs. None where none is frequent."""
+        """Return the most frequent value (the first of several) and its minimum count. None if unknown."""
         if not self._times:
             return None
         value = max(self._times, key=self._times.__getitem__)
@@ -69,7 +69,7 @@ class Counts:
         self._hashes = np.unique(np.concatenate((self._hashes, hashes)))[:_KEPT]
 
     def _thin(self) -> None:
-        """Take from every count what the middle one has; drop those that are used up (Misra and Gries)."""
+        """Subtract the median count from every count and drop counts that reach zero (Misra and Gries)."""
         counts = np.fromiter(self._times.values(), dtype=np.int64, count=len(self._times))
         step = int(np.partition(counts, len(counts) // 2)[len(counts) // 2])
         self.uncertain += step

@@ -1,7 +1,7 @@
-"""Clients and collections in notebooks.
+"""Renders clients and collections in notebooks.
 
-The forms for event loops cannot ask anybody: they show what the object knows. The others ask the backend,
-within the time of `asking`, and show what came.
+The async objects cannot call the backend in a repr, so they show only their own state. The sync objects call
+the backend within the time limit of `timeout`, and show the responses that arrived in time.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from ..backend.async_protocol import AsyncBackend
     from ..backend.protocol import Backend
 
-COLLECTIONS = 20  # of a client, that are shown
-SAMPLE = 5  # records of a collection
+COLLECTIONS = 20  # maximum collections shown for a client
+SAMPLE = 5  # records shown for a collection
 
 
 # ------------------------------------------------------------------------------ clients
@@ -36,16 +36,16 @@ SAMPLE = 5  # records of a collection
 
 @dataclass
 class _Contents:
-    """What is known of a database so far."""
+    """The data about a database received so far."""
 
     version: str | None = None
     total: int | None = None
     infos: list[CollectionInfo] = field(default_factory=list)
-    rows: dict[str, str] = field(default_factory=dict)  # by id
+    rows: dict[str, str] = field(default_factory=dict)  # by collection id
 
 
 def client_html(backend: Backend, scope: Scope, settings: Settings, closed: bool) -> str:
-    """Where the client is connected, and a table of the collections."""
+    """Render the client's connection and a table of the collections."""
 
     def build() -> Html:
         known = _Contents()
@@ -56,7 +56,7 @@ def client_html(backend: Backend, scope: Scope, settings: Settings, closed: bool
 
 
 def async_client_html(backend: AsyncBackend, scope: Scope, settings: Settings, closed: bool) -> str:
-    """Where the client is connected."""
+    """Render the client's connection."""
     del backend
     waits = "the client was closed" if closed else "`await client.list_collections()` tells what is in it"
     return safely("AsyncClient", lambda: _client("AsyncClient", scope, settings, _Contents(), waits))
@@ -117,7 +117,7 @@ def _listing(known: _Contents) -> Html:
 
 @dataclass
 class _Inside:
-    """What is known of a collection so far."""
+    """The data about a collection received so far."""
 
     info: CollectionInfo
     rows: int | None = None
@@ -126,7 +126,7 @@ class _Inside:
 
 
 def collection_html(backend: Backend, info: CollectionInfo) -> str:
-    """Settings, sizes, and the first records."""
+    """Render the collection's settings, sizes and first records."""
 
     def build() -> Html:
         known = _Inside(info)
@@ -136,7 +136,7 @@ def collection_html(backend: Backend, info: CollectionInfo) -> str:
 
 
 def async_collection_html(backend: AsyncBackend, info: CollectionInfo) -> str:
-    """Settings, as they were when the collection was opened."""
+    """Render the collection's settings, as of the time it was opened."""
     del backend
     waits = "`await collection.peek()` and `await collection.info()` tell what is in it"
     return safely("AsyncCollection", lambda: _collection("AsyncCollection", _Inside(info), waits))
@@ -152,7 +152,7 @@ def _look_into(backend: Backend, known: _Inside) -> None:
 
 
 def _supported(call: Callable[[], CollectionStats]) -> CollectionStats | None:
-    """None where the server is another's, which has no such call."""
+    """Return the result of `call`. None if the server does not support the call."""
     try:
         return call()
     except UnsupportedError:

@@ -1,4 +1,4 @@
-"""`plot`: its arguments, the sample, and the way from records to a chart."""
+"""`plot`: checks the arguments, takes the sample, and converts records to a chart."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 _METHODS = ("pca", "umap")
 _FORMATS = (".png", ".svg", ".html")
-_COLUMNS = {"document": "documents", "uri": "uris", "id": "ids"}  # what a label may be besides a key
+_COLUMNS = {"document": "documents", "uri": "uris", "id": "ids"}  # labels other than metadata keys
 
 
 @dataclass(frozen=True, slots=True)
 class PlotArguments:
-    """The arguments of `plot`, checked."""
+    """The checked arguments of `plot`."""
 
     color_by: str | None
     label: str | None
@@ -41,7 +41,7 @@ class PlotArguments:
     file: Path | None
 
     def sample(self, ids: Sequence[str]) -> list[str]:
-        """`limit` of the ids: those with the least hashes, so that no order of the records can bias it."""
+        """Return the `limit` ids with the smallest hashes, so that no order of records biases the sample."""
         salt = self.seed.to_bytes(16, "little")
         hashes = [blake2b(id.encode(), digest_size=8, salt=salt).digest() for id in ids]
         return [ids[place] for place in sorted(nsmallest(self.limit, range(len(ids)), hashes.__getitem__))]
@@ -50,7 +50,7 @@ class PlotArguments:
 def check_plot(
     color_by: Any, label: Any, limit: Any, *, method: Any, seed: Any, width: Any, height: Any, file: Any
 ) -> PlotArguments:
-    """All arguments of `plot` but the filter; and that the packages are there."""
+    """Check all arguments of `plot` except the filter, and check that the needed packages are installed."""
     for argument, key in (("color_by", color_by), ("label", label)):
         if key is not None and not isinstance(key, str):
             raise InvalidTypeError(f"Expected {argument} to be a metadata key, got {shown(key)}")
@@ -81,7 +81,7 @@ def check_plot(
 def draw(
     wanted: PlotArguments, info: CollectionInfo, records: GetResult, total: int
 ) -> alt.Chart | alt.LayerChart:
-    """The chart of these records, of `total` in all. Writes the file, if one is wanted."""
+    """Draw the chart of these records, out of `total`. Writes the file if one is requested."""
     ids, vectors = records["ids"], records["embeddings"]
     if not ids or vectors is None:
         raise InvalidArgumentError(

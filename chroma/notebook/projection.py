@@ -1,4 +1,4 @@
-"""Vectors of any dimension to points in the plane. Pure functions; the same input gives the same points."""
+"""Projects vectors of any dimension to points in the plane. The functions are pure and deterministic."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ..errors import InvalidArgumentError
 from ..internal.optional_dependencies import require
 from ..storage.interface.values import Floats
 
-_FEWEST = 4  # that umap can lay out
+_FEWEST = 4  # minimum number of vectors for UMAP
 
-# Of 5,000 vectors of 3,072 dimensions all directions take 11 s, the first two by iteration 1 s.
+# For 5,000 vectors of 3,072 dimensions, all directions take 11 s, the first two by iteration take 1 s.
 _LARGE = 768
 _BLOCK = 24
 _ROUNDS = 60
@@ -23,14 +23,14 @@ Points = npt.NDArray[np.float64]
 
 
 class Projection(NamedTuple):
-    """points: float64 (n, 2); axes: what the two stand for."""
+    """points: float64 (n, 2); axes: the names of the two axes."""
 
     points: Points
     axes: tuple[str, str]
 
 
 def unit(vectors: Floats) -> Floats:
-    """The directions of the vectors, which are what cosine distances compare. Zero stays zero."""
+    """Scale the vectors to length 1, since cosine distances compare only directions. Zero stays zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     lengths[lengths == 0] = 1
     scaled: Floats = vectors / lengths
@@ -38,10 +38,10 @@ def unit(vectors: Floats) -> Floats:
 
 
 def pca(vectors: Floats) -> Projection:
-    """Onto the two directions in which the vectors (n, dim) differ most.
+    """Project onto the two directions in which the vectors (n, dim) vary most.
 
-    A direction's sign is such that its farthest point is on the positive side. Vectors of one dimension
-    lie on a line.
+    The sign of a direction is chosen so that its farthest point is on the positive side. Vectors of one
+    dimension lie on a line.
     """
     centred = vectors.astype(np.float64)
     centred -= centred.mean(axis=0)
@@ -55,11 +55,11 @@ def pca(vectors: Floats) -> Projection:
 
 
 def _directions(centred: Points) -> Points:
-    """The first two principal directions, (dim, 2); (dim, 1) where there is only one dimension."""
+    """Return the first two principal directions as (dim, 2). (dim, 1) if there is only one dimension."""
     rows, dimension = centred.shape
     if min(rows, dimension) > _LARGE and (found := _iterated(centred)) is not None:
         return found
-    # of the two matrices with the same eigenvalues, the smaller one
+    # uses the smaller of the two matrices with the same eigenvalues
     if dimension <= rows:
         return np.asarray(np.linalg.eigh(centred.T @ centred)[1][:, :-3:-1])
     values, places = np.linalg.eigh(centred @ centred.T)
@@ -68,7 +68,10 @@ def _directions(centred: Points) -> Points:
 
 
 def _iterated(centred: Points) -> Points | None:
-    """The same by simultaneous iteration, as exact and much faster where few directions matter; else None."""
+    """Compute the same directions by simultaneous iteration. None if it does not converge.
+
+    It is as exact, and much faster if a few directions dominate.
+    """
     block = np.random.default_rng(0).normal(size=(centred.shape[1], _BLOCK))
     for _ in range(_ROUNDS):
         block = np.linalg.qr(block)[0]
@@ -87,7 +90,7 @@ def _axis(number: int, share: float) -> str:
 
 
 def umap(vectors: Floats, space: str, seed: int) -> Projection:
-    """With the package umap-learn, which keeps neighbours together and says nothing of far distances."""
+    """Project with umap-learn, which keeps neighbours together. Large distances have no meaning."""
     module: Any = require("umap", "umap", "plot(method='umap')", "umap-learn")
     if len(vectors) < _FEWEST:
         raise InvalidArgumentError(
@@ -98,6 +101,6 @@ def umap(vectors: Floats, space: str, seed: int) -> Projection:
         n_neighbors=min(15, len(vectors) - 1),
         metric="euclidean" if space == "l2" else "cosine",
         random_state=seed,
-        n_jobs=1,  # more threads would make it depend on their order
+        n_jobs=1,  # with more threads, the result would depend on their order
     )
     return Projection(np.asarray(layout.fit_transform(vectors), dtype=np.float64), ("UMAP 1", "UMAP 2"))

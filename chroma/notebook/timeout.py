@@ -1,4 +1,4 @@
-"""Questions that a repr asks: with an end, whatever the one who is asked does."""
+"""Limits the time of backend calls in a repr."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable
 from ..errors import ClosedError, NotFoundError
 from ..rendering.html import said
 
-# How long a repr may take. Somebody waits for it, and may not even have asked for it.
+# The maximum seconds for a repr. The user waits for it, and may not have requested it.
 PATIENCE = 5.0
 
 
 def ask(questions: Callable[[], None], seconds: float | None = None) -> str | None:
-    """Runs `questions`, which notes the answers as they come. None if it ended, else why not, in words.
+    """Run `questions`, which stores each response on arrival. Returns None, or the reason it did not finish.
 
-    What takes longer goes on in its thread, and nobody looks at it any more.
+    After the time limit, it continues in its thread and its results are ignored.
     """
     limit = PATIENCE if seconds is None else seconds
     failed: list[BaseException] = []
@@ -35,7 +35,7 @@ def ask(questions: Callable[[], None], seconds: float | None = None) -> str | No
 
 
 def worded(error: BaseException) -> str:
-    """Why a question has no answer."""
+    """Return the reason for a failed call as text."""
     if isinstance(error, ClosedError):
         return "the client was closed"
     if isinstance(error, NotFoundError):

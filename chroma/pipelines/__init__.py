@@ -1,11 +1,11 @@
-"""Bulk pipelines: files and streams into a collection, a collection into files.
+"""Bulk pipelines: load files and streams into a collection, export a collection to files.
 
-files      what a source names, here or at a URL
-formats    the rows of a file, from any row on
-parts      rows on their way to records; bad ones are found and told apart
-feed       reading, converting and embedding, ahead of the writer
-journal    how far a load has come, so that it can go on after a crash
-reports    what was done; rejects, what could not be; bars, how long it takes
-locks      one process at a time
-writing    files of an export
+file_discovery   finds the files of a source, local or at a URL
+file_readers     reads the rows of a file, from any row
+chunks           converts rows to records and separates the bad ones
+stages           reads, converts and embeds ahead of the writer
+load             one load; load_checkpoint records its progress, so that it can resume after a crash
+reports          the reports of loads and exports; rejects writes the rows that were refused
+file_lock        restricts a load to one process at a time
+export           writes the files of an export
 """

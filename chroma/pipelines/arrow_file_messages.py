@@ -1,8 +1,8 @@
-"""Arrow files and streams on disk, both formats: messages looked at before Arrow sees them.
+"""Reads Arrow files and streams on disk, and checks each message before Arrow reads it.
 
-Files may be compressed and have categories, which streams of a server may not. So Arrow's own reader decodes
-them, from messages whose heads were checked: a body is no longer than the file, and does not unpack to many
-times its size. A file is read as the stream that it holds, between its two marks.
+Files may be compressed and contain dictionaries, unlike streams from a server. Arrow's own reader therefore
+decodes them, after their message headers have been checked: a body is not longer than the file and does not
+unpack to many times its size. A file is read as the stream between its two magic numbers.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from ..wire.arrow_stream_decoder import (
 )
 
 _MAGIC = b"ARROW1"
-_FREE_UNPACKED = 256 << 20  # bytes that a body may unpack to, however short it is
-_MOST_UNPACKED = 255  # times its length that it may unpack to: as much as LZ4 can
+_FREE_UNPACKED = 256 << 20  # bytes to which a body of any length may unpack
+_MOST_UNPACKED = 255  # maximum ratio of unpacked to packed size, the maximum of LZ4
 
 
 def batches(source: Any) -> Iterator[pa.RecordBatch]:
-    """The record batches of a file, each validated in full. Raises BrokenStream, pyarrow.ArrowException."""
+    """Yield the fully validated record batches of a file. Raises BrokenStream or pyarrow.ArrowException."""
     begin, end = _bounds(source)
     messages = _Messages(source, begin, end)
     reader = pa.ipc.open_stream(pa.PythonFile(messages, mode="r"))
@@ -41,7 +41,7 @@ def batches(source: Any) -> Iterator[pa.RecordBatch]:
 
 
 def _bounds(source: Any) -> tuple[int, int]:
-    """Where the stream in a file begins and ends."""
+    """Return the start and the end of the stream in a file."""
     size = source.size()
     source.seek(0)
     if source.read(8) != _MAGIC + b"\0\0":
@@ -54,7 +54,7 @@ def _bounds(source: Any) -> tuple[int, int]:
 
 
 class _Messages:
-    """The messages between two places of a file, as a file that Arrow reads from."""
+    """Presents the messages between two offsets of a file as a file object for Arrow."""
 
     closed = False
 
@@ -70,15 +70,15 @@ class _Messages:
         return piece
 
     def close(self) -> None:
-        """The file itself is closed by whoever opened it."""
+        """Do nothing. The caller closes the underlying file."""
 
     def _next(self) -> bytes:
-        """The next message; none at the end."""
+        """Return the next message. Empty at the end."""
         self._source.seek(self._at)
         prefix = self._source.read(min(8, self._end - self._at))
         if len(prefix) < 8:
             return bytes(prefix) if prefix.strip(b"\0") else b""
-        skipped = 8 if prefix[:4] == MARK else 4  # before 2019 there was no mark
+        skipped = 8 if prefix[:4] == MARK else 4  # formats before 2019 have no continuation mark
         (size,) = struct.unpack_from("<i", prefix, skipped - 4)
         if size == 0:
             return b""
@@ -105,7 +105,7 @@ class _Messages:
 
 
 def _check_unpacked(body: bytes, buffers: list[tuple[int, int]]) -> None:
-    """Each buffer begins with the length that it unpacks to."""
+    """Raise BrokenStream if the body unpacks to too many bytes. Buffers begin with their unpacked length."""
     whole = 0
     for offset, length in buffers:
         if length > 8 and 0 <= offset <= len(body) - 8:

@@ -1,4 +1,4 @@
-"""Rows on their way to records: converted together; the bad ones are found, and told apart."""
+"""Converts rows to records. Rows are converted together; bad rows are found and separated."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ class Rows:
 
     @classmethod
     def of(cls, start: int, table: pa.Table) -> Rows:
-        """All rows of a table, the first of which has this number."""
+        """Return all rows of a table whose first row has the number `start`."""
         return cls(table, range(start, start + table.num_rows), start + table.num_rows)
 
     def changed(self, transform: Callable[[Any], Any], embedding: str) -> Part:
-        """What a function makes of the table."""
+        """Apply a function to the table."""
         return _made(transform(self.table), self, embedding)
 
     def ids(self, mapped: Mapped) -> list[Any]:
-        """What the column of ids has."""
+        """Return the values of the id column. Raises for columns that cannot be valid."""
         to_records.check_columns(self.table, mapped)
         names = self.table.column_names
         if not any(mapped.parts.get(part, part) in names for part in ("embedding", "document")):
@@ -64,7 +64,7 @@ class Rows:
         return to_records.from_table(self.table, mapped)
 
     def take(self, rows: Sequence[int]) -> Rows:
-        """Some of the rows."""
+        """Return the given rows."""
         picked = pa.array(np.asarray(rows, np.int64))
         return Rows(
             type_conversion.without_views(self.table).take(picked),
@@ -74,7 +74,7 @@ class Rows:
         )
 
     def parsed(self, name: str) -> Rows:
-        """With the column of vectors read from texts as "[0.1, 0.2]", if it is one of texts."""
+        """Parse the vectors in column `name` if they are texts such as "[0.1, 0.2]"."""
         place = self.table.schema.get_field_index(name)
         if place < 0 or not type_conversion.is_text(self.table.schema.field(place).type):
             return self
@@ -99,13 +99,13 @@ class Rows:
         return whole.take([row for row, right in enumerate(kept) if right])
 
     def content(self, row: int) -> Any:
-        """A row as JSON can hold it."""
+        """Return a row as values for JSON."""
         return self.table.slice(row, 1).to_pylist()[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """Rows of JSON."""
+    """JSON objects as rows."""
 
     values: list[dict[str, Any]]
     places: Sequence[int]
@@ -113,11 +113,11 @@ class Objects:
     bad: tuple[Bad, ...] = ()
 
     def changed(self, transform: Callable[[Any], Any], embedding: str) -> Part:
-        """What a function makes of the list of dicts: another one, or a table."""
+        """Apply a function to the list of dicts. The function returns another list or a table."""
         return _made(transform(self.values), self, embedding)
 
     def ids(self, mapped: Mapped) -> list[Any]:
-        """The id of each, None where there is none."""
+        """Return the id of each row, None for a row without an id."""
         name = mapped.parts.get("id", "id")
         return [_id(value.get(name)) for value in self.values]
 
@@ -144,17 +144,17 @@ class Objects:
         )
 
     def take(self, rows: Sequence[int]) -> Objects:
-        """Some of the rows."""
+        """Return the given rows."""
         places = [self.places[row] for row in rows]
         return Objects([self.values[row] for row in rows], places, self.end, self.bad)
 
     def content(self, row: int) -> Any:
-        """A row."""
+        """Return a row."""
         return self.values[row]
 
 
 def _made(made: Any, part: Part, embedding: str) -> Part:
-    """What a transformation returned, as a part. It may leave rows out, or make more of them."""
+    """Convert the result of a transformation to a part. A transformation may drop or add rows."""
     if made is None:
         return Objects([], [], part.end, part.bad)
     if isinstance(made, list):
@@ -172,7 +172,10 @@ def _made(made: Any, part: Part, embedding: str) -> Part:
 
 
 def _places(part: Part, rows: int) -> Sequence[int]:
-    """As many rows as before are the same rows; otherwise the first one has to do for all."""
+    """Return the row numbers after a transformation.
+
+    An unchanged number of rows means the same rows. Otherwise all rows get the number of the first row.
+    """
     if rows == len(part.places):
         return part.places
     return [part.places[0] if part.places else part.end] * rows
@@ -191,7 +194,7 @@ def _texts(column: list[Any], name: str) -> list[str | None] | None:
 def _metadata(
     value: dict[str, Any], used: set[str], wanted: Mapping[str, str] | None
 ) -> dict[str, Any] | None:
-    """What is not another part of the record, or the object under "metadata"."""
+    """Return the fields that are not another part of the record, or the object under "metadata"."""
     if wanted is not None:
         found = {key: value[name] for name, key in wanted.items() if value.get(name) is not None}
         return found or None
@@ -205,20 +208,20 @@ def _metadata(
     return others or None
 
 
-# Some rows of a source. `places` has the number of each; the next part begins with row `end`.
+# Rows of a source. `places` has the number of each row; the next part begins with row `end`.
 Part: TypeAlias = Rows | Objects
 _NUMBERS = {int, float}
 _REPEATED = "the id is the same as that of an earlier row"
 
 
 class Group(NamedTuple):
-    """Records of distinct ids, and the rows they were made of, in the same order."""
+    """Records with distinct ids, and their source rows in the same order."""
 
     batch: Batch
     rows: Part
 
     def bad(self, ids: set[str], reason: str) -> list[Bad]:
-        """The rows with some of the ids."""
+        """Return the rows whose id is in `ids`, as bad rows."""
         return [
             Bad(self.rows.places[row], reason, self.rows.content(row))
             for row, id in enumerate(self.batch.ids)
@@ -227,7 +230,12 @@ class Group(NamedTuple):
 
 
 class Sorted(NamedTuple):
-    """What became of a part: groups in order, rows left out as stored before in it, and bad rows."""
+    """The result of sorting a part.
+
+    groups    groups in order
+    repeated  number of rows skipped because an earlier row of the part has the same id
+    bad       the bad rows
+    """
 
     groups: list[Group]
     repeated: int
@@ -237,11 +245,11 @@ class Sorted(NamedTuple):
 def sort(
     part: Part, mode: Mode, strict: bool, *, mapped: Mapped, dimension: int | None, enough: int
 ) -> Sorted:
-    """A part as groups of distinct ids.
+    """Divide a part into groups with distinct ids.
 
-    Of rows with one id, an upsert writes all, one after the other; an add keeps the first, and the others
-    are bad if it is strict. With as many bad rows as are `enough`, others are no longer looked for. Raises
-    what is wrong with the columns as such.
+    If several rows have the same id, an upsert writes all of them in order. An add keeps the first row, and
+    a strict add treats the others as bad. The search for bad rows stops once `enough` are found. Raises an
+    error if a column as a whole is invalid.
     """
     bad = [*part.bad]
     while part.places:
@@ -254,7 +262,7 @@ def sort(
             bad += [Bad(group.places[row], reason, group.content(row)) for row, reason in odd]
             if batch is not None:
                 done.append(batch)
-        if wrong and repeated and len(bad) < enough:  # a row may be the first of its id that is right
+        if wrong and repeated and len(bad) < enough:  # a skipped row may now be the first valid one
             part = part.take([row for row in range(len(part.places)) if row not in wrong])
             continue
         if strict:
@@ -264,7 +272,10 @@ def sort(
 
 
 def _distinct(ids: list[Any], mode: Mode, strict: bool) -> tuple[list[list[int]], list[int]]:
-    """Groups of rows with distinct ids, in order, and rows that are left out. None is no id, and in any."""
+    """Return groups of rows with distinct ids, in order, and the skipped rows.
+
+    Any number of rows with id None may be in one group.
+    """
     if len(set(ids)) == len(ids):
         return [list(range(len(ids)))], []
     groups: list[list[int]] = [[]]
@@ -285,7 +296,7 @@ def _distinct(ids: list[Any], mode: Mode, strict: bool) -> tuple[list[list[int]]
 def _checked(
     part: Part, mapped: Mapped, dimension: int | None, enough: int
 ) -> tuple[Group | None, list[tuple[int, str]]]:
-    """The rows that are right, and which ones are not, and why."""
+    """Return the valid rows, and the bad rows with their reasons."""
     try:
         return Group(_fitting(part, mapped, dimension), part), []
     except InvalidArgumentError:
@@ -327,7 +338,7 @@ def _first_dimension(part: Part, mapped: Mapped) -> int | None:
 def _search(
     part: Part, rows: Sequence[int], mapped: Mapped, dimension: int | None
 ) -> Iterator[tuple[int, str]]:
-    """The bad rows among some, and why, by halving."""
+    """Find the bad rows among `rows`, and their reasons, by bisection."""
     try:
         _fitting(part.take(rows), mapped, dimension)
         return

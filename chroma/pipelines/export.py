@@ -1,4 +1,4 @@
-"""Files of an export: written aside, and put in their place when they are whole."""
+"""Writes the files of an export under temporary names and renames them when they are complete."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from ..tables.column_names import OWN, mixed_key
 from .file_discovery import Format, check_path, format_of, system_of
 from .reports import ExportReport
 
-_MOST_PARTITIONS = 500  # files that are open at a time
-_NONE = "__HIVE_DEFAULT_PARTITION__"  # the folder of records without the key, as others call it
+_MOST_PARTITIONS = 500  # files that are open at the same time
+_NONE = "__HIVE_DEFAULT_PARTITION__"  # the usual name for the folder of records without the key
 _ENDINGS: dict[Format, str] = {"parquet": ".parquet", "arrow": ".arrow", "jsonl": ".jsonl"}
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _GROUP_ROWS = 65_536
 
 
 class Writer(Protocol):
-    """Takes batches of one schema."""
+    """Writes batches of one schema."""
 
     def write(self, batch: pa.RecordBatch) -> None: ...
     def close(self) -> None: ...
 
 
 class _Parquet:
-    """Row groups of some tens of thousands of rows, not of single batches."""
+    """Writes Parquet. Collects batches into row groups of tens of thousands of rows."""
 
     def __init__(self, sink: Any, schema: pa.Schema) -> None:
         self._writer = pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=_words(schema))
@@ -64,7 +64,7 @@ class _Parquet:
 
 
 def _words(schema: pa.Schema) -> list[str]:
-    """Columns worth a dictionary: those of texts that repeat themselves."""
+    """Return the columns for dictionary encoding: text columns whose values tend to repeat."""
     return [
         field.name
         for field in schema
@@ -84,7 +84,7 @@ class _Arrow:
 
 
 class _Lines:
-    """One object a record, what it has not left out; metadata as an object."""
+    """Writes JSON lines: one object per record without null fields, with the metadata as an object."""
 
     def __init__(self, sink: Any, schema: pa.Schema) -> None:
         self._sink = sink
@@ -101,7 +101,7 @@ class _Lines:
         self._sink.write(b"".join(lines))
 
     def close(self) -> None:
-        """Nothing waits."""
+        """Do nothing, because no data is buffered."""
 
 
 def _listed(column: pa.Array) -> Any:
@@ -116,7 +116,7 @@ _WRITERS: dict[str, Any] = {"parquet": _Parquet, "arrow": _Arrow, "jsonl": _Line
 
 
 class _File:
-    """One file on its way."""
+    """One file that is being written."""
 
     def __init__(self, system: Any, path: str, format: Format, schema: pa.Schema) -> None:
         self.path = path
@@ -134,7 +134,7 @@ class _File:
         self._sink.close()
 
     def publish(self) -> int:
-        """Put it in its place; how many bytes it has."""
+        """Rename the file to its final path. Returns its size in bytes."""
         if isinstance(self._system, pafs.LocalFileSystem):
             with open(self._aside, "rb") as file:
                 os.fsync(file.fileno())
@@ -142,8 +142,8 @@ class _File:
         return int(self._system.get_file_info(self.path).size)
 
     def drop(self) -> None:
-        """Leave nothing behind."""
-        with suppress(pa.ArrowException, OSError):  # what led here is to be told, not what follows from it
+        """Delete the incomplete file."""
+        with suppress(pa.ArrowException, OSError):  # the original error is reported instead
             self._writer.close()
             self._sink.close()
         with suppress(OSError):
@@ -152,7 +152,7 @@ class _File:
 
 
 class Export:
-    """`begin` with a schema, `write` batches, `finish`; `close` in any case."""
+    """One export. Call `begin` with a schema, `write` with batches, then `finish`. Always call `close`."""
 
     def __init__(
         self,
@@ -215,7 +215,7 @@ class Export:
         return written_to(self._path, "nothing was exported; free some space or name another place")
 
     def begin(self, schema: pa.Schema) -> None:
-        """What the batches are like."""
+        """Open the files for batches of this schema."""
         with self._writing():
             self._begin(schema)
 
@@ -250,7 +250,7 @@ class Export:
         return self._files[name]
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """The next records."""
+        """Write the next records."""
         with self._writing():
             if self._key is None:
                 self._files[""].write(batch)
@@ -278,7 +278,7 @@ class Export:
             file.write(pa.RecordBatch.from_struct_array(pc.take(batch.to_struct_array(), pa.array(rows))))
 
     def finish(self) -> ExportReport:
-        """All is written: put the files in their places."""
+        """Complete the files and rename them to their final paths."""
         with self._writing():
             for file in self._files.values():
                 file.finish()
@@ -296,7 +296,7 @@ class Export:
         )
 
     def _clear(self, new: set[str]) -> None:
-        """The files of an earlier export, which would be read with the new ones. Nothing else."""
+        """Delete only the files of an earlier export, which readers would combine with the new files."""
         for info in self._system.get_file_info(pafs.FileSelector(self._path, recursive=True)):
             folder, _, name = info.path.rpartition("/")
             ours = "=" in folder.rpartition("/")[2] and name in {
@@ -306,7 +306,7 @@ class Export:
                 self._system.delete_file(info.path)
 
     def close(self) -> None:
-        """Leave no half of a file behind."""
+        """Delete incomplete files."""
         if self._bar is not None:
             self._bar.close()
         if not self._published:
@@ -315,7 +315,7 @@ class Export:
 
 
 def _folder_key(key: str) -> str:
-    """Not hidden: readers leave out what begins with a dot or an underscore."""
+    """Encode a key so that its folder is not hidden. Readers skip names with a leading dot or underscore."""
     text = quote(key, safe="")
     return f"%{ord(text[0]):02X}{text[1:]}" if text[0] in "._" else text
 

@@ -1,6 +1,6 @@
-"""What a source names: files on a file system, in order, each with its format.
+"""Finds the files of a source in order, each with its format.
 
-Paths, globs, folders and URLs (s3://, gs://, hdfs://, file://) go through Arrow's file systems.
+Arrow's file systems handle paths, globs, folders and URLs (s3://, gs://, hdfs://, file://).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file. `size` and `changed` (ns) tell whether it is the same as before."""
+    """One file. `size` and `changed` (modification time in ns) show whether the file has changed."""
 
     path: str
     format: Format
@@ -46,7 +46,7 @@ class File:
     system: Any
 
     def stamp(self) -> list[Any]:
-        """What stays the same as long as the file does."""
+        """Return values that stay equal while the file is unchanged."""
         return [self.path, self.size, self.changed]
 
 
@@ -62,7 +62,7 @@ def is_source(value: Any) -> bool:
 
 
 def named(source: Any, filesystem: Any = None) -> list[str]:
-    """What a source names, in words that mean the same wherever the process works."""
+    """Return the paths of a source in a form that does not depend on the working directory."""
     sources: Sequence[Any] = source if isinstance(source, (list, tuple)) else [source]
     found = [system_of(os.fspath(item), filesystem) for item in sources]
     return [f"{getattr(system, 'type_name', type(system).__name__)}:{path}" for system, path in found]
@@ -71,10 +71,10 @@ def named(source: Any, filesystem: Any = None) -> list[str]:
 def find(
     source: Any, format: str | None = None, filesystem: Any = None, without: str | None = None
 ) -> list[File]:
-    """The files of a path, glob, folder or URL, or of a list of these, in order of their names. The local
-    file `without` is not one of them.
+    """Return the files of a path, glob, folder or URL, or of a list of these, ordered by name. Excludes the
+    local file `without`.
 
-    Raises InvalidArgumentError for what does not exist, is empty, or has no known format.
+    Raises InvalidArgumentError if a path does not exist, a folder is empty, or a file has no known format.
     """
     if format is not None and format not in FORMATS.values():
         raise InvalidArgumentError(
@@ -92,7 +92,7 @@ def find(
 
 
 def system_of(path: str, filesystem: Any = None) -> tuple[Any, str]:
-    """The Arrow file system of a path or URL, and the path on it."""
+    """Return the Arrow file system of a path or URL, and the path in it."""
     if isinstance(filesystem, pafs.FileSystem):
         return filesystem, path
     if filesystem is not None:
@@ -130,7 +130,7 @@ def _files(path: str, format: str | None, filesystem: Any, without: str | None) 
         kind = format_of(info.path, format)
         if kind is None:
             if len(infos) > 1:
-                continue  # of a folder, what else lies there
+                continue  # another file in a folder
             raise InvalidArgumentError(
                 f"the file {shown(info.path, 200)} has no known ending: pass format='parquet', 'csv', "
                 "'jsonl' or 'arrow'"
@@ -156,7 +156,7 @@ def _infos(system: Any, path: str) -> list[Any]:
 
 
 def _below(system: Any, folder: str) -> list[Any]:
-    """All files below a folder; hidden ones, as others write them beside data, are left out."""
+    """Return all files below a folder, except the hidden files that other programs write beside data."""
     found = system.get_file_info(pafs.FileSelector(folder, recursive=True))
     start = len(folder.rstrip("/")) + 1
     return [
@@ -179,7 +179,7 @@ def _globbed(system: Any, pattern: str) -> list[Any]:
 
 
 def _matches(path: Sequence[str], want: Sequence[str]) -> bool:
-    """Part by part; ** stands for any number of folders."""
+    """Whether a path matches a pattern, compared part by part. ** matches any number of folders."""
     if not want:
         return not path
     if want[0] == "**":
@@ -188,7 +188,7 @@ def _matches(path: Sequence[str], want: Sequence[str]) -> bool:
 
 
 def format_of(path: str, given: str | None = None) -> Format | None:
-    """The format of a file by its ending, if it has a known one."""
+    """Return the given format, else the format that the file extension indicates, else None."""
     if given is not None:
         return given  # type: ignore[return-value]
     stem, ending = os.path.splitext(path.lower())
@@ -198,7 +198,7 @@ def format_of(path: str, given: str | None = None) -> Format | None:
 
 
 def check_path(path: Any, name: str) -> str:
-    """A path as text."""
+    """Return a path as a string."""
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidTypeError(f"Expected {name} to be a path or URL, got {shown(path)}")
     return os.fspath(path)

@@ -1,4 +1,4 @@
-"""One process at a time does a load."""
+"""A file lock that restricts a load to one process at a time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..storage.interface.fork_safety import let_go_in_children, opening
 
 
 def _take(fd: int) -> None:
-    """Raises OSError if another has it."""
-    if sys.platform == "win32":  # where clients of a server run, too
+    """Take the lock. Raises OSError if another process holds it."""
+    if sys.platform == "win32":  # HTTP clients run on Windows too
         import msvcrt
 
         msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
@@ -23,10 +23,10 @@ def _take(fd: int) -> None:
 
 
 class Lock:
-    """A file that is locked as long as this object is open. The lock dies with its process."""
+    """A file that stays locked until this object is closed. The end of the process releases the lock."""
 
     def __init__(self, path: str, busy: str) -> None:
-        """Raises InvalidArgumentError with the text `busy` if another holds it."""
+        """Take the lock. Raises InvalidArgumentError with the text `busy` if another process holds it."""
         self.path = path
         self._fd = -1
         while True:
@@ -35,7 +35,7 @@ class Lock:
                 with opening(path):
                     self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
                     let_go_in_children(self)
-            except FileNotFoundError:  # the folder went with the end of another load
+            except FileNotFoundError:  # another load removed the folder when it ended
                 continue
             try:
                 _take(self._fd)
@@ -48,24 +48,24 @@ class Lock:
                 if os.path.samestat(os.stat(path), os.fstat(self._fd)):
                     return
             except FileNotFoundError:
-                pass  # its last holder has removed it meanwhile
+                pass  # the previous holder has removed the file meanwhile
             except OSError:
                 self.let_go()
                 raise
             self.let_go()
 
     def let_go(self) -> None:
-        """Close the file, and forget its number: in a forked child the parent goes on holding the lock."""
+        """Close the file and forget its descriptor. In a forked child, the parent keeps the lock."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
 
     def close(self) -> None:
-        """Let it go, and the file, and the folder if that is empty. May be called again."""
+        """Release the lock, and delete the file and an empty folder. May be called more than once."""
         if self._fd < 0:
             return
-        with suppress(OSError):  # whoever comes next takes the file that stays
+        with suppress(OSError):  # the next holder reuses a file that remains
             os.remove(self.path)
         self.let_go()
-        with suppress(OSError):  # not empty: other loads
+        with suppress(OSError):  # the folder is not empty if other loads run
             os.rmdir(os.path.dirname(self.path))

@@ -1,4 +1,4 @@
-"""The rows of a file in parts of bounded size, from any row on."""
+"""Reads the rows of a file, from any row, in parts of bounded size."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ from .file_discovery import File
 
 _BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError, BrokenStream)
 
-Told: TypeAlias = Callable[[], int]  # how many bytes of a file were read
+Told: TypeAlias = Callable[[], int]  # returns the bytes of a file read so far
 
 
 class Cuts:
-    """Where parts end: the first one after `first` rows, the others at multiples of `size`, whatever blocks
-    the rows come in; or sooner, where they are long. A load that goes on meets the part it was killed in as
-    it was: that is `begun`, and ends where it did."""
+    """Determines the ends of parts, independently of the blocks in which rows are read.
+
+    The first part ends after `first` rows, the others at multiples of `size`, or earlier if rows are long.
+    A resumed load must repeat the part in which it was killed: `begun` makes the first part end where it
+    ended before.
+    """
 
     def __init__(self, size: int, first: int, begun: bool = False) -> None:
         self._size, self._first, self._begun = size, first, begun
 
     def end(self, begin: int) -> int:
-        """Of the part that begins with this row."""
+        """Return the end of the part that begins with this row."""
         if self._first:
             end, self._first = begin + self._first, 0
             return end
@@ -41,12 +44,12 @@ class Cuts:
         return (begin // self._size + 1) * self._size
 
     def sooner(self, held: int) -> bool:
-        """Whether the part at hand ends with so many bytes."""
+        """Whether the current part ends early because it holds `held` bytes."""
         return held > _LONG_PART and not self._begun
 
 
 def count_rows(file: File) -> int | None:
-    """How many rows a file has, where that is known without reading it."""
+    """Return the number of rows of a file. None if it is unknown without reading the file."""
     if file.format != "parquet":
         return None
     try:
@@ -57,11 +60,11 @@ def count_rows(file: File) -> int | None:
 
 
 def read(file: File, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterator[tuple[Part, int]]:
-    """Parts from row `start` on, each with the bytes that were read so far.
+    """Yield parts from row `start`, each with the number of bytes read so far.
 
-    types  Arrow types of CSV columns, by name. Others are what the first megabyte looks like
-    Raises InvalidArgumentError for a file that is not of its format; lines that are no JSON object are told
-    of in the part they belong to.
+    types  Arrow types of CSV columns, by name. The first megabyte determines the types of other columns
+    Raises InvalidArgumentError for a file that is not in its format. Lines that are not JSON objects are
+    bad rows of their part.
     """
     try:
         with file.system.open_input_file(file.path) as source:
@@ -87,7 +90,7 @@ def read(file: File, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterat
 
 
 def _unreadable(file: File, error: Exception, row: int = 0) -> InvalidArgumentError:
-    """The error for a file that cannot be read from a row on, or somewhere beyond it."""
+    """Return the error for a file that cannot be read at row `row` or beyond it."""
     remedy = ""
     if file.format == "csv" and "conversion error" in str(error):
         remedy = "; types={'COLUMN': 'string'} says what a column holds"
@@ -98,8 +101,8 @@ def _unreadable(file: File, error: Exception, row: int = 0) -> InvalidArgumentEr
 
 
 def rows(batches: Iterable[pa.RecordBatch], row: int, start: int, cuts: Cuts) -> Iterator[Part]:
-    """The batches, the first of which begins with row `row`, as parts from row `start` on. A part also ends
-    where the columns change."""
+    """Yield parts from row `start` of the batches, which begin with row `row`. A change of columns also ends
+    a part."""
     waiting: list[pa.RecordBatch] = []
     begin = end = held = 0
     for batch in batches:
@@ -138,9 +141,9 @@ def _parquet(source: Any, start: int, cuts: Cuts) -> Iterator[Part]:
         yield from rows(map(validated, batches), row, start, cuts)
 
 
-_LONG_PART = 256 << 20  # bytes of rows that are a part, however few they are
-_LONGEST_LINE = 256 << 20  # of a file with JSON lines
-_BLOCK = 10_000  # rows that are decoded at a time
+_LONG_PART = 256 << 20  # bytes at which a part ends, regardless of its number of rows
+_LONGEST_LINE = 256 << 20  # maximum bytes of a line in a file of JSON lines
+_BLOCK = 10_000  # rows decoded at a time
 
 
 def _unpacked(source: Any, compression: str | None) -> Any:
@@ -148,7 +151,7 @@ def _unpacked(source: Any, compression: str | None) -> Any:
 
 
 def _check_columns(source: Any, compression: str | None, tabs: bool) -> None:
-    """Raises for more columns than there is memory for: Arrow takes kilobytes for each, before any row."""
+    """Raise BrokenStream for too many columns: Arrow allocates kilobytes per column before the first row."""
     begin = pa.BufferReader(source.read(_HEAD))
     source.seek(0)
     head = _unpacked(begin, compression).read_buffer(_HEAD).to_pybytes()
@@ -157,7 +160,7 @@ def _check_columns(source: Any, compression: str | None, tabs: bool) -> None:
         raise BrokenStream(f"its first line has {columns:,} columns, more than {_MOST_COLUMNS:,}")
 
 
-_HEAD = 1 << 20  # bytes that are looked at for the first line
+_HEAD = 1 << 20  # bytes searched for the end of the first line
 _MOST_COLUMNS = 10_000
 
 
@@ -181,11 +184,11 @@ def _jsonl(stream: Any, start: int, cuts: Cuts) -> Iterator[Part]:
 
 
 def _lines(stream: Any) -> Iterator[bytes]:
-    rest: list[bytes] = []  # of a line that is longer than a block
+    rest: list[bytes] = []  # the parts of a line that is longer than a block
     size, start = 0, True
-    while block := stream.read_buffer(1 << 20).to_pybytes():  # `read` does not give its memory back on errors
+    while block := stream.read_buffer(1 << 20).to_pybytes():  # `read` leaks memory on errors
         if start:
-            block, start = block.removeprefix(b"\xef\xbb\xbf"), False  # which some editors write
+            block, start = block.removeprefix(b"\xef\xbb\xbf"), False  # a byte order mark
         first, *others = block.split(b"\n")
         rest.append(first)
         size += len(first)
@@ -200,7 +203,7 @@ def _lines(stream: Any) -> Iterator[bytes]:
 
 
 def _objects(row: int, lines: list[bytes]) -> Part:
-    """Lines as objects, and those that are none. Empty lines count as rows, and are skipped."""
+    """Parse lines to objects, and report lines that are not objects. Empty lines are skipped but counted."""
     good: list[dict[str, Any]] = []
     places: list[int] = []
     bad: list[Bad] = []
@@ -221,7 +224,7 @@ def _objects(row: int, lines: list[bytes]) -> Part:
 
 
 def _huge(value: dict[str, Any], line: bytes) -> str | None:
-    """What is wrong with integers beyond 64 bits, which the parser makes floats of."""
+    """Return the error text for an integer beyond 64 bits, which the parser turns into a float, else None."""
     found = rounded_int(value, line)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""One load: what it reads, how far it is, what it has done. Whoever runs it does the writing."""
+"""One load: its source, its progress and its counts. The caller writes the records."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from .reports import LoadReport
 from .stages import Embed, Feed, Plan, Ready, Source
 
 OnConflict = Literal["error", "skip", "upsert"]
-_BATCH_BYTES = 64 << 20  # of vectors in a part, where batch_size is not given
+_BATCH_BYTES = 64 << 20  # bytes of vectors in a part, if batch_size is not given
 _MOST_ROWS, _LEAST_ROWS = 10_000, 100
-_SOONER = 10  # the first part is that much smaller
-_TEXTS = ("id", "document", "uri")  # parts of a record that are texts, whatever they look like in a CSV file
+_SOONER = 10  # the first part is smaller by this factor
+_TEXTS = ("id", "document", "uri")  # parts of a record that a CSV file always holds as texts
 _STORED = "the id is stored already"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadArguments:
-    """What a caller says of a load, not checked yet."""
+    """The unchecked arguments of a load."""
 
     source: Any
     columns: Any
@@ -53,7 +53,7 @@ class LoadArguments:
 
 
 class Load:
-    """Between `open` and `close`: take a part with `next`, `begin` it, tell what was `wrote`, `settle` it."""
+    """One load. For each part, call `next`, then `begin`, then `wrote` per written batch, then `settle`."""
 
     def __init__(
         self,
@@ -71,9 +71,9 @@ class Load:
         self._strict = on_conflict == "error"
         self._begun = time.perf_counter()
         self._resumed = journal.state.rows
-        self._again = journal.state.begun > 0  # the first part may be stored already, wholly or in part
-        self._seen: set[str] = set()  # of such a part, the ids that were written again
-        self._bad = 0  # of the part under way
+        self._again = journal.state.begun > 0  # the first part may be stored already, fully or partly
+        self._seen: set[str] = set()  # the ids of such a part that were written again
+        self._bad = 0  # bad rows of the current part
         self._estimated = shown_bar is not None and shown_bar.total is None
 
     @classmethod
@@ -85,7 +85,7 @@ class Load:
         folder: str | None,
         embed: Embed,
     ) -> Load:
-        """Check all arguments, find the source and the journal, and begin to read."""
+        """Check all arguments, find the source and the journal, and start reading."""
         if given.on_conflict not in ("error", "skip", "upsert"):
             raise InvalidArgumentError(
                 f"Expected on_conflict to be 'error', 'skip' or 'upsert', got {shown(given.on_conflict)}"
@@ -131,7 +131,7 @@ class Load:
                 notebooks=True,
                 option="progress=True",
             )
-            # Without an earlier run the first part is a small one, so that writing begins early.
+            # Without an earlier run, the first part is small, so that writing begins early.
             first = state.begun or (0 if state.rows else max(size // _SOONER, min(size, _LEAST_ROWS)))
             plan = Plan(
                 types=kinds,
@@ -159,16 +159,16 @@ class Load:
             raise
 
     def next(self) -> Ready | None:
-        """The next part, None at the end."""
+        """Return the next part. None at the end."""
         if self._feed.waits():
-            self._journal.write()  # there is time for it
+            self._journal.write()  # uses the time until the next part is ready
         return self._feed.next()
 
     def begin(self, ready: Ready, known: set[str]) -> list[Batch]:
-        """What of a part is to be written. `known`: which of its ids are stored.
+        """Return the batches of a part to write. `known`: its ids that are already stored.
 
-        Raises IDAlreadyExistsError for those if none may be, or InvalidArgumentError for its bad rows,
-        unless there is a file for both, and not too many of them.
+        Raises IDAlreadyExistsError for stored ids with on_conflict="error", and InvalidArgumentError for bad
+        rows. With a file for rejected rows, both are written to it, unless there are too many.
         """
         state = self._journal.state
         before = known if state.conflicts is None else known.intersection(state.conflicts)
@@ -195,10 +195,10 @@ class Load:
         return batches
 
     def wrote(self, batch: Batch, written: Written) -> None:
-        """A batch is durable."""
+        """Count a batch that is now durable."""
         state = self._journal.state
-        untold = written == Written()  # as of servers that do not say what they did
-        if self._again or untold:  # by this load, before it was killed, or now
+        untold = written == Written()  # some servers do not report what they wrote
+        if self._again or untold:  # this load may have written the rows before it was killed, or now
             ids = set(batch.ids)
             old = ids if state.conflicts is None else ids.intersection(state.conflicts)
             old = old | (ids & self._seen)
@@ -209,12 +209,12 @@ class Load:
         state.added += written.added
         state.updated += written.updated
         if self._strict:
-            state.added += written.skipped  # of a request that was repeated
+            state.added += written.skipped  # skipped by a request that was repeated
         else:
             state.skipped += written.skipped
 
     def settle(self, ready: Ready) -> None:
-        """All of a part is durable."""
+        """Record that a whole part is durable."""
         state = self._journal.state
         state.rejects = self._rejects.size
         state.rejected += self._bad
@@ -230,7 +230,7 @@ class Load:
             self._bar.update(ready.rows)
 
     def finish(self) -> LoadReport:
-        """The source is at its end."""
+        """End the load after the last part. Returns its report."""
         self._journal.finish()
         state = self._journal.state
         return LoadReport(
@@ -246,7 +246,7 @@ class Load:
         )
 
     def close(self) -> None:
-        """Stop reading, and note how far it came."""
+        """Stop reading, and record the progress."""
         try:
             self._feed.close()
         finally:
@@ -279,7 +279,7 @@ def _source(source: Any, format: Any, filesystem: Any, rejects: str | None, embe
 
 
 def _joined(tables: Any, embedding: str) -> Any:
-    """An iterator of batches or tables of any kind."""
+    """Yield the batches of an iterator of batches or tables of any kind."""
     for item in tables:
         if not is_table(item):
             raise InvalidTypeError(
@@ -289,7 +289,7 @@ def _joined(tables: Any, embedding: str) -> Any:
 
 
 def _types(types: Any) -> Mapping[str, pa.DataType]:
-    """Arrow types by name, given as such or as Arrow calls them: {"zip": "string"}."""
+    """Return Arrow types by column name, given as types or by their Arrow names: {"zip": "string"}."""
     if types is None:
         return {}
     if not isinstance(types, Mapping):

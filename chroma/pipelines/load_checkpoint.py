@@ -1,7 +1,7 @@
-"""How far a load has come: one small file, replaced before every part that is written.
+"""The journal, a small file that records the progress of a load. It is replaced before each part is written.
 
-A load is found again by what it does: the same source into the same collection in the same way. The file
-is removed when the load has come to its end.
+A load is identified by its source, its collection and its options. The file is removed when the load is
+complete.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _GO_ON = "it is the journal of the load, and what is done is stored: the same ca
 
 @dataclass(slots=True)
 class State:
-    """Where to go on: with row `row` of file number `file`. What is before is stored.
+    """The position at which a load resumes: row `row` of file number `file`. All earlier rows are stored.
 
-    rows       of the source that are done; the other counts are as in the report
-    rejects    bytes of the file of rejected rows that belong to what is done, and where that file is
-    begun      rows of the next part, if that may be stored already, wholly or in part; else 0
-    conflicts  of that part, the ids that were stored before it. None: all
+    rows       processed rows of the source; the other counts are as in the report
+    rejects    bytes of the file of rejected rows that belong to processed rows; `rejects_path` is its path
+    begun      number of rows of the next part if it may be stored already, fully or partly; else 0
+    conflicts  the ids of the next part that were stored before it. None: all
     """
 
     file: int = 0
@@ -46,7 +46,7 @@ class State:
 
 
 class Journal:
-    """`path` None: there is none, since the collection ends with the process."""
+    """The journal of a load. `path` None: there is no file, because the collection ends with the process."""
 
     def __init__(self, path: str | None, lock: Lock | None, state: State) -> None:
         self.path, self._lock = path, lock
@@ -57,13 +57,12 @@ class Journal:
     def open(
         cls, folder: str | None, identity: dict[str, Any], stamps: list[list[Any]], restart: bool
     ) -> Journal:
-        """The journal of this very load, or a new one.
+        """Open the journal of an earlier run of the same load, or create a new journal.
 
-        identity  what makes it the same load
-        stamps    what the files are like. Raises InvalidArgumentError if those that are done, or begun, were
-                  other ones
-        restart   forget an earlier run
-        Raises InvalidArgumentError if the load runs at this moment.
+        identity  the values that identify the load
+        stamps    the state of each file. Raises InvalidArgumentError if a processed or begun file has changed
+        restart   discard an earlier run
+        Raises InvalidArgumentError if the load is already running.
         """
         if folder is None:
             return cls(None, None, State(stamps=stamps))
@@ -95,25 +94,25 @@ class Journal:
             raise
 
     def changed(self) -> None:
-        """The state is another one, to be noted at the latest before the next part is written."""
+        """Mark the state as changed. The journal must be written before the next part is."""
         self._changed = True
 
     def write(self) -> None:
-        """Note the state, if it changed. Durable on return."""
+        """Write the state durably if it has changed."""
         if self.path is not None and self._changed:
             with written_to(self.path, _GO_ON):
                 replace_file(self.path, json.dumps({"format": FORMAT} | asdict(self.state)).encode())
         self._changed = False
 
     def finish(self) -> None:
-        """Forget it: the load is at its end."""
+        """Delete the journal at the end of the load."""
         self._changed = False
         if self.path is not None:
             with written_to(self.path, _GO_ON), suppress(FileNotFoundError):
                 os.remove(self.path)
 
     def close(self) -> None:
-        """Note the state, and let others go on with it. May be called again."""
+        """Write the state and release the lock. May be called more than once."""
         try:
             self.write()
         finally:

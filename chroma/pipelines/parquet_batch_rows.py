@@ -1,8 +1,8 @@
-"""How many rows of a Parquet file may be decoded together: texts that are stored once may be in every row.
+"""Limits the rows of a Parquet file that are decoded together: a text stored once may be in every row.
 
-A file of 3 kB with one text of 10 MB in a dictionary, and a thousand rows that refer to it, becomes 10 GB. So
-the longest text in the dictionaries is looked for first. Nothing is asked of the metadata of a column: where
-they are broken, that ends the process.
+A file of 3 kB with one dictionary text of 10 MB and a thousand rows that refer to it becomes 10 GB. The
+longest dictionary text is therefore determined first. This module does not read column metadata, because
+pyarrow ends the process if they are damaged.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 
 from ..wire.arrow_stream_decoder import validated
 
-_MOST = 128 << 20  # bytes that the texts of rows decoded together may come to
+_MOST = 128 << 20  # maximum bytes of the texts in rows that are decoded together
 
 
 def fitting(parquet: pq.ParquetFile, source: Any, groups: Sequence[int], rows: int) -> int:
-    """So many of `rows`, and one at least."""
+    """Return the number of rows, at most `rows` and at least 1, that may be decoded together."""
     columns = map(parquet.schema.column, range(len(parquet.schema)))
     paths = [column.path for column in columns if column.physical_type.endswith("BYTE_ARRAY")]
     if not paths:
@@ -31,7 +31,7 @@ def fitting(parquet: pq.ParquetFile, source: Any, groups: Sequence[int], rows: i
 
 
 def _longest(probe: pq.ParquetFile, group: int, paths: list[str]) -> int:
-    """The longest texts of the dictionaries of a row group together."""
+    """Return the sum of the longest dictionary texts of all columns in a row group."""
     batches = probe.iter_batches(batch_size=1, row_groups=[group], columns=paths, use_threads=False)
     first = next(batches, None)
     return 0 if first is None else sum(_longest_in(array) for array in validated(first).columns)

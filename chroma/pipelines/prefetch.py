@@ -1,4 +1,4 @@
-"""An iterator that runs ahead of whoever reads it, in a thread of its own."""
+"""An iterator that runs ahead of its reader in a separate thread."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class Ahead(Generic[T]):
-    """At most `depth` items wait. An error of the iterator is raised where its item would have come.
+    """Reads at most `depth` items ahead. An error of the iterator is raised in place of its item.
 
-    `close` ends the thread, and then the iterator.
+    `close` ends the thread, then the iterator.
     """
 
     def __init__(self, items: Iterator[T], depth: int, name: str) -> None:
@@ -66,11 +66,11 @@ class Ahead(Generic[T]):
         return item
 
     def empty(self) -> bool:
-        """Whether whoever asks for the next item would wait now."""
+        """Whether `next` would have to wait now."""
         return not self._over and self._ready.empty()
 
     def stop(self) -> None:
-        """Let it end soon, and whoever waits for it."""
+        """Ask the thread, and any waiting reader, to end."""
         self._stop.set()
         with suppress(queue.Empty):
             while True:
@@ -79,7 +79,7 @@ class Ahead(Generic[T]):
             self._ready.put_nowait((None, None))
 
     def close(self) -> None:
-        """End it. May be called again."""
+        """End the thread. May be called more than once."""
         self._over = True
         self.stop()
         self._thread.join()

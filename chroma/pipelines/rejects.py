@@ -1,4 +1,4 @@
-"""The file of rows that could not be stored: one JSON object a line, with file, row, reason, record."""
+"""Writes the file of rejected rows: one JSON object per line, with file, row, reason and record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .chunks import Bad
 
 
 class Rejects:
-    """`path` None: the first bad row is an error. No more than `most` are taken."""
+    """The file of rejected rows. It holds at most `most` rows. `path` None: the first bad row is an error."""
 
     def __init__(self, path: str | None, most: int) -> None:
         self.path, self._most = path, most
@@ -23,15 +23,15 @@ class Rejects:
 
     @property
     def enough(self) -> int:
-        """So many bad rows of one part are an error, whatever the others are like."""
+        """The number of bad rows in one part that is an error in any case."""
         return 1 if self.path is None else self._most + 1
 
     def begin(self, size: int) -> None:
-        """Keep the first `size` bytes; what follows belongs to rows that come again."""
+        """Truncate the file to `size` bytes. The rest belongs to rows that will be read again."""
         if self.path is None:
             return
         try:
-            with open(self.path, "ab") as out:  # also tells now that it cannot be written
+            with open(self.path, "ab") as out:  # fails early if the file cannot be written
                 self.size = min(size, os.path.getsize(self.path))
                 out.truncate(self.size)
         except OSError as error:
@@ -40,9 +40,9 @@ class Rejects:
             ) from None
 
     def add(self, file: str, bad: Sequence[Bad], before: int) -> None:
-        """Write rows down. `before`: how many were rejected so far.
+        """Write bad rows to the file. `before`: the number rejected so far.
 
-        Raises InvalidArgumentError for the first row if there is no file, or for one too many.
+        Raises InvalidArgumentError for the first row if there is no file, and if there are too many rows.
         """
         if not bad:
             return
@@ -71,7 +71,7 @@ def _line(file: str, bad: Bad) -> bytes:
     options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
     try:
         return orjson.dumps(entry, default=_plain, option=options)
-    except TypeError:  # integers beyond 64 bits
+    except TypeError:  # the record has integers beyond 64 bits
         return orjson.dumps(entry | {"record": repr(bad.content)}, option=options)
 
 

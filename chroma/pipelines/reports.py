@@ -1,4 +1,4 @@
-"""What a load or an export did."""
+"""The reports of loads and exports."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """rows      rows of the source that were read, in this and in earlier runs
+    """The report of a load.
+
+    rows      rows of the source that were read, in this and in earlier runs
     added     records that are new
-    updated   records that were stored before and changed (on_conflict="upsert")
-    skipped   rows whose id was stored before, which was left as it is (on_conflict="skip")
-    rejected  rows that could not be stored; `rejects` is the file that has them
-    resumed   rows that an earlier run had done, which did not come to its end
-    seconds   of this run
+    updated   records that existed and were changed (on_conflict="upsert")
+    skipped   rows whose record existed and was left unchanged (on_conflict="skip")
+    rejected  rows that could not be stored; `rejects` is the file that contains them
+    resumed   rows that an earlier, incomplete run had processed
+    seconds   duration of this run
     """
 
     __module__ = "chroma"
@@ -45,7 +47,7 @@ class LoadReport:
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written: `files` in order, their `bytes`, the `rows` in all of them."""
+    """The report of an export: the `files` in order, and the total `bytes` and `rows`."""
 
     __module__ = "chroma"
 

@@ -1,4 +1,4 @@
-"""Parts of a source, read, converted and embedded ahead of whoever writes them."""
+"""Reads, converts and embeds the parts of a source ahead of the writer."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from .prefetch import Ahead
 
 Embed = Callable[[Sequence[str]], Floats]
 _DEPTH = 1  # parts that wait between two steps
-_MOST_WEIGHT = 2 << 30  # bytes of values of a part
-_TEXTS = 1000  # that are embedded at a time, so that an interrupt need not wait for all of a part
-STREAM = "the stream"  # what messages call a source that is no file
+_MOST_WEIGHT = 2 << 30  # maximum bytes of the values in a part
+_TEXTS = 1000  # texts embedded at a time, so that an interrupt does not wait for a whole part
+STREAM = "the stream"  # the name in messages for a source that is not a file
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What became of a part, which ends before row `row` of file number `file`.
+    """A part that is ready to be written. It ends before row `row` of file number `file`.
 
-    rows      of the source that it has; `repeated` of them are left out, since their ids came before
-    share     of the bytes of the source that were read, where that tells how much is left
+    rows      number of source rows in the part; `repeated` of them are skipped because of an earlier equal id
+    share     the fraction of the source's bytes read so far; None if unknown
     """
 
     file: int
@@ -46,7 +46,7 @@ class Ready:
     bad: list[Bad]
 
     def ids(self) -> list[str]:
-        """The distinct ids of all groups."""
+        """Return the distinct ids of all groups."""
         if len(self.groups) == 1:
             return self.groups[0].batch.ids
         return list(dict.fromkeys(id for group in self.groups for id in group.batch.ids))
@@ -54,19 +54,19 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Files, or else a stream of record batches."""
+    """The source of a load: files, or a stream of record batches."""
 
     files: Sequence[File]
     stream: Any = None
 
     def name(self, file: int) -> str:
-        """What messages call a file."""
+        """Return the name of a file for messages."""
         return self.files[file].path if self.files else STREAM
 
     def parts(
         self, file: int, row: int, cuts: Cuts, types: Mapping[str, Any]
     ) -> Iterator[tuple[int, Part, float | None]]:
-        """Parts from a row of a file on, with the number of their file and the share that was read."""
+        """Yield parts from a row of a file, with the file's number and the fraction read so far."""
         if self.stream is not None:
             yield from ((0, part, None) for part in file_readers.rows(self.stream, 0, row, cuts))
             return
@@ -79,7 +79,7 @@ class Source:
             before += self.files[number].size or 0
 
     def total(self) -> int | None:
-        """How many rows there are, where that is known without reading them."""
+        """Return the number of rows. None if it is unknown without reading them."""
         counts = [file_readers.count_rows(file) for file in self.files]
         known = [count for count in counts if count is not None]
         return sum(known) if known and len(known) == len(counts) else None
@@ -87,7 +87,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How rows become records."""
+    """The settings for the conversion of rows to records."""
 
     types: Mapping[str, pa.DataType]
     transform: Callable[[Any], Any] | None
@@ -100,8 +100,8 @@ class Plan:
 
 
 class Feed:
-    """The parts of a source in order, from a row on. Three threads work ahead: one reads, one converts, one
-    embeds."""
+    """Yields the parts of a source in order, starting at any row. Three threads work ahead: one reads, one
+    converts, one embeds."""
 
     def __init__(self, source: Source, file: int, row: int, cuts: Cuts, plan: Plan) -> None:
         self._source, self._plan, self._dimension = source, plan, plan.dimension
@@ -115,11 +115,11 @@ class Feed:
         return self._embedded.empty()
 
     def next(self) -> Ready | None:
-        """The next part, None at the end. Raises what reading, converting or embedding it raised."""
+        """Return the next part. None at the end. Raises the error of its reading, conversion or embedding."""
         return next(self._embedded, None)
 
     def close(self) -> None:
-        """End the threads. What is under way in them comes to its end first."""
+        """End the threads after they finish their current work."""
         self._ended.set()
         steps = (self._read, self._checked, self._embedded)
         for step in steps:
@@ -183,13 +183,13 @@ class Feed:
         blocks = []
         for start in range(0, len(texts), _TEXTS):
             if self._ended.is_set():
-                raise InterruptedError("the load has ended")  # and nobody hears it
+                raise InterruptedError("the load has ended")  # no reader receives this error
             blocks.append(self._plan.embed(texts[start : start + _TEXTS]))
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def _check_weight(part: Rows, embedding: str) -> None:
-    """Raises for rows that share so much of their bytes that there is no room for each to have its own."""
+    """Raise InvalidArgumentError if shared values of the rows would take too much memory when copied."""
     weight = weigh_all(part.table, embedding)
     if weight > _MOST_WEIGHT:
         raise InvalidArgumentError(

@@ -1,1 +1,1 @@
-"""Values and results as HTML and as short texts."""
+"""Renders values and results as HTML and as short texts."""

@@ -1,7 +1,7 @@
-"""HTML by construction: whatever is not `Html` already is escaped, so no text of a record becomes markup.
+"""Builds HTML. Escapes every string that is not `Html`, so that no text in a record becomes markup.
 
-Styles are inline, since notebooks take style sheets away from what they do not trust, and set no colours of
-their own: text and background are those of the notebook, light or dark. No scripts.
+Styles are inline, because notebooks remove style sheets from untrusted output. They set no text or background
+colours, so that the notebook's light or dark theme applies. The output contains no scripts.
 """
 
 from __future__ import annotations
@@ -19,44 +19,44 @@ _CELL = (
     f"text-align:left;vertical-align:top;padding:3px 10px;border:0;border-bottom:{_LINE};unicode-bidi:isolate"
 )
 _WRAP = "max-width:34em;white-space:normal;overflow-wrap:anywhere"
-_ONE_LINE = 48  # characters: a UUID has 36, a vector as it is shown up to 47
+_ONE_LINE = 48  # characters; a UUID has 36, a rendered vector up to 47
 _CREDENTIALS = re.compile(r"//[^/\s@]*@")
 
 
 class Html(str):
-    """Text that is markup."""
+    """A string that is markup."""
 
     __slots__ = ()
 
 
-Node = str  # an Html, or a text that will be escaped
+Node = str  # an Html, or a text to be escaped
 
 
 def node(tag: str, style: str, *children: Node, span: int = 1) -> Html:
-    """An element. Children that are not Html are escaped."""
+    """Build an element. Escapes children that are not Html."""
     rows = f' rowspan="{span}"' if span > 1 else ""
     styled = f' style="{escape(style)}"' if style else ""
     return Html(f"<{tag}{rows}{styled}>{joined(children)}</{tag}>")
 
 
 def joined(children: Iterable[Node]) -> Html:
-    """The children one after the other, escaped where they are not Html."""
+    """Concatenate the children. Escapes those that are not Html."""
     return Html("".join(child if isinstance(child, Html) else _escaped(child) for child in children))
 
 
 def _escaped(text: str) -> str:
-    # a lone surrogate could not be sent to the notebook
+    # replaces lone surrogates, which cannot be sent to the notebook
     return escape(text).encode("utf-8", "replace").decode("utf-8")
 
 
 def card(title: Node, *parts: Node) -> Html:
-    """The whole repr of one thing."""
+    """Build the whole repr of one object."""
     heading = node("div", "font-weight:600;margin-bottom:4px", title)
     return node("div", "font-size:13px;line-height:1.45;margin:2px 0;overflow-x:auto", heading, *parts)
 
 
 def note(text: Node) -> Html:
-    """A line beside the data."""
+    """Build a line of text that accompanies the data."""
     return node("div", f"{_FAINT};margin:3px 0", text)
 
 
@@ -65,13 +65,13 @@ def faint(text: Node) -> Html:
 
 
 def mono(text: Node) -> Html:
-    """An id, a path, numbers; in one line where that is not long."""
+    """Render an id, a path or numbers in a monospace font, on one line if short."""
     style = "font-family:monospace;font-size:12px"
     return node("span", style + (";white-space:nowrap" if len(text) <= _ONE_LINE else ""), text)
 
 
 def facts(entries: Iterable[tuple[str, Node]]) -> Html:
-    """Pairs of a name and a value, one after the other in as few lines as they need."""
+    """Render pairs of a name and a value inline, in as few lines as possible."""
     shown = [
         node("span", "display:inline-block;margin-right:1.6em", faint(f"{name} "), content)
         for name, content in entries
@@ -80,7 +80,7 @@ def facts(entries: Iterable[tuple[str, Node]]) -> Html:
 
 
 def pairs(entries: Iterable[tuple[str, str]]) -> Html:
-    """Metadata within a cell."""
+    """Render metadata for a cell."""
     shown = [
         node("span", "display:inline-block;margin-right:.9em", faint(f"{key} "), content)
         for key, content in entries
@@ -89,13 +89,13 @@ def pairs(entries: Iterable[tuple[str, str]]) -> Html:
 
 
 def cell(content: Node, *, span: int = 1, right: bool = False) -> Html:
-    """An entry of a table."""
+    """Build a table cell."""
     style = f"{_CELL};text-align:right;white-space:nowrap" if right else f"{_CELL};{_WRAP}"
     return node("td", style + ";font-variant-numeric:tabular-nums", content, span=span)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Html]], right: Iterable[str] = ()) -> Html:
-    """A table of `cell`s; a row may have fewer of them where a cell above spans rows."""
+    """Build a table of `cell`s. A row may have fewer cells if a cell above spans several rows."""
     aligned = set(right)
     heads = [
         node(
@@ -115,7 +115,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Html]], right: Iterable
 
 
 def safely(name: str, build: Callable[[], Html]) -> str:
-    """What `build` makes. A repr must not raise, so an error becomes a sentence."""
+    """Return the result of `build`. A repr must not raise, so an error is rendered as text."""
     try:
         return str(build())
     except Exception as error:
@@ -123,5 +123,5 @@ def safely(name: str, build: Callable[[], Html]) -> str:
 
 
 def said(error: BaseException) -> str:
-    """An error in words, without credentials that an address may hold: notebooks are passed on."""
+    """Return an error as text, without credentials in URLs, because users share notebooks."""
     return short(_CREDENTIALS.sub("//", f"{type(error).__name__}: {error}"), 400)

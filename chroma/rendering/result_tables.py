@@ -1,4 +1,4 @@
-"""What `get`, `peek` and `query` return, as tables with the columns that were included."""
+"""Renders the results of `get`, `peek` and `query` as HTML tables with the included columns."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from . import text
 from .html import Html, Node, card, cell, mono, note, pairs, safely, table
 
-RECORDS = 20  # of a get, that are shown
-HITS = 10  # per query
+RECORDS = 20  # maximum records shown for a get
+HITS = 10  # maximum hits shown per query
 QUERIES = 10
 
 Show = Callable[[Any], Node]
@@ -24,17 +24,17 @@ _SHOWN: dict[str, tuple[str, Show]] = {
 
 
 def get_html(result: Mapping[str, Any]) -> str:
-    """A row per record."""
+    """Render a result of `get` with one row per record."""
     return safely("GetResult", lambda: _get(result))
 
 
 def query_html(result: Mapping[str, Any]) -> str:
-    """A row per hit, with its query's number and its rank."""
+    """Render a result of `query` with one row per hit, which has the query's number and the rank."""
     return safely("QueryResult", lambda: _query(result))
 
 
 def records_table(columns: Mapping[str, Any], most: int) -> Html:
-    """The first records of the columns of a get; those that are None are left out."""
+    """Build a table of the first records in the columns of a `get` result. Omits columns that are None."""
     fields = [field for field in _SHOWN if columns.get(field) is not None]
     header = ["id", *(_SHOWN[field][0] for field in fields)]
     rows = [

@@ -1,4 +1,4 @@
-"""Values as short texts for people. Never builds a long text to cut it afterwards."""
+"""Formats values as short texts for users. Never builds a long text and then truncates it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 from ..storage.interface.short_repr import shown
 
-# What a cell shows of a long text, in characters: two or three lines of a table.
+# The maximum characters of a text in a cell, which fill two or three lines of a table.
 CELL = 160
 
-_VISIBLE = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}  # pictures of control characters
+_VISIBLE = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}  # symbols for control characters
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def short(text: str, width: int = CELL) -> str:
-    """The beginning of a text in one line."""
+    """Return the beginning of a text on one line."""
     head = " ".join(text[: 2 * width].split())
     cut = len(text) > 2 * width or len(head) > width
     head = head[:width].rstrip() + "…" if cut else head
@@ -24,7 +24,7 @@ def short(text: str, width: int = CELL) -> str:
 
 
 def number(value: int | float) -> str:
-    """With separators between thousands, and at most six digits of a fraction's significance."""
+    """Format a number with thousands separators, and a fraction with at most six significant digits."""
     if isinstance(value, bool):
         return str(value)
     if isinstance(value, int):
@@ -34,7 +34,7 @@ def number(value: int | float) -> str:
 
 
 def count(amount: int, noun: str) -> str:
-    """As `1 record`, `2,000 records`."""
+    """Format a count with its noun: `1 record`, `2,000 records`."""
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {plural(noun)}"
 
 
@@ -43,19 +43,19 @@ def plural(noun: str) -> str:
 
 
 def size(amount: int) -> str:
-    """Bytes as `512 bytes`, `1.2 MiB`."""
+    """Format a number of bytes: `512 bytes`, `1.2 MiB`."""
     exponent = min((max(amount, 1).bit_length() - 1) // 10, len(_UNITS) - 1)
     return f"{amount:,} bytes" if not exponent else f"{amount / 1024**exponent:,.1f} {_UNITS[exponent]}"
 
 
 def distance(value: float) -> str:
-    """Four places, unless it is very small or large. Rounding may have made a zero negative."""
+    """Format a distance with four decimal places unless it is very small or large. Never shows -0."""
     whole = f"{abs(value):.4f}" if 1e-3 <= abs(value) < 1e6 or abs(value) < 1e-6 else f"{abs(value):.4g}"
     return f"-{whole}" if value < 0 and float(whole) else whole
 
 
 def vector(values: Any) -> str:
-    """As `384 numbers [0.0123, -0.2, 0.334, …]`."""
+    """Format a vector: `384 numbers [0.0123, -0.2, 0.334, …]`."""
     if values is None:
         return ""
     head = ", ".join(f"{float(entry):.3g}" for entry in islice(values, 3))
@@ -63,11 +63,11 @@ def vector(values: Any) -> str:
 
 
 def value(entry: Any, width: int = CELL) -> str:
-    """A value of metadata. Texts stand without quotes unless they look like something else."""
+    """Format a metadata value. A text has no quotes unless it looks like a value of another type."""
     if isinstance(entry, str):
         return repr(entry) if _ambiguous(entry) else short(entry, width)
     if isinstance(entry, (int, float)):
-        return str(entry)  # as it is: it may be a year or a number of something
+        return str(entry)  # without separators, because it may be a year or an identifier
     if isinstance(entry, (list, tuple)):
         head = ", ".join(value(each, 40) for each in islice(entry, 5))
         return f"[{head}{', …' if len(entry) > 5 else ''}]"
@@ -75,7 +75,7 @@ def value(entry: Any, width: int = CELL) -> str:
 
 
 def other(entry: Any) -> str:
-    """Anything else, as the data loader may give it: an image as its shape."""
+    """Format any other value, such as a data loader's result. An image is shown as its shape."""
     if entry is None:
         return ""
     if isinstance(entry, str):
@@ -87,7 +87,7 @@ def other(entry: Any) -> str:
 
 
 def pairs(metadata: Mapping[str, Any] | None, most: int = 12) -> list[tuple[str, str]]:
-    """The keys and values of metadata, the first so many; then how many there are besides."""
+    """Return the first `most` keys and values of metadata, then the number of the others."""
     if not isinstance(metadata, Mapping):
         return [] if metadata is None else [("", other(metadata))]
     found = [(short(str(key), 60), value(entry)) for key, entry in islice(metadata.items(), most)]
@@ -97,7 +97,7 @@ def pairs(metadata: Mapping[str, Any] | None, most: int = 12) -> list[tuple[str,
 
 
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> str:
-    """A table of lines of text; columns in `right` are aligned there."""
+    """Format a table as lines of text. Columns in `right` are right-aligned."""
     lines = [header, *rows]
     widths = [max(len(line[place]) for line in lines) for place in range(len(header))]
 

@@ -1,1 +1,1 @@
-"""`GetResult` and `QueryResult`, and how answers of a backend become them."""
+"""`GetResult` and `QueryResult`, and the functions that build them from a backend's response."""

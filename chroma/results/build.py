@@ -1,4 +1,4 @@
-"""Answers of a backend to the dictionaries that `get` and `query` return."""
+"""Converts a backend's response to the dictionaries that `get` and `query` return."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .types import GetResult, QueryResult
 
 
 def get_result(rows: Rows, include: Include, data: Any) -> GetResult:
-    """The dictionary of `get` and `peek`; `data` is what the uris point at, if that is included."""
+    """Build the result of `get` and `peek`. `data` is the content that the uris point to, if included."""
     return GetResult(
         ids=rows.ids,
         embeddings=_embeddings(rows) if "embeddings" in include else None,
@@ -28,7 +28,7 @@ def get_result(rows: Rows, include: Include, data: Any) -> GetResult:
 
 
 def query_result(hits: Sequence[Hits], include: Include, data: list[Any] | None) -> QueryResult:
-    """The dictionary of `query`, one entry per query vector in each column; `data` as for `get_result`."""
+    """Build the result of `query`. Each column has one entry per query; `data` as in `get_result`."""
 
     def column(field: Field) -> Any:
         return [getattr(hit.rows, field) for hit in hits] if field in include else None
@@ -46,18 +46,18 @@ def query_result(hits: Sequence[Hits], include: Include, data: list[Any] | None)
 
 
 def indexing_result(status: IndexStatus) -> IndexingStatus:
-    """What `get_indexing_status` returns."""
+    """Build the result of `get_indexing_status`."""
     progress = status.indexed / status.total if status.total else 1.0
     return IndexingStatus(status.indexed, status.total - status.indexed, status.total, progress)
 
 
 def database_result(entry: dict[str, Any]) -> Database:
-    """A database as clients show it."""
+    """Build the result of `get_database`."""
     return {"id": UUID(str(entry["id"])), "name": entry["name"], "tenant": entry["tenant"]}
 
 
 def in_order_of(ids: Sequence[str], rows: Rows, page: Page = WHOLE) -> Rows:
-    """A page of the rows in the order of `ids`, which may name more ids than there are rows."""
+    """Return a page of the rows in the order of `ids`. Skips ids that have no row."""
     place = {name: row for row, name in enumerate(rows.ids)}
     order = [place[name] for name in ids if name in place]
     order = order[page.offset : None if page.limit is None else page.offset + page.limit]

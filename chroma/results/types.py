@@ -1,7 +1,7 @@
-"""`GetResult` and `QueryResult`: the dictionaries that `get` and `query` return, and what they do besides.
+"""`GetResult` and `QueryResult`: the dictionaries that `get` and `query` return, and their methods.
 
-They are dicts: they equal, print and dump as plain ones do. Type checkers know the type of each key.
-What the methods lead to is imported in them.
+Both are dicts that compare, print and serialize like plain dicts. Type checkers know the type of each key.
+The methods import the modules that they need.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 
 class GetResult(dict[str, Any]):
-    """Records in insertion order. A column that was not included is None.
+    """The result of `get`: records in insertion order. A column that was not included is None.
 
     ids         list[str]
-    embeddings  float32 array (n, dim); shape (0,) when there is no record
+    embeddings  float32 array (n, dim); shape (0,) if there are no records
     documents   list[str | None]
     metadatas   list[dict | None]
     uris        list[str | None]
-    data        what the data loader made of the uris
-    included    the columns that were asked for
+    data        the data loader's result for the uris
+    included    the requested columns
     """
 
     __module__ = "chroma.api.types"
@@ -61,14 +61,14 @@ class GetResult(dict[str, Any]):
         return copy.copy(self)
 
     def to_arrow(self) -> pa.Table:
-        """An Arrow table: id and the columns that were included; metadata as columns of their own."""
+        """Convert to an Arrow table with the id and the included columns, one column per metadata key."""
         require_arrow()
         from ..tables import from_results
 
         return from_results.records(self)
 
     def to_pandas(self) -> pd.DataFrame:
-        """A pandas DataFrame of the same columns."""
+        """Convert to a pandas DataFrame with the columns of `to_arrow`."""
         require_arrow()
         from ..tables import dataframes, from_results
 
@@ -76,7 +76,7 @@ class GetResult(dict[str, Any]):
         return dataframes.to_pandas(from_results.records(self))
 
     def to_polars(self) -> pl.DataFrame:
-        """A polars DataFrame of the same columns."""
+        """Convert to a polars DataFrame with the columns of `to_arrow`."""
         require_arrow()
         from ..tables import dataframes, from_results
 
@@ -93,16 +93,16 @@ class GetResult(dict[str, Any]):
 
 
 class QueryResult(dict[str, Any]):
-    """One list per query, nearest first. A column that was not included is None.
+    """The result of `query`: one list of hits per query, nearest first. A column not included is None.
 
     ids         list[list[str]]
     distances   list[list[float]]
-    embeddings  one float32 array (hits, dim) per query; shape (0,) when there is no hit
+    embeddings  one float32 array (hits, dim) per query; shape (0,) if there are no hits
     documents   list[list[str | None]]
     metadatas   list[list[dict | None]]
     uris        list[list[str | None]]
-    data        what the data loader made of the uris, one entry per query
-    included    the columns that were asked for
+    data        the data loader's result for the uris, one entry per query
+    included    the requested columns
     """
 
     __module__ = "chroma.api.types"
@@ -132,8 +132,11 @@ class QueryResult(dict[str, Any]):
         return copy.copy(self)
 
     def to_arrow(self) -> pa.Table:
-        """An Arrow table: a row per hit, with query (from 0), rank (from 1), id, distance, and the
-        columns that were included; metadata as columns of their own."""
+        """Convert to an Arrow table with one row per hit.
+
+        The columns are query (from 0), rank (from 1), id, distance and the included columns, with one
+        column per metadata key.
+        """
         require_arrow()
         from ..tables import from_results
 
@@ -144,7 +147,7 @@ class QueryResult(dict[str, Any]):
     @overload
     def to_pandas(self, *, per_query: Literal[True]) -> list[pd.DataFrame]: ...
     def to_pandas(self, *, per_query: bool = False) -> pd.DataFrame | list[pd.DataFrame]:
-        """A pandas DataFrame of the same columns; with `per_query` a list of one for each query."""
+        """Convert to a pandas DataFrame with the columns of `to_arrow`. `per_query`: to one per query."""
         require_arrow()
         from ..tables import dataframes, from_results
 
@@ -159,7 +162,7 @@ class QueryResult(dict[str, Any]):
     @overload
     def to_polars(self, *, per_query: Literal[True]) -> list[pl.DataFrame]: ...
     def to_polars(self, *, per_query: bool = False) -> pl.DataFrame | list[pl.DataFrame]:
-        """A polars DataFrame of the same columns; with `per_query` a list of one for each query."""
+        """Convert to a polars DataFrame with the columns of `to_arrow`. `per_query`: to one per query."""
         require_arrow()
         from ..tables import dataframes, from_results
 

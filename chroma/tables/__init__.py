@@ -1,12 +1,13 @@
-"""Tables of any kind into records, and records into tables. Only `detect` is loaded with the package.
+"""Converts tables to records and records to tables. Importing the package loads only `detect`.
 
-detect    what a table is
-naming    what metadata keys are called as columns
-sources   any table as Arrow record batches
-convert   Arrow types to what metadata can be
-records   record batches to the records of a write
-columns   answers of a backend to tables
-frames    tables to dataframes
+detect           tells whether a value is a table
+column_names     maps metadata keys to column names
+readers          reads any table as Arrow record batches
+type_conversion  converts Arrow types to types that metadata can have
+to_records       converts a table to the records of a write
+from_rows        converts rows of a backend to tables
+from_results     converts results of get and query to tables
+dataframes       converts Arrow tables to dataframes
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def read(table: Any, columns: Any) -> Batch:
-    """Any table as one batch of a write; see `records`."""
+    """Convert any table to one batch for a write; see `to_records`."""
     require_arrow()
     from .to_records import read
 

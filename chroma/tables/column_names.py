@@ -1,9 +1,9 @@
-"""What metadata keys are called as columns of a table. Pure, and its own inverse.
+"""Maps metadata keys to column names of a table, and back. The functions have no side effects.
 
-A key is a column of the same name. Two kinds of keys are not:
+A key has the column of the same name, with two exceptions:
 
-    metadata.id          the key "id", for the column of that name is the record's id
-    metadata[int].size   the ints of the key "size", where that has values of several types
+    metadata.id          holds the key "id", because the column "id" holds the record's id
+    metadata[int].size   holds the ints of the key "size", if the key has values of several types
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from ..wire.arrow_codec import TYPES, TypedKey
 
-# Columns of a record, what people may have called them, and the further columns of an answer.
+# The columns of a record, names that users may confuse with them, and the extra columns of a query result.
 OWN = ("id", "document", "uri", "embedding", "metadata")
 _NEAR = ("ids", "documents", "uris", "embeddings", "metadatas")
 ANSWER = ("query", "rank", "distance")
@@ -22,7 +22,7 @@ _PREFIXED = re.compile(r"metadata(?:\[(" + "|".join(TYPES) + r")\])?\.(.+)", re.
 
 
 def column_names(typed_keys: Sequence[TypedKey], others: Sequence[str] = ()) -> list[str]:
-    """A distinct column name for each key and type, none of them one of `others`."""
+    """Return a distinct column name for each key and type. No name is in `others`."""
     times = Counter(key for key, _ in typed_keys)
     return [_column_name(typed, times[typed.key] > 1, others) for typed in typed_keys]
 
@@ -36,23 +36,23 @@ def _column_name(typed: TypedKey, mixed: bool, others: Sequence[str]) -> str:
 
 
 def key_of(column: str) -> str:
-    """The metadata key that a column holds values of."""
+    """Return the metadata key whose values the column holds."""
     match = _PREFIXED.fullmatch(column)
     return match[2] if match else column
 
 
 def near_miss(column: str) -> str | None:
-    """The column that was meant by one with the name of an argument: "id" for "ids"."""
+    """Return the column that the user meant with the name of an argument: "id" for "ids". Else None."""
     return OWN[_NEAR.index(column)] if column in _NEAR else None
 
 
 def mixed_key(column: str) -> str | None:
-    """The key, if the column holds its values of one of several types."""
+    """Return the metadata key if the column holds only its values of one type. Else None."""
     match = _PREFIXED.fullmatch(column)
     return match[2] if match and match[1] else None
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names for a message."""
+    """Format names for a message."""
     shown = ", ".join(names[:20])
     return f"{shown}, … ({len(names)})" if len(names) > 20 else shown

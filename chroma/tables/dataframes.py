@@ -1,4 +1,4 @@
-"""Arrow tables to dataframes."""
+"""Converts Arrow tables to dataframes."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 def check_pandas() -> None:
-    """Raise InvalidArgumentError where pandas is not installed."""
+    """Raise InvalidArgumentError if pandas is not installed."""
     require("pandas", "pandas", "A dataframe of pandas")
 
 
 def check_polars() -> None:
-    """Raise InvalidArgumentError where polars is not installed."""
+    """Raise InvalidArgumentError if polars is not installed."""
     require("polars", "polars", "A dataframe of polars")
 
 
 def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """A DataFrame that keeps what the table has; see `to_pandas` of collections."""
+    """Convert a table to a DataFrame without losing types; see `Collection.to_pandas`."""
     import pandas as pd
 
     columns: dict[str, Any] = {}
@@ -48,7 +48,7 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 
 
 def _merged(parts: Sequence[pa.ChunkedArray]) -> list[Any]:
-    """Values of several types as one list, None where there is none of any."""
+    """Merge the columns of several types into one list, with None for a row that has no value."""
     values: list[Any] = parts[0].to_pylist()
     for part in parts[1:]:
         values = [old if new is None else new for old, new in zip(values, part.to_pylist())]
@@ -68,10 +68,10 @@ def _series(pd: Any, kind: pa.DataType, column: pa.ChunkedArray) -> Any:
 
 
 def _vectors(column: pa.ChunkedArray) -> list[Any]:
-    """A float32 array per row, None for null."""
+    """Return one numpy array per row, None for null."""
     out: list[Any] = []
     for chunk in column.chunks:
-        if not len(chunk):  # and maybe of lists of no length
+        if not len(chunk):  # the lists may have size 0, which `reshape` cannot handle
             continue
         rows = list(
             chunk.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, chunk.type.list_size)
@@ -84,7 +84,7 @@ def _vectors(column: pa.ChunkedArray) -> list[Any]:
 
 
 def to_polars(table: pa.Table) -> pl.DataFrame:
-    """A polars DataFrame of the same columns."""
+    """Convert a table to a polars DataFrame with the same columns."""
     import polars as pl
 
     frame = pl.from_arrow(table)

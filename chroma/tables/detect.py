@@ -1,4 +1,4 @@
-"""What a table is, told without importing anything."""
+"""Tells whether a value is a table, without importing any dataframe library."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def is_table(value: Any) -> bool:
 
 
 def is_result(value: Any) -> bool:
-    """Whether a value is what get or query returned."""
+    """Whether a value is a result of get or query."""
     return isinstance(value, dict) and "included" in value and hasattr(value, "to_arrow")
 
 

@@ -1,4 +1,4 @@
-"""Results of get and query as tables: a row per record, or per hit."""
+"""Converts results of get and query to tables with one row per record or per hit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FIELDS: tuple[Field, ...] = ("documents", "uris", "metadatas", "embeddings")
 
 
 def records(result: Mapping[str, Any]) -> pa.Table:
-    """id and the columns that were included, as `to_arrow` of collections has them."""
+    """Return a table with the ids and the included fields, in the columns that `Collection.to_arrow` uses."""
     included = [field for field in _FIELDS if result[field] is not None]
     vectors = result["embeddings"]
     rows = Rows(result["ids"], result["documents"], result["metadatas"], result["uris"], _matrix(vectors))
@@ -26,7 +26,7 @@ def records(result: Mapping[str, Any]) -> pa.Table:
 
 
 def hits(result: Mapping[str, Any]) -> pa.Table:
-    """As for records, and query (from 0), rank (from 1) and distance before them."""
+    """Return a table with the columns of `records`, plus query (from 0), rank (from 1) and distance."""
     included = [field for field in _FIELDS if result[field] is not None]
     pages = [
         Rows(ids, *(_nth(result[field], query) for field in ("documents", "metadatas", "uris", "embeddings")))
@@ -48,7 +48,7 @@ def hits(result: Mapping[str, Any]) -> pa.Table:
 
 
 def per_query(table: pa.Table, queries: int) -> list[pa.Table]:
-    """The hits of each query as a table of its own."""
+    """Split a table of hits into one table per query."""
     bounds = np.searchsorted(table.column("query").to_numpy(), np.arange(queries + 1)).tolist()
     rest = table.drop_columns(["query"])
     return [rest.slice(start, stop - start) for start, stop in itertools.pairwise(bounds)]
@@ -59,7 +59,7 @@ def _nth(column: Any, place: int) -> Any:
 
 
 def _matrix(vectors: Any) -> Any:
-    """None for the empty array of no records, which has no width."""
+    """Return the vectors. None for the empty array of a result without records, which has no width."""
     return None if vectors is None or np.ndim(vectors) != 2 else vectors
 
 

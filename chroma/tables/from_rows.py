@@ -1,6 +1,6 @@
-"""What a backend reads, as columns of tables: metadata flat, a column per key and type.
+"""Converts rows that a backend reads to table columns, with one metadata column per key and type.
 
-Owns the order of columns: id, document, uri, metadata, embedding.
+Owns: the column order (id, document, uri, metadata, embedding).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FIELDS: dict[str, Field] = {"document": "documents", "uri": "uris", "embedding":
 
 
 def projection(columns: Any, form: Any) -> Projection:
-    """The columns that a caller names, checked: "id", "document", "uri", "embedding" and metadata keys."""
+    """Check the columns that a caller selects: "id", "document", "uri", "embedding" and metadata keys."""
     if form not in ("columns", "json"):
         raise InvalidArgumentError(f'Expected metadata to be "columns" or "json", got {shown(form)}')
     if columns is None:
@@ -57,8 +57,11 @@ def projection(columns: Any, form: Any) -> Projection:
 
 
 def picked(schema: pa.Schema, columns: Sequence[str]) -> tuple[list[int], pa.Schema]:
-    """Which columns of what was read were asked for, in the order asked for, and what they are. A key with
-    values of several types is several columns; one of which no record here has a value is of type null."""
+    """Return the indexes of the requested columns in `schema`, in the requested order, and their schema.
+
+    A key with values of several types has several columns. A column of null type has no value in any
+    record that was read.
+    """
     own = {"id", "metadata", *FIELDS}
     places: list[int] = []
     for name in columns:
@@ -73,7 +76,7 @@ def picked(schema: pa.Schema, columns: Sequence[str]) -> tuple[list[int], pa.Sch
 
 
 def select(batch: pa.RecordBatch, places: Sequence[int], schema: pa.Schema) -> pa.RecordBatch:
-    """Some columns, under the names of `schema`."""
+    """Return the columns at `places`, with the names in `schema`."""
     return pa.RecordBatch.from_arrays([batch.column(place) for place in places], schema=schema)
 
 
@@ -81,13 +84,13 @@ def select(batch: pa.RecordBatch, places: Sequence[int], schema: pa.Schema) -> p
 
 
 class Flat:
-    """Batches with a struct of metadata, of a server, to batches with a column per key."""
+    """Converts a server's batches, which hold metadata in a struct, to batches with one column per key."""
 
     def __init__(self, schema: pa.Schema) -> None:
         self._at = schema.get_field_index("metadata")
         fields = list(schema)
         if self._at >= 0 and not pa.types.is_struct(fields[self._at].type):
-            self._at = -1  # as JSON text
+            self._at = -1  # the metadata are JSON text
         if self._at >= 0:
             inner = list(schema.field(self._at).type)
             names = column_names([_typed_key(field) for field in inner])
@@ -110,7 +113,7 @@ def _typed_key(field: pa.Field) -> TypedKey:
 
 
 def typed_keys_of(pages: Iterable[Rows], keys: Sequence[str] | None) -> list[TypedKey]:
-    """The keys and types in the metadata of rows: keys by first appearance, types by name."""
+    """Return the metadata keys and types in the rows, keys by first appearance, types by name."""
     found: dict[TypedKey, None] = {}
     for page in pages:
         for entry in page.metadatas or ():
@@ -122,7 +125,7 @@ def typed_keys_of(pages: Iterable[Rows], keys: Sequence[str] | None) -> list[Typ
 
 
 def missing_keys(keys: Sequence[str] | None, known: Iterable[str]) -> None:
-    """Raise InvalidArgumentError for keys that no record has."""
+    """Raise InvalidArgumentError for a key that no record has."""
     known = sorted(set(known))
     unknown = [key for key in keys or () if key not in known]
     if unknown:
@@ -132,7 +135,7 @@ def missing_keys(keys: Sequence[str] | None, known: Iterable[str]) -> None:
 
 
 class FromRows:
-    """Rows of a backend that has no columns, to batches."""
+    """Converts the rows of a backend that does not store columns to record batches."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""Tables of any kind as Arrow record batches.
+"""Reads tables of any kind as Arrow record batches.
 
-pandas and polars dataframes, Arrow tables, batches, readers and datasets, DuckDB relations, results of get
-and query, and whatever has the Arrow PyCapsule interface (`__arrow_c_stream__`). Nothing but pyarrow is
-imported for it.
+Accepts pandas and polars dataframes, Arrow tables, batches, readers and datasets, DuckDB relations,
+results of get and query, and any object with the Arrow PyCapsule interface (`__arrow_c_stream__`).
+The module imports pyarrow, but no dataframe library.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ..wire.arrow_stream_decoder import BrokenStream, bare, check_names
 from .column_names import column_names, key_of
 from .detect import is_result
 
-# In a schema: what the index of the dataframe was called, which is no column, and as JSON which columns
-# became several, since their values are of several types.
+# Keys of schema metadata. INDEX: the name of the dataframe's index, which is not a column. MIXED: a JSON
+# list of the columns that were split into several because their values have several types.
 INDEX, MIXED = b"chroma:index", b"chroma:mixed"
 
 
 def mixed(schema: pa.Schema) -> list[str]:
-    """Which columns of a dataframe were of several types. A note that is not ours says nothing."""
+    """Return the columns of a dataframe that had values of several types. Ignores an invalid MIXED entry."""
     try:
         noted = orjson.loads((schema.metadata or {}).get(MIXED, b"[]"))
     except orjson.JSONDecodeError:
@@ -36,8 +36,10 @@ def mixed(schema: pa.Schema) -> list[str]:
 
 
 def table(value: Any, embedding: str = "embedding") -> pa.Table:
-    """All of a table. Raises InvalidTypeError for columns that Arrow has no type for. `embedding`: the column
-    of vectors, in which lists of ints and lists of floats are alike."""
+    """Read a whole table. Raises InvalidTypeError for a column that Arrow has no type for.
+
+    embedding  the column of vectors, which may mix lists of ints and lists of floats
+    """
     if _is_pandas(value):
         return _from_pandas(value, embedding)
     if isinstance(value, pa.RecordBatch):
@@ -46,7 +48,7 @@ def table(value: Any, embedding: str = "embedding") -> pa.Table:
 
 
 def reader(value: Any, embedding: str = "embedding") -> pa.RecordBatchReader:
-    """A table as a stream."""
+    """Read a table as a stream."""
     if _is_pandas(value):
         return _from_pandas(value, embedding).to_reader()
     found = _stream(value, embedding)
@@ -54,8 +56,8 @@ def reader(value: Any, embedding: str = "embedding") -> pa.RecordBatchReader:
 
 
 def _checked(value: Any) -> Any:
-    """A table or batch whose buffers are right: a program may have read them from anywhere. Raises
-    InvalidArgumentError."""
+    """Validate the buffers of a table or batch and return it. The data may come from an untrusted source.
+    Raises InvalidArgumentError."""
     try:
         check_names(value.schema)
         value.validate()
@@ -86,7 +88,7 @@ def _stream(value: Any, embedding: str) -> pa.RecordBatchReader:
             raise InvalidTypeError(f"{_blamed(value)} cannot be read as Arrow: {error}") from None
     read: Callable[[], Any] | None = getattr(
         value, "fetch_arrow_reader", None
-    )  # DuckDB before it had capsules
+    )  # DuckDB before it supported the PyCapsule interface
     if read is not None:
         found: pa.RecordBatchReader = read()
         return found
@@ -96,7 +98,7 @@ def _stream(value: Any, embedding: str) -> pa.RecordBatchReader:
 
 
 def _blamed(value: Any) -> str:
-    """What of a table is at fault: a column, where that can be found out."""
+    """Name the part of a table that Arrow refuses: the column if it can be found, else the table."""
     names = getattr(value, "columns", None)
     for name in names if isinstance(names, list) and hasattr(value, "select") else ():
         try:
@@ -114,7 +116,7 @@ def _is_pandas(value: Any) -> bool:
 
 
 def _from_pandas(frame: Any, embedding: str) -> pa.Table:
-    """Column by column: objects keep their exact types, which Arrow would unify."""
+    """Convert a dataframe column by column, so that objects keep the exact types that Arrow would unify."""
     names, arrays, mixed = [], [], []
     if frame.index.name == "id" and "id" not in frame.columns:
         frame = frame.reset_index()
@@ -168,7 +170,7 @@ def _columns(name: str, series: Any, embedding: bool) -> Iterator[tuple[str, pa.
 
 
 def _vectors(values: Sequence[Any]) -> pa.Array | None:
-    """Lists of any numbers as lists of floats. None where there is something else in them."""
+    """Convert lists of any numbers to lists of floats. None if a list contains anything else."""
     if not all(value is None or _numeric(value) for value in values):
         return None
     parts = [np.empty(0) if value is None else np.asarray(value, np.float64) for value in values]
@@ -188,7 +190,7 @@ def _numeric(value: Any) -> bool:
 
 
 def _matrix(values: Sequence[Any]) -> pa.Array | None:
-    """Numpy vectors of one length and type as a fixed-size list array."""
+    """Convert numpy vectors of equal length and type to a fixed-size list array. None for other values."""
     given = [value for value in values if value is not None]
     if not given or any(type(value) is not np.ndarray or value.ndim != 1 for value in given):
         return None
@@ -206,10 +208,10 @@ def _matrix(values: Sequence[Any]) -> pa.Array | None:
 
 
 def objects(name: str, values: Sequence[Any]) -> Iterator[tuple[str, pa.Array]]:
-    """Python values as one column, or as one column per type where they are of several."""
+    """Convert Python values to one column, or to one column per type if they have several types."""
     plain = [_plain(value) for value in values]
     kinds = {_kind(value) for value in plain} - {None}
-    if (len(kinds) > 1 and not kinds <= set(TYPES)) or "list" in kinds:  # Arrow would make them alike
+    if (len(kinds) > 1 and not kinds <= set(TYPES)) or "list" in kinds:  # Arrow would unify their types
         raise _unlike(name, plain, f"values of several types: {', '.join(sorted(map(str, kinds)))}")
     if len(kinds) > 1:
         typed_keys = [TypedKey(key_of(name), kind) for kind in TYPES if kind in kinds]
@@ -248,7 +250,7 @@ def _array(name: str, values: Sequence[Any]) -> pa.Array:
 
 
 def _unlike(name: str, values: Sequence[Any], why: str) -> InvalidTypeError:
-    """The error for a column of objects, with the first that cannot be stored."""
+    """Return the error for a column of objects. It names the first value that cannot be stored."""
     row, bad = next(
         ((row, value) for row, value in enumerate(values) if value is not None and not _storable(value)),
         (None, None),

@@ -1,6 +1,6 @@
-"""Streams of Arrow record batches, as clients give them out: for threads and for event loops.
+"""The streams of Arrow record batches that clients return: one type for threads, one for event loops.
 
-For threads that is Arrow's own reader; `Batches` is another name for it.
+`Batches`, the type for threads, is an alias of Arrow's own reader.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ Batches: TypeAlias = pa.RecordBatchReader
 
 
 class AsyncBatches:
-    """Record batches of one schema, which come while they are asked for.
+    """A stream of record batches with one schema. Each batch is read when it is requested.
 
         async with await collection.to_batches() as batches:
             async for batch in batches:
                 ...
 
-    They come once. Leaving the block, or `aclose`, ends a stream that was not read to its end.
+    The stream can be read once. Leaving the block, or `aclose`, ends a stream that was not read to its end.
     """
 
     def __init__(self, schema: pa.Schema, batches: AsyncIterator[pa.RecordBatch]) -> None:
@@ -38,11 +38,11 @@ class AsyncBatches:
         return await anext(self._batches)
 
     async def aread_all(self) -> pa.Table:
-        """All that is left, as one table."""
+        """Read the remaining batches as one table."""
         return pa.Table.from_batches([batch async for batch in self], self.schema)
 
     async def aclose(self) -> None:
-        """End the stream. May be called again."""
+        """End the stream. May be called more than once."""
         close = getattr(self._batches, "aclose", None)
         if close is not None:
             await close()
@@ -59,7 +59,7 @@ class AsyncBatches:
 def reshaped(
     schema: pa.Schema, batches: Iterator[pa.RecordBatch], change: Callable[[pa.RecordBatch], pa.RecordBatch]
 ) -> Batches:
-    """The batches as `change` makes them; their errors stay what they are."""
+    """Apply `change` to each batch of a stream. Errors of the stream are raised unchanged."""
 
     def read() -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -74,7 +74,7 @@ def async_reshaped(
     batches: AsyncIterator[pa.RecordBatch],
     change: Callable[[pa.RecordBatch], pa.RecordBatch],
 ) -> AsyncBatches:
-    """The batches as `change` makes them."""
+    """Apply `change` to each batch of a stream."""
 
     async def read() -> AsyncIterator[pa.RecordBatch]:
         async for batch in batches:

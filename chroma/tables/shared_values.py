@@ -1,4 +1,4 @@
-"""What values come to that many rows share: views of the same bytes, categories, bits."""
+"""Calculates the size of values that many rows share: views of the same bytes, categories, bits."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pyarrow.compute as pc
 
 from .type_conversion import is_list
 
-_VALUE_BYTES = 16  # what a value that is no text takes as an object, at least
+_VALUE_BYTES = 16  # the minimum size of a value other than a text as an object
 _is: Any = pa.types
 
 
 def weigh_all(table: pa.Table | pa.RecordBatch, embedding: str = "embedding") -> int:
-    """Bytes that the values of all columns come to; those of vectors, in the column `embedding`, as
-    float32."""
+    """Return the total size of the values of all columns in bytes, with the vectors of the column
+    `embedding` as float32."""
     return sum(
         _numbers(part) * 4 if name == embedding else weigh(part)
         for name, column in zip(table.schema.names, table.columns)
@@ -29,8 +29,11 @@ def _numbers(vectors: pa.Array) -> int:
 
 
 def weigh(array: pa.Array) -> int:
-    """Bytes that the values of a column come to when each is an object of its own: more than it has where a
-    value is one bit, or many texts are the same bytes. The column was validated."""
+    """Return the size in bytes of the values of a column when each value is a separate object.
+
+    The size exceeds that of the column if a value takes one bit, or if several texts share bytes.
+    The column must have been validated.
+    """
     if _is.is_null(array.type) or not len(array):
         return 0
     if isinstance(array, pa.ExtensionArray):

@@ -1,4 +1,4 @@
-"""SQL statements on their way to a backend, and what comes back."""
+"""Checks SQL statements, their parameters and tables, and converts requests and results."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ _HUGE = pa.decimal128(38, 0)
 
 
 def check_text(text: Any) -> str:
-    """A statement."""
+    """Check the text of a statement."""
     if not isinstance(text, str) or not text.strip():
         raise InvalidArgumentError(f"Expected an SQL statement, got {shown(text)}")
     return text
 
 
 def check_parameters(parameters: Any) -> Any:
-    """Values for ? and $1 (a list) or for $name (a dict), numpy's as Python's."""
+    """Return the values for ? and $1 (a list) or for $name (a dict), with numpy values converted to
+    Python values."""
     if parameters is None:
         return None
     if isinstance(parameters, Mapping):
@@ -64,7 +65,7 @@ def _value(value: Any, name: str) -> Any:
 
 
 def check_tables(tables: Mapping[str, Any] | None) -> dict[str, pa.Table]:
-    """Tables of any kind, and results of get and query, by the names that a statement calls them."""
+    """Convert tables of any kind, and results of get and query, to Arrow tables by their names in SQL."""
     found = {}
     for name, value in (tables or {}).items():
         if not is_table(value):
@@ -76,7 +77,7 @@ def check_tables(tables: Mapping[str, Any] | None) -> dict[str, pa.Table]:
 
 
 def _decoded(table: pa.Table) -> pa.Table:
-    """Categories as their values: a stream of batches carries no dictionaries."""
+    """Replace dictionary columns by their values, because a stream of batches cannot carry dictionaries."""
     for place, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             parts = table.column(place).chunks or [pa.nulls(0, field.type)]
@@ -86,7 +87,7 @@ def _decoded(table: pa.Table) -> pa.Table:
 
 
 def plain(table: pa.Table) -> pa.Table:
-    """Sums of integers, which SQL makes 128 bits wide, as int64 where they fit."""
+    """Convert sums of integers, which SQL returns with 128 bits, to int64 if the values fit."""
     for place, field in enumerate(table.schema):
         if field.type == _HUGE:
             try:
@@ -98,7 +99,7 @@ def plain(table: pa.Table) -> pa.Table:
 
 
 def to_json(text: str, parameters: Any, tables: Mapping[str, pa.Table], home: str | None) -> dict[str, Any]:
-    """The body of a request."""
+    """Build the body of a request."""
     return {
         "sql": text,
         "parameters": parameters,

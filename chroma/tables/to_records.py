@@ -1,7 +1,7 @@
-"""Tables to the records of a write.
+"""Converts tables to the records of a write.
 
-A column per part of a record: id, document, embedding, uri; what else there is, is metadata. `columns` names
-others: {"id": "synset", "document": "text", "metadata": ["pos", "lemma"]}.
+The columns id, document, embedding and uri hold the parts of a record. All other columns are metadata.
+`columns` maps other names: {"id": "synset", "document": "text", "metadata": ["pos", "lemma"]}.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ PARTS = ("id", "document", "embedding", "uri")
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """Which column is what.
+    """The mapping from columns to parts of a record.
 
-    parts     columns of other names: of "id", "document", "embedding", "uri"
-    metadata  columns and their keys; None: all others
-    verbatim  whether the names of columns are keys as they are. Else `metadata[int].k` holds ints of "k"
+    parts     the columns for "id", "document", "embedding" and "uri", if they have other names
+    metadata  the metadata columns and their keys; None: all other columns
+    verbatim  whether a column name is the metadata key unchanged; if not, `metadata[int].k` holds ints of "k"
     """
 
     parts: dict[str, str]
@@ -47,12 +47,12 @@ class Mapped:
 
     @property
     def embedding(self) -> str:
-        """The column of vectors."""
+        """The name of the column of vectors."""
         return self.parts.get("embedding", "embedding")
 
 
 def mapping(columns: Any) -> Mapped:
-    """What a caller says of the columns, checked."""
+    """Check the column mapping that a caller passes."""
     if columns is None:
         return Mapped({})
     if not isinstance(columns, Mapping):
@@ -91,7 +91,7 @@ def _metadata_columns(given: Any) -> dict[str, str] | None:
 
 
 def read(value: Any, columns: Any) -> Batch:
-    """Any table as one batch of a write. Errors name the column, the row and the remedy."""
+    """Convert any table to one batch for a write. Errors name the column, the row and the remedy."""
     mapped = mapping(columns)
     table = readers.table(value, mapped.embedding)
     if is_result(value) and "distances" in value:
@@ -100,7 +100,7 @@ def read(value: Any, columns: Any) -> Batch:
 
 
 def check_columns(table: pa.Table, mapped: Mapped) -> None:
-    """Raise for columns that no row could be right with."""
+    """Raise for columns whose type or name makes every row invalid."""
     empty = table.slice(0, 0)
     found = _parts(empty, mapped)
     for name in ("id", "document", "uri"):
@@ -112,7 +112,7 @@ def check_columns(table: pa.Table, mapped: Mapped) -> None:
 
 
 def ids_of(table: pa.Table, mapped: Mapped) -> list[str | None]:
-    """The ids, None where there is none."""
+    """Return the ids, with None for a row that has no id."""
     out: list[str | None] = []
     for chunk in _parts(table, mapped)["id"].chunks:
         out += type_conversion.texts("id", chunk).to_numpy(zero_copy_only=False).tolist()
@@ -120,8 +120,10 @@ def ids_of(table: pa.Table, mapped: Mapped) -> list[str | None]:
 
 
 def from_table(table: pa.Table, mapped: Mapped) -> Batch:
-    """The records of a table, checked: the one way from Arrow columns to records, for the tables of a call,
-    the rows of a load, and the batches of a stream to a server."""
+    """Convert a table to checked records.
+
+    Tables passed to a call, rows of a load and batches streamed to a server all take this path.
+    """
     if not table.num_rows:
         raise InvalidArgumentError("the table has no rows")
     found = _parts(table, mapped)
@@ -144,7 +146,7 @@ def from_table(table: pa.Table, mapped: Mapped) -> Batch:
 
 
 def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
-    """The columns of the parts of a record; "#used" has their names."""
+    """Return the columns that hold the parts of a record. The entry "#used" has their names."""
     names = table.column_names
     for name, times in Counter(names).items():
         if times > 1:
@@ -178,7 +180,7 @@ def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
 
 
 def _index(table: pa.Table) -> str:
-    """What to do where the column that is missed may be the index of a dataframe."""
+    """Return a hint for the error message if the missing column may be the dataframe's index."""
     noted = (table.schema.metadata or {}).get(readers.INDEX)
     if noted is None:
         return ""
@@ -218,7 +220,7 @@ def _texts(name: str, column: pa.ChunkedArray, *, allow_none: bool) -> list[str 
 
 
 def _vectors(column: pa.ChunkedArray | None, rows: int) -> tuple[Floats | None, npt.NDArray[np.bool_] | None]:
-    """The matrix, zeros where a row has none, and which rows have one."""
+    """Return the matrix of vectors, with zeros for a row without one, and the mask of rows with a vector."""
     if column is None or column.null_count == rows:
         return None, None
     blocks = [
@@ -256,7 +258,7 @@ def _metadatas(table: pa.Table, mapped: Mapped, used: set[str]) -> Entries | Non
 
 
 def _called(name: str, table: pa.Table) -> list[str]:
-    """The column of that name, or those that a column of objects of several types became."""
+    """Return the column of that name, or the columns into which a column of several types was split."""
     if name in table.column_names:
         return [name]
     parts = [column for column in table.column_names if mixed_key(column) == key_of(name)]
@@ -266,7 +268,7 @@ def _called(name: str, table: pa.Table) -> list[str]:
 
 
 def metadata_twice(others: str, whole: str) -> InvalidArgumentError:
-    """The error where there is metadata as a whole, and by itself."""
+    """Return the error for a table that has both a metadata column and separate columns of metadata."""
     return InvalidArgumentError(
         f"{others} would be metadata, and there is {whole} 'metadata' too: give one or the other"
     )
@@ -279,7 +281,7 @@ def _key(field: pa.Field, verbatim: bool) -> str:
 
 
 def _whole(array: pa.Array, verbatim: bool) -> Entries | None:
-    """A column of structs, or of JSON objects as text."""
+    """Read a metadata column of structs, or of JSON objects as text."""
     if pa.types.is_null(array.type):
         return None
     if pa.types.is_struct(array.type):
@@ -304,12 +306,14 @@ def _whole(array: pa.Array, verbatim: bool) -> Entries | None:
                 "as text"
             )
         found.append(entry or None)
-    return check_metadatas(found) if found else None  # no rows: which columns there are is looked at
+    return check_metadatas(found) if found else None  # without rows, only the columns are checked
 
 
 def entries(columns: Sequence[tuple[str, pa.Array]], rows: int) -> Entries | None:
-    """One mapping per row from columns of convert.values; None for a row with nulls only. Raises for a row
-    with two values of one key."""
+    """Build one mapping per row from columns that `type_conversion.values` returned. None for a row of nulls.
+
+    Raises InvalidArgumentError for a row with two values for the same key.
+    """
     columns = [(key, array) for key, array in columns if not pa.types.is_null(array.type)]
     if not columns:
         return None
@@ -356,7 +360,7 @@ def _scalar(type: pa.DataType) -> pa.DataType:
 
 
 def _values(array: pa.Array) -> list[Any]:
-    """Python values, None for null."""
+    """Return the column as Python values, None for null."""
     if type_conversion.is_list(array.type) or (array.null_count and not type_conversion.is_text(array.type)):
         return array.to_pylist()  # type: ignore[no-any-return]
     return array.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]

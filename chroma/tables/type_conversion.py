@@ -1,20 +1,20 @@
-"""Columns of any Arrow type to what records are made of. Nothing is cast that would lose something.
+"""Converts columns of any Arrow type to the types that records hold. No conversion loses information.
 
     Arrow                                      becomes
     string (large, view)                       str
-    dictionary (categories)                    what its values become
+    dictionary (categories)                    same as its values
     bool                                       bool
     intN, uintN                                int; beyond 64 bits refused
     float16, float32, float64                  float; NaN and infinities refused
-    timestamp, date, time                      str in ISO 8601, of timestamps with a zone in UTC
+    timestamp, date, time                      str in ISO 8601; timestamps with a time zone in UTC
     uuid (an extension), JSON (an extension)   str
     list (large, fixed-size, view) of these    list; empty ones, and nulls inside, refused
     null, or a null in any column              no such key
-    decimal, duration, interval, binary,       refused: the message says what to do
+    decimal, duration, interval, binary,       refused; the message names the remedy
     struct, map, union, other extensions
 
-An id may be an integer, which becomes its decimal digits. An embedding is a list of any kind of
-number; as float32 they must be finite.
+An integer id becomes its decimal digits. An embedding is a list of numbers of any type; the numbers
+must be finite as float32.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def is_number(type: pa.DataType) -> bool:
 
 
 def values(name: str, array: pa.Array) -> pa.Array:
-    """A column of metadata as string, int64, float64, bool, a list of one of these, or null."""
+    """Convert a metadata column to string, int64, float64, bool, a list of one of these, or null."""
     array = _storage(name, array)
     if is_list(array.type):
         return _lists(name, array)
@@ -66,7 +66,7 @@ def values(name: str, array: pa.Array) -> pa.Array:
 
 
 def _storage(name: str, array: pa.Array) -> pa.Array:
-    """Without dictionaries, run lengths and extensions."""
+    """Decode dictionaries, run-end encoding and extension types."""
     while True:
         if _is.is_dictionary(array.type):
             array = decoded(array)
@@ -79,10 +79,10 @@ def _storage(name: str, array: pa.Array) -> pa.Array:
 
 
 def decoded(array: pa.Array) -> pa.Array:
-    """A dictionary array as its values."""
+    """Decode a dictionary array to its values."""
     values = array.dictionary
     if is_text(values.type):
-        values = _narrow(values)  # Arrow decodes no views
+        values = _narrow(values)  # Arrow cannot decode views
     return pa.DictionaryArray.from_arrays(array.indices, values).dictionary_decode()
 
 
@@ -92,7 +92,7 @@ def _without_extension(name: str, array: pa.Array) -> pa.Array:
         return _uuid_texts(array)
     if extension == "arrow.bool8":
         return array.storage.cast(pa.bool_())
-    if extension != "arrow.json":  # the numbers of a pandas.period are months, or days, or …
+    if extension != "arrow.json":  # e.g. the storage of pandas.period counts months or days
         raise InvalidTypeError(
             f"the column {name!r} is {array.type!s:.200}: cast it to string, or to what it is made of, "
             f"{array.type.storage_type!s:.200}"
@@ -108,7 +108,7 @@ def _uuid_texts(array: pa.Array) -> pa.Array:
 
 
 def _scalars(name: str, array: pa.Array, rows: Any = None) -> pa.Array:
-    """`rows`: those that the values are in, for messages; None: one each."""
+    """Convert values other than lists. `rows`: the row of each value, for messages; None: one per row."""
     kind = array.type
     if is_text(kind):
         return array if _is.is_string(kind) else _narrow(array)
@@ -133,7 +133,7 @@ def _scalars(name: str, array: pa.Array, rows: Any = None) -> pa.Array:
 
 
 def refused(name: str, kind: pa.DataType) -> InvalidTypeError:
-    """The error for a type that metadata cannot hold."""
+    """Return the error for a type that metadata cannot hold."""
     remedy = next((text for is_it, text in _REMEDIES if is_it(kind)), "cast it to one of these")
     return InvalidTypeError(
         f"the column {name!r} is {kind!s:.200}: metadata are str, int, float, bool and lists of one of "
@@ -142,7 +142,7 @@ def refused(name: str, kind: pa.DataType) -> InvalidTypeError:
 
 
 def _narrow(array: pa.Array) -> pa.Array:
-    """32-bit offsets where they suffice."""
+    """Cast to string with 32-bit offsets if they suffice, else with 64-bit offsets."""
     try:
         return array.cast(pa.string())
     except pa.ArrowInvalid:
@@ -164,7 +164,7 @@ def _finite(name: str, array: pa.Array, rows: Any) -> None:
 
 
 def _iso(array: pa.Array) -> pa.Array:
-    """ISO 8601: 2024-05-01T12:30:00, a fraction only where there is one, Z where the zone is known."""
+    """Format as ISO 8601: 2024-05-01T12:30:00, with a fraction if it is not zero and Z if a zone is known."""
     kind = array.type
     if _is.is_timestamp(kind):
         suffix = "Z" if kind.tz else ""
@@ -176,7 +176,7 @@ def _iso(array: pa.Array) -> pa.Array:
 
 
 def _short(texts: pa.Array) -> pa.Array:
-    """Without a fraction of zeros."""
+    """Remove a fraction that consists of zeros."""
     return pc.replace_substring_regex(texts, r"\.0+$", "")
 
 
@@ -187,7 +187,7 @@ def _lists(name: str, array: pa.Array) -> pa.Array:
         raise InvalidArgumentError(
             f"the column {name!r} holds an empty list at row {empty[0]}, which metadata cannot: use null"
         )
-    lengths = np.where(given, lengths, 0)  # of fixed-size lists a null has a length
+    lengths = np.where(given, lengths, 0)  # a null in a fixed-size list column has a length
     items = _storage(name, array.flatten())
     rows = np.repeat(np.arange(len(array)), lengths)
     if items.null_count and not _is.is_null(items.type):
@@ -205,7 +205,7 @@ def _lists(name: str, array: pa.Array) -> pa.Array:
 
 
 def texts(name: str, array: pa.Array) -> pa.Array:
-    """A column of ids, documents or uris as texts."""
+    """Convert a column of ids, documents or uris to strings."""
     array = _storage(name, array)
     if is_text(array.type) or _is.is_null(array.type):
         return array
@@ -217,7 +217,7 @@ def texts(name: str, array: pa.Array) -> pa.Array:
 
 
 def vectors(name: str, array: pa.Array) -> Floats:
-    """The vectors of a column without nulls, (n, dim) of the column's own type."""
+    """Return the vectors of a column without nulls as an array (n, dim) of the column's number type."""
     if _is.is_fixed_size_list(array.type):
         width = array.type.list_size
     elif is_list(array.type):
@@ -248,7 +248,7 @@ def vectors(name: str, array: pa.Array) -> Floats:
 
 
 def without_views(table: pa.Table) -> pa.Table:
-    """Views of texts as texts of their own: Arrow cannot pick some of their rows."""
+    """Convert view columns to plain columns, because `take` in Arrow does not support views."""
     for place, field in enumerate(table.schema):
         plain = _PLAIN.get(field.type)
         if plain is not None:

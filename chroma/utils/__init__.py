@@ -1,4 +1,4 @@
-"""Helpers of Chroma programs: batches, dataframes, data loaders, embedding functions."""
+"""Helpers for programs written for Chroma: batches, dataframes, data loaders, embedding functions."""
 
 from __future__ import annotations
 

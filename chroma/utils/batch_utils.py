@@ -1,4 +1,4 @@
-"""`create_batches`: columns cut to what one call of a client may carry."""
+"""`create_batches`: divides columns into batches that one call accepts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ def create_batches(
     metadatas: Any = None,
     documents: Any = None,
 ) -> list[Batch]:
-    """(ids, embeddings, metadatas, documents) tuples of at most `api.get_max_batch_size()` records.
+    """Divide columns into (ids, embeddings, metadatas, documents) tuples.
 
-    Columns not given are None in every tuple. Local clients take a million records in one
-    call, so this is for programs that also talk to other servers.
+    Each tuple has at most `api.get_max_batch_size()` records.
+
+    Columns that are not given are None in every tuple. A local client accepts a million records in one
+    call, so only programs that also use servers need this function.
     """
     size = api.get_max_batch_size()
     columns = (ids, embeddings, metadatas, documents)

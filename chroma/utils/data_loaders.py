@@ -1,4 +1,4 @@
-"""Data loaders: what turns the uris of records into images or other inputs."""
+"""Data loaders, which load images or other inputs from the uris of records."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..types import Image
 
 
 class ImageLoader:
-    """Reads image files as RGB arrays (height, width, 3) of uint8; None for a None uri.
+    """Reads image files as RGB arrays (height, width, 3) of uint8. Returns None for a uri that is None.
 
-    max_workers  files read at the same time
+    max_workers  number of files read at the same time
     Needs the package pillow.
     """
 
@@ -38,7 +38,7 @@ class ImageLoader:
 
 
 class ChromaLangchainPassthroughDataLoader:
-    """Gives the uris back unchanged, for embedding functions that read them themselves."""
+    """Returns the uris unchanged, for embedding functions that read the files themselves."""
 
     def __call__(self, uris: Sequence[str | None]) -> list[str | None]:
         return list(uris)

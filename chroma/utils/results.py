@@ -1,4 +1,4 @@
-"""Results as pandas DataFrames, with the index named `id` and a column per included part."""
+"""Converts results to pandas DataFrames with the index `id` and one column per included field."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..results.types import GetResult, QueryResult
 if TYPE_CHECKING:
     import pandas as pd
 
-# Column of the result, and the name it has in a frame.
+# The columns of a result and their names in a DataFrame.
 _COLUMNS = (
     ("embeddings", "embedding"),
     ("documents", "document"),
@@ -19,12 +19,12 @@ _COLUMNS = (
 
 
 def get_result_to_df(get_result: GetResult) -> pd.DataFrame:
-    """One row per record."""
+    """Convert a result of `get` to a DataFrame with one row per record."""
     return _frame(get_result["ids"], {field: get_result.get(field) for field, _ in _COLUMNS})
 
 
 def query_result_to_dfs(query_result: QueryResult) -> list[pd.DataFrame]:
-    """One frame per query, one row per hit, nearest first."""
+    """Convert a result of `query` to one DataFrame per query, with one row per hit, nearest first."""
     frames = []
     for place, ids in enumerate(query_result["ids"]):
         columns: dict[str, Any] = {}
@@ -36,7 +36,7 @@ def query_result_to_dfs(query_result: QueryResult) -> list[pd.DataFrame]:
 
 
 def _frame(ids: list[str], columns: dict[str, Any]) -> pd.DataFrame:
-    import pandas as pd  # an extra, and half a second to import
+    import pandas as pd  # an optional dependency that takes half a second to import
 
     data = {name: list(columns[field]) for field, name in _COLUMNS if columns[field] is not None}
     return pd.DataFrame(data, index=pd.Index(ids, name="id"))

@@ -1,1 +1,1 @@
-"""Any accepted input to checked values. Pure."""
+"""Checks user input in all accepted forms. The functions have no side effects."""

@@ -1,8 +1,8 @@
-"""Metadata of records and of collections: checked, and in exact Python types.
+"""Checks the metadata of records and collections, and converts values to exact Python types.
 
-Records may carry 560,000 values in one call, so the checks go over the values of many
-records at once and look for the offending one only after they have failed. Messages end
-without a full stop: the caller appends ` in add.`.
+One call may have 560,000 metadata values. The checks therefore cover the values of many records
+at once, and search for the offending value only after a check has failed. Messages end without a
+full stop because the caller appends ` in add.`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from .sequences import as_list, check_encodable
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 _LARGE = 2.0**63
 
-# Records checked in one step: bounds the temporary lists of a very large call.
+# The number of records checked in one step. Bounds the temporary lists of a very large call.
 _STEP = 32_768
 
-_FEW = 16  # up to so many records reading by key is no faster
+_FEW = 16  # for at most this many records, checking key by key is no faster
 
 _EXACT = frozenset({str, int, float, bool, type(None)})
 _EXACT_OR_LIST = _EXACT | {list}
@@ -50,7 +50,7 @@ Entries = Sequence[Mapping[str, Any] | None]
 
 
 def check_metadatas(metadatas: Any) -> Entries:
-    """One mapping or None per record. None values are kept: they mean "no such key"."""
+    """Return the metadata as one mapping or None per record. Keeps None values, which mean "no such key"."""
     entries = as_list(metadatas)
     if not entries:
         raise InvalidArgumentError("Non-empty lists are required for ['metadatas'], got []")
@@ -68,7 +68,7 @@ def check_metadatas(metadatas: Any) -> Entries:
 
 
 def check_collection_metadata(metadata: Any) -> dict[str, Any] | None:
-    """Metadata of a collection: as for records, but None and dict values are refused."""
+    """Check the metadata of a collection. Same rules as for records, but None values are refused too."""
     if metadata is None:
         return None
     if not isinstance(metadata, Mapping):
@@ -90,7 +90,7 @@ def check_collection_metadata(metadata: Any) -> dict[str, Any] | None:
 
 
 def check_new_metadata(metadata: Any) -> dict[str, Any]:
-    """Metadata for `modify`: keys given as None are left out, so it may end up empty ({})."""
+    """Check the metadata for `modify`. Drops keys whose value is None, so the result may be empty ({})."""
     if isinstance(metadata, Mapping):
         if not metadata:
             raise InvalidArgumentError(
@@ -119,7 +119,7 @@ def _as_dict(entry: Any, place: int) -> dict[str, Any] | None:
 
 
 def _check_step(entries: list[dict[str, Any] | None], start: int) -> list[dict[str, Any] | None]:
-    """The entries with exact values; the same list when nothing had to be converted."""
+    """Return the entries with exact values. Returns the same list if no value needed conversion."""
     if len(entries) <= _FEW and all(entry is None or _is_plain(entry) for entry in entries):
         return entries
     given: list[dict[str, Any]] = [entry for entry in entries if entry is not None]
@@ -148,7 +148,7 @@ def _check_step(entries: list[dict[str, Any] | None], start: int) -> list[dict[s
         for column, held in zip(values, kinds, strict=True):
             check_values(column, "", types=held)
     except InvalidArgumentError:
-        for place, entry in enumerate(entries, start):  # again, to name the key and the record
+        for place, entry in enumerate(entries, start):  # checks again to name the key and the record
             for key, value in (entry or {}).items():
                 check_values([value], key, f" at index {place} of metadatas")
         raise
@@ -156,7 +156,7 @@ def _check_step(entries: list[dict[str, Any] | None], start: int) -> list[dict[s
 
 
 def _is_plain(entry: dict[str, Any]) -> bool:
-    """Whether a record's metadata needs no closer look: it has the usual keys, of ASCII, and values."""
+    """Whether the metadata passes the quick check: valid ASCII keys, and valid scalar values or None."""
     for key, value in entry.items():
         if type(key) is not str or not key.isascii() or key.startswith(("#", "$", "chroma:")) or not key:
             return False
@@ -176,7 +176,7 @@ def _is_plain(entry: dict[str, Any]) -> bool:
 
 
 def _list_item_types(entries: list[dict[str, Any]]) -> set[type]:
-    """The types of the items of all list values; {list} where a list must be looked at closely."""
+    """Return the types of the items of all list values. {list} if a list needs a check of its own."""
     types: set[type] = set()
     for value in chain.from_iterable(map(dict.values, entries)):
         if type(value) is list:
@@ -196,7 +196,7 @@ def _check_keys(keys: set[Any], entries: list[dict[str, Any] | None], start: int
 
 
 def check_keys(keys: Collection[Any], where: Callable[[Any], str]) -> None:
-    """Metadata keys; `where` says for a message where one of them is."""
+    """Check metadata keys. `where` returns the location of a key, for the error message."""
     for key in keys:
         if not isinstance(key, str):
             raise InvalidTypeError(f"Expected metadata key to be a str, got {shown(key)} in {where(key)}")
@@ -214,8 +214,10 @@ def check_keys(keys: Collection[Any], where: Callable[[Any], str]) -> None:
 
 
 def check_values(values: Sequence[Any], key: str, at: str = "", types: set[type] | None = None) -> None:
-    """Numbers and texts of exact types: finite floats, int64 ints, encodable texts. `types` are those of
-    the values, where they are known."""
+    """Check that floats are finite, that ints fit in int64, and that strings can be encoded.
+
+    The values have exact types. `types` is the set of these types, if the caller knows it.
+    """
     types = types or set(map(type, values))
     if list in types:
         values = [*values, *chain.from_iterable([value for value in values if type(value) is list])]
@@ -239,9 +241,10 @@ def check_values(values: Sequence[Any], key: str, at: str = "", types: set[type]
 
 
 def rounded_int(value: Mapping[str, Any], text: str | bytes) -> tuple[str, int] | None:
-    """A key of a JSON object and its integer beyond 64 bits, which orjson makes a float of, if there is one.
+    """Return a key of a JSON object and its integer beyond 64 bits. None if the object has no such integer.
 
-    `value` is what orjson made of `text`. Objects and lists in it are looked into.
+    orjson turns such an integer into a float. `value` is orjson's result for `text`. The search covers
+    the lists and objects directly inside the object.
     """
     if not any(map(_large, value.values())):
         return None
@@ -255,7 +258,7 @@ def rounded_int(value: Mapping[str, Any], text: str | bytes) -> tuple[str, int] 
 
 
 def _large(value: Any) -> bool:
-    """Whether a float in it is beyond 64 bits. Lists of several types are refused elsewhere."""
+    """Whether the value contains a float beyond 64 bits. Lists of mixed types are refused elsewhere."""
     if type(value) is float:
         return not -_LARGE < value < _LARGE
     if type(value) is list:
@@ -264,7 +267,7 @@ def _large(value: Any) -> bool:
 
 
 def _exact(value: Any, key: str, at: str) -> Any:
-    """The value as exact str, int, float, bool, None or list of one of the first four."""
+    """Return the value as an exact str, int, float, bool or None, or as a list of one of the first four."""
     if type(value) in _EXACT:
         return value
     if isinstance(value, (str, int, float, np.generic)):
@@ -276,7 +279,7 @@ def _exact(value: Any, key: str, at: str) -> Any:
 
 
 def _exact_scalar(value: Any, key: str, at: str) -> Any:
-    """Subclasses (enums, numpy scalars) to the plain type they hold."""
+    """Convert an instance of a subclass (an enum, a numpy scalar) to the plain Python type."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, np.generic):

@@ -1,4 +1,4 @@
-"""Names of tenants, databases and collections, identifiers, and paging numbers: checked."""
+"""Checks names of tenants, databases and collections, identifiers, and paging numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RULE = (
 
 
 def check_name(name: Any) -> str:
-    """The name of a collection or a database."""
+    """Check the name of a collection or a database."""
     if not isinstance(name, str):
         raise InvalidTypeError(f"Validation error: name: Expected a name of type str, got {shown(name)}")
     if not 3 <= len(name) <= 512 or not _NAME.fullmatch(name) or ".." in name or _is_address(name):
@@ -29,7 +29,7 @@ def check_name(name: Any) -> str:
 
 
 def _is_address(name: str) -> bool:
-    import ipaddress  # as long to load as a name takes to check a thousand times
+    import ipaddress  # the import takes as long as a thousand name checks
 
     try:
         ipaddress.ip_address(name)
@@ -39,7 +39,7 @@ def _is_address(name: str) -> bool:
 
 
 def check_tenant_name(name: Any) -> str:
-    """Any text of three characters or more."""
+    """Check the name of a tenant: any string of at least three characters."""
     if not isinstance(name, str):
         raise InvalidTypeError(
             f"Validation error: name: Expected a tenant name of type str, got {shown(name)}"
@@ -52,14 +52,14 @@ def check_tenant_name(name: Any) -> str:
 
 
 def check_str(value: Any, argument: str) -> str:
-    """A name that is looked up; only its type matters."""
+    """Check the type of a name that the caller will look up."""
     if not isinstance(value, str):
         raise InvalidTypeError(f"Expected {argument} to be a str, got {shown(value)}")
     return str.__str__(value)
 
 
 def check_path(path: Any, argument: str) -> str:
-    """The path of a folder, as text."""
+    """Return the path of a folder as a string."""
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidTypeError(f"Expected {argument} to be a str or a Path, got {shown(path)}")
     if not str(path):
@@ -68,7 +68,7 @@ def check_path(path: Any, argument: str) -> str:
 
 
 def check_uuid(id: Any) -> str:
-    """The canonical text of a UUID."""
+    """Return the canonical text of a UUID."""
     if isinstance(id, UUID):
         return str(id)
     try:
@@ -78,7 +78,7 @@ def check_uuid(id: Any) -> str:
 
 
 def check_count(value: Any, argument: str) -> int:
-    """An int that is not negative: limits, offsets and the like. numpy ints are accepted."""
+    """Check a non-negative int, such as a limit or an offset. numpy ints are accepted."""
     number = check_int(value, argument)
     if number < 0:
         raise InvalidArgumentError(f"Expected {argument} to be zero or positive, got {number}")
@@ -86,7 +86,7 @@ def check_count(value: Any, argument: str) -> int:
 
 
 def check_int(value: Any, argument: str) -> int:
-    """An int of any kind but bool."""
+    """Check an int of any type except bool."""
     if not isinstance(value, bool) and type(value).__name__ not in ("bool", "bool_"):
         try:
             return operator.index(value)
@@ -96,5 +96,5 @@ def check_int(value: Any, argument: str) -> int:
 
 
 def check_optional_count(value: Any, argument: str) -> int | None:
-    """As `check_count`, None meaning "not given"."""
+    """Like `check_count`, but accepts None, which means "not given"."""
     return None if value is None else check_count(value, argument)

@@ -1,4 +1,4 @@
-"""Checks on the arguments of reads and of `delete`: selections, orders, read levels and query inputs."""
+"""Checks the arguments of reads and of `delete`: selections, sort orders, read levels and query inputs."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ _QUERY_FIELDS = _GET_FIELDS | {"distances"}
 
 
 class GetArguments(NamedTuple):
-    """The arguments of `get`, checked.
+    """The checked arguments of `get`.
 
-    by_request  the page to cut off in the order of the ids, which are all read then; None: the request's own
+    by_request  the page to cut from the records in the order of the requested ids; the engine then reads
+                all of them. None: the page is part of the request
     """
 
     request: GetRequest
@@ -43,7 +44,7 @@ def check_get(
     order_by: Any,
     loader: DataLoader[Any] | None,
 ) -> GetArguments:
-    """All arguments of `get`."""
+    """Check all arguments of `get`."""
     parts = check_include(include, query=False)
     if "data" in parts and loader is None:
         raise InvalidArgumentError(
@@ -67,7 +68,7 @@ def check_get(
 
 
 def fields_of(include: Sequence[str]) -> frozenset[Field]:
-    """The stored columns that the wanted parts need; "data" is loaded from the uris."""
+    """Return the stored columns that the requested fields need. "data" is loaded from the uris."""
     return _fields_of(tuple(include))
 
 
@@ -78,7 +79,7 @@ def _fields_of(include: tuple[str, ...]) -> frozenset[Field]:
 
 
 def check_include(include: Any, *, query: bool) -> Include:
-    """A copy of the list of wanted parts, in the caller's order."""
+    """Return a copy of the list of requested fields, in the caller's order."""
     allowed = _QUERY_FIELDS if query else _GET_FIELDS
     if not isinstance(include, list):
         raise InvalidArgumentError(
@@ -93,8 +94,8 @@ def check_include(include: Any, *, query: bool) -> Include:
 
 
 def check_count_arguments(where: Any, where_document: Any, read_level: Any) -> Selection:
-    """What `count` counts; its first argument may be a read level instead."""
-    if isinstance(where, str):  # ReadLevel is a str, a filter never is
+    """Return the selection that `count` counts. `where` may be a read level instead of a filter."""
+    if isinstance(where, str):  # a ReadLevel is a str, a filter never is
         check_read_level(where, "where to be a dict, or read_level")
         where = None
     check_read_level(read_level)
@@ -102,7 +103,7 @@ def check_count_arguments(where: Any, where_document: Any, read_level: Any) -> S
 
 
 def check_n_results(n_results: Any) -> int:
-    """How many records a query asks for."""
+    """Check the number of records that a query requests."""
     k = check_int(n_results, "n_results")
     if k <= 0:
         raise InvalidTypeError(
@@ -112,14 +113,14 @@ def check_n_results(n_results: Any) -> int:
 
 
 def check_bool(value: Any, argument: str) -> bool:
-    """A bool and nothing like it."""
+    """Check a bool. Other types that resemble bool are refused."""
     if not isinstance(value, bool):
         raise InvalidTypeError(f"Expected {argument} to be a bool, got {shown(value)}")
     return value
 
 
 def check_positive(value: Any, argument: str) -> int:
-    """An int of one or more."""
+    """Check an int that is at least 1."""
     number = check_int(value, argument)
     if number < 1:
         raise InvalidArgumentError(f"Expected {argument} to be positive, got {value}")
@@ -127,7 +128,7 @@ def check_positive(value: Any, argument: str) -> int:
 
 
 def check_delete(ids: Any, where: Any, where_document: Any, limit: Any) -> DeleteRequest:
-    """The arguments of `delete`, which must not delete everything by mistake."""
+    """Check the arguments of `delete`, so that a call cannot delete everything by mistake."""
     if ids is None and where is None and where_document is None:
         raise InvalidArgumentError(
             "At least one of ids, where, or where_document must be provided; to delete everything, "
@@ -139,7 +140,7 @@ def check_delete(ids: Any, where: Any, where_document: Any, limit: Any) -> Delet
 
 
 def delete_request(selection: Selection, limit: Any) -> DeleteRequest:
-    """The rules that hold for `delete` wherever it comes from."""
+    """Build the request for `delete`. Applies the rules common to the Python API and the HTTP API."""
     for argument in ("where", "where_document"):
         value = getattr(selection, argument)
         if value is not None and not value:
@@ -155,7 +156,7 @@ def delete_request(selection: Selection, limit: Any) -> DeleteRequest:
 
 
 def check_order(order_by: Any) -> list[tuple[str, bool]]:
-    """(metadata key, descending) pairs from "key", "-key" or a list of them."""
+    """Return (metadata key, descending) pairs for "key", "-key" or a list of such strings."""
     keys = as_list(order_by)
     if not keys:
         raise InvalidArgumentError("Expected order_by to name at least one metadata key, got []")
@@ -178,12 +179,12 @@ def selected(ids: Sequence[str] | None, where: Any, where_document: Any) -> Sele
 
 
 def given_filter(where: Any) -> Any:
-    """None for an empty filter, which reads take for none; anything else goes to the engine."""
+    """Return None for an empty filter, which reads treat as no filter. The engine checks all other values."""
     return None if isinstance(where, Mapping) and not where else where
 
 
 def check_read_level(level: Any, argument: str = "read_level") -> ReadLevel:
-    """A ReadLevel, or its text."""
+    """Return the ReadLevel for a ReadLevel or its text."""
     try:
         return ReadLevel(level)
     except ValueError:
@@ -192,7 +193,7 @@ def check_read_level(level: Any, argument: str = "read_level") -> ReadLevel:
 
 
 def read_query_inputs(texts: Any, images: Any, uris: Any) -> dict[str, Sequence[Any]]:
-    """The query columns that are given, checked, by the name of their argument."""
+    """Check the given query columns. Returns them by argument name."""
     inputs: dict[str, Sequence[Any]] = {}
     if texts is not None:
         inputs["query_texts"] = check_texts(texts, "document", "query_texts", allow_none=False)
@@ -204,7 +205,7 @@ def read_query_inputs(texts: Any, images: Any, uris: Any) -> dict[str, Sequence[
 
 
 def only_input(inputs: Mapping[str, Sequence[Any]]) -> tuple[str, Sequence[Any]]:
-    """The one column to embed."""
+    """Return the name and the values of the only query column. Raises if there is not exactly one."""
     if not inputs:
         raise InvalidArgumentError(
             "At least one of one of embeddings, documents, images, uris must be provided: pass "
@@ -216,7 +217,7 @@ def only_input(inputs: Mapping[str, Sequence[Any]]) -> tuple[str, Sequence[Any]]
 
 
 def check_same_length(vectors: Floats, inputs: Mapping[str, Sequence[Any]]) -> None:
-    """Inputs beside query embeddings must be as many as these; they are not embedded."""
+    """Check that inputs passed with query embeddings have one entry per embedding. They are not embedded."""
     for argument, column in inputs.items():
         if len(column) != len(vectors):
             raise InvalidArgumentError(

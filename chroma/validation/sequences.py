@@ -1,7 +1,7 @@
-"""Columns of ids, texts and the like: any accepted shape to a checked Python list.
+"""Converts columns of ids, texts and similar values from any accepted form to a checked Python list.
 
-Checks run over the whole column at C speed; the offending entry is looked for only after
-such a check has failed. Messages end without a full stop: the caller appends ` in add.`.
+A check covers the whole column at C speed. The search for the offending entry runs only after the
+check has failed. Messages end without a full stop because the caller appends ` in add.`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 from ..errors import DuplicateIDError, InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import shown
 
-_STEP = 1024  # texts encoded at a time for a check: long documents are not all copied at once
+_STEP = 1024  # texts encoded at a time in a check, so that long documents are not all copied at once
 
 
 def as_list(column: Any) -> list[Any]:
-    """One value, or a list, tuple, numpy array, pandas Series or Arrow array, as a list.
+    """Convert a single value, a list, tuple, numpy array, pandas Series or Arrow array to a list.
 
-    Missing values of a Series become None. A list comes back as it is, not copied.
+    Missing values of a Series become None. A list is returned without a copy.
     """
     if isinstance(column, list):
         return column
@@ -43,7 +43,7 @@ def as_list(column: Any) -> list[Any]:
 
 
 def check_ids(ids: Any, *, distinct: bool = True, may_be_empty: bool = False) -> list[str]:
-    """Ids as a list of exact str: non-empty texts, each once unless `distinct` is False."""
+    """Return ids as a list of non-empty exact str. Refuses duplicates unless `distinct` is False."""
     if ids is None:
         raise InvalidArgumentError("Expected IDs to be a list, got None: pass a str or a list of str")
     column = as_list(ids)
@@ -66,7 +66,7 @@ def check_ids(ids: Any, *, distinct: bool = True, may_be_empty: bool = False) ->
 
 
 def check_texts(column: Any, noun: str, field: str, *, allow_none: bool) -> list[str | None]:
-    """Documents or uris as a list of exact str, with None entries where those are allowed."""
+    """Return documents or uris as a list of exact str, with None entries if `allow_none` is True."""
     texts = as_list(column)
     if not texts:
         raise InvalidArgumentError(f"Non-empty lists are required for ['{field}'], got []")
@@ -93,8 +93,8 @@ def _not_text(place: int, value: object, noun: str, field: str) -> InvalidArgume
 
 
 def check_encodable(texts: Sequence[str], field: str) -> None:
-    """Refuses lone surrogates, which no file and no wire can carry."""
-    if all(map(str.isascii, texts)):  # which a str knows of itself
+    """Refuse lone surrogates, which UTF-8 cannot encode."""
+    if all(map(str.isascii, texts)):  # a str stores this flag, so the call is cheap
         return
     try:
         for start in range(0, len(texts), _STEP):
@@ -112,7 +112,7 @@ def check_encodable(texts: Sequence[str], field: str) -> None:
 
 
 def check_lengths(ids: Sequence[str], **columns: Sequence[Any] | None) -> None:
-    """All columns must have one entry per id."""
+    """Check that all columns have one entry per id."""
     sizes = {"ids": len(ids)} | {
         field: len(column) for field, column in columns.items() if column is not None
     }

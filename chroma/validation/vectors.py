@@ -1,7 +1,7 @@
-"""Vectors in any accepted shape to one float32 matrix in C order, finite and checked.
+"""Converts vectors in any accepted form to one checked, finite float32 matrix in C order.
 
-Lists, tuples, numpy arrays of any float or integer type, pandas Series, Arrow arrays
-(FixedSizeList included) and objects that numpy can read. Booleans and texts are refused.
+Accepts lists, tuples, numpy arrays of any float or integer type, pandas Series, Arrow arrays
+(FixedSizeList included) and objects that numpy can read. Refuses booleans and texts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..errors import InvalidArgumentError, InvalidDimensionException
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Floats
 
-# Rows looked at in one step, so that temporary arrays stay in the cache.
+# The number of rows checked in one step, chosen so that temporary arrays stay in the CPU cache.
 _STEP = 4096
 
 _ACCEPTED = (
@@ -29,9 +29,9 @@ _ACCEPTED = (
 
 
 def as_matrix(vectors: Any, field: str = "embeddings") -> Floats:
-    """float32 (n, dim) from one vector or many.
+    """Convert one vector or several to a float32 array of shape (n, dim).
 
-    May share memory with the argument when that is a float32 matrix already.
+    The result may share memory with an argument that is already a float32 matrix.
     """
     matrix = _matrix(vectors, field)
     if matrix.shape[0] == 0 or matrix.shape[1] == 0:
@@ -44,7 +44,7 @@ def as_matrix(vectors: Any, field: str = "embeddings") -> Floats:
 def _matrix(vectors: Any, field: str) -> Floats:
     if type(vectors) is list and len(vectors) == 1 and type(vectors[0]) is np.ndarray:
         if vectors[0].ndim == 1 and vectors[0].dtype != object:
-            return _from_array(vectors[0], field)  # the usual query: no need to look for odd rows
+            return _from_array(vectors[0], field)  # the usual query: no mixed rows to check for
     if vectors is None:
         raise InvalidArgumentError(f"{_ACCEPTED}, got {field}=None")
     if isinstance(vectors, (str, bytes, dict, set)):
@@ -65,19 +65,19 @@ def _matrix(vectors: Any, field: str) -> Floats:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether the entry is a plain number, so that the whole is one vector."""
+    """Whether the entry is a plain number, which means that the argument is a single vector."""
     return isinstance(value, (int, float, np.generic)) and not isinstance(value, (str, bytes))
 
 
 def _readable(value: Any, field: str) -> npt.NDArray[Any]:
-    """An array of anything that numpy reads: Series, tensors, buffers. Not of scalars."""
+    """Convert an object that numpy can read (Series, tensor, buffer) to an array. Refuses scalars."""
     if hasattr(value, "__array__") or isinstance(value, (array, memoryview)):
         return np.asarray(value)
     raise InvalidArgumentError(f"{_ACCEPTED}, got {field}={shown(value)}")
 
 
 def _from_arrow(column: Any, field: str) -> Any:
-    """A (fixed-size) list array to a matrix without a Python object per number."""
+    """Convert a list array, fixed-size or not, to a matrix without creating a Python object per number."""
     if hasattr(column, "combine_chunks"):
         column = column.combine_chunks()
     if column.null_count:
@@ -105,13 +105,13 @@ def _from_array(vectors: npt.NDArray[Any], field: str) -> Floats:
     if vectors.dtype == np.float32:
         matrix = np.ascontiguousarray(vectors)
         return _finite(matrix if matrix.flags.aligned else matrix.copy(), vectors, field)
-    with np.errstate(over="ignore"):  # what overflows becomes infinite and is refused next
+    with np.errstate(over="ignore"):  # the next check refuses numbers that overflow to infinity
         matrix = np.ascontiguousarray(vectors, dtype=np.float32)
     return _finite(matrix, vectors, field)
 
 
 def _from_rows(rows: list[Any], field: str) -> Floats:
-    """Many vectors. Rows of one kind stay on a fast path; mixed rows are read one by one."""
+    """Convert several vectors. Rows of one type take a fast path; mixed rows are converted one by one."""
     kinds = set(map(type, rows))
     if kinds == {list}:
         return _from_lists(rows, field)
@@ -132,7 +132,7 @@ def _from_rows(rows: list[Any], field: str) -> Floats:
 
 
 def _row(row: Any, place: int, field: str) -> npt.NDArray[Any]:
-    """One vector of a mixed column as an array of its own type."""
+    """Convert one vector of a mixed column to an array, keeping its number type."""
     if isinstance(row, np.ndarray) and row.dtype != object:
         return row
     if isinstance(row, np.ndarray):
@@ -148,8 +148,8 @@ def _row(row: Any, place: int, field: str) -> npt.NDArray[Any]:
 
 
 def _from_lists(rows: list[list[Any]], field: str) -> Floats:
-    """Rows of Python numbers. `array.fromlist` is as fast as numpy's own conversion and
-    refuses texts and None, where numpy would parse or guess."""
+    """Convert rows of Python numbers. `array.fromlist` is as fast as numpy's own conversion, but refuses
+    the texts and None values that numpy would parse or guess."""
     _check_even(rows, field)
     numbers = array("f")
     for place, row in enumerate(rows):
@@ -179,10 +179,10 @@ def _not_number() -> None:
 
 
 def _refuse_bools(rows: list[list[Any]], matrix: Floats, field: str) -> None:
-    """A bool became 0.0 or 1.0, so only such places can have been one. Where they are many
-    one pass over all types is cheaper than looking at each."""
+    """Refuse booleans. A bool became 0.0 or 1.0, so only entries with these values can have been a bool.
+    If there are many such entries, one pass over all types is cheaper than a check of each entry."""
     bools = (bool, np.bool_)
-    small = matrix.size <= _STEP  # as most queries are
+    small = matrix.size <= _STEP  # true for most queries
     suspects = None if small else np.flatnonzero((matrix == 0) | (matrix == 1))
     if suspects is None or len(suspects) > matrix.size // 64 + 16:
         if not set(map(type, chain.from_iterable(rows))).isdisjoint(bools):
@@ -201,7 +201,7 @@ def _check_even(rows: Sequence[Any], field: str) -> None:
 
 
 def uneven_list(dims: Sequence[int], field: str) -> InvalidArgumentError:
-    """The error for a list of vectors of different lengths."""
+    """Return the error for a list of vectors of different lengths."""
     place = next(place for place, dim in enumerate(dims) if dim != dims[0])
     return InvalidDimensionException(
         f"Inconsistent dimensions in provided embeddings: {field}[0] has {dims[0]} and "
@@ -210,7 +210,7 @@ def uneven_list(dims: Sequence[int], field: str) -> InvalidArgumentError:
 
 
 def uneven_column(name: str, first: int, row: int, other: int) -> InvalidArgumentError:
-    """The error for a column of vectors: row 0 has `first` numbers, and `row` has `other`."""
+    """Return the error for a column with `first` numbers in row 0 and `other` numbers in row `row`."""
     return InvalidDimensionException(
         f"Inconsistent dimensions in the column {name!r}: row 0 has {first} and row {row} has {other}; all "
         "vectors of a collection have one length"
@@ -218,7 +218,7 @@ def uneven_column(name: str, first: int, row: int, other: int) -> InvalidArgumen
 
 
 def stacked(blocks: Sequence[Floats], name: str) -> Floats:
-    """Parts of a column of vectors as one. Raises for parts of different widths."""
+    """Concatenate parts of a column of vectors. Raises InvalidDimensionException if their widths differ."""
     row = 0
     for block in blocks:
         if block.shape[1] != blocks[0].shape[1]:
@@ -228,13 +228,13 @@ def stacked(blocks: Sequence[Floats], name: str) -> Floats:
 
 
 def _finite(matrix: Floats, source: Any, field: str) -> Floats:
-    """Refuses NaN, infinities, and numbers that only float64 can hold."""
+    """Refuse NaN, infinities, and numbers outside the range of float32."""
     if len(matrix) == 1 and math.isfinite(np.vdot(matrix, matrix)):
-        return matrix  # one odd number would have spoilt the product
+        return matrix  # one non-finite number would make the product non-finite
     for start in range(0, len(matrix), _STEP):
         block = matrix[start : start + _STEP]
         with np.errstate(invalid="ignore", over="ignore"):
-            # One odd number spoils its row's product; four times as fast as a look at each.
+            # One non-finite number makes its row's product non-finite. Four times as fast as `isfinite`.
             if np.isfinite(np.einsum("ij,ij->i", block, block)).all():
                 continue
         good = np.isfinite(block)

@@ -1,7 +1,7 @@
-"""User input in any accepted shape to `storage.types.Records`, checked.
+"""Checks the columns of a write call and builds the `Records` that the engine writes.
 
-Owns which columns a call may and must carry. How one column is read and checked is in
-`columns` (ids, texts), `vectors` and `metadata`; nothing here loops over records.
+Owns: the rules for the columns that a call may and must have. The modules `sequences` (ids, texts),
+`vectors` and `metadata` read and check the single columns.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .vectors import as_matrix
 
 Source = Literal["documents", "images", "uris"]
 
-# What a call without embeddings may be embedded from. An update may carry none of them.
+# The columns from which a call without embeddings may be embedded. An update may have none of them.
 _SOURCES: dict[Mode, tuple[Source, ...]] = {
     "add": ("documents", "images", "uris"),
     "upsert": ("documents", "images"),
@@ -32,9 +32,9 @@ _SOURCES: dict[Mode, tuple[Source, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One write call after checking. Columns not given are None; the others have len(ids) entries.
+    """One checked write call. Columns that were not given are None; all others have len(ids) entries.
 
-    given  rows (n,) whose embedding is given, where a table leaves out some; None: all of them
+    given  mask (n,) of the rows that have an embedding, if a table has rows without; None: all rows have one
     """
 
     ids: list[str]
@@ -46,7 +46,7 @@ class Batch:
     given: npt.NDArray[np.bool_] | None = None
 
     def without(self, known: Collection[str]) -> Batch:
-        """The records whose id is not in `known`, in the same order."""
+        """Return the records whose id is not in `known`, in the same order."""
         if not known:
             return self
         rows = [row for row, name in enumerate(self.ids) if name not in known]
@@ -67,7 +67,7 @@ class Batch:
     def records(
         self, embeddings: Floats | None, has_embedding: npt.NDArray[np.bool_] | None = None
     ) -> Records:
-        """What the engine writes: these columns with the final embeddings."""
+        """Return the records for the engine: these columns with the final embeddings."""
         return Records(
             ids=self.ids,
             embeddings=embeddings,
@@ -88,10 +88,10 @@ def read_batch(
     images: Any = None,
     uris: Any = None,
 ) -> Batch:
-    """The columns of one write call, checked alone and against each other.
+    """Check the columns of one write call, each by itself and all against each other.
 
     Raises InvalidArgumentError (a ValueError), InvalidTypeError (also a TypeError) or
-    DuplicateIDError; the text names the column, the place, the value and the remedy.
+    DuplicateIDError. The message names the column, the position, the value and the remedy.
     """
     batch = Batch(
         ids=check_ids(ids),
@@ -99,7 +99,7 @@ def read_batch(
         metadatas=None if metadatas is None else check_metadatas(metadatas),
         documents=None
         if documents is None
-        # only an embedding given, or stored already, can stand in for a missing text
+        # a document may be missing only if its embedding is given or stored already
         else check_texts(
             documents, "document", "documents", allow_none=embeddings is not None or mode == "update"
         ),
@@ -118,9 +118,9 @@ def read_batch(
 
 
 def embedding_source(mode: Mode, batch: Batch) -> Source | None:
-    """The column to embed when the call carries no embeddings; None when there is none to embed.
+    """Return the column to embed for a call without embeddings. None if the call needs no embedding.
 
-    An upsert of metadata or uris alone gives None: it is right where all ids are stored.
+    An upsert of metadata or uris alone returns None, because it is valid if all its ids are stored.
     """
     allowed = _SOURCES[mode]
     present = [field for field in allowed if getattr(batch, field) is not None]
@@ -132,7 +132,10 @@ def embedding_source(mode: Mode, batch: Batch) -> Source | None:
 
 
 def lacking(mode: Mode, batch: Batch) -> tuple[npt.NDArray[np.intp], list[str]]:
-    """The rows without an embedding that have a document, and these. Outside of updates all must have one."""
+    """Return the rows that have a document but no embedding, and these documents.
+
+    Raises InvalidArgumentError for a row that has neither, except in an update.
+    """
     assert batch.given is not None
     missing = np.flatnonzero(~batch.given)
     documents = batch.documents or [None] * len(batch.ids)
@@ -146,7 +149,7 @@ def lacking(mode: Mode, batch: Batch) -> tuple[npt.NDArray[np.intp], list[str]]:
 
 
 def filled(batch: Batch, rows: npt.NDArray[np.intp], vectors: Floats) -> Batch:
-    """The batch with embeddings for some more rows."""
+    """Return the batch with the embeddings of `rows` filled in."""
     assert batch.given is not None and batch.embeddings is not None
     if vectors.shape[1] != batch.embeddings.shape[1]:
         raise InvalidDimensionException(
@@ -159,7 +162,7 @@ def filled(batch: Batch, rows: npt.NDArray[np.intp], vectors: Floats) -> Batch:
 
 
 def refuse_stored(known: Collection[str]) -> None:
-    """IDAlreadyExistsError if a strict `add` finds some of its ids stored."""
+    """Raise IDAlreadyExistsError if some ids of a strict `add` are stored already."""
     if known:
         raise IDAlreadyExistsError(
             f"{len(known)} of the ids are stored already: {shown(sorted(known)[:5])}; "
@@ -168,7 +171,7 @@ def refuse_stored(known: Collection[str]) -> None:
 
 
 def refuse_new(ids: Sequence[str], known: Collection[str]) -> None:
-    """An error if an `upsert` with nothing to embed has ids that are not stored."""
+    """Raise InvalidArgumentError if an `upsert` with nothing to embed has ids that are not stored."""
     if len(known) < len(ids):
         unknown = [new for new in ids if new not in known]
         raise InvalidArgumentError(
@@ -177,7 +180,7 @@ def refuse_new(ids: Sequence[str], known: Collection[str]) -> None:
 
 
 def size_of(column: Any) -> int:
-    """How many entries a column of unchecked input may have; 0 if that cannot be told."""
+    """Return the length of a column of unchecked input. 0 if the column has no length."""
     try:
         return len(column)
     except TypeError:
@@ -185,12 +188,12 @@ def size_of(column: Any) -> int:
 
 
 def carries_data(batch: Batch) -> bool:
-    """Whether the call carries metadata or uris."""
+    """Whether the call has metadata or uris."""
     return batch.metadatas is not None or batch.uris is not None
 
 
 def needs_source(mode: Mode, present: Sequence[str] = ()) -> InvalidArgumentError:
-    """The error of a call that gives nothing, or too much, to embed."""
+    """Return the error for a call with no column to embed, or with more than one."""
     return InvalidArgumentError(
         f"Exactly one of {', '.join(_SOURCES[mode])} must be provided when embeddings are not, "
         f"got {', '.join(present) or 'none'}"
@@ -198,7 +201,10 @@ def needs_source(mode: Mode, present: Sequence[str] = ()) -> InvalidArgumentErro
 
 
 def check_images(images: Any) -> list[npt.NDArray[Any]]:
-    """Images as arrays of two or more dimensions; one array of two or three is one image."""
+    """Return images as a list of arrays with at least two dimensions.
+
+    A single array with two or three dimensions is one image.
+    """
     if isinstance(images, np.ndarray) and images.dtype != object:
         images = [images] if images.ndim <= 3 else list(images)
     column = as_list(images)
@@ -214,12 +220,12 @@ def check_images(images: Any) -> list[npt.NDArray[Any]]:
 
 
 def given_rows(documents: Sequence[str | None]) -> npt.NDArray[np.bool_]:
-    """Which entries of a column are not None, as a mask (n,)."""
+    """Return the mask (n,) of the entries that are not None."""
     return np.fromiter((text is not None for text in documents), dtype=np.bool_, count=len(documents))
 
 
 def scatter(vectors: Floats, rows: npt.NDArray[np.bool_]) -> Floats:
-    """The vectors at the places where `rows` (n,) is True, zeros elsewhere: float32 (n, dim)."""
+    """Return float32 (n, dim): the vectors in the rows where `rows` (n,) is True, zeros in the others."""
     if rows.all():
         return vectors
     out = np.zeros((len(rows), vectors.shape[1]), dtype=np.float32)

@@ -1,12 +1,12 @@
-"""The files of a database that was written with fixed ids, and of exports: their names, sizes and digests.
+"""The names, sizes and digests of the files of exports, and of a database written with fixed ids.
 
-Ids and the random parts of names come from `os.urandom`, which counts here. The clock that background
-work waits for stands still, so that nothing happens but what is asked for. Vectors are small whole numbers,
-so that no processor rounds differently. With that every file is the same in every run with the same pyarrow.
+Ids and the random parts of names come from `os.urandom`, which is replaced by a counter. The clock on which
+background work waits is stopped, so that only requested work runs. Vectors are small whole numbers, so that
+all processors round alike. Every file is therefore the same in every run with the same pyarrow.
 
-Of graphs (`*.hnsw`) there is the name only: they are caches, and what their vectors are reduced to is rounded
-as the processor does it. A manifest has the checksum of its graph: where there is one, its digest is left
-out, too. Lock files are empty, and listed.
+Only the names of graphs (`*.hnsw`) are recorded: graphs are caches, and the rounding of their reduced vectors
+depends on the processor. A manifest contains the checksum of its graph, so its digest is omitted too if it
+has a graph. Lock files are empty and are listed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import chroma
 
 
 def frozen() -> dict[str, Any]:
-    """Everything, as JSON: relative names to sizes and digests, at each stage."""
+    """Return the sizes and digests by relative name, at each stage, as JSON data."""
     stages: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder, _counted():
         home = Path(folder)
@@ -56,7 +56,7 @@ def frozen() -> dict[str, Any]:
 
 @contextmanager
 def _counted() -> Iterator[None]:
-    """`os.urandom` gives digests of 0, 1, 2, …; `time.monotonic` stands still."""
+    """Make `os.urandom` return digests of 0, 1, 2, …, and stop `time.monotonic`."""
     numbers = itertools.count()
 
     def counted(size: int) -> bytes:
@@ -79,13 +79,13 @@ def _digest(file: Path) -> str:
 
 
 def _vectors(start: int, count: int) -> Any:
-    """Row i is (i mod 101, i mod 7, -(i mod 13), 1)."""
+    """Return vectors whose row i is (i mod 101, i mod 7, -(i mod 13), 1)."""
     i = np.arange(start, start + count, dtype=np.float32)
     return np.stack([i % 101, i % 7, -(i % 13), np.ones_like(i)], axis=1)
 
 
 def _first(client: Any) -> None:
-    """Every type of value, another database, and a collection that is gone."""
+    """Write every type of value, a second database, and a collection that is deleted again."""
     settings = client.get_settings()
     with chroma.AdminClient(settings) as admin:
         admin.create_tenant("acme")
@@ -121,7 +121,7 @@ def _first(client: Any) -> None:
 
 
 def _large(client: Any) -> None:
-    """Enough for segments and a graph."""
+    """Write enough records for segments and a graph."""
     made = client.create_collection(
         "large",
         embedding_function=None,
@@ -137,7 +137,7 @@ def _large(client: Any) -> None:
 
 
 def _changed(client: Any) -> None:
-    """Deletions, changes and additions after a compaction; a fork."""
+    """Delete, change and add records after a compaction; create a fork."""
     made = client.get_collection("large", embedding_function=None)
     made.fork("fork")
     made.delete(ids=["r3", "r11", "r4000"])
@@ -146,7 +146,7 @@ def _changed(client: Any) -> None:
 
 
 def _graph(client: Any) -> None:
-    """As few rows as get a graph."""
+    """Write the smallest number of rows that gets a graph."""
     made = client.create_collection(
         "graph",
         embedding_function=None,

@@ -1,7 +1,7 @@
-"""The public names: what they are, their signatures, the members of classes; commands, settings, variables.
+"""The public names with their kinds, signatures and class members; commands, settings, variables.
 
-Annotations are texts in the sources, so that signatures read the same on every Python. Private bases are
-left out: where a method is written is nobody's business.
+Annotations are strings in the sources, so that signatures are equal in all Python versions. Private base
+classes are omitted, because the class that defines a method is an internal detail.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MODULES = (
     "chroma.utils.results",
 )
 
-# made by the package, never by users: how is its own affair
+# created by the package, never by users, so their constructors are not public
 HANDLES = {
     "AdminClient",
     "AsyncAdminClient",
@@ -74,7 +74,7 @@ _VARIABLE = re.compile(r"(CHROMA|ANONYMIZED|ALLOW|IS_PERSISTENT|PERSIST|PROMETHE
 
 
 def frozen() -> dict[str, Any]:
-    """Everything, as JSON."""
+    """Return all public names as JSON data."""
     settings = import_module("chroma.config").Settings
     found = {
         "modules": {name: dict(_module(import_module(name))) for name in MODULES},
@@ -87,7 +87,7 @@ def frozen() -> dict[str, Any]:
 
 
 def _module(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    """A line for each name; classes have an entry of their own."""
+    """Yield a line for each name. Classes are described in separate entries."""
     written = {} if hasattr(module, "__all__") else _written(module)
     for name in sorted(_public(module)):
         value = getattr(module, name)
@@ -98,20 +98,20 @@ def _module(module: ModuleType) -> Iterator[tuple[str, Any]]:
         elif inspect.ismodule(value):
             yield name, "module"
         elif isinstance(value, (str, int, float, tuple)):
-            # that of a version is checked elsewhere, and changes with each
+            # the value of the version changes with each release and is checked elsewhere
             yield name, "str" if name == "__version__" else _value(value)
         else:
             yield name, written.get(name, "value")
 
 
 def _public(module: ModuleType) -> set[str]:
-    """`__all__`, else what the module itself defines."""
+    """Return the names in `__all__`, else the public names that the module defines."""
     listed = getattr(module, "__all__", None)
     return {name for name in _written(module) if not name.startswith("_")} if listed is None else set(listed)
 
 
 def _written(module: ModuleType) -> dict[str, str]:
-    """The names that a module defines, and what it assigns to them."""
+    """Return the names that a module defines, with the source of the assigned values."""
     assert module.__file__ is not None
     tree = ast.parse(Path(module.__file__).read_bytes())
     found = {}
@@ -127,7 +127,7 @@ def _written(module: ModuleType) -> dict[str, str]:
 
 
 def _classes() -> dict[str, Any]:
-    """Each public class once."""
+    """Return the entry of each public class, once."""
     found = {}
     for module in map(import_module, MODULES):
         for name in _public(module):
@@ -138,7 +138,7 @@ def _classes() -> dict[str, Any]:
 
 
 def _home(cls: type[Any]) -> str:
-    """The public module of a class: the one that it names, else the first that has it."""
+    """Return the public module of a class: its `__module__` if public, else the first module that has it."""
     found = [name for name in MODULES if getattr(import_module(name), cls.__name__, None) is cls]
     return cls.__module__ if cls.__module__ in found else found[0]
 
@@ -161,11 +161,11 @@ def _class(cls: type[Any]) -> dict[str, Any]:
 
 
 def _named(base: type[Any]) -> str | None:
-    """The name of a base that users can know."""
+    """Return the name of a public base class. None for other bases."""
     if base is object:
         return None
     if base.__module__ in MODULES or base.__module__ in ("builtins", "enum"):
-        # how Enum is built differs from one Python to another
+        # the bases of Enum differ between Python versions
         return None if base.__name__ in ("ReprEnum", "StrEnum") else f"{base.__module__}.{base.__qualname__}"
     return None
 
@@ -185,7 +185,7 @@ def _fields(cls: type[Any]) -> Iterator[tuple[str, str]]:
 
 
 def _members(cls: type[Any]) -> Iterator[tuple[str, Any]]:
-    """Public methods, properties and constants of the class and of its bases in this package."""
+    """Yield the public methods, properties and constants of a class and of its bases in this package."""
     seen: set[str] = set()
     fields = {"__init__"} if cls.__name__ in HANDLES else set()
     fields |= {field.name for field in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else set()
@@ -204,7 +204,7 @@ def _members(cls: type[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _called(function: Any) -> str:
-    """(parameters) -> result, as it is written."""
+    """Return the signature as `(parameters) -> result`, as in the source."""
     signature = inspect.signature(function)
     texts: list[str] = []
     starred = positional = False
@@ -229,7 +229,7 @@ def _result(function: Any) -> str:
 
 
 def _plain(annotation: Any) -> str:
-    """An annotation without the modules of its names."""
+    """Return an annotation without module names."""
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     text = re.sub(r"\bForwardRef\(('[^']*')(, [^)]*)?\)", r"\1", text)
     text = re.sub(r"\b[a-z_]+(\.\w+)*\.(?=[A-Z])", "", text)
@@ -242,7 +242,7 @@ def _value(value: Any) -> str:
 
 
 def _command(command: click.Command) -> dict[str, Any]:
-    """Its options and arguments, and its commands. The texts of help are not part of it."""
+    """Return the options, arguments and subcommands of a command, without help texts."""
     described: dict[str, Any] = {}
     for each in command.params:
         if isinstance(each, click.Option) and each.name != "help":
@@ -271,19 +271,19 @@ def _parameter(each: click.Parameter) -> str:
     words += ["required"] if each.required else []
     words += [f"{each.nargs} values"] if each.nargs != 1 else []
     default = each.default
-    # older releases of click say False, later ones None or a value of their own, where none is given
+    # for a missing default, older releases of click return False, later ones None or a special value
     if default not in (None, False, ()) and not callable(default) and type(default).__module__ == "builtins":
         words.append(f"default {default!r}")
     return ", ".join(words)
 
 
 def _variables() -> set[str]:
-    """The names of environment variables that the sources hold as texts."""
+    """Return the names of environment variables that occur as strings in the sources."""
     package = import_module("chroma")
     assert package.__file__ is not None
     found = set()
     root = Path(package.__file__).parent
-    for folder in (root, root / "storage"):  # which may be a link, and links are not followed
+    for folder in (root, root / "storage"):  # `storage` may be a link, which `rglob` does not follow
         for file in folder.rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_bytes())):
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):

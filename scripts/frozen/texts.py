@@ -1,6 +1,6 @@
-"""What things show themselves as, and the bytes of their pickles.
+"""The reprs of objects and the bytes of their pickles.
 
-Ids, folders and sizes of files become words, since they differ from one machine to another.
+Placeholders replace ids, folders and file sizes, because these differ between machines.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SIZE = re.compile(r"(?<=>size </span>)[^<]+")
 
 
 def frozen() -> dict[str, Any]:
-    """Everything, as JSON. Pickles differ between Pythons: they are those of 3.11."""
+    """Return all texts and pickles as JSON data. Pickles differ between Pythons; these are from 3.11."""
     with tempfile.TemporaryDirectory() as folder:
         shown = {
             name: {kind: _plain(text, folder) for kind, text in texts}
@@ -39,7 +39,7 @@ def _texts(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _plain(text: str, folder: str) -> str | list[str]:
-    """A text, or the lines of a long one; markup has a line for each element."""
+    """Return a text, or a list of lines for several lines. Markup has one line per element."""
     text = _ID.sub("ID", text.replace(folder, "FOLDER"))
     text = re.sub(r" at 0x[0-9a-f]+", " at ADDRESS", _SIZE.sub("SIZE", text))
     lines = text.replace("><", ">\n<").split("\n")

@@ -1,4 +1,4 @@
-"""One value of every public class that can be pickled."""
+"""One instance of every public class that can be pickled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import chroma
 from chroma import errors, types
 from chroma.utils import embedding_functions
 
-# the parts of `describe`
+# the components of a `describe` result
 KEY = chroma.KeySummary("n", {"int": 2}, 2, 1.0, 2, True, 1, 2, 1, 1)
 MOVED = chroma.MovedCollection("t", "d", "n", "i", 3, ("x",))
 TEXTS = chroma.TextSummary(2, 1.0, 3, 4.0, 5)
@@ -50,8 +50,8 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "TogetherAIEmbeddingFunction": {"model_name": "BAAI/bge-base-en-v1.5", "api_key": "key"},
     "VoyageAIEmbeddingFunction": {"api_key": "key", "model_name": "voyage-3"},
 }
-# boto3's clients have no pickles; sentence-transformers needs PyTorch; the others stand for others,
-# or depend on what they are given
+# boto3's clients cannot be pickled; sentence-transformers needs PyTorch; the other classes wrap another
+# function or depend on their arguments
 UNTRIED = {
     "AmazonBedrockEmbeddingFunction",
     "CallableEmbeddingFunction",
@@ -63,7 +63,7 @@ UNTRIED = {
 
 
 def made() -> Iterator[tuple[str, Any]]:
-    """Pairs of a name and a value."""
+    """Yield pairs of a name and a value."""
     yield from VALUES.items()
     for name, arguments in FUNCTIONS.items():
         yield name, getattr(embedding_functions, name)(**arguments)

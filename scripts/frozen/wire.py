@@ -1,12 +1,13 @@
-"""What goes over the wire: the requests of our client, the answers of our server, routes and OpenAPI.
+"""The wire protocol: the client's requests, the server's responses, the routes and the OpenAPI document.
 
-Our client talks to our server through `Recorder`, which notes both sides: once as it is, so that large
-batches travel as Arrow, and once with the announcement of our own server taken out, as with any other server.
-Then the server gets raw bytes, and its raw answers are noted.
+The client calls the server through `Recorder`, which records both sides. In the first session, large batches
+are sent as Arrow. In the second session, `Recorder` removes the fields in which our server announces its
+features, so that the client treats it as any other server. Finally, raw requests are sent and the raw
+responses are recorded.
 
-Ids become numbers in the order in which they appear, in as many characters; times, the version and the
-address become words. Of Arrow there is the schema, and the digest of all bytes: these are the same with the
-same pyarrow only.
+Ids become numbers of equal length in the order of their appearance. Placeholders replace times, the version
+and the address. For Arrow, the schema and the digest of all bytes are recorded, which are equal only with the
+same pyarrow.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _PATIENCE = 60.0
 
 
 class Recorder(ThreadingHTTPServer):
-    """Passes requests on to a server, and notes them with their answers."""
+    """Forwards requests to a server, and records them with their responses."""
 
     daemon_threads = True
 
@@ -61,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Recorder
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing."""
+        """Do not log."""
 
     def _pass_on(self) -> None:
         chunked = self.headers.get("transfer-encoding") == "chunked"
@@ -116,7 +117,7 @@ def _chosen(headers: Any, names: tuple[str, ...]) -> dict[str, str]:
 
 
 def frozen() -> dict[str, Any]:
-    """Exchanges, and the OpenAPI document, as JSON."""
+    """Return the exchanges and the OpenAPI document as JSON data."""
     with tempfile.TemporaryDirectory() as folder, _served(Path(folder)) as port:
         recorded: dict[str, Any] = {
             "client and our server": _session(port, disguised=False),
@@ -130,7 +131,7 @@ def frozen() -> dict[str, Any]:
 
 @contextmanager
 def _served(folder: Path) -> Iterator[int]:
-    """The port of a server of its own over an empty folder."""
+    """Start a server with an empty folder and yield its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -155,7 +156,7 @@ def _served(folder: Path) -> Iterator[int]:
 
 
 def _session(port: int, disguised: bool) -> list[dict[str, Any]]:
-    """The calls of a client, each with what went over the wire."""
+    """Run the calls of a client. Returns each call with its requests and responses."""
     calls: list[dict[str, Any]] = []
     with Recorder(port, disguised) as recorder:
         thread = threading.Thread(target=recorder.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -289,7 +290,7 @@ def _reads(called: Callable[[str, Callable[[], Any]], Any], things: Any) -> None
 
 
 def _requests() -> dict[str, bytes]:
-    """Raw requests, each for a connection of its own."""
+    """Return the raw requests. Each is sent on a separate connection."""
     base = "/api/v2/tenants/default_tenant/databases/default_database"
     text, stream = "application/json", "application/vnd.apache.arrow.stream"
 
@@ -357,7 +358,7 @@ def _fetched(port: int, path: str) -> bytes:
 
 
 def _shape(value: Any) -> Any:
-    """An OpenAPI document without its prose."""
+    """Return an OpenAPI document without descriptions and summaries."""
     if isinstance(value, list):
         return [_shape(part) for part in value]
     if not isinstance(value, dict):
@@ -370,7 +371,7 @@ def _shape(value: Any) -> Any:
 
 
 class _Plain:
-    """Bytes as texts that are the same in every run."""
+    """Converts bytes to texts that are equal in every run."""
 
     def __init__(self) -> None:
         self._ids: dict[bytes, bytes] = {}
@@ -400,7 +401,7 @@ class _Plain:
         with pa.ipc.open_stream(content) as reader:
             schema = [f"{field.name}: {field.type}" for field in reader.schema]
             table = reader.read_all()
-        # ids of collections are in metadata of a schema only
+        # only schema metadata contain ids of collections
         told = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         return {
             "schema": schema,

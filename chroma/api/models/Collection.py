@@ -1,4 +1,4 @@
-"""Import names of Chroma programs."""
+"""Import paths for programs written for Chroma."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Import names of Chroma programs."""
+"""Import paths for programs written for Chroma."""

@@ -1,1 +1,1 @@
-"""What every embedding function needs: the protocol, inputs, HTTP, API keys, stored settings."""
+"""The code that all embedding functions share: protocol, inputs, HTTP, API keys, stored settings."""

@@ -1,7 +1,7 @@
-"""Secrets of embedding providers: where they come from, and where they may go.
+"""The API keys of embedding providers: where they are read, and where they may be sent.
 
-Invariant: a key is in this process only. It comes from an argument or an environment variable, and
-never reaches a configuration, a repr, an error or an address.
+Invariant: a key stays in this process, except in requests to its provider. It is read from an argument
+or an environment variable, and never appears in a configuration, a repr, an error or a URL.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.I)
 
 
 class Key:
-    """The key of one function.
+    """The API key of one embedding function.
 
-    given     the `api_key` argument; None: from the environment; LATER: as None, but not now
-    variable  the environment variable that is stored; None: none, the function works without a key
-    usual     the variables of this provider; if `variable` is one of them and not set, the next is taken
-    Raises InvalidArgumentError if a key is needed and there is none.
+    given     the `api_key` argument; None: the environment has the key; LATER: like None, but not checked now
+    variable  the environment variable whose name is stored; None: the function works without a key
+    usual     the provider's variables; if `variable` is one of them and is not set, the next one is used
+    Raises InvalidArgumentError if a key is needed and none is set.
     """
 
     __module__ = "chroma.embedding"
@@ -54,7 +54,7 @@ class Key:
             self.value()
 
     def value(self) -> str | None:
-        """The key as it is now; None if there is none and none is needed."""
+        """Return the current key. None if no key is set and none is needed."""
         if self._given is not None:
             return self._given
         if self.variable is None:
@@ -63,7 +63,7 @@ class Key:
         for name in names:
             if text := os.environ.get(name, "").strip():
                 return _clean(text, self._source, f"the environment variable {name}")
-        # a name in lower case may be a key that was put in the wrong place
+        # a name in lower case may be a key that was passed by mistake, so the error does not repeat it
         shown = [name if name == name.upper() else "the one named by `api_key_env_var`" for name in names]
         raise InvalidArgumentError(
             f"{self._source} needs a key: pass `api_key`, or set the environment variable "
@@ -75,10 +75,10 @@ class Key:
 
 
 def check_host(source: str, url: str) -> None:
-    """Raises AuthorizationError unless the environment allows to send a key to the host of `url`.
+    """Raise AuthorizationError unless the environment allows sending a key to the host of `url`.
 
-    For addresses that a stored configuration names: whoever may write to a collection could otherwise
-    have its readers send any of their environment variables anywhere. This machine is allowed.
+    Applies to URLs from a stored configuration. Without this check, anyone who can write to a collection
+    could make its readers send any of their environment variables to any host. Local hosts are allowed.
     """
     host = (urlsplit(url).hostname or "").lower()
     if host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host):
@@ -93,10 +93,10 @@ def check_host(source: str, url: str) -> None:
 
 
 def check_url(source: str, argument: str, url: Any, *, whole: bool = False) -> str:
-    """`url` without a slash at its end. `whole`: it may have a query, since nothing is added to it.
+    """Return `url` without a trailing slash. `whole`: nothing is appended to the URL, so it may have a query.
 
-    Raises InvalidArgumentError unless it is http(s) with a host that all parsers read alike, and without
-    secrets, which would be stored with it."""
+    Raises InvalidArgumentError unless the URL is http(s), has a host that all parsers read alike, and
+    contains no secrets, which would be stored with it."""
     shown = f"{source}: `{argument}`"
     if not isinstance(url, str):
         raise InvalidArgumentError(f"{shown} must be a string such as 'http://localhost:8080', got {url!r}.")
@@ -118,7 +118,7 @@ def check_url(source: str, argument: str, url: Any, *, whole: bool = False) -> s
 
 
 def as_path(source: str, argument: str, name: str) -> str:
-    """`name`, of a model, as a part of an address. Raises InvalidArgumentError if it leads elsewhere."""
+    """Return a model's `name` as part of a URL path. Raises InvalidArgumentError if it leaves the path."""
     if not isinstance(name, str) or not all(part.strip(".") for part in name.split("/")):
         raise InvalidArgumentError(f"{source}: `{argument}` must be the name of a model, got {name!r}.")
     return quote(name, safe="/:")
@@ -130,7 +130,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def _clean(text: object, source: str, origin: str) -> str:
-    # what a header cannot hold would come back in an error of the HTTP library
+    # the HTTP library would repeat a value that a header cannot hold in its error message
     if not isinstance(text, str) or not _SECRET.fullmatch(text.strip()):
         raise InvalidArgumentError(
             f"{source}: {origin} does not hold a key: keys are printable ASCII without spaces."

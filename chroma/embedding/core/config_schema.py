@@ -1,4 +1,4 @@
-"""The stored configuration of a function: its keys, which of them are needed, which may change."""
+"""The schema of a function's stored configuration: its keys, the required keys, the fixed keys."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ MAYBE_DICT: tuple[type, ...] = (dict, NoneType)
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """name    of the function
-    types   of each key
+    """The schema of one function's configuration.
+
+    name    the name of the function
+    types   the allowed types of each key
     needed  keys that a configuration must have
-    fixed   keys that decide what the vectors are: a collection keeps them"""
+    fixed   keys that determine the vectors, so a collection cannot change them
+    """
 
     name: str
     types: Mapping[str, tuple[type, ...]]
@@ -29,7 +32,7 @@ class Form:
     fixed: tuple[str, ...]
 
     def check(self, config: Mapping[str, Any]) -> None:
-        """Raises InvalidArgumentError for unknown and missing keys, InvalidTypeError for wrong values."""
+        """Raise InvalidArgumentError for unknown or missing keys, InvalidTypeError for wrong types."""
         what = f"the configuration of the embedding function {self.name!r}"
         if unknown := sorted(set(config) - set(self.types)):
             raise InvalidArgumentError(f"Unknown keys {unknown} in {what}; it has {', '.join(self.types)}.")
@@ -42,7 +45,7 @@ class Form:
                 raise InvalidTypeError(f"{key!r} in {what} must be {names}, got {type(value).__name__}.")
 
     def check_update(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        """Raises InvalidArgumentError if vectors of `new` do not go with those of `old`."""
+        """Raise InvalidArgumentError if vectors of `new` cannot be compared with vectors of `old`."""
         for key in self.fixed:
             if old.get(key) != new.get(key):
                 raise InvalidArgumentError(

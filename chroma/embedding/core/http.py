@@ -1,7 +1,7 @@
-"""JSON over HTTP to embedding providers: one request, repeated while that is safe and of use.
+"""Sends JSON requests to embedding providers over HTTP, and retries a request while that is useful.
 
-Safe are 429, 5xx and connections that fail: embedding changes nothing at the provider. Not repeated are
-other refusals, which would come again, and answers that take too long, which would take long again.
+Retries follow status 429, status 5xx and failed connections; they are safe because embedding changes
+nothing at the provider. Other errors and timeouts are not retried, because they would occur again.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ LONGEST_WAIT = 60.0
 
 _CONNECT_TIMEOUT = 10.0
 _FIRST_WAIT = 0.5
-_SHOWN = 400  # characters of a provider's message
+_SHOWN = 400  # maximum characters shown of a provider's message
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where requests of one function go.
+    """The address to which one function sends its requests.
 
-    source   the function's class, for messages
-    header   the header of the key, which is written after `scheme`
-    headers  further ones
-    custom   whether `url` is the user's choice and not the provider's own address
-    timeout  seconds without a byte from the provider
-    retries  how often a request is repeated
+    source   the name of the function's class, for messages
+    header   the header that carries the key, which follows `scheme`
+    headers  further headers
+    custom   whether the user chose `url`, instead of the provider's own address
+    timeout  maximum seconds without a byte from the provider
+    retries  maximum number of retries of a request
     """
 
     __module__ = "chroma.embedding"
@@ -69,11 +69,11 @@ class Endpoint:
     retries: int = RETRIES
 
     def post(self, body: Mapping[str, Any]) -> Any:
-        """The JSON that answers `body`.
+        """Send `body` and return the JSON response.
 
-        Raises InvalidArgumentError for what the provider does not take (TooLargeError: for its size),
-        AuthorizationError for a key, RateLimitError, QuotaError, ServerTimeoutError,
-        ServerConnectionError, and ChromaError for anything else.
+        Raises InvalidArgumentError if the provider rejects the request (TooLargeError if it is too large),
+        AuthorizationError if it rejects the key, RateLimitError, QuotaError, ServerTimeoutError,
+        ServerConnectionError, and ChromaError for all other errors.
         """
         if self.key is not None and self.key.value() is not None and self.custom and self.key.stored:
             check_host(self.source, self.url)
@@ -95,7 +95,7 @@ class Endpoint:
         import httpx
 
         def sign(request: httpx.Request) -> httpx.Request:
-            # here and not in a variable, which some tracebacks would show
+            # the key is not kept in a variable, because some tracebacks show local variables
             if self.key is not None and self.key.value() is not None:
                 request.headers.setdefault(self.header, f"{self.scheme}{self.key.value()}")
             return request
@@ -107,7 +107,7 @@ class Endpoint:
                 headers={"Content-Type": "application/json", "Accept": "application/json", **self.headers},
                 auth=sign,
                 timeout=httpx.Timeout(self.timeout, connect=min(_CONNECT_TIMEOUT, self.timeout)),
-                follow_redirects=False,  # a key goes to the address that was named, nowhere else
+                follow_redirects=False,  # the key is sent to the configured address only
             )
         except (
             httpx.ConnectTimeout,
@@ -125,8 +125,12 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """status: of HTTP; 0: no connection, -1: no answer in time. wait: seconds the provider asks for.
-    passing: whether the same request may work later."""
+    """A failed request.
+
+    status   the HTTP status; 0: no connection, -1: no answer in time
+    wait     seconds to wait, if the provider states them
+    passing  whether the same request may succeed later
+    """
 
     status: int
     message: str
@@ -171,7 +175,7 @@ def _read(response: httpx.Response, key: Key | None) -> Any:
 
 
 def _message(body: Any, response: httpx.Response) -> str:
-    """The provider's own words, from the places where providers put them."""
+    """Return the provider's error message, from the fields that providers use for it."""
     found = body
     for place in ("error", "message", "detail"):
         if isinstance(found, dict) and found.get(place):
@@ -182,12 +186,12 @@ def _message(body: Any, response: httpx.Response) -> str:
 
 
 def _asked(response: httpx.Response, body: Any) -> float | None:
-    """The seconds that the provider asks to wait, in a header or, as some do, in the body."""
+    """Return the seconds that the provider asks the client to wait, from a header or from the body."""
     for header, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         if (seconds := _seconds(response.headers.get(header))) is not None:
             return seconds * unit
     if isinstance(body, dict):
-        if (seconds := _seconds(body.get("estimated_time"))) is not None:  # a model that is being loaded
+        if (seconds := _seconds(body.get("estimated_time"))) is not None:  # the provider is loading the model
             return seconds
         if match := re.search(r'"retryDelay":\s*"([\d.]+)s"', response.text):
             return _seconds(match[1])
@@ -201,7 +205,7 @@ def _seconds(value: Any) -> float | None:
         seconds = float(value)
         return None if math.isnan(seconds) else max(0.0, seconds)
     except (TypeError, ValueError):
-        pass  # may be a date
+        pass  # the value may be a date
     try:
         return max(0.0, parsedate_to_datetime(str(value)).timestamp() - time.time())
     except ValueError:
@@ -209,7 +213,7 @@ def _seconds(value: Any) -> float | None:
 
 
 def _pause(attempt: int) -> float:
-    """Twice as long each time, and by chance shorter, so that callers do not come back together."""
+    """Return a wait that doubles with each attempt, shortened at random to spread the clients' retries."""
     return min(LONGEST_WAIT, _FIRST_WAIT * 2.0**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - not secret
 
 
@@ -218,7 +222,7 @@ def _described(error: Exception, url: str) -> str:
 
 
 def _without(key: Key | None, text: str) -> str:
-    """`text`, which a provider wrote, without the key, which some repeat."""
+    """Remove the key from a provider's text, because some providers repeat it."""
     secret = key.value() if key is not None else None
     return text.replace(secret, "[key]") if secret else text
 
@@ -227,7 +231,7 @@ _clients: dict[int, httpx.Client] = {}
 
 
 def _client() -> httpx.Client:
-    """One pool of connections for all functions of the process; a forked child makes its own."""
+    """Return the connection pool that all functions of the process share. A forked child creates its own."""
     import httpx
 
     client = _clients.get(os.getpid())

@@ -1,4 +1,4 @@
-"""What goes into a model: checked texts, in batches that a provider takes."""
+"""Checks the texts to embed, and sends them in batches that a provider accepts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BYTES_PER_TOKEN = 3
 """A low estimate: English text has 4 to 5, most other scripts about 3. Where it is too high after all, the
 provider refuses the batch, and gets smaller ones."""
 
-# how providers say that the texts of one request are too many, or too long together
+# phrases in which providers report that a request has too many texts or too much text
 _TOO_LARGE = re.compile(
     r"too many (tokens|inputs|texts|items)|array too long|batch size|(in one|per|submitted) batch"
     r"|into more batches|tokens per request|texts must be at most|too large",
@@ -25,21 +25,21 @@ _TOO_LARGE = re.compile(
 
 
 class TooLargeError(InvalidArgumentError):
-    """A provider refused a request for its size."""
+    """A provider rejected a request because it is too large."""
 
     def __reduce__(self) -> Any:
-        # users know it, and its pickles, as the public error that it is
+        # users see this error, and its pickles, as the public class InvalidArgumentError
         return (InvalidArgumentError, *super().__reduce__()[1:])
 
 
 def says_too_large(status: int, message: str) -> bool:
-    """Whether an answer means that fewer texts per request may help."""
+    """Whether an error response means that a request with fewer texts may succeed."""
     return status == 413 or (status in (400, 422) and _TOO_LARGE.search(message) is not None)
 
 
 def checked(texts: object) -> list[str]:
-    """`texts` as a list. Raises InvalidArgumentError for none, InvalidTypeError for what is no text."""
-    import numpy as np  # not for `import chroma`
+    """Return `texts` as a list. Raises InvalidArgumentError if empty, InvalidTypeError for non-strings."""
+    import numpy as np  # imported here, so that `import chroma` does not load numpy
 
     if isinstance(texts, str):
         raise InvalidTypeError(
@@ -72,12 +72,12 @@ def in_batches(
     limit: int | None,
     tokens: int | None = None,
 ) -> npt.NDArray[np.float32]:
-    """float32 (len(texts), dim): `send` for one batch after the other, in order.
+    """Embed `texts` by calling `send` for each batch in order. Returns float32 (len(texts), dim).
 
-    limit   most texts per batch; None: all texts are one batch that is never divided
-    tokens  most tokens per batch, estimated; None: any number
-    When the provider finds a batch too large, it and all later ones are half as long. Errors say which
-    texts they are about; nothing is returned unless all texts have their vector.
+    limit   maximum texts per batch; None: all texts form one batch that is never divided
+    tokens  estimated maximum tokens per batch; None: no limit
+    If the provider rejects a batch as too large, this batch and all later ones are halved. Errors name
+    the texts that they concern. A result is returned only if all texts have a vector.
     """
     import numpy as np
 
@@ -106,7 +106,7 @@ def in_batches(
 
 
 def batch_end(texts: Sequence[str], start: int, limit: int, tokens: int | None = None) -> int:
-    """Where the batch ends that begins at `start`. A text that is too long for any batch goes alone."""
+    """Return the end of the batch that begins at `start`. A text that exceeds `tokens` is a whole batch."""
     last = min(len(texts), start + limit)
     if tokens is None:
         return last
@@ -119,7 +119,7 @@ def batch_end(texts: Sequence[str], start: int, limit: int, tokens: int | None =
 
 
 def _block(vectors: Sequence[Any], expected: int, source: str) -> npt.NDArray[np.float32]:
-    """One batch as an array, so that numbers of a large input do not stay Python objects."""
+    """Convert one batch to an array, so that the numbers of a large input do not stay Python objects."""
     import numpy as np
 
     if not hasattr(vectors, "__len__"):
@@ -139,5 +139,5 @@ def _block(vectors: Sequence[Any], expected: int, source: str) -> npt.NDArray[np
             f"{source}: the provider answered with something else than one vector per text"
             + (": with one per token. Choose a model for sentences." if block.ndim == 3 else ".")
         )
-    with np.errstate(over="ignore"):  # infinity is refused with all results
+    with np.errstate(over="ignore"):  # `normalise` refuses infinity
         return block.astype(np.float32)

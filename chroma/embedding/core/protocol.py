@@ -1,7 +1,7 @@
-"""What an embedding function is, and the checks on what it is given and returns.
+"""The protocol of embedding functions, and the checks of their inputs and results.
 
-Owns: the base class `EmbeddingFunction`, the shape check on `__call__`, and the one
-normalisation of results to float32 vectors. Knows no model and no registry.
+Owns: the base class `EmbeddingFunction`, the shape check on `__call__`, and the only
+normalisation of results to float32 vectors. Depends on no model and no registry.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _HOOKS = ("name", "get_config", "build_from_config")
 
 
 class EmbeddingFunction(Generic[D]):
-    """Turns inputs (texts, or images) into vectors.
+    """Base class of functions that convert inputs (texts or images) to vectors.
 
-    A subclass defines `__call__(self, input)`; its result may be any nested sequence or
-    array of numbers and reaches callers as a list of float32 vectors of one length, one
-    per input. To be stored with a collection and found again when it is reopened, a
-    subclass also defines `name`, `get_config` and `build_from_config` and is registered
-    (creating a collection with it is enough). Without these three it still works, but has
-    to be passed again to `get_collection`.
+    A subclass defines `__call__(self, input)`. The method may return any nested sequence or
+    array of numbers; callers receive a list of float32 vectors of equal length, one per input.
+    A collection can store the function if the class also defines `name`, `get_config` and
+    `build_from_config` and is registered; creating a collection with the function registers
+    its class. A function without these three methods works too, but must be passed to
+    `get_collection` again.
 
         @register_embedding_function
         class Lengths(EmbeddingFunction[list[str]]):
@@ -55,45 +55,45 @@ class EmbeddingFunction(Generic[D]):
                 setattr(cls, method, _normalised(cls.__dict__[method]))
 
     def __call__(self, input: D) -> Vectors:
-        """Embed `input`; one float32 vector per item."""
+        """Embed `input`. Returns one float32 vector per item."""
         raise NotImplementedError(f"{type(self).__name__} must define `__call__(self, input)`")
 
     def embed_query(self, input: D) -> Vectors:
-        """Embed queries. The same as `__call__` unless the model treats queries differently."""
+        """Embed queries. Same as `__call__` unless the model embeds queries differently."""
         return self(input)
 
     @staticmethod
     def name() -> str:
-        """The name the function is stored and registered under."""
+        """Return the name under which the function is stored and registered."""
         raise NotImplementedError("the embedding function defines no `name()`")
 
     def get_config(self) -> dict[str, Any]:
-        """Plain JSON data from which `build_from_config` makes an equal function. No secrets."""
+        """Return JSON data, without secrets, from which `build_from_config` builds an equal function."""
         raise NotImplementedError(f"{type(self).__name__} defines no `get_config()`")
 
     @staticmethod
     def build_from_config(config: dict[str, Any]) -> EmbeddingFunction[Any]:
-        """The inverse of `get_config`."""
+        """Build a function from a configuration that `get_config` returned."""
         raise NotImplementedError("the embedding function defines no `build_from_config(config)`")
 
     def default_space(self) -> Space:
-        """The distance a collection uses when it names none. "l2" by default."""
+        """Return the distance for collections that do not specify one. "l2" by default."""
         return "l2"
 
     def supported_spaces(self) -> list[Space]:
-        """The distances that make sense for these vectors; all three by default."""
+        """Return the distances that are meaningful for these vectors. All three by default."""
         return ["cosine", "l2", "ip"]
 
     @staticmethod
     def validate_config(config: dict[str, Any]) -> None:
-        """Raise ValueError if `config` cannot be built from. Accepts everything by default."""
+        """Raise ValueError if no function can be built from `config`. Accepts everything by default."""
 
     def validate_config_update(self, old_config: dict[str, Any], new_config: dict[str, Any]) -> None:
-        """Raise ValueError if a collection may not go from `old_config` to `new_config`."""
+        """Raise ValueError if a collection may not change from `old_config` to `new_config`."""
 
     def is_legacy(self) -> bool:
-        """True if the function cannot be stored: one of `name`, `get_config` and
-        `build_from_config` is missing."""
+        """Whether the function cannot be stored, because `name`, `get_config` or `build_from_config` is
+        missing."""
         return any(getattr(type(self), hook) is getattr(EmbeddingFunction, hook) for hook in _HOOKS)
 
 
@@ -105,7 +105,7 @@ def is_persistable(function: object) -> bool:
 def check_signature(function: object) -> None:
     """Raise unless the parameters of `function.__call__` are exactly `(self, input)`.
 
-    Callers pass the argument by that name, so a wrong one would fail at the first write.
+    Callers pass the argument by name, so a different name would fail at the first write.
     """
     if isinstance(function, type) or not callable(function):
         raise InvalidArgumentError(
@@ -123,13 +123,13 @@ def check_signature(function: object) -> None:
 
 
 def normalise(result: Any, expected: int | None, source: str) -> Vectors:
-    """`result` of an embedding function as a list of float32 vectors (views of one array).
+    """Convert the `result` of an embedding function to a list of float32 vectors (views of one array).
 
-    expected  how many vectors are wanted; None: any number but zero
+    expected  the expected number of vectors; None: any number except zero
     source    the function's name, for messages
-    Raises InvalidArgumentError for anything but a rectangular, finite, numeric, non-empty block.
+    Raises InvalidArgumentError unless the result is a rectangular, finite, numeric, non-empty block.
     """
-    import numpy as np  # loaded at the first embedding, not by `import chroma`
+    import numpy as np  # imported at the first embedding, not by `import chroma`
 
     def refuse(what: str) -> InvalidArgumentError:
         return InvalidArgumentError(
@@ -147,7 +147,7 @@ def normalise(result: Any, expected: int | None, source: str) -> Vectors:
         raise refuse(f"its result has shape {block.shape}")
     if expected is not None and len(block) != expected:
         raise refuse(f"it returned {len(block)} vectors for {expected} inputs")
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf and is refused below
+    with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes inf, refused below
         block = np.ascontiguousarray(block, dtype=np.float32)
     finite = np.isfinite(block).all(axis=1)
     if not finite.all():
@@ -167,7 +167,7 @@ def _normalised(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def config_mapping(config: object) -> Mapping[str, Any]:
-    """`config` if it is a mapping with string keys, else InvalidArgumentError."""
+    """Return `config`. Raises InvalidArgumentError unless it is a mapping with string keys."""
     if isinstance(config, Mapping) and all(isinstance(key, str) for key in config):
         return config
     raise InvalidArgumentError(

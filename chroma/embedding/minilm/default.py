@@ -1,4 +1,4 @@
-"""The function a collection uses when none is named: all-MiniLM-L6-v2."""
+"""The default embedding function of collections: all-MiniLM-L6-v2."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class DefaultEmbeddingFunction(EmbeddingFunction[list[str]]):
     """all-MiniLM-L6-v2 for texts: float32, 384 dimensions, unit length, 256 tokens.
 
-    The same model as `ONNXMiniLM_L6_V2` (the loaded model is shared), under the name
-    "default", without settings, and with "l2" as its space. Making one loads nothing.
+    Uses the same loaded model as `ONNXMiniLM_L6_V2`. Its name is "default", it has no settings,
+    and its default space is "l2". Creating an instance loads nothing.
     """
 
     __module__ = "chroma.utils.embedding_functions"
@@ -38,5 +38,5 @@ class DefaultEmbeddingFunction(EmbeddingFunction[list[str]]):
         return "l2"
 
     def max_tokens(self) -> int:
-        """Longer texts are cut to this many tokens, the two end markers included."""
+        """Return the maximum number of tokens, both end markers included. Longer texts are truncated."""
         return ONNXMiniLM_L6_V2.MAX_TOKENS

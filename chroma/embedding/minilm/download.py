@@ -1,8 +1,8 @@
-"""Fetching the original weights: only when asked, announced, with progress, verified.
+"""Downloads the original weights, only on request, and shows progress.
 
-The archive is the one the reference system uses, so a machine that has it needs no second
-copy. It is checked against its SHA-256 before anything is unpacked, and only the two files
-we read are taken out of it.
+The archive is the same one that chromadb uses, so a machine that has it needs no second copy.
+Its SHA-256 is checked before anything is unpacked, and only the two files that the model reads
+are extracted.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ MEMBERS = ("model.onnx", "tokenizer.json")
 
 
 def download(folder: Path | None = None) -> Weights:
-    """Fetch the archive and unpack it into `folder` (default: the cache folder).
+    """Download the archive and unpack it into `folder` (default: the cache folder).
 
-    Says on standard error what it does. Raises ChromaError if the network fails and
-    CorruptionError if the archive is not the expected one; nothing is left behind then.
+    Reports its progress on standard error. Raises ChromaError if the network fails, and
+    CorruptionError if the archive's SHA-256 is wrong. Neither error leaves files behind.
     """
     target = folder if folder is not None else cache_folder()
     sys.stderr.write(f"Downloading all-MiniLM-L6-v2 (about 83 MB) from {ARCHIVE_URL} to {target}\n")
@@ -43,7 +43,7 @@ def download(folder: Path | None = None) -> Weights:
 
 
 def unpack(archive: Path, target: Path, sha256: str = ARCHIVE_SHA256) -> None:
-    """Verify `archive` and put the files we need into `target`, each appearing whole or not at all."""
+    """Verify `archive` and extract the needed files into `target`. Each file appears whole or not at all."""
     with archive.open("rb") as file:
         digest = hashlib.sha256()
         while chunk := file.read(1 << 20):
@@ -56,7 +56,7 @@ def unpack(archive: Path, target: Path, sha256: str = ARCHIVE_SHA256) -> None:
         )
     target.mkdir(parents=True, exist_ok=True)
     with tarfile.open(archive, "r:gz") as tar:
-        # by name and as plain data, so nothing in the archive can choose where it lands
+        # reads members by name and as plain data, so that the archive cannot choose where files are written
         for name in MEMBERS:
             source = tar.extractfile(f"onnx/{name}")
             if source is None:

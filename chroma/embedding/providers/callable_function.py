@@ -1,4 +1,4 @@
-"""Any callable as an embedding function."""
+"""Makes an embedding function from any callable."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _SPACES = ("cosine", "l2", "ip")
 
 
 class CallableEmbeddingFunction(EmbeddingFunction[list[str]]):
-    """Wraps a callable that takes a list of texts and returns one vector for each.
+    """Wraps a callable that takes a list of texts and returns one vector per text.
 
-    function    for documents: `lambda texts: model.encode(texts)`, `embeddings.embed_documents`, …
-    query       for queries, where they are embedded differently; default: `function`. It takes a list too
-    batch_size  most texts per call of `function`; None: all at once
-    space       the distance of collections that name none
+    function    embeds documents: `lambda texts: model.encode(texts)`, `embeddings.embed_documents`, …
+    query       embeds queries, if the model embeds them differently; takes a list; default: `function`
+    batch_size  maximum texts per call of `function`; None: no limit
+    space       the distance for collections that do not specify one
 
-    Nothing of the callable is stored, since a stored name must not run code: a collection made with it
-    notes only that it had a function ({"type": "legacy"}), and it is passed again to `get_collection`.
-    To have it found by name, register a class: see `EmbeddingFunction`.
+    The callable is not stored, because a stored name must not run code. A collection created with it
+    records only that it had a function ({"type": "legacy"}), so pass the function to `get_collection` again.
+    To store a function by name, register a class: see `EmbeddingFunction`.
     """
 
     __module__ = "chroma.utils.embedding_functions"

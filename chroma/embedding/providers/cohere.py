@@ -28,13 +28,13 @@ _FORM = Form(
 
 
 class CohereEmbeddingFunction(EmbeddingFunction[list[str]]):
-    """Models of Cohere. Documents are embedded as `search_document`, queries as `search_query`.
+    """Cohere's models. Documents are embedded as `search_document`, queries as `search_query`.
 
     api_key          never stored; default: CHROMA_COHERE_API_KEY, else COHERE_API_KEY, else CO_API_KEY
     model_name       for example "embed-v4.0" or "embed-multilingual-v3.0"
-    api_key_env_var  the variable with the key; its name is stored
-    timeout, max_retries  seconds without an answer; repetitions of a request. Not stored
-    Takes requests of 96 texts. Raises InvalidArgumentError without a key.
+    api_key_env_var  the environment variable with the key; its name is stored
+    timeout, max_retries  seconds to wait for a response; retries per request. Not stored
+    Sends at most 96 texts per request. Raises InvalidArgumentError without a key.
     """
 
     __module__ = "chroma.utils.embedding_functions"

@@ -1,4 +1,4 @@
-"""Models of Google by the Gemini API, under the two names that collections are stored with."""
+"""Google's models in the Gemini API, under the two names that stored collections use."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ _GEMINI_FORM = Form(
 
 
 class GoogleGenerativeAiEmbeddingFunction(EmbeddingFunction[list[str]]):
-    """Models of Google, as `GoogleGeminiEmbeddingFunction`, under the name of older collections.
+    """Google's models, as in `GoogleGeminiEmbeddingFunction`, under the name that older collections store.
 
     api_key          never stored; default: GEMINI_API_KEY, else GOOGLE_API_KEY
     model_name       for example "gemini-embedding-001"
-    task_type        of documents; queries of RETRIEVAL_DOCUMENT are embedded as RETRIEVAL_QUERY
-    api_key_env_var  the variable with the key; its name is stored
-    dimension        shorter vectors, of models that offer them
-    timeout, max_retries  seconds without an answer; repetitions of a request. Not stored
-    Takes requests of 100 texts. Raises InvalidArgumentError without a key.
+    task_type        the task for documents; for RETRIEVAL_DOCUMENT, queries are embedded as RETRIEVAL_QUERY
+    api_key_env_var  the environment variable with the key; its name is stored
+    dimension        length of the vectors, for models that offer shorter ones
+    timeout, max_retries  seconds to wait for a response; retries per request. Not stored
+    Sends at most 100 texts per request. Raises InvalidArgumentError without a key.
     """
 
     __module__ = "chroma.utils.embedding_functions"
@@ -107,18 +107,18 @@ class GoogleGenerativeAiEmbeddingFunction(EmbeddingFunction[list[str]]):
 
 
 class GoogleGeminiEmbeddingFunction(EmbeddingFunction[list[str]]):
-    """Models of Google by the Gemini API. Also stored as "google_genai".
+    """Google's models in the Gemini API. Also stored as "google_genai".
 
     model_name       for example "gemini-embedding-001"
-    task_type        of documents, for example "RETRIEVAL_DOCUMENT", whose queries are embedded as
-                     RETRIEVAL_QUERY. None (default): the model's own choice for both
-    dimension        shorter vectors, of models that offer them
-    api_key_env_var  the variable with the key, else GOOGLE_API_KEY; its name is stored
-    vertexai, project, location  known from stored configurations. Vertex AI is not offered: it needs an
-                     access token that is renewed. UnsupportedError says so when something is embedded
-    api_key          the key itself; never stored
-    timeout, max_retries  seconds without an answer; repetitions of a request. Not stored
-    Takes requests of 100 texts. Raises InvalidArgumentError without a key.
+    task_type        the task for documents. For "RETRIEVAL_DOCUMENT", queries are embedded as
+                     RETRIEVAL_QUERY. None (default): the model's default for both
+    dimension        length of the vectors, for models that offer shorter ones
+    api_key_env_var  the environment variable with the key, else GOOGLE_API_KEY; its name is stored
+    vertexai, project, location  accepted because stored configurations have them. Vertex AI is not supported,
+                     since it needs an access token that is renewed. Embedding raises UnsupportedError
+    api_key          the key; never stored
+    timeout, max_retries  seconds to wait for a response; retries per request. Not stored
+    Sends at most 100 texts per request. Raises InvalidArgumentError without a key.
     """
 
     __module__ = "chroma.utils.embedding_functions"
@@ -187,7 +187,7 @@ GoogleGenaiEmbeddingFunction = GoogleGeminiEmbeddingFunction
 
 
 def _present(**config: Any) -> dict[str, Any]:
-    """Without what is None: these two keys are absent then in stored configurations."""
+    """Drop keys whose value is None, because stored configurations omit these keys."""
     return {name: value for name, value in config.items() if value is not None}
 
 

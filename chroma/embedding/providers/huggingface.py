@@ -1,4 +1,4 @@
-"""Hugging Face: its inference API, and servers that run text-embeddings-inference."""
+"""Hugging Face's inference API, and servers that run text-embeddings-inference."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _API = "HuggingFaceEmbeddingFunction"
 _SERVER = "HuggingFaceEmbeddingServer"
 _ROUTER = "https://router.huggingface.co/hf-inference/models"
 _VARIABLES = ("CHROMA_HUGGINGFACE_API_KEY", "HUGGINGFACE_API_KEY", "HF_TOKEN")
-_LIMIT = 32  # texts per request: what text-embeddings-inference takes unless it is told otherwise
+_LIMIT = 32  # texts per request, the default limit of text-embeddings-inference
 _API_FORM = Form(
     "huggingface",
     {"api_key_env_var": TEXT, "model_name": TEXT},
     needed=("model_name",),
     fixed=("model_name",),
 )
-# which model a server runs is not in its configuration, so nothing that is stored decides it
+# the configuration does not name the server's model, so no stored key determines the vectors
 _SERVER_FORM = Form("huggingface_server", {"url": TEXT, "api_key_env_var": MAYBE_TEXT}, ("url",), ())
 
 
 class HuggingFaceEmbeddingFunction(EmbeddingFunction[list[str]]):
-    """Models for sentences, by the inference API of Hugging Face.
+    """Sentence models in Hugging Face's inference API.
 
     api_key          never stored; default: CHROMA_HUGGINGFACE_API_KEY, HUGGINGFACE_API_KEY or HF_TOKEN
-    model_name       a model with the task feature-extraction and one vector per text
-    api_key_env_var  the variable with the key; its name is stored
-    timeout, max_retries  seconds without an answer; repetitions of a request. Not stored
-    Takes requests of 32 texts. Waits for models that are being loaded. Raises InvalidArgumentError without
-    a key.
+    model_name       a model for the task feature-extraction that returns one vector per text
+    api_key_env_var  the environment variable with the key; its name is stored
+    timeout, max_retries  seconds to wait for a response; retries per request. Not stored
+    Sends at most 32 texts per request. Waits while the model loads. Raises InvalidArgumentError without a
+    key.
     """
 
     __module__ = "chroma.utils.embedding_functions"
@@ -89,13 +89,13 @@ class HuggingFaceEmbeddingFunction(EmbeddingFunction[list[str]]):
 
 
 class HuggingFaceEmbeddingServer(EmbeddingFunction[list[str]]):
-    """A server that runs text-embeddings-inference with a model of its own choice.
+    """A server that runs text-embeddings-inference. The server determines the model.
 
-    url              address of its route, such as "http://localhost:8080/embed"
-    api_key_env_var  the variable with the key, where the server wants one; its name is stored
-    api_key          the key itself; never stored
-    timeout, max_retries  seconds without an answer; repetitions of a request. Not stored
-    Takes requests of 32 texts.
+    url              URL of the server's route, such as "http://localhost:8080/embed"
+    api_key_env_var  the environment variable with the key, if the server needs one; its name is stored
+    api_key          the key; never stored
+    timeout, max_retries  seconds to wait for a response; retries per request. Not stored
+    Sends at most 32 texts per request.
     """
 
     __module__ = "chroma.utils.embedding_functions"

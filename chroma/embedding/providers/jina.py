@@ -1,4 +1,4 @@
-"""Jina AI: models with a task for documents and another for queries."""
+"""Jina AI: models with separate tasks for documents and queries."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ _FORM = Form(
 
 
 class JinaQueryConfig(TypedDict):
-    """What is different for queries: their task."""
+    """The settings that differ for queries: the task."""
 
     task: str
 
 
 class JinaEmbeddingFunction(EmbeddingFunction[list[str]]):
-    """Models of Jina AI.
+    """Jina AI's models.
 
     api_key          never stored; default: CHROMA_JINA_API_KEY, else JINA_API_KEY
     model_name       for example "jina-embeddings-v3"
-    api_key_env_var  the variable with the key; its name is stored
-    task             for example "retrieval.passage"
-    late_chunking    True: the texts of one call are parts of one document, and go in one request
-    truncate, dimensions, embedding_type, normalized  as the provider's API describes; None: its defaults
-    query_config     {"task": …} for queries; default: for a task `….passage` the task `….query`, else `task`
-    timeout, max_retries  seconds without an answer; repetitions of a request. Not stored
-    Takes requests of 512 texts. Raises InvalidArgumentError without a key.
+    api_key_env_var  the environment variable with the key; its name is stored
+    task             the task for documents, for example "retrieval.passage"
+    late_chunking    True: the texts of a call are parts of one document and are sent in one request
+    truncate, dimensions, embedding_type, normalized  options of the provider's API; None: its defaults
+    query_config     {"task": …} for queries; default: `….query` if the task is `….passage`, else `task`
+    timeout, max_retries  seconds to wait for a response; retries per request. Not stored
+    Sends at most 512 texts per request. Raises InvalidArgumentError without a key.
     """
 
     __module__ = "chroma.utils.embedding_functions"

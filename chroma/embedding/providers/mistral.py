@@ -1,4 +1,4 @@
-"""Mistral."""
+"""Mistral's embedding models."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 _SOURCE = "MistralEmbeddingFunction"
 _URL = "https://api.mistral.ai/v1/embeddings"
 _VARIABLES = ("MISTRAL_API_KEY",)
-_LIMIT = 512  # texts, and tokens, per request
-_TOKENS = 16_384
+_LIMIT = 512  # texts per request
+_TOKENS = 16_384  # tokens per request
 _FORM = Form("mistral", {"model": TEXT, "api_key_env_var": TEXT}, needed=("model",), fixed=("model",))
 
 
 class MistralEmbeddingFunction(EmbeddingFunction[list[str]]):
-    """Models of Mistral.
+    """Mistral's models.
 
     model            for example "mistral-embed"
-    api_key_env_var  the variable with the key; its name is stored
-    api_key          the key itself; never stored
-    timeout, max_retries  seconds without an answer; repetitions of a request. Not stored
-    Takes requests of 512 texts and about 16,000 tokens. Raises InvalidArgumentError without a key.
+    api_key_env_var  the environment variable with the key; its name is stored
+    api_key          the key; never stored
+    timeout, max_retries  seconds to wait for a response; retries per request. Not stored
+    Sends at most 512 texts and about 16,000 tokens per request. Raises InvalidArgumentError without a key.
     """
 
     __module__ = "chroma.utils.embedding_functions"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..core.protocol import Vectors
 
 _SOURCE = "OllamaEmbeddingFunction"
-_LIMIT = 64  # texts per request; the server has no limit, but a timeout should not count for thousands
+_LIMIT = 64  # texts per request; the server has no limit, but a timeout should not cover thousands of texts
 _FORM = Form(
     "ollama",
     {"url": TEXT, "model_name": TEXT, "timeout": (int, float)},
@@ -28,10 +28,10 @@ _FORM = Form(
 class OllamaEmbeddingFunction(EmbeddingFunction[list[str]]):
     """Models that an Ollama server runs (0.3 or later, which has `/api/embed`).
 
-    url          address of the server; a path `/api/embeddings` of older programs is left out
-    model_name   a model that the server has: `ollama pull nomic-embed-text`
-    timeout      seconds without an answer; a model that is loaded first takes some
-    max_retries  repetitions of a request. Not stored
+    url          URL of the server; the path `/api/embeddings`, which older programs pass, is removed
+    model_name   a model installed on the server, for example by `ollama pull nomic-embed-text`
+    timeout      seconds to wait for a response; the first call also loads the model
+    max_retries  retries per request. Not stored
     """
 
     __module__ = "chroma.utils.embedding_functions"

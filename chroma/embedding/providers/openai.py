@@ -1,4 +1,4 @@
-"""OpenAI, servers that speak its API, and Azure OpenAI; also how their answers are read."""
+"""Embedding functions for OpenAI, for servers with the same API, and for Azure OpenAI."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _BASE = "https://api.openai.com/v1"
 _VARIABLES = ("CHROMA_OPENAI_API_KEY", "OPENAI_API_KEY")
 _AZURE_VARIABLES = (*_VARIABLES, "AZURE_OPENAI_API_KEY")
 _AZURE_HOSTS = (".openai.azure.com", ".cognitiveservices.azure.com")
-_LIMIT = 2048  # texts, and tokens, per request
-_TOKENS = 300_000
+_LIMIT = 2048  # texts per request
+_TOKENS = 300_000  # tokens per request
 _FORM = Form(
     "openai",
     {
@@ -43,20 +43,21 @@ _FORM = Form(
 
 
 class OpenAIEmbeddingFunction(EmbeddingFunction[list[str]]):
-    """Models of OpenAI, of any server with its API, or of Azure OpenAI.
+    """Models of OpenAI, of any server with the same API, or of Azure OpenAI.
 
     api_key          never stored; default: CHROMA_OPENAI_API_KEY, else OPENAI_API_KEY
     model_name       for example "text-embedding-3-small"
-    organization_id  the organisation that pays
-    api_base         address of a compatible server, such as "http://localhost:8000/v1", or of the Azure
-                     resource; default: the variable OPENAI_BASE_URL, else OpenAI
+    organization_id  the organisation that is billed
+    api_base         URL of a compatible server, such as "http://localhost:8000/v1", or of the Azure
+                     resource; default: the environment variable OPENAI_BASE_URL, else OpenAI's own URL
     api_type         "azure" for Azure OpenAI, which also needs `api_base` and `api_version`
     deployment_id    the Azure deployment; default: `model_name`
-    default_headers  sent with each request. Those that look like secrets (`Authorization`, …) are not stored
-    dimensions       shorter vectors, of models that offer them
-    api_key_env_var  the variable with the key; its name is stored
-    timeout, max_retries  seconds without an answer; repetitions of a request. Not stored
-    Takes requests of 2048 texts and about 300,000 tokens. Raises InvalidArgumentError without a key.
+    default_headers  headers sent with each request; headers that may hold secrets (`Authorization`, …) are
+                     not stored
+    dimensions       length of the vectors, for models that offer shorter ones
+    api_key_env_var  the environment variable with the key; its name is stored
+    timeout, max_retries  seconds to wait for a response; retries per request. Not stored
+    Sends at most 2048 texts and about 300,000 tokens per request. Raises InvalidArgumentError without a key.
     """
 
     __module__ = "chroma.utils.embedding_functions"
@@ -98,7 +99,7 @@ class OpenAIEmbeddingFunction(EmbeddingFunction[list[str]]):
                 "`api_version`."
             )
         for header, text in (default_headers or {}).items():
-            # another host than that of the address would get the key where one server stands for many
+            # on a server with several virtual hosts, a `Host` header would send the key to another host
             if not isinstance(header, str) or not isinstance(text, str) or header.lower() == "host":
                 raise InvalidArgumentError(
                     f"{_SOURCE}: `default_headers` cannot have {header!r} with this value."
@@ -155,8 +156,8 @@ class OpenAIEmbeddingFunction(EmbeddingFunction[list[str]]):
 
 
 def read_data(answer: Any, source: str) -> list[Any]:
-    """The vectors of `{"data": [{"index", "embedding"}, …]}` in the order of the texts, whatever the
-    order of the answer. Vectors may be lists, or base64 of float32."""
+    """Return the vectors in `{"data": [{"index", "embedding"}, …]}`, sorted into the order of the texts.
+    A vector may be a list, or float32 values in base64."""
     rows = answer.get("data") if isinstance(answer, Mapping) else None
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) and "embedding" in row for row in rows):
         raise ChromaError(f"{source}: the answer has no `data` with an `embedding` each.")

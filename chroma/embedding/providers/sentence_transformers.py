@@ -1,4 +1,4 @@
-"""Models on this machine, by the package sentence-transformers."""
+"""Local models that the package sentence-transformers runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SOURCE = "SentenceTransformerEmbeddingFunction"
 _PACKAGE = "sentence_transformers"
 _EXTRA = "sentence-transformers"
-# what a stored configuration may ask of the package: nothing that runs or fetches code
+# arguments that a stored configuration may pass to the package: none of them runs or downloads code
 _STORED_ARGUMENTS = (
     "default_prompt_name",
     "local_files_only",
@@ -40,16 +40,16 @@ _FORM = Form(
 
 
 class SentenceTransformerEmbeddingFunction(EmbeddingFunction[list[str]]):
-    """Models of sentence-transformers, on this machine. Needs `chroma-arrow[sentence-transformers]`.
+    """Local models of sentence-transformers. Needs `chroma-arrow[sentence-transformers]`.
 
-    model_name            a name at Hugging Face, fetched by the package at first use, or a folder
+    model_name            a Hugging Face model, which the package downloads at first use, or a folder
     device                "cpu", "cuda", "mps", …
-    normalize_embeddings  True: vectors of length 1
-    kwargs                for `SentenceTransformer(…)`. `token` is not stored; with arguments that are no JSON
-                          data the function is stored as one that has to be passed again
-    Documents are embedded without a prompt unless `default_prompt_name` is given. Queries get the model's
-    prompt "query" if it has one and has none for documents. A loaded model is shared in the process;
-    one thread uses it at a time.
+    normalize_embeddings  True: return vectors of length 1
+    kwargs                arguments for `SentenceTransformer(…)`. `token` is not stored. A function with
+                          arguments that JSON cannot hold must be passed to `get_collection` again
+    Documents are embedded without a prompt unless `default_prompt_name` is given. Queries use the model's
+    "query" prompt if the model has this prompt and no prompt for documents. The process shares a loaded
+    model, which one thread uses at a time.
     """
 
     __module__ = "chroma.utils.embedding_functions"
@@ -82,7 +82,7 @@ class SentenceTransformerEmbeddingFunction(EmbeddingFunction[list[str]]):
 
     def _embed(self, texts: list[str], queries: bool) -> Vectors:
         given = checked(texts)
-        # tokenizers of the package refuse a second thread
+        # the package's tokenizers cannot be used by two threads at once
         with _using:
             model = self._model()
             prompts = getattr(model, "prompts", None) or {}
@@ -110,7 +110,7 @@ class SentenceTransformerEmbeddingFunction(EmbeddingFunction[list[str]]):
         return "sentence_transformer"
 
     def is_legacy(self) -> bool:
-        """True if `kwargs` hold what a configuration cannot."""
+        """Whether `kwargs` contain values that a configuration cannot store."""
         return not is_plain(self.get_config())
 
     def get_config(self) -> dict[str, Any]:
@@ -150,7 +150,7 @@ _using = threading.Lock()
 
 
 def _renew() -> None:
-    """A forked child may have inherited the lock while a thread of its parent held it."""
+    """Replace the lock in a forked child, because a thread of the parent may have held it during the fork."""
     global _using
     _using = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""Together AI."""
+"""Models that Together AI hosts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SOURCE = "TogetherAIEmbeddingFunction"
 _URL = "https://api.together.xyz/v1/embeddings"
 _VARIABLES = ("CHROMA_TOGETHER_AI_API_KEY", "TOGETHER_API_KEY")
-_LIMIT = 256  # texts per request; the provider names no limit
+_LIMIT = 256  # texts per request; the provider does not document a limit
 _FORM = Form(
     "together_ai",
     {"api_key_env_var": TEXT, "model_name": TEXT},
@@ -27,13 +27,13 @@ _FORM = Form(
 
 
 class TogetherAIEmbeddingFunction(EmbeddingFunction[list[str]]):
-    """Models that Together AI runs.
+    """Models that Together AI hosts.
 
     model_name       for example "BAAI/bge-large-en-v1.5"
     api_key          never stored; default: CHROMA_TOGETHER_AI_API_KEY, else TOGETHER_API_KEY
-    api_key_env_var  the variable with the key; its name is stored
-    timeout, max_retries  seconds without an answer; repetitions of a request. Not stored
-    Takes requests of 256 texts. Raises InvalidArgumentError without a key.
+    api_key_env_var  the environment variable with the key; its name is stored
+    timeout, max_retries  seconds to wait for a response; retries per request. Not stored
+    Sends at most 256 texts per request. Raises InvalidArgumentError without a key.
     """
 
     __module__ = "chroma.utils.embedding_functions"

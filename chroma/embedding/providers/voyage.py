@@ -19,7 +19,7 @@ _SOURCE = "VoyageAIEmbeddingFunction"
 _URL = "https://api.voyageai.com/v1/embeddings"
 _VARIABLES = ("CHROMA_VOYAGE_API_KEY", "VOYAGE_API_KEY")
 _LIMIT = 1000  # texts per request
-_TOKENS = 120_000  # of the models that take least
+_TOKENS = 120_000  # tokens per request, the lowest limit of any model
 _FORM = Form(
     "voyageai",
     {"api_key_env_var": TEXT, "model_name": TEXT, "input_type": MAYBE_TEXT, "truncation": (bool,)},
@@ -29,16 +29,16 @@ _FORM = Form(
 
 
 class VoyageAIEmbeddingFunction(EmbeddingFunction[list[str]]):
-    """Models of Voyage AI.
+    """Voyage AI's models.
 
     api_key          never stored; default: CHROMA_VOYAGE_API_KEY, else VOYAGE_API_KEY
     model_name       for example "voyage-3.5"
-    api_key_env_var  the variable with the key; its name is stored
-    input_type       "document": documents are embedded as such and queries as queries, which is what the
-                     provider recommends for searches. "query": both as queries. None (default): as neither
-    truncation       True: texts that are too long for the model are cut; False: they are refused
-    timeout, max_retries  seconds without an answer; repetitions of a request. Not stored
-    Takes requests of 1000 texts and about 120,000 tokens. Raises InvalidArgumentError without a key.
+    api_key_env_var  the environment variable with the key; its name is stored
+    input_type       "document": documents are embedded as documents and queries as queries, as the provider
+                     recommends for search. "query": both as queries. None (default): neither is marked
+    truncation       True: texts that are too long for the model are truncated; False: they are refused
+    timeout, max_retries  seconds to wait for a response; retries per request. Not stored
+    Sends at most 1000 texts and about 120,000 tokens per request. Raises InvalidArgumentError without a key.
     """
 
     __module__ = "chroma.utils.embedding_functions"

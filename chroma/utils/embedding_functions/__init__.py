@@ -1,6 +1,6 @@
-"""Import names of Chroma programs: the functions live in `chroma.embedding`.
+"""Import paths for programs written for Chroma. The functions are defined in `chroma.embedding`.
 
-Those of providers are imported when they are named.
+A provider's function is imported when its name is first used.
 """
 
 from __future__ import annotations
