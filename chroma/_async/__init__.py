@@ -1,1 +1,1 @@
-"""The client code in two forms. scripts/twins.py generates the synchronous form from the asynchronous one."""
+"""The client code in one of its two forms. scripts/twins.py generates the form for threads from the other."""
