@@ -8,7 +8,7 @@
     notes.query(query_texts=["fruit"], n_results=1)
 
 Importing this package loads only the standard library. Each public name loads its dependencies
-on first use.
+when it is first used.
 """
 
 from __future__ import annotations

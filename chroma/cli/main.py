@@ -34,38 +34,40 @@ COMMANDS: dict[str, tuple[Listed, ...]] = {
     "Look": (
         Listed("ls", "ls_info", "List the collections of all databases, with their counts."),
         Listed("info", "ls_info", "Show the collections: rows, segments, index state, bytes."),
-        Listed("count", "get_query_count", "Print how many records there are, or match a filter."),
-        Listed("get", "get_query_count", "Print records, by id or by filter, in the order of insertion."),
+        Listed("count", "get_query_count", "Print the number of records, or of those that match a filter."),
+        Listed("get", "get_query_count", "Print records, by id or by filter, in insertion order."),
         Listed("query", "get_query_count", "Print the records nearest to a text or a vector."),
-        Listed("sql", "sql", "Run a SELECT statement over the collections of a database."),
+        Listed("sql", "sql", "Run a SELECT statement on the collections of a database."),
     ),
     "Move": (
         Listed("import", "import_export", "Load files into a collection: Parquet, CSV, JSON lines, Arrow."),
         Listed("export", "import_export", "Write a collection to a file: Parquet, Arrow, JSON lines."),
-        Listed("migrate", "migrate", "Bring over everything from a folder or server of Chroma."),
+        Listed("migrate", "migrate", "Migrate all data from a folder or server of Chroma."),
         Listed("copy", "copy", "Copy collections between folders, servers, tenants and databases."),
     ),
     "Keep": (
         Listed(
             "backup",
             "backup_restore_compact",
-            "Copy a database, while it is used, to a new folder or onto its earlier backup.",
+            "Back up a database, even while it is in use, to a new folder or to an earlier backup of it.",
         ),
-        Listed("restore", "backup_restore_compact", "Make a database of a backup, in a new or empty folder."),
+        Listed(
+            "restore", "backup_restore_compact", "Restore a database from a backup, in a new or empty folder."
+        ),
         Listed("check", "check", "Verify every file of a database, and repair on request."),
         Listed(
             "compact",
             "backup_restore_compact",
-            "Flush, merge and index now, and give back the space of deleted records.",
+            "Flush, merge and index now, and reclaim the space of deleted records.",
         ),
     ),
     "Serve": (
         Listed("run", "run", "Serve a folder over HTTP."),
-        Listed("auth", "auth", "Who may do what on a server: create, list, revoke."),
+        Listed("auth", "auth", "Manage access to a server: create, list, revoke."),
     ),
     "Other": (
-        Listed("demo", "demo", "Index the docstrings of Python and ask questions about them."),
-        Listed("models", "models", "The weights of the default embedding model: where, download."),
+        Listed("demo", "demo", "Index the docstrings of Python's standard library and query them."),
+        Listed("models", "models", "Find or download the weights of the default embedding model."),
         Listed("completion", "completion", "Print the completion script of a shell: bash, zsh or fish."),
         Listed("version", "version", "Print the version."),
     ),
