@@ -35,7 +35,7 @@ from ..manifest import put_both, unwrap_state, wrap_state
 from ..validation.file_names import CATALOG_LOG, json_shown
 from ..validation.json_fields import Fields, parsed
 from ..wal import log as logs
-from ..wal.follow import follow, read_stable
+from ..wal.follow import follow, next_log, read_stable
 from ..wal.log import START, Frame, Log
 from .changes import read_change, read_collection
 
@@ -178,6 +178,17 @@ def write(folder: Folder, state: CatalogState, log: str) -> None:
     put_both(folder, NAME, COPY, wrap_state({"log": log, **state.to_json()}))
 
 
+class _NextLogUnreadable(Exception):
+    """The log that an END frame names is damaged or missing. The cause is the Corruption."""
+
+
+def _opened(log: Log, folder: Folder, frame: Frame) -> Log:
+    try:
+        return next_log(log, folder, frame)
+    except Corruption as error:
+        raise _NextLogUnreadable from error
+
+
 class Catalog:
     """The catalog of a database. Thread-safe. Every call sees the changes by all processes."""
 
@@ -244,18 +255,21 @@ class Catalog:
 
     def _follow(self, writing: bool, loading: bool = False) -> None:
         """Read and apply the new frames of the log and of the logs that follow it."""
+        try:
+            self._apply_new(writing)
+        except _NextLogUnreadable as error:
+            assert error.__cause__ is not None
+            if loading:
+                raise error.__cause__ from None
+            self._load()  # the catalog was rewritten more than once; if not, this finds the same damage
+            self._follow(writing, loading=True)
+        except BaseException:
+            self._stale = True  # a frame may have been read and not applied, or a log ended and not left
+            raise
+
+    def _apply_new(self, writing: bool) -> None:
         self._sync_passed(writing)
-        steps = follow(self._folder, self._log, writing=writing)
-        while True:
-            try:
-                step = next(steps, None)
-            except Corruption:
-                if loading:
-                    raise
-                self._load()  # the catalog was rewritten more than once; if not, this finds the same damage
-                return
-            if step is None:
-                return
+        for step in follow(self._folder, self._log, writing=writing, opened=_opened):
             if step.following is None:
                 self._replay(step.frame)
                 self._frames += 1

@@ -28,8 +28,21 @@ class Step(NamedTuple):
     following: Log | None
 
 
-def follow(folder: Folder, log: Log, *, writing: bool = False) -> Iterator[Step]:
+def next_log(log: Log, folder: Folder, frame: Frame) -> Log:
+    """Open the log that the END frame of a log names. Raises Corruption if there is none."""
+    return log.following(folder, frame)
+
+
+def follow(
+    folder: Folder,
+    log: Log,
+    *,
+    writing: bool = False,
+    opened: Callable[[Log, Folder, Frame], Log] = next_log,
+) -> Iterator[Step]:
     """Yield every frame from the current offset of `log` to the end of the chain.
+
+    `opened` opens the next log.
 
     A torn frame ends the chain. With `writing` (under the write lock), it is also cleared. Raises Corruption
     if an acknowledged frame is damaged, or if a log names no log, itself or an earlier one. After an error in
@@ -41,7 +54,7 @@ def follow(folder: Folder, log: Log, *, writing: bool = False) -> Iterator[Step]
         for frame in current.read_new(writing):
             if frame.kind == END:
                 try:
-                    following = current.following(folder, frame)
+                    following = opened(current, folder, frame)
                 except BaseException:
                     current.unread(frame)
                     raise

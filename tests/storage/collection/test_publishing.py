@@ -528,3 +528,27 @@ def test_strangers_in_the_folder_of_collections_are_left_alone(
         client.delete_collection("things")
         assert client.list_collections() == []
     assert (tmp_path / "catalog.json").exists()
+
+
+def test_an_interruption_between_two_logs_of_the_catalog_is_made_up_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "_REWRITE_FRAMES", 4)
+    place = ("default_tenant", "default_database")
+    one, other = Engine(str(tmp_path)), Engine(str(tmp_path))
+    one.catalog.list_collections(*place)
+    for number in range(6):
+        other.create_collection(*place, NewCollection(name=f"number{number}"))
+
+    class Interrupted(list[Any]):
+        def append(self, log: Any) -> None:
+            raise KeyboardInterrupt
+
+    one.catalog._passed = Interrupted()  # the next log is open by then, and not the catalog's yet
+    with pytest.raises(KeyboardInterrupt):
+        one.catalog.list_collections(*place)
+    made = one.create_collection(*place, NewCollection(name="late"))
+    assert [each.name for each in other.catalog.list_collections(*place)][-1] == made.name
+    assert len(one.catalog.list_collections(*place)) == 7
+    one.close()
+    other.close()
