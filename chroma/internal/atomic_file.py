@@ -8,7 +8,7 @@ from ..errors import WriteFailedError
 
 
 class written_to:
-    """Raises an OSError as WriteFailedError while the `with` block writes a file.
+    """Converts any OSError from the `with` block, which writes a file, to WriteFailedError.
 
     The message names the file and ends with `hint`, which describes the state of the work.
     """

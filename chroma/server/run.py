@@ -114,7 +114,7 @@ class Server(uvicorn.Server):
         self._until: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and handle SIGHUP before the first request."""
+        """Start the server, and install the SIGHUP handler before it accepts the first request."""
         await super().startup(sockets)
         if self._guard.reloads:
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._guard.reload)

@@ -42,7 +42,9 @@ class Query:
 
 
 def to_sql(node: Node, layout: Layout) -> Query:
-    """Return the condition for rows in the layout's table. It is "true" or "false" if it is constant."""
+    """Return the filter as an SQL condition on the rows of the layout's table.
+
+    It is "true" or "false" if it is constant."""
     parameters: list[Any] = []
     return Query(_sql(node, layout, parameters), parameters)
 

@@ -221,7 +221,7 @@ def records(mode: Mode, body: JSON) -> Records:
 
 
 def _relaxed(entries: Sequence[Any]) -> list[Any] | None:
-    """Metadata without two ambiguities of JSON. None if it contains neither.
+    """Return the metadata with two ambiguities of JSON resolved. None if the given metadata has neither.
 
     Some clients write 1.0 as 1, so the numbers in a list of ints and floats all become floats. Empty lists
     are dropped.
