@@ -35,7 +35,7 @@ from ..manifest import put_both, unwrap_state, wrap_state
 from ..validation.file_names import CATALOG_LOG, json_shown
 from ..validation.json_fields import Fields, parsed
 from ..wal import log as logs
-from ..wal.follow import follow, next_log, read_stable
+from ..wal.follow import follow, read_stable
 from ..wal.log import START, Frame, Log
 from .changes import read_change, read_collection
 
@@ -184,7 +184,7 @@ class _NextLogUnreadable(Exception):
 
 def _opened(log: Log, folder: Folder, frame: Frame) -> Log:
     try:
-        return next_log(log, folder, frame)
+        return log.following(folder, frame)
     except Corruption as error:
         raise _NextLogUnreadable from error
 

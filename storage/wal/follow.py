@@ -28,25 +28,19 @@ class Step(NamedTuple):
     following: Log | None
 
 
-def next_log(log: Log, folder: Folder, frame: Frame) -> Log:
-    """Open the log that the END frame of a log names. Raises Corruption if there is none."""
-    return log.following(folder, frame)
-
-
 def follow(
     folder: Folder,
     log: Log,
     *,
     writing: bool = False,
-    opened: Callable[[Log, Folder, Frame], Log] = next_log,
+    opened: Callable[[Log, Folder, Frame], Log] = Log.following,
 ) -> Iterator[Step]:
     """Yield every frame from the current offset of `log` to the end of the chain.
 
-    `opened` opens the next log.
-
-    A torn frame ends the chain. With `writing` (under the write lock), it is also cleared. Raises Corruption
-    if an acknowledged frame is damaged, or if a log names no log, itself or an earlier one. After an error in
-    opening the next log, the frame that names it is read again next time.
+    `opened` opens the log that an END frame names. A torn frame ends the chain. With `writing` (under the
+    write lock), it is also cleared. Raises Corruption if an acknowledged frame is damaged, or if a log names
+    no log, itself or an earlier one. After an error in opening the next log, the frame that names it is read
+    again next time.
     """
     current: Log | None = log
     while current is not None:
