@@ -420,8 +420,11 @@ class RecordStore:
         if ids is None:
             snapshot = self.snapshot()
             return snapshot, self._matching(snapshot, node)
-        snapshot, part, row = self.locate(ids)
-        return snapshot, self._narrow(snapshot.selected(part, row), node)
+        with self._lock:
+            state = self.refreshed()
+            snapshot = state.snapshot() if state else NOTHING
+            selected = snapshot.select(ids)
+        return snapshot, self._narrow(selected, node)
 
     def _matching(self, snapshot: Snapshot, node: Node) -> list[SelectedRows]:
         if isinstance(node, Everything):

@@ -361,6 +361,8 @@ class Segment:
             return found
         rows = rows_by_hash[at[maybe]].astype(np.int64)
         names = self.texts("id", rows)
+        if names == ids:  # all are here, and no two ids share a hash
+            return rows
         for index, row, name in zip(maybe.tolist(), rows.tolist(), names):
             if name == ids[index]:
                 found[index] = row
