@@ -137,7 +137,7 @@ class Snapshot(NamedTuple):
         return -1, -1
 
     def select(self, ids: Sequence[str]) -> list[SelectedRows]:
-        """Return the rows that have one of the ids, grouped by view. The caller holds the collection's lock."""
+        """Return the rows that have one of the ids, by view. The caller holds the collection's lock."""
         if len(ids) == 1:
             number, at = self._find(ids[0])
             return [] if number < 0 else [SelectedRows(self.views[number], np.array([at]))]
