@@ -36,7 +36,7 @@ _MEMORY = "ephemeral"
 _in_use: dict[str, weakref.WeakKeyDictionary[LocalBackend, Settings]] = {}
 
 # Settings that the constructors overwrite. A comparison of settings ignores them.
-_PLACE = ("is_persistent", "persist_directory")
+_PATH_SETTINGS = ("is_persistent", "persist_directory")
 
 _defaults: list[Settings] = []
 
@@ -64,7 +64,7 @@ def EphemeralClient(
     private: bool = False,
 ) -> _Client:
     """Create an in-memory client. The clients of a process share one store, except those with `private`."""
-    return _client(_placed(settings, None), _fixed(tenant, database), private)
+    return _client(_local_settings(settings, None), _fixed(tenant, database), private)
 
 
 def PersistentClient(
@@ -79,7 +79,7 @@ def PersistentClient(
     Raises NotADatabaseError, FormatTooNewError, ReadOnlyError or CorruptionError if the folder
     cannot be used, and ValueError if this process has it open with different settings.
     """
-    return _client(_placed(settings, path), _fixed(tenant, database))
+    return _client(_local_settings(settings, path), _fixed(tenant, database))
 
 
 def RustClient(
@@ -89,7 +89,7 @@ def RustClient(
     database: str = DEFAULT_DATABASE,
 ) -> _Client:
     """Create a local client. Kept as an old name: `PersistentClient` with a path, in-memory without."""
-    return _client(_placed(settings, path), _fixed(tenant, database))
+    return _client(_local_settings(settings, path), _fixed(tenant, database))
 
 
 def HttpClient(
@@ -134,9 +134,9 @@ async def AsyncHttpClient(
     from ._async.client import async_client_for
     from ._async.http_backend import AsyncHttpBackend
 
-    placed = settings_for(host, port, ssl, headers, settings)
-    backend = await AsyncHttpBackend.open(placed)
-    return await async_client_for(backend, placed, _fixed(tenant, database))
+    resolved = settings_for(host, port, ssl, headers, settings)
+    backend = await AsyncHttpBackend.open(resolved)
+    return await async_client_for(backend, resolved, _fixed(tenant, database))
 
 
 def CloudClient(
@@ -158,10 +158,10 @@ def CloudClient(
     Raises ValueError without a key. Raises ChromaAuthError if the tenant does not belong to the key, or
     if a name is missing and the key gives access to more than one tenant or database.
     """
-    placed = settings_for_cloud(cloud_host, cloud_port, enable_ssl, api_key, settings)
-    asked = tenant or os.environ.get("CHROMA_TENANT") or None
-    wanted = database or os.environ.get("CHROMA_DATABASE") or None
-    return _client(placed, lambda identity: completed(identity, asked, wanted))
+    resolved = settings_for_cloud(cloud_host, cloud_port, enable_ssl, api_key, settings)
+    given_tenant = tenant or os.environ.get("CHROMA_TENANT") or None
+    given_database = database or os.environ.get("CHROMA_DATABASE") or None
+    return _client(resolved, lambda identity: completed(identity, given_tenant, given_database))
 
 
 def AdminClient(settings: Settings | None = None) -> _AdminClient:
@@ -228,12 +228,12 @@ def _client(settings: Settings, locate: Callable[[Identity], Scope], private: bo
     return client_for(backend, settings, locate, lambda: _forget(backend))
 
 
-def _placed(settings: Settings | None, path: str | Path | None) -> Settings:
+def _local_settings(settings: Settings | None, path: str | Path | None) -> Settings:
     """Return a copy of the settings that points to `path`, or to memory if `path` is None."""
     if settings is not None and not isinstance(settings, Settings):
         raise InvalidTypeError(f"Expected settings to be a chroma.Settings, got {shown(settings)}")
-    placed = Settings() if settings is None else settings.copy()
-    placed.is_persistent = path is not None
+    resolved = Settings() if settings is None else settings.copy()
+    resolved.is_persistent = path is not None
     if path is not None:
         if not isinstance(path, (str, os.PathLike)):
             raise InvalidTypeError(f"Expected path to be a str or a Path, got {shown(path)}")
@@ -241,8 +241,8 @@ def _placed(settings: Settings | None, path: str | Path | None) -> Settings:
             raise InvalidArgumentError(
                 f"Expected path to name a folder, got ''; the default is {DEFAULT_PATH!r}"
             )
-        placed.persist_directory = os.fspath(path)
-    return placed
+        resolved.persist_directory = os.fspath(path)
+    return resolved
 
 
 def _open(settings: Settings, private: bool) -> Backend:
@@ -254,17 +254,17 @@ def _open(settings: Settings, private: bool) -> Backend:
     if private:
         return local.open(None, settings, private=True)
     path = os.path.abspath(settings.persist_directory) if settings.is_persistent else None
-    place = _MEMORY if path is None else os.path.realpath(path)
-    others = _in_use.get(place)
+    location = _MEMORY if path is None else os.path.realpath(path)
+    others = _in_use.get(location)
     for other in [] if others is None else list(others.values()):
         if _comparable(other) != _comparable(settings):
             different = [key for key, value in _comparable(settings).items() if value != other[key]]
             raise InvalidArgumentError(
-                f"An instance of Chroma already exists for {place} with different settings: "
+                f"An instance of Chroma already exists for {location} with different settings: "
                 f"{different} differ; close the other client first, or use its settings"
             )
     backend = local.open(path, settings)
-    _in_use.setdefault(place, weakref.WeakKeyDictionary())[backend] = settings
+    _in_use.setdefault(location, weakref.WeakKeyDictionary())[backend] = settings
     return backend
 
 
@@ -275,7 +275,7 @@ def _local() -> type[LocalBackend]:
 
 
 def _comparable(settings: Settings) -> dict[str, Any]:
-    return {key: value for key, value in settings if key not in _PLACE}
+    return {key: value for key, value in settings if key not in _PATH_SETTINGS}
 
 
 def _forget(backend: Backend) -> None:

@@ -157,13 +157,13 @@ class SparseVector:
                 f"SparseVector labels must have one entry per index: got {len(self.labels)} "
                 f"for {len(self.indices)}"
             )
-        for place, index in enumerate(self.indices):
+        for at, index in enumerate(self.indices):
             if type(index) is not int or index < 0:
                 raise ValueError(f"SparseVector indices must be non-negative ints: got {index!r}")
-            if place and index <= self.indices[place - 1]:
+            if at and index <= self.indices[at - 1]:
                 raise ValueError(
                     f"SparseVector indices must be strictly increasing: {index} follows "
-                    f"{self.indices[place - 1]}"
+                    f"{self.indices[at - 1]}"
                 )
         for value in self.values:
             if isinstance(value, bool) or not isinstance(value, (int, float)):

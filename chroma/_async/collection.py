@@ -276,7 +276,7 @@ class AsyncCollection(AsyncPipelines):
                        keeps the order of `ids`
         """
         with during("get"):
-            asked = check_get(
+            arguments = check_get(
                 ids=ids,
                 where=where,
                 where_document=where_document,
@@ -286,12 +286,12 @@ class AsyncCollection(AsyncPipelines):
                 order_by=order_by,
                 loader=self._loader,
             )
-        rows = await self._backend.get(self._ref, asked.request)
-        if asked.by_request is not None:
-            rows = in_order_of(asked.request.selection.ids or (), rows, asked.by_request)
+        rows = await self._backend.get(self._ref, arguments.request)
+        if arguments.by_request is not None:
+            rows = in_order_of(arguments.request.selection.ids or (), rows, arguments.by_request)
         with during("get"):
-            data = await self._load(rows.uris or []) if "data" in asked.include else None
-            return get_result(rows, asked.include, data)
+            data = await self._load(rows.uris or []) if "data" in arguments.include else None
+            return get_result(rows, arguments.include, data)
 
     async def peek(self, limit: int = 10) -> GetResult:
         """Get the first `limit` records, with documents, metadatas and embeddings."""
@@ -454,17 +454,17 @@ class AsyncCollection(AsyncPipelines):
         from ..notebook.plot import check_plot, draw
 
         with during("plot"):
-            wanted = check_plot(
+            arguments = check_plot(
                 color_by, label, limit, method=method, seed=seed, width=width, height=height, file=file
             )
         total = await self.count(where)
         chosen = None
-        if total > wanted.limit:
+        if total > arguments.limit:
             everything = await self.get(where=where, include=[])
-            chosen = await async_call(wanted.sample, everything["ids"])
+            chosen = await async_call(arguments.sample, everything["ids"])
         records = await self.get(chosen, where, include=["embeddings", "documents", "metadatas", "uris"])
         with during("plot"):
-            return await async_call(draw, wanted, self._info, records, total)
+            return await async_call(draw, arguments, self._info, records, total)
 
     async def search(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not supported yet; raises UnsupportedError (a NotImplementedError)."""

@@ -111,7 +111,7 @@ class AsyncPipelines(AsyncTables):
                 for batch in batches:
                     records = batch.records(batch.embeddings)
                     load.wrote(batch, await self._backend.write(self._ref, load.mode, records))
-                load.settle(ready)
+                load.checkpoint(ready)
         finally:
             await async_call(load.close)
 

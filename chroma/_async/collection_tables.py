@@ -80,15 +80,17 @@ class AsyncTables(AsyncStreamable, Handle):
         from ..tables.record_batches import async_reshaped
 
         with during("to_batches"):
-            want = tables.projection(columns, form)
-            asked = records(include=[], loader=None)
-            page = asked.by_request or asked.request.page
-        request = ScanRequest(selection=asked.request.selection, page=page, projection=want, whole=whole)
+            projection = tables.projection(columns, form)
+            arguments = records(include=[], loader=None)
+            page = arguments.by_request or arguments.request.page
+        request = ScanRequest(
+            selection=arguments.request.selection, page=page, projection=projection, whole=whole
+        )
         batches = await self._backend.batches(self._ref, request)
-        if want.columns is None:
+        if projection.columns is None:
             return batches
-        places, schema = tables.picked(batches.schema, want.columns)
-        return async_reshaped(schema, batches, lambda batch: tables.select(batch, places, schema))
+        indices, schema = tables.picked(batches.schema, projection.columns)
+        return async_reshaped(schema, batches, lambda batch: tables.select(batch, indices, schema))
 
     async def to_arrow(
         self,

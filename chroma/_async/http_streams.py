@@ -61,19 +61,19 @@ async def in_pages(
     """The records of a server without streams, read page by page. If the metadata become columns, all
     metadata are read first to find the keys and types."""
     typed_keys: list[Any] = []
-    want = request.projection
-    if want.form == "columns" and "metadatas" in want.fields:
-        only = request._replace(projection=replace(want, fields=frozenset({"metadatas"})))
+    projection = request.projection
+    if projection.form == "columns" and "metadatas" in projection.fields:
+        only = request._replace(projection=replace(projection, fields=frozenset({"metadatas"})))
         pages = [page async for page in _pages(backend, collection, only)]
-        typed_keys = typed_keys_of(pages, want.keys)
+        typed_keys = typed_keys_of(pages, projection.keys)
         if pages and request.selection.everything and request.page.whole:
             # every record has been read, so a key that no record has is an error of the caller
-            missing_keys(want.keys, [typed.key for typed in typed_keys_of(pages, None)])
+            missing_keys(projection.keys, [typed.key for typed in typed_keys_of(pages, None)])
         have = {typed.key for typed in typed_keys}
-        typed_keys += [TypedKey(key, "str") for key in want.keys or () if key not in have]
-        if want.keys:
-            typed_keys.sort(key=lambda typed: (want.keys or ()).index(typed.key))
-    form = FromRows(want, typed_keys, dimension)
+        typed_keys += [TypedKey(key, "str") for key in projection.keys or () if key not in have]
+        if projection.keys:
+            typed_keys.sort(key=lambda typed: (projection.keys or ()).index(typed.key))
+    form = FromRows(projection, typed_keys, dimension)
     return async_reshaped(form.schema, _pages(backend, collection, request), form.batch)
 
 

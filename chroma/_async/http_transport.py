@@ -233,5 +233,5 @@ class _AsyncParts:
 
 
 def _headers(content: AsyncContent | None, content_type: str, accept: str | None) -> dict[str, str]:
-    wanted = {} if accept is None else {"Accept": accept}
-    return wanted if content is None else wanted | {"Content-Type": content_type}
+    headers = {} if accept is None else {"Accept": accept}
+    return headers if content is None else headers | {"Content-Type": content_type}

@@ -17,7 +17,7 @@ from ..collection.configuration import CreateCollectionConfiguration, hnsw_for_c
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from ..embedding import EmbeddingFunction, resolve
 from ..errors import AuthorizationError, UnsupportedError
-from ..http.connection_settings import place_of
+from ..http.connection_settings import location_of
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
 from ..requests.scope import Identity, Scope, adopted
@@ -99,8 +99,8 @@ class Client(_Connection):
 
     def __repr__(self) -> str:
         state = ", closed" if self._closed else ""
-        place = place_of(self._settings)
-        return f"Client({place!r}, tenant={self.tenant!r}, database={self.database!r}{state})"
+        location = location_of(self._settings)
+        return f"Client({location!r}, tenant={self.tenant!r}, database={self.database!r}{state})"
 
     def _repr_html_(self) -> str:
         from ..notebook.html_repr import client_html

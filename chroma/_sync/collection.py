@@ -277,7 +277,7 @@ class Collection(Pipelines):
                        keeps the order of `ids`
         """
         with during("get"):
-            asked = check_get(
+            arguments = check_get(
                 ids=ids,
                 where=where,
                 where_document=where_document,
@@ -287,12 +287,12 @@ class Collection(Pipelines):
                 order_by=order_by,
                 loader=self._loader,
             )
-        rows = self._backend.get(self._ref, asked.request)
-        if asked.by_request is not None:
-            rows = in_order_of(asked.request.selection.ids or (), rows, asked.by_request)
+        rows = self._backend.get(self._ref, arguments.request)
+        if arguments.by_request is not None:
+            rows = in_order_of(arguments.request.selection.ids or (), rows, arguments.by_request)
         with during("get"):
-            data = self._load(rows.uris or []) if "data" in asked.include else None
-            return get_result(rows, asked.include, data)
+            data = self._load(rows.uris or []) if "data" in arguments.include else None
+            return get_result(rows, arguments.include, data)
 
     def peek(self, limit: int = 10) -> GetResult:
         """Get the first `limit` records, with documents, metadatas and embeddings."""
@@ -455,17 +455,17 @@ class Collection(Pipelines):
         from ..notebook.plot import check_plot, draw
 
         with during("plot"):
-            wanted = check_plot(
+            arguments = check_plot(
                 color_by, label, limit, method=method, seed=seed, width=width, height=height, file=file
             )
         total = self.count(where)
         chosen = None
-        if total > wanted.limit:
+        if total > arguments.limit:
             everything = self.get(where=where, include=[])
-            chosen = call(wanted.sample, everything["ids"])
+            chosen = call(arguments.sample, everything["ids"])
         records = self.get(chosen, where, include=["embeddings", "documents", "metadatas", "uris"])
         with during("plot"):
-            return call(draw, wanted, self._info, records, total)
+            return call(draw, arguments, self._info, records, total)
 
     def search(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not supported yet; raises UnsupportedError (a NotImplementedError)."""

@@ -112,7 +112,7 @@ class Pipelines(Tables):
                 for batch in batches:
                     records = batch.records(batch.embeddings)
                     load.wrote(batch, self._backend.write(self._ref, load.mode, records))
-                load.settle(ready)
+                load.checkpoint(ready)
         finally:
             call(load.close)
 

@@ -81,15 +81,17 @@ class Tables(Streamable, Handle):
         from ..tables.record_batches import reshaped
 
         with during("to_batches"):
-            want = tables.projection(columns, form)
-            asked = records(include=[], loader=None)
-            page = asked.by_request or asked.request.page
-        request = ScanRequest(selection=asked.request.selection, page=page, projection=want, whole=whole)
+            projection = tables.projection(columns, form)
+            arguments = records(include=[], loader=None)
+            page = arguments.by_request or arguments.request.page
+        request = ScanRequest(
+            selection=arguments.request.selection, page=page, projection=projection, whole=whole
+        )
         batches = self._backend.batches(self._ref, request)
-        if want.columns is None:
+        if projection.columns is None:
             return batches
-        places, schema = tables.picked(batches.schema, want.columns)
-        return reshaped(schema, batches, lambda batch: tables.select(batch, places, schema))
+        indices, schema = tables.picked(batches.schema, projection.columns)
+        return reshaped(schema, batches, lambda batch: tables.select(batch, indices, schema))
 
     def to_arrow(
         self,

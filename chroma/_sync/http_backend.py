@@ -248,11 +248,11 @@ class HttpBackend:
         keys = GetRequest(selection=request.selection, fields=frozenset({"metadatas"}))
         found = self._rows(collection, keys)
         stop = None if page.limit is None else page.offset + page.limit
-        wanted = [found.ids[row] for row in ordered(found.metadatas or [], page.order_by)[page.offset : stop]]
-        if not wanted:
+        ids = [found.ids[row] for row in ordered(found.metadatas or [], page.order_by)[page.offset : stop]]
+        if not ids:
             return found._replace(ids=[], metadatas=[])
-        chosen = GetRequest(selection=Selection(ids=wanted), fields=request.fields)
-        return in_order_of(wanted, self._rows(collection, chosen))
+        chosen = GetRequest(selection=Selection(ids=ids), fields=request.fields)
+        return in_order_of(ids, self._rows(collection, chosen))
 
     def _rows(self, collection: CollectionRef, request: GetRequest) -> Rows:
         request = request._replace(selection=self._server.plain(request.selection))

@@ -12,7 +12,7 @@ from ..errors import UnsupportedError
 from ..internal.progress import bar
 from ..storage.interface.values import BackupReport
 from .output import counted, json_option, print_json, print_table
-from .targets import Folder, Place, complete_collection, folder_argument, target
+from .targets import Folder, Target, complete_collection, folder_argument, target
 
 _link = click.option(
     "--link", is_flag=True, help="Share files by hard links: quick, but damage of one is damage of both."
@@ -33,7 +33,7 @@ def backup(folder: str, backup: str, link: bool, verify: bool, as_json: bool) ->
     """
     import chroma
 
-    settings = Place(folder).settings()
+    settings = Target(folder).settings()
     with chroma.AdminClient(settings) as admin, _bar("backup") as progress:
         # Backs up the whole folder, so that the default database need not exist.
         report = admin._backend.backup(backup, link, verify, progress)
@@ -63,13 +63,13 @@ def restore(backup: str, folder: str, link: bool, overwrite: bool, as_json: bool
 @target
 @click.argument("collection", metavar="[COLLECTION]", required=False, shell_complete=complete_collection)
 @json_option
-def compact(place: Place, collection: str | None, as_json: bool) -> None:
+def compact(target: Target, collection: str | None, as_json: bool) -> None:
     """Flush, merge and index now, and reclaim the space of deleted records.
 
     Compacts all collections of the database unless one is named. Returns when the work is complete.
     """
     rows = []
-    with place.client() as client:
+    with target.client() as client:
         names = [collection] if collection else [each.name for each in client.list_collections()]
         for name in names:
             chosen = client.get_collection(name)
@@ -77,7 +77,7 @@ def compact(place: Place, collection: str | None, as_json: bool) -> None:
             chosen.compact()
             rows.append({"name": name, "before": before, "bytes": _bytes(chosen)})
     if as_json:
-        print_json({"target": place.where, "collections": rows})
+        print_json({"target": target.where, "collections": rows})
     else:
         print_table(("name", "before", "bytes"), [list(row.values()) for row in rows])
 

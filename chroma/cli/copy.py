@@ -9,7 +9,7 @@ import click
 
 from ..errors import InvalidArgumentError, UniqueConstraintError
 from .output import json_option, print_json, print_table
-from .targets import Place, complete_collection, source_and_target
+from .targets import Target, complete_collection, source_and_target
 
 
 @click.command()
@@ -27,8 +27,8 @@ from .targets import Place, complete_collection, source_and_target
 )
 @json_option
 def copy(
-    place: Place,
-    other: Place,
+    source: Target,
+    target: Target,
     collections: tuple[str, ...],
     rename: tuple[str, ...],
     on_conflict: str,
@@ -45,17 +45,17 @@ def copy(
 
     renamed = dict(_pair(each) for each in rename)
     if create:
-        _create(other)
-    with place.client() as source, other.client() as target:
+        _create(target)
+    with source.client() as reader, target.client() as writer:
         done = chroma.copy_collections(
-            source,
-            target,
+            reader,
+            writer,
             list(collections) or None,
             rename=renamed,
             on_conflict=on_conflict,  # type: ignore[arg-type]
         )
     if as_json:
-        print_json({"source": place.where, "target": other.where, "collections": [*map(asdict, done)]})
+        print_json({"source": source.where, "target": target.where, "collections": [*map(asdict, done)]})
     else:
         rows = [(report.source, report.name, report.records, report.outcome) for report in done]
         print_table(("collection", "copy", "records", "outcome"), rows)
@@ -68,12 +68,12 @@ def _pair(text: str) -> tuple[str, str]:
     return old, new
 
 
-def _create(place: Place) -> None:
-    """Create the folder, tenant and database of a place if they are missing."""
+def _create(target: Target) -> None:
+    """Create the folder, tenant and database of a target if they are missing."""
     import chroma
 
-    scope = place.scope
-    with chroma.AdminClient(place.settings(create=True)) as admin:
+    scope = target.scope
+    with chroma.AdminClient(target.settings(create=True)) as admin:
         with suppress(UniqueConstraintError):
             admin._backend.create_tenant(scope.tenant)
         with suppress(UniqueConstraintError):

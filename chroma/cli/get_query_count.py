@@ -10,7 +10,7 @@ import click
 
 from .exit_codes import NOT_FOUND
 from .output import json_option, print_json, print_table
-from .targets import Place, collection_argument, target
+from .targets import Target, collection_argument, target
 
 PARTS = ("documents", "metadatas", "embeddings", "uris")
 _FEW = 10
@@ -65,7 +65,7 @@ _include = click.option(
 @_include
 @json_option
 def get(
-    place: Place,
+    target: Target,
     collection: str,
     ids: tuple[str, ...],
     where: dict[str, Any] | None,
@@ -84,7 +84,7 @@ def get(
     parts = list(include) or ["documents", "metadatas"]
     if limit is None and not everything and not ids:
         limit = _FEW
-    with place.client() as client:
+    with target.client() as client:
         chosen = client.get_collection(collection)
         found = chosen.get(
             ids=list(ids) or None,
@@ -131,7 +131,7 @@ def get(
 @click.option("--exact", is_flag=True, help="Compare with every record, without the index.")
 @json_option
 def query(
-    place: Place,
+    target: Target,
     collection: str,
     texts: tuple[str, ...],
     embeddings: tuple[list[float], ...],
@@ -147,7 +147,7 @@ def query(
     if bool(texts) == bool(embeddings):
         raise click.UsageError("give --text or --embedding, one of them or several of one kind")
     parts = list(include) or ["documents", "metadatas"]
-    with place.client() as client:
+    with target.client() as client:
         found = client.get_collection(collection).query(
             query_texts=list(texts) or None,
             query_embeddings=list(embeddings) or None,
@@ -158,15 +158,15 @@ def query(
             include=[*parts, "distances"],  # type: ignore[list-item]
             exact=exact,
         )
-    asked: tuple[Any, ...] = texts or embeddings
-    answers = [_records(_part(found, number), [*parts, "distances"]) for number in range(len(asked))]
+    inputs: tuple[Any, ...] = texts or embeddings
+    answers = [_records(_part(found, number), [*parts, "distances"]) for number in range(len(inputs))]
     if as_json:
         key = "text" if texts else "embedding"
-        queries = [{key: each, "records": rows} for each, rows in zip(asked, answers, strict=True)]
+        queries = [{key: each, "records": rows} for each, rows in zip(inputs, answers, strict=True)]
         print_json({"collection": collection, "queries": queries})
         return
-    for each, rows in zip(asked, answers, strict=True):
-        if len(asked) > 1:
+    for each, rows in zip(inputs, answers, strict=True):
+        if len(inputs) > 1:
             click.echo(f"{each}:")
         _print(rows, ["distances", *parts])
 
@@ -177,14 +177,14 @@ def query(
 @filter_options
 @json_option
 def count(
-    place: Place,
+    target: Target,
     collection: str,
     where: dict[str, Any] | None,
     where_document: dict[str, Any] | None,
     as_json: bool,
 ) -> None:
     """Print the number of records, or of those that match a filter."""
-    with place.client() as client:
+    with target.client() as client:
         number = client.get_collection(collection).count(where, where_document)
     if as_json:
         print_json({"collection": collection, "count": number})

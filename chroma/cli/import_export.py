@@ -10,7 +10,7 @@ import click
 from ..errors import InvalidArgumentError
 from .get_query_count import filter_options
 from .output import json_option, print_json
-from .targets import Place, collection_argument, target
+from .targets import Target, collection_argument, target
 
 _PARTS = ("id", "document", "embedding", "uri")
 _progress = click.option(
@@ -62,7 +62,7 @@ _progress = click.option(
 @_progress
 @json_option
 def import_(
-    place: Place,
+    target: Target,
     collection: str,
     sources: tuple[str, ...],
     create: bool,
@@ -97,7 +97,7 @@ def import_(
         raise InvalidArgumentError(
             "--space is for --create: a collection keeps the distance it was made with"
         )
-    with place.client(create=create) as client:
+    with target.client(create=create) as client:
         if create:
             settings: Any = {"hnsw": {"space": space}} if space else None
             chosen = client.get_or_create_collection(collection, configuration=settings)
@@ -144,7 +144,7 @@ def _typed(text: str) -> tuple[str, str]:
 @_progress
 @json_option
 def export(
-    place: Place,
+    target: Target,
     collection: str,
     file: str,
     format: str | None,
@@ -163,7 +163,7 @@ def export(
     FILE is a path or a URL (s3://...). The file is a snapshot of the collection. `chroma import` restores
     all records exactly.
     """
-    with place.client() as client:
+    with target.client() as client:
         report = client.get_collection(collection).export(
             file,
             format=format,  # type: ignore[arg-type]

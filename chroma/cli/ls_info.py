@@ -10,7 +10,7 @@ import click
 
 from ..errors import UnsupportedError
 from .output import counted, json_option, print_json, print_table
-from .targets import Place, target
+from .targets import Target, target
 
 if TYPE_CHECKING:
     from .._sync.collection import Collection
@@ -25,19 +25,19 @@ _SHOWN = (
 @click.command()
 @target
 @json_option
-def ls(place: Place, as_json: bool) -> None:
+def ls(target: Target, as_json: bool) -> None:
     """List the collections of all databases, with their counts.
 
     Lists all tenants of a folder, but one tenant of a server. Select with --tenant and --database.
     """
-    scopes = place.scopes()
+    scopes = target.scopes()
     rows = [
         {**_named(collection), "dimension": collection.get_model().dimension, "records": collection.count()}
-        for collection in _collections(place, scopes)
+        for collection in _collections(target, scopes)
     ]
     if as_json:
         databases = [{"tenant": scope.tenant, "database": scope.database} for scope in scopes]
-        print_json({"target": place.where, "databases": databases, "collections": rows})
+        print_json({"target": target.where, "databases": databases, "collections": rows})
         return
     print_table(_LISTED, [[row[column] for column in _LISTED] for row in rows])
     click.echo(f"{counted(len(rows), 'collection')} in {counted(len(scopes), 'database')}")
@@ -46,7 +46,7 @@ def ls(place: Place, as_json: bool) -> None:
 @click.command()
 @target
 @json_option
-def info(place: Place, as_json: bool) -> None:
+def info(target: Target, as_json: bool) -> None:
     """Show the collections: rows, segments, index state, bytes.
 
     Shows all tenants of a folder, but one tenant of a server. Select with --tenant and --database.
@@ -58,18 +58,18 @@ def info(place: Place, as_json: bool) -> None:
             "dimension": collection.get_model().dimension,
             **_sizes(collection),
         }
-        for collection in _collections(place, place.scopes())
+        for collection in _collections(target, target.scopes())
     ]
     if as_json:
-        print_json({"target": place.where, "collections": rows})
+        print_json({"target": target.where, "collections": rows})
         return
     print_table(_SHOWN, [[row[column] for column in _SHOWN] for row in rows])
     click.echo(f"{counted(len(rows), 'collection')}, {sum(row['bytes'] or 0 for row in rows):,} bytes")
 
 
-def _collections(place: Place, scopes: list[Any]) -> Iterator[Collection]:
+def _collections(target: Target, scopes: list[Any]) -> Iterator[Collection]:
     for scope in scopes:
-        with place.client(scope) as client:
+        with target.client(scope) as client:
             yield from client.list_collections()
 
 

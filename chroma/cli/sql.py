@@ -13,7 +13,7 @@ import click
 
 from ..errors import InvalidArgumentError
 from .output import json_option, print_json, print_table
-from .targets import Place, target
+from .targets import Target, target
 
 _FEW = 1000  # maximum rows printed as a table
 
@@ -22,12 +22,12 @@ _FEW = 1000  # maximum rows printed as a table
 @target
 @click.argument("statement")
 @json_option
-def sql(place: Place, statement: str, as_json: bool) -> None:
+def sql(target: Target, statement: str, as_json: bool) -> None:
     """Run a SELECT statement on the collections of a database.
 
     Each collection is a table with the columns id, document, uri, embedding and the metadata keys.
     """
-    with place.client() as client:
+    with target.client() as client:
         table = client.sql(statement)
     names = table.column_names
     if as_json:

@@ -61,7 +61,7 @@ class TargetType(click.types.StringParamType):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Target:
     """A target with the options needed to open it. Tenant and database are None if they were not given."""
 
     where: str
@@ -151,18 +151,18 @@ def check_database(path: str) -> None:
 
 
 def target(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the argument TARGET and its options. The command receives them as `place`."""
-    return _placed(command, "place", "target", metavar="TARGET", prefix="", of="")
+    """Add the argument TARGET and its options. The command receives them as `target`."""
+    return _with_target(command, "target", "target", metavar="TARGET", prefix="", of="")
 
 
 def source_and_target(command: Callable[..., None]) -> Callable[..., None]:
-    """Add SOURCE with its options as `place`, and TARGET with its --to- options as `other`."""
-    placed = _placed(command, "other", "to_target", metavar="TARGET", prefix="to-", of=" of TARGET")
-    return _placed(placed, "place", "target", metavar="SOURCE", prefix="", of=" of SOURCE")
+    """Add SOURCE with its options as `source`, and TARGET with its --to- options as `target`."""
+    inner = _with_target(command, "target", "to_target", metavar="TARGET", prefix="to-", of=" of TARGET")
+    return _with_target(inner, "source", "target", metavar="SOURCE", prefix="", of=" of SOURCE")
 
 
-def _placed(
-    command: Callable[..., None], keyword: str, argument: str, metavar: str, prefix: str, of: str
+def _with_target(
+    command: Callable[..., None], keyword: str, argument: str, *, metavar: str, prefix: str, of: str
 ) -> Callable[..., None]:
     short = prefix.replace("-", "_")
     variable = "CHROMA_" + short.upper()
@@ -192,8 +192,8 @@ def _placed(
         help=f"Sent to the server{of}. Repeatable.",
     )
     @wraps(command)
-    def placed(**values: Any) -> None:
-        values[keyword] = Place(
+    def with_target(**values: Any) -> None:
+        values[keyword] = Target(
             where=values.pop(argument),
             tenant=values.pop(f"{short}tenant"),
             database=values.pop(f"{short}database"),
@@ -203,13 +203,13 @@ def _placed(
         )
         command(**values)
 
-    return placed
+    return with_target
 
 
 def complete_collection(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete names of collections for the shell. Returns none if the target cannot be opened."""
     given = ctx.params
-    place = Place(
+    target = Target(
         where=given.get("target") or "",
         tenant=given.get("tenant"),
         database=given.get("database"),
@@ -220,10 +220,10 @@ def complete_collection(ctx: click.Context, param: click.Parameter, incomplete: 
     import chroma
 
     try:
-        settings = place.settings()
+        settings = target.settings()
         settings.chroma_http_connect_timeout_secs, settings.chroma_http_timeout_secs = 1.0, 2.0
         settings.chroma_http_retries = 0
-        with chroma.Client(settings, tenant=place.scope.tenant, database=place.scope.database) as client:
+        with chroma.Client(settings, tenant=target.scope.tenant, database=target.scope.database) as client:
             names = [collection.name for collection in client.list_collections()]
     except Exception:
         return []  # a shell cannot show errors during completion

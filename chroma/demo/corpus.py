@@ -60,10 +60,10 @@ def _entries(source: tuple[str, Path]) -> Iterator[Entry]:
     except (SyntaxError, ValueError, OSError):  # skips templates and unreadable files
         return
     if module:
-        yield from _walk(tree, module, "", "module")
+        yield from _definitions(tree, module, "", "module")
 
 
-def _walk(node: ast.AST, module: str, qualified: str, kind: str) -> Iterator[Entry]:
+def _definitions(node: ast.AST, module: str, qualified: str, kind: str) -> Iterator[Entry]:
     if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
         text = ast.get_docstring(node)
         if text and text.strip():
@@ -74,12 +74,12 @@ def _walk(node: ast.AST, module: str, qualified: str, kind: str) -> Iterator[Ent
         elif isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
             inner = "method" if isinstance(node, ast.ClassDef) else "function"
         elif isinstance(child, (ast.If, ast.Try, ast.With)):
-            yield from _walk(child, module, qualified, kind)
+            yield from _definitions(child, module, qualified, kind)
             continue
         else:
             continue
         if not child.name.startswith("_"):
-            yield from _walk(child, module, f"{qualified}.{child.name}".lstrip("."), inner)
+            yield from _definitions(child, module, f"{qualified}.{child.name}".lstrip("."), inner)
 
 
 def _entry(

@@ -84,22 +84,22 @@ class LocalBackend:
 
     streams = True
 
-    def __init__(self, place: str | None, shared: engines.Shared, settings: Settings) -> None:
-        self._place = place  # None for a private store
+    def __init__(self, location: str | None, shared: engines.Shared, settings: Settings) -> None:
+        self._location = location  # None for a private store
         self._shared = shared
         self._settings = settings
         self._pid = os.getpid()
         self._closed = False
-        self._release = weakref.finalize(self, engines.let_go, place, shared)
+        self._release = weakref.finalize(self, engines.let_go, location, shared)
 
     @classmethod
     def open(cls, path: str | None, settings: Settings, private: bool = False) -> LocalBackend:
         """Open a folder, or a store in memory if `path` is None. No other client shares a `private` store."""
-        place = None if private else ""
+        location = None if private else ""
         if path is not None:
-            place = os.path.realpath(path)
+            location = os.path.realpath(path)
         with translated():
-            return cls(place, engines.hold(place, settings), settings)
+            return cls(location, engines.hold(location, settings), settings)
 
     @staticmethod
     def preload() -> None:
@@ -134,11 +134,11 @@ class LocalBackend:
     def _reopen(self) -> None:
         """After a fork, open the same folder again in the child process."""
         with translated():
-            if not self._place:
+            if not self._location:
                 engines.renew(self._shared)
             else:
-                shared = self._shared = engines.hold(self._place, self._settings)
-                self._release = weakref.finalize(self, engines.let_go, self._place, shared)
+                shared = self._shared = engines.hold(self._location, self._settings)
+                self._release = weakref.finalize(self, engines.let_go, self._location, shared)
         self._pid = os.getpid()
 
     def _open(self, collection: CollectionRef) -> Collection:
@@ -190,7 +190,7 @@ class LocalBackend:
         Idempotent."""
         self._closed = True
         if self._release.detach() is not None:
-            engines.release(self._place, self._shared)
+            engines.release(self._location, self._shared)
 
     # ------------------------------------------------------------------ tenants and databases
 

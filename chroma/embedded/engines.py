@@ -43,8 +43,8 @@ def _after_fork() -> None:
     for shared in _all:
         shared.engine.after_fork()
         _inherited.append(shared.engine)
-    for place in [place for place in _engines if place]:
-        del _engines[place]
+    for location in [location for location in _engines if location]:
+        del _engines[location]
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -58,22 +58,22 @@ def _close_all() -> None:
             shared.engine.close()
 
 
-def hold(place: str | None, settings: Settings) -> Shared:
-    """The engine of a place, opened if necessary. Adds one to its number of clients.
+def hold(location: str | None, settings: Settings) -> Shared:
+    """The engine of a location, opened if necessary. Adds one to its number of clients.
 
-    place  the real path of a folder; "" for the shared store in memory; None for a private store
+    location  the real path of a folder; "" for the shared store in memory; None for a private store
     """
     try:
         with _lock:
-            return Shared(_opened(None, settings)) if place is None else _hold(place, settings)
+            return Shared(_opened(None, settings)) if location is None else _hold(location, settings)
     finally:
-        _settle()
+        _release_forgotten()
 
 
-def _hold(place: str, settings: Settings) -> Shared:
+def _hold(location: str, settings: Settings) -> Shared:
     """`hold` for a shared engine. The caller holds the lock."""
-    shared = _engines.get(place)
-    if shared is not None and not place:
+    shared = _engines.get(location)
+    if shared is not None and not location:
         renew(shared)
     if shared is not None and not shared.engine.closed and not shared.engine.lost():
         shared.clients += 1
@@ -81,7 +81,7 @@ def _hold(place: str, settings: Settings) -> Shared:
         if not shared.engine.closed:
             return shared
     # No engine is open, or the folder was removed, as notebooks do to start with a new database.
-    shared = _engines[place] = Shared(_opened(place or None, settings))
+    shared = _engines[location] = Shared(_opened(location or None, settings))
     return shared
 
 
@@ -103,35 +103,35 @@ def forget_memory() -> None:
         _engines.pop("", None)
 
 
-def release(place: str | None, shared: Shared) -> None:
+def release(location: str | None, shared: Shared) -> None:
     """Release a closed client's reference. The last client closes the engine, except for the shared store
     in memory."""
     with _lock:
-        last = _drop(place, shared)
+        last = _drop(location, shared)
     if last:
         shared.engine.close()
-    _settle()
+    _release_forgotten()
 
 
-def let_go(place: str | None, shared: Shared) -> None:
+def let_go(location: str | None, shared: Shared) -> None:
     """Release the reference of a client that was garbage-collected.
 
     The garbage collector may call this in any thread, even in one that the holder of the lock waits for.
-    It must therefore not wait for the lock. The holder calls `_settle` after it releases the lock.
+    It must therefore not wait for the lock. The holder calls `_release_forgotten` after it releases the lock.
     """
-    _forgotten.append((place, shared))
-    _settle()
+    _forgotten.append((location, shared))
+    _release_forgotten()
 
 
-def _settle() -> None:
+def _release_forgotten() -> None:
     """Release the references of garbage-collected clients, unless another thread holds the lock."""
     while _forgotten and _lock.acquire(blocking=False):
         last = []
         try:
             with suppress(IndexError):  # the deque is empty; a check beforehand would race with `let_go`
                 while True:
-                    place, shared = _forgotten.popleft()
-                    if _drop(place, shared):
+                    location, shared = _forgotten.popleft()
+                    if _drop(location, shared):
                         last.append(shared)
         finally:
             _lock.release()
@@ -139,14 +139,14 @@ def _settle() -> None:
             shared.engine.close()
 
 
-def _drop(place: str | None, shared: Shared) -> bool:
+def _drop(location: str | None, shared: Shared) -> bool:
     """Remove one client. Returns whether the caller must close the engine, because that client was the last.
     The caller holds the lock."""
     if shared.pid != os.getpid():
         return False  # the engine is the parent's, and still open there
     shared.clients -= 1
-    if shared.clients > 0 or place == "":
+    if shared.clients > 0 or location == "":
         return False
-    if place is not None and _engines.get(place) is shared:
-        del _engines[place]
+    if location is not None and _engines.get(location) is shared:
+        del _engines[location]
     return True

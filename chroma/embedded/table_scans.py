@@ -46,13 +46,13 @@ def named(found: Sequence[Slot]) -> list[TypedKey]:
     return [TypedKey(key, f"list of {kind[:-2]}" if kind.endswith("[]") else kind) for key, kind in found]
 
 
-def batches(found: Scan, want: Projection, guard: Guard, whole: bool) -> pa.RecordBatchReader:
-    """The scan as a stream with the columns of `want`. With `whole`, it has few, large batches. `guard`
+def batches(found: Scan, projection: Projection, guard: Guard, whole: bool) -> pa.RecordBatchReader:
+    """The scan as a stream with the columns of `projection`. With `whole`, it has few, large batches. `guard`
     translates errors."""
     columns: Sequence[Slot] | None = None
-    if want.form == "columns" and "metadatas" in want.fields:
-        columns = slots(found, want.keys)
-    reader = found.read(want.fields, columns, WHOLE_BYTES if whole else BATCH_BYTES)
+    if projection.form == "columns" and "metadatas" in projection.fields:
+        columns = slots(found, projection.keys)
+    reader = found.read(projection.fields, columns, WHOLE_BYTES if whole else BATCH_BYTES)
     if not columns:
         return _guarded(reader, reader.schema, guard)
     names = iter(column_names(named(columns)))
@@ -109,8 +109,8 @@ def table(
                 return None
             id = others[name.lower()]
     vectors = columns is None or "embedding" in columns
-    want = Projection(fields=ALL_FIELDS if vectors else ALL_FIELDS - {"embeddings"})
-    request = ScanRequest(projection=want, whole=True)
+    projection = Projection(fields=ALL_FIELDS if vectors else ALL_FIELDS - {"embeddings"})
+    request = ScanRequest(projection=projection, whole=True)
     read: pa.Table = backend.batches(CollectionRef(*scope, id), request).read_all()
     _check_names(name, read)
     return read

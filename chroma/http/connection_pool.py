@@ -51,8 +51,8 @@ class Connections:
             stream = info["return_value"]
             with self._lock:
                 self._streams.add(stream)
-                late = self._ended.is_set()
-            if late:
+                ended = self._ended.is_set()
+            if ended:
                 _shut(stream)
 
     async def async_trace(self, event: str, info: Mapping[str, Any]) -> None:

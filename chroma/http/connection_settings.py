@@ -17,7 +17,7 @@ from ..storage.interface.short_repr import shown
 # Programs pass this as `chroma_api_impl` to make `Client(settings)` return an HTTP client.
 HTTP_IMPLEMENTATION = "chromadb.api.fastapi.FastAPI"
 
-MEMORY = "in memory"  # the place of a client that has neither a folder nor a server
+MEMORY = "in memory"  # the location of a client that has neither a folder nor a server
 
 _TOKEN_HEADERS = {"authorization": "Authorization", "x-chroma-token": "X-Chroma-Token"}
 
@@ -36,7 +36,7 @@ def settings_for(
     """
     if settings is not None and not isinstance(settings, Settings):
         raise InvalidTypeError(f"Expected settings to be a chroma.Settings, got {shown(settings)}")
-    placed = Settings() if settings is None else settings.copy()
+    resolved = Settings() if settings is None else settings.copy()
     try:
         number = int(port)
     except (TypeError, ValueError):
@@ -45,19 +45,19 @@ def settings_for(
         ("host", "chroma_server_host", host),
         ("port", "chroma_server_http_port", number),
     ):
-        named = placed[key]
+        named = resolved[key]
         if named and named != value:
             raise InvalidArgumentError(
                 f"Settings({key}={named!r}) names another server than {argument}={value!r}; "
                 "give one of them, or the same in both"
             )
-        setattr(placed, key, value)
-    placed.chroma_api_impl = HTTP_IMPLEMENTATION
-    placed.chroma_server_ssl_enabled = bool(ssl) or bool(placed.chroma_server_ssl_enabled)
+        setattr(resolved, key, value)
+    resolved.chroma_api_impl = HTTP_IMPLEMENTATION
+    resolved.chroma_server_ssl_enabled = bool(ssl) or bool(resolved.chroma_server_ssl_enabled)
     if headers is not None:
-        placed.chroma_server_headers = {str(name): str(value) for name, value in headers.items()}
-    base_url(placed)  # rejects an invalid host before anything is opened
-    return placed
+        resolved.chroma_server_headers = {str(name): str(value) for name, value in headers.items()}
+    base_url(resolved)  # rejects an invalid host before anything is opened
+    return resolved
 
 
 def settings_for_cloud(
@@ -74,11 +74,11 @@ def settings_for_cloud(
         )
     if not isinstance(key, str):
         raise InvalidTypeError(f"Expected api_key to be a str, got {type(key).__name__}")
-    placed = settings_for(host, port, ssl, None, settings)
-    placed.chroma_client_auth_provider = "chromadb.auth.token_authn.TokenAuthClientProvider"
-    placed.chroma_client_auth_credentials = key
-    placed.chroma_auth_token_transport_header = "X-Chroma-Token"  # noqa: S105 - a header's name
-    return placed
+    resolved = settings_for(host, port, ssl, None, settings)
+    resolved.chroma_client_auth_provider = "chromadb.auth.token_authn.TokenAuthClientProvider"
+    resolved.chroma_client_auth_credentials = key
+    resolved.chroma_auth_token_transport_header = "X-Chroma-Token"  # noqa: S105 - a header's name
+    return resolved
 
 
 def base_url(settings: Settings) -> str:
@@ -116,8 +116,8 @@ def base_url(settings: Settings) -> str:
     return f"{scheme}://{parts.netloc}{path if path.endswith(route) else path + route}"
 
 
-def place_of(settings: Settings) -> str:
-    """The place that a client is connected to, for display: the server's URL without path and credentials,
+def location_of(settings: Settings) -> str:
+    """The location that a client is connected to, for display: the server's URL without path and credentials,
     or the folder."""
     if is_http(settings):
         from urllib.parse import urlsplit
@@ -168,12 +168,11 @@ def _credentials(settings: Settings) -> dict[str, str]:
                 "Settings(chroma_client_auth_credentials=…) for basic authentication is 'user:password'"
             )
         return {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode('ascii')}"}
-    wanted = settings.chroma_auth_token_transport_header or "Authorization"
-    header = _TOKEN_HEADERS.get(wanted.lower())
+    name = settings.chroma_auth_token_transport_header or "Authorization"
+    header = _TOKEN_HEADERS.get(name.lower())
     if header is None:
         raise InvalidArgumentError(
-            f"Settings(chroma_auth_token_transport_header={wanted!r}): expected Authorization or "
-            "X-Chroma-Token"
+            f"Settings(chroma_auth_token_transport_header={name!r}): expected Authorization or X-Chroma-Token"
         )
     if not secret.isascii() or not secret.isprintable() or " " in secret:
         raise InvalidArgumentError(

@@ -113,17 +113,17 @@ class Pools(Generic[P]):
 
     def __init__(self, make: Callable[[], P]) -> None:
         self._make = make
-        self._held: dict[int, P] = {}  # a parent's pool is kept but never used
-        self._release = weakref.finalize(self, _close, self._held)
+        self._pools: dict[int, P] = {}  # a parent's pool is kept but never used
+        self._release = weakref.finalize(self, _close, self._pools)
         self.closed = False
 
     def get(self) -> P:
         """Return the pool of this process. Raises ClosedError after `close`."""
         if self.closed:
             raise ClosedError(_CLOSED)
-        held = self._held.get(os.getpid())
+        pool = self._pools.get(os.getpid())
         # if two threads both create a pool, the one stored first is used
-        return self._held.setdefault(os.getpid(), self._make()) if held is None else held
+        return self._pools.setdefault(os.getpid(), self._make()) if pool is None else pool
 
     def close(self) -> None:
         """Close the connections of this process. May be called more than once."""
@@ -131,8 +131,8 @@ class Pools(Generic[P]):
         self._release()
 
 
-def _close(held: dict[int, P]) -> None:
-    pool = held.get(os.getpid())
+def _close(pools: dict[int, P]) -> None:
+    pool = pools.get(os.getpid())
     if pool is not None:
         pool.close()
 
@@ -142,7 +142,7 @@ class AsyncPools(Generic[A]):
 
     def __init__(self, make: Callable[[], A]) -> None:
         self._make = make
-        self._held: dict[tuple[int, asyncio.AbstractEventLoop], A] = {}
+        self._pools: dict[tuple[int, asyncio.AbstractEventLoop], A] = {}
         self.closed = False
 
     def get(self) -> A:
@@ -150,12 +150,12 @@ class AsyncPools(Generic[A]):
         if self.closed:
             raise ClosedError(_CLOSED)
         key = os.getpid(), _running_loop()
-        held = self._held.get(key)
-        if held is None:
-            for ended in [other for other in self._held if other[1].is_closed()]:
-                del self._held[ended]
-            held = self._held.setdefault(key, self._make())
-        return held
+        pool = self._pools.get(key)
+        if pool is None:
+            for ended in [other for other in self._pools if other[1].is_closed()]:
+                del self._pools[ended]
+            pool = self._pools.setdefault(key, self._make())
+        return pool
 
     async def close(self) -> None:
         """Close the connections of this loop, and make other running loops close theirs.
@@ -165,14 +165,14 @@ class AsyncPools(Generic[A]):
         """
         self.closed = True
         here = _running_loop()
-        for (pid, loop), pool in list(self._held.items()):
+        for (pid, loop), pool in list(self._pools.items()):
             if pid == os.getpid():
                 pool.shut()
             if loop is here and pid == os.getpid():
                 await pool.aclose()
             elif loop.is_running() and pid == os.getpid():
                 loop.call_soon_threadsafe(_close_in_task, loop, pool)
-        self._held.clear()
+        self._pools.clear()
 
 
 def _close_in_task(loop: asyncio.AbstractEventLoop, pool: _AsyncClosable) -> None:

@@ -24,7 +24,7 @@ from ..storage.interface.values import Floats
 from .chromadb_configuration import read_configuration
 from .chromadb_hnsw_files import IndexFiles, number, rescaled
 from .chromadb_sqlite import FILE, holders, open_database, state_of
-from .chromadb_wal import LateRows, entries_of, late_vectors
+from .chromadb_wal import UnappliedRows, entries_of, unapplied_vectors
 from .source import Part, SourceCollection, check_uuid
 
 _ROWS = 4096  # rows in one part
@@ -43,7 +43,7 @@ class _Open:
     new: list[tuple[str, list[int]]]
     index: IndexFiles | None
     absent: str  # why a vector may be missing
-    late: dict[str, int]
+    logged: dict[str, int]
     cosine: bool
 
 
@@ -51,10 +51,10 @@ class FolderSource:
     """Implements `Source`. Not thread-safe."""
 
     def __init__(self, path: str) -> None:
-        self.place = path
+        self.location = path
         self._database, self._release = open_database(path)
         self.warnings: list[str] = holders(path)
-        self._held: _Open | None = None
+        self._current: _Open | None = None
         try:
             self._tables = {
                 name: {row[1] for row in self._database.execute(f"PRAGMA table_info({name})")}
@@ -67,12 +67,12 @@ class FolderSource:
             raise
 
     def close(self) -> None:
-        self._held = None
+        self._current = None
         self._database.close()
         self._release()
 
     def fingerprint(self) -> Mapping[str, Any]:
-        return state_of(self.place)
+        return state_of(self.location)
 
     def count(self, collection: SourceCollection) -> int:
         return collection.count  # the fingerprint detects changes
@@ -130,12 +130,12 @@ class FolderSource:
         schema: str | None,
     ) -> SourceCollection:
         for found in (id, *(segment for segment, _ in self._segments(id).values())):
-            check_uuid(found, os.path.join(self.place, FILE))
+            check_uuid(found, os.path.join(self.location, FILE))
         metadata = self._values("collection_metadata", "collection_id", id) or None
         segment = self._segments(id).get(_VECTOR)
         of_segment = self._values("segment_metadata", "segment_id", segment[0]) if segment else {}
         configuration, remarks = read_configuration(metadata, of_segment, stored, schema)
-        rows, late = self._rows(id)
+        rows, unapplied = self._rows(id)
         return SourceCollection(
             tenant=tenant,
             database=database,
@@ -144,7 +144,7 @@ class FolderSource:
             metadata=metadata,
             configuration=configuration,
             dimension=dimension,
-            count=len(rows) + len(late.new),
+            count=len(rows) + len(unapplied.new),
             warnings=tuple(remarks),
         )
 
@@ -171,9 +171,9 @@ class FolderSource:
 
     # ------------------------------------------------------------------ records
 
-    def _rows(self, id: str) -> tuple[npt.NDArray[np.int64], LateRows]:
+    def _rows(self, id: str) -> tuple[npt.NDArray[np.int64], UnappliedRows]:
         segment, last = self._segments(id).get(_METADATA, ("", 0))
-        late = LateRows()
+        unapplied = UnappliedRows()
 
         def row_of(record: str) -> int | None:
             found = self._database.execute(
@@ -182,44 +182,44 @@ class FolderSource:
             return None if found is None else int(found[0])
 
         try:
-            late.follow(entries_of(self._database, id, last), row_of)
+            unapplied.follow(entries_of(self._database, id, last), row_of)
             found = self._database.execute(
                 "SELECT id FROM embeddings WHERE segment_id = ? ORDER BY id", (segment,)
             )
-            rows = np.fromiter((row for (row,) in found if row not in late.removed), np.int64)
+            rows = np.fromiter((row for (row,) in found if row not in unapplied.removed), np.int64)
         except sqlite3.Error as error:
             raise self._damaged(error) from error
-        return rows, late
+        return rows, unapplied
 
     def _hold(self, collection: SourceCollection) -> _Open:
-        if self._held is not None and self._held.id == collection.id:
-            return self._held
-        self._held = None  # releases the previous collection first
-        rows, late = self._rows(collection.id)
+        if self._current is not None and self._current.id == collection.id:
+            return self._current
+        self._current = None  # releases the previous collection first
+        rows, unapplied = self._rows(collection.id)
         segment, last = self._segments(collection.id).get(_VECTOR, ("", 0))
         cosine = collection.configuration["hnsw"]["space"] == "cosine"
-        index, absent = self._index(os.path.join(self.place, segment), last, cosine)
+        index, absent = self._index(os.path.join(self.location, segment), last, cosine)
         # Applying an entry again that the index already contains gives the same result.
         known = [end for end in (last, index.last if index else 0) if end]
         after = min(known) if index and known else 0
         try:
-            vectors = late_vectors(
+            vectors = unapplied_vectors(
                 entries_of(self._database, collection.id, after), index.labels if index else ()
             )
         except sqlite3.Error as error:
             raise self._damaged(error) from error
-        new = list(late.new.items())
-        self._held = _Open(
+        new = list(unapplied.new.items())
+        self._current = _Open(
             id=collection.id,
             rows=rows,
-            changed=late.changed,
+            changed=unapplied.changed,
             new=new,
             index=index,
             absent=absent,
-            late=vectors,
+            logged=vectors,
             cosine=cosine,
         )
-        return self._held
+        return self._current
 
     def _index(self, folder: str, last: int, cosine: bool) -> tuple[IndexFiles | None, str]:
         """Return the index, or None if it cannot be read, and the reason to report for a missing vector.
@@ -236,19 +236,19 @@ class FolderSource:
 
     def read(self, collection: SourceCollection, start: int, stop: int) -> Iterator[Part]:
         with self._told():
-            held = self._hold(collection)
+            current = self._hold(collection)
             dimension = collection.dimension or 1
             size = max(16, min(_ROWS, _PART_BYTES // (dimension * 4)))
-        stop = min(stop, len(held.rows) + len(held.new))
+        stop = min(stop, len(current.rows) + len(current.new))
         while start < stop:
             with self._told():
-                part = self._part(held, collection, start, min(start + size, stop))
+                part = self._part(current, collection, start, min(start + size, stop))
             yield part
             start += size
 
-    def _part(self, held: _Open, collection: SourceCollection, start: int, stop: int) -> Part:
-        rows = held.rows[start:stop].tolist()
-        new = held.new[max(0, start - len(held.rows)) : max(0, stop - len(held.rows))]
+    def _part(self, current: _Open, collection: SourceCollection, start: int, stop: int) -> Part:
+        rows = current.rows[start:stop].tolist()
+        new = current.new[max(0, start - len(current.rows)) : max(0, stop - len(current.rows))]
         names = dict(
             self._query(
                 "SELECT e.id, e.embedding_id FROM json_each(?) AS j CROSS JOIN embeddings AS e ON "
@@ -259,7 +259,7 @@ class FolderSource:
         ids = [names[row] for row in rows] + [id for id, _ in new]
         values: list[dict[str, Any]] = [{} for _ in ids]
         self._fill(values, rows)
-        changes = [held.changed.get(row, []) for row in rows] + [entries for _, entries in new]
+        changes = [current.changed.get(row, []) for row in rows] + [entries for _, entries in new]
         self._change(values, changes)
         part = Part(position=start, ids=ids, vectors=None, metadatas=[], documents=[], uris=[])
         for id, entry in zip(ids, values, strict=True):
@@ -275,11 +275,11 @@ class FolderSource:
             part.documents.append(_text(entry.pop(_DOCUMENT, None)))
             part.uris.append(_text(entry.pop(_URI, None)))
             part.metadatas.append({key: entry[key] for key in entry if not key.startswith("chroma:")} or None)
-        part.vectors = self._vectors(held, collection, part)
+        part.vectors = self._vectors(current, collection, part)
         return part
 
     def _fill(self, values: list[dict[str, Any]], rows: Sequence[int]) -> None:
-        places = {row: place for place, row in enumerate(rows)}
+        indices = {row: index for index, row in enumerate(rows)}
         boolean = "m.bool_value" if "bool_value" in self._tables["embedding_metadata"] else "NULL"
         found = self._query(
             f"SELECT m.rowid, m.id, m.key, m.string_value, m.int_value, m.float_value, {boolean} "  # noqa: S608 - ours
@@ -288,7 +288,7 @@ class FolderSource:
         )
         for _, row, key, *typed in sorted(found, key=_first):
             if (value := _value(*typed)) is not None:
-                values[places[row]][key] = value
+                values[indices[row]][key] = value
         if "embedding_metadata_array" not in self._tables:
             return
         found = self._query(
@@ -298,18 +298,18 @@ class FolderSource:
         )
         for _, row, key, *typed in sorted(found, key=_first):
             if (value := _value(*typed)) is not None:
-                values[places[row]].setdefault(key, []).append(value)
+                values[indices[row]].setdefault(key, []).append(value)
 
     def _change(self, values: list[dict[str, Any]], changes: list[list[int]]) -> None:
         """Apply the log entries that the tables do not contain yet."""
-        wanted = [entry for entries in changes for entry in entries]
-        if not wanted:
+        sequence_numbers = [entry for entries in changes for entry in entries]
+        if not sequence_numbers:
             return
         texts = dict(
             self._query(
                 "SELECT q.seq_id, q.metadata FROM json_each(?) AS j "
                 "CROSS JOIN embeddings_queue AS q ON q.seq_id = j.value",
-                json.dumps(wanted),
+                json.dumps(sequence_numbers),
             )
         )
         for entry, entries in zip(values, changes, strict=True):
@@ -320,38 +320,38 @@ class FolderSource:
                     else:
                         entry[key] = value
 
-    def _vectors(self, held: _Open, collection: SourceCollection, part: Part) -> Floats | None:
+    def _vectors(self, current: _Open, collection: SourceCollection, part: Part) -> Floats | None:
         ids = part.ids
-        if held.index is not None:
-            vectors, there = held.index.read(ids)
+        if current.index is not None:
+            vectors, there = current.index.read(ids)
         else:
             vectors, there = (
                 np.zeros((len(ids), collection.dimension or 0), np.float32),
                 np.zeros(len(ids), bool),
             )
-        wanted = {held.late[id]: place for place, id in enumerate(ids) if id in held.late}
+        index_of = {current.logged[id]: index for index, id in enumerate(ids) if id in current.logged}
         found = self._query(
             "SELECT q.seq_id, q.vector, q.encoding FROM json_each(?) AS j "
             "CROSS JOIN embeddings_queue AS q ON q.seq_id = j.value",
-            json.dumps(list(wanted)),
+            json.dumps(list(index_of)),
         )
-        given = {wanted[entry]: _decode(vector, encoding) for entry, vector, encoding in found}
+        given = {index_of[entry]: _decode(vector, encoding) for entry, vector, encoding in found}
         if given and not there.any():
             vectors = np.zeros((len(ids), len(next(iter(given.values())))), np.float32)
-        for place, vector in given.items():
+        for index, vector in given.items():
             if len(vector) == vectors.shape[1]:
-                vectors[place], there[place] = vector, True
+                vectors[index], there[index] = vector, True
             else:
-                part.lost[place] = f"its vector has {len(vector)} numbers, not {vectors.shape[1]}"
-        if held.cosine and given:
-            places = list(given)
-            read_back = rescaled(vectors[places])
+                part.lost[index] = f"its vector has {len(vector)} numbers, not {vectors.shape[1]}"
+        if current.cosine and given:
+            indices = list(given)
+            read_back = rescaled(vectors[indices])
             usable = np.isfinite(read_back).all(1)
-            vectors[np.array(places)[usable]] = read_back[usable]
-        for place in np.flatnonzero(~there).tolist():
-            part.lost.setdefault(place, held.absent)
-        for place in np.flatnonzero(~np.isfinite(vectors).all(1)).tolist():
-            part.lost.setdefault(place, "its vector holds NaN or infinity")
+            vectors[np.array(indices)[usable]] = read_back[usable]
+        for index in np.flatnonzero(~there).tolist():
+            part.lost.setdefault(index, current.absent)
+        for index in np.flatnonzero(~np.isfinite(vectors).all(1)).tolist():
+            part.lost.setdefault(index, "its vector holds NaN or infinity")
         return vectors
 
     # ------------------------------------------------------------------ the tables
@@ -373,7 +373,7 @@ class FolderSource:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> CorruptionError:
-        path = os.path.join(self.place, FILE)
+        path = os.path.join(self.location, FILE)
         reason = str(error) if isinstance(error, sqlite3.Error) else f"it holds odd values: {error!r:.200}"
         return CorruptionError(f"{path} cannot be read: {reason}", path)
 
@@ -384,7 +384,7 @@ class FolderSource:
             if name not in self._tables
         ]
         if missing:
-            path = os.path.join(self.place, FILE)
+            path = os.path.join(self.location, FILE)
             raise CorruptionError(f"{path} is not a database of chromadb: it has no table {missing[0]}", path)
 
     def _number_log(self) -> None:

@@ -98,10 +98,10 @@ class IndexFiles:
         vectors = np.zeros((len(ids), self.dimension), np.float32)
         if not self.elements:
             return vectors, there
-        wanted = labels.astype(np.uint64)
-        places = np.minimum(np.searchsorted(self._sorted, wanted), self.elements - 1)
-        there = (self._sorted[places] == wanted) & (labels != NOTHING)
-        elements = self._order[places[there]]
+        sought = labels.astype(np.uint64)
+        indices = np.minimum(np.searchsorted(self._sorted, sought), self.elements - 1)
+        there = (self._sorted[indices] == sought) & (labels != NOTHING)
+        elements = self._order[indices[there]]
         found = np.ascontiguousarray(self._vectors[elements]).view("<f4")
         if self._lengths is not None:
             with np.errstate(over="ignore", invalid="ignore"):

@@ -90,7 +90,7 @@ def holders(folder: str) -> list[str]:
     if not sys.platform.startswith("linux"):
         return []
     try:
-        wanted = os.stat(os.path.join(folder, FILE))
+        expected = os.stat(os.path.join(folder, FILE))
         processes = [name for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
     except OSError:
         return []
@@ -101,7 +101,7 @@ def holders(folder: str) -> list[str]:
             numbers = os.listdir(opened)
         except OSError:  # another user's process, or one that has ended
             continue
-        if any(_is_same(os.path.join(opened, number), wanted) for number in numbers):
+        if any(_is_same(os.path.join(opened, number), expected) for number in numbers):
             found.append(
                 f"process {process} has {folder} open: what it writes from now on may be missed; stop it, or "
                 "migrate from its server's URL"
@@ -109,9 +109,9 @@ def holders(folder: str) -> list[str]:
     return found
 
 
-def _is_same(path: str, wanted: os.stat_result) -> bool:
+def _is_same(path: str, expected: os.stat_result) -> bool:
     try:
-        return os.path.samestat(os.stat(path), wanted)
+        return os.path.samestat(os.stat(path), expected)
     except OSError:
         return False
 

@@ -17,7 +17,7 @@ Entry = tuple[int, int, str, bool]  # number, operation, id, whether it has a ve
 
 
 @dataclass(slots=True)
-class LateRows:
+class UnappliedRows:
     """removed: numbers of deleted rows; changed: entries that change a row; new: entries that add a row."""
 
     removed: set[int] = field(default_factory=set)
@@ -43,16 +43,16 @@ class LateRows:
                 self.new[id] = [number]
 
 
-def late_vectors(entries: Iterable[Entry], indexed: Container[str]) -> dict[str, int]:
+def unapplied_vectors(entries: Iterable[Entry], indexed: Container[str]) -> dict[str, int]:
     """Return the log entry with the vector, for each id whose vector in the index is missing or outdated."""
-    late: dict[str, int | None] = {}
+    logged: dict[str, int | None] = {}
     for number, operation, id, has_vector in entries:
-        stored = late[id] is not None if id in late else id in indexed
+        stored = logged[id] is not None if id in logged else id in indexed
         if operation == DELETE:
-            late[id] = None
+            logged[id] = None
         elif has_vector and (operation == UPSERT or (operation == ADD) != stored):
-            late[id] = number
-    return {id: number for id, number in late.items() if number is not None}
+            logged[id] = number
+    return {id: number for id, number in logged.items() if number is not None}
 
 
 def entries_of(database: sqlite3.Connection, topic: str, after: int) -> Iterable[Entry]:

@@ -53,25 +53,28 @@ def migrate(
     that cannot be stored, or if the source was written to since the migration began.
     """
     begun = time.monotonic()
-    source_place, target_place = _place(source, "source"), _place(target, "target")
+    source_location, target_location = _location(source, "source"), _location(target, "target")
     for argument, names in (("tenants", tenants), ("collections", collections)):
         if isinstance(names, str):
             raise InvalidTypeError(f"Expected {argument} to be a list of names, got the text {names!r}")
-    if _same(source_place, target_place):
+    if _same(source_location, target_location):
         raise InvalidArgumentError(
-            f"source and target are both {source_place!r}: the source is never written to, choose another "
+            f"source and target are both {source_location!r}: the source is never written to, choose another "
             "target"
         )
-    with readable(source_place), closing(_open_source(source_place, source_settings, tenants)) as opened:
+    with (
+        readable(source_location),
+        closing(_open_source(source_location, source_settings, tenants)) as opened,
+    ):
         chosen = _chosen(opened, tenants, collections)
-        with closing(Target(target_place, target_settings)) as into:
+        with closing(Target(target_location, target_settings)) as into:
             path = _journal_path(journal, into)
             report = Migration(opened, into, path, chosen, skip_damaged).run(progress, compare_all)
     report.seconds = time.monotonic() - begun
     return report
 
 
-def _place(given: str | os.PathLike[str], argument: str) -> str:
+def _location(given: str | os.PathLike[str], argument: str) -> str:
     if not isinstance(given, (str, os.PathLike)) or not str(given):
         raise InvalidTypeError(f"Expected {argument} to be a path or a URL, got {given!r}")
     return os.fspath(given)
@@ -86,31 +89,31 @@ def _same(source: str, target: str) -> bool:
 def _journal_path(given: str | os.PathLike[str] | None, target: Target) -> str:
     if given is not None:
         return os.fspath(given)
-    return f"chroma-{NAME}" if target.is_url else os.path.join(target.place, NAME)
+    return f"chroma-{NAME}" if target.is_url else os.path.join(target.location, NAME)
 
 
-def _open_source(place: str, settings: Settings | None, tenants: Sequence[str] | None) -> Source:
-    if is_url(place):
+def _open_source(location: str, settings: Settings | None, tenants: Sequence[str] | None) -> Source:
+    if is_url(location):
         from .server_source import ServerSource
 
-        return ServerSource(place, settings, tenants)
+        return ServerSource(location, settings, tenants)
     from .chromadb_folder import FolderSource
 
-    return FolderSource(place)
+    return FolderSource(location)
 
 
 def _chosen(source: Source, tenants: Sequence[str] | None, names: Sequence[str] | None) -> Chosen:
     """Select the collections to copy. Raises InvalidArgumentError for names that the source does not have."""
     found = source.collections()
-    places = source.tenants()
-    for argument, wanted, known in (
-        ("tenants", tenants, set(places)),
+    all_tenants = source.tenants()
+    for argument, given, known in (
+        ("tenants", tenants, set(all_tenants)),
         ("collections", names, {collection.name for collection in found}),
     ):
-        missing = sorted(set(wanted or ()) - known)
+        missing = sorted(set(given or ()) - known)
         if missing:
             raise InvalidArgumentError(
-                f"{argument} names {', '.join(map(repr, missing))}, which {source.place} does not have; "
+                f"{argument} names {', '.join(map(repr, missing))}, which {source.location} does not have; "
                 f"it has {', '.join(map(repr, sorted(known))) or 'none'}"
             )
     kept = [
@@ -121,5 +124,7 @@ def _chosen(source: Source, tenants: Sequence[str] | None, names: Sequence[str] 
     if names:
         databases = list(dict.fromkeys((collection.tenant, collection.database) for collection in kept))
         return Chosen(kept, list(dict.fromkeys(tenant for tenant, _ in databases)), databases)
-    wanted_tenants = [tenant for tenant in places if not tenants or tenant in tenants]
-    return Chosen(kept, wanted_tenants, [place for place in source.databases() if place[0] in wanted_tenants])
+    chosen_tenants = [tenant for tenant in all_tenants if not tenants or tenant in tenants]
+    return Chosen(
+        kept, chosen_tenants, [database for database in source.databases() if database[0] in chosen_tenants]
+    )

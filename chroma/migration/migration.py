@@ -44,12 +44,12 @@ class Migration:
         self.chosen = chosen
         self.collections = chosen.collections
         self.skip_damaged = skip_damaged
-        self.report = MigrationReport(source.place, target.place, warnings=list(source.warnings))
+        self.report = MigrationReport(source.location, target.location, warnings=list(source.warnings))
         self.fingerprint = dict(source.fingerprint())
         self.journal = self._plan(journal)
 
     def run(self, progress: bool, compare_all: bool) -> MigrationReport:
-        self.target.make_places(self.chosen.tenants, self.chosen.databases)
+        self.target.create_scopes(self.chosen.tenants, self.chosen.databases)
         if not self.report.already_done:
             self._copy_all(progress)
         for collection in self.collections:
@@ -68,11 +68,11 @@ class Migration:
         earlier = Journal.read(path)
         if earlier is not None:
             self._check_same(earlier)
-        journal = earlier or Journal(path, self.source.place, self.target.place, self.fingerprint, {})
+        journal = earlier or Journal(path, self.source.location, self.target.location, self.fingerprint, {})
         fresh = [collection for collection in self.collections if collection.id not in journal.entries]
         for collection in fresh:
             if self.target.find(collection) is not None:
-                raise taken(collection, self.target.place)
+                raise taken(collection, self.target.location)
         for collection in fresh:
             journal.entries[collection.id] = Entry(
                 collection.tenant, collection.database, collection.name, collection.id, collection.count
@@ -88,7 +88,7 @@ class Migration:
 
         A folder may have moved, so the fingerprint identifies it.
         """
-        for then, now in ((earlier.source, self.source.place), (earlier.target, self.target.place)):
+        for then, now in ((earlier.source, self.source.location), (earlier.target, self.target.location)):
             if then != now and (is_url(then) or is_url(now)):
                 raise InvalidArgumentError(
                     f"{earlier.path} is the journal of the migration from {earlier.source} to "
@@ -98,9 +98,9 @@ class Migration:
         counts = {collection.id: collection.count for collection in self.collections}
         if earlier.fingerprint != self.fingerprint or any(e.count != counts[e.id] for e in known):
             raise InvalidArgumentError(
-                f"{self.source.place} is not as it was when the migration into {self.target.place} began: it "
-                f"was written to since, or is another one ({earlier.source} then). Begin again with an empty "
-                f"target; the journal is {earlier.path}"
+                f"{self.source.location} is not as it was when the migration into {self.target.location} "
+                f"began: it was written to since, or is another one ({earlier.source} then). Begin again "
+                f"with an empty target; the journal is {earlier.path}"
             )
 
     # ------------------------------------------------------------------ copying
@@ -125,9 +125,9 @@ class Migration:
         same = dict(self.source.fingerprint()) == self.fingerprint
         if not same or any(self.source.count(each) != each.count for each in self.collections):
             raise InvalidArgumentError(
-                f"{self.source.place} was written to while it was being moved, so that what "
-                f"{self.target.place} has may be a mixture: stop what writes, and begin again with an empty "
-                "target"
+                f"{self.source.location} was written to while it was being moved, so that what "
+                f"{self.target.location} has may be a mixture: stop what writes, and begin again with an "
+                "empty target"
             )
 
     def _copy(self, collection: SourceCollection, entry: Entry, bar: Any) -> None:
@@ -135,8 +135,8 @@ class Migration:
         if not self.target.keeps_ids:
             self.journal.write()  # only the journal identifies the new collection
         for part in self.source.read(collection, entry.position, collection.count):
-            for place, reason in unfit(part):
-                part.lost.setdefault(place, reason)
+            for row, reason in unfit(part):
+                part.lost.setdefault(row, reason)
             if part.lost and not self.skip_damaged:
                 raise self._lost(collection, part)
             if dict(self.source.fingerprint()) != self.fingerprint:
@@ -146,7 +146,7 @@ class Migration:
                 self.target.add(collection, entry.target, records)
             self.report.written += len(records.ids)
             self.report.warnings += part.warnings
-            entry.lost += [[part.position + place, part.ids[place]] for place in sorted(part.lost)]
+            entry.lost += [[part.position + row, part.ids[row]] for row in sorted(part.lost)]
             entry.position = part.position + len(part.ids)
             entry.done = entry.position == collection.count
             self.journal.write()
@@ -163,13 +163,13 @@ class Migration:
             if entry.position:
                 raise InvalidArgumentError(
                     f"the collection {collection.where} was begun, and is gone from "
-                    f"{self.target.place}: remove "
+                    f"{self.target.location}: remove "
                     f"{self.journal.path}, and begin again with an empty target"
                 )
             return self.target.make(collection).id
         kept = collection.id if self.target.keeps_ids else found.id
         if found.id != (entry.target or kept):
-            raise taken(collection, self.target.place)
+            raise taken(collection, self.target.location)
         return found.id
 
     def _lost(self, collection: SourceCollection, part: Part) -> ChromaError:
@@ -177,14 +177,14 @@ class Migration:
         first = next(iter(part.lost.items()))
         total = 0
         for other in self.source.read(collection, part.position, collection.count):
-            total += len({*other.lost, *(place for place, _ in unfit(other))})
+            total += len({*other.lost, *(row for row, _ in unfit(other))})
         return CorruptionError(
             f"the collection {collection.where} has {total:,} records of {collection.count:,} that "
             "cannot be moved; "
             f"the first is {part.ids[first[0]]!r}: {first[1]}. Pass skip_damaged=True "
             "(--skip-damaged) to leave them "
             "out; what was moved so far stays, and the next call goes on from here",
-            self.source.place,
+            self.source.location,
         )
 
     # ------------------------------------------------------------------ comparing
@@ -194,14 +194,14 @@ class Migration:
         found = self.target.find(collection)
         if found is None or found.id != entry.target:
             raise CorruptionError(
-                f"the collection {collection.where} was moved to {self.target.place}, and is not "
+                f"the collection {collection.where} was moved to {self.target.location}, and is not "
                 "there any more"
             )
-        lost = [int(place) for place, _ in entry.lost]
+        lost = [int(row) for row, _ in entry.lost]
         count = self.target.count(collection, found.id)
         if count != collection.count - len(lost):
             raise CorruptionError(
-                f"the collection {collection.where} has {count:,} records in {self.target.place}, and "
+                f"the collection {collection.where} has {count:,} records in {self.target.location}, and "
                 f"{collection.count - len(lost):,} were moved: something else writes to it"
             )
         compared, wrong = differences(
@@ -209,7 +209,7 @@ class Migration:
         )
         if wrong:
             raise CorruptionError(
-                f"the collection {collection.where} in {self.target.place} is not what was moved: "
+                f"the collection {collection.where} in {self.target.location} is not what was moved: "
                 f"{'; '.join(wrong)}"
             )
         self.report.compared += compared
@@ -252,23 +252,23 @@ def unfit(part: Part) -> Iterator[tuple[int, str]]:
         if given:
             check_metadatas(given)
     except InvalidArgumentError:
-        for place, (id, entry) in enumerate(zip(part.ids, part.metadatas, strict=True)):
+        for row, (id, entry) in enumerate(zip(part.ids, part.metadatas, strict=True)):
             try:
                 check_ids([id])
                 if entry:
                     check_metadatas([entry])
             except InvalidArgumentError as error:
-                yield place, error.message()
+                yield row, error.message()
 
 
 def _records(part: Part) -> Records:
     """Return the records of a part to write, without the lost ones."""
     if not part.lost:
         return Records(part.ids, part.vectors, part.documents, part.metadatas, part.uris)
-    kept = [place for place in range(len(part.ids)) if place not in part.lost]
+    kept = [row for row in range(len(part.ids)) if row not in part.lost]
 
     def chosen(column: Sequence[Any]) -> list[Any]:
-        return [column[place] for place in kept]
+        return [column[row] for row in kept]
 
     return Records(
         chosen(part.ids),

@@ -25,10 +25,10 @@ class ServerSource:
     server does not list its tenants."""
 
     def __init__(self, url: str, settings: Settings | None, tenants: Sequence[str] | None) -> None:
-        placed = settings_for(url, 8000, False, None, settings)
-        self.place = base_url(placed)
+        resolved = settings_for(url, 8000, False, None, settings)
+        self.location = base_url(resolved)
         self.warnings: list[str] = []
-        self._backend = HttpBackend.open(placed)
+        self._backend = HttpBackend.open(resolved)
         try:
             own = self._backend.identity().only_tenant or DEFAULT_TENANT
             self._tenants = list(tenants) if tenants else [own]
@@ -64,14 +64,14 @@ class ServerSource:
 
     def collections(self) -> list[SourceCollection]:
         return [
-            self._collection(place, info)
-            for place in self.databases()
-            for info in self._backend.list_collections(Scope(*place), None, None)
+            self._collection(names, info)
+            for names in self.databases()
+            for info in self._backend.list_collections(Scope(*names), None, None)
         ]
 
-    def _collection(self, place: tuple[str, str], info: CollectionInfo) -> SourceCollection:
-        check_uuid(info.id, self.place)
-        tenant, database = place
+    def _collection(self, names: tuple[str, str], info: CollectionInfo) -> SourceCollection:
+        check_uuid(info.id, self.location)
+        tenant, database = names
         function = info.configuration.get("embedding_function")
         hnsw, remarks = complete_settings(info.configuration["hnsw"], info.metadata)
         count = self._backend.count(info.ref, ALL_RECORDS)

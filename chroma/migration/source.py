@@ -65,7 +65,7 @@ class Source(Protocol):
     """A chromadb folder or server. Reading does not change it."""
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The path or the URL of the source."""
         ...
 
@@ -99,11 +99,11 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-def check_uuid(id: str, place: str) -> None:
+def check_uuid(id: str, location: str) -> None:
     """Raise CorruptionError unless `id` is a UUID, because ids become folder names."""
     try:
         same = str(UUID(id)) == id
     except ValueError:
         same = False
     if not same:
-        raise CorruptionError(f"{place} has {id!r} where a UUID belongs", place)
+        raise CorruptionError(f"{location} has {id!r} where a UUID belongs", location)

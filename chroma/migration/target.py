@@ -23,15 +23,15 @@ class Target:
     exact      whether the target returns vectors bit for bit as they were written
     """
 
-    def __init__(self, place: str, settings: Any) -> None:
-        self.is_url = is_url(place)
+    def __init__(self, location: str, settings: Any) -> None:
+        self.is_url = is_url(location)
         if self.is_url:
             from .._sync.http_backend import HttpBackend
             from ..http.connection_settings import base_url, settings_for
 
-            placed = settings_for(place, 8000, False, None, settings)
-            self.place = base_url(placed)
-            remote = HttpBackend.open(placed)
+            resolved = settings_for(location, 8000, False, None, settings)
+            self.location = base_url(resolved)
+            remote = HttpBackend.open(resolved)
             self.backend: Backend = remote
             self.exact = remote.is_own
         else:
@@ -40,8 +40,8 @@ class Target:
 
             with full("A database in a folder", "give the URL of a server as the target"):
                 from ..embedded.backend import LocalBackend
-            self.place = os.path.abspath(place)
-            self.backend = LocalBackend.open(self.place, settings or Settings())
+            self.location = os.path.abspath(location)
+            self.backend = LocalBackend.open(self.location, settings or Settings())
             self.exact = True
         self.keeps_ids = not self.is_url
 
@@ -56,15 +56,15 @@ class Target:
         except NotFoundError:
             return None
 
-    def make_places(self, tenants: Sequence[str], databases: Sequence[tuple[str, str]]) -> None:
+    def create_scopes(self, tenants: Sequence[str], databases: Sequence[tuple[str, str]]) -> None:
         """Create the tenants and databases that do not exist yet."""
         for tenant in tenants:
             try:
                 self.backend.get_tenant(tenant)
             except NotFoundError:
                 self.backend.create_tenant(tenant)
-        for place in databases:
-            scope = Scope(*place)
+        for names in databases:
+            scope = Scope(*names)
             try:
                 self.backend.get_database(scope)
             except NotFoundError:
@@ -96,15 +96,15 @@ def _there(collection: SourceCollection, id: str) -> CollectionRef:
     return CollectionRef(collection.tenant, collection.database, id)
 
 
-def is_url(place: str) -> bool:
-    """Whether `place` is the URL of a server rather than a folder."""
-    return place.startswith(("http://", "https://"))
+def is_url(location: str) -> bool:
+    """Whether `location` is the URL of a server rather than a folder."""
+    return location.startswith(("http://", "https://"))
 
 
-def taken(collection: SourceCollection, place: str) -> UniqueConstraintError:
+def taken(collection: SourceCollection, location: str) -> UniqueConstraintError:
     return UniqueConstraintError(
         f"Collection [{collection.name}] already exists in {collection.tenant}/{collection.database} "
-        f"of {place}, and "
+        f"of {location}, and "
         "did not come from this migration: choose another target, or leave it out with collections=[…] "
         "(--collection). Nothing was written"
     )

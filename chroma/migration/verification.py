@@ -46,7 +46,7 @@ def differences(
     stretches = [(0, collection.count)] if everything else sample(collection.count)
     for start, stop in stretches:
         for part in source.read(collection, start, stop):
-            kept = [place for place in range(len(part.ids)) if part.position + place not in absent]
+            kept = [index for index in range(len(part.ids)) if part.position + index not in absent]
             if not kept:
                 continue
             before = int(np.searchsorted(left_out, part.position))
@@ -59,7 +59,7 @@ def differences(
 
 
 def _wrong(part: Part, kept: list[int], rows: Rows, exact: bool) -> list[str]:
-    ids = [part.ids[place] for place in kept]
+    ids = [part.ids[index] for index in kept]
     if ids != rows.ids:
         first = next((n for n, (a, b) in enumerate(zip(ids, rows.ids)) if a != b), len(rows.ids))
         there = repr(rows.ids[first]) if first < len(rows.ids) else "nothing"
@@ -71,13 +71,13 @@ def _wrong(part: Part, kept: list[int], rows: Rows, exact: bool) -> list[str]:
         ("metadata", [_typed(entry) for entry in part.metadatas], [_typed(e) for e in rows.metadatas or []]),
     ]
     for name, ours, theirs in columns:
-        place = next((n for n, at in enumerate(kept) if ours[at] != theirs[n]), None)
-        if place is not None:
-            wrong.append(f"the {name} of {ids[place]!r} differs")
+        index = next((n for n, at in enumerate(kept) if ours[at] != theirs[n]), None)
+        if index is not None:
+            wrong.append(f"the {name} of {ids[index]!r} differs")
     if part.vectors is not None:
-        place = _other_vector(part.vectors[kept], rows.embeddings, exact)
-        if place is not None:
-            wrong.append(f"the vector of {ids[place]!r} differs")
+        index = _other_vector(part.vectors[kept], rows.embeddings, exact)
+        if index is not None:
+            wrong.append(f"the vector of {ids[index]!r} differs")
     return wrong
 
 

@@ -17,12 +17,12 @@ from .distinct_counts import Counts
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_WANTED = Projection(fields=frozenset({"documents", "uris", "metadatas"}))
+_PROJECTION = Projection(fields=frozenset({"documents", "uris", "metadatas"}))
 
 
 def request(where: Any) -> ScanRequest:
     """Build the request that reads the matching records."""
-    return ScanRequest(selection=Selection(where=where), projection=_WANTED)
+    return ScanRequest(selection=Selection(where=where), projection=_PROJECTION)
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..internal.optional_dependencies import require
 from ..rendering import text
-from ..rendering.html import Html, card, cell, facts, mono, note, safely, table
+from ..rendering.html import Html, caption, card, cell, facts, mono, safely, table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,9 +115,9 @@ class Description:
             ]
             parts.append(table(_HEADER, rows, right))
         else:
-            parts.append(note("no record has metadata"))
+            parts.append(caption("no record has metadata"))
         if any(not entry.exact for entry in self.keys):
-            parts.append(note(_APPROXIMATE))
+            parts.append(caption(_APPROXIMATE))
         title = Html(f"{mono(text.short(self.name, 80))}: {text.count(self.records, 'record')}")
         return card(title, *parts)
 

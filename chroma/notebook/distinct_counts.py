@@ -32,7 +32,7 @@ class Counts:
         """Add pairs of a value and its number of occurrences. A value may be added more than once."""
         pairs = list(counted)
         if not self.exact:
-            self._note(value for value, _ in pairs)
+            self._add_hashes(value for value, _ in pairs)
         times = self._times
         for value, often in pairs:
             if value in times:
@@ -44,7 +44,7 @@ class Counts:
         if len(times) > LIMIT or self._bytes > BYTES:
             if self.exact:
                 self.exact = False
-                self._note(times)
+                self._add_hashes(times)
             self._thin()
 
     @property
@@ -64,7 +64,7 @@ class Counts:
         value = max(self._times, key=self._times.__getitem__)
         return value, self._times[value]
 
-    def _note(self, values: Iterable[Any]) -> None:
+    def _add_hashes(self, values: Iterable[Any]) -> None:
         hashes = np.fromiter((_hash(value) for value in values), dtype=np.uint64)
         self._hashes = np.unique(np.concatenate((self._hashes, hashes)))[:_KEPT]
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import Settings
 from ..errors import NotFoundError, UnsupportedError
-from ..http.connection_settings import MEMORY, place_of
+from ..http.connection_settings import MEMORY, location_of
 from ..rendering import text
-from ..rendering.html import Html, Node, card, cell, facts, faint, joined, mono, note, pairs, safely, table
+from ..rendering.html import Html, Node, caption, card, cell, facts, faint, joined, mono, pairs, safely, table
 from ..rendering.result_tables import records_table
 from ..requests.projection import ALL_FIELDS
 from ..requests.scope import Scope
@@ -78,9 +78,9 @@ def _rows(backend: Backend, collection: CollectionRef) -> str:
 
 
 def _client(kind: str, scope: Scope, settings: Settings, known: _Contents, trouble: str | None) -> Html:
-    place = place_of(settings)
+    location = location_of(settings)
     known_facts: list[tuple[str, Node]] = [
-        ("at", mono(text.short(place))) if place != MEMORY else ("kept", MEMORY),
+        ("at", mono(text.short(location))) if location != MEMORY else ("kept", MEMORY),
         ("tenant", text.short(scope.tenant)),
         ("database", text.short(scope.database)),
     ]
@@ -92,9 +92,9 @@ def _client(kind: str, scope: Scope, settings: Settings, known: _Contents, troub
     if known.infos:
         parts.append(_listing(known))
     if known.total is not None and known.total > len(known.infos) > 0:
-        parts.append(note(f"… and {known.total - len(known.infos):,} more"))
+        parts.append(caption(f"… and {known.total - len(known.infos):,} more"))
     if trouble is not None:
-        parts.append(note(trouble))
+        parts.append(caption(trouble))
     return card(kind, *parts)
 
 
@@ -175,9 +175,9 @@ def _collection(kind: str, known: _Inside, trouble: str | None) -> Html:
     if known.sample is not None and known.sample.ids:
         parts.append(_sample(known.sample))
         if known.rows is not None and known.rows > len(known.sample.ids):
-            parts.append(note(f"… and {known.rows - len(known.sample.ids):,} more"))
+            parts.append(caption(f"… and {known.rows - len(known.sample.ids):,} more"))
     if trouble is not None:
-        parts.append(note(trouble))
+        parts.append(caption(trouble))
     return card(joined((f"{kind} ", mono(text.short(info.name, 80)))), *parts)
 
 

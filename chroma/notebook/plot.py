@@ -44,7 +44,7 @@ class PlotArguments:
         """Return the `limit` ids with the smallest hashes, so that no order of records biases the sample."""
         salt = self.seed.to_bytes(16, "little")
         hashes = [blake2b(id.encode(), digest_size=8, salt=salt).digest() for id in ids]
-        return [ids[place] for place in sorted(nsmallest(self.limit, range(len(ids)), hashes.__getitem__))]
+        return [ids[index] for index in sorted(nsmallest(self.limit, range(len(ids)), hashes.__getitem__))]
 
 
 def check_plot(
@@ -79,7 +79,7 @@ def check_plot(
 
 
 def draw(
-    wanted: PlotArguments, info: CollectionInfo, records: GetResult, total: int
+    arguments: PlotArguments, info: CollectionInfo, records: GetResult, total: int
 ) -> alt.Chart | alt.LayerChart:
     """Draw the chart of these records, out of `total`. Writes the file if one is requested."""
     ids, vectors = records["ids"], records["embeddings"]
@@ -90,18 +90,24 @@ def draw(
     space = str(info.configuration["hnsw"]["space"])
     if space == "cosine":
         vectors = projection.unit(vectors)
-    laid = projection.pca(vectors) if wanted.method == "pca" else projection.umap(vectors, space, wanted.seed)
+    laid = (
+        projection.pca(vectors)
+        if arguments.method == "pca"
+        else projection.umap(vectors, space, arguments.seed)
+    )
     made = chart.make(
         laid,
         title=f"{info.name}: {_amount(len(ids), total)}",
         ids=ids,
         documents=[text.short(entry or "") for entry in records["documents"] or [None] * len(ids)],
-        label=None if wanted.label is None else (wanted.label, _labels(wanted.label, records)),
-        color=None if wanted.color_by is None else (wanted.color_by, _values(records, wanted.color_by)),
-        size=(wanted.width, wanted.height),
+        label=None if arguments.label is None else (arguments.label, _labels(arguments.label, records)),
+        color=None
+        if arguments.color_by is None
+        else (arguments.color_by, _values(records, arguments.color_by)),
+        size=(arguments.width, arguments.height),
     )
-    if wanted.file is not None:
-        chart.write(made, wanted.file)
+    if arguments.file is not None:
+        chart.write(made, arguments.file)
     return made
 
 

@@ -62,9 +62,9 @@ def _directions(centred: Points) -> Points:
     # uses the smaller of the two matrices with the same eigenvalues
     if dimension <= rows:
         return np.asarray(np.linalg.eigh(centred.T @ centred)[1][:, :-3:-1])
-    values, places = np.linalg.eigh(centred @ centred.T)
+    values, eigenvectors = np.linalg.eigh(centred @ centred.T)
     lengths = np.sqrt(np.clip(values[:-3:-1], 0, None))
-    return np.asarray((centred.T @ places[:, :-3:-1]) / np.where(lengths > 0, lengths, 1))
+    return np.asarray((centred.T @ eigenvectors[:, :-3:-1]) / np.where(lengths > 0, lengths, 1))
 
 
 def _iterated(centred: Points) -> Points | None:

@@ -35,7 +35,7 @@ class Rows:
     """Rows of a table."""
 
     table: pa.Table
-    places: Sequence[int]
+    row_numbers: Sequence[int]
     end: int
     bad: tuple[Bad, ...] = ()
 
@@ -68,20 +68,20 @@ class Rows:
         picked = pa.array(np.asarray(rows, np.int64))
         return Rows(
             type_conversion.without_views(self.table).take(picked),
-            [self.places[row] for row in rows],
+            [self.row_numbers[row] for row in rows],
             self.end,
             self.bad,
         )
 
     def parsed(self, name: str) -> Rows:
         """Parse the vectors in column `name` if they are texts such as "[0.1, 0.2]"."""
-        place = self.table.schema.get_field_index(name)
-        if place < 0 or not type_conversion.is_text(self.table.schema.field(place).type):
+        index = self.table.schema.get_field_index(name)
+        if index < 0 or not type_conversion.is_text(self.table.schema.field(index).type):
             return self
         vectors: list[Any] = []
         kept: list[bool] = []
         bad: list[Bad] = []
-        for row, text in enumerate(self.table.column(place).to_pylist()):
+        for row, text in enumerate(self.table.column(index).to_pylist()):
             try:
                 vector = None if text is None else orjson.loads(text)
                 right = vector is None or (isinstance(vector, list) and set(map(type, vector)) <= _NUMBERS)
@@ -89,11 +89,11 @@ class Rows:
                 right = False
             if not right:
                 reason = f"the embedding {shown(text)} is not a list of numbers as [0.1, 0.2]"
-                bad.append(Bad(self.places[row], reason, self.content(row)))
+                bad.append(Bad(self.row_numbers[row], reason, self.content(row)))
             vectors.append(vector if right else None)
             kept.append(right)
         column = pa.array(vectors, pa.large_list(pa.float64()))
-        whole = replace(self, table=self.table.set_column(place, name, column), bad=(*self.bad, *bad))
+        whole = replace(self, table=self.table.set_column(index, name, column), bad=(*self.bad, *bad))
         if not bad:
             return whole
         return whole.take([row for row, right in enumerate(kept) if right])
@@ -108,7 +108,7 @@ class Objects:
     """JSON objects as rows."""
 
     values: list[dict[str, Any]]
-    places: Sequence[int]
+    row_numbers: Sequence[int]
     end: int
     bad: tuple[Bad, ...] = ()
 
@@ -145,8 +145,8 @@ class Objects:
 
     def take(self, rows: Sequence[int]) -> Objects:
         """Return the given rows."""
-        places = [self.places[row] for row in rows]
-        return Objects([self.values[row] for row in rows], places, self.end, self.bad)
+        row_numbers = [self.row_numbers[row] for row in rows]
+        return Objects([self.values[row] for row in rows], row_numbers, self.end, self.bad)
 
     def content(self, row: int) -> Any:
         """Return a row."""
@@ -161,24 +161,24 @@ def _made(made: Any, part: Part, embedding: str) -> Part:
         odd = [value for value in made if not isinstance(value, dict)]
         if odd:
             raise InvalidTypeError(f"transform returned a list with {shown(odd[0])} in it: expected dicts")
-        return Objects(made, _places(part, len(made)), part.end, part.bad)
+        return Objects(made, _row_numbers(part, len(made)), part.end, part.bad)
     if not is_table(made):
         raise InvalidTypeError(
             f"transform returned {shown(made)}: expected a dataframe, an Arrow table, a list of dicts, "
             "or None for no rows"
         )
     table = readers.table(made, embedding)
-    return Rows(table, _places(part, table.num_rows), part.end, part.bad)
+    return Rows(table, _row_numbers(part, table.num_rows), part.end, part.bad)
 
 
-def _places(part: Part, rows: int) -> Sequence[int]:
+def _row_numbers(part: Part, rows: int) -> Sequence[int]:
     """Return the row numbers after a transformation.
 
     An unchanged number of rows means the same rows. Otherwise all rows get the number of the first row.
     """
-    if rows == len(part.places):
-        return part.places
-    return [part.places[0] if part.places else part.end] * rows
+    if rows == len(part.row_numbers):
+        return part.row_numbers
+    return [part.row_numbers[0] if part.row_numbers else part.end] * rows
 
 
 def _id(value: Any) -> Any:
@@ -191,12 +191,10 @@ def _texts(column: list[Any], name: str) -> list[str | None] | None:
     return check_texts(column, name, f"{name}s", allow_none=True)
 
 
-def _metadata(
-    value: dict[str, Any], used: set[str], wanted: Mapping[str, str] | None
-) -> dict[str, Any] | None:
+def _metadata(value: dict[str, Any], used: set[str], keys: Mapping[str, str] | None) -> dict[str, Any] | None:
     """Return the fields that are not another part of the record, or the object under "metadata"."""
-    if wanted is not None:
-        found = {key: value[name] for name, key in wanted.items() if value.get(name) is not None}
+    if keys is not None:
+        found = {key: value[name] for name, key in keys.items() if value.get(name) is not None}
         return found or None
     whole = value.get("metadata")
     others = {key: entry for key, entry in value.items() if key not in used and entry is not None}
@@ -208,7 +206,7 @@ def _metadata(
     return others or None
 
 
-# Rows of a source. `places` has the number of each row; the next part begins with row `end`.
+# Rows of a source. `row_numbers` has the number of each row; the next part begins with row `end`.
 Part: TypeAlias = Rows | Objects
 _NUMBERS = {int, float}
 _REPEATED = "the id is the same as that of an earlier row"
@@ -223,7 +221,7 @@ class Group(NamedTuple):
     def bad(self, ids: set[str], reason: str) -> list[Bad]:
         """Return the rows whose id is in `ids`, as bad rows."""
         return [
-            Bad(self.rows.places[row], reason, self.rows.content(row))
+            Bad(self.rows.row_numbers[row], reason, self.rows.content(row))
             for row, id in enumerate(self.batch.ids)
             if id in ids
         ]
@@ -252,21 +250,21 @@ def sort(
     error if a column as a whole is invalid.
     """
     bad = [*part.bad]
-    while part.places:
+    while part.row_numbers:
         groups, repeated = _distinct(part.ids(mapped), mode, strict)
         done, wrong = [], set[int]()
         for rows in groups:
-            group = part if len(rows) == len(part.places) else part.take(rows)
+            group = part if len(rows) == len(part.row_numbers) else part.take(rows)
             batch, odd = _checked(group, mapped, dimension, enough)
             wrong.update(rows[row] for row, _ in odd)
-            bad += [Bad(group.places[row], reason, group.content(row)) for row, reason in odd]
+            bad += [Bad(group.row_numbers[row], reason, group.content(row)) for row, reason in odd]
             if batch is not None:
                 done.append(batch)
         if wrong and repeated and len(bad) < enough:  # a skipped row may now be the first valid one
-            part = part.take([row for row in range(len(part.places)) if row not in wrong])
+            part = part.take([row for row in range(len(part.row_numbers)) if row not in wrong])
             continue
         if strict:
-            bad += [Bad(part.places[row], _REPEATED, part.content(row)) for row in repeated]
+            bad += [Bad(part.row_numbers[row], _REPEATED, part.content(row)) for row in repeated]
         return Sorted(done, 0 if strict else len(repeated), sorted(bad, key=lambda entry: entry.row))
     return Sorted([], 0, bad)
 
@@ -302,9 +300,9 @@ def _checked(
     except InvalidArgumentError:
         if dimension is None:
             dimension = _first_dimension(part, mapped)
-    bad = list(islice(_search(part, range(len(part.places)), mapped, dimension), enough))
+    bad = list(islice(_search(part, range(len(part.row_numbers)), mapped, dimension), enough))
     wrong = {row for row, _ in bad}
-    right = [row for row in range(len(part.places)) if row not in wrong]
+    right = [row for row in range(len(part.row_numbers)) if row not in wrong]
     if not right or len(bad) == enough:
         return None, bad
     rest = part.take(right)
@@ -325,7 +323,7 @@ def _fitting(part: Part, mapped: Mapped, dimension: int | None) -> Batch:
 
 
 def _first_dimension(part: Part, mapped: Mapped) -> int | None:
-    for row in range(len(part.places)):
+    for row in range(len(part.row_numbers)):
         try:
             embeddings = part.take([row]).batch(mapped).embeddings
         except InvalidArgumentError:

@@ -187,7 +187,7 @@ class Export:
                 f"{', '.join(OWN)}, or write Parquet or Arrow"
             )
         with self._writing():
-            self._check_place(overwrite)
+            self._check_path(overwrite)
         self._overwrite = overwrite
         self._files: dict[str, _File] = {}
         self._schema: pa.Schema | None = None
@@ -196,7 +196,7 @@ class Export:
         self._started = time.perf_counter()
         self._bar = bar(progress, collection, unit=" rows", notebooks=True, option="progress=True")
 
-    def _check_place(self, overwrite: bool) -> None:
+    def _check_path(self, overwrite: bool) -> None:
         info = self._system.get_file_info(self._path)
         if info.type == pafs.FileType.NotFound:
             return

@@ -45,7 +45,7 @@ class File:
     changed: int | None
     system: Any
 
-    def stamp(self) -> list[Any]:
+    def file_version(self) -> list[Any]:
         """Return values that stay equal while the file is unchanged."""
         return [self.path, self.size, self.changed]
 
@@ -171,20 +171,20 @@ def _globbed(system: Any, pattern: str) -> list[Any]:
     fixed = _MAGIC.split(pattern, maxsplit=1)[0].rpartition("/")[0] or "/"
     if system.get_file_info(fixed).type == pafs.FileType.NotFound:
         raise InvalidArgumentError(f"there is no folder {shown(fixed, 200)}")
-    want = pattern.split("/")
-    found = [info for info in _below(system, fixed) if _matches(info.path.split("/"), want)]
+    parts = pattern.split("/")
+    found = [info for info in _below(system, fixed) if _matches(info.path.split("/"), parts)]
     if not found:
         raise InvalidArgumentError(f"no file matches {shown(pattern, 200)}")
     return found
 
 
-def _matches(path: Sequence[str], want: Sequence[str]) -> bool:
+def _matches(path: Sequence[str], parts: Sequence[str]) -> bool:
     """Whether a path matches a pattern, compared part by part. ** matches any number of folders."""
-    if not want:
+    if not parts:
         return not path
-    if want[0] == "**":
-        return any(_matches(path[skip:], want[1:]) for skip in range(len(path) + 1))
-    return bool(path) and fnmatch(path[0], want[0]) and _matches(path[1:], want[1:])
+    if parts[0] == "**":
+        return any(_matches(path[skip:], parts[1:]) for skip in range(len(path) + 1))
+    return bool(path) and fnmatch(path[0], parts[0]) and _matches(path[1:], parts[1:])
 
 
 def format_of(path: str, given: str | None = None) -> Format | None:

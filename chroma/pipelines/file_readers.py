@@ -43,9 +43,9 @@ class Cuts:
         self._begun = False
         return (begin // self._size + 1) * self._size
 
-    def sooner(self, held: int) -> bool:
-        """Whether the current part ends early because it holds `held` bytes."""
-        return held > _LONG_PART and not self._begun
+    def sooner(self, size: int) -> bool:
+        """Whether the current part ends early because it holds `size` bytes."""
+        return size > _LONG_PART and not self._begun
 
 
 def count_rows(file: File) -> int | None:
@@ -104,20 +104,20 @@ def rows(batches: Iterable[pa.RecordBatch], row: int, start: int, cuts: Cuts) ->
     """Yield parts from row `start` of the batches, which begin with row `row`. A change of columns also ends
     a part."""
     waiting: list[pa.RecordBatch] = []
-    begin = end = held = 0
+    begin = end = size = 0
     for batch in batches:
-        place, stop = max(row, start), row + batch.num_rows
-        if waiting and place < stop and waiting[0].schema != batch.schema:
+        cursor, stop = max(row, start), row + batch.num_rows
+        if waiting and cursor < stop and waiting[0].schema != batch.schema:
             yield Rows.of(begin, pa.Table.from_batches(waiting))
             waiting = []
-        while place < stop:
+        while cursor < stop:
             if not waiting:
-                begin, end, held = place, cuts.end(place), 0
+                begin, end, size = cursor, cuts.end(cursor), 0
             upto = min(stop, end)
-            waiting.append(batch.slice(place - row, upto - place))
-            place = upto
-            held += waiting[-1].nbytes
-            if place == end or cuts.sooner(held):
+            waiting.append(batch.slice(cursor - row, upto - cursor))
+            cursor = upto
+            size += waiting[-1].nbytes
+            if cursor == end or cuts.sooner(size):
                 yield Rows.of(begin, pa.Table.from_batches(waiting))
                 waiting = []
         row = stop
@@ -129,10 +129,10 @@ def _parquet(source: Any, start: int, cuts: Cuts) -> Iterator[Part]:
     parquet = pq.ParquetFile(source, pre_buffer=False)
     group, row = 0, 0
     while group < parquet.num_row_groups:
-        held = parquet.metadata.row_group(group).num_rows
-        if row + held > start:
+        count = parquet.metadata.row_group(group).num_rows
+        if row + count > start:
             break
-        row, group = row + held, group + 1
+        row, group = row + count, group + 1
     groups = list(range(group, parquet.num_row_groups))
     if groups:
         check_names(parquet.schema_arrow)
@@ -205,9 +205,9 @@ def _lines(stream: Any) -> Iterator[bytes]:
 def _objects(row: int, lines: list[bytes]) -> Part:
     """Parse lines to objects, and report lines that are not objects. Empty lines are skipped but counted."""
     good: list[dict[str, Any]] = []
-    places: list[int] = []
+    row_numbers: list[int] = []
     bad: list[Bad] = []
-    for place, line in enumerate(lines, row):
+    for number, line in enumerate(lines, row):
         if not line.strip():
             continue
         try:
@@ -216,11 +216,11 @@ def _objects(row: int, lines: list[bytes]) -> Part:
         except orjson.JSONDecodeError as error:
             problem = f"the line is not valid JSON: {error}"
         if problem is not None:
-            bad.append(Bad(place, problem, line.decode("utf-8", "replace")))
+            bad.append(Bad(number, problem, line.decode("utf-8", "replace")))
             continue
         good.append(value)
-        places.append(place)
-    return Objects(good, places, row + len(lines), tuple(bad))
+        row_numbers.append(number)
+    return Objects(good, row_numbers, row + len(lines), tuple(bad))
 
 
 def _huge(value: dict[str, Any], line: bytes) -> str | None:

@@ -53,7 +53,7 @@ class LoadArguments:
 
 
 class Load:
-    """One load. For each part, call `next`, then `begin`, then `wrote` per written batch, then `settle`."""
+    """One load. For each part, call `next`, `begin`, `wrote` once per written batch, and `checkpoint`."""
 
     def __init__(
         self,
@@ -113,8 +113,10 @@ class Load:
             "metadata": mapped.metadata,
             "on_conflict": given.on_conflict,
         }
-        stamps = [file.stamp() for file in found.files]
-        journal = Journal.open(folder if found.files or given.job else None, identity, stamps, given.restart)
+        versions = [file.file_version() for file in found.files]
+        journal = Journal.open(
+            folder if found.files or given.job else None, identity, versions, given.restart
+        )
         state = journal.state
         feed = None
         try:
@@ -213,7 +215,7 @@ class Load:
         else:
             state.skipped += written.skipped
 
-    def settle(self, ready: Ready) -> None:
+    def checkpoint(self, ready: Ready) -> None:
         """Record that a whole part is durable."""
         state = self._journal.state
         state.rejects = self._rejects.size

@@ -58,7 +58,7 @@ class ExportReport:
     seconds: float
 
     def __str__(self) -> str:
-        place = self.files[0] if len(self.files) == 1 else f"{len(self.files)} files"
+        target = self.files[0] if len(self.files) == 1 else f"{len(self.files)} files"
         return (
-            f"{self.rows:,} rows of {self.collection} to {place}: {self.bytes:,} bytes; {self.seconds:.1f} s"
+            f"{self.rows:,} rows of {self.collection} to {target}: {self.bytes:,} bytes; {self.seconds:.1f} s"
         )

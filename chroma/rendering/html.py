@@ -55,7 +55,7 @@ def card(title: Node, *parts: Node) -> Html:
     return node("div", "font-size:13px;line-height:1.45;margin:2px 0;overflow-x:auto", heading, *parts)
 
 
-def note(text: Node) -> Html:
+def caption(text: Node) -> Html:
     """Build a line of text that accompanies the data."""
     return node("div", f"{_FAINT};margin:3px 0", text)
 
@@ -119,7 +119,7 @@ def safely(name: str, build: Callable[[], Html]) -> str:
     try:
         return str(build())
     except Exception as error:
-        return str(card(name, note(f"cannot be shown as a table: {said(error)}")))
+        return str(card(name, caption(f"cannot be shown as a table: {said(error)}")))
 
 
 def said(error: BaseException) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import text
-from .html import Html, Node, card, cell, mono, note, pairs, safely, table
+from .html import Html, Node, caption, card, cell, mono, pairs, safely, table
 
 RECORDS = 20  # maximum records shown for a get
 HITS = 10  # maximum hits shown per query
@@ -38,8 +38,8 @@ def records_table(columns: Mapping[str, Any], most: int) -> Html:
     fields = [field for field in _SHOWN if columns.get(field) is not None]
     header = ["id", *(_SHOWN[field][0] for field in fields)]
     rows = [
-        [cell(mono(text.short(id, 60))), *(_cell(field, columns[field], place) for field in fields)]
-        for place, id in enumerate(columns["ids"][:most])
+        [cell(mono(text.short(id, 60))), *(_cell(field, columns[field], row) for field in fields)]
+        for row, id in enumerate(columns["ids"][:most])
     ]
     return table(header, rows)
 
@@ -76,7 +76,7 @@ def _query(result: Mapping[str, Any]) -> Html:
 def _hits(result: Mapping[str, Any], query: int, distances: Any, fields: list[str]) -> list[list[Html]]:
     ids = result["ids"][query]
     if not len(ids):
-        return [[cell(""), cell(note("no hit"))]]
+        return [[cell(""), cell(caption("no hit"))]]
     rows = []
     for rank, id in enumerate(ids[:HITS]):
         row = [cell(str(rank + 1), right=True), cell(mono(text.short(id, 60)))]
@@ -88,13 +88,13 @@ def _hits(result: Mapping[str, Any], query: int, distances: Any, fields: list[st
     return rows
 
 
-def _cell(field: str, column: Any, place: int) -> Html:
-    return cell(_SHOWN[field][1](column[place]))
+def _cell(field: str, column: Any, row: int) -> Html:
+    return cell(_SHOWN[field][1](column[row]))
 
 
 def _more(amount: int, noun: str) -> Html:
     return (
-        note(f"… and {amount:,} more {noun if amount == 1 else text.plural(noun)}")
+        caption(f"… and {amount:,} more {noun if amount == 1 else text.plural(noun)}")
         if amount > 0
         else Html("")
     )

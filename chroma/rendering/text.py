@@ -99,12 +99,12 @@ def pairs(metadata: Mapping[str, Any] | None, most: int = 12) -> list[tuple[str,
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> str:
     """Format a table as lines of text. Columns in `right` are right-aligned."""
     lines = [header, *rows]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(header))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
 
     def laid(line: Sequence[str]) -> str:
         cells = [
-            text.rjust(widths[place]) if place in right else text.ljust(widths[place])
-            for place, text in enumerate(line)
+            text.rjust(widths[column]) if column in right else text.ljust(widths[column])
+            for column, text in enumerate(line)
         ]
         return "  ".join(cells).rstrip()
 

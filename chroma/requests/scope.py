@@ -40,10 +40,10 @@ class Identity:
         return self.databases[0] if len(self.databases) == 1 and self.databases[0] != "*" else None
 
 
-def adopted(identity: Identity, asked: Scope) -> Scope:
+def adopted(identity: Identity, requested: Scope) -> Scope:
     """The only tenant and the only database of an identity. If it has none or several, that part of
-    `asked` is kept."""
-    return Scope(identity.only_tenant or asked.tenant, identity.only_database or asked.database)
+    `requested` is kept."""
+    return Scope(identity.only_tenant or requested.tenant, identity.only_database or requested.database)
 
 
 def completed(identity: Identity, tenant: str | None, database: str | None) -> Scope:

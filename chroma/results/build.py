@@ -58,8 +58,8 @@ def database_result(entry: dict[str, Any]) -> Database:
 
 def in_order_of(ids: Sequence[str], rows: Rows, page: Page = WHOLE) -> Rows:
     """Return a page of the rows in the order of `ids`. Skips ids that have no row."""
-    place = {name: row for row, name in enumerate(rows.ids)}
-    order = [place[name] for name in ids if name in place]
+    row_of = {name: row for row, name in enumerate(rows.ids)}
+    order = [row_of[name] for name in ids if name in row_of]
     order = order[page.offset : None if page.limit is None else page.offset + page.limit]
 
     def take(column: list[Any] | None) -> list[Any] | None:

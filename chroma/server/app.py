@@ -109,11 +109,11 @@ def create_app(backend: EmbeddedBackend, settings: ServerSettings) -> FastAPI:
 
     app.add_exception_handler(ChromaError, failed)
     app.add_exception_handler(HTTPException, unrouted)
-    observers: list[Observer] = [logs.note]
+    observers: list[Observer] = [logs.observe]
     if metrics is not None:
-        observers.append(metrics.note)
+        observers.append(metrics.observe)
     if tracing is not None:
-        observers.append(tracing.note)
+        observers.append(tracing.observe)
     app.add_middleware(
         Envelope,
         gate=Gate(settings),
@@ -160,7 +160,7 @@ class _Answering:
         settings = shared.settings
         span, rate = min(settings.idle_seconds, settings.request_seconds), settings.min_bytes_per_second
         self._sending, self._taking = (span, span * rate), taking(span, rate)
-        self._late = (
+        self._timeout_text = (
             "it goes on, and may still take effect" if route.changes else "nobody waits for it any longer"
         )
 
@@ -219,7 +219,7 @@ class _Answering:
                 lambda: self._work(call, incoming),
                 self._settings.request_seconds,
                 incoming.gone,
-                late=self._late,
+                timeout_text=self._timeout_text,
                 checking=route.handler is healthcheck,
             )
         if isinstance(result, Streamed) and result.media_type == "application/json" and incoming.older:

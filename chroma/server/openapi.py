@@ -68,14 +68,14 @@ def _operation(route: Route) -> Document:
             "description": "Done",
             "content": {kind: {"schema": schema}} | {other: {} for other in route.offers},
         },
-        **{status: {"description": said} | refused for status, said in _refusals(route)},
+        **{status: {"description": said} | refused for status, said in _early_errors(route)},
         "4XX": {"description": "Refused"} | refused,
         "5XX": {"description": "Failed, overloaded, too slow, or not offered here"} | refused,
     }
     return operation
 
 
-def _refusals(route: Route) -> Iterator[tuple[str, str]]:
+def _early_errors(route: Route) -> Iterator[tuple[str, str]]:
     """Yields the status and description of the errors that can occur before the handler is called."""
     if route.method != "GET":
         yield "403", "The caller may not do this, or it comes from a page of an origin that may not"

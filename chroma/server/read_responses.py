@@ -95,8 +95,8 @@ def _numbered(ranked: FoundHits, fields: frozenset[Field]) -> Iterator[pa.Record
     """Yields the record batches with the columns `query` and `distance` prepended."""
     ends, at = np.cumsum(ranked.counts), 0
     for batch in _translated(ranked.batches(fields)):
-        places = np.arange(at, at + batch.num_rows)
-        number = pa.array(np.searchsorted(ends, places, "right").astype(np.int32))
+        rows = np.arange(at, at + batch.num_rows)
+        number = pa.array(np.searchsorted(ends, rows, "right").astype(np.int32))
         distance = pa.array(ranked.distances[at : at + batch.num_rows])
         names = ["query", "distance", *batch.schema.names]
         yield pa.RecordBatch.from_arrays([number, distance, *batch.columns], names)
@@ -196,21 +196,21 @@ def _column(
 
 def _joined(columns: dict[str, Iterator[bytes] | None], include: Sequence[str]) -> Iterator[bytes]:
     """Yields the JSON object of the response, in pieces of about `_PIECE` bytes."""
-    held: list[bytes] = []
+    buffer: list[bytes] = []
     size = 0
     with translated():
         for piece in _object(columns, include):
-            held.append(piece)
+            buffer.append(piece)
             size += len(piece)
             if size >= _PIECE:
-                yield b"".join(held)
-                held, size = [], 0
-    yield b"".join(held)
+                yield b"".join(buffer)
+                buffer, size = [], 0
+    yield b"".join(buffer)
 
 
 def _object(columns: dict[str, Iterator[bytes] | None], include: Sequence[str]) -> Iterator[bytes]:
-    for place, (name, pieces) in enumerate(columns.items()):
-        yield b'%b"%b":' % (b"," if place else b"{", name.encode())
+    for index, (name, pieces) in enumerate(columns.items()):
+        yield b'%b"%b":' % (b"," if index else b"{", name.encode())
         if pieces is None:
             yield b"null"
         else:

@@ -82,7 +82,7 @@ class Call:
         return json_bodies.parse(self.raw, self.settings.max_body_bytes)
 
     @property
-    def wants_arrow(self) -> bool:
+    def accepts_arrow(self) -> bool:
         """Whether the client requests an Arrow stream."""
         return content_negotiation.MEDIA_TYPE in self.headers.get("accept", "").lower()
 
@@ -287,11 +287,13 @@ def get_collection_by_crn(call: Call) -> JSON:
 
 def modify_collection(call: Call) -> JSON:
     """Rename a collection, replace its metadata or change its settings. Returns the changed collection."""
-    collection, wanted = call.collection, json_bodies.changes(call.body)
+    collection, requested = call.collection, json_bodies.changes(call.body)
     info = call.backend.get_collection_by_id(collection)
-    configuration = wanted.configuration(info.configuration)
-    if wanted.name is not None or wanted.metadata is not None or configuration is not None:
-        changes = CollectionChanges(name=wanted.name, metadata=wanted.metadata, configuration=configuration)
+    configuration = requested.configuration(info.configuration)
+    if requested.name is not None or requested.metadata is not None or configuration is not None:
+        changes = CollectionChanges(
+            name=requested.name, metadata=requested.metadata, configuration=configuration
+        )
         info = call.backend.modify_collection(collection, changes)
     return json_codec.info_to_json(info)
 
@@ -365,7 +367,7 @@ def delete(call: Call) -> JSON:
 def get(call: Call) -> JSON | Streamed:
     """Get records by id, by filter, or by both, in insertion order."""
     request, form = request_codec.get_from_json(call.body)
-    if call.wants_arrow:
+    if call.accepts_arrow:
         return _scanned(call, request, form)
     found = call.backend.scan(call.collection, request.selection, request.page)
     with translated():
@@ -394,7 +396,7 @@ def query(call: Call) -> JSON | Streamed:
     queries = len(request.vectors)
     if not queries or request.k == 0:
         call.backend.get_collection_by_id(call.collection)
-        if call.wants_arrow:
+        if call.accepts_arrow:
             raise InvalidArgumentError(
                 "an Arrow answer needs at least one query vector and n_results of at least 1"
             )
@@ -406,7 +408,7 @@ def query(call: Call) -> JSON | Streamed:
         read_responses.check_hits(queries, min(request.k, stored), most)
     ranked = call.backend.ranked(call.collection, request)
     with translated():
-        if call.wants_arrow:
+        if call.accepts_arrow:
             return read_responses.query_as_arrow(ranked, request, form, most)
         return read_responses.query(ranked, request.fields, form)
 

@@ -52,12 +52,12 @@ def serve(settings: ServerSettings) -> None:
     _check_certificate(settings)
     Guard(settings)
     tracing.check(settings)
-    with OpenFolder(settings) as held, _listen(settings.host, settings.port) as listening:
+    with OpenFolder(settings) as opened, _listen(settings.host, settings.port) as listening:
         _announce(listening, settings)
         if settings.workers == 1:
-            _serve_on(listening, held.backend, settings, alone=True)
+            _serve_on(listening, opened.backend, settings, alone=True)
         else:
-            held.backend.close()  # each process opens the folder itself
+            opened.backend.close()  # each process opens the folder itself
             with metrics.shared():
                 Workers(work, settings, listening).run()
 
@@ -66,8 +66,8 @@ def work(settings: ServerSettings, listening: socket.socket) -> None:
     """Serve as one of several processes. Stops when the process that started it has ended."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server can reload credentials
     threading.Thread(target=_stop_without_parent, daemon=True).start()
-    with OpenFolder(settings) as held:
-        _serve_on(listening, held.backend, settings, alone=False)
+    with OpenFolder(settings) as opened:
+        _serve_on(listening, opened.backend, settings, alone=False)
 
 
 class OpenFolder:

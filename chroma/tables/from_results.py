@@ -54,8 +54,8 @@ def per_query(table: pa.Table, queries: int) -> list[pa.Table]:
     return [rest.slice(start, stop - start) for start, stop in itertools.pairwise(bounds)]
 
 
-def _nth(column: Any, place: int) -> Any:
-    return None if column is None else column[place]
+def _nth(column: Any, index: int) -> Any:
+    return None if column is None else column[index]
 
 
 def _matrix(vectors: Any) -> Any:
@@ -64,7 +64,7 @@ def _matrix(vectors: Any) -> Any:
 
 
 def _table(pages: Sequence[Rows], included: Sequence[Field], others: Sequence[str] = ()) -> pa.Table:
-    want = Projection(fields=frozenset(included))
+    projection = Projection(fields=frozenset(included))
     widths = [page.embeddings.shape[1] for page in pages if page.embeddings is not None]
-    form = FromRows(want, typed_keys_of(pages, None), max(widths, default=0), others)
+    form = FromRows(projection, typed_keys_of(pages, None), max(widths, default=0), others)
     return pa.Table.from_batches([form.batch(page) for page in pages], form.schema)

@@ -63,21 +63,21 @@ def picked(schema: pa.Schema, columns: Sequence[str]) -> tuple[list[int], pa.Sch
     record that was read.
     """
     own = {"id", "metadata", *FIELDS}
-    places: list[int] = []
+    indices: list[int] = []
     for name in columns:
         if name in schema.names:
-            places.append(schema.names.index(name))
+            indices.append(schema.names.index(name))
             continue
-        for place, found in enumerate(schema.names):
-            if found not in own and key_of(found) == key_of(name) and place not in places:
-                places.append(place)
-    places = [*dict.fromkeys(places)]
-    return places, pa.schema([schema.field(place) for place in places])
+        for index, found in enumerate(schema.names):
+            if found not in own and key_of(found) == key_of(name) and index not in indices:
+                indices.append(index)
+    indices = [*dict.fromkeys(indices)]
+    return indices, pa.schema([schema.field(index) for index in indices])
 
 
-def select(batch: pa.RecordBatch, places: Sequence[int], schema: pa.Schema) -> pa.RecordBatch:
-    """Return the columns at `places`, with the names in `schema`."""
-    return pa.RecordBatch.from_arrays([batch.column(place) for place in places], schema=schema)
+def select(batch: pa.RecordBatch, indices: Sequence[int], schema: pa.Schema) -> pa.RecordBatch:
+    """Return the columns at `indices`, with the names in `schema`."""
+    return pa.RecordBatch.from_arrays([batch.column(index) for index in indices], schema=schema)
 
 
 # ---------------------------------------------------------------------------- other forms of metadata
@@ -120,7 +120,7 @@ def typed_keys_of(pages: Iterable[Rows], keys: Sequence[str] | None) -> list[Typ
             for key, value in (entry or {}).items():
                 if keys is None or key in keys:
                     found[TypedKey(key, kind_of(value))] = None
-    order = {key: place for place, key in enumerate(dict.fromkeys(typed.key for typed in found))}
+    order = {key: index for index, key in enumerate(dict.fromkeys(typed.key for typed in found))}
     return sorted(found, key=lambda typed: (order[typed.key], typed.kind))
 
 
@@ -139,19 +139,21 @@ class FromRows:
 
     def __init__(
         self,
-        want: Projection,
+        projection: Projection,
         typed_keys: Sequence[TypedKey],
         dimension: int | None,
         others: Sequence[str] = (),
     ) -> None:
-        self._want, self._dimension = want, dimension or 0
+        self._projection, self._dimension = projection, dimension or 0
         self._columns = dict(zip(typed_keys, column_names(typed_keys, others)))
         fields = [pa.field("id", pa.string())]
-        fields += [pa.field(name, pa.string()) for name in ("document", "uri") if FIELDS[name] in want.fields]
-        if want.form == "json" and "metadatas" in want.fields:
+        fields += [
+            pa.field(name, pa.string()) for name in ("document", "uri") if FIELDS[name] in projection.fields
+        ]
+        if projection.form == "json" and "metadatas" in projection.fields:
             fields.append(pa.field("metadata", pa.string()))
         fields += [pa.field(name, TYPES[typed.kind]) for typed, name in self._columns.items()]
-        if "embeddings" in want.fields:
+        if "embeddings" in projection.fields:
             fields.append(pa.field("embedding", pa.list_(pa.float32(), self._dimension)))
         self.schema = pa.schema(fields)
 
@@ -160,16 +162,16 @@ class FromRows:
         arrays += [
             pa.array(column, pa.string())
             for name, column in (("document", rows.documents), ("uri", rows.uris))
-            if FIELDS[name] in self._want.fields
+            if FIELDS[name] in self._projection.fields
         ]
         entries = rows.metadatas or [None] * len(rows.ids)
-        if self._want.form == "json" and "metadatas" in self._want.fields:
+        if self._projection.form == "json" and "metadatas" in self._projection.fields:
             texts = [None if entry is None else orjson.dumps(entry).decode() for entry in entries]
             arrays.append(pa.array(texts, pa.string()))
         for typed in self._columns:
             values = [_value(entry, typed) for entry in entries]
             arrays.append(pa.array(values, TYPES[typed.kind]))
-        if "embeddings" in self._want.fields:
+        if "embeddings" in self._projection.fields:
             if rows.embeddings is None or not len(rows.ids):
                 arrays.append(pa.array([], self.schema.field("embedding").type))
             else:

@@ -29,10 +29,10 @@ INDEX, MIXED = b"chroma:index", b"chroma:mixed"
 def mixed(schema: pa.Schema) -> list[str]:
     """Return the columns of a dataframe that had values of several types. Ignores an invalid MIXED entry."""
     try:
-        noted = orjson.loads((schema.metadata or {}).get(MIXED, b"[]"))
+        names = orjson.loads((schema.metadata or {}).get(MIXED, b"[]"))
     except orjson.JSONDecodeError:
         return []
-    return noted if isinstance(noted, list) else []
+    return names if isinstance(names, list) else []
 
 
 def table(value: Any, embedding: str = "embedding") -> pa.Table:
@@ -212,7 +212,7 @@ def objects(name: str, values: Sequence[Any]) -> Iterator[tuple[str, pa.Array]]:
     plain = [_plain(value) for value in values]
     kinds = {_kind(value) for value in plain} - {None}
     if (len(kinds) > 1 and not kinds <= set(TYPES)) or "list" in kinds:  # Arrow would unify their types
-        raise _unlike(name, plain, f"values of several types: {', '.join(sorted(map(str, kinds)))}")
+        raise _unstorable(name, plain, f"values of several types: {', '.join(sorted(map(str, kinds)))}")
     if len(kinds) > 1:
         typed_keys = [TypedKey(key_of(name), kind) for kind in TYPES if kind in kinds]
         for typed, column in zip(typed_keys, column_names(typed_keys)):
@@ -244,12 +244,12 @@ def _array(name: str, values: Sequence[Any]) -> pa.Array:
     try:
         return pa.array(values)
     except OverflowError:
-        raise _unlike(name, values, "an int beyond 64 bits") from None
+        raise _unstorable(name, values, "an int beyond 64 bits") from None
     except pa.ArrowException as error:
-        raise _unlike(name, values, str(error)) from None
+        raise _unstorable(name, values, str(error)) from None
 
 
-def _unlike(name: str, values: Sequence[Any], why: str) -> InvalidTypeError:
+def _unstorable(name: str, values: Sequence[Any], why: str) -> InvalidTypeError:
     """Return the error for a column of objects. It names the first value that cannot be stored."""
     row, bad = next(
         ((row, value) for row, value in enumerate(values) if value is not None and not _storable(value)),

@@ -56,9 +56,9 @@ def _weigh_categories(array: pa.DictionaryArray) -> int:
     values = array.dictionary
     if not _is_bytes(values.type) and not _is.is_string_view(values.type):
         return _VALUE_BYTES * len(array)
-    places = array.indices.drop_null().cast(pa.int64()).to_numpy()
+    indices = array.indices.drop_null().cast(pa.int64()).to_numpy()
     lengths = pc.binary_length(values.cast(pa.large_binary())).fill_null(0).to_numpy()
-    return int(lengths[places].sum()) + _VALUE_BYTES * len(array)
+    return int(lengths[indices].sum()) + _VALUE_BYTES * len(array)
 
 
 def _is_bytes(type: pa.DataType) -> bool:

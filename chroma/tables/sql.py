@@ -35,7 +35,7 @@ def check_parameters(parameters: Any) -> Any:
     if isinstance(parameters, Mapping):
         return {str(name): _value(value, f"parameters[{name!r}]") for name, value in parameters.items()}
     if isinstance(parameters, (list, tuple)):
-        return [_value(value, f"parameters[{place}]") for place, value in enumerate(parameters)]
+        return [_value(value, f"parameters[{index}]") for index, value in enumerate(parameters)]
     raise InvalidTypeError(
         f"Expected parameters to be a list or a dict of values, got {shown(parameters)}: for one value pass "
         "[value]"
@@ -78,23 +78,23 @@ def check_tables(tables: Mapping[str, Any] | None) -> dict[str, pa.Table]:
 
 def _decoded(table: pa.Table) -> pa.Table:
     """Replace dictionary columns by their values, because a stream of batches cannot carry dictionaries."""
-    for place, field in enumerate(table.schema):
+    for index, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
-            parts = table.column(place).chunks or [pa.nulls(0, field.type)]
+            parts = table.column(index).chunks or [pa.nulls(0, field.type)]
             values = pa.chunked_array([type_conversion.decoded(part) for part in parts])
-            table = table.set_column(place, field.name, values)
+            table = table.set_column(index, field.name, values)
     return table
 
 
 def plain(table: pa.Table) -> pa.Table:
     """Convert sums of integers, which SQL returns with 128 bits, to int64 if the values fit."""
-    for place, field in enumerate(table.schema):
+    for index, field in enumerate(table.schema):
         if field.type == _HUGE:
             try:
-                narrow = table.column(place).cast(pa.int64())
+                narrow = table.column(index).cast(pa.int64())
             except pa.ArrowInvalid:
                 continue
-            table = table.set_column(place, field.with_type(pa.int64()), narrow)
+            table = table.set_column(index, field.with_type(pa.int64()), narrow)
     return table
 
 

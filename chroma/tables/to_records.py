@@ -181,10 +181,10 @@ def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
 
 def _index(table: pa.Table) -> str:
     """Return a hint for the error message if the missing column may be the dataframe's index."""
-    noted = (table.schema.metadata or {}).get(readers.INDEX)
-    if noted is None:
+    encoded = (table.schema.metadata or {}).get(readers.INDEX)
+    if encoded is None:
         return ""
-    name = noted.decode("utf-8", "replace")
+    name = encoded.decode("utf-8", "replace")
     return f"; the index, {name!r}, is no column: frame.reset_index() makes it one"
 
 

@@ -118,9 +118,9 @@ def _scalars(name: str, array: pa.Array, rows: Any = None) -> pa.Array:
         try:
             return array.cast(pa.int64())
         except pa.ArrowInvalid:
-            place = pc.index(pc.greater_equal(array, pa.scalar(2**63, pa.uint64())), True).as_py()
+            index = pc.index(pc.greater_equal(array, pa.scalar(2**63, pa.uint64())), True).as_py()
             raise InvalidArgumentError(
-                f"the column {name!r} holds {array[place].as_py()} at row {_row(place, rows)}: an int must "
+                f"the column {name!r} holds {array[index].as_py()} at row {_row(index, rows)}: an int must "
                 "fit in 64 bits; cast the column to string"
             ) from None
     if _is.is_floating(kind):
@@ -149,16 +149,16 @@ def _narrow(array: pa.Array) -> pa.Array:
         return array.cast(pa.large_string())
 
 
-def _row(place: int, rows: Any) -> int:
-    return place if rows is None else int(rows[place])
+def _row(index: int, rows: Any) -> int:
+    return index if rows is None else int(rows[index])
 
 
 def _finite(name: str, array: pa.Array, rows: Any) -> None:
     odd = pc.invert(pc.is_finite(array))
     if pc.any(odd).as_py():
-        place = pc.index(odd, True).as_py()
+        index = pc.index(odd, True).as_py()
         raise InvalidArgumentError(
-            f"the column {name!r} holds {array[place].as_py()} at row {_row(place, rows)}: NaN and "
+            f"the column {name!r} holds {array[index].as_py()} at row {_row(index, rows)}: NaN and "
             "infinities cannot be stored; use null where there is no value"
         )
 
@@ -191,9 +191,9 @@ def _lists(name: str, array: pa.Array) -> pa.Array:
     items = _storage(name, array.flatten())
     rows = np.repeat(np.arange(len(array)), lengths)
     if items.null_count and not _is.is_null(items.type):
-        place = int(np.argmin(items.is_valid().to_numpy(zero_copy_only=False)))
+        index = int(np.argmin(items.is_valid().to_numpy(zero_copy_only=False)))
         raise InvalidArgumentError(
-            f"the column {name!r} holds a list with a null in it at row {rows[place]}: leave it "
+            f"the column {name!r} holds a list with a null in it at row {rows[index]}: leave it "
             "out of the list"
         )
     if is_list(items.type) or _is.is_null(items.type):
@@ -236,9 +236,9 @@ def vectors(name: str, array: pa.Array) -> Floats:
     if not is_number(flat.type):
         raise InvalidTypeError(f"the column {name!r} holds {flat.type!s:.100}: vectors are numbers")
     if flat.null_count:
-        place = int(np.argmin(flat.is_valid().to_numpy(zero_copy_only=False)))
+        index = int(np.argmin(flat.is_valid().to_numpy(zero_copy_only=False)))
         raise InvalidArgumentError(
-            f"the column {name!r} holds a null inside a vector at row {place // width}"
+            f"the column {name!r} holds a null inside a vector at row {index // width}"
         )
     if width == 0 and len(array):
         raise InvalidArgumentError(f"the column {name!r} holds empty lists: a vector has at least one number")
@@ -249,10 +249,10 @@ def vectors(name: str, array: pa.Array) -> Floats:
 
 def without_views(table: pa.Table) -> pa.Table:
     """Convert view columns to plain columns, because `take` in Arrow does not support views."""
-    for place, field in enumerate(table.schema):
+    for index, field in enumerate(table.schema):
         plain = _PLAIN.get(field.type)
         if plain is not None:
-            table = table.set_column(place, field.with_type(plain), table.column(place).cast(plain))
+            table = table.set_column(index, field.with_type(plain), table.column(index).cast(plain))
     return table
 
 

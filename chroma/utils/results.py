@@ -26,11 +26,11 @@ def get_result_to_df(get_result: GetResult) -> pd.DataFrame:
 def query_result_to_dfs(query_result: QueryResult) -> list[pd.DataFrame]:
     """Convert a result of `query` to one DataFrame per query, with one row per hit, nearest first."""
     frames = []
-    for place, ids in enumerate(query_result["ids"]):
+    for query, ids in enumerate(query_result["ids"]):
         columns: dict[str, Any] = {}
         for field, _ in _COLUMNS:
             column: Any = query_result.get(field)
-            columns[field] = None if column is None else column[place]
+            columns[field] = None if column is None else column[query]
         frames.append(_frame(ids, columns))
     return frames
 

@@ -55,7 +55,7 @@ def check_metadatas(metadatas: Any) -> Entries:
     if not entries:
         raise InvalidArgumentError("Non-empty lists are required for ['metadatas'], got []")
     if not set(map(type, entries)) <= {dict, type(None)}:
-        entries = [_as_dict(entry, place) for place, entry in enumerate(entries)]
+        entries = [_as_dict(entry, index) for index, entry in enumerate(entries)]
     out: list[Mapping[str, Any] | None] | None = None
     for start in range(0, len(entries), _STEP):
         step = entries[start : start + _STEP]
@@ -108,13 +108,13 @@ def check_new_metadata(metadata: Any) -> dict[str, Any]:
     return check_collection_metadata(metadata) or {}
 
 
-def _as_dict(entry: Any, place: int) -> dict[str, Any] | None:
+def _as_dict(entry: Any, index: int) -> dict[str, Any] | None:
     if entry is None or type(entry) is dict:
         return entry
     if isinstance(entry, Mapping):
         return dict(entry)
     raise InvalidTypeError(
-        f"Expected metadata to be a dict or None, got {shown(entry)} at index {place} of metadatas"
+        f"Expected metadata to be a dict or None, got {shown(entry)} at index {index} of metadatas"
     )
 
 
@@ -124,9 +124,9 @@ def _check_step(entries: list[dict[str, Any] | None], start: int) -> list[dict[s
         return entries
     given: list[dict[str, Any]] = [entry for entry in entries if entry is not None]
     if not all(given):
-        place = entries.index({}) + start
+        index = entries.index({}) + start
         raise InvalidArgumentError(
-            f"Expected metadata to be a non-empty dict, got {{}} at index {place} of metadatas: "
+            f"Expected metadata to be a non-empty dict, got {{}} at index {index} of metadatas: "
             "pass None for a record without metadata"
         )
     columns = by_key(given) if len(given) > _FEW else None
@@ -139,18 +139,18 @@ def _check_step(entries: list[dict[str, Any] | None], start: int) -> list[dict[s
         types = _list_item_types(given)
     if not types <= _EXACT:
         entries = [
-            entry and {key: _exact(value, key, f"metadatas[{place}]") for key, value in entry.items()}
-            for place, entry in enumerate(entries, start)
+            entry and {key: _exact(value, key, f"metadatas[{index}]") for key, value in entry.items()}
+            for index, entry in enumerate(entries, start)
         ]
         values = [list(chain.from_iterable(entry.values() for entry in entries if entry is not None))]
         kinds = [set(map(type, values[0]))]
     try:
-        for column, held in zip(values, kinds, strict=True):
-            check_values(column, "", types=held)
+        for column, kind in zip(values, kinds, strict=True):
+            check_values(column, "", types=kind)
     except InvalidArgumentError:
-        for place, entry in enumerate(entries, start):  # checks again to name the key and the record
+        for index, entry in enumerate(entries, start):  # checks again to name the key and the record
             for key, value in (entry or {}).items():
-                check_values([value], key, f" at index {place} of metadatas")
+                check_values([value], key, f" at index {index} of metadatas")
         raise
     return entries
 
@@ -189,8 +189,8 @@ def _list_item_types(entries: list[dict[str, Any]]) -> set[type]:
 
 def _check_keys(keys: set[Any], entries: list[dict[str, Any] | None], start: int) -> None:
     def where(key: Any) -> str:
-        place = next(place for place, entry in enumerate(entries, start) if entry and key in entry)
-        return f"metadata at index {place}"
+        index = next(index for index, entry in enumerate(entries, start) if entry and key in entry)
+        return f"metadata at index {index}"
 
     check_keys(keys, where)
 

@@ -74,8 +74,8 @@ def fields_of(include: Sequence[str]) -> frozenset[Field]:
 
 @lru_cache(256)
 def _fields_of(include: tuple[str, ...]) -> frozenset[Field]:
-    wanted: set[Field] = {column for column in _COLUMNS if column in include}
-    return frozenset(wanted | {"uris"} if "data" in include else wanted)
+    fields: set[Field] = {column for column in _COLUMNS if column in include}
+    return frozenset(fields | {"uris"} if "data" in include else fields)
 
 
 def check_include(include: Any, *, query: bool) -> Include:

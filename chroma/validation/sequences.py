@@ -77,16 +77,16 @@ def check_texts(column: Any, noun: str, field: str, *, allow_none: bool) -> list
 def _texts(column: list[Any], noun: str, field: str, *, allow_none: bool) -> list[Any]:
     types = set(map(type, column))
     if not types <= ({str, type(None)} if allow_none else {str}):
-        for place, text in enumerate(column):
+        for index, text in enumerate(column):
             if not (isinstance(text, str) or (text is None and allow_none)):
-                raise _not_text(place, text, noun, field)
+                raise _not_text(index, text, noun, field)
         column = [text if text is None else str.__str__(text) for text in column]  # np.str_ and enums
     check_encodable([text for text in column if text is not None] if type(None) in types else column, field)
     return column
 
 
-def _not_text(place: int, value: object, noun: str, field: str) -> InvalidArgumentError:
-    message = f"Expected {noun} to be a str, got {shown(value)} at index {place} of {field}"
+def _not_text(index: int, value: object, noun: str, field: str) -> InvalidArgumentError:
+    message = f"Expected {noun} to be a str, got {shown(value)} at index {index} of {field}"
     if value is None and field == "documents":
         message += ": a document may be None only where embeddings are given"
     return InvalidTypeError(message)
@@ -100,12 +100,12 @@ def check_encodable(texts: Sequence[str], field: str) -> None:
         for start in range(0, len(texts), _STEP):
             "\x00".join(texts[start : start + _STEP]).encode()
     except UnicodeEncodeError:
-        for place, text in enumerate(texts):
+        for index, text in enumerate(texts):
             try:
                 text.encode()
             except UnicodeEncodeError as error:
                 raise InvalidArgumentError(
-                    f"{field} has a lone surrogate {text[error.start]!r} at index {place}, character "
+                    f"{field} has a lone surrogate {text[error.start]!r} at index {index}, character "
                     f"{error.start}: it is not valid Unicode; decode the source with errors='replace'"
                 ) from None
         raise

@@ -116,14 +116,16 @@ def _from_rows(rows: list[Any], field: str) -> Floats:
     if kinds == {list}:
         return _from_lists(rows, field)
     if kinds != {np.ndarray}:
-        rows = [_row(row, place, field) for place, row in enumerate(rows)]
+        rows = [_row(row, row_index, field) for row_index, row in enumerate(rows)]
     forms = {(row.ndim, row.dtype.kind) for row in rows}
     if not forms <= {(1, "f"), (1, "i"), (1, "u")}:
-        place, odd = next(
-            (place, row) for place, row in enumerate(rows) if row.ndim != 1 or row.dtype.kind not in "fiu"
+        row_index, odd = next(
+            (row_index, row)
+            for row_index, row in enumerate(rows)
+            if row.ndim != 1 or row.dtype.kind not in "fiu"
         )
         raise InvalidArgumentError(
-            f"{_ACCEPTED}, got {field}[{place}] of dtype {odd.dtype} with {odd.ndim} dimensions"
+            f"{_ACCEPTED}, got {field}[{row_index}] of dtype {odd.dtype} with {odd.ndim} dimensions"
         )
     _check_even(rows, field)
     with np.errstate(over="ignore"):
@@ -131,7 +133,7 @@ def _from_rows(rows: list[Any], field: str) -> Floats:
     return _finite(matrix, rows, field)
 
 
-def _row(row: Any, place: int, field: str) -> npt.NDArray[Any]:
+def _row(row: Any, row_index: int, field: str) -> npt.NDArray[Any]:
     """Convert one vector of a mixed column to an array, keeping its number type."""
     if isinstance(row, np.ndarray) and row.dtype != object:
         return row
@@ -140,11 +142,11 @@ def _row(row: Any, place: int, field: str) -> npt.NDArray[Any]:
     elif hasattr(row, "to_pylist"):
         row = row.to_pylist()
     if isinstance(row, (list, tuple)):
-        vector: npt.NDArray[Any] = _from_lists([list(row)], f"{field}[{place}]")[0]
+        vector: npt.NDArray[Any] = _from_lists([list(row)], f"{field}[{row_index}]")[0]
         return vector
     if row is not None and not isinstance(row, (str, bytes)):
-        return _readable(row, f"{field}[{place}]")
-    raise InvalidArgumentError(f"{_ACCEPTED}, got {field}[{place}]={shown(row)}")
+        return _readable(row, f"{field}[{row_index}]")
+    raise InvalidArgumentError(f"{_ACCEPTED}, got {field}[{row_index}]={shown(row)}")
 
 
 def _from_lists(rows: list[list[Any]], field: str) -> Floats:
@@ -152,26 +154,26 @@ def _from_lists(rows: list[list[Any]], field: str) -> Floats:
     the texts and None values that numpy would parse or guess."""
     _check_even(rows, field)
     numbers = array("f")
-    for place, row in enumerate(rows):
+    for row_index, row in enumerate(rows):
         try:
             numbers.fromlist(row)
         except (TypeError, OverflowError):
-            raise _bad_entry(rows, place, field) from None
+            raise _bad_entry(rows, row_index, field) from None
     matrix: Floats = np.frombuffer(numbers, dtype=np.float32).reshape(len(rows), -1)
     _refuse_bools(rows, matrix, field)
     return _finite(matrix, rows, field)
 
 
-def _bad_entry(rows: list[list[Any]], place: int, field: str) -> InvalidArgumentError:
-    at = f"{field}[{place}]" if len(rows) > 1 else field
-    for index, number in enumerate(rows[place]):
+def _bad_entry(rows: list[list[Any]], row_index: int, field: str) -> InvalidArgumentError:
+    at = f"{field}[{row_index}]" if len(rows) > 1 else field
+    for index, number in enumerate(rows[row_index]):
         try:
             float(number) if not isinstance(number, (str, bytes)) else _not_number()
         except OverflowError:
             return _not_finite(f"{at}[{index}]", number)
         except (TypeError, ValueError):
             return InvalidArgumentError(f"{_ACCEPTED}, got {at}[{index}]={shown(number)}")
-    return InvalidArgumentError(f"{_ACCEPTED}, got {at}={shown(rows[place])}")
+    return InvalidArgumentError(f"{_ACCEPTED}, got {at}={shown(rows[row_index])}")
 
 
 def _not_number() -> None:
@@ -186,12 +188,14 @@ def _refuse_bools(rows: list[list[Any]], matrix: Floats, field: str) -> None:
     suspects = None if small else np.flatnonzero((matrix == 0) | (matrix == 1))
     if suspects is None or len(suspects) > matrix.size // 64 + 16:
         if not set(map(type, chain.from_iterable(rows))).isdisjoint(bools):
-            place, number = next((i, x) for i, row in enumerate(rows) for x in row if isinstance(x, bools))
-            raise InvalidArgumentError(f"{_ACCEPTED}, got {number!r} in {field}[{place}]")
+            row_index, number = next(
+                (i, x) for i, row in enumerate(rows) for x in row if isinstance(x, bools)
+            )
+            raise InvalidArgumentError(f"{_ACCEPTED}, got {number!r} in {field}[{row_index}]")
         return
-    for place, index in zip(*np.unravel_index(suspects, matrix.shape), strict=True):
-        if isinstance(rows[place][index], bools):
-            raise InvalidArgumentError(f"{_ACCEPTED}, got {rows[place][index]!r} in {field}[{place}]")
+    for row_index, index in zip(*np.unravel_index(suspects, matrix.shape), strict=True):
+        if isinstance(rows[row_index][index], bools):
+            raise InvalidArgumentError(f"{_ACCEPTED}, got {rows[row_index][index]!r} in {field}[{row_index}]")
 
 
 def _check_even(rows: Sequence[Any], field: str) -> None:
@@ -202,10 +206,10 @@ def _check_even(rows: Sequence[Any], field: str) -> None:
 
 def uneven_list(dims: Sequence[int], field: str) -> InvalidArgumentError:
     """Return the error for a list of vectors of different lengths."""
-    place = next(place for place, dim in enumerate(dims) if dim != dims[0])
+    row_index = next(row_index for row_index, dim in enumerate(dims) if dim != dims[0])
     return InvalidDimensionException(
         f"Inconsistent dimensions in provided embeddings: {field}[0] has {dims[0]} and "
-        f"{field}[{place}] has {dims[place]}; all vectors of a collection have one length"
+        f"{field}[{row_index}] has {dims[row_index]}; all vectors of a collection have one length"
     )
 
 

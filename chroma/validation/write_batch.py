@@ -210,11 +210,11 @@ def check_images(images: Any) -> list[npt.NDArray[Any]]:
     column = as_list(images)
     if not column:
         raise InvalidArgumentError("Non-empty lists are required for ['images'], got []")
-    for place, image in enumerate(column):
+    for index, image in enumerate(column):
         if not isinstance(image, np.ndarray) or image.ndim < 2:
             raise InvalidArgumentError(
                 f"Expected image to be a numpy array of two or more dimensions, got {shown(image)} "
-                f"at index {place} of images"
+                f"at index {index} of images"
             )
     return column
 

@@ -113,12 +113,12 @@ def check_answer(
 ) -> None:
     """Raises BrokenStream if a response lacks a requested column, has it twice, or has it with another type.
     `others` are columns in addition to those of records."""
-    asked = {name: type for name, type in _ANSWER.items() if FIELD_OF.get(name, "ids") in ("ids", *fields)}
-    for name, type in (asked | (others or {})).items():
-        places = schema.get_all_field_indices(name)
-        if len(places) != 1:
-            raise BrokenStream(f"the answer has the column {name!r} {len(places)} times")
-        found = schema.field(places[0]).type
+    expected = {name: type for name, type in _ANSWER.items() if FIELD_OF.get(name, "ids") in ("ids", *fields)}
+    for name, type in (expected | (others or {})).items():
+        indices = schema.get_all_field_indices(name)
+        if len(indices) != 1:
+            raise BrokenStream(f"the answer has the column {name!r} {len(indices)} times")
+        found = schema.field(indices[0]).type
         if not (_is_vector(found) if name == "embedding" else found == type):
             raise BrokenStream(f"the answer has the column {name!r} as {found!s:.100}, not as {type}")
 
@@ -138,10 +138,10 @@ def _is_vector(type: pa.DataType) -> bool:
 
 def check_stream(schema: pa.Schema, fields: Collection[Field]) -> None:
     """Like `check_answer`, but the metadata may also be a struct, whose keys must be valid UTF-8."""
-    place = schema.get_field_index("metadata")
-    if "metadatas" in fields and place >= 0 and pa.types.is_struct(schema.field(place).type):
+    index = schema.get_field_index("metadata")
+    if "metadatas" in fields and index >= 0 and pa.types.is_struct(schema.field(index).type):
         check_answer(schema, [field for field in fields if field != "metadatas"])
-        for field in schema.field(place).type:
+        for field in schema.field(index).type:
             try:
                 (field.metadata or {}).get(KEY_MARK, b"").decode()
             except UnicodeDecodeError:
@@ -324,7 +324,7 @@ def struct_type(typed_keys: Sequence[TypedKey]) -> pa.StructType:
 
 def to_struct(texts: pa.Array, typed_keys: Sequence[TypedKey]) -> pa.Array:
     """JSON objects as a struct array of the type `struct_type(typed_keys)`. Null stays null."""
-    number = {typed: place for place, typed in enumerate(typed_keys)}
+    number = {typed: index for index, typed in enumerate(typed_keys)}
     columns: list[list[Any]] = [[None] * len(texts) for _ in typed_keys]
     values = texts.to_numpy(zero_copy_only=False).tolist()
     for row, text in enumerate(values):

@@ -120,7 +120,7 @@ def bare(batch: pa.RecordBatch) -> pa.RecordBatch:
         column if bare == column.type else column.view(bare)
         for bare, column in zip(types, batch.columns, strict=True)
     ]
-    return pa.RecordBatch.from_arrays(columns, [str(place) for place in range(len(columns))])
+    return pa.RecordBatch.from_arrays(columns, [str(index) for index in range(len(columns))])
 
 
 def _bare_type(type: pa.DataType) -> pa.DataType:
@@ -132,7 +132,7 @@ def _bare_type(type: pa.DataType) -> pa.DataType:
         return pa.int32() if of.is_time32(type) else pa.int64()
     if not of.is_nested(type) or of.is_union(type) or of.is_run_end_encoded(type):
         return type
-    inner = [type.field(place) for place in range(type.num_fields)]
+    inner = [type.field(index) for index in range(type.num_fields)]
     bare = [_bare_type(field.type) for field in inner]
     if all(new == field.type for new, field in zip(bare, inner, strict=True)):
         return type
@@ -162,7 +162,7 @@ def _check_names(field: pa.Field) -> None:
     name, type = field.name, field.type
     if pa.types.is_timestamp(type):
         _ = type.tz
-    inner = [type.field(place) for place in range(type.num_fields)]
+    inner = [type.field(index) for index in range(type.num_fields)]
     if pa.types.is_struct(type) and len({each.name for each in inner}) < len(inner):
         raise BrokenStream(f"the struct {name!r:.100} has two fields of one name")
     for each in inner:

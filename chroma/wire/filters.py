@@ -18,7 +18,7 @@ _INT64 = range(-(2**63), 2**63)
 def plain_filter(name: str, clause: Any) -> Any:
     """A copy of `where` or `where_document` in plain Python values; None stays None.
 
-    Raises InvalidArgumentError for a value that cannot be sent. The error names its place.
+    Raises InvalidArgumentError for a value that cannot be sent. The error names its path.
     """
     if clause is None:
         return None
@@ -39,37 +39,37 @@ def uses_key(clause: Any, key: str) -> bool:
     return key in clause or any(uses_key(clause.get(join), key) for join in ("$and", "$or"))
 
 
-def _plain(place: str, value: Any) -> Any:
+def _plain(path: str, value: Any) -> Any:
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         value = value.item()  # the value is a NumPy scalar
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise InvalidArgumentError(f"Expected {place} key to be a str, got {shown(key)}")
-            _check_text(place, key)
-        return {key: _plain(f"{place}[{key!r}]", inner) for key, inner in value.items()}
+                raise InvalidArgumentError(f"Expected {path} key to be a str, got {shown(key)}")
+            _check_text(path, key)
+        return {key: _plain(f"{path}[{key!r}]", inner) for key, inner in value.items()}
     if type(value) is list:
-        return [_plain(place, inner) for inner in value]
+        return [_plain(path, inner) for inner in value]
     if value is None or type(value) is bool:
         return value
     if type(value) is int:
         if value not in _INT64:
-            raise InvalidArgumentError(f"{place} is outside the 64-bit integers: {shown(value)}")
+            raise InvalidArgumentError(f"{path} is outside the 64-bit integers: {shown(value)}")
         return value
     if type(value) is float:
         if not math.isfinite(value):
-            raise InvalidArgumentError(f"{place} must be finite, got {value}")
+            raise InvalidArgumentError(f"{path} must be finite, got {value}")
         return value
     if isinstance(value, str):
-        return _check_text(place, value)
+        return _check_text(path, value)
     raise InvalidArgumentError(
-        f"Expected {place} to be a str, int, float, bool, list or dict, got {shown(value)}"
+        f"Expected {path} to be a str, int, float, bool, list or dict, got {shown(value)}"
     )
 
 
-def _check_text(place: str, text: str) -> str:
+def _check_text(path: str, text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidArgumentError(f"{place} is not valid Unicode: {shown(text)}") from None
+        raise InvalidArgumentError(f"{path} is not valid Unicode: {shown(text)}") from None
     return str.__str__(text)

@@ -70,9 +70,9 @@ def matrix(rows: list[Any], kinds: set[type], field: str) -> Floats:
     try:
         return as_matrix(rows, field)
     except InvalidArgumentError:
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             if not set(map(type, row)) <= {int, float}:
-                raise ShapeError(f"Expected {field}[{place}] to hold numbers, got {shown(row)}") from None
+                raise ShapeError(f"Expected {field}[{index}] to hold numbers, got {shown(row)}") from None
         raise
 
 
@@ -94,10 +94,10 @@ def _decoded(rows: list[str], field: str) -> Floats:
     except ValueError as error:
         raise InvalidArgumentError(f"{field}[{len(parts)}] is not base64: {error}") from None
     sizes = set(map(len, parts))
-    place = next((place for place, part in enumerate(parts) if len(part) % 4 or not part), None)
-    if place is not None:
+    index = next((index for index, part in enumerate(parts) if len(part) % 4 or not part), None)
+    if index is not None:
         raise InvalidArgumentError(
-            f"{field}[{place}] holds {len(parts[place])} bytes: expected a multiple of 4, and not none"
+            f"{field}[{index}] holds {len(parts[index])} bytes: expected a multiple of 4, and not none"
         )
     if len(sizes) > 1:
         raise uneven_list([len(part) // 4 for part in parts], field)

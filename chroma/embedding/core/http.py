@@ -171,21 +171,21 @@ def _read(response: httpx.Response, key: Key | None) -> Any:
     message = _without(key, _message(body, response))[:_SHOWN]
     spent = status == 429 and "insufficient_quota" in response.text
     passing = not spent and (status == 429 or (status >= 500 and status not in (501, 505)))
-    return _Failure(status, message, _asked(response, body), passing)
+    return _Failure(status, message, _retry_seconds(response, body), passing)
 
 
 def _message(body: Any, response: httpx.Response) -> str:
     """Return the provider's error message, from the fields that providers use for it."""
     found = body
-    for place in ("error", "message", "detail"):
-        if isinstance(found, dict) and found.get(place):
-            found = found[place]
+    for name in ("error", "message", "detail"):
+        if isinstance(found, dict) and found.get(name):
+            found = found[name]
     if isinstance(found, dict | list) or not found:
         found = response.text.strip() or response.reason_phrase
     return str(found)
 
 
-def _asked(response: httpx.Response, body: Any) -> float | None:
+def _retry_seconds(response: httpx.Response, body: Any) -> float | None:
     """Return the seconds that the provider asks the client to wait, from a header or from the body."""
     for header, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         if (seconds := _seconds(response.headers.get(header))) is not None:

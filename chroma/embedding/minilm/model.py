@@ -77,8 +77,8 @@ class Model:
         """
         given = checked(texts)
         result = np.empty((len(given), DIMENSION), dtype=np.float32)
-        wanted = None if len(given) >= PROGRESS_FROM else False
-        shown_bar = bar(wanted, "embedding", total=len(given), unit=" texts", notebooks=True)
+        progress = None if len(given) >= PROGRESS_FROM else False
+        shown_bar = bar(progress, "embedding", total=len(given), unit=" texts", notebooks=True)
         try:
             for start in range(0, len(given), _WINDOW):
                 encodings = self._encode(given[start : start + _WINDOW])

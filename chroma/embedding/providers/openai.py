@@ -162,7 +162,7 @@ def read_data(answer: Any, source: str) -> list[Any]:
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) and "embedding" in row for row in rows):
         raise ChromaError(f"{source}: the answer has no `data` with an `embedding` each.")
     if any("index" in row for row in rows):
-        if sorted(str(row.get("index")) for row in rows) != sorted(str(place) for place in range(len(rows))):
+        if sorted(str(row.get("index")) for row in rows) != sorted(str(index) for index in range(len(rows))):
             raise ChromaError(f"{source}: the answer numbers its vectors wrongly or twice.")
         rows = sorted(rows, key=lambda row: int(row["index"]))
     return [_numbers(row["embedding"], source) for row in rows]

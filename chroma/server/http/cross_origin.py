@@ -121,12 +121,12 @@ def _is_address(name: str) -> bool:
 def _is_same(origin: str, host: str) -> bool:
     """Whether a page's origin is the server that the request was sent to."""
     try:
-        page, asked = urlsplit(origin), urlsplit(f"{origin.partition(':')[0]}://{host}")
+        page, server = urlsplit(origin), urlsplit(f"{origin.partition(':')[0]}://{host}")
         usual = _PORTS.get(page.scheme)
         return (
             usual is not None
-            and page.hostname == asked.hostname
-            and (page.port or usual) == (asked.port or usual)
+            and page.hostname == server.hostname
+            and (page.port or usual) == (server.port or usual)
         )
     except ValueError:
         return False

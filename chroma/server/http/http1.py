@@ -138,7 +138,7 @@ class Protocol(HttpToolsProtocol):
                 self._refuse(_too_large(self._limit))
         elif self._timer is None and self.cycle.response_complete:
             # these bytes, such as an empty line, cancelled the timer that closes an idle connection
-            self._timer = self.loop.call_later(HEAD_SECONDS, self._late)
+            self._timer = self.loop.call_later(HEAD_SECONDS, self._time_out)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -163,7 +163,7 @@ class Protocol(HttpToolsProtocol):
     def _begin_head(self) -> None:
         self._reading_head, self._head, self._fed = True, 0, 0
         self._stop_timer()
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._late)
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._time_out)
 
     def _grown(self, size: int) -> None:
         self._head += size
@@ -173,7 +173,7 @@ class Protocol(HttpToolsProtocol):
     def _ending(self) -> bool:
         return self._refused or self.transport.is_closing()
 
-    def _late(self) -> None:
+    def _time_out(self) -> None:
         if self._ending():
             return
         if self._reading_head and self._fed:

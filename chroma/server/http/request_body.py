@@ -50,7 +50,7 @@ class Incoming:
     def __init__(
         self, request: Request, largest: int, seconds: float, budget: Budget, holder: Holder
     ) -> None:
-        """`holder` accounts for the body's memory, and for the place of a streamed body."""
+        """`holder` accounts for the body's memory, and for the slot of a streamed body."""
         headers = request.headers
         self.media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         self._coding = headers.get("content-encoding", "identity").strip().lower()
@@ -77,16 +77,16 @@ class Incoming:
                 "body as it is"
             )
 
-    def check_media(self, wanted: bool) -> None:
+    def check_media(self, has_body: bool) -> None:
         """Raises UnsupportedMedia if the media type is not JSON, even if there is no body.
 
         Programs may omit the media type, as clients written for other servers do. Web pages may not omit
-        it if a body is `wanted`: without a CORS preflight, a browser sends only other media types.
+        it if the request `has_body`: without a CORS preflight, a browser sends only other media types.
         """
         kind = self.media_type
         if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
             return
-        if kind or (wanted and self._by_page):
+        if kind or (has_body and self._by_page):
             raise UnsupportedMedia(
                 f"Expected request with `Content-Type: application/json`, got {kind!r:.100}"
             )
@@ -191,7 +191,7 @@ class Incoming:
             raise self._closed() from None
         if not has_room:
             raise Overloaded(
-                f"bodies of {self._budget.held:,} bytes are being read; try again in {RETRY_SECONDS} s"
+                f"bodies of {self._budget.used:,} bytes are being read; try again in {RETRY_SECONDS} s"
             )
 
     def _closed(self) -> Exception:
@@ -230,17 +230,17 @@ class Decoder:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yields the output of more input. Raises InvalidArgumentError if the input is corrupt."""
-        view, place, told = memoryview(data), 0, 0
-        while place < len(view):
+        view, offset, told = memoryview(data), 0, 0
+        while offset < len(view):
             if self._stream.eof:
                 self._stream, self._begun, self._slice = zlib.decompressobj(self._window), False, _LEAST_FED
             self._begun = True
-            given = view[place : place + self._slice]
+            given = view[offset : offset + self._slice]
             out = self._step(given)
-            place += len(given) - len(self._stream.unused_data or self._stream.unconsumed_tail)
+            offset += len(given) - len(self._stream.unused_data or self._stream.unconsumed_tail)
             self._slice = min(2 * self._slice, _MOST_FED)
-            if out or place - told >= _STEP:
-                told = place
+            if out or offset - told >= _STEP:
+                told = offset
                 yield out
 
     def _step(self, given: memoryview) -> bytes:

@@ -29,7 +29,7 @@ _STEP = 1 << 18  # bytes passed to the socket at a time; those that it cannot se
 # Keys in the state of a request:
 ABORT = "chroma-abort"  # a function that ends the request's connection at once
 TAKEN = "chroma-taken"  # a function that returns how many bytes the client took while responses waited
-_PLACE_SECONDS = 5.0  # how long an Arrow stream waits for a place; short, because exports hold one for long
+_SLOT_SECONDS = 5.0  # how long an Arrow stream waits for a slot; short, because exports hold one for long
 LARGE = _STEP  # larger responses are sent in pieces
 
 
@@ -133,7 +133,7 @@ class Large(Response):
         self._reader, self._budget = reader, budget
         if not budget.take(reader, len(content), asyncio.get_running_loop(), alone=True):
             raise Overloaded(
-                f"answers of {budget.held:,} bytes wait for their clients: try again in {RETRY_SECONDS} s, "
+                f"answers of {budget.used:,} bytes wait for their clients: try again in {RETRY_SECONDS} s, "
                 "or ask for fewer records"
             )
 
@@ -175,16 +175,16 @@ class Streaming(Response):
         self._pool = pool
         self._reader = reader
         self._seconds = seconds
-        self._wait = seconds if streamed.media_type == "application/json" else min(seconds, _PLACE_SECONDS)
+        self._wait = seconds if streamed.media_type == "application/json" else min(seconds, _SLOT_SECONDS)
         self._first = b""
-        self._place = AsyncExitStack()
+        self._slot = AsyncExitStack()
         self._gone = asyncio.ensure_future(incoming.gone())
 
     async def begin(self) -> Streaming:
         """Produce the first piece. Raises the errors of doing so, and Overloaded if too many streams are
         open."""
         try:
-            await self._place.enter_async_context(self._pool.streaming(self._reader, self._wait, self._gone))
+            await self._slot.enter_async_context(self._pool.streaming(self._reader, self._wait, self._gone))
             self._first = await self._next(admitted=False)
         except BaseException:
             await self._close()
@@ -222,4 +222,4 @@ class Streaming(Response):
                 with suppress(asyncio.CancelledError, Overloaded):  # the server is stopping
                     await self._pool.run(close, admitted=True)
         finally:
-            await self._place.aclose()
+            await self._slot.aclose()

@@ -225,13 +225,13 @@ def unsent(connection: socket.socket) -> int:
     return found
 
 
-def bound(wanted: int) -> int:
-    """The limit of connections: `wanted`, or fewer to leave enough descriptors for the engine.
+def bound(limit: int) -> int:
+    """The limit of connections: `limit`, or fewer to leave enough descriptors for the engine.
 
     Raises the process's limit of descriptors as far as needed and allowed.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    enough = 2 * (wanted + _RESERVE)
+    enough = 2 * (limit + _RESERVE)
     if soft != resource.RLIM_INFINITY and soft < enough:
         raised = enough if hard == resource.RLIM_INFINITY else min(enough, hard)
         try:
@@ -240,5 +240,5 @@ def bound(wanted: int) -> int:
         except (OSError, ValueError) as error:  # macOS has a second, lower limit
             _log.info("the limit of descriptors stays at %s: %s", soft, error)
     if soft == resource.RLIM_INFINITY:
-        return wanted
-    return max(1, min(wanted, soft - max(soft // 4, min(_RESERVE, soft // 2))))
+        return limit
+    return max(1, min(limit, soft - max(soft // 4, min(_RESERVE, soft // 2))))

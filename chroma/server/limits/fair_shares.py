@@ -1,4 +1,4 @@
-"""Shares places and bytes of memory among callers.
+"""Shares slots and bytes of memory among callers.
 
 Decides how much each caller may have, and which request ends to make room for others. A caller is
 identified by its key if there is authentication, otherwise by its address. A caller may take most of a
@@ -63,52 +63,52 @@ def slowest(holders: Iterable[Holder]) -> Holder | None:
     return min(found, key=lambda pair: pair[0])[1] if found else None
 
 
-class NoPlace(Exception):
-    """No place became free in time, or too many requests are already waiting."""
+class NoSlot(Exception):
+    """No slot became free in time, or too many requests are already waiting."""
 
     def __init__(self, waited: bool) -> None:
         self.waited = waited
 
 
-class Places:
-    """At most `most` requests hold a place at a time. Belongs to one event loop."""
+class Slots:
+    """At most `most` requests hold a slot at a time. Belongs to one event loop."""
 
     def __init__(self, most: int, queue: int) -> None:
         self._most, self._share, self._queue = most, share_of(most), queue
-        self._held: set[Holder] = set()
+        self._holders: set[Holder] = set()
         self._each: Counter[str] = Counter()
         self._waiting: dict[Holder, asyncio.Future[None]] = {}
 
     @property
     def waiting(self) -> int:
-        """The number of requests that wait for a place."""
+        """The number of requests that wait for a slot."""
         return len(self._waiting)
 
     @asynccontextmanager
-    async def place(
+    async def slot(
         self, holder: Holder, seconds: float, gone: asyncio.Future[None] | None = None
     ) -> AsyncIterator[None]:
-        """Holds a place while the `with` block runs. Raises NoPlace if none becomes free within `seconds`,
+        """Holds a slot while the `with` block runs. Raises NoSlot if none becomes free within `seconds`,
         if too many requests are waiting, or if the client has `gone`."""
         if self._is_free(holder):
             self._take(holder)
         elif len(self._waiting) >= self._queue:
             self._end_slow(holder)
-            raise NoPlace(waited=False)
+            raise NoSlot(waited=False)
         else:
             await self._wait(holder, seconds, gone)
         try:
             yield
         finally:
-            self._held.discard(holder)
+            self._holders.discard(holder)
             self._each[holder.caller] -= 1
             self._hand_on()
 
     def _is_free(self, holder: Holder) -> bool:
-        return len(self._held) < self._most and self._each[holder.caller] < self._share
+        return len(self._holders) < self._most and self._each[holder.caller] < self._share
 
     def _take(self, holder: Holder) -> None:
-        self._held.add(holder)
+        self._holders.add(holder)
         self._each[holder.caller] += 1
 
     async def _wait(self, holder: Holder, seconds: float, gone: asyncio.Future[None] | None) -> None:
@@ -119,11 +119,11 @@ class Places:
                 self._end_slow(holder)
                 rest = until - time.monotonic()
                 if rest <= 0 or (gone is not None and gone.done()):
-                    raise NoPlace(waited=True)
+                    raise NoSlot(waited=True)
                 await asyncio.wait([turn], timeout=min(_LOOK_SECONDS, rest))
         except BaseException:
-            if turn.done():  # the place was assigned to this request meanwhile
-                self._held.discard(holder)
+            if turn.done():  # the slot was assigned to this request meanwhile
+                self._holders.discard(holder)
                 self._each[holder.caller] -= 1
                 self._hand_on()
             raise
@@ -138,8 +138,8 @@ class Places:
         self._each += Counter()  # removes callers that hold nothing
 
     def _end_slow(self, newcomer: Holder) -> None:
-        full = len(self._held) >= self._most
-        victim = slowest(held for held in self._held if full or held.caller == newcomer.caller)
+        full = len(self._holders) >= self._most
+        victim = slowest(holder for holder in self._holders if full or holder.caller == newcomer.caller)
         if victim is not None:
             victim.pace.end("others wait for its place")
 
@@ -150,7 +150,7 @@ class Budget:
     def __init__(self, most: int) -> None:
         self.lock = threading.Lock()
         self.most, self._share = most, share_of(most)
-        self.held = 0
+        self.used = 0
         self._each: dict[str, int] = {}  # bytes per caller; a Counter takes three times as long
         self._holders: dict[Holder, asyncio.AbstractEventLoop] = {}
 
@@ -168,7 +168,7 @@ class Budget:
                 if not self._end_slow(holder, size):
                     return False
             holder.bytes += size
-            self.held += size
+            self.used += size
             self._each[holder.caller] = self._each.get(holder.caller, 0) + size
             self._holders[holder] = loop
             return True
@@ -180,8 +180,8 @@ class Budget:
 
     def _has_room(self, holder: Holder, size: int, alone: bool) -> bool:
         if alone and holder.caller not in self._each:
-            return self.held <= self.most - min(size, self.most // 4)
-        return self.held + size <= self.most and not self._is_beyond(holder, size)
+            return self.used <= self.most - min(size, self.most // 4)
+        return self.used + size <= self.most and not self._is_beyond(holder, size)
 
     def _is_beyond(self, holder: Holder, size: int) -> bool:
         """Whether the caller would have more than its share. A caller's only request may have any size."""
@@ -208,7 +208,7 @@ class Budget:
     def _release(self, holder: Holder) -> None:
         holder.closed = True
         if holder in self._holders:
-            self.held -= holder.bytes
+            self.used -= holder.bytes
             rest = self._each.pop(holder.caller) - holder.bytes
             if rest:
                 self._each[holder.caller] = rest

@@ -1,7 +1,7 @@
 """Runs engine calls in threads, and limits how many calls run and how many wait.
 
 A call that waits for a thread can be dropped, and then never runs. A running call cannot be interrupted.
-If it takes too long, its request ends, but its place stays taken until the call returns.
+If it takes too long, its request ends, but its slot stays taken until the call returns.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect
 
 from ...errors import ChromaError, ServerTimeoutError
-from .fair_shares import Holder, NoPlace, Places
+from .fair_shares import Holder, NoSlot, Slots
 
 T = TypeVar("T")
 
@@ -38,24 +38,24 @@ class _Lane:
     def __init__(self, threads: int, name: str) -> None:
         self._threads = threads
         self.executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self.held = 0
+        self.calls = 0
 
     @property
     def running(self) -> int:
-        return min(self.held, self._threads)
+        return min(self.calls, self._threads)
 
     @property
     def queued(self) -> int:
-        return max(0, self.held - self._threads)
+        return max(0, self.calls - self._threads)
 
 
 class Pool:
     """At most `threads` calls run at once, and `queue` more wait. Further calls raise Overloaded.
 
-    Calls that wait for bytes from their own client have an equal number of separate threads and places, so
+    Calls that wait for bytes from their own client have an equal number of separate threads and slots, so
     that slow clients cannot block the others. A stream that is being sent holds no thread between two
     pieces, but it holds memory. At most twice `threads` such streams are open, and `queue` more wait. One
-    caller has at most three quarters of the places for streams in either direction. Slow clients are ended
+    caller has at most three quarters of the slots for streams in either direction. Slow clients are ended
     if others wait.
     """
 
@@ -65,10 +65,10 @@ class Pool:
         self._checks = _Lane(1, "chroma-check")
         self._lanes = (self._calls, self._feeds, self._checks)
         self._most = threads + queue
-        self._streams_in = Places(threads, queue)
-        self._streams_out = Places(2 * threads, queue)
+        self._streams_in = Slots(threads, queue)
+        self._streams_out = Slots(2 * threads, queue)
         self.rejected = 0  # calls that were rejected because too many were waiting
-        self._lock = threading.Lock()  # needed because the threads give places back
+        self._lock = threading.Lock()  # needed because the threads give slots back
 
     @property
     def running(self) -> int:
@@ -84,12 +84,12 @@ class Pool:
     async def streaming(
         self, reader: Holder, seconds: float, gone: asyncio.Future[None]
     ) -> AsyncIterator[None]:
-        """Holds a place for a streamed response while the `with` block runs. Raises Overloaded if none is
+        """Holds a slot for a streamed response while the `with` block runs. Raises Overloaded if none is
         free in time, and ClientDisconnect."""
-        async with AsyncExitStack() as held:
+        async with AsyncExitStack() as stack:
             try:
-                await held.enter_async_context(self._streams_out.place(reader, seconds, gone))
-            except NoPlace:
+                await stack.enter_async_context(self._streams_out.slot(reader, seconds, gone))
+            except NoSlot:
                 if gone.done():
                     raise ClientDisconnect from None
                 self.rejected += 1
@@ -98,11 +98,11 @@ class Pool:
 
     async def feed(self, call: Callable[[], T], sender: Holder, seconds: float) -> T:
         """The result of a call that waits for bytes from its client. Raises Overloaded, ServerTimeoutError
-        if the call gets no place in time, and the errors of the call."""
-        async with AsyncExitStack() as held:
+        if the call gets no slot in time, and the errors of the call."""
+        async with AsyncExitStack() as stack:
             try:
-                await held.enter_async_context(self._streams_in.place(sender, seconds))
-            except NoPlace as none:
+                await stack.enter_async_context(self._streams_in.slot(sender, seconds))
+            except NoSlot as none:
                 if none.waited:
                     raise _dropped(seconds) from None
                 self.rejected += 1
@@ -115,19 +115,19 @@ class Pool:
         seconds: float | None = None,
         gone: Callable[[], Awaitable[None]] | None = None,
         *,
-        late: str = "it was given up",
+        timeout_text: str = "it was given up",
         feeding: bool = False,
         checking: bool = False,
         admitted: bool = False,
     ) -> T:
         """The result of a call that runs in a thread.
 
-        seconds   how long the call may wait and run, or only wait if `feeding`; None: without limit
-        gone      a function that returns when the client has disconnected; None: the client is not watched
-        late      the text in the error for a call that was already running when its time was up
-        feeding   whether the call waits for bytes from its client
-        checking  whether the call is a health check, which has a separate thread
-        admitted  whether the call continues an earlier one, and so is exempt from the limit
+        seconds       how long the call may wait and run, or only wait if `feeding`; None: without limit
+        gone          a function that returns when the client has disconnected; None: it is not watched
+        timeout_text  the text in the error for a call that was already running when its time was up
+        feeding       whether the call waits for bytes from its client
+        checking      whether the call is a health check, which has a separate thread
+        admitted      whether the call continues an earlier one, and so is exempt from the limit
 
         Raises Overloaded, ServerTimeoutError, ClientDisconnect, and the errors of the call.
         """
@@ -135,16 +135,16 @@ class Pool:
         if checking:
             lane = self._checks
         with self._lock:
-            if lane.held >= self._most and not admitted:
+            if lane.calls >= self._most and not admitted:
                 self.rejected += 1
                 raise Overloaded(
-                    f"{lane.held} calls are running or waiting already; try again in {RETRY_SECONDS} s"
+                    f"{lane.calls} calls are running or waiting already; try again in {RETRY_SECONDS} s"
                 )
-            lane.held += 1
+            lane.calls += 1
 
         def give_back(_: object = None) -> None:
             with self._lock:
-                lane.held -= 1
+                lane.calls -= 1
 
         try:
             context = contextvars.copy_context()  # attributes the thread's log lines and spans to the request
@@ -164,7 +164,7 @@ class Pool:
         except asyncio.CancelledError:
             if watch.over is None:
                 raise
-            raise _reason(watch.over, future, seconds, late) from None
+            raise _reason(watch.over, future, seconds, timeout_text) from None
         finally:
             watch.stop()
 
@@ -194,12 +194,12 @@ async def _begun(waiting: asyncio.Future[T], future: Future[T], seconds: float |
             timer.cancel()
 
 
-def _reason(over: str, future: Future[Any], seconds: float | None, late: str) -> Exception:
+def _reason(over: str, future: Future[Any], seconds: float | None, timeout_text: str) -> Exception:
     if over == "gone":
         return ClientDisconnect()
     if future.cancelled():
         return _dropped(seconds)
-    return ServerTimeoutError(f"the call takes longer than {seconds:g} s: {late}")
+    return ServerTimeoutError(f"the call takes longer than {seconds:g} s: {timeout_text}")
 
 
 def _dropped(seconds: float | None) -> ServerTimeoutError:

@@ -34,7 +34,7 @@ class Within:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._late = False
+        self._timed_out = False
 
     def __enter__(self) -> None:
         task = asyncio.current_task()
@@ -43,12 +43,12 @@ class Within:
         self._timer = asyncio.get_running_loop().call_later(self._seconds, self._end)
 
     def _end(self) -> None:
-        self._late = True
+        self._timed_out = True
         self._task.cancel()
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         self._timer.cancel()
-        if self._late and kind is asyncio.CancelledError:
+        if self._timed_out and kind is asyncio.CancelledError:
             if sys.version_info >= (3, 11):
                 self._task.uncancel()
             raise TimeoutError from None

@@ -33,7 +33,7 @@ def configuration(level: str, style: str) -> dict[str, Any]:
     }
 
 
-def note(seen: Exchange) -> None:
+def observe(seen: Exchange) -> None:
     """Log a request that has ended, at level `info`, or `error` if the server failed."""
     level = logging.ERROR if seen.status >= 500 and seen.status != _NOT_OFFERED else logging.INFO
     if _access.isEnabledFor(level):

@@ -103,7 +103,7 @@ class Metrics:
     def _gauge(self, name: str, text: str, mode: Any) -> Gauge:
         return Gauge(name, text, registry=self._registry, multiprocess_mode=mode)
 
-    def note(self, seen: Exchange) -> None:
+    def observe(self, seen: Exchange) -> None:
         """Count a finished request."""
         key = _method(seen.method), seen.route, seen.status
         count = self._by_answer.get(key)

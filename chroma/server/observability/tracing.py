@@ -91,7 +91,7 @@ class Tracing:
         parent = None if seen is None else self._trace.set_span_in_context(seen.span)
         return self._tracer.start_as_current_span(f"chroma.{name}", parent, record_exception=False)
 
-    def note(self, seen: Exchange) -> None:
+    def observe(self, seen: Exchange) -> None:
         """End the span of a request."""
         span = seen.span
         if seen.route:

@@ -86,9 +86,9 @@ def records(mode: Mode, batch: pa.RecordBatch) -> Records:
     """The records of one batch, whose schema and size were already checked. The batch may be empty."""
     if not batch.num_rows:
         return Records([])
-    place = batch.schema.get_field_index("metadata")
-    if place >= 0 and pa.types.is_null(batch.schema.field(place).type):
-        batch = batch.remove_column(place)
+    index = batch.schema.get_field_index("metadata")
+    if index >= 0 and pa.types.is_null(batch.schema.field(index).type):
+        batch = batch.remove_column(index)
     read = to_records.from_table(pa.Table.from_batches([batch]), _AS_NAMED)
     _check_embeddings(mode, batch, read)
     return read.records(read.embeddings, read.given)

@@ -47,11 +47,11 @@ def receive(
     with ThreadPoolExecutor(1, thread_name_prefix="chroma-stream") as writer:
         try:
             for batch, _ in _batches(source, largest):
-                progress.settle()
+                progress.wait()
                 progress.begin(writer.submit(_write, mode, batch, write), batch.num_rows)
-            progress.settle()
+            progress.wait()
         except ChromaError as error:
-            raise progress.noted(error) from error
+            raise progress.with_row_count(error) from error
     return progress.done, progress.rows
 
 
@@ -107,7 +107,7 @@ class _Progress:
     def begin(self, writing: Future[Written], rows: int) -> None:
         self._writing = writing, rows
 
-    def settle(self) -> None:
+    def wait(self) -> None:
         """Wait for the write in progress. Raises the error of that write."""
         if self._writing is None:
             return
@@ -115,11 +115,11 @@ class _Progress:
         self.done += writing.result()
         self.rows += rows
 
-    def noted(self, error: ChromaError) -> ChromaError:
+    def with_row_count(self, error: ChromaError) -> ChromaError:
         """The error, with the number of durable rows added. Waits for the write in progress first; if that
         fails, its error takes precedence."""
         try:
-            self.settle()
+            self.wait()
         except ChromaError as earlier:
             error = earlier
         error.durable_rows = self.rows
@@ -135,11 +135,11 @@ def send_batch(batch: pa.RecordBatch, structured: bool) -> Iterator[bytes]:
     """Yields the parts of a stream of one batch, whose metadata is JSON text. With `structured`, the stream
     has it as a struct."""
     if structured:
-        place = batch.schema.get_field_index("metadata")
-        typed_keys = arrow_codec.typed_keys_of([batch.column(place)])
+        index = batch.schema.get_field_index("metadata")
+        typed_keys = arrow_codec.typed_keys_of([batch.column(index)])
         columns = batch.columns
-        columns[place] = arrow_codec.to_struct(columns[place], typed_keys)
-        schema = batch.schema.set(place, pa.field("metadata", arrow_codec.struct_type(typed_keys)))
+        columns[index] = arrow_codec.to_struct(columns[index], typed_keys)
+        schema = batch.schema.set(index, pa.field("metadata", arrow_codec.struct_type(typed_keys)))
         batch = pa.RecordBatch.from_arrays(columns, schema=schema)
     return send(pa.RecordBatchReader.from_batches(batch.schema, [batch]))
 
@@ -163,14 +163,14 @@ def send_struct(found: FoundRecords, fields: frozenset[Field], keys: Sequence[st
         )
     reader = found.read(fields, columns)
     names = [field.name for field in reader.schema]
-    places = [place for place, name in enumerate(names) if ":" in name]
+    indices = [index for index, name in enumerate(names) if ":" in name]
     inner = arrow_codec.struct_type(table_scans.named(columns))
-    first = names.index("embedding") if "embedding" in names and not places else len(names)
-    at = places[0] if places else first
-    plain = [field for place, field in enumerate(reader.schema) if place not in places]
+    first = names.index("embedding") if "embedding" in names and not indices else len(names)
+    at = indices[0] if indices else first
+    plain = [field for index, field in enumerate(reader.schema) if index not in indices]
     schema = pa.schema([*plain[:at], pa.field("metadata", inner), *plain[at:]])
     return send(
-        pa.RecordBatchReader.from_batches(schema, map(partial(_structured, schema, at, len(places)), reader))
+        pa.RecordBatchReader.from_batches(schema, map(partial(_structured, schema, at, len(indices)), reader))
     )
 
 

@@ -125,16 +125,18 @@ class _Source:
 
     def __init__(self, path: Path | None, entries: list[Entry] | None = None) -> None:
         self._path = path
-        self._stamp = self._look()  # taken before reading, so that a change meanwhile is detected later
+        self._file_version = (
+            self._look()
+        )  # taken before reading, so that a change meanwhile is detected later
         self._table = _Table.of(read_entries(path) if path is not None else entries or [])
         self._next = time.monotonic() + _CHECK_SECONDS
 
     def table(self, now: bool = False) -> _Table:
         if self._path is not None and (now or time.monotonic() >= self._next):
             self._next = time.monotonic() + _CHECK_SECONDS
-            stamp = self._look()
-            if now or stamp != self._stamp:
-                self._stamp = stamp
+            file_version = self._look()
+            if now or file_version != self._file_version:
+                self._file_version = file_version
                 self._read(self._path)
         return self._table
 
@@ -150,8 +152,8 @@ class _Source:
         _log.info("read %s credentials from %s", len(entries), path)
 
     def _look(self) -> tuple[int, ...]:
-        """A stamp that changes when the file changes. It includes the mode, which decides whether the file
-        is accepted."""
+        """The version of the file, which changes with the file. It includes the mode, which decides whether
+        the file is accepted."""
         if self._path is None:
             return ()
         try:

@@ -36,7 +36,7 @@ class _Failures:
         times, last = self._found.get(who, (0, 0.0))
         return times if time.monotonic() - last < _FAILED_SECONDS else 0
 
-    def note(self, who: Any) -> None:
+    def add(self, who: Any) -> None:
         times = self.of(who) + 1
         self._found.pop(who, None)
         self._found[who] = times, time.monotonic()
@@ -94,8 +94,8 @@ class Passwords:
             _remember(self._right, mark, None)
         else:
             _remember(self._wrong, mark, time.monotonic())
-            self._connections.note(at)
-            self._addresses.note(address)
+            self._connections.add(at)
+            self._addresses.add(address)
         return right
 
     def _queued(self, hashed: str, password: bytes, rank: tuple[int, int]) -> asyncio.Future[bool]:

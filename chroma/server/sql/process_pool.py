@@ -111,7 +111,7 @@ class Answer:
         self._job, self._body, self._seconds = job, body, seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
-        self._over = self._late = False
+        self._over = self._timed_out = False
         self._timer = threading.Timer(seconds, self._give_up)
         self._timer.daemon = True
 
@@ -158,7 +158,7 @@ class Answer:
             return b""
 
     def _give_up(self) -> None:
-        self._late = True
+        self._timed_out = True
         if self._process is not None:
             self._process.kill()
 
@@ -171,7 +171,7 @@ class Answer:
             _processes.done(self._process)
 
     def _failure(self, said: bytes) -> ChromaError:
-        if self._late:
+        if self._timed_out:
             return ServerTimeoutError(
                 f"the SQL statement takes longer than {self._seconds:g} s: it was stopped"
             )

@@ -82,11 +82,11 @@ def bound_memory(size: int) -> None:
 def answer(job: dict[str, object], body: bytes) -> Iterator[memoryview]:
     """Yields the parts of the result's stream. The first part is yielded once the first record batch is
     ready, or it is certain that there is none."""
-    want = sql_body.sql(json_bodies.parse(body, int(str(job["largest"]))))
+    request = sql_body.sql(json_bodies.parse(body, int(str(job["largest"]))))
     backend = LocalBackend.reader(str(job["path"]), int(str(job["memory"])) // 2)
     scope = Scope(str(job["tenant"]), str(job["database"]))
-    _, run = backend.statement(scope, want.text, want.tables, want.collection)
-    reader = run(want.parameters)
+    _, run = backend.statement(scope, request.text, request.tables, request.collection)
+    reader = run(request.parameters)
     batches = iter(reader)
     first = next(batches, None)
     parts = arrow_codec.messages(itertools.chain([] if first is None else [first], batches), reader.schema)

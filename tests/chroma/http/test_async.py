@@ -272,7 +272,7 @@ def test_a_loop_that_has_ended_takes_nothing_along(server: Scripted) -> None:
 
     asyncio.run(again())
     asyncio.run(again())
-    assert len(client._backend._transport._pools._held) == 1  # type: ignore[attr-defined]
+    assert len(client._backend._transport._pools._pools) == 1  # type: ignore[attr-defined]
     asyncio.run(client.close())
     gc.collect()
 

@@ -94,7 +94,7 @@ def crash(method: str, call: int, after: bool) -> Iterator[None]:
         yield
 
 
-POINTS = [("begin", False), ("begin", True), ("wrote", False), ("settle", False), ("settle", True)]
+POINTS = [("begin", False), ("begin", True), ("wrote", False), ("checkpoint", False), ("checkpoint", True)]
 POINTS += [("finish", False)]
 
 

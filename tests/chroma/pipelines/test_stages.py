@@ -105,14 +105,14 @@ def test_few_parts_are_in_memory(client: Any, monkeypatch: pytest.MonkeyPatch) -
     ahead = []
     from chroma.pipelines.load import Load
 
-    settle = Load.settle
+    checkpoint = Load.checkpoint
 
     def slowly(self: Any, ready: Any) -> None:
         threading.Event().wait(0.02)
         ahead.append(len(seen) * 10 - things.count())
-        settle(self, ready)
+        checkpoint(self, ready)
 
-    monkeypatch.setattr(Load, "settle", slowly)
+    monkeypatch.setattr(Load, "checkpoint", slowly)
     things.load(batches(40, 10, seen), batch_size=10)
     assert max(ahead) <= 10 * (3 * stages._DEPTH + 4)
 
@@ -149,7 +149,7 @@ def test_without_a_function(client: Any) -> None:
         things.load(batches(1))
 
 
-@pytest.mark.parametrize("where", ["begin", "settle", "next"])
+@pytest.mark.parametrize("where", ["begin", "checkpoint", "next"])
 def test_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     """Threads end, what was done is noted, and the same call goes on."""
     from chroma.pipelines.load import Load

@@ -93,7 +93,7 @@ def test_what_is_not_offered_is_no_failure(lines: Callable[..., list[str]], stat
     lines("json")
     seen = request_context.begin("GET", [])
     seen.status = status
-    logs.note(seen)
+    logs.observe(seen)
     assert [json.loads(line)["level"] for line in lines()] == [level]
 
 

@@ -207,7 +207,7 @@ def test_streams_that_nobody_reads_are_few(
     streams: Streams, serve: Callable[..., Api], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond twice the threads a stream is refused before its first byte, and one that ends makes room."""
-    monkeypatch.setattr("chroma.server.http.responses._PLACE_SECONDS", 0.2)
+    monkeypatch.setattr("chroma.server.http.responses._SLOT_SECONDS", 0.2)
     api = serve(threads=1)
     with listening(api.app) as port, ExitStack() as held:
         unread = [held.enter_context(connected(port)) for _ in range(2)]
