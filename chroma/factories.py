@@ -255,9 +255,9 @@ def _open(settings: Settings, private: bool) -> Backend:
         return local.open(None, settings, private=True)
     path = os.path.abspath(settings.persist_directory) if settings.is_persistent else None
     location = _MEMORY if path is None else os.path.realpath(path)
-    others = _in_use.get(location)
-    for other in [] if others is None else list(others.values()):
-        if _comparable(other) != _comparable(settings):
+    others = _in_use.get(location, {})
+    for client, other in list(others.items()):
+        if _comparable(other) != _comparable(settings) and not client.lost():
             different = [key for key, value in _comparable(settings).items() if value != other[key]]
             raise InvalidArgumentError(
                 f"An instance of Chroma already exists for {location} with different settings: "

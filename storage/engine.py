@@ -114,6 +114,11 @@ class Engine:
         if self._closed:
             raise Closed(f"the client for {self.folder.path} was closed; open a new one")
 
+    def check_there(self) -> None:
+        """Raise Closed if the engine was closed, and NotFound if its folder was removed or replaced."""
+        self.check_open()
+        self.catalog.check_there()
+
     def collection(self, tenant: str, database: str, id: str) -> Collection:
         """Return the collection, opening it first if it is not open."""
         self.check_open()
@@ -292,8 +297,7 @@ class Engine:
 
     def backup(self, path: str, link: bool, verify: bool, progress: Progress | None = None) -> BackupReport:
         """Copy the whole database to a folder on disk; see backup/backup.py."""
-        self.check_open()
-        self.catalog.check_there()
+        self.check_there()
         assert isinstance(self.folder, DiskFolder)  # a database in memory has no files to copy
         from .backup.backup import backup  # importing it takes a tenth of the time to open a database
 

@@ -123,6 +123,13 @@ class LocalBackend:
         """Forget the shared store in memory, so that the next client in memory starts empty."""
         engines.forget_memory()
 
+    def lost(self) -> bool:
+        """Whether the folder was removed or replaced since it was opened, or the client was closed."""
+        if self._closed:
+            return True
+        with translated():
+            return self.engine.lost()
+
     @property
     def engine(self) -> Engine:
         if self._closed:
@@ -147,7 +154,8 @@ class LocalBackend:
     # ------------------------------------------------------------------ system
 
     def heartbeat(self) -> int:
-        self.engine.check_open()
+        with translated():
+            self.engine.check_there()
         return time.time_ns()
 
     def version(self) -> str:

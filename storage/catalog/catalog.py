@@ -202,6 +202,7 @@ class Catalog:
         self._stale = False  # whether to load the catalog again: a change may or may not be in the log
         if not folder.exists(NAME):
             self._found()
+        self._inode = self._folder_inode()
         self._load()
 
     # ------------------------------------------------------------------ state
@@ -238,6 +239,8 @@ class Catalog:
 
     def _load(self) -> None:
         """Load the whole catalog. Until this is complete, calls without the lock see the old state."""
+        if self._stale and self._inode != self._folder_inode():
+            raise self._gone()  # what is there now is another database
         path = f"{self._folder.path}/{NAME}"
 
         def read(_: object) -> Catalog:
@@ -294,27 +297,46 @@ class Catalog:
             raise
 
     def _current(self) -> CatalogState:
+        """Return the newest state. Raises NotFound if the folder was removed or replaced."""
+        if not self._log.linked():
+            self.check_there()
         if self._stale or self._log.has_more():
-            with self._lock:
-                if self._stale:
-                    self._load()
-                self._follow(False)
+            self._refresh()
         return self._state
+
+    def _refresh(self) -> None:
+        with self._lock:
+            if self._stale:
+                self._load()
+            self._follow(False)
 
     def lost(self) -> bool:
         """Whether the folder was removed or replaced from outside."""
         if self._log.linked():
             return False
-        self._current()  # the catalog may have been rewritten, which starts a new log
+        try:
+            self._refresh()  # the catalog may have been rewritten, which starts a new log
+        except (Missing, NotFound):
+            return True
         return not self._log.linked()
 
     def check_there(self) -> None:
-        """Raise NotFound if the open folder was removed or replaced, because a change would be lost."""
+        """Raise NotFound if the open folder was removed or replaced.
+
+        A change would be lost, and what a read returns would no longer be in the folder.
+        """
         if self.lost():
-            raise NotFound(
-                f"{self._folder.path} was removed or replaced while it was open; "
-                "open a new client to start afresh"
-            )
+            raise self._gone()
+
+    def _gone(self) -> NotFound:
+        return NotFound(
+            f"{self._folder.path} was removed or replaced while it was open; "
+            "open a new client to start afresh"
+        )
+
+    def _folder_inode(self) -> int | None:
+        version = self._folder.file_version("")
+        return None if version is None else version[0]
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[tuple[CatalogState, Callable[[dict[str, Any]], None]]]:

@@ -216,14 +216,7 @@ class State:
                     )
                 count = 0 if tombstones is None else int(np.count_nonzero(tombstones))
                 views.append(
-                    SegmentView(
-                        source=part,
-                        rows=part.rows,
-                        tombstones=tombstones,
-                        deleted_rows=count,
-                        ref=self.refs.get(name),
-                        named=name in named,
-                    )
+                    SegmentView(part, part.rows, tombstones, count, self.refs.get(name), name in named)
                 )
             self._snapshot = Snapshot(tuple(views), self.dimension, self.next_position, self.frames)
         return self._snapshot

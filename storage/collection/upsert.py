@@ -44,7 +44,8 @@ def resolve(mode: Mode, records: Records, at: Located) -> Resolved:
     """
     _check_dimension(records, at.snapshot.dimension)
     known = at.part >= 0
-    if mode != "update" and len(known) and not known.any():  # true for nearly every batch
+    # True for nearly every batch. `any` takes 1.5 us more, which shows in the time of a single add.
+    if mode != "update" and len(known) and b"\x01" not in known.tobytes():
         return Resolved(NO_DELETES, _new_rows(records, None, at.snapshot.next_position))
     new = np.flatnonzero(~known) if mode != "update" else NO_DELETES
     old = np.flatnonzero(known) if mode != "add" else NO_DELETES

@@ -153,8 +153,10 @@ class DiskLog:
             self._fd = _created(path) if create else _opened(path)
             self._closer = finalized(self, self._fd)
             let_go_in_children(self)
+        self._name = os.fsencode(path)
         with readable(path):
-            self._inode = os.fstat(self._fd).st_ino
+            found = os.fstat(self._fd)
+        self._device, self._inode = found.st_dev, found.st_ino
         self._view = memoryview(b"")
 
     def holds(self, offset: int, mark: bytes) -> bool:
@@ -247,9 +249,7 @@ class DiskLog:
     def linked(self) -> bool:
         """Whether the name still refers to this file."""
         try:
-            return os.stat(self.path).st_ino == self._inode
-        except (FileNotFoundError, NotADirectoryError):
-            return False
+            return safe_open.same_file(self._name, self._device, self._inode)
         except OSError as error:
             raise refused(self.path, error, reading=True) from error
 

@@ -12,6 +12,7 @@ import os
 import stat
 
 from ..interface.errors import Corruption, InvalidArgument, NotADatabase
+from ..native import kernel
 
 # Error codes for anything that is not a file: a link, a folder, or a pipe without a writer.
 _NOT_A_FILE = {
@@ -91,3 +92,18 @@ def check_path(path: str) -> None:
         raise InvalidArgument(f"path {path[:80]!r} cannot be used: {error}") from error
     if exists and not os.path.isdir(path):
         raise NotADatabase(f"path {path} is a file, not a folder; pass the path of a folder")
+
+
+def same_file(path: bytes, device: int, inode: int) -> bool:
+    """Whether the path refers to the file with these numbers. Raises OSError if the system does not say.
+
+    Every read calls this.
+    """
+    if kernel.compiled is not None:
+        same: bool = kernel.compiled.same_file(path, device, inode)
+        return same
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return (found.st_dev, found.st_ino) == (device, inode)

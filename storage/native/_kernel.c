@@ -1,5 +1,5 @@
-/* Exact distances, the nearest of some rows, a query reduced, cells of a text column, and whether a column can be
- * read: what lies around a walk through a graph, where each call of numpy would cost more than its work. Everything
+/* Exact distances, the nearest of some rows, a query reduced, cells of a text column, whether a column can be read,
+ * and whether a file is still there: what lies around a walk through a graph, where each call of numpy would cost more than its work. Everything
  * here has a twin in numpy and Python (distance.py, reduction.py, text.py, arrays.py, soundness.py), which answers
  * the same where no compiler was at hand.
  *
@@ -9,11 +9,13 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #if defined(__GNUC__)
 #define PREFETCH(address) __builtin_prefetch(address)
@@ -784,6 +786,35 @@ names_each(PyObject *module, PyObject *const *args, Py_ssize_t given)
     return PyBool_FromLong(right);
 }
 
+/* ---- files ------------------------------------------------------------------------------------------ */
+
+PyDoc_STRVAR(same_file_doc,
+             "same_file(path, device, inode): whether the path, bytes, refers to this file. Raises OSError if the system\n"
+             "does not say. Keeps the GIL: releasing it would let another thread take it for milliseconds, and every\n"
+             "read asks.");
+
+static PyObject *
+same_file(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    struct stat found;
+    if (arguments("same_file", given, 3) < 0)
+        return NULL;
+    char *path;
+    if (PyBytes_AsStringAndSize(args[0], &path, NULL) < 0) /* refuses a NUL byte */
+        return NULL;
+    unsigned long long device = PyLong_AsUnsignedLongLong(args[1]);
+    if (PyErr_Occurred())
+        return NULL;
+    unsigned long long inode = PyLong_AsUnsignedLongLong(args[2]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (stat(path, &found) == 0)
+        return PyBool_FromLong((unsigned long long)found.st_dev == device && (unsigned long long)found.st_ino == inode);
+    if (errno == ENOENT || errno == ENOTDIR)
+        Py_RETURN_FALSE;
+    return PyErr_SetFromErrno(PyExc_OSError);
+}
+
 /* ---- the module --------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -797,20 +828,21 @@ static PyMethodDef methods[] = {
     {"offsets_fit", (PyCFunction)(void (*)(void))offsets_fit, METH_FASTCALL, offsets_fit_doc},
     {"ascends", (PyCFunction)(void (*)(void))ascends, METH_FASTCALL, ascends_doc},
     {"names_each", (PyCFunction)(void (*)(void))names_each, METH_FASTCALL, names_each_doc},
+    {"same_file", (PyCFunction)(void (*)(void))same_file, METH_FASTCALL, same_file_doc},
     {NULL, NULL, 0, NULL},
 };
 
-/* What storage/kernel.py compares, so that a library that was compiled from an older source is not used. */
+/* What storage/native/kernel.py compares, so that a library that was compiled from an older source is not used. */
 static int
 add_version(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "VERSION", 3);
+    return PyModule_AddIntConstant(module, "VERSION", 4);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, .m_name = "_kernel", .m_doc = "See storage/kernel.py.", .m_methods = methods, .m_slots = slots,
+    PyModuleDef_HEAD_INIT, .m_name = "_kernel", .m_doc = "See storage/native/kernel.py.", .m_methods = methods, .m_slots = slots,
 };
 
 PyMODINIT_FUNC

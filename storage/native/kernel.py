@@ -1,7 +1,7 @@
 """Load the compiled part of the engine, if there is one.
 
-Owns: whether the compiled `_kernel.c` is available. Its functions have counterparts in vectors/, arrow/ and
-validation/column_offsets.py, which give the same answers without it.
+Owns: whether the compiled `_kernel.c` is available. Its functions have counterparts in vectors/, arrow/,
+validation/column_offsets.py and io/safe_open.py, which give the same answers without it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 import warnings
 from types import ModuleType
 
-_VERSION = 3  # the version of the interface, as in _kernel.c
+_VERSION = 4  # the version of the interface, as in _kernel.c
 
 compiled: ModuleType | None = None
 try:

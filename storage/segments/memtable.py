@@ -6,7 +6,7 @@ not change for a reader that keeps to its own row count. The snapshot keeps the 
 
 from __future__ import annotations
 
-import itertools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,7 +53,7 @@ class Memtable:
         self._row_of_position.update(zip(positions, range(start, end)))
         if self.ordered:
             last = int(self._positions[start - 1]) if start else -1
-            self.ordered = all(one < two for one, two in itertools.pairwise([last, *positions]))
+            self.ordered = all(map(operator.lt, [last, *positions], positions))
         self.nbytes += rows.vectors.nbytes
         self.rows = end
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 
 from chroma.storage.arrow.ipc_file import Column
 from chroma.storage.arrow.text_column import Text
+from chroma.storage.io import safe_open
 from chroma.storage.native import kernel
 from chroma.storage.vectors import distance
 from chroma.storage.vectors.pca import Projection
@@ -313,3 +316,46 @@ def test_without_it_answers_are_the_same_and_one_warning_says_so(tmp_path: Path,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == f"True {answer}"
+
+
+def test_a_file_is_the_same_until_its_name_refers_to_another(tmp_path: Path) -> None:
+    name = tmp_path / "name"
+    name.write_text("one")
+    found = name.stat()
+
+    def same(path: Path, device: int = found.st_dev) -> bool:
+        arguments = os.fsencode(path), device, found.st_ino
+        answer = safe_open.same_file(*arguments)
+        assert answer == without(lambda: safe_open.same_file(*arguments))
+        return answer
+
+    assert same(name)
+    assert not same(name, found.st_dev + 1)
+    assert not same(tmp_path / "missing") and not same(name / "below a file")
+    os.rename(name, tmp_path / "kept")  # so that its number is not given to the next file
+    name.write_text("another")
+    assert not same(name) and same(tmp_path / "kept")
+
+
+@pytest.mark.parametrize("which", ["compiled", "twin"])
+def test_a_system_that_does_not_say_is_an_error(tmp_path: Path, which: str) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    ask = lambda: safe_open.same_file(os.fsencode(loop), 1, 1)  # noqa: E731
+    with pytest.raises(OSError) as caught:
+        ask() if which == "compiled" else without(ask)
+    assert caught.value.errno == errno.ELOOP
+
+
+def test_same_file_refuses_what_is_not_a_path_and_two_numbers() -> None:
+    for arguments in (
+        (),
+        (b"a", 1),
+        ("a", 1, 1),
+        (b"a", "1", 1),
+        (b"a", 1, None),
+        (b"a", -1, 1),
+        (b"a\0b", 1, 1),
+    ):
+        with pytest.raises((TypeError, OverflowError, ValueError)):
+            compiled.same_file(*arguments)
