@@ -404,7 +404,7 @@ def _read_catalog(folder: DiskFolder, name: str) -> tuple[CatalogState, str]:
 
 
 def _next_log(home: DiskFolder, name: str) -> str | None:
-    """Return the first existing log after this one, if any. Names are sorted by sequence number."""
+    """Return the first existing log after `name`, if any. Log names sort by their sequence numbers."""
     later = [other for other in home.names() if file_names.LOG.fits(other) and other > name]
     return later[0] if later else None
 

@@ -26,7 +26,7 @@ class Mark:
 
     @classmethod
     def load(cls, folder: DiskFolder) -> Mark | None:
-        """Read the marker of a folder. Returns None if it has none."""
+        """Read the marker of a folder. Returns None if the folder has no marker."""
         if not folder.exists(MARK):
             return None
         data = parsed(f"{folder.path}/{MARK}", folder.read(MARK))

@@ -131,7 +131,8 @@ def _joined_texts(arrays: Sequence[pa.Array], order: Ints | None) -> pa.Array:
 class Storable(Protocol):
     """The content of a segment: columns of the same length, sorted by position.
 
-    The writer requests the columns in this order. It writes the first ones while later ones are computed.
+    The writer requests the columns in the order in which they stand here. It writes the first columns while
+    later ones are computed.
     """
 
     @property

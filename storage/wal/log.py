@@ -218,7 +218,7 @@ class Log:
         return log
 
     def image(self) -> Iterator[bytes]:
-        """Yield the file in blocks up to `offset`, with `offset` as the watermark in its header."""
+        """Yield the first `offset` bytes of the file, block by block. The header's watermark is `offset`."""
         head = bytearray(self._file.read(0, START))
         _SYNCED.pack_into(head, _SYNCED_AT, self.offset, self.offset ^ _MASK)
         yield bytes(head)
