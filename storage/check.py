@@ -1,7 +1,7 @@
 """Check a database folder, and repair damage if possible.
 
-Owns: the pass over all files. It reads every file and checks everything. A repair drops damaged caches, which
-are then rebuilt. It restores a manifest from its copy, and rewrites a damaged log with its intact frames. It
+Owns: the pass that reads every file and checks everything in it. A repair drops damaged caches, which are
+then rebuilt. It restores a manifest from its copy, and rewrites a damaged log with its intact frames. It
 moves the damaged originals, and files that cannot be repaired, to `quarantine/` in the database folder. Each
 step is reported as a finding.
 """

@@ -1,6 +1,7 @@
 """The marker file of a backup.
 
-Owns: `backup.json`. It is separate from backup.py, because opening any database checks for the marker.
+Owns: `backup.json`. This module is separate from backup.py, because opening any database checks for the
+marker.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The in-memory state of a collection: the manifest plus the changes in its logs.
 
-Owns: applying frames in order, and adopting a newer manifest. It is not thread-safe: the caller holds the
-collection's lock around every method. The manifest names its first log. Its segments hold the records as they
-were when that log began. So every delete in that log or a later one applies to these segments.
+Owns: applying frames in order, and adopting a newer manifest. The state is not thread-safe: the caller holds
+the collection's lock around every method. A manifest names a first log, and its segments hold the records as
+they were when that log began. So every delete in that log or a later one applies to these segments.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Owns: all use of hnswlib. No other module imports it. An index is a cache made from the vectors. It never
 changes after it is built, and a correct answer never depends on it.
 
-A graph contains the segment's vectors, normalised for `cosine`. They are projected to fewer dimensions if
-this keeps the neighbours (vectors/pca.py). A graph search returns candidates, and query/executor.py ranks
+A graph contains the segment's vectors, normalised for `cosine`. The vectors are projected to fewer dimensions
+if that keeps the neighbours (vectors/pca.py). A graph search returns candidates, and query/executor.py ranks
 them by the stored vectors. graph_file.py writes and reads graph files.
 """
 

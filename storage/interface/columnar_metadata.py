@@ -1,7 +1,7 @@
 """Read the metadata of many records by key instead of by record.
 
-Owns: detecting that all mappings have the same keys, which is the usual case. It does not deal with types or
-files, and imports only the standard library, because input validation uses it too.
+Owns: detecting that all mappings have the same keys, which is the usual case. This module does not deal with
+types or files, and imports only the standard library, because input validation uses it too.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The plain values that callers exchange with the engine.
 
-Owns: the shapes of records and answers. Requests are in `requests`. It does not deal with files or indexes.
+Owns: the shapes of records and answers. Requests are in `requests`. This module does not deal with files or
+indexes.
 """
 
 from __future__ import annotations

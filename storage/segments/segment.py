@@ -1,6 +1,6 @@
 """A segment, an immutable group of records in files: write it, map it, read rows from it.
 
-Owns: the files in a segment folder `seg-<n>/` except the graph. It does not deal with commits.
+Owns: the files in a segment folder `seg-<n>/` except the graph. This module does not deal with commits.
 
     vectors.arrow       one batch: vector (fixed-size list of float32), norm (float32, squared length)
     records.arrow       one batch: position, id, document, uri, metadata; sorted by position
