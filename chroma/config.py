@@ -71,7 +71,7 @@ class Settings:
                                None: only on terminals
     chroma_overwrite_singleton_tenant_database_access_from_auth
                                if the credentials give access to exactly one tenant or one database,
-                               the client uses that one and ignores the one it was given
+                               the client uses it instead of the tenant or database passed to it
 
     Raises InvalidArgumentError (a ValueError) for a value of the wrong type and for a
     configuration from before version 0.4.

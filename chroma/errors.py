@@ -211,7 +211,8 @@ class ReadOnlyError(ChromaError):
 
 
 class WriteFailedError(ChromaError, OSError):
-    """The operating system refused a write or a sync. The call stored nothing."""
+    """The operating system refused a write or a sync. The call stored nothing, unless the message
+    says that this is uncertain."""
 
     wire_name = "WriteFailedError"
     status = 507

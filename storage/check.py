@@ -1,7 +1,7 @@
 """Check a database folder, and repair damage if possible.
 
-Owns: the pass over all files. It reads every file and checks everything. A repair drops damaged caches, which
-are then rebuilt. It restores a manifest from its copy, and rewrites a damaged log with its intact frames. It
+Owns: the pass that reads every file and checks everything in it. A repair drops damaged caches, which are
+then rebuilt. It restores a manifest from its copy, and rewrites a damaged log with its intact frames. It
 moves the damaged originals, and files that cannot be repaired, to `quarantine/` in the database folder. Each
 step is reported as a finding.
 """
@@ -404,7 +404,7 @@ def _read_catalog(folder: DiskFolder, name: str) -> tuple[CatalogState, str]:
 
 
 def _next_log(home: DiskFolder, name: str) -> str | None:
-    """Return the first existing log after this one, if any. Names are sorted by sequence number."""
+    """Return the first existing log after `name`, if any. Log names sort by their sequence numbers."""
     later = [other for other in home.names() if file_names.LOG.fits(other) and other > name]
     return later[0] if later else None
 

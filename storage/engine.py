@@ -154,7 +154,7 @@ class Engine:
     # ------------------------------------------------------------------ catalog
 
     def create_collection(self, tenant: str, database: str, new: NewCollection) -> CollectionInfo:
-        """Raises AlreadyExists if the name is taken, unless `new.get_or_create` is set."""
+        """Create a collection. Raises AlreadyExists if its name is taken, unless `new.get_or_create`."""
         self.check_open()
         id = str(uuid.uuid4() if new.id is None else uuid.UUID(new.id))
         metadata = dict(new.metadata) if new.metadata else None
@@ -263,7 +263,7 @@ class Engine:
     ) -> CollectionInfo:
         """Create a copy that shares the collection's immutable files.
 
-        Copying takes little time. Later changes to one collection do not affect the other.
+        Copying takes little time. Later changes to the collection do not affect the copy, nor the reverse.
 
         into  tenant and database of the copy; if None, the tenant and database of the collection
         """

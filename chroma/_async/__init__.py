@@ -1,1 +1,2 @@
-"""The client code in one of its two forms. scripts/twins.py generates the form for threads from the other."""
+"""Clients, collections and HTTP backends. scripts/twins.py makes the form for threads from that for event
+loops."""

@@ -286,7 +286,7 @@ class AsyncClient(_AsyncConnection):
         embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
         data_loader: DataLoader[Any] | None = None,
     ) -> AsyncCollection:
-        """Open a collection by name. It uses its stored embedding function unless another is passed.
+        """Open a collection by name, with its stored embedding function unless another is passed.
 
         Raises NotFoundError if the collection does not exist, and InvalidArgumentError if the function
         passed conflicts with the stored one.

@@ -1,1 +1,1 @@
-"""The seam: what the clients ask of whatever answers them."""
+"""The calls between the API classes and the backends, as Protocols."""

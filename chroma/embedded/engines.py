@@ -116,8 +116,9 @@ def release(location: str | None, shared: Shared) -> None:
 def let_go(location: str | None, shared: Shared) -> None:
     """Release the reference of a client that was garbage-collected.
 
-    The garbage collector may call this in any thread, even in one that the holder of the lock waits for.
-    It must therefore not wait for the lock. The holder calls `_release_forgotten` after it releases the lock.
+    The garbage collector may call this function in any thread, even in one that the holder of the lock waits
+    for. The function must therefore not wait for the lock. The holder calls `_release_forgotten`
+    after it releases the lock.
     """
     _forgotten.append((location, shared))
     _release_forgotten()

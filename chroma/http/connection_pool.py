@@ -2,7 +2,7 @@
 
 Closing a socket does not wake a thread that waits on it, but shutting it down does. The pool reports its
 connections through the events that httpcore calls a trace. A call that waits for a connection of the pool is
-woken when another call ends. It then ends too, because no request can start any more.
+woken when another call ends. The woken call then ends, too, because no request can start any more.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The primitives that differ between the sync and the async client: waiting, threads, pools.
 
 Each primitive has two forms. `chroma/_async` uses the form with the prefix `async_` or `Async`.
-`chroma/_sync` uses the form without it, which does the same immediately or by blocking.
+`chroma/_sync` uses the form without this prefix, which does the same immediately or by blocking.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ from __future__ import annotations
 class during:
     """Appends ` in <method>.` to the text of any error raised while the `with` block runs.
 
-    Includes errors of embedding functions and data loaders, whose origin is otherwise hard to
-    find. Keeps the error's class, traceback and attributes. This is a class because every query
-    uses it, and a class takes a sixth of the time of a generator.
+    Includes errors of embedding functions and data loaders, whose origin is otherwise hard to find. Keeps the
+    error's class, traceback and attributes. `during` is a class because every query uses it, and a class
+    takes a sixth of the time of a generator.
     """
 
     __slots__ = ("_method",)

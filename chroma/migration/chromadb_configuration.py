@@ -1,9 +1,9 @@
 """Reads a collection's configuration from the metadata, configuration or schema that chromadb stores.
 
 0.4          `hnsw:*` keys in the metadata of the collection and of the index segment
-0.5, 0.6     the same, and a configuration that chromadb ignores
+0.5, 0.6     the same keys, and a configuration that chromadb ignores
 1.0, 1.1     a configuration {"vector_index": {"hnsw": …}, "embedding_function": …}
-later 1.x    a schema, whose entry for `#embedding` holds both
+later 1.x    a schema, whose entry for `#embedding` holds the index settings and the function
 """
 
 from __future__ import annotations

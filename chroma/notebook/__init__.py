@@ -1,1 +1,1 @@
-"""Notebook displays other than results: clients, collections, `describe`, `plot`."""
+"""How notebooks show clients, collections, `describe` and `plot`. `chroma.rendering` shows results."""

@@ -15,7 +15,7 @@ PATIENCE = 5.0
 def ask(questions: Callable[[], None], seconds: float | None = None) -> str | None:
     """Run `questions`, which stores each response on arrival. Returns None, or the reason it did not finish.
 
-    After the time limit, it continues in its thread and its results are ignored.
+    After the time limit, `questions` continues in its thread, and its results are ignored.
     """
     limit = PATIENCE if seconds is None else seconds
     failed: list[BaseException] = []

@@ -75,7 +75,8 @@ def value(entry: Any, width: int = CELL) -> str:
 
 
 def other(entry: Any) -> str:
-    """Format any other value, such as a data loader's result. An image is shown as its shape."""
+    """Format a value that metadata cannot have, such as a data loader's result. An image is shown as its
+    shape."""
     if entry is None:
         return ""
     if isinstance(entry, str):

@@ -1,6 +1,6 @@
 """The caller's identity and the scope of a call.
 
-The API classes pass these plain values to a backend, in addition to those of `storage.types`.
+The API classes pass these plain values to a backend, in addition to those of `chroma.storage.interface`.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ _CLOSE_SECONDS = 1.0
 def serve(settings: ServerSettings) -> None:
     """Serve until SIGTERM or SIGINT, then finish the current requests and return.
 
-    Raises InvalidArgumentError if it cannot listen on the address, load the certificate or use the
-    credentials. Also raises the errors of opening the folder. In all these cases it does not listen.
+    Raises InvalidArgumentError if the server cannot listen on the address, load the certificate or use the
+    credentials. Also raises the errors of opening the folder. After an error, the server does not listen.
     """
     settings.check_reach()
     _check_certificate(settings)

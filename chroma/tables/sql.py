@@ -21,7 +21,7 @@ _HUGE = pa.decimal128(38, 0)
 
 
 def check_text(text: Any) -> str:
-    """Check the text of a statement."""
+    """Check that the text of a statement is a non-blank str, and return it."""
     if not isinstance(text, str) or not text.strip():
         raise InvalidArgumentError(f"Expected an SQL statement, got {shown(text)}")
     return text

@@ -217,7 +217,8 @@ def only_input(inputs: Mapping[str, Sequence[Any]]) -> tuple[str, Sequence[Any]]
 
 
 def check_same_length(vectors: Floats, inputs: Mapping[str, Sequence[Any]]) -> None:
-    """Check that inputs passed with query embeddings have one entry per embedding. They are not embedded."""
+    """Check that inputs passed with query embeddings have one entry per embedding. The inputs are not
+    embedded."""
     for argument, column in inputs.items():
         if len(column) != len(vectors):
             raise InvalidArgumentError(

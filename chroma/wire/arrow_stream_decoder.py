@@ -33,7 +33,7 @@ SCHEMA, DICTIONARY, BATCH = 1, 2, 3
 
 
 class BrokenStream(InvalidArgumentError):
-    """The bytes are not an Arrow stream, or one that is not accepted."""
+    """The bytes are not an Arrow stream, or are an Arrow stream that is not accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,8 @@ def validated(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def bare(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The same buffers, as plain bytes and integers for the types whose value ranges Arrow would check."""
+    """The same buffers with types whose values Arrow does not check. Decimals become plain bytes; times
+    and dates become integers."""
     types = [_bare_type(field.type) for field in batch.schema]
     if all(bare == field.type for bare, field in zip(types, batch.schema, strict=True)):
         return batch

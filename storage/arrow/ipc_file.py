@@ -4,8 +4,9 @@ Owns: reading the footer of an Arrow IPC file with one uncompressed record batch
 (https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format). Importing Arrow would take longer than
 opening a database, see lazy_pyarrow.py.
 
-The file's checksum is checked before. A forged file can have a correct checksum. So this module checks that
-buffers lie inside the file, are aligned, and have room for the rows. Violations raise one of NOT_READABLE.
+The caller has already verified the file's checksum. A forged file can have a correct checksum. So this module
+checks that buffers lie inside the file, are aligned, and have room for the rows. Violations raise one of
+NOT_READABLE.
 """
 
 from __future__ import annotations

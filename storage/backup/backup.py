@@ -181,9 +181,9 @@ def _check_target(target: DiskFolder, source: str, state: CatalogState) -> Mark 
 def _akin(target: DiskFolder, same_destination: bool, state: CatalogState) -> bool:
     """Whether an earlier backup is of the same database as the new one.
 
-    It is if they share a collection by id. If the source folder is the same, they may also share a collection
-    by name, because some collections are recreated every night. A database that is unexpectedly empty may be
-    on a disk that is not mounted, or in a folder that was lost.
+    Two backups are of the same database if they share a collection by id. If the source folder is the same,
+    they may also share a collection by name, because some collections are recreated every night. A database
+    that is unexpectedly empty may be on a disk that is not mounted, or in a folder that was lost.
     """
     present = set(target.child("collections").names())
     if not present or state.collections.keys() & present:

@@ -2,10 +2,10 @@
 
 Owns: which files are copied, in which order, and which files of an earlier copy are kept.
 
-Copying only reads the source. It takes no locks there, so no writer has to wait, and the source may be
-read-only. It first opens every file of a collection that the manifest and its logs name. If a file is
-missing, a compaction has removed it, and the manifest is read again. Logs are copied up to the last intact
-frame, so the copy is the collection at one moment. It is safe to crash after any of these steps:
+Copying only reads the source. Copying takes no locks in the source, so no writer has to wait, and the source
+may be read-only. Copying a collection begins with opening every file that its manifest and logs name. If a
+file is missing, a compaction has removed it, and the manifest is read again. Logs are copied up to the last
+intact frame, so the copy is the collection at one moment. A crash after any of these steps is safe:
 
     1. copy segment files, under their own unique names, and logs, under temporary names
     2. per collection, give the logs and then the manifest their names

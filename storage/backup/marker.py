@@ -1,6 +1,7 @@
 """The marker file of a backup.
 
-Owns: `backup.json`. It is separate from backup.py, because opening any database checks for the marker.
+Owns: `backup.json`. This module is separate from backup.py, because opening any database checks for the
+marker.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Mark:
 
     @classmethod
     def load(cls, folder: DiskFolder) -> Mark | None:
-        """Read the marker of a folder. Returns None if it has none."""
+        """Read the marker of a folder. Returns None if the folder has no marker."""
         if not folder.exists(MARK):
             return None
         data = parsed(f"{folder.path}/{MARK}", folder.read(MARK))

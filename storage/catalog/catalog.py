@@ -1,10 +1,11 @@
 """The catalog of tenants, databases and collections.
 
-Owns: `catalog.json` and the catalog's log, names and their uniqueness. It does not deal with records.
+Owns: `catalog.json` and the catalog's log, names and their uniqueness. This module does not deal with
+records.
 
-A change is one JSON frame in the log. It is durable before it is acknowledged, and every process sees it at
-its next call. `catalog.json` has the state at the beginning of its log, and is rewritten when the log has
-grown. This file also marks a folder as a database, and carries the format version.
+A change is one JSON frame in the log. A change is durable before it is acknowledged, and every process sees
+it at the next call. `catalog.json` has the state at the beginning of its log, and is rewritten when the log
+has grown. This file also marks a folder as a database, and carries the format version.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One collection: it serves requests and schedules the upkeep that they make necessary.
+"""One collection: serves requests, and schedules the upkeep that the requests make necessary.
 
 Owns: the decision when compaction and index builds are due. The records are in `record_store`.
 """

@@ -55,7 +55,7 @@ def due(snapshot: Snapshot) -> bool:
 def useful(snapshot: Snapshot) -> bool:
     """Whether a compaction is worthwhile once writes pause.
 
-    It is if a segment is unmanifested or has many deleted rows.
+    It is worthwhile if a segment is not named in the manifest yet, or has many deleted rows.
     """
     return any(
         isinstance(view.source, Segment) and (not view.named or _worn(view)) for view in snapshot.views

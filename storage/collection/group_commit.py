@@ -2,10 +2,10 @@
 
 Owns: the queue of a collection's writers in this process. The first writer leads. Once it holds the write
 lock, it takes the waiting calls, commits them as one batch, and syncs for all of them. Then the next writer
-leads the calls that have arrived meanwhile. (Letting it lead before the sync halved the batches and was
-slower with any number of threads.) Many small writes thus share the locks, the look-ups, a frame and a sync.
-16 threads that add single records are about 3 times as fast as one thread. Each call is still atomic, and its
-caller sees only its own errors.
+leads the calls that have arrived meanwhile. (When the next writer led before the sync, batches were half as
+large, and writes were slower with any number of threads.) Many small writes thus share the locks, the
+look-ups, a frame and a sync. 16 threads that add single records are about 3 times as fast as one thread. Each
+call is still atomic, and its caller sees only its own errors.
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ class Graphs:
         )
 
     def build(self, settings: IndexSettings, urgent: bool) -> bool:
-        """Build all missing graphs. Returns False if it was stopped or another process is building."""
+        """Build all missing graphs. Returns False if the build was stopped or another process is building."""
         if not hnsw.available():
             return False
         with self._lock:

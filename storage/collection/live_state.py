@@ -1,8 +1,8 @@
 """The in-memory state of a collection: the manifest plus the changes in its logs.
 
-Owns: applying frames in order, and adopting a newer manifest. It is not thread-safe: the caller holds the
-collection's lock around every method. The manifest's segments hold the records as they were when its log
-began. So every delete in that log or a later one applies to them.
+Owns: applying frames in order, and adopting a newer manifest. The state is not thread-safe: the caller holds
+the collection's lock around every method. A manifest names a first log, and its segments hold the records as
+they were when that log began. So every delete in that log or a later one applies to these segments.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class State:
         self._unmanifested[log_name(log)] = []
 
     def before_append(self) -> None:
-        """Sync the previous log, so that no later frame can survive a crash without its last frames."""
+        """Sync the log before this one. Otherwise a crash could lose its last frames and keep later ones."""
         if self._previous is not None:
             self._previous.sync_all()
             self._previous = None

@@ -83,7 +83,7 @@ class _Existing:
 
 
 class RecordStore:
-    """The records of one collection: a write-ahead log, a memtable, segments, and snapshots of them."""
+    """The records of one collection: write-ahead logs, memtables, segments, and snapshots of them."""
 
     def __init__(self, folder: Folder, id: str, services: Services, owner: StoreOwner) -> None:
         self.folder, self.id, self.services = folder, id, services

@@ -44,7 +44,7 @@ class Query:
 def to_sql(node: Node, layout: Layout) -> Query:
     """Return the filter as an SQL condition on the rows of the layout's table.
 
-    It is "true" or "false" if it is constant."""
+    A constant condition is "true" or "false"."""
     parameters: list[Any] = []
     return Query(_sql(node, layout, parameters), parameters)
 

@@ -1,8 +1,8 @@
 """Filter columns as native DuckDB tables, and queries for the rows that match a filter.
 
 Owns: the DuckDB connection for filters. Each engine has one in-memory database, which has no access to files,
-network or extensions. If threads shared a DuckDB connection, it would mix up their results without an error.
-So each thread has its own cursor; the cursors share the tables.
+network or extensions. If threads shared a cursor, DuckDB would mix up their results without an error. So each
+thread has its own cursor; the cursors share the tables.
 """
 
 from __future__ import annotations

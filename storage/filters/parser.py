@@ -214,7 +214,7 @@ def _all_of(children: list[Node]) -> Node:
 
 
 def _any_of(children: list[Node]) -> Node:
-    """Return the disjunction. Equalities on one key become one set, so long lists of them stay cheap."""
+    """Return the disjunction. All equalities on one key become one set, so that many of them stay cheap."""
     sets: dict[tuple[str, ScalarKind], list[Any]] = {}
     rest: list[Node] = []
     for child in children:

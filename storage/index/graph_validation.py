@@ -29,7 +29,7 @@ _COMPARED = (
 def scalars(
     space: Space, rows: int, kept: int, *, neighbors: int, ef_construction: int, entry: int, top: int
 ) -> dict[str, Any]:
-    """Compute hnswlib's scalar state for such a graph, so that none of it is taken from a file.
+    """Compute hnswlib's scalar state of a graph from its parameters, so that none of it is taken from a file.
 
     kept             the dimension of the graph's vectors
     neighbors        the most links per row in an upper layer; the ground layer has twice as many
@@ -68,7 +68,7 @@ def scalars(
 
 
 def same(computed: dict[str, Any], given: dict[str, Any]) -> bool:
-    """Whether the state in a file equals the computed state in the fields of `_COMPARED`."""
+    """Whether the file's state and the computed state have the same values in the fields of `_COMPARED`."""
     return all(key in given and given[key] == computed[key] for key in _COMPARED)
 
 

@@ -3,8 +3,8 @@
 Owns: all use of hnswlib. No other module imports it. An index is a cache made from the vectors. It never
 changes after it is built, and a correct answer never depends on it.
 
-A graph contains the segment's vectors, normalised for `cosine`. They are projected to fewer dimensions if
-this keeps the neighbours (vectors/pca.py). A graph search returns candidates, and query/executor.py ranks
+A graph contains the segment's vectors, normalised for `cosine`. The vectors are projected to fewer dimensions
+if that keeps the neighbours (vectors/pca.py). A graph search returns candidates, and query/executor.py ranks
 them by the stored vectors. graph_file.py writes and reads graph files.
 """
 
@@ -79,7 +79,7 @@ class Graph:
     def prepare(self, queries: Floats) -> tuple[Floats, list[int]]:
         """Convert queries to the form of the graph's vectors.
 
-        Returns these, and the indices of the queries that are out of distribution.
+        Returns the converted queries, and the indices of the queries that are out of distribution.
         """
         projection = self.projection
         if projection is not None and len(queries) == 1:
@@ -129,7 +129,7 @@ class Graph:
     def from_state(
         cls, space: Space, state: dict[str, Any], rows: int, projection: Projection | None
     ) -> Graph:
-        """Make a graph from the result of `state`. It must be valid, because hnswlib checks nothing."""
+        """Make a graph from a result of `state`, which must be valid, because hnswlib checks nothing."""
         import hnswlib
 
         index = hnswlib.Index.__new__(hnswlib.Index)  # __setstate__ crashes on an initialised index

@@ -1,7 +1,7 @@
 """Read the metadata of many records by key instead of by record.
 
-Owns: detecting that all mappings have the same keys, which is the usual case. It does not deal with types or
-files, and imports only the standard library, because input validation uses it too.
+Owns: detecting that all mappings have the same keys, which is the usual case. This module does not deal with
+types or files, and imports only the standard library, because input validation uses it too.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ def by_key(mappings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]] | None
     """Return the values of each key, in the order of the mappings.
 
     Returns None if the mappings have different keys, or are not plain dicts. (Other mappings may return
-    values for keys that they do not have.) All loops run in C: 10,000 mappings take 2 ms with eight keys and
-    0.2 s with 200 keys. Without blocks they would take twice as long.
+    values for keys that they do not have.) All loops run in C, over one block of mappings at a time: 10,000
+    mappings take 2 ms with eight keys and 0.2 s with 200 keys. Loops over all mappings at once would take
+    twice as long.
     """
     if set(map(type, mappings)) != {dict} or len(set(map(len, mappings))) > 1:
         return None

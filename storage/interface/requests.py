@@ -4,7 +4,7 @@ Owns: the shapes of requests. Validation creates a request once. Clients, backen
 unchanged. `chroma.wire.request_codec` writes and reads it as JSON.
 
 Requests are named tuples. A frozen dataclass takes three times as long to make, and a `get` by id makes three
-requests in 25 µs. They are made with keywords only, as tests/test_style.py checks.
+requests in 25 µs. Requests are made with keywords only, as tests/test_style.py checks.
 """
 
 from __future__ import annotations

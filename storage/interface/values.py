@@ -1,6 +1,7 @@
 """The plain values that callers exchange with the engine.
 
-Owns: the shapes of records and answers. Requests are in `requests`. It does not deal with files or indexes.
+Owns: the shapes of records and answers. Requests are in `requests`. This module does not deal with files or
+indexes.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ Field: TypeAlias = Literal["documents", "metadatas", "uris", "embeddings"]
 class EncodedMetadata(Sequence["dict[str, Any] | None"]):
     """Metadata of many records in the form in which the engine stores it.
 
-    Code that has whole columns can make it. The engine then need not encode mappings, or parse them again for
-    the filter columns.
+    Code that has the metadata as columns makes an EncodedMetadata itself. The engine then need not encode
+    mappings, or parse them again for the filter columns.
 
     texts    a JSON object per record; None for a record without metadata
     columns  the same values, an Arrow array per key and type ("str", "int", "float", "bool", "str[]", ...)

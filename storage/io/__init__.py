@@ -1,1 +1,1 @@
-"""All calls to the operating system."""
+"""Opening, reading, writing, mapping, locking and syncing files."""

@@ -1,8 +1,9 @@
 """The interface of a folder, and its implementation on disk.
 
-Owns: atomic and durable writes, memory maps, append files. It does not interpret the bytes. Invariant: once a
-method documented as "synced" has returned, the bytes and the name survive a power cut. `MemoryFolder`
-implements the same interface without durability, so ephemeral databases run on exactly the same engine.
+Owns: atomic and durable writes, memory maps, append files. This module does not interpret the bytes.
+Invariant: once a method documented as "synced" has returned, the bytes and the name survive a power cut.
+`MemoryFolder` implements the same interface without durability, so ephemeral databases run on exactly the
+same engine.
 
 `before_step` is called before every step that changes the disk, with the step's name and path. Crash tests
 replace it to end the process between any two steps.

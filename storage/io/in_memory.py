@@ -1,6 +1,6 @@
 """The folder interface of disk.py, implemented in memory, for ephemeral databases.
 
-Owns: bytes by name. It has the same interface without the durability, so the engine is the same.
+Owns: bytes by name. The interface is that of disk.py, without durability, so the engine is the same.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Map files into memory, read-only, without keeping a descriptor open.
 
-Owns: the calls of the C library for this. Before Python 3.13, each of Python's own maps keeps a descriptor,
-and a process has only about a thousand. Arrow's maps keep none, but importing Arrow takes longer than opening
-a database.
+Owns: the calls of the C library that map and unmap files. Before Python 3.13, each of Python's own maps keeps
+a descriptor, and a process has only about a thousand. Arrow's maps keep none, but importing Arrow takes
+longer than opening a database.
 """
 
 from __future__ import annotations

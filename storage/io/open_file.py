@@ -17,10 +17,10 @@ from .os_errors import readable
 
 
 def finalized(owner: object, fd: int) -> Callable[[], Any]:
-    """Return a function that closes the descriptor. It is also called when the owner is freed.
+    """Return a function that closes the descriptor. The function is also called when the owner is freed.
 
-    It is not called at exit. Databases that are closed at exit still write then, and the descriptor's number
-    may belong to another file by that time.
+    The function is not called at exit. Databases that are closed at exit still write then, and the
+    descriptor's number may belong to another file by that time.
     """
     closer = weakref.finalize(owner, os.close, fd)
     closer.atexit = False

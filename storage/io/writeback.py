@@ -1,7 +1,7 @@
 """Start the write-back of written bytes before the sync that waits for it.
 
-Owns: the Linux call for this. The system starts writing a log frame while the engine applies it in memory.
-The sync that follows then waits half as long. Only the sync makes the frame durable.
+Owns: the Linux call `sync_file_range`. The system starts writing a log frame while the engine applies it in
+memory. The sync that follows then waits half as long. Only the sync makes the frame durable.
 """
 
 from __future__ import annotations

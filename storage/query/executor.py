@@ -143,7 +143,7 @@ def explain(search: Search, queries: Floats, snapshot: Snapshot, source: Source)
 
 
 def searchable(search: Search, view: SegmentView, source: Source) -> SearchablePart:
-    """Collect what planning needs to know about a view. This evaluates the filter."""
+    """Evaluate the filter on a view, and collect what else planning needs to know about the view."""
     allowed = None
     if view.tombstones is not None or not isinstance(search.node, Everything):
         allowed = source.filters.allowed(view, search.node)

@@ -78,7 +78,7 @@ class ScanAllowed:
 
 @dataclass(frozen=True, slots=True)
 class GraphSearch:
-    """Request `width` candidates from the graph and rerank them. If it returns fewer than `minimum`, scan."""
+    """Request `width` candidates from the graph and rerank them. With fewer than `minimum` of them, scan."""
 
     ef: int
     width: int
@@ -163,7 +163,7 @@ def scaled_ef(ef: int, rows: int) -> int:
 def candidates(k: int, ef: int, projected: bool) -> int:
     """Return how many candidates to request from a graph.
 
-    There are enough to contain the k nearest rows after reranking by the stored vectors.
+    They are so many that, reranked by the stored vectors, they contain the k nearest rows.
     """
     return min(max(RERANK_LEAST * k, ef), RERANK_MOST * k) if projected else k
 

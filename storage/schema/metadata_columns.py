@@ -1,6 +1,7 @@
 """Metadata as typed columns, for filters.
 
-Owns: the conversion of mappings to columns, and the two Parquet files of a segment. It does not use DuckDB.
+Owns: the conversion of mappings to columns, and the two Parquet files of a segment. This module does not use
+DuckDB.
 
 A key whose values have several types has one column per type, named "type:key". Absent values are null. Keys
 in at least 5 % of the rows (at most 200 columns) are in `attributes.parquet`, which has one row per record.

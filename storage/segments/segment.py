@@ -1,6 +1,6 @@
 """A segment, an immutable group of records in files: write it, map it, read rows from it.
 
-Owns: the files in a segment folder `seg-<n>/` except the graph. It does not deal with commits.
+Owns: the files in a segment folder `seg-<n>/` except the graph. This module does not deal with commits.
 
     vectors.arrow       one batch: vector (fixed-size list of float32), norm (float32, squared length)
     records.arrow       one batch: position, id, document, uri, metadata; sorted by position
@@ -131,7 +131,8 @@ def _joined_texts(arrays: Sequence[pa.Array], order: Ints | None) -> pa.Array:
 class Storable(Protocol):
     """The content of a segment: columns of the same length, sorted by position.
 
-    The writer requests the columns in this order. It writes the first ones while later ones are computed.
+    The writer requests the columns in the order in which they stand here. It writes the first columns while
+    later ones are computed.
     """
 
     @property

@@ -1,9 +1,10 @@
 """PCA: projected vectors with fewer dimensions for the graph search.
 
 Owns: the projection and its dimension. A graph search spends nearly all its time reading vectors. Most of the
-length of embeddings lies in few directions. Projected to half the dimension, they have the same neighbours,
-and the exact kernel reranks the candidates by the stored vectors. `choose` measures on the vectors themselves
-whether this holds. If it does not, for example for random vectors, the graph has the stored vectors.
+length of embeddings lies in few directions. Embeddings that are projected to half the dimension have the same
+neighbours, and the exact kernel reranks the candidates by the stored vectors. `choose` measures on the
+vectors themselves whether this holds. If it does not, for example for random vectors, the graph has the
+stored vectors.
 
 The directions are the eigenvectors of the vectors' second moments, with the largest eigenvalues first. No
 other choice of the same number of directions keeps more of the squared lengths (Eckart and Young, 1936).

@@ -1,6 +1,7 @@
 """An append-only log of checksummed frames, shared by processes and synced in groups.
 
-Owns: framing, checksums, torn ends, shared syncs, the durable watermark. It does not interpret payloads.
+Owns: framing, checksums, torn ends, shared syncs, the durable watermark. This module does not interpret
+payloads.
 
 A log file has a 64-byte header, then frames, each aligned to 8 bytes, then zeros.
 
@@ -8,12 +9,13 @@ A log file has a 64-byte header, then frames, each aligned to 8 bytes, then zero
             | synced offset u64 | its complement u64 | 0 u64
     frame   magic "FRM1" | kind u16 | 0 u16 | payload length u32 | 0 u32 | sequence u64 | xxh3 u64 | payload
 
-A frame's checksum covers its header fields and payload. It is seeded with the file's salt, so that bytes left
-by an older log are never taken for a frame. Sequence numbers rise by one.
+A frame's checksum covers its header fields and payload. The checksum is seeded with the file's salt, so that
+bytes left by an older log are never taken for a frame. Sequence numbers rise by one.
 
-The synced offset is the durable watermark: all frames before it are synced. It is written (not synced) after
-a sync, at most every 10 ms, and shortly after a burst of syncs. A damaged frame before the watermark was
-acknowledged, so it raises Corruption. A torn frame after the watermark was not acknowledged and is cleared.
+The synced offset is the durable watermark: all frames before it are synced. The watermark is written (not
+synced) after a sync, at most every 10 ms, and shortly after a burst of syncs. A damaged frame before the
+watermark was acknowledged, so it raises Corruption. A torn frame after the watermark was not acknowledged and
+is cleared.
 
 Writers hold the folder's write lock around `append`, which starts the write-back of the frame. They release
 the lock before they sync. A process that opens a log rewrites the frames after the watermark before it
@@ -218,7 +220,7 @@ class Log:
         return log
 
     def image(self) -> Iterator[bytes]:
-        """Yield the file in blocks up to `offset`, with `offset` as the watermark in its header."""
+        """Yield the first `offset` bytes of the file, block by block. The header's watermark is `offset`."""
         head = bytearray(self._file.read(0, START))
         _SYNCED.pack_into(head, _SYNCED_AT, self.offset, self.offset ^ _MASK)
         yield bytes(head)

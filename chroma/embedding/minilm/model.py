@@ -1,7 +1,7 @@
 """The all-MiniLM-L6-v2 model, which converts texts to unit vectors.
 
-Invariant: the vector of a text depends only on the text and the weights. The other texts in the
-call, and their grouping into batches, change it by less than 1e-5 per component.
+Invariant: up to rounding, the vector of a text depends only on the text and the weights. The other
+texts in the call, and their grouping into batches, change a component by less than 1e-5.
 """
 
 from __future__ import annotations

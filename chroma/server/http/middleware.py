@@ -1,8 +1,7 @@
-"""The outermost layer around the application, which handles the concerns common to all routes.
+"""The outermost layer around the application: handles what all routes have in common.
 
-These are request ids, percent-encoded paths, HEAD, CORS, pages of other origins, requests to API version 1,
-and reporting each finished request once. The layer knows nothing of collections; `routes` defines the
-responses.
+That is request ids, percent-encoded paths, HEAD, CORS, pages of other origins, requests to API version 1, and
+reporting each finished request once. The layer knows nothing of collections; `routes` defines the responses.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Limits the number of open connections of a process, and ends some when there are too many.
 
-Anyone can open a connection without credentials, and each takes a file descriptor. The number of
-connections therefore stays below the process's limit of descriptors, with a reserve for the engine. If
-there are too many, connections that wait for their client are ended, the longest-waiting first. Those of an
-address that has more than half of all connections are ended before all others. This module also bounds how
-long a response waits for its client, so a client that does not read cannot keep its connection.
+Anyone can open a connection without credentials, and each takes a file descriptor. The number of connections
+therefore stays below the process's limit of descriptors, with a reserve for the engine. If there are too
+many, connections that wait for their client are ended, the longest-waiting first. If one address has more
+than half of all connections, its connections are ended before those of other addresses. This module also
+bounds how long a response waits for its client, so a client that does not read cannot keep its connection.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ class Listening(socket.socket):
 def unsent(connection: socket.socket) -> int:
     """The bytes of a connection that the operating system holds and the client has not taken.
 
-    They can be megabytes. The operating system reports room for more only after many of them were taken.
+    These bytes can be megabytes. The operating system reports room for more only after the client took many.
     """
     if connection.fileno() < 0:
         return 0

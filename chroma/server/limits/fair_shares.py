@@ -58,7 +58,8 @@ class Holder:
 
 
 def slowest(holders: Iterable[Holder]) -> Holder | None:
-    """The request with the slowest client that may be ended for others; None if there is none."""
+    """The request with the slowest client, among those slow enough to be ended to make room for other
+    requests. None if there is none."""
     found = [(rate, holder) for holder in holders if (rate := holder.pace.slowness) is not None]
     return min(found, key=lambda pair: pair[0])[1] if found else None
 

@@ -139,7 +139,7 @@ class Metrics:
         self._syncs_seen, self._rejected_seen = metrics.syncs, self._pool.rejected
 
     def text(self) -> bytes:
-        """All metrics in the text format 0.0.4."""
+        """All metrics in Prometheus's text format, version 0.0.4."""
         self.refresh()
         registry = self._registry
         if self.several:

@@ -25,7 +25,7 @@ class Exchange:
 
     method      the method as sent; HEAD stays HEAD
     route       the template of the path; "" if no route matched
-    request_id  the client's id if it sent a usable one, otherwise `trace_id`
+    request_id  the id that the client sent, if that is usable; otherwise `trace_id`
     trace_id    32 hex digits, sent with every response
     status      the status of the response; 0 before it exists
     received, sent  bytes of the request's and the response's body

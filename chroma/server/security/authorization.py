@@ -75,7 +75,7 @@ class Caller:
         return None if self.everywhere or EVERYTHING in inside else frozenset(inside)
 
     def refusal(self, needs: Need, tenant: str | None, database: str | None) -> str | None:
-        """The reason why the caller lacks the permission `needs` for a tenant and database; None if not."""
+        """The reason why the caller lacks the permission `needs` for a tenant and database, or None."""
         if needs in ("none", "known"):
             return None
         if ROLES.index(self.role) < ROLES.index(needs):

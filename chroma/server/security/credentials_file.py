@@ -223,8 +223,8 @@ def read_entries(path: Path) -> list[Entry]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object without duplicate keys. They are rejected because, for example, either of two roles
-    could be the intended one."""
+    """A JSON object without duplicate keys. Duplicate keys are rejected because, for example, either of two
+    roles could be the intended one."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]

@@ -1,9 +1,9 @@
 """Runs each SQL statement in a separate process, which can be killed at any time.
 
 A single function call in SQL can take hours and all memory, and cannot be interrupted. Killing the process
-bounds the time, and the operating system bounds the memory. A failure there, even a crash of DuckDB, is an
-error of one request only. A process runs one statement. The next process is started in advance, because
-that takes half a second.
+bounds the time, and the operating system bounds the memory. A failure in the process, even a crash of DuckDB,
+is an error of one request only. A process runs one statement. The next process is started in advance, because
+starting a process takes half a second.
 """
 
 from __future__ import annotations

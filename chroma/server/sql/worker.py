@@ -1,7 +1,7 @@
 """The process that runs one SQL statement.
 
-It reads a job and a request body from standard input, and writes the result to standard output. The result
-is "A" and an Arrow stream, or "E" and an error in JSON.
+The process reads a job and a request body from standard input, and writes the result to standard output. The
+result is "A" and an Arrow stream, or "E" and an error in JSON.
 """
 
 from __future__ import annotations
