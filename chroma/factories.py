@@ -255,8 +255,8 @@ def _open(settings: Settings, private: bool) -> Backend:
         return local.open(None, settings, private=True)
     path = os.path.abspath(settings.persist_directory) if settings.is_persistent else None
     location = _MEMORY if path is None else os.path.realpath(path)
-    others = _in_use.get(location, {})
-    for client, other in list(others.items()):
+    others = _in_use.get(location)
+    for client, other in [] if others is None else list(others.items()):
         if _comparable(other) != _comparable(settings) and not client.lost():
             different = [key for key, value in _comparable(settings).items() if value != other[key]]
             raise InvalidArgumentError(

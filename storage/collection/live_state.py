@@ -216,7 +216,7 @@ class State:
                     )
                 count = 0 if tombstones is None else int(np.count_nonzero(tombstones))
                 views.append(
-                    SegmentView(part, part.rows, tombstones, count, self.refs.get(name), name in named)
+                    SegmentView(part, part.rows, tombstones, count, self.refs.get(name), named=name in named)
                 )
             self._snapshot = Snapshot(tuple(views), self.dimension, self.next_position, self.frames)
         return self._snapshot

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from ..filters.evaluator import Filters
 from ..filters.parser import Everything, IdOneOf, Node, both
@@ -344,13 +345,15 @@ def _scanned_rows(part: SearchablePart) -> Ints | None:
 def _scan(part: SearchablePart, query: Floats) -> Line:
     rows, space = _scanned_rows(part), part.search.space
     view, k = part.view, part.search.request.k
-    vectors, norms = view.vectors, view.norms
+    vectors, norms, lengths = view.vectors, view.norms, _known_lengths(part)
     if view.ordered:
-        return distance.nearest(space, query, vectors, norms=norms, rows=rows, k=k)
+        return distance.nearest(space, query, vectors, norms=norms, rows=rows, k=k, lengths=lengths)
     # Among rows that tie for the last place, the lowest positions win, and these may be in later rows.
     while True:
         k *= 2
-        found, distances = distance.nearest(space, query, vectors, norms=norms, rows=rows, k=k)
+        found, distances = distance.nearest(
+            space, query, vectors, norms=norms, rows=rows, k=k, lengths=lengths
+        )
         if len(found) < k or distances[-1] > distances[part.search.request.k - 1]:
             order = np.lexsort((view.positions[found], distances))[: part.search.request.k]
             return found[order], distances[order]
@@ -363,8 +366,19 @@ def _scan_lines(part: SearchablePart, queries: Floats) -> list[Line]:
         return [_scan(part, query) for query in queries]
     rows = _scanned_rows(part)
     return distance.nearest_lines(
-        search.space, queries, view.vectors, norms=view.norms, rows=rows, k=search.request.k
+        search.space,
+        queries,
+        view.vectors,
+        norms=view.norms,
+        rows=rows,
+        k=search.request.k,
+        lengths=_known_lengths(part),
     )
+
+
+def _known_lengths(part: SearchablePart) -> npt.NDArray[np.float64] | None:
+    """Return the lengths of the vectors if the space needs them and they are known or take no time."""
+    return part.view.known_lengths() if part.search.space == "cosine" else None
 
 
 def _reranked(part: SearchablePart, query: Floats, rows: Ints) -> Line:

@@ -46,6 +46,7 @@ Hashes = npt.NDArray[np.uint64]
 VECTORS, RECORDS, IDS = "vectors.arrow", "records.arrow", "ids.arrow"
 WIDE, SPARSE = "attributes.parquet", "sparse.parquet"
 _BLOCK_ROWS = 65_536
+_SMALL = 3 << 20  # numbers whose lengths take less than a millisecond; larger segments have graphs
 
 
 def hash_ids(ids: Sequence[str]) -> Hashes:
@@ -302,6 +303,10 @@ class Segment:
         """The length of each vector, float64 (rows,), see distance.lengths. Computed once."""
         out: npt.NDArray[np.float64] = self._once("lengths", lambda: distance.lengths(self.vectors))
         return out
+
+    def knows_lengths(self) -> bool:
+        """Whether `lengths` is computed, or takes less than a millisecond."""
+        return "lengths" in self._cache or self.rows * self.dimension <= _SMALL
 
     def text(self, field: str) -> Text:
         """Return one of the text columns."""

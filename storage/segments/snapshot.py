@@ -61,6 +61,10 @@ class SegmentView(NamedTuple):
         """The length of each vector; None for a memtable, which does not keep them."""
         return self.source.lengths if isinstance(self.source, Segment) else None
 
+    def known_lengths(self) -> npt.NDArray[np.float64] | None:
+        """Return `lengths`, or None if it would first have to read all vectors of a large segment."""
+        return self.lengths if isinstance(self.source, Segment) and self.source.knows_lengths() else None
+
     def live_rows(self) -> Ints:
         """Return the live row numbers, ascending."""
         if self.tombstones is None:
