@@ -52,6 +52,7 @@ def serve(settings: ServerSettings) -> None:
     _check_certificate(settings)
     Guard(settings)
     tracing.check(settings)
+    logs.start(settings.log_level, settings.log_format)
     with OpenFolder(settings) as opened, _listen(settings.host, settings.port) as listening:
         _announce(listening, settings)
         if settings.workers == 1:
@@ -66,6 +67,7 @@ def work(settings: ServerSettings, listening: socket.socket) -> None:
     """Serve as one of several processes. Stops when the process that started it has ended."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server can reload credentials
     threading.Thread(target=_stop_without_parent, daemon=True).start()
+    logs.start(settings.log_level, settings.log_format)
     with OpenFolder(settings) as opened:
         _serve_on(listening, opened.backend, settings, alone=False)
 
@@ -163,7 +165,7 @@ def _serve_on(
         http=Protocol.over(connections),
         ws="none",
         loop="asyncio",  # other event loops would not use `Listening`
-        log_config=logs.configuration(settings.log_level, settings.log_format),
+        log_config=None,  # `logs.start` has done that
         access_log=False,
         lifespan="on",
         proxy_headers=False,

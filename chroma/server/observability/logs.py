@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import logging
+import logging.config
 import re
+import threading
 import time
 from functools import lru_cache
 from typing import Any
 
+from .log_writer import LogWriter
 from .request_context import CURRENT, Exchange
 
+_log = logging.getLogger("chroma.server")
 _access = logging.getLogger("chroma.access")
 
 _NOT_OFFERED = 501  # not a failure, but a request for an unsupported feature
@@ -22,15 +26,32 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def configuration(level: str, style: str) -> dict[str, Any]:
-    """The configuration for logging.config, with one style for this package and the web server."""
+    """The configuration for logging.config, with one style for this package, the web server and warnings.
+
+    Other libraries log warnings and errors in the same style.
+    """
     logger = {"handlers": ["lines"], "level": level.upper(), "propagate": False}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"lines": {"()": JsonLines if style == "json" else TextLines}},
-        "handlers": {"lines": {"class": "logging.StreamHandler", "formatter": "lines"}},
+        "handlers": {"lines": {"()": LogWriter, "formatter": "lines"}},
         "loggers": {"chroma": logger, "uvicorn": logger},
+        "root": {"handlers": ["lines"], "level": "WARNING"},
     }
+
+
+def start(level: str, style: str) -> None:
+    """Log to standard error from now on, also warnings and the errors of threads."""
+    logging.config.dictConfig(configuration(level, style))
+    logging.captureWarnings(True)
+    threading.excepthook = _log_thread_error
+
+
+def _log_thread_error(error: threading.ExceptHookArgs) -> None:
+    name = "?" if error.thread is None else error.thread.name
+    if not isinstance(error.exc_value, (SystemExit, type(None))):
+        _log.error("the thread %s ended with an error", name, exc_info=error.exc_value)
 
 
 def observe(seen: Exchange) -> None:

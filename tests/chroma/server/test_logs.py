@@ -24,11 +24,12 @@ HEX = re.compile("[0-9a-f]{32}")
 def lines() -> Iterator[Callable[..., list[str]]]:
     """`lines("json")` begins to listen; afterwards it gives what was logged."""
     out = io.StringIO()
-    loggers = [logging.getLogger(name) for name in ("chroma", "uvicorn")]
+    loggers = [logging.getLogger(name) for name in ("chroma", "uvicorn", "")]
     before = [(logger, logger.handlers, logger.level, logger.propagate) for logger in loggers]
 
     def listen(style: str | None = None, level: str = "info") -> list[str]:
         if style is None:
+            loggers[0].handlers[0].flush()
             return out.getvalue().splitlines()
         found = logs.configuration(level, style)
         found["handlers"]["lines"]["stream"] = out
