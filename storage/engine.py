@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import resource
 import threading
 import time
 import uuid
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -43,9 +45,20 @@ if TYPE_CHECKING:
     from .sql.statement import Find, Statement
 
 _log = logging.getLogger("chroma")
-OPEN_COLLECTIONS = 256  # an open collection holds a file descriptor and some memory maps
+OPEN_COLLECTIONS = 256  # per process; an open collection holds a file descriptor and some memory maps
+_SHARE = 4  # the part of the process's descriptors that open collections may hold: a quarter
 DEFAULT_MEMORY = 4 << 30
 SWEEP_AFTER_NS = 3600 * 10**9
+
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()  # the open ones that have a folder on disk
+
+
+def _most_open(engines: int) -> int:
+    """Return how many collections each of so many engines in this process may keep open."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    most = OPEN_COLLECTIONS if limit == resource.RLIM_INFINITY else min(OPEN_COLLECTIONS, limit // _SHARE)
+    return max(1, most // max(1, engines))
 
 
 class Engine:
@@ -86,6 +99,8 @@ class Engine:
         self._open: OrderedDict[str, Collection] = OrderedDict()
         self._lock = threading.Lock()
         self._closed = False
+        if not self.folder.in_memory:
+            _engines.add(self)
         if not self.folder.in_memory and not self.folder_read_only:
             self.services.background.submit("compact", "sweep", self.sweep, 2.0)
 
@@ -147,7 +162,8 @@ class Engine:
             return collection
 
     def _close_idle(self) -> None:
-        while len(self._open) > OPEN_COLLECTIONS:
+        most = _most_open(len(_engines))
+        while len(self._open) > most:
             _, idle = self._open.popitem(last=False)
             idle.close()
 
@@ -339,6 +355,7 @@ class Engine:
 
     def after_fork(self) -> None:
         """Make the parent's engine safe to keep in a forked child, which works with `reopened` instead."""
+        _engines.discard(self)
         self.services.background.after_fork()
         self.services.database.after_fork()
 
@@ -361,6 +378,7 @@ class Engine:
             if self._closed:
                 return
             self._closed = True
+            _engines.discard(self)
         self.services.background.close()
         for collection in list(self._open.values()):
             collection.close()
