@@ -47,8 +47,9 @@ class Settings:
     allow_reset                an embedded client allows `reset()` unless this is set to False
     is_persistent              `Client(settings)` opens `persist_directory` when True
     persist_directory          the folder of the database, default ".chroma"
-    chroma_memory_limit_bytes  memory that idle indexes may hold before they are closed;
-                               0 lets the engine choose
+    chroma_memory_limit_bytes  memory that indexes and metadata columns may hold; an index that needs
+                               more is not loaded, and its records are compared one by one;
+                               0: half of the memory of the machine, or of the container if that is less
 
     Settings of an HTTP client:
     chroma_server_host, chroma_server_http_port, chroma_server_ssl_enabled

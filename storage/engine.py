@@ -35,7 +35,7 @@ from .interface.values import (
 from .io.disk import GONE, DiskFolder, Folder, syncs
 from .io.in_memory import MemoryFolder
 from .io.safe_open import check_path
-from .memory_budget import MemoryBudget
+from .memory_budget import MemoryBudget, default_limit, duckdb_limit
 from .native import kernel
 from .scheduler import Scheduler
 from .validation.file_names import COLLECTION
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("chroma")
 OPEN_COLLECTIONS = 256  # per process; an open collection holds a file descriptor and some memory maps
 _SHARE = 4  # the part of the process's descriptors that open collections may hold: a quarter
-DEFAULT_MEMORY = 4 << 30
 SWEEP_AFTER_NS = 3600 * 10**9
 
 
@@ -64,7 +63,8 @@ def _most_open(engines: int) -> int:
 class Engine:
     """A database in the folder `path`, or in memory if `path` is None.
 
-    `memory` limits the bytes that indexes and filter columns hold.
+    `memory` limits the bytes that indexes and filter columns hold. By default it is half of the memory that
+    the process may use.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Engine:
             check_path(path)
         self._set_up(
             MemoryFolder() if path is None else DiskFolder(path, frozen(DiskFolder(path))),
-            memory or DEFAULT_MEMORY,
+            memory or default_limit(),
             threads or IndexSettings().cores(),
             read_only,
         )
@@ -93,7 +93,7 @@ class Engine:
         self.folder_read_only = read_only or not self.folder.writable()
         budget = MemoryBudget(memory)
         self.threads = threads
-        database = FilterDatabase(max(2 * budget.limit, 1 << 30), threads)
+        database = FilterDatabase(duckdb_limit(budget.limit), threads)
         self.services = Services(database, Scheduler(), budget)
         self._graphs: dict[str, Graphs] = {}  # in a forked child, the graphs of the parent's collections
         self._open: OrderedDict[str, Collection] = OrderedDict()
@@ -326,7 +326,7 @@ class Engine:
         self.check_open()
         from .sql.statement import Statement
 
-        return Statement(text, find, max(2 * self.services.budget.limit, 1 << 30), self.threads)
+        return Statement(text, find, duckdb_limit(self.services.budget.limit), self.threads)
 
     def metrics(self) -> EngineMetrics:
         """Sum the metrics of the open collections. Uses their latest snapshots and does not refresh them."""

@@ -1,6 +1,6 @@
 """The limit on the memory that indexes and filter columns hold together.
 
-Owns: the limit, and the choice of the entries to evict when it is exceeded.
+Owns: the limit and its default, and the choice of the entries to evict when it is exceeded.
 """
 
 from __future__ import annotations
@@ -9,37 +9,96 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
+from .io import machine_memory
+
+_DUCKDB_LEAST = 1 << 30
+
+
+class DoesNotFit(Exception):
+    """An index needs more memory than the limit allows. `size` is what it needs, in bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"it needs {size} bytes")
+        self.size = size
+
+
+def default_limit() -> int:
+    """Return half of the memory that the process may use. The rest is for records and for the caches of the
+    operating system."""
+    return machine_memory.usable() // 2
+
+
+def duckdb_limit(limit: int) -> int:
+    """Return the memory limit of a DuckDB instance, in an engine whose budget has this limit.
+
+    It is twice the limit and at least 1 GiB, but at most a quarter of the memory that the process may use.
+    """
+    return min(max(2 * limit, _DUCKDB_LEAST), machine_memory.usable() // 4)
+
 
 class MemoryBudget:
     """Tracks the memory of indexes and filter columns.
 
-    When they hold more than `limit` bytes, the least recently used entries are evicted.
+    When they hold more than `limit` bytes, the least recently used entries are evicted. An entry that is
+    only reserved, or that was stored without a function to release it, stays.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         # Never iterate over the entries: `touch` moves them without the lock, which makes an iteration fail.
         self._entries: OrderedDict[str, tuple[int, Callable[[], None]]] = OrderedDict()
+        self._kept: dict[str, int] = {}  # entries that must not be evicted
         self._total = 0
         self._lock = threading.Lock()
 
     def used(self) -> int:
         return self._total
 
-    def hold(self, key: str, size: int, release: Callable[[], None]) -> None:
-        """Record that `key` holds `size` bytes, and release other entries if the limit is exceeded."""
-        going: list[Callable[[], None]] = []
+    def reserve(self, key: str, size: int) -> bool:
+        """Make room for `size` bytes before they are allocated, and record that `key` holds them.
+
+        Returns False if the entries that must stay leave too little room at the moment. Raises DoesNotFit if
+        the limit never allows so much.
+        """
+        if size > self.limit:
+            raise DoesNotFit(size)
         with self._lock:
-            before, _ = self._entries.get(key, (0, None))
-            self._entries[key] = size, release
-            self._entries.move_to_end(key)
-            self._total += size - before
-            while self._total > self.limit and len(self._entries) > 1:
-                _, (freed, drop) = self._entries.popitem(last=False)
-                self._total -= freed
-                going.append(drop)
+            freed = self._entries.get(key, (0, None))[0] + self._kept.get(key, 0)
+            if sum(self._kept.values()) - self._kept.get(key, 0) + size > self.limit:
+                return False
+            self._entries.pop(key, None)
+            self._kept[key] = size
+            self._total += size - freed
+            going = self._over(0)
         for drop in going:
             drop()
+        return True
+
+    def hold(self, key: str, size: int, release: Callable[[], None] | None) -> None:
+        """Record that `key` holds `size` bytes, and release other entries if the limit is exceeded.
+
+        release  frees the entry; None for an entry that must stay until `forget`
+        """
+        with self._lock:
+            before = self._entries.pop(key, (0, None))[0] + self._kept.pop(key, 0)
+            if release is None:
+                self._kept[key] = size
+            else:
+                self._entries[key] = size, release
+            self._total += size - before
+            going = self._over(1 if release else 0)
+        for drop in going:
+            drop()
+
+    def _over(self, newest: int) -> list[Callable[[], None]]:
+        """Remove the least recently used entries that exceed the limit, but not the `newest` ones. Returns
+        what releases them."""
+        going = []
+        while self._total > self.limit and len(self._entries) > newest:
+            _, (freed, drop) = self._entries.popitem(last=False)
+            self._total -= freed
+            going.append(drop)
+        return going
 
     def touch(self, key: str) -> None:
         """Record a use. Every query calls this, so it takes no lock: moving an entry is atomic."""
@@ -50,5 +109,4 @@ class MemoryBudget:
 
     def forget(self, key: str) -> None:
         with self._lock:
-            size, _ = self._entries.pop(key, (0, None))
-            self._total -= size
+            self._total -= self._entries.pop(key, (0, None))[0] + self._kept.pop(key, 0)

@@ -41,6 +41,7 @@ from ..storage.interface.values import (
     Rows,
     Written,
 )
+from ..storage.memory_budget import default_limit
 from ..storage.query.ranked_hits import Ranked
 from ..storage.query.scan import Scan
 from . import engines
@@ -117,6 +118,11 @@ class LocalBackend:
             threads = min(4, os.cpu_count() or 1)  # few, because each thread's stack takes memory
             shared = engines.Shared(Engine(path, memory=memory, threads=threads, read_only=True))
         return cls(None, shared, Settings())
+
+    @staticmethod
+    def default_memory() -> int:
+        """The default of `chroma_memory_limit_bytes`: half of the memory that the process may use."""
+        return default_limit()
 
     @staticmethod
     def forget_memory() -> None:

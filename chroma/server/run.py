@@ -76,7 +76,10 @@ class OpenFolder:
     """Keeps the folder open while the `with` block runs. Raises the errors of opening it."""
 
     def __init__(self, settings: ServerSettings) -> None:
-        self.backend = LocalBackend.open(os.path.abspath(settings.path), Settings())
+        memory = (settings.memory_limit_bytes or LocalBackend.default_memory()) // settings.workers
+        self.backend = LocalBackend.open(
+            os.path.abspath(settings.path), Settings(chroma_memory_limit_bytes=max(1, memory))
+        )
         if not os.access(settings.path, os.R_OK | os.W_OK | os.X_OK):
             self.backend.close()
             raise ReadOnlyError(f"the folder {settings.path} cannot be written; choose another with --path")

@@ -7,15 +7,19 @@ manifest, unless its segment was merged away meanwhile.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from ..index import graph_file, hnsw
 from ..index.hnsw import Graph
 from ..interface.errors import Corruption
 from ..manifest import FileRef, GraphRef, Manifest, random_name
+from ..memory_budget import DoesNotFit
 from ..segments.segment import Segment
 from ..segments.snapshot import SegmentView, Snapshot
 from ..vectors.distance import Space
@@ -29,6 +33,8 @@ PATIENCE_BYTES = 160 << 20
 
 # Delay before a graph is loaded. So a process that runs one query and exits does not wait for the load.
 LOAD_SECONDS = 0.1
+_ROOM_SECONDS = 0.1  # how often a build that waits for memory looks again
+_log = logging.getLogger("chroma")
 
 
 class IndexSettings(NamedTuple):
@@ -55,6 +61,7 @@ class Graphs:
         self._store = store
         self._loaded: dict[str, tuple[GraphRef | None, Graph]] = {}
         self._broken: set[str] = set()  # graph files that do not match their checksums and must be rebuilt
+        self._too_large: set[str] = set()  # segments whose graphs need more memory than the limit allows
         self._lock = threading.Lock()
         self._urgent = 0  # number of running foreground builds, for which background builds stop
 
@@ -66,7 +73,7 @@ class Graphs:
         if loaded is not None:
             self._store.services.budget.touch(self._key(view.source.name))
             return loaded[1]
-        if isinstance(view.source, Segment) and (ref := self._stored(view)) and hnsw.available():
+        if isinstance(view.source, Segment) and (ref := self._loadable(view)) and hnsw.available():
             source = view.source
             key = f"{self._store.id}/{source.name}"
             background = self._store.services.background
@@ -75,17 +82,19 @@ class Graphs:
 
     def load_now(self, view: SegmentView, settings: IndexSettings) -> None:
         """Load the graph of a view in this thread."""
-        if isinstance(view.source, Segment) and (ref := self._stored(view)) and hnsw.available():
+        if isinstance(view.source, Segment) and (ref := self._loadable(view)) and hnsw.available():
             self.load(view.source, ref, settings)
 
     def _reference(self, view: SegmentView) -> GraphRef | None:
         graph = view.ref.graph if view.ref else None
         return None if graph is None or graph.file.name in self._broken else graph
 
-    def _stored(self, view: SegmentView) -> GraphRef | None:
-        """Return the reference to a view's graph if the graph has a file. Graphs in memory have none."""
+    def _loadable(self, view: SegmentView) -> GraphRef | None:
+        """Return the reference to a view's graph if it has a file, as graphs in memory have not, and fits."""
         graph = self._reference(view)
-        return graph if graph is not None and graph.file.bytes else None
+        if graph is None or not graph.file.bytes or view.source.name in self._too_large:
+            return None
+        return graph
 
     def load(self, segment: Segment, ref: GraphRef, settings: IndexSettings) -> None:
         """Load a graph into memory."""
@@ -106,20 +115,41 @@ class Graphs:
                 vectors=segment.vectors,
                 stopped=stopping,
                 passed=evict,
+                reserve=partial(self._store.services.budget.reserve, self._key(segment.name)),
             )
+        except DoesNotFit as error:
+            self._leave_out(segment, error)
+            return
         except Corruption:
             # The graph is only a cache, so a new one is built. `check` reports the damaged file.
             self._broken.add(ref.file.name)
             self.schedule(settings)
             return
-        if graph is not None:
+        if graph is None:  # stopped, or other indexes that are being built or loaded leave no room
+            self._store.services.budget.forget(self._key(segment.name))
+        else:
             self._keep(segment.name, ref, graph)
+
+    def _leave_out(self, segment: Segment, error: DoesNotFit) -> None:
+        """Search the segment without a graph from now on, and say so."""
+        budget = self._store.services.budget
+        budget.forget(self._key(segment.name))
+        self._too_large.add(segment.name)
+        _log.warning(
+            "the index of %d records in %s needs %d MB of memory, and the limit is %d MB: searches compare "
+            "all of these records. Raise chroma_memory_limit_bytes, or give the process more memory",
+            segment.rows,
+            self._store.folder.path,
+            error.size >> 20,
+            budget.limit >> 20,
+        )
 
     def _keep(self, name: str, ref: GraphRef | None, graph: Graph) -> None:
         with self._lock:
             self._loaded[name] = ref, graph
-        if ref is not None:  # a graph without a reference exists only in memory and must not be evicted
-            self._store.services.budget.hold(self._key(name), graph.nbytes, lambda: self._drop(name))
+        # A graph without a reference exists only in memory and must not be evicted.
+        release = None if ref is None else lambda: self._drop(name)
+        self._store.services.budget.hold(self._key(name), graph.nbytes, release)
 
     def _key(self, name: str) -> str:
         return f"graph {self._store.id}/{name}"
@@ -138,11 +168,11 @@ class Graphs:
                 self._keep(name, ref, graph)
 
     def release(self) -> None:
-        """Free the graphs that can be loaded again."""
+        """Free the graphs that can be loaded again. The others no longer count for the budget."""
         for name, (ref, _) in list(self._loaded.items()):
             if ref is not None:
                 self._drop(name)
-                self._store.services.budget.forget(self._key(name))
+            self._store.services.budget.forget(self._key(name))
 
     # ------------------------------------------------------------------ building
 
@@ -156,8 +186,8 @@ class Graphs:
         return sorted(found, key=lambda segment: -segment.rows)
 
     def _served(self, view: SegmentView, settings: IndexSettings) -> bool:
-        """Whether a segment or memtable has a current graph, or is too small to need one."""
-        if view.rows * view.source.dimension * 4 < INDEX_BYTES:
+        """Whether a segment or memtable has a current graph, or gets none: it is too small or too large."""
+        if view.rows * view.source.dimension * 4 < INDEX_BYTES or view.source.name in self._too_large:
             return True
         graph = self._reference(view)
         if graph is None or not settings.fits(graph):
@@ -167,7 +197,7 @@ class Graphs:
         )  # a fork may lose a graph that is only in memory
 
     def indexed_rows(self, snapshot: Snapshot, settings: IndexSettings) -> int:
-        """Count the live rows in views that have a current graph or are too small to need one."""
+        """Count the live rows in views that have a current graph or get none; see `_served`."""
         return sum(view.live for view in snapshot.views if self._served(view, settings))
 
     def schedule(self, settings: IndexSettings, delay: float = 0.0) -> None:
@@ -198,20 +228,36 @@ class Graphs:
         background = self._store.services.background
         stopped: Callable[[], bool] = lambda: background.stopping() or (not urgent and self._urgent > 0)  # noqa: E731
         threads = settings.cores() if urgent else max(1, settings.cores() - 1)
-        graph = hnsw.build(
-            settings.space,
-            segment.vectors,
-            max_neighbors=settings.max_neighbors,
-            ef_construction=settings.ef_construction,
-            threads=threads,
-            stopped=stopped,
-        )
-        if graph is not None and settings.space == "cosine":
-            _ = segment.lengths
-        segment.evict_vectors()
-        if graph is None:
-            return False
-        built = self._publish(segment, graph, settings)
+        budget, key = self._store.services.budget, f"build {self._store.id}/{segment.name}"
+
+        def reserve(size: int) -> bool:
+            while not budget.reserve(key, size):  # until other builds and loads have ended
+                if stopped():
+                    return False
+                time.sleep(_ROOM_SECONDS)
+            return True
+
+        try:
+            graph = hnsw.build(
+                settings.space,
+                segment.vectors,
+                max_neighbors=settings.max_neighbors,
+                ef_construction=settings.ef_construction,
+                threads=threads,
+                stopped=stopped,
+                reserve=reserve,
+            )
+            if graph is not None and settings.space == "cosine":
+                _ = segment.lengths
+            segment.evict_vectors()
+            if graph is None:
+                return False
+            built = self._publish(segment, graph, settings)
+        except DoesNotFit as error:
+            self._leave_out(segment, error)
+            return True
+        finally:
+            budget.forget(key)
         if built is not None:
             self._keep(segment.name, None if self._store.folder.in_memory else built, graph)
         return True
@@ -256,3 +302,4 @@ class Graphs:
             if name not in refs or (graph_ref is not None and refs[name].graph != graph_ref):
                 self._drop(name)
                 self._store.services.budget.forget(self._key(name))
+        self._too_large &= refs.keys()

@@ -45,7 +45,7 @@ from ..validation.json_fields import LARGEST, Fields, parsed
 from ..vectors.distance import Space, normalised
 from ..vectors.pca import Projection
 from . import graph_validation
-from .hnsw import Graph
+from .hnsw import Graph, nbytes
 
 Array = npt.NDArray[Any]
 _MAGIC, _MAGIC_1 = b"CHROMHN2", b"CHROMHNS"
@@ -139,16 +139,19 @@ def read(
     vectors: Floats,
     stopped: Callable[[], bool] = lambda: False,
     passed: Callable[[], None] = lambda: None,
+    reserve: Callable[[int], bool] = lambda size: True,
 ) -> Graph | None:
     """Load a graph from its file and the segment's vectors. Raises Corruption if they do not match.
 
     stopped  polled while loading; once it returns True, the result is None
     passed   called when the pages of the vectors read so far may be evicted
+    reserve  called with the bytes that loading takes, before they are allocated; if it returns False, the
+             result is None
     """
     if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
         raise Corruption(path, "its content does not match its checksum")
     try:
-        return _loaded(path, data, space, vectors=vectors, stopped=stopped, passed=passed)
+        return _loaded(path, data, space, vectors=vectors, stopped=stopped, passed=passed, reserve=reserve)
     except (ValueError, TypeError, LookupError, OverflowError, RuntimeError, struct.error) as error:
         raise Corruption(path, f"it cannot be read as a graph: {error}") from error
 
@@ -161,6 +164,7 @@ def _loaded(
     vectors: Floats,
     stopped: Callable[[], bool],
     passed: Callable[[], None],
+    reserve: Callable[[int], bool],
 ) -> Graph | None:
     header, arrays = _parse(path, data)
     given = header.fields("state")
@@ -195,6 +199,8 @@ def _loaded(
         if not (np.isfinite(matrix).all() and 0 < kept <= dimension):
             raise ValueError(f"it reduces {dimension} numbers to {kept}, or by what is no number")
         projection = Projection(matrix.astype(np.float32), header.real("floor", -1, 1))
+    if not reserve(2 * nbytes(rows, kept, neighbors)):  # hnswlib copies the state that it is given
+        return None
     ground = np.empty((rows, int(state["size_data_per_element"])), np.int8)
     ground[:, block + 4 * kept :] = labels.astype(np.uint64).view(np.int8).reshape(rows, 8)
     _put_links(ground[:, :block], rows, arrays)

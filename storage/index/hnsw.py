@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ..interface.values import Floats
 from ..schema.record_columns import Ints
 from ..vectors.distance import Space, normalised
-from ..vectors.pca import Projection, choose
+from ..vectors.pca import Projection, choose, choosing_bytes
 
 _CHUNK = 4096  # rows added between two checks of the stop flag: 0.2–0.5 s of building
 _SEED = 100
@@ -62,6 +62,14 @@ def available() -> bool:
     return True
 
 
+def nbytes(rows: int, dimension: int, neighbors: int) -> int:
+    """Return the memory that a graph takes, in bytes, with vectors of this dimension in it.
+
+    Besides the links, hnswlib keeps its own copy of the vectors and a table of labels.
+    """
+    return rows * (4 * dimension + 8 + 4 * (2 * neighbors + 1) + _OTHER_BYTES)
+
+
 class Graph:
     """A loaded index over the rows of one segment; labels are row numbers."""
 
@@ -73,8 +81,7 @@ class Graph:
         self._index = index
         self._ef, self._changing = 0, threading.Lock()
         self._inside: list[None] = []  # one item for each thread that is in native code
-        # Besides the links, hnswlib keeps its own copy of the vectors and a table of labels.
-        self.nbytes = rows * (4 * self.dimension + 8 + 4 * (2 * int(index.M) + 1) + _OTHER_BYTES)
+        self.nbytes = nbytes(rows, self.dimension, int(index.M))
 
     def prepare(self, queries: Floats) -> tuple[Floats, list[int]]:
         """Convert queries to the form of the graph's vectors.
@@ -169,17 +176,24 @@ def build(
     ef_construction: int,
     threads: int,
     stopped: Callable[[], bool],
+    reserve: Callable[[int], bool] = lambda size: True,
 ) -> Graph | None:
-    """Build a graph of `vectors`, or return None once `stopped` returns True. Reads vectors in chunks."""
+    """Build a graph of `vectors`, or return None once `stopped` returns True. Reads vectors in chunks.
+
+    reserve  called with the bytes that the next step takes, before they are allocated: choosing a
+             projection, then building and writing the graph. If it returns False, the result is None
+    """
     import hnswlib
 
     rows = len(vectors)
-    projection = choose(space, vectors, stopped)
-    if stopped():
+    if not reserve(choosing_bytes(*vectors.shape)):
         return None
-    index = hnswlib.Index(
-        "l2" if space == "l2" else "ip", projection.kept if projection else vectors.shape[1]
-    )
+    projection = choose(space, vectors, stopped)
+    dimension = projection.kept if projection else vectors.shape[1]
+    # hnswlib copies its state to be written.
+    if stopped() or not reserve(2 * nbytes(rows, dimension, max_neighbors)):
+        return None
+    index = hnswlib.Index("l2" if space == "l2" else "ip", dimension)
     index.init_index(rows, ef_construction=ef_construction, M=max_neighbors, random_seed=_SEED)
     for start in range(0, rows, _CHUNK):
         if stopped():

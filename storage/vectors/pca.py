@@ -86,6 +86,13 @@ class Projection(NamedTuple):
         return np.flatnonzero(less).tolist()
 
 
+def choosing_bytes(rows: int, dimension: int) -> int:
+    """Return the memory that `choose` takes, in bytes: a sample of the vectors and a copy of it."""
+    if rows < LEAST_ROWS or dimension < LEAST_DIMENSION:
+        return 0
+    return 2 * 4 * dimension * min(rows, _SAMPLE)
+
+
 def choose(space: Space, vectors: Floats, stopped: Callable[[], bool] = lambda: False) -> Projection | None:
     """Return the smallest projection that keeps the neighbours, or None if there is none.
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chroma.storage.index import hnsw
-from chroma.storage.memory_budget import MemoryBudget
+from chroma.storage.memory_budget import DoesNotFit, MemoryBudget
 
 
 @pytest.fixture
@@ -40,6 +40,44 @@ def test_one_alone_may_exceed_it() -> None:
     budget = MemoryBudget(100)
     budget.hold("large", 500, lambda: pytest.fail("it is in use"))
     assert budget.used() == 500
+
+
+def test_room_is_made_before_it_is_taken() -> None:
+    gone: list[str] = []
+    budget = MemoryBudget(100)
+    for name in ("a", "b"):
+        budget.hold(name, 40, lambda name=name: gone.append(name))  # type: ignore[misc]
+    assert budget.reserve("c", 50)
+    assert (gone, budget.used()) == (["a"], 90)
+    assert budget.reserve("c", 60)  # another size of the same
+    assert (gone, budget.used()) == (["a"], 100)
+    budget.hold("c", 30, lambda: gone.append("c"))  # it may be evicted from now on
+    assert budget.used() == 70
+    assert budget.reserve("d", 100)
+    assert (gone, budget.used()) == (["a", "b", "c"], 100)
+    assert not budget.reserve("e", 1)  # the room that is reserved stays
+    budget.hold("f", 10, lambda: gone.append("f"))  # columns are in memory already
+    assert budget.used() == 110
+    budget.forget("d")
+    assert budget.reserve("e", 90) and gone == ["a", "b", "c"] and budget.used() == 100
+
+
+def test_more_than_the_limit_never_fits() -> None:
+    gone: list[str] = []
+    budget = MemoryBudget(100)
+    budget.hold("a", 40, lambda: gone.append("a"))
+    with pytest.raises(DoesNotFit) as caught:
+        budget.reserve("b", 101)
+    assert (caught.value.size, gone, budget.used()) == (101, [], 40)
+
+
+def test_what_must_stay_stays() -> None:
+    budget = MemoryBudget(100)
+    budget.hold("memory", 80, None)
+    assert not budget.reserve("a", 30)
+    assert budget.reserve("a", 20) and budget.used() == 100
+    budget.forget("memory")
+    assert budget.used() == 20
 
 
 def test_uses_are_noted_while_others_hold(restless: None) -> None:

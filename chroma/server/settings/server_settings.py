@@ -75,6 +75,14 @@ class ServerSettings:
         1,
         10_000_000,
     )
+    memory_limit_bytes: int = _is(
+        0,
+        _DATABASE,
+        "Memory of indexes and metadata columns, all processes; 0: half of what there is.",
+        0,
+        1 << 50,
+        shown="half",
+    )
 
     host: str = _is("127.0.0.1", _LISTENING, "Address to listen on.")
     port: int = _is(8000, _LISTENING, "Port; 0 takes a free one.", 0, 65_535)

@@ -201,7 +201,8 @@ def test_variables_that_are_honoured() -> None:
         "CHROMA_SERVER_SERVICE_PORT_HTTP": "8000", "CHROMA_AUTH_SERVICE_HOST": "10.0.0.1",
     }  # fmt: skip
     assert read_settings({}, variables) == ServerSettings(
-        host="::1", path="/data", allow_reset=True, max_body_bytes=2048, cors_origins=("*",),
+        host="::1", path="/data", allow_reset=True, memory_limit_bytes=1, max_body_bytes=2048,
+        cors_origins=("*",),
         otel_endpoint="http://c", otel_service_name="mine", keep_alive_seconds=30,
     )  # fmt: skip
     old = {"CHROMA_OTEL_COLLECTION_ENDPOINT": "http://c"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 
 import chroma
+from chroma.storage.index import hnsw
 
 ROWS, DIM = 3000, 16
 VECTORS = np.random.default_rng(0).standard_normal((ROWS, DIM)).astype(np.float32)
 IDS = [f"i{row}" for row in range(ROWS)]
+GRAPH_BYTES = hnsw.nbytes(ROWS, DIM, 16)
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +124,7 @@ def test_search_effort_takes_effect_at_once(tmp_path: Path) -> None:
 
 
 def test_a_budget_closes_idle_indexes_and_answers_stay_right(tmp_path: Path) -> None:
-    settings = chroma.Settings(chroma_memory_limit_bytes=700_000)  # one graph of 3,000 x 16 fits
+    settings = chroma.Settings(chroma_memory_limit_bytes=int(2.5 * GRAPH_BYTES))  # one fits
     with chroma.PersistentClient(tmp_path, settings=settings) as client:
         one, two = _filled(client, "one"), _filled(client, "two")
         one.compact()
@@ -168,3 +171,114 @@ texts = [str(w.message) for w in caught if "hnswlib" in str(w.message)]
 assert len(texts) == 1 and "pip install hnswlib" in texts[0], texts
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+# ---------------------------------------------------------------------------- the memory limit
+
+
+def _with_limit(path: Path, limit: int) -> Any:
+    return chroma.PersistentClient(path, settings=chroma.Settings(chroma_memory_limit_bytes=limit))
+
+
+def _loads(collection: Any) -> None:
+    """Let a search start the load of the graph, and wait until it has ended."""
+    collection.query(query_embeddings=VECTORS[:1])
+    background = collection._backend.engine.services.background
+    for kind, key in [*background._waiting, *background._running]:
+        if kind == "load":
+            background.wait(kind, key)
+
+
+def test_a_graph_beyond_the_limit_is_not_built(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with _with_limit(tmp_path, 2 * GRAPH_BYTES - 1) as client:
+        collection = _filled(client)
+        collection.compact()
+        assert _graphs(collection)._loaded == {}
+        assert client._backend.engine.services.budget.used() == 0
+        assert collection.get_indexing_status().op_indexing_progress == 1.0  # nothing is left to be done
+        assert _recall(collection) == 1.0
+        collection.add(ids=["more"], embeddings=VECTORS[:1] + 9)
+        collection.compact()
+    (first, *_) = [record.getMessage() for record in caplog.records if "needs" in record.getMessage()]
+    assert f"the index of {ROWS} records" in first and "chroma_memory_limit_bytes" in first
+    with _with_limit(tmp_path, 3 * GRAPH_BYTES) as client:  # with more room it is built after all
+        collection = client.get_collection("things", embedding_function=None)
+        collection.compact()
+        assert len(_graphs(collection)._loaded) == 1
+
+
+def test_a_graph_beyond_the_limit_is_not_loaded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        _filled(client).compact()
+    with _with_limit(tmp_path, 2 * GRAPH_BYTES - 1) as client:
+        collection = client.get_collection("things", embedding_function=None)
+        for _ in range(3):
+            _loads(collection)
+        assert _graphs(collection)._loaded == {} and _recall(collection) == 1.0
+        assert collection.recall() == 1.0
+        assert client._backend.engine.services.budget.used() == 0
+    assert sum("needs" in record.getMessage() for record in caplog.records) == 1
+    with _with_limit(tmp_path, 2 * GRAPH_BYTES) as client:
+        collection = client.get_collection("things", embedding_function=None)
+        _loads(collection)
+        assert len(_graphs(collection)._loaded) == 1
+        assert client._backend.engine.services.budget.used() == GRAPH_BYTES
+
+
+def test_others_are_closed_before_one_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["one", "two", "three"]
+    with chroma.PersistentClient(tmp_path) as client:
+        for name in names:
+            _filled(client, name).compact()
+    with _with_limit(tmp_path, 3 * GRAPH_BYTES) as client:
+        budget, most = client._backend.engine.services.budget, [0]
+        reserve = budget.reserve
+
+        def seen(key: str, size: int) -> bool:
+            done: bool = reserve(key, size)
+            most[0] = max(most[0], budget.used())
+            return done
+
+        monkeypatch.setattr(budget, "reserve", seen)
+        opened = [client.get_collection(name, embedding_function=None) for name in names]
+        for collection in opened * 2:
+            _loads(collection)
+            assert len(_graphs(collection)._loaded) == 1
+        assert most[0] == 3 * GRAPH_BYTES
+        assert sum(len(_graphs(collection)._loaded) for collection in opened) == 2
+
+
+def test_a_load_that_finds_no_room_is_tried_again(tmp_path: Path) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        _filled(client).compact()
+    with _with_limit(tmp_path, 4 * GRAPH_BYTES) as client:
+        collection = client.get_collection("things", embedding_function=None)
+        budget = client._backend.engine.services.budget
+        assert budget.reserve("a build elsewhere", 3 * GRAPH_BYTES)
+        _loads(collection)
+        assert _graphs(collection)._loaded == {} and budget.used() == 3 * GRAPH_BYTES
+        budget.forget("a build elsewhere")
+        _loads(collection)
+        assert len(_graphs(collection)._loaded) == 1
+
+
+def test_a_build_waits_for_room(tmp_path: Path) -> None:
+    with _with_limit(tmp_path, 3 * GRAPH_BYTES) as client:
+        collection = _filled(client)
+        budget = client._backend.engine.services.budget
+        assert budget.reserve("a build elsewhere", 2 * GRAPH_BYTES)
+        timer = threading.Timer(0.3, budget.forget, ["a build elsewhere"])
+        timer.start()
+        collection.compact()
+        timer.join()
+        assert len(_graphs(collection)._loaded) == 1 and budget.used() == GRAPH_BYTES
+
+
+def test_graphs_in_memory_count_until_their_collection_is_deleted() -> None:
+    client = chroma.EphemeralClient(settings=chroma.Settings(chroma_memory_limit_bytes=3 * GRAPH_BYTES))
+    budget = client._backend.engine.services.budget
+    for name in ("one", "two", "three"):
+        _filled(client, name).compact()
+        assert budget.used() == GRAPH_BYTES
+        client.delete_collection(name)
+        assert budget.used() == 0
