@@ -311,8 +311,10 @@ class LocalBackend:
             return self._open(collection).known(ids)
 
     def get(self, collection: CollectionRef, request: GetRequest) -> Rows:
-        with translated():
+        try:  # not `translated`, for the reason given in `query`
             return self._open(collection).get(request)
+        except storage_errors.StorageError as error:
+            raise counterpart(error) from error
 
     def scan(self, collection: CollectionRef, selection: Selection, page: Page) -> Scan:
         with translated():
@@ -366,8 +368,10 @@ class LocalBackend:
             return self._open(collection).ranked(request)
 
     def count(self, collection: CollectionRef, selection: Selection) -> int:
-        with translated():
+        try:  # not `translated`, for the reason given in `query`
             return self._open(collection).count(selection)
+        except storage_errors.StorageError as error:
+            raise counterpart(error) from error
 
     def index_status(self, collection: CollectionRef) -> IndexStatus:
         with translated():

@@ -7,6 +7,7 @@ import importlib.util
 from typing import Any
 
 from ..errors import InvalidArgumentError
+from .telemetry_opt_out import opt_out
 
 
 def require(package: str, extra: str, source: str, distribution: str | None = None) -> Any:
@@ -14,6 +15,7 @@ def require(package: str, extra: str, source: str, distribution: str | None = No
 
     distribution  the name of the distribution, if it differs from that of the package
     """
+    opt_out()
     try:
         return importlib.import_module(package)
     except ImportError as error:

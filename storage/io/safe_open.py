@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 
 from ..interface.errors import Corruption, InvalidArgument, NotADatabase
 from ..native import kernel
@@ -94,16 +95,16 @@ def check_path(path: str) -> None:
         raise NotADatabase(f"path {path} is a file, not a folder; pass the path of a folder")
 
 
-def same_file(path: bytes, device: int, inode: int) -> bool:
-    """Whether the path refers to the file with these numbers. Raises OSError if the system does not say.
-
-    Every read calls this.
-    """
-    if kernel.compiled is not None:
-        same: bool = kernel.compiled.same_file(path, device, inode)
-        return same
+def _same_file(path: bytes, device: int, inode: int) -> bool:
+    """Whether the path refers to the file with these numbers. Raises OSError if the system does not say."""
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     return (found.st_dev, found.st_ino) == (device, inode)
+
+
+# Every call asks, so no function is put in between.
+same_file: Callable[[bytes, int, int], bool] = (
+    _same_file if kernel.compiled is None else kernel.compiled.same_file
+)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidArgumentError
 from ...internal.distribution import full
+from ...internal.telemetry_opt_out import opt_out
 from ..core.protocol import EmbeddingFunction, Space
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[list[str]]):
             "pass embeddings=…, or open the collection with embedding_function=…",
             InvalidArgumentError,
         ):
+            opt_out()
             # onnxruntime and numpy load here, at first use, to keep `import chroma` light
             from .model import load
 
