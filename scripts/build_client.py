@@ -34,12 +34,11 @@ def providers() -> list[str]:
 # The modules that users import. `selected` adds their imports. Package `__init__` modules name their
 # submodules as strings, so these are listed here.
 ROOTS = [
-    *(name for name in SOURCES if name.startswith(("chroma.api", "chroma.utils"))),
+    *(name for name in SOURCES if name.startswith(("chroma.api", "chroma.compat", "chroma.utils"))),
     *(f"chroma.embedding.{module}" for module in providers()),
     "chroma",
     "chroma.embedding",
     "chroma.factories",
-    "chroma.internal.chromadb_alias",
     "chroma.maintenance.copy_collections",
     "chroma.maintenance.restore",
     "chroma.migration.migrate",
@@ -84,7 +83,8 @@ def files() -> Iterator[tuple[Path, Path]]:
     for module in selected():
         yield SOURCES[module], Path("chroma_client", "chroma") / place(module)
         yield SOURCES[module], Path("chroma-stubs") / place(module).with_suffix(".pyi")
-    yield ROOT / "chroma" / "py.typed", Path("chroma_client", "chroma", "py.typed")
+    for data in ("py.typed", "compat/names.json"):
+        yield ROOT / "chroma" / data, Path("chroma_client", "chroma") / data
 
 
 def stage(folder: Path) -> None:
