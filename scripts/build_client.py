@@ -27,8 +27,9 @@ STAGED = ROOT / "build" / "client"
 def providers() -> list[str]:
     """Return the modules of embedding functions that the registry imports by name."""
     text = SOURCES["chroma.embedding.registry"].read_text("utf-8")
-    table = text[text.index("\nLAZY") : text.index("\n}\n")]
-    return sorted({*re.findall(r': \("([\w.]+)",', table), "providers.callable_function"})
+    return sorted(
+        {*re.findall(r'^    "[\w-]+": \("(providers\.\w+)",', text, re.M), "providers.callable_function"}
+    )
 
 
 # The modules that users import. `selected` adds their imports. Package `__init__` modules name their

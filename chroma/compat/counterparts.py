@@ -46,6 +46,7 @@ COUNTERPARTS: dict[str, dict[str, str]] = {
             "optional_base64_strings_to_embeddings optional_embeddings_to_base64_strings "
             "pack_embedding_safely serialize_metadata"
         ),
+        "chroma.embedding": "SparseEmbeddingFunction",
         "chroma.compat.values": (
             "ImageDType IncludeMetadataDocuments IncludeMetadataDocumentsDistances "
             "IncludeMetadataDocumentsEmbeddings IncludeMetadataDocumentsEmbeddingsDistances"
@@ -79,6 +80,48 @@ COUNTERPARTS: dict[str, dict[str, str]] = {
         "chroma.types": "Collection=CollectionModel",
     },
     "chromadb.utils": {"chroma.compat.values": "get_class"},
+    "chromadb.utils.embedding_functions.bm25_embedding_function": {
+        "chroma.compat.values": "TaskType",
+        "chroma.embedding.providers.fastembed_sparse": "Bm25EmbeddingFunctionQueryConfig",
+    },
+    "chromadb.utils.embedding_functions.chroma_bm25_embedding_function": {
+        "chroma.embedding.providers.chroma_bm25": "ChromaBm25Config DEFAULT_CHROMA_BM25_STOPWORDS"
+    },
+    "chromadb.utils.embedding_functions.chroma_cloud_qwen_embedding_function": {
+        "chroma.compat.values": "ChromaCloudQwenEmbeddingInstructions",
+        "chroma.embedding.providers.chroma_cloud": (
+            "CHROMA_CLOUD_QWEN_DEFAULT_INSTRUCTIONS ChromaCloudQwenEmbeddingModel "
+            "ChromaCloudQwenEmbeddingTarget"
+        ),
+    },
+    "chromadb.utils.embedding_functions.chroma_cloud_splade_embedding_function": {
+        "chroma.embedding.providers.chroma_cloud": "ChromaCloudSpladeEmbeddingModel"
+    },
+    "chromadb.utils.embedding_functions.fastembed_sparse_embedding_function": {
+        "chroma.compat.values": "TaskType",
+        "chroma.embedding.providers.fastembed_sparse": "FastembedSparseEmbeddingFunctionQueryConfig",
+    },
+    "chromadb.utils.embedding_functions.huggingface_sparse_embedding_function": {
+        "chroma.compat.values": "TaskType",
+        "chroma.embedding.providers.huggingface_sparse": "HuggingFaceSparseEmbeddingFunctionQueryConfig",
+    },
+    "chromadb.utils.embedding_functions.schemas.bm25_tokenizer": {
+        "chroma.embedding.providers.chroma_bm25": (
+            "Bm25Tokenizer DEFAULT_CHROMA_BM25_STOPWORDS DEFAULT_ENGLISH_STOPWORDS Murmur3AbsHasher "
+            "SnowballStemmer get_english_stemmer"
+        )
+    },
+    "chromadb.utils.embedding_functions.schemas.registry": {
+        "chroma.compat.schemas": "get_available_schemas get_embedding_function_names"
+    },
+    "chromadb.utils.embedding_functions.schemas.schema_utils": {
+        "chroma.compat.schemas": "validate_config_schema"
+    },
+    "chromadb.utils.embedding_functions.utils": {
+        "chroma.embedding.providers.chroma_cloud": "get_chroma_embed_url",
+        "chroma.embedding.providers.perplexity": "decode_embedding",
+    },
+    "chromadb.utils.sparse_embedding_utils": {"chroma.embedding.core.sparse": "normalize_sparse_vector"},
     "chromadb.utils.distance_functions": {
         "chroma.compat.distances": "cosine ip l2",
         "chroma.types": "Vector",

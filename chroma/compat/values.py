@@ -24,9 +24,11 @@ IncludeMetadataDocumentsEmbeddings: Include = ["metadatas", "documents", "embedd
 IncludeMetadataDocumentsEmbeddingsDistances: Include = ["metadatas", "documents", "embeddings", "distances"]
 
 ArrayContainsOperator: TypeAlias = Literal["$contains", "$not_contains"]
+ChromaCloudQwenEmbeddingInstructions: TypeAlias = dict[str, dict[Any, str]]
 NamespacedName: TypeAlias = str
 OptionalArgument: TypeAlias = Any
 SeqId: TypeAlias = int
+TaskType: TypeAlias = Literal["document", "query"]
 ClientAuthHeaders: TypeAlias = dict[str, Any]
 allowed_token_headers = [header.value for header in TokenTransportHeader]
 valid_token_chars = set(string.digits + string.ascii_letters + string.punctuation)
