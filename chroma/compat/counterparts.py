@@ -60,6 +60,7 @@ COUNTERPARTS: dict[str, dict[str, str]] = {
     "chromadb.base_types": {"chroma.compat.values": "ArrayContainsOperator"},
     "chromadb.config": {"chroma.compat.values": "LEGACY_ERROR get_class get_fqn is_thin_client"},
     "chromadb.errors": {"chroma.compat.values": "error_types"},
+    "chromadb.execution.expression.plan": {"chroma.api.placeholders": "Search"},
     "chromadb.telemetry.opentelemetry": {
         "chroma.compat.telemetry": "OpenTelemetryClient add_attributes_to_current_span otel_init trace_method"
     },

@@ -92,6 +92,8 @@ def resolved(module: str, name: str) -> Any:
         return version()
     if is_listed(f"{module}.{name}"):
         return import_module(f"{module}.{name}")
+    if name.startswith("__"):  # of modules: none of the package that answers is meant
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
     for place, other in (*_counterparts(module, name), (_own(module), name)):
         found = _attribute(place, other)
         if found is not None:
@@ -171,4 +173,6 @@ def _imported(module: str, name: str, source: str, there: str | None) -> Any:
         found = import_module(source)
         return found if there is None else getattr(found, there)
     except (ModuleNotFoundError, AttributeError):
+        if source.startswith("chromadb."):  # a module that the package does not have either
+            return stand_in_class(module, name)
         return stand_in_class(module, name, f"it comes from the package {source.partition('.')[0]}")

@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import typing
+import unittest.mock
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,17 @@ def test_telemetry_can_be_derived_from_and_switched_off() -> None:
 )  # fmt: skip
 def test_names_can_be_pickled(path: str) -> None:
     assert pickle.loads(pickle.dumps(get(path))) is get(path)
+
+
+def test_modules_can_be_patched_and_reloaded() -> None:
+    chromadb = importlib.import_module("chromadb")
+    with unittest.mock.patch("chromadb.HttpClient") as patched:
+        assert chromadb.HttpClient is patched
+    assert chromadb.HttpClient is chroma.HttpClient
+    assert importlib.reload(chromadb) is chromadb
+    assert chromadb.HttpClient is chroma.HttpClient
+    assert chromadb.__file__ == chroma.__file__
+    assert not hasattr(chromadb, "__warningregistry__")
 
 
 def test_dir_lists_the_names() -> None:

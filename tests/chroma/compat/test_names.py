@@ -50,6 +50,18 @@ def test_every_name_resolves_to_something_of_its_kind() -> None:
             assert isinstance(value, (str, int, float)), at
 
 
+def test_a_name_is_one_object_in_all_modules_that_import_it() -> None:
+    for module in names.modules():
+        for name, (kind, known) in names._kinds(module).items():
+            if kind != "import" or not names.is_listed(known[0]) or known[1] is None:
+                continue
+            here, there = (
+                getattr(importlib.import_module(place), each)
+                for place, each in ((module, name), (known[0], known[1]))
+            )
+            assert here is there or here == there, f"{module}.{name}"
+
+
 def stand_ins() -> list[Any]:
     found = {id(value): value for _, _, _, value in everything() if is_stand_in(value)}
     assert len(found) > 200
