@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..types import SparseVector
+from ..types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, SparseVector
 from ..validation.vectors import as_matrix
-
-_TYPE, _SPARSE = "#type", "sparse_vector"
 
 
 def maybe_cast_one_to_many(target: Any) -> Any:
@@ -81,7 +79,7 @@ def serialize_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any] | N
     if metadata is None:
         return None
     return {
-        key: _as_json(value) if isinstance(value, SparseVector) else value for key, value in metadata.items()
+        key: value.to_dict() if isinstance(value, SparseVector) else value for key, value in metadata.items()
     }
 
 
@@ -90,15 +88,9 @@ def deserialize_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any] |
     if metadata is None:
         return None
     return {
-        key: _from_json(value) if isinstance(value, Mapping) and value.get(_TYPE) == _SPARSE else value
-        for key, value in metadata.items()
+        key: SparseVector.from_dict(value) if _is_sparse(value) else value for key, value in metadata.items()
     }
 
 
-def _as_json(vector: SparseVector) -> dict[str, Any]:
-    found: dict[str, Any] = {_TYPE: _SPARSE, "indices": vector.indices, "values": vector.values}
-    return found if vector.labels is None else found | {"tokens": vector.labels}
-
-
-def _from_json(value: Mapping[str, Any]) -> SparseVector:
-    return SparseVector(list(value["indices"]), list(value["values"]), value.get("tokens"))
+def _is_sparse(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get(TYPE_KEY) == SPARSE_VECTOR_TYPE_VALUE

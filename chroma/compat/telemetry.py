@@ -71,6 +71,19 @@ class ProductTelemetryClient:
     def capture(self, event: ProductTelemetryEvent) -> None:
         """Do nothing."""
 
+    @property
+    def context(self) -> dict[str, Any]:
+        """What events would be sent with: nothing."""
+        return {}
+
+    @property
+    def user_id(self) -> str:
+        """The id of the user, who has none here."""
+        return "UNKNOWN"
+
+    def reset_state(self) -> None:
+        """Do nothing."""
+
     def start(self) -> None:
         """Do nothing."""
 

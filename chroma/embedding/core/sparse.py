@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ...errors import InvalidArgumentError
 from ...storage.interface.short_repr import shown
+from .protocol import retrying
 
 if TYPE_CHECKING:
     from ...types import SparseVector, SparseVectors
@@ -37,6 +38,10 @@ class SparseEmbeddingFunction(Generic[D]):
     def embed_query(self, input: D) -> SparseVectors:
         """Embed queries. Same as `__call__` unless the model embeds queries differently."""
         return self(input)
+
+    def embed_with_retries(self, input: D, **retry_kwargs: Any) -> SparseVectors:
+        """Embed `input` as `EmbeddingFunction.embed_with_retries` does."""
+        return retrying(self, retry_kwargs)(input)  # type: ignore[no-any-return]
 
     @staticmethod
     def name() -> str:

@@ -134,6 +134,7 @@ def test_telemetry_can_be_derived_from_and_switched_off() -> None:
 
     Silent(chroma.Settings())
     posthog = get("chromadb.telemetry.product.posthog:Posthog")
+    assert (posthog(None).user_id, posthog(None).context) == ("UNKNOWN", {})
     posthog(None).capture(get("chromadb.telemetry.product.events:CollectionAddEvent")("id", add_amount=3))
 
     @get("chromadb.telemetry.opentelemetry:trace_method")("name", 1)  # type: ignore[untyped-decorator]
@@ -236,6 +237,18 @@ def test_conversions() -> None:
     assert types.is_image(np.zeros((2, 2)))
     metadata = {"s": chroma.SparseVector([1], [2.0], ["a"]), "n": 1}
     assert types.deserialize_metadata(types.serialize_metadata(metadata)) == metadata
+
+
+def test_sparse_vectors_as_dicts() -> None:
+    """The form is that of chromadb 1.5.9."""
+    vector = chroma.SparseVector([1, 5], [0.5, 2.0], ["a", "b"])
+    assert vector.to_dict() == {
+        "#type": "sparse_vector", "indices": [1, 5], "values": [0.5, 2.0], "tokens": ["a", "b"],
+    }  # fmt: skip
+    assert chroma.SparseVector.from_dict(vector.to_dict()) == vector
+    assert "tokens" not in chroma.SparseVector([1], [0.5]).to_dict()
+    with pytest.raises(ValueError, match="#type"):
+        chroma.SparseVector.from_dict({"indices": [1], "values": [0.5]})
 
 
 def test_distances() -> None:
