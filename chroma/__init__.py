@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ._sync.client import Client as ClientAPI
     from ._sync.collection import Collection
     from .api.placeholders import Search
+    from .compat.install import install_as_chromadb
     from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
     from .embedding import EmbeddingFunction
     from .factories import (
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
         configure,
         get_settings,
     )
-    from .internal.chromadb_alias import install_as_chromadb
     from .maintenance.copy_collections import CopyReport, copy_collections
     from .maintenance.restore import restore
     from .migration.migrate import migrate
@@ -138,7 +138,7 @@ _HOMES: dict[str, tuple[str, str]] = {
     "Search": ("api.placeholders", "Search"),
     **{name: ("maintenance.copy_collections", name) for name in ("CopyReport", "copy_collections")},
     "restore": ("maintenance.restore", "restore"),
-    "install_as_chromadb": ("internal.chromadb_alias", "install_as_chromadb"),
+    "install_as_chromadb": ("compat.install", "install_as_chromadb"),
     "migrate": ("migration.migrate", "migrate"),
     **{name: ("notebook.description", name) for name in ("Description", "KeySummary", "TextSummary")},
     **{name: ("pipelines.reports", name) for name in ("ExportReport", "LoadReport")},

@@ -131,6 +131,10 @@ class CollectionModel:
         return getattr(self, field, None) if field in self.__slots__ else None
 
 
+TYPE_KEY = "#type"
+SPARSE_VECTOR_TYPE_VALUE = "sparse_vector"
+
+
 @dataclass(frozen=True, slots=True)
 class SparseVector:
     """A vector stored as its non-zero components.
@@ -168,6 +172,25 @@ class SparseVector:
         for value in self.values:
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise ValueError(f"SparseVector values must be numbers: got {value!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the vector as JSON data, with a mark of its type."""
+        found: dict[str, Any] = {
+            TYPE_KEY: SPARSE_VECTOR_TYPE_VALUE,
+            "indices": self.indices,
+            "values": self.values,
+        }
+        return found if self.labels is None else found | {"tokens": self.labels}
+
+    @classmethod
+    def from_dict(cls, d: Mapping[str, Any]) -> SparseVector:
+        """Return the vector of JSON data that `to_dict` made. Raises ValueError for anything else."""
+        if d.get(TYPE_KEY) != SPARSE_VECTOR_TYPE_VALUE:
+            raise ValueError(
+                f"Expected {TYPE_KEY}={SPARSE_VECTOR_TYPE_VALUE!r} in a sparse vector, "
+                f"got {d.get(TYPE_KEY)!r}"
+            )
+        return cls(d["indices"], d["values"], d.get("tokens"))
 
 
 SparseVectors: TypeAlias = list[SparseVector]

@@ -27,19 +27,19 @@ STAGED = ROOT / "build" / "client"
 def providers() -> list[str]:
     """Return the modules of embedding functions that the registry imports by name."""
     text = SOURCES["chroma.embedding.registry"].read_text("utf-8")
-    table = text[text.index("\nLAZY") : text.index("\n}\n")]
-    return sorted({*re.findall(r': \("([\w.]+)",', table), "providers.callable_function"})
+    return sorted(
+        {*re.findall(r'^    "[\w-]+": \("(providers\.\w+)",', text, re.M), "providers.callable_function"}
+    )
 
 
 # The modules that users import. `selected` adds their imports. Package `__init__` modules name their
 # submodules as strings, so these are listed here.
 ROOTS = [
-    *(name for name in SOURCES if name.startswith(("chroma.api", "chroma.utils"))),
+    *(name for name in SOURCES if name.startswith(("chroma.api", "chroma.compat", "chroma.utils"))),
     *(f"chroma.embedding.{module}" for module in providers()),
     "chroma",
     "chroma.embedding",
     "chroma.factories",
-    "chroma.internal.chromadb_alias",
     "chroma.maintenance.copy_collections",
     "chroma.maintenance.restore",
     "chroma.migration.migrate",
@@ -84,7 +84,8 @@ def files() -> Iterator[tuple[Path, Path]]:
     for module in selected():
         yield SOURCES[module], Path("chroma_client", "chroma") / place(module)
         yield SOURCES[module], Path("chroma-stubs") / place(module).with_suffix(".pyi")
-    yield ROOT / "chroma" / "py.typed", Path("chroma_client", "chroma", "py.typed")
+    for data in ("py.typed", "compat/names.json"):
+        yield ROOT / "chroma" / data, Path("chroma_client", "chroma") / data
 
 
 def stage(folder: Path) -> None:

@@ -18,7 +18,7 @@ def main(dist: Path) -> None:
     engine = set((root / "storage").rglob("*.py"))
     modules = {str(file.relative_to(root)) for file in api}
     modules |= {"chroma/" + str(file.relative_to(root)) for file in engine}
-    data = {"chroma/py.typed", "chroma/storage/native/_kernel.pyi"}
+    data = {"chroma/py.typed", "chroma/storage/native/_kernel.pyi", "chroma/compat/names.json"}
     data |= {"chroma/embedding/minilm/data/minilm-vocab.txt", "chroma/embedding/minilm/data/README.md"}
 
     names = zipfile.ZipFile(wheel).namelist()

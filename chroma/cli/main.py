@@ -23,7 +23,7 @@ class Listed(NamedTuple):
     help: str
 
     def load(self) -> click.Command:
-        name = "import_" if self.name == "import" else self.name  # `import` is a Python keyword
+        name = f"{self.name}_" if self.name in ("exec", "import") else self.name  # names in Python itself
         command = getattr(import_module(f"{__package__}.{self.module}"), name)
         assert isinstance(command, click.Command), self.name
         return command
@@ -66,6 +66,7 @@ COMMANDS: dict[str, tuple[Listed, ...]] = {
         Listed("auth", "auth", "Manage access to a server: create, list, revoke."),
     ),
     "Other": (
+        Listed("exec", "exec_", "Run a program in which this package answers the name chromadb."),
         Listed("demo", "demo", "Index the docstrings of Python's standard library and query them."),
         Listed("models", "models", "Find or download the weights of the default embedding model."),
         Listed("completion", "completion", "Print the completion script of a shell: bash, zsh or fish."),

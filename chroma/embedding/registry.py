@@ -6,61 +6,91 @@ in this process. Stored data never determine what is imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from importlib import import_module
 from typing import Any, TypeVar, overload
 
 from ..errors import InvalidArgumentError
 from .core.protocol import EmbeddingFunction, config_mapping, is_persistable
+from .core.sparse import SparseEmbeddingFunction
 from .minilm.default import DefaultEmbeddingFunction
 from .minilm.function import ONNXMiniLM_L6_V2
 
 F = TypeVar("F", bound=type[EmbeddingFunction[Any]])
+S = TypeVar("S", bound=type[SparseEmbeddingFunction[Any]])
+C = TypeVar("C", bound=EmbeddingFunction[Any] | SparseEmbeddingFunction[Any])
 
 _BUILTINS: tuple[type[EmbeddingFunction[Any]], ...] = (DefaultEmbeddingFunction, ONNXMiniLM_L6_V2)
 
 # Built-in functions that are imported at first use: maps a name to its module and class.
 LAZY: dict[str, tuple[str, str]] = {
     "amazon_bedrock": ("providers.bedrock", "AmazonBedrockEmbeddingFunction"),
+    "baseten": ("providers.baseten", "BasetenEmbeddingFunction"),
+    "chroma-cloud-qwen": ("providers.chroma_cloud", "ChromaCloudQwenEmbeddingFunction"),
+    "chroma_langchain": ("providers.langchain", "ChromaLangchainEmbeddingFunction"),
+    "cloudflare_workers_ai": ("providers.cloudflare", "CloudflareWorkersAIEmbeddingFunction"),
     "cohere": ("providers.cohere", "CohereEmbeddingFunction"),
     "google_gemini": ("providers.google", "GoogleGeminiEmbeddingFunction"),
     "google_genai": ("providers.google", "GoogleGeminiEmbeddingFunction"),  # an older name of google_gemini
     "google_generative_ai": ("providers.google", "GoogleGenerativeAiEmbeddingFunction"),
+    "google_palm": ("providers.google_palm", "GooglePalmEmbeddingFunction"),
+    "google_vertex": ("providers.google_vertex", "GoogleVertexEmbeddingFunction"),
     "huggingface": ("providers.huggingface", "HuggingFaceEmbeddingFunction"),
     "huggingface_server": ("providers.huggingface", "HuggingFaceEmbeddingServer"),
+    "instructor": ("providers.instructor", "InstructorEmbeddingFunction"),
     "jina": ("providers.jina", "JinaEmbeddingFunction"),
     "mistral": ("providers.mistral", "MistralEmbeddingFunction"),
+    "morph": ("providers.morph", "MorphEmbeddingFunction"),
+    "nomic": ("providers.nomic", "NomicEmbeddingFunction"),
     "ollama": ("providers.ollama", "OllamaEmbeddingFunction"),
+    "open_clip": ("providers.open_clip", "OpenCLIPEmbeddingFunction"),
     "openai": ("providers.openai", "OpenAIEmbeddingFunction"),
+    "perplexity": ("providers.perplexity", "PerplexityEmbeddingFunction"),
+    "roboflow": ("providers.roboflow", "RoboflowEmbeddingFunction"),
     "sentence_transformer": ("providers.sentence_transformers", "SentenceTransformerEmbeddingFunction"),
+    "text2vec": ("providers.text2vec", "Text2VecEmbeddingFunction"),
     "together_ai": ("providers.together", "TogetherAIEmbeddingFunction"),
     "voyageai": ("providers.voyage", "VoyageAIEmbeddingFunction"),
+}
+
+# The same for functions that return sparse vectors.
+LAZY_SPARSE: dict[str, tuple[str, str]] = {
+    "bm25": ("providers.fastembed_sparse", "Bm25EmbeddingFunction"),
+    "chroma-cloud-splade": ("providers.chroma_cloud", "ChromaCloudSpladeEmbeddingFunction"),
+    "chroma_bm25": ("providers.chroma_bm25", "ChromaBm25EmbeddingFunction"),
+    "fastembed_sparse": ("providers.fastembed_sparse", "FastembedSparseEmbeddingFunction"),
+    "huggingface_sparse": ("providers.huggingface_sparse", "HuggingFaceSparseEmbeddingFunction"),
 }
 
 
 def load(name: str) -> type[EmbeddingFunction[Any]]:
     """Import the class for a name in LAZY."""
-    module, class_name = LAZY[name]
-    found: type[EmbeddingFunction[Any]] = getattr(import_module(f".{module}", __package__), class_name)
+    found: type[EmbeddingFunction[Any]] = _load(LAZY[name])
     return found
 
 
-class _Known(MutableMapping[str, type[EmbeddingFunction[Any]]]):
+def _load(path: tuple[str, str]) -> Any:
+    module, class_name = path
+    return getattr(import_module(f".{module}", __package__), class_name)
+
+
+class _Known(MutableMapping[str, type[C]]):
     """Maps names to classes. Reading an entry may import its module; iterating over names imports nothing."""
 
-    def __init__(self) -> None:
-        self._entries: dict[str, type[EmbeddingFunction[Any]] | None] = {
-            **{builtin.name(): builtin for builtin in _BUILTINS},
-            **dict.fromkeys(LAZY),
+    def __init__(self, builtins: Iterable[type[C]], lazy: Mapping[str, tuple[str, str]]) -> None:
+        self._lazy = lazy
+        self._entries: dict[str, type[C] | None] = {
+            **{builtin.name(): builtin for builtin in builtins},
+            **dict.fromkeys(lazy),
         }
 
-    def __getitem__(self, name: str) -> type[EmbeddingFunction[Any]]:
+    def __getitem__(self, name: str) -> type[C]:
         entry = self._entries[name]
         if entry is None:
-            entry = self._entries[name] = load(name)
+            entry = self._entries[name] = _load(self._lazy[name])
         return entry
 
-    def __setitem__(self, name: str, ef_class: type[EmbeddingFunction[Any]]) -> None:
+    def __setitem__(self, name: str, ef_class: type[C]) -> None:
         self._entries[name] = ef_class
 
     def __delitem__(self, name: str) -> None:
@@ -79,7 +109,10 @@ class _Known(MutableMapping[str, type[EmbeddingFunction[Any]]]):
         return f"known_embedding_functions({', '.join(sorted(self._entries))})"
 
 
-known_embedding_functions: MutableMapping[str, type[EmbeddingFunction[Any]]] = _Known()
+known_embedding_functions: MutableMapping[str, type[EmbeddingFunction[Any]]] = _Known(_BUILTINS, LAZY)
+sparse_known_embedding_functions: MutableMapping[str, type[SparseEmbeddingFunction[Any]]] = _Known(
+    (), LAZY_SPARSE
+)
 
 
 @overload
@@ -116,9 +149,38 @@ def register_embedding_function(ef_class: F | None = None) -> F | Callable[[F], 
     return ef_class
 
 
+@overload
+def register_sparse_embedding_function(ef_class: S) -> S: ...
+@overload
+def register_sparse_embedding_function(ef_class: None = None) -> Callable[[S], S]: ...
+def register_sparse_embedding_function(ef_class: S | None = None) -> S | Callable[[S], S]:
+    """Register a class of functions that return sparse vectors under its `name()`, and return the class.
+
+    Use it as `register_embedding_function`.
+    """
+    if ef_class is None:
+        return register_sparse_embedding_function
+    if not (isinstance(ef_class, type) and issubclass(ef_class, SparseEmbeddingFunction)):
+        raise InvalidArgumentError(
+            "register_sparse_embedding_function needs a subclass of SparseEmbeddingFunction, "
+            f"got {ef_class!r}."
+        )
+    try:
+        name = ef_class.name()
+    except NotImplementedError as error:
+        raise InvalidArgumentError(
+            f"{ef_class.__name__} cannot be registered without a static method `name()`; it returns a string."
+        ) from error
+    if name in LAZY_SPARSE and ef_class is not _load(LAZY_SPARSE[name]):
+        raise InvalidArgumentError(f"The name {name!r} belongs to a built-in function; choose another name.")
+    sparse_known_embedding_functions[name] = ef_class
+    return ef_class
+
+
 def get_builtins() -> set[str]:
-    """Return the class names of the built-in functions."""
-    return {builtin.__name__ for builtin in _BUILTINS} | {class_name for _, class_name in LAZY.values()}
+    """Return the class names of the built-in functions, those of sparse vectors included."""
+    lazy = (*LAZY.values(), *LAZY_SPARSE.values())
+    return {builtin.__name__ for builtin in _BUILTINS} | {class_name for _, class_name in lazy}
 
 
 def config_to_embedding_function(config: dict[str, Any]) -> EmbeddingFunction[Any]:

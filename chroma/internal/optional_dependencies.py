@@ -10,21 +10,22 @@ from ..errors import InvalidArgumentError
 from .telemetry_opt_out import opt_out
 
 
-def require(package: str, extra: str, source: str, distribution: str | None = None) -> Any:
+def require(package: str, extra: str | None, source: str, distribution: str | None = None) -> Any:
     """Import the module `package`. Raises InvalidArgumentError, with the install command, if it is missing.
 
+    extra         the extra of chroma-arrow that installs it; None: there is none
     distribution  the name of the distribution, if it differs from that of the package
     """
     opt_out()
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        if error.name is not None and error.name.partition(".")[0] != package:
+        if error.name is not None and error.name.partition(".")[0] != package.partition(".")[0]:
             raise  # the package exists but one of its own imports is missing
-        raise InvalidArgumentError(
-            f"{source} needs a package that is not installed: pip install 'chroma-arrow[{extra}]' "
-            f"(or: pip install {distribution or package.replace('_', '-')})."
-        ) from None
+        command = f"pip install {distribution or package.replace('_', '-')}"
+        if extra is not None:
+            command = f"pip install 'chroma-arrow[{extra}]' (or: {command})"
+        raise InvalidArgumentError(f"{source} needs a package that is not installed: {command}.") from None
 
 
 def is_plain(value: object) -> bool:

@@ -36,29 +36,53 @@ VALUES: dict[str, Any] = {
 }
 
 FUNCTIONS: dict[str, dict[str, Any]] = {
+    "BasetenEmbeddingFunction": {"api_key": "key", "api_base": "http://localhost:1/v1"},
+    "ChromaBm25EmbeddingFunction": {},
+    "ChromaCloudQwenEmbeddingFunction": {
+        "model": "Qwen/Qwen3-Embedding-0.6B",
+        "task": None,
+        "api_key": "key",
+    },
+    "ChromaCloudSpladeEmbeddingFunction": {"api_key": "key"},
+    "CloudflareWorkersAIEmbeddingFunction": {"model_name": "@cf/m", "account_id": "a", "api_key": "key"},
     "CohereEmbeddingFunction": {"api_key": "key"},
     "DefaultEmbeddingFunction": {},
     "GoogleGeminiEmbeddingFunction": {"api_key": "key"},
     "GoogleGenerativeAiEmbeddingFunction": {"api_key": "key"},
+    "GooglePalmEmbeddingFunction": {"api_key": "key"},
     "HuggingFaceEmbeddingFunction": {"api_key": "key"},
     "HuggingFaceEmbeddingServer": {"url": "http://localhost:1"},
     "JinaEmbeddingFunction": {"api_key": "key"},
     "MistralEmbeddingFunction": {"model": "mistral-embed", "api_key": "key"},
+    "MorphEmbeddingFunction": {"api_key": "key"},
+    "NomicEmbeddingFunction": {"model": "m", "task_type": "search_document", "api_key": "key"},
     "ONNXMiniLM_L6_V2": {},
     "OllamaEmbeddingFunction": {},
     "OpenAIEmbeddingFunction": {"api_key": "key"},
+    "PerplexityEmbeddingFunction": {"api_key": "key"},
+    "RoboflowEmbeddingFunction": {"api_key": "key"},
     "TogetherAIEmbeddingFunction": {"model_name": "BAAI/bge-base-en-v1.5", "api_key": "key"},
     "VoyageAIEmbeddingFunction": {"api_key": "key", "model_name": "voyage-3"},
 }
-# boto3's clients cannot be pickled; sentence-transformers needs PyTorch; the other classes wrap another
-# function or depend on their arguments
+# boto3's clients cannot be pickled; sentence-transformers, fastembed, Instructor, text2vec, CLIP and Vertex
+# AI need packages that are not installed; the other classes wrap another function or depend on arguments
 UNTRIED = {
     "AmazonBedrockEmbeddingFunction",
+    "Bm25EmbeddingFunction",
     "CallableEmbeddingFunction",
+    "ChromaLangchainEmbeddingFunction",
     "EmbeddingFunction",
+    "FastembedSparseEmbeddingFunction",
     "GoogleGenaiEmbeddingFunction",
+    "GoogleVertexEmbeddingFunction",
+    "HuggingFaceSparseEmbeddingFunction",
+    "InstructorEmbeddingFunction",
     "JinaQueryConfig",
+    "NomicQueryConfig",
+    "OpenCLIPEmbeddingFunction",
     "SentenceTransformerEmbeddingFunction",
+    "SparseEmbeddingFunction",
+    "Text2VecEmbeddingFunction",
 }
 
 

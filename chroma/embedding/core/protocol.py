@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from ...errors import InvalidArgumentError
+from ...internal.optional_dependencies import require
 from ...storage.interface.short_repr import shown
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ class EmbeddingFunction(Generic[D]):
         """Embed queries. Same as `__call__` unless the model embeds queries differently."""
         return self(input)
 
+    def embed_with_retries(self, input: D, **retry_kwargs: Any) -> Vectors:
+        """Embed `input`, and repeat failed calls as the package tenacity does with these arguments of its
+        `retry`. Without arguments, call once: the functions of providers repeat by themselves."""
+        return retrying(self, retry_kwargs)(input)  # type: ignore[no-any-return]
+
     @staticmethod
     def name() -> str:
         """Return the name under which the function is stored and registered."""
@@ -95,6 +101,14 @@ class EmbeddingFunction(Generic[D]):
         """Whether the function cannot be stored, because `name`, `get_config` or `build_from_config` is
         missing."""
         return any(getattr(type(self), hook) is getattr(EmbeddingFunction, hook) for hook in _HOOKS)
+
+
+def retrying(function: Any, retry_kwargs: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return `function.__call__`, repeated by the package tenacity if there are arguments for its `retry`."""
+    if not retry_kwargs:
+        return function.__call__  # type: ignore[no-any-return]
+    tenacity = require("tenacity", None, "embed_with_retries")
+    return tenacity.retry(**retry_kwargs)(function.__call__)  # type: ignore[no-any-return]
 
 
 def is_persistable(function: object) -> bool:

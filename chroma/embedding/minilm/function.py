@@ -12,6 +12,7 @@ from ..core.protocol import EmbeddingFunction, Space
 
 if TYPE_CHECKING:
     from ..core.protocol import Vectors
+    from .model import Model
 
 
 class ONNXMiniLM_L6_V2(EmbeddingFunction[list[str]]):
@@ -52,16 +53,23 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[list[str]]):
         self._download = download
 
     def __call__(self, input: list[str]) -> Vectors:
+        return list(self._load().embed(input))
+
+    def _download_model_if_not_exists(self) -> None:
+        """Load the model now. Programs call this method of Chroma's while they are installed."""
+        self._load()
+
+    def _load(self) -> Model:
+        opt_out()
         with full(
             "The default embedding model",
             "pass embeddings=…, or open the collection with embedding_function=…",
             InvalidArgumentError,
         ):
-            opt_out()
             # onnxruntime and numpy load here, at first use, to keep `import chroma` light
             from .model import load
 
-        return list(load(self._providers, self._path, self._download).embed(input))
+        return load(self._providers, self._path, self._download)
 
     @staticmethod
     def name() -> str:

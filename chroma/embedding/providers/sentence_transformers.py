@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidArgumentError
@@ -120,11 +121,7 @@ class SentenceTransformerEmbeddingFunction(EmbeddingFunction[list[str]]):
     @staticmethod
     def build_from_config(config: dict[str, Any]) -> SentenceTransformerEmbeddingFunction:
         kwargs = config.get("kwargs") or {}
-        if unknown := sorted(set(kwargs) - set(_STORED_ARGUMENTS)):
-            raise InvalidArgumentError(
-                f"{_SOURCE}: the stored configuration has the arguments {unknown}, which are taken from a "
-                "program only: pass the function as `embedding_function=`."
-            )
+        check_stored_arguments(_SOURCE, kwargs)
         function = SentenceTransformerEmbeddingFunction.__new__(SentenceTransformerEmbeddingFunction)
         function._set(
             config["model_name"],
@@ -143,6 +140,15 @@ class SentenceTransformerEmbeddingFunction(EmbeddingFunction[list[str]]):
 
     def validate_config_update(self, old_config: dict[str, Any], new_config: dict[str, Any]) -> None:
         _FORM.check_update(old_config, new_config)
+
+
+def check_stored_arguments(source: str, kwargs: Mapping[str, Any]) -> None:
+    """Raise InvalidArgumentError if a stored configuration has an argument that may run or download code."""
+    if unknown := sorted(set(kwargs) - set(_STORED_ARGUMENTS)):
+        raise InvalidArgumentError(
+            f"{source}: the stored configuration has the arguments {unknown}, which are taken from a "
+            "program only: pass the function as `embedding_function=`."
+        )
 
 
 _models: dict[str, Any] = {}

@@ -11,7 +11,18 @@ from types import ModuleType
 from typing import Any
 
 import chroma.embedding as embedding
-from chroma.embedding.providers import cohere, google, huggingface, jina, mistral, together, voyage
+from chroma.embedding.providers import (
+    chroma_cloud,
+    cloudflare,
+    cohere,
+    google,
+    huggingface,
+    jina,
+    mistral,
+    nomic,
+    together,
+    voyage,
+)
 from tests.chroma.http.scripted import Reply, Request
 
 KEY = "sk-secret-0123456789"
@@ -100,6 +111,8 @@ OPENAI = {
     "api_type": None, "api_version": None, "deployment_id": None, "default_headers": None, "dimensions": None,
 }  # fmt: skip
 GOOGLE = "/v1beta/models/gemini-embedding-001:batchEmbedContents"
+
+QWEN_PROMPT = "Given a question about coding, retrieval code or passage that can solve user's question"
 
 PROVIDERS = [
     Provider(
@@ -196,9 +209,69 @@ PROVIDERS = [
         of_openai, 256, {"api_key_env_var": "CHROMA_TOGETHER_AI_API_KEY", "model_name": "m"},
         "TOGETHER_API_KEY", address=(together, "_URL", "/v1/embeddings"), arguments={"model_name": "m"},
     ),
+    Provider(
+        "baseten", "BasetenEmbeddingFunction", "/v1/embeddings", lambda body: body["input"], numbered,
+        of_openai, 128, {"api_base": "", "api_key_env_var": "CHROMA_BASETEN_API_KEY"}, "BASETEN_API_KEY",
+        argument="api_base", prefix="/v1", arguments={"api_key": None},
+    ),
+    Provider(
+        "morph", "MorphEmbeddingFunction", "/v1/embeddings", lambda body: body["input"], numbered,
+        of_openai, 128,
+        {
+            "api_key_env_var": "MORPH_API_KEY", "model_name": "morph-embedding-v2", "api_base": "",
+            "encoding_format": "float",
+        },
+        "MORPH_API_KEY", argument="api_base", prefix="/v1",
+    ),
+    Provider(
+        "cloudflare_workers_ai", "CloudflareWorkersAIEmbeddingFunction",
+        "/accounts/acc/ai/run/@cf/baai/bge-base-en-v1.5", lambda body: body["text"],
+        lambda texts: {"result": {"data": [vector(text) for text in texts]}, "success": True},
+        lambda message: {"success": False, "errors": [{"code": 7, "message": message}]}, 100,
+        {
+            "api_key_env_var": "CHROMA_CLOUDFLARE_API_KEY", "model_name": "@cf/baai/bge-base-en-v1.5",
+            "account_id": "acc", "gateway_id": None,
+        },
+        "CLOUDFLARE_API_KEY", address=(cloudflare, "BASE_URL", "/accounts"),
+        arguments={"model_name": "@cf/baai/bge-base-en-v1.5", "account_id": "acc"},
+    ),
+    Provider(
+        "nomic", "NomicEmbeddingFunction", "/v1/embedding/text", lambda body: body["texts"],
+        lambda texts: {"embeddings": [vector(text) for text in texts], "model": "m"},
+        lambda message: {"detail": message}, 256,
+        {
+            "model": "nomic-embed-text-v1.5", "api_key_env_var": "NOMIC_API_KEY",
+            "task_type": "search_document", "query_config": {"task_type": "search_query"},
+        },
+        "NOMIC_API_KEY", address=(nomic, "_URL", "/v1/embedding/text"),
+        arguments={
+            "model": "nomic-embed-text-v1.5", "task_type": "search_document",
+            "query_config": {"task_type": "search_query"},
+        },
+    ),
+    Provider(
+        "chroma-cloud-qwen", "ChromaCloudQwenEmbeddingFunction", "/", lambda body: body["texts"],
+        lambda texts: {"embeddings": [vector(text) for text in texts]},
+        lambda message: {"error": message}, 100,
+        {
+            "api_key_env_var": "CHROMA_API_KEY", "model": "Qwen/Qwen3-Embedding-0.6B", "task": "nl_to_code",
+            "instructions": {"nl_to_code": {"documents": "", "query": QWEN_PROMPT}},
+        },
+        "CHROMA_API_KEY", address=(chroma_cloud, "DEFAULT_CHROMA_EMBED_URL", "/"),
+        header=("x-chroma-token", "{}"),
+        arguments={"model": "Qwen/Qwen3-Embedding-0.6B", "task": "nl_to_code"},
+    ),
+    Provider(
+        "roboflow", "RoboflowEmbeddingFunction", "/clip/embed_text", lambda body: body["text"],
+        lambda texts: {"embeddings": [vector(text) for text in texts], "time": 0.1},
+        lambda message: {"message": message}, 32,
+        {"api_key_env_var": "CHROMA_ROBOFLOW_API_KEY", "api_url": ""}, "ROBOFLOW_API_KEY",
+        argument="api_url",
+    ),
 ]  # fmt: skip
 
 VARIABLES = {
     name for provider in PROVIDERS for name in (provider.variable, provider.config.get("api_key_env_var"))
 }
+VARIABLES |= {"CHROMA_EMBED_URL", "PERPLEXITY_API_KEY", "CHROMA_GOOGLE_PALM_API_KEY"}
 VARIABLES |= {"HUGGINGFACE_API_KEY", "CO_API_KEY", "OPENAI_BASE_URL", "CHROMA_EMBEDDING_HOSTS"}

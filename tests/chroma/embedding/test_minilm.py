@@ -66,6 +66,12 @@ def test_packaged_vocabulary_is_the_pinned_one() -> None:
     assert hashlib.sha256(VOCABULARY.read_bytes()).hexdigest() == VOCABULARY_SHA256
 
 
+def test_programs_load_the_model_early() -> None:
+    minilm._loaded.clear()
+    ONNXMiniLM_L6_V2()._download_model_if_not_exists()
+    assert len(minilm._loaded) == 1
+
+
 def test_both_functions_share_model_and_answer() -> None:
     default, named = DefaultEmbeddingFunction(), ONNXMiniLM_L6_V2()
     assert np.array_equal(default(["hello"]), named(["hello"]))

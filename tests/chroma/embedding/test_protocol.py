@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import sys
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -133,3 +135,33 @@ def test_defaults() -> None:
         function.name()
     with pytest.raises(NotImplementedError):
         function.get_config()
+
+
+def test_embedding_with_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Flaky(EmbeddingFunction[list[str]]):
+        calls = 0
+
+        def __call__(self, input: list[str]) -> Any:
+            self.calls += 1
+            if self.calls % 2:
+                raise OSError("busy")
+            return [[1.0, 2.0]] * len(input)
+
+    function = Flaky()
+    with pytest.raises(OSError, match="busy"):
+        function.embed_with_retries(["a"])
+    assert function.embed_with_retries(["a"])[0].tolist() == [1.0, 2.0]
+    given: list[Any] = []
+
+    def retry(**arguments: Any) -> Any:
+        given.append(arguments)
+        return lambda call: lambda input: "repeated"
+
+    tenacity = ModuleType("tenacity")
+    tenacity.retry = retry  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tenacity", tenacity)
+    assert function.embed_with_retries(["a"], stop=3) == "repeated"
+    assert given == [{"stop": 3}]
+    monkeypatch.setitem(sys.modules, "tenacity", None)
+    with pytest.raises(InvalidArgumentError, match="pip install tenacity"):
+        function.embed_with_retries(["a"], stop=3)

@@ -159,11 +159,14 @@ def test_functions_of_providers_are_imported_when_used() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+OTHER_NAMES = {"google_genai": "google_gemini", "chroma_langchain": "langchain"}  # as in Chroma
+
+
 def test_every_builtin_has_the_name_it_is_known_by() -> None:
     for name, ef_class in known_embedding_functions.items():
         if not ef_class.__module__.startswith("chroma."):
             continue  # registered by another test
-        assert ef_class.name() == {"google_genai": "google_gemini"}.get(name, name)
+        assert ef_class.name() == OTHER_NAMES.get(name, name)
         assert ef_class.__name__ in get_builtins()
 
 

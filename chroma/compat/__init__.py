@@ -1,0 +1,1 @@
+"""The names of the package chromadb, for programs that import it: `install_as_chromadb`."""

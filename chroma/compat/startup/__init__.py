@@ -1,0 +1,1 @@
+"""The folder that `chroma exec` puts first on PYTHONPATH. Python runs its `sitecustomize` when it starts."""
