@@ -87,9 +87,16 @@ class AsyncCollection(AsyncPipelines):
         info: CollectionInfo,
         embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
         data_loader: DataLoader[Any] | None = None,
+        client: Any = None,
     ) -> None:
         super().__init__(info, embedding_function, data_loader)
         self._backend = backend
+        self._opened_by = client
+
+    @property
+    def _client(self) -> Any:
+        """The client that opened the collection. Programs written for Chroma read it."""
+        return self._opened_by
 
     def _repr_html_(self) -> str:
         from ..notebook.html_repr import async_collection_html
@@ -166,7 +173,8 @@ class AsyncCollection(AsyncPipelines):
 
         Takes the same arguments as `add`. When a stored record is updated, columns that are not given
         keep their values, metadata is merged key by key, and a metadata value of None deletes its key.
-        Metadata and uris can be upserted without embeddings, documents or images if all ids are stored.
+        Metadata can be upserted without embeddings, documents or images if all ids are stored. So can uris,
+        if the collection was opened without a data loader. With one, what the uris point to is embedded.
         """
         with during("upsert"):
             given = {
@@ -177,8 +185,10 @@ class AsyncCollection(AsyncPipelines):
                 "uris": uris,
             }
             batch = await self._read("upsert", columns, ids, given)
-            source = embedding_source("upsert", batch) if batch.embeddings is None else None
-            vectors = batch.embeddings if source is None else await self._embed(source, batch)
+            vectors = batch.embeddings
+            if vectors is None:
+                source = embedding_source("upsert", batch, loads=self._loader is not None)
+                vectors = None if source is None else await self._embed(source, batch)
             if vectors is None:
                 known = await self._backend.known_ids(self._ref, batch.ids)
                 refuse_new(batch.ids, known)
@@ -381,7 +391,7 @@ class AsyncCollection(AsyncPipelines):
         with during("fork"):
             name = check_name(new_name)
         info = await self._backend.fork_collection(self._ref, name)
-        return AsyncCollection(self._backend, info, self._function, self._loader)
+        return AsyncCollection(self._backend, info, self._function, self._loader, self._opened_by)
 
     async def get_indexing_status(self) -> IndexingStatus:
         """The number of records that the similarity index covers. Queries find the other records too."""
@@ -492,7 +502,13 @@ class AsyncCollection(AsyncPipelines):
 
     async def _embed(self, source: Source, batch: Batch) -> Floats:
         if source == "uris":
-            return await self._embed_as("uris", await self._load(batch.uris or []))
+            uris = batch.uris or []
+            if None in uris:
+                raise InvalidArgumentError(
+                    f"uris[{uris.index(None)}] is None, and what the uris point to is embedded: give each "
+                    "record a uri, or pass embeddings"
+                )
+            return await self._embed_as("uris", await self._load(uris))
         if source == "images":
             return await self._embed_as("images", batch.images or [])
         return await self._embed_as("documents", [text for text in batch.documents or [] if text is not None])

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
 from ..backend.protocol import Backend
 from ..collection.configuration import CreateCollectionConfiguration, hnsw_for_create
-from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings, System
 from ..embedding import EmbeddingFunction, resolve
 from ..errors import AuthorizationError, UnsupportedError
 from ..http.connection_settings import location_of
@@ -23,6 +23,7 @@ from ..internal.optional_dependencies import require_arrow
 from ..requests.scope import Identity, Scope, adopted
 from ..results.build import database_result
 from ..storage.interface.requests import NewCollection
+from ..storage.interface.short_repr import shown
 from ..storage.interface.values import BackupReport, CollectionInfo, CollectionRef
 from ..types import CollectionMetadata, Database, DataLoader, Tenant
 from ..validation.metadata import check_collection_metadata
@@ -56,6 +57,21 @@ class _Connection:
         """The settings that the client was created with."""
         return self._settings
 
+    def __copy__(self) -> Any:
+        """Return a client on the same connection. Closing one of them closes the connection for both."""
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        return made
+
+    def __deepcopy__(self, memo: object) -> Any:
+        return self.__copy__()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} cannot be pickled, because it holds an open connection to "
+            f"{location_of(self._settings)}; open another client where it is needed"
+        )
+
     def close(self) -> None:
         """Close the client. Later calls raise ClosedError, but `close` may be called again.
 
@@ -68,6 +84,18 @@ class _Connection:
         self._backend.close()
         if self._on_close is not None:
             self._on_close()
+
+
+class OpenSystem(System):
+    """The system of an open client. Stopping it closes the client."""
+
+    def __init__(self, connection: _Connection) -> None:
+        super().__init__(connection.get_settings())
+        self._connection = connection
+
+    def stop(self) -> None:
+        """Close the client."""
+        self._connection.close()
 
 
 class Client(_Connection):
@@ -112,10 +140,40 @@ class Client(_Connection):
         """The client's current tenant."""
         return self._scope.tenant
 
+    @tenant.setter
+    def tenant(self, tenant: str) -> NoReturn:
+        raise AttributeError(f"the tenant of a client is set by calling set_tenant({shown(tenant)})")
+
     @property
     def database(self) -> str:
         """The client's current database."""
         return self._scope.database
+
+    @database.setter
+    def database(self, database: str) -> NoReturn:
+        raise AttributeError(f"the database of a client is set by calling set_database({shown(database)})")
+
+    @property
+    def _identifier(self) -> str:
+        """The folder or address, which clients of one database share. Programs written for Chroma read it."""
+        return location_of(self._settings)
+
+    @property
+    def _admin_client(self) -> AdminClient:
+        """A client for tenants and databases on the same connection. Programs written for Chroma read it."""
+        return AdminClient(self._backend, self._settings)
+
+    @property
+    def _server(self) -> NoReturn:
+        raise AttributeError(
+            "a client of this package has no `_server`, which is a part of Chroma's implementation; call the "
+            "methods of the client and of its collections"
+        )
+
+    @property
+    def _system(self) -> OpenSystem:
+        """The settings, with `stop()`. Programs written for Chroma call `client._system.stop()`."""
+        return OpenSystem(self)
 
     def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
         """Switch to another tenant and database. Raises NotFoundError, and changes nothing, if either does
@@ -256,7 +314,7 @@ class Client(_Connection):
         info = self._backend.create_collection(self._scope, new)
         if get_or_create:
             resolve.check_conflict(function, info.configuration.get("embedding_function"))
-        return Collection(self._backend, info, function, data_loader)
+        return Collection(self._backend, info, function, data_loader, self)
 
     def get_or_create_collection(
         self,
@@ -307,7 +365,7 @@ class Client(_Connection):
 
     def _open(self, info: CollectionInfo, function: Any, loader: DataLoader[Any] | None) -> Collection:
         resolve.check_conflict(function, info.configuration.get("embedding_function"))
-        return Collection(self._backend, info, function, loader)
+        return Collection(self._backend, info, function, loader, self)
 
     def list_collections(
         self, limit: int | None = None, offset: int | None = None
@@ -315,7 +373,7 @@ class Client(_Connection):
         """The collections of the database, in the order of their creation."""
         most, start = check_optional_count(limit, "limit"), check_optional_count(offset, "offset")
         infos = self._backend.list_collections(self._scope, most, start)
-        return [Collection(self._backend, info) for info in infos]
+        return [Collection(self._backend, info, client=self) for info in infos]
 
     def count_collections(self) -> int:
         """The number of collections in the database."""

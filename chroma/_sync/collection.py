@@ -88,9 +88,16 @@ class Collection(Pipelines):
         info: CollectionInfo,
         embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
         data_loader: DataLoader[Any] | None = None,
+        client: Any = None,
     ) -> None:
         super().__init__(info, embedding_function, data_loader)
         self._backend = backend
+        self._opened_by = client
+
+    @property
+    def _client(self) -> Any:
+        """The client that opened the collection. Programs written for Chroma read it."""
+        return self._opened_by
 
     def _repr_html_(self) -> str:
         from ..notebook.html_repr import collection_html
@@ -167,7 +174,8 @@ class Collection(Pipelines):
 
         Takes the same arguments as `add`. When a stored record is updated, columns that are not given
         keep their values, metadata is merged key by key, and a metadata value of None deletes its key.
-        Metadata and uris can be upserted without embeddings, documents or images if all ids are stored.
+        Metadata can be upserted without embeddings, documents or images if all ids are stored. So can uris,
+        if the collection was opened without a data loader. With one, what the uris point to is embedded.
         """
         with during("upsert"):
             given = {
@@ -178,8 +186,10 @@ class Collection(Pipelines):
                 "uris": uris,
             }
             batch = self._read("upsert", columns, ids, given)
-            source = embedding_source("upsert", batch) if batch.embeddings is None else None
-            vectors = batch.embeddings if source is None else self._embed(source, batch)
+            vectors = batch.embeddings
+            if vectors is None:
+                source = embedding_source("upsert", batch, loads=self._loader is not None)
+                vectors = None if source is None else self._embed(source, batch)
             if vectors is None:
                 known = self._backend.known_ids(self._ref, batch.ids)
                 refuse_new(batch.ids, known)
@@ -382,7 +392,7 @@ class Collection(Pipelines):
         with during("fork"):
             name = check_name(new_name)
         info = self._backend.fork_collection(self._ref, name)
-        return Collection(self._backend, info, self._function, self._loader)
+        return Collection(self._backend, info, self._function, self._loader, self._opened_by)
 
     def get_indexing_status(self) -> IndexingStatus:
         """The number of records that the similarity index covers. Queries find the other records too."""
@@ -493,7 +503,13 @@ class Collection(Pipelines):
 
     def _embed(self, source: Source, batch: Batch) -> Floats:
         if source == "uris":
-            return self._embed_as("uris", self._load(batch.uris or []))
+            uris = batch.uris or []
+            if None in uris:
+                raise InvalidArgumentError(
+                    f"uris[{uris.index(None)}] is None, and what the uris point to is embedded: give each "
+                    "record a uri, or pass embeddings"
+                )
+            return self._embed_as("uris", self._load(uris))
         if source == "images":
             return self._embed_as("images", batch.images or [])
         return self._embed_as("documents", [text for text in batch.documents or [] if text is not None])

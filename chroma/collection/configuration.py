@@ -40,6 +40,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "resize_factor": (1.0, 1000.0),
 }
 
+_SHARED_WITH_SPANN = ("space", "ef_construction", "ef_search", "max_neighbors")
 MUTABLE = frozenset(RANGES) - {"ef_construction"}
 
 _METADATA_KEYS = {
@@ -79,7 +80,7 @@ class UpdateHNSWConfiguration(TypedDict, total=False):
 
 
 class CreateSpannConfiguration(TypedDict, total=False):
-    """Settings of an index type of the hosted service. Accepted, but the collection gets an HNSW index."""
+    """Settings of an index of the hosted service. The collection gets an HNSW index of the same space."""
 
     search_nprobe: int
     write_nprobe: int
@@ -138,8 +139,10 @@ def hnsw_for_create(
     if hnsw is not None and spann is not None:
         raise InvalidArgumentError("hnsw and spann cannot both be provided: local collections use hnsw")
     if spann is not None:
+        hnsw = hnsw_of_spann(spann)
         warnings.warn(
-            "configuration['spann'] is a hosted index kind and is ignored: the collection gets an hnsw index",
+            "configuration['spann'] is a hosted index kind: the collection gets an hnsw index, with "
+            f"{hnsw or 'the default settings'}",
             UserWarning,
             stacklevel=4,
         )
@@ -148,6 +151,13 @@ def hnsw_for_create(
     merged = HNSW_DEFAULTS | ({"space": preferred} if preferred else {}) | given
     _warn_unsupported(merged["space"], function)
     return merged
+
+
+def hnsw_of_spann(spann: Any) -> dict[str, Any]:
+    """Return the settings of a "spann" mapping that an HNSW index has, too. The space is one of them."""
+    if not isinstance(spann, Mapping):
+        raise InvalidTypeError(f"Expected configuration['spann'] to be a dict, got {shown(spann)}")
+    return {key: spann[key] for key in _SHARED_WITH_SPANN if spann.get(key) is not None}
 
 
 def hnsw_for_update(stored: Mapping[str, Any], update: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from ..embedding import EmbeddingFunction, is_persistable, resolve
@@ -70,6 +70,45 @@ class Handle:
     def configuration_json(self) -> dict[str, Any]:
         """The stored configuration as plain JSON data."""
         return as_json(self._info.configuration)
+
+    @property
+    def _embedding_function(self) -> Any:
+        """The function that embeds texts, or None. Programs written for Chroma read it and set it."""
+        return resolve.effective(self._function, self._stored_function)
+
+    @_embedding_function.setter
+    def _embedding_function(self, function: Any) -> None:
+        resolve.check(function)
+        self._function = function
+
+    @property
+    def _data_loader(self) -> DataLoader[Any] | None:
+        """What loads uris, or None. Programs written for Chroma read it and set it."""
+        return self._loader
+
+    @_data_loader.setter
+    def _data_loader(self, loader: DataLoader[Any] | None) -> None:
+        self._loader = loader
+
+    @property
+    def _model(self) -> CollectionModel:
+        """The same as `get_model()`. Programs written for Chroma read it."""
+        return self.get_model()
+
+    def __copy__(self) -> Any:
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        return made
+
+    def __deepcopy__(self, memo: object) -> Any:
+        """Return a handle on the same collection, with the same function and loader."""
+        return self.__copy__()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"the handle of the collection {self.name!r} cannot be pickled, because it belongs to an open "
+            "client; open the collection again where it is needed, with get_collection(name)"
+        )
 
     def get_model(self) -> CollectionModel:
         """Return the collection's properties as one plain value."""

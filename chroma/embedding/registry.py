@@ -6,6 +6,7 @@ in this process. Stored data never determine what is imported.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from importlib import import_module
 from typing import Any, TypeVar, overload
@@ -142,11 +143,17 @@ def register_embedding_function(ef_class: F | None = None) -> F | Callable[[F], 
         raise InvalidArgumentError(
             f"{ef_class.__name__}.name() must return a non-empty string, got {name!r}."
         )
-    taken = any(name == builtin.name() and ef_class is not builtin for builtin in _BUILTINS)
-    if taken or (name in LAZY and ef_class is not load(name)):
+    if _belongs_to_another(ef_class):
         raise InvalidArgumentError(f"The name {name!r} belongs to a built-in function; choose another name.")
     known_embedding_functions[name] = ef_class
     return ef_class
+
+
+def _belongs_to_another(ef_class: type[EmbeddingFunction[Any]]) -> bool:
+    """Whether the name of the class is that of a built-in function which it is not."""
+    name = ef_class.name()
+    taken = any(name == builtin.name() and ef_class is not builtin for builtin in _BUILTINS)
+    return taken or (name in LAZY and ef_class is not load(name))
 
 
 @overload
@@ -216,6 +223,15 @@ def embedding_function_to_config(function: EmbeddingFunction[Any] | object) -> d
     if not is_persistable(function):
         return {"type": "legacy"}
     assert isinstance(function, EmbeddingFunction)
+    if _belongs_to_another(type(function)):
+        warnings.warn(
+            f"the name {type(function).name()!r} of {type(function).__name__} belongs to a built-in "
+            "embedding function, so this one cannot be found again by its name: pass it whenever the "
+            "collection is opened, or give it a name of its own",
+            UserWarning,
+            stacklevel=2,
+        )
+        return {"type": "legacy"}
     config = dict(config_mapping(function.get_config()))
     type(function).validate_config(config)
     register_embedding_function(type(function))

@@ -80,7 +80,7 @@ def check_conflict(function: Any, stored: Stored) -> None:
     if function is None or not stored or stored.get("type") != "known" or not is_persistable(function):
         return
     name, stored_name = name_of(function), stored["name"]
-    if name in ("default", stored_name):
+    if name == stored_name or type(function) is DefaultEmbeddingFunction:
         if name == stored_name and function.get_config() != stored.get("config"):
             warnings.warn(
                 f"the embedding function {name!r} is configured as {function.get_config()}, the collection "
@@ -115,7 +115,7 @@ def effective(function: Any, stored: Stored) -> Any:
     function takes precedence over it.
     """
     own = function is not None and function is not DEFAULT
-    if own and not (is_persistable(function) and name_of(function) == "default"):
+    if own and type(function) is not DefaultEmbeddingFunction:
         return function
     if stored and stored.get("type") == "known":
         if function is DEFAULT and stored["name"] == "default":

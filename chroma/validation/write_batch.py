@@ -117,11 +117,14 @@ def read_batch(
     return batch
 
 
-def embedding_source(mode: Mode, batch: Batch) -> Source | None:
+def embedding_source(mode: Mode, batch: Batch, *, loads: bool = False) -> Source | None:
     """Return the column to embed for a call without embeddings. None if the call needs no embedding.
 
-    An upsert of metadata or uris alone returns None, because it is valid if all its ids are stored.
+    An upsert of metadata or uris alone returns None, because it is valid if all its ids are stored. If the
+    collection `loads` uris, they are embedded, as in `add`.
     """
+    if mode == "upsert" and loads and batch.uris is not None:
+        mode = "add"
     allowed = _SOURCES[mode]
     present = [field for field in allowed if getattr(batch, field) is not None]
     if len(present) == 1:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from ...collection.configuration import MUTABLE, SPACES, hnsw_for_create, hnsw_for_update
+from ...collection.configuration import MUTABLE, SPACES, hnsw_for_create, hnsw_for_update, hnsw_of_spann
 from ...errors import InvalidArgumentError, UnsupportedError
 from ...storage.interface.requests import NewCollection
 from ...storage.interface.short_repr import shown
@@ -139,9 +139,11 @@ def _configuration(body: JSON, field: str) -> JSON:
 
 def _hnsw(configuration: JSON, allowed: frozenset[str]) -> JSON | None:
     hnsw = typed(configuration, "hnsw", dict, "an object")
-    spann = typed(configuration, "spann", dict, "an object")  # an index of hosted servers; becomes hnsw
+    spann = typed(configuration, "spann", dict, "an object")
     if hnsw is not None and spann is not None:
         raise InvalidArgumentError("hnsw and spann cannot both be provided: collections here use hnsw")
+    if spann is not None:  # an index of hosted servers
+        hnsw = hnsw_of_spann(spann)
     unknown = sorted(set(hnsw or ()) - allowed)
     if unknown:
         raise ShapeError(

@@ -176,7 +176,10 @@ BODIES: dict[str, Schema] = {
         configuration=_or_null(
             _object(
                 hnsw=_or_null(_hnsw(MUTABLE | {"space", "ef_construction"})),
-                spann={"type": ["object", "null"], "description": "Becomes hnsw with its defaults"},
+                spann={
+                    "type": ["object", "null"],
+                    "description": "Becomes hnsw with its space, ef_construction, ef_search, max_neighbors",
+                },
                 embedding_function=_ref("Function"),
             )
         ),
