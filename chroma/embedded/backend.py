@@ -19,6 +19,7 @@ from ..requests.scope import Identity, Scope
 from ..storage.collection.collection import Collection
 from ..storage.engine import Engine
 from ..storage.interface import errors as storage_errors
+from ..storage.interface import fork_safety
 from ..storage.interface.requests import (
     CollectionChanges,
     DeleteRequest,
@@ -89,7 +90,7 @@ class LocalBackend:
         self._location = location  # None for a private store
         self._shared = shared
         self._settings = settings
-        self._pid = os.getpid()
+        self._forks = fork_safety.forks
         self._closed = False
         self._release = weakref.finalize(self, engines.let_go, location, shared)
 
@@ -140,7 +141,7 @@ class LocalBackend:
     def engine(self) -> Engine:
         if self._closed:
             raise errors.ClosedError("this client was closed; open a new one")
-        if self._pid != os.getpid():
+        if self._forks != fork_safety.forks:
             self._reopen()
         return self._shared.engine
 
@@ -152,7 +153,7 @@ class LocalBackend:
             else:
                 shared = self._shared = engines.hold(self._location, self._settings)
                 self._release = weakref.finalize(self, engines.let_go, self._location, shared)
-        self._pid = os.getpid()
+        self._forks = fork_safety.forks
 
     def _open(self, collection: CollectionRef) -> Collection:
         return self.engine.collection(*collection)

@@ -12,7 +12,7 @@ import threading
 import weakref
 from typing import Protocol
 
-__all__ = ["let_go_in_children", "opening"]
+__all__ = ["forks", "let_go_in_children", "opening"]
 
 
 class Resource(Protocol):
@@ -21,6 +21,8 @@ class Resource(Protocol):
     def let_go(self) -> None:
         """Close the descriptor and do not use its number again."""
 
+
+forks = 0  # how many forks lie between the first process and this one; reading it takes no system call
 
 # Both are changed only by atomic operations, because another thread may fork at any moment.
 _resources: set[weakref.ref[Resource]] = set()
@@ -53,6 +55,8 @@ class opening:
 
 
 def _after_fork() -> None:
+    global forks
+    forks += 1
     me = threading.get_ident()
     paths = {path for path, thread in _opening.values() if thread != me}
     for reference in list(_resources):

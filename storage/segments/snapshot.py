@@ -100,7 +100,10 @@ class Snapshot(NamedTuple):
 
     @property
     def live(self) -> int:
-        return sum(view.live for view in self.views)
+        count = 0
+        for view in self.views:  # `sum` would take a tenth of a count
+            count += view.rows - view.deleted_rows
+        return count
 
     @property
     def memtables(self) -> list[Memtable]:
