@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ._sync.client import AdminClient as AdminAPI
     from ._sync.client import Client as ClientAPI
     from ._sync.collection import Collection
-    from .api.placeholders import Search
     from .compat.install import install_as_chromadb
     from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
     from .embedding import EmbeddingFunction
@@ -47,7 +46,12 @@ if TYPE_CHECKING:
     from .notebook.description import Description, KeySummary, TextSummary
     from .pipelines.reports import ExportReport, LoadReport
     from .requests.scope import Identity
+    from .results.search_result import SearchResult
     from .results.types import GetResult, QueryResult
+    from .search.conditions import K, Key
+    from .search.groups import GroupBy, MaxK, MinK
+    from .search.ranks import Knn, Rrf, Val
+    from .search.search import Limit, Search, Select
     from .storage.interface.values import BackupReport, CollectionStats
     from .types import (
         URI,
@@ -93,21 +97,31 @@ __all__ = [
     "EphemeralClient",
     "ExportReport",
     "GetResult",
+    "GroupBy",
     "HttpClient",
     "IDs",
     "Identity",
     "Include",
+    "K",
+    "Key",
     "KeySummary",
+    "Knn",
+    "Limit",
     "LoadReport",
+    "MaxK",
     "Metadata",
     "Metadatas",
     "MigrationReport",
+    "MinK",
     "MovedCollection",
     "PersistentClient",
     "QueryResult",
     "ReadLevel",
+    "Rrf",
     "RustClient",
     "Search",
+    "SearchResult",
+    "Select",
     "Settings",
     "SparseVector",
     "SparseVectors",
@@ -116,6 +130,7 @@ __all__ = [
     "URIs",
     "UpdateCollectionMetadata",
     "UpdateMetadata",
+    "Val",
     "Where",
     "WhereDocument",
     "__version__",
@@ -135,7 +150,11 @@ _HOMES: dict[str, tuple[str, str]] = {
     "Collection": ("_sync.collection", "Collection"),
     "EmbeddingFunction": ("embedding", "EmbeddingFunction"),
     "Identity": ("requests.scope", "Identity"),
-    "Search": ("api.placeholders", "Search"),
+    **{name: ("search.conditions", name) for name in ("K", "Key")},
+    **{name: ("search.groups", name) for name in ("GroupBy", "MaxK", "MinK")},
+    **{name: ("search.ranks", name) for name in ("Knn", "Rrf", "Val")},
+    **{name: ("search.search", name) for name in ("Limit", "Search", "Select")},
+    "SearchResult": ("results.search_result", "SearchResult"),
     **{name: ("maintenance.copy_collections", name) for name in ("CopyReport", "copy_collections")},
     "restore": ("maintenance.restore", "restore"),
     "install_as_chromadb": ("compat.install", "install_as_chromadb"),
@@ -191,10 +210,6 @@ _SUBMODULES = ("api", "config", "embedding", "errors", "types", "utils")
 
 _LATER = {
     "Schema": "arrives with schemas; use configuration={'hnsw': {…}} meanwhile",
-    "K": "arrives with the search language; use Collection.query meanwhile",
-    "Key": "arrives with the search language; use Collection.query meanwhile",
-    "Knn": "arrives with the search language; use Collection.query meanwhile",
-    "Rrf": "arrives with the search language; use Collection.query meanwhile",
 }
 
 

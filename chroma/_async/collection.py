@@ -15,8 +15,11 @@ from ..errors import InvalidArgumentError, UnsupportedError
 from ..internal.concurrency import async_bulk, async_call
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
-from ..results.build import get_result, in_order_of, indexing_result, query_result
+from ..results.build import get_result, in_order_of, indexing_result, query_result, search_result
+from ..results.search_result import SearchResult
 from ..results.types import GetResult, QueryResult
+from ..search.requests import listed, texts_of
+from ..search.search import Search
 from ..storage.interface.requests import CollectionChanges, QueryRequest
 from ..storage.interface.values import CollectionInfo, CollectionStats, Floats, Mode
 from ..types import (
@@ -39,6 +42,7 @@ from ..validation.read_arguments import (
     check_include,
     check_n_results,
     check_positive,
+    check_read_level,
     check_same_length,
     fields_of,
     given_filter,
@@ -61,6 +65,7 @@ from ..validation.write_batch import (
     scatter,
     size_of,
 )
+from ..wire import search_codec
 from .collection_files import AsyncPipelines
 
 if TYPE_CHECKING:
@@ -476,11 +481,37 @@ class AsyncCollection(AsyncPipelines):
         with during("plot"):
             return await async_call(draw, arguments, self._info, records, total)
 
-    async def search(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not supported yet; raises UnsupportedError (a NotImplementedError)."""
-        raise UnsupportedError(
-            "Collection.search is not offered yet: use query with where and where_document"
-        )
+    async def search(
+        self,
+        searches: Search | Sequence[Search] | None,
+        read_level: ReadLevel | str = ReadLevel.INDEX_AND_WAL,
+    ) -> SearchResult:
+        """Run one search or several, over one snapshot of the collection.
+
+            collection.search(Search().rank(Knn("solar power")).limit(5).select(K.DOCUMENT, K.SCORE)).rows()
+
+        The lowest score is the best. Texts in `Knn` are embedded by the collection's function. All searches
+        are checked before the first one runs. Every read level sees all acknowledged records.
+        Raises InvalidArgumentError (a ValueError), or InvalidTypeError (also a TypeError).
+        """
+        with during("search"):
+            check_read_level(read_level)
+            forms = [each.to_dict() for each in listed(searches)]
+            requests = [search_codec.search_from_json(form) for form in await self._with_vectors(forms)]
+        answers = await self._backend.search(self._ref, requests) if requests else []
+        return search_result(requests, answers)
+
+    async def _with_vectors(self, forms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Replace the texts of ranks by their vectors. One call of the function embeds all of them."""
+        leaves = list(texts_of(forms))
+        if not leaves:
+            return forms
+        texts = [leaf["query"] for leaf in leaves]
+        function, stored = self._function, self._stored_function
+        vectors = await async_call(resolve.embed_queries, function, stored, "Knn(text)", texts)
+        for leaf, vector in zip(leaves, vectors):
+            leaf["query"] = vector.tolist()
+        return forms
 
     async def fork_count(self) -> NoReturn:
         """Not supported, because forks share no history; raises UnsupportedError (a NotImplementedError)."""

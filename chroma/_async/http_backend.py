@@ -31,6 +31,7 @@ from ..internal.concurrency import async_bulk
 from ..requests.scope import Identity, Scope
 from ..results.build import in_order_of
 from ..storage.interface.metadata_order import ordered
+from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import (
     CollectionChanges,
     DeleteRequest,
@@ -49,9 +50,10 @@ from ..storage.interface.values import (
     Mode,
     Records,
     Rows,
+    SearchAnswer,
     Written,
 )
-from ..wire import content_negotiation, json_codec, request_codec
+from ..wire import content_negotiation, json_codec, request_codec, search_codec
 from .http_transport import AsyncTransport
 
 if TYPE_CHECKING:
@@ -311,6 +313,12 @@ class AsyncHttpBackend:
             )
             return await self._read_arrow(collection, "query", body, read)
         return await self._read(collection, "query", body, json_codec.hits_from_json)
+
+    async def search(
+        self, collection: CollectionRef, requests: Sequence[SearchRequest]
+    ) -> list[SearchAnswer]:
+        body = {"searches": [search_codec.search_to_json(request) for request in requests]}
+        return await self._read(collection, "search", body, search_codec.answers_from_json)
 
     async def count(self, collection: CollectionRef, selection: Selection) -> int:
         if selection.everything:

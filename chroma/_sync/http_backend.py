@@ -32,6 +32,7 @@ from ..internal.concurrency import bulk
 from ..requests.scope import Identity, Scope
 from ..results.build import in_order_of
 from ..storage.interface.metadata_order import ordered
+from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import (
     CollectionChanges,
     DeleteRequest,
@@ -50,9 +51,10 @@ from ..storage.interface.values import (
     Mode,
     Records,
     Rows,
+    SearchAnswer,
     Written,
 )
-from ..wire import content_negotiation, json_codec, request_codec
+from ..wire import content_negotiation, json_codec, request_codec, search_codec
 from .http_transport import Transport
 
 if TYPE_CHECKING:
@@ -312,6 +314,12 @@ class HttpBackend:
             )
             return self._read_arrow(collection, "query", body, read)
         return self._read(collection, "query", body, json_codec.hits_from_json)
+
+    def search(
+        self, collection: CollectionRef, requests: Sequence[SearchRequest]
+    ) -> list[SearchAnswer]:
+        body = {"searches": [search_codec.search_to_json(request) for request in requests]}
+        return self._read(collection, "search", body, search_codec.answers_from_json)
 
     def count(self, collection: CollectionRef, selection: Selection) -> int:
         if selection.everything:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..embedding import DefaultEmbeddingFunction, EmbeddingFunction
+from ..results.search_result import SearchResult
 from ..results.types import GetResult, QueryResult
 from ..types import (
     ID,
@@ -81,6 +82,7 @@ __all__ = [
     "PyVector",
     "QueryResult",
     "ReadLevel",
+    "SearchResult",
     "Space",
     "SparseVector",
     "SparseVectors",

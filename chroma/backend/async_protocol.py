@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..requests.scope import Identity, Scope
+from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import (
     CollectionChanges,
     DeleteRequest,
@@ -30,6 +31,7 @@ from ..storage.interface.values import (
     Mode,
     Records,
     Rows,
+    SearchAnswer,
     Written,
 )
 
@@ -123,6 +125,12 @@ class AsyncBackend(Protocol):
 
     async def query(self, collection: CollectionRef, request: QueryRequest) -> list[Hits]:
         """The nearest records, as one Hits per query vector."""
+        ...
+
+    async def search(
+        self, collection: CollectionRef, requests: Sequence[SearchRequest]
+    ) -> list[SearchAnswer]:
+        """The records that each search finds."""
         ...
 
     async def count(self, collection: CollectionRef, selection: Selection) -> int: ...

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from ..requests.scope import Scope
+from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import Page, QueryRequest, Selection
 from ..storage.interface.values import (
     CollectionInfo,
@@ -18,6 +19,7 @@ from ..storage.interface.values import (
     Floats,
     Hits,
     Rows,
+    SearchAnswer,
 )
 from .protocol import Backend
 
@@ -84,6 +86,19 @@ class FoundHits(Protocol):
         ...
 
 
+class FoundBySearch(Protocol):
+    """The records that one search found in one snapshot. Their values are read only on demand."""
+
+    def __len__(self) -> int: ...
+    def size(self) -> int:
+        """The approximate size of the requested columns in bytes."""
+        ...
+
+    def answer(self) -> SearchAnswer:
+        """All records at once."""
+        ...
+
+
 class EmbeddedBackend(Backend, Protocol):
     """A backend whose engine is in this process."""
 
@@ -109,6 +124,12 @@ class EmbeddedBackend(Backend, Protocol):
 
     def ranked(self, collection: CollectionRef, request: QueryRequest) -> FoundHits:
         """The hits that `query` would return, to be read on demand."""
+        ...
+
+    def searched(
+        self, collection: CollectionRef, requests: Sequence[SearchRequest]
+    ) -> Sequence[FoundBySearch]:
+        """What `search` would return, to be read on demand."""
         ...
 
     def statement(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..requests.scope import Identity, Scope
+from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import (
     CollectionChanges,
     DeleteRequest,
@@ -31,6 +32,7 @@ from ..storage.interface.values import (
     Mode,
     Records,
     Rows,
+    SearchAnswer,
     Written,
 )
 
@@ -124,6 +126,12 @@ class Backend(Protocol):
 
     def query(self, collection: CollectionRef, request: QueryRequest) -> list[Hits]:
         """The nearest records, as one Hits per query vector."""
+        ...
+
+    def search(
+        self, collection: CollectionRef, requests: Sequence[SearchRequest]
+    ) -> list[SearchAnswer]:
+        """The records that each search finds."""
         ...
 
     def count(self, collection: CollectionRef, selection: Selection) -> int: ...

@@ -47,6 +47,7 @@ COUNTERPARTS: dict[str, dict[str, str]] = {
             "pack_embedding_safely serialize_metadata"
         ),
         "chroma.embedding": "SparseEmbeddingFunction",
+        "chroma.results.search_result": "SearchResult",
         "chroma.compat.values": (
             "ImageDType IncludeMetadataDocuments IncludeMetadataDocumentsDistances "
             "IncludeMetadataDocumentsEmbeddings IncludeMetadataDocumentsEmbeddingsDistances"
@@ -60,7 +61,6 @@ COUNTERPARTS: dict[str, dict[str, str]] = {
     "chromadb.base_types": {"chroma.compat.values": "ArrayContainsOperator"},
     "chromadb.config": {"chroma.compat.values": "LEGACY_ERROR get_class get_fqn is_thin_client"},
     "chromadb.errors": {"chroma.compat.values": "error_types"},
-    "chromadb.execution.expression.plan": {"chroma.api.placeholders": "Search"},
     "chromadb.telemetry.opentelemetry": {
         "chroma.compat.telemetry": "OpenTelemetryClient add_attributes_to_current_span otel_init trace_method"
     },

@@ -20,6 +20,7 @@ from ..storage.collection.collection import Collection
 from ..storage.engine import Engine
 from ..storage.interface import errors as storage_errors
 from ..storage.interface import fork_safety
+from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import (
     CollectionChanges,
     DeleteRequest,
@@ -40,11 +41,13 @@ from ..storage.interface.values import (
     Mode,
     Records,
     Rows,
+    SearchAnswer,
     Written,
 )
 from ..storage.memory_budget import default_limit
 from ..storage.query.ranked_hits import Ranked
 from ..storage.query.scan import Scan
+from ..storage.query.search import SearchHits
 from . import engines
 from .error_translation import counterpart, translated
 
@@ -367,6 +370,16 @@ class LocalBackend:
     def ranked(self, collection: CollectionRef, request: QueryRequest) -> Ranked:
         with translated():
             return self._open(collection).ranked(request)
+
+    def search(self, collection: CollectionRef, requests: Sequence[SearchRequest]) -> list[SearchAnswer]:
+        with translated():
+            found = self._open(collection).search(requests)
+            return [hits.answer() for hits in found]
+
+    def searched(self, collection: CollectionRef, requests: Sequence[SearchRequest]) -> list[SearchHits]:
+        """Run searches. The records are read later, so that their size can be checked first."""
+        with translated():
+            return self._open(collection).search(requests)
 
     def count(self, collection: CollectionRef, selection: Selection) -> int:
         try:  # not `translated`, for the reason given in `query`

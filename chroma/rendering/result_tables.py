@@ -30,7 +30,12 @@ def get_html(result: Mapping[str, Any]) -> str:
 
 def query_html(result: Mapping[str, Any]) -> str:
     """Render a result of `query` with one row per hit, which has the query's number and the rank."""
-    return safely("QueryResult", lambda: _query(result))
+    return safely("QueryResult", lambda: _ranked(result, "QueryResult", "query", "distance"))
+
+
+def search_html(result: Mapping[str, Any]) -> str:
+    """Render a result of `search`, given as one of `query` with the scores in place of the distances."""
+    return safely("SearchResult", lambda: _ranked(result, "SearchResult", "search", "score"))
 
 
 def records_table(columns: Mapping[str, Any], most: int) -> Html:
@@ -52,14 +57,14 @@ def _get(result: Mapping[str, Any]) -> Html:
     return card(title, records_table(result, RECORDS), _more(total - RECORDS, "record"))
 
 
-def _query(result: Mapping[str, Any]) -> Html:
+def _ranked(result: Mapping[str, Any], name: str, noun: str, measure: str) -> Html:
     hits = [len(ids) for ids in result["ids"]]
-    title = f"QueryResult: {text.count(len(hits), 'query')}, {text.count(sum(hits), 'hit')}"
+    title = f"{name}: {text.count(len(hits), noun)}, {text.count(sum(hits), 'hit')}"
     if not hits:
         return card(title)
     distances = result.get("distances")
     fields = [field for field in _SHOWN if result.get(field) is not None]
-    header = ["query", "rank", "id", *(["distance"] if distances is not None else [])]
+    header = [noun, "rank", "id", *([measure] if distances is not None else [])]
     header += [_SHOWN[field][0] for field in fields]
     rows: list[list[Html]] = []
     for query in range(min(len(hits), QUERIES)):
@@ -68,8 +73,8 @@ def _query(result: Mapping[str, Any]) -> Html:
         rows += [[number, *block[0]], *block[1:]]
     return card(
         title,
-        table(header, rows, right=("query", "rank", "distance")),
-        _more(len(hits) - QUERIES, "query"),
+        table(header, rows, right=(noun, "rank", measure)),
+        _more(len(hits) - QUERIES, noun),
     )
 
 
@@ -81,7 +86,8 @@ def _hits(result: Mapping[str, Any], query: int, distances: Any, fields: list[st
     for rank, id in enumerate(ids[:HITS]):
         row = [cell(str(rank + 1), right=True), cell(mono(text.short(id, 60)))]
         if distances is not None:
-            row.append(cell(text.distance(distances[query][rank]), right=True))
+            value = distances[query][rank]
+            row.append(cell("" if value is None else text.distance(value), right=True))
         rows.append([*row, *(_cell(field, result[field][query], rank) for field in fields)])
     if len(ids) > HITS:
         rows.append([cell(""), cell(_more(len(ids) - HITS, "hit"))])

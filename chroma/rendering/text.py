@@ -39,7 +39,9 @@ def count(amount: int, noun: str) -> str:
 
 
 def plural(noun: str) -> str:
-    return noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    if noun.endswith("y"):
+        return noun[:-1] + "ies"
+    return noun + ("es" if noun.endswith("ch") else "s")
 
 
 def size(amount: int) -> str:

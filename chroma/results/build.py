@@ -8,9 +8,12 @@ from uuid import UUID
 
 import numpy as np
 
+from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import WHOLE, Page
-from ..storage.interface.values import Field, Floats, Hits, IndexStatus, Rows
+from ..storage.interface.values import Field, Floats, Hits, IndexStatus, Rows, SearchAnswer
 from ..types import Database, Include, IndexingStatus
+from ..wire import search_codec
+from .search_result import SearchResult
 from .types import GetResult, QueryResult
 
 
@@ -43,6 +46,11 @@ def query_result(hits: Sequence[Hits], include: Include, data: list[Any] | None)
         data=data,
         metadatas=column("metadatas"),
     )
+
+
+def search_result(requests: Sequence[SearchRequest], answers: Sequence[SearchAnswer]) -> SearchResult:
+    """Build the result of `search`. Each column has one entry per search."""
+    return SearchResult(search_codec.answers_to_json(requests, answers))
 
 
 def indexing_result(status: IndexStatus) -> IndexingStatus:

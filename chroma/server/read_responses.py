@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from ..backend.embedded_protocol import FoundHits, FoundRecords
+from ..backend.embedded_protocol import FoundBySearch, FoundHits, FoundRecords
 from ..embedded.error_translation import translated
 from ..storage.interface.requests import QueryRequest
 from ..storage.interface.values import Field, Floats, Hits
@@ -41,6 +41,19 @@ def check_hits(queries: int, k: int, most: int) -> None:
             f"the {queries:,} queries may have {queries * k:,} results, for which a search holds {size:,} "
             f"bytes, more than --max-answer-bytes of the server, {most:,}: ask for a smaller n_results, or "
             "send fewer queries per call"
+        )
+
+
+def check_searches(found: Sequence[FoundBySearch], most: int) -> None:
+    """Raises TooLarge if the records that the searches found take more than `most` bytes."""
+    if sum(map(len, found)) <= _FEW_RECORDS:
+        return
+    size = sum(each.size() for each in found)
+    if size > most:
+        raise TooLarge(
+            f"the searches found {sum(map(len, found)):,} records of {size:,} bytes, more than "
+            f"--max-answer-bytes of the server, {most:,}: ask for a smaller limit, select less, or send "
+            "fewer searches per call"
         )
 
 

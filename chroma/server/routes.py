@@ -21,7 +21,7 @@ from ..storage.interface.requests import ALL_RECORDS, CollectionChanges, GetRequ
 from ..storage.interface.values import CollectionRef, Hits, Mode, Rows, Written
 from ..validation.names import check_uuid
 from ..validation.read_arguments import check_read_level
-from ..wire import content_negotiation, json_codec, request_codec
+from ..wire import content_negotiation, json_codec, request_codec, search_codec
 from ..wire.json_codec import JSON
 from ..wire.request_codec import AnswerForm
 from . import read_responses
@@ -478,9 +478,12 @@ def own_stats(call: Call) -> JSON:
 
 
 def search(call: Call) -> JSON:
-    """Not supported yet."""
-    json_bodies.searches(call.body)
-    raise UnsupportedError("search is not offered yet: use query with where and where_document")
+    """The records that each search finds, over one snapshot."""
+    requests = json_bodies.searches(call.body)
+    found = call.backend.searched(call.collection, requests)
+    read_responses.check_searches(found, call.settings.max_answer_bytes)
+    with translated():
+        return search_codec.answers_to_json(requests, [each.answer() for each in found])
 
 
 def fork_count(call: Call) -> JSON:

@@ -47,6 +47,23 @@ def hits(result: Mapping[str, Any]) -> pa.Table:
     return pa.table(columns)
 
 
+def searched(result: Mapping[str, Any], vectors: Sequence[Sequence[Any] | None]) -> pa.Table:
+    """Return a table like `hits`, whose distances are scores.
+
+    vectors  for each search, the vectors of its records; None if it did not select them
+    """
+    table = hits(result)
+    names = ["score" if name == "distance" else name for name in table.column_names]
+    table = table.rename_columns(names)
+    if all(part is None for part in vectors):
+        return table
+    column: list[Any] = []
+    for ids, part in zip(result["ids"], vectors):
+        column.extend([None] * len(ids) if part is None else part)
+    width = next((len(vector) for vector in column if vector is not None), 0)
+    return table.append_column("embedding", pa.array(column, pa.list_(pa.float32(), width)))
+
+
 def per_query(table: pa.Table, queries: int) -> list[pa.Table]:
     """Split a table of hits into one table per query."""
     bounds = np.searchsorted(table.column("query").to_numpy(), np.arange(queries + 1)).tolist()

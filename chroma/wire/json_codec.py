@@ -375,7 +375,7 @@ def _embeddings(rows: Rows, base64: bool) -> Any:
 
 def rows_from_json(body: Mapping[str, Any]) -> Rows:
     """Read the response of get from any server."""
-    return _rows(
+    return rows_of(
         body["ids"],
         *(body.get(field) for field in ("documents", "metadatas", "uris", "embeddings")),
     )
@@ -390,16 +390,17 @@ def hits_from_json(body: Mapping[str, Any]) -> list[Hits]:
 
     return [
         Hits(
-            _rows(ids, *(part(field, query) for field in ("documents", "metadatas", "uris", "embeddings"))),
+            rows_of(ids, *(part(field, query) for field in ("documents", "metadatas", "uris", "embeddings"))),
             np.asarray(part("distances", query) or [], dtype=np.float32),
         )
         for query, ids in enumerate(body["ids"])
     ]
 
 
-def _rows(
+def rows_of(
     ids: list[str], documents: Any, metadatas: Any, uris: Any, embeddings: Sequence[Any] | None
 ) -> Rows:
+    """Make records of the columns of a response."""
     if metadatas is not None:
         metadatas = [entry or None for entry in metadatas]  # some servers write {} for no metadata
     return Rows(ids, documents, metadatas, uris, None if embeddings is None else decoded(embeddings))

@@ -15,6 +15,9 @@ KEY = chroma.KeySummary("n", {"int": 2}, 2, 1.0, 2, True, 1, 2, 1, 1)
 MOVED = chroma.MovedCollection("t", "d", "n", "i", 3, ("x",))
 TEXTS = chroma.TextSummary(2, 1.0, 3, 4.0, 5)
 
+GROUP = chroma.GroupBy(["kind"], chroma.MaxK("#score", 2))
+NEAR = chroma.Knn([1.0, 2.0], limit=5, return_rank=True)
+
 VALUES: dict[str, Any] = {
     "BackupReport": chroma.BackupReport("/backup", 1, 2, 3, 4, 5, 6, 0.5),
     "CollectionModel": types.CollectionModel(uuid.UUID(int=7), "n", {"hnsw": {}}, {"a": 1}, 2, "t", "d"),
@@ -23,16 +26,28 @@ VALUES: dict[str, Any] = {
     "Description": chroma.Description("things", 2, (KEY,), TEXTS, TEXTS),
     "ExportReport": chroma.ExportReport("things", 2, ("a.parquet",), 100, 0.5),
     "GetResult": chroma.GetResult(ids=["a"], embeddings=None, documents=["x"], included=["documents"]),
+    "GroupBy": GROUP,
     "Identity": chroma.Identity("me", "t", ["d"], {"team": "blue"}),
     "IndexingStatus": types.IndexingStatus(1, 2, 3, 0.25),
+    "K": chroma.K("kind"),
+    "Key": chroma.Key("kind"),
+    "Knn": NEAR,
+    "Limit": chroma.Limit(2, 3),
     "LoadReport": chroma.LoadReport("things", 9, 1, 2, 3, 4, 5, 0.5, "rejects.jsonl"),
+    "MaxK": chroma.MaxK(["n", "#score"], 3),
     "MigrationReport": chroma.MigrationReport(
         "a", "b", [chroma.MovedCollection("t", "d", "n", "i", 3, ("x",))]
     ),
+    "MinK": chroma.MinK("n"),
     "QueryResult": chroma.QueryResult(ids=[["a"]], distances=[[0.5]], included=["distances"]),
     "ReadLevel": chroma.ReadLevel.INDEX_ONLY,
+    "Rrf": chroma.Rrf([NEAR, chroma.Val(1)], weights=[1, 2]),
+    "Search": chroma.Search(chroma.K("n") > 1, NEAR * 2 + 1, GROUP, 3, ["#score"]),
+    "SearchResult": chroma.SearchResult(ids=[["a"]], scores=[[0.5]], select=[["#score"]]),
+    "Select": chroma.Select(["#score", "n"]),
     "SparseVector": chroma.SparseVector([1, 5], [0.5, 2.0], ["a", "b"]),
     "TokenTransportHeader": chroma.TokenTransportHeader.X_CHROMA_TOKEN,
+    "Val": chroma.Val(0.5),
 }
 
 FUNCTIONS: dict[str, dict[str, Any]] = {

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..filters.parser import parse
+from ..filters.parser import Node, parse
 from ..index.hnsw import Graph
 from ..interface.errors import Missing, StorageError
+from ..interface.ranking import SearchRequest
 from ..interface.requests import ALL_RECORDS, DeleteRequest, GetRequest, Page, QueryRequest, Selection
 from ..interface.values import (
     CollectionInfo,
@@ -28,11 +29,12 @@ from ..interface.values import (
     Written,
 )
 from ..io.disk import Folder
-from ..query import executor
+from ..query import executor, search
 from ..query.plan_history import PlanHistory
 from ..query.planner import Plan
 from ..query.ranked_hits import Ranked
 from ..query.scan import Scan
+from ..query.search import SearchHits
 from ..query.sort import sort_selected
 from ..segments.snapshot import SegmentView, Snapshot, in_order, read
 from . import compaction
@@ -238,10 +240,25 @@ class Collection:
         found = executor.run(self._search(request), request.vectors, snapshot, self._source)
         return Ranked(found, snapshot.dimension, self.store.columns.for_scan())
 
+    def search(self, requests: Sequence[SearchRequest]) -> list[SearchHits]:
+        """Run searches over one snapshot. All of their filters are parsed before the first runs."""
+        self._searched = time.monotonic()
+        nodes = [self._filter(request.selection) for request in requests]
+        snapshot = self.store.snapshot()
+        searcher = search.Searcher(
+            self.store.filters, self._search_among, self._source, self.store.columns.for_scan()
+        )
+        return [search.run(searcher, request, node, snapshot) for request, node in zip(requests, nodes)]
+
+    def _filter(self, selection: Selection) -> Node:
+        node = parse(selection)
+        return node if selection.ids is None else executor.among(selection.ids, node)
+
     def _search(self, request: QueryRequest) -> executor.Search:
-        settings, node = self.settings, parse(request.selection)
-        if request.selection.ids is not None:
-            node = executor.among(request.selection.ids, node)
+        return self._search_among(request, self._filter(request.selection))
+
+    def _search_among(self, request: QueryRequest, node: Node) -> executor.Search:
+        settings = self.settings
         threads = settings.cores() if len(request.vectors) > 1 else 1
         return executor.Search(request, node, settings.space, settings.ef_search, threads)
 

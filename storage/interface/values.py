@@ -158,6 +158,16 @@ class EngineMetrics(NamedTuple):
     syncs: int
 
 
+class SearchAnswer(NamedTuple):
+    """The records of one search, in the order of the result.
+
+    scores  float64 (n,); None if the search has no rank
+    """
+
+    rows: Rows
+    scores: npt.NDArray[np.float64] | None
+
+
 class BackupReport(NamedTuple):
     """The outcome of a backup or a restore.
 

@@ -398,7 +398,7 @@ def _best(k: int, views: Sequence[SegmentView], lines: Sequence[Line]) -> Found:
         distances = np.concatenate([distances for _, distances in lines])
     elif len(set(distances.tolist())) == len(rows):
         return Found(views, None, rows, distances, None)
-    order = np.lexsort((_positions(views, part, rows), distances))[:k]
+    order = np.lexsort((positions_of(views, part, rows), distances))[:k]
     return Found(views, None if part is None else part[order], rows[order], distances[order], None)
 
 
@@ -416,7 +416,7 @@ def _rank(k: int, views: Sequence[SegmentView], found: Sequence[Candidates]) -> 
     order = distances.argsort(axis=1, kind="stable")  # NaN marks padding and is sorted last
     ranked = distances.ravel()[order + starts]
     if (ranked[:, 1:] == ranked[:, :-1]).any():
-        order = np.lexsort((_positions(views, part, rows), distances), axis=1)
+        order = np.lexsort((positions_of(views, part, rows), distances), axis=1)
     order = order[:, :k]
     at = order + starts
     hits = rows.ravel()[at]
@@ -427,7 +427,7 @@ def _rank(k: int, views: Sequence[SegmentView], found: Sequence[Candidates]) -> 
     )
 
 
-def _positions(views: Sequence[SegmentView], part: Ints | None, rows: Ints) -> Ints:
+def positions_of(views: Sequence[SegmentView], part: Ints | None, rows: Ints) -> Ints:
     """Look up the positions of candidates, in one line or a matrix. Padding rows (-1) get any value."""
     if part is None:
         return views[0].source.positions[rows]

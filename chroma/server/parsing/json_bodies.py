@@ -15,15 +15,18 @@ import orjson
 
 from ...collection.configuration import MUTABLE, SPACES, hnsw_for_create, hnsw_for_update, hnsw_of_spann
 from ...errors import InvalidArgumentError, UnsupportedError
+from ...storage.interface.ranking import SearchRequest
 from ...storage.interface.requests import NewCollection
 from ...storage.interface.short_repr import shown
 from ...storage.interface.values import Floats, Mode, Records
 from ...validation.metadata import check_collection_metadata, check_new_metadata
 from ...validation.names import check_count, check_name, check_tenant_name
+from ...validation.read_arguments import check_read_level
 from ...validation.write_batch import Batch, read_batch, scatter
 from ...wire.json_codec import JSON, ShapeError
 from ...wire.json_fields import count, flag, matrix, required, shaped, typed
 from ...wire.request_codec import ids_from_json
+from ...wire.search_codec import search_from_json
 from ..http.request_body import TooLarge
 
 MAX_DEPTH = 64  # the nesting depth of values that clients store with a collection
@@ -264,12 +267,19 @@ def _embeddings(mode: Mode, column: list[Any] | None) -> tuple[Floats | None, An
     return scatter(matrix(given, kinds - {type(None)}, "embeddings"), rows), rows
 
 
-def searches(body: JSON) -> list[Any]:
-    """The list in {"searches"} of a search."""
+def searches(body: JSON) -> list[SearchRequest]:
+    """The searches in {"searches", "read_level"?}."""
     found = required(body, "searches")
-    if type(found) is not list or not all(type(one) is dict for one in found):
+    if type(found) is not list:
         raise ShapeError(f"Expected searches to be a list of objects, got {shown(found)}")
-    return found
+    with shaped():
+        level = body.get("read_level")
+        if level is not None:
+            try:
+                check_read_level(level)
+            except InvalidArgumentError as error:
+                raise ShapeError(error.message()) from None
+        return [search_from_json(each) for each in found]
 
 
 def known_ids(body: JSON) -> list[str]:

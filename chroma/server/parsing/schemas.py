@@ -129,6 +129,25 @@ COMPONENTS: dict[str, Schema] = {
         metadatas=_or_null(_list(_list(_or_null({"type": "object"})))),
         distances=_or_null(_list(_list(NUMBER))), include=INCLUDE,
     ),
+    "Search": {
+        "type": "object",
+        "description": "filter (as where), rank ($knn $val $sum $mul $max $min $sub $div $abs $exp $log), "
+        "group_by, limit, select; see docs/search.md",
+        "properties": {
+            "filter": _or_null(_ref("Where")),
+            "rank": _or_null({"type": "object"}),
+            "group_by": _or_null({"type": "object"}),
+            "limit": _or_null({"type": "object"}),
+            "select": _or_null({"type": "object"}),
+        },
+    },
+    "Found": _object(
+        "ids documents embeddings metadatas scores select",
+        ids=_list(_list(ID)), documents=_list(_or_null(_list(_or_null(TEXT)))),
+        embeddings=_list(_or_null(_list(VECTOR))),
+        metadatas=_list(_or_null(_list(_or_null({"type": "object"})))),
+        scores=_list(_or_null(_list(_or_null(NUMBER)))), select=_list(_list(TEXT)),
+    ),
     "Written": _object("added updated skipped", added=COUNT, updated=COUNT, skipped=COUNT),
 }  # fmt: skip
 
@@ -250,7 +269,11 @@ BODIES: dict[str, Schema] = {
         encoding=ENCODING,
         metadata=METADATA_FORM,
     ),
-    "search": _object("searches", searches=_list({"type": "object"})),
+    "search": _object(
+        "searches",
+        searches=_list(_ref("Search")),
+        read_level=_or_null({"enum": ["index_and_wal", "index_only", "index_and_bounded_wal"]}),
+    ),
     "attach_function": {"type": "object"},
     "detach_function": {"type": "object"},
     "own_count": _object(**_FILTERS),
@@ -325,7 +348,7 @@ ANSWERS: dict[str, Schema] = {
     "get": _ref("Rows"),
     "query": _ref("Hits"),
     "count": COUNT,
-    "search": _UNUSED,
+    "search": _ref("Found"),
     "attach_function": _UNUSED,
     "get_attached_function": _UNUSED,
     "detach_function": _UNUSED,

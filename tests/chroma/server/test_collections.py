@@ -179,8 +179,6 @@ def test_fork_and_status(api: Api, things: str) -> None:
 
 
 def test_what_only_hosted_servers_have(api: Api, things: str) -> None:
-    refused(api.post(f"{things}/search", {"searches": []}), 501, "ChromaError")
-    refused(api.post(f"{things}/search", {}), 422, "ChromaError")
     refused(api.get(f"{things}/fork_count"), 501, "ChromaError")
     refused(api.post(f"{things}/functions/attach", {"name": "f"}), 501, "ChromaError")
     refused(api.get(f"{things}/functions/f"), 404, "NotFoundError")

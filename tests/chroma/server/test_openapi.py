@@ -233,7 +233,18 @@ def test_every_answer_is_as_described(serve: Callable[..., Api]) -> None:
     ask("POST", f"{path}/fork", {"new_name": "copy"})
     ask("GET", "/api/v2/collections/a:b:c")
     ask("GET", f"{path}/fork_count")
-    ask("POST", f"{path}/search", {"searches": []})
+    near = {"$knn": {"query": [1, 2], "limit": 5, "return_rank": True, "default": 9}}
+    rank = {"$sum": [near, {"$log": near}, {"$div": {"left": {"$val": 1}, "right": near}}]}
+    group = {"keys": ["n"], "aggregate": {"$max_k": {"keys": ["#score"], "k": 2}}}
+    select = {"keys": ["#document", "#embedding", "#metadata", "#score", "n"]}
+    whole = {
+        "filter": {"n": {"$gt": 0}},
+        "rank": rank,
+        "group_by": group,
+        "limit": {"limit": 1},
+        "select": select,
+    }
+    ask("POST", f"{path}/search", {"searches": [{}, whole], "read_level": "index_only"})
     ask("POST", f"{path}/functions/attach", {})
     ask("GET", f"{path}/functions/none")
     ask("POST", f"{path}/attached_functions/none/detach", {})
@@ -248,7 +259,7 @@ def test_every_answer_is_as_described(serve: Callable[..., Api]) -> None:
     ask("DELETE", f"{DATABASE}/collections/copy")
     ask("POST", "/api/v2/reset")
     hosted = {
-        "get_collection_by_crn", "fork_count", "search", "attach_function", "get_attached_function",
+        "get_collection_by_crn", "fork_count", "attach_function", "get_attached_function",
         "detach_function",
     }  # fmt: skip
     assert ask.seen | hosted == {route.handler.__name__ for route in ROUTES}

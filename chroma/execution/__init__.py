@@ -1,0 +1,1 @@
+"""Import paths for programs written for Chroma; see `expression`."""

@@ -1,0 +1,67 @@
+"""The parts of searches, at the path where programs written for Chroma import them."""
+
+from __future__ import annotations
+
+from ...search.conditions import (
+    And,
+    Contains,
+    Eq,
+    Gt,
+    Gte,
+    In,
+    K,
+    Key,
+    Lt,
+    Lte,
+    Ne,
+    Nin,
+    NotContains,
+    NotRegex,
+    Or,
+    Regex,
+    SearchWhere,
+    Where,
+)
+from ...search.groups import Aggregate, GroupBy, MaxK, MinK
+from ...search.ranks import Abs, Div, Exp, Knn, Log, Max, Min, Mul, Rank, Rrf, Sub, Sum, Val
+from ...search.search import Limit, Select
+
+__all__ = [
+    "Abs",
+    "Aggregate",
+    "And",
+    "Contains",
+    "Div",
+    "Eq",
+    "Exp",
+    "GroupBy",
+    "Gt",
+    "Gte",
+    "In",
+    "K",
+    "Key",
+    "Knn",
+    "Limit",
+    "Log",
+    "Lt",
+    "Lte",
+    "Max",
+    "MaxK",
+    "Min",
+    "MinK",
+    "Mul",
+    "Ne",
+    "Nin",
+    "NotContains",
+    "NotRegex",
+    "Or",
+    "Rank",
+    "Regex",
+    "Rrf",
+    "SearchWhere",
+    "Select",
+    "Sub",
+    "Sum",
+    "Val",
+    "Where",
+]

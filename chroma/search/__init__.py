@@ -1,0 +1,1 @@
+"""The language of `Collection.search`: keys and conditions, ranks, groups, and searches."""

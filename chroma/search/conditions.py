@@ -1,0 +1,311 @@
+"""Keys of a record, and conditions on them: the filter of a search.
+
+`K("year") >= 2020` makes a condition, `&` and `|` join conditions, and `to_dict` gives the wire form, which
+is that of `where`. Conditions are checked when a search runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..errors import InvalidArgumentError, InvalidTypeError
+from ..storage.interface.short_repr import shown
+
+__all__ = [
+    "And", "Contains", "Eq", "Gt", "Gte", "In", "K", "Key", "Lt", "Lte", "Ne", "Nin", "NotContains",
+    "NotRegex", "Or", "Regex", "SearchWhere", "Where",
+]  # fmt: skip
+
+
+class Where:
+    """A condition on records. Subclasses define `to_dict`, which returns the wire form."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the condition as a dictionary, such as `{"year": {"$gte": 2020}}`."""
+        raise NotImplementedError(f"{type(self).__name__} must define `to_dict(self)`")
+
+    @staticmethod
+    def from_dict(data: Any) -> Where:
+        """Read a dictionary: a field with a value or an operator, or $and or $or with a list.
+
+        Raises InvalidTypeError (a TypeError) or InvalidArgumentError (a ValueError).
+        """
+        if not isinstance(data, Mapping):
+            raise InvalidTypeError(f"Expected a filter to be a dict, got {shown(data)}")
+        if len(data) != 1:
+            raise InvalidArgumentError(
+                f"Expected a filter to have exactly one field or operator, got {shown(data)}; join "
+                "conditions with $and or $or"
+            )
+        field, value = next(iter(data.items()))
+        if not isinstance(field, str):
+            raise InvalidTypeError(f"Expected the field of a filter to be a str, got {shown(field)}")
+        if field in ("$and", "$or"):
+            return _joined(field, value)
+        if field.startswith("$"):
+            raise InvalidArgumentError(f"Unknown operator {field!r} in a filter; use $and or $or with a list")
+        return _of_field(field, value)
+
+    def __and__(self, other: Any) -> And:
+        return And([*_parts(self, And), *_parts(_condition(other, "&"), And)])
+
+    def __or__(self, other: Any) -> Or:
+        return Or([*_parts(self, Or), *_parts(_condition(other, "|"), Or)])
+
+
+SearchWhere = Where
+
+
+def _condition(other: Any, operator: str) -> Where:
+    if not isinstance(other, Where):
+        raise InvalidTypeError(f"{operator} joins two conditions, got {shown(other)}")
+    return other
+
+
+def _parts(condition: Where, kind: type[And] | type[Or]) -> list[Where]:
+    return list(condition.conditions) if isinstance(condition, kind) else [condition]
+
+
+def _joined(operator: str, value: Any) -> Where:
+    if not isinstance(value, list):
+        raise InvalidTypeError(f"Expected {operator} to have a list of filters, got {shown(value)}")
+    if not value:
+        raise InvalidArgumentError(f"Expected {operator} to have at least one filter, got []")
+    conditions = [Where.from_dict(each) for each in value]
+    if len(conditions) == 1:
+        return conditions[0]
+    return And(conditions) if operator == "$and" else Or(conditions)
+
+
+def _of_field(field: str, value: Any) -> Where:
+    if not isinstance(value, Mapping):
+        return Eq(field, value)
+    if len(value) != 1:
+        raise InvalidArgumentError(
+            f"Expected the field {field!r} of a filter to have exactly one operator, got {shown(value)}"
+        )
+    operator, operand = next(iter(value.items()))
+    kind = _BY_OPERATOR.get(operator)
+    if kind is None:
+        raise InvalidArgumentError(
+            f"Unknown operator {shown(operator)} for {field!r}; use one of {', '.join(_BY_OPERATOR)}"
+        )
+    if issubclass(kind, _OfValues):
+        if not isinstance(operand, list):
+            raise InvalidTypeError(f"Expected {operator} of {field!r} to have a list, got {shown(operand)}")
+        return kind(field, operand)
+    return kind(field, operand)
+
+
+@dataclass
+class And(Where):
+    """All conditions hold."""
+
+    conditions: list[Where]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return `{"$and": […]}`."""
+        return {"$and": [each.to_dict() for each in self.conditions]}
+
+
+@dataclass
+class Or(Where):
+    """At least one condition holds."""
+
+    conditions: list[Where]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return `{"$or": […]}`."""
+        return {"$or": [each.to_dict() for each in self.conditions]}
+
+
+@dataclass
+class _OfValue(Where):
+    operator: ClassVar[str]
+    key: str
+    value: Any
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return `{key: {operator: value}}`."""
+        return {self.key: {self.operator: self.value}}
+
+
+@dataclass
+class _OfValues(Where):
+    operator: ClassVar[str]
+    key: str
+    values: list[Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return `{key: {operator: values}}`."""
+        return {self.key: {self.operator: self.values}}
+
+
+@dataclass
+class Eq(_OfValue):
+    """The value of the key equals `value`."""
+
+    operator = "$eq"
+
+
+@dataclass
+class Ne(_OfValue):
+    """The value of the key does not equal `value`, or the record lacks the key."""
+
+    operator = "$ne"
+
+
+@dataclass
+class Gt(_OfValue):
+    """The value of the key is a number greater than `value`."""
+
+    operator = "$gt"
+
+
+@dataclass
+class Gte(_OfValue):
+    """The value of the key is a number greater than `value`, or equal to it."""
+
+    operator = "$gte"
+
+
+@dataclass
+class Lt(_OfValue):
+    """The value of the key is a number less than `value`."""
+
+    operator = "$lt"
+
+
+@dataclass
+class Lte(_OfValue):
+    """The value of the key is a number less than `value`, or equal to it."""
+
+    operator = "$lte"
+
+
+@dataclass
+class In(_OfValues):
+    """The value of the key is one of `values`."""
+
+    operator = "$in"
+
+
+@dataclass
+class Nin(_OfValues):
+    """The value of the key is none of `values`, or the record lacks the key."""
+
+    operator = "$nin"
+
+
+@dataclass
+class Contains(_OfValue):
+    """The document contains the text, or the list under the key contains the value."""
+
+    operator = "$contains"
+
+
+@dataclass
+class NotContains(_OfValue):
+    """The document does not contain the text, or the list under the key does not contain the value."""
+
+    operator = "$not_contains"
+
+
+@dataclass
+class Regex(_OfValue):
+    """The regular expression matches somewhere in the document."""
+
+    operator = "$regex"
+
+
+@dataclass
+class NotRegex(_OfValue):
+    """The regular expression matches nowhere in the document."""
+
+    operator = "$not_regex"
+
+
+_BY_OPERATOR: dict[str, type[_OfValue] | type[_OfValues]] = {
+    kind.operator: kind
+    for kind in (Eq, Ne, Gt, Gte, Lt, Lte, In, Nin, Contains, NotContains, Regex, NotRegex)
+}
+
+
+class Key:
+    """A part of a record that a search can name: a metadata key, or one of the constants of this class.
+
+    Comparing a key makes a condition, so `key == "year"` is never a test; compare `key.name`.
+    """
+
+    ID: ClassVar[Key]
+    DOCUMENT: ClassVar[Key]
+    EMBEDDING: ClassVar[Key]
+    METADATA: ClassVar[Key]
+    SCORE: ClassVar[Key]
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Key({self.name!r})"
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __eq__(self, value: Any) -> Eq:  # type: ignore[override]
+        return Eq(self.name, value)
+
+    def __ne__(self, value: Any) -> Ne:  # type: ignore[override]
+        return Ne(self.name, value)
+
+    def __gt__(self, value: Any) -> Gt:
+        return Gt(self.name, value)
+
+    def __ge__(self, value: Any) -> Gte:
+        return Gte(self.name, value)
+
+    def __lt__(self, value: Any) -> Lt:
+        return Lt(self.name, value)
+
+    def __le__(self, value: Any) -> Lte:
+        return Lte(self.name, value)
+
+    def is_in(self, values: Any) -> In:
+        """The value is one of `values`."""
+        return In(self.name, list(values))
+
+    def not_in(self, values: Any) -> Nin:
+        """The value is none of `values`, or there is no value."""
+        return Nin(self.name, list(values))
+
+    def contains(self, value: Any) -> Contains:
+        """The document contains a text, or a list of the metadata contains a value."""
+        return Contains(self.name, self._checked(value, "contains"))
+
+    def not_contains(self, value: Any) -> NotContains:
+        """The document does not contain a text, or a list of the metadata does not contain a value."""
+        return NotContains(self.name, self._checked(value, "not_contains"))
+
+    def regex(self, pattern: str) -> Regex:
+        """The regular expression matches somewhere in the document."""
+        return Regex(self.name, pattern)
+
+    def not_regex(self, pattern: str) -> NotRegex:
+        """The regular expression matches nowhere in the document."""
+        return NotRegex(self.name, pattern)
+
+    def _checked(self, value: Any, method: str) -> Any:
+        if self.name == "#document" and not isinstance(value, str):
+            raise InvalidTypeError(f"Expected {method} of the document to have a str, got {shown(value)}")
+        return value
+
+
+Key.ID, Key.DOCUMENT, Key.EMBEDDING = Key("#id"), Key("#document"), Key("#embedding")
+Key.METADATA, Key.SCORE = Key("#metadata"), Key("#score")
+K = Key
+
+
+for _name in __all__:  # where programs import them; pickles name this path, too
+    globals()[_name].__module__ = "chroma.execution.expression"

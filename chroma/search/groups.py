@@ -1,0 +1,128 @@
+"""Groups of a search: which records stay of those that have the same values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..errors import InvalidArgumentError, InvalidTypeError
+from ..storage.interface.short_repr import shown
+from .conditions import Key
+
+__all__ = ["Aggregate", "GroupBy", "MaxK", "MinK"]
+
+
+def key_names(keys: Any) -> list[Any]:
+    """Return the names of one key or of several; a key is a `Key` or a str."""
+    several = keys if isinstance(keys, Sequence) and not isinstance(keys, str) else [keys]
+    return [key.name if isinstance(key, Key) else key for key in several]
+
+
+class Aggregate:
+    """Which records of a group stay."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the aggregate as a dictionary, such as `{"$min_k": {"keys": ["price"], "k": 1}}`."""
+        raise NotImplementedError(f"{type(self).__name__} must define `to_dict(self)`")
+
+    @staticmethod
+    def from_dict(data: Any) -> Aggregate:
+        """Read a dictionary. Raises InvalidTypeError (a TypeError) or InvalidArgumentError (a ValueError)."""
+        if not isinstance(data, Mapping):
+            raise InvalidTypeError(f"Expected an aggregate to be a dict, got {shown(data)}")
+        kinds: dict[str, type[_FirstK]] = {kind.operator: kind for kind in (MinK, MaxK)}
+        if len(data) != 1 or next(iter(data)) not in kinds:
+            raise InvalidArgumentError(
+                f"Expected an aggregate to have $min_k or $max_k and nothing else, got {shown(data)}"
+            )
+        operator, parts = next(iter(data.items()))
+        if not isinstance(parts, Mapping):
+            raise InvalidTypeError(f"Expected {operator} to have keys and k, got {shown(parts)}")
+        if "keys" not in parts or "k" not in parts:
+            raise InvalidArgumentError(f"Expected {operator} to have keys and k, got {shown(parts)}")
+        keys, k = _checked_keys(parts["keys"], operator), parts["k"]
+        if isinstance(k, bool) or not isinstance(k, int):
+            raise InvalidTypeError(f"Expected k of {operator} to be an int, got {shown(k)}")
+        if k <= 0:
+            raise InvalidArgumentError(f"Expected k of {operator} to be positive, got {k}")
+        return kinds[operator](keys, k)
+
+
+def _checked_keys(keys: Any, owner: str) -> list[str]:
+    if not isinstance(keys, (list, tuple, set)):
+        raise InvalidTypeError(f"Expected keys of {owner} to be a list of str, got {shown(keys)}")
+    if not keys:
+        raise InvalidArgumentError(f"Expected keys of {owner} to name at least one key, got {shown(keys)}")
+    names = [key.name if isinstance(key, Key) else key for key in keys]
+    if not all(isinstance(name, str) for name in names):
+        raise InvalidTypeError(f"Expected keys of {owner} to be a list of str, got {shown(keys)}")
+    return names
+
+
+@dataclass
+class _FirstK(Aggregate):
+    operator: ClassVar[str]
+    keys: Any
+    k: int = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return `{operator: {"keys", "k"}}`."""
+        return {self.operator: {"keys": key_names(self.keys), "k": self.k}}
+
+
+@dataclass
+class MinK(_FirstK):
+    """The k records of each group with the least values of the keys, the first key first.
+
+    A record without a key comes before all others. `K.SCORE` is the score of a record.
+    """
+
+    operator = "$min_k"
+
+
+@dataclass
+class MaxK(_FirstK):
+    """The k records of each group with the greatest values of the keys, the first key first."""
+
+    operator = "$max_k"
+
+
+@dataclass
+class GroupBy:
+    """Groups records by the values of metadata keys, and keeps some records of each group.
+
+    keys       one key or several; a record without a key has a group of its own with all others like it
+    aggregate  MinK or MaxK
+    """
+
+    keys: Any = None
+    aggregate: Aggregate | None = None
+
+    def __post_init__(self) -> None:
+        if (self.keys is None or key_names(self.keys) == []) != (self.aggregate is None):
+            raise InvalidArgumentError(
+                f"GroupBy needs both keys and aggregate, got keys={shown(self.keys)}, "
+                f"aggregate={shown(self.aggregate)}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return `{"keys", "aggregate"}`, or `{}` for no groups."""
+        if self.aggregate is None:
+            return {}
+        return {"keys": key_names(self.keys), "aggregate": self.aggregate.to_dict()}
+
+    @staticmethod
+    def from_dict(data: Any) -> GroupBy:
+        """Read a dictionary; `{}` is no group. Raises InvalidTypeError or InvalidArgumentError."""
+        if not isinstance(data, Mapping):
+            raise InvalidTypeError(f"Expected a group to be a dict, got {shown(data)}")
+        if not data:
+            return GroupBy()
+        if "keys" not in data or "aggregate" not in data:
+            raise InvalidArgumentError(f"Expected a group to have keys and aggregate, got {shown(data)}")
+        return GroupBy(_checked_keys(data["keys"], "group_by"), Aggregate.from_dict(data["aggregate"]))
+
+
+for _name in __all__:  # where programs import them; pickles name this path, too
+    globals()[_name].__module__ = "chroma.execution.expression"

@@ -1,0 +1,44 @@
+"""What a collection does with searches before it sends them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..errors import InvalidArgumentError, InvalidTypeError
+from ..storage.interface.short_repr import shown
+from .search import Search
+
+EMBEDDING = "#embedding"
+
+
+def listed(searches: Any) -> list[Search]:
+    """Return one search or several as a list. None is no search."""
+    if searches is None:
+        return []
+    several = [searches] if isinstance(searches, Search) else searches
+    if not isinstance(several, Sequence) or isinstance(several, str):
+        raise InvalidTypeError(f"Expected searches to be a Search or a list of them, got {shown(searches)}")
+    for index, search in enumerate(several):
+        if not isinstance(search, Search):
+            raise InvalidTypeError(f"Expected searches[{index}] to be a Search, got {shown(search)}")
+    return list(several)
+
+
+def texts_of(form: Any) -> Iterator[dict[str, Any]]:
+    """Yield the {"query": text} of every leaf in the dictionaries of searches."""
+    waiting = [form]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, list):
+            waiting.extend(each)
+        elif isinstance(each, dict):
+            leaf = each.get("$knn")
+            if isinstance(leaf, dict) and isinstance(leaf.get("query"), str):
+                if leaf.get("key") != EMBEDDING:
+                    raise InvalidArgumentError(
+                        f"the key {shown(leaf.get('key'))} has no sparse embedding function, so the text "
+                        f"{shown(leaf['query'])} cannot be embedded: pass a vector, or search {EMBEDDING}"
+                    )
+                yield leaf
+            waiting.extend(value for key, value in each.items() if key != "filter")

@@ -1,0 +1,197 @@
+"""`Search`: a filter, a rank, groups, a page and the parts of records to return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import InvalidArgumentError, InvalidTypeError
+from ..storage.interface.short_repr import shown
+from .conditions import Key, Where
+from .groups import GroupBy
+from .ranks import Rank
+
+__all__ = ["Limit", "Search", "Select"]
+
+
+@dataclass
+class Limit:
+    """A page of the result: `limit` records (None: all) after `offset`."""
+
+    offset: int = 0
+    limit: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return `{"offset"[, "limit"]}`."""
+        return {"offset": self.offset} | ({} if self.limit is None else {"limit": self.limit})
+
+    @staticmethod
+    def from_dict(data: Any) -> Limit:
+        """Read {"limit"?, "offset"?}. Raises InvalidTypeError or InvalidArgumentError."""
+        if not isinstance(data, Mapping):
+            raise InvalidTypeError(f"Expected a limit to be a dict, got {shown(data)}")
+        unknown = sorted(set(map(str, data)) - {"limit", "offset"})
+        if unknown:
+            raise InvalidArgumentError(f"Unknown keys {unknown} in a limit; it has limit and offset")
+        limit, offset = data.get("limit"), data.get("offset", 0)
+        if limit is not None:
+            _check_whole(limit, "limit", 1)
+        _check_whole(offset, "offset", 0)
+        return Limit(offset, limit)
+
+
+def _check_whole(value: Any, name: str, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidTypeError(f"Expected {name} to be an int, got {shown(value)}")
+    if value < least:
+        raise InvalidArgumentError(f"Expected {name} to be at least {least}, got {value}")
+
+
+@dataclass
+class Select:
+    """The parts of records to return: "#document", "#embedding", "#metadata", "#score", or metadata keys."""
+
+    keys: Any = field(default_factory=set)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return `{"keys": […]}`, without repetitions."""
+        return {"keys": [*dict.fromkeys(key.name if isinstance(key, Key) else key for key in self.keys)]}
+
+    @staticmethod
+    def from_dict(data: Any) -> Select:
+        """Read {"keys": […]}. Raises InvalidTypeError or InvalidArgumentError."""
+        if not isinstance(data, Mapping):
+            raise InvalidTypeError(f"Expected a selection to be a dict, got {shown(data)}")
+        if set(data) - {"keys"}:
+            raise InvalidArgumentError(f"Unknown keys in a selection, which has keys: {shown(data)}")
+        return _selected(data.get("keys", []))
+
+
+def _selected(keys: Any) -> Select:
+    if isinstance(keys, str) or not isinstance(keys, (list, set, tuple, frozenset)):
+        raise InvalidTypeError(f"Expected the selected keys to be a list or set of str, got {shown(keys)}")
+    for key in keys:
+        if not isinstance(key, (str, Key)):
+            raise InvalidTypeError(f"Expected a selected key to be a str or a Key, got {shown(key)}")
+    return Select([*keys])
+
+
+_EVERYTHING = (Key.DOCUMENT, Key.EMBEDDING, Key.METADATA, Key.SCORE)
+
+
+class Search:
+    """A search of one collection. Each builder method returns a new search.
+
+        Search().where(K("year") >= 2020).rank(Knn("solar power")).limit(10).select(K.DOCUMENT, K.SCORE)
+
+    where     a condition, or a dictionary as in `Collection.get`; None: all records
+    rank      what to sort by, the least first; None: insertion order
+    group_by  which records of each group stay
+    limit     how many records to return, and how many to skip; a number is the limit
+    select    what to return of each record besides its id
+    Raises InvalidTypeError (a TypeError) or InvalidArgumentError (a ValueError).
+    """
+
+    def __init__(
+        self, where: Any = None, rank: Any = None, group_by: Any = None, limit: Any = None, select: Any = None
+    ) -> None:
+        self._where = _as_where(where)
+        self._rank = _as_rank(rank)
+        self._group_by = _as_group(group_by)
+        self._limit = _as_limit(limit)
+        self._select = _as_select(select)
+
+    def _with(self, **part: Any) -> Search:
+        made = Search.__new__(type(self))
+        made.__dict__.update(self.__dict__, **part)
+        return made
+
+    def where(self, where: Any) -> Search:
+        """Replace the filter. None removes it."""
+        return self._with(_where=_as_where(where))
+
+    def rank(self, rank: Any) -> Search:
+        """Replace the rank. None removes it."""
+        return self._with(_rank=_as_rank(rank))
+
+    def group_by(self, group_by: Any) -> Search:
+        """Replace the groups. None removes them."""
+        return self._with(_group_by=_as_group(group_by))
+
+    def limit(self, limit: int, offset: int = 0) -> Search:
+        """Replace the page."""
+        return self._with(_limit=Limit(offset, limit))
+
+    def select(self, *keys: Key | str) -> Search:
+        """Replace the selected parts."""
+        return self._with(_select=Select([*keys]))
+
+    def select_all(self) -> Search:
+        """Select document, embedding, metadata and score."""
+        return self._with(_select=Select([*_EVERYTHING]))
+
+    def __repr__(self) -> str:
+        return f"Search({self.to_dict()!r})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the wire form, with the keys filter, rank, group_by, limit and select."""
+        return {
+            "filter": None if self._where is None else self._where.to_dict(),
+            "rank": None if self._rank is None else self._rank.to_dict(),
+            "group_by": self._group_by.to_dict(),
+            "limit": self._limit.to_dict(),
+            "select": self._select.to_dict(),
+        }
+
+
+def _as_where(where: Any) -> Where | None:
+    if where is None or isinstance(where, Where):
+        return where
+    if isinstance(where, Mapping):
+        return Where.from_dict(where)
+    raise InvalidTypeError(f"Expected where to be a Where, a dict or None, got {shown(where)}")
+
+
+def _as_rank(rank: Any) -> Rank | None:
+    if rank is None or isinstance(rank, Rank):
+        return rank
+    if isinstance(rank, Mapping):
+        return Rank.from_dict(rank)
+    raise InvalidTypeError(f"Expected rank to be a Rank, a dict or None, got {shown(rank)}")
+
+
+def _as_group(group_by: Any) -> GroupBy:
+    if group_by is None:
+        return GroupBy()
+    if isinstance(group_by, GroupBy):
+        return group_by
+    if isinstance(group_by, Mapping):
+        return GroupBy.from_dict(group_by)
+    raise InvalidTypeError(f"Expected group_by to be a GroupBy, a dict or None, got {shown(group_by)}")
+
+
+def _as_limit(limit: Any) -> Limit:
+    if limit is None:
+        return Limit()
+    if isinstance(limit, Limit):
+        return limit
+    if isinstance(limit, Mapping):
+        return Limit.from_dict(limit)
+    if isinstance(limit, int) and not isinstance(limit, bool):
+        return Limit.from_dict({"limit": limit})
+    raise InvalidTypeError(f"Expected limit to be a Limit, an int, a dict or None, got {shown(limit)}")
+
+
+def _as_select(select: Any) -> Select:
+    if select is None:
+        return Select()
+    if isinstance(select, Select):
+        return select
+    if isinstance(select, Mapping):
+        return Select.from_dict(select)
+    return _selected(select)
+
+
+for _name in __all__:  # where programs import them; pickles name this path, too
+    globals()[_name].__module__ = "chroma.execution.expression"
