@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .compat.install import install_as_chromadb
     from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
     from .embedding import EmbeddingFunction
+    from .evaluation.evaluate import Evaluation, evaluate
     from .factories import (
         AdminClient,
         AsyncAdminClient,
@@ -95,6 +96,7 @@ __all__ = [
     "EmbeddingFunction",
     "Embeddings",
     "EphemeralClient",
+    "Evaluation",
     "ExportReport",
     "GetResult",
     "GroupBy",
@@ -136,6 +138,7 @@ __all__ = [
     "__version__",
     "configure",
     "copy_collections",
+    "evaluate",
     "get_settings",
     "install_as_chromadb",
     "migrate",
@@ -155,6 +158,7 @@ _HOMES: dict[str, tuple[str, str]] = {
     **{name: ("search.ranks", name) for name in ("Knn", "Rrf", "Val")},
     **{name: ("search.search", name) for name in ("Limit", "Search", "Select")},
     "SearchResult": ("results.search_result", "SearchResult"),
+    **{name: ("evaluation.evaluate", name) for name in ("Evaluation", "evaluate")},
     **{name: ("maintenance.copy_collections", name) for name in ("CopyReport", "copy_collections")},
     "restore": ("maintenance.restore", "restore"),
     "install_as_chromadb": ("compat.install", "install_as_chromadb"),

@@ -34,11 +34,13 @@ def providers() -> list[str]:
 
 # The modules that users import. `selected` adds their imports. Package `__init__` modules name their
 # submodules as strings, so these are listed here.
+_PATHS_OF_CHROMA = ("chroma.api", "chroma.compat", "chroma.execution", "chroma.utils")
 ROOTS = [
-    *(name for name in SOURCES if name.startswith(("chroma.api", "chroma.compat", "chroma.utils"))),
+    *(name for name in SOURCES if name.startswith(_PATHS_OF_CHROMA)),
     *(f"chroma.embedding.{module}" for module in providers()),
     "chroma",
     "chroma.embedding",
+    "chroma.evaluation.evaluate",
     "chroma.factories",
     "chroma.maintenance.copy_collections",
     "chroma.maintenance.restore",

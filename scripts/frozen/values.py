@@ -15,6 +15,7 @@ KEY = chroma.KeySummary("n", {"int": 2}, 2, 1.0, 2, True, 1, 2, 1, 1)
 MOVED = chroma.MovedCollection("t", "d", "n", "i", 3, ("x",))
 TEXTS = chroma.TextSummary(2, 1.0, 3, 4.0, 5)
 
+MEASURED = {"ndcg": 1.0, "mrr": 1.0, "recall": 0.5, "precision": 0.1, "map": 0.5}
 GROUP = chroma.GroupBy(["kind"], chroma.MaxK("#score", 2))
 NEAR = chroma.Knn([1.0, 2.0], limit=5, return_rank=True)
 
@@ -24,6 +25,9 @@ VALUES: dict[str, Any] = {
     "CollectionStats": chroma.CollectionStats(1, 2, 3, 4, 5, 6, 7, {"log": 8}),
     "CopyReport": chroma.CopyReport("a", "b", 3, "copied"),
     "Description": chroma.Description("things", 2, (KEY,), TEXTS, TEXTS),
+    "Evaluation": chroma.Evaluation(
+        10, {"query": MEASURED}, {"query": {"q": MEASURED}}, {"query": {"q": ["a"]}}
+    ),
     "ExportReport": chroma.ExportReport("things", 2, ("a.parquet",), 100, 0.5),
     "GetResult": chroma.GetResult(ids=["a"], embeddings=None, documents=["x"], included=["documents"]),
     "GroupBy": GROUP,

@@ -1,0 +1,203 @@
+"""`evaluate`: searches for queries with known answers, and measures what comes back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..errors import InvalidArgumentError, InvalidTypeError
+from ..internal.progress import bar
+from ..search.search import Search
+from ..storage.interface.short_repr import shown
+from . import measures
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .._sync.collection import Collection
+
+Way: TypeAlias = "Callable[[Collection, Any, int], Sequence[str]]"
+MEASURES = ("ndcg", "mrr", "recall", "precision", "map")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` measured.
+
+    k          how many records of each ranking count
+    means      {way: {measure: mean over the queries}}
+    per_query  {way: {query id: {measure: value}}}
+    rankings   {way: {query id: the ids found, best first}}
+    """
+
+    __module__ = "chroma"
+
+    k: int
+    means: dict[str, dict[str, float]]
+    per_query: dict[str, dict[str, dict[str, float]]]
+    rankings: dict[str, dict[str, list[str]]]
+
+    def to_pandas(self, per_query: bool = False) -> pd.DataFrame:
+        """Convert to a pandas DataFrame with one row per way and one column per measure.
+
+        `per_query`: one row per way and query.
+        """
+        from ..tables import dataframes
+
+        dataframes.check_pandas()
+        import pandas as pd
+
+        if not per_query:
+            return pd.DataFrame.from_dict(self.means, orient="index", columns=list(MEASURES))
+        rows = [
+            {"way": way, "query": query, **values}
+            for way, queries in self.per_query.items()
+            for query, values in queries.items()
+        ]
+        return pd.DataFrame(rows, columns=["way", "query", *MEASURES])
+
+    def __str__(self) -> str:
+        width = max(map(len, ("way", *self.means)))
+        header = f"{'way':{width}}  " + "  ".join(f"{name:>9}" for name in MEASURES)
+        lines = [
+            f"{way:{width}}  " + "  ".join(f"{values[name]:9.4f}" for name in MEASURES)
+            for way, values in self.means.items()
+        ]
+        return "\n".join([f"at {self.k}", header, *lines])
+
+    def _repr_html_(self) -> str:
+        from ..rendering.html import card, cell, safely, table
+
+        def build() -> Any:
+            rows = [
+                [cell(way), *(cell(f"{values[name]:.4f}", right=True) for name in MEASURES)]
+                for way, values in self.means.items()
+            ]
+            return card(f"Evaluation at {self.k}", table(["way", *MEASURES], rows, right=MEASURES))
+
+        return safely("Evaluation", build)
+
+
+def evaluate(
+    collection: Collection,
+    queries: Mapping[str, Any],
+    relevant: Mapping[str, Any],
+    *,
+    ways: Mapping[str, Way] | None = None,
+    k: int = 10,
+    gain: str = "exponential",
+    progress: bool | None = None,
+) -> Evaluation:
+    """Search for queries whose right answers are known, and measure what comes back.
+
+        found = chroma.evaluate(notes, {"q1": "solar power"}, {"q1": {"a": 2, "b": 1}})
+        print(found)
+
+    queries   {query id: a text, a vector, or a Search}
+    relevant  {query id: {record id: grade}}, or a list or set of record ids, whose grade is 1. Grades of 0
+              and less, and records that are not named, are not relevant. Queries without a relevant record
+              are left out
+    ways      {name: a function of (collection, query, k) that returns ids, best first}; by default one way,
+              "query", which searches for texts and vectors by `query` and runs a Search by `search`
+    k         how many records of each ranking count
+    gain      for nDCG: "exponential", 2^grade - 1, or "linear", the grade
+    progress  show a progress bar on stderr; None: only on terminals
+    Raises InvalidArgumentError (a ValueError), or InvalidTypeError (also a TypeError).
+    """
+    if isinstance(k, bool) or not isinstance(k, int):
+        raise InvalidTypeError(f"Expected k to be an int, got {shown(k)}")
+    if k < 1:
+        raise InvalidArgumentError(f"Expected k to be at least 1, got {k}")
+    if gain not in measures.GAINS:
+        known = ", ".join(measures.GAINS)
+        raise InvalidArgumentError(f"Expected gain to be one of {known}, got {shown(gain)}")
+    grades = _grades(queries, relevant)
+    if ways is not None and not isinstance(ways, Mapping):
+        raise InvalidTypeError(f"Expected ways to be a dict of functions, got {shown(ways)}")
+    chosen = {"query": _by_query} if ways is None else dict(ways)
+    tried: dict[str, dict[str, list[str]]] = {way: {} for way in chosen}
+    shows = bar(
+        progress, "evaluate", total=len(chosen) * len(grades), unit=" queries", option="progress=True"
+    )
+    try:
+        for way, function in chosen.items():
+            for query in grades:
+                tried[way][query] = _ids(way, query, function(collection, queries[query], k))
+                if shows is not None:
+                    shows.update()
+    finally:
+        if shows is not None:
+            shows.close()
+    each = partial(_measured, k=k, gain=measures.GAINS[gain])
+    per_query = {
+        way: {query: each(found, grades[query]) for query, found in rankings.items()}
+        for way, rankings in tried.items()
+    }
+    means = {
+        way: {name: math.fsum(values[name] for values in found.values()) / len(found) for name in MEASURES}
+        for way, found in per_query.items()
+    }
+    return Evaluation(k, means, per_query, tried)
+
+
+def _grades(queries: Any, relevant: Any) -> dict[str, dict[str, float]]:
+    """Return the judgements of the queries that have a relevant record."""
+    for name, value in (("queries", queries), ("relevant", relevant)):
+        if not isinstance(value, Mapping):
+            raise InvalidTypeError(f"Expected {name} to be a dict by query id, got {shown(value)}")
+    unknown = [query for query in relevant if query not in queries]
+    if unknown:
+        raise InvalidArgumentError(f"relevant names queries that are not among queries: {shown(unknown)}")
+    found = {}
+    for query in queries:
+        given = relevant.get(query, {})
+        if isinstance(given, str) or not isinstance(given, (Mapping, list, tuple, set, frozenset)):
+            raise InvalidTypeError(
+                f"Expected relevant[{query!r}] to be a dict of grades or a list of ids, got {shown(given)}"
+            )
+        graded = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
+        for id, grade in graded.items():
+            if isinstance(grade, bool) or not isinstance(grade, (int, float)) or not math.isfinite(grade):
+                raise InvalidArgumentError(
+                    f"Expected relevant[{query!r}][{id!r}] to be a finite number, got {shown(grade)}"
+                )
+        if any(grade > 0 for grade in graded.values()):
+            found[query] = graded
+    if not found:
+        raise InvalidArgumentError("no query has a relevant record, so there is nothing to measure")
+    return found
+
+
+def _by_query(collection: Collection, query: Any, k: int) -> list[str]:
+    if isinstance(query, Search):
+        ids: list[str] = collection.search(query)["ids"][0][:k]
+        return ids
+    inputs = {"query_texts": [query]} if isinstance(query, str) else {"query_embeddings": [query]}
+    found: list[str] = collection.query(**inputs, n_results=k, include=[])["ids"][0]
+    return found
+
+
+def _ids(way: str, query: str, found: Any) -> list[str]:
+    ids = list(found) if isinstance(found, (list, tuple)) else None
+    if ids is None or not all(isinstance(id, str) for id in ids):
+        raise InvalidTypeError(
+            f"Expected the way {way!r} to return a list of ids for {query!r}, got {shown(found)}"
+        )
+    if len(set(ids)) != len(ids):
+        raise InvalidArgumentError(f"the way {way!r} returned an id more than once for the query {query!r}")
+    return ids
+
+
+def _measured(
+    found: Sequence[str], grades: Mapping[str, float], *, k: int, gain: Callable[[float], float]
+) -> dict[str, float]:
+    return {
+        "ndcg": measures.ndcg(found, grades, k, gain),
+        "mrr": measures.reciprocal_rank(found, grades, k),
+        "recall": measures.recall(found, grades, k),
+        "precision": measures.precision(found, grades, k),
+        "map": measures.average_precision(found, grades, k),
+    }

@@ -1,0 +1,98 @@
+"""`evaluate`: its measures are those of published tools, and bad input says what is wrong.
+
+tests/data/judgements.json has random judgements and rankings with the values of trec_eval
+(pytrec_eval-terrier 0.5.11) and, for the exponential gain, of ranx 0.3.21 (`ndcg_burges`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chroma
+from chroma import Knn, Search
+from chroma.errors import InvalidArgumentError, InvalidTypeError
+
+CASES = json.loads((Path(__file__).parents[2] / "data/judgements.json").read_text())
+
+
+class Fixed:
+    """A collection for ways of one's own, which it does not use."""
+
+
+def _evaluate(**more: Any) -> Any:
+    runs = CASES["runs"]
+    return chroma.evaluate(
+        Fixed(),  # type: ignore[arg-type]
+        {query: query for query in runs},
+        CASES["qrels"],
+        ways={"fixed": lambda _, query, k: runs[query]},
+        **more,
+    )
+
+
+@pytest.mark.parametrize("k", [3, 10])
+def test_the_values_are_those_of_trec_eval(k: int) -> None:
+    found = _evaluate(k=k, gain="linear")
+    for query, right in CASES["trec_eval"][str(k)].items():
+        for name, value in right.items():
+            assert math.isclose(found.per_query["fixed"][query][name], value, abs_tol=1e-9), (query, name)
+
+
+@pytest.mark.parametrize("k", [3, 10])
+def test_exponential_gain_is_that_of_ranx(k: int) -> None:
+    found = _evaluate(k=k)
+    for query, right in CASES["ranx"][str(k)].items():
+        assert math.isclose(found.per_query["fixed"][query]["ndcg"], right, abs_tol=1e-9), query
+    mean = sum(CASES["ranx"][str(k)].values()) / len(CASES["ranx"][str(k)])
+    assert math.isclose(found.means["fixed"]["ndcg"], mean, abs_tol=1e-9)
+
+
+@pytest.fixture
+def shelf(client: Any) -> Any:
+    things = client.create_collection("things", embedding_function=None)
+    things.add(ids=list("abcd"), embeddings=[[0, 0], [1, 0], [2, 0], [9, 9]])
+    return things
+
+
+def test_vectors_and_searches(shelf: Any) -> None:
+    queries = {"vector": [0, 0], "search": Search(rank=Knn([9, 9], limit=4)), "none": [5, 5]}
+    relevant = {"vector": {"a": 2, "b": 0, "d": 1}, "search": ["d", "missing"], "none": {"a": 0}}
+    found = chroma.evaluate(shelf, queries, relevant, k=2)
+    assert found.rankings == {"query": {"vector": ["a", "b"], "search": ["d", "c"]}}
+    assert found.per_query["query"]["search"] == {
+        "ndcg": pytest.approx(1 / (1 + 1 / math.log2(3))), "mrr": 1, "recall": 0.5, "precision": 0.5,
+        "map": 0.5,
+    }  # fmt: skip
+    assert found.means["query"]["recall"] == 0.5
+    frame = found.to_pandas()
+    assert frame.index.tolist() == ["query"] and frame.loc["query", "mrr"] == 1
+    assert found.to_pandas(per_query=True)["query"].tolist() == ["vector", "search"]
+    assert "query" in str(found) and "0.5000" in str(found) and "Evaluation at 2" in found._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "text"),
+    [
+        ({"k": 0}, InvalidArgumentError, "k to be at least 1"),
+        ({"k": 1.5}, InvalidTypeError, "k to be an int"),
+        ({"gain": "square"}, InvalidArgumentError, "exponential, linear"),
+        ({"queries": ["q"]}, InvalidTypeError, "queries to be a dict"),
+        ({"relevant": {"other": ["a"]}}, InvalidArgumentError, "not among queries.*other"),
+        ({"relevant": {"q": "a"}}, InvalidTypeError, r"relevant\['q'\]"),
+        ({"relevant": {"q": {"a": "high"}}}, InvalidArgumentError, r"relevant\['q'\]\['a'\]"),
+        ({"relevant": {"q": {"a": float("nan")}}}, InvalidArgumentError, "finite"),
+        ({"relevant": {"q": []}}, InvalidArgumentError, "no query has a relevant record"),
+        ({"ways": {"w": lambda *_: None}}, InvalidTypeError, "'w' to return a list of ids for 'q'"),
+        ({"ways": {"w": lambda *_: ["a", "a"]}}, InvalidArgumentError, "more than once"),
+        ({"ways": "query"}, InvalidTypeError, "ways to be a dict"),
+    ],
+)
+def test_bad_input(changes: dict[str, Any], kind: type[Exception], text: str) -> None:
+    arguments: dict[str, Any] = {"queries": {"q": [1, 2]}, "relevant": {"q": ["a"]}}
+    with pytest.raises(kind, match=text):
+        chroma.evaluate(Fixed(), **(arguments | changes))  # type: ignore[arg-type]
