@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -160,12 +161,12 @@ def _grades(queries: Any, relevant: Any) -> dict[str, dict[str, float]]:
             )
         graded = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
         for id, grade in graded.items():
-            if isinstance(grade, bool) or not isinstance(grade, (int, float)) or not math.isfinite(grade):
+            if isinstance(grade, bool) or not isinstance(grade, numbers.Real) or not math.isfinite(grade):
                 raise InvalidArgumentError(
                     f"Expected relevant[{query!r}][{id!r}] to be a finite number, got {shown(grade)}"
                 )
         if any(grade > 0 for grade in graded.values()):
-            found[query] = graded
+            found[query] = {id: float(grade) for id, grade in graded.items()}
     if not found:
         raise InvalidArgumentError("no query has a relevant record, so there is nothing to measure")
     return found

@@ -11,6 +11,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import chroma
@@ -61,7 +62,11 @@ def shelf(client: Any) -> Any:
 
 def test_vectors_and_searches(shelf: Any) -> None:
     queries = {"vector": [0, 0], "search": Search(rank=Knn([9, 9], limit=4)), "none": [5, 5]}
-    relevant = {"vector": {"a": 2, "b": 0, "d": 1}, "search": ["d", "missing"], "none": {"a": 0}}
+    relevant = {
+        "vector": {"a": np.int64(2), "b": np.float32(0), "d": 1},
+        "search": ["d", "missing"],
+        "none": {"a": 0},
+    }
     found = chroma.evaluate(shelf, queries, relevant, k=2)
     assert found.rankings == {"query": {"vector": ["a", "b"], "search": ["d", "c"]}}
     assert found.per_query["query"]["search"] == {
