@@ -43,6 +43,15 @@ _progress = click.option(
     help="What a CSV column holds: string, int64, float64, bool. Repeatable.",
 )  # fmt: skip
 @click.option(
+    "--separator", metavar="CHAR",
+    help="Between the cells of CSV; \\t is a tab. Default: a comma, or a tab in .tsv files",
+)  # fmt: skip
+@click.option(
+    "--quoting", metavar="CHAR", default='"',
+    help="Around quoted cells of CSV; '' if there are none. Default: the double quote",
+)  # fmt: skip
+@click.option("--encoding", metavar="NAME", help="Of CSV and JSON lines, as cp1252. Default: UTF-8")
+@click.option(
     "--format",
     type=click.Choice(["parquet", "arrow", "csv", "jsonl"]),
     help="Default: by the ending of the name",
@@ -73,6 +82,9 @@ def import_(
     uri: str | None,
     metadata: tuple[str, ...],
     types: tuple[str, ...],
+    separator: str | None,
+    quoting: str,
+    encoding: str | None,
     format: str | None,
     on_conflict: str,
     batch_size: int | None,
@@ -110,6 +122,9 @@ def import_(
             batch_size=batch_size,
             format=format,  # type: ignore[arg-type]
             types=dict(_typed(each) for each in types) or None,
+            separator="\t" if separator == "\\t" else separator,
+            quoting=quoting,
+            encoding=encoding,
             rejects=rejects,
             max_rejects=max_rejects,
             progress=progress,

@@ -73,12 +73,28 @@ class Rows:
             self.bad,
         )
 
+    def without(self, bad: Mapping[int, Bad]) -> Rows:
+        """Return the other rows, with `bad` as their bad rows by number."""
+        good = [row for row, number in enumerate(self.row_numbers) if number not in bad]
+        here = [bad[number] for number in self.row_numbers if number in bad]
+        return replace(self.take(good), bad=(*self.bad, *here)) if here else self
+
+    def beside(self, partition: Mapping[str, pa.Scalar]) -> Rows:
+        """Return the rows with the columns that the folders of their file hold."""
+        table = self.table
+        for name, value in partition.items():
+            if name not in table.column_names:
+                table = table.append_column(name, pa.repeat(value, table.num_rows))
+        return replace(self, table=table)
+
     def parsed(self, name: str) -> Rows:
         """Parse the vectors in column `name` if they are texts such as "[0.1, 0.2]"."""
         index = self.table.schema.get_field_index(name)
         if index < 0 or not type_conversion.is_text(self.table.schema.field(index).type):
             return self
-        vectors: list[Any] = []
+        if (vectors := _all_vectors(self.table.column(index))) is not None:
+            return replace(self, table=self.table.set_column(index, name, vectors))
+        values: list[Any] = []
         kept: list[bool] = []
         bad: list[Bad] = []
         for row, text in enumerate(self.table.column(index).to_pylist()):
@@ -90,9 +106,9 @@ class Rows:
             if not right:
                 reason = f"the embedding {shown(text)} is not a list of numbers as [0.1, 0.2]"
                 bad.append(Bad(self.row_numbers[row], reason, self.content(row)))
-            vectors.append(vector if right else None)
+            values.append(vector if right else None)
             kept.append(right)
-        column = pa.array(vectors, pa.large_list(pa.float64()))
+        column = pa.array(values, pa.large_list(pa.float64()))
         whole = replace(self, table=self.table.set_column(index, name, column), bad=(*self.bad, *bad))
         if not bad:
             return whole
@@ -148,9 +164,44 @@ class Objects:
         row_numbers = [self.row_numbers[row] for row in rows]
         return Objects([self.values[row] for row in rows], row_numbers, self.end, self.bad)
 
+    def beside(self, partition: Mapping[str, pa.Scalar]) -> Objects:
+        """Return the rows with the metadata that the folders of their file hold."""
+        found = {name: value.as_py() for name, value in partition.items() if value.is_valid}
+        return replace(self, values=[_with(value, found) for value in self.values])
+
     def content(self, row: int) -> Any:
         """Return a row."""
         return self.values[row]
+
+
+def _with(value: dict[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object with fields that it lacks, in its metadata if they are one object."""
+    whole = value.get("metadata")
+    if isinstance(whole, dict):
+        return {**value, "metadata": {**found, **whole}}
+    return {**found, **value}
+
+
+_OF_NUMBERS = b"0123456789eE+-.,[] "
+
+
+def _all_vectors(texts: pa.ChunkedArray) -> pa.Array | None:
+    """Parse vectors of one length, three times as fast as any others. None for any others."""
+    lines: list[str] = texts.to_pylist() if not texts.null_count else []
+    whole = "".join(lines).encode()
+    if not lines or whole.translate(None, _OF_NUMBERS) or whole.count(b"[") != len(lines):
+        return None
+    width = lines[0].count(",") + 1
+    matrix = np.empty((len(lines), width))
+    for row, line in enumerate(lines):
+        try:
+            vector = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            return None
+        if type(vector) is not list or len(vector) != width:
+            return None
+        matrix[row] = vector
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), width)
 
 
 def _made(made: Any, part: Part, embedding: str) -> Part:
@@ -342,7 +393,7 @@ def _search(
         return
     except InvalidArgumentError as error:
         if len(rows) == 1:
-            yield rows[0], error.message()
+            yield rows[0], error.message().replace(" at row 0", "", 1)  # the caller names the row
             return
     half = len(rows) // 2
     for some in (rows[:half], rows[half:]):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from ..errors import InvalidArgumentError
 from ..storage.interface.values import Floats, Mode
@@ -18,7 +17,7 @@ from ..validation.write_batch import Batch, filled, lacking
 from . import file_readers
 from .chunks import Bad, Group, Part, Rows, sort
 from .file_discovery import File
-from .file_readers import Cuts
+from .file_readers import Cuts, Reading
 from .prefetch import Ahead
 
 Embed = Callable[[Sequence[str]], Floats]
@@ -64,7 +63,7 @@ class Source:
         return self.files[file].path if self.files else STREAM
 
     def parts(
-        self, file: int, row: int, cuts: Cuts, types: Mapping[str, Any]
+        self, file: int, row: int, cuts: Cuts, reading: Reading
     ) -> Iterator[tuple[int, Part, float | None]]:
         """Yield parts from a row of a file, with the file's number and the fraction read so far."""
         if self.stream is not None:
@@ -74,7 +73,7 @@ class Source:
         before = sum(each.size or 0 for each in self.files[:file])
         for number in range(file, len(self.files)):
             start = row if number == file else 0
-            for part, read in file_readers.read(self.files[number], start, cuts, types):
+            for part, read in file_readers.read(self.files[number], start, cuts, reading):
                 yield number, part, (before + read) / size if size else None
             before += self.files[number].size or 0
 
@@ -89,7 +88,7 @@ class Source:
 class Plan:
     """The settings for the conversion of rows to records."""
 
-    types: Mapping[str, pa.DataType]
+    reading: Reading
     transform: Callable[[Any], Any] | None
     mode: Mode
     strict: bool
@@ -106,7 +105,7 @@ class Feed:
     def __init__(self, source: Source, file: int, row: int, cuts: Cuts, plan: Plan) -> None:
         self._source, self._plan, self._dimension = source, plan, plan.dimension
         self._ended = threading.Event()
-        self._read = Ahead(source.parts(file, row, cuts, plan.types), _DEPTH, "chroma-load-read")
+        self._read = Ahead(source.parts(file, row, cuts, plan.reading), _DEPTH, "chroma-load-read")
         self._checked = Ahead(self._converted(self._read, file, row), _DEPTH, "chroma-load-convert")
         self._embedded = Ahead(map(self._with_vectors, self._checked), _DEPTH, "chroma-load-embed")
 
