@@ -79,12 +79,15 @@ class Rows:
         here = [bad[number] for number in self.row_numbers if number in bad]
         return replace(self.take(good), bad=(*self.bad, *here)) if here else self
 
+    def without_own(self, partition: Mapping[str, pa.Scalar]) -> dict[str, pa.Scalar]:
+        """Return the columns of folders that the rows do not have themselves."""
+        return {name: value for name, value in partition.items() if name not in self.table.column_names}
+
     def beside(self, partition: Mapping[str, pa.Scalar]) -> Rows:
         """Return the rows with the columns that the folders of their file hold."""
         table = self.table
         for name, value in partition.items():
-            if name not in table.column_names:
-                table = table.append_column(name, pa.repeat(value, table.num_rows))
+            table = table.append_column(name, pa.repeat(value, table.num_rows))
         return replace(self, table=table)
 
     def parsed(self, name: str) -> Rows:
@@ -163,6 +166,10 @@ class Objects:
         """Return the given rows."""
         row_numbers = [self.row_numbers[row] for row in rows]
         return Objects([self.values[row] for row in rows], row_numbers, self.end, self.bad)
+
+    def without_own(self, partition: Mapping[str, pa.Scalar]) -> dict[str, pa.Scalar]:
+        """Return the columns of folders that some rows may lack."""
+        return dict(partition)
 
     def beside(self, partition: Mapping[str, pa.Scalar]) -> Objects:
         """Return the rows with the metadata that the folders of their file hold."""

@@ -99,7 +99,7 @@ def read(file: File, start: int, cuts: Cuts, reading: Reading) -> Iterator[tuple
                 else:
                     parts = _jsonl(pieces, start, cuts)
             for part in parts:
-                yield part.beside(file.partition) if file.partition else part, source.tell()
+                yield part, source.tell()
                 start = part.end
     except BROKEN as error:
         raise unreadable(file, error, start) from error

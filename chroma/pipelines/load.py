@@ -70,11 +70,10 @@ class Load:
         journal: Journal,
         rejects: Rejects,
         feed: Feed,
-        types: dict[str, str],
         on_conflict: OnConflict,
         shown_bar: Any,
     ) -> None:
-        self._info, self._journal, self._types = info, journal, types
+        self._info, self._journal = info, journal
         self._rejects, self._feed, self._bar = rejects, feed, shown_bar
         self.mode: Mode = "upsert" if on_conflict == "upsert" else "add"
         self._strict = on_conflict == "error"
@@ -168,7 +167,6 @@ class Load:
                 journal=journal,
                 rejects=reject,
                 feed=feed,
-                types={name: named(kind) for name, kind in types.items()} | _partition_types(found.files),
                 on_conflict=given.on_conflict,
                 shown_bar=shown_bar,
             )
@@ -263,7 +261,7 @@ class Load:
             resumed=self._resumed,
             seconds=time.perf_counter() - self._begun,
             rejects=self._rejects.path,
-            types=self._types,
+            types=self._feed.types(),
         )
 
     def close(self) -> None:

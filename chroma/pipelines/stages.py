@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from .chunks import Bad, Group, Part, Rows, sort
 from .file_discovery import File
 from .file_readers import Cuts, Reading
 from .prefetch import Ahead
+from .text_types import named
 
 Embed = Callable[[Sequence[str]], Floats]
 _DEPTH = 1  # parts that wait between two steps
@@ -53,10 +54,14 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The source of a load: files, or a stream of record batches."""
+    """The source of a load: files, or a stream of record batches.
+
+    partition_types  the columns that folders of the files held, so far, and their types
+    """
 
     files: Sequence[File]
     stream: Any = None
+    partition_types: dict[str, str] = field(default_factory=dict)
 
     def name(self, file: int) -> str:
         """Return the name of a file for messages."""
@@ -74,8 +79,19 @@ class Source:
         for number in range(file, len(self.files)):
             start = row if number == file else 0
             for part, read in file_readers.read(self.files[number], start, cuts, reading):
-                yield number, part, (before + read) / size if size else None
+                yield (
+                    number,
+                    self._with_partition(part, self.files[number]),
+                    (before + read) / size if size else None,
+                )
             before += self.files[number].size or 0
+
+    def _with_partition(self, part: Part, file: File) -> Part:
+        columns = part.without_own(file.partition) if file.partition else None
+        if not columns:
+            return part
+        self.partition_types.update({name: named(value.type) for name, value in columns.items()})
+        return part.beside(columns)
 
     def total(self) -> int | None:
         """Return the number of rows. None if it is unknown without reading them."""
@@ -116,6 +132,12 @@ class Feed:
     def next(self) -> Ready | None:
         """Return the next part. None at the end. Raises the error of its reading, conversion or embedding."""
         return next(self._embedded, None)
+
+    def types(self) -> dict[str, str]:
+        """Return the types by which columns of CSV files and of folders were read."""
+        return {name: named(kind) for name, kind in self._plan.reading.types.items()} | (
+            self._source.partition_types
+        )
 
     def close(self) -> None:
         """End the threads after they finish their current work."""
