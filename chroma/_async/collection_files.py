@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from ..embedding import resolve
 from ..internal.concurrency import async_call
@@ -43,8 +43,9 @@ class AsyncPipelines(AsyncTables):
     ) -> LoadReport:
         """Load files or a stream of batches into the collection, in bounded memory.
 
-        source       a file, a glob, a folder, a URL (s3://, gs://, ...), or a list of these; or a table, a
-                     reader, a dataset, or an iterator of record batches or dataframes. Files are Parquet,
+        source       a file, a glob, a folder, a URL (s3://, gs://, ...), or a list of these; a binary file
+                     object, with its `format`; or a table, a reader, a dataset, or an iterator of record
+                     batches or dataframes. Files are Parquet,
                      Arrow, CSV or JSON lines; CSV and JSON lines may be compressed with gzip, bz2, lz4 or
                      zstd. Vectors in CSV are written as "[0.1, 0.2]". Folders as shop=north are columns of
                      the files in them
@@ -130,7 +131,7 @@ class AsyncPipelines(AsyncTables):
 
     async def export(
         self,
-        path: str | PathLike[str],
+        path: str | PathLike[str] | IO[bytes],
         *,
         format: Literal["parquet", "arrow", "jsonl"] | None = None,
         columns: Sequence[str] | None = None,
@@ -146,7 +147,8 @@ class AsyncPipelines(AsyncTables):
     ) -> ExportReport:
         """Write records to a file, or to a folder with a file per value of a metadata key, in bounded memory.
 
-        path          a path or URL; its extension selects the format: .parquet, .arrow, .jsonl or .jsonl.gz
+        path          a path or URL; its extension selects the format: .parquet, .arrow, .jsonl or .jsonl.gz.
+                      Or a binary file object, with its `format`; Arrow is then in the stream format
         columns       names of columns; None: all columns that `to_arrow` returns. JSON lines hold the
                       metadata as one object
         where, where_document, ids, limit, order_by  as for `get`

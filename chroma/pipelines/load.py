@@ -18,7 +18,7 @@ from ..tables import is_table, readers
 from ..tables.to_records import Mapped, mapping
 from ..validation.names import check_int
 from ..validation.write_batch import Batch
-from . import csv_columns, csv_reader, file_discovery
+from . import csv_columns, csv_reader, file_discovery, file_objects
 from .csv_columns import Columns
 from .csv_records import check_dialect
 from .file_discovery import File
@@ -113,15 +113,16 @@ class Load:
             else os.path.abspath(file_discovery.check_path(given.rejects, "rejects"))
         )
         found = _source(given.source, given.format, given.filesystem, path, mapped.embedding)
+        has_names = file_discovery.is_source(given.source)
         identity = {
             "collection": info.id,
-            "source": file_discovery.named(given.source, given.filesystem) if found.files else given.job,
+            "source": file_discovery.named(given.source, given.filesystem) if has_names else given.job,
             "parts": mapped.parts,
             "metadata": mapped.metadata,
             "on_conflict": given.on_conflict,
         }
         _check_options(given, found)
-        if not found.files and given.job is None:
+        if not has_names and given.job is None:
             folder = None  # nothing tells that a later call has the same source
         for mode in get_args(OnConflict) if given.restart else ():
             Journal.discard(folder, identity | {"on_conflict": mode})
@@ -287,12 +288,15 @@ def _source(source: Any, format: Any, filesystem: Any, rejects: str | None, embe
         raise InvalidArgumentError("Expected source to name something, got an empty list")
     if file_discovery.is_source(source):
         return Source(file_discovery.find(source, format, filesystem, without=rejects))
+    if file_objects.is_readable(source):
+        return Source([file_objects.source(source, format)])
     if is_table(source):
         return Source([], readers.reader(source, embedding))
     if hasattr(source, "__iter__") and not isinstance(source, (dict, bytes)):
         return Source([], _joined(source, embedding))
     raise InvalidTypeError(
-        f"Expected source to be a path, a URL, a list of these, a table or an iterator of record batches, "
+        "Expected source to be a path, a URL, a list of these, a file object, a table or an iterator of "
+        "record batches, "
         f"got {shown(source)}"
     )
 
