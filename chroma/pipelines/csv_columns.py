@@ -21,6 +21,7 @@ from .file_discovery import File
 from .file_readers import Reading
 from .text_types import Guess
 
+_LONG = 60  # characters of a name that is shown whole
 _SEPARATORS = (";", "\t", "|", ",")
 
 
@@ -82,6 +83,11 @@ class Columns:
         for name in required:
             if not _has([*names, *file.partition], name):
                 raise _missing(file, name, names)
+        if required and selected is None and "" in names:
+            raise InvalidArgumentError(
+                f"{file.path}: column {names.index('')} has no name, as an index that pandas writes: write "
+                "the file with index=False, or name the metadata with columns={'metadata': [...]}"
+            )
         self.names += [name for name in dict.fromkeys(names) if name not in self.names]
         for name in names:
             if name not in reading.types and (selected is None or name in selected):
@@ -111,10 +117,13 @@ def _has(names: Sequence[str], name: str) -> bool:
 
 def _missing(file: File, name: str, names: Sequence[str]) -> InvalidArgumentError:
     """Return the error for a column that is not there."""
-    remedy = nearest(name, names) or "; say which one it is with columns={'id': ...}"
+    remedy = nearest(name, names)
+    if name == "id":
+        remedy += "; say which one it is with columns={'id': ...}"
     other = next((each for each in _SEPARATORS if each in names[0]), None) if len(names) == 1 else None
     if other is not None:
         remedy = f"; if its cells are separated by {other!r}, pass separator={other!r}"
+    texts = [name if name.isprintable() and len(name) < _LONG else shown(name) for name in names]
     return InvalidArgumentError(
-        f"{file.path}: there is no column {shown(name)}: its first line has {listed(names)}{remedy}"
+        f"{file.path}: there is no column {shown(name)}: its first line has {listed(texts)}{remedy}"
     )

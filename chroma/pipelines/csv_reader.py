@@ -18,6 +18,7 @@ import pyarrow.csv as pacsv
 from ..storage.interface.short_repr import shown
 from .chunks import Bad
 from .csv_records import ENCODING, Block, Dialect, Record, blocks, bytes_of, cell_text, records
+from .prefetch import Ahead
 from .text_types import Guess, named
 
 _QUOTED = 1  # a byte that no number begins with
@@ -32,7 +33,7 @@ class Form:
     types: Mapping[str, pa.DataType]
     dialect: Dialect
 
-    def parse(self, data: bytes, ignore_empty: bool = True) -> pa.RecordBatch:
+    def parse(self, data: Any, ignore_empty: bool = True) -> pa.RecordBatch:
         """Parse whole records. Raises pa.ArrowInvalid for a record that is not of this form."""
         columns = [str(index) for index in range(len(self.names))]
         types = {column: self.types.get(name, pa.string()) for column, name in zip(columns, self.names)}
@@ -42,7 +43,7 @@ class Form:
 
 
 def _parsed(
-    data: bytes,
+    data: Any,
     columns: Sequence[str],
     types: Mapping[str, pa.DataType],
     dialect: Dialect,
@@ -52,9 +53,10 @@ def _parsed(
 ) -> pa.Table:
     """Parse the columns that `types` has. `lenient`: leave out records of other lengths, and accept bytes
     that are no UTF-8."""
+    data = pa.py_buffer(data)
     return pacsv.read_csv(
-        pa.py_buffer(data),
-        read_options=pacsv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=columns),
+        data,
+        read_options=pacsv.ReadOptions(use_threads=False, block_size=data.size + 1, column_names=columns),
         parse_options=pacsv.ParseOptions(
             delimiter=dialect.separator.decode(),
             quote_char=dialect.quote.decode() or False,
@@ -92,28 +94,36 @@ def can_be_read(type: pa.DataType) -> bool:
 def look(names: Sequence[str], content: Iterator[Block], dialect: Dialect, guesses: dict[str, Guess]) -> None:
     """Narrow the guesses of a file's columns by all its cells. Quoted cells are texts."""
     columns = {str(index): name for index, name in enumerate(names)}
-    while selected := {column: name for column, name in columns.items() if _undecided(guesses.get(name))}:
-        block = next(content, None)
-        if block is None:
-            return
-        types = dict.fromkeys(selected, pa.string())
-        table = _parsed(_marked(block, dialect), [*columns], types, dialect, lenient=True)
-        for column, name in selected.items():
-            guesses[name].look(table.column(column))
+
+    def tables() -> Iterator[pa.Table]:
+        while selected := [column for column, name in columns.items() if _undecided(guesses.get(name))]:
+            block = next(content, None)
+            if block is None:
+                return
+            types = dict.fromkeys(selected, pa.string())
+            yield _parsed(_marked(block, dialect), [*columns], types, dialect, lenient=True)
+
+    ahead = Ahead(tables(), 1, "chroma-load-types")  # parses a block while the one before is looked at
+    try:
+        for table in ahead:
+            for column in table.column_names:
+                guesses[columns[column]].look(table.column(column))
+    finally:
+        ahead.close()
 
 
 def _undecided(guess: Guess | None) -> bool:
     return guess is not None and bool(guess.ways)
 
 
-def _marked(block: Block, dialect: Dialect) -> bytes:
+def _marked(block: Block, dialect: Dialect) -> Any:
     """Return the records with a byte in each quoted cell that makes it no number. An empty one is none."""
     if not len(block.quoted):
-        return block.data
-    text = np.frombuffer(bytearray(block.data), np.uint8)
+        return block.whole()
+    text = np.array(np.frombuffer(block.data, np.uint8, block.end))
     at = block.quoted[block.quoted < len(text) - 1] + 1
     text[at[text[at] != dialect.quote[0]]] = _QUOTED
-    return text.tobytes()
+    return text
 
 
 # ---------------------------------------------------------------------------- second pass
@@ -124,9 +134,9 @@ def read(form: Form, begin: bytes, pieces: Iterator[bytes], bad: dict[int, Bad])
     row = 0
     for block in blocks(begin, pieces, form.dialect):
         try:
-            batch = form.parse(block.data)
+            batch = form.parse(block.whole())
         except pa.ArrowInvalid:
-            batch = _sifted(form, block.data, row, bad)
+            batch = _sifted(form, block.data[: block.end], row, bad)
         yield batch
         row += batch.num_rows
 

@@ -37,10 +37,15 @@ class Dialect:
 
 
 class Block(NamedTuple):
-    """Whole records, and the positions of the quotes with which quoted cells begin."""
+    """The records up to `end`, and the positions of the quotes with which quoted cells begin."""
 
     data: bytes
+    end: int
     quoted: Positions
+
+    def whole(self) -> memoryview:
+        """Return the records."""
+        return memoryview(self.data)[: self.end]
 
 
 class Record(NamedTuple):
@@ -128,7 +133,7 @@ def blocks(begin: bytes, pieces: Iterable[bytes], dialect: Dialect) -> Iterator[
         data = b"".join(waiting)
         end, quoted = _lexed(data, dialect)
         if end:
-            yield Block(data[:end], quoted[: int(np.searchsorted(quoted, end))])
+            yield Block(data, end, quoted[: int(np.searchsorted(quoted, end))])
             data, need = data[end:], 0
         else:
             need = min(
@@ -142,7 +147,7 @@ def blocks(begin: bytes, pieces: Iterable[bytes], dialect: Dialect) -> Iterator[
         waiting, size = [data], len(data)
     data = b"".join(waiting)
     if data:
-        yield Block(data, _lexed(data, dialect)[1])
+        yield Block(data, len(data), _lexed(data, dialect)[1])
 
 
 _NONE: Positions = np.empty(0, np.int64)

@@ -207,6 +207,9 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield last
 
 
+_NO_OBJECT = "the line is no JSON object: a file of JSON lines has one object per line"
+
+
 def _objects(row: int, lines: list[bytes]) -> Part:
     """Parse lines to objects, and report lines that are not objects. Empty lines are skipped but counted."""
     good: list[dict[str, Any]] = []
@@ -217,7 +220,7 @@ def _objects(row: int, lines: list[bytes]) -> Part:
             continue
         try:
             value = orjson.loads(line)
-            problem = _huge(value, line) if isinstance(value, dict) else "the line is no JSON object"
+            problem = _huge(value, line) if isinstance(value, dict) else _NO_OBJECT
         except orjson.JSONDecodeError as error:
             problem = f"the line is not valid JSON: {error}"
             if "UTF-8" in problem or not _is_utf8(line):

@@ -7,7 +7,7 @@ Arrow and JavaScript do. A text such as 01067, +49, 1.10 or 12E4 therefore makes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ class Guess:
             return
         self.ways.discard("int64")
         if not self.ways.isdisjoint(("python", "plain")):
-            self.ways -= {"python", "plain"} - _float_ways(texts)
+            self.ways -= {"python", "plain"} - _float_ways(texts, self.ways)
 
     @property
     def type(self) -> pa.DataType:
@@ -90,8 +90,8 @@ def _exact(ints: pa.ChunkedArray) -> bool:
     return all(int(float(value)) == value for value in ints.to_pylist())
 
 
-def _float_ways(texts: pa.ChunkedArray) -> set[str]:
-    """Return the ways of writing floats that fit all texts."""
+def _float_ways(texts: pa.ChunkedArray, ways: set[str]) -> set[str]:
+    """Return those of the ways of writing floats that fit all texts."""
     try:
         floats = texts.cast(pa.float64())
     except pa.ArrowInvalid:
@@ -100,19 +100,26 @@ def _float_ways(texts: pa.ChunkedArray) -> set[str]:
         return set()
     again = floats.cast(pa.string())
     equal = _mask(pc.equal(again, texts))
+    fitting = set()
+    if "plain" in ways and _all(texts, equal & _mask(pc.not_equal(texts, "-0")), _plainly):
+        fitting.add("plain")
+    if "python" in ways and _all(texts, _python_masks(texts, again, floats, equal), _by_python):
+        fitting.add("python")
+    return fitting
+
+
+def _all(texts: pa.ChunkedArray, fits: Mask, written: Callable[[str], bool]) -> bool:
+    """Whether all texts fit. `written` tells of those that `fits` leaves open."""
+    return all(written(texts[row].as_py()) for row in np.flatnonzero(~fits).tolist())
+
+
+def _python_masks(texts: Any, again: Any, floats: Any, equal: Mask) -> Mask:
+    """Return which texts Python writes for sure: as Arrow, or as Arrow with .0 behind a whole number."""
     whole = _mask(pc.invert(pc.match_substring_regex(again, "[.e]")))
     decimal = _mask(pc.invert(pc.match_substring(again, "e")))
     large = _mask(pc.greater_equal(pc.abs(floats), _DECIMAL))
     zeros = whole & _mask(pc.equal(pc.binary_join_element_wise(again, ".0", ""), texts))
-    both = equal & ~whole & decimal & large
-    return {
-        way
-        for way, fits, written in (
-            ("python", both | zeros, _by_python),
-            ("plain", equal & _mask(pc.not_equal(texts, "-0")), _plainly),
-        )
-        if all(written(texts[row].as_py()) for row in np.flatnonzero(~fits).tolist())
-    }
+    return (equal & ~whole & decimal & large) | zeros
 
 
 def _by_python(text: str) -> bool:

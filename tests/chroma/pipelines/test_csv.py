@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import chroma
 from chroma.errors import InvalidArgumentError, InvalidTypeError
 from chroma.pipelines import csv_reader, csv_records
-from chroma.pipelines.chunks import Bad
+from chroma.pipelines.chunks import Bad, Rows
 from chroma.pipelines.csv_records import Dialect
 from chroma.pipelines.text_types import Guess, decided
 
@@ -147,6 +148,39 @@ def test_one_way_of_writing_per_column() -> None:
     guess.look(pa.chunked_array([pa.array(["2"])]))  # as in no file that writes 2.0
     assert guess.type == pa.string()
     assert decided(["True", None, "False"]).to_pylist() == [True, None, False]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["[1]", "[1, 2]"], ["[[1, 2]]", "[3, 4]"], ["[]", "[]"], ["[1, 2]", "1, 2"], ["[1,]", "[1,2]"],
+        ["[01, 2]", "[1, 2]"], ["[1 2]", "[3 4]"], ["[true, 1]", "[1, 2]"], ['["1", 2]', "[1, 2]"],
+        ["[1],[2]", "[1, 2]"], ["[1, 2]", "[[1, 2]"], ["[null, 2]", "[1, 2]"], ["[1, 2]", "[3, 4"],
+        ["[1, 2]", "[+3, 4]"], ["{1, 2}", "{3, 4}"], ["[1, -]", "[1, 2]"],
+    ],
+)  # fmt: skip
+def test_vectors_that_are_none(cells: list[str]) -> None:
+    """They are left to the parser of single vectors, which names the row."""
+    part = Rows.of(0, pa.table({"embedding": cells}))
+    found = part.parsed("embedding")
+    assert len(found.bad) == len([cell for cell in cells if not is_vector(cell)])
+
+
+def is_vector(text: str) -> bool:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(found, list) and set(map(type, found)) <= {int, float}
+
+
+def test_vectors_are_read_bit_for_bit() -> None:
+    chance = random.Random(3)
+    numbers = [chance.uniform(-1, 1) * 10.0 ** chance.randrange(-30, 30) for _ in range(60_000)]
+    vectors = [numbers[start : start + 300] for start in range(0, len(numbers), 300)]
+    for texts in ([json.dumps(each) for each in vectors], [str(each).replace(" ", "") for each in vectors]):
+        found = Rows.of(0, pa.table({"embedding": texts})).parsed("embedding").table.column("embedding")
+        assert found.to_pylist() == vectors
 
 
 # ---------------------------------------------------------------------------- every byte
@@ -342,7 +376,7 @@ def test_bad_rows(things: Any, tmp_path: Path) -> None:
     assert [(entry["row"], entry["reason"][:32]) for entry in told] == [
         (3, "it has 1 cells, and the first li"),
         (12, "the column 'x' holds 'many', no "),
-        (19, "the column for 'id' is null: eve"),
+        (19, "the column 'id' is null: every re"[:32]),
         (24, "it has 4 cells, and the first li"),
         (26, "the embedding '[1;2]' is not a l"),
         (29, "the quoted cell at its end has n"),
@@ -361,13 +395,62 @@ def test_bad_rows(things: Any, tmp_path: Path) -> None:
         things.load(other, types={"x": "int64"})
 
 
-def test_a_missing_id_far_down(things: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_missing_id_far_down(things: Any, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    ids = [None if n == 12_345 else f"i{n}" for n in range(12_400)]
+    if ending == "csv":
+        path.write_text("key,embedding\n" + "".join(f"{id or ''},{V}\n" for id in ids))
+    elif ending == "jsonl":
+        path.write_text("".join(json.dumps({"key": id, "embedding": [1, 2]}) + "\n" for id in ids))
+    else:
+        pq.write_table(pa.table({"key": ids, "embedding": [[1.0, 2.0]] * len(ids)}), path)
+    with pytest.raises(InvalidArgumentError, match=rf"row 12345 of .*a\.{ending}.*'key' is null: "):
+        things.load(path, columns={"id": "key"})
+    rejects = tmp_path / "r.jsonl"
+    options: Any = {"columns": {"id": "key"}, "rejects": rejects, "on_conflict": "skip"}
+    assert things.load(path, **options).rejected == 1
+    assert json.loads(rejects.read_text())["row"] == 12_345
+
+
+def test_reasons_name_no_row_of_their_own(things: Any, tmp_path: Path) -> None:
+    """The rows before were set aside, so that theirs is always the first."""
+    columns: list[tuple[Any, str]] = [
+        ([1.0, float("inf")], "the column 'x' holds inf: NaN"),
+        ([[1], []], "the column 'x' holds an empty list, which"),
+        (pa.array([1, 2**63], pa.uint64()), "the column 'x' holds 9223372036854775808: an int"),
+    ]
+    for column, text in columns:
+        pq.write_table(
+            pa.table({"id": ["a", "b"], "embedding": [[1.0, 2.0]] * 2, "x": column}), tmp_path / "a.parquet"
+        )
+        with pytest.raises(InvalidArgumentError, match=f"row 1 of .*{text}"):
+            things.load(tmp_path / "a.parquet")
+    pq.write_table(
+        pa.table({"id": ["a", "b"], "embedding": [[1.0, 2.0], [1.0, float("nan")]]}), tmp_path / "a.parquet"
+    )
+    with pytest.raises(InvalidArgumentError, match=r"row 1 of .*embedding\[1\] is"):
+        things.load(tmp_path / "a.parquet")
+
+
+def test_names_that_json_lines_do_not_have(things: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": "a", "embedding": [1, 2], "zip_code": "1", "text": "x"}\n[1]\n')
+    for columns in ({"metadata": ["zipcode"]}, {"document": "texts"}):
+        with pytest.raises(
+            InvalidArgumentError, match=r"a\.jsonl: none of the first 1 lines .*the nearest is"
+        ):
+            things.load(path, columns=columns)
+    with pytest.raises(InvalidArgumentError, match="one object per line"):
+        things.load(path, columns={"document": "text", "metadata": ["rare"]})
+
+
+def test_an_index_that_pandas_wrote(things: Any, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("id,embedding\n" + "".join(f"i{n},{V}\n" for n in range(12_345)) + f",{V}\n")
-    with pytest.raises(InvalidArgumentError) as caught:
+    path.write_text(f",id,embedding\n0,a,{V}\n")
+    with pytest.raises(InvalidArgumentError, match="column 0 has no name.*index=False"):
         things.load(path)
-    text = str(caught.value)
-    assert "row 12345 of" in text and "a.csv" in text and "'id' is null" in text and "row 0" not in text
+    assert things.load(path, columns={"metadata": []}).added == 1
 
 
 @pytest.mark.parametrize(
@@ -388,7 +471,7 @@ def test_a_missing_id_far_down(things: Any, tmp_path: Path) -> None:
             InvalidArgumentError,
             "no column 'ZIP_CODE'.*nearest is 'zip_code'",
         ),
-        ({"columns": {"id": "key"}}, InvalidArgumentError, "no column 'key'.*columns="),
+        ({"columns": {"id": "key"}}, InvalidArgumentError, "no column 'key'"),
         (
             {"types": {"zip_code": pa.list_(pa.int64())}},
             InvalidArgumentError,
