@@ -38,8 +38,10 @@ class Form:
         columns = [str(index) for index in range(len(self.names))]
         types = {column: self.types.get(name, pa.string()) for column, name in zip(columns, self.names)}
         table = _parsed(data, columns, types, self.dialect, ignore_empty=ignore_empty)
-        (batch,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
-        return batch.rename_columns(self.names)
+        batches = table.to_batches()
+        if len(batches) != 1:
+            batches = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
+        return batches[0].rename_columns(self.names)
 
 
 def _parsed(

@@ -165,15 +165,18 @@ def _lexed(data: bytes, dialect: Dialect) -> tuple[int, Positions]:
     if opening[0] == 0:
         before[0] = _LF
     after = text[closing[closing < len(text) - 1] + 1]
-    if not (_among(before, dialect).all() and _among(after, dialect).all()):
+    beside = _beside(dialect)
+    if not (beside[before].all() and beside[after].all()):
         return _lexed_slowly(data, dialect)
     return _last_end(data, quotes), opening[before != mark]
 
 
-def _among(found: npt.NDArray[np.uint8], dialect: Dialect) -> npt.NDArray[np.bool_]:
-    """Whether each byte may stand beside a quoted cell. If all do, the quotes are paired in order."""
-    mark, separator = dialect.quote[0], dialect.separator[0]
-    return np.isin(found, (separator, _LF, mark, _CR))
+@lru_cache
+def _beside(dialect: Dialect) -> npt.NDArray[np.bool_]:
+    """Return which bytes may stand beside a quoted cell. If all do, the quotes are paired in order."""
+    found = np.zeros(256, np.bool_)
+    found[[dialect.separator[0], dialect.quote[0], _LF, _CR]] = True
+    return found
 
 
 def _last_end(data: bytes, quotes: Positions) -> int:

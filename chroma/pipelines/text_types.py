@@ -7,7 +7,7 @@ Arrow and JavaScript do. A text such as 01067, +49, 1.10 or 12E4 therefore makes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,11 +40,11 @@ class Guess:
             return
         self.seen = True
         for name in self.ways.intersection(_BOOLS):
-            if not pc.all(pc.is_in(texts, pa.array(_BOOLS[name]))).as_py():
+            if texts[0].as_py() not in _BOOLS[name] or not _only(texts, _BOOLS[name]):
                 self.ways.discard(name)
         if self.ways.isdisjoint(_TYPES):
             return
-        ints = _ints(texts)
+        ints = _ints(texts) if "int64" in self.ways else None
         if ints is not None:
             self.ways -= {"python", *_BOOLS}
             if "plain" in self.ways and not _exact(ints):
@@ -71,6 +71,10 @@ def decided(texts: Iterable[str | None]) -> pa.Array:
     if pa.types.is_boolean(guess.type):
         return pc.equal(pc.utf8_lower(array), "true")
     return array.cast(guess.type)
+
+
+def _only(texts: pa.ChunkedArray, values: Sequence[str]) -> bool:
+    return bool(pc.all(pc.is_in(texts, pa.array(values))).as_py())
 
 
 def _ints(texts: pa.ChunkedArray) -> pa.ChunkedArray | None:
