@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from ..embedding import resolve
 from ..internal.concurrency import async_call
@@ -31,6 +31,9 @@ class AsyncPipelines(AsyncTables):
         batch_size: int | None = None,
         format: Literal["parquet", "arrow", "csv", "jsonl"] | None = None,
         types: Mapping[str, Any] | None = None,
+        separator: str | None = None,
+        quoting: str = '"',
+        encoding: str | None = None,
         filesystem: Any = None,
         rejects: str | PathLike[str] | None = None,
         max_rejects: int = 1000,
@@ -40,10 +43,12 @@ class AsyncPipelines(AsyncTables):
     ) -> LoadReport:
         """Load files or a stream of batches into the collection, in bounded memory.
 
-        source       a file, a glob, a folder, a URL (s3://, gs://, ...), or a list of these; or a table, a
-                     reader, a dataset, or an iterator of record batches or dataframes. Files are Parquet,
+        source       a file, a glob, a folder, a URL (s3://, gs://, ...), or a list of these; a binary file
+                     object, with its `format`; or a table, a reader, a dataset, or an iterator of record
+                     batches or dataframes. Files are Parquet,
                      Arrow, CSV or JSON lines; CSV and JSON lines may be compressed with gzip, bz2, lz4 or
-                     zstd. Vectors in CSV are written as "[0.1, 0.2]"
+                     zstd. Vectors in CSV are written as "[0.1, 0.2]". Folders as shop=north are columns of
+                     the files in them
         columns      as for `add`: by default id, document, embedding and uri; all others are metadata
         on_conflict  how to treat ids that are already stored: "error" raises before their batch is
                      written, "skip" skips them, "upsert" updates them
@@ -51,8 +56,14 @@ class AsyncPipelines(AsyncTables):
                      lines); returns a table of any kind, a list of dicts, or None for no rows. It runs in
                      another thread
         batch_size   rows per batch; default: 10,000, or fewer if the vectors are long
-        types        Arrow types of CSV columns, such as {"zip": "string"}; ids, documents and uris are
-                     strings, and the types of other columns are inferred from the first megabyte
+        types        Arrow types of CSV columns, such as {"price": "float64"}; ids, documents and uris are
+                     strings. Another column is int64, float64 or bool only if every cell of it comes back
+                     exactly when it is written again, and none is quoted. All others are strings. The report
+                     has the types. To find them, CSV files are read twice
+        separator    the character between the cells of CSV; None: a tab in .tsv files, else a comma
+        quoting      the character around quoted cells of CSV; "": there are none
+        encoding     the encoding of CSV and JSON lines, such as "cp1252"; None: UTF-8, or what a byte order
+                     mark says
         filesystem   the Arrow or fsspec file system that holds the source
         rejects      a file for the rows that cannot be stored, one JSON object per line; each new load
                      replaces it. Without it, the first such row raises an error
@@ -82,6 +93,9 @@ class AsyncPipelines(AsyncTables):
                 batch_size=batch_size,
                 format=format,
                 types=types,
+                separator=separator,
+                quoting=quoting,
+                encoding=encoding,
                 filesystem=filesystem,
                 rejects=rejects,
                 max_rejects=max_rejects,
@@ -117,7 +131,7 @@ class AsyncPipelines(AsyncTables):
 
     async def export(
         self,
-        path: str | PathLike[str],
+        path: str | PathLike[str] | IO[bytes],
         *,
         format: Literal["parquet", "arrow", "jsonl"] | None = None,
         columns: Sequence[str] | None = None,
@@ -133,7 +147,8 @@ class AsyncPipelines(AsyncTables):
     ) -> ExportReport:
         """Write records to a file, or to a folder with a file per value of a metadata key, in bounded memory.
 
-        path          a path or URL; its extension selects the format: .parquet, .arrow, .jsonl or .jsonl.gz
+        path          a path or URL; its extension selects the format: .parquet, .arrow, .jsonl or .jsonl.gz.
+                      Or a binary file object, with its `format`; Arrow is then in the stream format
         columns       names of columns; None: all columns that `to_arrow` returns. JSON lines hold the
                       metadata as one object
         where, where_document, ids, limit, order_by  as for `get`

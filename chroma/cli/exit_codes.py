@@ -59,31 +59,44 @@ def ended(ctx: click.Context, run: Callable[[click.Context], Any]) -> Any:
     """Run a command. Report an error as a message and an exit code."""
     try:
         result = run(ctx)
-        sys.stdout.flush()  # flushes here, so that a closed pipe is detected
+        if sys.stdout is not None:
+            sys.stdout.flush()  # flushes here, so that a closed pipe is detected
         return result
     except click.exceptions.Exit:
         raise
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
+        _complain("Interrupted.")
         ctx.exit(INTERRUPTED)
     except click.ClickException:
         raise
     except CorruptionError as error:
-        click.echo(f"Damaged: {error.message()}", err=True)
+        _complain(f"Damaged: {error.message()}")
         ctx.exit(DAMAGED)
     except ChromaError as error:
-        click.echo(f"Error: {error.message()}", err=True)
+        _complain(f"Error: {error.message()}")
         ctx.exit(code_of(error))
     except BrokenPipeError:
-        # Buffered output would fail again when the interpreter exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         ctx.exit(UNREAD)
     except OSError as error:
-        click.echo(f"Error: {error}", err=True)
+        _complain(f"Error: {error}")
         ctx.exit(UNUSABLE)
     except Exception as error:
         if type(error) is Exception:  # a server's error without a class in this package
-            click.echo(f"Error: {error}", err=True)
+            _complain(f"Error: {error}")
             ctx.exit(UNREACHABLE)
-        click.echo(traceback.format_exc(), err=True, nl=False)
+        _complain(traceback.format_exc().rstrip())
         ctx.exit(BUG)
+
+
+def discard(stream: Any) -> None:
+    """Discard what stdout or stderr still holds: it would fail again when the interpreter exits."""
+    if stream is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _complain(text: str) -> None:
+    try:
+        click.echo(text, err=True)
+    except BrokenPipeError:  # the exit code tells, even if nobody reads the message
+        discard(sys.stderr)

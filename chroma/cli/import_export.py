@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -43,6 +44,15 @@ _progress = click.option(
     help="What a CSV column holds: string, int64, float64, bool. Repeatable.",
 )  # fmt: skip
 @click.option(
+    "--separator", metavar="CHAR",
+    help="Between the cells of CSV; \\t is a tab. Default: a comma, or a tab in .tsv files",
+)  # fmt: skip
+@click.option(
+    "--quoting", metavar="CHAR", default='"',
+    help="Around quoted cells of CSV; '' if there are none. Default: the double quote",
+)  # fmt: skip
+@click.option("--encoding", metavar="NAME", help="Of CSV and JSON lines, as cp1252. Default: UTF-8")
+@click.option(
     "--format",
     type=click.Choice(["parquet", "arrow", "csv", "jsonl"]),
     help="Default: by the ending of the name",
@@ -73,6 +83,9 @@ def import_(
     uri: str | None,
     metadata: tuple[str, ...],
     types: tuple[str, ...],
+    separator: str | None,
+    quoting: str,
+    encoding: str | None,
     format: str | None,
     on_conflict: str,
     batch_size: int | None,
@@ -84,10 +97,13 @@ def import_(
 ) -> None:
     """Load files into a collection: Parquet, CSV, JSON lines, Arrow.
 
-    SOURCE is a file, a folder, a quoted pattern or a URL (s3://...). The collection's embedding function
-    embeds documents without vectors. After an interruption, run the command again to resume; no record is
-    stored twice.
+    SOURCE is a file, a folder, a quoted pattern, a URL (s3://...), or - for the standard input. The
+    collection's embedding function embeds documents without vectors. After an interruption, run the command
+    again to resume; no record is stored twice.
     """
+    source: Any = list(sources)
+    if "-" in sources:
+        source = _standard("input", format, len(sources))
     columns: dict[str, Any] = {
         part: name for part, name in zip(_PARTS, (id_column, document, embedding, uri)) if name is not None
     }
@@ -104,12 +120,15 @@ def import_(
         else:
             chosen = client.get_collection(collection)
         report = chosen.load(
-            list(sources),
+            source,
             columns=columns or None,
             on_conflict=on_conflict,  # type: ignore[arg-type]
             batch_size=batch_size,
             format=format,  # type: ignore[arg-type]
             types=dict(_typed(each) for each in types) or None,
+            separator="\t" if separator == "\\t" else separator,
+            quoting=quoting,
+            encoding=encoding,
             rejects=rejects,
             max_rejects=max_rejects,
             progress=progress,
@@ -160,12 +179,14 @@ def export(
 ) -> None:
     """Write a collection to a file: Parquet, Arrow, JSON lines.
 
-    FILE is a path or a URL (s3://...). The file is a snapshot of the collection. `chroma import` restores
+    FILE is a path, a URL (s3://...), or - for the standard output; the report then goes to the standard
+    error. The file is a snapshot of the collection. `chroma import` restores
     all records exactly.
     """
+    path: Any = file if file != "-" else _standard("output", format)
     with target.client() as client:
         report = client.get_collection(collection).export(
-            file,
+            path,
             format=format,  # type: ignore[arg-type]
             columns=list(columns) or None,
             where=where,
@@ -177,6 +198,18 @@ def export(
             progress=progress,
         )
     if as_json:
-        print_json(asdict(report))
+        print_json(asdict(report), err=file == "-")
     else:
-        click.echo(str(report))
+        click.echo(str(report), err=file == "-")
+
+
+def _standard(name: str, format: str | None, sources: int = 1) -> Any:
+    """Return the standard input or output as a file object."""
+    if sources > 1:
+        raise InvalidArgumentError("- is the standard input, which cannot be read beside other sources")
+    if format is None:
+        raise InvalidArgumentError(f"- is the standard {name}, whose format has to be said: pass --format")
+    stream = sys.stdin if name == "input" else sys.stdout
+    if stream is None:
+        raise InvalidArgumentError(f"- is the standard {name}, which this process does not have: name a file")
+    return stream.buffer

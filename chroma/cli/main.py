@@ -6,13 +6,14 @@ that `chroma --help`, `chroma version` and shell completion start quickly.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import click
 
 from .._version import __version__
-from .exit_codes import CODES, ended
+from .exit_codes import CODES, UNREAD, discard, ended
 
 
 class Listed(NamedTuple):
@@ -98,6 +99,14 @@ class Commands(click.Group):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code), meaning) for code, meaning in CODES.items()])
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Parse the arguments. Prints the help and the version, if they ask for these."""
+        try:
+            return super().make_context(*arguments, **options)
+        except BrokenPipeError:
+            discard(sys.stdout)
+            raise click.exceptions.Exit(UNREAD) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         return ended(ctx, super().invoke)

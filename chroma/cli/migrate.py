@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from .output import json_option, print_json
@@ -44,6 +42,7 @@ def migrate(
     again to resume after an interruption, or to compare again after the end. Credentials for URLs are read
     from CHROMA_CLIENT_AUTH_PROVIDER and CHROMA_CLIENT_AUTH_CREDENTIALS.
     """
+    from ..internal.progress import watched
     from ..migration.migrate import migrate as run  # loads numpy, and the engine or the HTTP client
 
     report = run(
@@ -51,7 +50,7 @@ def migrate(
         target,
         tenants=tenants or None,
         collections=collections or None,
-        progress=sys.stderr.isatty() if progress is None else progress,
+        progress=watched() if progress is None else progress,
         skip_damaged=skip_damaged,
         compare_all=compare_all,
         journal=journal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -15,14 +16,29 @@ import click
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
-def print_json(value: Any) -> None:
+def print_json(value: Any, *, err: bool = False) -> None:
     """Print an indented JSON value with lists of numbers on one line. Escapes text unless stdout is UTF-8."""
     plain = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") != "utf8"
     text = json.dumps(value, indent=2, ensure_ascii=plain)
     # A line break can occur only between values, because a string contains it as \\n.
-    click.echo(
-        re.sub(r"\[\n\s+([^\[\]{}\"]*?)\n\s*\]", lambda found: f"[{' '.join(found[1].split())}]", text)
+    say(
+        re.sub(r"\[\n\s+([^\[\]{}\"]*?)\n\s*\]", lambda found: f"[{' '.join(found[1].split())}]", text),
+        err=err,
     )
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line. Raises BrokenPipeError if nobody reads it, also where PYTHONUNBUFFERED is set.
+
+    Without a buffer, Python writes once and ignores how much was taken. A pipe takes a small piece whole.
+    """
+    raw = isinstance(getattr(sys.stderr if err else sys.stdout, "buffer", None), io.RawIOBase)
+    for start in range(0, len(text), _PIECE) if raw else ():
+        click.echo(text[start : start + _PIECE], nl=False, err=err)
+    click.echo("" if raw else text, err=err)
+
+
+_PIECE = 128  # characters, which are at most 512 bytes: the smallest PIPE_BUF of POSIX
 
 
 def counted(number: int, thing: str) -> str:
@@ -38,14 +54,14 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
         for column in range(len(header))
     ]
     widths = [max(width_of(line[column]) for line in table) for column in range(len(header))]
-    if sys.stdout.isatty():
+    if sys.stdout is not None and sys.stdout.isatty():
         _narrow(widths, shutil.get_terminal_size().columns - 2 * (len(widths) - 1))
     for line in table:
         texts = [
             _padded(cut(text, width), width, right)
             for text, width, right in zip(line, widths, numbers, strict=True)
         ]
-        click.echo("  ".join(texts).rstrip())
+        say("  ".join(texts).rstrip())
 
 
 def _narrow(widths: list[int], most: int) -> None:

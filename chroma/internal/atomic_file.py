@@ -8,7 +8,8 @@ from ..errors import WriteFailedError
 
 
 class written_to:
-    """Converts any OSError from the `with` block, which writes a file, to WriteFailedError.
+    """Converts any OSError from the `with` block, which writes a file, to WriteFailedError. Only a pipe that
+    nobody reads is BrokenPipeError as everywhere.
 
     The message names the file and ends with `hint`, which describes the state of the work.
     """
@@ -22,7 +23,7 @@ class written_to:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError) and not isinstance(error, WriteFailedError):
+        if isinstance(error, OSError) and not isinstance(error, (WriteFailedError, BrokenPipeError)):
             why = error.strerror or str(error)
             raise WriteFailedError(f"cannot write {self._path}: {why}; {self._hint}") from error
 

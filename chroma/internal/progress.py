@@ -29,6 +29,8 @@ def bar(
     """
     if progress is False or (progress is None and not watched(notebooks)):
         return None
+    if sys.stderr is None:  # as in a program without a console
+        return None
     if find_spec("tqdm") is None:  # chroma-arrow-client does not depend on it
         if progress is None or option is None:
             return None

@@ -22,6 +22,7 @@ from ..internal.progress import bar
 from ..storage.interface.short_repr import shown
 from ..tables.column_names import OWN, mixed_key
 from .file_discovery import Format, check_path, format_of, system_of
+from .file_objects import Written, is_writable, name_of
 from .reports import ExportReport
 
 _MOST_PARTITIONS = 500  # files that are open at the same time
@@ -151,6 +152,33 @@ class _File:
                 self._system.delete_file(self._aside)
 
 
+class _Handed:
+    """A file object that a caller opened. Arrow takes the form of a stream, which can be read from a pipe."""
+
+    def __init__(self, target: Written, path: str, format: Format, schema: pa.Schema) -> None:
+        self.path, self._target = path, target
+        self._sink = pa.PythonFile(target, mode="w")
+        self._writer: Writer = (
+            pa.ipc.new_stream(self._sink, schema)
+            if format == "arrow"
+            else _WRITERS[format](self._sink, schema)
+        )
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self._writer.write(batch)
+
+    def finish(self) -> None:
+        self._writer.close()
+        self._sink.close()
+
+    def publish(self) -> int:
+        """Return the number of bytes."""
+        return self._target.bytes
+
+    def drop(self) -> None:
+        """Do nothing: the caller has what is written."""
+
+
 class Export:
     """One export. Call `begin` with a schema, `write` with batches, then `finish`. Always call `close`."""
 
@@ -167,7 +195,16 @@ class Export:
         progress: bool | None,
     ) -> None:
         self._collection, self._key = collection, partition_by
-        self._system, self._path = system_of(check_path(path, "path"), filesystem)
+        self._handed = Written(path) if is_writable(path) else None
+        if self._handed is not None:
+            self._system: Any = None
+            self._path = name_of(path)
+            if partition_by is not None or filesystem is not None:
+                raise InvalidArgumentError(
+                    "partition_by and filesystem are for paths, and path is a file object"
+                )
+        else:
+            self._system, self._path = system_of(check_path(path, "path"), filesystem)
         if partition_by is not None and not isinstance(partition_by, str):
             raise InvalidTypeError(f"Expected partition_by to be a metadata key, got {shown(partition_by)}")
         kind = format or format_of(self._path) or ("parquet" if partition_by is not None else None)
@@ -186,10 +223,11 @@ class Export:
                 f"columns has {shown(keys[0])}: JSON lines have the metadata as one object, so choose among "
                 f"{', '.join(OWN)}, or write Parquet or Arrow"
             )
-        with self._writing():
-            self._check_path(overwrite)
+        if self._handed is None:
+            with self._writing():
+                self._check_path(overwrite)
         self._overwrite = overwrite
-        self._files: dict[str, _File] = {}
+        self._files: dict[str, _File | _Handed] = {}
         self._schema: pa.Schema | None = None
         self._rows = 0
         self._published = False
@@ -221,6 +259,9 @@ class Export:
 
     def _begin(self, schema: pa.Schema) -> None:
         self._schema = schema
+        if self._handed is not None:
+            self._files[""] = _Handed(self._handed, self._path, self.format, schema)
+            return
         if self._key is None:
             folder = self._path.rpartition("/")[0]
             if folder:
@@ -240,14 +281,14 @@ class Export:
             )
         self._system.create_dir(self._path, recursive=True)
 
-    def _open(self, name: str, path: str) -> _File:
+    def _open(self, name: str, path: str) -> _File | _Handed:
         if len(self._files) >= _MOST_PARTITIONS:
             raise InvalidArgumentError(
                 f"partition_by={self._key!r} has more than {_MOST_PARTITIONS} values: choose a key with fewer"
             )
         assert self._schema is not None
-        self._files[name] = _File(self._system, path, self.format, self._schema)
-        return self._files[name]
+        file = self._files[name] = _File(self._system, path, self.format, self._schema)
+        return file
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Write the next records."""

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from typing import Any, Literal
 
+import pyarrow as pa
 import pyarrow.fs as pafs
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import shown
+from . import hive_partitions
 
 Format = Literal["parquet", "arrow", "csv", "jsonl"]
 FORMATS: dict[str, Format] = {
@@ -37,13 +39,17 @@ _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file. `size` and `changed` (modification time in ns) show whether the file has changed."""
+    """One file. `size` and `changed` (modification time in ns) show whether the file has changed.
+
+    partition  the values of the columns that its folders hold, as in shop=north/part-0.parquet
+    """
 
     path: str
     format: Format
     size: int
     changed: int | None
     system: Any
+    partition: Mapping[str, pa.Scalar] = field(default_factory=dict)
 
     def file_version(self) -> list[Any]:
         """Return values that stay equal while the file is unchanged."""
@@ -82,13 +88,17 @@ def find(
         )
     sources: Sequence[Any] = source if isinstance(source, (list, tuple)) else [source]
     found: list[File] = []
+    roots: list[str] = []
     for item in sources:
-        found += _files(os.fspath(item), format, filesystem, without)
+        files, root = _files(os.fspath(item), format, filesystem, without)
+        found += files
+        roots += [root] * len(files)
     paths = [file.path for file in found]
     if len(set(paths)) < len(paths):
         twice = next(path for path in paths if paths.count(path) > 1)
         raise InvalidArgumentError(f"the source names {twice} twice")
-    return found
+    partitions = hive_partitions.columns(paths, roots)
+    return [replace(file, partition=partition) for file, partition in zip(found, partitions)]
 
 
 def system_of(path: str, filesystem: Any = None) -> tuple[Any, str]:
@@ -113,7 +123,8 @@ def system_of(path: str, filesystem: Any = None) -> tuple[Any, str]:
     return system, inner
 
 
-def _files(path: str, format: str | None, filesystem: Any, without: str | None) -> list[File]:
+def _files(path: str, format: str | None, filesystem: Any, without: str | None) -> tuple[list[File], str]:
+    """Return the files that a path names, and the folder in which it looks for them."""
     system, inner = system_of(path, filesystem)
     try:
         infos = _infos(system, inner)
@@ -141,7 +152,7 @@ def _files(path: str, format: str | None, filesystem: Any, without: str | None) 
             f"the source {shown(path, 200)} has no files to load: expected some that end with "
             f"{', '.join(FORMATS)}"
         )
-    return files
+    return files, _fixed(inner)
 
 
 def _infos(system: Any, path: str) -> list[Any]:
@@ -162,13 +173,22 @@ def _below(system: Any, folder: str) -> list[Any]:
     return [
         info
         for info in found
-        if info.type == pafs.FileType.File
-        and not any(part.startswith((".", "_")) for part in info.path[start:].split("/"))
+        if info.type == pafs.FileType.File and not any(map(_hidden, info.path[start:].split("/")))
     ]
 
 
+def _hidden(name: str) -> bool:
+    """Whether a name is of what other programs write beside data. A column may be called _a: _a=1 is data."""
+    return name.startswith(".") or (name.startswith("_") and "=" not in name)
+
+
+def _fixed(path: str) -> str:
+    """Return a path, or the folder that all files of a pattern are below."""
+    return _MAGIC.split(path, maxsplit=1)[0].rpartition("/")[0] or "/" if _MAGIC.search(path) else path
+
+
 def _globbed(system: Any, pattern: str) -> list[Any]:
-    fixed = _MAGIC.split(pattern, maxsplit=1)[0].rpartition("/")[0] or "/"
+    fixed = _fixed(pattern)
     if system.get_file_info(fixed).type == pafs.FileType.NotFound:
         raise InvalidArgumentError(f"there is no folder {shown(fixed, 200)}")
     parts = pattern.split("/")

@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from ..errors import InvalidArgumentError
 from ..storage.interface.short_repr import shown
 from ..validation.metadata import rounded_int
 from ..wire.arrow_stream_decoder import BrokenStream, check_names, validated
-from . import arrow_file_messages, parquet_batch_rows
+from . import arrow_file_messages, csv_reader, csv_records, parquet_batch_rows, text_files
 from .chunks import Bad, Objects, Part, Rows
+from .csv_records import ENCODING, Dialect
 from .file_discovery import File
 
-_BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError, BrokenStream)
+BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError, BrokenStream)
 
-Told: TypeAlias = Callable[[], int]  # returns the bytes of a file read so far
+QUOTE = '"'
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How text files are read. `types`: the Arrow types of CSV columns by name; the others are texts.
+
+    separator  None: a tab in files called .tsv, else a comma
+    encoding   None: UTF-8, or what a byte order mark says
+    """
+
+    types: Mapping[str, pa.DataType]
+    separator: str | None = None
+    quoting: str = QUOTE
+    encoding: str | None = None
+
+    def dialect(self, file: File) -> Dialect:
+        """Return the separator and the quote of a CSV file."""
+        separator = self.separator or ("\t" if ".tsv" in file.path.lower() else ",")
+        return Dialect(separator.encode(), self.quoting.encode())
 
 
 class Cuts:
@@ -55,16 +75,15 @@ def count_rows(file: File) -> int | None:
     try:
         with file.system.open_input_file(file.path) as source:
             return int(pq.ParquetFile(source).metadata.num_rows)
-    except _BROKEN as error:
-        raise _unreadable(file, error) from error
+    except BROKEN as error:
+        raise unreadable(file, error) from error
 
 
-def read(file: File, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterator[tuple[Part, int]]:
+def read(file: File, start: int, cuts: Cuts, reading: Reading) -> Iterator[tuple[Part, int]]:
     """Yield parts from row `start`, each with the number of bytes read so far.
 
-    types  Arrow types of CSV columns, by name. The first megabyte determines the types of other columns
-    Raises InvalidArgumentError for a file that is not in its format. Lines that are not JSON objects are
-    bad rows of their part.
+    Raises InvalidArgumentError for a file that is not in its format. Rows of CSV that cannot be read and
+    lines that are not JSON objects are bad rows of their part.
     """
     try:
         with file.system.open_input_file(file.path) as source:
@@ -73,34 +92,40 @@ def read(file: File, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterat
             elif file.format == "arrow":
                 parts = rows(arrow_file_messages.batches(source), 0, start, cuts)
             else:
-                compression = _compression(file)
-                tabs = ".tsv" in file.path.lower()
+                stream = text_files.unpacked(source)
+                pieces = text_files.pieces(stream, reading.encoding)
                 if file.format == "csv":
-                    _check_columns(source, compression, tabs)
-                stream = _unpacked(source, compression)
-                if file.format == "csv":
-                    parts = _csv(stream, tabs, start, cuts, types)
+                    parts = _csv(pieces, start, cuts, reading.dialect(file), reading.types)
                 else:
-                    parts = _jsonl(stream, start, cuts)
+                    parts = _jsonl(pieces, start, cuts)
             for part in parts:
                 yield part, source.tell()
                 start = part.end
-    except _BROKEN as error:
-        raise _unreadable(file, error, start) from error
+    except BROKEN as error:
+        raise unreadable(file, error, start) from error
 
 
-def _unreadable(file: File, error: Exception, row: int = 0) -> InvalidArgumentError:
+def unreadable(file: File, error: Exception, row: int = 0) -> InvalidArgumentError:
     """Return the error for a file that cannot be read at row `row` or beyond it."""
-    remedy = ""
-    if file.format == "csv" and "conversion error" in str(error):
-        remedy = "; types={'COLUMN': 'string'} says what a column holds"
     where = f" beyond row {row:,}" if row else ""
-    return InvalidArgumentError(
-        f"the file {file.path} cannot be read as {file.format}{where}: {error!s:.500}{remedy}"
-    )
+    cause = f"{error!s:.500}"
+    if isinstance(error, UnicodeDecodeError):
+        cause = f"{csv_records.byte_of(error)} is not {error.encoding}: {ENCODING}"
+    elif file.format in ("parquet", "arrow") and (found := _kind(file)) is not None:
+        cause = f"{found} ({cause})"
+    return InvalidArgumentError(f"the file {file.path} cannot be read as {file.format}{where}: {cause}")
 
 
-def rows(batches: Iterable[pa.RecordBatch], row: int, start: int, cuts: Cuts) -> Iterator[Part]:
+def _kind(file: File) -> str | None:
+    """Return what a file is that should be Parquet or Arrow, by its first bytes. None if they do not tell."""
+    try:
+        with file.system.open_input_file(file.path) as source:
+            return text_files.kind_of(source.read(100))
+    except OSError:
+        return None  # the file went away; the first error tells more
+
+
+def rows(batches: Iterable[pa.RecordBatch], row: int, start: int, cuts: Cuts) -> Iterator[Rows]:
     """Yield parts from row `start` of the batches, which begin with row `row`. A change of columns also ends
     a part."""
     waiting: list[pa.RecordBatch] = []
@@ -146,36 +171,18 @@ _LONGEST_LINE = 256 << 20  # maximum bytes of a line in a file of JSON lines
 _BLOCK = 10_000  # rows decoded at a time
 
 
-def _unpacked(source: Any, compression: str | None) -> Any:
-    return pa.CompressedInputStream(source, compression) if compression else source
+def _csv(
+    pieces: Iterator[bytes], start: int, cuts: Cuts, dialect: Dialect, types: Mapping[str, pa.DataType]
+) -> Iterator[Part]:
+    names, begin = csv_records.header(pieces, dialect)
+    bad: dict[int, Bad] = {}
+    batches = csv_reader.read(csv_reader.Form(names, types, dialect), begin, pieces, bad)
+    for part in rows(batches, 0, start, cuts):
+        yield part.without({row: bad.pop(row) for row in sorted(bad) if row < part.end}) if bad else part
 
 
-def _check_columns(source: Any, compression: str | None, tabs: bool) -> None:
-    """Raise BrokenStream for too many columns: Arrow allocates kilobytes per column before the first row."""
-    begin = pa.BufferReader(source.read(_HEAD))
-    source.seek(0)
-    head = _unpacked(begin, compression).read_buffer(_HEAD).to_pybytes()
-    columns = head.split(b"\n", 1)[0].count(b"\t" if tabs else b",") + 1
-    if columns > _MOST_COLUMNS:
-        raise BrokenStream(f"its first line has {columns:,} columns, more than {_MOST_COLUMNS:,}")
-
-
-_HEAD = 1 << 20  # bytes searched for the end of the first line
-_MOST_COLUMNS = 10_000
-
-
-def _csv(stream: Any, tabs: bool, start: int, cuts: Cuts, types: Mapping[str, Any]) -> Iterator[Part]:
-    options = pacsv.ConvertOptions(
-        column_types=dict(types), null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
-    )
-    parsing = pacsv.ParseOptions(delimiter="\t" if tabs else ",", newlines_in_values=True)
-    batches = pacsv.open_csv(stream, parse_options=parsing, convert_options=options)
-    check_names(batches.schema)
-    yield from rows(map(validated, batches), 0, start, cuts)
-
-
-def _jsonl(stream: Any, start: int, cuts: Cuts) -> Iterator[Part]:
-    lines = itertools.islice(_lines(stream), start, None)
+def _jsonl(pieces: Iterator[bytes], start: int, cuts: Cuts) -> Iterator[Part]:
+    lines = itertools.islice(_lines(pieces), start, None)
     row = start
     while taken := list(itertools.islice(lines, 1)):
         taken += itertools.islice(lines, cuts.end(row) - row - 1)
@@ -183,13 +190,11 @@ def _jsonl(stream: Any, start: int, cuts: Cuts) -> Iterator[Part]:
         row += len(taken)
 
 
-def _lines(stream: Any) -> Iterator[bytes]:
-    rest: list[bytes] = []  # the parts of a line that is longer than a block
-    size, start = 0, True
-    while block := stream.read_buffer(1 << 20).to_pybytes():  # `read` leaks memory on errors
-        if start:
-            block, start = block.removeprefix(b"\xef\xbb\xbf"), False  # a byte order mark
-        first, *others = block.split(b"\n")
+def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    rest: list[bytes] = []  # the parts of a line that is longer than a piece
+    size = 0
+    for piece in pieces:
+        first, *others = piece.split(b"\n")
         rest.append(first)
         size += len(first)
         if size > _LONGEST_LINE:
@@ -202,6 +207,9 @@ def _lines(stream: Any) -> Iterator[bytes]:
         yield last
 
 
+_NO_OBJECT = "the line is no JSON object: a file of JSON lines has one object per line"
+
+
 def _objects(row: int, lines: list[bytes]) -> Part:
     """Parse lines to objects, and report lines that are not objects. Empty lines are skipped but counted."""
     good: list[dict[str, Any]] = []
@@ -212,9 +220,11 @@ def _objects(row: int, lines: list[bytes]) -> Part:
             continue
         try:
             value = orjson.loads(line)
-            problem = _huge(value, line) if isinstance(value, dict) else "the line is no JSON object"
+            problem = _huge(value, line) if isinstance(value, dict) else _NO_OBJECT
         except orjson.JSONDecodeError as error:
             problem = f"the line is not valid JSON: {error}"
+            if "UTF-8" in problem or not _is_utf8(line):
+                problem += f"; {ENCODING}"
         if problem is not None:
             bad.append(Bad(number, problem, line.decode("utf-8", "replace")))
             continue
@@ -231,8 +241,9 @@ def _huge(value: dict[str, Any], line: bytes) -> str | None:
     return f"{shown(found[0])} is {found[1]}: an int must fit in 64 bits; write it as a string"
 
 
-def _compression(file: File) -> str | None:
-    for ending, name in ((".gz", "gzip"), (".bz2", "bz2"), (".zst", "zstd"), (".lz4", "lz4")):
-        if file.path.lower().endswith(ending):
-            return name
-    return None
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -15,15 +15,20 @@ from ..internal.progress import bar
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import CollectionInfo, Mode, Written
 from ..tables import is_table, readers
-from ..tables.to_records import mapping
+from ..tables.to_records import Mapped, mapping
 from ..validation.names import check_int
 from ..validation.write_batch import Batch
-from . import file_discovery
-from .file_readers import Cuts
+from . import csv_columns, csv_reader, file_discovery, file_objects
+from .csv_columns import Columns
+from .csv_records import check_dialect
+from .file_discovery import File
+from .file_readers import QUOTE, Cuts, Reading
 from .load_checkpoint import Journal
 from .rejects import Rejects
 from .reports import LoadReport
 from .stages import Embed, Feed, Plan, Ready, Source
+from .text_files import check_encoding
+from .text_types import named
 
 OnConflict = Literal["error", "skip", "upsert"]
 _BATCH_BYTES = 64 << 20  # bytes of vectors in a part, if batch_size is not given
@@ -44,6 +49,9 @@ class LoadArguments:
     format: Any
     filesystem: Any
     types: Any
+    separator: Any
+    quoting: Any
+    encoding: Any
     transform: Callable[[Any], Any] | None
     rejects: Any
     max_rejects: Any
@@ -98,28 +106,37 @@ class Load:
             raise InvalidArgumentError(f"Expected max_rejects to be 0 or more, got {given.max_rejects}")
         size = _size(given.batch_size, info.dimension)
         mapped = mapping(given.columns)
-        texts = dict.fromkeys((mapped.parts.get(part, part) for part in _TEXTS), pa.string())
-        kinds = {**texts, **_types(given.types)}
+        reading = _reading(given, mapped)
         path = (
             None
             if given.rejects is None
             else os.path.abspath(file_discovery.check_path(given.rejects, "rejects"))
         )
         found = _source(given.source, given.format, given.filesystem, path, mapped.embedding)
+        has_names = file_discovery.is_source(given.source)
         identity = {
             "collection": info.id,
-            "source": file_discovery.named(given.source, given.filesystem) if found.files else given.job,
+            "source": file_discovery.named(given.source, given.filesystem) if has_names else given.job,
             "parts": mapped.parts,
             "metadata": mapped.metadata,
             "on_conflict": given.on_conflict,
         }
-        versions = [file.file_version() for file in found.files]
+        _check_options(given, found)
+        if not has_names and given.job is None:
+            folder = None  # nothing tells that a later call has the same source
+        for mode in get_args(OnConflict) if given.restart else ():
+            Journal.discard(folder, identity | {"on_conflict": mode})
         journal = Journal.open(
-            folder if found.files or given.job else None, identity, versions, given.restart
+            folder,
+            identity,
+            stamps=[file.file_version() for file in found.files],
+            reading=_told(given, found),
+            restart=given.restart,
         )
         state = journal.state
         feed = None
         try:
+            types = _column_types(found.files, reading, given, mapped, journal)
             reject = Rejects(path, given.max_rejects)
             reject.begin(state.rejects if state.rejects_path == path else 0)
             state.rejects_path = path
@@ -136,7 +153,7 @@ class Load:
             # Without an earlier run, the first part is small, so that writing begins early.
             first = state.begun or (0 if state.rows else max(size // _SOONER, min(size, _LEAST_ROWS)))
             plan = Plan(
-                types=kinds,
+                reading=replace(reading, types=types),
                 transform=given.transform,
                 mode="upsert" if given.on_conflict == "upsert" else "add",
                 strict=given.on_conflict == "error",
@@ -245,6 +262,7 @@ class Load:
             resumed=self._resumed,
             seconds=time.perf_counter() - self._begun,
             rejects=self._rejects.path,
+            types=self._feed.types(),
         )
 
     def close(self) -> None:
@@ -270,12 +288,15 @@ def _source(source: Any, format: Any, filesystem: Any, rejects: str | None, embe
         raise InvalidArgumentError("Expected source to name something, got an empty list")
     if file_discovery.is_source(source):
         return Source(file_discovery.find(source, format, filesystem, without=rejects))
+    if file_objects.is_readable(source):
+        return Source([file_objects.source(source, format)])
     if is_table(source):
         return Source([], readers.reader(source, embedding))
     if hasattr(source, "__iter__") and not isinstance(source, (dict, bytes)):
         return Source([], _joined(source, embedding))
     raise InvalidTypeError(
-        f"Expected source to be a path, a URL, a list of these, a table or an iterator of record batches, "
+        "Expected source to be a path, a URL, a list of these, a file object, a table or an iterator of "
+        "record batches, "
         f"got {shown(source)}"
     )
 
@@ -305,4 +326,73 @@ def _types(types: Any) -> Mapping[str, pa.DataType]:
                 f"types[{name!r}] is {shown(value)}: expected an Arrow type, or its name as 'string', "
                 "'int64', 'float64' or 'bool'"
             ) from None
+        if not csv_reader.can_be_read(found[name]):
+            raise InvalidArgumentError(
+                f"types[{name!r}] is {found[name]}, which a cell of a CSV file cannot hold: say 'string', "
+                "and convert the column with transform="
+            )
     return found
+
+
+def _reading(given: LoadArguments, mapped: Mapped) -> Reading:
+    """Check the arguments that say how text files are read."""
+    check_dialect(given.separator, given.quoting)
+    texts = dict.fromkeys((mapped.parts.get(part, part) for part in (*_TEXTS, "embedding")), pa.string())
+    return Reading(
+        types={**texts, **_types(given.types)},
+        separator=given.separator,
+        quoting=given.quoting,
+        encoding=check_encoding(given.encoding),
+    )
+
+
+def _check_options(given: LoadArguments, found: Source) -> None:
+    """Raise InvalidArgumentError for an argument that says how to read files that are not in the source."""
+    formats = {file.format for file in found.files}
+    defaults = {"types": None, "separator": None, "quoting": QUOTE}
+    for name, default in defaults.items() if "csv" not in formats else ():
+        if (value := getattr(given, name)) != default:
+            raise InvalidArgumentError(f"{name}={shown(value)} is for CSV, and the source has no CSV file")
+    if given.encoding is not None and formats.isdisjoint(("csv", "jsonl")):
+        raise InvalidArgumentError(
+            f"encoding={shown(given.encoding)} is for CSV and JSON lines, and the source has no such file"
+        )
+
+
+def _told(given: LoadArguments, found: Source) -> dict[str, Any]:
+    """Return what decides how rows are read, for the journal."""
+    return {
+        "format": given.format,
+        "separator": given.separator,
+        "quoting": given.quoting,
+        "encoding": check_encoding(given.encoding),
+        "transform": None if given.transform is None else "a function",
+        "the type of a folder's column": _partition_types(found.files),
+    }
+
+
+def _partition_types(files: Sequence[File]) -> dict[str, str]:
+    return {name: named(value.type) for file in files for name, value in file.partition.items()}
+
+
+def _column_types(
+    files: Sequence[File], reading: Reading, given: LoadArguments, mapped: Mapped, journal: Journal
+) -> dict[str, pa.DataType]:
+    """Return the types of all columns of CSV files, as an earlier run found them, or by reading the files."""
+    state, given_types = journal.state, {name: named(kind) for name, kind in _types(given.types).items()}
+    kept = state.columns if state.columns is not None and state.columns["given"] == given_types else None
+    columns = Columns() if kept is None else Columns.restored(kept)
+    if kept is None or not journal.same_files:
+        columns.look(
+            [file for file in files[state.file if kept else 0 :] if file.format == "csv"],
+            reading,
+            None if given.transform else mapped.metadata,
+            [] if given.transform else csv_columns.required(mapped),
+        )
+    types = columns.types(reading.types)
+    if kept is None:
+        csv_columns.check_types(given_types, columns.names)
+    journal.check_types({name: named(kind) for name, kind in types.items()})
+    seen = {name: named(kind) for name, kind in types.items() if columns.has_values(name)}
+    state.columns = {**columns.kept(), "given": given_types, "types": seen}
+    return types

@@ -15,9 +15,10 @@ from typing import Any
 
 from ..errors import CorruptionError, InvalidArgumentError
 from ..internal.atomic_file import replace_file, written_to
+from ..storage.interface.short_repr import shown
 from .file_lock import Lock
 
-FORMAT = 1
+FORMAT = 2
 _GO_ON = "it is the journal of the load, and what is done is stored: the same call goes on from there"
 
 
@@ -29,6 +30,9 @@ class State:
     rejects    bytes of the file of rejected rows that belong to processed rows; `rejects_path` is its path
     begun      number of rows of the next part if it may be stored already, fully or partly; else 0
     conflicts  the ids of the next part that were stored before it. None: all
+    stamps     the state of each file
+    reading    how the rows are read, by the argument that says it
+    columns    what is known of the columns of CSV files, with their types. None: nothing yet
     """
 
     file: int = 0
@@ -43,6 +47,8 @@ class State:
     begun: int = 0
     conflicts: list[str] | None = field(default_factory=list)
     stamps: list[list[Any]] = field(default_factory=list)
+    reading: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, Any] | None = None
 
 
 class Journal:
@@ -51,47 +57,79 @@ class Journal:
     def __init__(self, path: str | None, lock: Lock | None, state: State) -> None:
         self.path, self._lock = path, lock
         self.state = state
+        self.same_files = True  # whether all files are as in the run that is resumed
         self._changed = False
 
     @classmethod
     def open(
-        cls, folder: str | None, identity: dict[str, Any], stamps: list[list[Any]], restart: bool
+        cls,
+        folder: str | None,
+        identity: dict[str, Any],
+        *,
+        stamps: list[list[Any]],
+        reading: dict[str, Any],
+        restart: bool,
     ) -> Journal:
         """Open the journal of an earlier run of the same load, or create a new journal.
 
         identity  the values that identify the load
         stamps    the state of each file. Raises InvalidArgumentError if a processed or begun file has changed
+        reading   how rows are read. Raises InvalidArgumentError if stored rows were read otherwise
         restart   discard an earlier run
         Raises InvalidArgumentError if the load is already running.
         """
+        new = State(stamps=stamps, reading=reading)
         if folder is None:
-            return cls(None, None, State(stamps=stamps))
-        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
-        path = os.path.join(folder, f"{digest}.json")
+            return cls(None, None, new)
+        path = _path(folder, identity)
         try:
-            lock = Lock(
-                os.path.join(folder, f"{digest}.lock"),
-                "this very load is running already, here or in another process: wait for its end",
-            )
+            lock = _locked(path)
         except OSError as error:
             raise InvalidArgumentError(
                 f"the folder {folder}, for the journal of the load, cannot be written: {error.strerror}"
             ) from error
         try:
             state = None if restart else _read(path)
-            if state is None:
-                return cls(path, lock, State(stamps=stamps))
+            if state is None or not (state.rows or state.begun):
+                return cls(path, lock, new)
             done = state.file + 1
             if state.stamps[:done] != stamps[:done]:
                 raise InvalidArgumentError(
                     f"the files have changed since an earlier run, which came to row {state.row:,} of file "
                     f"{done} of {len(state.stamps)}: put them back, or pass restart=True to begin anew"
                 )
-            state.stamps = stamps
-            return cls(path, lock, state)
+            for name in dict.fromkeys([*state.reading, *reading]):
+                before, now = state.reading.get(name), reading.get(name)
+                if before != now:
+                    raise _read_otherwise(state, f"{name} was {shown(before)}, and is {shown(now)}")
+            journal = cls(path, lock, state)
+            journal.same_files, state.stamps = state.stamps == stamps, stamps
+            return journal
         except BaseException:
             lock.close()
             raise
+
+    @classmethod
+    def discard(cls, folder: str | None, identity: dict[str, Any]) -> None:
+        """Remove the journal of an earlier run, unless the load is running."""
+        path = None if folder is None else _path(folder, identity)
+        if path is None or not os.path.exists(path):
+            return
+        try:
+            lock = _locked(path)
+        except InvalidArgumentError:
+            return  # the journal is in use
+        try:
+            with written_to(path, _GO_ON):
+                os.remove(path)
+        finally:
+            lock.close()
+
+    def check_types(self, types: dict[str, str]) -> None:
+        """Raise InvalidArgumentError for a column whose type was another in an earlier run."""
+        for name, before in (self.state.columns or {}).get("types", {}).items():
+            if (now := types.get(name, before)) != before:
+                raise _read_otherwise(self.state, f"the column {shown(name)} was {before}, and is {now}")
 
     def changed(self) -> None:
         """Mark the state as changed. The journal must be written before the next part is."""
@@ -118,6 +156,27 @@ class Journal:
         finally:
             if self._lock is not None:
                 self._lock.close()
+
+
+def _path(folder: str, identity: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
+    return os.path.join(folder, f"{digest}.json")
+
+
+def _locked(path: str) -> Lock:
+    return Lock(
+        f"{path.removesuffix('.json')}.lock",
+        "this very load is running already, here or in another process: wait for its end",
+    )
+
+
+def _read_otherwise(state: State, how: str) -> InvalidArgumentError:
+    """Return the error for a load that would store rows of two readings."""
+    return InvalidArgumentError(
+        f"an earlier run of this load came to row {state.row:,} of file {state.file + 1} and read the rows "
+        f"otherwise: {how}. Pass restart=True to read all of them again, and on_conflict='upsert' to replace "
+        "what is stored; or call as before to go on"
+    )
 
 
 def _read(path: str) -> State | None:

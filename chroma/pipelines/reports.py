@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+_SHOWN = 20  # columns in the text of a report
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,7 @@ class LoadReport:
     rejected  rows that could not be stored; `rejects` is the file that contains them
     resumed   rows that an earlier, incomplete run had processed
     seconds   duration of this run
+    types     the types by which columns of CSV files, and those that folders name, were read
     """
 
     __module__ = "chroma"
@@ -29,6 +32,7 @@ class LoadReport:
     resumed: int
     seconds: float
     rejects: str | None
+    types: dict[str, str] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         parts = [f"{self.rows:,} rows into {self.collection}: {self.added:,} added"]
@@ -42,7 +46,12 @@ class LoadReport:
             text += f"; {self.resumed:,} of the rows were done by an earlier run"
         fresh = self.rows - self.resumed
         rate = f", {fresh / self.seconds:,.0f} rows/s" if self.seconds > 0 and fresh else ""
-        return f"{text}; {self.seconds:.1f} s{rate}"
+        text = f"{text}; {self.seconds:.1f} s{rate}"
+        if self.types:
+            columns = [f"{name} {kind}" for name, kind in self.types.items()]
+            more = f", … ({len(columns)})" if len(columns) > _SHOWN else ""
+            text += f"; read as {', '.join(columns[:_SHOWN])}{more}"
+        return text
 
 
 @dataclass(frozen=True, slots=True)

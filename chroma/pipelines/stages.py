@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from ..errors import InvalidArgumentError
 from ..storage.interface.values import Floats, Mode
@@ -18,8 +17,9 @@ from ..validation.write_batch import Batch, filled, lacking
 from . import file_readers
 from .chunks import Bad, Group, Part, Rows, sort
 from .file_discovery import File
-from .file_readers import Cuts
+from .file_readers import Cuts, Reading
 from .prefetch import Ahead
+from .text_types import named
 
 Embed = Callable[[Sequence[str]], Floats]
 _DEPTH = 1  # parts that wait between two steps
@@ -54,17 +54,21 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The source of a load: files, or a stream of record batches."""
+    """The source of a load: files, or a stream of record batches.
+
+    partition_types  the columns that folders of the files held, so far, and their types
+    """
 
     files: Sequence[File]
     stream: Any = None
+    partition_types: dict[str, str] = field(default_factory=dict)
 
     def name(self, file: int) -> str:
         """Return the name of a file for messages."""
         return self.files[file].path if self.files else STREAM
 
     def parts(
-        self, file: int, row: int, cuts: Cuts, types: Mapping[str, Any]
+        self, file: int, row: int, cuts: Cuts, reading: Reading
     ) -> Iterator[tuple[int, Part, float | None]]:
         """Yield parts from a row of a file, with the file's number and the fraction read so far."""
         if self.stream is not None:
@@ -74,9 +78,20 @@ class Source:
         before = sum(each.size or 0 for each in self.files[:file])
         for number in range(file, len(self.files)):
             start = row if number == file else 0
-            for part, read in file_readers.read(self.files[number], start, cuts, types):
-                yield number, part, (before + read) / size if size else None
+            for part, read in file_readers.read(self.files[number], start, cuts, reading):
+                yield (
+                    number,
+                    self._with_partition(part, self.files[number]),
+                    (before + read) / size if size else None,
+                )
             before += self.files[number].size or 0
+
+    def _with_partition(self, part: Part, file: File) -> Part:
+        columns = part.without_own(file.partition) if file.partition else None
+        if not columns:
+            return part
+        self.partition_types.update({name: named(value.type) for name, value in columns.items()})
+        return part.beside(columns)
 
     def total(self) -> int | None:
         """Return the number of rows. None if it is unknown without reading them."""
@@ -89,7 +104,7 @@ class Source:
 class Plan:
     """The settings for the conversion of rows to records."""
 
-    types: Mapping[str, pa.DataType]
+    reading: Reading
     transform: Callable[[Any], Any] | None
     mode: Mode
     strict: bool
@@ -106,7 +121,7 @@ class Feed:
     def __init__(self, source: Source, file: int, row: int, cuts: Cuts, plan: Plan) -> None:
         self._source, self._plan, self._dimension = source, plan, plan.dimension
         self._ended = threading.Event()
-        self._read = Ahead(source.parts(file, row, cuts, plan.types), _DEPTH, "chroma-load-read")
+        self._read = Ahead(source.parts(file, row, cuts, plan.reading), _DEPTH, "chroma-load-read")
         self._checked = Ahead(self._converted(self._read, file, row), _DEPTH, "chroma-load-convert")
         self._embedded = Ahead(map(self._with_vectors, self._checked), _DEPTH, "chroma-load-embed")
 
@@ -117,6 +132,12 @@ class Feed:
     def next(self) -> Ready | None:
         """Return the next part. None at the end. Raises the error of its reading, conversion or embedding."""
         return next(self._embedded, None)
+
+    def types(self) -> dict[str, str]:
+        """Return the types by which columns of CSV files and of folders were read."""
+        return {name: named(kind) for name, kind in self._plan.reading.types.items()} | (
+            self._source.partition_types
+        )
 
     def close(self) -> None:
         """End the threads after they finish their current work."""

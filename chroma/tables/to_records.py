@@ -26,7 +26,7 @@ from ..validation.vectors import as_matrix, stacked
 from ..validation.write_batch import Batch, scatter
 from ..wire.arrow_codec import KEY_MARK
 from . import readers, type_conversion
-from .column_names import ANSWER, key_of, listed, mixed_key, near_miss
+from .column_names import ANSWER, key_of, listed, mixed_key, near_miss, nearest
 from .detect import is_result
 
 PARTS = ("id", "document", "embedding", "uri")
@@ -163,7 +163,8 @@ def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
             found["#used"].append(name)
         elif part in mapped.parts:
             raise InvalidArgumentError(
-                f"there is no column {name!r}: the table has {listed(names)}{_index(table)}"
+                f"there is no column {name!r}: the table has {listed(names)}{nearest(name, names)}"
+                f"{_index(table)}"
             )
     for name in names if mapped.metadata is None else ():
         if (meant := near_miss(name)) is not None and name not in found["#used"]:
@@ -263,7 +264,10 @@ def _called(name: str, table: pa.Table) -> list[str]:
         return [name]
     parts = [column for column in table.column_names if mixed_key(column) == key_of(name)]
     if not parts:
-        raise InvalidArgumentError(f"there is no column {name!r}: the table has {listed(table.column_names)}")
+        names = table.column_names
+        raise InvalidArgumentError(
+            f"there is no column {name!r}: the table has {listed(names)}{nearest(name, names)}"
+        )
     return parts
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 from chroma.errors import ChromaError, InvalidArgumentError, ServerConnectionError
 from chroma.pipelines import file_readers
 from chroma.pipelines.chunks import Rows, sort
+from chroma.pipelines.csv_columns import Columns
 from chroma.pipelines.file_discovery import File, Format
 from chroma.requests.projection import ALL_FIELDS
 from chroma.server.parsing import arrow_streams, sql_body
@@ -104,7 +105,12 @@ def load(data: bytes, chance: random.Random, kind: Format = "arrow", name: str =
     file = File(name, kind, len(data), None, _Memory(data))
     mapped = mapping(None)
     file_readers.count_rows(file)
-    for part, _ in file_readers.read(file, chance.choice((0, 0, 2)), file_readers.Cuts(4, 0), {}):
+    reading = file_readers.Reading({})
+    if kind == "csv":
+        columns = Columns()
+        columns.look([file], reading, None, [])
+        reading = file_readers.Reading(columns.types({}))
+    for part, _ in file_readers.read(file, chance.choice((0, 0, 2)), file_readers.Cuts(4, 0), reading):
         if kind == "csv" and isinstance(part, Rows):
             part = part.parsed(mapped.embedding)
         sort(part, "add", chance.random() < 0.5, mapped=mapped, dimension=None, enough=10)

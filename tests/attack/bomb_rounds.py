@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chroma.errors import InvalidArgumentError
 from chroma.pipelines import file_discovery, file_readers
+from chroma.pipelines.csv_columns import Columns
 
 from .rounds import Rounds
 
@@ -19,7 +20,10 @@ def main() -> None:
     for number in rounds:
         try:
             for file in file_discovery.find(paths[number]):
-                for _ in file_readers.read(file, 0, file_readers.Cuts(10_000, 0), {}):
+                reading = file_readers.Reading({})
+                if file.format == "csv":
+                    Columns().look([file], reading, None, [])
+                for _ in file_readers.read(file, 0, file_readers.Cuts(10_000, 0), reading):
                     pass
         except InvalidArgumentError as error:
             if "malloc" in str(error) or "realloc" in str(error):

@@ -32,7 +32,8 @@ def download(folder: Path | None = None) -> Weights:
     CorruptionError if the archive's SHA-256 is wrong. Neither error leaves files behind.
     """
     target = folder if folder is not None else cache_folder()
-    sys.stderr.write(f"Downloading all-MiniLM-L6-v2 (about 83 MB) from {ARCHIVE_URL} to {target}\n")
+    if sys.stderr is not None:
+        sys.stderr.write(f"Downloading all-MiniLM-L6-v2 (about 83 MB) from {ARCHIVE_URL} to {target}\n")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".download-", dir=target.parent) as scratch:
         archive = Path(scratch) / "onnx.tar.gz"

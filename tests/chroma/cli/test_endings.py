@@ -106,21 +106,80 @@ def test_the_url_wins_over_variables_that_name_a_server(served: str) -> None:
     assert run("count", served, "notes", env=variables).output == "3\n"
 
 
-def test_nobody_reads_the_output(database: Path) -> None:
-    with chroma.PersistentClient(database) as client:
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection whose output does not fit into a pipe."""
+    folder = tmp_path_factory.mktemp("many") / "db"
+    with chroma.PersistentClient(folder) as client:
         many = client.create_collection("many", embedding_function=None)
         many.add(
             ids=[f"{i}" for i in range(5000)],
             embeddings=[[1.0, 2.0]] * 5000,
             documents=["a text that fills the pipe " * 4] * 5000,
         )
-    process = start("get", database, "many", "--all")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("options", "unbuffered"),
+    [
+        (["get", "--all"], ""),
+        (["get", "--all", "--json"], ""),
+        (["get", "--all", "--json"], "1"),
+        (["sql", "--json"], "1"),
+        (["export", "-", "--format", "jsonl"], "1"),
+        (["export", "-", "--format", "arrow"], ""),
+    ],
+)
+def test_nobody_reads_the_output(many: Path, options: list[str], unbuffered: str) -> None:
+    command, *rest = options
+    what = "select * from many" if command == "sql" else "many"
+    process = start(command, many, what, *rest, PYTHONUNBUFFERED=unbuffered)
     assert process.stdout is not None and process.stderr is not None
-    assert process.stdout.readline().startswith("id")
+    assert process.stdout.buffer.read(1)
     process.stdout.close()
     assert process.stderr.read() == ""
     process.stderr.close()
     assert process.wait(30) == 141
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["get", "--help"], ["get", "missing", "notes"]]
+)
+def test_nobody_reads_at_all(arguments: list[str], tmp_path: Path) -> None:
+    """An error keeps its exit code if nobody reads the message."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "chroma", *arguments]
+    error = arguments[-1] == "notes"
+    streams = {"stdout": subprocess.DEVNULL, "stderr": writing} if error else {"stdout": writing}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment({"PYTHONUNBUFFERED": ""}), timeout=60, check=False, **streams
+    )
+    os.close(writing)
+    assert done.returncode == (2 if error else 141)
+
+
+def test_programs_without_standard_streams(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of a window system, and daemons: sys.stdout and sys.stderr are None."""
+    code = (
+        "import sys; sys.stdin = sys.stdout = sys.stderr = None; sys.argv = ['chroma', *sys.argv[1:]]; "
+        "from chroma.cli import main; main()"
+    )
+
+    def exit_code(*arguments: str | Path) -> int:
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        return subprocess.run(command, cwd=ROOT, env=environment({}), timeout=60, check=False).returncode
+
+    assert exit_code("get", database, "notes") == 0
+    assert exit_code("get", database, "none") == 3
+    assert exit_code("export", database, "notes", "-", "--format", "jsonl") == 2
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    with chroma.PersistentClient(database) as client:
+        notes = client.get_collection("notes", embedding_function=None)
+        notes.export(database.parent / "b.parquet", progress=True)
+        notes.load(database.parent / "b.parquet", on_conflict="upsert", progress=True)
 
 
 def test_ctrl_c(tmp_path: Path) -> None:

@@ -47,6 +47,28 @@ def test_there_and_back(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert client.get_collection("copy-a.arrow").configuration["hnsw"]["space"] == "cosine"
 
 
+def test_import_of_text_files_of_all_kinds(database: Path, tmp_path: Path) -> None:
+    written = {
+        "a.csv": (
+            "id;embedding;x\na;[1,2,3,4];'Köln;'\n".encode("cp1252"),
+            ["--separator", ";", "--quoting", "'"],
+        ),
+        "b.csv": (
+            "id\tembedding\tx\na\t[1,2,3,4]\tKöln;\n".encode("cp1252"),
+            ["--separator", r"\t", "--quoting", ""],
+        ),
+        "c.jsonl": ('{"id": "a", "embedding": [1, 2, 3, 4], "x": "Köln;"}'.encode("cp1252"), []),
+    }
+    for name, (data, options) in written.items():
+        (tmp_path / name).write_bytes(data)
+        options = [*options, "--encoding", "cp1252", "--on-conflict", "upsert"]
+        done = run("import", database, "empty", tmp_path / name, *options)
+        assert done.exit_code == 0, done.stderr
+        assert ("read as id string, embedding string, x string" in done.stdout) == name.endswith("csv")
+        got = json.loads(run("get", database, "empty", "--json").stdout)["records"]
+        assert got[0]["metadata"] == {"x": "Köln;"}
+
+
 def test_import_with_all_options(target: str, csv: Path, tmp_path: Path) -> None:
     done = run("import", target, "empty", csv, *MAPPED, "--metadata", "zip", "--batch-size", "1")
     assert done.exit_code == 0, done.stderr

@@ -303,3 +303,77 @@ def test_the_journal_is_small(things: Any, tmp_path: Path) -> None:
         report = things.load(path, on_conflict="upsert")
     assert (report.updated, report.added) == (2000, 0)
     assert max(sizes) < 1000
+
+
+# ---------------------------------------------------------------------------- how the rows were read
+
+
+def csv_file(path: Path, *cells: str) -> Path:
+    path.write_text("id,embedding,n\n" + "".join(f'i{k},"[1,2]",{cell}\n' for k, cell in enumerate(cells)))
+    return path
+
+
+def interrupted(things: Any, path: Path, **options: Any) -> None:
+    with crash("wrote", 2, after=True), pytest.raises(Crash):
+        things.load(path, batch_size=10, **options)
+    assert things.count() == 20
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"types": {"n": "string"}}),
+        ({"types": {"n": "string"}}, {}),
+        ({"types": {"n": "int64"}}, {"types": {"n": "float64"}}),
+        ({}, {"format": "csv"}),
+        ({}, {"encoding": "cp1252"}),
+        ({}, {"transform": lambda part: part}),
+    ],
+)
+def test_rows_of_two_readings_are_refused(things: Any, tmp_path: Path, before: Any, after: Any) -> None:
+    path = csv_file(tmp_path / "a.csv", *map(str, range(40)))
+    interrupted(things, path, **before)
+    with pytest.raises(
+        InvalidArgumentError, match="row 10 of file 1 and read the rows otherwise: .*restart=True"
+    ):
+        things.load(path, batch_size=10, **after)
+    assert things.count() == 20
+    report = things.load(path, batch_size=10, restart=True, on_conflict="upsert", **after)
+    assert (report.updated, report.added, report.resumed) == (20, 20, 0)
+    assert len({type(entry["n"]) for entry in things.get()["metadatas"]}) == 1
+    assert journals(tmp_path) == [], "the run that was refused is forgotten"
+
+
+def test_the_same_reading_goes_on(things: Any, tmp_path: Path) -> None:
+    path = csv_file(tmp_path / "a.csv", *map(str, range(40)))
+    interrupted(things, path, types={"n": "int64"})
+    report = things.load(path, batch_size=10)
+    assert (report.resumed, report.rows, report.types["n"]) == (10, 40, "int64")
+
+
+def test_a_load_that_stored_nothing_may_read_otherwise(things: Any, tmp_path: Path) -> None:
+    path = csv_file(tmp_path / "a.csv", "1", "2", "x")
+    with pytest.raises(InvalidArgumentError, match=r"row 2 of .*types=\{'n': 'string'\}"):
+        things.load(path, types={"n": "int64"})
+    assert things.load(path, types={"n": "string"}).added == 3
+
+
+def test_the_types_of_an_interrupted_load_are_kept(things: Any, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir(exist_ok=True)
+    csv_file(tmp_path / "src" / "a.csv", *map(str, range(30)), "1.5")
+    interrupted(things, tmp_path / "src")
+    (tmp_path / "src" / "b.csv").write_text('id,embedding,n,m\nx,"[1,2]",3,4\n')
+    report = things.load(tmp_path / "src", batch_size=10)
+    assert (report.types["n"], report.types["m"]) == ("float64", "int64")
+    assert things.get(ids=["x", "i1"])["metadatas"] == [{"n": 1.0}, {"n": 3.0, "m": 4}]
+
+
+def test_a_new_file_may_not_change_the_types(things: Any, tmp_path: Path) -> None:
+    csv_file(tmp_path / "src" / "a.csv", *map(str, range(30)))
+    interrupted(things, tmp_path / "src")
+    (tmp_path / "src" / "b.csv").write_text('id,embedding,n\nx,"[1,2]",007\n')
+    with pytest.raises(InvalidArgumentError, match="'n' was int64, and is string.*restart"):
+        things.load(tmp_path / "src", batch_size=10)
+    report = things.load(tmp_path / "src", restart=True, on_conflict="upsert")
+    assert {type(entry["n"]) for entry in things.get()["metadatas"]} == {str}
+    assert report.added == 11
