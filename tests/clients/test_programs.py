@@ -27,7 +27,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     "program",
-    ["agno", "autogen", "crewai", "haystack", "mem0", "praisonai", "semantic_kernel", "vanna"],
+    ["agno", "autogen", "crewai", "haystack", "mem0", "mempalace", "praisonai", "semantic_kernel", "vanna"],
 )
 def test_program(program: str, port: str, tmp_path: Path) -> None:
     tour(program, "programs", port, tmp_path)

@@ -92,7 +92,7 @@ def embedded_texts(where: dict[str, Any]) -> None:
     store.write_documents([Document(content="The cat sleeps."), Document(content="Stocks fell again.")])
     found = ChromaQueryTextRetriever(store, top_k=1).run("a kitten")["documents"]
     equal("the default embedding function", contents(found), ["The cat sleeps."])
-    store.delete_all_documents()
+    store.delete_all_documents(recreate_index=True)
     equal("delete_all_documents", store.count_documents(), 0)
 
 
