@@ -7,10 +7,11 @@ The module imports only the standard library, so that reading the settings loads
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,6 +33,9 @@ _BEFORE_04 = {
     "chromadb.db.clickhouse.Clickhouse",
     "chromadb.api.local.LocalAPI",
 }
+
+# Assigning None says that there is no such thing. What needs it says so when a client is created.
+_MAY_BE_CLEARED = ("persist_directory",)
 
 _TRUE = {"1", "true", "t", "yes", "y", "on"}
 _FALSE = {"0", "false", "f", "no", "n", "off"}
@@ -144,7 +148,7 @@ class Settings:
         dotenv = read_dotenv(Path(".env"))
         for key in self.KEYS:
             if key in values:
-                setattr(self, key, values[key])
+                setattr(self, key, _check(key, values[key], _KINDS[key]))
             elif (text := os.environ.get(key.upper(), dotenv.get(key.upper()))) is not None:
                 setattr(self, key, _parse(key, text, _KINDS[key]))
 
@@ -166,7 +170,8 @@ class Settings:
 
     def __setattr__(self, key: str, value: Any) -> None:
         if key in self.KEYS:
-            value = _check(key, value, _KINDS[key])
+            if value is not None or key not in _MAY_BE_CLEARED:
+                value = _check(key, value, _KINDS[key])
             object.__setattr__(self, "_given", self._given | {key})
         object.__setattr__(self, key, value)
 
@@ -180,15 +185,51 @@ class Settings:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def copy(self) -> Settings:
-        """Return an independent copy that keeps the record of which keys were set."""
+    def copy(self, *, update: Mapping[str, Any] | None = None) -> Settings:
+        """Return an independent copy, with other values for the keys of `update`.
+
+        The copy keeps the record of which keys were set.
+        """
         twin = object.__new__(Settings)
         twin.__dict__.update(self.__dict__)
+        for key, value in (update or {}).items():
+            if key not in self.KEYS:
+                raise InvalidArgumentError(f"Settings has no key {key!r}; Settings.KEYS lists all")
+            setattr(twin, key, value)
         return twin
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Settings:
+        """The same as `copy`, by the name that the settings of Chroma have from pydantic."""
+        return copy.deepcopy(self).copy(update=update) if deep else self.copy(update=update)
+
+    def model_dump(self, *, exclude_unset: bool = False) -> dict[str, Any]:
+        """Return the values by key, all or only those that were set."""
+        return {key: value for key, value in self if not exclude_unset or self.given(key)}
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Let models of pydantic have fields of this type, from an instance or from a mapping of its keys."""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_plain_validator_function(
+            _from_field, serialization=core_schema.plain_serializer_function_ser_schema(dict)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"title": "Settings", "type": "object"}
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{key}={self[key]!r}" for key in self.KEYS if self.given(key))
         return f"Settings({shown})"
+
+
+def _from_field(value: Any) -> Settings:
+    if isinstance(value, Settings):
+        return value
+    if isinstance(value, Mapping):
+        return Settings(**value)
+    raise InvalidArgumentError(f"Expected chroma.Settings or a mapping of its keys, got {value!r}")
 
 
 def _kinds() -> dict[str, str]:

@@ -253,7 +253,7 @@ def _open(settings: Settings, private: bool) -> Backend:
     local = _local()
     if private:
         return local.open(None, settings, private=True)
-    path = os.path.abspath(settings.persist_directory) if settings.is_persistent else None
+    path = _folder(settings)
     location = _MEMORY if path is None else os.path.realpath(path)
     others = _in_use.get(location)
     for client, other in [] if others is None else list(others.items()):
@@ -266,6 +266,17 @@ def _open(settings: Settings, private: bool) -> Backend:
     backend = local.open(path, settings)
     _in_use.setdefault(location, weakref.WeakKeyDictionary())[backend] = settings
     return backend
+
+
+def _folder(settings: Settings) -> str | None:
+    if not settings.is_persistent:
+        return None
+    if settings.persist_directory is None:
+        raise InvalidArgumentError(
+            "Settings(is_persistent=True) needs a folder, and persist_directory was set to None: set "
+            "settings.persist_directory to a path, or use chroma.EphemeralClient()"
+        )
+    return os.path.abspath(settings.persist_directory)
 
 
 def _local() -> type[LocalBackend]:

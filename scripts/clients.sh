@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Prepares what tests/clients/ and tests/chroma/migration/ are about: the clients and the server of Chroma, libraries on
-# top of them, and older releases whose folders are moved in, each in an environment of its own under
+# Prepares what tests/clients/ and tests/chroma/migration/ are about: the clients and the server of Chroma, libraries and
+# programs on top of them, and older releases whose folders are moved in, each in an environment of its own under
 # build/clients. Does nothing where that is done already.
 #   scripts/clients.sh           prepare what is missing
-#   scripts/clients.sh --lock    renew requirements/clients.txt, the versions of everything they depend on
+#   scripts/clients.sh --lock    renew requirements/clients*.txt, the versions of everything they depend on
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -17,10 +17,26 @@ thin=(chromadb-client==1.5.9)
 node=(chromadb@3.5.0)
 older=(0.4.24 0.6.3 1.0.20) # releases of chromadb; each wrote another kind of folder
 
+# Programs that use chromadb, which this package answers for them. chroma-mcp wants releases of mcp and pydantic that the
+# others do not have.
+programs=(
+    agno==3.1.10
+    autogen-agentchat==0.7.5 'autogen-ext[chromadb]==0.7.5'
+    chroma-haystack==5.0.0
+    crewai==1.15.30
+    mem0ai==2.2.1
+    mempalace==3.11.0
+    praisonaiagents==1.7.17
+    'semantic-kernel[chroma]==1.45.0'
+    vanna==2.0.2
+)
+mcp=(chroma-mcp==0.2.6 'pydantic<2.12')
+left_out=(chromadb av lancedb pyarrow scipy) # half of the bytes, and never imported by the tests
+
 version=$("$python" -c 'import sys; print("Python %d.%d" % sys.version_info[:2])')
 constraints=()
 if [ "${1:-}" = --lock ]; then
-    rm -rf "$home/full" "$home/thin" "$home"/chromadb-*
+    rm -rf "$home/full" "$home/thin" "$home/programs" "$home/mcp" "$home"/chromadb-*
 elif grep -qx "# $version" "$locked" 2> /dev/null; then
     constraints=(-c "$root/$locked")
 else
@@ -46,6 +62,43 @@ environment() { # environment NAME REQUIREMENT…
 
 environment full "${full[@]}"
 environment thin "${thin[@]}"
+
+# An environment without chromadb: a distribution without files stands in its place while pip chooses the versions, so
+# that its dependencies, among them kubernetes and grpc, are not installed. The locked versions need no choosing. This
+# package and what it depends on come last on the path.
+with_us() { # with_us NAME REQUIREMENT…
+    local place=$home/$1 locked=requirements/clients-$1.txt stamp stand_in
+    stamp="$identity ${*:2} $(cat "$locked" 2> /dev/null | cksum || true)"
+    if [ "$(cat "$place/installed" 2> /dev/null)" = "$stamp" ]; then return; fi
+    echo "Installing ${*:2} into $place ..."
+    "$python" -m venv --clear "$place"
+    stand_in=$place/chromadb-${full[0]#*==}-py3-none-any.whl
+    "$python" - "$stand_in" << 'PYTHON'
+import sys, zipfile
+name, version = sys.argv[1].rpartition("/")[2].split("-")[:2]
+with zipfile.ZipFile(sys.argv[1], "w") as wheel:
+    info = f"{name}-{version}.dist-info"
+    wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    wheel.writestr(f"{info}/RECORD", "".join(f"{info}/{file},,\n" for file in ("METADATA", "WHEEL", "RECORD")))
+PYTHON
+    local chosen=("$stand_in" "${@:2}")
+    if grep -qx "# $version" "$locked" 2> /dev/null; then chosen=("$stand_in" --no-deps -r "$locked"); fi
+    if ! "$place/bin/python" -m pip install --disable-pip-version-check --progress-bar off -q --no-compile \
+        "${chosen[@]}" > "$place/install.log" 2>&1; then
+        cat "$place/install.log" >&2
+        exit 1
+    fi
+    "$place/bin/python" - "$root" << 'PYTHON'
+import pathlib, sys, sysconfig
+here, root = pathlib.Path(sysconfig.get_path("purelib")), pathlib.Path(sys.argv[1])
+(here / "chroma-arrow.pth").write_text(f"{root}\n{root / '.venv' / here.relative_to(sys.prefix)}\n")
+PYTHON
+    printf '%s\n' "$stamp" > "$place/installed"
+}
+if [ "${1:-}" = --lock ]; then rm -f requirements/clients-programs.txt requirements/clients-mcp.txt; fi
+with_us programs "${programs[@]}"
+with_us mcp "${mcp[@]}"
 
 # The oldest have no wheels for the newest Python; that alone does not stop the rest.
 old_locked() { echo "requirements/clients-chromadb-$1.txt"; }
@@ -78,7 +131,16 @@ if [ "${1:-}" = --lock ]; then
                 --exclude setuptools
         } > "$(old_locked "$release")"
     done
-    rm -f "$home"/{full,thin,chromadb-*}/installed # made from other constraints
+    for name in programs mcp; do
+        rm "$home/$name"/lib/python*/site-packages/chroma-arrow.pth
+        {
+            echo "# Versions of build/clients/$name for tests/clients/. Renew with: scripts/clients.sh --lock"
+            echo "# $version"
+            "$home/$name/bin/python" -m pip --disable-pip-version-check freeze --exclude pip --exclude setuptools \
+                "${left_out[@]/#/--exclude=}"
+        } > "requirements/clients-$name.txt"
+    done
+    rm -f "$home"/{full,thin,programs,mcp,chromadb-*}/installed # made from other constraints
     exit 0
 fi
 

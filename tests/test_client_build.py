@@ -24,7 +24,7 @@ from scripts.import_graph import IMPORTS, ROOT, SOURCES
 from .support import server
 
 # of others, and only inside functions: what is tried where it is installed, or asked for by name
-AT_NEED = {"PIL", "boto3", "botocore", "orjson", "pandas", "polars", "pyarrow", "tqdm"}
+AT_NEED = {"PIL", "boto3", "botocore", "orjson", "pandas", "polars", "pyarrow", "pydantic_core", "tqdm"}
 
 
 @pytest.fixture

@@ -37,6 +37,15 @@ class _StandIn(ABCMeta):
     def __getitem__(cls, parameters: Any) -> Any:
         return cls
 
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Let models of pydantic have optional fields of this type, of which there are no instances."""
+        from pydantic_core import core_schema
+
+        return core_schema.is_instance_schema(cls)
+
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"title": cls.__name__, "type": "object"}
+
 
 def stand_in_class(module: str, name: str, reason: str | None = None) -> type:
     return _StandIn(

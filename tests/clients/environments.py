@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sysconfig
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ TOUR_SECONDS = 100
 
 
 def needed(name: str) -> Path:
-    """The folder of an environment: full, thin, or node."""
+    """The folder of an environment: full, thin, node, programs, or mcp."""
     place = HOME / name
     if not (place / "installed").exists():
         why = f"build/clients/{name} is missing: run scripts/clients.sh"
@@ -34,10 +35,23 @@ def python(name: str) -> str:
     return str(needed(name) / "bin" / "python")
 
 
-def run(*command: str, folder: Path) -> str:
+def packages(name: str) -> Path:
+    """Where an environment has its packages, if its Python is of this version."""
+    place = needed(name) / "lib" / f"python{sysconfig.get_python_version()}" / "site-packages"
+    if not place.exists():
+        pytest.skip(f"build/clients/{name} has another version of Python")
+    return place
+
+
+def run(*command: str, folder: Path, **environment: str) -> str:
     """What a program prints, of which the last line is that it is complete."""
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=TOUR_SECONDS, env=surroundings(folder)
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=TOUR_SECONDS,
+        env=surroundings(folder) | environment,
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     return done.stdout

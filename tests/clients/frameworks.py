@@ -1,6 +1,6 @@
-"""frameworks.py HOST PORT: LangChain and LlamaIndex, with their own packages for Chroma, on our server.
+"""frameworks.py HOST PORT | FOLDER: LangChain and LlamaIndex, with their own packages for Chroma.
 
-Runs with an interpreter that has langchain-chroma and llama-index-vector-stores-chroma, and not this package.
+With a server, chromadb is the real package, and this one is not installed. With a folder, this one answers.
 """
 
 from __future__ import annotations
@@ -88,8 +88,12 @@ def llama_index(client: Any) -> None:
     client.delete_collection("llama")
 
 
-def main(host: str, port: str) -> None:
-    client = chromadb.HttpClient(host, int(port))
+def main(place: str, port: str | None = None) -> None:
+    if port is None:
+        client: Any = chromadb.PersistentClient(place)
+        equal("chromadb is this package", type(client).__module__, "chroma.api.client")
+    else:
+        client = chromadb.HttpClient(place, int(port))
     langchain(client)
     llama_index(client)
     equal("nothing is left", client.count_collections(), 0)

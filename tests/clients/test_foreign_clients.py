@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ..support import server
-from .environments import needed, python, run
+from .environments import needed, packages, python, run
 
 HERE = Path(__file__).resolve().parent
 
@@ -41,4 +42,12 @@ def test_javascript(port: str, tmp_path: Path) -> None:
 
 def test_langchain_and_llama_index(port: str, tmp_path: Path) -> None:
     told = run(python("full"), str(HERE / "frameworks.py"), "127.0.0.1", port, folder=tmp_path)
+    assert told.endswith("the tour is complete\n")
+
+
+def test_langchain_and_llama_index_in_a_folder(tmp_path: Path) -> None:
+    """With this package in the place of chromadb, which is installed beside it."""
+    exec_ = (sys.executable, "-m", "chroma", "exec", "--", sys.executable)
+    place = str(packages("full"))
+    told = run(*exec_, str(HERE / "frameworks.py"), str(tmp_path / "db"), folder=tmp_path, PYTHONPATH=place)
     assert told.endswith("the tour is complete\n")

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
+import pydantic
 import pytest
 
 from chroma.compat import names
@@ -92,6 +93,17 @@ def test_what_is_not_offered_raises_when_it_is_used() -> None:
             with pytest.raises(StandInError, match="asked for its attribute 'something'"):
                 value.something  # type: ignore[attr-defined]  # noqa: B018
             assert not hasattr(value, "something")
+
+
+def test_models_of_pydantic_have_fields_of_what_is_not_offered() -> None:
+    for value in stand_ins():
+        if not isinstance(value, type):
+            continue
+        model = pydantic.create_model("Model", field=(value | None, None))
+        assert model().field is None  # type: ignore[attr-defined]
+        assert model.model_json_schema()["properties"]["field"]["anyOf"][1] == {"type": "null"}
+        with pytest.raises(pydantic.ValidationError, match="should be an instance of"):
+            model(field=1)
 
 
 def test_a_name_that_chromadb_lacks_is_no_name() -> None:
