@@ -8,13 +8,13 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError, InvalidDimensionException, InvalidTypeError
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Mode
 from ..tables import is_table, readers, to_records, type_conversion
+from ..tables.column_names import check_near_misses, is_unnamed_index, key_of, near_miss, other_spelling
 from ..tables.to_records import Mapped
 from ..validation.metadata import check_metadatas
 from ..validation.sequences import check_ids, check_texts
@@ -82,16 +82,13 @@ class Rows:
         kept: list[bool] = []
         bad: list[Bad] = []
         for row, text in enumerate(self.table.column(index).to_pylist()):
+            vector = None
             try:
-                vector = None if text is None else orjson.loads(text)
-                right = vector is None or (isinstance(vector, list) and set(map(type, vector)) <= _NUMBERS)
-            except orjson.JSONDecodeError:
-                right = False
-            if not right:
-                reason = f"the embedding {shown(text)} is not a list of numbers as [0.1, 0.2]"
-                bad.append(Bad(self.row_numbers[row], reason, self.content(row)))
-            vectors.append(vector if right else None)
-            kept.append(right)
+                vector = None if text is None else type_conversion.parsed_vector(text)
+            except InvalidArgumentError as error:
+                bad.append(Bad(self.row_numbers[row], error.message(), self.content(row)))
+            vectors.append(vector)
+            kept.append(vector is not None or text is None)
         column = pa.array(vectors, pa.large_list(pa.float64()))
         whole = replace(self, table=self.table.set_column(index, name, column), bad=(*self.bad, *bad))
         if not bad:
@@ -124,7 +121,13 @@ class Objects:
     def batch(self, mapped: Mapped) -> Batch:
         """All rows, checked."""
         parts = {part: mapped.parts.get(part, part) for part in to_records.PARTS}
+        if mapped.metadata is None:
+            self._check_names(mapped.parts)
         columns = {part: [value.get(name) for value in self.values] for part, name in parts.items()}
+        columns["embedding"] = [
+            type_conversion.parsed_vector(vector) if isinstance(vector, str) else vector
+            for vector in columns["embedding"]
+        ]
         given = np.asarray([vector is not None for vector in columns["embedding"]], np.bool_)
         matrix = None
         if given.any():
@@ -142,6 +145,11 @@ class Objects:
             uris=_texts(columns["uri"], "uri"),
             given=None if matrix is None or given.all() else given,
         )
+
+    def _check_names(self, parts: Mapping[str, str]) -> None:
+        if any(near_miss(key) or other_spelling(key) for key in set().union(*self.values)):
+            for value in self.values:
+                check_near_misses(value, parts)
 
     def take(self, rows: Sequence[int]) -> Objects:
         """Return the given rows."""
@@ -196,19 +204,31 @@ def _metadata(value: dict[str, Any], used: set[str], keys: Mapping[str, str] | N
     if keys is not None:
         found = {key: value[name] for name, key in keys.items() if value.get(name) is not None}
         return found or None
-    whole = value.get("metadata")
-    others = {key: entry for key, entry in value.items() if key not in used and entry is not None}
-    if isinstance(whole, dict):
-        del others["metadata"]
-        if others:
-            raise to_records.metadata_twice(f"the keys {shown(sorted(others))}", "an object")
-        return {key: entry for key, entry in whole.items() if entry is not None} or None
-    return others or None
+    named = [
+        (key_of(key), entry)
+        for key, entry in value.items()
+        if key not in used and entry is not None and not is_unnamed_index(key)
+    ]
+    others = dict(named)
+    if len(others) < len(named):
+        raise InvalidArgumentError(f"several keys of the line are one metadata key: {shown(sorted(value))}")
+    if value.get("metadata") is None or "metadata" in used:
+        return others or None
+    whole = others.pop("metadata")
+    if isinstance(whole, str):
+        whole = to_records.parsed_metadata(whole, "metadata") or {}
+    if not isinstance(whole, dict):
+        raise InvalidTypeError(
+            f"metadata is {shown(whole)}: expected a JSON object, or the text of one; call it "
+            "'metadata.metadata' if it is a key of that name"
+        )
+    if others:
+        raise to_records.metadata_twice(f"the keys {shown(sorted(others))}", "an object")
+    return {key: entry for key, entry in whole.items() if entry is not None} or None
 
 
 # Rows of a source. `row_numbers` has the number of each row; the next part begins with row `end`.
 Part: TypeAlias = Rows | Objects
-_NUMBERS = {int, float}
 _REPEATED = "the id is the same as that of an earlier row"
 
 

@@ -72,7 +72,7 @@ def check_tables(tables: Mapping[str, Any] | None) -> dict[str, pa.Table]:
             raise InvalidTypeError(
                 f"Expected tables[{name!r}] to be a dataframe, an Arrow table or a result, got {shown(value)}"
             )
-        found[name] = _decoded(readers.table(value))
+        found[name] = _decoded(readers.table(value, embedding=None))
     return found
 
 

@@ -174,10 +174,10 @@ def test_compressed_batches_are_refused(codec: str) -> None:
     [
         ({"documents": ["a", "b", "c"]}, "no column 'documents': call it 'document'"),
         ({"document": [1, 2, 3]}, "'document' is int64: expected string"),
+        ({"Document": ["a", "b", "c"]}, "'Document' is nearly called 'document'"),
         ({"document": pa.array(["a", "b", "a"]).dictionary_encode()}, "'document' is dictionary"),
         ({"kind": pa.array(["a", "b", "a"]).dictionary_encode()}, "decode it: array.dictionary_decode"),
-        ({"when": pa.array([1, 2, 3], pa.timestamp("s"))}, "'when' is timestamp.*cast it to int64"),
-        ({"day": pa.array([1, 2, 3], pa.date32())}, "'day' is date32.*cast it to string"),
+        ({"long": pa.array([1, 2, 3], pa.duration("s"))}, "'long' is duration"),
         ({"blob": pa.array([b"a", b"b", b"c"])}, "'blob' is binary.*base64"),
         ({"price": pa.array([1, 2, 3], pa.decimal128(5, 2))}, "'price' is decimal.*cast it to float64"),
         ({"nested": [{"a": 1}, {"a": 2}, None]}, "'nested' is struct.*flatten"),
@@ -194,10 +194,10 @@ def test_compressed_batches_are_refused(codec: str) -> None:
         ({"embedding": [[1.0, 2.0], None, [1.0, 2.0]]}, "embedding is null at row 1"),
         ({"embedding": [[1.0, 2.0], [1.0, None], [1.0, 2.0]]}, "holds a null inside a vector at row 1"),
         ({"embedding": [[1.0, 2.0], [1.0, float("inf")], [1.0, 2.0]]}, "inf"),
-        ({"embedding": ["a", "b", "c"]}, "'embedding' is string: expected a fixed-size list of float32"),
+        ({"embedding": ["[1, 2]", "[3, 4]", "c"]}, "the embedding 'c' at row 2 is not a list of numbers"),
         ({"id": ["a", None, "c"]}, "the column for 'id' is null at row 1"),
         ({"id": ["a", "b", "a"]}, "unique"),
-        ({"id": [1, 2, 3]}, "'id' is int64: expected string"),
+        ({"id": [1.5, 2.0, 3.0]}, "'id' is double: expected string"),
     ],
 )
 def test_columns_that_cannot_be_taken_are_named(columns: dict[str, Any], words: str) -> None:

@@ -157,7 +157,7 @@ def test_columns_under_other_names(plain: Any) -> None:
         ({"metadata": 5}, ["columns['metadata']", "5"]),
         (["id"], ["dict", "['id']"]),
         ({"document": "n"}, ["'document'", "int64", "cast it to string"]),
-        ({"embedding": "document"}, ["'embedding'", "string", "float32"]),
+        ({"embedding": "document"}, ["embedding", "row 0", "[0.1, 0.2]"]),
         ({"metadata": {"n": "#n"}}, ["'#n'"]),
     ],
 )
@@ -269,9 +269,10 @@ def test_an_index_named_id(plain: Any) -> None:
     plain.add(frame)
     assert plain.get()["ids"] == ["a", "b"]
     assert plain.get()["metadatas"] == [{"n": 1}, {"n": 2}]
-    for columns in (None, {"id": "key"}):
-        with refused("'key'", "reset_index()"):
-            plain.add(frame.rename_axis("key"), columns=columns)
+    with refused("'id'", "the table has key, embedding, n", "columns={'id': ...}"):
+        plain.add(frame.rename_axis("key"))
+    plain.upsert(frame.rename_axis("key"), columns={"id": "key"})
+    assert plain.count() == 2
 
 
 def test_a_row_of_another_dimension(plain: Any) -> None:
