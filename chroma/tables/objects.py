@@ -16,6 +16,7 @@ import orjson
 import pyarrow as pa
 
 from ..errors import ChromaError, InvalidArgumentError, InvalidTypeError
+from ..storage.interface.iso_times import text_of
 from ..storage.interface.short_repr import shown
 from ..validation.metadata import check_metadatas
 from ..validation.vectors import readable
@@ -76,11 +77,7 @@ def iso(value: Any) -> str | None:
     if value != value:
         return None
     if isinstance(value, np.datetime64):
-        unit = np.datetime_data(value.dtype)[0]
-        if unit in ("Y", "M", "W", "D"):
-            return str(value.astype("datetime64[D]"))
-        shorter = value.astype("datetime64[s]") if unit in ("h", "m") else value
-        whole, _, fraction = str(np.datetime_as_string(shorter)).partition(".")
+        whole, _, fraction = str(text_of(value)).partition(".")
         return f"{whole}.{fraction}" if fraction.strip("0") else whole
     if isinstance(value, datetime.datetime) and value.utcoffset() is not None:
         try:

@@ -311,6 +311,7 @@ def test_a_failed_connection_is_closed(server: Scripted) -> None:
 INTERFACE = [
     "chroma.storage.interface",
     "chroma.storage.interface.columnar_metadata",
+    "chroma.storage.interface.iso_times",
     "chroma.storage.interface.metadata_order",
     "chroma.storage.interface.requests",
     "chroma.storage.interface.short_repr",

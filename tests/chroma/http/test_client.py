@@ -458,6 +458,7 @@ def test_a_forked_child_opens_its_own_connections(server: Scripted) -> None:
 INTERFACE = [
     "chroma.storage.interface",
     "chroma.storage.interface.columnar_metadata",
+    "chroma.storage.interface.iso_times",
     "chroma.storage.interface.metadata_order",
     "chroma.storage.interface.requests",
     "chroma.storage.interface.short_repr",
