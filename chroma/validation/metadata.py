@@ -258,11 +258,11 @@ def rounded_int(value: Mapping[str, Any], text: str | bytes) -> tuple[str, int] 
 
 
 def _large(value: Any) -> bool:
-    """Whether the value contains a float beyond 64 bits. Lists of mixed types are refused elsewhere."""
+    """Whether the value contains a float beyond 64 bits."""
     if type(value) is float:
         return not -_LARGE < value < _LARGE
     if type(value) is list:
-        return set(map(type, value)) == {float} and not -_LARGE < min(value) <= max(value) < _LARGE
+        return any(type(item) is float and not -_LARGE < item < _LARGE for item in value)
     return type(value) is dict and any(map(_large, value.values()))
 
 

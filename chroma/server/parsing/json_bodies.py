@@ -25,6 +25,7 @@ from ...wire.json_codec import JSON, ShapeError
 from ...wire.json_fields import count, flag, matrix, required, shaped, typed
 from ...wire.request_codec import ids_from_json
 from ..http.request_body import TooLarge
+from . import exact_integers
 
 MAX_DEPTH = 64  # the nesting depth of values that clients store with a collection
 # A list or an object takes at least 64 bytes in memory, but as few as two in a body. In a body that has many
@@ -47,6 +48,7 @@ def parse(raw: bytes, largest: int) -> JSON:
         raise InvalidArgumentError(f"the body is not valid JSON: {error}") from None
     if not isinstance(body, dict):
         raise ShapeError(f"the body must be a JSON object, got {shown(body)}")
+    exact_integers.check(body, raw)
     return body
 
 
