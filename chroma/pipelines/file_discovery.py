@@ -16,6 +16,7 @@ import pyarrow.fs as pafs
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import shown
+from ..validation.sequences import check_encodable
 
 Format = Literal["parquet", "arrow", "csv", "jsonl"]
 FORMATS: dict[str, Format] = {
@@ -83,7 +84,7 @@ def find(
     sources: Sequence[Any] = source if isinstance(source, (list, tuple)) else [source]
     found: list[File] = []
     for item in sources:
-        found += _files(os.fspath(item), format, filesystem, without)
+        found += _files(check_path(item, "source"), format, filesystem, without)
     paths = [file.path for file in found]
     if len(set(paths)) < len(paths):
         twice = next(path for path in paths if paths.count(path) > 1)
@@ -201,4 +202,7 @@ def check_path(path: Any, name: str) -> str:
     """Return a path as a string."""
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidTypeError(f"Expected {name} to be a path or URL, got {shown(path)}")
-    return os.fspath(path)
+    text = os.fspath(path)
+    if isinstance(text, str):
+        check_encodable([text], name)  # Arrow opens no other paths
+    return text

@@ -19,14 +19,14 @@ from ...validation.metadata import INT64_MIN
 _LARGE = float(1 << 63)
 _LIMIT = 1 << 64  # orjson keeps integers from 2**63 up to this limit; the checks of the values refuse them
 _WITHOUT = frozenset(("ids", "embeddings", "query_embeddings", "documents", "uris", "tables", "sql"))
-# A body of at most this size is searched for a run of digits first, which takes 1 µs instead of 10 for a query.
+# A body of at most this size is searched for a run of digits first, which takes 1 µs for a query, not 10.
 _SHORT, _RUN = 16_384, b"0" * 19
 _DIGITS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord(" ") for byte in range(256))
 _CANDIDATE = re.compile(rb"[\[:,\s]-?[0-9]{19,}[\s,\]}]")  # or a part of a text
 
 
 def check(body: dict[str, Any], raw: bytes) -> None:
-    """Raise InvalidArgumentError for such an integer in a field other than vectors and texts. It names the key.
+    """Raise InvalidArgumentError for such an integer outside vectors and texts. It names the key.
 
     body  orjson's result for `raw`
     """
