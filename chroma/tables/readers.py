@@ -1,7 +1,8 @@
 """Reads tables of any kind as Arrow record batches.
 
 Accepts pandas and polars dataframes, Arrow tables, batches, readers and datasets, DuckDB relations,
-results of get and query, and any object with the Arrow PyCapsule interface (`__arrow_c_stream__`).
+results of get and query, datasets of the package datasets, and any object with the Arrow PyCapsule
+interface (`__arrow_c_stream__`).
 The module imports pyarrow, but no dataframe library.
 """
 
@@ -18,7 +19,7 @@ from ..storage.interface.short_repr import shown
 from ..validation.sequences import check_encodable
 from ..wire.arrow_stream_decoder import BrokenStream, bare, check_names
 from . import objects, type_conversion
-from .detect import is_result
+from .detect import is_dataset, is_result
 
 # The key of schema metadata with a JSON list of the columns that were split into several because their
 # values have several types.
@@ -44,15 +45,20 @@ def table(value: Any, embedding: str | None = "embedding") -> pa.Table:
         return _from_pandas(value, embedding)
     if isinstance(value, pa.RecordBatch):
         value = pa.Table.from_batches([value])
+    if is_dataset(value):
+        value = _joined(value)
     return _checked(value if isinstance(value, pa.Table) else _stream(value).read_all())
 
 
-def reader(value: Any, embedding: str = "embedding") -> pa.RecordBatchReader:
+def reader(value: Any, embedding: str = "embedding") -> Iterator[pa.RecordBatch]:
     """Read a table as a stream."""
     if _is_pandas(value):
-        return _from_pandas(value, embedding).to_reader()
+        return iter(_from_pandas(value, embedding).to_reader())
+    if is_dataset(value):
+        parts = _dataset(value)
+        return (_checked(batch) for part in parts for batch in part.to_batches())
     found = _stream(value)
-    return pa.RecordBatchReader.from_batches(found.schema, map(_checked, found))
+    return iter(pa.RecordBatchReader.from_batches(found.schema, map(_checked, found)))
 
 
 def _checked(value: Any) -> Any:
@@ -116,8 +122,40 @@ def _stream(value: Any) -> pa.RecordBatchReader:
         found: pa.RecordBatchReader = read()
         return found
     raise InvalidTypeError(
-        f"Expected a table (pandas, polars, Arrow, DuckDB or with __arrow_c_stream__), got {shown(value)}"
+        "Expected a table (pandas, polars, Arrow, DuckDB, datasets or with __arrow_c_stream__), got "
+        f"{shown(value)}"
     )
+
+
+def _dataset(value: Any) -> Iterator[pa.Table]:
+    """Read a dataset of the package datasets in its own order, with the columns of its format."""
+    if isinstance(value, dict):
+        split = next(iter(value), "train")
+        raise InvalidTypeError(
+            f"a {type(value).__name__} is several datasets, {', '.join(map(repr, value))}: pass one of them, "
+            f"as dataset[{split!r}]"
+        )
+    form = getattr(value, "format", None) or {}
+    if form.get("type") == "custom":
+        raise InvalidTypeError(
+            "the dataset has a transform, whose results are no columns of it: apply it with "
+            "dataset.with_format(None).map(…), or take the stored columns with dataset.with_format(None)"
+        )
+    plain = value.with_format("arrow")
+    columns = form.get("columns")
+    for part in plain.iter(batch_size=_DATASET_ROWS):
+        yield part if columns is None else part.select(list(columns))
+
+
+_DATASET_ROWS = 1000
+
+
+def _joined(value: Any) -> pa.Table:
+    parts = [*_dataset(value)]
+    try:
+        return pa.concat_tables(parts, promote_options="default") if parts else pa.table({})
+    except pa.ArrowException as error:
+        raise InvalidTypeError(f"the parts of the dataset have different columns: {error!s:.300}") from None
 
 
 def _blamed(value: Any) -> str:

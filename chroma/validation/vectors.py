@@ -53,6 +53,8 @@ def _matrix(vectors: Any, field: str) -> Floats:
         vectors = _from_arrow(vectors, field)
     if isinstance(vectors, np.ndarray) and vectors.dtype != object and not np.ma.isMaskedArray(vectors):
         return _from_array(vectors, field)
+    if isinstance(vectors, Sequence) and not isinstance(vectors, (list, tuple, array, memoryview)):
+        vectors = list(vectors)
     if not isinstance(vectors, (list, tuple)):
         vectors = readable(vectors, field)
         if vectors.dtype != object:
