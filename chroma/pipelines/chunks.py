@@ -13,7 +13,7 @@ import pyarrow as pa
 from ..errors import InvalidArgumentError, InvalidDimensionException, InvalidTypeError
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Mode
-from ..tables import is_table, readers, to_records, type_conversion
+from ..tables import is_table, objects, readers, to_records, type_conversion
 from ..tables.column_names import check_near_misses, is_unnamed_index, key_of, near_miss, other_spelling
 from ..tables.to_records import Mapped
 from ..validation.metadata import check_metadatas
@@ -202,10 +202,10 @@ def _texts(column: list[Any], name: str) -> list[str | None] | None:
 def _metadata(value: dict[str, Any], used: set[str], keys: Mapping[str, str] | None) -> dict[str, Any] | None:
     """Return the fields that are not another part of the record, or the object under "metadata"."""
     if keys is not None:
-        found = {key: value[name] for name, key in keys.items() if value.get(name) is not None}
+        found = {key: objects.plain(value[name]) for name, key in keys.items() if value.get(name) is not None}
         return found or None
     named = [
-        (key_of(key), entry)
+        (key_of(key), objects.plain(entry))
         for key, entry in value.items()
         if key not in used and entry is not None and not is_unnamed_index(key)
     ]
@@ -224,7 +224,7 @@ def _metadata(value: dict[str, Any], used: set[str], keys: Mapping[str, str] | N
         )
     if others:
         raise to_records.metadata_twice(f"the keys {shown(sorted(others))}", "an object")
-    return {key: entry for key, entry in whole.items() if entry is not None} or None
+    return {key: objects.plain(entry) for key, entry in whole.items() if entry is not None} or None
 
 
 # Rows of a source. `row_numbers` has the number of each row; the next part begins with row `end`.

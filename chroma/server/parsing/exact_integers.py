@@ -18,7 +18,16 @@ from ...validation.metadata import INT64_MIN
 
 _LARGE = float(1 << 63)
 _LIMIT = 1 << 64  # orjson keeps integers from 2**63 up to this limit; the checks of the values refuse them
-_WITHOUT = frozenset(("ids", "embeddings", "query_embeddings", "documents", "uris", "tables", "sql"))
+# The fields whose numbers are stored or compared.
+_FIELDS = (
+    "metadatas",
+    "metadata",
+    "new_metadata",
+    "configuration",
+    "new_configuration",
+    "where",
+    "parameters",
+)
 # A body of at most this size is searched for a run of digits first, which takes 1 µs for a query, not 10.
 _SHORT, _RUN = 16_384, b"0" * 19
 _DIGITS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord(" ") for byte in range(256))
@@ -26,13 +35,13 @@ _CANDIDATE = re.compile(rb"[\[:,\s]-?[0-9]{19,}[\s,\]}]")  # or a part of a text
 
 
 def check(body: dict[str, Any], raw: bytes) -> None:
-    """Raise InvalidArgumentError for such an integer outside vectors and texts. It names the key.
+    """Raise InvalidArgumentError for such an integer that would be stored or compared. It names the key.
 
     body  orjson's result for `raw`
     """
     if len(raw) <= _SHORT and _RUN not in raw.translate(_DIGITS):
         return
-    fields = [field for field in body if field not in _WITHOUT]
+    fields = [field for field in _FIELDS if field in body]
     if not any(_has_large_float(body[field]) for field in fields) or not _CANDIDATE.search(raw):
         return
     try:

@@ -268,6 +268,24 @@ def test_other_columns_are_metadata() -> None:
     assert written.metadatas == [{"year": 1, "tags": ["a"]}, None, {"year": 3, "tags": ["b", "c"]}]
 
 
+def test_columns_mean_what_they_mean_in_tables() -> None:
+    batch = pa.RecordBatch.from_pydict({
+        "id": [1, 2],
+        "embedding": ["[1, 2]", "[3.5, 4]"],
+        "when": pa.array([0, None], pa.timestamp("s", "UTC")),
+        "day": pa.array([0, 1], pa.date32()),
+        "days": pa.array([[0], None], pa.list_(pa.date32())),
+        "__index_level_0__": [7, 8],
+    })  # fmt: skip
+    records = one(batch)
+    assert records.embeddings is not None and records.metadatas is not None
+    assert list(records.ids) == ["1", "2"] and records.embeddings.tolist() == [[1, 2], [3.5, 4]]
+    assert list(records.metadatas) == [
+        {"when": "1970-01-01T00:00:00Z", "day": "1970-01-01", "days": ["1970-01-01"]},
+        {"day": "1970-01-02"},
+    ]
+
+
 def test_updates_may_leave_vectors_out() -> None:
     written = one(table(3, embedding=[[1.0, 2.0], None, [3.0, 4.0]]), "update")
     assert written.has_embedding is not None

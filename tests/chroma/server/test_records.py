@@ -345,3 +345,15 @@ def test_large_floats_are_floats(api: Api, things: str) -> None:
     assert {key: stored[key] for key in values} == values
     asked = api.post(f"{things}/get", {"where": {"a": {"$gte": 1e300}}}).json()
     assert asked["ids"] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("id", "ids"), ("document", "documents"), ("metadata", "metadatas")]
+)
+def test_fields_named_like_columns_are_refused(api: Api, things: str, name: str, field: str) -> None:
+    body: dict[str, Any] = {"ids": ["z"], "embeddings": [[1.0, 2.0]]}
+    if name == "id":
+        del body["ids"]
+    for verb in ("add", "upsert", "update"):
+        message = refused(api.post(f"{things}/{verb}", body | {name: ["x"]}), 422, "ChromaError")
+        assert repr(name) in message and repr(field) in message

@@ -224,3 +224,13 @@ def test_names_that_are_not_unicode(plain: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="lone surrogate") as caught:
         plain.add(frame)
     str(caught.value).encode()
+
+
+def test_dicts_of_a_transform_are_rows_too(plain: Any) -> None:
+    day = pd.Timestamp("2024-05-01")
+
+    def changed(part: Any) -> list[dict[str, Any]]:
+        return [{"id": "a", "embedding": [1, 2], "day": day, "n": np.int8(3)}]
+
+    plain.load(pd.DataFrame(PLAIN), transform=changed)
+    assert plain.get()["metadatas"] == [{"day": "2024-05-01T00:00:00", "n": 3}]
