@@ -35,6 +35,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from .storage.interface.short_repr import printable
+
 
 class ChromaError(Exception):
     """Base class of all errors of this package."""
@@ -50,7 +52,10 @@ class ChromaError(Exception):
 
     def message(self) -> str:
         """Return the error text without the class name."""
-        return ", ".join(str(part) for part in self.args)
+        return printable(", ".join(str(part) for part in self.args))
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
     @classmethod
     def name(cls) -> str:

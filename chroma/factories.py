@@ -22,6 +22,7 @@ from .http.connection_settings import HTTP_IMPLEMENTATION, is_http, settings_for
 from .internal.distribution import full
 from .requests.scope import Identity, Scope, completed
 from .storage.interface.short_repr import shown
+from .validation.names import check_str, check_system_name
 
 if TYPE_CHECKING:
     from ._async.client import AsyncAdminClient as _AsyncAdminClient
@@ -75,10 +76,17 @@ def PersistentClient(
 ) -> _Client:
     """Create a client for the database in a folder. Creates the folder if it is missing.
 
+    Without `path`, the folder is `settings.persist_directory`. A `path` goes before it.
+
     Any number of clients and processes may open the same folder, under any spelling of its path.
     Raises NotADatabaseError, FormatTooNewError, ReadOnlyError or CorruptionError if the folder
     cannot be used, and ValueError if this process has it open with different settings.
     """
+    if path is None:
+        raise InvalidArgumentError(
+            "Expected path to name a folder, got None, as from an environment variable that is not set. "
+            f"Leave path out for {DEFAULT_PATH!r}; chroma.EphemeralClient() keeps nothing"
+        )
     return _client(_local_settings(settings, path), _fixed(tenant, database))
 
 
@@ -89,7 +97,7 @@ def RustClient(
     database: str = DEFAULT_DATABASE,
 ) -> _Client:
     """Create a local client. Kept as an old name: `PersistentClient` with a path, in-memory without."""
-    return _client(_local_settings(settings, path), _fixed(tenant, database))
+    return _client(_local_settings(settings, path, rust=True), _fixed(tenant, database))
 
 
 def HttpClient(
@@ -217,7 +225,7 @@ def clear_system_cache() -> None:
 
 def _fixed(tenant: str, database: str) -> Callable[[Identity], Scope]:
     """Return a function that gives every caller the same scope."""
-    scope = Scope(str(tenant), str(database))
+    scope = Scope(check_str(tenant, "tenant"), check_str(database, "database"))
     return lambda identity: scope
 
 
@@ -228,11 +236,18 @@ def _client(settings: Settings, locate: Callable[[Identity], Scope], private: bo
     return client_for(backend, settings, locate, lambda: _forget(backend))
 
 
-def _local_settings(settings: Settings | None, path: str | Path | None) -> Settings:
-    """Return a copy of the settings that points to `path`, or to memory if `path` is None."""
+def _local_settings(settings: Settings | None, path: str | Path | None, *, rust: bool = False) -> Settings:
+    """Return a copy of the settings that points to `path`, or to memory if `path` is None.
+
+    A folder in the settings is used if `path` is the default. With `rust`, also if `path` is None and the
+    settings are persistent.
+    """
     if settings is not None and not isinstance(settings, Settings):
         raise InvalidTypeError(f"Expected settings to be a chroma.Settings, got {shown(settings)}")
     resolved = Settings() if settings is None else settings.copy()
+    if settings is not None and settings.given("persist_directory"):
+        if path == DEFAULT_PATH or (path is None and settings.is_persistent and rust):
+            path = settings.persist_directory
     resolved.is_persistent = path is not None
     if path is not None:
         if not isinstance(path, (str, os.PathLike)):
@@ -241,7 +256,7 @@ def _local_settings(settings: Settings | None, path: str | Path | None) -> Setti
             raise InvalidArgumentError(
                 f"Expected path to name a folder, got ''; the default is {DEFAULT_PATH!r}"
             )
-        resolved.persist_directory = os.fspath(path)
+        resolved.persist_directory = check_system_name(os.fspath(path), "path")
     return resolved
 
 

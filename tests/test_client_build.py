@@ -53,6 +53,7 @@ def test_the_selection_holds_no_engine_and_no_server(build: ModuleType) -> None:
         "chroma.storage.interface.columnar_metadata",
         "chroma.storage.interface.flatbuffers",
         "chroma.storage.interface.fork_safety",
+        "chroma.storage.interface.iso_times",
         "chroma.storage.interface.metadata_order",
         "chroma.storage.interface.ranking",
         "chroma.storage.interface.requests",

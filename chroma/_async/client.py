@@ -177,13 +177,13 @@ class AsyncClient(_AsyncConnection):
     async def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
         """Switch to another tenant and database. Raises NotFoundError, and changes nothing, if either does
         not exist."""
-        scope = Scope(str(tenant), str(database))
+        scope = Scope(check_str(tenant, "tenant"), check_str(database, "database"))
         await self._check_scope(scope)
         self._scope = scope
 
     async def set_database(self, database: str) -> None:
         """Switch to another database of the tenant. Raises NotFoundError if it does not exist."""
-        scope = Scope(self._scope.tenant, str(database))
+        scope = Scope(self._scope.tenant, check_str(database, "database"))
         await self._check_scope(scope)
         self._scope = scope
 

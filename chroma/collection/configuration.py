@@ -222,7 +222,9 @@ def _checked_value(key: str, value: Any, argument: str) -> Any:
     if key == "space":
         if value not in SPACES:
             raise InvalidArgumentError(f"{argument} is {shown(value)}: expected one of {', '.join(SPACES)}")
-        return str(value)
+        return str.__str__(value)
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()  # the value is a NumPy scalar
     kind = (int, float) if key == "resize_factor" else (int,)
     if isinstance(value, bool) or not isinstance(value, kind):
         expected = "a number" if key == "resize_factor" else "an int"

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..backend.embedded_protocol import FoundRecords
 from ..errors import InvalidArgumentError, NotFoundError
@@ -18,7 +19,7 @@ from ..storage.interface.short_repr import shown
 from ..storage.interface.values import CollectionRef
 from ..storage.query.scan import BATCH_BYTES, WHOLE_BYTES, Scan
 from ..storage.schema.metadata_columns import Slot
-from ..tables.column_names import column_names
+from ..tables.column_names import column_names, mixed_key
 from ..tables.from_rows import missing_keys
 from ..wire.arrow_codec import TypedKey
 
@@ -96,23 +97,57 @@ def table(
     The vectors are read only if `columns` includes them, because reading them copies the rows that are not
     contiguous in the files.
     """
-    if name in given:
-        return given[name]
-    if home is not None and name == RECORDS:
-        id = home
-    else:
+    plain = name.lower()  # names in SQL are case-insensitive
+    for other, found in given.items():
+        if other.lower() == plain:
+            return found
+    id = home if name == RECORDS else None
+    if id is None:
         try:
             id = backend.get_collection(scope, name).id
         except NotFoundError:
-            others = {info.name.lower(): info.id for info in backend.list_collections(scope, None, None)}
-            if name.lower() not in others:  # names in SQL are case-insensitive
-                return None
-            id = others[name.lower()]
+            id = home if plain == RECORDS else _in_other_case(backend, scope, name)
+    if id is None:
+        return None
     vectors = columns is None or "embedding" in columns
     projection = Projection(fields=ALL_FIELDS if vectors else ALL_FIELDS - {"embeddings"})
     request = ScanRequest(projection=projection, whole=True)
     read: pa.Table = backend.batches(CollectionRef(*scope, id), request).read_all()
     _check_names(name, read)
+    return _with_numbers(read, columns)
+
+
+def _in_other_case(backend: LocalBackend, scope: Scope, name: str) -> str | None:
+    """The id of the only collection that has the name in another case. None if there is none."""
+    listed = backend.list_collections(scope, None, None)
+    others = [info for info in listed if info.name.lower() == name.lower()]
+    if len(others) > 1:
+        known = " or ".join(repr(info.name) for info in others)
+        raise InvalidArgumentError(
+            f"the SQL statement names {shown(name)}, which may be {known}: write one of them as it is"
+        )
+    return others[0].id if others else None
+
+
+def _with_numbers(read: pa.Table, columns: frozenset[str] | None) -> pa.Table:
+    """The table with a further column for each key whose values are ints and floats: all of them as floats.
+
+    `columns` has the names of the columns that the statement may read, None for all.
+    """
+    kinds: dict[str, list[str]] = {}
+    for column in read.column_names:
+        if (key := mixed_key(column)) is not None:
+            kinds.setdefault(key, []).append(column)
+    taken = {column.lower() for column in read.column_names}
+    for key, parts in kinds.items():
+        name = column_names([TypedKey(key, "float")])[0]
+        types = {read.schema.field(part).type for part in parts}
+        if types != {pa.int64(), pa.float64()} or name.lower() in taken:
+            continue
+        if columns is None or name.lower() in columns:
+            floats = [read.column(part).cast(pa.float64(), safe=False) for part in parts]
+            read = read.add_column(read.column_names.index(parts[0]), name, pc.coalesce(*floats))
+            taken.add(name.lower())
     return read
 
 

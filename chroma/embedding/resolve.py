@@ -22,6 +22,7 @@ from . import (
     embedding_function_to_config,
     is_persistable,
 )
+from .core.protocol import unwrapped
 
 Stored: TypeAlias = "dict[str, Any] | None"
 
@@ -153,7 +154,7 @@ def embed_queries(function: Any, stored: Stored, argument: str, inputs: Sequence
 
 
 def _matrix(result: Any, inputs: Sequence[Any], function: Any) -> Floats:
-    matrix = as_matrix(result, f"the result of {type(function).__name__}")
+    matrix = as_matrix(unwrapped(result, len(inputs)), f"the result of {type(function).__name__}")
     if len(matrix) != len(inputs):
         raise InvalidArgumentError(
             f"the embedding function {type(function).__name__} returned {len(matrix)} vectors "

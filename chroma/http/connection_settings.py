@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from ..config import Settings
 from ..errors import InvalidArgumentError, InvalidTypeError
-from ..storage.interface.short_repr import shown
+from ..storage.interface.short_repr import printable, shown
+from ..validation.sequences import check_encodable
 
 # Programs pass this as `chroma_api_impl` to make `Client(settings)` return an HTTP client.
 HTTP_IMPLEMENTATION = "chromadb.api.fastapi.FastAPI"
 
 MEMORY = "in memory"  # the location of a client that has neither a folder nor a server
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[ -~\t]*")
 _TOKEN_HEADERS = {"authorization": "Authorization", "x-chroma-token": "X-Chroma-Token"}
 
 
@@ -37,10 +42,12 @@ def settings_for(
     if settings is not None and not isinstance(settings, Settings):
         raise InvalidTypeError(f"Expected settings to be a chroma.Settings, got {shown(settings)}")
     resolved = Settings() if settings is None else settings.copy()
-    try:
-        number = int(port)
-    except (TypeError, ValueError):
-        raise InvalidArgumentError(f"Expected port to be a number, got {shown(port)}") from None
+    if not isinstance(host, str) or not host:
+        raise InvalidArgumentError(
+            f"Expected host to be a name, an address or a URL, got {shown(host)}; leave it out for "
+            "'localhost'"
+        )
+    number = _port(port)
     for argument, key, value in (
         ("host", "chroma_server_host", host),
         ("port", "chroma_server_http_port", number),
@@ -55,9 +62,38 @@ def settings_for(
     resolved.chroma_api_impl = HTTP_IMPLEMENTATION
     resolved.chroma_server_ssl_enabled = bool(ssl) or bool(resolved.chroma_server_ssl_enabled)
     if headers is not None:
-        resolved.chroma_server_headers = {str(name): str(value) for name, value in headers.items()}
+        resolved.chroma_server_headers = checked_headers(headers)
     base_url(resolved)  # rejects an invalid host before anything is opened
     return resolved
+
+
+def _port(port: Any) -> int:
+    try:
+        number = int(port)
+    except (TypeError, ValueError, OverflowError):
+        number = -1
+    fractional = isinstance(port, (bool, bytes)) or (isinstance(port, float) and port != number)
+    if fractional or not 0 < number < 65_536:
+        raise InvalidArgumentError(f"Expected port to be a number from 1 to 65535, got {shown(port)}")
+    return number
+
+
+def checked_headers(headers: Any) -> dict[str, str]:
+    """The headers as texts that a request can have. Numbers become their digits."""
+    if not isinstance(headers, Mapping):
+        raise InvalidTypeError(f"Expected headers to be a dict of names and texts, got {shown(headers)}")
+    found = {}
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise InvalidArgumentError(f"headers has the name {shown(name)}, which no header has")
+        if not isinstance(value, (str, int, float)):
+            raise InvalidTypeError(f"the header {name!r} is a {type(value).__name__}: expected a text")
+        if not _HEADER_VALUE.fullmatch(str(value)):
+            raise InvalidArgumentError(
+                f"the header {name!r} has a character that no header has: expected printable ASCII"
+            )
+        found[str.__str__(name)] = str.__str__(value) if isinstance(value, str) else str(value)
+    return found
 
 
 def settings_for_cloud(
@@ -100,7 +136,12 @@ def base_url(settings: Settings) -> str:
         scheme = "https" if settings.chroma_server_ssl_enabled else "http"
         if host.count(":") > 1 and not host.startswith("["):
             host = f"[{host}]"  # an IPv6 address
-        return f"{scheme}://{host}:{settings.chroma_server_http_port or 8000}{route}"
+        elif ":" in host and not host.startswith("["):
+            raise InvalidArgumentError(
+                f"Invalid host {shown(host)}: pass the port as port=…, or a URL as http://{printable(host)}"
+            )
+        _check_host(host[1:-1] if host.startswith("[") and host.endswith("]") else host, host)
+        return f"{scheme}://{host}:{_port(settings.chroma_server_http_port or 8000)}{route}"
     from urllib.parse import quote, urlsplit  # imported late: a database in a folder needs neither
 
     try:
@@ -110,10 +151,27 @@ def base_url(settings: Settings) -> str:
         raise InvalidArgumentError(f"Invalid URL. {error}: host={shown(host)}") from None
     if not parts.hostname:
         raise InvalidArgumentError(f"Invalid URL. It names no host: host={shown(host)}")
+    _check_host(parts.hostname, host)
     if settings.chroma_server_ssl_enabled:
         scheme = "https"
     path = quote("/" + parts.path.strip("/"), safe="/%").rstrip("/")
     return f"{scheme}://{parts.netloc}{path if path.endswith(route) else path + route}"
+
+
+def _check_host(name: str, given: str) -> None:
+    """Raise InvalidArgumentError for a name or URL that no host can have, as with blanks or empty labels."""
+    try:
+        given.encode()
+        if ":" in name:
+            import ipaddress  # takes as long as a thousand other checks
+
+            ipaddress.ip_address(name.partition("%")[0])
+        else:
+            name.rstrip(".").encode("idna")
+    except ValueError as error:
+        raise InvalidArgumentError(f"Invalid host {shown(given)}: {error!s:.200}") from None
+    if not name.strip(".") or any(character.isspace() or not character.isprintable() for character in given):
+        raise InvalidArgumentError(f"Invalid host {shown(given)}: it has a blank or an unprintable character")
 
 
 def location_of(settings: Settings) -> str:
@@ -136,7 +194,7 @@ def headers_for(settings: Settings) -> dict[str, str]:
         "Accept": "application/json",
         "User-Agent": f"chroma-arrow/{__version__} (Python {python})",
     }
-    headers.update(settings.chroma_server_headers or {})
+    headers.update(checked_headers(settings.chroma_server_headers or {}))
     headers.update(_credentials(settings))
     return headers
 
@@ -163,6 +221,7 @@ def _credentials(settings: Settings) -> dict[str, str]:
             "Settings(chroma_client_auth_provider=…) needs chroma_client_auth_credentials"
         )
     if kind.startswith("basic"):
+        check_encodable([secret], "Settings(chroma_client_auth_credentials=…)")
         if ":" not in secret:
             raise InvalidArgumentError(
                 "Settings(chroma_client_auth_credentials=…) for basic authentication is 'user:password'"

@@ -65,7 +65,12 @@ def pool_options(settings: Settings, secure: bool) -> dict[str, Any]:
     if secure and isinstance(verify, str):
         import ssl
 
-        context = ssl.create_default_context(cafile=verify)
+        try:
+            context = ssl.create_default_context(cafile=verify)
+        except (OSError, ValueError) as error:
+            raise errors.InvalidArgumentError(
+                f"Settings(chroma_server_ssl_verify={shown(verify)}) is no file of certificates: {error}"
+            ) from None
     return {
         "timeout": httpx.Timeout(whole, connect=connect, pool=None),
         "limits": httpx.Limits(

@@ -15,8 +15,15 @@ import pyarrow as pa
 from ..errors import InvalidArgumentError, InvalidDimensionException, InvalidTypeError
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Mode
-from ..tables import is_table, readers, to_records, type_conversion
-from ..tables.column_names import nearest
+from ..tables import is_table, objects, readers, to_records, type_conversion
+from ..tables.column_names import (
+    check_near_misses,
+    is_unnamed_index,
+    key_of,
+    near_miss,
+    nearest,
+    other_spelling,
+)
 from ..tables.to_records import Mapped
 from ..validation.metadata import check_metadatas
 from ..validation.sequences import check_ids, check_texts
@@ -102,21 +109,18 @@ class Rows:
             return self
         if (vectors := _all_vectors(self.table.column(index))) is not None:
             return replace(self, table=self.table.set_column(index, name, vectors))
-        values: list[Any] = []
+        parsed: list[list[float] | None] = []
         kept: list[bool] = []
         bad: list[Bad] = []
         for row, text in enumerate(self.table.column(index).to_pylist()):
+            vector = None
             try:
-                vector = None if text is None else orjson.loads(text)
-                right = vector is None or (isinstance(vector, list) and set(map(type, vector)) <= _NUMBERS)
-            except orjson.JSONDecodeError:
-                right = False
-            if not right:
-                reason = f"the embedding {shown(text)} is not a list of numbers as [0.1, 0.2]"
-                bad.append(Bad(self.row_numbers[row], reason, self.content(row)))
-            values.append(vector if right else None)
-            kept.append(right)
-        column = pa.array(values, pa.large_list(pa.float64()))
+                vector = None if text is None else type_conversion.parsed_vector(text)
+            except InvalidArgumentError as error:
+                bad.append(Bad(self.row_numbers[row], error.message(), self.content(row)))
+            parsed.append(vector)
+            kept.append(vector is not None or text is None)
+        column = pa.array(parsed, pa.large_list(pa.float64()))
         whole = replace(self, table=self.table.set_column(index, name, column), bad=(*self.bad, *bad))
         if not bad:
             return whole
@@ -149,6 +153,8 @@ class Objects:
     def batch(self, mapped: Mapped) -> Batch:
         """All rows, checked."""
         parts = {part: mapped.parts.get(part, part) for part in to_records.PARTS}
+        if mapped.metadata is None:
+            self._check_near_misses(mapped.parts)
         for value in self.values:
             if type(id := value.get(parts["id"])) not in (str, int):
                 found = "null" if id is None else shown(id)
@@ -156,6 +162,10 @@ class Objects:
                     f"the field {parts['id']!r} is {found}: every record has an id, a str"
                 )
         columns = {part: [value.get(name) for value in self.values] for part, name in parts.items()}
+        columns["embedding"] = [
+            type_conversion.parsed_vector(vector) if isinstance(vector, str) else vector
+            for vector in columns["embedding"]
+        ]
         given = np.asarray([vector is not None for vector in columns["embedding"]], np.bool_)
         matrix = None
         if given.any():
@@ -188,6 +198,11 @@ class Objects:
                 raise InvalidArgumentError(
                     f"none of the first {len(self.values):,} lines has the field {name!r}{hint}"
                 )
+
+    def _check_near_misses(self, parts: Mapping[str, str]) -> None:
+        if any(near_miss(key) or other_spelling(key) for key in set().union(*self.values)):
+            for value in self.values:
+                check_near_misses(value, parts)
 
     def take(self, rows: Sequence[int]) -> Objects:
         """Return the given rows."""
@@ -286,21 +301,33 @@ def _texts(column: list[Any], name: str) -> list[str | None] | None:
 def _metadata(value: dict[str, Any], used: set[str], keys: Mapping[str, str] | None) -> dict[str, Any] | None:
     """Return the fields that are not another part of the record, or the object under "metadata"."""
     if keys is not None:
-        found = {key: value[name] for name, key in keys.items() if value.get(name) is not None}
+        found = {key: objects.plain(value[name]) for name, key in keys.items() if value.get(name) is not None}
         return found or None
-    whole = value.get("metadata")
-    others = {key: entry for key, entry in value.items() if key not in used and entry is not None}
-    if isinstance(whole, dict):
-        del others["metadata"]
-        if others:
-            raise to_records.metadata_twice(f"the keys {shown(sorted(others))}", "an object")
-        return {key: entry for key, entry in whole.items() if entry is not None} or None
-    return others or None
+    named = [
+        (key_of(key), objects.plain(entry))
+        for key, entry in value.items()
+        if key not in used and entry is not None and not is_unnamed_index(key)
+    ]
+    others = dict(named)
+    if len(others) < len(named):
+        raise InvalidArgumentError(f"several keys of the line are one metadata key: {shown(sorted(value))}")
+    if value.get("metadata") is None or "metadata" in used:
+        return others or None
+    whole = others.pop("metadata")
+    if isinstance(whole, str):
+        whole = to_records.parsed_metadata(whole, "metadata") or {}
+    if not isinstance(whole, dict):
+        raise InvalidTypeError(
+            f"metadata is {shown(whole)}: expected a JSON object, or the text of one; call it "
+            "'metadata.metadata' if it is a key of that name"
+        )
+    if others:
+        raise to_records.metadata_twice(f"the keys {shown(sorted(others))}", "an object")
+    return {key: objects.plain(entry) for key, entry in whole.items() if entry is not None} or None
 
 
 # Rows of a source. `row_numbers` has the number of each row; the next part begins with row `end`.
 Part: TypeAlias = Rows | Objects
-_NUMBERS = {int, float}
 _REPEATED = "the id is the same as that of an earlier row"
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from ..errors import InvalidArgumentError
 from ..storage.interface.short_repr import shown
-from ..tables.column_names import key_of, listed, mixed_key, nearest
+from ..tables.column_names import check_near_misses, key_of, listed, mixed_key, nearest
 from ..tables.to_records import Mapped
 from . import csv_reader, csv_records, file_readers, text_files, text_types
 from .file_discovery import File
@@ -82,6 +82,8 @@ class Columns:
         names, begin = csv_records.header(pieces, dialect)
         for name in required:
             if not _has([*names, *file.partition], name):
+                if selected is None:  # a name that is nearly right has a better message
+                    check_near_misses([each for each in names if each not in required], {})
                 raise _missing(file, name, names)
         if required and selected is None and "" in names:
             raise InvalidArgumentError(

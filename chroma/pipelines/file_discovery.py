@@ -17,6 +17,7 @@ import pyarrow.fs as pafs
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import shown
+from ..validation.sequences import check_encodable
 from . import hive_partitions
 
 Format = Literal["parquet", "arrow", "csv", "jsonl"]
@@ -90,7 +91,7 @@ def find(
     found: list[File] = []
     roots: list[str] = []
     for item in sources:
-        files, root = _files(os.fspath(item), format, filesystem, without)
+        files, root = _files(check_path(item, "source"), format, filesystem, without)
         found += files
         roots += [root] * len(files)
     paths = [file.path for file in found]
@@ -221,4 +222,7 @@ def check_path(path: Any, name: str) -> str:
     """Return a path as a string."""
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidTypeError(f"Expected {name} to be a path or URL, got {shown(path)}")
-    return os.fspath(path)
+    text = os.fspath(path)
+    if isinstance(text, str):
+        check_encodable([text], name)  # Arrow opens no other paths
+    return text

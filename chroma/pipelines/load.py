@@ -306,7 +306,8 @@ def _joined(tables: Any, embedding: str) -> Any:
     for item in tables:
         if not is_table(item):
             raise InvalidTypeError(
-                f"the iterator gave {shown(item)}: expected record batches, tables or dataframes"
+                f"the iterator gave {shown(item)}: expected record batches, tables or dataframes; "
+                "pyarrow.Table.from_pylist makes a table of dicts"
             )
         yield from readers.table(item, embedding).to_batches()
 

@@ -160,9 +160,8 @@ class Feed:
                     _check_weight(part, plan.mapped.embedding)
                 if plan.transform is not None:
                     part = part.changed(plan.transform, plan.mapped.embedding)
-                if isinstance(part, Rows) and self._source.files:
-                    if self._source.files[number].format == "csv":
-                        part = part.parsed(plan.mapped.embedding)
+                if isinstance(part, Rows):
+                    part = part.parsed(plan.mapped.embedding)
                 done = sort(
                     part,
                     plan.mode,

@@ -3,6 +3,7 @@
 detect           tells whether a value is a table
 column_names     maps metadata keys to column names
 readers          reads any table as Arrow record batches
+objects          converts columns of Python objects to Arrow columns
 type_conversion  converts Arrow types to types that metadata can have
 to_records       converts a table to the records of a write
 from_rows        converts rows of a backend to tables

@@ -15,6 +15,7 @@ from ..errors import InvalidArgumentError
 from ..requests.projection import Projection
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Field, Rows
+from ..validation.sequences import check_encodable
 from ..wire.arrow_codec import KEY_MARK, TYPES, TypedKey, kind_of, vectors
 from .column_names import column_names, key_of, listed, near_miss
 
@@ -34,6 +35,7 @@ def projection(columns: Any, form: Any) -> Projection:
         raise InvalidArgumentError(
             f"Expected columns to be a list of column names, or None for all, got {shown(columns)}"
         )
+    check_encodable(names, "columns")
     if len(set(names)) < len(names):
         raise InvalidArgumentError(f"columns names some column twice: {shown(names)}")
     for name in names:

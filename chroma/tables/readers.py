@@ -1,29 +1,29 @@
 """Reads tables of any kind as Arrow record batches.
 
 Accepts pandas and polars dataframes, Arrow tables, batches, readers and datasets, DuckDB relations,
-results of get and query, and any object with the Arrow PyCapsule interface (`__arrow_c_stream__`).
+results of get and query, datasets of the package datasets, and any object with the Arrow PyCapsule
+interface (`__arrow_c_stream__`).
 The module imports pyarrow, but no dataframe library.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import orjson
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import shown
-from ..wire.arrow_codec import TYPES, TypedKey
+from ..validation.sequences import check_encodable
 from ..wire.arrow_stream_decoder import BrokenStream, bare, check_names
-from .column_names import column_names, key_of
-from .detect import is_result
+from . import objects, type_conversion
+from .detect import is_dataset, is_result
 
-# Keys of schema metadata. INDEX: the name of the dataframe's index, which is not a column. MIXED: a JSON
-# list of the columns that were split into several because their values have several types.
-INDEX, MIXED = b"chroma:index", b"chroma:mixed"
+# The key of schema metadata with a JSON list of the columns that were split into several because their
+# values have several types.
+MIXED = b"chroma:mixed"
 
 
 def mixed(schema: pa.Schema) -> list[str]:
@@ -35,24 +35,30 @@ def mixed(schema: pa.Schema) -> list[str]:
     return names if isinstance(names, list) else []
 
 
-def table(value: Any, embedding: str = "embedding") -> pa.Table:
+def table(value: Any, embedding: str | None = "embedding") -> pa.Table:
     """Read a whole table. Raises InvalidTypeError for a column that Arrow has no type for.
 
-    embedding  the column of vectors, which may mix lists of ints and lists of floats
+    embedding  the column of vectors, which may mix lists of ints and lists of floats. None: the table is not
+               one of records, and objects get the types that Arrow infers
     """
     if _is_pandas(value):
         return _from_pandas(value, embedding)
     if isinstance(value, pa.RecordBatch):
         value = pa.Table.from_batches([value])
-    return _checked(value if isinstance(value, pa.Table) else _stream(value, embedding).read_all())
+    if is_dataset(value):
+        value = _joined(value)
+    return _checked(value if isinstance(value, pa.Table) else _stream(value).read_all())
 
 
-def reader(value: Any, embedding: str = "embedding") -> pa.RecordBatchReader:
+def reader(value: Any, embedding: str = "embedding") -> Iterator[pa.RecordBatch]:
     """Read a table as a stream."""
     if _is_pandas(value):
-        return _from_pandas(value, embedding).to_reader()
-    found = _stream(value, embedding)
-    return pa.RecordBatchReader.from_batches(found.schema, map(_checked, found))
+        return iter(_from_pandas(value, embedding).to_reader())
+    if is_dataset(value):
+        parts = _dataset(value)
+        return (_checked(batch) for part in parts for batch in part.to_batches())
+    found = _stream(value)
+    return iter(pa.RecordBatchReader.from_batches(found.schema, map(_checked, found)))
 
 
 def _checked(value: Any) -> Any:
@@ -61,14 +67,37 @@ def _checked(value: Any) -> Any:
     try:
         check_names(value.schema)
         value.validate()
+        row = 0
         for batch in value.to_batches() if isinstance(value, pa.Table) else [value]:
-            bare(batch).validate(full=True)
+            try:
+                bare(batch).validate(full=True)
+            except pa.ArrowException:
+                _check_texts(batch, row)
+                raise
+            row += batch.num_rows
     except (pa.ArrowException, BrokenStream) as error:
         raise InvalidArgumentError(f"the Arrow data of the table are broken: {error!s:.500}") from None
     return value
 
 
-def _stream(value: Any, embedding: str) -> pa.RecordBatchReader:
+def _check_texts(batch: pa.RecordBatch, first: int) -> None:
+    """Raise InvalidArgumentError for a text that is not UTF-8. `first` is the row number of the batch."""
+    for field, column in zip(batch.schema, batch.columns):
+        if not type_conversion.is_text(field.type) or pa.types.is_string_view(field.type):
+            continue
+        raw = column.view(pa.binary() if pa.types.is_string(field.type) else pa.large_binary())
+        raw.validate(full=True)  # the offsets are in range, so that each value can be read
+        for row, value in enumerate(raw.to_pylist()):
+            try:
+                _ = value is not None and value.decode()
+            except UnicodeDecodeError:
+                raise InvalidArgumentError(
+                    f"the column {field.name!r} holds {shown(value)} at row {first + row}, which is not UTF-8"
+                    ": decode the source with its own encoding, or with errors='replace'"
+                ) from None
+
+
+def _stream(value: Any) -> pa.RecordBatchReader:
     if isinstance(value, pa.RecordBatchReader):
         return value
     if isinstance(value, pa.Table):
@@ -93,8 +122,40 @@ def _stream(value: Any, embedding: str) -> pa.RecordBatchReader:
         found: pa.RecordBatchReader = read()
         return found
     raise InvalidTypeError(
-        f"Expected a table (pandas, polars, Arrow, DuckDB or with __arrow_c_stream__), got {shown(value)}"
+        "Expected a table (pandas, polars, Arrow, DuckDB, datasets or with __arrow_c_stream__), got "
+        f"{shown(value)}"
     )
+
+
+def _dataset(value: Any) -> Iterator[pa.Table]:
+    """Read a dataset of the package datasets in its own order, with the columns of its format."""
+    if isinstance(value, dict):
+        split = next(iter(value), "train")
+        raise InvalidTypeError(
+            f"a {type(value).__name__} is several datasets, {', '.join(map(repr, value))}: pass one of them, "
+            f"as dataset[{split!r}]"
+        )
+    form = getattr(value, "format", None) or {}
+    if form.get("type") == "custom":
+        raise InvalidTypeError(
+            "the dataset has a transform, whose results are no columns of it: apply it with "
+            "dataset.with_format(None).map(…), or take the stored columns with dataset.with_format(None)"
+        )
+    plain = value.with_format("arrow")
+    columns = form.get("columns")
+    for part in plain.iter(batch_size=_DATASET_ROWS):
+        yield part if columns is None else part.select(list(columns))
+
+
+_DATASET_ROWS = 1000
+
+
+def _joined(value: Any) -> pa.Table:
+    parts = [*_dataset(value)]
+    try:
+        return pa.concat_tables(parts, promote_options="default") if parts else pa.table({})
+    except pa.ArrowException as error:
+        raise InvalidTypeError(f"the parts of the dataset have different columns: {error!s:.300}") from None
 
 
 def _blamed(value: Any) -> str:
@@ -115,11 +176,10 @@ def _is_pandas(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] == "pandas"
 
 
-def _from_pandas(frame: Any, embedding: str) -> pa.Table:
+def _from_pandas(frame: Any, embedding: str | None) -> pa.Table:
     """Convert a dataframe column by column, so that objects keep the exact types that Arrow would unify."""
     names, arrays, mixed = [], [], []
-    if frame.index.name == "id" and "id" not in frame.columns:
-        frame = frame.reset_index()
+    frame = _with_index(frame)
     odd = [name for name in frame.columns if not isinstance(name, str)]
     if odd:
         raise InvalidArgumentError(
@@ -129,27 +189,34 @@ def _from_pandas(frame: Any, embedding: str) -> pa.Table:
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise InvalidArgumentError(f"the dataframe has several columns named {shown(twice[0])}: rename one")
+    check_encodable(list(frame.columns), "the list of columns")
     for name in frame.columns:
-        found = [*_columns(name, frame[name], name == embedding)]
+        found = [*_columns(name, frame[name], embedding)]
         names += [column for column, _ in found]
         arrays += [array for _, array in found]
         if len(found) > 1:
             mixed.append(name)
     table = pa.table(arrays, names=names) if names else pa.table({})
-    index = [str(name) for name in frame.index.names if name is not None]
-    notes = {INDEX: ", ".join(index).encode()} if index else {}
-    return table.replace_schema_metadata(notes | {MIXED: orjson.dumps(mixed)})
+    return table.replace_schema_metadata({MIXED: orjson.dumps(mixed)})
 
 
-def _columns(name: str, series: Any, embedding: bool) -> Iterator[tuple[str, pa.Array]]:
+def _with_index(frame: Any) -> Any:
+    """Make the named levels of the index columns, as `to_parquet` does. Other levels are no data."""
+    names = [name for name in frame.index.names if isinstance(name, str) and name not in frame.columns]
+    if type(frame.index).__name__ == "RangeIndex" and names != ["id"]:
+        return frame  # the numbers of the rows, which files do not have as a column either
+    return frame.reset_index(level=names) if names else frame
+
+
+def _columns(name: str, series: Any, embedding: str | None) -> Iterator[tuple[str, pa.Array]]:
     if series.dtype != object:
         if type(series.dtype).__name__ == "SparseDtype":
             series = series.sparse.to_dense()
         try:
-            array = pa.Array.from_pandas(series)
-        except pa.ArrowException as error:
+            array = objects.array(name, series, pa.Array.from_pandas)
+        except InvalidTypeError as error:
             raise InvalidTypeError(
-                f"the column {name!r} of dtype {series.dtype} cannot be read: {error}; convert it with astype"
+                f"{error.message()}; its dtype is {series.dtype}: convert it with astype"
             ) from None
         if getattr(array.type, "extension_name", "").startswith("pandas."):
             raise InvalidTypeError(
@@ -160,109 +227,15 @@ def _columns(name: str, series: Any, embedding: bool) -> Iterator[tuple[str, pa.
         return
     missing = series.isna().to_numpy()
     values = [None if gone else value for value, gone in zip(series.tolist(), missing)]
-    if (matrix := _matrix(values)) is not None:
-        yield name, matrix
+    if embedding is None:
+        yield name, objects.array(name, values)
         return
-    if embedding and (vectors := _vectors(values)) is not None:
-        yield name, vectors
-        return
-    yield from objects(name, values)
-
-
-def _vectors(values: Sequence[Any]) -> pa.Array | None:
-    """Convert lists of any numbers to lists of floats. None if a list contains anything else."""
-    if not all(value is None or _numeric(value) for value in values):
-        return None
-    parts = [np.empty(0) if value is None else np.asarray(value, np.float64) for value in values]
-    offsets = np.cumsum([0, *map(len, parts)])
-    mask = pa.array([value is None for value in values], pa.bool_())
-    flat = pa.array(np.concatenate([np.empty(0), *parts]))
-    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), flat, mask=mask)
-
-
-def _numeric(value: Any) -> bool:
-    if isinstance(value, np.ndarray):
-        return value.ndim == 1 and value.dtype.kind in "fiu"
-    numbers = (int, float, np.integer, np.floating)
-    return isinstance(value, (list, tuple)) and all(
-        issubclass(kind, numbers) and kind is not bool for kind in set(map(type, value))
-    )
-
-
-def _matrix(values: Sequence[Any]) -> pa.Array | None:
-    """Convert numpy vectors of equal length and type to a fixed-size list array. None for other values."""
-    given = [value for value in values if value is not None]
-    if not given or any(type(value) is not np.ndarray or value.ndim != 1 for value in given):
-        return None
-    if len({(len(value), value.dtype) for value in given}) != 1 or given[0].dtype.kind not in "fiu":
-        return None
-    width = len(given[0])
-    if not width:
-        return None
-    if len(given) == len(values):
-        return pa.FixedSizeListArray.from_arrays(pa.array(np.concatenate(given)), width)
-    filler = np.zeros(width, given[0].dtype)
-    flat = np.concatenate([filler if value is None else value for value in values])
-    mask = pa.array([value is None for value in values])
-    return pa.FixedSizeListArray.from_arrays(pa.array(flat), width, mask=mask)
-
-
-def objects(name: str, values: Sequence[Any]) -> Iterator[tuple[str, pa.Array]]:
-    """Convert Python values to one column, or to one column per type if they have several types."""
-    plain = [_plain(value) for value in values]
-    kinds = {_kind(value) for value in plain} - {None}
-    if (len(kinds) > 1 and not kinds <= set(TYPES)) or "list" in kinds:  # Arrow would unify their types
-        raise _unstorable(name, plain, f"values of several types: {', '.join(sorted(map(str, kinds)))}")
-    if len(kinds) > 1:
-        typed_keys = [TypedKey(key_of(name), kind) for kind in TYPES if kind in kinds]
-        for typed, column in zip(typed_keys, column_names(typed_keys)):
-            yield column, _array(name, [value if _kind(value) == typed.kind else None for value in plain])
+    array = objects.matrix(values)
+    if array is None and name == embedding:
+        array = objects.vectors(name, values)
+    if array is None and name == "metadata":
+        array = objects.metadata(name, values)
+    if array is not None:
+        yield name, array
     else:
-        yield name, _array(name, plain)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic) and value.dtype.kind not in "mM":
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return list(value) if isinstance(value, (tuple, set, frozenset)) else value
-
-
-def _kind(value: Any) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, list):
-        kinds = {_kind(item) for item in value} - {None}
-        if len(kinds) == 1:
-            return f"list of {kinds.pop()}"
-        return "list" if kinds else "empty list"
-    return type(value).__name__
-
-
-def _array(name: str, values: Sequence[Any]) -> pa.Array:
-    try:
-        return pa.array(values)
-    except OverflowError:
-        raise _unstorable(name, values, "an int beyond 64 bits") from None
-    except pa.ArrowException as error:
-        raise _unstorable(name, values, str(error)) from None
-
-
-def _unstorable(name: str, values: Sequence[Any], why: str) -> InvalidTypeError:
-    """Return the error for a column of objects. It names the first value that cannot be stored."""
-    row, bad = next(
-        ((row, value) for row, value in enumerate(values) if value is not None and not _storable(value)),
-        (None, None),
-    )
-    found = "" if row is None else f", as {shown(bad)} at row {row}"
-    return InvalidTypeError(
-        f"the column {name!r} holds values that cannot be stored{found}: {why}; convert them to str, int, "
-        "float, bool or lists of one of these"
-    )
-
-
-def _storable(value: Any) -> bool:
-    items = value if isinstance(value, list) else [value]
-    small = all(-(2**63) <= item < 2**63 for item in items if type(item) is int)
-    return _kind(value) in TYPES and small
+        yield from objects.columns(name, values)

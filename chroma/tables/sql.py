@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import binascii
-import datetime
 import decimal
 import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import shown
-from . import readers, type_conversion
+from ..validation.sequences import check_encodable
+from . import objects, readers, type_conversion
 from .detect import is_table
 
 _HUGE = pa.decimal128(38, 0)
@@ -24,7 +23,8 @@ def check_text(text: Any) -> str:
     """Check that the text of a statement is a non-blank str, and return it."""
     if not isinstance(text, str) or not text.strip():
         raise InvalidArgumentError(f"Expected an SQL statement, got {shown(text)}")
-    return text
+    check_encodable([text], "the SQL statement")
+    return str.__str__(text)
 
 
 def check_parameters(parameters: Any) -> Any:
@@ -33,7 +33,11 @@ def check_parameters(parameters: Any) -> Any:
     if parameters is None:
         return None
     if isinstance(parameters, Mapping):
-        return {str(name): _value(value, f"parameters[{name!r}]") for name, value in parameters.items()}
+        check_encodable([name for name in parameters if isinstance(name, str)], "the names of parameters")
+        return {
+            str.__str__(name) if isinstance(name, str) else str(name): _value(value, f"parameters[{name!r}]")
+            for name, value in parameters.items()
+        }
     if isinstance(parameters, (list, tuple)):
         return [_value(value, f"parameters[{index}]") for index, value in enumerate(parameters)]
     raise InvalidTypeError(
@@ -43,12 +47,9 @@ def check_parameters(parameters: Any) -> Any:
 
 
 def _value(value: Any, name: str) -> Any:
-    if isinstance(value, (np.generic, np.ndarray)):
-        value = value.tolist()
-    if isinstance(value, (list, tuple)):
+    value = objects.plain(value)  # dates and times become the text that metadata have
+    if isinstance(value, list):
         return [_value(item, name) for item in value]
-    if isinstance(value, (datetime.date, datetime.time)):
-        return value.isoformat()
     if isinstance(value, decimal.Decimal):
         return str(value)
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
@@ -57,6 +58,8 @@ def _value(value: Any, name: str) -> Any:
         )
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidArgumentError(f"{name} is {value}: pass it as a str, and write ?::double")
+    if isinstance(value, str):
+        check_encodable([value], name)
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     raise InvalidTypeError(
@@ -66,14 +69,26 @@ def _value(value: Any, name: str) -> Any:
 
 def check_tables(tables: Mapping[str, Any] | None) -> dict[str, pa.Table]:
     """Convert tables of any kind, and results of get and query, to Arrow tables by their names in SQL."""
-    found = {}
+    found: dict[str, pa.Table] = {}
     for name, value in (tables or {}).items():
+        _check_name(name, found)
         if not is_table(value):
             raise InvalidTypeError(
                 f"Expected tables[{name!r}] to be a dataframe, an Arrow table or a result, got {shown(value)}"
             )
-        found[name] = _decoded(readers.table(value))
+        found[name] = _decoded(readers.table(value, embedding=None))
     return found
+
+
+def _check_name(name: Any, others: Mapping[str, Any]) -> None:
+    if not isinstance(name, str) or not name:
+        raise InvalidTypeError(f"Expected the names of tables to be texts, got {shown(name)}")
+    check_encodable([name], "the names of tables")
+    for other in others:
+        if other.lower() == name.lower():
+            raise InvalidArgumentError(
+                f"tables has {other!r} and {name!r}, which SQL does not tell apart: rename one"
+            )
 
 
 def _decoded(table: pa.Table) -> pa.Table:

@@ -25,8 +25,8 @@ from ..validation.sequences import check_ids, check_texts
 from ..validation.vectors import as_matrix, stacked
 from ..validation.write_batch import Batch, scatter
 from ..wire.arrow_codec import KEY_MARK
-from . import readers, type_conversion
-from .column_names import ANSWER, key_of, listed, mixed_key, near_miss, nearest
+from . import objects, readers, type_conversion
+from .column_names import ANSWER, check_near_misses, is_unnamed_index, key_of, listed, mixed_key, nearest
 from .detect import is_result
 
 PARTS = ("id", "document", "embedding", "uri")
@@ -107,7 +107,7 @@ def check_columns(table: pa.Table, mapped: Mapped) -> None:
         if name in found:
             type_conversion.texts(name, _chunks(found[name]))
     if "embedding" in found:
-        type_conversion.vectors("embedding", _chunks(found["embedding"]))
+        type_conversion.vectors("embedding", _chunks(type_conversion.parsed_vectors(found["embedding"])))
     _metadatas(empty, mapped, set(found["#used"]))
 
 
@@ -164,29 +164,15 @@ def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
         elif part in mapped.parts:
             raise InvalidArgumentError(
                 f"there is no column {name!r}: the table has {listed(names)}{nearest(name, names)}"
-                f"{_index(table)}"
             )
-    for name in names if mapped.metadata is None else ():
-        if (meant := near_miss(name)) is not None and name not in found["#used"]:
-            raise InvalidArgumentError(
-                f"the column {name!r} is the name of an argument: call it {meant!r} if it is that, or "
-                f"'metadata.{name}' if it is metadata, or say columns={{{meant!r}: {name!r}}}"
-            )
+    if mapped.metadata is None:
+        check_near_misses(names, mapped.parts, mapped.verbatim)
     if "id" not in found:
         raise InvalidArgumentError(
             f"there is no column 'id': the table has {listed(names)}; say which one it is with "
-            f"columns={{'id': ...}}{_index(table)}"
+            "columns={'id': ...}"
         )
     return found
-
-
-def _index(table: pa.Table) -> str:
-    """Return a hint for the error message if the missing column may be the dataframe's index."""
-    encoded = (table.schema.metadata or {}).get(readers.INDEX)
-    if encoded is None:
-        return ""
-    name = encoded.decode("utf-8", "replace")
-    return f"; the index, {name!r}, is no column: frame.reset_index() makes it one"
 
 
 def _chunks(column: pa.ChunkedArray) -> pa.Array:
@@ -224,6 +210,7 @@ def _vectors(column: pa.ChunkedArray | None, rows: int) -> tuple[Floats | None, 
     """Return the matrix of vectors, with zeros for a row without one, and the mask of rows with a vector."""
     if column is None or column.null_count == rows:
         return None, None
+    column = type_conversion.parsed_vectors(column)
     blocks = [
         type_conversion.vectors("embedding", chunk.drop_null()) for chunk in column.chunks if len(chunk)
     ]
@@ -241,18 +228,17 @@ def _metadatas(table: pa.Table, mapped: Mapped, used: set[str]) -> Entries | Non
     if mapped.metadata is not None:
         keys = {column: key for name, key in mapped.metadata.items() for column in _called(name, table)}
     else:
-        keys = {field.name: _key(field, mapped.verbatim) for field in table.schema if field.name not in used}
+        keys = {
+            field.name: _key(field, mapped.verbatim)
+            for field in table.schema
+            if field.name not in used and not is_unnamed_index(field.name)
+        }
     if "metadata" in keys and mapped.metadata is None:
-        column = table.column("metadata")
-        if (
-            pa.types.is_struct(column.type)
-            or type_conversion.is_text(column.type)
-            or pa.types.is_null(column.type)
-        ):
-            others = sorted(keys.keys() - {"metadata"})
-            if others:
-                raise metadata_twice(f"the columns {listed(others)}", "a column")
-            return _whole(_chunks(column), mapped.verbatim)
+        whole = type_conversion.storage("metadata", _chunks(table.column("metadata")))
+        others = sorted(keys.keys() - {"metadata"})
+        if others:
+            raise metadata_twice(f"the columns {listed(others)}", "a column")
+        return _whole(whole, mapped.verbatim)
     check_keys(list(keys.values()), lambda key: "column")
     named = [(key, type_conversion.values(name, _chunks(table.column(name)))) for name, key in keys.items()]
     return entries(named, table.num_rows)
@@ -285,9 +271,11 @@ def _key(field: pa.Field, verbatim: bool) -> str:
 
 
 def _whole(array: pa.Array, verbatim: bool) -> Entries | None:
-    """Read a metadata column of structs, or of JSON objects as text."""
+    """Read a metadata column of structs, of maps, or of JSON objects as text."""
     if pa.types.is_null(array.type):
         return None
+    if pa.types.is_map(array.type):
+        return _maps(array)
     if pa.types.is_struct(array.type):
         keys = [_key(field, verbatim) for field in array.type]
         check_keys(keys, lambda key: "field of the column 'metadata'")
@@ -296,21 +284,43 @@ def _whole(array: pa.Array, verbatim: bool) -> Entries | None:
             for key, field, part in zip(keys, array.type, array.flatten())
         ]
         return entries(named, len(array))
+    if not type_conversion.is_text(array.type):
+        raise InvalidTypeError(
+            f"the column 'metadata' is {array.type!s:.200}: expected structs, maps, or JSON objects as text; "
+            "call it 'metadata.metadata' if it is a key of that name"
+        )
     found: list[Any] = []
     for row, text in enumerate(array.to_numpy(zero_copy_only=False).tolist()):
-        try:
-            entry = None if text is None else orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            raise InvalidArgumentError(f"metadata at row {row} is not valid JSON: {error}") from None
-        if not isinstance(entry, (dict, type(None))):
-            raise InvalidArgumentError(f"metadata at row {row} is {shown(entry)}: expected a JSON object")
-        if entry and (big := rounded_int(entry, text)) is not None:
-            raise InvalidArgumentError(
-                f"metadata at row {row}: {shown(big[0])} is {big[1]}: an int must fit in 64 bits; store it "
-                "as text"
-            )
-        found.append(entry or None)
+        found.append(None if text is None else parsed_metadata(text, f"metadata at row {row}"))
     return check_metadatas(found) if found else None  # without rows, only the columns are checked
+
+
+def parsed_metadata(text: str, where: str) -> dict[str, Any] | None:
+    """Parse the complete metadata of a record, given as a JSON object. None for an empty object."""
+    try:
+        entry = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidArgumentError(
+            f"{where} is not valid JSON: {error}, in {shown(text)}; call it 'metadata.metadata' if it is a "
+            "key of that name"
+        ) from None
+    if not isinstance(entry, (dict, type(None))):
+        raise InvalidArgumentError(f"{where} is {shown(entry)}: expected a JSON object")
+    if entry and (big := rounded_int(entry, text)) is not None:
+        raise InvalidArgumentError(
+            f"{where}: {shown(big[0])} is {big[1]}: an int must fit in 64 bits; store it as text"
+        )
+    return entry or None
+
+
+def _maps(array: pa.Array) -> Entries | None:
+    found: list[Any] = []
+    for row, pairs in enumerate(array.to_pylist()):
+        entry = {key: objects.plain(value) for key, value in pairs or () if value is not None}
+        if len({key for key, _ in pairs or ()}) < len(pairs or ()):
+            raise InvalidArgumentError(f"metadata at row {row} has one key twice: {shown(pairs)}")
+        found.append(entry or None)
+    return check_metadatas(found) if found else None
 
 
 def entries(columns: Sequence[tuple[str, pa.Array]], rows: int) -> Entries | None:

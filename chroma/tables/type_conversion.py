@@ -10,11 +10,12 @@
     uuid (an extension), JSON (an extension)   str
     list (large, fixed-size, view) of these    list; empty ones, and nulls inside, refused
     null, or a null in any column              no such key
-    decimal, duration, interval, binary,       refused; the message names the remedy
-    struct, map, union, other extensions
+    decimal without a fraction (128-bit ints)  int; beyond 64 bits refused
+    other decimals, duration, interval,        refused; the message names the remedy
+    binary, struct, map, union, extensions
 
-An integer id becomes its decimal digits. An embedding is a list of numbers of any type; the numbers
-must be finite as float32.
+An integer id becomes its decimal digits. An embedding is a list of numbers of any type, or the text of
+one in JSON; the numbers must be finite as float32.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import InvalidArgumentError, InvalidTypeError
+from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Floats
 from ..validation.vectors import uneven_column
 
@@ -59,13 +62,13 @@ def is_number(type: pa.DataType) -> bool:
 
 def values(name: str, array: pa.Array) -> pa.Array:
     """Convert a metadata column to string, int64, float64, bool, a list of one of these, or null."""
-    array = _storage(name, array)
+    array = storage(name, array)
     if is_list(array.type):
         return _lists(name, array)
     return _scalars(name, array)
 
 
-def _storage(name: str, array: pa.Array) -> pa.Array:
+def storage(name: str, array: pa.Array) -> pa.Array:
     """Decode dictionaries, run-end encoding and extension types."""
     while True:
         if _is.is_dictionary(array.type):
@@ -114,14 +117,18 @@ def _scalars(name: str, array: pa.Array, rows: Any = None) -> pa.Array:
         return array if _is.is_string(kind) else _narrow(array)
     if _is.is_boolean(kind) or _is.is_null(kind):
         return array
-    if _is.is_integer(kind):
+    if _is.is_integer(kind) or _is_whole_number(kind):
         try:
             return array.cast(pa.int64())
         except pa.ArrowInvalid:
-            index = pc.index(pc.greater_equal(array, pa.scalar(2**63, pa.uint64())), True).as_py()
+            index, big = next(
+                (index, value)
+                for index, value in enumerate(array.to_pylist())
+                if value is not None and not -(2**63) <= value < 2**63
+            )
             raise InvalidArgumentError(
-                f"the column {name!r} holds {array[index].as_py()} at row {_row(index, rows)}: an int must "
-                "fit in 64 bits; cast the column to string"
+                f"the column {name!r} holds {big} at row {_row(index, rows)}: an int must fit in 64 bits; "
+                "cast the column to string"
             ) from None
     if _is.is_floating(kind):
         array = array.cast(pa.float64())
@@ -129,15 +136,31 @@ def _scalars(name: str, array: pa.Array, rows: Any = None) -> pa.Array:
         return array
     if _is.is_timestamp(kind) or _is.is_date(kind) or _is.is_time(kind):
         return _iso(array)
-    raise refused(name, kind)
+    raise refused(name, kind, _first(array, rows))
 
 
-def refused(name: str, kind: pa.DataType) -> InvalidTypeError:
-    """Return the error for a type that metadata cannot hold."""
+def _is_whole_number(kind: pa.DataType) -> bool:
+    """Whether a decimal has no fraction: how other programs pass on integers of 128 bits."""
+    return bool(_is.is_decimal(kind)) and kind.scale == 0
+
+
+def _first(array: pa.Array, rows: Any = None) -> str:
+    """Describe the first value of a column for a message."""
+    for index, value in enumerate(array):
+        if value.is_valid:
+            try:
+                return f", as {shown(value.as_py())} at row {_row(index, rows)}"
+            except (ValueError, OverflowError, NotImplementedError):  # a value that Python has no type for
+                return f", as at row {_row(index, rows)}"
+    return ""
+
+
+def refused(name: str, kind: pa.DataType, first: str = "") -> InvalidTypeError:
+    """Return the error for a type that metadata cannot hold. `first` describes a value."""
     remedy = next((text for is_it, text in _REMEDIES if is_it(kind)), "cast it to one of these")
     return InvalidTypeError(
-        f"the column {name!r} is {kind!s:.200}: metadata are str, int, float, bool and lists of one of "
-        f"these; {remedy}, or leave it out with columns={{'metadata': [...]}}"
+        f"the column {name!r} is {kind!s:.200}{first}: metadata are str, int, float, bool and lists of one "
+        f"of these; {remedy}, or leave it out with columns={{'metadata': [...]}}"
     )
 
 
@@ -188,7 +211,7 @@ def _lists(name: str, array: pa.Array) -> pa.Array:
             f"the column {name!r} holds an empty list at row {empty[0]}, which metadata cannot: use null"
         )
     lengths = np.where(given, lengths, 0)  # a null in a fixed-size list column has a length
-    items = _storage(name, array.flatten())
+    items = storage(name, array.flatten())
     rows = np.repeat(np.arange(len(array)), lengths)
     if items.null_count and not _is.is_null(items.type):
         index = int(np.argmin(items.is_valid().to_numpy(zero_copy_only=False)))
@@ -197,7 +220,7 @@ def _lists(name: str, array: pa.Array) -> pa.Array:
             "out of the list"
         )
     if is_list(items.type) or _is.is_null(items.type):
-        raise refused(name, array.type)
+        raise refused(name, array.type, _first(array))
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     return pa.LargeListArray.from_arrays(
         pa.array(offsets, pa.int64()), _scalars(name, items, rows), mask=pa.array(~given)
@@ -206,14 +229,39 @@ def _lists(name: str, array: pa.Array) -> pa.Array:
 
 def texts(name: str, array: pa.Array) -> pa.Array:
     """Convert a column of ids, documents or uris to strings."""
-    array = _storage(name, array)
+    array = storage(name, array)
     if is_text(array.type) or _is.is_null(array.type):
         return array
-    if name == "id" and _is.is_integer(array.type):
+    if name == "id" and (_is.is_integer(array.type) or _is_whole_number(array.type)):
         return array.cast(pa.string())
     raise InvalidTypeError(
-        f"the column for {name!r} is {array.type!s:.200}: expected texts; cast it to string"
+        f"the column for {name!r} is {array.type!s:.200}{_first(array)}: expected texts; cast it to string"
     )
+
+
+def parsed_vectors(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Parse vectors that are texts such as "[0.1, 0.2]". Columns of other types are returned unchanged."""
+    kind = column.type.value_type if _is.is_dictionary(column.type) else column.type
+    if not is_text(kind):
+        return column
+    found = [
+        None if text is None else parsed_vector(text, f" at row {row}")
+        for row, text in enumerate(column.to_pylist())
+    ]
+    return pa.chunked_array([pa.array(found, pa.large_list(pa.float64()))])
+
+
+def parsed_vector(text: str, where: str = "") -> list[float]:
+    """Parse a vector given as text."""
+    try:
+        vector = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        vector = None
+    if not isinstance(vector, list) or not set(map(type, vector)) <= {int, float}:
+        raise InvalidArgumentError(
+            f"the embedding {shown(text)}{where} is not a list of numbers as [0.1, 0.2]"
+        )
+    return vector
 
 
 def vectors(name: str, array: pa.Array) -> Floats:

@@ -80,6 +80,7 @@ def check_collection_metadata(metadata: Any) -> dict[str, Any] | None:
         if not isinstance(key, str):
             raise InvalidTypeError(f"Expected metadata key to be a str, got {shown(key)}")
         check_encodable([key], "metadata")
+        key = str.__str__(key)
         if value is None:
             raise InvalidTypeError(
                 f"Expected metadata value of {key!r} to be a str, int, float or bool, got None"
@@ -132,6 +133,9 @@ def _check_step(entries: list[dict[str, Any] | None], start: int) -> list[dict[s
     columns = by_key(given) if len(given) > _FEW else None
     keys: set[Any] = set().union(*given) if columns is None else set(columns)
     _check_keys(keys, entries, start)
+    if not set(map(type, keys)) <= {str}:
+        entries = [entry and {str.__str__(key): value for key, value in entry.items()} for entry in entries]
+        return _check_step(entries, start)
     values = [list(chain.from_iterable(map(dict.values, given)))] if columns is None else columns.values()
     kinds = [set(map(type, column)) for column in values]
     types: set[type] = set().union(*kinds)
@@ -258,11 +262,11 @@ def rounded_int(value: Mapping[str, Any], text: str | bytes) -> tuple[str, int] 
 
 
 def _large(value: Any) -> bool:
-    """Whether the value contains a float beyond 64 bits. Lists of mixed types are refused elsewhere."""
+    """Whether the value contains a float beyond 64 bits."""
     if type(value) is float:
         return not -_LARGE < value < _LARGE
     if type(value) is list:
-        return set(map(type, value)) == {float} and not -_LARGE < min(value) <= max(value) < _LARGE
+        return any(type(item) is float and not -_LARGE < item < _LARGE for item in value)
     return type(value) is dict and any(map(_large, value.values()))
 
 

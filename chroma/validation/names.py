@@ -10,6 +10,7 @@ from uuid import UUID
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import shown
+from .sequences import check_encodable
 
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?")
 
@@ -48,13 +49,14 @@ def check_tenant_name(name: Any) -> str:
         raise InvalidArgumentError(
             f"Validation error: name: Expected a tenant name of at least 3 characters, got {name!r}"
         )
-    return str.__str__(name)
+    return check_str(name, "name")
 
 
 def check_str(value: Any, argument: str) -> str:
     """Check the type of a name that the caller will look up."""
     if not isinstance(value, str):
         raise InvalidTypeError(f"Expected {argument} to be a str, got {shown(value)}")
+    check_encodable([value], argument)
     return str.__str__(value)
 
 
@@ -64,7 +66,20 @@ def check_path(path: Any, argument: str) -> str:
         raise InvalidTypeError(f"Expected {argument} to be a str or a Path, got {shown(path)}")
     if not str(path):
         raise InvalidArgumentError(f"Expected {argument} to name a folder, got ''")
-    return str(os.fspath(path))
+    return check_system_name(str(os.fspath(path)), argument)
+
+
+def check_system_name(path: str, argument: str) -> str:
+    """Check that the operating system can have a file of that name."""
+    try:
+        possible = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise InvalidArgumentError(
+            f"Expected {argument} to be a path, got {shown(path)}, which has a character that no path has"
+        )
+    return path
 
 
 def check_uuid(id: Any) -> str:

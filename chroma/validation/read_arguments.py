@@ -12,7 +12,7 @@ from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Field, Floats
 from ..types import DataLoader, Include, ReadLevel
 from .names import check_int, check_optional_count
-from .sequences import as_list, check_ids, check_texts
+from .sequences import as_list, check_encodable, check_ids, check_texts
 from .write_batch import check_images
 
 _BY_REQUEST = "#request"
@@ -167,7 +167,8 @@ def check_order(order_by: Any) -> list[tuple[str, bool]]:
         name = key.removeprefix("-")
         if not name or name.startswith("#"):
             raise InvalidArgumentError(f"Expected order_by to name a metadata key, got {key!r}")
-        order.append((name, key.startswith("-")))
+        check_encodable([name], "order_by")
+        order.append((str.__str__(name), key.startswith("-")))
     return order
 
 

@@ -17,7 +17,7 @@ _STEP = 1024  # texts encoded at a time in a check, so that long documents are n
 
 
 def as_list(column: Any) -> list[Any]:
-    """Convert a single value, a list, tuple, numpy array, pandas Series or Arrow array to a list.
+    """Convert a single value, any sequence, a numpy array, pandas Series or Arrow array to a list.
 
     Missing values of a Series become None. A list is returned without a copy.
     """
@@ -39,6 +39,8 @@ def as_list(column: Any) -> list[Any]:
         )
     if hasattr(column, "tolist") and getattr(column, "ndim", False):  # numpy
         return list(column.tolist())
+    if isinstance(column, Sequence):  # a column of the package datasets, a deque
+        return list(column)
     return [column]
 
 

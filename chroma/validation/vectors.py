@@ -51,10 +51,12 @@ def _matrix(vectors: Any, field: str) -> Floats:
         raise InvalidArgumentError(f"{_ACCEPTED}, got {field}={shown(vectors)}")
     if hasattr(vectors, "to_pylist"):
         vectors = _from_arrow(vectors, field)
-    if isinstance(vectors, np.ndarray) and vectors.dtype != object:
+    if isinstance(vectors, np.ndarray) and vectors.dtype != object and not np.ma.isMaskedArray(vectors):
         return _from_array(vectors, field)
+    if isinstance(vectors, Sequence) and not isinstance(vectors, (list, tuple, array, memoryview)):
+        vectors = list(vectors)
     if not isinstance(vectors, (list, tuple)):
-        vectors = _readable(vectors, field)
+        vectors = readable(vectors, field)
         if vectors.dtype != object:
             return _from_array(vectors, field)
     if len(vectors) == 0:
@@ -69,11 +71,34 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.generic)) and not isinstance(value, (str, bytes))
 
 
-def _readable(value: Any, field: str) -> npt.NDArray[Any]:
+def readable(value: Any, field: str) -> npt.NDArray[Any]:
     """Convert an object that numpy can read (Series, tensor, buffer) to an array. Refuses scalars."""
-    if hasattr(value, "__array__") or isinstance(value, (array, memoryview)):
-        return np.asarray(value)
+    if np.ma.isMaskedArray(value):
+        return _unmasked(value, field)
+    try:
+        if hasattr(value, "__array__") or isinstance(value, (array, memoryview)):
+            return np.asarray(value)
+        if hasattr(value, "__dlpack__"):
+            return np.from_dlpack(value)
+    except Exception as error:  # of any library: a tensor of another device, or one with a gradient
+        if hasattr(value, "tolist"):
+            return np.asarray(value.tolist(), np.float32)
+        raise InvalidArgumentError(
+            f"{field} is a {type(value).__name__} that numpy cannot read: {error}; copy it to the main "
+            "memory and convert it, with .detach().cpu().numpy() in torch"
+        ) from None
     raise InvalidArgumentError(f"{_ACCEPTED}, got {field}={shown(value)}")
+
+
+def _unmasked(vectors: Any, field: str) -> npt.NDArray[Any]:
+    """Return the numbers of a masked array. Refuses an array of which numbers are masked."""
+    if (masked := np.argwhere(np.ma.getmaskarray(vectors))).size:
+        at = "".join(f"[{index}]" for index in masked[0])
+        raise InvalidArgumentError(
+            f"{field}{at} is masked: a vector has all its numbers; fill it, or drop it"
+        )
+    plain: npt.NDArray[Any] = vectors.data
+    return plain
 
 
 def _from_arrow(column: Any, field: str) -> Any:
@@ -135,6 +160,8 @@ def _from_rows(rows: list[Any], field: str) -> Floats:
 
 def _row(row: Any, row_index: int, field: str) -> npt.NDArray[Any]:
     """Convert one vector of a mixed column to an array, keeping its number type."""
+    if np.ma.isMaskedArray(row):
+        row = _unmasked(row, f"{field}[{row_index}]")
     if isinstance(row, np.ndarray) and row.dtype != object:
         return row
     if isinstance(row, np.ndarray):
@@ -145,7 +172,7 @@ def _row(row: Any, row_index: int, field: str) -> npt.NDArray[Any]:
         vector: npt.NDArray[Any] = _from_lists([list(row)], f"{field}[{row_index}]")[0]
         return vector
     if row is not None and not isinstance(row, (str, bytes)):
-        return _readable(row, f"{field}[{row_index}]")
+        return readable(row, f"{field}[{row_index}]")
     raise InvalidArgumentError(f"{_ACCEPTED}, got {field}[{row_index}]={shown(row)}")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InvalidArgumentError
+from ..storage.interface.iso_times import is_time, text_of
 from ..storage.interface.short_repr import shown
 
 _INT64 = range(-(2**63), 2**63)
@@ -40,6 +41,10 @@ def uses_key(clause: Any, key: str) -> bool:
 
 
 def _plain(path: str, value: Any) -> Any:
+    if is_time(value):
+        if (text := text_of(value)) is None:
+            raise InvalidArgumentError(f"{path} is {value}: expected a date, or a date and a time")
+        return {"$date": text}
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         value = value.item()  # the value is a NumPy scalar
     if isinstance(value, Mapping):
@@ -47,19 +52,20 @@ def _plain(path: str, value: Any) -> Any:
             if not isinstance(key, str):
                 raise InvalidArgumentError(f"Expected {path} key to be a str, got {shown(key)}")
             _check_text(path, key)
-        return {key: _plain(f"{path}[{key!r}]", inner) for key, inner in value.items()}
+        return {str.__str__(key): _plain(f"{path}[{key!r}]", inner) for key, inner in value.items()}
     if type(value) is list:
         return [_plain(path, inner) for inner in value]
     if value is None or type(value) is bool:
         return value
-    if type(value) is int:
+    if isinstance(value, int):
+        value = int.__int__(value)  # `in` takes for ever for a subclass
         if value not in _INT64:
             raise InvalidArgumentError(f"{path} is outside the 64-bit integers: {shown(value)}")
         return value
-    if type(value) is float:
+    if isinstance(value, float):
         if not math.isfinite(value):
             raise InvalidArgumentError(f"{path} must be finite, got {value}")
-        return value
+        return float.__float__(value)
     if isinstance(value, str):
         return _check_text(path, value)
     raise InvalidArgumentError(

@@ -7,6 +7,7 @@ same type.
 
 from __future__ import annotations
 
+import bisect
 import operator
 import threading
 from collections.abc import Callable, Sequence
@@ -16,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from ..arrow.arrays import numbers, text_array, to_list, valid
+from ..arrow.arrays import number_array, numbers, text_array, to_list, valid
 from ..arrow.lazy_pyarrow import pa
 from ..schema.metadata_columns import RowIds
 from ..schema.record_columns import Ints, Mask
 from ..segments.segment import hash_ids
-from . import row_set
+from . import row_set, times
 from .parser import Comparison
 from .row_set import RowSet
 
@@ -139,6 +140,7 @@ class Texts:
         self._requests = 0
         self._indexed = len(array) >= _INDEX_TEXTS
         self._index: _TextIndex | None = None
+        self._times: Times | None = None
         self._lock = threading.Lock()
         self.nbytes = array.nbytes + (0 if at is None else at.nbytes)
 
@@ -165,6 +167,26 @@ class Texts:
             return RowSet(self._size, rows=rows.astype(np.int64))
         return row_set.gathered(self._size, rows)
 
+    def times(self) -> Times:
+        """Return the texts that name a time, as times."""
+        found = self._times
+        if found is None:
+            with self._lock:
+                found = self._times
+                if found is None:
+                    if self._plain is None:
+                        assert self._index is not None
+                        texts, codes, rows = self._index.coded()
+                    else:
+                        texts, codes, rows = _coded(*self._plain)
+                    found = self._times = Times(self._size, texts, codes, rows, self._grew)
+                    self._grew(found.nbytes)
+        return found
+
+    def _grew(self, by: int) -> None:
+        self.nbytes += by
+        self._changed(by)
+
     def _look(self, array: pa.Array, at: RowIds | None, values: tuple[Any, ...]) -> RowSet:
         from pyarrow import compute  # takes 20 ms to import, and only few columns need it
 
@@ -174,6 +196,50 @@ class Texts:
         if at is None:
             return RowSet(self._size, mask=hits)
         return RowSet(self._size, rows=row_set.distinct(at[hits]).astype(np.int64))
+
+
+class Times:
+    """The times that the texts of a column name, as the ranks of the distinct times."""
+
+    def __init__(
+        self, size: int, texts: pa.Array, codes: Ints, rows: RowIds, grew: Callable[[int], None]
+    ) -> None:
+        """Read the times.
+
+        texts  the distinct texts
+        codes  for each value, the position of its text in `texts`
+        rows   the row of each value
+        """
+        told = [times.nanoseconds(text or "") for text in to_list(texts)]
+        self._moments = sorted({moment for moment in told if moment is not None})
+        rank = {moment: index for index, moment in enumerate(self._moments)}
+        ranks = np.array([-1 if moment is None else rank[moment] for moment in told], np.int32)[codes]
+        named = ranks >= 0
+        self._ranks = Numbers(size, number_array(ranks[named]), rows[named], grew)
+        self.nbytes = self._ranks.nbytes + 40 * len(self._moments)
+
+    def where(self, op: Comparison, at: int) -> RowSet:
+        """Return the rows with a time in the relation `op` to `at`."""
+        first, last = bisect.bisect_left(self._moments, at), bisect.bisect_right(self._moments, at)
+        conditions: dict[Comparison, Conditions] = {
+            "=": [(">=", first), ("<", last)],
+            "<": [("<", first)],
+            "<=": [("<", last)],
+            ">": [(">=", last)],
+            ">=": [(">=", first)],
+        }
+        return self._ranks.where(conditions[op])
+
+
+def _coded(array: pa.Array, at: RowIds | None) -> tuple[pa.Array, Ints, RowIds]:
+    """Return the distinct texts of a column, and the code and the row of each value."""
+    encoded = array.dictionary_encode()
+    codes = encoded.indices
+    if codes.null_count:
+        at = np.flatnonzero(valid(codes)).astype(np.uint32)
+        codes = codes.drop_null()
+    values = numbers(codes)
+    return encoded.dictionary, values, np.arange(len(values), dtype=np.uint32) if at is None else at
 
 
 class _TextIndex:
@@ -210,6 +276,12 @@ class _TextIndex:
         self.nbytes = self._texts.nbytes + sum(
             array.nbytes for array in (self._rows, self._ends, self._by_hash, self._hashes)
         )
+
+    def coded(self) -> tuple[pa.Array, Ints, RowIds]:
+        """Return the distinct texts, and the code and the row of each value. The rows ascend."""
+        codes = np.repeat(np.arange(len(self._ends) - 1), np.diff(self._ends))
+        order = np.argsort(self._rows)
+        return self._texts, codes[order], self._rows[order]
 
     def rows(self, values: tuple[str, ...]) -> RowIds:
         """Return the rows that have one of the texts. The rows of each text ascend."""

@@ -16,7 +16,7 @@ from ..arrow.arrays import number_array
 from ..schema.metadata_columns import MetadataColumns, Slot
 from . import row_set
 from .column_index import Column, Numbers, Texts
-from .parser import And, Compare, Everything, Member, Node, Not, Nothing, OneOf, Or
+from .parser import And, Compare, CompareTime, Everything, Member, Node, Not, Nothing, OneOf, Or
 from .row_set import RowSet
 
 
@@ -61,6 +61,13 @@ class FilterArrays:
             if slot not in self._all_slots():
                 return row_set.none(self.rows)
             return self._column(slot).where((("=", node.value),))
+        if isinstance(node, CompareTime):
+            slot = node.key, "str"
+            if slot not in self._all_slots():
+                return row_set.none(self.rows)
+            column = self._column(slot)
+            assert isinstance(column, Texts)
+            return column.times().where(node.op, node.at)
         if isinstance(node, Everything):
             return row_set.everything(self.rows)
         if isinstance(node, Nothing):

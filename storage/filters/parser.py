@@ -3,7 +3,8 @@
 Owns: the grammar and meaning of `where` and `where_document`. The functions are pure and use no SQL and no
 files. A leaf compares only values of the same type: a comparison of numbers becomes one leaf for integers and
 one for floats, with the operand converted exactly (2**53 + 1 is never rounded). Booleans are not numbers. A
-negated operator becomes Not(...), so it matches records that lack the key.
+negated operator becomes Not(...), so it matches records that lack the key. A date or time as operand, in JSON
+{"$date": text}, becomes a leaf that compares texts as times (`times`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..interface.errors import InvalidArgument
+from ..interface.iso_times import is_time, text_of
 from ..interface.requests import Selection
 from ..interface.short_repr import shown
+from . import times
 
 ScalarKind: TypeAlias = Literal["str", "int", "float", "bool"]
 Comparison: TypeAlias = Literal["=", "<", "<=", ">", ">="]
@@ -68,6 +71,15 @@ class Member(NamedTuple):
     node: Literal["member"] = "member"
 
 
+class CompareTime(NamedTuple):
+    """The value of `key` is a text that names a time in the relation `op` to `at`, nanoseconds from 1970."""
+
+    key: str
+    op: Comparison
+    at: int
+    node: Literal["time"] = "time"
+
+
 class IdOneOf(NamedTuple):
     """The record's id is one of `values`."""
 
@@ -110,6 +122,7 @@ Node: TypeAlias = (
     | Compare
     | OneOf
     | Member
+    | CompareTime
     | IdOneOf
     | DocumentContains
     | DocumentMatches
@@ -118,6 +131,7 @@ Node: TypeAlias = (
     | Not
 )
 
+_DATE = "$date"
 _OPERATORS = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$contains", "$not_contains")
 _NEGATED = {"$ne": "$eq", "$nin": "$in", "$not_contains": "$contains", "$not_regex": "$regex"}
 _ORDER: dict[str, Comparison] = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
@@ -239,6 +253,7 @@ def _any_of(children: list[Node]) -> Node:
 
 
 def _field(key: str, value: Any) -> Node:
+    key = str.__str__(key)
     _check_text("where key", key)
     if key.startswith("$"):
         raise InvalidArgument(
@@ -255,6 +270,8 @@ def _field(key: str, value: Any) -> Node:
                 f"Expected operator expression for {key!r} to have exactly one operator, got {shown(value)}"
             )
         operator, operand = next(iter(value.items()))
+        if operator == _DATE:
+            operator, operand = "$eq", value
     if key == "#document":
         return _document_field(operator, operand)
     if operator not in _OPERATORS:
@@ -281,7 +298,7 @@ def _id_field(operator: str, operand: Any) -> Node:
     if (
         operator not in ("$eq", "$in")
         or not isinstance(values, list)
-        or not all(type(v) is str for v in values)
+        or not all(isinstance(value, str) for value in values)
     ):
         raise InvalidArgument(
             "#id can be compared with $eq, $ne, $in and $nin and strings only, "
@@ -289,16 +306,21 @@ def _id_field(operator: str, operand: Any) -> Node:
         )
     for value in values:
         _check_text("where value for #id", value)
-    return IdOneOf(tuple(values))
+    return IdOneOf(tuple(map(_plain, values)))
 
 
 def _positive(key: str, operator: str, operand: Any) -> Node:
     if operator == "$in":
         return _one_of(key, operand)
+    if type(operand) not in _SCALARS and _is_time(operand):
+        return _time(key, operator, operand)
     operand = _plain(operand)
     if operator in _ORDER:
         if type(operand) not in (int, float):
-            remedy = "; texts have no order here: store dates as numbers such as 20240131"
+            remedy = (
+                "; texts have no order here. Stored dates are compared with a datetime, in JSON "
+                '{"$date": "2024-01-31"}'
+            )
             raise InvalidArgument(
                 f"Expected operand value to be an int or a float for {operator}, got {shown(operand)}"
                 + (remedy if isinstance(operand, str) else "")
@@ -321,6 +343,8 @@ def _one_of(key: str, operand: Any) -> Node:
             f"Expected where value for $in/$nin on {key!r} to be a non-empty list, got {shown(operand)}"
         )
     types = set(map(type, operand))
+    if not types <= _SCALARS and all(map(_is_time, operand)):
+        return _any_of_raw([_time(key, "$eq", value) for value in operand])
     values = operand if types <= _SCALARS else [_plain(value) for value in operand]
     types = set(map(type, values))
     if len(types) > 1 or not types <= _SCALARS:
@@ -339,11 +363,39 @@ def _one_of(key: str, operand: Any) -> Node:
 
 
 def _plain(value: Any) -> Any:
-    """Convert NumPy scalars to Python values."""
+    """Convert NumPy scalars, and instances of subclasses such as enums, to plain Python values."""
     if type(value) in _SCALARS:
         return value
+    if isinstance(value, str):
+        return str.__str__(value)
     item = getattr(value, "item", None)
-    return item() if item is not None and getattr(value, "shape", None) == () else value
+    if item is not None and getattr(value, "shape", None) == ():
+        return item()
+    if isinstance(value, int):
+        return int.__int__(value)
+    return float.__float__(value) if isinstance(value, float) else value
+
+
+def _is_time(value: Any) -> bool:
+    """Whether an operand is a date or time, or its form in JSON."""
+    return is_time(value) or (isinstance(value, Mapping) and value.keys() == {_DATE})
+
+
+def _time(key: str, operator: str, operand: Any) -> Node:
+    op = "=" if operator == "$eq" else _ORDER.get(operator)
+    if op is None:
+        raise InvalidArgument(
+            f"a date can be compared with $eq, $ne, $gt, $gte, $lt, $lte, $in and $nin, got {operator} for "
+            f"key {key!r}: pass the stored text"
+        )
+    text = operand[_DATE] if isinstance(operand, Mapping) else text_of(operand)
+    at = times.nanoseconds(text) if isinstance(text, str) else None
+    if at is None:
+        raise InvalidArgument(
+            f"Expected where value for {operator} on {key!r} to be a date, or a date and a time, got "
+            f"{shown(operand)}: write it as 2024-01-31 or 2024-01-31T12:30:00Z"
+        )
+    return CompareTime(key, op, at)
 
 
 def _checked(key: str, operator: str, value: Any) -> Any:
@@ -434,6 +486,7 @@ def _document(operator: Any, operand: Any) -> Node:
         )
     if not operand:
         raise InvalidArgument(f"Expected where_document operand value for {operator} to be a non-empty str")
+    operand = str.__str__(operand)
     _check_text(f"the {operator} operand", operand)
     positive = _NEGATED.get(operator, operator)
     node: Node = DocumentContains(operand) if positive == "$contains" else DocumentMatches(operand)
@@ -441,9 +494,9 @@ def _document(operator: Any, operand: Any) -> Node:
 
 
 def metadata_only(node: Node) -> bool:
-    """Whether a tree can be answered from the metadata columns alone."""
+    """Whether a tree can be answered by comparing values of the metadata columns."""
     match node:
-        case DocumentContains() | DocumentMatches() | IdOneOf():
+        case DocumentContains() | DocumentMatches() | IdOneOf() | CompareTime():
             return False
         case And(children) | Or(children):
             return all(metadata_only(child) for child in children)
@@ -467,6 +520,7 @@ def size(node: Node) -> int:
 __all__ = [
     "And",
     "Compare",
+    "CompareTime",
     "DocumentContains",
     "DocumentMatches",
     "Everything",

@@ -38,7 +38,7 @@ _LISTS = frozenset(("tables", "databases", "schemas", "variables", "__show_table
 class Named:
     """The names in a statement.
 
-    tables   names in FROM, each once
+    tables   names in FROM, each once in each of its spellings
     own      names that the statement itself defines, in lower case
     columns  names of columns that it may read, in lower case; None: any column, for example because of "*"
     """
@@ -56,7 +56,7 @@ def named(tree: str) -> Named:
         raise InvalidArgument("the SQL statement is nested too deeply") from None
     if parsed["error"]:
         raise InvalidArgument(f"the SQL statement cannot be run: {parsed['error_message']}")
-    tables: dict[str, str] = {}
+    tables: dict[str, None] = {}
     own: set[str] = set()
     columns: set[str] = set()
     alone: set[str] = set()  # names of columns without a table before them
@@ -67,12 +67,12 @@ def named(tree: str) -> Named:
         kind = node.get("type")
         if kind == "BASE_TABLE":
             name = _alone(node, node["table_name"])
-            tables.setdefault(name.lower(), name)
+            tables.setdefault(name)
         elif kind == "SHOW_REF" and "query" not in node:
             name = node["table_name"].strip('"')
             if name in _LISTS:
                 raise InvalidArgument("SHOW lists nothing here: see list_collections()")
-            tables.setdefault(name.lower(), name)
+            tables.setdefault(name)
         elif kind == "TABLE_FUNCTION":
             in_from.add(id(node["function"]))
             _check_table_function(_alone(node["function"], node["function"]["function_name"]))
@@ -90,7 +90,7 @@ def named(tree: str) -> Named:
         if "cte_map" in node:
             own.update(entry["key"].lower() for entry in node["cte_map"].get("map", ()))
     every = every or bool(alone & rows)
-    return Named(tuple(tables.values()), frozenset(own), None if every else frozenset(columns))
+    return Named(tuple(tables), frozenset(own), None if every else frozenset(columns))
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:

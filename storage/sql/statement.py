@@ -22,6 +22,7 @@ from .referenced_names import Named, named
 Find = Callable[[str, frozenset[str] | None], pa.Table | None]
 _BATCH_ROWS = 16_384
 _TREE = "select json_serialize_sql(?::varchar, skip_null := true, skip_empty := true, skip_default := true)"
+_MISSING = re.compile('column "(.+?)" not found')
 _OF_DUCKDB = re.compile("(?:duckdb|pg|sqlite|pragma)_", re.IGNORECASE)  # DuckDB's system views
 
 
@@ -46,6 +47,7 @@ class Statement:
         self._memory, self._threads = memory, threads
         self._connection: Any = None
         self._stopped = False
+        self._columns: list[str] = []  # of all tables
         self._lock = threading.Lock()
 
     def run(self, parameters: Sequence[Any] | Mapping[str, Any] | None) -> pa.RecordBatchReader:
@@ -108,9 +110,17 @@ class Statement:
         return named(text)
 
     def _give_tables(self, statement: Named) -> None:
+        known: dict[str, tuple[str, pa.Table]] = {}
         for name in statement.tables:
             table = self._find(name, statement.columns)
             if table is not None:
+                other, same = known.setdefault(name.lower(), (name, table))
+                if same is not table and not same.equals(table):
+                    raise InvalidArgument(
+                        f"the SQL statement names {other!r} and {name!r}, which SQL does not tell apart: "
+                        "select from one of them, and pass the other as a table"
+                    )
+                self._columns += table.column_names
                 self._connection.register(name, table)
             elif name.lower() not in statement.own or _OF_DUCKDB.match(name):
                 raise NotFound(
@@ -126,7 +136,14 @@ class Statement:
             return InvalidArgument(
                 f"the SQL statement needs more memory than it may use: {_first_line(error)}"
             )
-        return InvalidArgument(f"the SQL statement cannot be run: {error}")
+        return InvalidArgument(f"the SQL statement cannot be run: {error}{self._parts(str(error))}")
+
+    def _parts(self, error: str) -> str:
+        """Name the columns of a key with values of several types, if the error is about its name."""
+        missing = _MISSING.search(error)
+        end = f"].{missing[1]}".lower() if missing else ""
+        parts = [f'"{column}"' for column in self._columns if end and column.lower().endswith(end)]
+        return f"\nIts values have several types, each in a column: {', '.join(parts)}" if parts else ""
 
     def stop(self) -> None:
         """Interrupt a running statement, which then fails."""

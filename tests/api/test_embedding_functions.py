@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 import numpy as np
@@ -208,3 +209,73 @@ def test_an_unknown_function_can_still_be_read_with_vectors(client: Any, reopen:
     assert collection.query(query_embeddings=[vector_of("x")])["ids"] == [["a"]]
     with refused("tests_vanishing"):
         collection.query(query_texts=["x"])
+
+
+class Tensor:
+    """As torch has it, on another device."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = np.asarray(values)
+        self.shape = self._values.shape
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise TypeError("on another device")
+
+    def __iter__(self) -> Any:
+        return map(Tensor, self._values)
+
+    def tolist(self) -> Any:
+        return self._values.tolist()
+
+
+FORMS: dict[str, Any] = {
+    "lists": lambda rows: rows,
+    "tuples": lambda rows: tuple(map(tuple, rows)),
+    "ints": lambda rows: [[int(number) for number in row] for row in rows],
+    "numpy scalars": lambda rows: [[np.float32(number) for number in row] for row in rows],
+    "arrays": lambda rows: [np.array(row, np.float16) for row in rows],
+    "a matrix": np.array,
+    "an array of objects": lambda rows: np.array(rows, dtype=object).tolist(),
+    "nested lists": lambda rows: [[row] for row in rows],
+    "nested arrays": lambda rows: [np.array([row]) for row in rows],
+    "a nested matrix": lambda rows: np.array(rows)[:, None],
+    "a generator": lambda rows: (row for row in rows),
+    "a generator of generators": lambda rows: (iter(row) for row in rows),
+    "a map": lambda rows: map(np.array, rows),
+    "values of a dict": lambda rows: dict(enumerate(rows)).values(),
+    "a deque": lambda rows: collections.deque(rows),
+    "tensors of another device": lambda rows: [Tensor(row) for row in rows],
+}
+FLAT: dict[str, Any] = {
+    "list": lambda row: row,
+    "tuple": tuple,
+    "array": np.array,
+    "numpy scalars": lambda row: [np.float32(number) for number in row],
+    "generator": lambda row: (number for number in row),
+}
+
+
+@pytest.mark.parametrize("derived", [False, True])
+def test_results_of_any_form(derived: bool) -> None:
+    def function(form: Any, flat: bool) -> Any:
+        class Function(chroma.EmbeddingFunction[Any] if derived else object):  # type: ignore[misc]
+            def __call__(self, input: Any) -> Any:
+                rows = [[float(len(text)), 2.0] for text in input]
+                return form(rows[0] if flat else rows)
+
+        return Function()
+
+    with chroma.EphemeralClient(private=True) as client:
+        for number, (name, form) in enumerate(FORMS.items()):
+            if derived and name.startswith("tensors"):
+                continue  # numpy reads the result of a class of ours
+            things = client.create_collection(f"things{number}", embedding_function=function(form, False))
+            things.add(ids=["a", "b"], documents=["x", "xy"])
+            assert stored(things) == [[1.0, 2.0], [2.0, 2.0]], name
+            assert things.query(query_texts=["xy"], n_results=1)["ids"] == [["b"]], name
+        for number, (name, form) in enumerate(FLAT.items()):
+            things = client.create_collection(f"flat{number}", embedding_function=function(form, True))
+            things.add(ids=["a"], documents=["xyz"])
+            assert stored(things) == [[3.0, 2.0]], name
+            with refused("2"):
+                things.add(ids=["b", "c"], documents=["x", "y"])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import enum
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ..model.evaluator import matches
@@ -252,3 +255,135 @@ def test_a_wrong_pattern_is_refused_also_where_nothing_is_looked_at(collection: 
     for where in ({"missing": "x"}, {"k": 1}):
         with refused("Regex syntax"):
             collection.get(where=where, where_document={"$regex": "("})
+
+
+# ---------------------------------------------------------------------------- dates
+
+UTC, EAST = dt.timezone.utc, dt.timezone(dt.timedelta(hours=2))
+DAYS: dict[str, Any] = {
+    "day": "2024-02-01",
+    "noon": "2024-02-01T12:00:00",
+    "part": "2024-02-01T12:00:00.5Z",
+    "noon in UTC": "2024-02-01T12:00:00Z",
+    "east": "2024-02-01T14:00:00+02:00",
+    "late": "9999-12-31",
+    "text": "soon",
+    "number": 20240201,
+    "list": ["2024-02-01"],
+    "absent": None,
+}
+FROM_NOON = {"noon", "part", "noon in UTC", "east", "late"}
+NOONS = FROM_NOON - {"part", "late"}
+
+
+@pytest.fixture
+def days(collection: Any) -> Any:
+    collection.add(
+        ids=[*DAYS],
+        embeddings=[[1, 2]] * len(DAYS),
+        metadatas=[None if day is None else {"v": day} for day in DAYS.values()],
+    )
+    return collection
+
+
+NOON = dt.datetime(2024, 2, 1, 12)
+
+
+NOON_IN_ALL_FORMS = [
+    NOON,
+    NOON.replace(tzinfo=UTC),
+    dt.datetime(2024, 2, 1, 14, tzinfo=EAST),
+    np.datetime64("2024-02-01T12"),
+    np.datetime64("2024-02-01T12:00:00", "ns"),
+    pd.Timestamp(NOON),
+    pd.Timestamp(NOON, tz="UTC"),
+    {"$date": "2024-02-01T12:00:00Z"},
+]
+
+
+def test_dates_are_compared_with_dates(days: Any) -> None:
+    def ids(where: Any) -> set[str]:
+        return set(days.get(where=where)["ids"])
+
+    for noon in NOON_IN_ALL_FORMS:
+        assert ids({"v": {"$gte": noon}}) == FROM_NOON
+        assert ids({"v": noon}) == ids({"v": {"$eq": noon}}) == NOONS
+    assert ids({"v": {"$gt": NOON}}) == FROM_NOON - NOONS
+    assert ids({"v": {"$lt": NOON}}) == {"day"}
+    assert ids({"v": {"$lte": NOON}}) == NOONS | {"day"}
+    assert ids({"v": {"$in": [NOON, dt.date(9999, 12, 31)]}}) == NOONS | {"late"}
+    assert ids({"v": {"$ne": NOON}}) == ids({"v": {"$nin": [NOON]}}) == set(DAYS) - NOONS
+    both = {"$and": [{"v": {"$gte": dt.date(2024, 2, 1)}}, {"v": {"$lt": dt.date(2024, 2, 2)}}]}
+    assert ids(both) == NOONS | {"day", "part"}
+    assert days.count(where={"v": {"$gte": NOON}}) == len(FROM_NOON)
+    found = days.query(query_embeddings=[[1, 2]], n_results=20, where={"v": {"$gte": NOON}})
+    assert set(found["ids"][0]) == FROM_NOON
+    days.delete(where={"v": {"$lt": NOON}})
+    assert "day" not in days.get()["ids"]
+
+
+def test_very_many_dates(days: Any) -> None:
+    """More conditions than arrays evaluate."""
+    many = [{"v": {"$eq": dt.date(2024, 2, 1) + dt.timedelta(n)}} for n in range(1500)]
+    assert days.get(where={"$or": [*many, {"v": 20240201}]})["ids"] == ["day", "number"]
+
+
+def test_what_dates_cannot_do(days: Any) -> None:
+    for operator in ("$gt", "$gte", "$lt", "$lte"):  # as in Chroma, texts have no order
+        with refused(operator, "'2024-02-01'", "datetime", '{"$date": "2024-01-31"}'):
+            days.get(where={"v": {operator: "2024-02-01"}})
+    with refused("$contains", "'v'", "stored text"):
+        days.get(where={"v": {"$contains": dt.date(2024, 2, 1)}})
+    with refused("'v'", "soon", "2024-01-31"):
+        days.get(where={"v": {"$gt": {"$date": "soon"}}})
+    with refused("NaT"):
+        days.get(where={"v": {"$gt": np.datetime64("NaT")}})
+    for mixed in ([NOON, "x"], [NOON, 1]):
+        with refused("'v'", "one type"):
+            days.get(where={"v": {"$in": mixed}})
+    with refused("got datetime.time(1, 0)"):
+        days.get(where={"v": {"$gt": dt.time(1)}})
+
+
+# ---------------------------------------------------------------------------- subclasses
+
+
+class Kind(str, enum.Enum):
+    A = "abc"
+    KEY = "v"
+    OPERATOR = "$gt"
+    JOINT = "$or"
+    ID = "int1"
+
+
+class Level(enum.IntEnum):
+    ONE = 1
+
+
+class Share(float):
+    pass
+
+
+SUBCLASSES: list[tuple[Any, set[str]]] = [
+    ({"v": Kind.A}, {"abc"}),
+    ({"v": {"$eq": Kind.A}}, {"abc"}),
+    ({"v": {"$in": [Kind.A, "empty"]}}, {"abc"}),
+    ({"v": {"$contains": Kind.A}}, {"strs"}),
+    ({"v": Level.ONE}, {"int1", "float1"}),
+    ({"v": {"$gt": Level.ONE}}, {"int2", "float1.5"}),
+    ({"v": {"$in": [Level.ONE, 7]}}, {"int1", "float1"}),
+    ({"v": {"$contains": Level.ONE}}, {"ints", "floats"}),
+    ({"v": {"$gt": Share(1.25)}}, {"int2", "float1.5"}),
+    ({Kind.KEY: {Kind.OPERATOR: np.float32(1)}}, {"int2", "float1.5"}),
+    ({Kind.JOINT: [{Kind.KEY: np.str_("abc")}, {np.str_("v"): np.bool_(True)}]}, {"abc", "true"}),
+    ({"#id": Kind.ID}, {"int1"}),
+    ({"#id": {"$in": [np.str_("int2"), Kind.ID]}}, {"int1", "int2"}),
+]
+
+
+def test_subclasses_are_what_they_derive_from(collection: Any) -> None:
+    metadatas = [{"v": value} for value in TABLE.values() if value not in (None, ...)]
+    ids = [id for id, value in TABLE.items() if value not in (None, ...)]
+    collection.add(ids=ids, embeddings=[[1, 2]] * len(ids), metadatas=metadatas)
+    for where, expected in SUBCLASSES:
+        assert set(collection.get(where=where)["ids"]) == expected, where

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 from ...errors import InvalidArgumentError
@@ -152,9 +152,9 @@ def normalise(result: Any, expected: int | None, source: str) -> Vectors:
         )
 
     try:
-        block = np.asarray(result)
-    except (ValueError, TypeError) as error:
-        raise refuse(f"its result is not rectangular ({error})") from error
+        block = np.asarray(unwrapped(result, expected))
+    except Exception as error:  # of numpy, or of the library whose tensors these are
+        raise refuse(f"its result is not rectangular, or numpy cannot read it ({error})") from error
     if block.dtype.kind not in "fiu":
         raise refuse(f"its result has dtype {block.dtype}, value {shown(result)}")
     if block.ndim != 2 or 0 in block.shape:
@@ -167,6 +167,44 @@ def normalise(result: Any, expected: int | None, source: str) -> Vectors:
     if not finite.all():
         raise refuse(f"vector {int(np.argmin(finite))} holds NaN or infinity")
     return list(block)
+
+
+def unwrapped(result: Any, expected: int | None) -> Any:
+    """Return the result of an embedding function as one vector per input.
+
+    Functions return generators and other iterables, one flat vector for one input, and vectors that are
+    nested once more. Anything else is returned unchanged; the caller checks it.
+    """
+    result = _listed(result)
+    if isinstance(result, (list, tuple)):
+        result = [_listed(item) for item in result]
+        if result and all(_nested(item) for item in result):
+            result = [item[0] for item in result]
+    elif len(getattr(result, "shape", ())) == 3 and result.shape[1] == 1:
+        result = result[:, 0]
+    flat = len(getattr(result, "shape", ())) == 1 or (
+        isinstance(result, list) and bool(result) and all(map(_is_number, result))
+    )
+    return [result] if flat and expected == 1 else result
+
+
+def _listed(value: Any) -> Any:
+    """Return an iterable that is neither a sequence nor an array as a list."""
+    sized = isinstance(value, (list, tuple, str, bytes, Mapping)) or hasattr(value, "shape")
+    if sized or hasattr(value, "__array__") or not isinstance(value, Iterable):
+        return value
+    return list(value)
+
+
+def _nested(item: Any) -> bool:
+    """Whether an item is a list of one vector instead of a vector."""
+    if hasattr(item, "shape"):
+        return len(item.shape) == 2 and item.shape[0] == 1
+    return isinstance(item, (list, tuple)) and len(item) == 1 and not _is_number(item[0])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) or getattr(value, "shape", None) == ()
 
 
 def _normalised(method: Callable[..., Any]) -> Callable[..., Any]:

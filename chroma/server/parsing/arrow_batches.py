@@ -28,8 +28,6 @@ from ...wire.arrow_codec import FIELD_OF
 _PLURALS = {"ids": "id"} | {plural: name for name, plural in FIELD_OF.items()}
 _REMEDIES = (
     (pa.types.is_dictionary, "decode it: array.dictionary_decode() in pyarrow"),
-    (pa.types.is_timestamp, "cast it to int64, or to string"),
-    (pa.types.is_date, "cast it to string"),
     (pa.types.is_decimal, "cast it to float64, or to string"),
     (pa.types.is_binary, "encode it as base64 text"),
     (pa.types.is_struct, "flatten it into several columns"),
@@ -47,12 +45,15 @@ def check_schema(schema: pa.Schema) -> None:
     if "id" not in names:
         raise InvalidArgumentError(f"the column 'id' is missing: the stream has {shown(names)}")
     for field in schema:
-        if field.name in ("id", "document", "uri"):
-            if not (is_text(field.type) or (field.name != "id" and pa.types.is_null(field.type))):
+        if field.name == "id":
+            if not (is_text(field.type) or pa.types.is_integer(field.type)):
+                raise _refused(field.name, field.type, "string")
+        elif field.name in ("document", "uri"):
+            if not (is_text(field.type) or pa.types.is_null(field.type)):
                 raise _refused(field.name, field.type, "string")
         elif field.name == "embedding":
             vector = _is_list(field.type) and is_number(field.type.value_type)
-            if not (vector or pa.types.is_null(field.type)):
+            if not (vector or is_text(field.type) or pa.types.is_null(field.type)):
                 raise _refused(field.name, field.type, "a fixed-size list of float32")
         elif field.name != "metadata":
             _check_value_type(field.name, field.type)
@@ -65,8 +66,10 @@ def check_schema(schema: pa.Schema) -> None:
 
 def _check_value_type(name: str, type: pa.DataType) -> None:
     item = type.value_type if _is_list(type) else type
-    if not (is_text(item) or is_number(item) or pa.types.is_boolean(item) or pa.types.is_null(type)):
-        raise _refused(name, type, "string, bool, an integer, a float, or a list of one of these")
+    of = pa.types
+    date = of.is_timestamp(item) or of.is_date(item) or of.is_time(item)
+    if not (is_text(item) or is_number(item) or date or of.is_boolean(item) or of.is_null(type)):
+        raise _refused(name, type, "string, bool, an integer, a float, a date, or a list of one of these")
 
 
 def _refused(name: str, type: pa.DataType, expected: str) -> InvalidArgumentError:

@@ -23,12 +23,16 @@ from ...validation.metadata import check_collection_metadata, check_new_metadata
 from ...validation.names import check_count, check_name, check_tenant_name
 from ...validation.read_arguments import check_read_level
 from ...validation.write_batch import Batch, read_batch, scatter
+from ...wire import arrow_codec
 from ...wire.json_codec import JSON, ShapeError
 from ...wire.json_fields import count, flag, matrix, required, shaped, typed
 from ...wire.request_codec import ids_from_json
 from ...wire.search_codec import search_from_json
 from ..http.request_body import TooLarge
+from . import exact_integers
 
+# The names of columns in tables and streams, which JSON bodies do not have.
+_SINGULARS = {"id": "ids"} | dict(arrow_codec.FIELD_OF)
 MAX_DEPTH = 64  # the nesting depth of values that clients store with a collection
 # A list or an object takes at least 64 bytes in memory, but as few as two in a body. In a body that has many
 # of them, a record has ten.
@@ -50,6 +54,7 @@ def parse(raw: bytes, largest: int) -> JSON:
         raise InvalidArgumentError(f"the body is not valid JSON: {error}") from None
     if not isinstance(body, dict):
         raise ShapeError(f"the body must be a JSON object, got {shown(body)}")
+    exact_integers.check(body, raw)
     return body
 
 
@@ -188,6 +193,9 @@ def _deeper_than(levels: int, value: Any) -> bool:
 
 def records(mode: Mode, body: JSON) -> Records:
     """The records of an add, upsert or update. There may be none."""
+    for name, field in _SINGULARS.items():
+        if name in body and field not in body:
+            raise ShapeError(f"there is no field {name!r}: call it {field!r}, a list with one entry per id")
     if mode == "add":
         required(body, "embeddings")
     if type(body.get("ids")) is not list:

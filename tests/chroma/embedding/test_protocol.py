@@ -85,7 +85,7 @@ def test_any_numeric_block_is_accepted(result: Any) -> None:
         ([["a"]], "dtype"),
         ([[True]], "dtype"),
         (None, "dtype object"),
-        ([1.0, 2.0], "shape"),
+        ([[[1.0], [2.0]]], "shape"),
         ([[1.0], [2.0]], "2 vectors for 1 inputs"),
     ],
 )

@@ -458,7 +458,9 @@ def test_a_forked_child_opens_its_own_connections(server: Scripted) -> None:
 INTERFACE = [
     "chroma.storage.interface",
     "chroma.storage.interface.columnar_metadata",
+    "chroma.storage.interface.iso_times",
     "chroma.storage.interface.metadata_order",
+    "chroma.storage.interface.ranking",
     "chroma.storage.interface.requests",
     "chroma.storage.interface.short_repr",
     "chroma.storage.interface.values",

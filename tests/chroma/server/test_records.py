@@ -6,6 +6,7 @@ import base64
 import json
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -302,3 +303,57 @@ def test_query_vectors_may_be_base64(api: Api, things: str) -> None:
     plain = api.post(f"{things}/query", {"query_embeddings": [[1.0, 2.0]], "n_results": 2})
     text = api.post(f"{things}/query", {"query_embeddings": ["AACAPwAAAEA="], "n_results": 2})
     assert text.status_code == 200 and text.json() == plain.json()
+
+
+BIG = -(2**63) - 1
+
+
+@pytest.mark.parametrize("value", [BIG, 2**64, 10**30, [1, BIG], [2**70]])
+def test_integers_beyond_64_bits_are_refused_by_name(api: Api, things: str, value: Any) -> None:
+    """orjson reads them as floats, which the server stored or compared."""
+
+    def named(answer: httpx.Response, path: str) -> None:
+        message = refused(answer, 400, "InvalidArgumentError")
+        assert path in message and "64 bits" in message
+
+    record = {"ids": ["a", "z"], "embeddings": [[1.0, 2.0]] * 2, "metadatas": [None, {"k": value}]}
+    for verb in ("add", "upsert", "update"):
+        named(api.post(f"{things}/{verb}", record), "metadatas[1]['k']")
+    for verb in ("get", "delete"):
+        body = {"where": {"$and": [{"n": 1}, {"k": {"$in": [value]}}]}}
+        named(api.post(f"{things}/{verb}", body), "where['$and'][1]['k']")
+    query = {"query_embeddings": [[1.0, 2.0]], "where": {"k": {"$gt": value}}}
+    named(api.post(f"{things}/query", query), "where['k']")
+    collections = things.rpartition("/")[0]
+    new: dict[str, Any] = {"name": "new", "metadata": {"k": value}}
+    named(api.post(collections, new), "metadata['k']")
+    function = {"type": "known", "name": "f", "config": {"seed": value}}
+    new = {"name": "new", "configuration": {"embedding_function": function}}
+    named(api.post(collections, new), "['config']['seed']")
+    body = {"new_metadata": {"k": value}}
+    named(api.request("PUT", things, json=body), "new_metadata['k']")
+    sql = {"sql": "select ?", "parameters": [5, value]}
+    path = f"{collections.rpartition('/')[0]}/chroma-arrow/sql"
+    named(api.post(path, sql), "parameters[1]")
+
+
+def test_large_floats_are_floats(api: Api, things: str) -> None:
+    values = {"a": 1e300, "b": -9.3e18, "c": [1.5, 2e19], "d": "1, 18446744073709551616, 2", "e": 2**53}
+    update = {"ids": ["a"], "metadatas": [values], "documents": ["[18446744073709551616]"]}
+    assert api.post(f"{things}/update", update).status_code == 200
+    stored = api.post(f"{things}/get", {"ids": ["a"]}).json()["metadatas"][0]
+    assert {key: stored[key] for key in values} == values
+    asked = api.post(f"{things}/get", {"where": {"a": {"$gte": 1e300}}}).json()
+    assert asked["ids"] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("id", "ids"), ("document", "documents"), ("metadata", "metadatas")]
+)
+def test_fields_named_like_columns_are_refused(api: Api, things: str, name: str, field: str) -> None:
+    body: dict[str, Any] = {"ids": ["z"], "embeddings": [[1.0, 2.0]]}
+    if name == "id":
+        del body["ids"]
+    for verb in ("add", "upsert", "update"):
+        message = refused(api.post(f"{things}/{verb}", body | {name: ["x"]}), 422, "ChromaError")
+        assert repr(name) in message and repr(field) in message

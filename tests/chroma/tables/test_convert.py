@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import enum
 import uuid
 from typing import Any
 
@@ -16,7 +17,16 @@ import pytest
 from ...support.checks import refused
 
 UTC = dt.timezone.utc
+EAST = dt.timezone(dt.timedelta(hours=2))
 NOON = dt.datetime(2024, 5, 1, 12, 30)
+
+
+class Shade(str, enum.Enum):
+    DARK = "dark"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
 
 
 def stored(collection: Any, column: Any) -> list[Any]:
@@ -43,6 +53,7 @@ ARROW = {
         ["a", "longer than twelve bytes", None],
     ),
     "dictionary": (pa.array(["a", "b", "a", None]).dictionary_encode(), ["a", "b", "a", None]),
+    "decimal without a fraction": (pa.array([decimal.Decimal(7), None]), [7, None]),
     "dictionary of ints": (pa.array([7, 8, 7]).dictionary_encode(), [7, 8, 7]),
     "run ends": (
         pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), pa.array([5, None])),
@@ -105,7 +116,14 @@ REFUSED = {
     "NaN": (pa.array([1.0, float("nan")]), ["nan", "row 1", "null"]),
     "infinity": (pa.array([None, -np.inf]), ["-inf", "row 1", "null"]),
     "NaN in a list": (pa.array([[1.0], [2.0, float("nan")]]), ["nan", "row 1"]),
-    "decimal": (pa.array([decimal.Decimal("1.5")]), ["decimal128(2, 1)", "float64"]),
+    "decimal": (pa.array([None, decimal.Decimal("1.5")]), ["decimal128(2, 1)", "1.5", "row 1", "float64"]),
+    "128 bits": (pa.array([decimal.Decimal(-(2**63) - 1)]), [str(-(2**63) - 1), "row 0", "64 bits"]),
+    "no UTF-8": (
+        pa.Array.from_buffers(
+            pa.string(), 2, [None, pa.array([0, 1, 2], pa.int32()).buffers()[1], pa.py_buffer(b"a\xff")]
+        ),
+        ["\\xff", "row 1", "UTF-8"],
+    ),
     "duration": (pa.array([dt.timedelta(1)]), ["duration", "seconds"]),
     "binary": (pa.array([b"x"]), ["binary", "base64"]),
     "binary_view": (pa.array([b"x"], pa.binary_view()), ["binary_view", "base64"]),
@@ -173,6 +191,38 @@ PANDAS = {
         pd.Series([pd.Timestamp("2024-05-01 14:30", tz="Europe/Vienna")]),
         ["2024-05-01T12:30:00Z"],
     ),
+    "numpy times": (
+        pd.Series(
+            [np.datetime64("2024-05-01"), np.datetime64("NaT"), np.datetime64("2024-05-01T12:30", "ns")],
+            dtype=object,
+        ),
+        ["2024-05-01", None, "2024-05-01T12:30:00"],
+    ),
+    "parts of seconds": (
+        pd.Series([pd.Timestamp(1), NOON.replace(microsecond=5), np.datetime64(1500, "ms")], dtype=object),
+        ["1970-01-01T00:00:00.000000001", "2024-05-01T12:30:00.000005", "1970-01-01T00:00:01.500"],
+    ),
+    "times with zones and without": (
+        pd.Series([NOON, NOON.replace(tzinfo=UTC), NOON.replace(tzinfo=EAST)], dtype=object),
+        ["2024-05-01T12:30:00", "2024-05-01T12:30:00Z", "2024-05-01T10:30:00Z"],
+    ),
+    "dates, times and texts": (
+        pd.Series([dt.date(2024, 5, 1), NOON, "soon", pd.NaT, dt.time(1, 2)], dtype=object),
+        ["2024-05-01", "2024-05-01T12:30:00", "soon", None, "01:02:00"],
+    ),
+    "times of day with offsets": (
+        pd.Series([dt.time(1, 2, tzinfo=EAST), dt.time(3, 4)], dtype=object),
+        ["01:02:00+02:00", "03:04:00"],
+    ),
+    "lists of times": (
+        pd.Series(
+            [[NOON, NOON.replace(tzinfo=UTC)], np.array(["2024-05-01"], "datetime64[D]")], dtype=object
+        ),
+        [["2024-05-01T12:30:00", "2024-05-01T12:30:00Z"], ["2024-05-01"]],
+    ),
+    "enums": (pd.Series([Shade.DARK, Level.LOW, np.str_("x")], dtype=object), ["dark", 1, "x"]),
+    "uuids and texts": (pd.Series([uuid.UUID(int=5), "x"], dtype=object), [str(uuid.UUID(int=5)), "x"]),
+    "masked": (pd.Series([*np.ma.array([1, 2], mask=[True, False])], dtype=object), [None, 2]),
     "objects of dates": (pd.Series([dt.date(2024, 5, 1), None], dtype=object), ["2024-05-01", None]),
     "arrow": (pd.Series(["a", None], dtype=pd.ArrowDtype(pa.string())), ["a", None]),
     "arrow list": (pd.Series([["a"], None], dtype=pd.ArrowDtype(pa.list_(pa.string()))), [["a"], None]),
@@ -195,7 +245,16 @@ REFUSED_PANDAS = {
     "bytes": (pd.Series([b"x"], dtype=object), ["binary", "base64"]),
     "decimals": (pd.Series([decimal.Decimal("1.5")], dtype=object), ["decimal", "float64"]),
     "objects": (pd.Series([object()], dtype=object), ["object", "convert"]),
-    "a mixture with dicts": (pd.Series(["a", {"a": 1}], dtype=object), ["{'a': 1}", "convert"]),
+    "a mixture with dicts": (pd.Series(["a", {"a": 1}], dtype=object), ["{'a': 1}", "row 1", "flatten"]),
+    "texts and bytes": (pd.Series(["a", b"\xff"], dtype=object), ["\\xff", "row 1", "base64"]),
+    "a lone surrogate": (pd.Series(["a", "\ud800"], dtype=object), ["\\ud800", "row 1", "errors='replace'"]),
+    "a surrogate in a list": (pd.Series([["a"], ["\ud800"]], dtype=object), ["\\ud800", "row 1"]),
+    "a text and a decimal": (
+        pd.Series(["a", decimal.Decimal(1)], dtype=object),
+        ["Decimal", "row 1", "str("],
+    ),
+    "128 bits": (pd.Series([1, -(2**63) - 1], dtype=object), [str(-(2**63) - 1), "row 1", "64 bits"]),
+    "NaT in a list": (pd.Series([[pd.NaT, NOON]], dtype=object), ["null", "row 0"]),
     "mixed list": (pd.Series([[1, "a"]], dtype=object), ["[1, 'a']", "convert"]),
     "mixed list of numbers": (pd.Series([[1, 2.5]], dtype=object), ["[1, 2.5]", "convert"]),
     "big": (pd.Series([2**64], dtype=object), [str(2**64), "convert"]),
@@ -295,6 +354,11 @@ def test_types_of_relations(plain: Any) -> None:
             "e": "x",
         }
     ]
-    for expression, fragments in (("1.5::decimal(4, 1)", ["decimal", "float64"]), ("5::hugeint", [])):
+    plain.upsert(duckdb.sql("select '1' as id, sum(x) as k, -5::hugeint as m from range(5) t(x)"))
+    assert (plain.get()["metadatas"][0]["k"], plain.get()["metadatas"][0]["m"]) == (10, -5)
+    for expression, fragments in (
+        ("1.5::decimal(4, 1)", ["decimal", "1.5", "row 0", "float64"]),
+        ("1::hugeint << 100", [str(1 << 100), "row 0", "64 bits"]),
+    ):
         with refused("'k'", *fragments):
             plain.upsert(duckdb.sql(f"select '1' as id, {expression} as k"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +157,7 @@ def test_columns_under_other_names(plain: Any) -> None:
         ({"metadata": 5}, ["columns['metadata']", "5"]),
         (["id"], ["dict", "['id']"]),
         ({"document": "n"}, ["'document'", "int64", "cast it to string"]),
-        ({"embedding": "document"}, ["'embedding'", "string", "float32"]),
+        ({"embedding": "document"}, ["embedding", "row 0", "[0.1, 0.2]"]),
         ({"metadata": {"n": "#n"}}, ["'#n'"]),
     ],
 )
@@ -269,9 +269,10 @@ def test_an_index_named_id(plain: Any) -> None:
     plain.add(frame)
     assert plain.get()["ids"] == ["a", "b"]
     assert plain.get()["metadatas"] == [{"n": 1}, {"n": 2}]
-    for columns in (None, {"id": "key"}):
-        with refused("'key'", "reset_index()"):
-            plain.add(frame.rename_axis("key"), columns=columns)
+    with refused("'id'", "the table has key, embedding, n", "columns={'id': ...}"):
+        plain.add(frame.rename_axis("key"))
+    plain.upsert(frame.rename_axis("key"), columns={"id": "key"})
+    assert plain.count() == 2
 
 
 def test_a_row_of_another_dimension(plain: Any) -> None:
@@ -291,3 +292,79 @@ def test_metadata_in_one_column(store: Any) -> None:
         things = store.create_collection(f"things{number}", embedding_function=None)
         things.add(TABLE.select(["id", "embedding"]).append_column("metadata", column))
         assert repr(things.get()["metadatas"]) == repr([{**expected[0], "n": first}, *expected[1:]])
+
+
+class Dataset:
+    """As in the package datasets: rows in an order of their own, and a format with some columns."""
+
+    def __init__(self, table: pa.Table, type: str | None = None, columns: list[str] | None = None) -> None:
+        self._table, self.features = table, table.schema
+        self.format = {"type": type, "columns": columns or table.column_names}
+
+    def __iter__(self) -> Any:
+        return iter(self._table.to_pylist())
+
+    def __len__(self) -> int:
+        return self._table.num_rows
+
+    def with_format(self, type: str | None, columns: list[str] | None = None) -> Dataset:
+        return Dataset(self._table, type, columns)
+
+    def iter(self, batch_size: int) -> Any:
+        assert self.format["type"] == "arrow"
+        for start in range(0, len(self), 2):
+            yield self._table.slice(start, 2)
+
+
+class DatasetDict(dict[str, Any]):
+    pass
+
+
+class Column(Sequence[Any]):
+    """A column of a dataset."""
+
+    def __init__(self, values: list[Any]) -> None:
+        self._values = values
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._values[index]
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+@pytest.mark.parametrize("verb", ["add", "load"])
+def test_datasets(store: Any, verb: str) -> None:
+    expected, got, some = (
+        store.create_collection(name, embedding_function=None) for name in ("expected", "got", "some")
+    )
+    expected.add(TABLE)
+    getattr(got, verb)(Dataset(TABLE))
+    assert contents(got) == contents(expected)
+    getattr(some, verb)(Dataset(TABLE, "numpy", ["id", "embedding"]))
+    assert some.get()["metadatas"] == some.get()["documents"] == [None] * 3
+    with refused("DatasetDict", "'train', 'test'", "dataset['train']", error=InvalidTypeError):
+        getattr(got, verb)(DatasetDict(train=Dataset(TABLE), test=Dataset(TABLE)))
+    with refused("transform", "with_format(None)", error=InvalidTypeError):
+        getattr(got, verb)(Dataset(TABLE, "custom"))
+    assert store.sql("select count(*) as n from d", tables={"d": Dataset(TABLE)}).to_pylist() == [{"n": 3}]
+
+
+def test_columns_of_datasets(plain: Any) -> None:
+    plain.add(
+        ids=Column(["a", "b"]),
+        embeddings=Column([[1, 2], [3, 4]]),
+        documents=Column(["x", "y"]),
+        metadatas=Column([{"n": 1}, None]),
+    )
+    got = plain.get(include=["embeddings", "documents", "metadatas"])
+    assert (got["ids"], got["documents"], got["metadatas"]) == (["a", "b"], ["x", "y"], [{"n": 1}, None])
+    assert got["embeddings"].tolist() == [[1, 2], [3, 4]]
+
+
+def test_rows_that_are_dicts_have_a_hint(plain: Any) -> None:
+    rows = [{"id": "a", "embedding": [1.0, 2.0]}]
+    with refused("Table.from_pylist", error=InvalidTypeError):
+        plain.load(rows)
+    plain.load(pa.Table.from_pylist(rows))
+    assert plain.count() == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import threading
 from collections.abc import Iterator
@@ -121,6 +122,85 @@ def test_names(words: Any) -> None:
             "with recursive t(n) as (select 1 union all select n + 1 from t where n < 3) select max(n) from t"
         )
     ) == [(3,)]
+
+
+def test_names_in_other_cases(store: Any) -> None:
+    near = store.create_collection("Near", embedding_function=None)
+    near.add(ids=["a", "b"], embeddings=[[1], [2]])
+    for name in ("Near", "near", "NEAR", '"Near"', '"near"'):
+        assert rows(store.sql(f"select count(*) from {name}")) == [(2,)]
+        given = {"Near": pd.DataFrame({"x": [1, 2, 3]})}  # it goes before the collection
+        assert rows(store.sql(f"select count(*) from {name}", tables=given)) == [(3,)]
+        given = {"neaR": pd.DataFrame({"x": [1, 2, 3]})}
+        assert rows(store.sql(f"select count(*) from {name}", tables=given)) == [(3,)]
+    assert rows(near.sql('select count(*) from Records join "RECORDS" r using (id)')) == [(2,)]
+    with refused("'Near'", "'near'", "rename"):
+        store.sql("from near", tables={"Near": near.get(), "near": near.get()})
+    store.create_collection("near", embedding_function=None)
+    assert rows(store.sql("select count(*) from Near")) == [(2,)]
+    assert rows(store.sql("select count(*) from near")) == [(0,)]
+    with refused("'NEAR'", "'Near'", "'near'", "as it is"):
+        store.sql("from NEAR")
+    with refused("'Near'", "'near'", "tell apart"):
+        store.sql("select count(*) from Near union all select count(*) from near")
+
+
+def test_a_key_of_ints_and_floats_is_one_column_of_numbers(store: Any) -> None:
+    goods = store.create_collection("goods", embedding_function=None)
+    goods.add(
+        ids=list("abcde"),
+        embeddings=[[1]] * 5,
+        metadatas=[
+            {"price": 1, "id": 1, "n": 1},
+            {"price": 2.5, "id": 2.5},
+            None,
+            {"price": 4, "id": 4},
+            {"n": "x"},
+        ],
+    )
+    assert rows(store.sql("select avg(price), sum(Price), count(price) from goods")) == [(2.5, 7.5, 3)]
+    assert rows(store.sql("select id from goods where price > 2 order by price desc")) == [("d",), ("b",)]
+    typed = 'select "metadata[int].price", "metadata[float].price" from goods where price < 2'
+    assert rows(store.sql(typed)) == [(1, None)]
+    assert rows(store.sql('select avg("metadata.id") from goods')) == [(2.5,)]
+    assert store.sql("from goods").schema.field("price").type == pa.float64()
+    assert "price" not in goods.to_arrow().column_names
+    with refused('"n"', "metadata[int].n"):  # a text is no number
+        store.sql("select avg(n) from goods")
+    goods.add(ids=["f"], embeddings=[[1]], metadatas=[{"price": 2**62}])
+    assert rows(store.sql("select max(price) from goods")) == [(2.0**62,)]
+    goods.add(ids=["g"], embeddings=[[1]], metadatas=[{"PRICE": 7}])
+    assert rows(store.sql("select max(price) from goods")) == [(7,)]  # the other key has the name
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1, [1, 2**64]])
+def test_parameters_beyond_64_bits(words: Any, value: Any) -> None:
+    with refused("parameters[0]", "64 bits", "hugeint"):
+        words.sql("select ?", [value])
+
+
+def test_times_as_parameters(words: Any) -> None:
+    """They are the texts that metadata have."""
+    zone = dt.timezone(dt.timedelta(hours=2))
+    times = [dt.datetime(2024, 5, 1, 2, tzinfo=zone), dt.date(2024, 5, 1), np.datetime64(5, "ns")]
+    assert rows(words.sql("select ?, ?, ?", times)) == [
+        ("2024-05-01T00:00:00Z", "2024-05-01", "1970-01-01T00:00:00.000000005")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters", "tables"),
+    [
+        ("select '\ud800'", None, None),
+        ("select ?", ["\ud800"], None),
+        ("select $x", {"\ud800": 1}, None),
+        ("select 1", None, {"\ud800": pd.DataFrame({"x": [1]})}),
+    ],
+)
+def test_texts_that_are_not_unicode(words: Any, text: str, parameters: Any, tables: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="lone surrogate") as caught:
+        words.sql(text, parameters, tables=tables)
+    str(caught.value).encode()
 
 
 def test_parameters(words: Any) -> None:
