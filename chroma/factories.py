@@ -291,6 +291,10 @@ def _folder(settings: Settings) -> str | None:
             "Settings(is_persistent=True) needs a folder, and persist_directory was set to None: set "
             "settings.persist_directory to a path, or use chroma.EphemeralClient()"
         )
+    if not settings.persist_directory:
+        raise InvalidArgumentError(
+            f"Expected Settings(persist_directory=…) to name a folder, got ''; the default is {DEFAULT_PATH!r}"
+        )
     return os.path.abspath(settings.persist_directory)
 
 

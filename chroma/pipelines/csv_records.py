@@ -96,7 +96,7 @@ def header(pieces: Iterator[bytes], dialect: Dialect) -> tuple[list[str], bytes]
     return names, data[record.end :]
 
 
-ENCODING = "pass encoding='cp1252' or what else it is written in"
+ENCODING = "pass encoding='cp1252', or the encoding that it was written with"
 
 
 def byte_of(error: UnicodeDecodeError) -> str:

@@ -295,7 +295,7 @@ def absent(client: Any, things: Any) -> None:
     raises("recall", UnsupportedError, things.recall)
     raises("info", UnsupportedError, things.info)
     raises("get_indexing_status", UnsupportedError, things.get_indexing_status)
-    raises("search", UnsupportedError, things.search)
+    raises("search", UnsupportedError, lambda: things.search(chroma.Search()))
     raises("fork_count", UnsupportedError, things.fork_count)
     raises("attach_function", UnsupportedError, things.attach_function)
     raises("detach_function", UnsupportedError, things.detach_function)

@@ -284,6 +284,15 @@ def test_only_what_is_asked_for_is_loaded() -> None:
     )
     first, second = done.stdout.splitlines()
     assert first == str(
-        ["chroma", "chroma._version", "chroma.compat", "chroma.compat.install", "chroma.errors"]
+        [
+            "chroma",
+            "chroma._version",
+            "chroma.compat",
+            "chroma.compat.install",
+            "chroma.errors",
+            "chroma.storage",
+            "chroma.storage.interface",
+            "chroma.storage.interface.short_repr",
+        ]  # fmt: skip
     )
     assert second == "['chromadb'] False"
