@@ -312,6 +312,7 @@ INTERFACE = [
     "chroma.storage.interface",
     "chroma.storage.interface.columnar_metadata",
     "chroma.storage.interface.metadata_order",
+    "chroma.storage.interface.ranking",
     "chroma.storage.interface.requests",
     "chroma.storage.interface.short_repr",
     "chroma.storage.interface.values",
