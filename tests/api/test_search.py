@@ -233,6 +233,11 @@ def test_deep_and_long_ranks(shelf: Any) -> None:
     condition: Any = K("a") == 1
     for _ in range(5000):
         deep, condition = 1 - deep, (condition | (K("b") == 1)) & (K("c") == 1)
+    form: Any = {"$val": 1}
+    for _ in range(5000):
+        form = {"$abs": form}
+    with pytest.raises(InvalidArgumentError, match="nested too deeply"):
+        Search(rank=form)
     for search in (Search(rank=deep), Search(where=condition)):
         with pytest.raises(InvalidArgumentError, match="nested too deeply"):
             shelf.search(search)
