@@ -63,6 +63,7 @@ class Graphs:
         self._broken: set[str] = set()  # graph files that do not match their checksums and must be rebuilt
         self._too_large: set[str] = set()  # segments whose graphs need more memory than the limit allows
         self._lock = threading.Lock()
+        self._released = False  # whether the collection was closed, perhaps while a load or build was running
         self._urgent = 0  # number of running foreground builds, for which background builds stop
 
     # ------------------------------------------------------------------ searching
@@ -98,7 +99,7 @@ class Graphs:
 
     def load(self, segment: Segment, ref: GraphRef, settings: IndexSettings) -> None:
         """Load a graph into memory."""
-        if segment.name in self._loaded:
+        if segment.name in self._loaded or self._released:
             return
         home = self._store.folder.child(segment.name)
         path = f"{home.path}/{ref.file.name}"
@@ -147,6 +148,9 @@ class Graphs:
         # A graph without a reference exists only in memory and must not be evicted.
         release = None if ref is None else lambda: self._drop(name)
         self._store.services.budget.hold(self._key(name), graph.nbytes, release)
+        if self._released:
+            self._drop(name)
+            self._store.services.budget.forget(self._key(name))
 
     def _key(self, name: str) -> str:
         return f"graph {self._store.id}/{name}"
@@ -165,7 +169,9 @@ class Graphs:
                 self._keep(name, ref, graph)
 
     def release(self) -> None:
-        """Free the graphs that can be loaded again. The others no longer count for the budget."""
+        """Free the graphs that can be loaded again, and load no more. The others no longer count for the
+        budget."""
+        self._released = True
         for name, (ref, _) in list(self._loaded.items()):
             if ref is not None:
                 self._drop(name)

@@ -262,6 +262,30 @@ def test_a_load_that_finds_no_room_is_tried_again(tmp_path: Path) -> None:
         assert len(_graphs(collection)._loaded) == 1
 
 
+def test_collections_that_were_closed_as_idle_load_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["one", "two", "three"]
+    with chroma.PersistentClient(tmp_path) as client:
+        for name in names:
+            _filled(client, name).compact()
+    monkeypatch.setattr("chroma.storage.engine.OPEN_COLLECTIONS", 1)
+    with chroma.PersistentClient(tmp_path) as client:
+        budget = client._backend.engine.services.budget
+        for name in names:
+            collection = client.get_collection(name, embedding_function=None)
+            collection.query(query_embeddings=VECTORS[:1])  # starts the load, which waits a little
+        background = client._backend.engine.services.background
+        for kind, key in [*background._waiting, *background._running]:
+            background.wait(kind, key)
+        assert budget.used() == GRAPH_BYTES  # of the last one
+        graphs = _graphs(collection)
+        ((name, (ref, graph)),) = graphs._loaded.items()
+        client.get_collection(names[0], embedding_function=None).count()
+        graphs._keep(name, ref, graph)  # as a load does that had begun before
+        assert graphs._loaded == {} and budget.used() == 0
+
+
 def test_a_build_waits_for_room(tmp_path: Path) -> None:
     with _with_limit(tmp_path, 3 * GRAPH_BYTES) as client:
         collection = _filled(client)
