@@ -286,6 +286,22 @@ def test_collections_that_were_closed_as_idle_load_nothing(
         assert graphs._loaded == {} and budget.used() == 0
 
 
+def test_a_load_that_fails_gives_its_room_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise ValueError("no links")
+
+    with chroma.PersistentClient(tmp_path) as client:
+        _filled(client).compact()
+    monkeypatch.setattr("chroma.storage.index.graph_file._put_links", fails)
+    monkeypatch.setattr("chroma.storage.collection.index_builds.Graphs.schedule", lambda *_: None)
+    with _with_limit(tmp_path, 2 * GRAPH_BYTES) as client:
+        collection = client.get_collection("things", embedding_function=None)
+        _loads(collection)
+        assert _graphs(collection)._broken and client._backend.engine.services.budget.used() == 0
+        collection.compact()  # waited for ever for the room that the load had reserved
+        assert len(_graphs(collection)._loaded) == 1
+
+
 def test_a_build_waits_for_room(tmp_path: Path) -> None:
     with _with_limit(tmp_path, 3 * GRAPH_BYTES) as client:
         collection = _filled(client)
