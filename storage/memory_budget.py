@@ -15,11 +15,15 @@ _DUCKDB_LEAST = 1 << 30
 
 
 class DoesNotFit(Exception):
-    """An index needs more memory than the limit allows. `size` is what it needs, in bytes."""
+    """An index needs more memory than the limit allows.
 
-    def __init__(self, size: int) -> None:
-        super().__init__(f"it needs {size} bytes")
-        self.size = size
+    size  what it needs, in bytes
+    kept  what indexes hold that exist only in memory, in bytes
+    """
+
+    def __init__(self, size: int, kept: int) -> None:
+        super().__init__(f"it needs {size} bytes, beside {kept} that are kept")
+        self.size, self.kept = size, kept
 
 
 def default_limit() -> int:
@@ -48,6 +52,7 @@ class MemoryBudget:
         # Never iterate over the entries: `touch` moves them without the lock, which makes an iteration fail.
         self._entries: OrderedDict[str, tuple[int, Callable[[], None]]] = OrderedDict()
         self._kept: dict[str, int] = {}  # entries that must not be evicted
+        self._reserved: set[str] = set()  # those of them that are only reserved
         self._total = 0
         self._lock = threading.Lock()
 
@@ -57,18 +62,21 @@ class MemoryBudget:
     def reserve(self, key: str, size: int) -> bool:
         """Make room for `size` bytes before they are allocated, and record that `key` holds them.
 
-        Returns False if the entries that must stay leave too little room at the moment. Raises DoesNotFit if
-        the limit never allows so much.
+        Returns False if other reservations leave too little room at the moment. An earlier reservation of
+        `key` is then given up, so that two that wait for room do not wait for each other. Raises DoesNotFit
+        if the limit is too low even without the reservations.
         """
-        if size > self.limit:
-            raise DoesNotFit(size)
         with self._lock:
-            freed = self._entries.get(key, (0, None))[0] + self._kept.get(key, 0)
-            if sum(self._kept.values()) - self._kept.get(key, 0) + size > self.limit:
+            if key in self._reserved:
+                self._total -= self._forget(key)
+            stay = sum(each for name, each in self._kept.items() if name not in self._reserved)
+            if stay + size > self.limit:
+                raise DoesNotFit(size, stay)
+            if sum(self._kept.values()) + size > self.limit:
                 return False
-            self._entries.pop(key, None)
+            self._total += size - self._forget(key)
             self._kept[key] = size
-            self._total += size - freed
+            self._reserved.add(key)
             going = self._over(0)
         for drop in going:
             drop()
@@ -80,7 +88,7 @@ class MemoryBudget:
         release  frees the entry; None for an entry that must stay until `forget`
         """
         with self._lock:
-            before = self._entries.pop(key, (0, None))[0] + self._kept.pop(key, 0)
+            before = self._forget(key)
             if release is None:
                 self._kept[key] = size
             else:
@@ -109,4 +117,9 @@ class MemoryBudget:
 
     def forget(self, key: str) -> None:
         with self._lock:
-            self._total -= self._entries.pop(key, (0, None))[0] + self._kept.pop(key, 0)
+            self._total -= self._forget(key)
+
+    def _forget(self, key: str) -> int:
+        """Remove an entry of any kind. Returns the bytes that it held."""
+        self._reserved.discard(key)
+        return self._entries.pop(key, (0, None))[0] + self._kept.pop(key, 0)

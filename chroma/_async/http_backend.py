@@ -318,7 +318,12 @@ class AsyncHttpBackend:
         self, collection: CollectionRef, requests: Sequence[SearchRequest]
     ) -> list[SearchAnswer]:
         body = {"searches": [search_codec.search_to_json(request) for request in requests]}
-        return await self._read(collection, "search", body, search_codec.answers_from_json)
+        try:
+            return await self._read(collection, "search", body, search_codec.answers_from_json)
+        except UnsupportedError:
+            if self._server.own:
+                raise
+            self._server.unsupported("search, use query")  # Chroma offers it on hosted servers only
 
     async def count(self, collection: CollectionRef, selection: Selection) -> int:
         if selection.everything:

@@ -19,7 +19,7 @@ from ..internal.optional_dependencies import require_arrow
 from ..results.build import get_result, in_order_of, indexing_result, query_result, search_result
 from ..results.search_result import SearchResult
 from ..results.types import GetResult, QueryResult
-from ..search.requests import listed, texts_of
+from ..search.requests import forms_of, listed, texts_of
 from ..search.search import Search
 from ..storage.interface.requests import CollectionChanges, QueryRequest
 from ..storage.interface.values import CollectionInfo, CollectionStats, Floats, Mode
@@ -497,7 +497,7 @@ class Collection(Pipelines):
         """
         with during("search"):
             check_read_level(read_level)
-            forms = [each.to_dict() for each in listed(searches)]
+            forms = forms_of(listed(searches))
             requests = [search_codec.search_from_json(form) for form in self._with_vectors(forms)]
         answers = self._backend.search(self._ref, requests) if requests else []
         return search_result(requests, answers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .._sync.collection import Collection
 
 Way: TypeAlias = "Callable[[Collection, Any, int], Sequence[str]]"
+_LEAST = 1e-200  # sums and quotients of larger gains are numbers, too
 MEASURES = ("ndcg", "mrr", "recall", "precision", "map")
 
 
@@ -115,8 +117,10 @@ def evaluate(
     if gain not in measures.GAINS:
         known = ", ".join(measures.GAINS)
         raise InvalidArgumentError(f"Expected gain to be one of {known}, got {shown(gain)}")
-    grades = _grades(queries, relevant)
-    if ways is not None and not isinstance(ways, Mapping):
+    if inspect.iscoroutinefunction(getattr(collection, "query", None)):
+        raise InvalidTypeError("evaluate takes a Collection of a synchronous client, got an AsyncCollection")
+    grades = _grades(queries, relevant, gain)
+    if ways is not None and not (isinstance(ways, Mapping) and all(map(callable, ways.values()))):
         raise InvalidTypeError(f"Expected ways to be a dict of functions, got {shown(ways)}")
     chosen = {"query": _by_query} if ways is None else dict(ways)
     tried: dict[str, dict[str, list[str]]] = {way: {} for way in chosen}
@@ -144,7 +148,7 @@ def evaluate(
     return Evaluation(k, means, per_query, tried)
 
 
-def _grades(queries: Any, relevant: Any) -> dict[str, dict[str, float]]:
+def _grades(queries: Any, relevant: Any, gain: str) -> dict[str, dict[str, float]]:
     """Return the judgements of the queries that have a relevant record."""
     for name, value in (("queries", queries), ("relevant", relevant)):
         if not isinstance(value, Mapping):
@@ -161,15 +165,26 @@ def _grades(queries: Any, relevant: Any) -> dict[str, dict[str, float]]:
             )
         graded = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
         for id, grade in graded.items():
-            if isinstance(grade, bool) or not isinstance(grade, numbers.Real) or not math.isfinite(grade):
+            if isinstance(grade, bool) or not isinstance(grade, numbers.Real) or not _usable(grade, gain):
                 raise InvalidArgumentError(
-                    f"Expected relevant[{query!r}][{id!r}] to be a finite number, got {shown(grade)}"
+                    f"Expected relevant[{query!r}][{id!r}] to be a finite number whose {gain} gain is "
+                    f"neither 0 nor infinite, got {shown(grade)}; small integers are usual"
                 )
         if any(grade > 0 for grade in graded.values()):
             found[query] = {id: float(grade) for id, grade in graded.items()}
     if not found:
         raise InvalidArgumentError("no query has a relevant record, so there is nothing to measure")
     return found
+
+
+def _usable(grade: Any, gain: str) -> bool:
+    """Whether a grade is finite, and so is its gain, which must not vanish either."""
+    try:
+        return math.isfinite(grade) and (
+            grade <= 0 or _LEAST < measures.GAINS[gain](float(grade)) < 1 / _LEAST
+        )
+    except OverflowError:
+        return False
 
 
 def _by_query(collection: Collection, query: Any, k: int) -> list[str]:

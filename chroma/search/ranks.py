@@ -97,7 +97,7 @@ def _rank(value: Any) -> Rank:
     if isinstance(value, Rank):
         return value
     if isinstance(value, (int, float)):
-        return Val(value)
+        return Val(int(value) if isinstance(value, bool) else value)
     if isinstance(value, numbers.Real):  # a scalar of numpy
         return Val(float(value))
     raise InvalidTypeError(f"Expected a rank or a number, got {shown(value)}")

@@ -25,6 +25,14 @@ def listed(searches: Any) -> list[Search]:
     return list(several)
 
 
+def forms_of(searches: Sequence[Search]) -> list[dict[str, Any]]:
+    """Return the wire forms of searches."""
+    try:
+        return [search.to_dict() for search in searches]
+    except RecursionError:
+        raise InvalidArgumentError("a search is nested too deeply; use fewer, longer lists") from None
+
+
 def texts_of(form: Any) -> Iterator[dict[str, Any]]:
     """Yield the {"query": text} of every leaf in the dictionaries of searches."""
     waiting = [form]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import shown
@@ -13,6 +13,7 @@ from .groups import GroupBy
 from .ranks import Rank
 
 __all__ = ["Limit", "Search", "Select"]
+T = TypeVar("T")
 
 
 @dataclass
@@ -149,7 +150,7 @@ def _as_where(where: Any) -> Where | None:
     if where is None or isinstance(where, Where):
         return where
     if isinstance(where, Mapping):
-        return Where.from_dict(where)
+        return _read(Where.from_dict, where, "where")
     raise InvalidTypeError(f"Expected where to be a Where, a dict or None, got {shown(where)}")
 
 
@@ -157,8 +158,15 @@ def _as_rank(rank: Any) -> Rank | None:
     if rank is None or isinstance(rank, Rank):
         return rank
     if isinstance(rank, Mapping):
-        return Rank.from_dict(rank)
+        return _read(Rank.from_dict, rank, "rank")
     raise InvalidTypeError(f"Expected rank to be a Rank, a dict or None, got {shown(rank)}")
+
+
+def _read(from_dict: Callable[[Any], T], form: Mapping[Any, Any], argument: str) -> T:
+    try:
+        return from_dict(form)
+    except RecursionError:
+        raise InvalidArgumentError(f"{argument} is nested too deeply; use fewer, longer lists") from None
 
 
 def _as_group(group_by: Any) -> GroupBy:

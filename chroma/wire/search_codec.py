@@ -29,6 +29,7 @@ from ..storage.interface.requests import Selection
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Field, Rows, SearchAnswer
 from ..validation.vectors import as_matrix
+from .filters import plain_filter
 from .json_codec import JSON, rows_of
 
 EMBEDDING = "#embedding"
@@ -226,7 +227,8 @@ def _selected(select: Any) -> tuple[frozenset[Field], tuple[str, ...] | None, bo
 
 
 def search_to_json(request: SearchRequest) -> JSON:
-    """Write a search as `search_from_json` reads it."""
+    """Write a search as `search_from_json` reads it. Raises InvalidArgumentError for filters that JSON would
+    lose or change."""
     group: JSON = {}
     if (grouping := request.grouping) is not None:
         operator = "$max_k" if grouping.largest else "$min_k"
@@ -236,7 +238,7 @@ def search_to_json(request: SearchRequest) -> JSON:
     if request.limit is not None:
         limit["limit"] = request.limit
     return {
-        "filter": request.selection.where,
+        "filter": plain_filter("filter", request.selection.where),
         "rank": None if request.rank is None else _rank_to_json(request.rank),
         "group_by": group,
         "limit": limit,
@@ -285,7 +287,7 @@ def answers_to_json(requests: Sequence[SearchRequest], answers: Sequence[SearchA
     return {
         "ids": [answer.rows.ids for answer in answers],
         "documents": column("documents", lambda rows: rows.documents),
-        "embeddings": column("embeddings", lambda rows: _vectors(rows)),
+        "embeddings": column("embeddings", _vectors),
         "metadatas": column("metadatas", lambda rows: rows.metadatas),
         "scores": [scores_of(request, answer) for request, answer in both],
         "select": [selected_names(request) for request in requests],
@@ -301,8 +303,11 @@ def scores_of(request: SearchRequest, answer: SearchAnswer) -> list[float | None
     return [score if math.isfinite(score) else None for score in answer.scores.tolist()]
 
 
-def _vectors(rows: Rows) -> list[Any]:
-    return [] if rows.embeddings is None else rows.embeddings.tolist()
+def _vectors(rows: Rows) -> list[Any] | None:
+    if rows.embeddings is None:
+        return None if rows.ids else []  # another server may leave them out
+    found: list[Any] = rows.embeddings.tolist()
+    return found
 
 
 def answers_from_json(body: Mapping[str, Any]) -> list[SearchAnswer]:

@@ -63,6 +63,7 @@ class Graphs:
         self._broken: set[str] = set()  # graph files that do not match their checksums and must be rebuilt
         self._too_large: set[str] = set()  # segments whose graphs need more memory than the limit allows
         self._lock = threading.Lock()
+        self._released = False  # whether the collection was closed, perhaps while a load or build was running
         self._urgent = 0  # number of running foreground builds, for which background builds stop
 
     # ------------------------------------------------------------------ searching
@@ -98,10 +99,11 @@ class Graphs:
 
     def load(self, segment: Segment, ref: GraphRef, settings: IndexSettings) -> None:
         """Load a graph into memory."""
-        if segment.name in self._loaded:
+        if segment.name in self._loaded or self._released:
             return
         home = self._store.folder.child(segment.name)
         path = f"{home.path}/{ref.file.name}"
+        budget, key, graph = self._store.services.budget, self._key(segment.name), None
         try:
             data = home.map(ref.file.name, ref.file.bytes)
             if settings.space == "cosine":
@@ -115,33 +117,29 @@ class Graphs:
                 vectors=segment.vectors,
                 stopped=stopping,
                 passed=evict,
-                reserve=partial(self._store.services.budget.reserve, self._key(segment.name)),
+                reserve=partial(budget.reserve, key),
             )
         except DoesNotFit as error:
             self._leave_out(segment, error)
-            return
         except Corruption:
             # The graph is only a cache, so a new one is built. `check` reports the damaged file.
             self._broken.add(ref.file.name)
             self.schedule(settings)
-            return
-        if graph is None:  # stopped, or other indexes that are being built or loaded leave no room
-            self._store.services.budget.forget(self._key(segment.name))
-        else:
+        finally:
+            if graph is None:  # failed, was stopped, or other builds and loads leave no room
+                budget.forget(key)
+        if graph is not None:
             self._keep(segment.name, ref, graph)
 
     def _leave_out(self, segment: Segment, error: DoesNotFit) -> None:
         """Search the segment without a graph from now on, and say so."""
-        budget = self._store.services.budget
-        budget.forget(self._key(segment.name))
         self._too_large.add(segment.name)
+        limit = self._store.services.budget.limit >> 20
+        kept = f", of which indexes without a file hold {error.kept >> 20} MB" if error.kept else ""
         _log.warning(
-            "the index of %d records in %s needs %d MB of memory, and the limit is %d MB: searches compare "
-            "all of these records. Raise chroma_memory_limit_bytes, or give the process more memory",
-            segment.rows,
-            self._store.folder.path,
-            error.size >> 20,
-            budget.limit >> 20,
+            f"the index of {segment.rows} records in {self._store.folder.path} needs {error.size >> 20} MB "
+            f"of memory, and the limit is {limit} MB{kept}: searches compare all of these records. Raise "
+            "chroma_memory_limit_bytes, or give the process more memory"
         )
 
     def _keep(self, name: str, ref: GraphRef | None, graph: Graph) -> None:
@@ -150,6 +148,9 @@ class Graphs:
         # A graph without a reference exists only in memory and must not be evicted.
         release = None if ref is None else lambda: self._drop(name)
         self._store.services.budget.hold(self._key(name), graph.nbytes, release)
+        if self._released:
+            self._drop(name)
+            self._store.services.budget.forget(self._key(name))
 
     def _key(self, name: str) -> str:
         return f"graph {self._store.id}/{name}"
@@ -168,7 +169,9 @@ class Graphs:
                 self._keep(name, ref, graph)
 
     def release(self) -> None:
-        """Free the graphs that can be loaded again. The others no longer count for the budget."""
+        """Free the graphs that can be loaded again, and load no more. The others no longer count for the
+        budget."""
+        self._released = True
         for name, (ref, _) in list(self._loaded.items()):
             if ref is not None:
                 self._drop(name)

@@ -115,11 +115,8 @@ def _located(snapshot: Snapshot, positions: Ints) -> list[tuple[SegmentView, Int
     """Return, for each view, the rows with some of the positions, and their indices in `positions`."""
     out = []
     for view in snapshot.views:
-        rows = view.source.locate_positions(positions)
-        hit = (rows >= 0) & (rows < view.rows)
-        if view.tombstones is not None:
-            hit &= ~view.tombstones[np.where(hit, rows, 0)]
-        at = np.flatnonzero(hit)
+        rows = view.locate_positions(positions)
+        at = np.flatnonzero(rows >= 0)
         if len(at):
             out.append((view, rows[at], at))
     return out

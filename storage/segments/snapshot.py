@@ -71,6 +71,25 @@ class SegmentView(NamedTuple):
             return np.arange(self.rows)
         return np.flatnonzero(~self.tombstones)
 
+    def locate_positions(self, positions: Ints) -> Ints:
+        """Return the live row with each position, or -1 if there is none.
+
+        The memtable's own look-up knows only the latest row with a position, which may be newer than this.
+        """
+        if isinstance(self.source, Segment):
+            rows = self.source.locate_positions(positions)
+            if self.tombstones is not None:
+                rows[(rows >= 0) & self.tombstones[rows]] = -1
+            return rows
+        live = self.live_rows()
+        mine = self.positions[live]
+        if not self.ordered:
+            order = np.argsort(mine, kind="stable")
+            live, mine = live[order], mine[order]
+        at = np.minimum(np.searchsorted(mine, positions), len(mine) - 1)
+        out: Ints = np.where(mine[at] == positions, live[at], -1) if len(mine) else np.full(len(at), -1)
+        return out
+
 
 class SelectedRows(NamedTuple):
     """Some rows of one view, in the order in which they are read."""

@@ -212,6 +212,15 @@ def test_what_is_refused(shelf: Any, search: Search, text: str) -> None:
         shelf.search([Search(rank=D), search])
 
 
+def test_filters_of_numpy_and_beyond_int64(shelf: Any) -> None:
+    year = K("year")
+    for where in (year == np.int64(2022), year.is_in(np.array([2022, 2023])), year >= np.float64(2021.5)):
+        assert shelf.search(Search(where=where))["ids"] == [["e", "g"]]
+    for value in (2**64, float("nan"), b"2022"):
+        with pytest.raises(InvalidArgumentError, match="year"):
+            shelf.search(Search(where=year == value))
+
+
 def test_deep_and_long_ranks(shelf: Any) -> None:
     deep: Any = D
     for _ in range(30):
@@ -221,6 +230,18 @@ def test_deep_and_long_ranks(shelf: Any) -> None:
         deep = deep.abs()
     with pytest.raises(InvalidArgumentError, match="levels deep"):
         shelf.search(Search(rank=deep))
+    condition: Any = K("a") == 1
+    for _ in range(5000):
+        deep, condition = 1 - deep, (condition | (K("b") == 1)) & (K("c") == 1)
+    form: Any = {"$val": 1}
+    for _ in range(5000):
+        form = {"$abs": form}
+    with pytest.raises(InvalidArgumentError, match="nested too deeply"):
+        Search(rank=form)
+    for search in (Search(rank=deep), Search(where=condition)):
+        with pytest.raises(InvalidArgumentError, match="nested too deeply"):
+            shelf.search(search)
+    assert scored(shelf, Search(rank=D2 + True)) == [("a", 1), ("b", 2)]
     many: Any = sum([near([0, 0], 8)] * 300, start=Val(0))
     assert scored(shelf, Search(rank=many))[1] == ("b", 300)
 

@@ -74,10 +74,23 @@ def test_more_than_the_limit_never_fits() -> None:
 def test_what_must_stay_stays() -> None:
     budget = MemoryBudget(100)
     budget.hold("memory", 80, None)
-    assert not budget.reserve("a", 30)
+    with pytest.raises(DoesNotFit) as caught:  # waiting for room would have no end
+        budget.reserve("a", 30)
+    assert (caught.value.size, caught.value.kept) == (30, 80)
     assert budget.reserve("a", 20) and budget.used() == 100
     budget.forget("memory")
     assert budget.used() == 20
+
+
+def test_two_that_wait_for_room_do_not_wait_for_each_other() -> None:
+    budget = MemoryBudget(100)
+    assert budget.reserve("a", 30) and budget.reserve("b", 30)
+    assert not budget.reserve("a", 80)
+    assert budget.used() == 30  # what a had is given up
+    assert budget.reserve("b", 80)
+    assert not budget.reserve("a", 80)
+    budget.forget("b")
+    assert budget.reserve("a", 80) and budget.used() == 80
 
 
 def test_uses_are_noted_while_others_hold(restless: None) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 import chroma
 from chroma import Knn, Search
+from chroma.api.models.AsyncCollection import AsyncCollection
 from chroma.errors import InvalidArgumentError, InvalidTypeError
 
 CASES = json.loads((Path(__file__).parents[2] / "data/judgements.json").read_text())
@@ -91,13 +92,23 @@ def test_vectors_and_searches(shelf: Any) -> None:
         ({"relevant": {"q": "a"}}, InvalidTypeError, r"relevant\['q'\]"),
         ({"relevant": {"q": {"a": "high"}}}, InvalidArgumentError, r"relevant\['q'\]\['a'\]"),
         ({"relevant": {"q": {"a": float("nan")}}}, InvalidArgumentError, "finite"),
+        ({"relevant": {"q": {"a": 2000}}}, InvalidArgumentError, "exponential gain.*2000"),
+        ({"relevant": {"q": {"a": 1e-20}}}, InvalidArgumentError, "exponential gain.*1e-20"),
+        ({"relevant": {"q": {"a": 10**400}}, "gain": "linear"}, InvalidArgumentError, "linear gain"),
         ({"relevant": {"q": []}}, InvalidArgumentError, "no query has a relevant record"),
         ({"ways": {"w": lambda *_: None}}, InvalidTypeError, "'w' to return a list of ids for 'q'"),
         ({"ways": {"w": lambda *_: ["a", "a"]}}, InvalidArgumentError, "more than once"),
         ({"ways": "query"}, InvalidTypeError, "ways to be a dict"),
+        ({"ways": {"w": "query"}}, InvalidTypeError, "ways to be a dict of functions"),
     ],
 )
 def test_bad_input(changes: dict[str, Any], kind: type[Exception], text: str) -> None:
     arguments: dict[str, Any] = {"queries": {"q": [1, 2]}, "relevant": {"q": ["a"]}}
     with pytest.raises(kind, match=text):
         chroma.evaluate(Fixed(), **(arguments | changes))  # type: ignore[arg-type]
+
+
+def test_an_asynchronous_collection_is_refused() -> None:
+    collection: Any = AsyncCollection.__new__(AsyncCollection)
+    with pytest.raises(InvalidTypeError, match="synchronous"):
+        chroma.evaluate(collection, {"q": [1]}, {"q": ["a"]})

@@ -210,6 +210,16 @@ def test_errors_come_back_as_their_class(
     assert caught.value.trace_id == "f" * 32  # type: ignore[attr-defined]
 
 
+def test_search_of_other_servers(server: Scripted, things: Any) -> None:
+    search = chroma.Search(rank=chroma.Knn([1, 2])).select_all()
+    server.queue.append(Reply(501, {"error": "ChromaError", "message": "not implemented"}))
+    with pytest.raises(errors.UnsupportedError, match="does not offer search, use query"):
+        things.search(search)
+    server.queue.append(Reply(200, {"ids": [["a"]], "scores": [[None]], "embeddings": [None]}))
+    found = things.search(search)
+    assert found.rows() == [[{"id": "a"}]] and found["embeddings"] == [None] == found["documents"]
+
+
 @pytest.mark.parametrize(
     "body", [{"error": "NeverHeardOf", "message": "wrong"}, b"wrong", ["wrong"]], ids=str
 )

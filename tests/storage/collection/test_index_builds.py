@@ -262,6 +262,46 @@ def test_a_load_that_finds_no_room_is_tried_again(tmp_path: Path) -> None:
         assert len(_graphs(collection)._loaded) == 1
 
 
+def test_collections_that_were_closed_as_idle_load_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["one", "two", "three"]
+    with chroma.PersistentClient(tmp_path) as client:
+        for name in names:
+            _filled(client, name).compact()
+    monkeypatch.setattr("chroma.storage.engine.OPEN_COLLECTIONS", 1)
+    with chroma.PersistentClient(tmp_path) as client:
+        budget = client._backend.engine.services.budget
+        for name in names:
+            collection = client.get_collection(name, embedding_function=None)
+            collection.query(query_embeddings=VECTORS[:1])  # starts the load, which waits a little
+        background = client._backend.engine.services.background
+        for kind, key in [*background._waiting, *background._running]:
+            background.wait(kind, key)
+        assert budget.used() == GRAPH_BYTES  # of the last one
+        graphs = _graphs(collection)
+        ((name, (ref, graph)),) = graphs._loaded.items()
+        client.get_collection(names[0], embedding_function=None).count()
+        graphs._keep(name, ref, graph)  # as a load does that had begun before
+        assert graphs._loaded == {} and budget.used() == 0
+
+
+def test_a_load_that_fails_gives_its_room_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise ValueError("no links")
+
+    with chroma.PersistentClient(tmp_path) as client:
+        _filled(client).compact()
+    monkeypatch.setattr("chroma.storage.index.graph_file._put_links", fails)
+    monkeypatch.setattr("chroma.storage.collection.index_builds.Graphs.schedule", lambda *_: None)
+    with _with_limit(tmp_path, 2 * GRAPH_BYTES) as client:
+        collection = client.get_collection("things", embedding_function=None)
+        _loads(collection)
+        assert _graphs(collection)._broken and client._backend.engine.services.budget.used() == 0
+        collection.compact()  # waited for ever for the room that the load had reserved
+        assert len(_graphs(collection)._loaded) == 1
+
+
 def test_a_build_waits_for_room(tmp_path: Path) -> None:
     with _with_limit(tmp_path, 3 * GRAPH_BYTES) as client:
         collection = _filled(client)
@@ -282,3 +322,14 @@ def test_graphs_in_memory_count_until_their_collection_is_deleted() -> None:
         assert budget.used() == GRAPH_BYTES
         client.delete_collection(name)
         assert budget.used() == 0
+
+
+def test_graphs_in_memory_that_leave_no_room_do_not_stop_a_build(caplog: pytest.LogCaptureFixture) -> None:
+    settings = chroma.Settings(chroma_memory_limit_bytes=2 * GRAPH_BYTES)
+    client = chroma.EphemeralClient(settings=settings, private=True)
+    _filled(client, "one").compact()
+    two = _filled(client, "two")
+    two.compact()  # waited for ever: what is in memory alone is not evicted
+    assert _graphs(two)._loaded == {} and _recall(two) == 1.0
+    assert two.get_indexing_status().op_indexing_progress == 1.0
+    assert "indexes without a file hold" in caplog.text
