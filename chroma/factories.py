@@ -293,7 +293,8 @@ def _folder(settings: Settings) -> str | None:
         )
     if not settings.persist_directory:
         raise InvalidArgumentError(
-            f"Expected Settings(persist_directory=…) to name a folder, got ''; the default is {DEFAULT_PATH!r}"
+            "Expected Settings(persist_directory=…) to name a folder, got ''; the default is "
+            f"{DEFAULT_PATH!r}"
         )
     return os.path.abspath(settings.persist_directory)
 

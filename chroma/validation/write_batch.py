@@ -121,12 +121,12 @@ def embedding_source(mode: Mode, batch: Batch, *, loads: bool = False) -> Source
     """Return the column to embed for a call without embeddings. None if the call needs no embedding.
 
     An upsert of metadata or uris alone returns None, because it is valid if all its ids are stored. If the
-    collection `loads` uris, they are embedded, as in `add`.
+    collection `loads` uris, what these point to is embedded.
     """
-    if mode == "upsert" and loads and batch.uris is not None:
-        mode = "add"
     allowed = _SOURCES[mode]
     present = [field for field in allowed if getattr(batch, field) is not None]
+    if mode == "upsert" and not present and loads and batch.uris is not None:
+        return "uris"
     if len(present) == 1:
         return present[0]
     if not present and (mode == "update" or (mode == "upsert" and carries_data(batch))):

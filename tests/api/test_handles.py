@@ -187,8 +187,8 @@ def test_an_upsert_of_uris_embeds_what_they_point_to(client: Any) -> None:
     things.upsert(ids=["a"], metadatas=[{"n": 1}])
     things.update(ids=["b"], uris=["xxxxx"])  # as with Chroma, an update of uris embeds nothing
     assert things.get(include=["embeddings"])["embeddings"][:, 0].tolist() == [12, 8, 16]
-    with pytest.raises(InvalidArgumentError, match="Exactly one of"):
-        things.upsert(ids=["a"], uris=["x"], documents=["text"])
+    things.upsert(ids=["a"], uris=["x"], documents=["text"])  # the documents are what is embedded
+    assert things.get(ids=["a"], include=["embeddings"])["embeddings"][:, 0].tolist() == [4]
     things.upsert(ids=["a"], uris=["xx"], embeddings=[[7, 7, 7]])
     assert things.get(ids=["a"], include=["embeddings"])["embeddings"][:, 0].tolist() == [7]
 

@@ -293,6 +293,6 @@ def test_only_what_is_asked_for_is_loaded() -> None:
             "chroma.storage",
             "chroma.storage.interface",
             "chroma.storage.interface.short_repr",
-        ]  # fmt: skip
+        ]
     )
     assert second == "['chromadb'] False"
