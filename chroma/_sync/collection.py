@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from functools import partial
 from os import PathLike
@@ -507,6 +508,8 @@ class Collection(Pipelines):
         leaves = list(texts_of(forms))
         if not leaves:
             return forms
+        forms = copy.deepcopy(forms)  # a rank of the caller's may give out a dictionary that it keeps
+        leaves = list(texts_of(forms))
         texts = [leaf["query"] for leaf in leaves]
         function, stored = self._function, self._stored_function
         vectors = call(resolve.embed_queries, function, stored, "Knn(text)", texts)

@@ -122,6 +122,8 @@ def evaluate(
     grades = _grades(queries, relevant, gain)
     if ways is not None and not (isinstance(ways, Mapping) and all(map(callable, ways.values()))):
         raise InvalidTypeError(f"Expected ways to be a dict of functions, got {shown(ways)}")
+    if ways is not None and not ways:
+        raise InvalidArgumentError("ways is empty: name at least one way of searching, or leave it out")
     chosen = {"query": _by_query} if ways is None else dict(ways)
     tried: dict[str, dict[str, list[str]]] = {way: {} for way in chosen}
     shows = bar(
@@ -162,6 +164,11 @@ def _grades(queries: Any, relevant: Any, gain: str) -> dict[str, dict[str, float
         if isinstance(given, str) or not isinstance(given, (Mapping, list, tuple, set, frozenset)):
             raise InvalidTypeError(
                 f"Expected relevant[{query!r}] to be a dict of grades or a list of ids, got {shown(given)}"
+            )
+        odd = [id for id in given if not isinstance(id, str)]
+        if odd:
+            raise InvalidTypeError(
+                f"Expected relevant[{query!r}] to name ids, each a str, got {shown(odd[0])}"
             )
         graded = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
         for id, grade in graded.items():

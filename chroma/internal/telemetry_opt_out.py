@@ -13,14 +13,10 @@ import os
 # https://github.com/microsoft/onnxruntime/pull/27379, https://github.com/microsoft/onnxruntime/pull/29843.
 # huggingface_hub adds telemetry to its requests:
 # https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
-_VARIABLES = {
-    "ORT_DISABLE_TELEMETRY": "1",
-    "ORT_TELEMETRY_DISABLED": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "DO_NOT_TRACK": "1",
-}
+_VARIABLES = ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED", "HF_HUB_DISABLE_TELEMETRY")
 
 
 def opt_out() -> None:
     """Switch telemetry off in this process and in those that it starts."""
-    os.environ.update(_VARIABLES)
+    for name in _VARIABLES:
+        os.environ[name] = "1"

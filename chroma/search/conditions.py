@@ -99,6 +99,11 @@ def _of_field(field: str, value: Any) -> Where:
     return kind(field, operand)
 
 
+def _joined_dict(operator: str, conditions: list[Where]) -> dict[str, Any]:
+    found = [each.to_dict() for each in conditions]
+    return found[0] if len(found) == 1 else {operator: found}
+
+
 @dataclass
 class And(Where):
     """All conditions hold."""
@@ -106,8 +111,8 @@ class And(Where):
     conditions: list[Where]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return `{"$and": […]}`."""
-        return {"$and": [each.to_dict() for each in self.conditions]}
+        """Return `{"$and": […]}`, or the condition if there is only one."""
+        return _joined_dict("$and", self.conditions)
 
 
 @dataclass
@@ -117,8 +122,8 @@ class Or(Where):
     conditions: list[Where]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return `{"$or": […]}`."""
-        return {"$or": [each.to_dict() for each in self.conditions]}
+        """Return `{"$or": […]}`, or the condition if there is only one."""
+        return _joined_dict("$or", self.conditions)
 
 
 @dataclass

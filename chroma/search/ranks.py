@@ -144,6 +144,8 @@ class Knn(Rank):
             self.key = self.key.name
         if hasattr(self.query, "tolist") and getattr(self.query, "ndim", 1) == 1:
             self.query = self.query.tolist()
+        elif isinstance(self.query, tuple):
+            self.query = list(self.query)
 
     def to_dict(self) -> dict[str, Any]:
         """Return `{"$knn": {"query", "key", "limit"[, "default"][, "return_rank"]}}`."""
@@ -278,8 +280,14 @@ class Rrf(Rank):
         return Mul([Val(-1), total]).to_dict()
 
     def _checked_weights(self) -> list[float]:
+        if not isinstance(self.ranks, (list, tuple)):
+            raise InvalidTypeError(f"Expected ranks of Rrf to be a list of ranks, got {shown(self.ranks)}")
         if not self.ranks:
             raise InvalidArgumentError("Rrf needs at least one rank")
+        given: list[Any] = [self.k, *(self.weights or ())]
+        for number in given:
+            if isinstance(number, bool) or not isinstance(number, numbers.Real):
+                raise InvalidTypeError(f"Expected k and weights of Rrf to be numbers, got {shown(number)}")
         if not self.k > 0:
             raise InvalidArgumentError(f"Expected k of Rrf to be positive, got {self.k}")
         weights = [1.0] * len(self.ranks) if self.weights is None else list(self.weights)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from chroma import GroupBy, K, Knn, MaxK, MinK, Rrf, Search, Val
 from chroma.errors import ChromaError, InvalidArgumentError
+from chroma.execution.expression import And, Rank
 from chroma.types import ReadLevel
 
 SHELF: list[tuple[str, list[float], dict[str, Any] | None, str]] = [
@@ -262,3 +263,22 @@ def test_texts_are_embedded_once_for_all_searches(client: Any) -> None:
     assert things.search([one, fused])["ids"] == [["b", "a"], ["a", "b"]]
     assert len(calls) == 1 and sorted(calls[0]) == ["x", "xx", "xxx"]
     assert rank.query == "xx"  # the caller's objects stay as they are
+
+    class Own(Rank):
+        form: ClassVar[dict[str, Any]] = {"$knn": {"query": "xxx", "key": "#embedding", "limit": 1}}
+
+        def to_dict(self) -> dict[str, Any]:
+            return self.form
+
+    assert things.search(Search(rank=Own()))["ids"] == [["b"]]
+    assert Own.form["$knn"]["query"] == "xxx"
+
+
+def test_forms_that_are_nearly_right(shelf: Any) -> None:
+    assert scored(shelf, Search(rank=Knn((0, 0), limit=1))) == [("a", 0)]
+    assert shelf.search(Search(where=And([K("year") == 2022])))["ids"] == [["e", "g"]]
+    with pytest.raises(TypeError, match="list of ranks"):
+        Rrf(D).to_dict()  # type: ignore[arg-type]
+    for bad in ({"k": "a"}, {"weights": ["a"]}):
+        with pytest.raises(TypeError, match="to be numbers"):
+            Rrf([D], **bad).to_dict()

@@ -99,6 +99,9 @@ def test_vectors_and_searches(shelf: Any) -> None:
         ({"ways": {"w": lambda *_: None}}, InvalidTypeError, "'w' to return a list of ids for 'q'"),
         ({"ways": {"w": lambda *_: ["a", "a"]}}, InvalidArgumentError, "more than once"),
         ({"ways": "query"}, InvalidTypeError, "ways to be a dict"),
+        ({"ways": {}}, InvalidArgumentError, "ways is empty"),
+        ({"relevant": {"q": [["a"]]}}, InvalidTypeError, "each a str"),
+        ({"relevant": {"q": {1: 1}}}, InvalidTypeError, "each a str"),
         ({"ways": {"w": "query"}}, InvalidTypeError, "ways to be a dict of functions"),
     ],
 )
