@@ -143,11 +143,12 @@ def test_what_is_returned(shelf: Any) -> None:
         "id": "b", "document": "green apple", "embedding": [1, 0], "metadata": SHELF[1][2], "score": 1,
     }  # fmt: skip
     assert rows[2][0] == {"id": "h", "document": "red red apple"}
+    assert "green apple" in found._repr_html_()
+    pytest.importorskip("pandas")
     frame = found.to_pandas()
     assert frame["query"].tolist() == [0, 0, 0, 1, 1, 1, 2, 2] and frame["rank"].tolist()[:3] == [1, 2, 3]
     assert frame["embedding"][3].tolist() == [0, 0] and frame["embedding"].isna().sum() == 5
     assert frame["score"][3:6].tolist() == [0, 1, 2] and frame["score"].isna().sum() == 5
-    assert "green apple" in found._repr_html_()
 
 
 def test_no_search_and_no_records(client: Any, shelf: Any) -> None:
