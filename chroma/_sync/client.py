@@ -19,6 +19,7 @@ from ..embedding import EmbeddingFunction, resolve
 from ..errors import AuthorizationError, UnsupportedError
 from ..http.connection_settings import location_of
 from ..internal.error_context import during
+from ..internal.open_handle import OpenHandle
 from ..internal.optional_dependencies import require_arrow
 from ..requests.scope import Identity, Scope, adopted
 from ..results.build import database_result
@@ -42,8 +43,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class _Connection:
-    """A backend that is closed at most once, and a function to call after that."""
+class _Connection(OpenHandle):
+    """A backend that is closed at most once, and a function to call after that.
+
+    Closing a copy closes the connection for all of them.
+    """
 
     def __init__(
         self, backend: Backend, settings: Settings, on_close: Callable[[], None] | None = None
@@ -57,17 +61,8 @@ class _Connection:
         """The settings that the client was created with."""
         return self._settings
 
-    def __copy__(self) -> Any:
-        """Return a client on the same connection. Closing one of them closes the connection for both."""
-        made = type(self).__new__(type(self))
-        made.__dict__.update(self.__dict__)
-        return made
-
-    def __deepcopy__(self, memo: object) -> Any:
-        return self.__copy__()
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
+    def _why_no_pickle(self) -> str:
+        return (
             f"{type(self).__name__} cannot be pickled, because it holds an open connection to "
             f"{location_of(self._settings)}; open another client where it is needed"
         )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
 from ..embedding import EmbeddingFunction, is_persistable, resolve
+from ..internal.open_handle import OpenHandle
 from ..storage.interface.values import CollectionInfo
 from ..types import CollectionMetadata, CollectionModel, DataLoader
 from .configuration import CollectionConfiguration, as_json
 
 
-class Handle:
+class Handle(OpenHandle):
     """The state and the properties of a handle. The collection classes define its calls."""
 
     __hash__ = None  # type: ignore[assignment]
@@ -95,17 +96,8 @@ class Handle:
         """The same as `get_model()`. Programs written for Chroma read it."""
         return self.get_model()
 
-    def __copy__(self) -> Any:
-        made = type(self).__new__(type(self))
-        made.__dict__.update(self.__dict__)
-        return made
-
-    def __deepcopy__(self, memo: object) -> Any:
-        """Return a handle on the same collection, with the same function and loader."""
-        return self.__copy__()
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
+    def _why_no_pickle(self) -> str:
+        return (
             f"the handle of the collection {self.name!r} cannot be pickled, because it belongs to an open "
             "client; open the collection again where it is needed, with get_collection(name)"
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import InvalidArgumentError, InvalidTypeError
+from ..storage.interface.ranking import EMBEDDING
 from ..storage.interface.short_repr import shown
 from .conditions import Key
 
@@ -134,7 +135,7 @@ class Knn(Rank):
     """
 
     query: Any
-    key: Any = "#embedding"
+    key: Any = EMBEDDING
     limit: int = 16
     default: float | None = None
     return_rank: bool = False
@@ -342,7 +343,7 @@ def _read_knn(operator: str, value: Any) -> Rank:
         raise InvalidTypeError(f"Expected {operator} to have a dict, got {shown(value)}")
     if "query" not in value:
         raise InvalidArgumentError(f"Expected {operator} to have a query, got {shown(value)}")
-    key, limit = value.get("key", "#embedding"), value.get("limit", 16)
+    key, limit = value.get("key", EMBEDDING), value.get("limit", 16)
     flag, default = value.get("return_rank", False), value.get("default")
     if not isinstance(key, str):
         raise InvalidTypeError(f"Expected key of {operator} to be a str, got {shown(key)}")

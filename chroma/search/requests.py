@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..errors import InvalidArgumentError, InvalidTypeError
+from ..storage.interface.ranking import EMBEDDING
 from ..storage.interface.short_repr import shown
 from .search import Search
-
-EMBEDDING = "#embedding"
 
 
 def listed(searches: Any) -> list[Search]:

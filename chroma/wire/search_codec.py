@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.ranking import (
+    EMBEDDING,
     MAX_DEPTH,
     SCORE,
     Apply,
@@ -32,7 +33,6 @@ from ..validation.vectors import as_matrix
 from .filters import plain_filter
 from .json_codec import JSON, rows_of
 
-EMBEDDING = "#embedding"
 _COLUMNS: dict[str, Field] = {"#document": "documents", EMBEDDING: "embeddings", "#metadata": "metadatas"}
 _NOT_FILTERABLE = (SCORE, EMBEDDING, "#metadata")
 _LARGEST = 2**32 - 1  # of limits and offsets

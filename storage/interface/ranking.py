@@ -12,6 +12,7 @@ from .requests import ALL_RECORDS, Selection
 from .values import Field, Floats
 
 SCORE = "#score"
+EMBEDDING = "#embedding"
 MAX_DEPTH = 100  # of a rank; deeper ones would exceed what JSON writers nest
 
 Function: TypeAlias = Literal["abs", "exp", "log"]
