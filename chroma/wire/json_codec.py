@@ -19,6 +19,7 @@ from .. import errors
 from ..collection.configuration import HNSW_DEFAULTS, MUTABLE, as_json
 from ..errors import ChromaError
 from ..requests.scope import Identity
+from ..storage.interface import sparse_vector
 from ..storage.interface.requests import CollectionChanges, NewCollection
 from ..storage.interface.values import (
     CollectionInfo,
@@ -294,11 +295,11 @@ def _metadatas_to_json(mode: Mode, entries: Sequence[Mapping[str, Any] | None] |
     if entries is None:
         return None
     if mode == "add":  # an add gives nulls no meaning, and some servers reject them
-        return [
+        entries = [
             None if entry is None else {key: value for key, value in entry.items() if value is not None}
             for entry in entries
         ]
-    return [None if entry is None else dict(entry) for entry in entries]
+    return [None if entry is None else dict(sparse_vector.as_json(entry)) for entry in entries]
 
 
 def _listed(column: Sequence[Any] | None) -> list[Any] | None:
@@ -402,8 +403,18 @@ def rows_of(
 ) -> Rows:
     """Make records of the columns of a response."""
     if metadatas is not None:
-        metadatas = [entry or None for entry in metadatas]  # some servers write {} for no metadata
+        metadatas = sparse_vectors_of([entry or None for entry in metadatas])  # some servers write {}
     return Rows(ids, documents, metadatas, uris, None if embeddings is None else decoded(embeddings))
+
+
+def sparse_vectors_of(entries: list[Any]) -> list[Any]:
+    """The metadata in a response, in which the JSON of sparse vectors is replaced by instances."""
+    if sparse_vector.has_objects(entries):
+        try:
+            sparse_vector.restore(entries)
+        except ValueError as error:
+            raise errors.InternalError(f"the server's answer has a bad sparse vector: {error}") from None
+    return entries
 
 
 def status_to_json(status: IndexStatus) -> JSON:
