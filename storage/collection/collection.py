@@ -19,7 +19,7 @@ from ..index.hnsw import Graph
 from ..interface.errors import Missing, StorageError
 from ..interface.ranking import SearchRequest
 from ..interface.requests import ALL_RECORDS, DeleteRequest, GetRequest, Page, QueryRequest, Selection
-from ..interface.schema import switches_off
+from ..interface.schema import ValueType, switches_off
 from ..interface.values import (
     CollectionInfo,
     CollectionStats,
@@ -40,6 +40,7 @@ from ..query.search import SearchHits
 from ..query.sort import sort_selected
 from ..segments.snapshot import SegmentView, Snapshot, in_order, read
 from . import compaction
+from .found_keys import FoundKeys
 from .host import CollectionHost
 from .index_builds import PATIENCE_BYTES, Graphs, IndexSettings
 from .record_store import RecordStore
@@ -67,6 +68,7 @@ class Collection:
         self.store = RecordStore(folder, info.id, host.services, self)
         self.graphs = Graphs(self.store)
         self.plan_history = PlanHistory()
+        self._found_keys = FoundKeys()
         self._source = executor.Source(self._graph_of, self.store.filters, self.plan_history)
         self._settings, self._settings_of = self._read_settings(), info
         self._switched = info.schema if switches_off(info.schema) else None  # a schema never changes
@@ -239,6 +241,10 @@ class Collection:
             return self.store.count(self._parse(selection))
         _, selected = self.store.select(selection.ids, self._parse(selection))
         return sum(len(run.rows) for run in selected)
+
+    def metadata_keys(self) -> list[tuple[str, ValueType]]:
+        """Return the metadata keys of the records, with the types of their values."""
+        return self._found_keys.among(self.store.snapshot())
 
     # ------------------------------------------------------------------ searching
 
