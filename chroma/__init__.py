@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._sync.collection import Collection
     from .compat.install import install_as_chromadb
     from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-    from .embedding import EmbeddingFunction
+    from .embedding import EmbeddingFunction, SparseEmbeddingFunction
     from .evaluation.evaluate import Evaluation, evaluate
     from .factories import (
         AdminClient,
@@ -49,6 +49,19 @@ if TYPE_CHECKING:
     from .requests.scope import Identity
     from .results.search_result import SearchResult
     from .results.types import GetResult, QueryResult
+    from .schema.cmek import Cmek
+    from .schema.index_configs import (
+        BoolInvertedIndexConfig,
+        FloatInvertedIndexConfig,
+        FtsIndexConfig,
+        HnswIndexConfig,
+        IntInvertedIndexConfig,
+        SpannIndexConfig,
+        SparseVectorIndexConfig,
+        StringInvertedIndexConfig,
+        VectorIndexConfig,
+    )
+    from .schema.schema import Schema
     from .search.conditions import K, Key
     from .search.groups import GroupBy, MaxK, MinK
     from .search.ranks import Knn, Rrf, Val
@@ -84,9 +97,11 @@ __all__ = [
     "AsyncClientAPI",
     "AsyncHttpClient",
     "BackupReport",
+    "BoolInvertedIndexConfig",
     "Client",
     "ClientAPI",
     "CloudClient",
+    "Cmek",
     "Collection",
     "CollectionMetadata",
     "CollectionStats",
@@ -98,12 +113,16 @@ __all__ = [
     "EphemeralClient",
     "Evaluation",
     "ExportReport",
+    "FloatInvertedIndexConfig",
+    "FtsIndexConfig",
     "GetResult",
     "GroupBy",
+    "HnswIndexConfig",
     "HttpClient",
     "IDs",
     "Identity",
     "Include",
+    "IntInvertedIndexConfig",
     "K",
     "Key",
     "KeySummary",
@@ -121,18 +140,24 @@ __all__ = [
     "ReadLevel",
     "Rrf",
     "RustClient",
+    "Schema",
     "Search",
     "SearchResult",
     "Select",
     "Settings",
+    "SpannIndexConfig",
+    "SparseEmbeddingFunction",
     "SparseVector",
+    "SparseVectorIndexConfig",
     "SparseVectors",
+    "StringInvertedIndexConfig",
     "TextSummary",
     "TokenTransportHeader",
     "URIs",
     "UpdateCollectionMetadata",
     "UpdateMetadata",
     "Val",
+    "VectorIndexConfig",
     "Where",
     "WhereDocument",
     "__version__",
@@ -153,6 +178,23 @@ _HOMES: dict[str, tuple[str, str]] = {
     "Collection": ("_sync.collection", "Collection"),
     "EmbeddingFunction": ("embedding", "EmbeddingFunction"),
     "Identity": ("requests.scope", "Identity"),
+    "SparseEmbeddingFunction": ("embedding", "SparseEmbeddingFunction"),
+    "Cmek": ("schema.cmek", "Cmek"),
+    "Schema": ("schema.schema", "Schema"),
+    **{
+        name: ("schema.index_configs", name)
+        for name in (
+            "BoolInvertedIndexConfig",
+            "FloatInvertedIndexConfig",
+            "FtsIndexConfig",
+            "HnswIndexConfig",
+            "IntInvertedIndexConfig",
+            "SpannIndexConfig",
+            "SparseVectorIndexConfig",
+            "StringInvertedIndexConfig",
+            "VectorIndexConfig",
+        )
+    },
     **{name: ("search.conditions", name) for name in ("K", "Key")},
     **{name: ("search.groups", name) for name in ("GroupBy", "MaxK", "MinK")},
     **{name: ("search.ranks", name) for name in ("Knn", "Rrf", "Val")},
@@ -212,10 +254,6 @@ _HOMES: dict[str, tuple[str, str]] = {
 # Submodules that `import chroma` alone makes available as attributes, as in `chroma.errors.ChromaError`.
 _SUBMODULES = ("api", "config", "embedding", "errors", "types", "utils")
 
-_LATER = {
-    "Schema": "arrives with schemas; use configuration={'hnsw': {…}} meanwhile",
-}
-
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
@@ -225,8 +263,6 @@ def __getattr__(name: str) -> Any:
         return value
     if name in _SUBMODULES:
         return import_module(f".{name}", __name__)
-    if name in _LATER:
-        raise AttributeError(f"{__name__}.{name} {_LATER[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -12,16 +13,18 @@ from .. import tables
 from ..backend.async_protocol import AsyncBackend
 from ..collection.configuration import UpdateCollectionConfiguration, hnsw_for_update
 from ..embedding import EmbeddingFunction, resolve
-from ..errors import InvalidArgumentError, UnsupportedError
+from ..errors import ClosedError, InvalidArgumentError, NotFoundError, UnsupportedError
 from ..internal.concurrency import async_bulk, async_call
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
 from ..results.build import get_result, in_order_of, indexing_result, query_result, search_result
 from ..results.search_result import SearchResult
 from ..results.types import GetResult, QueryResult
+from ..schema.schema import Schema
 from ..search.requests import forms_of, listed, texts_of
 from ..search.search import Search
 from ..storage.interface.requests import CollectionChanges, QueryRequest
+from ..storage.interface.schema import ValueType
 from ..storage.interface.values import CollectionInfo, CollectionStats, Floats, Mode
 from ..types import (
     CollectionMetadata,
@@ -94,8 +97,9 @@ class AsyncCollection(AsyncPipelines):
         embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
         data_loader: DataLoader[Any] | None = None,
         client: Any = None,
+        schema: Schema | None = None,
     ) -> None:
-        super().__init__(info, embedding_function, data_loader)
+        super().__init__(info, embedding_function, data_loader, schema)
         self._backend = backend
         self._opened_by = client
 
@@ -103,6 +107,14 @@ class AsyncCollection(AsyncPipelines):
     def _client(self) -> Any:
         """The client that opened the collection. Programs written for Chroma read it."""
         return self._opened_by
+
+    def _metadata_keys(self) -> list[tuple[str, ValueType]]:
+        ask = getattr(self._backend, "metadata_keys", None)  # a server has listed them in the entry
+        found: list[tuple[str, ValueType]] = []
+        if ask is not None:
+            with suppress(ClosedError, NotFoundError):
+                found = ask(self._ref)
+        return found
 
     def _repr_html_(self) -> str:
         from ..notebook.html_repr import async_collection_html
@@ -397,7 +409,14 @@ class AsyncCollection(AsyncPipelines):
         with during("fork"):
             name = check_name(new_name)
         info = await self._backend.fork_collection(self._ref, name)
-        return AsyncCollection(self._backend, info, self._function, self._loader, self._opened_by)
+        return AsyncCollection(
+            self._backend,
+            info,
+            self._function,
+            self._loader,
+            client=self._opened_by,
+            schema=self._given_schema,
+        )
 
     async def get_indexing_status(self) -> IndexingStatus:
         """The number of records that the similarity index covers. Queries find the other records too."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -13,16 +14,18 @@ from .. import tables
 from ..backend.protocol import Backend
 from ..collection.configuration import UpdateCollectionConfiguration, hnsw_for_update
 from ..embedding import EmbeddingFunction, resolve
-from ..errors import InvalidArgumentError, UnsupportedError
+from ..errors import ClosedError, InvalidArgumentError, NotFoundError, UnsupportedError
 from ..internal.concurrency import bulk, call
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
 from ..results.build import get_result, in_order_of, indexing_result, query_result, search_result
 from ..results.search_result import SearchResult
 from ..results.types import GetResult, QueryResult
+from ..schema.schema import Schema
 from ..search.requests import forms_of, listed, texts_of
 from ..search.search import Search
 from ..storage.interface.requests import CollectionChanges, QueryRequest
+from ..storage.interface.schema import ValueType
 from ..storage.interface.values import CollectionInfo, CollectionStats, Floats, Mode
 from ..types import (
     CollectionMetadata,
@@ -95,8 +98,9 @@ class Collection(Pipelines):
         embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
         data_loader: DataLoader[Any] | None = None,
         client: Any = None,
+        schema: Schema | None = None,
     ) -> None:
-        super().__init__(info, embedding_function, data_loader)
+        super().__init__(info, embedding_function, data_loader, schema)
         self._backend = backend
         self._opened_by = client
 
@@ -104,6 +108,14 @@ class Collection(Pipelines):
     def _client(self) -> Any:
         """The client that opened the collection. Programs written for Chroma read it."""
         return self._opened_by
+
+    def _metadata_keys(self) -> list[tuple[str, ValueType]]:
+        ask = getattr(self._backend, "metadata_keys", None)  # a server has listed them in the entry
+        found: list[tuple[str, ValueType]] = []
+        if ask is not None:
+            with suppress(ClosedError, NotFoundError):
+                found = ask(self._ref)
+        return found
 
     def _repr_html_(self) -> str:
         from ..notebook.html_repr import collection_html
@@ -398,7 +410,14 @@ class Collection(Pipelines):
         with during("fork"):
             name = check_name(new_name)
         info = self._backend.fork_collection(self._ref, name)
-        return Collection(self._backend, info, self._function, self._loader, self._opened_by)
+        return Collection(
+            self._backend,
+            info,
+            self._function,
+            self._loader,
+            client=self._opened_by,
+            schema=self._given_schema,
+        )
 
     def get_indexing_status(self) -> IndexingStatus:
         """The number of records that the similarity index covers. Queries find the other records too."""

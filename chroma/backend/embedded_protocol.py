@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 from ..requests.scope import Scope
 from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import Page, QueryRequest, Selection
+from ..storage.interface.schema import ValueType
 from ..storage.interface.values import (
     CollectionInfo,
     CollectionRef,
@@ -116,6 +117,10 @@ class EmbeddedBackend(Backend, Protocol):
 
     def fork_into(self, collection: CollectionRef, target: Scope, name: str) -> CollectionInfo:
         """Like `fork_collection`, but into any database of the folder."""
+        ...
+
+    def metadata_keys(self, collection: CollectionRef) -> list[tuple[str, ValueType]]:
+        """The metadata keys of the records, with the types of their values."""
         ...
 
     def scan(self, collection: CollectionRef, selection: Selection, page: Page) -> FoundRecords:

@@ -30,6 +30,7 @@ from ..storage.interface.requests import (
     QueryRequest,
     Selection,
 )
+from ..storage.interface.schema import ValueType
 from ..storage.interface.values import (
     BackupReport,
     CollectionInfo,
@@ -403,6 +404,10 @@ class LocalBackend:
         with translated():
             for info in self.engine.catalog.list_collections(scope.tenant, scope.database):
                 self._open(info.ref).compact()
+
+    def metadata_keys(self, collection: CollectionRef) -> list[tuple[str, ValueType]]:
+        with translated():
+            return self._open(collection).metadata_keys()
 
     def stats(self, collection: CollectionRef) -> CollectionStats:
         with translated():

@@ -5,6 +5,7 @@ A handler runs in a thread after the whole request was read. It returns a value 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,10 +16,11 @@ from urllib.parse import unquote
 from ..backend.embedded_protocol import EmbeddedBackend
 from ..config import DEFAULT_TENANT
 from ..embedded.error_translation import translated
-from ..errors import AuthorizationError, InvalidArgumentError, NotFoundError, UnsupportedError
+from ..errors import AuthorizationError, ChromaError, InvalidArgumentError, NotFoundError, UnsupportedError
 from ..requests.scope import Scope
 from ..storage.interface.requests import ALL_RECORDS, CollectionChanges, GetRequest
-from ..storage.interface.values import CollectionRef, Hits, Mode, Rows, Written
+from ..storage.interface.schema import ValueType
+from ..storage.interface.values import CollectionInfo, CollectionRef, Hits, Mode, Rows, Written
 from ..validation.names import check_uuid
 from ..validation.read_arguments import check_read_level
 from ..wire import content_negotiation, json_codec, request_codec, search_codec
@@ -33,6 +35,7 @@ from .security.authorization import EVERYBODY, Caller, Need
 from .settings.server_settings import ServerSettings
 from .sql import process_pool
 
+_log = logging.getLogger("chroma")
 SQL_MEMORY = 1 << 30  # the memory limit of one statement, in bytes
 
 
@@ -252,10 +255,21 @@ def list_collections(call: Call) -> list[JSON]:
     return [json_codec.info_to_json(info) for info in call.backend.list_collections(call.scope, *call.page())]
 
 
+def _with_keys(call: Call, info: CollectionInfo) -> JSON:
+    """The collection, with the keys of its records in the schema. An empty collection is not opened."""
+    found: list[tuple[str, ValueType]] = []
+    if info.dimension is not None:
+        try:
+            found = call.backend.metadata_keys(info.ref)
+        except ChromaError as error:  # the collection can still be looked at, repaired and deleted
+            _log.warning("the schema of %s lacks the keys of its records: %s", info.name, error)
+    return json_codec.info_to_json(info, found)
+
+
 def create_collection(call: Call) -> JSON:
     """Create a collection. With get_or_create, return an existing one of that name."""
     new = json_bodies.new_collection(call.body)
-    return json_codec.info_to_json(call.backend.create_collection(call.scope, new))
+    return _with_keys(call, call.backend.create_collection(call.scope, new))
 
 
 def count_collections(call: Call) -> int:
@@ -265,12 +279,12 @@ def count_collections(call: Call) -> int:
 
 def get_collection(call: Call) -> JSON:
     """Get a collection by its name."""
-    return json_codec.info_to_json(call.backend.get_collection(call.scope, call.part("collection")))
+    return _with_keys(call, call.backend.get_collection(call.scope, call.part("collection")))
 
 
 def get_collection_by_id(call: Call) -> JSON:
     """Get a collection by its id."""
-    return json_codec.info_to_json(call.backend.get_collection_by_id(call.collection))
+    return _with_keys(call, call.backend.get_collection_by_id(call.collection))
 
 
 def get_collection_by_crn(call: Call) -> JSON:
@@ -295,7 +309,7 @@ def modify_collection(call: Call) -> JSON:
             name=requested.name, metadata=requested.metadata, configuration=configuration
         )
         info = call.backend.modify_collection(collection, changes)
-    return json_codec.info_to_json(info)
+    return _with_keys(call, info)
 
 
 def delete_collection(call: Call) -> JSON:
@@ -307,7 +321,7 @@ def delete_collection(call: Call) -> JSON:
 def fork(call: Call) -> JSON:
     """Copy a collection under another name."""
     name = json_bodies.checked_name(call.body, "new_name")
-    return json_codec.info_to_json(call.backend.fork_collection(call.collection, name))
+    return _with_keys(call, call.backend.fork_collection(call.collection, name))
 
 
 def indexing_status(call: Call) -> JSON:

@@ -17,10 +17,12 @@ import numpy as np
 
 from .. import errors
 from ..collection.configuration import HNSW_DEFAULTS, MUTABLE, as_json
+from ..collection.schemas import complete, requested
 from ..errors import ChromaError
 from ..requests.scope import Identity
 from ..storage.interface import sparse_vector
 from ..storage.interface.requests import CollectionChanges, NewCollection
+from ..storage.interface.schema import ValueType, misfit
 from ..storage.interface.values import (
     CollectionInfo,
     CollectionStats,
@@ -160,9 +162,8 @@ def identity_from_json(body: Mapping[str, Any]) -> Identity:
 # ---------------------------------------------------------------------------- collections
 
 
-def info_to_json(info: CollectionInfo) -> JSON:
-    """The JSON object of a collection."""
-    configuration = as_json(info.configuration)
+def info_to_json(info: CollectionInfo, found: Sequence[tuple[str, ValueType]] = ()) -> JSON:
+    """The JSON object of a collection. `found` are metadata keys of its records, with their types."""
     return {
         "id": info.id,
         "name": info.name,
@@ -172,8 +173,8 @@ def info_to_json(info: CollectionInfo) -> JSON:
         "dimension": info.dimension,
         "version": 0,
         "log_position": 0,
-        "configuration_json": configuration,
-        "schema": _schema(configuration["hnsw"], configuration["embedding_function"]),
+        "configuration_json": as_json(info.configuration),
+        "schema": complete(info.schema, info.configuration, found),
     }
 
 
@@ -197,42 +198,17 @@ def info_from_json(body: Mapping[str, Any]) -> CollectionInfo:
             "embedding_function": configuration.get("embedding_function"),
         },
         dimension=body.get("dimension"),
+        schema=_schema_from_json(body.get("schema")),
     )
 
 
-def _schema(hnsw: Mapping[str, Any], function: Any) -> JSON:
-    def on(config: JSON | None = None) -> JSON:
-        return {"enabled": True, "config": config or {}}
-
-    def off(config: JSON | None = None) -> JSON:
-        return {"enabled": False, "config": config or {}}
-
-    vectors: JSON = {"space": hnsw["space"]}
-    if function is not None:
-        vectors["embedding_function"] = function
-    vectors["hnsw"] = {
-        key: hnsw.get(key, default)
-        for key, default in (
-            ("ef_construction", 100), ("max_neighbors", 16), ("ef_search", 100), ("num_threads", 1),
-            ("batch_size", 100), ("sync_threshold", 1000), ("resize_factor", 1.2),
-        )
-    }  # fmt: skip
-    return {
-        "defaults": {
-            "string": {"fts_index": off(), "string_inverted_index": on()},
-            "int": {"int_inverted_index": on()},
-            "float": {"float_inverted_index": on()},
-            "bool": {"bool_inverted_index": on()},
-            "float_list": {"vector_index": off(vectors)},
-            "sparse_vector": {
-                "sparse_vector_index": off({"embedding_function": {"type": "unknown"}, "bm25": False})
-            },
-        },
-        "keys": {
-            "#document": {"string": {"fts_index": on(), "string_inverted_index": off()}},
-            "#embedding": {"float_list": {"vector_index": on(vectors | {"source_key": "#document"})}},
-        },
-    }
+def _schema_from_json(schema: Any) -> JSON | None:
+    if schema is None:
+        return None  # servers of releases before schemas
+    why = misfit(schema)
+    if why is not None:
+        raise ShapeError(f"the collection's {why}")
+    return dict(schema)
 
 
 def create_to_json(new: NewCollection) -> JSON:
@@ -240,8 +216,8 @@ def create_to_json(new: NewCollection) -> JSON:
     return {
         "name": new.name,
         "metadata": None if new.metadata is None else dict(new.metadata),
-        "configuration": as_json(new.configuration),
-        "schema": None,
+        "configuration": as_json(new.configuration) if new.schema is None else None,
+        "schema": None if new.schema is None else requested(new.schema, new.configuration),
         "get_or_create": new.get_or_create,
     }
 

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from ..filters import switched_off
 from ..filters.parser import Node, parse
 from ..index.hnsw import Graph
 from ..interface.errors import Missing, StorageError
 from ..interface.ranking import SearchRequest
 from ..interface.requests import ALL_RECORDS, DeleteRequest, GetRequest, Page, QueryRequest, Selection
+from ..interface.schema import ValueType, switches_off
 from ..interface.values import (
     CollectionInfo,
     CollectionStats,
@@ -38,6 +40,7 @@ from ..query.search import SearchHits
 from ..query.sort import sort_selected
 from ..segments.snapshot import SegmentView, Snapshot, in_order, read
 from . import compaction
+from .found_keys import FoundKeys
 from .host import CollectionHost
 from .index_builds import PATIENCE_BYTES, Graphs, IndexSettings
 from .record_store import RecordStore
@@ -65,8 +68,10 @@ class Collection:
         self.store = RecordStore(folder, info.id, host.services, self)
         self.graphs = Graphs(self.store)
         self.plan_history = PlanHistory()
+        self._found_keys = FoundKeys()
         self._source = executor.Source(self._graph_of, self.store.filters, self.plan_history)
         self._settings, self._settings_of = self._read_settings(), info
+        self._switched = info.schema if switches_off(info.schema) else None  # a schema never changes
         self._searched = -SEARCHED_SECONDS
         self._outrun = False  # whether compaction cannot keep up with the writers
 
@@ -177,6 +182,13 @@ class Collection:
 
     # ------------------------------------------------------------------ records
 
+    def _parse(self, selection: Selection) -> Node:
+        """Parse both filters. Raises InvalidArgument if one is invalid or needs an index that is off."""
+        node = parse(selection)
+        if self._switched is not None:
+            switched_off.check(self._switched, selection)
+        return node
+
     def write(self, mode: Mode, records: Records) -> Written:
         """Commit a batch atomically. The batch is durable on return."""
         written = self.store.write(mode, records)
@@ -197,7 +209,7 @@ class Collection:
 
     def delete(self, request: DeleteRequest) -> int:
         """Delete records and return how many were deleted. The deletion is durable on return."""
-        return self.store.delete(request.selection.ids, parse(request.selection), request.limit)
+        return self.store.delete(request.selection.ids, self._parse(request.selection), request.limit)
 
     def known(self, ids: Sequence[str]) -> set[str]:
         """Return the subset of `ids` that exists."""
@@ -207,13 +219,13 @@ class Collection:
         """Return matching records, in insertion order or in the order that the page requests."""
         if request.page.order_by:
             return self.scan(request.selection, request.page).take(request.fields)
-        snapshot, selected = self.store.select(request.selection.ids, parse(request.selection))
+        snapshot, selected = self.store.select(request.selection.ids, self._parse(request.selection))
         page = request.page
         return read(in_order(selected, page.offset, page.limit), request.fields, snapshot.dimension)
 
     def scan(self, selection: Selection, page: Page) -> Scan:
         """Return matching records as a stream of Arrow record batches from one snapshot."""
-        snapshot, selected = self.store.select(selection.ids, parse(selection))
+        snapshot, selected = self.store.select(selection.ids, self._parse(selection))
         selected = (
             sort_selected(selected, page.order_by, page.offset, page.limit)
             if page.order_by
@@ -226,9 +238,13 @@ class Collection:
         if selection is ALL_RECORDS:
             return self.store.snapshot().live
         if selection.ids is None:
-            return self.store.count(parse(selection))
-        _, selected = self.store.select(selection.ids, parse(selection))
+            return self.store.count(self._parse(selection))
+        _, selected = self.store.select(selection.ids, self._parse(selection))
         return sum(len(run.rows) for run in selected)
+
+    def metadata_keys(self) -> list[tuple[str, ValueType]]:
+        """Return the metadata keys of the records, with the types of their values."""
+        return self._found_keys.among(self.store.snapshot())
 
     # ------------------------------------------------------------------ searching
 
@@ -251,7 +267,7 @@ class Collection:
         return [search.run(searcher, request, node, snapshot) for request, node in zip(requests, nodes)]
 
     def _filter(self, selection: Selection) -> Node:
-        node = parse(selection)
+        node = self._parse(selection)
         return node if selection.ids is None else executor.among(selection.ids, node)
 
     def _search(self, request: QueryRequest) -> executor.Search:

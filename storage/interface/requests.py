@@ -89,7 +89,7 @@ class DeleteRequest(NamedTuple):
 
 
 class NewCollection(NamedTuple):
-    """A collection to create. `configuration` is complete, see CollectionInfo.
+    """A collection to create. `configuration` and `schema` are as in CollectionInfo.
 
     get_or_create  if the name is taken, return the collection that has it
     id             a UUID; None: a new one. Only the engine in this process accepts an id
@@ -100,6 +100,7 @@ class NewCollection(NamedTuple):
     configuration: Mapping[str, Any] = MappingProxyType({})
     get_or_create: bool = False
     id: str | None = None
+    schema: Mapping[str, Any] | None = None
 
 
 class CollectionChanges(NamedTuple):

@@ -117,7 +117,10 @@ class CollectionInfo:
     """A collection's entry in the catalog. `configuration` is plain JSON data:
     {"hnsw": {"space", "ef_construction", "ef_search", "max_neighbors", "num_threads",
     "resize_factor", "sync_threshold", "batch_size"}, "embedding_function": any JSON}.
-    The engine uses "hnsw" and does not interpret "embedding_function"."""
+    The engine uses "hnsw" and does not interpret "embedding_function".
+
+    `schema` has the form of `interface.schema`. The space, "hnsw" and the function of its vector index are in
+    `configuration` only. None: every filter has its index, and there is no sparse index."""
 
     id: str
     name: str
@@ -126,6 +129,7 @@ class CollectionInfo:
     metadata: dict[str, Any] | None
     configuration: dict[str, Any]
     dimension: int | None = None
+    schema: dict[str, Any] | None = None
 
     @property
     def ref(self) -> CollectionRef:

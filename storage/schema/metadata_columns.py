@@ -327,11 +327,47 @@ def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None, most: int)
     return result
 
 
+def read_slots(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None, most: int) -> set[Slot]:
+    """Read the slots in the files of `write_wide` and `write_sparse`. Errors are as in `read`."""
+    found: set[Any] = set()
+    try:
+        if wide is not None:
+            names = _opened(wide, rows, rows).schema_arrow.names
+            found |= {(key, kind) for kind, key in (name.split(":", 1) for name in names)}
+        if sparse is not None:
+            file = _opened(sparse, 1, most)
+            _large_texts(memoryview(sparse).cast("B"), file, most)  # raises if it unpacks to too many bytes
+            table = file.read(columns=["key", "type"], use_threads=False)
+            found |= set(zip(table.column("key").to_pylist(), table.column("type").to_pylist()))
+    except (pa.ArrowException, MemoryError) as error:
+        raise ValueError(str(error)) from error
+    kinds = {*arrow_types(), *(f"{name}[]" for name in arrow_types())}
+    odd = [slot for slot in found if not isinstance(slot[0], str) or slot[1] not in kinds]
+    if odd:
+        raise ValueError(f"it has values of the key {odd[0][0]!r} of the type {odd[0][1]!r}")
+    return found
+
+
 def _table(data: pa.Buffer, least: int, most: int, size: int) -> pa.Table:
     """Read and validate a Parquet file with `least` to `most` rows.
 
     size  the size of the metadata, like `most` in `read`
     """
+    file = _opened(data, least, most)
+    large = _large_texts(memoryview(data).cast("B"), file, size)
+    if large:  # texts may be repeated very often, so these columns are first read as dictionary codes
+        from pyarrow import parquet
+
+        file = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=large)
+    table = file.read(use_threads=False)
+    table.validate(full=True)
+    if table.num_rows != file.metadata.num_rows:
+        raise ValueError(f"it has {table.num_rows} rows, and says {file.metadata.num_rows}")
+    return _decoded(table, large, size) if large else table
+
+
+def _opened(data: pa.Buffer, least: int, most: int) -> Any:
+    """Open a Parquet file, and check its rows and the types of its columns."""
     from pyarrow import parquet  # with the file systems, importing it takes a fifth of opening a database
 
     file = parquet.ParquetFile(pa.BufferReader(data))
@@ -343,14 +379,7 @@ def _table(data: pa.Buffer, least: int, most: int, size: int) -> pa.Table:
     for column in columns:
         if column.type not in _stored_types() and not (column.name in _ENCODED and _is_encoded(column.type)):
             raise ValueError(f"its column {column.name!r} is of type {column.type}")
-    large = _large_texts(memoryview(data).cast("B"), file, size)
-    if large:  # texts may be repeated very often, so these columns are first read as dictionary codes
-        file = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=large)
-    table = file.read(use_threads=False)
-    table.validate(full=True)
-    if table.num_rows != file.metadata.num_rows:
-        raise ValueError(f"it has {table.num_rows} rows, and says {file.metadata.num_rows}")
-    return _decoded(table, large, size) if large else table
+    return file
 
 
 def _large_texts(data: memoryview, file: Any, size: int) -> list[str]:

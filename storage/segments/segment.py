@@ -35,7 +35,7 @@ from ..io.checksummed_writer import Sink
 from ..io.disk import Folder
 from ..manifest import SegmentRef
 from ..schema import metadata_columns
-from ..schema.metadata_columns import MetadataColumns
+from ..schema.metadata_columns import MetadataColumns, Slot
 from ..schema.record_columns import TEXT_FIELDS, Columns, Ints
 from ..validation import column_offsets
 from ..validation.json_fields import LARGEST
@@ -419,6 +419,15 @@ class Segment:
         most = self.text("metadata").nbytes
         with self._reading(WIDE if wide is not None else SPARSE):
             return metadata_columns.read(self.rows, wide, sparse, most)
+
+    def slots(self) -> set[Slot]:
+        """Read the metadata keys and the types of their values, on every call. Their values are not read."""
+        with self._lock:
+            wide = self._map(WIDE) if WIDE in self._files else None
+            sparse = self._map(SPARSE) if SPARSE in self._files else None
+        most = self.text("metadata").nbytes
+        with self._reading(WIDE if wide is not None else SPARSE):
+            return metadata_columns.read_slots(self.rows, wide, sparse, most)
 
     def stored(self, rows: Ints) -> StoredRows:
         """Return the whole records of some rows, which ascend. All rows are returned as views of the maps."""

@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from ...collection.configuration import MUTABLE, SPACES, hnsw_for_create, hnsw_for_update, hnsw_of_spann
+from ...collection.schemas import adopted
 from ...errors import InvalidArgumentError, UnsupportedError
 from ...storage.interface.ranking import SearchRequest
 from ...storage.interface.requests import NewCollection
@@ -30,11 +31,11 @@ from ...wire.json_fields import count, flag, matrix, required, shaped, typed
 from ...wire.request_codec import ids_from_json
 from ...wire.search_codec import search_from_json
 from ..http.request_body import TooLarge
-from . import exact_integers
+from . import exact_integers, schema_body
+from .stored_function import stored_function
 
 # The names of columns in tables and streams, which JSON bodies do not have.
 _SINGULARS = {"id": "ids"} | dict(arrow_codec.FIELD_OF)
-MAX_DEPTH = 64  # the nesting depth of values that clients store with a collection
 # A list or an object takes at least 64 bytes in memory, but as few as two in a body. In a body that has many
 # of them, a record has ten.
 _PART_BYTES = 8
@@ -87,10 +88,7 @@ def checked_name(body: JSON, field: str = "name") -> str:
 
 def new_collection(body: JSON) -> NewCollection:
     """Read {"name", "metadata"?, "configuration"?, "schema"?, "get_or_create"?}."""
-    if body.get("schema") is not None:
-        raise UnsupportedError(
-            "schema is not supported yet: leave it out and pass configuration={'hnsw': {…}} instead"
-        )
+    schema = None if body.get("schema") is None else schema_body.checked(body["schema"])
     name = checked_name(body)
     with shaped():
         metadata = check_collection_metadata(body.get("metadata"))
@@ -102,12 +100,16 @@ def new_collection(body: JSON) -> NewCollection:
             )
         hnsw = hnsw_for_create({"hnsw": given}, metadata, None)
     function = _function(_configuration(body, "configuration"))
-    configuration = {"hnsw": hnsw, "embedding_function": function}
+    configuration, kept = {"hnsw": hnsw, "embedding_function": function}, None
+    if schema is not None:
+        with shaped():
+            configuration, kept = adopted(schema, configuration, metadata)
     return NewCollection(
         name=name,
         metadata=metadata,
         configuration=configuration,
         get_or_create=flag(body, "get_or_create"),
+        schema=kept,
     )
 
 
@@ -164,29 +166,7 @@ def _hnsw(configuration: JSON, allowed: frozenset[str]) -> JSON | None:
 def _function(configuration: JSON) -> JSON | None:
     """The stored form of an embedding function. The server keeps it without interpreting it."""
     function = typed(configuration, "embedding_function", dict, "an object")
-    if function is None:
-        return None
-    if _deeper_than(MAX_DEPTH, function):
-        raise InvalidArgumentError(f"embedding_function is nested more than {MAX_DEPTH} levels deep")
-    kind = function.get("type")
-    if kind == "known" and isinstance(function.get("name"), str):
-        return {"type": "known", "name": function["name"], "config": function.get("config")}
-    if kind in ("legacy", "unknown"):
-        return {"type": kind}
-    raise ShapeError(
-        "Expected embedding_function to be {'type': 'known', 'name', 'config'}, {'type': 'legacy'} or "
-        f"{{'type': 'unknown'}}, got {shown(function)}"
-    )
-
-
-def _deeper_than(levels: int, value: Any) -> bool:
-    """Whether a value is nested too deeply. JSON writers have a limit too, so that no response could contain
-    such a value."""
-    if levels < 0:
-        return True
-    if isinstance(value, dict):
-        value = list(value.values())
-    return isinstance(value, list) and any(_deeper_than(levels - 1, part) for part in value)
+    return None if function is None else stored_function(function)
 
 
 # ---------------------------------------------------------------------------- records
