@@ -239,6 +239,8 @@ class _Check:
             return None
         ref = self._cache(folder, ref, "dead", ref.tombstones)
         ref = self._cache(folder, ref, "graph", ref.graph.file if ref.graph else None)
+        for index in ref.indexes:
+            ref = self._cache(folder, ref, "index", index.file)
         for file in ref.files:
             self.report(f"{folder.path}/{file.name}", "ok", f"{file.bytes} bytes match their checksum")
         self.report(folder.path, "ok", f"{ref.rows} records, {ref.deleted_rows} deleted")
@@ -258,6 +260,9 @@ class _Check:
             if kind == "graph":
                 self.report(path, "repaired", f"{error}; the index is built anew")
                 return ref._replace(graph=None)
+            if kind == "index":
+                self.report(path, "repaired", f"{error}; the index is built anew")
+                return ref._replace(indexes=tuple(each for each in ref.indexes if each.file != file))
             self.report(path, "repaired", f"{error}; {ref.deleted_rows} deleted records are back")
             return ref._replace(tombstones=None, deleted_rows=0)
         self.report(path, "ok", f"{file.bytes} bytes match their checksum")

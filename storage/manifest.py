@@ -21,7 +21,7 @@ from .io.disk import Folder
 from .validation import file_names
 from .validation.json_fields import Fields
 
-FORMAT = 1
+FORMAT = 2
 NAME, COPY = "manifest.json", "manifest.copy"
 MOST_ROWS, MOST_DIMENSION = (1 << 32) - 1, (1 << 31) - 1  # per segment: row numbers are uint32
 MOST_NEIGHBORS = 10_000  # the limit of hnswlib
@@ -63,8 +63,37 @@ class GraphRef(NamedTuple):
         )
 
 
+class IndexRef(NamedTuple):
+    """An index of a segment other than its graph: a cache, valid for these settings only.
+
+    kind      what it is, for example ngrams
+    key       what it indexes: a metadata key, or #document
+    settings  how it was built, as text that only its kind understands
+    """
+
+    kind: str
+    key: str
+    settings: str
+    file: FileRef
+
+    def to_json(self) -> dict[str, Any]:
+        return self._asdict() | {"file": self.file._asdict()}
+
+    @classmethod
+    def read(cls, data: Fields) -> IndexRef:
+        file = FileRef.read(data.fields("file"), file_names.INDEX)
+        if not file.bytes:
+            raise data.wrong("file", "has no bytes")
+        return cls(data.text("kind"), data.text("key"), data.text("settings"), file)
+
+
 class SegmentRef(NamedTuple):
-    """A segment: a folder of immutable files. `tombstones` marks deleted rows; `graph` indexes vectors."""
+    """A segment: a folder of immutable files.
+
+    tombstones  marks deleted rows
+    graph       indexes the vectors
+    indexes     index other columns; at most one for each kind and key
+    """
 
     name: str
     rows: int
@@ -73,17 +102,28 @@ class SegmentRef(NamedTuple):
     tombstones: FileRef | None = None
     deleted_rows: int = 0
     graph: GraphRef | None = None
+    indexes: tuple[IndexRef, ...] = ()
 
     def all_files(self) -> list[FileRef]:
-        """Return the files of the records, the tombstones and the graph."""
+        """Return the files of the records, the tombstones, the graph and the other indexes."""
         return [
             *self.files,
             *([self.tombstones] if self.tombstones else []),
             *([self.graph.file] if self.graph else []),
+            *(index.file for index in self.indexes),
         ]
 
+    def index_of(self, kind: str, key: str) -> IndexRef | None:
+        """Return the reference to the index of this kind and key, if there is one."""
+        return next((each for each in self.indexes if (each.kind, each.key) == (kind, key)), None)
+
+    def with_index(self, kind: str, key: str, index: IndexRef | None) -> SegmentRef:
+        """Return the reference with another index of this kind and key, or with none."""
+        others = [each for each in self.indexes if (each.kind, each.key) != (kind, key)]
+        return self._replace(indexes=(*others, *([] if index is None else [index])))
+
     def to_json(self) -> dict[str, Any]:
-        return {
+        fields = {
             "name": self.name,
             "rows": self.rows,
             "dimension": self.dimension,
@@ -92,6 +132,7 @@ class SegmentRef(NamedTuple):
             "dead_rows": self.deleted_rows,
             "graph": self.graph and self.graph.to_json(),
         }
+        return fields | ({"indexes": [each.to_json() for each in self.indexes]} if self.indexes else {})
 
     @classmethod
     def read(cls, data: Fields) -> SegmentRef:
@@ -110,7 +151,12 @@ class SegmentRef(NamedTuple):
             tombstones=None if tombstones is None else FileRef.read(tombstones, file_names.TOMBSTONES),
             deleted_rows=data.number("dead_rows", 0, rows, default=0),
             graph=None if graph is None else GraphRef.read(graph),
+            indexes=tuple(map(IndexRef.read, data.each("indexes", default=()))),
         )
+        if len({(each.kind, each.key) for each in ref.indexes}) < len(ref.indexes):
+            raise data.wrong("indexes", "has two of one kind and key")
+        if len({each.file.name for each in ref.indexes}) < len(ref.indexes):
+            raise data.wrong("indexes", "has a file twice")
         sizes = {file.name: file.bytes for file in ref.files}
         if len(sizes) < len(ref.files):
             raise data.wrong("files", "has a file twice")

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["watermark", "compact", "index", "load"]
+Kind: TypeAlias = Literal["watermark", "compact", "index", "segment-index", "load"]
 _log = logging.getLogger("chroma")
 _JOIN_SECONDS = 10.0  # a build stops after its current chunk, within half a second
 

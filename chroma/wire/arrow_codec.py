@@ -26,8 +26,11 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from ..storage.interface import metadata_json, sparse_vector_arrow
+from ..storage.interface.sparse_vector import SparseVector
 from ..storage.interface.values import EncodedMetadata, Field, Floats, Hits, Mode, Records, Rows
 from .arrow_stream_decoder import BrokenStream, read_whole
+from .json_codec import sparse_vectors_of
 
 # The name of each column, and the field that requests it. `id` is always present.
 FIELD_OF: dict[str, Field] = {
@@ -58,7 +61,14 @@ TYPES: dict[str, pa.DataType] = {
     "bool": pa.bool_(),
 }
 TYPES |= {f"list of {kind}": pa.list_(type) for kind, type in [*TYPES.items()]}
-_KIND_OF: dict[type, str] = {str: "str", int: "int", float: "float", bool: "bool"}
+TYPES["sparse_vector"] = sparse_vector_arrow.TYPE
+_KIND_OF: dict[type, str] = {
+    str: "str",
+    int: "int",
+    float: "float",
+    bool: "bool",
+    SparseVector: "sparse_vector",
+}
 
 
 # ---------------------------------------------------------------------------- writing
@@ -78,7 +88,7 @@ def records_to_batch(mode: Mode, records: Records) -> pa.RecordBatch:
         if isinstance(records.metadatas, EncodedMetadata):
             columns["metadata"] = pa.array(records.metadatas.texts, pa.string())
         else:
-            texts = [None if entry is None else orjson.dumps(entry) for entry in records.metadatas]
+            texts = [None if entry is None else metadata_json.dumps(entry) for entry in records.metadatas]
             columns["metadata"] = pa.array(texts, pa.binary()).cast(pa.string())
     if records.embeddings is not None:
         columns["embedding"] = vectors(records.embeddings, records.has_embedding)
@@ -188,7 +198,7 @@ def _parsed(texts: list[str | None] | None) -> list[Any] | None:
         raise BrokenStream(f"the answer has metadata that are not valid JSON: {error}") from None
     if len(entries) != len(texts) or not set(map(type, entries)) <= {dict, type(None)}:
         raise BrokenStream("the answer has metadata that are no JSON objects")
-    return entries
+    return sparse_vectors_of(entries)
 
 
 def _check_full(table: pa.Table, *names: str) -> None:
@@ -276,7 +286,7 @@ def hits_to_batch(hits: Sequence[Hits], fields: frozenset[Field], dimension: int
     if "metadatas" in fields:
         entries = [entry for part in rows for entry in part.metadatas or ()]
         columns["metadata"] = pa.array(
-            [None if entry is None else orjson.dumps(entry).decode() for entry in entries], pa.string()
+            [None if entry is None else metadata_json.dumps(entry).decode() for entry in entries], pa.string()
         )
     if "embeddings" in fields:
         blocks = [part.embeddings for part in rows if part.embeddings is not None and len(part.ids)]
@@ -297,11 +307,21 @@ def _entries(texts: Iterable[pa.Array]) -> Iterator[Mapping[str, Any]]:
     for array in texts:
         for text in array.to_numpy(zero_copy_only=False).tolist():
             if text is not None:
-                yield orjson.loads(text)
+                yield _entry(text)
+
+
+def _entry(text: str) -> dict[str, Any]:
+    entry: dict[str, Any] = orjson.loads(text)
+    return sparse_vectors_of([entry])[0]  # type: ignore[no-any-return]
 
 
 def kind_of(value: Any) -> str:
     return f"list of {_KIND_OF[type(value[0])]}" if type(value) is list else _KIND_OF[type(value)]
+
+
+def typed_array(values: Sequence[Any], kind: str) -> pa.Array:
+    """Values of one of TYPES as an array. None becomes null."""
+    return sparse_vector_arrow.to_array(values) if kind == "sparse_vector" else pa.array(values, TYPES[kind])
 
 
 def struct_type(typed_keys: Sequence[TypedKey]) -> pa.StructType:
@@ -329,10 +349,10 @@ def to_struct(texts: pa.Array, typed_keys: Sequence[TypedKey]) -> pa.Array:
     values = texts.to_numpy(zero_copy_only=False).tolist()
     for row, text in enumerate(values):
         if text is not None:
-            for key, value in orjson.loads(text).items():
+            for key, value in _entry(text).items():
                 columns[number[TypedKey(key, kind_of(value))]][row] = value
     type = struct_type(typed_keys)
-    arrays = [pa.array(column, TYPES[kind]) for column, (_, kind) in zip(columns, typed_keys)]
+    arrays = [typed_array(column, kind) for column, (_, kind) in zip(columns, typed_keys)]
     mask = pa.array([text is None for text in values], pa.bool_())
     if not typed_keys:
         return pa.array([None] * len(texts), type)

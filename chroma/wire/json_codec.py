@@ -20,6 +20,7 @@ from ..collection.configuration import HNSW_DEFAULTS, MUTABLE, as_json
 from ..collection.schemas import complete, requested
 from ..errors import ChromaError
 from ..requests.scope import Identity
+from ..storage.interface import sparse_vector
 from ..storage.interface.requests import CollectionChanges, NewCollection
 from ..storage.interface.schema import ValueType, misfit
 from ..storage.interface.values import (
@@ -270,11 +271,11 @@ def _metadatas_to_json(mode: Mode, entries: Sequence[Mapping[str, Any] | None] |
     if entries is None:
         return None
     if mode == "add":  # an add gives nulls no meaning, and some servers reject them
-        return [
+        entries = [
             None if entry is None else {key: value for key, value in entry.items() if value is not None}
             for entry in entries
         ]
-    return [None if entry is None else dict(entry) for entry in entries]
+    return [None if entry is None else dict(sparse_vector.as_json(entry)) for entry in entries]
 
 
 def _listed(column: Sequence[Any] | None) -> list[Any] | None:
@@ -378,8 +379,18 @@ def rows_of(
 ) -> Rows:
     """Make records of the columns of a response."""
     if metadatas is not None:
-        metadatas = [entry or None for entry in metadatas]  # some servers write {} for no metadata
+        metadatas = sparse_vectors_of([entry or None for entry in metadatas])  # some servers write {}
     return Rows(ids, documents, metadatas, uris, None if embeddings is None else decoded(embeddings))
+
+
+def sparse_vectors_of(entries: list[Any]) -> list[Any]:
+    """The metadata in a response, in which the JSON of sparse vectors is replaced by instances."""
+    if sparse_vector.has_objects(entries):
+        try:
+            sparse_vector.restore(entries)
+        except ValueError as error:
+            raise errors.InternalError(f"the server's answer has a bad sparse vector: {error}") from None
+    return entries
 
 
 def status_to_json(status: IndexStatus) -> JSON:

@@ -44,6 +44,7 @@ from .found_keys import FoundKeys
 from .host import CollectionHost
 from .index_builds import PATIENCE_BYTES, Graphs, IndexSettings
 from .record_store import RecordStore
+from .segment_indexes import IndexBuilder, SegmentIndexes
 
 _log = logging.getLogger("chroma")
 
@@ -56,9 +57,10 @@ SEARCHED_SECONDS = 60.0  # time after a query during which a collection is regar
 class Collection:
     """A collection in a database: its reads, writes and searches, and the upkeep of its files and graphs.
 
-    info    its entry in the catalog
-    store   its records
-    graphs  the similarity indexes of its segments
+    info     its entry in the catalog
+    store    its records
+    graphs   the similarity indexes of its segments
+    indexes  the other indexes of its segments
     """
 
     def __init__(self, host: CollectionHost, info: CollectionInfo) -> None:
@@ -67,6 +69,9 @@ class Collection:
         folder = host.folder.child("collections").child(info.id)
         self.store = RecordStore(folder, info.id, host.services, self)
         self.graphs = Graphs(self.store)
+        self.indexes = SegmentIndexes(
+            self.store, self._index_builders, self._unless_deleted, not host.folder_read_only
+        )
         self.plan_history = PlanHistory()
         self._found_keys = FoundKeys()
         self._source = executor.Source(self._graph_of, self.store.filters, self.plan_history)
@@ -102,6 +107,7 @@ class Collection:
 
     def after_adoption(self, snapshot: Snapshot) -> None:
         self.graphs.forget_gone(snapshot)
+        self.indexes.forget_gone(snapshot)
         self.plan_history.keep_only(snapshot)
 
     def after_commit(self) -> None:
@@ -119,6 +125,7 @@ class Collection:
         elif compaction.useful(snapshot):
             background.submit("compact", self.info.id, self._compact_in_background, QUIET_SECONDS, push=True)
         self._schedule_index(snapshot)
+        self.indexes.after_commit(QUIET_SECONDS)
 
     def after_sync(self) -> None:
         background = self.store.services.background
@@ -132,7 +139,14 @@ class Collection:
     def _compact_in_background(self) -> None:
         if not self._unless_deleted(lambda: compaction.compact(self.store, everything=False)):
             return
-        self._schedule_index(self.store.snapshot())
+        snapshot = self.store.snapshot()
+        self._schedule_index(snapshot)
+        if self.indexes.missing(snapshot):
+            self.indexes.schedule_all(QUIET_SECONDS)
+
+    def _index_builders(self) -> list[IndexBuilder]:
+        """Return the kinds of indexes that each segment should have."""
+        return []
 
     def _schedule_index(self, snapshot: Snapshot) -> None:
         settings = self.settings
@@ -166,6 +180,7 @@ class Collection:
             return  # no record was ever written
         with self.store.existing():
             compaction.compact(self.store, everything=True)
+            self.indexes.build()
             self.graphs.build(self.settings, urgent=True)
             for view in self.store.snapshot().views:
                 self.graphs.load_now(view, self.settings)
@@ -179,6 +194,8 @@ class Collection:
             background = self.store.services.background
             background.submit("compact", self.info.id, self._compact_in_background, QUIET_SECONDS)
         self._schedule_index(snapshot)
+        if self.indexes.missing(snapshot):
+            self.indexes.schedule_all(QUIET_SECONDS)
 
     # ------------------------------------------------------------------ records
 
@@ -341,6 +358,7 @@ class Collection:
     def close(self) -> None:
         self.store.services.background.cancel(self.info.id)
         self.graphs.release()
+        self.indexes.release()
         self.store.close()
 
 

@@ -18,11 +18,12 @@ from typing import NamedTuple
 from ..index import graph_file, hnsw
 from ..index.hnsw import Graph
 from ..interface.errors import Corruption
-from ..manifest import FileRef, GraphRef, Manifest, random_name
+from ..manifest import FileRef, GraphRef, SegmentRef, random_name
 from ..memory_budget import DoesNotFit
 from ..segments.segment import Segment
 from ..segments.snapshot import SegmentView, Snapshot
 from ..vectors.distance import Space
+from .cache_files import publish
 from .record_store import RecordStore
 
 # Below this size a scan is about as fast as a graph search: scanning 10k x 384 takes 0.25 ms.
@@ -267,36 +268,16 @@ class Graphs:
 
     def _publish(self, segment: Segment, graph: Graph, settings: IndexSettings) -> GraphRef | None:
         """Write the graph file and name it in the manifest. Returns None if the segment is gone."""
-        folder = self._store.folder
-        with folder.lock("maintain.lock", timeout=None):
-            manifest = Manifest.load(folder)
-            if segment.name not in {ref.name for ref in manifest.segments}:
-                self._store.refresh()
-                return None
-            name = f"graph-{random_name()}.hnsw"
-            home = folder.child(segment.name)
-            if folder.in_memory:
-                file = FileRef(name, 0, "")
-            else:
-                with home.write_file(name) as sink:
-                    graph_file.write(graph, sink)
-                home.sync()
-                file = FileRef(name, sink.size, sink.digest())
-            built = GraphRef(file, settings.max_neighbors, settings.ef_construction)
-            segments, old = [], None
-            for ref in manifest.segments:
-                if ref.name == segment.name:
-                    old, ref = ref.graph, ref._replace(graph=built)
-                segments.append(ref)
-            try:
-                manifest._replace(version=manifest.version + 1, segments=tuple(segments)).publish(folder)
-            except BaseException:
-                self._store.unclean = True  # the manifest or its copy may already name the file
-                raise
-            if old is not None:
-                home.remove(old.file.name)
-        self._store.refresh()
-        return built
+
+        def reference(file: FileRef) -> GraphRef:
+            return GraphRef(file, settings.max_neighbors, settings.ef_construction)
+
+        def replaced(ref: SegmentRef, file: FileRef) -> tuple[SegmentRef, FileRef | None]:
+            return ref._replace(graph=reference(file)), None if ref.graph is None else ref.graph.file
+
+        write = None if self._store.folder.in_memory else partial(graph_file.write, graph)
+        file = publish(self._store, segment.name, f"graph-{random_name()}.hnsw", write, replaced)
+        return None if file is None else reference(file)
 
     def forget_gone(self, snapshot: Snapshot) -> None:
         """Drop the graphs of segments that were merged away or have a different graph now."""

@@ -1,7 +1,8 @@
 """Load the compiled part of the engine, if there is one.
 
-Owns: whether the compiled `_kernel.c` is available. Its functions have counterparts in vectors/, arrow/,
-validation/column_offsets.py and io/safe_open.py, which give the same answers without it.
+Owns: whether the compiled `_kernel.c` and `_postings.c` are available. Their functions have counterparts in
+vectors/, arrow/, postings/, validation/column_offsets.py and io/safe_open.py, which give the same answers
+without them.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from types import ModuleType
 
 _VERSION = 4  # the version of the interface, as in _kernel.c
 
-compiled: ModuleType | None = None
-try:
-    from . import _kernel
+_POSTINGS_VERSION = 1  # as in _postings.c
 
-    if _kernel.VERSION == _VERSION:
-        compiled = _kernel
+compiled: ModuleType | None = None
+postings: ModuleType | None = None
+try:
+    from . import _kernel, _postings
+
+    if (_kernel.VERSION, _postings.VERSION) == (_VERSION, _POSTINGS_VERSION):
+        compiled, postings = _kernel, _postings
 except (ImportError, AttributeError):
     pass  # opening a database warns, see `expect`
 

@@ -106,7 +106,9 @@ class Fields:
         """Return an object, or None if the field is missing or null."""
         return None if self._get(key, None) is None else self.fields(key)
 
-    def each(self, key: str) -> list[Fields]:
-        """Return a list of objects."""
+    def each(self, key: str, default: Any = _MISSING) -> list[Fields]:
+        """Return a list of objects. A missing field is `default`, if that is given."""
+        if default is not _MISSING and key not in self._data:
+            return list(default)
         at = f"{self._at}{'.' if self._at else ''}{key}"
         return [Fields(self.path, item, f"{at}[{index}]") for index, item in enumerate(self.items(key))]

@@ -97,7 +97,7 @@ ESCAPES = [
 
 
 @pytest.mark.parametrize("escape", ESCAPES if SCALE else ESCAPES[:2])
-@pytest.mark.parametrize("field", ["segment", "file", "dead", "graph", "log"])
+@pytest.mark.parametrize("field", ["segment", "file", "dead", "graph", "index", "log"])
 def test_names_in_a_manifest_lead_nowhere(folder: Path, outside: Path, field: str, escape: str) -> None:
     name = escape.replace("/outside", str(outside)) if escape.startswith("/") else escape
 
@@ -112,6 +112,9 @@ def test_names_in_a_manifest_lead_nowhere(folder: Path, outside: Path, field: st
         elif field == "graph":
             file = {"name": name, "bytes": 8, "xxh3": "0" * 16}
             ref["graph"] = {"file": file, "max_neighbors": 16, "ef_construction": 100}
+        elif field == "index":
+            file = {"name": name, "bytes": 8, "xxh3": "0" * 16}
+            ref["indexes"] = [{"kind": "ngrams", "key": "#document", "settings": "", "file": file}]
         else:
             state["log"] = name
 

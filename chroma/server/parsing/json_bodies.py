@@ -19,6 +19,7 @@ from ...errors import InvalidArgumentError, UnsupportedError
 from ...storage.interface.ranking import SearchRequest
 from ...storage.interface.requests import NewCollection
 from ...storage.interface.short_repr import shown
+from ...storage.interface.sparse_vector import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY
 from ...storage.interface.values import Floats, Mode, Records
 from ...validation.metadata import check_collection_metadata, check_new_metadata
 from ...validation.names import check_count, check_name, check_tenant_name
@@ -214,20 +215,21 @@ def records(mode: Mode, body: JSON) -> Records:
 
 
 def _relaxed(entries: Sequence[Any]) -> list[Any] | None:
-    """Return the metadata with two ambiguities of JSON resolved. None if the given metadata has neither.
+    """Return the metadata with three ambiguities of JSON resolved. None if the given metadata has none.
 
     Some clients write 1.0 as 1, so the numbers in a list of ints and floats all become floats. Empty lists
-    are dropped.
+    are dropped. An object with indices and values is a sparse vector, also without the mark of its type.
     """
     found = False
     out = []
     for entry in entries:
         if isinstance(entry, dict):
-            kept = {}
+            kept: dict[str, Any] = {}
             for key, value in entry.items():
-                if isinstance(value, dict) and value.get("#type") == "sparse_vector":
-                    raise UnsupportedError(f"sparse vectors are not supported in metadata: key {key!r}")
-                if value == []:
+                if _untagged(value):
+                    found = True
+                    kept[key] = value | {TYPE_KEY: SPARSE_VECTOR_TYPE_VALUE}
+                elif value == []:
                     found = True
                 elif isinstance(value, list) and set(map(type, value)) == {int, float}:
                     found = True
@@ -237,6 +239,11 @@ def _relaxed(entries: Sequence[Any]) -> list[Any] | None:
             entry = kept or None
         out.append(entry)
     return out if found else None
+
+
+def _untagged(value: Any) -> bool:
+    """Whether a value is a sparse vector without the mark of its type."""
+    return isinstance(value, dict) and TYPE_KEY not in value and {"indices", "values"} <= value.keys()
 
 
 def _embeddings(mode: Mode, column: list[Any] | None) -> tuple[Floats | None, Any]:

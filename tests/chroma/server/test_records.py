@@ -184,9 +184,9 @@ def test_delete(api: Api, things: str) -> None:
         ({"metadatas": [{"a": 2**63}, None]}, 400, "InvalidArgumentError"),
         ({"metadatas": [{"a": 1}]}, 400, "InvalidArgumentError"),
         (
-            {"metadatas": [{"a": {"#type": "sparse_vector", "indices": [1], "values": [1.0]}}, None]},
-            501,
-            "ChromaError",
+            {"metadatas": [{"a": {"#type": "sparse_vector", "indices": [2, 1], "values": [1, 1]}}, None]},
+            400,
+            "InvalidArgumentError",
         ),
     ],
 )
