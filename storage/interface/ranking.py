@@ -80,6 +80,7 @@ class SearchRequest(NamedTuple):
     fields     the columns to read in addition to the ids
     keys       the metadata keys to return; None: all
     score      whether to return the scores
+    explain    whether to return what was done, with times
     """
 
     selection: Selection = ALL_RECORDS
@@ -90,3 +91,4 @@ class SearchRequest(NamedTuple):
     fields: frozenset[Field] = frozenset()
     keys: tuple[str, ...] | None = None
     score: bool = False
+    explain: bool = False
