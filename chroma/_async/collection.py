@@ -378,7 +378,7 @@ class AsyncCollection(AsyncPipelines):
                 selection=selected(chosen, where, where_document),
                 fields=fields_of(parts),
                 exact=check_bool(exact, "exact"),
-                max_distance=check_distance(max_distance),
+                max_distance=check_distance(max_distance, "max_distance"),
                 diversity=weight,
                 candidates=check_candidates(candidates, k, weight > 0 or rerank is not None),
                 explain=check_bool(explain, "explain"),

@@ -128,9 +128,9 @@ def check_number(value: Any, argument: str) -> float:
     return number
 
 
-def check_distance(max_distance: Any) -> float | None:
-    """Check the largest distance of the results of a query; None for no limit."""
-    return None if max_distance is None else check_number(max_distance, "max_distance")
+def check_distance(distance: Any, argument: str) -> float | None:
+    """Check a limit on the distances of the results of a query; None for no limit."""
+    return None if distance is None else check_number(distance, argument)
 
 
 def check_diversity(diversity: Any) -> float:

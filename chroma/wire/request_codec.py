@@ -165,7 +165,7 @@ def query_from_json(body: Mapping[str, Any]) -> tuple[QueryRequest, AnswerForm]:
             selection=_selection(body),
             fields=_fields(chosen),
             exact=flag(body, "exact"),
-            max_distance=check_distance(body.get("max_distance")),
+            max_distance=check_distance(body.get("max_distance"), "max_distance"),
             diversity=diversity,
             candidates=check_candidates(body.get("candidates"), k, diversity > 0),
             explain=flag(body, "explain"),
