@@ -51,6 +51,7 @@ def test_the_selection_holds_no_engine_and_no_server(build: ModuleType) -> None:
         "chroma.storage",
         "chroma.storage.interface",
         "chroma.storage.interface.columnar_metadata",
+        "chroma.storage.interface.explanation",
         "chroma.storage.interface.flatbuffers",
         "chroma.storage.interface.fork_safety",
         "chroma.storage.interface.iso_times",

@@ -24,6 +24,7 @@ from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import (
     CollectionChanges,
     DeleteRequest,
+    FacetRequest,
     GetRequest,
     NewCollection,
     Page,
@@ -37,6 +38,7 @@ from ..storage.interface.values import (
     CollectionRef,
     CollectionStats,
     EngineMetrics,
+    Facet,
     Hits,
     IndexStatus,
     Mode,
@@ -387,6 +389,10 @@ class LocalBackend:
             return self._open(collection).count(selection)
         except storage_errors.StorageError as error:
             raise counterpart(error) from error
+
+    def facets(self, collection: CollectionRef, request: FacetRequest) -> list[Facet]:
+        with translated():
+            return self._open(collection).facets(request)
 
     def index_status(self, collection: CollectionRef) -> IndexStatus:
         with translated():

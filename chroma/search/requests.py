@@ -42,7 +42,7 @@ def texts_of(form: Any) -> Iterator[dict[str, Any]]:
         elif isinstance(each, dict):
             leaf = each.get("$knn")
             if isinstance(leaf, dict) and isinstance(leaf.get("query"), str):
-                if leaf.get("key") != EMBEDDING:
+                if leaf.get("key") not in (None, EMBEDDING):  # EMBEDDING is the default
                     raise InvalidArgumentError(
                         f"the key {shown(leaf.get('key'))} has no sparse embedding function, so the text "
                         f"{shown(leaf['query'])} cannot be embedded: pass a vector, or search {EMBEDDING}"

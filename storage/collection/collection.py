@@ -19,11 +19,20 @@ from ..filters.parser import Node, parse
 from ..index.hnsw import Graph
 from ..interface.errors import InvalidArgument, Missing, StorageError
 from ..interface.ranking import SearchRequest, SparseNearest, leaves
-from ..interface.requests import ALL_RECORDS, DeleteRequest, GetRequest, Page, QueryRequest, Selection
+from ..interface.requests import (
+    ALL_RECORDS,
+    DeleteRequest,
+    FacetRequest,
+    GetRequest,
+    Page,
+    QueryRequest,
+    Selection,
+)
 from ..interface.schema import ValueType, sparse_index, sparse_keys, switches_off
 from ..interface.values import (
     CollectionInfo,
     CollectionStats,
+    Facet,
     Floats,
     IndexStatus,
     Mode,
@@ -34,12 +43,14 @@ from ..interface.values import (
 from ..io.disk import Folder
 from ..postings.ranking import SparseQuery
 from ..query import executor, search, sparse
+from ..query.facets import count_values
 from ..query.plan_history import PlanHistory
 from ..query.planner import Plan
 from ..query.ranked_hits import Ranked
 from ..query.scan import Scan
 from ..query.search import SearchHits
 from ..query.sort import sort_selected
+from ..query.trace import Trace
 from ..segments.snapshot import SegmentView, Snapshot, in_order, read
 from . import compaction
 from .found_keys import FoundKeys
@@ -268,6 +279,12 @@ class Collection:
         """Return the metadata keys of the records, with the types of their values."""
         return self._found_keys.among(self.store.snapshot())
 
+    def facets(self, request: FacetRequest) -> list[Facet]:
+        """Count the values of each metadata key of the request in the matching records."""
+        selection, typed = request.selection, self.store.columns.for_scan()
+        _, selected = self.store.select(selection.ids, self._parse(selection))
+        return [count_values(key, selected, typed, request.limit) for key in request.keys]
+
     # ------------------------------------------------------------------ searching
 
     def ranked(self, request: QueryRequest) -> Ranked:
@@ -275,8 +292,9 @@ class Collection:
         self._searched = time.monotonic()
         snapshot = self.store.snapshot()
         executor.check_dimension(request.vectors, snapshot.dimension)
-        found = executor.run(self._search(request), request.vectors, snapshot, self._source)
-        return Ranked(found, snapshot.dimension, self.store.columns.for_scan())
+        one = self._search(request)
+        found = executor.run(one, request.vectors, snapshot, self._source)
+        return Ranked(found, snapshot.dimension, self.store.columns.for_scan(), one.trace)
 
     def search(self, requests: Sequence[SearchRequest]) -> list[SearchHits]:
         """Run searches over one snapshot. All of their filters are parsed before the first runs."""
@@ -326,7 +344,8 @@ class Collection:
     def _search_among(self, request: QueryRequest, node: Node) -> executor.Search:
         settings = self.settings
         threads = settings.cores() if len(request.vectors) > 1 else 1
-        return executor.Search(request, node, settings.space, settings.ef_search, threads)
+        found = executor.Search(request, node, settings.space, settings.ef_search, threads)
+        return found._replace(trace=Trace()) if request.explain else found
 
     def _graph_of(self, view: SegmentView) -> Graph | None:
         return self.graphs.get(view, self.settings)

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrow.lazy_pyarrow import pa
+from ..interface.explanation import Explanation
 from ..interface.values import Field, Floats, Hits, Rows
 from ..segments.snapshot import SegmentView, SelectedRows, read_rows
 from .executor import Found
 from .scan import Scan, weigh
+from .trace import Trace
 from .typed_columns import TypedColumns
 
 _STEP = 16_384  # hits whose rows are selected at a time
@@ -29,6 +31,7 @@ class Ranked:
     found: Found
     dimension: int | None
     typed: Callable[[SegmentView], TypedColumns]
+    trace: Trace | None = None
 
     @property
     def counts(self) -> list[int]:
@@ -52,6 +55,18 @@ class Ranked:
 
     def hits(self, fields: frozenset[Field]) -> list[Hits]:
         """Read the records of all hits, one `Hits` per query."""
+        if self.trace is None:
+            return self._hits(fields)
+        with self.trace.step("read"):
+            hits = self._hits(fields)
+        explanation = self.trace.explanation()
+        return [hit._replace(explanation=explanation) for hit in hits]
+
+    def explanation(self) -> Explanation | None:
+        """What was done, if the request asks for it and the records are read in batches."""
+        return None if self.trace is None else self.trace.explanation(streamed=True)
+
+    def _hits(self, fields: frozenset[Field]) -> list[Hits]:
         found = self.found
         rows = read_rows(found.views, found.part, found.rows, fields, self.dimension)
         if found.counts is None:
