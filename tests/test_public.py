@@ -109,6 +109,7 @@ def test_every_class_of_the_package_is_tried() -> None:
         "Collection",
         "EmbeddingFunction",
         "Settings",
+        "SparseEmbeddingFunction",
     }
     parts = {"KeySummary", "MovedCollection", "TextSummary"}
     classes = {name for name in chroma.__all__ if isinstance(getattr(chroma, name), type)}

@@ -15,7 +15,7 @@ import orjson
 
 from ...collection.configuration import MUTABLE, SPACES, hnsw_for_create, hnsw_for_update, hnsw_of_spann
 from ...collection.schemas import adopted
-from ...errors import InvalidArgumentError, UnsupportedError
+from ...errors import InvalidArgumentError
 from ...storage.interface.ranking import SearchRequest
 from ...storage.interface.requests import NewCollection
 from ...storage.interface.short_repr import shown
