@@ -25,9 +25,11 @@ from ..storage.interface.ranking import (
     Nearest,
     Rank,
     SearchRequest,
+    SparseNearest,
 )
 from ..storage.interface.requests import Selection
 from ..storage.interface.short_repr import shown
+from ..storage.interface.sparse_vector import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, SparseVector
 from ..storage.interface.values import Field, Rows, SearchAnswer
 from ..validation.vectors import as_matrix
 from .filters import plain_filter
@@ -151,9 +153,7 @@ def _knn(leaf: Any) -> Rank:
     if flag is not None and not isinstance(flag, bool):
         raise InvalidArgumentError(f"Expected return_rank of $knn to be a boolean, got {shown(flag)}")
     if isinstance(query, Mapping):
-        raise InvalidArgumentError(
-            f"Cannot filter using metadata key '{key}' with type 'SparseVector' because indexing is disabled"
-        )
+        return SparseNearest(key, _sparse(query), limit, default, bool(flag))
     if not isinstance(query, (list, np.ndarray)):
         raise InvalidArgumentError(f"Expected query of $knn to be a vector, got {shown(query)}")
     if key != EMBEDDING:
@@ -163,6 +163,14 @@ def _knn(leaf: Any) -> Rank:
         )
     vector = as_matrix([query], "query of $knn")
     return Nearest(vector=vector, limit=limit, default=default, return_rank=bool(flag))
+
+
+def _sparse(query: Mapping[str, Any]) -> SparseVector:
+    """Read a sparse vector. Some clients leave out the mark of its type."""
+    try:
+        return SparseVector.from_dict({TYPE_KEY: SPARSE_VECTOR_TYPE_VALUE, **query})
+    except ValueError as error:
+        raise InvalidArgumentError(f"Expected query of $knn to be a sparse vector: {error}") from None
 
 
 def _grouping(group: Any) -> Grouping:
@@ -257,13 +265,19 @@ def _rank_to_json(rank: Rank) -> JSON:
             if rank.operation in ("sub", "div"):
                 return {f"${rank.operation}": {"left": ranks[0], "right": ranks[1]}}
             return {f"${rank.operation}": ranks}
-        case Nearest():
-            leaf: JSON = {"query": rank.vector[0].tolist(), "key": EMBEDDING, "limit": rank.limit}
+        case Nearest() | SparseNearest():
+            leaf: JSON = {**_query_to_json(rank), "limit": rank.limit}
             if rank.default is not None:
                 leaf["default"] = rank.default
             if rank.return_rank:
                 leaf["return_rank"] = True
             return {"$knn": leaf}
+
+
+def _query_to_json(leaf: Nearest | SparseNearest) -> JSON:
+    if isinstance(leaf, SparseNearest):
+        return {"query": leaf.vector.to_dict(), "key": leaf.key}
+    return {"query": leaf.vector[0].tolist(), "key": EMBEDDING}
 
 
 def selected_names(request: SearchRequest) -> list[str]:

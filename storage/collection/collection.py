@@ -9,6 +9,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ import numpy as np
 from ..filters import switched_off
 from ..filters.parser import Node, parse
 from ..index.hnsw import Graph
-from ..interface.errors import Missing, StorageError
-from ..interface.ranking import SearchRequest
+from ..interface.errors import InvalidArgument, Missing, StorageError
+from ..interface.ranking import SearchRequest, SparseNearest, leaves
 from ..interface.requests import ALL_RECORDS, DeleteRequest, GetRequest, Page, QueryRequest, Selection
-from ..interface.schema import ValueType, switches_off
+from ..interface.schema import ValueType, sparse_index, sparse_keys, switches_off
 from ..interface.values import (
     CollectionInfo,
     CollectionStats,
@@ -31,7 +32,8 @@ from ..interface.values import (
     Written,
 )
 from ..io.disk import Folder
-from ..query import executor, search
+from ..postings.ranking import SparseQuery
+from ..query import executor, search, sparse
 from ..query.plan_history import PlanHistory
 from ..query.planner import Plan
 from ..query.ranked_hits import Ranked
@@ -43,6 +45,7 @@ from . import compaction
 from .found_keys import FoundKeys
 from .host import CollectionHost
 from .index_builds import PATIENCE_BYTES, Graphs, IndexSettings
+from .postings_cache import PostingsCache, SparseVectorIndex
 from .record_store import RecordStore
 from .segment_indexes import IndexBuilder, SegmentIndexes
 
@@ -72,6 +75,8 @@ class Collection:
         self.indexes = SegmentIndexes(
             self.store, self._index_builders, self._unless_deleted, not host.folder_read_only
         )
+        self._postings = PostingsCache(self.indexes)
+        self._sparse_indexes = [SparseVectorIndex(key) for key in sparse_keys(info.schema)]
         self.plan_history = PlanHistory()
         self._found_keys = FoundKeys()
         self._source = executor.Source(self._graph_of, self.store.filters, self.plan_history)
@@ -146,7 +151,7 @@ class Collection:
 
     def _index_builders(self) -> list[IndexBuilder]:
         """Return the kinds of indexes that each segment should have."""
-        return []
+        return [*self._sparse_indexes]
 
     def _schedule_index(self, snapshot: Snapshot) -> None:
         settings = self.settings
@@ -277,11 +282,39 @@ class Collection:
         """Run searches over one snapshot. All of their filters are parsed before the first runs."""
         self._searched = time.monotonic()
         nodes = [self._filter(request.selection) for request in requests]
+        for request in requests:
+            self._check_sparse(request)
         snapshot = self.store.snapshot()
         searcher = search.Searcher(
-            self.store.filters, self._search_among, self._source, self.store.columns.for_scan()
+            self.store.filters,
+            self._search_among,
+            self._sparse,
+            self._source,
+            self.store.columns.for_scan(),
         )
         return [search.run(searcher, request, node, snapshot) for request, node in zip(requests, nodes)]
+
+    def _check_sparse(self, request: SearchRequest) -> None:
+        """Raise InvalidArgument for a sparse query on a key that has no sparse index."""
+        for leaf in leaves(request.rank):
+            if isinstance(leaf, SparseNearest) and not sparse_index(self.info.schema, leaf.key)[0]:
+                raise InvalidArgument(
+                    f"Cannot filter using metadata key '{leaf.key}' with type 'SparseVector' because "
+                    "indexing is disabled: create the collection with a schema that has a "
+                    "SparseVectorIndexConfig for this key"
+                )
+
+    def _sparse(self, leaf: SparseNearest, node: Node, snapshot: Snapshot) -> sparse.Matches:
+        values = np.array(leaf.vector.values, np.float32).astype(np.float64)
+        return sparse.best(
+            SparseQuery(np.array(leaf.vector.indices, np.uint32), values),
+            leaf.limit,
+            node,
+            snapshot,
+            postings_of=partial(self._postings.of_vectors, leaf.key),
+            filters=self.store.filters,
+            weighted=sparse_index(self.info.schema, leaf.key)[1],
+        )
 
     def _filter(self, selection: Selection) -> Node:
         node = self._parse(selection)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..native import kernel
+from ..schema import sparse_entries
 from ..schema.record_columns import Ints
 from ..schema.sparse_entries import Entries
 
@@ -72,6 +73,13 @@ def _order(terms: Terms) -> npt.NDArray[Any]:
     order = np.empty(len(terms), np.uint32)
     kernel.postings.order(np.ascontiguousarray(terms), order)
     return order
+
+
+def merge(one: Postings, other: Postings) -> Postings:
+    """Return the inverted index of all rows of two, of which the second has the later ones."""
+    if not len(one.rows) or not len(other.rows):
+        return one if len(one.rows) else other
+    return build(sparse_entries.join([entries_of(one), entries_of(other)]))
 
 
 def entries_of(postings: Postings) -> Entries:
