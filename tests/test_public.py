@@ -110,6 +110,7 @@ def test_every_class_of_the_package_is_tried() -> None:
         "CrossEncoderReranker",
         "EmbeddingFunction",
         "Settings",
+        "SparseEmbeddingFunction",
     }
     parts = {"KeySummary", "MovedCollection", "PartExplanation", "PlanRun", "TextSummary"}
     classes = {name for name in chroma.__all__ if isinstance(getattr(chroma, name), type)}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from .. import tables
 from ..backend.protocol import Backend
 from ..collection.configuration import UpdateCollectionConfiguration, hnsw_for_update
+from ..collection.sparse_sources import embedded, for_query
 from ..embedding import EmbeddingFunction, resolve
 from ..errors import ClosedError, InvalidArgumentError, NotFoundError, UnsupportedError
 from ..internal.concurrency import bulk, call, call_any
@@ -32,8 +33,9 @@ from ..results.facets import FacetResult
 from ..results.search_result import SearchResult
 from ..results.types import GetResult, QueryResult
 from ..schema.schema import Schema
-from ..search.requests import forms_of, listed, texts_of
+from ..search.requests import forms_of, key_of, listed, texts_of
 from ..search.search import Search
+from ..storage.interface.ranking import EMBEDDING
 from ..storage.interface.requests import CollectionChanges, FacetRequest, QueryRequest
 from ..storage.interface.schema import ValueType
 from ..storage.interface.values import CollectionInfo, CollectionStats, Floats, Mode, Rows
@@ -189,6 +191,7 @@ class Collection(Pipelines):
                     if not batch.ids:
                         return
             vectors = batch.embeddings if source is None else self._embed(source, batch)
+            batch = self._with_sparse(batch)
         self._backend.write(self._ref, "add", batch.records(vectors))
 
     def upsert(
@@ -225,6 +228,7 @@ class Collection(Pipelines):
             if vectors is None:
                 known = self._backend.known_ids(self._ref, batch.ids)
                 refuse_new(batch.ids, known)
+            batch = self._with_sparse(batch)
         self._backend.write(self._ref, "upsert", batch.records(vectors))
 
     def update(
@@ -265,6 +269,7 @@ class Collection(Pipelines):
                         rows = None if mask.all() else mask
                 elif source is not None:
                     vectors = self._embed(source, batch)
+            batch = self._with_sparse(batch)
         self._backend.write(self._ref, "update", batch.records(vectors, rows))
 
     def delete(
@@ -600,8 +605,10 @@ class Collection(Pipelines):
 
             collection.search(Search().rank(Knn("solar power")).limit(5).select(K.DOCUMENT, K.SCORE)).rows()
 
-        The lowest score is the best. Texts in `Knn` are embedded by the collection's function. All searches
-        are checked before the first one runs. Every read level sees all acknowledged records.
+        The lowest score is the best. Texts in `Knn` are embedded: by the collection's function, or for a key
+        of the schema by the function of that key. All searches are checked before the first one runs. Every
+        read level sees all acknowledged records.
+
         rerank      a function (text, documents) -> scores, which sorts the best records of each search again,
                     as in `query`. The text is that of the search's `Knn`, which all of them must share
         candidates  how many of the best records `rerank` sorts. Default: 5 * (offset + limit), and at least
@@ -630,17 +637,26 @@ class Collection(Pipelines):
         return search_result(requests, answers, reranking.column_of(again))
 
     def _with_vectors(self, forms: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Replace the texts of ranks by their vectors. One call of the function embeds all of them."""
-        leaves = list(texts_of(forms))
-        if not leaves:
+        """Replace the texts of ranks by their vectors. One call of a function embeds all texts of a key."""
+        if not any(texts_of(forms)):
             return forms
         forms = copy.deepcopy(forms)  # a rank of the caller's may give out a dictionary that it keeps
-        leaves = list(texts_of(forms))
-        texts = [leaf["query"] for leaf in leaves]
-        function, stored = self._function, self._stored_function
-        vectors = call(resolve.embed_queries, function, stored, "Knn(text)", texts)
-        for leaf, vector in zip(leaves, vectors):
-            leaf["query"] = vector.tolist()
+        leaves: dict[str, list[dict[str, Any]]] = {}
+        for leaf in texts_of(forms):
+            leaves.setdefault(key_of(leaf), []).append(leaf)
+        for key, same in leaves.items():
+            texts = [leaf["query"] for leaf in same]
+            vectors: list[Any]
+            if key == EMBEDDING:
+                function, stored = self._function, self._stored_function
+                found = call(resolve.embed_queries, function, stored, "Knn(text)", texts)
+                vectors = found.tolist()
+            else:
+                source = for_query(self._sparse_sources(), key)
+                sparse = call(partial(embedded, source, texts, queries=True))
+                vectors = [vector.to_dict() for vector in sparse]
+            for leaf, vector in zip(same, vectors):
+                leaf["query"] = vector
         return forms
 
     def fork_count(self) -> NoReturn:

@@ -13,6 +13,7 @@ from ..storage.interface.values import CollectionInfo
 from ..types import CollectionMetadata, CollectionModel, DataLoader
 from .configuration import CollectionConfiguration, as_json
 from .schemas import complete, without_found
+from .sparse_sources import SparseSource, sources
 
 
 class Handle(OpenHandle):
@@ -32,6 +33,7 @@ class Handle(OpenHandle):
         self._function = embedding_function
         self._loader = data_loader
         self._given_schema = schema  # at creation: its functions may not be stored by a name
+        self._sources: dict[str, SparseSource] | None = None
 
     @property
     def id(self) -> UUID:
@@ -146,6 +148,12 @@ class Handle(OpenHandle):
     def _metadata_keys(self) -> list[tuple[str, ValueType]]:
         """Keys of the records that the collection's entry does not list."""
         raise NotImplementedError
+
+    def _sparse_sources(self) -> dict[str, SparseSource]:
+        """The keys with a sparse index. A schema never changes, so its functions are built once."""
+        if self._sources is None:
+            self._sources = sources(self._info.schema, self._given_schema)
+        return self._sources
 
     @property
     def _stored_function(self) -> resolve.Stored:

@@ -74,7 +74,9 @@ def kept(schema: SchemaJson) -> JSON | None:
     _overlay(form["defaults"], schema["defaults"])
     for key, values in schema["keys"].items():
         _overlay(form["keys"].setdefault(key, {}), values)
-    form["keys"][EMBEDDING]["float_list"][VECTOR]["enabled"] = True  # it cannot be off
+    of_vectors = form["keys"][EMBEDDING]["float_list"][VECTOR]
+    of_vectors["enabled"] = True  # it cannot be off
+    of_vectors["config"].setdefault("source_key", DOCUMENT)
     return None if form == _plain() else form
 
 

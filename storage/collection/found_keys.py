@@ -11,13 +11,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..interface.schema import ValueType
+from ..interface.sparse_vector import SparseVector
 from ..schema.record_columns import decode_metadata
 from ..segments.segment import Segment
 from ..segments.snapshot import Snapshot
 
-_TYPES: dict[str, ValueType] = {"str": "string", "int": "int", "float": "float", "bool": "bool"}
+_TYPES: dict[str, ValueType] = {
+    "str": "string", "int": "int", "float": "float", "bool": "bool", "sparse_vector": "sparse_vector"
+}  # fmt: skip
 _OF_VALUES: dict[type, ValueType] = {
-    str: "string", int: "int", float: "float", bool: "bool", dict: "sparse_vector"
+    str: "string", int: "int", float: "float", bool: "bool", SparseVector: "sparse_vector"
 }  # fmt: skip
 
 Found = set[tuple[str, ValueType]]
@@ -53,7 +56,7 @@ class FoundKeys:
 
 
 def _of_segment(segment: Segment) -> Found:
-    return {(key, _TYPES.get(kind.removesuffix("[]"), "sparse_vector")) for key, kind in segment.slots()}
+    return {(key, _TYPES[kind.removesuffix("[]")]) for key, kind in segment.slots()}
 
 
 def _of_mappings(mappings: Iterable[Mapping[str, Any] | None]) -> Found:

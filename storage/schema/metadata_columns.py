@@ -341,7 +341,7 @@ def read_slots(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None, most
             found |= set(zip(table.column("key").to_pylist(), table.column("type").to_pylist()))
     except (pa.ArrowException, MemoryError) as error:
         raise ValueError(str(error)) from error
-    kinds = {*arrow_types(), *(f"{name}[]" for name in arrow_types())}
+    kinds = {*arrow_types(), *(f"{name}[]" for name in arrow_types()), "sparse_vector"}
     odd = [slot for slot in found if not isinstance(slot[0], str) or slot[1] not in kinds]
     if odd:
         raise ValueError(f"it has values of the key {odd[0][0]!r} of the type {odd[0][1]!r}")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...collection.configuration import MUTABLE, RANGES, SPACES
+from ...schema.index_configs import SpannIndexConfig
+from ...storage.interface import schema as of_collections
 from ...wire.content_negotiation import MEDIA_TYPE
 
 Schema = dict[str, Any]
@@ -77,7 +79,37 @@ def _hnsw(keys: frozenset[str]) -> Schema:
     return {"type": "object", "properties": known, "additionalProperties": False}
 
 
+def _index(config: Schema) -> Schema:
+    return _or_null(_object("enabled config", enabled=FLAG, config=config))
+
+
+def _values() -> Schema:
+    """The indexes of one key in a collection's schema."""
+    empty: Schema = {"type": "object"}
+    spann = {key: _or_null({"type": "integer"}) for key in vars(SpannIndexConfig())}
+    vectors = _object(
+        space={"enum": [*sorted(SPACES), None]},
+        embedding_function=_ref("Function"),
+        source_key=_or_null(TEXT),
+        hnsw=_or_null(_hnsw(MUTABLE | {"ef_construction"})),
+        spann=_or_null({"type": "object", "properties": spann, "additionalProperties": False}),
+    )
+    sparse = _object(embedding_function=_ref("Function"), source_key=_or_null(TEXT), bm25=_or_null(FLAG))
+    configs: dict[str, Schema] = {of_collections.VECTOR: vectors, of_collections.SPARSE: sparse}
+    kinds: dict[str, Schema] = {}
+    for kind, indexes in of_collections.INDEXES.items():
+        found = {index: _index(configs.get(index, empty)) for index in indexes}
+        kinds[kind] = _or_null({"type": "object", "properties": found})
+    return {"type": "object", "properties": kinds}
+
+
 COMPONENTS: dict[str, Schema] = {
+    "IndexesOfKey": _values(),
+    "CollectionSchema": _object(
+        "defaults keys",
+        defaults=_ref("IndexesOfKey"),
+        keys={"type": "object", "additionalProperties": _ref("IndexesOfKey")},
+    ),
     "Error": _object("error message", error=TEXT, message=TEXT, kind=TEXT),
     "Metadata": {
         "type": "object",
@@ -115,7 +147,7 @@ COMPONENTS: dict[str, Schema] = {
             "hnsw spann embedding_function",
             hnsw={"type": "object"}, spann={"type": "null"}, embedding_function=_ref("Function"),
         ),
-        schema={"type": "object"},
+        schema=_ref("CollectionSchema"),
     ),
     "Rows": _object(
         "ids embeddings documents uris metadatas include",
@@ -218,7 +250,7 @@ BODIES: dict[str, Schema] = {
                 embedding_function=_ref("Function"),
             )
         ),
-        schema={"type": ["object", "null"], "description": "Not offered yet: 501"},
+        schema=_or_null(_ref("CollectionSchema")),
         get_or_create=_or_null(FLAG),
     ),
     "modify_collection": _object(
