@@ -53,10 +53,9 @@ from ..validation.names import check_count, check_name
 from ..validation.read_arguments import (
     check_bool,
     check_candidates,
+    check_choices,
     check_count_arguments,
     check_delete,
-    check_distance,
-    check_diversity,
     check_facet_keys,
     check_get,
     check_include,
@@ -92,6 +91,9 @@ if TYPE_CHECKING:
     import altair as alt
 
     from ..notebook.description import Description
+
+
+_OFF = 0.0  # the diversity of a query that does not ask for any
 
 
 class AsyncCollection(AsyncPipelines):
@@ -360,7 +362,7 @@ class AsyncCollection(AsyncPipelines):
         *,
         exact: bool = False,
         max_distance: float | None = None,
-        diversity: float = 0.0,
+        diversity: float = _OFF,
         rerank: Reranker | None = None,
         candidates: int | None = None,
         explain: bool = False,
@@ -387,33 +389,41 @@ class AsyncCollection(AsyncPipelines):
             parts = check_include(include, query=True)
             vectors = await self._query_vectors(query_embeddings, query_texts, query_images, query_uris)
             chosen = None if ids is None else check_ids(ids, distinct=False, may_be_empty=True)
-            k = check_n_results(n_results)
-            weight = check_diversity(diversity)
             request = QueryRequest(
                 vectors=vectors,
-                k=k,
+                k=check_n_results(n_results),
                 selection=selected(chosen, where, where_document),
                 fields=fields_of(parts),
-                exact=check_bool(exact, "exact"),
-                max_distance=check_distance(max_distance, "max_distance"),
-                diversity=weight,
-                candidates=check_candidates(candidates, k, weight > 0 or rerank is not None),
-                explain=check_bool(explain, "explain"),
             )
+            limited = max_distance is not None or diversity is not _OFF or candidates is not None
+            if limited or exact is not False or explain is not False or rerank is not None:
+                request = check_choices(
+                    request,
+                    exact=exact,
+                    max_distance=max_distance,
+                    diversity=diversity,
+                    candidates=candidates,
+                    explain=explain,
+                    reranks=rerank is not None,
+                )
             job = None
             if rerank is not None:
                 job, request = reranking.for_query(rerank, request, query_texts)
         hits = await self._backend.query(self._ref, request)
-        more: Mapping[str, Any] = {}
-        if job is not None:
-            with during("query"):
-                again = await self._rerank(job, [hit.rows for hit in hits])
-            hits, more = reranking.hits_of(hits, again), reranking.column_of(again)
+        if job is None and "data" not in parts:
+            return query_result(hits, parts, None)
         with during("query"):
+            again = None
+            if job is not None:
+                again = await self._rerank(job, [hit.rows for hit in hits])
+                hits = reranking.hits_of(hits, again)
             data = None
             if "data" in parts and self._loader is not None:
                 data = [await self._load(hit.rows.uris or []) for hit in hits]
-            return query_result(hits, parts, data, more)
+        result = query_result(hits, parts, data)
+        if again is not None:
+            result |= reranking.column_of(again)
+        return result
 
     async def _rerank(self, job: Reranking, found: Sequence[Rows]) -> list[Reranked]:
         """Run a reranker on the records of each query or search."""
@@ -633,7 +643,9 @@ class AsyncCollection(AsyncPipelines):
         with during("search"):
             again = await self._rerank(job, [answer.rows for answer in answers])
         answers = reranking.answers_of(answers, again)
-        return search_result(requests, answers, reranking.column_of(again))
+        result = search_result(requests, answers)
+        result |= reranking.column_of(again)
+        return result
 
     async def _with_vectors(self, forms: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Replace the texts of ranks by their vectors. One call of a function embeds all texts of a key."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +16,6 @@ from ..wire import json_codec, search_codec
 from .facets import FacetResult
 from .search_result import SearchResult
 from .types import GetResult, QueryResult
-
-_NO_COLUMNS: Mapping[str, Any] = MappingProxyType({})
 
 
 def get_result(rows: Rows, include: Include, data: Any) -> GetResult:
@@ -34,13 +31,8 @@ def get_result(rows: Rows, include: Include, data: Any) -> GetResult:
     )
 
 
-def query_result(
-    hits: Sequence[Hits], include: Include, data: list[Any] | None, more: Mapping[str, Any] = _NO_COLUMNS
-) -> QueryResult:
-    """Build the result of `query`. Each column has one entry per query; `data` as in `get_result`.
-
-    more  further columns, behind those of Chroma
-    """
+def query_result(hits: Sequence[Hits], include: Include, data: list[Any] | None) -> QueryResult:
+    """Build the result of `query`. Each column has one entry per query; `data` as in `get_result`."""
 
     def column(field: Field) -> Any:
         return [getattr(hit.rows, field) for hit in hits] if field in include else None
@@ -54,20 +46,15 @@ def query_result(
         included=include,
         data=data,
         metadatas=column("metadatas"),
-        **more,
     )
     if hits and hits[0].explanation is not None:
         result["explain"] = hits[0].explanation
     return result
 
 
-def search_result(
-    requests: Sequence[SearchRequest],
-    answers: Sequence[SearchAnswer],
-    more: Mapping[str, Any] = _NO_COLUMNS,
-) -> SearchResult:
-    """Build the result of `search`. Each column has one entry per search; `more` as in `query_result`."""
-    result = SearchResult({**search_codec.columns_of(requests, answers), **more})
+def search_result(requests: Sequence[SearchRequest], answers: Sequence[SearchAnswer]) -> SearchResult:
+    """Build the result of `search`. Each column has one entry per search."""
+    result = SearchResult(search_codec.columns_of(requests, answers))
     if any(request.explain for request in requests):
         result["explain"] = [answer.explanation for answer in answers]
     return result

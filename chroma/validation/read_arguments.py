@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import InvalidArgumentError, InvalidTypeError
-from ..storage.interface.requests import ALL_RECORDS, WHOLE, DeleteRequest, GetRequest, Page, Selection
+from ..storage.interface.requests import (
+    ALL_RECORDS,
+    WHOLE,
+    DeleteRequest,
+    GetRequest,
+    Page,
+    QueryRequest,
+    Selection,
+)
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Field, Floats
 from ..types import DataLoader, Include, ReadLevel
@@ -135,8 +143,6 @@ def check_distance(distance: Any, argument: str) -> float | None:
 
 def check_diversity(diversity: Any) -> float:
     """Check a diversity between 0 and 1. None is 0, which is off."""
-    if type(diversity) is float and 0 <= diversity <= 1:  # the rest would take a hundredth of a query
-        return diversity
     number = 0.0 if diversity is None else check_number(diversity, "diversity")
     if not 0 <= number <= 1:
         raise InvalidArgumentError(
@@ -159,6 +165,30 @@ def check_candidates(candidates: Any, k: int, used: bool) -> int | None:
             f"Expected candidates to be at least the number of results, {k}, and below 2**31, got {number}"
         )
     return number
+
+
+def check_choices(
+    request: QueryRequest,
+    *,
+    exact: Any,
+    max_distance: Any,
+    diversity: Any,
+    candidates: Any,
+    explain: Any,
+    reranks: bool,
+) -> QueryRequest:
+    """Check how a query searches, and how it chooses among the nearest records, and add it to the request.
+
+    Queries that are given none of these arguments do without this: it would take a twentieth of a small one.
+    """
+    weight = check_diversity(diversity)
+    return request._replace(
+        exact=check_bool(exact, "exact"),
+        max_distance=check_distance(max_distance, "max_distance"),
+        diversity=weight,
+        candidates=check_candidates(candidates, request.k, weight > 0 or reranks),
+        explain=check_bool(explain, "explain"),
+    )
 
 
 def check_bool(value: Any, argument: str) -> bool:

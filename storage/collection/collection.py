@@ -46,7 +46,7 @@ from ..query import executor, search, sparse
 from ..query.facets import count_values
 from ..query.plan_history import PlanHistory
 from ..query.planner import Plan
-from ..query.ranked_hits import Ranked
+from ..query.ranked_hits import Ranked, Traced
 from ..query.scan import Scan
 from ..query.search import SearchHits
 from ..query.sort import sort_selected
@@ -294,7 +294,9 @@ class Collection:
         executor.check_dimension(request.vectors, snapshot.dimension)
         one = self._search(request)
         found = executor.run(one, request.vectors, snapshot, self._source)
-        return Ranked(found, snapshot.dimension, self.store.columns.for_scan(), one.trace)
+        if one.trace is not None:
+            return Traced(found, snapshot.dimension, self.store.columns.for_scan(), one.trace)
+        return Ranked(found, snapshot.dimension, self.store.columns.for_scan())
 
     def search(self, requests: Sequence[SearchRequest]) -> list[SearchHits]:
         """Run searches over one snapshot. All of their filters are parsed before the first runs."""

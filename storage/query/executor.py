@@ -129,15 +129,18 @@ class SearchablePart(NamedTuple):
 
 def run(search: Search, queries: Floats, snapshot: Snapshot, source: Source) -> Found:
     """Find the records that a request asks for, for each row of `queries` (n, dim)."""
-    request, trace = search.request, search.trace
+    request = search.request
+    if search.trace is None and request.max_distance is None and not request.diversity:
+        return _nearest(search, queries, snapshot, source)
+    wider = search
     if request.diversity:
-        search = search._replace(request=request._replace(k=request.considered))
-    if trace is None:
-        return _chosen(_nearest(search, queries, snapshot, source), request, search.space)
-    trace.begin()
-    with trace.step("search"):
-        found = _nearest(search, queries, snapshot, source)
-    with trace.step("merge"):
+        wider = search._replace(request=request._replace(k=request.considered))
+    if search.trace is None:
+        return _chosen(_nearest(wider, queries, snapshot, source), request, search.space)
+    search.trace.begin()
+    with search.trace.step("search"):
+        found = _nearest(wider, queries, snapshot, source)
+    with search.trace.step("merge"):
         return _chosen(found, request, search.space)
 
 
@@ -153,14 +156,15 @@ def _nearest(search: Search, queries: Floats, snapshot: Snapshot, source: Source
     views = [view for view in snapshot.views if view.live]
     if not views:
         return Found(views, None, np.empty(0, np.int64), np.empty(0, np.float32), [0] * len(queries))
+    prepare = searchable if search.trace is None else _traced_searchable
     if len(queries) == 1:
         query = queries[0]
-        lines = [_one(searchable(search, view, source), query) for view in views]
+        lines = [_one(prepare(search, view, source), query) for view in views]
         if search.trace is None:
             return _best(search.request.k, views, lines)
         with search.trace.step("merge"):
             return _best(search.request.k, views, lines)
-    parts = [searchable(search, view, source) for view in views]
+    parts = [prepare(search, view, source) for view in views]
     batches = [execute_batch(_plan_batch(part), part, queries) for part in parts]
     if search.trace is None:
         return _rank(search.request.k, views, batches)
@@ -226,16 +230,6 @@ def explain(search: Search, queries: Floats, snapshot: Snapshot, source: Source)
 
 def searchable(search: Search, view: SegmentView, source: Source) -> SearchablePart:
     """Evaluate the filter on a view, and collect what else planning needs to know about the view."""
-    if search.trace is None:
-        return _searchable(search, view, source)
-    with search.trace.step("filter"):
-        part = _searchable(search, view, source)
-    matches = view.live if part.allowed is None else part.allowed.count
-    search.trace.part(view.source.name, view.live, matches, part.graph is not None)
-    return part
-
-
-def _searchable(search: Search, view: SegmentView, source: Source) -> SearchablePart:
     allowed = None
     if view.tombstones is not None or not isinstance(search.node, Everything):
         allowed = source.filters.allowed(view, search.node)
@@ -243,6 +237,15 @@ def _searchable(search: Search, view: SegmentView, source: Source) -> Searchable
     if not search.request.exact and (allowed is None or allowed.count):
         graph = source.graph_of(view)
     return SearchablePart(search, view, graph, allowed, source.history)
+
+
+def _traced_searchable(search: Search, view: SegmentView, source: Source) -> SearchablePart:
+    assert search.trace is not None
+    with search.trace.step("filter"):
+        part = searchable(search, view, source)
+    matches = view.live if part.allowed is None else part.allowed.count
+    search.trace.part(view.source.name, view.live, matches, part.graph is not None)
+    return part
 
 
 def check_dimension(queries: Floats, dimension: int | None) -> None:

@@ -26,7 +26,17 @@ class _Counted(NamedTuple):
     values: Callable[[Ints], list[Scalar]]
 
 
-_Column = list[tuple[Ints, Any]]  # for each part, the records of the values and the values
+class _Part(NamedTuple):
+    """Some of the entries of a key.
+
+    records  the record of each entry
+    values   an Arrow array without nulls
+    lists    whether a record may have several entries
+    """
+
+    records: Ints
+    values: Any
+    lists: bool
 
 
 def count_values(
@@ -39,18 +49,20 @@ def count_values(
 
     limit  the most values to return; None: all
     """
-    columns: dict[str, _Column] = {}
+    parts: dict[str, list[_Part]] = {}
     records = offset = 0
     for run in selected:
         source = typed(run.view)
         for slot in source.slots(run.rows):
             if slot[0] == key:
-                at, values, having = _values(source.column(slot, run.rows, None), slot[1].endswith("[]"))
-                columns.setdefault(slot[1].removesuffix("[]"), []).append((at + offset, values))
-                records += having
+                column = source.column(slot, run.rows, None)
+                there = np.flatnonzero(np.asarray(column.is_valid()))
+                parts.setdefault(slot[1].removesuffix("[]"), []).append(
+                    _part(column.drop_null(), there + offset, slot[1].endswith("[]"))
+                )
+                records += len(there)
         offset += len(run.rows)
-    ways = (_bools, _numbers, _texts)
-    counted = [found for way in ways if (found := way(columns)) is not None]
+    counted = [way(parts) for way in (_bools, _numbers, _texts)]
     best: list[tuple[Scalar, int]] = []
     for each in counted:
         order = np.argsort(-each.counts, kind="stable")[:limit]
@@ -59,69 +71,58 @@ def count_values(
     return Facet(best[:limit], sum(len(each.counts) for each in counted), records)
 
 
-def _values(array: Any, is_list: bool) -> tuple[Ints, Any, int]:
-    """Return the record and the value of each entry of a column, and the number of records that have one."""
-    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    at = np.flatnonzero(np.asarray(array.is_valid()))
-    full = array.drop_null()
-    if not is_list:
-        return at, full, len(at)
-    sizes = np.diff(np.asarray(full.offsets))
-    return np.repeat(at, sizes), full.flatten(), len(at)
+def _part(full: Any, records: Ints, lists: bool) -> _Part:
+    full = full.combine_chunks() if isinstance(full, pa.ChunkedArray) else full
+    if not lists:
+        return _Part(records, full, False)
+    return _Part(np.repeat(records, np.diff(np.asarray(full.offsets))), full.flatten(), True)
 
 
-def _once(records: Ints, codes: Ints, count: int) -> Ints:
-    """Count the records of each code. A record that has a code several times counts once."""
-    pairs = np.unique(records * count + codes)
-    return np.bincount(pairs % count, minlength=count)
+def _tally(parts: Sequence[_Part], kind: Any) -> tuple[Any, Ints]:
+    """Return the different values, as an Arrow array, and the number of records that have each."""
+    arrays = [part.values for part in parts]
+    if kind == pa.float64():
+        arrays = [pa.array(np.asarray(values) + 0.0) for values in arrays]  # -0.0 becomes 0.0
+    encoded = pa.concat_arrays([pa.array([], kind), *(values.cast(kind) for values in arrays)])
+    encoded = encoded.dictionary_encode()
+    codes, count = np.asarray(encoded.indices).astype(np.int64), len(encoded.dictionary)
+    if any(part.lists for part in parts):  # a record that has a value several times counts once
+        codes = np.unique(np.concatenate([part.records for part in parts]) * count + codes) % count
+    return encoded.dictionary, np.bincount(codes, minlength=count)
 
 
-def _bools(columns: dict[str, _Column]) -> _Counted | None:
-    if (column := columns.get("bool")) is None:
-        return None
-    codes = np.concatenate([np.asarray(values).astype(np.int64) for _, values in column])
-    counts = _once(_records(column), codes, 2)
-    present = np.flatnonzero(counts)
-    return _Counted(counts[present], lambda order: [bool(code) for code in present[order].tolist()])
+def _bools(parts: dict[str, list[_Part]]) -> _Counted:
+    values, counts = _tally(parts.get("bool", ()), pa.bool_())
+    ascending = np.argsort(np.asarray(values).astype(np.int64))
+    return _Counted(counts[ascending], lambda order: values.take(pa.array(ascending[order])).to_pylist())
 
 
-def _texts(columns: dict[str, _Column]) -> _Counted | None:
-    if (column := columns.get("str")) is None:
-        return None
-    encoded = pa.concat_arrays([values for _, values in column]).dictionary_encode()
-    counts = _once(_records(column), np.asarray(encoded.indices).astype(np.int64), len(encoded.dictionary))
-    ascending = ascending_texts(encoded.dictionary)
-    return _Counted(
-        counts[ascending], lambda order: encoded.dictionary.take(pa.array(ascending[order])).to_pylist()
-    )
+def _texts(parts: dict[str, list[_Part]]) -> _Counted:
+    values, counts = _tally(parts.get("str", ()), pa.large_string())
+    ascending = ascending_texts(values)
+    return _Counted(counts[ascending], lambda order: values.take(pa.array(ascending[order])).to_pylist())
 
 
-def _numbers(columns: dict[str, _Column]) -> _Counted | None:
-    ints, floats = columns.get("int", []), columns.get("float", [])
-    if not ints and not floats:
-        return None
-    whole = np.concatenate([np.empty(0, np.int64), *(np.asarray(values) for _, values in ints)])
-    broken = np.concatenate([np.empty(0), *(np.asarray(values) for _, values in floats)]) + 0.0  # no -0.0
+def _numbers(parts: dict[str, list[_Part]]) -> _Counted:
+    ints, of_ints = _tally(parts.get("int", ()), pa.int64())
+    floats, of_floats = _tally(parts.get("float", ()), pa.float64())
+    whole, broken = np.asarray(ints), np.asarray(floats)
     near, more = exact_parts(whole)
     near, more = np.concatenate([near, broken]), np.concatenate([more, np.zeros(len(broken), np.int64)])
     order = np.lexsort((more, near))
-    new = np.ones(len(order), np.bool_)
     near, more = near[order], more[order]
+    new = np.ones(len(order), np.bool_)
     new[1:] = (near[1:] != near[:-1]) | (more[1:] != more[:-1])
     codes = np.empty(len(order), np.int64)
     codes[order] = np.cumsum(new) - 1
-    count = int(new.sum())
-    as_int, as_float = np.zeros(count, np.int64), near[new]
-    is_int = np.zeros(count, np.bool_)  # a value that is stored as both is returned as an integer
+    counts = np.zeros(int(new.sum()), np.int64)
+    np.add.at(counts, codes, np.concatenate([of_ints, of_floats]))
+    as_int, as_float = np.zeros(len(counts), np.int64), near[new]
+    is_int = np.zeros(len(counts), np.bool_)  # a value that is stored as both is returned as an integer
     as_int[codes[: len(whole)]], is_int[codes[: len(whole)]] = whole, True
 
     def values(chosen: Ints) -> list[Scalar]:
         triples = zip(is_int[chosen].tolist(), as_int[chosen].tolist(), as_float[chosen].tolist())
         return [integer if exact else number for exact, integer, number in triples]
 
-    return _Counted(_once(_records([*ints, *floats]), codes, count), values)
-
-
-def _records(column: _Column) -> Ints:
-    records: Ints = np.concatenate([at for at, _ in column])
-    return records
+    return _Counted(counts, values)

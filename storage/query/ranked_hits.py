@@ -31,7 +31,6 @@ class Ranked:
     found: Found
     dimension: int | None
     typed: Callable[[SegmentView], TypedColumns]
-    trace: Trace | None = None
 
     @property
     def counts(self) -> list[int]:
@@ -55,23 +54,15 @@ class Ranked:
 
     def hits(self, fields: frozenset[Field]) -> list[Hits]:
         """Read the records of all hits, one `Hits` per query."""
-        if self.trace is None:
-            return self._hits(fields)
-        with self.trace.step("read"):
-            hits = self._hits(fields)
-        explanation = self.trace.explanation()
-        return [hit._replace(explanation=explanation) for hit in hits]
-
-    def explanation(self) -> Explanation | None:
-        """What was done, if the request asks for it and the records are read in batches."""
-        return None if self.trace is None else self.trace.explanation(streamed=True)
-
-    def _hits(self, fields: frozenset[Field]) -> list[Hits]:
         found = self.found
         rows = read_rows(found.views, found.part, found.rows, fields, self.dimension)
         if found.counts is None:
             return [Hits(rows, found.distances)]
         return _by_query(rows, found.distances, found.counts)
+
+    def explanation(self) -> Explanation | None:
+        """Return what was done, for records that are read in batches. None: it was not asked for."""
+        return None
 
     def batches(self, fields: frozenset[Field]) -> Iterator[pa.RecordBatch]:
         """Read the records of all queries, concatenated in query order, in batches like `Scan.read`."""
@@ -88,6 +79,22 @@ class Ranked:
         bounds = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(part)]
         for begin, end in itertools.pairwise(bounds):
             yield SelectedRows(views[int(part[begin])], rows[begin:end])
+
+
+@dataclass(frozen=True, slots=True)
+class Traced(Ranked):
+    """Hits with an explanation of how they were found."""
+
+    trace: Trace
+
+    def hits(self, fields: frozenset[Field]) -> list[Hits]:
+        with self.trace.step("read"):
+            hits = Ranked.hits(self, fields)
+        explanation = self.trace.explanation()
+        return [hit._replace(explanation=explanation) for hit in hits]
+
+    def explanation(self) -> Explanation:
+        return self.trace.explanation(streamed=True)
 
 
 def _by_query(rows: Rows, distances: Floats, counts: Sequence[int]) -> list[Hits]:
