@@ -9,13 +9,14 @@ none of this may change.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ..native import kernel
 from . import english_stemmer
 
 # NLTK's list for English
@@ -39,14 +40,18 @@ _MOST_REMEMBERED = 1 << 20  # words; one takes about 150 bytes
 _32 = 0xFFFFFFFF
 
 
-class Terms(NamedTuple):
-    """The words of texts as hashes, one after the other, and how many each text has.
+class Words(NamedTuple):
+    """How often each word occurs in each text: columns with one entry per text and word.
 
-    hashes   int64 (n,)
-    lengths  int64 (texts,)
+    texts    int64 (n,): the number of the text, ascending
+    hashes   uint32 (n,): ascending within a text
+    counts   int64 (n,)
+    lengths  int64 (texts,): the number of words of each text
     """
 
-    hashes: npt.NDArray[np.int64]
+    texts: npt.NDArray[np.int64]
+    hashes: npt.NDArray[np.uint32]
+    counts: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
 
 
@@ -82,17 +87,24 @@ class Tokenizer:
     def __init__(self, stopwords: Iterable[str] = STOPWORDS, longest: int = LONGEST) -> None:
         self._hashes = _Hashes(stopwords, longest)
 
-    def terms(self, texts: Sequence[str]) -> Terms:
-        """Return the hashes of the words of some texts, in their order."""
+    def count(self, texts: list[str]) -> Words:
+        """Count the words of some texts."""
+        counted = None if kernel.postings is None else kernel.postings.words(texts, self._hashes)
+        if counted is None:
+            return self._count(texts)
+        of, hashes, counts, lengths = (np.frombuffer(column, np.uint32) for column in counted)
+        return Words(of.astype(np.int64), hashes, counts.astype(np.int64), lengths.astype(np.int64))
+
+    def _count(self, texts: list[str]) -> Words:
         look_up = self._hashes.__getitem__
         found = [list(map(look_up, split(text))) for text in texts]
-        lengths = np.fromiter(map(len, found), np.int64, len(found))
-        hashes = np.fromiter(chain.from_iterable(found), np.int64, int(lengths.sum()))
+        owners = np.repeat(np.arange(len(found)), list(map(len, found)))
+        hashes = np.fromiter(chain.from_iterable(found), np.int64, len(owners))
         kept = hashes != _NOTHING
-        if not kept.all():
-            owners = np.repeat(np.arange(len(found)), lengths)[kept]
-            hashes, lengths = hashes[kept], np.bincount(owners, minlength=len(found))
-        return Terms(hashes, lengths)
+        owners = owners[kept]
+        pairs, counts = np.unique(owners << 32 | hashes[kept], return_counts=True)
+        lengths = np.bincount(owners, minlength=len(texts)).astype(np.int64)
+        return Words(pairs >> 32, (pairs & _32).astype(np.uint32), counts.astype(np.int64), lengths)
 
     def stems(self, text: str) -> list[str]:
         """Return the stems of a text's words, in their order."""
@@ -102,26 +114,6 @@ class Tokenizer:
 def split(text: str) -> list[str]:
     """Return the words of a text in lower case, without punctuation."""
     return _PUNCTUATION.sub(" ", text).lower().split()
-
-
-class Frequencies(NamedTuple):
-    """How often each word occurs in each text: columns with one entry per text and word.
-
-    texts   int64 (n,): the number of the text, ascending
-    hashes  int64 (n,): ascending within a text
-    counts  int64 (n,)
-    """
-
-    texts: npt.NDArray[np.int64]
-    hashes: npt.NDArray[np.int64]
-    counts: npt.NDArray[np.int64]
-
-
-def frequencies(terms: Terms) -> Frequencies:
-    """Count the words of each text."""
-    owners = np.repeat(np.arange(len(terms.lengths)), terms.lengths)
-    pairs, counts = np.unique(owners << 32 | terms.hashes, return_counts=True)
-    return Frequencies(pairs >> 32, pairs & _32, counts)
 
 
 def hash_of(word: str) -> int:

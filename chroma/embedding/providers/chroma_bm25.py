@@ -15,16 +15,15 @@ import numpy as np
 
 from ...errors import InvalidArgumentError
 from ...storage.interface import english_stemmer
+from ...storage.interface.sparse_vector import unchecked
 from ...storage.interface.words import (
     LONGEST,
     STOPWORDS,
     Tokenizer,
-    frequencies,
     hash_of,
     murmur3,
     split,
 )
-from ...types import SparseVector
 from ..core.config_schema import Form
 from ..core.configured import Configured
 from ..core.inputs import checked
@@ -111,17 +110,16 @@ class ChromaBm25EmbeddingFunction(Configured, SparseEmbeddingFunction[list[str]]
         texts = checked(input)
         words = self._config.get("stopwords", DEFAULT_CHROMA_BM25_STOPWORDS)
         tokenizer = _tokenizer(tuple(words), self._config["token_max_length"])
-        terms = tokenizer.terms(texts)
-        found = frequencies(terms)
+        found = tokenizer.count(texts)
         k, b = self._config["k"], self._config["b"]
-        norms = k * (1 - b + b * terms.lengths / self._config["avg_doc_length"])
+        norms = k * (1 - b + b * found.lengths / self._config["avg_doc_length"])
         values = (found.counts * (k + 1) / (found.counts + norms[found.texts])).tolist()
         indices = found.hashes.tolist()
         ends = np.searchsorted(found.texts, np.arange(len(texts)), "right").tolist()
         starts = [0, *ends[:-1]]
         labels = self._labels(tokenizer, texts) if self._config["include_tokens"] else None
         return [
-            SparseVector(
+            unchecked(
                 indices[start:end],
                 values[start:end],
                 None if labels is None or start == end else [labels[index] for index in indices[start:end]],
