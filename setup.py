@@ -5,11 +5,12 @@ from setuptools import Extension, setup
 setup(
     ext_modules=[
         Extension(
-            "chroma.storage.native._kernel",
-            ["storage/native/_kernel.c"],
+            f"chroma.storage.native.{name}",
+            [f"storage/native/{name}.c"],
             # Fused multiply-add would give distances other last digits on other processors.
             extra_compile_args=["-O3", "-ffp-contract=off"],
             optional=True,  # where it cannot be compiled, a warning says so at run time; numpy does its work
         )
+        for name in ("_kernel", "_text")
     ]
 )

@@ -18,7 +18,8 @@ def main(dist: Path) -> None:
     engine = set((root / "storage").rglob("*.py"))
     modules = {str(file.relative_to(root)) for file in api}
     modules |= {"chroma/" + str(file.relative_to(root)) for file in engine}
-    data = {"chroma/py.typed", "chroma/storage/native/_kernel.pyi", "chroma/compat/names.json"}
+    data = {"chroma/py.typed", "chroma/compat/names.json"}
+    data |= {f"chroma/storage/native/{name}.pyi" for name in ("_kernel", "_text")}
     data |= {"chroma/embedding/minilm/data/minilm-vocab.txt", "chroma/embedding/minilm/data/README.md"}
 
     names = zipfile.ZipFile(wheel).namelist()
@@ -40,7 +41,8 @@ def main(dist: Path) -> None:
     sources = [name for name in members if name.endswith(".py")]
     engines = [name for name in sources if name.endswith("engine.py")]
     assert engines == ["storage/engine.py"], f"the sdist holds the engine as {engines}"
-    assert "storage/native/_kernel.c" in members, "the sdist lacks the source of the compiled part"
+    compiled = {"storage/native/_kernel.c", "storage/native/_text.c"}
+    assert compiled <= set(members), "the sdist lacks the source of the compiled part"
     print(f"{wheel.name}: {len(content)} files; {sdist.name}: {len(sources)} modules")
 
 

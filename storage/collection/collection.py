@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from ..filters.document_index import DocumentIndex
 from ..filters.parser import Node, parse
 from ..index.hnsw import Graph
+from ..index.ngrams import Ngrams
 from ..interface.errors import Missing, StorageError
 from ..interface.ranking import SearchRequest
 from ..interface.requests import ALL_RECORDS, DeleteRequest, GetRequest, Page, QueryRequest, Selection
@@ -66,6 +68,7 @@ class Collection:
         folder = host.folder.child("collections").child(info.id)
         self.store = RecordStore(folder, info.id, host.services, self)
         self.graphs = Graphs(self.store)
+        self._documents = DocumentIndex(folder.scratch)
         self.indexes = SegmentIndexes(
             self.store, self._index_builders, self._unless_deleted, not host.folder_read_only
         )
@@ -105,6 +108,10 @@ class Collection:
         self.indexes.forget_gone(snapshot)
         self.plan_history.keep_only(snapshot)
 
+    def ngrams(self, view: SegmentView) -> Ngrams | None:
+        found: Ngrams | None = self.indexes.get(view, self._documents)
+        return found
+
     def after_commit(self) -> None:
         seen = self.store.last_seen()  # includes the commit, and needs no access to the disk
         if seen is None:
@@ -141,7 +148,7 @@ class Collection:
 
     def _index_builders(self) -> list[IndexBuilder]:
         """Return the kinds of indexes that each segment should have."""
-        return []
+        return [self._documents]
 
     def _schedule_index(self, snapshot: Snapshot) -> None:
         settings = self.settings

@@ -1,7 +1,8 @@
 """Load the compiled part of the engine, if there is one.
 
-Owns: whether the compiled `_kernel.c` is available. Its functions have counterparts in vectors/, arrow/,
-validation/column_offsets.py and io/safe_open.py, which give the same answers without it.
+Owns: whether the compiled `_kernel.c` and `_text.c` are available. Their functions have counterparts, which
+give the same answers without them: those of `_kernel.c` in vectors/, arrow/, validation/column_offsets.py and
+io/safe_open.py, those of `_text.c` in filters/document_scan.py and index/ngrams.py.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import warnings
 from types import ModuleType
 
 _VERSION = 4  # the version of the interface, as in _kernel.c
+_TEXT_VERSION = 1  # as in _text.c
 
 compiled: ModuleType | None = None
 try:
@@ -20,6 +22,15 @@ try:
         compiled = _kernel
 except (ImportError, AttributeError):
     pass  # opening a database warns, see `expect`
+
+text: ModuleType | None = None
+try:
+    from . import _text
+
+    if _text.VERSION == _TEXT_VERSION:
+        text = _text
+except (ImportError, AttributeError):
+    pass
 
 
 class KernelMissing(UserWarning):
@@ -31,7 +42,7 @@ _warned = threading.Event()
 
 def expect() -> None:
     """Warn, once per process, if the compiled part is missing or was compiled from another version."""
-    if compiled is None and not _warned.is_set():
+    if (compiled is None or text is None) and not _warned.is_set():
         _warned.set()
         warnings.warn(
             "The compiled part of chroma is missing or old, so queries take a third longer. Install a C "
