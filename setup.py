@@ -11,6 +11,6 @@ setup(
             extra_compile_args=["-O3", "-ffp-contract=off"],
             optional=True,  # where it cannot be compiled, a warning says so at run time; numpy does its work
         )
-        for name in ("_kernel", "_text")
+        for name in ("_kernel", "_postings", "_text")
     ]
 )

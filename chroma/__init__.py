@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._sync.collection import Collection
     from .compat.install import install_as_chromadb
     from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
-    from .embedding import EmbeddingFunction
+    from .embedding import EmbeddingFunction, SparseEmbeddingFunction
     from .evaluation.evaluate import Evaluation, evaluate
     from .factories import (
         AdminClient,
@@ -47,12 +47,28 @@ if TYPE_CHECKING:
     from .notebook.description import Description, KeySummary, TextSummary
     from .pipelines.reports import ExportReport, LoadReport
     from .requests.scope import Identity
+    from .reranking.cross_encoder import CrossEncoderReranker
+    from .results.facets import FacetResult
     from .results.search_result import SearchResult
     from .results.types import GetResult, QueryResult
+    from .schema.cmek import Cmek
+    from .schema.index_configs import (
+        BoolInvertedIndexConfig,
+        FloatInvertedIndexConfig,
+        FtsIndexConfig,
+        HnswIndexConfig,
+        IntInvertedIndexConfig,
+        SpannIndexConfig,
+        SparseVectorIndexConfig,
+        StringInvertedIndexConfig,
+        VectorIndexConfig,
+    )
+    from .schema.schema import Schema
     from .search.conditions import K, Key
     from .search.groups import GroupBy, MaxK, MinK
     from .search.ranks import Knn, Rrf, Val
     from .search.search import Limit, Search, Select
+    from .storage.interface.explanation import Explanation, PartExplanation, PlanRun
     from .storage.interface.values import BackupReport, CollectionStats
     from .types import (
         URI,
@@ -84,26 +100,35 @@ __all__ = [
     "AsyncClientAPI",
     "AsyncHttpClient",
     "BackupReport",
+    "BoolInvertedIndexConfig",
     "Client",
     "ClientAPI",
     "CloudClient",
+    "Cmek",
     "Collection",
     "CollectionMetadata",
     "CollectionStats",
     "CopyReport",
+    "CrossEncoderReranker",
     "Description",
     "Documents",
     "EmbeddingFunction",
     "Embeddings",
     "EphemeralClient",
     "Evaluation",
+    "Explanation",
     "ExportReport",
+    "FacetResult",
+    "FloatInvertedIndexConfig",
+    "FtsIndexConfig",
     "GetResult",
     "GroupBy",
+    "HnswIndexConfig",
     "HttpClient",
     "IDs",
     "Identity",
     "Include",
+    "IntInvertedIndexConfig",
     "K",
     "Key",
     "KeySummary",
@@ -116,23 +141,31 @@ __all__ = [
     "MigrationReport",
     "MinK",
     "MovedCollection",
+    "PartExplanation",
     "PersistentClient",
+    "PlanRun",
     "QueryResult",
     "ReadLevel",
     "Rrf",
     "RustClient",
+    "Schema",
     "Search",
     "SearchResult",
     "Select",
     "Settings",
+    "SpannIndexConfig",
+    "SparseEmbeddingFunction",
     "SparseVector",
+    "SparseVectorIndexConfig",
     "SparseVectors",
+    "StringInvertedIndexConfig",
     "TextSummary",
     "TokenTransportHeader",
     "URIs",
     "UpdateCollectionMetadata",
     "UpdateMetadata",
     "Val",
+    "VectorIndexConfig",
     "Where",
     "WhereDocument",
     "__version__",
@@ -153,11 +186,34 @@ _HOMES: dict[str, tuple[str, str]] = {
     "Collection": ("_sync.collection", "Collection"),
     "EmbeddingFunction": ("embedding", "EmbeddingFunction"),
     "Identity": ("requests.scope", "Identity"),
+    "SparseEmbeddingFunction": ("embedding", "SparseEmbeddingFunction"),
+    "Cmek": ("schema.cmek", "Cmek"),
+    "Schema": ("schema.schema", "Schema"),
+    **{
+        name: ("schema.index_configs", name)
+        for name in (
+            "BoolInvertedIndexConfig",
+            "FloatInvertedIndexConfig",
+            "FtsIndexConfig",
+            "HnswIndexConfig",
+            "IntInvertedIndexConfig",
+            "SpannIndexConfig",
+            "SparseVectorIndexConfig",
+            "StringInvertedIndexConfig",
+            "VectorIndexConfig",
+        )
+    },
     **{name: ("search.conditions", name) for name in ("K", "Key")},
     **{name: ("search.groups", name) for name in ("GroupBy", "MaxK", "MinK")},
     **{name: ("search.ranks", name) for name in ("Knn", "Rrf", "Val")},
     **{name: ("search.search", name) for name in ("Limit", "Search", "Select")},
     "SearchResult": ("results.search_result", "SearchResult"),
+    "FacetResult": ("results.facets", "FacetResult"),
+    **{
+        name: ("storage.interface.explanation", name)
+        for name in ("Explanation", "PartExplanation", "PlanRun")
+    },
+    "CrossEncoderReranker": ("reranking.cross_encoder", "CrossEncoderReranker"),
     **{name: ("evaluation.evaluate", name) for name in ("Evaluation", "evaluate")},
     **{name: ("maintenance.copy_collections", name) for name in ("CopyReport", "copy_collections")},
     "restore": ("maintenance.restore", "restore"),
@@ -212,10 +268,6 @@ _HOMES: dict[str, tuple[str, str]] = {
 # Submodules that `import chroma` alone makes available as attributes, as in `chroma.errors.ChromaError`.
 _SUBMODULES = ("api", "config", "embedding", "errors", "types", "utils")
 
-_LATER = {
-    "Schema": "arrives with schemas; use configuration={'hnsw': {…}} meanwhile",
-}
-
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
@@ -225,8 +277,6 @@ def __getattr__(name: str) -> Any:
         return value
     if name in _SUBMODULES:
         return import_module(f".{name}", __name__)
-    if name in _LATER:
-        raise AttributeError(f"{__name__}.{name} {_LATER[name]}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

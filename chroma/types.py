@@ -14,6 +14,10 @@ from uuid import UUID
 
 import numpy.typing as npt
 
+from .storage.interface.sparse_vector import SPARSE_VECTOR_TYPE_VALUE as SPARSE_VECTOR_TYPE_VALUE
+from .storage.interface.sparse_vector import TYPE_KEY as TYPE_KEY
+from .storage.interface.sparse_vector import SparseVector as SparseVector
+
 T = TypeVar("T")
 OneOrMany: TypeAlias = T | list[T]
 
@@ -35,7 +39,7 @@ Embeddable: TypeAlias = Documents | Images
 
 Scalar: TypeAlias = str | int | float | bool
 MetadataListValue: TypeAlias = list[str] | list[int] | list[float] | list[bool]
-MetadataValue: TypeAlias = Scalar | MetadataListValue | None
+MetadataValue: TypeAlias = Scalar | MetadataListValue | SparseVector | None
 Metadata: TypeAlias = Mapping[str, MetadataValue]
 Metadatas: TypeAlias = list[Metadata]
 UpdateMetadata: TypeAlias = Mapping[str, MetadataValue]
@@ -129,68 +133,6 @@ class CollectionModel:
 
     def __getitem__(self, field: str) -> Any:
         return getattr(self, field, None) if field in self.__slots__ else None
-
-
-TYPE_KEY = "#type"
-SPARSE_VECTOR_TYPE_VALUE = "sparse_vector"
-
-
-@dataclass(frozen=True, slots=True)
-class SparseVector:
-    """A vector stored as its non-zero components.
-
-    indices  strictly increasing, not negative
-    values   one number per index
-    labels   optional text per index
-    """
-
-    indices: list[int]
-    values: list[float]
-    labels: list[str] | None = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.indices, list) or not isinstance(self.values, list):
-            raise ValueError("SparseVector indices and values must be lists")
-        if len(self.indices) != len(self.values):
-            raise ValueError(
-                "SparseVector indices and values must have the same length: "
-                f"got {len(self.indices)} and {len(self.values)}"
-            )
-        if self.labels is not None and len(self.labels) != len(self.indices):
-            raise ValueError(
-                f"SparseVector labels must have one entry per index: got {len(self.labels)} "
-                f"for {len(self.indices)}"
-            )
-        for at, index in enumerate(self.indices):
-            if type(index) is not int or index < 0:
-                raise ValueError(f"SparseVector indices must be non-negative ints: got {index!r}")
-            if at and index <= self.indices[at - 1]:
-                raise ValueError(
-                    f"SparseVector indices must be strictly increasing: {index} follows "
-                    f"{self.indices[at - 1]}"
-                )
-        for value in self.values:
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise ValueError(f"SparseVector values must be numbers: got {value!r}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the vector as JSON data, with a mark of its type."""
-        found: dict[str, Any] = {
-            TYPE_KEY: SPARSE_VECTOR_TYPE_VALUE,
-            "indices": self.indices,
-            "values": self.values,
-        }
-        return found if self.labels is None else found | {"tokens": self.labels}
-
-    @classmethod
-    def from_dict(cls, d: Mapping[str, Any]) -> SparseVector:
-        """Return the vector of JSON data that `to_dict` made. Raises ValueError for anything else."""
-        if d.get(TYPE_KEY) != SPARSE_VECTOR_TYPE_VALUE:
-            raise ValueError(
-                f"Expected {TYPE_KEY}={SPARSE_VECTOR_TYPE_VALUE!r} in a sparse vector, "
-                f"got {d.get(TYPE_KEY)!r}"
-            )
-        return cls(d["indices"], d["values"], d.get("tokens"))
 
 
 SparseVectors: TypeAlias = list[SparseVector]

@@ -18,17 +18,18 @@ def main(dist: Path) -> None:
     engine = set((root / "storage").rglob("*.py"))
     modules = {str(file.relative_to(root)) for file in api}
     modules |= {"chroma/" + str(file.relative_to(root)) for file in engine}
+    native = ("_kernel", "_postings", "_text")
     data = {"chroma/py.typed", "chroma/compat/names.json"}
-    data |= {f"chroma/storage/native/{name}.pyi" for name in ("_kernel", "_text")}
+    data |= {f"chroma/storage/native/{name}.pyi" for name in native}
     data |= {"chroma/embedding/minilm/data/minilm-vocab.txt", "chroma/embedding/minilm/data/README.md"}
 
     names = zipfile.ZipFile(wheel).namelist()
     content = {name for name in names if ".dist-info/" not in name}
     assert len(names) == len(set(names)), "the wheel holds a file twice"
     compiled = {
-        name for name in content if name.startswith("chroma/storage/native/_kernel.") and name.endswith(".so")
+        name for name in content if name.startswith("chroma/storage/native/_") and name.endswith(".so")
     }
-    assert len(compiled) == 1, f"the wheel holds the compiled part as {sorted(compiled)}"
+    assert len(compiled) == len(native), f"the wheel holds the compiled part as {sorted(compiled)}"
     expected = modules | data | compiled
     assert content == expected, (
         f"missing: {sorted(expected - content)}, unexpected: {sorted(content - expected)}"
@@ -41,8 +42,8 @@ def main(dist: Path) -> None:
     sources = [name for name in members if name.endswith(".py")]
     engines = [name for name in sources if name.endswith("engine.py")]
     assert engines == ["storage/engine.py"], f"the sdist holds the engine as {engines}"
-    compiled = {"storage/native/_kernel.c", "storage/native/_text.c"}
-    assert compiled <= set(members), "the sdist lacks the source of the compiled part"
+    for name in native:
+        assert f"storage/native/{name}.c" in members, f"the sdist lacks the source of {name}"
     print(f"{wheel.name}: {len(content)} files; {sdist.name}: {len(sources)} modules")
 
 

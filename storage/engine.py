@@ -181,6 +181,7 @@ class Engine:
             database=database,
             metadata=metadata,
             configuration=dict(new.configuration),
+            schema=None if new.schema is None else dict(new.schema),
         )
         clear = None if new.id is None else self.folder.child("collections").child(id).remove_tree
         return self.catalog.create_collection(info, new.get_or_create, clear)[0]
@@ -295,6 +296,7 @@ class Engine:
             metadata=metadata,
             configuration=configuration,
             dimension=dimension,
+            schema=source.info.schema,
         )
         if name in {other.name for other in self.catalog.list_collections(tenant, database)}:
             raise AlreadyExists(f"Collection [{name}] already exists; choose another name")

@@ -21,7 +21,7 @@ from .io.disk import Folder
 from .validation import file_names
 from .validation.json_fields import Fields
 
-FORMAT = 1
+FORMAT = 2
 NAME, COPY = "manifest.json", "manifest.copy"
 MOST_ROWS, MOST_DIMENSION = (1 << 32) - 1, (1 << 31) - 1  # per segment: row numbers are uint32
 MOST_NEIGHBORS = 10_000  # the limit of hnswlib

@@ -81,20 +81,12 @@ def test_every_public_name_has_a_row() -> None:
     assert [name for name in chroma.__all__ if name not in CALLED] == []
 
 
-@pytest.mark.parametrize("name", sorted(chroma._LATER))
-def test_names_that_come_later_are_absent(name: str) -> None:
-    states = {state for cell, state, _ in ROWS if f"`{name}`" in cell or cell.startswith(f"`{name}` ")}
-    assert states == {"absent"}
-    with pytest.raises(AttributeError, match=name):
-        getattr(chroma, name)
-
-
 def test_what_is_absent_says_so() -> None:
     with chroma.EphemeralClient(private=True) as client:
         things = client.create_collection("things", embedding_function=None)
         for name in [name for name in CALLED if re.fullmatch(r"Collection\.\w+", name)]:
             state = next(state for cell, state, _ in ROWS if f"`{name}" in cell)
-            if state == "absent" and name != "Collection.schema":
+            if state == "absent":
                 with pytest.raises(NotImplementedError):
                     getattr(things, name.split(".")[1])()
 

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
 from ..backend.async_protocol import AsyncBackend
+from ..collection import schemas
 from ..collection.configuration import CreateCollectionConfiguration, hnsw_for_create
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings, System
 from ..embedding import EmbeddingFunction, resolve
-from ..errors import AuthorizationError, UnsupportedError
+from ..errors import AuthorizationError
 from ..http.connection_settings import location_of
 from ..internal.error_context import during
 from ..internal.open_handle import OpenHandle
 from ..internal.optional_dependencies import require_arrow
 from ..requests.scope import Identity, Scope, adopted
 from ..results.build import database_result
+from ..schema.schema import Schema
 from ..storage.interface.requests import NewCollection
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import BackupReport, CollectionInfo, CollectionRef
@@ -274,7 +276,7 @@ class AsyncClient(_AsyncConnection):
     async def create_collection(
         self,
         name: str,
-        schema: None = None,
+        schema: Schema | None = None,
         configuration: CreateCollectionConfiguration | None = None,
         metadata: CollectionMetadata | None = None,
         embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
@@ -284,6 +286,8 @@ class AsyncClient(_AsyncConnection):
         """Create a collection.
 
         name                3-512 characters of [a-zA-Z0-9._-]
+        schema              which indexes the collection has, and their settings. They cannot be changed
+                            later. A schema other than Schema() says what the configuration would say
         configuration       {"hnsw": {space: l2 | cosine | ip, ef_construction, ef_search,
                             max_neighbors, …}, "embedding_function": …}; all have defaults
         metadata            a non-empty dict of str, int, float, bool; `hnsw:*` keys configure the index
@@ -293,27 +297,33 @@ class AsyncClient(_AsyncConnection):
 
         Raises UniqueConstraintError if the name is taken, InvalidArgumentError for invalid input.
         """
-        if schema is not None:
-            raise UnsupportedError("schema is not supported yet: pass configuration={'hnsw': {…}} instead")
         name = check_name(name)
         checked = check_collection_metadata(metadata)
-        function = resolve.choose(embedding_function, configuration)
-        stored = {
-            "hnsw": hnsw_for_create(configuration, checked, function),
-            "embedding_function": resolve.stored_form(function, configuration),
-        }
+        kept: dict[str, Any] | None = None
+        if schema is None:
+            function = resolve.choose(embedding_function, configuration)
+            stored = {
+                "hnsw": hnsw_for_create(configuration, checked, function),
+                "embedding_function": resolve.stored_form(function, configuration),
+            }
+        else:
+            stored, kept, function = schemas.for_create(schema, configuration, checked, embedding_function)
         new = NewCollection(
-            name=name, metadata=checked, configuration=stored, get_or_create=bool(get_or_create)
+            name=name,
+            metadata=checked,
+            configuration=stored,
+            get_or_create=bool(get_or_create),
+            schema=kept,
         )
         info = await self._backend.create_collection(self._scope, new)
         if get_or_create:
             resolve.check_conflict(function, info.configuration.get("embedding_function"))
-        return AsyncCollection(self._backend, info, function, data_loader, self)
+        return AsyncCollection(self._backend, info, function, data_loader, client=self, schema=schema)
 
     async def get_or_create_collection(
         self,
         name: str,
-        schema: None = None,
+        schema: Schema | None = None,
         configuration: CreateCollectionConfiguration | None = None,
         metadata: CollectionMetadata | None = None,
         embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
@@ -321,7 +331,7 @@ class AsyncClient(_AsyncConnection):
     ) -> AsyncCollection:
         """Open the collection with this name, or create it if it does not exist. See `create_collection`.
 
-        The metadata and configuration of an existing collection are not changed.
+        The schema, metadata and configuration of an existing collection are not changed.
         """
         return await self.create_collection(
             name,

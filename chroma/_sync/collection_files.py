@@ -8,11 +8,13 @@ from functools import partial
 from os import PathLike
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+from ..collection.sparse_sources import with_vectors
 from ..embedding import resolve
 from ..internal.concurrency import call
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
 from ..types import Where, WhereDocument
+from ..validation.write_batch import Batch
 from .collection_tables import Tables
 
 if TYPE_CHECKING:
@@ -124,11 +126,17 @@ class Pipelines(Tables):
                 with during("load"):
                     batches = call(load.begin, ready, known)
                 for batch in batches:
-                    records = batch.records(batch.embeddings)
+                    with during("load"):
+                        records = (self._with_sparse(batch)).records(batch.embeddings)
                     load.wrote(batch, self._backend.write(self._ref, load.mode, records))
                 load.checkpoint(ready)
         finally:
             call(load.close)
+
+    def _with_sparse(self, batch: Batch) -> Batch:
+        """The batch with the sparse vectors that the schema makes of its texts."""
+        found = self._sparse_sources()
+        return batch if not found else call(with_vectors, found, batch)
 
     def export(
         self,

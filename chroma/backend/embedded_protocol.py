@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from ..requests.scope import Scope
+from ..storage.interface.explanation import Explanation
 from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import Page, QueryRequest, Selection
+from ..storage.interface.schema import ValueType
 from ..storage.interface.values import (
     CollectionInfo,
     CollectionRef,
@@ -73,6 +75,10 @@ class FoundHits(Protocol):
     @property
     def distances(self) -> Floats: ...
 
+    def explanation(self) -> Explanation | None:
+        """What was done, for records that are read in batches. None: it was not asked for."""
+        ...
+
     def size(self, fields: frozenset[Field]) -> int:
         """The approximate size of these columns in bytes."""
         ...
@@ -116,6 +122,10 @@ class EmbeddedBackend(Backend, Protocol):
 
     def fork_into(self, collection: CollectionRef, target: Scope, name: str) -> CollectionInfo:
         """Like `fork_collection`, but into any database of the folder."""
+        ...
+
+    def metadata_keys(self, collection: CollectionRef) -> list[tuple[str, ValueType]]:
+        """The metadata keys of the records, with the types of their values."""
         ...
 
     def scan(self, collection: CollectionRef, selection: Selection, page: Page) -> FoundRecords:

@@ -7,9 +7,13 @@ from uuid import UUID
 
 from ..embedding import EmbeddingFunction, is_persistable, resolve
 from ..internal.open_handle import OpenHandle
+from ..schema.schema import Schema
+from ..storage.interface.schema import ValueType
 from ..storage.interface.values import CollectionInfo
 from ..types import CollectionMetadata, CollectionModel, DataLoader
 from .configuration import CollectionConfiguration, as_json
+from .schemas import complete, without_found
+from .sparse_sources import SparseSource, sources
 
 
 class Handle(OpenHandle):
@@ -22,11 +26,14 @@ class Handle(OpenHandle):
         info: CollectionInfo,
         embedding_function: EmbeddingFunction[Any] | None,
         data_loader: DataLoader[Any] | None,
+        schema: Schema | None = None,
     ) -> None:
         self._ref = info.ref
         self._info = info
         self._function = embedding_function
         self._loader = data_loader
+        self._given_schema = schema  # at creation: its functions may not be stored by a name
+        self._sources: dict[str, SparseSource] | None = None
 
     @property
     def id(self) -> UUID:
@@ -54,9 +61,14 @@ class Handle(OpenHandle):
         return self._info.database
 
     @property
-    def schema(self) -> None:
-        """None: collections have no schema object yet."""
-        return None
+    def schema(self) -> Schema:
+        """Which indexes the collection has. Keys of its records are listed, too.
+
+        Changing the object has no effect. Over HTTP, it is of the time when this handle was created or last
+        modified.
+        """
+        info = self._info
+        return Schema.deserialize_from_json(complete(info.schema, info.configuration, self._metadata_keys()))
 
     @property
     def configuration(self) -> CollectionConfiguration:
@@ -129,9 +141,19 @@ class Handle(OpenHandle):
             function = (resolve.name_of(function), function.get_config())  # type: ignore[union-attr,assignment]
         info = self._info
         return (
-            info.id, info.name, self.configuration_json, info.metadata, info.tenant, info.database,
-            function, self._loader,
+            info.id, info.name, self.configuration_json, without_found(info.schema), info.metadata,
+            info.tenant, info.database, function, self._loader,
         )  # fmt: skip
+
+    def _metadata_keys(self) -> list[tuple[str, ValueType]]:
+        """Keys of the records that the collection's entry does not list."""
+        raise NotImplementedError
+
+    def _sparse_sources(self) -> dict[str, SparseSource]:
+        """The keys with a sparse index. A schema never changes, so its functions are built once."""
+        if self._sources is None:
+            self._sources = sources(self._info.schema, self._given_schema)
+        return self._sources
 
     @property
     def _stored_function(self) -> resolve.Stored:

@@ -154,7 +154,6 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ("chromadb.api.types.normalize_", _INSIDE, "call add, upsert or query, which do it"),
     ("chromadb.api.types.validate_", _INSIDE, "call add, upsert or query, which check their arguments"),
     ("chromadb.api.types.get_default", _INSIDE, _CLIENT),
-    ("chromadb.api.types.Cmek", _HOSTED, "encrypt the disk that the database is on"),
     ("chromadb.app", "this package has a server of its own", _SERVE),
     ("chromadb.auth", "this package's server has its own authentication", _SERVE),
     ("chromadb.auth.ClientAuthProvider", "credentials are a setting here", "pass headers={…} to HttpClient"),

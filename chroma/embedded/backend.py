@@ -24,18 +24,21 @@ from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import (
     CollectionChanges,
     DeleteRequest,
+    FacetRequest,
     GetRequest,
     NewCollection,
     Page,
     QueryRequest,
     Selection,
 )
+from ..storage.interface.schema import ValueType
 from ..storage.interface.values import (
     BackupReport,
     CollectionInfo,
     CollectionRef,
     CollectionStats,
     EngineMetrics,
+    Facet,
     Hits,
     IndexStatus,
     Mode,
@@ -387,6 +390,10 @@ class LocalBackend:
         except storage_errors.StorageError as error:
             raise counterpart(error) from error
 
+    def facets(self, collection: CollectionRef, request: FacetRequest) -> list[Facet]:
+        with translated():
+            return self._open(collection).facets(request)
+
     def index_status(self, collection: CollectionRef) -> IndexStatus:
         with translated():
             return self._open(collection).index_status()
@@ -403,6 +410,10 @@ class LocalBackend:
         with translated():
             for info in self.engine.catalog.list_collections(scope.tenant, scope.database):
                 self._open(info.ref).compact()
+
+    def metadata_keys(self, collection: CollectionRef) -> list[tuple[str, ValueType]]:
+        with translated():
+            return self._open(collection).metadata_keys()
 
     def stats(self, collection: CollectionRef) -> CollectionStats:
         with translated():

@@ -57,6 +57,7 @@ LAZY: dict[str, tuple[str, str]] = {
 # The same for functions that return sparse vectors.
 LAZY_SPARSE: dict[str, tuple[str, str]] = {
     "bm25": ("providers.fastembed_sparse", "Bm25EmbeddingFunction"),
+    "chroma-bm25": ("providers.chroma_bm25", "ChromaBm25EmbeddingFunction"),  # as the JavaScript client says
     "chroma-cloud-splade": ("providers.chroma_cloud", "ChromaCloudSpladeEmbeddingFunction"),
     "chroma_bm25": ("providers.chroma_bm25", "ChromaBm25EmbeddingFunction"),
     "fastembed_sparse": ("providers.fastembed_sparse", "FastembedSparseEmbeddingFunction"),
@@ -236,3 +237,59 @@ def embedding_function_to_config(function: EmbeddingFunction[Any] | object) -> d
     type(function).validate_config(config)
     register_embedding_function(type(function))
     return {"type": "known", "name": type(function).name(), "config": config}
+
+
+def config_to_sparse_function(config: dict[str, Any]) -> SparseEmbeddingFunction[Any]:
+    """Build a function from a stored form, as `config_to_embedding_function` does."""
+    stored = config_mapping(config)
+    name = stored.get("name")
+    if stored.get("type") != "known" or not isinstance(name, str):
+        raise InvalidArgumentError("The stored sparse embedding function has no name and cannot be rebuilt.")
+    if name not in sparse_known_embedding_functions:
+        raise InvalidArgumentError(
+            f"The sparse embedding function {name!r} is not registered in this process (known: "
+            f"{', '.join(sorted(sparse_known_embedding_functions))}). Register its class with "
+            "`register_sparse_embedding_function`."
+        )
+    ef_class = sparse_known_embedding_functions[name]
+    values = dict(config_mapping(stored.get("config") or {}))
+    ef_class.validate_config(values)
+    return ef_class.build_from_config(values)
+
+
+def sparse_function_to_config(function: object) -> dict[str, Any]:
+    """Return the stored form of a function that returns sparse vectors: "known", else "unknown".
+
+    Registers the class of a storable function, so that this process can reopen its collections.
+    """
+    if not isinstance(function, SparseEmbeddingFunction):
+        return {"type": "unknown"}
+    kind: type[SparseEmbeddingFunction[Any]] = type(function)
+    if any(
+        getattr(kind, each) is getattr(SparseEmbeddingFunction, each)
+        for each in ("name", "get_config", "build_from_config")
+    ):
+        return {"type": "unknown"}
+    name = kind.name()
+    if name in LAZY_SPARSE and kind is not _load(LAZY_SPARSE[name]):
+        warnings.warn(
+            f"the name {name!r} of {kind.__name__} belongs to a built-in sparse embedding function, so this "
+            "one cannot be found again by its name: give it a name of its own",
+            UserWarning,
+            stacklevel=2,
+        )
+        return {"type": "unknown"}
+    config = dict(config_mapping(function.get_config()))
+    kind.validate_config(config)
+    register_sparse_embedding_function(kind)
+    return {"type": "known", "name": name, "config": config}
+
+
+def same_stored(one: Any, other: Any) -> bool:
+    """Whether two functions have the same class and settings, so that they are stored alike."""
+    if type(one) is not type(other) or not hasattr(one, "get_config"):
+        return False
+    try:
+        return bool(one.get_config() == other.get_config())
+    except NotImplementedError:  # the function cannot be stored
+        return False

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from .._sync.client import Client
 from ..backend.embedded_protocol import is_embedded
 from ..backend.protocol import Backend
+from ..collection.schemas import without_found
 from ..errors import (
     ChromaError,
     InternalError,
@@ -148,7 +149,12 @@ def _copy(
         if is_embedded(backend) and backend.shares_folder(source._backend):
             made = backend.fork_into(job.info.ref, into, aside)
         else:
-            new = NewCollection(name=aside, metadata=job.info.metadata, configuration=job.info.configuration)
+            new = NewCollection(
+                name=aside,
+                metadata=job.info.metadata,
+                configuration=job.info.configuration,
+                schema=without_found(job.info.schema),
+            )
             made = backend.create_collection(into, new)
             _copy_records(source, target, job, made, progress)
         records = backend.count(made.ref, ALL_RECORDS)

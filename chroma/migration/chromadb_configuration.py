@@ -3,7 +3,8 @@
 0.4          `hnsw:*` keys in the metadata of the collection and of the index segment
 0.5, 0.6     the same keys, and a configuration that chromadb ignores
 1.0, 1.1     a configuration {"vector_index": {"hnsw": …}, "embedding_function": …}
-later 1.x    a schema, whose entry for `#embedding` holds the index settings and the function
+later 1.x    a schema, whose entry for `#embedding` holds the index settings and the function. The rest of
+             it is kept
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..collection.configuration import HNSW_DEFAULTS, hnsw_for_create
+from ..collection.schemas import without_found
 from ..embedding.registry import known_embedding_functions
 from ..errors import InvalidArgumentError
+from ..storage.interface.schema import misfit
 
 LEGACY = {"type": "legacy"}
 
@@ -43,6 +46,19 @@ def read_configuration(
         *more,
         *function_remarks(function),
     ]
+
+
+def read_schema(text: str | None) -> tuple[dict[str, Any] | None, list[str]]:
+    """Return the schema for the target's catalog, and remarks on what is not kept."""
+    schema = _parsed(text)
+    if not schema:
+        return None, []
+    if misfit(schema) is not None:
+        return None, ["its schema has an unknown form and is not kept: every key can be filtered by"]
+    remarks = []
+    if schema.get("cmek") is not None:
+        remarks.append("its schema names an encryption key; here the disk has to be encrypted")
+    return without_found(schema), remarks
 
 
 def complete_settings(
@@ -110,23 +126,9 @@ def _told(
     )
     if isinstance(vectors, dict):
         hnsw = {**(vectors.get("hnsw") or {}), "space": vectors.get("space")}
-        return hnsw, vectors.get("embedding_function"), _schema_remarks(schema)
+        return hnsw, vectors.get("embedding_function"), []
     index = stored.get("vector_index")
     if isinstance(index, dict):
         found = index.get("hnsw") or index.get("spann") or {}
         return dict(found), stored.get("embedding_function"), []
     return None, LEGACY, []
-
-
-def _schema_remarks(schema: Mapping[str, Any]) -> list[str]:
-    """Return remarks on disabled metadata indexes, since this package can filter by every key."""
-    off = [
-        f"{kind} of {key}"
-        for key, kinds in schema.get("keys", {}).items()
-        if not key.startswith("#")
-        for kind, indexes in kinds.items()
-        if any(not index.get("enabled", True) for name, index in indexes.items() if name != "fts_index")
-    ]
-    if off:
-        return [f"its schema has no index for {', '.join(off)}; here every key can be filtered by"]
-    return []

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT
 from ..errors import ChromaError, CorruptionError
 from ..storage.interface.values import Floats
-from .chromadb_configuration import read_configuration
+from .chromadb_configuration import read_configuration, read_schema
 from .chromadb_hnsw_files import IndexFiles, number, rescaled
 from .chromadb_sqlite import FILE, holders, open_database, state_of
 from .chromadb_wal import UnappliedRows, entries_of, unapplied_vectors
@@ -135,6 +135,7 @@ class FolderSource:
         segment = self._segments(id).get(_VECTOR)
         of_segment = self._values("segment_metadata", "segment_id", segment[0]) if segment else {}
         configuration, remarks = read_configuration(metadata, of_segment, stored, schema)
+        kept, more = read_schema(schema)
         rows, unapplied = self._rows(id)
         return SourceCollection(
             tenant=tenant,
@@ -145,7 +146,8 @@ class FolderSource:
             configuration=configuration,
             dimension=dimension,
             count=len(rows) + len(unapplied.new),
-            warnings=tuple(remarks),
+            warnings=(*remarks, *more),
+            schema=kept,
         )
 
     def _segments(self, collection: str) -> dict[str, tuple[str, int]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .._sync.http_backend import HttpBackend
+from ..collection.schemas import without_found
 from ..config import DEFAULT_TENANT, Settings
 from ..errors import NotFoundError
 from ..http.connection_settings import base_url, settings_for
@@ -85,6 +86,7 @@ class ServerSource:
             dimension=info.dimension,
             count=count,
             warnings=(*remarks, *function_remarks(function)),
+            schema=without_found(info.schema),
         )
 
     def read(self, collection: SourceCollection, start: int, stop: int) -> Iterator[Part]:

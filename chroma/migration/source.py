@@ -17,6 +17,7 @@ class SourceCollection:
 
     metadata       the original metadata, with `hnsw:*` keys; None if it has none
     configuration  the form in the catalog: {"hnsw": complete settings, "embedding_function": stored form}
+    schema         the form in the catalog; None if it says nothing
     count          number of records when the collections were listed
     warnings       properties that cannot be copied unchanged
     """
@@ -30,6 +31,7 @@ class SourceCollection:
     dimension: int | None
     count: int
     warnings: tuple[str, ...] = ()
+    schema: dict[str, Any] | None = None
 
     @property
     def ref(self) -> CollectionRef:

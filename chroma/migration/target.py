@@ -76,6 +76,7 @@ class Target:
             name=collection.name,
             metadata=collection.metadata,
             configuration=collection.configuration,
+            schema=collection.schema,
             id=collection.id if self.keeps_ids else None,
         )
         return self.backend.create_collection(Scope(collection.tenant, collection.database), new)

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.ranking import EMBEDDING
 from ..storage.interface.short_repr import shown
+from .conditions import Key
 from .search import Search
 
 
@@ -42,10 +43,16 @@ def texts_of(form: Any) -> Iterator[dict[str, Any]]:
         elif isinstance(each, dict):
             leaf = each.get("$knn")
             if isinstance(leaf, dict) and isinstance(leaf.get("query"), str):
-                if leaf.get("key") != EMBEDDING:
-                    raise InvalidArgumentError(
-                        f"the key {shown(leaf.get('key'))} has no sparse embedding function, so the text "
-                        f"{shown(leaf['query'])} cannot be embedded: pass a vector, or search {EMBEDDING}"
-                    )
                 yield leaf
             waiting.extend(value for key, value in each.items() if key != "filter")
+
+
+def key_of(leaf: dict[str, Any]) -> str:
+    """Return the name of the key that a leaf searches. A Key is not compared: that would make a condition."""
+    key = leaf.get("key")
+    name = key.name if isinstance(key, Key) else key
+    if name is None:
+        return EMBEDDING
+    if not isinstance(name, str):
+        raise InvalidTypeError(f"Expected key of $knn to be a string, got {shown(key)}")
+    return name

@@ -5,6 +5,7 @@ A handler runs in a thread after the whole request was read. It returns a value 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,10 +16,11 @@ from urllib.parse import unquote
 from ..backend.embedded_protocol import EmbeddedBackend
 from ..config import DEFAULT_TENANT
 from ..embedded.error_translation import translated
-from ..errors import AuthorizationError, InvalidArgumentError, NotFoundError, UnsupportedError
+from ..errors import AuthorizationError, ChromaError, InvalidArgumentError, NotFoundError, UnsupportedError
 from ..requests.scope import Scope
 from ..storage.interface.requests import ALL_RECORDS, CollectionChanges, GetRequest
-from ..storage.interface.values import CollectionRef, Hits, Mode, Rows, Written
+from ..storage.interface.schema import ValueType
+from ..storage.interface.values import CollectionInfo, CollectionRef, Hits, Mode, Rows, Written
 from ..validation.names import check_uuid
 from ..validation.read_arguments import check_read_level
 from ..wire import content_negotiation, json_codec, request_codec, search_codec
@@ -33,6 +35,7 @@ from .security.authorization import EVERYBODY, Caller, Need
 from .settings.server_settings import ServerSettings
 from .sql import process_pool
 
+_log = logging.getLogger("chroma")
 SQL_MEMORY = 1 << 30  # the memory limit of one statement, in bytes
 
 
@@ -252,10 +255,21 @@ def list_collections(call: Call) -> list[JSON]:
     return [json_codec.info_to_json(info) for info in call.backend.list_collections(call.scope, *call.page())]
 
 
+def _with_keys(call: Call, info: CollectionInfo) -> JSON:
+    """The collection, with the keys of its records in the schema. An empty collection is not opened."""
+    found: list[tuple[str, ValueType]] = []
+    if info.dimension is not None:
+        try:
+            found = call.backend.metadata_keys(info.ref)
+        except ChromaError as error:  # the collection can still be looked at, repaired and deleted
+            _log.warning("the schema of %s lacks the keys of its records: %s", info.name, error)
+    return json_codec.info_to_json(info, found)
+
+
 def create_collection(call: Call) -> JSON:
     """Create a collection. With get_or_create, return an existing one of that name."""
     new = json_bodies.new_collection(call.body)
-    return json_codec.info_to_json(call.backend.create_collection(call.scope, new))
+    return _with_keys(call, call.backend.create_collection(call.scope, new))
 
 
 def count_collections(call: Call) -> int:
@@ -265,12 +279,12 @@ def count_collections(call: Call) -> int:
 
 def get_collection(call: Call) -> JSON:
     """Get a collection by its name."""
-    return json_codec.info_to_json(call.backend.get_collection(call.scope, call.part("collection")))
+    return _with_keys(call, call.backend.get_collection(call.scope, call.part("collection")))
 
 
 def get_collection_by_id(call: Call) -> JSON:
     """Get a collection by its id."""
-    return json_codec.info_to_json(call.backend.get_collection_by_id(call.collection))
+    return _with_keys(call, call.backend.get_collection_by_id(call.collection))
 
 
 def get_collection_by_crn(call: Call) -> JSON:
@@ -295,7 +309,7 @@ def modify_collection(call: Call) -> JSON:
             name=requested.name, metadata=requested.metadata, configuration=configuration
         )
         info = call.backend.modify_collection(collection, changes)
-    return json_codec.info_to_json(info)
+    return _with_keys(call, info)
 
 
 def delete_collection(call: Call) -> JSON:
@@ -307,7 +321,7 @@ def delete_collection(call: Call) -> JSON:
 def fork(call: Call) -> JSON:
     """Copy a collection under another name."""
     name = json_bodies.checked_name(call.body, "new_name")
-    return json_codec.info_to_json(call.backend.fork_collection(call.collection, name))
+    return _with_keys(call, call.backend.fork_collection(call.collection, name))
 
 
 def indexing_status(call: Call) -> JSON:
@@ -403,12 +417,12 @@ def query(call: Call) -> JSON | Streamed:
         none = Rows([], [], [], [], None)
         return json_codec.hits_to_json([Hits(none, json_codec.NO_DISTANCES)] * queries, form.include)
     most = call.settings.max_answer_bytes
-    if queries * request.k > read_responses.FEW:
+    if queries * request.considered > read_responses.FEW:
         stored = call.backend.count(call.collection, ALL_RECORDS)
-        read_responses.check_hits(queries, min(request.k, stored), most)
+        read_responses.check_hits(queries, min(request.considered, stored), most)
     ranked = call.backend.ranked(call.collection, request)
     with translated():
-        if call.accepts_arrow:
+        if call.accepts_arrow and not request.explain:  # an Arrow stream has no place for an explanation
             return read_responses.query_as_arrow(ranked, request, form, most)
         return read_responses.query(ranked, request.fields, form)
 
@@ -433,6 +447,12 @@ def own_known_ids(call: Call) -> list[str]:
     ids = json_bodies.known_ids(call.body)
     known = call.backend.known_ids(call.collection, ids)
     return [id for id in ids if id in known]
+
+
+def own_facets(call: Call) -> JSON:
+    """The most frequent values of metadata keys, with their counts among the matching records."""
+    request = request_codec.facets_from_json(call.body)
+    return json_codec.facets_to_json(request.keys, call.backend.facets(call.collection, request))
 
 
 def own_recall(call: Call) -> float:
@@ -477,12 +497,14 @@ def own_stats(call: Call) -> JSON:
 # ---------------------------------------------------------------------------- hosted only
 
 
-def search(call: Call) -> JSON:
+def search(call: Call) -> JSON | Streamed:
     """The records that each search finds, over one snapshot."""
     requests = json_bodies.searches(call.body)
     found = call.backend.searched(call.collection, requests)
     read_responses.check_searches(found, call.settings.max_answer_bytes)
     with translated():
+        if call.accepts_arrow and not any(request.explain for request in requests):
+            return read_responses.searches_as_arrow(requests, found)
         return search_codec.answers_to_json(requests, [each.answer() for each in found])
 
 
@@ -511,7 +533,9 @@ def detach_function(call: Call) -> JSON:
 # ---------------------------------------------------------------------------- the table
 
 # handlers of POST requests that change nothing
-_READS = frozenset({query, get, search, own_count, own_export, own_known_ids, own_recall, own_sql})
+_READS = frozenset(
+    {query, get, search, own_count, own_export, own_facets, own_known_ids, own_recall, own_sql}
+)
 
 _ARROW = (content_negotiation.MEDIA_TYPE,)
 
@@ -564,7 +588,7 @@ ROUTES = (
     Route("GET", f"{_COLLECTION}/indexing_status", indexing_status, "read"),
     Route("POST", f"{_COLLECTION}/fork", fork, "write", body=True),
     Route("GET", f"{_COLLECTION}/fork_count", fork_count, "read"),
-    Route("POST", f"{_COLLECTION}/search", search, "read", body=True),
+    Route("POST", f"{_COLLECTION}/search", search, "read", body=True, offers=_ARROW),
     Route("POST", f"{_COLLECTION}/functions/attach", attach_function, "write", body=True),
     Route("GET", f"{_COLLECTION}/functions/{{function}}", get_attached_function, "read"),
     Route(
@@ -573,6 +597,7 @@ ROUTES = (
     Route("POST", f"{_OWN}/count", own_count, "read", body=True),
     Route("POST", f"{_OWN}/known_ids", own_known_ids, "read", body=True),
     Route("POST", f"{_OWN}/export", own_export, "read", body=True),
+    Route("POST", f"{_OWN}/facets", own_facets, "read", body=True),
     Route("POST", f"{_OWN}/recall", own_recall, "read", body=True),
     Route("POST", f"{_OWN}/compact", own_compact, "write"),
     Route("GET", f"{_OWN}/stats", own_stats, "read"),

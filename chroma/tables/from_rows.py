@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import orjson
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError
 from ..requests.projection import Projection
+from ..storage.interface import metadata_json
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Field, Rows
 from ..validation.sequences import check_encodable
-from ..wire.arrow_codec import KEY_MARK, TYPES, TypedKey, kind_of, vectors
+from ..wire.arrow_codec import KEY_MARK, TYPES, TypedKey, kind_of, typed_array, vectors
 from .column_names import column_names, key_of, listed, near_miss
 
 FIELDS: dict[str, Field] = {"document": "documents", "uri": "uris", "embedding": "embeddings"}
@@ -168,11 +168,11 @@ class FromRows:
         ]
         entries = rows.metadatas or [None] * len(rows.ids)
         if self._projection.form == "json" and "metadatas" in self._projection.fields:
-            texts = [None if entry is None else orjson.dumps(entry).decode() for entry in entries]
+            texts = [None if entry is None else metadata_json.dumps(entry).decode() for entry in entries]
             arrays.append(pa.array(texts, pa.string()))
         for typed in self._columns:
             values = [_value(entry, typed) for entry in entries]
-            arrays.append(pa.array(values, TYPES[typed.kind]))
+            arrays.append(typed_array(values, typed.kind))
         if "embeddings" in self._projection.fields:
             if rows.embeddings is None or not len(rows.ids):
                 arrays.append(pa.array([], self.schema.field("embedding").type))

@@ -12,12 +12,13 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from ..errors import ChromaError, InvalidArgumentError, InvalidTypeError
+from ..storage.interface import metadata_json, sparse_vector_arrow
 from ..storage.interface.iso_times import text_of
 from ..storage.interface.short_repr import shown
+from ..types import SparseVector
 from ..validation.metadata import check_metadatas
 from ..validation.vectors import readable
 from ..wire.arrow_codec import TYPES, TypedKey
@@ -42,9 +43,14 @@ def columns(name: str, values: Sequence[Any]) -> Iterator[tuple[str, pa.Array]]:
     if len(kinds) > 1:
         typed_keys = [TypedKey(key_of(name), kind) for kind in TYPES if kind in kinds]
         for typed, column in zip(typed_keys, column_names(typed_keys)):
-            yield column, _array(name, [value if _kind(value) == typed.kind else None for value in given])
+            mine = [value if _kind(value) == typed.kind else None for value in given]
+            yield column, _sparse_or_array(name, mine, typed.kind)
     else:
-        yield name, _array(name, given)
+        yield name, _sparse_or_array(name, given, next(iter(kinds), None))
+
+
+def _sparse_or_array(name: str, values: Sequence[Any], kind: str | None) -> pa.Array:
+    return sparse_vector_arrow.to_array(values) if kind == "sparse_vector" else _array(name, values)
 
 
 def plain(value: Any) -> Any:
@@ -55,6 +61,10 @@ def plain(value: Any) -> Any:
         return None
     if isinstance(value, (datetime.date, datetime.time, np.datetime64)):
         return iso(value)
+    if isinstance(value, SparseVector):
+        return value
+    if isinstance(value, Mapping) and {"indices", "values"} <= value.keys():  # a row of such an Arrow column
+        return SparseVector(value["indices"], value["values"], value.get("labels", value.get("tokens")))
     if isinstance(value, np.ndarray):
         if value.dtype.kind in "mM" or np.ma.isMaskedArray(value):
             return [plain(item) for item in value]
@@ -158,7 +168,7 @@ def metadata(name: str, values: Sequence[Any]) -> pa.Array | None:
     except ChromaError as error:
         raise type(error)(f"the column {name!r}: {error.message()}") from None
     texts = [
-        entry if isinstance(entry, str) else told and orjson.dumps(told).decode()
+        entry if isinstance(entry, str) else told and metadata_json.dumps(told).decode()
         for entry, told in zip(entries, checked)
     ]
     return array(name, texts)
@@ -172,7 +182,7 @@ def _kind(value: Any) -> str | None:
         if len(kinds) == 1:
             return f"list of {kinds.pop()}"
         return "list" if kinds else "empty list"
-    return type(value).__name__
+    return "sparse_vector" if isinstance(value, SparseVector) else type(value).__name__
 
 
 def array(name: str, values: Any, convert: Any = pa.array) -> pa.Array:

@@ -18,6 +18,7 @@ import orjson
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError, InvalidTypeError
+from ..storage.interface import metadata_json, sparse_vector_arrow
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import EncodedMetadata, Floats
 from ..validation.metadata import Entries, check_keys, check_metadatas, rounded_int
@@ -354,7 +355,9 @@ def entries(columns: Sequence[tuple[str, pa.Array]], rows: int) -> Entries | Non
 def _encoded(
     found: Iterable[Mapping[str, Any] | None], columns: Sequence[tuple[str, pa.Array]]
 ) -> EncodedMetadata:
-    texts = [None if entry is None else orjson.dumps(entry).decode() for entry in found]
+    texts = [None if entry is None else metadata_json.dumps(entry).decode() for entry in found]
+    if any(sparse_vector_arrow.is_sparse_vector(array.type) for _, array in columns):
+        return EncodedMetadata(texts, None)
     slots = {(key, _KINDS[_scalar(array.type)] + ("[]" if type_conversion.is_list(array.type) else "")): array
              for key, array in columns}  # fmt: skip
     return EncodedMetadata(texts, slots if len(slots) == len(columns) else None)
@@ -375,6 +378,8 @@ def _scalar(type: pa.DataType) -> pa.DataType:
 
 def _values(array: pa.Array) -> list[Any]:
     """Return the column as Python values, None for null."""
+    if sparse_vector_arrow.is_sparse_vector(array.type):
+        return sparse_vector_arrow.from_array(array)
     if type_conversion.is_list(array.type) or (array.null_count and not type_conversion.is_text(array.type)):
         return array.to_pylist()  # type: ignore[no-any-return]
     return array.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]

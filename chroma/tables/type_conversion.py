@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import InvalidArgumentError, InvalidTypeError
+from ..storage.interface import sparse_vector_arrow
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Floats
 from ..validation.vectors import uneven_column
@@ -61,11 +62,23 @@ def is_number(type: pa.DataType) -> bool:
 
 
 def values(name: str, array: pa.Array) -> pa.Array:
-    """Convert a metadata column to string, int64, float64, bool, a list of one of these, or null."""
+    """Convert a metadata column to string, int64, float64, bool, a list of one of these, or null.
+
+    A column of sparse vectors stays as it is, once its vectors have been checked.
+    """
     array = storage(name, array)
+    if sparse_vector_arrow.is_sparse_vector(array.type):
+        return _sparse_vectors(name, array)
     if is_list(array.type):
         return _lists(name, array)
     return _scalars(name, array)
+
+
+def _sparse_vectors(name: str, array: pa.Array) -> pa.Array:
+    try:
+        return sparse_vector_arrow.to_array(sparse_vector_arrow.from_array(array))
+    except ValueError as error:
+        raise InvalidArgumentError(f"the column {name!r}: {error}") from None
 
 
 def storage(name: str, array: pa.Array) -> pa.Array:

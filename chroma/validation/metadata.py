@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import ChromaError, InvalidArgumentError, InvalidTypeError
 from ..storage.interface.columnar_metadata import by_key
 from ..storage.interface.short_repr import shown
-from ..types import SparseVector
+from ..types import TYPE_KEY, SparseVector
 from .sequences import as_list, check_encodable
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -30,7 +30,8 @@ _STEP = 32_768
 _FEW = 16  # for at most this many records, checking key by key is no faster
 
 _EXACT = frozenset({str, int, float, bool, type(None)})
-_EXACT_OR_LIST = _EXACT | {list}
+_STORED = _EXACT | {SparseVector}
+_STORED_OR_LIST = _STORED | {list}
 _EXPECTED = "Expected metadata value to be a str, int, float, bool, a non-empty list of one of these, or None"
 
 _REMEDIES: dict[str, str] = {
@@ -139,11 +140,12 @@ def _check_step(entries: list[dict[str, Any] | None], start: int) -> list[dict[s
     values = [list(chain.from_iterable(map(dict.values, given)))] if columns is None else columns.values()
     kinds = [set(map(type, column)) for column in values]
     types: set[type] = set().union(*kinds)
-    if list in types and types <= _EXACT_OR_LIST:
+    if list in types and types <= _STORED_OR_LIST:
         types = _list_item_types(given)
-    if not types <= _EXACT:
+    if not types <= _STORED:
         entries = [
-            entry and {key: _exact(value, key, f"metadatas[{index}]") for key, value in entry.items()}
+            entry
+            and {key: _exact_or_sparse(value, key, f"metadatas[{index}]") for key, value in entry.items()}
             for index, entry in enumerate(entries, start)
         ]
         values = [list(chain.from_iterable(entry.values() for entry in entries if entry is not None))]
@@ -270,6 +272,18 @@ def _large(value: Any) -> bool:
     return type(value) is dict and any(map(_large, value.values()))
 
 
+def _exact_or_sparse(value: Any, key: str, at: str) -> Any:
+    """Return the value of a record's metadata as `_exact` does, or as a SparseVector."""
+    if isinstance(value, SparseVector):
+        return value
+    if isinstance(value, Mapping) and TYPE_KEY in value:
+        try:
+            return SparseVector.from_dict(value)
+        except ValueError as error:
+            raise InvalidArgumentError(f"{error}, for key {key!r} in {at}") from None
+    return _exact(value, key, at)
+
+
 def _exact(value: Any, key: str, at: str) -> Any:
     """Return the value as an exact str, int, float, bool or None, or as a list of one of the first four."""
     if type(value) in _EXACT:
@@ -313,7 +327,7 @@ def _refused(value: Any, key: str, at: str) -> InvalidTypeError:
     name = type(value).__name__
     if isinstance(value, SparseVector):
         return InvalidTypeError(
-            f"sparse vectors are not supported in metadata: key {key!r} in {at}; leave it out"
+            f"only the metadata of records can hold sparse vectors: key {key!r} in {at}; leave it out"
         )
     remedy = _REMEDIES.get(name, "convert it to one of these")
     return InvalidTypeError(

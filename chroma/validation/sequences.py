@@ -90,7 +90,8 @@ def _texts(column: list[Any], noun: str, field: str, *, allow_none: bool) -> lis
 def _not_text(index: int, value: object, noun: str, field: str) -> InvalidArgumentError:
     message = f"Expected {noun} to be a str, got {shown(value)} at index {index} of {field}"
     if value is None and field == "documents":
-        message += ": a document may be None only where embeddings are given"
+        # The type is right; the call lacks the embeddings.
+        return InvalidArgumentError(f"{message}: a document may be None only where embeddings are given")
     return InvalidTypeError(message)
 
 

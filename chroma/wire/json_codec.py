@@ -17,12 +17,17 @@ import numpy as np
 
 from .. import errors
 from ..collection.configuration import HNSW_DEFAULTS, MUTABLE, as_json
+from ..collection.schemas import complete, requested
 from ..errors import ChromaError
 from ..requests.scope import Identity
+from ..storage.interface import sparse_vector
+from ..storage.interface.explanation import Explanation, PartExplanation, PlanRun
 from ..storage.interface.requests import CollectionChanges, NewCollection
+from ..storage.interface.schema import ValueType, misfit
 from ..storage.interface.values import (
     CollectionInfo,
     CollectionStats,
+    Facet,
     Floats,
     Hits,
     IndexStatus,
@@ -159,9 +164,8 @@ def identity_from_json(body: Mapping[str, Any]) -> Identity:
 # ---------------------------------------------------------------------------- collections
 
 
-def info_to_json(info: CollectionInfo) -> JSON:
-    """The JSON object of a collection."""
-    configuration = as_json(info.configuration)
+def info_to_json(info: CollectionInfo, found: Sequence[tuple[str, ValueType]] = ()) -> JSON:
+    """The JSON object of a collection. `found` are metadata keys of its records, with their types."""
     return {
         "id": info.id,
         "name": info.name,
@@ -171,8 +175,8 @@ def info_to_json(info: CollectionInfo) -> JSON:
         "dimension": info.dimension,
         "version": 0,
         "log_position": 0,
-        "configuration_json": configuration,
-        "schema": _schema(configuration["hnsw"], configuration["embedding_function"]),
+        "configuration_json": as_json(info.configuration),
+        "schema": complete(info.schema, info.configuration, found),
     }
 
 
@@ -196,42 +200,17 @@ def info_from_json(body: Mapping[str, Any]) -> CollectionInfo:
             "embedding_function": configuration.get("embedding_function"),
         },
         dimension=body.get("dimension"),
+        schema=_schema_from_json(body.get("schema")),
     )
 
 
-def _schema(hnsw: Mapping[str, Any], function: Any) -> JSON:
-    def on(config: JSON | None = None) -> JSON:
-        return {"enabled": True, "config": config or {}}
-
-    def off(config: JSON | None = None) -> JSON:
-        return {"enabled": False, "config": config or {}}
-
-    vectors: JSON = {"space": hnsw["space"]}
-    if function is not None:
-        vectors["embedding_function"] = function
-    vectors["hnsw"] = {
-        key: hnsw.get(key, default)
-        for key, default in (
-            ("ef_construction", 100), ("max_neighbors", 16), ("ef_search", 100), ("num_threads", 1),
-            ("batch_size", 100), ("sync_threshold", 1000), ("resize_factor", 1.2),
-        )
-    }  # fmt: skip
-    return {
-        "defaults": {
-            "string": {"fts_index": off(), "string_inverted_index": on()},
-            "int": {"int_inverted_index": on()},
-            "float": {"float_inverted_index": on()},
-            "bool": {"bool_inverted_index": on()},
-            "float_list": {"vector_index": off(vectors)},
-            "sparse_vector": {
-                "sparse_vector_index": off({"embedding_function": {"type": "unknown"}, "bm25": False})
-            },
-        },
-        "keys": {
-            "#document": {"string": {"fts_index": on(), "string_inverted_index": off()}},
-            "#embedding": {"float_list": {"vector_index": on(vectors | {"source_key": "#document"})}},
-        },
-    }
+def _schema_from_json(schema: Any) -> JSON | None:
+    if schema is None:
+        return None  # servers of releases before schemas
+    why = misfit(schema)
+    if why is not None:
+        raise ShapeError(f"the collection's {why}")
+    return dict(schema)
 
 
 def create_to_json(new: NewCollection) -> JSON:
@@ -239,8 +218,8 @@ def create_to_json(new: NewCollection) -> JSON:
     return {
         "name": new.name,
         "metadata": None if new.metadata is None else dict(new.metadata),
-        "configuration": as_json(new.configuration),
-        "schema": None,
+        "configuration": as_json(new.configuration) if new.schema is None else None,
+        "schema": None if new.schema is None else requested(new.schema, new.configuration),
         "get_or_create": new.get_or_create,
     }
 
@@ -294,11 +273,11 @@ def _metadatas_to_json(mode: Mode, entries: Sequence[Mapping[str, Any] | None] |
     if entries is None:
         return None
     if mode == "add":  # an add gives nulls no meaning, and some servers reject them
-        return [
+        entries = [
             None if entry is None else {key: value for key, value in entry.items() if value is not None}
             for entry in entries
         ]
-    return [None if entry is None else dict(entry) for entry in entries]
+    return [None if entry is None else dict(sparse_vector.as_json(entry)) for entry in entries]
 
 
 def _listed(column: Sequence[Any] | None) -> list[Any] | None:
@@ -364,7 +343,31 @@ def hits_to_json(hits: Sequence[Hits], include: Sequence[str], *, base64: bool =
             [np.ascontiguousarray(hit.distances) for hit in hits] if "distances" in include else None
         ),
         "include": list(include),
+        **explained(hits[0].explanation if hits else None),
     }
+
+
+def explained(explanation: Explanation | None) -> JSON:
+    """The field "explain" of a response, which is there only if the request asks for it."""
+    return {} if explanation is None else {"explain": explanation_to_json(explanation)}
+
+
+def explanation_to_json(explanation: Explanation) -> JSON:
+    """What a query or one search did."""
+    parts = [part._asdict() | {"runs": [run._asdict() for run in part.runs]} for part in explanation.parts]
+    return {"parts": parts, "seconds": dict(explanation.seconds)}
+
+
+def explanation_from_json(body: Any) -> Explanation | None:
+    """Read what `explanation_to_json` writes. Fields added by later versions are ignored."""
+    if body is None:
+        return None
+
+    def known(kind: Any, entry: Mapping[str, Any]) -> Any:
+        return kind(**{name: entry[name] for name in kind._fields})
+
+    parts = [part | {"runs": tuple(known(PlanRun, run) for run in part["runs"])} for part in body["parts"]]
+    return Explanation(tuple(known(PartExplanation, part) for part in parts), body["seconds"])
 
 
 def _embeddings(rows: Rows, base64: bool) -> Any:
@@ -388,10 +391,12 @@ def hits_from_json(body: Mapping[str, Any]) -> list[Hits]:
         column = body.get(field)
         return None if column is None else column[query]
 
+    explanation = explanation_from_json(body.get("explain"))
     return [
         Hits(
             rows_of(ids, *(part(field, query) for field in ("documents", "metadatas", "uris", "embeddings"))),
             np.asarray(part("distances", query) or [], dtype=np.float32),
+            explanation,
         )
         for query, ids in enumerate(body["ids"])
     ]
@@ -402,8 +407,39 @@ def rows_of(
 ) -> Rows:
     """Make records of the columns of a response."""
     if metadatas is not None:
-        metadatas = [entry or None for entry in metadatas]  # some servers write {} for no metadata
+        metadatas = sparse_vectors_of([entry or None for entry in metadatas])  # some servers write {}
     return Rows(ids, documents, metadatas, uris, None if embeddings is None else decoded(embeddings))
+
+
+def sparse_vectors_of(entries: list[Any]) -> list[Any]:
+    """The metadata in a response, in which the JSON of sparse vectors is replaced by instances."""
+    if sparse_vector.has_objects(entries):
+        try:
+            sparse_vector.restore(entries)
+        except ValueError as error:
+            raise errors.InternalError(f"the server's answer has a bad sparse vector: {error}") from None
+    return entries
+
+
+def facets_to_json(keys: Sequence[str], facets: Sequence[Facet]) -> JSON:
+    """The response of this package's route facets, which is also the result of `facets`."""
+    return {
+        key: {
+            "values": [{"value": value, "count": count} for value, count in facet.values],
+            "distinct": facet.distinct,
+            "records": facet.records,
+        }
+        for key, facet in zip(keys, facets)
+    }
+
+
+def facets_from_json(body: Mapping[str, Any]) -> list[Facet]:
+    """Read the response of this package's route facets."""
+    found = []
+    for facet in body.values():
+        values = [(each["value"], each["count"]) for each in facet["values"]]
+        found.append(Facet(values, facet["distinct"], facet["records"]))
+    return found
 
 
 def status_to_json(status: IndexStatus) -> JSON:

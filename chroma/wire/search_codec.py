@@ -25,13 +25,15 @@ from ..storage.interface.ranking import (
     Nearest,
     Rank,
     SearchRequest,
+    SparseNearest,
 )
 from ..storage.interface.requests import Selection
 from ..storage.interface.short_repr import shown
+from ..storage.interface.sparse_vector import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, SparseVector
 from ..storage.interface.values import Field, Rows, SearchAnswer
 from ..validation.vectors import as_matrix
 from .filters import plain_filter
-from .json_codec import JSON, rows_of
+from .json_codec import JSON, explanation_from_json, explanation_to_json, rows_of
 
 _COLUMNS: dict[str, Field] = {"#document": "documents", EMBEDDING: "embeddings", "#metadata": "metadatas"}
 _NOT_FILTERABLE = (SCORE, EMBEDDING, "#metadata")
@@ -151,9 +153,7 @@ def _knn(leaf: Any) -> Rank:
     if flag is not None and not isinstance(flag, bool):
         raise InvalidArgumentError(f"Expected return_rank of $knn to be a boolean, got {shown(flag)}")
     if isinstance(query, Mapping):
-        raise InvalidArgumentError(
-            f"Cannot filter using metadata key '{key}' with type 'SparseVector' because indexing is disabled"
-        )
+        return SparseNearest(key, _sparse(query), limit, default, bool(flag))
     if not isinstance(query, (list, np.ndarray)):
         raise InvalidArgumentError(f"Expected query of $knn to be a vector, got {shown(query)}")
     if key != EMBEDDING:
@@ -163,6 +163,14 @@ def _knn(leaf: Any) -> Rank:
         )
     vector = as_matrix([query], "query of $knn")
     return Nearest(vector=vector, limit=limit, default=default, return_rank=bool(flag))
+
+
+def _sparse(query: Mapping[str, Any]) -> SparseVector:
+    """Read a sparse vector. Some clients leave out the mark of its type."""
+    try:
+        return SparseVector.from_dict({TYPE_KEY: SPARSE_VECTOR_TYPE_VALUE, **query})
+    except ValueError as error:
+        raise InvalidArgumentError(f"Expected query of $knn to be a sparse vector: {error}") from None
 
 
 def _grouping(group: Any) -> Grouping:
@@ -257,13 +265,19 @@ def _rank_to_json(rank: Rank) -> JSON:
             if rank.operation in ("sub", "div"):
                 return {f"${rank.operation}": {"left": ranks[0], "right": ranks[1]}}
             return {f"${rank.operation}": ranks}
-        case Nearest():
-            leaf: JSON = {"query": rank.vector[0].tolist(), "key": EMBEDDING, "limit": rank.limit}
+        case Nearest() | SparseNearest():
+            leaf: JSON = {**_query_to_json(rank), "limit": rank.limit}
             if rank.default is not None:
                 leaf["default"] = rank.default
             if rank.return_rank:
                 leaf["return_rank"] = True
             return {"$knn": leaf}
+
+
+def _query_to_json(leaf: Nearest | SparseNearest) -> JSON:
+    if isinstance(leaf, SparseNearest):
+        return {"query": leaf.vector.to_dict(), "key": leaf.key}
+    return {"query": leaf.vector[0].tolist(), "key": EMBEDDING}
 
 
 def selected_names(request: SearchRequest) -> list[str]:
@@ -278,7 +292,13 @@ def selected_names(request: SearchRequest) -> list[str]:
 
 
 def answers_to_json(requests: Sequence[SearchRequest], answers: Sequence[SearchAnswer]) -> JSON:
-    """The response of search, in which every column has one entry per search."""
+    """The response of search. The field "explain" is there only if the request asks for it."""
+    explained = [each.explanation and explanation_to_json(each.explanation) for each in answers]
+    return columns_of(requests, answers) | ({"explain": explained} if any(explained) else {})
+
+
+def columns_of(requests: Sequence[SearchRequest], answers: Sequence[SearchAnswer]) -> JSON:
+    """The columns of the response of search, which have one entry per search."""
     both = list(zip(requests, answers))
 
     def column(field: Field, of: Callable[[Rows], Any]) -> list[Any]:
@@ -316,11 +336,12 @@ def answers_from_json(body: Mapping[str, Any]) -> list[SearchAnswer]:
     def column(name: str) -> list[Any]:
         return body.get(name) or [None] * len(body["ids"])
 
-    columns = (column(name) for name in ("documents", "metadatas", "embeddings", "scores"))
+    columns = (column(name) for name in ("documents", "metadatas", "embeddings", "scores", "explain"))
     return [
         SearchAnswer(
             rows_of(ids, documents, metadatas, None, vectors),
             None if scores is None else np.array([np.nan if s is None else s for s in scores], np.float64),
+            explanation_from_json(explanation),
         )
-        for ids, documents, metadatas, vectors, scores in zip(body["ids"], *columns)
+        for ids, documents, metadatas, vectors, scores, explanation in zip(body["ids"], *columns)
     ]

@@ -28,7 +28,18 @@ VALUES: dict[str, Any] = {
     "Evaluation": chroma.Evaluation(
         10, {"query": MEASURED}, {"query": {"q": MEASURED}}, {"query": {"q": ["a"]}}
     ),
+    "Explanation": chroma.Explanation(
+        (
+            chroma.PartExplanation(
+                0, "seg-1", 100, 60, True, (chroma.PlanRun({"name": "ScanAllowed"}, 2, 120, 0),)
+            ),
+        ),
+        {"filter": 0.001, "search": 0.002, "merge": 0.0005, "read": None},
+    ),
     "ExportReport": chroma.ExportReport("things", 2, ("a.parquet",), 100, 0.5),
+    "FacetResult": chroma.FacetResult(
+        kind={"values": [{"value": "a", "count": 2}], "distinct": 1, "records": 2}
+    ),
     "GetResult": chroma.GetResult(ids=["a"], embeddings=None, documents=["x"], included=["documents"]),
     "GroupBy": GROUP,
     "Identity": chroma.Identity("me", "t", ["d"], {"team": "blue"}),
@@ -50,6 +61,22 @@ VALUES: dict[str, Any] = {
     "SearchResult": chroma.SearchResult(ids=[["a"]], scores=[[0.5]], select=[["#score"]]),
     "Select": chroma.Select(["#score", "n"]),
     "SparseVector": chroma.SparseVector([1, 5], [0.5, 2.0], ["a", "b"]),
+    "BoolInvertedIndexConfig": chroma.BoolInvertedIndexConfig(),
+    "Cmek": chroma.Cmek.gcp("projects/a/locations/b/keyRings/c/cryptoKeys/d"),
+    "FloatInvertedIndexConfig": chroma.FloatInvertedIndexConfig(),
+    "FtsIndexConfig": chroma.FtsIndexConfig(),
+    "HnswIndexConfig": chroma.HnswIndexConfig(ef_search=7, resize_factor=1.5),
+    "IntInvertedIndexConfig": chroma.IntInvertedIndexConfig(),
+    "Schema": chroma.Schema()
+    .create_index(chroma.VectorIndexConfig(space="cosine", embedding_function=None))
+    .create_index(chroma.SparseVectorIndexConfig(), "lex")
+    .delete_index(chroma.StringInvertedIndexConfig(), "raw"),
+    "SpannIndexConfig": chroma.SpannIndexConfig(search_nprobe=3),
+    "SparseVectorIndexConfig": chroma.SparseVectorIndexConfig(bm25=True),
+    "StringInvertedIndexConfig": chroma.StringInvertedIndexConfig(),
+    "VectorIndexConfig": chroma.VectorIndexConfig(
+        space="ip", embedding_function=None, source_key="#document"
+    ),
     "TokenTransportHeader": chroma.TokenTransportHeader.X_CHROMA_TOKEN,
     "Val": chroma.Val(0.5),
 }

@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from ..interface import sparse_vector
 from ..native import kernel
 from ..validation.column_offsets import offsets_fit
 from .ipc_file import Column
 
+_MARK = sparse_vector.MARK.decode()
 _OBJECT_OR_NONE = frozenset({dict, type(None)})
 
 
@@ -26,6 +28,8 @@ def objects(joined: bytes | str, count: int) -> list[dict[str, Any] | None]:
     parsed: list[dict[str, Any] | None] = orjson.loads(joined)
     if len(parsed) != count or not _OBJECT_OR_NONE.issuperset(map(type, parsed)):
         raise ValueError("metadata is other than objects")
+    if (sparse_vector.MARK if isinstance(joined, bytes) else _MARK) in joined:  # type: ignore[operator]
+        sparse_vector.restore(parsed)
     return parsed
 
 
@@ -90,6 +94,8 @@ class Text:
             joined = b"[%b]" % b",".join(cells)
         if self._mappings:
             known: list[dict[str, Any] | None] = orjson.loads(joined)
+            if sparse_vector.MARK in joined:
+                sparse_vector.restore(known)
             return known
         found = objects(joined, len(rows))
         self._mappings = len(rows) == len(offsets) - 1 and bool(np.all(np.diff(rows) > 0))

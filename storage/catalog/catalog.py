@@ -134,7 +134,7 @@ class CatalogState:
         return {
             "tenants": list(self.tenants),
             "databases": [[*scope, id] for scope, id in self.databases.items()],
-            "collections": [asdict(info) for info in self.collections.values()],
+            "collections": [_entry(info) for info in self.collections.values()],
         }
 
     @classmethod
@@ -158,6 +158,14 @@ class CatalogState:
         """Return a copy of the state."""
         names = {scope: dict(ids) for scope, ids in self.names.items()}
         return CatalogState(dict(self.tenants), dict(self.databases), dict(self.collections), names)
+
+
+def _entry(info: CollectionInfo) -> dict[str, Any]:
+    """Return the JSON form of a collection. Without a schema it is that of earlier programs."""
+    entry = asdict(info)
+    if info.schema is None:
+        del entry["schema"]
+    return entry
 
 
 def log_of(folder: Folder) -> str:
@@ -494,7 +502,7 @@ class Catalog:
                 )
             if clear is not None:
                 clear()
-            commit({"do": "put collection", "collection": asdict(info)})
+            commit({"do": "put collection", "collection": _entry(info)})
             return info, True
 
     def change_collection(self, tenant: str, database: str, id: str, **changes: Any) -> CollectionInfo:
@@ -507,7 +515,7 @@ class Catalog:
             if new.name != info.name and new.name in state.names[tenant, database]:
                 raise AlreadyExists(f"Collection [{new.name}] already exists; choose another name")
             if new != info:
-                commit({"do": "put collection", "collection": asdict(new)})
+                commit({"do": "put collection", "collection": _entry(new)})
             return new
 
     def close(self) -> None:

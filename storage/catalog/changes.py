@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..interface.schema import misfit
 from ..manifest import MOST_DIMENSION
 from ..validation import file_names
 from ..validation.json_fields import Fields
@@ -19,7 +20,7 @@ _SETTINGS = {
     "ef_search": (1, (1 << 31) - 1),
     "num_threads": (0, 1024),
 }
-_COLLECTION = {"id", "name", "tenant", "database", "metadata", "configuration", "dimension"}
+_COLLECTION = {"id", "name", "tenant", "database", "metadata", "configuration", "dimension", "schema"}
 
 
 def read_change(data: Fields) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def read_collection(data: Fields) -> dict[str, Any]:
     settings = data.fields("configuration").maybe_fields("hnsw")
     if settings is not None:
         _check_settings(settings)
-    return {
+    return _schema(data) | {
         "id": data.name("id", file_names.COLLECTION),
         "name": data.text("name"),
         "tenant": data.text("tenant"),
@@ -62,6 +63,17 @@ def read_collection(data: Fields) -> dict[str, Any]:
         "configuration": data.mapping("configuration"),
         "dimension": data.maybe_number("dimension", 1, MOST_DIMENSION, default=None),
     }
+
+
+def _schema(data: Fields) -> dict[str, Any]:
+    """Return {"schema"}, or {} for a collection without one."""
+    if data.maybe_fields("schema") is None:
+        return {}
+    schema = data.mapping("schema")
+    why = misfit(schema)
+    if why is not None:
+        raise data.wrong("schema", f"has no known form: {why}")
+    return {"schema": schema}
 
 
 def _check_settings(settings: Fields) -> None:

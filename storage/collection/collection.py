@@ -9,20 +9,32 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ..filters import switched_off
 from ..filters.document_index import DocumentIndex
 from ..filters.parser import Node, parse
 from ..index.hnsw import Graph
 from ..index.ngrams import Ngrams
-from ..interface.errors import Missing, StorageError
-from ..interface.ranking import SearchRequest
-from ..interface.requests import ALL_RECORDS, DeleteRequest, GetRequest, Page, QueryRequest, Selection
+from ..interface.errors import InvalidArgument, Missing, StorageError
+from ..interface.ranking import SearchRequest, SparseNearest, leaves
+from ..interface.requests import (
+    ALL_RECORDS,
+    DeleteRequest,
+    FacetRequest,
+    GetRequest,
+    Page,
+    QueryRequest,
+    Selection,
+)
+from ..interface.schema import ValueType, full_text_off, sparse_index, sparse_keys, switches_off
 from ..interface.values import (
     CollectionInfo,
     CollectionStats,
+    Facet,
     Floats,
     IndexStatus,
     Mode,
@@ -31,17 +43,22 @@ from ..interface.values import (
     Written,
 )
 from ..io.disk import Folder
-from ..query import executor, search
+from ..postings.ranking import SparseQuery
+from ..query import executor, search, sparse
+from ..query.facets import count_values
 from ..query.plan_history import PlanHistory
 from ..query.planner import Plan
-from ..query.ranked_hits import Ranked
+from ..query.ranked_hits import Ranked, Traced
 from ..query.scan import Scan
 from ..query.search import SearchHits
 from ..query.sort import sort_selected
+from ..query.trace import Trace
 from ..segments.snapshot import SegmentView, Snapshot, in_order, read
 from . import compaction
+from .found_keys import FoundKeys
 from .host import CollectionHost
 from .index_builds import PATIENCE_BYTES, Graphs, IndexSettings
+from .postings_cache import PostingsCache, SparseVectorIndex
 from .record_store import RecordStore
 from .segment_indexes import IndexBuilder, SegmentIndexes
 
@@ -72,9 +89,13 @@ class Collection:
         self.indexes = SegmentIndexes(
             self.store, self._index_builders, self._unless_deleted, not host.folder_read_only
         )
+        self._postings = PostingsCache(self.indexes)
+        self._sparse_indexes = [SparseVectorIndex(key) for key in sparse_keys(info.schema)]
         self.plan_history = PlanHistory()
+        self._found_keys = FoundKeys()
         self._source = executor.Source(self._graph_of, self.store.filters, self.plan_history)
         self._settings, self._settings_of = self._read_settings(), info
+        self._switched = info.schema if switches_off(info.schema) else None  # a schema never changes
         self._searched = -SEARCHED_SECONDS
         self._outrun = False  # whether compaction cannot keep up with the writers
 
@@ -148,7 +169,8 @@ class Collection:
 
     def _index_builders(self) -> list[IndexBuilder]:
         """Return the kinds of indexes that each segment should have."""
-        return [self._documents]
+        documents = [] if full_text_off(self.info.schema) else [self._documents]
+        return [*documents, *self._sparse_indexes]
 
     def _schedule_index(self, snapshot: Snapshot) -> None:
         settings = self.settings
@@ -201,6 +223,13 @@ class Collection:
 
     # ------------------------------------------------------------------ records
 
+    def _parse(self, selection: Selection) -> Node:
+        """Parse both filters. Raises InvalidArgument if one is invalid or needs an index that is off."""
+        node = parse(selection)
+        if self._switched is not None:
+            switched_off.check(self._switched, selection)
+        return node
+
     def write(self, mode: Mode, records: Records) -> Written:
         """Commit a batch atomically. The batch is durable on return."""
         written = self.store.write(mode, records)
@@ -221,7 +250,7 @@ class Collection:
 
     def delete(self, request: DeleteRequest) -> int:
         """Delete records and return how many were deleted. The deletion is durable on return."""
-        return self.store.delete(request.selection.ids, parse(request.selection), request.limit)
+        return self.store.delete(request.selection.ids, self._parse(request.selection), request.limit)
 
     def known(self, ids: Sequence[str]) -> set[str]:
         """Return the subset of `ids` that exists."""
@@ -231,13 +260,13 @@ class Collection:
         """Return matching records, in insertion order or in the order that the page requests."""
         if request.page.order_by:
             return self.scan(request.selection, request.page).take(request.fields)
-        snapshot, selected = self.store.select(request.selection.ids, parse(request.selection))
+        snapshot, selected = self.store.select(request.selection.ids, self._parse(request.selection))
         page = request.page
         return read(in_order(selected, page.offset, page.limit), request.fields, snapshot.dimension)
 
     def scan(self, selection: Selection, page: Page) -> Scan:
         """Return matching records as a stream of Arrow record batches from one snapshot."""
-        snapshot, selected = self.store.select(selection.ids, parse(selection))
+        snapshot, selected = self.store.select(selection.ids, self._parse(selection))
         selected = (
             sort_selected(selected, page.order_by, page.offset, page.limit)
             if page.order_by
@@ -250,9 +279,19 @@ class Collection:
         if selection is ALL_RECORDS:
             return self.store.snapshot().live
         if selection.ids is None:
-            return self.store.count(parse(selection))
-        _, selected = self.store.select(selection.ids, parse(selection))
+            return self.store.count(self._parse(selection))
+        _, selected = self.store.select(selection.ids, self._parse(selection))
         return sum(len(run.rows) for run in selected)
+
+    def metadata_keys(self) -> list[tuple[str, ValueType]]:
+        """Return the metadata keys of the records, with the types of their values."""
+        return self._found_keys.among(self.store.snapshot())
+
+    def facets(self, request: FacetRequest) -> list[Facet]:
+        """Count the values of each metadata key of the request in the matching records."""
+        selection, typed = request.selection, self.store.columns.for_scan()
+        _, selected = self.store.select(selection.ids, self._parse(selection))
+        return [count_values(key, selected, typed, request.limit) for key in request.keys]
 
     # ------------------------------------------------------------------ searching
 
@@ -261,21 +300,52 @@ class Collection:
         self._searched = time.monotonic()
         snapshot = self.store.snapshot()
         executor.check_dimension(request.vectors, snapshot.dimension)
-        found = executor.run(self._search(request), request.vectors, snapshot, self._source)
+        one = self._search(request)
+        found = executor.run(one, request.vectors, snapshot, self._source)
+        if one.trace is not None:
+            return Traced(found, snapshot.dimension, self.store.columns.for_scan(), one.trace)
         return Ranked(found, snapshot.dimension, self.store.columns.for_scan())
 
     def search(self, requests: Sequence[SearchRequest]) -> list[SearchHits]:
         """Run searches over one snapshot. All of their filters are parsed before the first runs."""
         self._searched = time.monotonic()
         nodes = [self._filter(request.selection) for request in requests]
+        for request in requests:
+            self._check_sparse(request)
         snapshot = self.store.snapshot()
         searcher = search.Searcher(
-            self.store.filters, self._search_among, self._source, self.store.columns.for_scan()
+            self.store.filters,
+            self._search_among,
+            self._sparse,
+            self._source,
+            self.store.columns.for_scan(),
         )
         return [search.run(searcher, request, node, snapshot) for request, node in zip(requests, nodes)]
 
+    def _check_sparse(self, request: SearchRequest) -> None:
+        """Raise InvalidArgument for a sparse query on a key that has no sparse index."""
+        for leaf in leaves(request.rank):
+            if isinstance(leaf, SparseNearest) and not sparse_index(self.info.schema, leaf.key)[0]:
+                raise InvalidArgument(
+                    f"Cannot filter using metadata key '{leaf.key}' with type 'SparseVector' because "
+                    "indexing is disabled: create the collection with a schema that has a "
+                    "SparseVectorIndexConfig for this key"
+                )
+
+    def _sparse(self, leaf: SparseNearest, node: Node, snapshot: Snapshot) -> sparse.Matches:
+        values = np.array(leaf.vector.values, np.float32).astype(np.float64)
+        return sparse.best(
+            SparseQuery(np.array(leaf.vector.indices, np.uint32), values),
+            leaf.limit,
+            node,
+            snapshot,
+            postings_of=partial(self._postings.of_vectors, leaf.key),
+            filters=self.store.filters,
+            weighted=sparse_index(self.info.schema, leaf.key)[1],
+        )
+
     def _filter(self, selection: Selection) -> Node:
-        node = parse(selection)
+        node = self._parse(selection)
         return node if selection.ids is None else executor.among(selection.ids, node)
 
     def _search(self, request: QueryRequest) -> executor.Search:
@@ -284,7 +354,8 @@ class Collection:
     def _search_among(self, request: QueryRequest, node: Node) -> executor.Search:
         settings = self.settings
         threads = settings.cores() if len(request.vectors) > 1 else 1
-        return executor.Search(request, node, settings.space, settings.ef_search, threads)
+        found = executor.Search(request, node, settings.space, settings.ef_search, threads)
+        return found._replace(trace=Trace()) if request.explain else found
 
     def _graph_of(self, view: SegmentView) -> Graph | None:
         return self.graphs.get(view, self.settings)

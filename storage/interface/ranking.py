@@ -6,9 +6,11 @@ Requests are made with keywords only, as those of `requests`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 from .requests import ALL_RECORDS, Selection
+from .sparse_vector import SparseVector
 from .values import Field, Floats
 
 SCORE = "#score"
@@ -39,6 +41,22 @@ class Nearest(NamedTuple):
     return_rank: bool = False
 
 
+class SparseNearest(NamedTuple):
+    """1 minus the product of a sparse query with the sparse vectors at a metadata key, for the nearest ones.
+
+    Only records that share an index with the query have a score.
+
+    vector       the query
+    limit, default, return_rank  as in Nearest
+    """
+
+    key: str
+    vector: SparseVector
+    limit: int
+    default: float | None = None
+    return_rank: bool = False
+
+
 class Apply(NamedTuple):
     """A function of a rank."""
 
@@ -53,7 +71,21 @@ class Combine(NamedTuple):
     ranks: tuple[Rank, ...]
 
 
-Rank: TypeAlias = "Constant | Nearest | Apply | Combine"
+Leaf: TypeAlias = "Nearest | SparseNearest"
+Rank: TypeAlias = "Constant | Nearest | SparseNearest | Apply | Combine"
+
+
+def leaves(rank: Rank | None) -> Iterator[Leaf]:
+    """Yield the leaves of a rank that are searches."""
+    waiting = [] if rank is None else [rank]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Combine):
+            waiting.extend(each.ranks)
+        elif isinstance(each, Apply):
+            waiting.append(each.rank)
+        elif not isinstance(each, Constant):
+            yield each
 
 
 class Grouping(NamedTuple):
@@ -80,6 +112,7 @@ class SearchRequest(NamedTuple):
     fields     the columns to read in addition to the ids
     keys       the metadata keys to return; None: all
     score      whether to return the scores
+    explain    whether to return what was done, with times
     """
 
     selection: Selection = ALL_RECORDS
@@ -90,3 +123,4 @@ class SearchRequest(NamedTuple):
     fields: frozenset[Field] = frozenset()
     keys: tuple[str, ...] | None = None
     score: bool = False
+    explain: bool = False

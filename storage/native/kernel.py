@@ -1,8 +1,8 @@
 """Load the compiled part of the engine, if there is one.
 
-Owns: whether the compiled `_kernel.c` and `_text.c` are available. Their functions have counterparts, which
-give the same answers without them: those of `_kernel.c` in vectors/, arrow/, validation/column_offsets.py and
-io/safe_open.py, those of `_text.c` in filters/document_scan.py and index/ngrams.py.
+Owns: whether the compiled `_kernel.c`, `_postings.c` and `_text.c` are available. Their functions have
+counterparts, which give the same answers without them: those of `_text.c` in filters/document_scan.py and
+index/ngrams.py, the others in vectors/, arrow/, postings/, validation/column_offsets.py and io/safe_open.py.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import warnings
 from types import ModuleType
 
 _VERSION = 4  # the version of the interface, as in _kernel.c
+_POSTINGS_VERSION = 1  # as in _postings.c
 _TEXT_VERSION = 1  # as in _text.c
 
 compiled: ModuleType | None = None
+postings: ModuleType | None = None
 try:
-    from . import _kernel
+    from . import _kernel, _postings
 
-    if _kernel.VERSION == _VERSION:
-        compiled = _kernel
+    if (_kernel.VERSION, _postings.VERSION) == (_VERSION, _POSTINGS_VERSION):
+        compiled, postings = _kernel, _postings
 except (ImportError, AttributeError):
     pass  # opening a database warns, see `expect`
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..arrow.arrays import number_array, vector_array
 from ..arrow.lazy_pyarrow import pa
+from ..interface.sparse_vector import SparseVector
 from ..interface.values import Field, Rows
 from ..schema.metadata_columns import Slot
 from ..schema.record_columns import Ints, decode_metadata
@@ -216,13 +218,26 @@ class _Reading:
         typed = self._typed(run.view) if self._slots else None
         arrays = []
         for name in self._schema.names:
-            if typed is not None and name in self._slots:
-                arrays.append(typed.column(self._slots[name], rows, span))
+            slot = self._slots.get(name)
+            if slot is not None and slot[1] == "sparse_vector":
+                arrays.append(_sparse_vectors(source, slot[0], rows))
+            elif typed is not None and slot is not None:
+                arrays.append(typed.column(slot, rows, span))
             elif name == "embedding":
                 arrays.append(vector_array(source.vectors[rows if span is None else span]))
             else:
                 arrays.append(source.column(name, rows, span))
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+
+def _sparse_vectors(source: Any, key: str, rows: Ints) -> pa.Array:
+    """Read the sparse vectors of a key from the metadata texts, which alone have their values."""
+    from ..interface import sparse_vector_arrow
+
+    values = [None if entry is None else entry.get(key) for entry in source.mappings(rows)]
+    return sparse_vector_arrow.to_array(
+        [value if isinstance(value, SparseVector) else None for value in values]
+    )
 
 
 def _by_view(selected: Sequence[SelectedRows]) -> Iterator[tuple[SegmentView, Ints, Ints]]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..interface.ranking import Apply, Combine, Constant, Nearest, Rank
+from ..interface.ranking import Apply, Combine, Constant, Leaf, Nearest, Rank, SparseNearest
 from ..schema.record_columns import Ints
 
 Doubles = npt.NDArray[np.float64]
@@ -54,17 +54,17 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def evaluate(rank: Rank, nearest: Callable[[Nearest], Scores]) -> Scores:
+def evaluate(rank: Rank, nearest: Callable[[Leaf], Scores]) -> Scores:
     """Evaluate a rank. `nearest` gives the scores of its leaves."""
     with np.errstate(all="ignore"):  # dividing by 0 gives infinities and NaN
         return _evaluate(rank, nearest)
 
 
-def _evaluate(rank: Rank, nearest: Callable[[Nearest], Scores]) -> Scores:
+def _evaluate(rank: Rank, nearest: Callable[[Leaf], Scores]) -> Scores:
     match rank:
         case Constant():
             return Scores(_NO_POSITIONS, _NO_VALUES, float(rank.value))
-        case Nearest():
+        case Nearest() | SparseNearest():
             return nearest(rank)
         case Apply():
             inner, function = _evaluate(rank.rank, nearest), _FUNCTIONS[rank.function]

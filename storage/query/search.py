@@ -7,13 +7,14 @@ order and are the same in every segment and memtable.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ..filters.evaluator import Filters
 from ..filters.parser import Node
-from ..interface.ranking import SCORE, Grouping, Nearest, SearchRequest
+from ..interface.ranking import SCORE, Grouping, Leaf, SearchRequest, SparseNearest
 from ..interface.requests import QueryRequest
 from ..interface.values import Rows, SearchAnswer
 from ..schema.record_columns import Ints
@@ -22,6 +23,8 @@ from . import executor, value_order
 from .executor import Source
 from .scan import weigh
 from .scores import Doubles, Scores, evaluate
+from .sparse import Matches
+from .trace import Trace
 from .typed_columns import TypedColumns
 
 
@@ -29,12 +32,14 @@ class SearchHits(NamedTuple):
     """The records of one search, in the order of the result. They are read later.
 
     scores  float64 (n,); None if the search has no rank
+    trace   what the search did; None: it was not asked for
     """
 
     request: SearchRequest
     snapshot: Snapshot
     selected: Sequence[SelectedRows]
     scores: Doubles | None
+    trace: Trace | None = None
 
     def __len__(self) -> int:
         return sum(len(run.rows) for run in self.selected)
@@ -46,7 +51,11 @@ class SearchHits(NamedTuple):
 
     def answer(self) -> SearchAnswer:
         """Read the records."""
-        return SearchAnswer(self._rows(), self.scores)
+        if self.trace is None:
+            return SearchAnswer(self._rows(), self.scores)
+        with self.trace.step("read"):
+            rows = self._rows()
+        return SearchAnswer(rows, self.scores, self.trace.explanation())
 
     def _rows(self) -> Rows:
         found = read(self.selected, self.request.fields, self.snapshot.dimension)
@@ -64,19 +73,36 @@ class Searcher(NamedTuple):
     """What searches of one collection use.
 
     filters  finds the records that match a filter
-    nearest  makes the executor's search for a leaf
+    nearest  makes the executor's search for a leaf with a dense query
+    sparse   finds the records of a leaf with a sparse query
     source   graphs and filters, for the executor
     typed    gives the metadata columns of a view
     """
 
     filters: Filters
     nearest: Callable[[QueryRequest, Node], executor.Search]
+    sparse: Callable[[SparseNearest, Node, Snapshot], Matches]
     source: Source
     typed: Callable[[SegmentView], TypedColumns]
 
 
 def run(searcher: Searcher, request: SearchRequest, node: Node, snapshot: Snapshot) -> SearchHits:
     """Run one search over a snapshot. `node` is its parsed filter, ids included."""
+    if not request.explain:
+        return _run(searcher, request, node, snapshot)
+    trace, nearest = Trace(), searcher.nearest
+    searcher = searcher._replace(nearest=lambda query, node: nearest(query, node)._replace(trace=trace))
+    if request.rank is None:
+        trace.begin()
+        with trace.step("filter"):
+            for each in _matching(searcher, node, snapshot):
+                trace.part(each.view.source.name, each.view.live, len(each.rows), False)
+    with trace.step("merge"):
+        found = _run(searcher, request, node, snapshot)
+    return SearchHits(request, snapshot, found.selected, found.scores, trace)
+
+
+def _run(searcher: Searcher, request: SearchRequest, node: Node, snapshot: Snapshot) -> SearchHits:
     if request.rank is None:
         matching = _matching(searcher, node, snapshot)
         return SearchHits(request, snapshot, in_order(matching, request.offset, request.limit), None)
@@ -97,16 +123,22 @@ def _matching(searcher: Searcher, node: Node, snapshot: Snapshot) -> list[Select
     return [SelectedRows(view, searcher.filters.allowed(view, node).rows) for view in views]
 
 
-def _leaf(
-    searcher: Searcher, request: SearchRequest, leaf: Nearest, node: Node, snapshot: Snapshot
-) -> Scores:
+def _leaf(searcher: Searcher, request: SearchRequest, leaf: Leaf, node: Node, snapshot: Snapshot) -> Scores:
+    if isinstance(leaf, SparseNearest):
+        matches = searcher.sparse(leaf, node, snapshot)
+        return _scores(leaf, matches.positions, 1 - matches.scores)
     executor.check_dimension(leaf.vector, snapshot.dimension)
     query = QueryRequest(vectors=leaf.vector, k=leaf.limit, selection=request.selection)
     found = executor.run(searcher.nearest(query, node), leaf.vector, snapshot, searcher.source)
     if not len(found.rows):
         return Scores(np.empty(0, np.int64), np.empty(0, np.float64), leaf.default)
     positions = executor.positions_of(found.views, found.part, found.rows)
-    values = np.arange(len(positions), dtype=np.float64) if leaf.return_rank else found.distances
+    return _scores(leaf, positions, found.distances)
+
+
+def _scores(leaf: Leaf, positions: Ints, distances: npt.NDArray[Any]) -> Scores:
+    """Return the scores of a leaf's records, which are given with the nearest first."""
+    values = np.arange(len(positions), dtype=np.float64) if leaf.return_rank else distances
     order = np.argsort(positions)
     return Scores(positions[order], values[order].astype(np.float64), leaf.default)
 

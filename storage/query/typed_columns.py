@@ -27,6 +27,10 @@ _Sorted: TypeAlias = "tuple[Ints, pa.Array]"
 def slot_type(slot: Slot) -> pa.DataType:
     """The Arrow type of a slot's column."""
     kind = slot[1]
+    if kind == "sparse_vector":
+        from ..interface import sparse_vector_arrow
+
+        return sparse_vector_arrow.TYPE
     return pa.list_(arrow_types()[kind[:-2]]) if kind.endswith("[]") else arrow_types()[kind]
 
 

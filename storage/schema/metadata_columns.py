@@ -6,7 +6,8 @@ DuckDB.
 A key whose values have several types has one column per type, named "type:key". Absent values are null. Keys
 in at least 5 % of the rows (at most 200 columns) are in `attributes.parquet`, which has one row per record.
 Rarer keys, and the elements of lists (type "str[]" and so on), are in `sparse.parquet`. Each of its rows has
-the key, the type, the row, and the value in the column of its type. The rows are sorted by key and type.
+the key, the type, the row, and the value in the column of its type. The rows are sorted by key and type. A
+sparse vector has the type "sparse_vector" and no value there: it only says which rows have one.
 """
 
 from __future__ import annotations
@@ -25,11 +26,16 @@ from ..arrow.arrays import number_array, numbers, text_array, valid
 from ..arrow.lazy_pyarrow import pa
 from ..interface.columnar_metadata import by_key
 from ..interface.errors import Corruption
+from ..interface.sparse_vector import SparseVector
 from ..io.checksummed_writer import Sink
 from ..validation import parquet_pages
+from . import sparse_entries
 from .record_columns import decode_metadata
+from .sparse_entries import Entries
 
-Kind: TypeAlias = Literal["str", "int", "float", "bool", "str[]", "int[]", "float[]", "bool[]"]
+Kind: TypeAlias = Literal[
+    "str", "int", "float", "bool", "str[]", "int[]", "float[]", "bool[]", "sparse_vector"
+]
 Slot: TypeAlias = tuple[str, Kind]  # a key and the type of its values
 RowIds = npt.NDArray[np.uint32]
 Found: TypeAlias = dict[Slot, list[tuple[RowIds, list[Any]]]]  # values with their rows, in any order
@@ -45,11 +51,12 @@ _EXPANDED, _SPARE = 32, 64 << 20
 _ENCODED = frozenset({"key", "type"})
 _STEP = 65_536  # the most rows whose values are held as Python lists at the same time
 
-_KIND_OF: dict[type, Literal["str", "int", "float", "bool"]] = {
+_KIND_OF: dict[type, Literal["str", "int", "float", "bool", "sparse_vector"]] = {
     str: "str",
     int: "int",
     float: "float",
     bool: "bool",
+    SparseVector: "sparse_vector",
 }
 
 
@@ -66,13 +73,15 @@ def arrow_types() -> dict[str, pa.DataType]:
 class MetadataColumns:
     """The metadata of `rows` rows, by slot.
 
-    wide    an array with one value per row
-    sparse  row numbers, and the values in these rows
+    wide     an array with one value per row
+    sparse   row numbers, and the values in these rows
+    vectors  the components of the sparse vectors of each key. Columns that were read from files have none
     """
 
     rows: int
     wide: dict[Slot, pa.Array] = field(default_factory=dict)
     sparse: dict[Slot, tuple[RowIds, pa.Array]] = field(default_factory=dict)
+    vectors: dict[str, Entries] = field(default_factory=dict)
 
 
 def build(rows: int, blocks: Iterable[Sequence[str | None]]) -> MetadataColumns:
@@ -80,26 +89,38 @@ def build(rows: int, blocks: Iterable[Sequence[str | None]]) -> MetadataColumns:
 
     Only one block at a time is held as Python values.
     """
-    chunks: dict[Slot, list[tuple[RowIds, pa.Array]]] = {}
+    parts = _Parts({}, {})
     start = 0
     for block in blocks:
         mappings = decode_metadata(block)
         try:
-            _gather(chunks, start, mappings)
+            _gather(parts, start, mappings)
         except (ValueError, TypeError, LookupError, OverflowError) as error:  # never accepted on input
             raise Corruption(
                 "the metadata of a record", f"it has a value of no known type: {error!r}"
             ) from error
         start += len(block)
-    return _arranged(rows, {slot: _joined(parts) for slot, parts in chunks.items()})
+    return parts.arranged(rows)
 
 
 def from_mappings(rows: int, mappings: Sequence[Mapping[str, Any] | None]) -> MetadataColumns:
     """Make typed columns from mappings. A None value is treated as absent."""
-    chunks: dict[Slot, list[tuple[RowIds, pa.Array]]] = {}
+    parts = _Parts({}, {})
     for start in range(0, rows, _STEP):
-        _gather(chunks, start, mappings[start : start + _STEP])
-    return _arranged(rows, {slot: _joined(parts) for slot, parts in chunks.items()})
+        _gather(parts, start, mappings[start : start + _STEP])
+    return parts.arranged(rows)
+
+
+class _Parts(NamedTuple):
+    """What has been gathered so far, block by block."""
+
+    columns: dict[Slot, list[tuple[RowIds, pa.Array]]]
+    vectors: dict[str, list[Entries]]
+
+    def arranged(self, rows: int) -> MetadataColumns:
+        found = _arranged(rows, {slot: _joined(parts) for slot, parts in self.columns.items()})
+        found.vectors |= {key: sparse_entries.join(parts) for key, parts in self.vectors.items()}
+        return found
 
 
 def from_columns(rows: int, columns: Mapping[tuple[str, str], pa.Array]) -> MetadataColumns:
@@ -124,7 +145,7 @@ def _arranged(rows: int, found: dict[Slot, tuple[RowIds, pa.Array]]) -> Metadata
         (
             slot
             for slot, (at, _) in found.items()
-            if not slot[1].endswith("[]") and len(at) >= WIDE_SHARE * rows
+            if slot[1] in arrow_types() and len(at) >= WIDE_SHARE * rows
         ),
         key=lambda slot: -len(found[slot][0]),
     )[:WIDE_MOST]
@@ -143,19 +164,24 @@ def _joined(parts: Sequence[tuple[RowIds, pa.Array]]) -> tuple[RowIds, pa.Array]
 
 
 def _gather(
-    chunks: dict[Slot, list[tuple[RowIds, pa.Array]]],
+    gathered: _Parts,
     start: int,
     mappings: Sequence[Mapping[str, Any] | None],
 ) -> None:
     """Add the values of consecutive rows, beginning with `start`. In each slot, the rows ascend."""
     for slot, parts in _collect(mappings).items():
         numbers, values = parts[0] if len(parts) == 1 else _in_order(parts)
+        numbers = numbers + np.uint32(start)
         array = _array(values, slot[1].removesuffix("[]"))
-        chunks.setdefault(slot, []).append((numbers + np.uint32(start), array))
+        gathered.columns.setdefault(slot, []).append((numbers, array))
+        if slot[1] == "sparse_vector":
+            gathered.vectors.setdefault(slot[0], []).append(sparse_entries.of_vectors(numbers, values))
 
 
 def _array(values: list[Any], kind: str) -> pa.Array:
     """Convert values of one type to an Arrow array."""
+    if kind == "sparse_vector":
+        return pa.nulls(len(values))
     return text_array(values) if kind == "str" else number_array(np.array(values, _NUMPY_TYPES[kind]))
 
 
@@ -301,11 +327,47 @@ def read(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None, most: int)
     return result
 
 
+def read_slots(rows: int, wide: pa.Buffer | None, sparse: pa.Buffer | None, most: int) -> set[Slot]:
+    """Read the slots in the files of `write_wide` and `write_sparse`. Errors are as in `read`."""
+    found: set[Any] = set()
+    try:
+        if wide is not None:
+            names = _opened(wide, rows, rows).schema_arrow.names
+            found |= {(key, kind) for kind, key in (name.split(":", 1) for name in names)}
+        if sparse is not None:
+            file = _opened(sparse, 1, most)
+            _large_texts(memoryview(sparse).cast("B"), file, most)  # raises if it unpacks to too many bytes
+            table = file.read(columns=["key", "type"], use_threads=False)
+            found |= set(zip(table.column("key").to_pylist(), table.column("type").to_pylist()))
+    except (pa.ArrowException, MemoryError) as error:
+        raise ValueError(str(error)) from error
+    kinds = {*arrow_types(), *(f"{name}[]" for name in arrow_types()), "sparse_vector"}
+    odd = [slot for slot in found if not isinstance(slot[0], str) or slot[1] not in kinds]
+    if odd:
+        raise ValueError(f"it has values of the key {odd[0][0]!r} of the type {odd[0][1]!r}")
+    return found
+
+
 def _table(data: pa.Buffer, least: int, most: int, size: int) -> pa.Table:
     """Read and validate a Parquet file with `least` to `most` rows.
 
     size  the size of the metadata, like `most` in `read`
     """
+    file = _opened(data, least, most)
+    large = _large_texts(memoryview(data).cast("B"), file, size)
+    if large:  # texts may be repeated very often, so these columns are first read as dictionary codes
+        from pyarrow import parquet
+
+        file = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=large)
+    table = file.read(use_threads=False)
+    table.validate(full=True)
+    if table.num_rows != file.metadata.num_rows:
+        raise ValueError(f"it has {table.num_rows} rows, and says {file.metadata.num_rows}")
+    return _decoded(table, large, size) if large else table
+
+
+def _opened(data: pa.Buffer, least: int, most: int) -> Any:
+    """Open a Parquet file, and check its rows and the types of its columns."""
     from pyarrow import parquet  # with the file systems, importing it takes a fifth of opening a database
 
     file = parquet.ParquetFile(pa.BufferReader(data))
@@ -317,14 +379,7 @@ def _table(data: pa.Buffer, least: int, most: int, size: int) -> pa.Table:
     for column in columns:
         if column.type not in _stored_types() and not (column.name in _ENCODED and _is_encoded(column.type)):
             raise ValueError(f"its column {column.name!r} is of type {column.type}")
-    large = _large_texts(memoryview(data).cast("B"), file, size)
-    if large:  # texts may be repeated very often, so these columns are first read as dictionary codes
-        file = parquet.ParquetFile(pa.BufferReader(data), read_dictionary=large)
-    table = file.read(use_threads=False)
-    table.validate(full=True)
-    if table.num_rows != file.metadata.num_rows:
-        raise ValueError(f"it has {table.num_rows} rows, and says {file.metadata.num_rows}")
-    return _decoded(table, large, size) if large else table
+    return file
 
 
 def _large_texts(data: memoryview, file: Any, size: int) -> list[str]:
@@ -403,8 +458,11 @@ def _take_sparse(result: MetadataColumns, table: pa.Table) -> None:
     for end in range(1, len(keys) + 1):
         if end == len(keys) or keys[end] != keys[start] or kinds[end] != kinds[start]:
             name = str(kinds[start]).removesuffix("[]")
-            if keys[start] is None or name not in arrow_types() or not _is_of(table.column(name), name):
+            if keys[start] is not None and name == "sparse_vector":
+                values = pa.nulls(end - start)
+            elif keys[start] is None or name not in arrow_types() or not _is_of(table.column(name), name):
                 raise ValueError(f"it has values of the key {keys[start]!r} of the type {kinds[start]!r}")
-            values = table.column(name).slice(start, end - start).combine_chunks()
+            else:
+                values = table.column(name).slice(start, end - start).combine_chunks()
             result.sparse[keys[start], kinds[start]] = at[start:end], values
             start = end

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from ..arrow.arrays import WIDE_TEXT, matrix, numbers, text_array, to_list
 from ..arrow.lazy_pyarrow import pa
 from ..arrow.text_column import objects
+from ..interface import metadata_json
 from ..interface.errors import Corruption, InvalidArgument
 from ..interface.values import EncodedMetadata, Floats
 
@@ -98,7 +98,7 @@ def encode_metadata(metadatas: Sequence[Mapping[str, Any] | None] | None, count:
     if type(metadatas) is EncodedMetadata:  # `isinstance` of a Sequence class would dominate the time
         return list(metadatas.texts)
     texts: list[str | None] = []
-    dumps = orjson.dumps
+    dumps = metadata_json.dumps
     for index, metadata in enumerate(metadatas):
         if not metadata:
             texts.append(None)
@@ -135,7 +135,7 @@ def _json_objects(mappings: Sequence[Mapping[str, Any] | None]) -> pa.Array | No
     contains None, if the objects cannot be separated, or if a value cannot be encoded.
     """
     try:
-        data = orjson.dumps(mappings)
+        data = metadata_json.dumps(mappings)
     except TypeError:
         return None
     if not all(mappings) or b":null" in data or len(data) >= WIDE_TEXT:

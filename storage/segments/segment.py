@@ -19,6 +19,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,14 +30,17 @@ from ..arrow import ipc_file
 from ..arrow.arrays import WIDE_TEXT, narrow_text, number_array, text_array, to_list, vector_array
 from ..arrow.lazy_pyarrow import pa
 from ..arrow.text_column import Text
+from ..index import segment_index
 from ..interface.errors import Corruption
 from ..interface.values import Floats
 from ..io.checksummed_writer import Sink
 from ..io.disk import Folder
-from ..manifest import SegmentRef
+from ..manifest import IndexRef, SegmentRef, random_name
+from ..postings import postings, postings_file
 from ..schema import metadata_columns
-from ..schema.metadata_columns import MetadataColumns
+from ..schema.metadata_columns import MetadataColumns, Slot
 from ..schema.record_columns import TEXT_FIELDS, Columns, Ints
+from ..schema.sparse_entries import Entries
 from ..validation import column_offsets
 from ..validation.json_fields import LARGEST
 from ..vectors import distance
@@ -153,16 +157,22 @@ def write_segment(folder: Folder, name: str, rows: Storable) -> SegmentRef:
     home.create(parents=False)
     try:
         with ParallelWriter(home) as writer:
-            _put_files(writer, rows)
+            keys = _put_files(writer, rows)
             files = writer.finish()
         home.sync()
-        return SegmentRef(name, len(rows.positions), rows.vectors.shape[1], files)
+        count = len(files) - len(keys)
+        indexes = tuple(
+            IndexRef(postings_file.KIND, key, postings_file.SETTINGS, file)
+            for key, file in zip(keys, files[count:], strict=True)
+        )
+        return SegmentRef(name, len(rows.positions), rows.vectors.shape[1], files[:count], indexes=indexes)
     except BaseException:
         home.discard()  # no other code knows its name yet
         raise
 
 
-def _put_files(writer: ParallelWriter, rows: Storable) -> None:
+def _put_files(writer: ParallelWriter, rows: Storable) -> list[str]:
+    """Write the files. Returns the keys of sparse vectors, whose inverted indexes are the last files."""
     writer.put(VECTORS, lambda sink: _write_batch(sink, _vector_batch(rows.vectors)))
     columns = [number_array(rows.positions), *(rows.texts[field] for field in TEXT_FIELDS)]
     records = pa.RecordBatch.from_arrays(columns, ["position", *TEXT_FIELDS])
@@ -177,6 +187,21 @@ def _put_files(writer: ParallelWriter, rows: Storable) -> None:
         writer.put(WIDE, lambda sink: metadata_columns.write_wide(typed, sink))
     if typed.sparse:
         writer.put(SPARSE, lambda sink: metadata_columns.write_sparse(typed, sink))
+    count = len(rows.positions)
+    for key, entries in typed.vectors.items():
+        writer.put(f"index-{random_name()}.idx", partial(_write_postings, key, entries, count))
+    return list(typed.vectors)
+
+
+def _write_postings(key: str, entries: Entries, rows: int, sink: Sink) -> None:
+    segment_index.write(
+        sink,
+        postings_file.content_of(postings.build(entries)),
+        kind=postings_file.KIND,
+        key=key,
+        settings=postings_file.SETTINGS,
+        rows=rows,
+    )
 
 
 def _vector_batch(vectors: Floats) -> pa.RecordBatch:
@@ -192,6 +217,8 @@ class Segment:
         self.name = ref.name
         self.rows = ref.rows
         self.dimension = ref.dimension
+        # The metadata keys with sparse vectors. A segment is written with the index of each.
+        self.sparse_keys = frozenset(each.key for each in ref.indexes if each.kind == postings_file.KIND)
         self._folder = folder.child(ref.name)
         self._files = {file.name: file for file in ref.files}
         self._lock = threading.Lock()
@@ -423,6 +450,15 @@ class Segment:
         most = self.text("metadata").nbytes
         with self._reading(WIDE if wide is not None else SPARSE):
             return metadata_columns.read(self.rows, wide, sparse, most)
+
+    def slots(self) -> set[Slot]:
+        """Read the metadata keys and the types of their values, on every call. Their values are not read."""
+        with self._lock:
+            wide = self._map(WIDE) if WIDE in self._files else None
+            sparse = self._map(SPARSE) if SPARSE in self._files else None
+        most = self.text("metadata").nbytes
+        with self._reading(WIDE if wide is not None else SPARSE):
+            return metadata_columns.read_slots(self.rows, wide, sparse, most)
 
     def stored(self, rows: Ints) -> StoredRows:
         """Return the whole records of some rows, which ascend. All rows are returned as views of the maps."""

@@ -41,7 +41,7 @@ from ..validation import file_names
 _HEADER = struct.Struct("<8sIIQQ")
 _SYNCED = struct.Struct("<QQ")
 _FRAME = struct.Struct("<4sHHIIQQ")
-_MAGIC, _FRAME_MAGIC, VERSION = b"CHROMLOG", b"FRM1", 2  # version 1 has no ROWS frames
+_MAGIC, _FRAME_MAGIC, VERSION = b"CHROMLOG", b"FRM1", 3  # version 1 has no ROWS frames, 2 no sparse vectors
 _SYNCED_AT, START = 40, 64
 _MASK = (1 << 64) - 1
 # The file is extended with zeros in advance, so that a sync need not journal a new file size. The first size
@@ -339,7 +339,7 @@ class Log:
                 self._file.extend(-(-end // step) * step)
                 self._size = self._file.size()
         try:
-            if kind == ROWS and self._version < VERSION:  # makes an older program report that it is too old
+            if self._version < VERSION:  # makes an older program report that it is too old
                 self._file.write(0, _header(self._salt, self._first))
                 self._version = VERSION
             self._file.write(self.offset, frame)

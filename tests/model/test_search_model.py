@@ -12,7 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chroma
-from chroma import GroupBy, K, Knn, MaxK, MinK, Rrf, Search, Val
+from chroma import (
+    GroupBy,
+    K,
+    Knn,
+    MaxK,
+    MinK,
+    Rrf,
+    Schema,
+    Search,
+    SparseVector,
+    SparseVectorIndexConfig,
+    Val,
+)
 from chroma.search.ranks import Abs, Div, Exp, Log, Max, Min, Mul, Rank, Sub, Sum
 
 Record = dict[str, Any]
@@ -35,6 +47,38 @@ def _knn(leaf: dict[str, Any], records: list[Record]) -> tuple[dict[int, float],
     return {place: distance for distance, place in found}, leaf.get("default")
 
 
+def _sparse(leaf: dict[str, Any], records: list[Record], all_records: list[Record]) -> Any:
+    key = leaf["key"]
+    vectors = [_components((record["metadata"] or {}).get(key)) for record in all_records]
+    weights = {
+        index: float(np.float32(value))
+        for index, value in zip(leaf["query"]["indices"], leaf["query"]["values"])
+    }
+    if key == "weighted":
+        for index in weights:
+            having = sum(index in vector for vector in vectors)
+            weights[index] *= math.log(1 + (len(all_records) - having + 0.5) / (having + 0.5))
+    found = []
+    for place, record in enumerate(records):
+        vector = _components((record["metadata"] or {}).get(key))
+        if not vector.keys().isdisjoint(weights):
+            total = 0.0
+            for index, weight in weights.items():
+                if index in vector:
+                    total += weight * vector[index]
+            found.append((-total, place))
+    found = sorted(found)[: leaf["limit"]]
+    if leaf.get("return_rank"):
+        return {place: float(rank) for rank, (_, place) in enumerate(found)}, leaf.get("default")
+    return {place: 1 + distance for distance, place in found}, leaf.get("default")
+
+
+def _components(value: Any) -> dict[int, float]:
+    if not isinstance(value, SparseVector):
+        return {}
+    return dict(zip(value.indices, np.float32(value.values).astype(float).tolist()))
+
+
 def _apply(name: str, value: float) -> float:
     with np.errstate(all="ignore"):
         return float({"$abs": np.abs, "$exp": np.exp, "$log": np.log}[name](np.float64(value)))
@@ -49,22 +93,26 @@ def _join(name: str, left: float, right: float) -> float:
         return float(operations[name](np.float64(left), np.float64(right)))
 
 
-def scores(rank: dict[str, Any], records: list[Record]) -> tuple[dict[int, float], float | None]:
-    """The support with its values, and the default."""
+def scores(
+    rank: dict[str, Any], records: list[Record], all_records: list[Record]
+) -> tuple[dict[int, float], float | None]:
+    """The support with its values, and the default. `records` match the filter."""
     ((name, value),) = rank.items()
     if name == "$val":
         return {}, float(value)
     if name == "$knn":
+        if value["key"] != "#embedding":
+            return _sparse(value, records, all_records)
         return _knn(value, records)
     if name in ("$abs", "$exp", "$log"):
-        support, default = scores(value, records)
+        support, default = scores(value, records, all_records)
         return {at: _apply(name, score) for at, score in support.items()}, (
             None if default is None else _apply(name, default)
         )
     parts = [value["left"], value["right"]] if name in ("$sub", "$div") else value
-    support, default = scores(parts[0], records)
+    support, default = scores(parts[0], records, all_records)
     for part in parts[1:]:
-        other, other_default = scores(part, records)
+        other, other_default = scores(part, records, all_records)
         if default is not None and other_default is not None:
             places = support.keys() | other.keys()
         elif default is not None:
@@ -95,11 +143,13 @@ def _identity(value: Any) -> Any:
     return _value_order(value)[0], tuple(value) if isinstance(value, list) else value
 
 
-def expected(form: dict[str, Any], records: list[Record]) -> list[tuple[str, float | None]]:
+def expected(
+    form: dict[str, Any], records: list[Record], all_records: list[Record]
+) -> list[tuple[str, float | None]]:
     if form["rank"] is None:
         ranked = [(float(place), place) for place in range(len(records))]
     else:
-        support, _ = scores(form["rank"], records)
+        support, _ = scores(form["rank"], records, all_records)
         ranked = [(score, at) for at, score in support.items()]
         ranked = sorted(
             ranked, key=lambda pair: (math.isnan(pair[0]), 0 if math.isnan(pair[0]) else pair[0], pair[1])
@@ -115,19 +165,7 @@ def expected(form: dict[str, Any], records: list[Record]) -> list[tuple[str, flo
         kept: set[int] = set()
         for members in groups.values():
             for key in reversed(parts["keys"]):
-                members = (
-                    sorted(
-                        members,
-                        key=lambda member: (
-                            (0, member[0])
-                            if key == "#score"
-                            else _value_order((records[member[1]]["metadata"] or {}).get(key))
-                        ),
-                        reverse=operator == "$max_k",
-                    )
-                    if operator == "$min_k"
-                    else _descending(members, key, records)
-                )
+                members = _sorted(members, key, records, operator == "$max_k")
             kept |= {at for _, at in members[: parts["k"]]}
         ranked = [pair for pair in ranked if pair[1] in kept]
     page = ranked[form["limit"]["offset"] :]
@@ -137,13 +175,21 @@ def expected(form: dict[str, Any], records: list[Record]) -> list[tuple[str, flo
     return [(records[at]["id"], score if math.isfinite(score) else None) for score, at in page]
 
 
-def _descending(members: list[tuple[float, int]], key: str, records: list[Record]) -> list[tuple[float, int]]:
-    """Sort descending, ties in the order in which they come."""
-    value = lambda member: (  # noqa: E731
-        (0, member[0]) if key == "#score" else _value_order((records[member[1]]["metadata"] or {}).get(key))
-    )
-    ordered = sorted({value(member) for member in members}, reverse=True)
-    return [member for each in ordered for member in members if value(member) == each]
+def _sorted(
+    members: list[tuple[float, int]], key: str, records: list[Record], largest: bool
+) -> list[tuple[float, int]]:
+    """Sort by a key, ties in the order in which they come. A score that is no number is last, either way."""
+
+    def value(member: tuple[float, int]) -> Any:
+        score, at = member
+        if key == "#score":
+            return 0, score
+        return _value_order((records[at]["metadata"] or {}).get(key))
+
+    last = [member for member in members if key == "#score" and math.isnan(member[0])]
+    others = [member for member in members if member not in last]
+    ordered = sorted({value(member) for member in others}, reverse=largest)
+    return [member for each in ordered for member in others if value(member) == each] + last
 
 
 # ---------------------------------------------------------------------------- random searches
@@ -154,11 +200,24 @@ values = st.one_of(
     st.booleans(), st.integers(-2, 2), st.sampled_from([0.5, 1.0, -1.0, 2.0**60]),
     st.sampled_from(["a", "b", "ä", "1"]), st.just([1, 2]), st.just(2**60 + 1),
 )  # fmt: skip
-metadatas = st.one_of(st.none(), st.dictionaries(st.sampled_from(["x", "y"]), values, min_size=1))
+sparse_vectors = st.dictionaries(
+    st.integers(0, 4), st.sampled_from([-1.0, 0.5, 0.1, 1.0, 2.0]), max_size=4
+).map(lambda found: SparseVector(sorted(found), [found[index] for index in sorted(found)]))
+sparse_values = st.one_of(sparse_vectors, sparse_vectors, st.just(1))
+metadatas = st.one_of(
+    st.none(),
+    st.fixed_dictionaries(
+        {}, optional={"x": values, "y": values, "plain": sparse_values, "weighted": sparse_values}
+    ).filter(bool),
+)
 knns = st.builds(
     Knn, vectors, limit=st.integers(1, 9), default=st.one_of(st.none(), small), return_rank=st.booleans()
 )
-leaves = st.one_of(knns, knns, st.builds(Val, small))
+sparse_knns = st.builds(
+    Knn, sparse_vectors, key=st.sampled_from(["plain", "weighted"]), limit=st.integers(1, 9),
+    default=st.one_of(st.none(), small), return_rank=st.booleans(),
+)  # fmt: skip
+leaves = st.one_of(knns, sparse_knns, st.builds(Val, small))
 
 
 def _extend(inner: st.SearchStrategy[Rank]) -> st.SearchStrategy[Rank]:
@@ -195,8 +254,8 @@ def searches(draw: Any) -> Search:
 
 
 @st.composite
-def histories(draw: Any) -> tuple[list[list[Record]], list[str], list[str]]:
-    """Batches of records, ids to update with their own values, and ids to delete."""
+def histories(draw: Any) -> tuple[list[list[Record]], dict[str, Any], list[str]]:
+    """Batches of records, new sparse vectors for some ids, and ids to delete."""
     count = draw(st.integers(0, 12))
     records = [
         {"id": f"r{number}", "vector": draw(vectors), "metadata": draw(metadatas)} for number in range(count)
@@ -205,7 +264,8 @@ def histories(draw: Any) -> tuple[list[list[Record]], list[str], list[str]]:
     ids = (
         st.lists(st.sampled_from([record["id"] for record in records]), unique=True) if count else st.just([])
     )
-    return [records[:cut], records[cut:]], draw(ids), draw(ids)
+    updated = {id: draw(st.one_of(st.none(), sparse_vectors)) for id in draw(ids)}
+    return [records[:cut], records[cut:]], updated, draw(ids)
 
 
 def _matches(condition: Any, collection: Any, records: list[Record]) -> list[Record]:
@@ -232,13 +292,15 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
 numbers = itertools.count()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=200)
 @given(histories(), st.lists(searches(), min_size=1, max_size=6), st.booleans(), st.booleans())
 def test_searches_are_those_of_the_model(
     client: Any, history: Any, asked: list[Search], early: bool, late: bool
 ) -> None:
     (first, second), updated, deleted = history
-    collection = client.create_collection(f"things{next(numbers)}", embedding_function=None)
+    schema = Schema().create_index(SparseVectorIndexConfig(), "plain")
+    schema = schema.create_index(SparseVectorIndexConfig(bm25=True), "weighted")
+    collection = client.create_collection(f"things{next(numbers)}", schema=schema, embedding_function=None)
     by_id = {record["id"]: record for record in [*first, *second]}
     for number, batch in enumerate((first, second)):
         if batch:
@@ -250,7 +312,14 @@ def test_searches_are_those_of_the_model(
         if number == 0 and early:
             collection.compact()
     if updated:
-        collection.update(ids=updated, embeddings=[by_id[id]["vector"] for id in updated])
+        collection.update(
+            ids=list(updated),
+            embeddings=[by_id[id]["vector"] for id in updated],
+            metadatas=[{"plain": value, "weighted": value} for value in updated.values()],
+        )
+        for id, value in updated.items():
+            kept = {key: each for key, each in (by_id[id]["metadata"] or {}).items() if key in ("x", "y")}
+            by_id[id]["metadata"] = kept if value is None else kept | {"plain": value, "weighted": value}
     if deleted:
         collection.delete(ids=deleted)
     if late:
@@ -260,7 +329,7 @@ def test_searches_are_those_of_the_model(
     for number, search in enumerate(asked):
         form = search.to_dict()
         form["group_by"] = form["group_by"] or None
-        right = expected(form, _matches(search._where, collection, records))
+        right = expected(form, _matches(search._where, collection, records), records)
         pairs = list(zip(found["ids"][number], found["scores"][number], strict=True))
         assert _close(pairs, right), (form, pairs, right)
     client.delete_collection(collection.name)

@@ -9,13 +9,13 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ... import errors
 from ...errors import ChromaError
+from ...storage.interface import metadata_json
 from ...wire.json_codec import error_to_json
 from ..limits.fair_shares import Budget, Holder
 from ..limits.thread_pool import RETRY_SECONDS, Overloaded, Pool
@@ -77,7 +77,8 @@ def joined(chunks: Iterator[bytes], most: int) -> bytes:
 
 def to_json(value: Any) -> bytes:
     """JSON bytes. float32 arrays become the shortest decimals that round-trip."""
-    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    data: bytes = metadata_json.dumps(value)
+    return data
 
 
 def answer(value: Any, status: int = 200) -> Response:

@@ -14,10 +14,12 @@ import numpy as np
 import orjson
 
 from ...collection.configuration import MUTABLE, SPACES, hnsw_for_create, hnsw_for_update, hnsw_of_spann
-from ...errors import InvalidArgumentError, UnsupportedError
+from ...collection.schemas import adopted
+from ...errors import InvalidArgumentError
 from ...storage.interface.ranking import SearchRequest
 from ...storage.interface.requests import NewCollection
 from ...storage.interface.short_repr import shown
+from ...storage.interface.sparse_vector import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY
 from ...storage.interface.values import Floats, Mode, Records
 from ...validation.metadata import check_collection_metadata, check_new_metadata
 from ...validation.names import check_count, check_name, check_tenant_name
@@ -29,11 +31,11 @@ from ...wire.json_fields import count, flag, matrix, required, shaped, typed
 from ...wire.request_codec import ids_from_json
 from ...wire.search_codec import search_from_json
 from ..http.request_body import TooLarge
-from . import exact_integers
+from . import exact_integers, schema_body
+from .stored_function import stored_function
 
 # The names of columns in tables and streams, which JSON bodies do not have.
 _SINGULARS = {"id": "ids"} | dict(arrow_codec.FIELD_OF)
-MAX_DEPTH = 64  # the nesting depth of values that clients store with a collection
 # A list or an object takes at least 64 bytes in memory, but as few as two in a body. In a body that has many
 # of them, a record has ten.
 _PART_BYTES = 8
@@ -86,10 +88,7 @@ def checked_name(body: JSON, field: str = "name") -> str:
 
 def new_collection(body: JSON) -> NewCollection:
     """Read {"name", "metadata"?, "configuration"?, "schema"?, "get_or_create"?}."""
-    if body.get("schema") is not None:
-        raise UnsupportedError(
-            "schema is not supported yet: leave it out and pass configuration={'hnsw': {…}} instead"
-        )
+    schema = None if body.get("schema") is None else schema_body.checked(body["schema"])
     name = checked_name(body)
     with shaped():
         metadata = check_collection_metadata(body.get("metadata"))
@@ -101,12 +100,16 @@ def new_collection(body: JSON) -> NewCollection:
             )
         hnsw = hnsw_for_create({"hnsw": given}, metadata, None)
     function = _function(_configuration(body, "configuration"))
-    configuration = {"hnsw": hnsw, "embedding_function": function}
+    configuration, kept = {"hnsw": hnsw, "embedding_function": function}, None
+    if schema is not None:
+        with shaped():
+            configuration, kept = adopted(schema, configuration, metadata)
     return NewCollection(
         name=name,
         metadata=metadata,
         configuration=configuration,
         get_or_create=flag(body, "get_or_create"),
+        schema=kept,
     )
 
 
@@ -163,29 +166,7 @@ def _hnsw(configuration: JSON, allowed: frozenset[str]) -> JSON | None:
 def _function(configuration: JSON) -> JSON | None:
     """The stored form of an embedding function. The server keeps it without interpreting it."""
     function = typed(configuration, "embedding_function", dict, "an object")
-    if function is None:
-        return None
-    if _deeper_than(MAX_DEPTH, function):
-        raise InvalidArgumentError(f"embedding_function is nested more than {MAX_DEPTH} levels deep")
-    kind = function.get("type")
-    if kind == "known" and isinstance(function.get("name"), str):
-        return {"type": "known", "name": function["name"], "config": function.get("config")}
-    if kind in ("legacy", "unknown"):
-        return {"type": kind}
-    raise ShapeError(
-        "Expected embedding_function to be {'type': 'known', 'name', 'config'}, {'type': 'legacy'} or "
-        f"{{'type': 'unknown'}}, got {shown(function)}"
-    )
-
-
-def _deeper_than(levels: int, value: Any) -> bool:
-    """Whether a value is nested too deeply. JSON writers have a limit too, so that no response could contain
-    such a value."""
-    if levels < 0:
-        return True
-    if isinstance(value, dict):
-        value = list(value.values())
-    return isinstance(value, list) and any(_deeper_than(levels - 1, part) for part in value)
+    return None if function is None else stored_function(function)
 
 
 # ---------------------------------------------------------------------------- records
@@ -234,20 +215,21 @@ def records(mode: Mode, body: JSON) -> Records:
 
 
 def _relaxed(entries: Sequence[Any]) -> list[Any] | None:
-    """Return the metadata with two ambiguities of JSON resolved. None if the given metadata has neither.
+    """Return the metadata with three ambiguities of JSON resolved. None if the given metadata has none.
 
     Some clients write 1.0 as 1, so the numbers in a list of ints and floats all become floats. Empty lists
-    are dropped.
+    are dropped. An object with indices and values is a sparse vector, also without the mark of its type.
     """
     found = False
     out = []
     for entry in entries:
         if isinstance(entry, dict):
-            kept = {}
+            kept: dict[str, Any] = {}
             for key, value in entry.items():
-                if isinstance(value, dict) and value.get("#type") == "sparse_vector":
-                    raise UnsupportedError(f"sparse vectors are not supported in metadata: key {key!r}")
-                if value == []:
+                if _untagged(value):
+                    found = True
+                    kept[key] = value | {TYPE_KEY: SPARSE_VECTOR_TYPE_VALUE}
+                elif value == []:
                     found = True
                 elif isinstance(value, list) and set(map(type, value)) == {int, float}:
                     found = True
@@ -257,6 +239,11 @@ def _relaxed(entries: Sequence[Any]) -> list[Any] | None:
             entry = kept or None
         out.append(entry)
     return out if found else None
+
+
+def _untagged(value: Any) -> bool:
+    """Whether a value is a sparse vector without the mark of its type."""
+    return isinstance(value, dict) and TYPE_KEY not in value and {"indices", "values"} <= value.keys()
 
 
 def _embeddings(mode: Mode, column: list[Any] | None) -> tuple[Floats | None, Any]:
@@ -276,7 +263,7 @@ def _embeddings(mode: Mode, column: list[Any] | None) -> tuple[Floats | None, An
 
 
 def searches(body: JSON) -> list[SearchRequest]:
-    """The searches in {"searches", "read_level"?}."""
+    """The searches in {"searches", "read_level"?, "explain"?}."""
     found = required(body, "searches")
     if type(found) is not list:
         raise ShapeError(f"Expected searches to be a list of objects, got {shown(found)}")
@@ -287,7 +274,9 @@ def searches(body: JSON) -> list[SearchRequest]:
                 check_read_level(level)
             except InvalidArgumentError as error:
                 raise ShapeError(error.message()) from None
-        return [search_from_json(each) for each in found]
+        explain = flag(body, "explain")
+        requests = [search_from_json(each) for each in found]
+        return [each._replace(explain=True) for each in requests] if explain else requests
 
 
 def known_ids(body: JSON) -> list[str]:

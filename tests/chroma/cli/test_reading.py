@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,67 @@ def test_query(target: str) -> None:
     ]
     text = run("query", target, "notes", "--embedding", "[1, 0, 0, 0]").output
     assert text.splitlines()[0].split() == ["id", "distance", "document", "metadata"]
+
+
+def test_query_within_a_distance(target: str) -> None:
+    near = ("--embedding", "[1, 0, 0, 0]", "--max-distance", "0.5")
+    (answer,) = read("query", target, "notes", *near)["queries"]
+    assert [each["id"] for each in answer["records"]] == ["a", "c"]
+    assert run("query", target, "notes", *near[:3], "near").exit_code == 2
+
+
+def test_search(target: str, tmp_path: Path) -> None:
+    found = read("search", target, "notes", "--text", "apple", "--limit", "2")
+    (answer,) = found["searches"]
+    assert found["collection"] == "notes" and len(answer["records"]) == 2
+    assert set(answer["records"][0]) <= {"id", "document", "metadata", "score"}
+    ids = lambda *options: [  # noqa: E731
+        [each["id"] for each in part["records"]]
+        for part in read("search", target, "notes", *options)["searches"]
+    ]
+    assert ids() == [["a", "b", "c"]]
+    assert ids("--where", '{"n": {"$gte": 2}}', "--where-document", '{"$contains": "apple"}') == [["c"]]
+    documents = '{"$and": [{"$contains": "apple"}, {"$not_contains": "green"}]}'
+    assert ids("--where-document", documents) == [["a"]]
+    assert ids("--limit", "1", "--offset", "1") == [["b"]]
+    form = {
+        "rank": {"$knn": {"query": [1, 0, 0, 0]}},
+        "limit": {"limit": 2},
+        "select": {"keys": ["#score", "n"]},
+    }
+    assert ids("--search", json.dumps(form)) == [["a", "c"]]
+    assert ids("--search", json.dumps([form, {"limit": {"limit": 1}}])) == [["a", "c"], ["a"]]
+    file = tmp_path / "searches.json"
+    texts = {"searches": [{"rank": {"$knn": {"query": "apple", "limit": 1}}}], "read_level": "index_only"}
+    file.write_text(json.dumps(texts))
+    assert [len(each) for each in ids("--search", f"@{file}")] == [1]
+    text = run("search", target, "notes", "--search", json.dumps(form)).output.splitlines()
+    assert [line.split() for line in text] == [
+        ["id", "score", "n"],
+        ["a", "0", "1"],
+        ["c", text[2].split()[1], "2"],
+    ]
+    several = run("search", target, "notes", "--search", json.dumps([form, form])).output
+    assert several.startswith("0:\n") and "1:\n" in several
+    selected = run("search", target, "notes", "--select", "embedding", "--select", "metadata").output
+    assert selected.splitlines()[0].split() == ["id", "embedding", "metadata"]
+    piped = run("search", target, "notes", "--search", "@-", "--json", input=json.dumps(form))
+    assert [each["id"] for each in json.loads(piped.stdout)["searches"][0]["records"]] == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--search", "{"], "not JSON"), (["--search", "3"], "no search"), (["--search", "[]"], "no search"),
+        (["--search", "@/none/such"], "cannot be read"),
+        (["--search", "{}", "--limit", "3"], "no other option"),
+        (["--key", "lex"], "--text"), (["--limit", "0"], "--limit"), (["--text", "x", "--key", "lex"], "lex"),
+        (["--search", '{"rank": {"$no": 1}}'], "$no"), (["--where", '{"n": {"$no": 1}}'], "$no"),
+    ],
+)  # fmt: skip
+def test_searches_that_cannot_be_used(database: Path, arguments: list[str], said: str) -> None:
+    result = run("search", database, "notes", *arguments)
+    assert result.exit_code in (1, 2) and said in result.stderr
 
 
 def test_query_by_text(tmp_path: Path) -> None:

@@ -100,19 +100,27 @@ def test_errors_are_caught_under_the_name_of_chromadb() -> None:
 
 
 def test_unsupported_classes_can_be_named_and_derived_from() -> None:
-    schema, component = get("chromadb:Schema"), get("chromadb.config:Component")
-    assert schema is get("chromadb.api.types:Schema")
+    function = get("chromadb.api.models.AttachedFunction:AttachedFunction")
+    component = get("chromadb.config:Component")
 
     class Part(component):  # type: ignore[misc, valid-type]
         pass
 
-    assert typing.get_args(list[schema]) == (schema,)
-    assert typing.get_args(typing.Union[schema, None, int])[0] is schema  # noqa: UP007
-    assert not isinstance(1, schema)
+    assert typing.get_args(list[function]) == (function,)
+    assert typing.get_args(typing.Union[function, None, int])[0] is function  # noqa: UP007
+    assert not isinstance(1, function)
     with pytest.raises(UnsupportedError, match=r"chromadb\.config\.Component is not offered"):
         Part()
-    with pytest.raises(UnsupportedError, match=r"chromadb\.api\.types\.Schema .*Collection\.query"):
-        schema()
+    with pytest.raises(UnsupportedError, match=r"AttachedFunction .*Collection\.sql"):
+        function()
+
+
+def test_schemas_are_those_of_this_package() -> None:
+    assert get("chromadb:Schema") is get("chromadb.api.types:Schema") is chroma.Schema
+    for name in chroma.api.types.__all__:
+        if name.endswith(("Config", "Type", "Types")):
+            assert get(f"chromadb.api.types:{name}") is getattr(chroma.api.types, name)
+    assert get("chromadb:VectorIndexConfig")(space="cosine").space == "cosine"
 
 
 def test_enumerations_have_their_members() -> None:

@@ -316,6 +316,7 @@ INTERFACE = [
     "chroma.storage.interface.ranking",
     "chroma.storage.interface.requests",
     "chroma.storage.interface.short_repr",
+    "chroma.storage.interface.sparse_vector",
     "chroma.storage.interface.values",
 ]
 LIGHT = """

@@ -159,6 +159,45 @@ def test_the_space_and_the_function_are_kept(old: Path, new: Path) -> None:
     ]
 
 
+def test_the_schema_is_kept(old: Path, new: Path) -> None:
+    on, off = {"enabled": True, "config": {}}, {"enabled": False, "config": {}}
+    found = {"string": {"fts_index": off, "string_inverted_index": on}}
+    vectors_of = {"space": "cosine", "source_key": "#document", "hnsw": {"ef_search": 9}}
+    schema = {
+        "defaults": {
+            "string": {"fts_index": off, "string_inverted_index": on}, "int": {"int_inverted_index": on}
+        },
+        "keys": {
+            "#embedding": {"float_list": {"vector_index": {"enabled": True, "config": vectors_of}}},
+            "seen": found,
+            "place": {"int": {"int_inverted_index": off}},
+        },
+    }  # fmt: skip
+    database = handmade.write(old, [Made(name, vectors(3)) for name in "abc"])
+    database.execute("ALTER TABLE collections ADD COLUMN schema_str TEXT")
+    for name, text in (
+        ("a", json.dumps(schema)),
+        ("b", json.dumps(schema | {"keys": {"seen": found}})),
+        ("c", json.dumps(schema | {"keys": {"place": 3}, "cmek": {"gcp": "x"}})),
+    ):
+        database.execute("UPDATE collections SET schema_str = ? WHERE name = ?", (text, name))
+    database.commit()
+    database.close()
+    report = moved(old, new)
+    (told,) = [text for text in report.warnings if "schema" in text]
+    assert "'c'" in told and "unknown form" in told
+    with chroma.PersistentClient(new) as client:
+        a, b, c = (client.get_collection(name, embedding_function=None) for name in "abc")
+        assert a.configuration_json["hnsw"]["space"] == "cosine"
+        assert a.configuration_json["hnsw"]["ef_search"] == 9
+        with pytest.raises(
+            InvalidArgumentError, match="'place' with type 'Int' because indexing is disabled"
+        ):
+            a.get(where={"place": 1})
+        assert (a._info.schema or {})["keys"].keys() == {"#document", "#embedding", "place"}
+        assert b._info.schema is c._info.schema is None
+
+
 def test_a_second_run_compares_and_finds_what_was_changed(old: Path, new: Path) -> None:
     made = Made("notes", vectors(9))
     handmade.write(old, [made]).close()

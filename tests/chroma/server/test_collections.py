@@ -109,13 +109,124 @@ def test_tenant_and_database_are_enforced(api: Api) -> None:
         ({"name": "things", "configuration": {"hnsw": {}, "spann": {}}}, 400),
         ({"name": "things", "configuration": {"embedding_function": {"type": "other"}}}, 422),
         ({"name": "things", "configuration": {"embedding_function": {"type": "known"}}}, 422),
-        ({"name": "things", "schema": {"keys": {}}}, 501),
+        ({"name": "things", "schema": {"keys": {}}}, 422),
+        ({"name": "things", "schema": []}, 422),
     ],
 )
 def test_bodies_that_are_refused(api: Api, body: Any, status: int) -> None:
     name = "InvalidArgumentError" if status == 400 else "ChromaError"
     refused(api.post(COLLECTIONS, body), status, name)
     assert api.get(COLLECTIONS).json() == []
+
+
+ON: dict[str, Any] = {"enabled": True, "config": {}}
+OFF: dict[str, Any] = {"enabled": False, "config": {}}
+
+
+def of_vectors(**config: Any) -> dict[str, Any]:
+    return {"#embedding": {"float_list": {"vector_index": {"enabled": True, "config": config}}}}
+
+
+def of_sparse(enabled: bool = True, **config: Any) -> dict[str, Any]:
+    return {"sparse_vector": {"sparse_vector_index": {"enabled": enabled, "config": config}}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "status"),
+    [
+        ({"defaults": {}}, 422),
+        ({"defaults": None, "keys": {}}, 422),
+        ({"defaults": {}, "keys": []}, 422),
+        (
+            {"defaults": {"string": {"string_inverted_index": {"enabled": "x", "config": {}}}}, "keys": {}},
+            422,
+        ),
+        ({"defaults": {"string": {"string_inverted_index": {"enabled": True}}}, "keys": {}}, 422),
+        ({"defaults": {"string": {"string_inverted_index": {"config": {}}}}, "keys": {}}, 422),
+        ({"defaults": {}, "keys": of_vectors(space="other")}, 422),
+        ({"defaults": {}, "keys": of_vectors(hnsw={"other": 1})}, 422),
+        ({"defaults": {}, "keys": of_vectors(hnsw={"ef_search": "x"})}, 422),
+        ({"defaults": {}, "keys": of_vectors(hnsw={"ef_search": 0})}, 400),
+        ({"defaults": {}, "keys": of_vectors(spann={"search_nprobe": "x"})}, 422),
+        ({"defaults": {}, "keys": of_vectors(spann={"other": 1})}, 422),
+        ({"defaults": {}, "keys": of_vectors(embedding_function={"type": "other"})}, 422),
+        ({"defaults": {}, "keys": of_vectors(source_key="title")}, 400),
+        ({"defaults": {}, "keys": of_vectors(source_key="#other")}, 400),
+        ({"defaults": {}, "keys": of_vectors(hnsw={"ef_search": 3}, spann={"search_nprobe": 3})}, 400),
+        ({"defaults": {"string": {"fts_index": ON}}, "keys": {}}, 400),
+        ({"defaults": of_sparse(), "keys": {}}, 400),
+        ({"defaults": {"float_list": {"vector_index": ON}}, "keys": {}}, 400),
+        ({"defaults": {}, "keys": {"a": {"string": {"fts_index": ON}}}}, 400),
+        ({"defaults": {}, "keys": {"a": {"float_list": {"vector_index": ON}}}}, 400),
+        ({"defaults": {}, "keys": {"#document": {"int": {"int_inverted_index": ON}}}}, 400),
+        ({"defaults": {}, "keys": {"#document": {"string": {"string_inverted_index": ON}}}}, 400),
+        ({"defaults": {}, "keys": {"#embedding": {"string": {"string_inverted_index": OFF}}}}, 400),
+        ({"defaults": {}, "keys": {"#other": {"string": {"string_inverted_index": OFF}}}}, 400),
+        ({"defaults": {}, "keys": {"a": of_sparse(source_key="b")}}, 400),
+        ({"defaults": {}, "keys": {"a": of_sparse(False, source_key="#b")}}, 400),
+        ({"defaults": {}, "keys": {"a": of_sparse(bm25="yes")}}, 422),
+        ({"defaults": {}, "keys": {"a": of_sparse(source_key=3)}}, 422),
+        ({"defaults": {}, "keys": {}, "cmek": "x"}, 422),
+        ({"defaults": {}, "keys": {}, "cmek": {"gcp": "x"}}, 400),
+    ],
+)
+def test_schemas_that_are_refused(api: Api, schema: Any, status: int) -> None:
+    name = "InvalidArgumentError" if status == 400 else "ChromaError"
+    refused(api.post(COLLECTIONS, {"name": "things", "schema": schema}), status, name)
+    assert api.get(COLLECTIONS).json() == []
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"defaults": {}, "keys": {}},
+        {"defaults": {"other": {}, "string": {"other": ON}, "int": None}, "keys": {}, "more": 1},
+        {"defaults": {"float_list": {"vector_index": OFF}}, "keys": {"a": {"other": {"index": ON}}}},
+        {"defaults": {}, "keys": {"a": of_sparse(algorithm="wand")}},
+        {"defaults": {}, "keys": {"a": of_sparse(), "b": of_sparse(bm25=True)}},
+        {"defaults": {}, "keys": {"a": {"string": {"fts_index": OFF}, "float_list": {"vector_index": OFF}}}},
+        {"defaults": {}, "keys": of_vectors(embedding_function=None, hnsw=None)},
+    ],
+)
+def test_schemas_that_are_taken_are_completed(api: Api, schema: Any) -> None:
+    answer = api.post(COLLECTIONS, {"name": "things", "schema": schema})
+    assert answer.status_code == 200
+    found = answer.json()["schema"]
+    assert found["defaults"]["int"] == {"int_inverted_index": ON}
+    assert found["keys"]["#document"]["string"]["fts_index"] == ON
+    index = found["keys"]["#embedding"]["float_list"]["vector_index"]
+    assert (index["config"]["source_key"], index["config"]["space"]) == ("#document", "l2")
+    assert index["config"]["hnsw"]["max_neighbors"] == 16
+    again = api.post(COLLECTIONS, {"name": "again", "schema": found})
+    assert again.json()["schema"] == found
+
+
+def test_a_schema_beside_a_configuration(api: Api) -> None:
+    schema = {"defaults": {}, "keys": {"a": {"string": {"string_inverted_index": OFF}}}}
+    for more in (
+        {"configuration": {"hnsw": {"space": "cosine"}}},
+        {"configuration": {"embedding_function": {"type": "known", "name": "other", "config": {}}}},
+        {"metadata": {"hnsw:space": "cosine"}},
+    ):
+        answer = api.post(COLLECTIONS, {"name": "things", "schema": schema, **more})
+        assert "Cannot set both collection config" in refused(answer, 400, "InvalidArgumentError")
+    function = {"type": "known", "name": "default", "config": {}}
+    plain = {"hnsw": {"space": "l2"}, "embedding_function": function}
+    made = api.post(COLLECTIONS, {"name": "things", "schema": schema, "configuration": plain}).json()
+    assert made["schema"]["keys"]["a"] == schema["keys"]["a"]  # type: ignore[index]
+    only_space = {"defaults": {"float_list": {"vector_index": OFF | {"config": {"space": "ip"}}}}, "keys": {}}
+    other = api.post(COLLECTIONS, {"name": "other", "schema": only_space}).json()
+    assert other["configuration_json"]["hnsw"]["space"] == "ip"
+    path = f"{COLLECTIONS}/{made['id']}"
+    api.post(f"{path}/add", {"ids": ["x"], "embeddings": [[1]], "metadatas": [{"a": "b"}]})
+    for verb, body in (
+        ("get", {"where": {"a": "b"}}),
+        ("delete", {"where": {"a": "b"}}),
+        ("query", {"query_embeddings": [[1]], "where": {"a": "b"}}),
+        ("search", {"searches": [{"filter": {"a": "b"}}]}),
+    ):
+        told = refused(api.post(f"{path}/{verb}", body), 400, "InvalidArgumentError")
+        assert "because indexing is disabled" in told
 
 
 def test_a_taken_name(api: Api) -> None:

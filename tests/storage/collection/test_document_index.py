@@ -225,3 +225,13 @@ def test_small_segments_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert collection.count(where_document={"$contains": "wörd17"}) > 0
         settled(collection)
         assert not list(tmp_path.rglob("index-*"))
+
+
+def test_a_schema_without_full_text_has_none(tmp_path: Path) -> None:
+    schema = chroma.Schema().delete_index(chroma.FtsIndexConfig(), "#document")
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.create_collection("docs", embedding_function=None, schema=schema)
+        add(collection, {}, random.Random(1), [f"i{row}" for row in range(ROWS)])
+        collection.compact()
+        settled(collection)
+        assert not list(tmp_path.rglob("index-*"))

@@ -128,15 +128,15 @@ def test_a_log_of_an_older_version_is_marked_before_it_gets_newer_frames(tmp_pat
     version = slice(8, 12)
     log = Log.open(folder, "l.wal")
     assert [frame.payload for frame in log.read_new(writing=True)] == [b"one"]
-    log.append(CATALOG, b"two")
     assert (tmp_path / "l.wal").read_bytes()[version] == b"\1\0\0\0"
+    log.append(CATALOG, b"two")
     log.sync(log.append(ROWS, b"three"))
     log.close()
-    assert (tmp_path / "l.wal").read_bytes()[version] == b"\2\0\0\0"
+    assert (tmp_path / "l.wal").read_bytes()[version] == b"\3\0\0\0"
     assert _payloads(folder) == [b"one", b"two", b"three"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(log_module, "VERSION", 1)
-        with pytest.raises(FormatTooNew, match="log format 2"):
+        with pytest.raises(FormatTooNew, match="log format 3"):
             Log.open(folder, "l.wal")
 
 

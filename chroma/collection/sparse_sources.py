@@ -1,0 +1,149 @@
+"""The sparse vectors that a collection makes of the texts of its records.
+
+Owns: which texts of a write are embedded under which keys. A key whose vector is given is left alone. If the
+text is removed, or replaced by another type of value, its vector is removed, too.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from ..embedding.registry import config_to_sparse_function, sparse_known_embedding_functions
+from ..errors import InvalidArgumentError
+from ..schema.schema import Schema
+from ..storage.interface.schema import DOCUMENT, SchemaJson, sparse_keys
+from ..storage.interface.sparse_vector import SparseVector, restore
+from ..storage.interface.values import EncodedMetadata
+from ..validation.write_batch import Batch
+
+
+class SparseSource(NamedTuple):
+    """A key with a sparse index, and how its vectors are made.
+
+    source    "#document" or a metadata key; None: only the texts of queries are embedded
+    function  None: it cannot be built in this process
+    """
+
+    key: str
+    source: str | None
+    function: Any
+
+
+def sources(schema: SchemaJson | None, given: Schema | None) -> dict[str, SparseSource]:
+    """Return the keys with a sparse index.
+
+    given  the schema with which this process created the collection: its functions need no name
+    """
+    found = {}
+    for key, config in sparse_keys(schema).items():
+        source = config.get("source_key")
+        found[key] = SparseSource(
+            key, source, _function(key, source, config.get("embedding_function"), given)
+        )
+    return found
+
+
+def _function(key: str, source: str | None, stored: Any, given: Schema | None) -> Any:
+    if not isinstance(stored, Mapping) or stored.get("type") != "known":
+        function = _given_function(key, given)
+        if function is None and source is not None:
+            warnings.warn(
+                f"the function that embeds {source!r} for the key {key!r} was stored without a name, so new "
+                "records get no vector there: give the class name, get_config and build_from_config",
+                UserWarning,
+                stacklevel=5,
+            )
+        return function
+    if stored.get("name") not in sparse_known_embedding_functions:
+        warnings.warn(
+            f"the sparse embedding function {stored.get('name')!r} of the key {key!r} is not registered in "
+            "this process, so texts are not embedded there: register its class with "
+            "register_sparse_embedding_function",
+            UserWarning,
+            stacklevel=5,
+        )
+        return None
+    return config_to_sparse_function(dict(stored))
+
+
+def _given_function(key: str, given: Schema | None) -> Any:
+    values = None if given is None else given.keys.get(key)
+    if values is None or values.sparse_vector is None or values.sparse_vector.sparse_vector_index is None:
+        return None
+    return values.sparse_vector.sparse_vector_index.config.embedding_function
+
+
+def with_vectors(found: Mapping[str, SparseSource], batch: Batch) -> Batch:
+    """Return the batch with the vectors of its texts in the metadata. One call per key embeds all of them."""
+    for source in found.values():
+        if source.source is not None and source.function is not None:
+            batch = _with_key(source, batch)
+    return batch
+
+
+def _with_key(source: SparseSource, batch: Batch) -> Batch:
+    entries = _entries(batch)
+    if source.source == DOCUMENT:
+        values: list[Any] = [None] * len(entries) if batch.documents is None else list(batch.documents)
+        removed: list[int] = []
+    else:
+        values = [None if entry is None else entry.get(source.source) for entry in entries]
+        removed = [
+            row
+            for row, entry in enumerate(entries)
+            if entry is not None and source.source in entry and not isinstance(values[row], str)
+        ]
+    free = [entry is None or source.key not in entry for entry in entries]
+    rows = [row for row, value in enumerate(values) if isinstance(value, str) and free[row]]
+    vectors: Sequence[Any] = embedded(source, [values[row] for row in rows]) if rows else []
+    changes: dict[int, Any] = dict(zip(rows, vectors)) | {row: None for row in removed if free[row]}
+    if not changes:
+        return batch
+    out = [
+        {**(entry or {}), source.key: changes[row]} if row in changes else entry
+        for row, entry in enumerate(entries)
+    ]
+    return replace(batch, metadatas=out)
+
+
+def _entries(batch: Batch) -> list[Any]:
+    if batch.metadatas is None:
+        return [None] * len(batch.ids)
+    entries: list[Any] = list(batch.metadatas)
+    if isinstance(batch.metadatas, EncodedMetadata):
+        restore(entries)
+    return entries
+
+
+def embedded(source: SparseSource, texts: list[str], *, queries: bool = False) -> list[SparseVector]:
+    """Embed texts, at least one. Raises InvalidArgumentError if the function does not answer as it should."""
+    function = source.function
+    embed = getattr(function, "embed_query", function) if queries else function
+    vectors = embed(input=texts)
+    if not isinstance(vectors, list) or not all(isinstance(each, SparseVector) for each in vectors):
+        raise InvalidArgumentError(
+            f"the embedding function {type(function).__name__} of the key {source.key!r} must return a list "
+            "of SparseVector"
+        )
+    if len(vectors) != len(texts):
+        raise InvalidArgumentError(
+            f"the embedding function {type(function).__name__} of the key {source.key!r} returned "
+            f"{len(vectors)} vectors for {len(texts)} texts"
+        )
+    return vectors
+
+
+def for_query(found: Mapping[str, SparseSource], key: str) -> SparseSource:
+    """Return the source of a key whose function embeds the text of a query. Raises InvalidArgumentError."""
+    source = found.get(key)
+    if source is None or source.function is None:
+        why = ", because it has no sparse index in the schema" if source is None else ""
+        raise InvalidArgumentError(
+            f"the key {key!r} has no sparse embedding function{why}, so the text of Knn cannot be embedded: "
+            "pass a vector, or create the collection with a schema that has "
+            "create_index(SparseVectorIndexConfig(embedding_function=…), key=…)"
+        )
+    return source

@@ -1,0 +1,575 @@
+/* Top-k over an inverted index: the rows with the greatest weighted sum of their postings.
+ *
+ * Everything here has a twin in storage/postings/ranking.py, which answers the same where no compiler was at hand.
+ *
+ * The search goes through the rows in windows. Terms whose bounds together cannot reach the score of the k-th best
+ * row so far are not read (MaxScore: Turtle and Flood, Query evaluation: strategies and optimizations, 1995). Sums of
+ * a window only decide which rows are worth a second look. The score of such a row is then computed in the order of
+ * the query's terms, in float64, so that a row has one score whatever was skipped.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WINDOW = 4096, WORD = 64 };
+
+/* ---- arguments ---------------------------------------------------------------------------------------- */
+
+enum { BUFFERS = 12 }; /* one more than a call has arrays */
+
+typedef struct {
+    Py_buffer held[BUFFERS];
+    int holds;
+} Held;
+
+static void
+let_go(Held *held)
+{
+    while (held->holds)
+        PyBuffer_Release(&held->held[--held->holds]);
+}
+
+/* A one-dimensional, contiguous and aligned buffer of items of this size and of one of these types. */
+static void *
+get(Held *held, PyObject *object, const char *name, const char *letters, Py_ssize_t size, int writable,
+    Py_ssize_t *count)
+{
+    Py_buffer *out = &held->held[held->holds];
+    int flags = PyBUF_FORMAT | PyBUF_ND | PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0);
+    if (PyObject_GetBuffer(object, out, flags) < 0)
+        return NULL;
+    const char *format = out->format ? out->format : "B";
+    if (*format == '@' || *format == '=' || (*format == '<' && PY_LITTLE_ENDIAN))
+        format++;
+    if (out->ndim == 1 && *format && strchr(letters, *format) && !format[1] && out->itemsize == size &&
+        (uintptr_t)out->buf % (uintptr_t)size == 0) {
+        held->holds++;
+        *count = out->shape[0];
+        return out->buf;
+    }
+    PyErr_Format(PyExc_TypeError, "%s has %d dimensions of type %s, not 1 of %c, or is not aligned", name, out->ndim,
+                 format, letters[0]);
+    PyBuffer_Release(out);
+    return NULL;
+}
+
+/* ---- postings ----------------------------------------------------------------------------------------- */
+
+/* An inverted index, and the terms of a query in it.
+ *
+ * A posting's value is a float32, or, with `lengths`, a frequency f in a text of `lengths[row]` words, which counts
+ * as f * scale / (f + constant + slope * length) (BM25).
+ */
+typedef struct {
+    Held held;
+    const int64_t *starts;
+    const uint32_t *rows;
+    const float *values;
+    const uint16_t *times;
+    const uint32_t *lengths;
+    double scale, constant, slope;
+    const int64_t *picked; /* numbers of terms */
+    const double *weights;
+    Py_ssize_t terms, postings, documents, count;
+} Index;
+
+/* From starts, rows, values, lengths or None, (scale, constant, slope) or None, picked, weights. Every term that the
+ * query picks lies within the postings. */
+static int
+read_index(Index *index, PyObject *const *args)
+{
+    Py_ssize_t starts, values, weights;
+    memset(index, 0, sizeof *index);
+    Held *held = &index->held;
+    if (!(index->starts = get(held, args[0], "starts", "lq", 8, 0, &starts)) ||
+        !(index->rows = get(held, args[1], "rows", "IL", 4, 0, &index->postings)))
+        goto failed;
+    index->terms = starts - 1;
+    if (args[3] == Py_None) {
+        if (!(index->values = get(held, args[2], "values", "f", 4, 0, &values)))
+            goto failed;
+    }
+    else {
+        if (!(index->times = get(held, args[2], "values", "H", 2, 0, &values)) ||
+            !(index->lengths = get(held, args[3], "lengths", "IL", 4, 0, &index->documents)) ||
+            !PyArg_ParseTuple(args[4], "ddd", &index->scale, &index->constant, &index->slope))
+            goto failed;
+    }
+    if (!(index->picked = get(held, args[5], "picked", "lq", 8, 0, &index->count)) ||
+        !(index->weights = get(held, args[6], "weights", "d", 8, 0, &weights)))
+        goto failed;
+    if (values != index->postings || weights != index->count) {
+        PyErr_SetString(PyExc_ValueError, "postings need a value each, and picked terms a weight each");
+        goto failed;
+    }
+    for (Py_ssize_t at = 0; at < index->count; at++) {
+        int64_t term = index->picked[at];
+        if (term < 0 || term >= index->terms || index->starts[term] < 0 ||
+            index->starts[term] > index->starts[term + 1] || index->starts[term + 1] > index->postings) {
+            PyErr_Format(PyExc_IndexError, "term %lld of %zd", (long long)term, index->terms);
+            goto failed;
+        }
+    }
+    return 0;
+failed:
+    let_go(held);
+    return -1;
+}
+
+static inline double
+value_at(const Index *index, int64_t at)
+{
+    if (index->values)
+        return (double)index->values[at];
+    uint32_t row = index->rows[at];
+    double times = index->times[at], length = row < index->documents ? index->lengths[row] : 0;
+    return times * index->scale / (times + index->constant + index->slope * length);
+}
+
+/* The first posting from `at` on whose row is at least `row`. */
+static int64_t
+seek(const uint32_t *rows, int64_t at, int64_t end, uint32_t row)
+{
+    int64_t step = 1, low = at;
+    while (low + step < end && rows[low + step] < row) {
+        low += step;
+        step *= 2;
+    }
+    int64_t high = low + step < end ? low + step : end;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (rows[middle] < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The score of a row, summed in the order of the query's terms. `from`: where to begin to look, per term. */
+static double
+score_of(const Index *index, int64_t *from, uint32_t row, int *found)
+{
+    double sum = 0;
+    for (Py_ssize_t term = 0; term < index->count; term++) {
+        int64_t end = index->starts[index->picked[term] + 1];
+        int64_t at = from[term] = seek(index->rows, from[term], end, row);
+        if (at < end && index->rows[at] == row) {
+            sum += index->weights[term] * value_at(index, at);
+            *found = 1;
+        }
+    }
+    return sum;
+}
+
+/* ---- the best so far ---------------------------------------------------------------------------------- */
+
+typedef struct {
+    double score;
+    int64_t position; /* decides between equal scores: the least is best */
+    int64_t row;
+} Hit;
+
+static int
+is_worse(const Hit *one, const Hit *other)
+{
+    return one->score < other->score || (one->score == other->score && one->position > other->position);
+}
+
+static void
+sink(Hit *heap, Py_ssize_t size, Py_ssize_t at)
+{
+    Hit hit = heap[at];
+    for (;;) {
+        Py_ssize_t child = 2 * at + 1;
+        if (child >= size)
+            break;
+        if (child + 1 < size && is_worse(&heap[child + 1], &heap[child]))
+            child++;
+        if (!is_worse(&heap[child], &hit))
+            break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = hit;
+}
+
+static void
+offer(Hit *heap, Py_ssize_t *size, Py_ssize_t most, Hit hit)
+{
+    if (*size < most) {
+        heap[(*size)++] = hit;
+        if (*size == most)
+            for (Py_ssize_t at = most / 2; at-- > 0;)
+                sink(heap, most, at);
+    }
+    else if (is_worse(&heap[0], &hit)) {
+        heap[0] = hit;
+        sink(heap, most, 0);
+    }
+}
+
+static int
+by_rank(const void *one, const void *other)
+{
+    return is_worse(one, other) ? 1 : is_worse(other, one) ? -1 : 0;
+}
+
+/* ---- best --------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const double *bounds;
+    const uint8_t *allowed;
+    const int64_t *positions;
+    int64_t stop;
+    Hit *heap;
+    Py_ssize_t size, most;
+    double *sums;
+    uint64_t *touched;
+    int64_t *at, *from;   /* per term: the next posting; where the window began */
+    Py_ssize_t *order;    /* terms by bound, ascending */
+    double *below;        /* the sum of the bounds of the terms up to here in that order */
+} Search;
+
+/* Let the terms that alone cannot bring a row among the best be skipped. Returns how many they are. */
+static Py_ssize_t
+skipped(const Search *search, Py_ssize_t count, double margin)
+{
+    Py_ssize_t some = 0;
+    if (search->size == search->most)
+        while (some < count && search->below[some] + margin < search->heap[0].score)
+            some++;
+    return some;
+}
+
+static void
+look_again(const Index *index, Search *search, int64_t low, double margin, double rest)
+{
+    for (int word = 0; word < WINDOW / WORD; word++) {
+        uint64_t bits = search->touched[word];
+        search->touched[word] = 0;
+        for (int bit = 0; bits; bit++, bits >>= 1) {
+            if (!(bits & 1))
+                continue;
+            int at = word * WORD + bit, found = 0;
+            double sum = search->sums[at];
+            int64_t row = low + at;
+            search->sums[at] = 0;
+            if (search->allowed && !search->allowed[row])
+                continue;
+            if (search->size == search->most && sum + rest + margin < search->heap[0].score)
+                continue;
+            Hit hit = {0, search->positions ? search->positions[row] : row, row};
+            hit.score = score_of(index, search->from, (uint32_t)row, &found);
+            offer(search->heap, &search->size, search->most, hit);
+        }
+    }
+}
+
+static void
+search_all(const Index *index, Search *search)
+{
+    Py_ssize_t count = index->count;
+    double margin = count ? 1e-12 * search->below[count - 1] : 0;
+    for (;;) {
+        Py_ssize_t skip = skipped(search, count, margin);
+        int64_t low = search->stop;
+        for (Py_ssize_t each = skip; each < count; each++) {
+            Py_ssize_t term = search->order[each];
+            if (search->at[term] < index->starts[index->picked[term] + 1] &&
+                (int64_t)index->rows[search->at[term]] < low)
+                low = index->rows[search->at[term]];
+        }
+        if (low >= search->stop)
+            return;
+        int64_t high = low + WINDOW < search->stop ? low + WINDOW : search->stop;
+        for (Py_ssize_t each = skip; each < count; each++) {
+            Py_ssize_t term = search->order[each];
+            int64_t at = search->at[term], end = index->starts[index->picked[term] + 1];
+            double weight = index->weights[term];
+            search->from[term] = at;
+            for (; at < end && (int64_t)index->rows[at] < high; at++) {
+                int64_t offset = (int64_t)index->rows[at] - low;
+                if (offset < 0) /* rows that do not ascend; such a file was refused */
+                    continue;
+                search->sums[offset] += weight * value_at(index, at);
+                search->touched[offset / WORD] |= (uint64_t)1 << offset % WORD;
+            }
+            search->at[term] = at;
+        }
+        look_again(index, search, low, margin, skip ? search->below[skip - 1] : 0);
+    }
+}
+
+static int
+prepare(const Index *index, Search *search)
+{
+    Py_ssize_t count = index->count, room = count ? count : 1;
+    search->heap = PyMem_New(Hit, search->most ? search->most : 1);
+    search->sums = PyMem_Calloc(WINDOW, sizeof *search->sums);
+    search->touched = PyMem_Calloc(WINDOW / WORD, sizeof *search->touched);
+    search->at = PyMem_New(int64_t, room);
+    search->from = PyMem_New(int64_t, room);
+    search->order = PyMem_New(Py_ssize_t, room);
+    search->below = PyMem_New(double, room);
+    if (!search->heap || !search->sums || !search->touched || !search->at || !search->from || !search->order ||
+        !search->below) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t term = 0; term < count; term++) {
+        search->at[term] = search->from[term] = index->starts[index->picked[term]];
+        Py_ssize_t at = term; /* an insertion sort: a query has few terms */
+        for (; at && search->bounds[search->order[at - 1]] > search->bounds[term]; at--)
+            search->order[at] = search->order[at - 1];
+        search->order[at] = term;
+    }
+    for (Py_ssize_t each = 0; each < count; each++)
+        search->below[each] = (each ? search->below[each - 1] : 0) + search->bounds[search->order[each]];
+    return 0;
+}
+
+static void
+free_search(Search *search)
+{
+    PyMem_Free(search->heap);
+    PyMem_Free(search->sums);
+    PyMem_Free(search->touched);
+    PyMem_Free(search->at);
+    PyMem_Free(search->from);
+    PyMem_Free(search->order);
+    PyMem_Free(search->below);
+}
+
+PyDoc_STRVAR(best_doc,
+             "best(starts, rows, values, lengths, bm25, picked, weights, bounds, stop, allowed, positions, out_rows,\n"
+             "out_scores): the best rows below `stop`, best first, into `out_rows` (int64) and `out_scores` (float64).\n"
+             "Returns how many there are. `bounds`: what each term adds at most to a score.");
+
+static PyObject *
+best(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Index index;
+    Search search = {0};
+    Py_ssize_t bounds, allowed = 0, positions = 0, scores;
+    if (given != 13) {
+        PyErr_Format(PyExc_TypeError, "best takes 13 arguments, not %zd", given);
+        return NULL;
+    }
+    if (read_index(&index, args) < 0)
+        return NULL;
+    Held *held = &index.held;
+    int64_t *out_rows = NULL;
+    double *out_scores = NULL;
+    PyObject *answer = NULL;
+    if (!(search.bounds = get(held, args[7], "bounds", "d", 8, 0, &bounds)))
+        goto done;
+    search.stop = PyLong_AsLongLong(args[8]);
+    if (PyErr_Occurred())
+        goto done;
+    if (args[9] != Py_None && !(search.allowed = get(held, args[9], "allowed", "?B", 1, 0, &allowed)))
+        goto done;
+    if (args[10] != Py_None && !(search.positions = get(held, args[10], "positions", "lq", 8, 0, &positions)))
+        goto done;
+    if (!(out_rows = get(held, args[11], "out_rows", "lq", 8, 1, &search.most)) ||
+        !(out_scores = get(held, args[12], "out_scores", "d", 8, 1, &scores)))
+        goto done;
+    if (bounds != index.count || scores != search.most || (search.allowed && allowed < search.stop) ||
+        (search.positions && positions < search.stop) || search.stop < 0) {
+        PyErr_SetString(PyExc_ValueError, "bounds, masks, positions and results do not have the lengths they need");
+        goto done;
+    }
+    if (prepare(&index, &search) < 0)
+        goto done;
+    if (search.most) {
+        Py_BEGIN_ALLOW_THREADS
+        search_all(&index, &search);
+        qsort(search.heap, (size_t)search.size, sizeof *search.heap, by_rank);
+        for (Py_ssize_t at = 0; at < search.size; at++) {
+            out_rows[at] = search.heap[at].row;
+            out_scores[at] = search.heap[at].score;
+        }
+        Py_END_ALLOW_THREADS
+    }
+    answer = PyLong_FromSsize_t(search.size);
+done:
+    free_search(&search);
+    let_go(held);
+    return answer;
+}
+
+/* ---- scores ------------------------------------------------------------------------------------------- */
+
+PyDoc_STRVAR(scores_doc,
+             "scores(starts, rows, values, lengths, bm25, picked, weights, wanted, out_scores, out_found): the scores of\n"
+             "the rows `wanted`, int64 ascending, into `out_scores` (float64); whether a row has a term of the query,\n"
+             "into `out_found` (bool).");
+
+static PyObject *
+scores(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Index index;
+    Py_ssize_t count, scored, marked;
+    if (given != 10) {
+        PyErr_Format(PyExc_TypeError, "scores takes 10 arguments, not %zd", given);
+        return NULL;
+    }
+    if (read_index(&index, args) < 0)
+        return NULL;
+    Held *held = &index.held;
+    int right = 0;
+    const int64_t *wanted = get(held, args[7], "wanted", "lq", 8, 0, &count);
+    double *out = wanted ? get(held, args[8], "out_scores", "d", 8, 1, &scored) : NULL;
+    uint8_t *found = out ? get(held, args[9], "out_found", "?B", 1, 1, &marked) : NULL;
+    int64_t *from = found ? PyMem_New(int64_t, index.count ? index.count : 1) : NULL;
+    if (found && !from)
+        PyErr_NoMemory();
+    if (from && (scored != count || marked != count))
+        PyErr_SetString(PyExc_ValueError, "each row that is wanted needs a score and a mark");
+    else if (from) {
+        right = 1;
+        Py_BEGIN_ALLOW_THREADS
+        for (Py_ssize_t term = 0; term < index.count; term++)
+            from[term] = index.starts[index.picked[term]];
+        for (Py_ssize_t at = 0; at < count; at++) {
+            int has = 0;
+            if (at && wanted[at] < wanted[at - 1]) { /* rows that do not ascend are looked for from the start */
+                for (Py_ssize_t term = 0; term < index.count; term++)
+                    from[term] = index.starts[index.picked[term]];
+            }
+            out[at] = score_of(&index, from, (uint32_t)wanted[at], &has);
+            found[at] = (uint8_t)has;
+        }
+        Py_END_ALLOW_THREADS
+    }
+    PyMem_Free(from);
+    let_go(held);
+    if (!right)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* ---- building and checking ---------------------------------------------------------------------------- */
+
+PyDoc_STRVAR(order_doc,
+             "order(terms, out): the order that sorts uint32 `terms`, as uint32 into `out`; equal ones stay in order.");
+
+static PyObject *
+order(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    enum { BITS = 11, PASSES = 3, BUCKETS = 1 << BITS };
+    Held held = {.holds = 0};
+    Py_ssize_t count, room;
+    if (given != 2) {
+        PyErr_Format(PyExc_TypeError, "order takes 2 arguments, not %zd", given);
+        return NULL;
+    }
+    const uint32_t *terms = get(&held, args[0], "terms", "IL", 4, 0, &count);
+    uint32_t *out = terms ? get(&held, args[1], "out", "IL", 4, 1, &room) : NULL;
+    uint32_t *other = NULL;
+    int right = 0;
+    if (out && (room != count || count > UINT32_MAX))
+        PyErr_SetString(PyExc_ValueError, "the order has an entry for each of fewer than 2^32 terms");
+    else if (out && !(other = PyMem_New(uint32_t, count ? count : 1)))
+        PyErr_NoMemory();
+    else if (out) {
+        right = 1;
+        Py_BEGIN_ALLOW_THREADS
+        static const int shifts[PASSES] = {0, BITS, 2 * BITS};
+        uint32_t *from = out, *to = other;
+        for (Py_ssize_t at = 0; at < count; at++)
+            from[at] = (uint32_t)at;
+        for (int pass = 0; pass < PASSES; pass++) { /* least significant digits first */
+            size_t begins[BUCKETS] = {0};
+            for (Py_ssize_t at = 0; at < count; at++)
+                begins[terms[at] >> shifts[pass] & (BUCKETS - 1)]++;
+            size_t sum = 0;
+            for (int bucket = 0; bucket < BUCKETS; bucket++) {
+                size_t size = begins[bucket];
+                begins[bucket] = sum;
+                sum += size;
+            }
+            for (Py_ssize_t at = 0; at < count; at++)
+                to[begins[terms[from[at]] >> shifts[pass] & (BUCKETS - 1)]++] = from[at];
+            uint32_t *swap = from;
+            from = to;
+            to = swap;
+        }
+        memcpy(out, from, (size_t)count * sizeof *out); /* an odd number of passes ends in `other` */
+        Py_END_ALLOW_THREADS
+    }
+    PyMem_Free(other);
+    let_go(&held);
+    if (!right)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(sound_doc,
+             "sound(terms, starts, rows, size): whether the terms ascend, the starts divide the rows into one run per\n"
+             "term, and the rows of each run ascend and are less than `size`.");
+
+static PyObject *
+sound(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Held held = {.holds = 0};
+    Py_ssize_t count, starts_count, postings;
+    int good = 0;
+    if (given != 4) {
+        PyErr_Format(PyExc_TypeError, "sound takes 4 arguments, not %zd", given);
+        return NULL;
+    }
+    const uint32_t *terms = get(&held, args[0], "terms", "IL", 4, 0, &count);
+    const int64_t *starts = terms ? get(&held, args[1], "starts", "lq", 8, 0, &starts_count) : NULL;
+    const uint32_t *rows = starts ? get(&held, args[2], "rows", "IL", 4, 0, &postings) : NULL;
+    long long size = rows ? PyLong_AsLongLong(args[3]) : 0;
+    if (rows && !PyErr_Occurred()) {
+        Py_BEGIN_ALLOW_THREADS
+        good = starts_count == count + 1 && starts[0] == 0 && starts[count] == postings;
+        for (Py_ssize_t term = 0; good && term < count; term++) {
+            good = starts[term] < starts[term + 1] && starts[term + 1] <= postings &&
+                   (!term || terms[term - 1] < terms[term]);
+            for (int64_t at = starts[term]; good && at < starts[term + 1]; at++)
+                good = (long long)rows[at] < size && (at == starts[term] || rows[at - 1] < rows[at]);
+        }
+        Py_END_ALLOW_THREADS
+    }
+    let_go(&held);
+    if (PyErr_Occurred())
+        return NULL;
+    return PyBool_FromLong(good);
+}
+
+/* ---- the module --------------------------------------------------------------------------------------- */
+
+static PyMethodDef methods[] = {
+    {"best", (PyCFunction)(void (*)(void))best, METH_FASTCALL, best_doc},
+    {"scores", (PyCFunction)(void (*)(void))scores, METH_FASTCALL, scores_doc},
+    {"order", (PyCFunction)(void (*)(void))order, METH_FASTCALL, order_doc},
+    {"sound", (PyCFunction)(void (*)(void))sound, METH_FASTCALL, sound_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+/* What storage/native/kernel.py compares, so that a library that was compiled from an older source is not used. */
+static int
+add_version(PyObject *module)
+{
+    return PyModule_AddIntConstant(module, "VERSION", 1);
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, .m_name = "_postings", .m_doc = "See storage/postings/ranking.py.", .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit__postings(void)
+{
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,35 @@
+from typing import Any
+
+VERSION: int
+
+def best(
+    starts: Any,
+    rows: Any,
+    values: Any,
+    lengths: Any,
+    bm25: tuple[float, float, float] | None,
+    picked: Any,
+    weights: Any,
+    bounds: Any,
+    stop: int,
+    allowed: Any,
+    positions: Any,
+    out_rows: Any,
+    out_scores: Any,
+    /,
+) -> int: ...
+def scores(
+    starts: Any,
+    rows: Any,
+    values: Any,
+    lengths: Any,
+    bm25: tuple[float, float, float] | None,
+    picked: Any,
+    weights: Any,
+    wanted: Any,
+    out_scores: Any,
+    out_found: Any,
+    /,
+) -> None: ...
+def order(terms: Any, out: Any, /) -> None: ...
+def sound(terms: Any, starts: Any, rows: Any, size: int, /) -> bool: ...
