@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -30,8 +30,10 @@ from .document_scan import Documents, documents_with
 from .duckdb_tables import FilterDatabase, FilterTable
 from .metadata_filter import FilterArrays
 from .parser import And, DocumentContains, DocumentMatches, IdOneOf, Node, Not, Or, metadata_only, size
-from .regex_literals import OneOf, Required, is_literal, required
 from .row_set import RowSet
+
+if TYPE_CHECKING:
+    from .regex_literals import Required
 
 # The most conditions in a tree that is evaluated with arrays. DuckDB was faster for only one kind of tree,
 # more than 64 wide ranges over a million rows (200 ranges: 44 instead of 141 ms). It was 2 to 20 times slower
@@ -179,6 +181,8 @@ class Block:
     def _matching(self, pattern: str, ngrams: FindNgrams) -> RowSet:
         """Return the documents that a regular expression matches. It is tried on those that contain the texts
         that it requires."""
+        from .regex_literals import is_literal, required  # takes 3 ms to import
+
         if is_literal(pattern):
             return documents_with(self._scanned(), pattern, ngrams())
         candidates = self._having(required(pattern), ngrams)
@@ -204,7 +208,7 @@ class Block:
         known = [part for part in parts if part is not None]
         if not known:
             return None
-        if isinstance(required, OneOf):
+        if not required.each:
             return row_set.union(self.rows, known) if len(known) == len(parts) else None
         return row_set.intersection(known)
 

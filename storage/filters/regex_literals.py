@@ -17,11 +17,19 @@ class AllOf(NamedTuple):
 
     parts: tuple[Required, ...]
 
+    @property
+    def each(self) -> bool:
+        return True
+
 
 class OneOf(NamedTuple):
     """At least one of these is required."""
 
     parts: tuple[Required, ...]
+
+    @property
+    def each(self) -> bool:
+        return False
 
 
 Required: TypeAlias = "str | AllOf | OneOf"

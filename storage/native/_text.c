@@ -255,7 +255,7 @@ contains(PyObject *module, PyObject *const *args, Py_ssize_t given)
         count++;
     }
     if (scan.rows < 0 || held[3].len != scan.rows || scan.length < 1 || scan.one < 0 || scan.one >= scan.length ||
-        scan.two < 0 || scan.two >= scan.length || unit < 1 || !valid_offsets(&scan)) {
+        scan.two < 0 || scan.two >= scan.length || unit < 1 || unit > 1 << 20 || !valid_offsets(&scan)) {
         PyErr_SetString(PyExc_ValueError, "the documents, the needle and the places in it do not fit each other");
         goto done;
     }
