@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from .notebook.description import Description, KeySummary, TextSummary
     from .pipelines.reports import ExportReport, LoadReport
     from .requests.scope import Identity
+    from .reranking.cross_encoder import CrossEncoderReranker
+    from .results.facets import FacetResult
     from .results.search_result import SearchResult
     from .results.types import GetResult, QueryResult
     from .schema.cmek import Cmek
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from .search.groups import GroupBy, MaxK, MinK
     from .search.ranks import Knn, Rrf, Val
     from .search.search import Limit, Search, Select
+    from .storage.interface.explanation import Explanation, PartExplanation, PlanRun
     from .storage.interface.values import BackupReport, CollectionStats
     from .types import (
         URI,
@@ -106,13 +109,16 @@ __all__ = [
     "CollectionMetadata",
     "CollectionStats",
     "CopyReport",
+    "CrossEncoderReranker",
     "Description",
     "Documents",
     "EmbeddingFunction",
     "Embeddings",
     "EphemeralClient",
     "Evaluation",
+    "Explanation",
     "ExportReport",
+    "FacetResult",
     "FloatInvertedIndexConfig",
     "FtsIndexConfig",
     "GetResult",
@@ -135,7 +141,9 @@ __all__ = [
     "MigrationReport",
     "MinK",
     "MovedCollection",
+    "PartExplanation",
     "PersistentClient",
+    "PlanRun",
     "QueryResult",
     "ReadLevel",
     "Rrf",
@@ -200,6 +208,12 @@ _HOMES: dict[str, tuple[str, str]] = {
     **{name: ("search.ranks", name) for name in ("Knn", "Rrf", "Val")},
     **{name: ("search.search", name) for name in ("Limit", "Search", "Select")},
     "SearchResult": ("results.search_result", "SearchResult"),
+    "FacetResult": ("results.facets", "FacetResult"),
+    **{
+        name: ("storage.interface.explanation", name)
+        for name in ("Explanation", "PartExplanation", "PlanRun")
+    },
+    "CrossEncoderReranker": ("reranking.cross_encoder", "CrossEncoderReranker"),
     **{name: ("evaluation.evaluate", name) for name in ("Evaluation", "evaluate")},
     **{name: ("maintenance.copy_collections", name) for name in ("CopyReport", "copy_collections")},
     "restore": ("maintenance.restore", "restore"),

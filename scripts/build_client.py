@@ -45,6 +45,7 @@ ROOTS = [
     "chroma.maintenance.copy_collections",
     "chroma.maintenance.restore",
     "chroma.migration.migrate",
+    "chroma.reranking.cross_encoder",
 ]
 
 

@@ -47,6 +47,11 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         (
             "chroma.results.types:GetResult",
             "chroma.results.types:QueryResult",
+            "chroma.results.search_result:SearchResult",
+            "chroma.results.facets:FacetResult",
+            "chroma.storage.interface.explanation:Explanation",
+            "chroma.storage.interface.explanation:PartExplanation",
+            "chroma.storage.interface.explanation:PlanRun",
             "chroma.notebook.description:Description",
             "chroma.notebook.description:KeySummary",
             "chroma.pipelines.reports:LoadReport",
@@ -71,6 +76,7 @@ PAGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         (
             "chroma.embedding:EmbeddingFunction",
             "chroma.embedding.registry:register_embedding_function",
+            "chroma.reranking.cross_encoder:CrossEncoderReranker",
         ),
     ),
     "errors": ("Errors", "All derive from `ChromaError`.", ("chroma.errors:*",)),

@@ -1,6 +1,6 @@
 """A change in one place: a patch that gives `query` one more optional argument, everywhere.
 
-tests/data/patches/max_distance.patch is kept as a document of where such a change goes. Where it does not
+tests/data/patches/min_distance.patch is kept as a document of where such a change goes. Where it does not
 apply any more, make it anew: the files that it touches are the point.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from scripts.import_graph import ROOT
 
-PATCH = ROOT / "tests" / "data" / "patches" / "max_distance.patch"
+PATCH = ROOT / "tests" / "data" / "patches" / "min_distance.patch"
 # a Protocol, a backend, an HTTP backend, a route and the engine class know nothing of the argument
 UNTOUCHED = {
     "chroma/backend/async_protocol.py",
@@ -30,16 +30,16 @@ PROGRAM = """
 import asyncio, json, subprocess, sys
 import chroma
 
-vectors, near = [[0.0, 0.0], [1.0, 0.0], [5.0, 0.0]], {"query_embeddings": [[0.0, 0.0]], "max_distance": 2}
+vectors, near = [[0.0, 0.0], [1.0, 0.0], [5.0, 0.0]], {"query_embeddings": [[0.0, 0.0]], "min_distance": 2}
 found = []
 with chroma.PersistentClient(sys.argv[1]) as client:
     things = client.create_collection("things", embedding_function=None)
     things.add(ids=["a", "b", "c"], embeddings=vectors)
     found.append(things.query(**near)["ids"])
-    found.append(things.query(query_embeddings=[[0.0, 0.0], [5.0, 0.0]], max_distance=2)["ids"])
-asked = ["query", sys.argv[1], "things", "--embedding", "[0, 0]", "--max-distance", "2", "--json"]
+    found.append(things.query(query_embeddings=[[0.0, 0.0], [5.0, 0.0]], min_distance=2)["ids"])
+asked = ["query", sys.argv[1], "things", "--embedding", "[0, 0]", "--min-distance", "2", "--json"]
 said = subprocess.run([sys.executable, "-m", "chroma", *asked], capture_output=True, text=True, check=True)
-found.append('"c"' in said.stdout)
+found.append('"a"' in said.stdout)
 command = [sys.executable, "-m", "chroma", "run", "--path", sys.argv[1], "--port", "0"]
 with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
     url = next(word for line in server.stdout for word in line.split() if word.startswith("http://"))
@@ -75,6 +75,4 @@ def test_one_more_argument_of_query_is_a_change_in_few_files(tmp_path: Path) -> 
         text=True,
         timeout=100,
     )
-    assert done.stdout.strip() == (
-        '[[["a", "b"]], [["a", "b"], ["c"]], false, [["a", "b"]], [["a", "b"]]]'
-    ), done.stderr
+    assert done.stdout.strip() == ('[[["c"]], [["c"], ["b", "a"]], false, [["c"]], [["c"]]]'), done.stderr

@@ -107,11 +107,12 @@ def test_every_class_of_the_package_is_tried() -> None:
         "AsyncClientAPI",
         "ClientAPI",
         "Collection",
+        "CrossEncoderReranker",
         "EmbeddingFunction",
         "Settings",
         "SparseEmbeddingFunction",
     }
-    parts = {"KeySummary", "MovedCollection", "TextSummary"}
+    parts = {"KeySummary", "MovedCollection", "PartExplanation", "PlanRun", "TextSummary"}
     classes = {name for name in chroma.__all__ if isinstance(getattr(chroma, name), type)}
     aliases = {name for name in classes if getattr(chroma, name).__module__ == "builtins"}
     assert classes - aliases - handles - parts == {name for name in VALUES if name in chroma.__all__}

@@ -15,19 +15,29 @@ from ..collection.configuration import UpdateCollectionConfiguration, hnsw_for_u
 from ..collection.sparse_sources import embedded, for_query
 from ..embedding import EmbeddingFunction, resolve
 from ..errors import ClosedError, InvalidArgumentError, NotFoundError, UnsupportedError
-from ..internal.concurrency import async_bulk, async_call
+from ..internal.concurrency import async_bulk, async_call, async_call_any
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
-from ..results.build import get_result, in_order_of, indexing_result, query_result, search_result
+from ..reranking import rerank as reranking
+from ..reranking.rerank import Reranked, Reranker, Reranking
+from ..results.build import (
+    facet_result,
+    get_result,
+    in_order_of,
+    indexing_result,
+    query_result,
+    search_result,
+)
+from ..results.facets import FacetResult
 from ..results.search_result import SearchResult
 from ..results.types import GetResult, QueryResult
 from ..schema.schema import Schema
 from ..search.requests import forms_of, key_of, listed, texts_of
 from ..search.search import Search
 from ..storage.interface.ranking import EMBEDDING
-from ..storage.interface.requests import CollectionChanges, QueryRequest
+from ..storage.interface.requests import CollectionChanges, FacetRequest, QueryRequest
 from ..storage.interface.schema import ValueType
-from ..storage.interface.values import CollectionInfo, CollectionStats, Floats, Mode
+from ..storage.interface.values import CollectionInfo, CollectionStats, Floats, Mode, Rows
 from ..types import (
     CollectionMetadata,
     DataLoader,
@@ -42,8 +52,11 @@ from ..validation.metadata import check_new_metadata
 from ..validation.names import check_count, check_name
 from ..validation.read_arguments import (
     check_bool,
+    check_candidates,
+    check_choices,
     check_count_arguments,
     check_delete,
+    check_facet_keys,
     check_get,
     check_include,
     check_n_results,
@@ -78,6 +91,9 @@ if TYPE_CHECKING:
     import altair as alt
 
     from ..notebook.description import Description
+
+
+_OFF = 0.0  # the diversity of a query that does not ask for any
 
 
 class AsyncCollection(AsyncPipelines):
@@ -345,14 +361,28 @@ class AsyncCollection(AsyncPipelines):
         include: Include = ["metadatas", "documents", "distances"],  # noqa: B006 - never changed
         *,
         exact: bool = False,
+        max_distance: float | None = None,
+        diversity: float = _OFF,
+        rerank: Reranker | None = None,
+        candidates: int | None = None,
+        explain: bool = False,
     ) -> QueryResult:
         """The nearest records to each query, by ascending distance. Ties are in insertion order.
 
         Pass query_embeddings (float32 (n, dim), or anything that converts to it), or exactly one of
         query_texts, query_images and query_uris, which the embedding function embeds.
-        ids        search only these records; unknown ids are ignored
-        n_results  the number of results per query; fewer are returned only if fewer records match
-        exact      True: compare each query with every matching record, without the index
+        ids           search only these records; unknown ids are ignored
+        n_results     the number of results per query; fewer are returned only if fewer records match
+        exact         True: compare each query with every matching record, without the index
+        max_distance  leave out records that are farther away
+        diversity     from 0 (off) to 1: prefer records that differ from those before them (maximal marginal
+                      relevance). The results are in the order in which they were chosen
+        rerank        a function (text, documents) -> scores, such as CrossEncoderReranker. It runs in this
+                      process, once per query text. The results are sorted by its scores, highest first,
+                      which are returned as rerank_scores
+        candidates    diversity and rerank choose the results among this many of the nearest records.
+                      Default: 5 * n_results, and at least 50
+        explain       True: also return what was done, with times, as result["explain"]
         Distances: l2 is squared Euclidean, cosine is 1 - cos, ip is 1 - dot.
         """
         with during("query"):
@@ -364,14 +394,51 @@ class AsyncCollection(AsyncPipelines):
                 k=check_n_results(n_results),
                 selection=selected(chosen, where, where_document),
                 fields=fields_of(parts),
-                exact=check_bool(exact, "exact"),
             )
+            limited = max_distance is not None or diversity is not _OFF or candidates is not None
+            if limited or exact is not False or explain is not False or rerank is not None:
+                request = check_choices(
+                    request,
+                    exact=exact,
+                    max_distance=max_distance,
+                    diversity=diversity,
+                    candidates=candidates,
+                    explain=explain,
+                    reranks=rerank is not None,
+                )
+            job = None
+            if rerank is not None:
+                job, request = reranking.for_query(rerank, request, query_texts)
         hits = await self._backend.query(self._ref, request)
+        if job is None and "data" not in parts:
+            return query_result(hits, parts, None)
         with during("query"):
+            again = None
+            if job is not None:
+                again = await self._rerank(job, [hit.rows for hit in hits])
+                hits = reranking.hits_of(hits, again)
             data = None
             if "data" in parts and self._loader is not None:
                 data = [await self._load(hit.rows.uris or []) for hit in hits]
-            return query_result(hits, parts, data)
+        result = query_result(hits, parts, data)
+        if again is not None:
+            result |= reranking.column_of(again)
+        return result
+
+    async def _rerank(self, job: Reranking, found: Sequence[Rows]) -> list[Reranked]:
+        """Run a reranker on the records of each query or search."""
+        documents = [reranking.documents_of(rows) for rows in found]
+        again, bar = [], job.progress(documents)
+        try:
+            for text, rows, given, page in zip(job.texts, found, documents, job.pages):
+                scores = await async_call_any(job.function, text, given) if given else []
+                again.append(reranking.sorted_again(rows, scores, page))
+                if bar is not None:
+                    bar.update(len(given))
+        finally:
+            if bar is not None:
+                bar.close()
+        return again
 
     # -- the collection as a whole -------------------------------------------------------
 
@@ -464,6 +531,35 @@ class AsyncCollection(AsyncPipelines):
             await async_bulk(batch.num_rows, summary.add, batch)
         return summary.finish()
 
+    async def facets(
+        self,
+        keys: str | Sequence[str],
+        where: Where | None = None,
+        where_document: WhereDocument | None = None,
+        ids: Any = None,
+        *,
+        limit: int | None = 10,
+    ) -> FacetResult:
+        """Count the values of metadata keys among the records that have one of the ids and match the filters.
+
+        keys   one metadata key or several
+        limit  the most values to return per key; None: all
+
+        The most frequent values come first, equally frequent ones in ascending order. As in filters, 1 and
+        1.0 are the same value, and True and "1" are others. A list counts once for each different element.
+        Sparse vectors are not counted.
+        """
+        with during("facets"):
+            chosen = None
+            if ids is not None:
+                chosen = [*dict.fromkeys(check_ids(ids, distinct=False, may_be_empty=True))]
+            request = FacetRequest(
+                keys=check_facet_keys(keys),
+                selection=selected(chosen, where, where_document),
+                limit=None if limit is None else check_positive(limit, "limit"),
+            )
+        return facet_result(request.keys, await self._backend.facets(self._ref, request))
+
     async def plot(
         self,
         color_by: str | None = None,
@@ -510,6 +606,10 @@ class AsyncCollection(AsyncPipelines):
         self,
         searches: Search | Sequence[Search] | None,
         read_level: ReadLevel | str = ReadLevel.INDEX_AND_WAL,
+        *,
+        rerank: Reranker | None = None,
+        candidates: int | None = None,
+        explain: bool = False,
     ) -> SearchResult:
         """Run one search or several, over one snapshot of the collection.
 
@@ -518,14 +618,35 @@ class AsyncCollection(AsyncPipelines):
         The lowest score is the best. Texts in `Knn` are embedded: by the collection's function, or for a key
         of the schema by the function of that key. All searches are checked before the first one runs. Every
         read level sees all acknowledged records.
+
+        rerank      a function (text, documents) -> scores, which sorts the best records of each search again,
+                    as in `query`. The text is that of the search's `Knn`, which all of them must share
+        candidates  how many of the best records `rerank` sorts. Default: 5 * (offset + limit), and at least
+                    50; all records without a limit
+        explain     True: also return what was done, with times, as result["explain"], one entry per search
         Raises InvalidArgumentError (a ValueError), or InvalidTypeError (also a TypeError).
         """
         with during("search"):
             check_read_level(read_level)
             forms = forms_of(listed(searches))
             requests = [search_codec.search_from_json(form) for form in await self._with_vectors(forms)]
-        answers = await self._backend.search(self._ref, requests) if requests else []
-        return search_result(requests, answers)
+            if check_bool(explain, "explain"):
+                requests = [request._replace(explain=True) for request in requests]
+            job, found = None, requests
+            if rerank is not None:
+                texts = [[leaf["query"] for leaf in texts_of(form)] for form in forms]
+                job, found = reranking.for_searches(rerank, requests, texts, candidates)
+            elif candidates is not None:
+                check_candidates(candidates, 1, False)
+        answers = await self._backend.search(self._ref, found) if found else []
+        if job is None:
+            return search_result(requests, answers)
+        with during("search"):
+            again = await self._rerank(job, [answer.rows for answer in answers])
+        answers = reranking.answers_of(answers, again)
+        result = search_result(requests, answers)
+        result |= reranking.column_of(again)
+        return result
 
     async def _with_vectors(self, forms: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Replace the texts of ranks by their vectors. One call of a function embeds all texts of a key."""

@@ -29,12 +29,13 @@ from ..http.server_info import (
 )
 from ..internal.concurrency import async_bulk
 from ..requests.scope import Identity, Scope
-from ..results.build import in_order_of
+from ..results.build import in_order_of, within
 from ..storage.interface.metadata_order import ordered
 from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import (
     CollectionChanges,
     DeleteRequest,
+    FacetRequest,
     GetRequest,
     NewCollection,
     QueryRequest,
@@ -45,6 +46,8 @@ from ..storage.interface.values import (
     CollectionInfo,
     CollectionRef,
     CollectionStats,
+    Facet,
+    Field,
     Hits,
     IndexStatus,
     Mode,
@@ -294,30 +297,44 @@ class AsyncHttpBackend:
         return await self._answered(content_negotiation.read_table, answer.content)
 
     async def query(self, collection: CollectionRef, request: QueryRequest) -> list[Hits]:
-        selection, vectors = request.selection, request.vectors
+        selection, vectors, most = request.selection, request.vectors, None
         if not self._server.own:
             if request.exact:
                 self._server.unsupported("query(exact=True)")
+            if request.diversity:
+                self._server.unsupported("query(diversity=…)")
+            if request.explain:
+                self._server.unsupported("query(explain=True)")
             if selection.ids is not None:  # other servers reject ids that are not stored
                 known = await self.known_ids(collection, selection.ids)
                 stored = [id for id in dict.fromkeys(selection.ids) if id in known]
                 if not stored:
                     return [Hits(Rows([], [], [], []), np.empty(0, np.float32)) for _ in vectors]
                 selection = selection._replace(ids=stored)
+            most, request = request.max_distance, request._replace(max_distance=None)
         request = request._replace(selection=self._server.plain(selection))
         body = request_codec.query_to_json(request, base64=self._server.own)
         rows = content_negotiation.query_rows(vectors, request.k)
-        if self._server.arrow and content_negotiation.pays_for_answer(rows, request.fields):
+        pays = content_negotiation.pays_for_answer(rows, request.fields) and not request.explain
+        if self._server.arrow and pays:
             read = partial(
                 content_negotiation.read_hits, fields=request.fields, queries=len(vectors), k=request.k
             )
             return await self._read_arrow(collection, "query", body, read)
-        return await self._read(collection, "query", body, json_codec.hits_from_json)
+        hits = await self._read(collection, "query", body, json_codec.hits_from_json)
+        return hits if most is None else [within(hit, most) for hit in hits]
 
     async def search(
         self, collection: CollectionRef, requests: Sequence[SearchRequest]
     ) -> list[SearchAnswer]:
-        body = {"searches": [search_codec.search_to_json(request) for request in requests]}
+        body: dict[str, Any] = {"searches": [search_codec.search_to_json(request) for request in requests]}
+        if any(request.explain for request in requests):
+            body["explain"] = True
+        rows = content_negotiation.search_rows(requests)
+        fields = frozenset[Field]().union(*(request.fields for request in requests))
+        if self._server.arrow and content_negotiation.pays_for_answer(rows, fields) and "explain" not in body:
+            read = partial(content_negotiation.read_answers, requests=requests)
+            return await self._read_arrow(collection, "search", body, read)
         try:
             return await self._read(collection, "search", body, search_codec.answers_from_json)
         except UnsupportedError:
@@ -332,6 +349,10 @@ class AsyncHttpBackend:
             return len((await self._rows(collection, GetRequest(selection=selection))).ids)
         body = request_codec.filters_to_json(self._server.plain(selection))
         return await self._own(collection, "count", body, int)
+
+    async def facets(self, collection: CollectionRef, request: FacetRequest) -> list[Facet]:
+        body = request_codec.facets_to_json(request._replace(selection=self._server.plain(request.selection)))
+        return await self._own(collection, "facets", body, json_codec.facets_from_json)
 
     # ------------------------------------------------------------------ upkeep
 

@@ -16,6 +16,7 @@ from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import (
     CollectionChanges,
     DeleteRequest,
+    FacetRequest,
     GetRequest,
     NewCollection,
     QueryRequest,
@@ -26,6 +27,7 @@ from ..storage.interface.values import (
     CollectionInfo,
     CollectionRef,
     CollectionStats,
+    Facet,
     Hits,
     IndexStatus,
     Mode,
@@ -134,6 +136,10 @@ class AsyncBackend(Protocol):
         ...
 
     async def count(self, collection: CollectionRef, selection: Selection) -> int: ...
+    async def facets(self, collection: CollectionRef, request: FacetRequest) -> list[Facet]:
+        """The counts of the values of each requested key."""
+        ...
+
     async def index_status(self, collection: CollectionRef) -> IndexStatus: ...
     async def recall(self, collection: CollectionRef, k: int, sample: int) -> float: ...
     async def compact(self, collection: CollectionRef) -> None: ...

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from ..requests.scope import Scope
+from ..storage.interface.explanation import Explanation
 from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import Page, QueryRequest, Selection
 from ..storage.interface.schema import ValueType
@@ -73,6 +74,10 @@ class FoundHits(Protocol):
     def counts(self) -> Sequence[int]: ...
     @property
     def distances(self) -> Floats: ...
+
+    def explanation(self) -> Explanation | None:
+        """What was done, for records that are read in batches. None: it was not asked for."""
+        ...
 
     def size(self, fields: frozenset[Field]) -> int:
         """The approximate size of these columns in bytes."""

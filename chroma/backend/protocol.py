@@ -17,6 +17,7 @@ from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import (
     CollectionChanges,
     DeleteRequest,
+    FacetRequest,
     GetRequest,
     NewCollection,
     QueryRequest,
@@ -27,6 +28,7 @@ from ..storage.interface.values import (
     CollectionInfo,
     CollectionRef,
     CollectionStats,
+    Facet,
     Hits,
     IndexStatus,
     Mode,
@@ -135,6 +137,10 @@ class Backend(Protocol):
         ...
 
     def count(self, collection: CollectionRef, selection: Selection) -> int: ...
+    def facets(self, collection: CollectionRef, request: FacetRequest) -> list[Facet]:
+        """The counts of the values of each requested key."""
+        ...
+
     def index_status(self, collection: CollectionRef) -> IndexStatus: ...
     def recall(self, collection: CollectionRef, k: int, sample: int) -> float: ...
     def compact(self, collection: CollectionRef) -> None: ...

@@ -129,6 +129,7 @@ def get(
 @filter_options
 @_include
 @click.option("--exact", is_flag=True, help="Compare with every record, without the index.")
+@click.option("--max-distance", type=float, metavar="X", help="Leave out records that are farther away.")
 @json_option
 def query(
     target: Target,
@@ -141,6 +142,7 @@ def query(
     where_document: dict[str, Any] | None,
     include: tuple[str, ...],
     exact: bool,
+    max_distance: float | None,
     as_json: bool,
 ) -> None:
     """Print the records nearest to a text or a vector."""
@@ -157,6 +159,7 @@ def query(
             where_document=where_document,
             include=[*parts, "distances"],  # type: ignore[list-item]
             exact=exact,
+            max_distance=max_distance,
         )
     inputs: tuple[Any, ...] = texts or embeddings
     answers = [_records(_part(found, number), [*parts, "distances"]) for number in range(len(inputs))]
@@ -216,10 +219,11 @@ def _plain(column: Any) -> list[Any]:
 
 def _print(rows: list[dict[str, Any]], parts: list[str]) -> None:
     names = ["id", *(part.removesuffix("s") for part in parts)]
-    print_table(names, [[_shown(name, row[name]) for name in names] for row in rows])
+    print_table(names, [[shown_part(name, row[name]) for name in names] for row in rows])
 
 
-def _shown(name: str, value: Any) -> object:
+def shown_part(name: str, value: Any) -> object:
+    """Shorten a part of a record for a table."""
     if name == "embedding" and value is not None and len(value) > 4:
         return f"[{', '.join(f'{number:.4g}' for number in value[:3])}, … {len(value)}]"
-    return f"{value:.6g}" if name == "distance" else value
+    return f"{value:.6g}" if name in ("distance", "score") and value is not None else value

@@ -25,6 +25,7 @@ from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import (
     CollectionChanges,
     DeleteRequest,
+    FacetRequest,
     GetRequest,
     NewCollection,
     Page,
@@ -38,6 +39,7 @@ from ..storage.interface.values import (
     CollectionRef,
     CollectionStats,
     EngineMetrics,
+    Facet,
     Hits,
     IndexStatus,
     Mode,
@@ -390,6 +392,10 @@ class LocalBackend:
             return self._open(collection).count(selection)
         except storage_errors.StorageError as error:
             raise counterpart(error) from error
+
+    def facets(self, collection: CollectionRef, request: FacetRequest) -> list[Facet]:
+        with translated():
+            return self._open(collection).facets(request)
 
     def index_status(self, collection: CollectionRef) -> IndexStatus:
         with translated():

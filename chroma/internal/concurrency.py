@@ -12,6 +12,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from ..errors import ClosedError, UnsupportedError
+from ..storage.interface.short_repr import shown
 
 # asyncio is imported at first use, because its import takes longer than opening a database.
 if TYPE_CHECKING:
@@ -39,6 +40,29 @@ async def async_call(function: Callable[..., T], *arguments: Any) -> T:
     import asyncio
 
     return await asyncio.to_thread(function, *arguments)
+
+
+def call_any(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a user's function and return its result. Raises UnsupportedError if it has to be awaited."""
+    result = function(*arguments)
+    if hasattr(result, "__await__"):
+        if hasattr(result, "close"):
+            result.close()  # else Python warns that it was never awaited
+        raise UnsupportedError(
+            f"{shown(function)} is asynchronous: pass it to an asynchronous client, or pass another function"
+        )
+    return result
+
+
+async def async_call_any(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a user's function, which may be slow or asynchronous, and return its result."""
+    import asyncio
+    import inspect
+
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
+        return await function(*arguments)
+    result = await asyncio.to_thread(function, *arguments)
+    return await result if inspect.isawaitable(result) else result
 
 
 def bulk(records: int, function: Callable[..., T], *arguments: Any) -> T:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import text
-from .html import Html, Node, caption, card, cell, mono, pairs, safely, table
+from .html import Html, Node, caption, card, cell, joined, mono, pairs, safely, table
 
 RECORDS = 20  # maximum records shown for a get
 HITS = 10  # maximum hits shown per query
 QUERIES = 10
+VALUES = 50  # maximum values shown per key
 
 Show = Callable[[Any], Node]
 
@@ -38,6 +39,11 @@ def search_html(result: Mapping[str, Any]) -> str:
     return safely("SearchResult", lambda: _ranked(result, "SearchResult", "search", "score"))
 
 
+def facets_html(result: Mapping[str, Any]) -> str:
+    """Render a result of `facets` with one row per value."""
+    return safely("FacetResult", lambda: _facets(result))
+
+
 def records_table(columns: Mapping[str, Any], most: int) -> Html:
     """Build a table of the first records in the columns of a `get` result. Omits columns that are None."""
     fields = [field for field in _SHOWN if columns.get(field) is not None]
@@ -57,36 +63,50 @@ def _get(result: Mapping[str, Any]) -> Html:
     return card(title, records_table(result, RECORDS), _more(total - RECORDS, "record"))
 
 
+def _facets(result: Mapping[str, Any]) -> Html:
+    rows: list[list[Html]] = []
+    for key, facet in result.items():
+        shown = facet["values"][:VALUES]
+        count = f"{text.count(facet['distinct'], 'value')} in {text.count(facet['records'], 'record')}"
+        name = cell(joined([mono(text.short(key, 60)), caption(count)]), span=max(len(shown), 1))
+        if not shown:
+            rows.append([name, cell(""), cell("")])
+        for number, each in enumerate(shown):
+            row = [cell(text.value(each["value"])), cell(f"{each['count']:,}", right=True)]
+            rows.append([name, *row] if not number else row)
+    return card("FacetResult", table(["key", "value", "count"], rows, right=("count",)))
+
+
 def _ranked(result: Mapping[str, Any], name: str, noun: str, measure: str) -> Html:
     hits = [len(ids) for ids in result["ids"]]
     title = f"{name}: {text.count(len(hits), noun)}, {text.count(sum(hits), 'hit')}"
     if not hits:
         return card(title)
-    distances = result.get("distances")
+    columns = ((measure, result.get("distances")), ("rerank score", result.get("rerank_scores")))
+    numbers = {name: column for name, column in columns if column is not None}
     fields = [field for field in _SHOWN if result.get(field) is not None]
-    header = [noun, "rank", "id", *([measure] if distances is not None else [])]
-    header += [_SHOWN[field][0] for field in fields]
+    header = [noun, "rank", "id", *numbers, *(_SHOWN[field][0] for field in fields)]
     rows: list[list[Html]] = []
     for query in range(min(len(hits), QUERIES)):
-        block = _hits(result, query, distances, fields)
+        block = _hits(result, query, [column[query] for column in numbers.values()], fields)
         number = cell(str(query), span=len(block), right=True)
         rows += [[number, *block[0]], *block[1:]]
     return card(
         title,
-        table(header, rows, right=(noun, "rank", measure)),
+        table(header, rows, right=(noun, "rank", *numbers)),
         _more(len(hits) - QUERIES, noun),
     )
 
 
-def _hits(result: Mapping[str, Any], query: int, distances: Any, fields: list[str]) -> list[list[Html]]:
+def _hits(result: Mapping[str, Any], query: int, numbers: list[Any], fields: list[str]) -> list[list[Html]]:
     ids = result["ids"][query]
     if not len(ids):
         return [[cell(""), cell(caption("no hit"))]]
     rows = []
     for rank, id in enumerate(ids[:HITS]):
         row = [cell(str(rank + 1), right=True), cell(mono(text.short(id, 60)))]
-        if distances is not None:
-            value = distances[query][rank]
+        for column in numbers:
+            value = column[rank]
             row.append(cell("" if value is None else text.distance(value), right=True))
         rows.append([*row, *(_cell(field, result[field][query], rank) for field in fields)])
     if len(ids) > HITS:

@@ -10,9 +10,10 @@ import numpy as np
 
 from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import WHOLE, Page
-from ..storage.interface.values import Field, Floats, Hits, IndexStatus, Rows, SearchAnswer
+from ..storage.interface.values import Facet, Field, Floats, Hits, IndexStatus, Rows, SearchAnswer
 from ..types import Database, Include, IndexingStatus
-from ..wire import search_codec
+from ..wire import json_codec, search_codec
+from .facets import FacetResult
 from .search_result import SearchResult
 from .types import GetResult, QueryResult
 
@@ -36,7 +37,7 @@ def query_result(hits: Sequence[Hits], include: Include, data: list[Any] | None)
     def column(field: Field) -> Any:
         return [getattr(hit.rows, field) for hit in hits] if field in include else None
 
-    return QueryResult(
+    result = QueryResult(
         ids=[hit.rows.ids for hit in hits],
         distances=[hit.distances.tolist() for hit in hits] if "distances" in include else None,
         embeddings=[_embeddings(hit.rows) for hit in hits] if "embeddings" in include else None,
@@ -46,11 +47,22 @@ def query_result(hits: Sequence[Hits], include: Include, data: list[Any] | None)
         data=data,
         metadatas=column("metadatas"),
     )
+    if hits and hits[0].explanation is not None:
+        result["explain"] = hits[0].explanation
+    return result
 
 
 def search_result(requests: Sequence[SearchRequest], answers: Sequence[SearchAnswer]) -> SearchResult:
     """Build the result of `search`. Each column has one entry per search."""
-    return SearchResult(search_codec.answers_to_json(requests, answers))
+    result = SearchResult(search_codec.columns_of(requests, answers))
+    if any(request.explain for request in requests):
+        result["explain"] = [answer.explanation for answer in answers]
+    return result
+
+
+def facet_result(keys: Sequence[str], facets: Sequence[Facet]) -> FacetResult:
+    """Build the result of `facets`."""
+    return FacetResult(json_codec.facets_to_json(keys, facets))
 
 
 def indexing_result(status: IndexStatus) -> IndexingStatus:
@@ -68,7 +80,17 @@ def in_order_of(ids: Sequence[str], rows: Rows, page: Page = WHOLE) -> Rows:
     """Return a page of the rows in the order of `ids`. Skips ids that have no row."""
     row_of = {name: row for row, name in enumerate(rows.ids)}
     order = [row_of[name] for name in ids if name in row_of]
-    order = order[page.offset : None if page.limit is None else page.offset + page.limit]
+    return taken(rows, order[page.offset : None if page.limit is None else page.offset + page.limit])
+
+
+def within(hits: Hits, most: float) -> Hits:
+    """Leave out the hits that are farther away than `most`."""
+    near = np.flatnonzero(hits.distances.astype(np.float64) <= most)
+    return hits._replace(rows=taken(hits.rows, near.tolist()), distances=hits.distances[near])
+
+
+def taken(rows: Rows, order: Sequence[int]) -> Rows:
+    """Return some of the rows, in another order."""
 
     def take(column: list[Any] | None) -> list[Any] | None:
         return None if column is None else [column[row] for row in order]
@@ -78,7 +100,7 @@ def in_order_of(ids: Sequence[str], rows: Rows, page: Page = WHOLE) -> Rows:
         take(rows.documents),
         take(rows.metadatas),
         take(rows.uris),
-        None if rows.embeddings is None else rows.embeddings[order],
+        None if rows.embeddings is None else rows.embeddings[list(order)],
     )
 
 

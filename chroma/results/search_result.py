@@ -28,6 +28,8 @@ class SearchResult(dict[str, Any]):
     metadatas   list of list[dict | None]; of selected metadata keys, those that the record has
     scores      list of list[float | None]; None for a score that is not finite
     select      list of the selected keys
+    With rerank, also rerank_scores, a list of list[float | None], and with explain, explain, a list of
+    Explanation.
     """
 
     __module__ = "chroma.api.types"
@@ -37,10 +39,15 @@ class SearchResult(dict[str, Any]):
         return copy.copy(self)
 
     def rows(self) -> list[list[dict[str, Any]]]:
-        """Per search, a list of {"id", "document", "embedding", "metadata", "score"}. None is left out."""
+        """Per search, a list of {"id", "document", "embedding", "metadata", "score"}. None is left out.
+
+        With rerank, the rows also have "rerank_score".
+        """
         found = []
         for number, ids in enumerate(self["ids"]):
             columns = {name: self[column][number] for name, column in _ROW.items()}
+            if "rerank_scores" in self:
+                columns["rerank_score"] = self["rerank_scores"][number]
             rows = []
             for row_number, id in enumerate(ids):
                 row = {"id": id}
@@ -93,4 +100,5 @@ class SearchResult(dict[str, Any]):
             "embeddings": None,
             "uris": None,
             "distances": column("scores"),
+            "rerank_scores": self.get("rerank_scores"),
         }

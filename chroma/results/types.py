@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from ..storage.interface.explanation import Explanation
     from ..types import Include
 
     Vectors = npt.NDArray[np.float32]
@@ -103,6 +104,7 @@ class QueryResult(dict[str, Any]):
     uris        list[list[str | None]]
     data        the data loader's result for the uris, one entry per query
     included    the requested columns
+    With rerank, also rerank_scores, a list[list[float | None]]. With explain, also explain, an Explanation.
     """
 
     __module__ = "chroma.api.types"
@@ -113,6 +115,10 @@ class QueryResult(dict[str, Any]):
         def __getitem__(self, key: Literal["ids"]) -> list[list[str]]: ...
         @overload
         def __getitem__(self, key: Literal["distances"]) -> list[list[float]] | None: ...
+        @overload
+        def __getitem__(self, key: Literal["rerank_scores"]) -> list[list[float | None]]: ...
+        @overload
+        def __getitem__(self, key: Literal["explain"]) -> Explanation: ...
         @overload
         def __getitem__(self, key: Literal["embeddings"]) -> list[Vectors] | None: ...
         @overload
@@ -134,8 +140,8 @@ class QueryResult(dict[str, Any]):
     def to_arrow(self) -> pa.Table:
         """Convert to an Arrow table with one row per hit.
 
-        The columns are query (from 0), rank (from 1), id, distance and the included columns, with one
-        column per metadata key.
+        The columns are query (from 0), rank (from 1), id, distance, rerank_score if there is one, and the
+        included columns, with one column per metadata key.
         """
         require_arrow()
         from ..tables import from_results

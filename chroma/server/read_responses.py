@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from ..backend.embedded_protocol import FoundBySearch, FoundHits, FoundRecords
 from ..embedded.error_translation import translated
+from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import QueryRequest
 from ..storage.interface.values import Field, Floats, Hits
 from ..wire import arrow_codec, content_negotiation, json_codec
@@ -62,7 +63,9 @@ def get(found: FoundRecords, fields: frozenset[Field], form: AnswerForm) -> JSON
     if found.rows <= _FEW_RECORDS or found.size(fields) <= _AT_ONCE:
         return json_codec.rows_to_json(found.take(fields), form.include, base64=form.base64)
     columns = _columns(found.read, None, form)
-    return Streamed(_joined({"ids": _ids(found.read, None), **columns}, form.include), "application/json")
+    return Streamed(
+        _joined({"ids": _ids(found.read, None), **columns}, {"include": form.include}), "application/json"
+    )
 
 
 def query(ranked: FoundHits, fields: frozenset[Field], form: AnswerForm) -> JSON | Streamed:
@@ -73,13 +76,20 @@ def query(ranked: FoundHits, fields: frozenset[Field], form: AnswerForm) -> JSON
     columns = _columns(ranked.batches, ranked.counts, form)
     distances = _distances(ranked) if "distances" in form.include else None
     parts = {"ids": _ids(ranked.batches, ranked.counts), **columns, "distances": distances}
-    return Streamed(_joined(parts, form.include), "application/json")
+    explanation = json_codec.explained(ranked.explanation())
+    return Streamed(_joined(parts, {"include": form.include, **explanation}), "application/json")
 
 
 def query_as_arrow(ranked: FoundHits, request: QueryRequest, form: AnswerForm, most: int) -> Streamed:
     """The response of a query as an Arrow stream. Raises TooLarge if more than `most` bytes would have to be
     held in memory."""
     return Streamed(_hits_as_arrow(ranked, request, form, most), content_negotiation.MEDIA_TYPE)
+
+
+def searches_as_arrow(requests: Sequence[SearchRequest], found: Sequence[FoundBySearch]) -> Streamed:
+    """The response of searches as an Arrow stream."""
+    batch = arrow_codec.answers_to_batch(requests, [each.answer() for each in found])
+    return Streamed(arrow_streams.send_batch(batch, False), content_negotiation.MEDIA_TYPE)
 
 
 # ---------------------------------------------------------------------------- Arrow
@@ -207,12 +217,12 @@ def _column(
     yield b"]"
 
 
-def _joined(columns: dict[str, Iterator[bytes] | None], include: Sequence[str]) -> Iterator[bytes]:
+def _joined(columns: dict[str, Iterator[bytes] | None], rest: JSON) -> Iterator[bytes]:
     """Yields the JSON object of the response, in pieces of about `_PIECE` bytes."""
     buffer: list[bytes] = []
     size = 0
     with translated():
-        for piece in _object(columns, include):
+        for piece in _object(columns, rest):
             buffer.append(piece)
             size += len(piece)
             if size >= _PIECE:
@@ -221,11 +231,11 @@ def _joined(columns: dict[str, Iterator[bytes] | None], include: Sequence[str]) 
     yield b"".join(buffer)
 
 
-def _object(columns: dict[str, Iterator[bytes] | None], include: Sequence[str]) -> Iterator[bytes]:
+def _object(columns: dict[str, Iterator[bytes] | None], rest: JSON) -> Iterator[bytes]:
     for index, (name, pieces) in enumerate(columns.items()):
         yield b'%b"%b":' % (b"," if index else b"{", name.encode())
         if pieces is None:
             yield b"null"
         else:
             yield from pieces
-    yield b',"include":%b}' % orjson.dumps(list(include))
+    yield b"," + orjson.dumps(rest)[1:]

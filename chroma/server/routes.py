@@ -417,12 +417,12 @@ def query(call: Call) -> JSON | Streamed:
         none = Rows([], [], [], [], None)
         return json_codec.hits_to_json([Hits(none, json_codec.NO_DISTANCES)] * queries, form.include)
     most = call.settings.max_answer_bytes
-    if queries * request.k > read_responses.FEW:
+    if queries * request.considered > read_responses.FEW:
         stored = call.backend.count(call.collection, ALL_RECORDS)
-        read_responses.check_hits(queries, min(request.k, stored), most)
+        read_responses.check_hits(queries, min(request.considered, stored), most)
     ranked = call.backend.ranked(call.collection, request)
     with translated():
-        if call.accepts_arrow:
+        if call.accepts_arrow and not request.explain:  # an Arrow stream has no place for an explanation
             return read_responses.query_as_arrow(ranked, request, form, most)
         return read_responses.query(ranked, request.fields, form)
 
@@ -447,6 +447,12 @@ def own_known_ids(call: Call) -> list[str]:
     ids = json_bodies.known_ids(call.body)
     known = call.backend.known_ids(call.collection, ids)
     return [id for id in ids if id in known]
+
+
+def own_facets(call: Call) -> JSON:
+    """The most frequent values of metadata keys, with their counts among the matching records."""
+    request = request_codec.facets_from_json(call.body)
+    return json_codec.facets_to_json(request.keys, call.backend.facets(call.collection, request))
 
 
 def own_recall(call: Call) -> float:
@@ -491,12 +497,14 @@ def own_stats(call: Call) -> JSON:
 # ---------------------------------------------------------------------------- hosted only
 
 
-def search(call: Call) -> JSON:
+def search(call: Call) -> JSON | Streamed:
     """The records that each search finds, over one snapshot."""
     requests = json_bodies.searches(call.body)
     found = call.backend.searched(call.collection, requests)
     read_responses.check_searches(found, call.settings.max_answer_bytes)
     with translated():
+        if call.accepts_arrow and not any(request.explain for request in requests):
+            return read_responses.searches_as_arrow(requests, found)
         return search_codec.answers_to_json(requests, [each.answer() for each in found])
 
 
@@ -525,7 +533,9 @@ def detach_function(call: Call) -> JSON:
 # ---------------------------------------------------------------------------- the table
 
 # handlers of POST requests that change nothing
-_READS = frozenset({query, get, search, own_count, own_export, own_known_ids, own_recall, own_sql})
+_READS = frozenset(
+    {query, get, search, own_count, own_export, own_facets, own_known_ids, own_recall, own_sql}
+)
 
 _ARROW = (content_negotiation.MEDIA_TYPE,)
 
@@ -578,7 +588,7 @@ ROUTES = (
     Route("GET", f"{_COLLECTION}/indexing_status", indexing_status, "read"),
     Route("POST", f"{_COLLECTION}/fork", fork, "write", body=True),
     Route("GET", f"{_COLLECTION}/fork_count", fork_count, "read"),
-    Route("POST", f"{_COLLECTION}/search", search, "read", body=True),
+    Route("POST", f"{_COLLECTION}/search", search, "read", body=True, offers=_ARROW),
     Route("POST", f"{_COLLECTION}/functions/attach", attach_function, "write", body=True),
     Route("GET", f"{_COLLECTION}/functions/{{function}}", get_attached_function, "read"),
     Route(
@@ -587,6 +597,7 @@ ROUTES = (
     Route("POST", f"{_OWN}/count", own_count, "read", body=True),
     Route("POST", f"{_OWN}/known_ids", own_known_ids, "read", body=True),
     Route("POST", f"{_OWN}/export", own_export, "read", body=True),
+    Route("POST", f"{_OWN}/facets", own_facets, "read", body=True),
     Route("POST", f"{_OWN}/recall", own_recall, "read", body=True),
     Route("POST", f"{_OWN}/compact", own_compact, "write"),
     Route("GET", f"{_OWN}/stats", own_stats, "read"),

@@ -26,7 +26,8 @@ def records(result: Mapping[str, Any]) -> pa.Table:
 
 
 def hits(result: Mapping[str, Any]) -> pa.Table:
-    """Return a table with the columns of `records`, plus query (from 0), rank (from 1) and distance."""
+    """Return a table with the columns of `records`, plus query (from 0), rank (from 1), distance and, if the
+    result has them, rerank_score."""
     included = [field for field in _FIELDS if result[field] is not None]
     pages = [
         Rows(ids, *(_nth(result[field], query) for field in ("documents", "metadatas", "uris", "embeddings")))
@@ -42,6 +43,8 @@ def hits(result: Mapping[str, Any]) -> pa.Table:
     }
     if (distances := result["distances"]) is not None:
         columns["distance"] = pa.array([value for part in distances for value in part], pa.float64())
+    if (scores := result.get("rerank_scores")) is not None:
+        columns["rerank_score"] = pa.array([value for part in scores for value in part], pa.float64())
     for name in table.column_names[1:]:
         columns[name] = table.column(name)
     return pa.table(columns)

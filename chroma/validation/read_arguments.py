@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..errors import InvalidArgumentError, InvalidTypeError
-from ..storage.interface.requests import ALL_RECORDS, WHOLE, DeleteRequest, GetRequest, Page, Selection
+from ..storage.interface.requests import (
+    ALL_RECORDS,
+    WHOLE,
+    DeleteRequest,
+    GetRequest,
+    Page,
+    QueryRequest,
+    Selection,
+)
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Field, Floats
 from ..types import DataLoader, Include, ReadLevel
@@ -112,6 +123,74 @@ def check_n_results(n_results: Any) -> int:
     return k
 
 
+def check_number(value: Any, argument: str) -> float:
+    """Check a finite number of any type except bool."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise InvalidTypeError(f"Expected {argument} to be a number, got {shown(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise InvalidArgumentError(f"Expected {argument} to be a finite number, got {shown(value)}")
+    return number
+
+
+def check_distance(distance: Any, argument: str) -> float | None:
+    """Check a limit on the distances of the results of a query; None for no limit."""
+    return None if distance is None else check_number(distance, argument)
+
+
+def check_diversity(diversity: Any) -> float:
+    """Check a diversity between 0 and 1. None is 0, which is off."""
+    number = 0.0 if diversity is None else check_number(diversity, "diversity")
+    if not 0 <= number <= 1:
+        raise InvalidArgumentError(
+            f"Expected diversity to be between 0 (off) and 1 (diversity alone), got {shown(diversity)}"
+        )
+    return number
+
+
+def check_candidates(candidates: Any, k: int, used: bool) -> int | None:
+    """Check how many of the nearest records results are chosen from. `used`: whether anything chooses."""
+    if candidates is None:
+        return None
+    number = check_int(candidates, "candidates")
+    if not used:
+        raise InvalidArgumentError(
+            f"candidates={number} is for diversity and rerank, which choose among them: pass one of these"
+        )
+    if not k <= number < 2**31:
+        raise InvalidArgumentError(
+            f"Expected candidates to be at least the number of results, {k}, and below 2**31, got {number}"
+        )
+    return number
+
+
+def check_choices(
+    request: QueryRequest,
+    *,
+    exact: Any,
+    max_distance: Any,
+    diversity: Any,
+    candidates: Any,
+    explain: Any,
+    reranks: bool,
+) -> QueryRequest:
+    """Check how a query searches, and how it chooses among the nearest records, and add it to the request.
+
+    Queries that are given none of these arguments do without this: it would take a twentieth of a small one.
+    """
+    weight = check_diversity(diversity)
+    return request._replace(
+        exact=check_bool(exact, "exact"),
+        max_distance=check_distance(max_distance, "max_distance"),
+        diversity=weight,
+        candidates=check_candidates(candidates, request.k, weight > 0 or reranks),
+        explain=check_bool(explain, "explain"),
+    )
+
+
 def check_bool(value: Any, argument: str) -> bool:
     """Check a bool. Other types that resemble bool are refused."""
     if not isinstance(value, bool):
@@ -125,6 +204,20 @@ def check_positive(value: Any, argument: str) -> int:
     if number < 1:
         raise InvalidArgumentError(f"Expected {argument} to be positive, got {value}")
     return number
+
+
+def check_facet_keys(keys: Any) -> list[str]:
+    """Return the metadata keys whose values are counted, without repetitions."""
+    names = as_list(keys)
+    if not names:
+        raise InvalidArgumentError("Expected keys to name at least one metadata key, got []")
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidTypeError(f"Expected keys to be a str or a list of str, got {shown(name)}")
+        if not name or name.startswith("#"):
+            raise InvalidArgumentError(f"Expected keys to name metadata keys, got {name!r}")
+    check_encodable(names, "keys")
+    return list(dict.fromkeys(str.__str__(name) for name in names))
 
 
 def check_delete(ids: Any, where: Any, where_document: Any, limit: Any) -> DeleteRequest:

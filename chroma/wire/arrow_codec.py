@@ -10,9 +10,13 @@ A server and a client share this module. The columns of a stream, in any order:
     embedding  fixed-size list of float32; null in an update: keep the stored embedding
 
 The result of a query has two more columns: `query`, int32, the number of the query vector, and `distance`,
-float32. Metadata as JSON text is exact and cheap; a struct is convenient in dataframes. A key that has
-values of several types becomes one field per type, named "key (type)". The Arrow metadata of such a field
-holds the key (KEY_MARK).
+float32. The result of searches has the column `search`, int32, the number of the search, and, if one of them
+selects scores, `score`, float64, where null is a score that is not finite. It has each column that one of the
+searches selects; in the rows of the others, the values of this column have no meaning.
+
+Metadata as JSON text is exact and cheap; a struct is convenient in dataframes. A key that has values of
+several types becomes one field per type, named "key (type)". The Arrow metadata of such a field holds the key
+(KEY_MARK).
 """
 
 from __future__ import annotations
@@ -27,10 +31,21 @@ import orjson
 import pyarrow as pa
 
 from ..storage.interface import metadata_json, sparse_vector_arrow
+from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.sparse_vector import SparseVector
-from ..storage.interface.values import EncodedMetadata, Field, Floats, Hits, Mode, Records, Rows
+from ..storage.interface.values import (
+    EncodedMetadata,
+    Field,
+    Floats,
+    Hits,
+    Mode,
+    Records,
+    Rows,
+    SearchAnswer,
+)
 from .arrow_stream_decoder import BrokenStream, read_whole
 from .json_codec import sparse_vectors_of
+from .search_codec import scores_of
 
 # The name of each column, and the field that requests it. `id` is always present.
 FIELD_OF: dict[str, Field] = {
@@ -213,30 +228,44 @@ def hits_from_table(table: pa.Table, queries: int, k: int, fields: Collection[Fi
     check_answer(table.schema, fields, _RANKED)
     _check_full(table, *_RANKED)
     rows = rows_from_table(table, fields)
-    distances, numbers = table["distance"].to_numpy(), table["query"].to_numpy()
-    bounds = np.searchsorted(numbers, np.arange(queries + 1)).tolist()
-    counts = np.diff(bounds)
-    if bounds[0] or bounds[-1] != len(numbers) or (np.diff(numbers) < 0).any() or (counts > k).any():
-        raise BrokenStream(f"the answer is none to {queries} queries for at most {k} records each")
-
-    def part(column: Any, start: int, stop: int) -> Any:
-        return None if column is None else column[start:stop]
-
-    return [
-        Hits(
-            Rows(
-                rows.ids[start:stop],
-                part(rows.documents, start, stop),
-                part(rows.metadatas, start, stop),
-                part(rows.uris, start, stop),
-                part(rows.embeddings, start, stop),
-            ),
-            distances[start:stop],
-        )
-        for start, stop in itertools.pairwise(bounds)
-    ]
+    distances = table["distance"].to_numpy()
+    return [Hits(_part(rows, each), distances[each]) for each in _parts(table["query"], [k] * queries)]
 
 
+def _parts(numbers: pa.ChunkedArray, most: Sequence[int | None]) -> list[slice]:
+    """The rows of each query or search, from the column with their numbers. `most` has the largest number of
+    rows of each. Raises BrokenStream if the numbers do not match."""
+    found = numbers.to_numpy()
+    bounds = np.searchsorted(found, np.arange(len(most) + 1)).tolist()
+    parts = list(itertools.starmap(slice, itertools.pairwise(bounds)))
+    more = any(limit is not None and part.stop - part.start > limit for part, limit in zip(parts, most))
+    if bounds[0] or bounds[-1] != len(found) or (np.diff(found) < 0).any() or more:
+        raise BrokenStream(f"the answer is none to {len(most)} queries, or has more records than asked for")
+    return parts
+
+
+def _part(rows: Rows, part: slice) -> Rows:
+    return Rows(*(None if column is None else column[part] for column in rows))  # type: ignore[arg-type]
+
+
+def answers_from_table(table: pa.Table, requests: Sequence[SearchRequest]) -> list[SearchAnswer]:
+    """One answer per search. Raises BrokenStream if the response does not match."""
+    fields: set[Field] = set().union(*(request.fields for request in requests))
+    scored = any(request.score for request in requests)
+    check_answer(table.schema, fields, _SEARCHED | (_SCORED if scored else {}))
+    _check_full(table, *_SEARCHED)
+    rows = rows_from_table(table, fields)
+    scores = table["score"].to_numpy() if scored else None  # null is NaN
+    out = []
+    for request, part in zip(requests, _parts(table["search"], [request.limit for request in requests])):
+        mine = _part(rows, part)
+        given = mine._replace(**dict.fromkeys(fields - request.fields))  # type: ignore[arg-type]
+        out.append(SearchAnswer(given, None if scores is None or not request.score else scores[part]))
+    return out
+
+
+_SEARCHED = {"search": pa.int32()}
+_SCORED = {"score": pa.float64()}
 _RANKED = {"query": pa.int32(), "distance": pa.float32()}
 
 
@@ -269,16 +298,21 @@ def matrix(column: pa.ChunkedArray) -> Floats:
 def hits_to_batch(hits: Sequence[Hits], fields: frozenset[Field], dimension: int) -> pa.RecordBatch:
     """The result of a query as one record batch, with metadata as JSON text."""
     rows = [hit.rows for hit in hits]
+    counts = [len(part.ids) for part in rows]
+    ranked: dict[str, pa.Array] = {
+        "query": pa.array(np.repeat(np.arange(len(hits), dtype=np.int32), counts)),
+        "distance": pa.array(np.concatenate([np.empty(0, np.float32), *(hit.distances for hit in hits)])),
+    }
+    return pa.RecordBatch.from_pydict(ranked | _columns(rows, fields, dimension))
+
+
+def _columns(rows: Sequence[Rows], fields: frozenset[Field], dimension: int) -> dict[str, pa.Array]:
+    """The ids and the columns `fields` of all rows."""
 
     def texts(column: str) -> pa.Array:
         return pa.array([text for part in rows for text in getattr(part, column) or ()], pa.string())
 
-    counts = [len(part.ids) for part in rows]
-    columns: dict[str, pa.Array] = {
-        "query": pa.array(np.repeat(np.arange(len(hits), dtype=np.int32), counts)),
-        "distance": pa.array(np.concatenate([np.empty(0, np.float32), *(hit.distances for hit in hits)])),
-        "id": texts("ids"),
-    }
+    columns: dict[str, pa.Array] = {"id": texts("ids")}
     if "documents" in fields:
         columns["document"] = texts("documents")
     if "uris" in fields:
@@ -291,7 +325,32 @@ def hits_to_batch(hits: Sequence[Hits], fields: frozenset[Field], dimension: int
     if "embeddings" in fields:
         blocks = [part.embeddings for part in rows if part.embeddings is not None and len(part.ids)]
         columns["embedding"] = vectors(np.concatenate([np.empty((0, dimension), np.float32), *blocks]))
+    return columns
+
+
+def answers_to_batch(requests: Sequence[SearchRequest], answers: Sequence[SearchAnswer]) -> pa.RecordBatch:
+    """The result of searches as one record batch, with metadata as JSON text."""
+    fields = frozenset[Field]().union(*(request.fields for request in requests))
+    widths = [each.rows.embeddings.shape[1] for each in answers if each.rows.embeddings is not None]
+    width = max(widths, default=0) or 1  # an empty collection has vectors without a width
+    filled = [_filled(answer.rows, fields, width) for answer in answers]
+    numbers = np.repeat(np.arange(len(filled), dtype=np.int32), [len(rows.ids) for rows in filled])
+    columns = {"search": pa.array(numbers)} | _columns(filled, fields, width)
+    if any(request.score for request in requests):
+        scores: list[float | None] = []
+        for request, answer in zip(requests, answers):
+            scores += scores_of(request, answer) or [None] * len(answer.rows.ids)
+        columns["score"] = pa.array(scores, pa.float64())
     return pa.RecordBatch.from_pydict(columns)
+
+
+def _filled(rows: Rows, fields: frozenset[Field], width: int) -> Rows:
+    """The rows with every one of `fields`. Those that a search did not select have no meaning."""
+    nothing: list[Any] = [None] * len(rows.ids)
+    vectors = rows.embeddings
+    if "embeddings" in fields and vectors is None:
+        vectors = np.zeros((len(rows.ids), width), np.float32)
+    return Rows(rows.ids, rows.documents or nothing, rows.metadatas or nothing, None, vectors)
 
 
 def typed_keys_of(texts: Iterable[pa.Array]) -> list[TypedKey]:

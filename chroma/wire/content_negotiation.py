@@ -7,12 +7,13 @@ save.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ServerConnectionError
-from ..storage.interface.values import Field, Floats, Hits, Mode, Records, Rows
+from ..storage.interface.ranking import SearchRequest, leaves
+from ..storage.interface.values import Field, Floats, Hits, Mode, Records, Rows, SearchAnswer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,7 +69,7 @@ def stream(mode: Mode, records: Records) -> Stream:
 
 
 def read_rows(content: bytes, fields: frozenset[Field], most: int | None) -> Rows:
-    """The result of a get. Raises BrokenStream if it is invalid, as do `read_hits` and `read_table`."""
+    """The result of a get. Raises BrokenStream if it is invalid, as do the other readers."""
     from . import arrow_codec
 
     return arrow_codec.rows_from_table(arrow_codec.read(content), fields, most)
@@ -79,6 +80,13 @@ def read_hits(content: bytes, fields: frozenset[Field], queries: int, k: int) ->
     from . import arrow_codec
 
     return arrow_codec.hits_from_table(arrow_codec.read(content), queries, k, fields)
+
+
+def read_answers(content: bytes, requests: Sequence[SearchRequest]) -> list[SearchAnswer]:
+    """The result of searches."""
+    from . import arrow_codec
+
+    return arrow_codec.answers_from_table(arrow_codec.read(content), requests)
 
 
 def read_table(content: bytes) -> pa.Table:
@@ -102,6 +110,19 @@ def most_rows(ids: Any, limit: int | None) -> int | None:
     """The largest number of rows that a get can return; None: any number."""
     bounds = [bound for bound in (limit, None if ids is None else len(ids)) if bound is not None]
     return min(bounds, default=None)
+
+
+def search_rows(requests: Sequence[SearchRequest]) -> int | None:
+    """The largest number of rows that searches can return; None: any number."""
+    total = 0
+    for request in requests:
+        bounds = [] if request.limit is None else [request.limit]
+        if request.rank is not None:  # only records that a Knn finds have a score
+            bounds.append(sum(leaf.limit for leaf in leaves(request.rank)))
+        if not bounds:
+            return None
+        total += min(bounds)
+    return total
 
 
 def query_rows(vectors: Floats, k: int) -> int:

@@ -21,11 +21,13 @@ from ..collection.schemas import complete, requested
 from ..errors import ChromaError
 from ..requests.scope import Identity
 from ..storage.interface import sparse_vector
+from ..storage.interface.explanation import Explanation, PartExplanation, PlanRun
 from ..storage.interface.requests import CollectionChanges, NewCollection
 from ..storage.interface.schema import ValueType, misfit
 from ..storage.interface.values import (
     CollectionInfo,
     CollectionStats,
+    Facet,
     Floats,
     Hits,
     IndexStatus,
@@ -341,7 +343,31 @@ def hits_to_json(hits: Sequence[Hits], include: Sequence[str], *, base64: bool =
             [np.ascontiguousarray(hit.distances) for hit in hits] if "distances" in include else None
         ),
         "include": list(include),
+        **explained(hits[0].explanation if hits else None),
     }
+
+
+def explained(explanation: Explanation | None) -> JSON:
+    """The field "explain" of a response, which is there only if the request asks for it."""
+    return {} if explanation is None else {"explain": explanation_to_json(explanation)}
+
+
+def explanation_to_json(explanation: Explanation) -> JSON:
+    """What a query or one search did."""
+    parts = [part._asdict() | {"runs": [run._asdict() for run in part.runs]} for part in explanation.parts]
+    return {"parts": parts, "seconds": dict(explanation.seconds)}
+
+
+def explanation_from_json(body: Any) -> Explanation | None:
+    """Read what `explanation_to_json` writes. Fields added by later versions are ignored."""
+    if body is None:
+        return None
+
+    def known(kind: Any, entry: Mapping[str, Any]) -> Any:
+        return kind(**{name: entry[name] for name in kind._fields})
+
+    parts = [part | {"runs": tuple(known(PlanRun, run) for run in part["runs"])} for part in body["parts"]]
+    return Explanation(tuple(known(PartExplanation, part) for part in parts), body["seconds"])
 
 
 def _embeddings(rows: Rows, base64: bool) -> Any:
@@ -365,10 +391,12 @@ def hits_from_json(body: Mapping[str, Any]) -> list[Hits]:
         column = body.get(field)
         return None if column is None else column[query]
 
+    explanation = explanation_from_json(body.get("explain"))
     return [
         Hits(
             rows_of(ids, *(part(field, query) for field in ("documents", "metadatas", "uris", "embeddings"))),
             np.asarray(part("distances", query) or [], dtype=np.float32),
+            explanation,
         )
         for query, ids in enumerate(body["ids"])
     ]
@@ -391,6 +419,27 @@ def sparse_vectors_of(entries: list[Any]) -> list[Any]:
         except ValueError as error:
             raise errors.InternalError(f"the server's answer has a bad sparse vector: {error}") from None
     return entries
+
+
+def facets_to_json(keys: Sequence[str], facets: Sequence[Facet]) -> JSON:
+    """The response of this package's route facets, which is also the result of `facets`."""
+    return {
+        key: {
+            "values": [{"value": value, "count": count} for value, count in facet.values],
+            "distinct": facet.distinct,
+            "records": facet.records,
+        }
+        for key, facet in zip(keys, facets)
+    }
+
+
+def facets_from_json(body: Mapping[str, Any]) -> list[Facet]:
+    """Read the response of this package's route facets."""
+    found = []
+    for facet in body.values():
+        values = [(each["value"], each["count"]) for each in facet["values"]]
+        found.append(Facet(values, facet["distinct"], facet["records"]))
+    return found
 
 
 def status_to_json(status: IndexStatus) -> JSON:

@@ -2,6 +2,7 @@
 
 Owns: the fields in the bodies of get, query, delete and export. Reading checks the fields: a wrong JSON type
 raises ShapeError (422), and an unusable value raises InvalidArgumentError (400). `order_by`, `exact`,
+`max_distance`, `diversity`, `candidates`, `explain`,
 `encoding`, `metadata`, `keys` and vectors as base64 are specific to this package; other servers ignore them.
 """
 
@@ -14,10 +15,26 @@ from typing import Any
 import numpy as np
 
 from ..requests.projection import ScanRequest
-from ..storage.interface.requests import DeleteRequest, GetRequest, Page, QueryRequest, Selection
+from ..storage.interface.requests import (
+    DeleteRequest,
+    FacetRequest,
+    GetRequest,
+    Page,
+    QueryRequest,
+    Selection,
+)
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Field
-from ..validation.read_arguments import check_order, delete_request, given_filter
+from ..validation.read_arguments import (
+    check_candidates,
+    check_distance,
+    check_diversity,
+    check_facet_keys,
+    check_order,
+    check_positive,
+    delete_request,
+    given_filter,
+)
 from ..validation.sequences import check_ids
 from .json_codec import JSON, ShapeError, encoded
 from .json_fields import count, flag, matrix, required, shaped, typed
@@ -83,9 +100,20 @@ def query_to_json(request: QueryRequest, *, base64: bool = False) -> JSON:
     body["include"] = [*sorted(request.fields), "distances"]
     if request.exact:
         body["exact"] = True
+    if request.max_distance is not None:
+        body["max_distance"] = request.max_distance
+    if request.diversity:
+        body |= {"diversity": request.diversity, "candidates": request.candidates}
+    if request.explain:
+        body["explain"] = True
     if "embeddings" in request.fields:
         body["encoding"] = "base64"
     return body
+
+
+def facets_to_json(request: FacetRequest) -> JSON:
+    """The body of this package's route facets."""
+    return selection_to_json(request.selection) | {"keys": list(request.keys), "limit": request.limit}
 
 
 def delete_to_json(request: DeleteRequest) -> JSON:
@@ -118,20 +146,29 @@ def get_from_json(
 
 def query_from_json(body: Mapping[str, Any]) -> tuple[QueryRequest, AnswerForm]:
     """Read {"query_embeddings", "n_results"?, "ids"?, "where"?, "where_document"?, "include"?, "exact"?,
-    "encoding"?, "metadata"?}. If there are no queries, the vectors have the shape (0, 0)."""
+    "max_distance"?, "diversity"?, "candidates"?, "explain"?, "encoding"?, "metadata"?}.
+
+    If there are no queries, the vectors have the shape (0, 0).
+    """
     rows = required(body, "query_embeddings")
     if type(rows) is not list:
         raise ShapeError(f"Expected query_embeddings to be lists of numbers, got {shown(rows)}")
     chosen = _include(body, QUERY_INCLUDE)
     k = count(body, "n_results", 2**31 - 1)
+    k = DEFAULT_RESULTS if k is None else k
     with shaped():
         vectors = matrix(rows, set(map(type, rows)), "query_embeddings") if rows else _NO_VECTORS
+        diversity = check_diversity(body.get("diversity"))
         request = QueryRequest(
             vectors=vectors,
-            k=DEFAULT_RESULTS if k is None else k,
+            k=k,
             selection=_selection(body),
             fields=_fields(chosen),
             exact=flag(body, "exact"),
+            max_distance=check_distance(body.get("max_distance"), "max_distance"),
+            diversity=diversity,
+            candidates=check_candidates(body.get("candidates"), k, diversity > 0),
+            explain=flag(body, "explain"),
         )
         return request, AnswerForm(chosen, _base64(body), _metadata_form(body))
 
@@ -145,6 +182,19 @@ def delete_from_json(body: Mapping[str, Any]) -> DeleteRequest:
         ids = ids_from_json(body, may_be_empty=False)
     selection = Selection(ids=ids, where=body.get("where"), where_document=body.get("where_document"))
     return delete_request(selection, count(body, "limit"))
+
+
+def facets_from_json(body: Mapping[str, Any]) -> FacetRequest:
+    """Read {"keys", "ids"?, "where"?, "where_document"?, "limit"?}. A limit of null is no limit."""
+    keys, limit = required(body, "keys"), body.get("limit", DEFAULT_RESULTS)
+    if type(keys) is not list:
+        raise ShapeError(f"Expected keys to be a list of metadata keys, got {shown(keys)}")
+    with shaped():
+        return FacetRequest(
+            keys=check_facet_keys(keys),
+            selection=_selection(body),
+            limit=None if limit is None else check_positive(limit, "limit"),
+        )
 
 
 def filters_from_json(body: Mapping[str, Any]) -> Selection:

@@ -33,7 +33,7 @@ from ..storage.interface.sparse_vector import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY
 from ..storage.interface.values import Field, Rows, SearchAnswer
 from ..validation.vectors import as_matrix
 from .filters import plain_filter
-from .json_codec import JSON, rows_of
+from .json_codec import JSON, explanation_from_json, explanation_to_json, rows_of
 
 _COLUMNS: dict[str, Field] = {"#document": "documents", EMBEDDING: "embeddings", "#metadata": "metadatas"}
 _NOT_FILTERABLE = (SCORE, EMBEDDING, "#metadata")
@@ -292,7 +292,13 @@ def selected_names(request: SearchRequest) -> list[str]:
 
 
 def answers_to_json(requests: Sequence[SearchRequest], answers: Sequence[SearchAnswer]) -> JSON:
-    """The response of search, in which every column has one entry per search."""
+    """The response of search. The field "explain" is there only if the request asks for it."""
+    explained = [each.explanation and explanation_to_json(each.explanation) for each in answers]
+    return columns_of(requests, answers) | ({"explain": explained} if any(explained) else {})
+
+
+def columns_of(requests: Sequence[SearchRequest], answers: Sequence[SearchAnswer]) -> JSON:
+    """The columns of the response of search, which have one entry per search."""
     both = list(zip(requests, answers))
 
     def column(field: Field, of: Callable[[Rows], Any]) -> list[Any]:
@@ -330,11 +336,12 @@ def answers_from_json(body: Mapping[str, Any]) -> list[SearchAnswer]:
     def column(name: str) -> list[Any]:
         return body.get(name) or [None] * len(body["ids"])
 
-    columns = (column(name) for name in ("documents", "metadatas", "embeddings", "scores"))
+    columns = (column(name) for name in ("documents", "metadatas", "embeddings", "scores", "explain"))
     return [
         SearchAnswer(
             rows_of(ids, documents, metadatas, None, vectors),
             None if scores is None else np.array([np.nan if s is None else s for s in scores], np.float64),
+            explanation_from_json(explanation),
         )
-        for ids, documents, metadatas, vectors, scores in zip(body["ids"], *columns)
+        for ids, documents, metadatas, vectors, scores, explanation in zip(body["ids"], *columns)
     ]

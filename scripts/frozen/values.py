@@ -28,7 +28,18 @@ VALUES: dict[str, Any] = {
     "Evaluation": chroma.Evaluation(
         10, {"query": MEASURED}, {"query": {"q": MEASURED}}, {"query": {"q": ["a"]}}
     ),
+    "Explanation": chroma.Explanation(
+        (
+            chroma.PartExplanation(
+                0, "seg-1", 100, 60, True, (chroma.PlanRun({"name": "ScanAllowed"}, 2, 120, 0),)
+            ),
+        ),
+        {"filter": 0.001, "search": 0.002, "merge": 0.0005, "read": None},
+    ),
     "ExportReport": chroma.ExportReport("things", 2, ("a.parquet",), 100, 0.5),
+    "FacetResult": chroma.FacetResult(
+        kind={"values": [{"value": "a", "count": 2}], "distinct": 1, "records": 2}
+    ),
     "GetResult": chroma.GetResult(ids=["a"], embeddings=None, documents=["x"], included=["documents"]),
     "GroupBy": GROUP,
     "Identity": chroma.Identity("me", "t", ["d"], {"team": "blue"}),

@@ -15,15 +15,26 @@ from typing import Any
 import numpy as np
 
 from ..filters import switched_off
+from ..filters.document_index import DocumentIndex
 from ..filters.parser import Node, parse
 from ..index.hnsw import Graph
+from ..index.ngrams import Ngrams
 from ..interface.errors import InvalidArgument, Missing, StorageError
 from ..interface.ranking import SearchRequest, SparseNearest, leaves
-from ..interface.requests import ALL_RECORDS, DeleteRequest, GetRequest, Page, QueryRequest, Selection
-from ..interface.schema import ValueType, sparse_index, sparse_keys, switches_off
+from ..interface.requests import (
+    ALL_RECORDS,
+    DeleteRequest,
+    FacetRequest,
+    GetRequest,
+    Page,
+    QueryRequest,
+    Selection,
+)
+from ..interface.schema import ValueType, full_text_off, sparse_index, sparse_keys, switches_off
 from ..interface.values import (
     CollectionInfo,
     CollectionStats,
+    Facet,
     Floats,
     IndexStatus,
     Mode,
@@ -34,12 +45,14 @@ from ..interface.values import (
 from ..io.disk import Folder
 from ..postings.ranking import SparseQuery
 from ..query import executor, search, sparse
+from ..query.facets import count_values
 from ..query.plan_history import PlanHistory
 from ..query.planner import Plan
-from ..query.ranked_hits import Ranked
+from ..query.ranked_hits import Ranked, Traced
 from ..query.scan import Scan
 from ..query.search import SearchHits
 from ..query.sort import sort_selected
+from ..query.trace import Trace
 from ..segments.snapshot import SegmentView, Snapshot, in_order, read
 from . import compaction
 from .found_keys import FoundKeys
@@ -72,6 +85,7 @@ class Collection:
         folder = host.folder.child("collections").child(info.id)
         self.store = RecordStore(folder, info.id, host.services, self)
         self.graphs = Graphs(self.store)
+        self._documents = DocumentIndex(folder.scratch)
         self.indexes = SegmentIndexes(
             self.store, self._index_builders, self._unless_deleted, not host.folder_read_only
         )
@@ -115,6 +129,10 @@ class Collection:
         self.indexes.forget_gone(snapshot)
         self.plan_history.keep_only(snapshot)
 
+    def ngrams(self, view: SegmentView) -> Ngrams | None:
+        found: Ngrams | None = self.indexes.get(view, self._documents)
+        return found
+
     def after_commit(self) -> None:
         seen = self.store.last_seen()  # includes the commit, and needs no access to the disk
         if seen is None:
@@ -151,7 +169,8 @@ class Collection:
 
     def _index_builders(self) -> list[IndexBuilder]:
         """Return the kinds of indexes that each segment should have."""
-        return [*self._sparse_indexes]
+        documents = [] if full_text_off(self.info.schema) else [self._documents]
+        return [*documents, *self._sparse_indexes]
 
     def _schedule_index(self, snapshot: Snapshot) -> None:
         settings = self.settings
@@ -268,6 +287,12 @@ class Collection:
         """Return the metadata keys of the records, with the types of their values."""
         return self._found_keys.among(self.store.snapshot())
 
+    def facets(self, request: FacetRequest) -> list[Facet]:
+        """Count the values of each metadata key of the request in the matching records."""
+        selection, typed = request.selection, self.store.columns.for_scan()
+        _, selected = self.store.select(selection.ids, self._parse(selection))
+        return [count_values(key, selected, typed, request.limit) for key in request.keys]
+
     # ------------------------------------------------------------------ searching
 
     def ranked(self, request: QueryRequest) -> Ranked:
@@ -275,7 +300,10 @@ class Collection:
         self._searched = time.monotonic()
         snapshot = self.store.snapshot()
         executor.check_dimension(request.vectors, snapshot.dimension)
-        found = executor.run(self._search(request), request.vectors, snapshot, self._source)
+        one = self._search(request)
+        found = executor.run(one, request.vectors, snapshot, self._source)
+        if one.trace is not None:
+            return Traced(found, snapshot.dimension, self.store.columns.for_scan(), one.trace)
         return Ranked(found, snapshot.dimension, self.store.columns.for_scan())
 
     def search(self, requests: Sequence[SearchRequest]) -> list[SearchHits]:
@@ -326,7 +354,8 @@ class Collection:
     def _search_among(self, request: QueryRequest, node: Node) -> executor.Search:
         settings = self.settings
         threads = settings.cores() if len(request.vectors) > 1 else 1
-        return executor.Search(request, node, settings.space, settings.ef_search, threads)
+        found = executor.Search(request, node, settings.space, settings.ef_search, threads)
+        return found._replace(trace=Trace()) if request.explain else found
 
     def _graph_of(self, view: SegmentView) -> Graph | None:
         return self.graphs.get(view, self.settings)

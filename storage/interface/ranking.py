@@ -112,6 +112,7 @@ class SearchRequest(NamedTuple):
     fields     the columns to read in addition to the ids
     keys       the metadata keys to return; None: all
     score      whether to return the scores
+    explain    whether to return what was done, with times
     """
 
     selection: Selection = ALL_RECORDS
@@ -122,3 +123,4 @@ class SearchRequest(NamedTuple):
     fields: frozenset[Field] = frozenset()
     keys: tuple[str, ...] | None = None
     score: bool = False
+    explain: bool = False

@@ -72,6 +72,10 @@ class QueryRequest(NamedTuple):
     selection  the records to consider; ids that are not stored are ignored
     fields     the columns to read in addition to the ids
     exact      compare with every selected record, without the index
+    max_distance  the largest distance of a returned record; None: any
+    diversity  from 0, the nearest records, to 1, records that differ from each other as much as possible
+    candidates the nearest records, per vector, among which diversity chooses; None: `candidates_for(k)`
+    explain    whether to return what was done, with times
     """
 
     vectors: Floats
@@ -79,6 +83,37 @@ class QueryRequest(NamedTuple):
     selection: Selection = ALL_RECORDS
     fields: frozenset[Field] = frozenset()
     exact: bool = False
+    max_distance: float | None = None
+    diversity: float = 0.0
+    candidates: int | None = None
+    explain: bool = False
+
+    @property
+    def considered(self) -> int:
+        """The most records per vector that are found before some of them are returned."""
+        if not self.diversity:
+            return self.k
+        return candidates_for(self.k) if self.candidates is None else self.candidates
+
+
+def candidates_for(k: int) -> int:
+    """Return from how many of the nearest records `k` are chosen by diversity or by a reranker.
+
+    Five times as many, as langchain takes by default, and at least 50, because a few cost little.
+    """
+    return max(5 * k, 50)
+
+
+class FacetRequest(NamedTuple):
+    """Counts of the values of metadata keys.
+
+    keys   the metadata keys
+    limit  the most values to return per key; None: all
+    """
+
+    keys: Sequence[str]
+    selection: Selection = ALL_RECORDS
+    limit: int | None = None
 
 
 class DeleteRequest(NamedTuple):

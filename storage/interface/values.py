@@ -13,6 +13,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .explanation import Explanation
+
 Floats: TypeAlias = npt.NDArray[np.float32]
 Scalar: TypeAlias = str | int | float | bool
 MetadataValue: TypeAlias = Scalar | list[str] | list[int] | list[float] | list[bool]
@@ -97,11 +99,13 @@ class Rows(NamedTuple):
 class Hits(NamedTuple):
     """The answer to one query vector: rows by ascending distance, with ties in insertion order.
 
-    distances  float32 (len(rows.ids),)
+    distances    float32 (len(rows.ids),)
+    explanation  what the query did, the same for all vectors of a call; None: it was not asked for
     """
 
     rows: Rows
     distances: Floats
+    explanation: Explanation | None = None
 
 
 class CollectionRef(NamedTuple):
@@ -165,11 +169,27 @@ class EngineMetrics(NamedTuple):
 class SearchAnswer(NamedTuple):
     """The records of one search, in the order of the result.
 
-    scores  float64 (n,); None if the search has no rank
+    scores       float64 (n,); None if the search has no rank
+    explanation  what the search did; None: it was not asked for
     """
 
     rows: Rows
     scores: npt.NDArray[np.float64] | None
+    explanation: Explanation | None = None
+
+
+class Facet(NamedTuple):
+    """The values of a metadata key in some records.
+
+    values    the values and how many records have them, the most frequent first. Equally frequent ones
+              ascend: bools, then numbers, then strings
+    distinct  the number of different values, also of those that are not in `values`
+    records   the number of records that have the key
+    """
+
+    values: list[tuple[Scalar, int]]
+    distinct: int
+    records: int
 
 
 class BackupReport(NamedTuple):

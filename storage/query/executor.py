@@ -2,11 +2,12 @@
 
 Owns: how plans are run; planner.py makes them. Every plan ends in the same kernel (distance.exact), so a
 record's distance does not depend on the plan. Ties are ordered by position. An answer always has
-min(k, matching records) rows.
+min(k, matching records) rows, less those beyond a `max_distance`.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
@@ -25,6 +26,7 @@ from ..schema.record_columns import Ints
 from ..segments.snapshot import SegmentView, Snapshot
 from ..vectors import distance
 from ..vectors.distance import Space
+from .diversity import maximal_marginal_relevance
 from .plan_history import PlanHistory
 from .planner import (
     CallbackGraphSearch,
@@ -39,16 +41,21 @@ from .planner import (
     Statistics,
     plan,
 )
+from .trace import Trace
 
 
 class Search(NamedTuple):
-    """A request to one collection. `node` is its parsed filter; `ef` is the collection's `ef_search`."""
+    """A request to one collection. `node` is its parsed filter; `ef` is the collection's `ef_search`.
+
+    trace  records what the search does; None: nothing is recorded
+    """
 
     request: QueryRequest
     node: Node
     space: Space
     ef: int
     threads: int
+    trace: Trace | None = None
 
 
 class Found(NamedTuple):
@@ -121,19 +128,97 @@ class SearchablePart(NamedTuple):
 
 
 def run(search: Search, queries: Floats, snapshot: Snapshot, source: Source) -> Found:
+    """Find the records that a request asks for, for each row of `queries` (n, dim)."""
+    request = search.request
+    if search.trace is None and request.max_distance is None and not request.diversity:
+        return _nearest(search, queries, snapshot, source)
+    wider = search
+    if request.diversity:
+        wider = search._replace(request=request._replace(k=request.considered))
+    if search.trace is None:
+        return _chosen(_nearest(wider, queries, snapshot, source), request, search.space)
+    search.trace.begin()
+    with search.trace.step("search"):
+        found = _nearest(wider, queries, snapshot, source)
+    with search.trace.step("merge"):
+        return _chosen(found, request, search.space)
+
+
+def _chosen(found: Found, request: QueryRequest, space: Space) -> Found:
+    """Return what a request asks for of the nearest records."""
+    if request.max_distance is not None:
+        found = _within(found, request.max_distance)
+    return _diverse(found, request, space) if request.diversity and len(found.rows) else found
+
+
+def _nearest(search: Search, queries: Floats, snapshot: Snapshot, source: Source) -> Found:
     """Find the nearest records to each row of `queries` (n, dim)."""
     views = [view for view in snapshot.views if view.live]
     if not views:
         return Found(views, None, np.empty(0, np.int64), np.empty(0, np.float32), [0] * len(queries))
+    prepare = searchable if search.trace is None else _traced_searchable
     if len(queries) == 1:
         query = queries[0]
-        return _best(
-            search.request.k,
-            views,
-            [_one(searchable(search, view, source), query) for view in views],
-        )
-    parts = [searchable(search, view, source) for view in views]
-    return _rank(search.request.k, views, [execute_batch(_plan_batch(part), part, queries) for part in parts])
+        lines = [_one(prepare(search, view, source), query) for view in views]
+        if search.trace is None:
+            return _best(search.request.k, views, lines)
+        with search.trace.step("merge"):
+            return _best(search.request.k, views, lines)
+    parts = [prepare(search, view, source) for view in views]
+    batches = [execute_batch(_plan_batch(part), part, queries) for part in parts]
+    if search.trace is None:
+        return _rank(search.request.k, views, batches)
+    with search.trace.step("merge"):
+        return _rank(search.request.k, views, batches)
+
+
+def _within(found: Found, most: float) -> Found:
+    """Keep the hits whose distance is at most this. No plan knows the limit, so none misses because of it."""
+    return _kept(found, np.flatnonzero(found.distances.astype(np.float64) <= most))
+
+
+def _diverse(found: Found, request: QueryRequest, space: Space) -> Found:
+    """Keep k hits of each query, chosen and ordered by maximal marginal relevance."""
+    chosen = []
+    for start, stop in itertools.pairwise(_ends(found)):
+        vectors = _vectors_of(found, slice(start, stop))
+        distances = found.distances[start:stop]
+        picked = maximal_marginal_relevance(space, vectors, distances, request.diversity, request.k)
+        chosen.append(start + picked)
+    return _kept(found, np.concatenate(chosen))
+
+
+def _ends(found: Found) -> list[int]:
+    """Return 0 and where the hits of each query end."""
+    return [0, *np.cumsum([len(found.rows)] if found.counts is None else found.counts).tolist()]
+
+
+def _kept(found: Found, chosen: Ints) -> Found:
+    """Return the hits at some indices, which ascend from query to query."""
+    counts = found.counts
+    if counts is not None:
+        counts = np.diff(np.searchsorted(_queries_of(counts)[chosen], np.arange(len(counts) + 1))).tolist()
+    part = None if found.part is None else found.part[chosen]
+    return Found(found.views, part, found.rows[chosen], found.distances[chosen], counts)
+
+
+def _queries_of(counts: Sequence[int]) -> Ints:
+    """Return the number of the query of each hit."""
+    return np.repeat(np.arange(len(counts)), counts)
+
+
+def _vectors_of(found: Found, hits: slice) -> Floats:
+    """Read the stored vectors of some hits."""
+    rows = found.rows[hits]
+    if found.part is None:
+        vectors: Floats = found.views[0].vectors[rows]
+        return vectors
+    part = found.part[hits]
+    out = np.empty((len(rows), found.views[0].source.dimension), np.float32)
+    for number in np.unique(part).tolist():
+        mine = part == number
+        out[mine] = found.views[number].vectors[rows[mine]]
+    return out
 
 
 def explain(search: Search, queries: Floats, snapshot: Snapshot, source: Source) -> list[tuple[str, Plan]]:
@@ -152,6 +237,15 @@ def searchable(search: Search, view: SegmentView, source: Source) -> SearchableP
     if not search.request.exact and (allowed is None or allowed.count):
         graph = source.graph_of(view)
     return SearchablePart(search, view, graph, allowed, source.history)
+
+
+def _traced_searchable(search: Search, view: SegmentView, source: Source) -> SearchablePart:
+    assert search.trace is not None
+    with search.trace.step("filter"):
+        part = searchable(search, view, source)
+    matches = view.live if part.allowed is None else part.allowed.count
+    search.trace.part(view.source.name, view.live, matches, part.graph is not None)
+    return part
 
 
 def check_dimension(queries: Floats, dimension: int | None) -> None:
@@ -207,7 +301,7 @@ def _plan_one(part: SearchablePart, query: Floats) -> tuple[Plan, Floats | None,
 def _one(part: SearchablePart, query: Floats) -> Line:
     """Find the best k rows for one query, with exact distances in ascending order."""
     if part.graph is None:  # then `plan` says scan, or nothing; asking it takes 2 µs of a small query's 45
-        return _NONE if part.allowed is not None and not part.allowed.count else _scan(part, query)
+        return _nothing(part) if part.allowed is not None and not part.allowed.count else _scan(part, query)
     chosen, projected, backing_off = _plan_one(part, query)
     if backing_off:
         part.history.skipped(part.view.source.name, part.search.node)
@@ -222,7 +316,7 @@ def execute(chosen: Plan, part: SearchablePart, query: Floats, projected: Floats
     if not isinstance(chosen, _ASKING_THE_GRAPH):
         match chosen:
             case Nothing():
-                return _NONE
+                return _nothing(part)
             case PlanEach():
                 return _one(part, query)
             case ScanAll() | ScanAllowed():
@@ -235,13 +329,14 @@ def execute(chosen: Plan, part: SearchablePart, query: Floats, projected: Floats
         rows = _filtered(part, graph.search(projected, chosen.width, chosen.ef, 1)[0])
         if len(rows) < chosen.minimum:
             part.history.missed(part.view.source.name, part.search.node)
+            _trace(part, chosen, 1, len(rows), 1)
             return execute(chosen.fallback, part, query, projected)
     else:
         assert allowed is not None, chosen
         rows = graph.search_allowed(projected, chosen.width, chosen.ef, allowed.bytes, allowed.count)
-    if len(rows) < chosen.minimum:  # the graph does not reach the minimum
-        return _scan(part, query)
-    return _reranked(part, query, rows)
+    missed = len(rows) < chosen.minimum  # the graph does not reach the minimum
+    _trace(part, chosen, 1, len(rows), missed)
+    return _scan(part, query) if missed else _reranked(part, query, rows)
 
 
 def _plan_batch(part: SearchablePart) -> Plan:
@@ -252,7 +347,7 @@ def execute_batch(chosen: Plan, part: SearchablePart, queries: Floats) -> Candid
     """Run a plan for many queries. Where the plan allows it, one graph search serves all of them."""
     match chosen:
         case Nothing():
-            return _stacked([_NONE] * len(queries))
+            return _stacked([_nothing(part, len(queries))] * len(queries))
         case ScanAll() | ScanAllowed():
             return _stacked(_scan_lines(part, queries))
         case PlanEach():
@@ -283,7 +378,9 @@ def _shared_search(
     assert part.graph is not None
     view, search = part.view, part.search
     rows = part.graph.search(projected, chosen.width, chosen.ef, search.threads)
-    if rows.shape[1] < chosen.minimum:  # the graph does not reach the minimum
+    missed = rows.shape[1] < chosen.minimum  # the graph does not reach the minimum
+    _trace(part, chosen, len(queries), rows.size, len(queries) if missed else len(out_of_distribution))
+    if missed:
         return _stacked([_scan(part, query) for query in queries])
     lengths = view.lengths if search.space == "cosine" else None
     distances = distance.exact_lines(search.space, queries, view.vectors, rows, lengths)
@@ -309,13 +406,16 @@ def _shared_filtered_search(
     """
     assert part.graph is not None
     found = part.graph.search(projected, chosen.width, chosen.ef, part.search.threads)
-    out = []
+    out, candidates, missed = [], 0, 0
     for number, (query, rows) in enumerate(zip(queries, found)):
         kept = _filtered(part, rows)
+        candidates += len(kept)
         if len(kept) >= chosen.minimum and number not in out_of_distribution:
             out.append(_reranked(part, query, kept))
         else:
+            missed += 1
             out.append(execute(chosen.fallback, part, query, projected[number : number + 1]))
+    _trace(part, chosen, len(queries), candidates, missed)
     return out
 
 
@@ -344,6 +444,8 @@ def _scanned_rows(part: SearchablePart) -> Ints | None:
 
 def _scan(part: SearchablePart, query: Floats) -> Line:
     rows, space = _scanned_rows(part), part.search.space
+    if part.search.trace is not None:
+        _trace_scan(part, rows, 1)
     view, k = part.view, part.search.request.k
     vectors, norms, lengths = view.vectors, view.norms, _known_lengths(part)
     if view.ordered:
@@ -365,6 +467,8 @@ def _scan_lines(part: SearchablePart, queries: Floats) -> list[Line]:
     if not view.ordered:
         return [_scan(part, query) for query in queries]
     rows = _scanned_rows(part)
+    if search.trace is not None:
+        _trace_scan(part, rows, len(queries))
     return distance.nearest_lines(
         search.space,
         queries,
@@ -374,6 +478,22 @@ def _scan_lines(part: SearchablePart, queries: Floats) -> list[Line]:
         k=search.request.k,
         lengths=_known_lengths(part),
     )
+
+
+def _nothing(part: SearchablePart, queries: int = 1) -> Line:
+    _trace(part, Nothing(), queries, 0, 0)
+    return _NONE
+
+
+def _trace(part: SearchablePart, chosen: Plan, queries: int, candidates: int, misses: int) -> None:
+    """Record that a plan ran, if the search is to be explained."""
+    if part.search.trace is not None:
+        part.search.trace.ran(part.view.source.name, chosen, queries, candidates, misses)
+
+
+def _trace_scan(part: SearchablePart, rows: Ints | None, queries: int) -> None:
+    chosen = ScanAll() if rows is None else ScanAllowed()
+    _trace(part, chosen, queries, queries * (part.view.rows if rows is None else len(rows)), 0)
 
 
 def _known_lengths(part: SearchablePart) -> npt.NDArray[np.float64] | None:

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrow.lazy_pyarrow import pa
+from ..interface.explanation import Explanation
 from ..interface.values import Field, Floats, Hits, Rows
 from ..segments.snapshot import SegmentView, SelectedRows, read_rows
 from .executor import Found
 from .scan import Scan, weigh
+from .trace import Trace
 from .typed_columns import TypedColumns
 
 _STEP = 16_384  # hits whose rows are selected at a time
@@ -58,6 +60,10 @@ class Ranked:
             return [Hits(rows, found.distances)]
         return _by_query(rows, found.distances, found.counts)
 
+    def explanation(self) -> Explanation | None:
+        """Return what was done, for records that are read in batches. None: it was not asked for."""
+        return None
+
     def batches(self, fields: frozenset[Field]) -> Iterator[pa.RecordBatch]:
         """Read the records of all queries, concatenated in query order, in batches like `Scan.read`."""
         for start in range(0, len(self.found.rows), _STEP):
@@ -73,6 +79,22 @@ class Ranked:
         bounds = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(part)]
         for begin, end in itertools.pairwise(bounds):
             yield SelectedRows(views[int(part[begin])], rows[begin:end])
+
+
+@dataclass(frozen=True, slots=True)
+class Traced(Ranked):
+    """Hits with an explanation of how they were found."""
+
+    trace: Trace
+
+    def hits(self, fields: frozenset[Field]) -> list[Hits]:
+        with self.trace.step("read"):
+            hits = Ranked.hits(self, fields)
+        explanation = self.trace.explanation()
+        return [hit._replace(explanation=explanation) for hit in hits]
+
+    def explanation(self) -> Explanation:
+        return self.trace.explanation(streamed=True)
 
 
 def _by_query(rows: Rows, distances: Floats, counts: Sequence[int]) -> list[Hits]:

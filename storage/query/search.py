@@ -24,6 +24,7 @@ from .executor import Source
 from .scan import weigh
 from .scores import Doubles, Scores, evaluate
 from .sparse import Matches
+from .trace import SparseSearch, Trace
 from .typed_columns import TypedColumns
 
 
@@ -31,12 +32,14 @@ class SearchHits(NamedTuple):
     """The records of one search, in the order of the result. They are read later.
 
     scores  float64 (n,); None if the search has no rank
+    trace   what the search did; None: it was not asked for
     """
 
     request: SearchRequest
     snapshot: Snapshot
     selected: Sequence[SelectedRows]
     scores: Doubles | None
+    trace: Trace | None = None
 
     def __len__(self) -> int:
         return sum(len(run.rows) for run in self.selected)
@@ -48,7 +51,11 @@ class SearchHits(NamedTuple):
 
     def answer(self) -> SearchAnswer:
         """Read the records."""
-        return SearchAnswer(self._rows(), self.scores)
+        if self.trace is None:
+            return SearchAnswer(self._rows(), self.scores)
+        with self.trace.step("read"):
+            rows = self._rows()
+        return SearchAnswer(rows, self.scores, self.trace.explanation())
 
     def _rows(self) -> Rows:
         found = read(self.selected, self.request.fields, self.snapshot.dimension)
@@ -81,6 +88,41 @@ class Searcher(NamedTuple):
 
 def run(searcher: Searcher, request: SearchRequest, node: Node, snapshot: Snapshot) -> SearchHits:
     """Run one search over a snapshot. `node` is its parsed filter, ids included."""
+    if not request.explain:
+        return _run(searcher, request, node, snapshot)
+    trace = Trace()
+    searcher = _traced(searcher, trace)
+    if request.rank is None:
+        trace.begin()
+        with trace.step("filter"):
+            for each in _matching(searcher, node, snapshot):
+                trace.part(each.view.source.name, each.view.live, len(each.rows), False)
+    with trace.step("merge"):
+        found = _run(searcher, request, node, snapshot)
+    return SearchHits(request, snapshot, found.selected, found.scores, trace)
+
+
+def _traced(searcher: Searcher, trace: Trace) -> Searcher:
+    """Return a searcher that records what it does."""
+
+    def nearest(query: QueryRequest, node: Node) -> executor.Search:
+        return searcher.nearest(query, node)._replace(trace=trace)
+
+    def sparse(leaf: SparseNearest, node: Node, snapshot: Snapshot) -> Matches:
+        trace.begin()
+        with trace.step("filter"):
+            for each in _matching(searcher, node, snapshot):
+                trace.part(each.view.source.name, each.view.live, len(each.rows), True)
+        with trace.step("search"):
+            found = searcher.sparse(leaf, node, snapshot)
+        for view, rows, _ in _located(snapshot, found.positions):
+            trace.ran(view.source.name, SparseSearch(leaf.key), 1, len(rows), 0)
+        return found
+
+    return searcher._replace(nearest=nearest, sparse=sparse)
+
+
+def _run(searcher: Searcher, request: SearchRequest, node: Node, snapshot: Snapshot) -> SearchHits:
     if request.rank is None:
         matching = _matching(searcher, node, snapshot)
         return SearchHits(request, snapshot, in_order(matching, request.offset, request.limit), None)

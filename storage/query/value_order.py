@@ -84,13 +84,10 @@ def _number_numbers(parts: dict[str, list[tuple[Ints, Any]]], kind: Any, value: 
     """Number integers and floats together, by exact value: a float, and what an integer exceeds it by."""
     indices, rough, rest = [], [], []
     for at, array in parts.get("int", ()):
-        whole = np.asarray(array)
-        near = whole.astype(np.float64)
-        top = near >= 2.0**63
-        safe = np.where(top, 0.0, near).astype(np.int64)
+        near, more = exact_parts(np.asarray(array))
         indices.append(at)
         rough.append(near)
-        rest.append(np.where(top, whole - np.int64(2**63 - 1) - 1, whole - safe))
+        rest.append(more)
     for at, array in parts.get("float", ()):
         indices.append(at)
         rough.append(np.asarray(array) + 0.0)  # -0.0 becomes 0.0
@@ -98,6 +95,14 @@ def _number_numbers(parts: dict[str, list[tuple[Ints, Any]]], kind: Any, value: 
     if indices:
         at, near, more = np.concatenate(indices), np.concatenate(rough), np.concatenate(rest)
         kind[at], value[at] = _NUMBER, _dense(near, more)
+
+
+def exact_parts(whole: Ints) -> tuple[Any, Ints]:
+    """Split integers into the nearest float64 and what they exceed it by, to compare them with floats."""
+    near = whole.astype(np.float64)
+    top = near >= 2.0**63
+    safe = np.where(top, 0.0, near).astype(np.int64)
+    return near, np.where(top, whole - np.int64(2**63 - 1) - 1, whole - safe)
 
 
 def _dense(*columns: Any) -> Ints:
@@ -112,12 +117,18 @@ def _dense(*columns: Any) -> Ints:
     return out
 
 
-def _ranks_of_texts(array: Any) -> Ints:
+def ascending_texts(texts: Any) -> Ints:
+    """Return the indices that sort different texts, by bytes of UTF-8, so by code point."""
     import pyarrow.compute as pc
 
+    ascending: Ints = np.asarray(pc.array_sort_indices(texts)).astype(np.int64)
+    return ascending
+
+
+def _ranks_of_texts(array: Any) -> Ints:
     encoded = array.dictionary_encode()
     encoded = encoded.combine_chunks() if hasattr(encoded, "combine_chunks") else encoded
-    ascending = np.asarray(pc.array_sort_indices(encoded.dictionary))  # by bytes of UTF-8, so by code point
+    ascending = ascending_texts(encoded.dictionary)
     ranks = np.empty(len(ascending), np.int64)
     ranks[ascending] = np.arange(len(ascending))
     out: Ints = ranks[np.asarray(encoded.indices)]

@@ -263,7 +263,7 @@ def _embeddings(mode: Mode, column: list[Any] | None) -> tuple[Floats | None, An
 
 
 def searches(body: JSON) -> list[SearchRequest]:
-    """The searches in {"searches", "read_level"?}."""
+    """The searches in {"searches", "read_level"?, "explain"?}."""
     found = required(body, "searches")
     if type(found) is not list:
         raise ShapeError(f"Expected searches to be a list of objects, got {shown(found)}")
@@ -274,7 +274,9 @@ def searches(body: JSON) -> list[SearchRequest]:
                 check_read_level(level)
             except InvalidArgumentError as error:
                 raise ShapeError(error.message()) from None
-        return [search_from_json(each) for each in found]
+        explain = flag(body, "explain")
+        requests = [search_from_json(each) for each in found]
+        return [each._replace(explain=True) for each in requests] if explain else requests
 
 
 def known_ids(body: JSON) -> list[str]:

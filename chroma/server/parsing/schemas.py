@@ -58,6 +58,7 @@ INTEGER: Schema = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
 SCALAR: Schema = {"anyOf": [TEXT, INTEGER, NUMBER, FLAG]}
 LISTED: Schema = {"anyOf": [_list(kind, minItems=1) for kind in (TEXT, INTEGER, NUMBER, FLAG)]}
 KEYS: Schema = {"pattern": "^[^#$]", "not": {"pattern": "^chroma:"}}
+METADATA_KEY: Schema = {"type": "string", "minLength": 1, "pattern": "^[^#]"}
 INCLUDE = _list({"enum": ["distances", "documents", "embeddings", "metadatas", "uris"]})
 ENCODING: Schema = {"enum": ["base64", None], "description": "How embeddings are written in the answer"}
 METADATA_FORM: Schema = {
@@ -159,7 +160,21 @@ COMPONENTS: dict[str, Schema] = {
         ids=_list(_list(ID)), embeddings=_or_null(_list(_list({"anyOf": [VECTOR, BASE64]}))),
         documents=_or_null(_list(_list(_or_null(TEXT)))), uris=_or_null(_list(_list(_or_null(TEXT)))),
         metadatas=_or_null(_list(_list(_or_null({"type": "object"})))),
-        distances=_or_null(_list(_list(NUMBER))), include=INCLUDE,
+        distances=_or_null(_list(_list(NUMBER))), include=INCLUDE, explain=_ref("Explanation"),
+    ),
+    "Explanation": {
+        "description": "Only with explain: true. What ran on each segment and memtable, and times",
+    } | _object(
+        "parts seconds",
+        parts=_list(_object(
+            "knn name records matches indexed runs",
+            knn=COUNT, name=TEXT, records=COUNT, matches=COUNT, indexed=FLAG,
+            runs=_list(_object(
+                "plan queries candidates misses",
+                plan={"type": "object"}, queries=COUNT, candidates=COUNT, misses=COUNT,
+            )),
+        )),
+        seconds={"type": "object", "additionalProperties": _or_null(NUMBER)},
     ),
     "Search": {
         "type": "object",
@@ -179,6 +194,7 @@ COMPONENTS: dict[str, Schema] = {
         embeddings=_list(_or_null(_list(VECTOR))),
         metadatas=_list(_or_null(_list(_or_null({"type": "object"})))),
         scores=_list(_or_null(_list(_or_null(NUMBER)))), select=_list(_list(TEXT)),
+        explain=_list(_ref("Explanation")),
     ),
     "Written": _object("added updated skipped", added=COUNT, updated=COUNT, skipped=COUNT),
 }  # fmt: skip
@@ -298,6 +314,12 @@ BODIES: dict[str, Schema] = {
         **_FILTERS,
         include=INCLUDE,
         exact=_or_null(FLAG),
+        max_distance=_or_null(NUMBER | {"description": "Records that are farther away are left out"}),
+        diversity=_or_null({"type": "number", "minimum": 0, "maximum": 1}),
+        candidates=_or_null(
+            SMALL_COUNT | {"description": "Diversity chooses n_results of as many; at least n_results"}
+        ),
+        explain=_or_null(FLAG),
         encoding=ENCODING,
         metadata=METADATA_FORM,
     ),
@@ -305,11 +327,19 @@ BODIES: dict[str, Schema] = {
         "searches",
         searches=_list(_ref("Search")),
         read_level=_or_null({"enum": ["index_and_wal", "index_only", "index_and_bounded_wal"]}),
+        explain=_or_null(FLAG),
     ),
     "attach_function": {"type": "object"},
     "detach_function": {"type": "object"},
     "own_count": _object(**_FILTERS),
     "own_known_ids": _object("ids", ids=_list(ID)),
+    "own_facets": _object(
+        "keys",
+        keys=_list(METADATA_KEY, minItems=1),
+        ids=_LOOKED_UP,
+        **_FILTERS,
+        limit=_or_null(COUNT | {"minimum": 1, "description": "Values per key; default 10, null for all"}),
+    ),
     "own_recall": _object(
         k=_or_null(SMALL_COUNT | {"minimum": 1}), sample=_or_null(SMALL_COUNT | {"minimum": 1})
     ),
@@ -386,6 +416,15 @@ ANSWERS: dict[str, Schema] = {
     "detach_function": _UNUSED,
     "own_count": COUNT,
     "own_known_ids": _list(ID),
+    "own_facets": {
+        "type": "object",
+        "additionalProperties": _object(
+            "values distinct records",
+            values=_list(_object("value count", value=SCALAR, count=COUNT)),
+            distinct=COUNT,
+            records=COUNT,
+        ),
+    },
     "own_recall": {"type": "number", "minimum": 0, "maximum": 1},
     "own_compact": _EMPTY,
     "own_compact_all": _EMPTY,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,85 @@ def test_query(target: str) -> None:
     ]
     text = run("query", target, "notes", "--embedding", "[1, 0, 0, 0]").output
     assert text.splitlines()[0].split() == ["id", "distance", "document", "metadata"]
+
+
+def test_query_within_a_distance(target: str) -> None:
+    near = ("--embedding", "[1, 0, 0, 0]", "--max-distance", "0.5")
+    (answer,) = read("query", target, "notes", *near)["queries"]
+    assert [each["id"] for each in answer["records"]] == ["a", "c"]
+    assert run("query", target, "notes", *near[:3], "near").exit_code == 2
+
+
+def test_search(target: str, tmp_path: Path) -> None:
+    found = read("search", target, "notes", "--text", "apple", "--limit", "2")
+    (answer,) = found["searches"]
+    assert found["collection"] == "notes" and len(answer["records"]) == 2
+    assert set(answer["records"][0]) <= {"id", "document", "metadata", "score"}
+    ids = lambda *options: [  # noqa: E731
+        [each["id"] for each in part["records"]]
+        for part in read("search", target, "notes", *options)["searches"]
+    ]
+    assert ids() == [["a", "b", "c"]]
+    assert ids("--where", '{"n": {"$gte": 2}}', "--where-document", '{"$contains": "apple"}') == [["c"]]
+    documents = '{"$and": [{"$contains": "apple"}, {"$not_contains": "green"}]}'
+    assert ids("--where-document", documents) == [["a"]]
+    assert ids("--limit", "1", "--offset", "1") == [["b"]]
+    form = {
+        "rank": {"$knn": {"query": [1, 0, 0, 0]}},
+        "limit": {"limit": 2},
+        "select": {"keys": ["#score", "n"]},
+    }
+    assert ids("--search", json.dumps(form)) == [["a", "c"]]
+    assert ids("--search", json.dumps([form, {"limit": {"limit": 1}}])) == [["a", "c"], ["a"]]
+    file = tmp_path / "searches.json"
+    texts = {"searches": [{"rank": {"$knn": {"query": "apple", "limit": 1}}}], "read_level": "index_only"}
+    file.write_text(json.dumps(texts))
+    assert [len(each) for each in ids("--search", f"@{file}")] == [1]
+    text = run("search", target, "notes", "--search", json.dumps(form)).output.splitlines()
+    assert [line.split() for line in text] == [
+        ["id", "score", "n"],
+        ["a", "0", "1"],
+        ["c", text[2].split()[1], "2"],
+    ]
+    several = run("search", target, "notes", "--search", json.dumps([form, form])).output
+    assert several.startswith("0:\n") and "1:\n" in several
+    selected = run("search", target, "notes", "--select", "embedding", "--select", "metadata").output
+    assert selected.splitlines()[0].split() == ["id", "embedding", "metadata"]
+    piped = run("search", target, "notes", "--search", "@-", "--json", input=json.dumps(form))
+    assert [each["id"] for each in json.loads(piped.stdout)["searches"][0]["records"]] == ["a", "c"]
+
+
+def test_sparse_vectors(database: Path) -> None:
+    schema = chroma.Schema().create_index(chroma.SparseVectorIndexConfig(), "lex")
+    with chroma.PersistentClient(database) as client:
+        made = client.create_collection("sparse", embedding_function=None, schema=schema)
+        made.add(ids=["a"], embeddings=[[1, 2]], metadatas=[{"lex": chroma.SparseVector([1, 3], [0.5, 2.0])}])
+    lex = {"#type": "sparse_vector", "indices": [1, 3], "values": [0.5, 2.0]}
+    (answer,) = read("query", database, "sparse", "--embedding", "[1, 2]")["queries"]
+    assert read("get", database, "sparse")["records"][0]["metadata"] == {"lex": lex}
+    assert answer["records"][0]["metadata"] == {"lex": lex}
+    knn = {"query": {"indices": [3], "values": [1.0]}, "key": "lex"}
+    form = json.dumps({"rank": {"$knn": knn}, "select": {"keys": ["#score", "lex"]}})
+    (answer,) = read("search", database, "sparse", "--search", form)["searches"]
+    assert answer["records"] == [{"id": "a", "metadata": {"lex": lex}, "score": -1.0}]
+    for command in (["get"], ["search"], ["search", "--search", form], ["query", "--embedding", "[1, 2]"]):
+        shown = run(command[0], database, "sparse", *command[1:])
+        assert shown.exit_code == 0 and "sparse_vector" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--search", "{"], "not JSON"), (["--search", "3"], "no search"), (["--search", "[]"], "no search"),
+        (["--search", "@/none/such"], "cannot be read"),
+        (["--search", "{}", "--limit", "3"], "no other option"),
+        (["--key", "lex"], "--text"), (["--limit", "0"], "--limit"), (["--text", "x", "--key", "lex"], "lex"),
+        (["--search", '{"rank": {"$no": 1}}'], "$no"), (["--where", '{"n": {"$no": 1}}'], "$no"),
+    ],
+)  # fmt: skip
+def test_searches_that_cannot_be_used(database: Path, arguments: list[str], said: str) -> None:
+    result = run("search", database, "notes", *arguments)
+    assert result.exit_code in (1, 2) and said in result.stderr
 
 
 def test_query_by_text(tmp_path: Path) -> None:

@@ -375,12 +375,33 @@ def test_what_another_server_lacks_is_refused_by_name(server: Scripted, client: 
         things.compact, things.recall, things.info, things.get_indexing_status, client.compact,
         lambda: things.fork("copy"),
         lambda: things.query(query_embeddings=[[1, 2]], exact=True),
+        lambda: things.query(query_embeddings=[[1, 2]], diversity=0.5),
+        lambda: things.query(query_embeddings=[[1, 2]], explain=True),
+        lambda: things.facets("n"),
         lambda: things.get(where={"$or": [{"n": 1}, {"#id": "a"}]}),
         lambda: things.delete(where={"#id": {"$ne": "a"}}),
     ):  # fmt: skip
         with refused(f"the server at http://127.0.0.1:{server.port}", error=NotImplementedError):
             call()
     assert server.requests == []
+
+
+def test_max_distance_is_applied_here(server: Scripted, things: Any) -> None:
+    found = {
+        "ids": [["a", "b", "c"], ["c"]], "distances": [[0.5, 1.0, 2.0], [3.0]],
+        "metadatas": [[None, {"n": 1}, None], [None]],
+        "documents": [["x", "y", "z"], ["z"]], "uris": None, "embeddings": None, "include": [],
+    }  # fmt: skip
+    server.script = lambda request: Reply(body=found)
+    near = things.query(query_embeddings=[[1, 2], [3, 4]], max_distance=1)
+    assert (near["ids"], near["distances"]) == ([["a", "b"], []], [[0.5, 1.0], []])
+    assert (near["documents"], near["metadatas"]) == ([["x", "y"], []], [[None, {"n": 1}], []])
+    assert "max_distance" not in server.requests[-1].body
+    again = things.query(
+        query_embeddings=[[1, 2], [3, 4]], query_texts=["a", "b"], n_results=1,
+        rerank=lambda text, documents: [ord(document) for document in documents],
+    )  # fmt: skip
+    assert again["ids"] == [["c"], ["c"]] and server.requests[-1].body["n_results"] == 50
 
 
 def test_order_is_made_here_where_another_server_has_none(server: Scripted, things: Any) -> None:
@@ -468,10 +489,12 @@ def test_a_forked_child_opens_its_own_connections(server: Scripted) -> None:
 INTERFACE = [
     "chroma.storage.interface",
     "chroma.storage.interface.columnar_metadata",
+    "chroma.storage.interface.explanation",
     "chroma.storage.interface.iso_times",
     "chroma.storage.interface.metadata_order",
     "chroma.storage.interface.ranking",
     "chroma.storage.interface.requests",
+    "chroma.storage.interface.schema",
     "chroma.storage.interface.short_repr",
     "chroma.storage.interface.sparse_vector",
     "chroma.storage.interface.values",

@@ -42,6 +42,7 @@ PARSERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "query": request_codec.query_from_json,
     "search": json_bodies.searches,
     "own_count": request_codec.filters_from_json,
+    "own_facets": request_codec.facets_from_json,
     "own_known_ids": json_bodies.known_ids,
     "own_recall": json_bodies.sample,
     "attach_function": lambda body: None,
@@ -215,6 +216,8 @@ def test_every_answer_is_as_described(serve: Callable[..., Api]) -> None:
     ask("POST", f"{path}/get", {"ids": []})
     ask("POST", f"{path}/query", {"query_embeddings": [[1, 2], [3, 4]], "include": everything, "exact": True})
     ask("POST", f"{path}/query", {"query_embeddings": [[1, 2]], "include": everything, "encoding": "base64"})
+    choices = {"max_distance": 3, "diversity": 0.5, "candidates": 20, "explain": True}
+    ask("POST", f"{path}/query", {"query_embeddings": [[1, 2]], **choices})
     ask("POST", f"{path}/chroma-arrow/export", {})
     ask("POST", f"{DATABASE}/chroma-arrow/sql", {"sql": "select 1"})
     ask("POST", f"{path}/query", {"query_embeddings": []})
@@ -245,12 +248,14 @@ def test_every_answer_is_as_described(serve: Callable[..., Api]) -> None:
         "select": select,
     }
     ask("POST", f"{path}/search", {"searches": [{}, whole], "read_level": "index_only"})
+    ask("POST", f"{path}/search", {"searches": [{}, whole], "explain": True})
     ask("POST", f"{path}/functions/attach", {})
     ask("GET", f"{path}/functions/none")
     ask("POST", f"{path}/attached_functions/none/detach", {})
     own = f"{path}/chroma-arrow"
     ask("POST", f"{own}/count", {"where": {"n": 1}})
     ask("POST", f"{own}/known_ids", {"ids": ["a", "z"]})
+    ask("POST", f"{own}/facets", {"keys": ["n", "l", "none"], "limit": 2})
     ask("POST", f"{own}/recall", {"k": 1})
     ask("POST", f"{own}/compact")
     ask("GET", f"{own}/stats")

@@ -91,6 +91,13 @@ def test_query(api: Api, things: str) -> None:
     }  # fmt: skip
     assert query(query_embeddings=[], include=["embeddings"])["embeddings"] == []
     assert query(query_embeddings=[[1, 0]], exact=True, n_results=1)["ids"] == [["a"]]
+    assert query(query_embeddings=[[1, 0], [9, 9]], max_distance=2)["ids"] == [["a", "b"], []]
+    assert query(query_embeddings=[[1, 0]], diversity=1, n_results=2)["ids"] == [["a", "c"]]
+    assert query(query_embeddings=[[1, 0]], explain=None, diversity=None, max_distance=None).keys() == {
+        "ids", "embeddings", "documents", "uris", "metadatas", "distances", "include",
+    }  # fmt: skip
+    told = query(query_embeddings=[[1, 0]], explain=True)["explain"]
+    assert told["parts"][0]["runs"][0]["plan"] == {"name": "ScanAll"} and told["seconds"]["read"] > 0
 
 
 def test_count(api: Api, things: str) -> None:
@@ -241,6 +248,22 @@ def test_writes_that_other_clients_send(api: Api, things: str) -> None:
         ("query", {"query_embeddings": [[1.0, 0.0]], "n_results": 1.5}, 422),
         ("query", {"query_embeddings": [[1.0, 0.0]], "n_results": 2**40}, 422),
         ("query", {"query_embeddings": [[1.0, 0.0]], "exact": 1}, 422),
+        ("query", {"query_embeddings": [[1.0, 0.0]], "explain": "yes"}, 422),
+        ("query", {"query_embeddings": [[1.0, 0.0]], "max_distance": "1"}, 422),
+        ("query", {"query_embeddings": [[1.0, 0.0]], "max_distance": True}, 422),
+        ("query", {"query_embeddings": [[1.0, 0.0]], "diversity": [1]}, 422),
+        ("query", {"query_embeddings": [[1.0, 0.0]], "diversity": 2}, 400),
+        ("query", {"query_embeddings": [[1.0, 0.0]], "diversity": 1, "candidates": 2}, 400),
+        ("query", {"query_embeddings": [[1.0, 0.0]], "diversity": 1, "candidates": 20.5}, 422),
+        ("query", {"query_embeddings": [[1.0, 0.0]], "candidates": 20}, 400),
+        ("chroma-arrow/facets", {}, 422),
+        ("chroma-arrow/facets", {"keys": "n"}, 422),
+        ("chroma-arrow/facets", {"keys": []}, 400),
+        ("chroma-arrow/facets", {"keys": [1]}, 422),
+        ("chroma-arrow/facets", {"keys": ["#id"]}, 400),
+        ("chroma-arrow/facets", {"keys": ["n"], "limit": 0}, 400),
+        ("chroma-arrow/facets", {"keys": ["n"], "limit": 1.5}, 422),
+        ("chroma-arrow/facets", {"keys": ["n"], "where": {"n": {"$no": 1}}}, 400),
         ("query", {"query_embeddings": [[1.0, 0.0, 0.0]]}, 400),
         ("query", {"query_embeddings": [[1.0, 1e39]]}, 400),
         ("query", {"query_embeddings": [[]]}, 400),

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import orjson
+import pyarrow as pa
 import pytest
+
+from chroma.wire import content_negotiation, search_codec
+from chroma.wire.arrow_stream_decoder import BrokenStream
 
 from .conftest import Api, refused
 
@@ -88,6 +94,38 @@ def test_scores_that_are_not_finite_are_null(api: Api, things: str) -> None:
         f"{things}/search", {"searches": [{"rank": rank, "select": {"keys": ["#score"]}}]}
     ).json()
     assert found["scores"][0] and set(found["scores"][0]) == {None}
+
+
+def test_answers_as_arrow(api: Api, things: str) -> None:
+    every = {"keys": ["#document", "#embedding", "#metadata", "#score"]}
+    nan = {"$log": {"$mul": [{"$val": 0}, LEAF]}}
+    searches = [
+        {"rank": LEAF, "select": every}, {"limit": {"limit": 2}}, {"filter": {"n": 9}, "select": every},
+        {"rank": nan, "select": {"keys": ["#score", "n"]}}, {"select": {"keys": ["t", "#score"]}},
+    ]  # fmt: skip
+    path, accept = f"{things}/search", {"Accept": "application/vnd.apache.arrow.stream"}
+    requests = [search_codec.search_from_json(search) for search in searches]
+    answer = api.post(path, {"searches": searches}, headers=accept)
+    assert answer.status_code == 200 and answer.headers["content-type"] == accept["Accept"]
+    found = content_negotiation.read_answers(answer.content, requests)
+    plain = api.post(path, {"searches": searches}).json()
+    read = search_codec.answers_to_json(requests, found)
+    assert json.loads(orjson.dumps(read)) == plain
+    table = pa.ipc.open_stream(answer.content).read_all()
+    assert table.schema.names == ["search", "id", "document", "metadata", "embedding", "score"]
+    for broken in (
+        table.drop_columns(["score"]),
+        table.set_column(0, "search", pa.array([9] * len(table), pa.int32())),
+        pa.concat_tables([table, table]),
+    ):
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, broken.schema) as writer:
+            writer.write_table(broken)
+        with pytest.raises(BrokenStream):
+            content_negotiation.read_answers(sink.getvalue().to_pybytes(), requests)
+    told = api.post(path, {"searches": searches, "explain": True}, headers=accept)
+    assert told.headers["content-type"] == "application/json" and len(told.json()["explain"]) == 5
+    refused(api.post(path, {"searches": searches, "explain": 1}), 422, "ChromaError")
 
 
 def test_answers_are_bounded(serve: Any) -> None:

@@ -1,0 +1,128 @@
+"""Count the values of a metadata key in some records.
+
+Owns: which values are the same, and in which order they are. As in filters, integers and floats are the same
+if they are equal, and bools and strings differ from them. A list counts once for each different element.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..arrow.lazy_pyarrow import pa
+from ..interface.values import Facet, Scalar
+from ..schema.record_columns import Ints
+from ..segments.snapshot import SegmentView, SelectedRows
+from .typed_columns import TypedColumns
+from .value_order import ascending_texts, exact_parts
+
+
+class _Counted(NamedTuple):
+    """The different values of one kind, in ascending order. `values` gives those at some indices."""
+
+    counts: Ints
+    values: Callable[[Ints], list[Scalar]]
+
+
+class _Part(NamedTuple):
+    """Some of the entries of a key.
+
+    records  the record of each entry
+    values   an Arrow array without nulls
+    lists    whether a record may have several entries
+    """
+
+    records: Ints
+    values: Any
+    lists: bool
+
+
+def count_values(
+    key: str,
+    selected: Sequence[SelectedRows],
+    typed: Callable[[SegmentView], TypedColumns],
+    limit: int | None,
+) -> Facet:
+    """Count the values of a key in the selected records.
+
+    limit  the most values to return; None: all
+    """
+    parts: dict[str, list[_Part]] = {}
+    records = offset = 0
+    for run in selected:
+        source = typed(run.view)
+        for slot in source.slots(run.rows):
+            if slot[0] == key:
+                column = source.column(slot, run.rows, None)
+                there = np.flatnonzero(np.asarray(column.is_valid()))
+                parts.setdefault(slot[1].removesuffix("[]"), []).append(
+                    _part(column.drop_null(), there + offset, slot[1].endswith("[]"))
+                )
+                records += len(there)
+        offset += len(run.rows)
+    counted = [way(parts) for way in (_bools, _numbers, _texts)]
+    best: list[tuple[Scalar, int]] = []
+    for each in counted:
+        order = np.argsort(-each.counts, kind="stable")[:limit]
+        best += zip(each.values(order), each.counts[order].tolist(), strict=True)
+    best.sort(key=lambda entry: -entry[1])  # stable, so that equally frequent values stay in order
+    return Facet(best[:limit], sum(len(each.counts) for each in counted), records)
+
+
+def _part(full: Any, records: Ints, lists: bool) -> _Part:
+    full = full.combine_chunks() if isinstance(full, pa.ChunkedArray) else full
+    if not lists:
+        return _Part(records, full, False)
+    return _Part(np.repeat(records, np.diff(np.asarray(full.offsets))), full.flatten(), True)
+
+
+def _tally(parts: Sequence[_Part], kind: Any) -> tuple[Any, Ints]:
+    """Return the different values, as an Arrow array, and the number of records that have each."""
+    arrays = [part.values for part in parts]
+    if kind == pa.float64():
+        arrays = [pa.array(np.asarray(values) + 0.0) for values in arrays]  # -0.0 becomes 0.0
+    encoded = pa.concat_arrays([pa.array([], kind), *(values.cast(kind) for values in arrays)])
+    encoded = encoded.dictionary_encode()
+    codes, count = np.asarray(encoded.indices).astype(np.int64), len(encoded.dictionary)
+    if any(part.lists for part in parts):  # a record that has a value several times counts once
+        codes = np.unique(np.concatenate([part.records for part in parts]) * count + codes) % count
+    return encoded.dictionary, np.bincount(codes, minlength=count)
+
+
+def _bools(parts: dict[str, list[_Part]]) -> _Counted:
+    values, counts = _tally(parts.get("bool", ()), pa.bool_())
+    ascending = np.argsort(np.asarray(values).astype(np.int64))
+    return _Counted(counts[ascending], lambda order: values.take(pa.array(ascending[order])).to_pylist())
+
+
+def _texts(parts: dict[str, list[_Part]]) -> _Counted:
+    values, counts = _tally(parts.get("str", ()), pa.large_string())
+    ascending = ascending_texts(values)
+    return _Counted(counts[ascending], lambda order: values.take(pa.array(ascending[order])).to_pylist())
+
+
+def _numbers(parts: dict[str, list[_Part]]) -> _Counted:
+    ints, of_ints = _tally(parts.get("int", ()), pa.int64())
+    floats, of_floats = _tally(parts.get("float", ()), pa.float64())
+    whole, broken = np.asarray(ints), np.asarray(floats)
+    near, more = exact_parts(whole)
+    near, more = np.concatenate([near, broken]), np.concatenate([more, np.zeros(len(broken), np.int64)])
+    order = np.lexsort((more, near))
+    near, more = near[order], more[order]
+    new = np.ones(len(order), np.bool_)
+    new[1:] = (near[1:] != near[:-1]) | (more[1:] != more[:-1])
+    codes = np.empty(len(order), np.int64)
+    codes[order] = np.cumsum(new) - 1
+    counts = np.zeros(int(new.sum()), np.int64)
+    np.add.at(counts, codes, np.concatenate([of_ints, of_floats]))
+    as_int, as_float = np.zeros(len(counts), np.int64), near[new]
+    is_int = np.zeros(len(counts), np.bool_)  # a value that is stored as both is returned as an integer
+    as_int[codes[: len(whole)]], is_int[codes[: len(whole)]] = whole, True
+
+    def values(chosen: Ints) -> list[Scalar]:
+        triples = zip(is_int[chosen].tolist(), as_int[chosen].tolist(), as_float[chosen].tolist())
+        return [integer if exact else number for exact, integer, number in triples]
+
+    return _Counted(counts, values)

@@ -1,0 +1,84 @@
+"""Which plans an explanation names: those of the planner, with misses and fallbacks, per segment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chroma
+from chroma.storage.query.planner import FilteredGraphSearch, ScanAllowed
+from chroma.storage.query.trace import Trace
+
+ROWS, DIM = 4000, 16
+VECTORS = np.random.default_rng(3).standard_normal((ROWS, DIM)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("chroma.storage.collection.index_builds.INDEX_BYTES", 1)
+        with chroma.PersistentClient(tmp_path_factory.mktemp("db")) as client:
+            made = client.create_collection("things", embedding_function=None)
+            metadatas = [{"n": row, "low": bool(VECTORS[row, 0] < 0)} for row in range(ROWS)]
+            made.add(ids=[str(row) for row in range(ROWS)], embeddings=VECTORS, metadatas=metadatas)
+            made.compact()
+            made.add(ids=["last"], embeddings=VECTORS[:1])
+            yield made
+
+
+def _runs(collection: Any, queries: Any, **arguments: Any) -> list[tuple[bool, list[Any]]]:
+    explained = collection.query(query_embeddings=queries, explain=True, **arguments)["explain"]
+    for part in explained.parts:
+        for run in part.runs:
+            assert f"{run.plan['name']}(" in repr(explained)
+    return [
+        (part.indexed, [(run.plan["name"], run.queries, run.misses) for run in part.runs])
+        for part in explained.parts
+    ]
+
+
+def test_graph_and_memtable(collection: Any) -> None:
+    for count in (1, 20):
+        assert _runs(collection, VECTORS[:count]) == [
+            (True, [("GraphSearch", count, 0)]),
+            (False, [("ScanAll", count, 0)]),
+        ]
+        assert _runs(collection, VECTORS[:count], exact=True) == [
+            (False, [("ScanAll", count, 0)]),
+            (False, [("ScanAll", count, 0)]),
+        ]
+
+
+def test_misses_and_fallbacks(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chroma.storage.query.planner.GRAPH_ADVANTAGE", 0.0)  # never scan first
+    far = np.eye(1, DIM, dtype=np.float32) * 30
+    runs = _runs(collection, far, where={"low": True})[0]
+    assert runs == (True, [("FilteredGraphSearch", 1, 1), ("ScanAllowed", 1, 0)])
+    near = -far
+    assert _runs(collection, near, where={"low": True}) != runs
+    # a limit on the distance is no reason for a graph to miss
+    assert _runs(collection, VECTORS[:1], max_distance=-1) == _runs(collection, VECTORS[:1])
+    batch = _runs(collection, np.concatenate([VECTORS[:3], far]), where={"n": {"$gte": 100}})[0]
+    assert batch[1][0][0] == "FilteredGraphSearch" and batch[1][0][1] == 4
+
+
+def test_steps_within_steps_are_counted_once() -> None:
+    trace = Trace()
+    trace.begin()
+    trace.part("seg", 9, 3, True)
+    trace.ran("seg", FilteredGraphSearch(1, 2, 3, ScanAllowed()), 1, 5, 1)
+    trace.ran("seg", FilteredGraphSearch(1, 2, 3, ScanAllowed()), 1, 4, 0)
+    with trace.step("search"), trace.step("filter"):
+        sum(range(10_000))
+    explained = trace.explanation(streamed=True)
+    assert explained.seconds["filter"] > 10 * explained.seconds["search"]  # type: ignore[operator]
+    assert explained.seconds["read"] is None
+    (run,) = explained.parts[0].runs
+    assert run.plan == {
+        "name": "FilteredGraphSearch", "ef": 1, "width": 2, "minimum": 3, "fallback": {"name": "ScanAllowed"},
+    }  # fmt: skip
+    assert (run.queries, run.candidates, run.misses) == (2, 9, 1)
+    assert "fallback=ScanAllowed()): 9 candidates of 2 queries, 1 missed" in repr(explained)
