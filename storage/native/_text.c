@@ -57,7 +57,7 @@ typedef struct {
     const void *offsets;
     int wide; /* whether the offsets have 64 bits */
     Py_ssize_t rows, row; /* how many, and where the last match was */
-    Py_ssize_t found;
+    Py_ssize_t found, done; /* how many documents; up to where nothing more is to be found */
     size_t prefix; /* how many bytes are compared at once */
     unsigned char *out;
 } Scan;
@@ -139,7 +139,7 @@ look(Scan *scan, Py_ssize_t at)
     if (!begins(scan, at))
         return at + 1;
     move_to(scan, at);
-    Py_ssize_t end = offset_of(scan, scan->row + 1);
+    Py_ssize_t end = scan->done = offset_of(scan, scan->row + 1);
     if (end - at < scan->length) /* it ends in another document; this one has no room for it any more */
         return end;
     /* One look through the rest of the document, so that a document of a million equal letters takes no longer than
@@ -276,12 +276,14 @@ contains(PyObject *module, PyObject *const *args, Py_ssize_t given)
                 rest >>= 1;
                 at++;
             }
-            Py_ssize_t begin = at;
+            Py_ssize_t begin = at * unit;
             while (at < units && (words[at / WORD] >> (at % WORD) & 1))
                 at++;
             Py_ssize_t last = at * unit < stop ? at * unit : stop;
-            if (begin * unit < last)
-                search(&scan, begin * unit, last);
+            if (begin < scan.done) /* the document of a match, or one that was searched to its end */
+                begin = scan.done;
+            if (begin < last)
+                search(&scan, begin, last);
         }
     }
     Py_END_ALLOW_THREADS

@@ -59,6 +59,19 @@ def test_units_are_those_in_which_the_text_begins_and_others(
                 assert bits[np.array(begins) // unit].all()
 
 
+def test_the_bits_are_those_that_the_format_describes() -> None:
+    data = "aé日 some text, longer than a unit: ".encode() * 20
+    bits = build(data).arrays["bits"]
+    assert bits.shape == (512, 1) and bits.dtype == np.uint64
+    expected = np.zeros((512, 1), np.uint64)
+    for at in range(len(data) - 2):
+        gram = (data[at] * 256 + data[at + 1]) * 256 + data[at + 2]
+        slice = (gram * 2654435761 % 2**32) * 512 // 2**32
+        for unit in {at // 256, max(at - 32, 0) // 256}:
+            expected[slice, 0] |= np.uint64(1 << unit)
+    assert np.array_equal(bits, expected)
+
+
 def test_rare_texts_have_few_units() -> None:
     words = [f"word{number * 7919 % 100003}" for number in range(40_000)]
     data = " ".join(words).encode()
