@@ -547,6 +547,7 @@ class AsyncCollection(AsyncPipelines):
 
         The most frequent values come first, equally frequent ones in ascending order. As in filters, 1 and
         1.0 are the same value, and True and "1" are others. A list counts once for each different element.
+        Sparse vectors are not counted.
         """
         with during("facets"):
             chosen = None

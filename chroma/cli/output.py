@@ -13,18 +13,27 @@ from typing import Any
 
 import click
 
+from ..storage.interface.sparse_vector import SparseVector
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
 def print_json(value: Any, *, err: bool = False) -> None:
     """Print an indented JSON value with lists of numbers on one line. Escapes text unless stdout is UTF-8."""
     plain = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") != "utf8"
-    text = json.dumps(value, indent=2, ensure_ascii=plain)
+    text = json.dumps(value, indent=2, ensure_ascii=plain, default=_sparse)
     # A line break can occur only between values, because a string contains it as \\n.
     say(
         re.sub(r"\[\n\s+([^\[\]{}\"]*?)\n\s*\]", lambda found: f"[{' '.join(found[1].split())}]", text),
         err=err,
     )
+
+
+def _sparse(value: Any) -> Any:
+    """Return the JSON of a sparse vector, the only value in metadata that is not JSON by itself."""
+    if isinstance(value, SparseVector):
+        return value.to_dict()
+    raise TypeError(f"{type(value).__name__} is no value of metadata")
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -78,7 +87,7 @@ def cell(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int):
         return f"{value:,}"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_sparse)
     return "".join(_visible(letter) for letter in text)
 
 

@@ -12,15 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ServerConnectionError
-from ..storage.interface.ranking import (
-    Apply,
-    Combine,
-    Constant,
-    Nearest,
-    Rank,
-    SearchRequest,
-    SparseNearest,
-)
+from ..storage.interface.ranking import SearchRequest, leaves
 from ..storage.interface.values import Field, Floats, Hits, Mode, Records, Rows, SearchAnswer
 
 if TYPE_CHECKING:
@@ -124,25 +116,13 @@ def search_rows(requests: Sequence[SearchRequest]) -> int | None:
     """The largest number of rows that searches can return; None: any number."""
     total = 0
     for request in requests:
-        found = None if request.rank is None else _support(request.rank)
-        bounds = [bound for bound in (request.limit, found) if bound is not None]
+        bounds = [] if request.limit is None else [request.limit]
+        if request.rank is not None:  # only records that a Knn finds have a score
+            bounds.append(sum(leaf.limit for leaf in leaves(request.rank)))
         if not bounds:
             return None
         total += min(bounds)
     return total
-
-
-def _support(rank: Rank) -> int:
-    """The largest number of records that a rank can score."""
-    match rank:
-        case Constant():
-            return 0
-        case Nearest() | SparseNearest():
-            return rank.limit
-        case Apply():
-            return _support(rank.rank)
-        case Combine():
-            return sum(map(_support, rank.ranks))
 
 
 def query_rows(vectors: Floats, k: int) -> int:

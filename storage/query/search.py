@@ -24,7 +24,7 @@ from .executor import Source
 from .scan import weigh
 from .scores import Doubles, Scores, evaluate
 from .sparse import Matches
-from .trace import Trace
+from .trace import SparseSearch, Trace
 from .typed_columns import TypedColumns
 
 
@@ -90,8 +90,8 @@ def run(searcher: Searcher, request: SearchRequest, node: Node, snapshot: Snapsh
     """Run one search over a snapshot. `node` is its parsed filter, ids included."""
     if not request.explain:
         return _run(searcher, request, node, snapshot)
-    trace, nearest = Trace(), searcher.nearest
-    searcher = searcher._replace(nearest=lambda query, node: nearest(query, node)._replace(trace=trace))
+    trace = Trace()
+    searcher = _traced(searcher, trace)
     if request.rank is None:
         trace.begin()
         with trace.step("filter"):
@@ -100,6 +100,26 @@ def run(searcher: Searcher, request: SearchRequest, node: Node, snapshot: Snapsh
     with trace.step("merge"):
         found = _run(searcher, request, node, snapshot)
     return SearchHits(request, snapshot, found.selected, found.scores, trace)
+
+
+def _traced(searcher: Searcher, trace: Trace) -> Searcher:
+    """Return a searcher that records what it does."""
+
+    def nearest(query: QueryRequest, node: Node) -> executor.Search:
+        return searcher.nearest(query, node)._replace(trace=trace)
+
+    def sparse(leaf: SparseNearest, node: Node, snapshot: Snapshot) -> Matches:
+        trace.begin()
+        with trace.step("filter"):
+            for each in _matching(searcher, node, snapshot):
+                trace.part(each.view.source.name, each.view.live, len(each.rows), True)
+        with trace.step("search"):
+            found = searcher.sparse(leaf, node, snapshot)
+        for view, rows, _ in _located(snapshot, found.positions):
+            trace.ran(view.source.name, SparseSearch(leaf.key), 1, len(rows), 0)
+        return found
+
+    return searcher._replace(nearest=nearest, sparse=sparse)
 
 
 def _run(searcher: Searcher, request: SearchRequest, node: Node, snapshot: Snapshot) -> SearchHits:

@@ -8,11 +8,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from ..interface.explanation import Explanation, PartExplanation, PlanRun
 from .planner import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class SparseSearch:
+    """The search of the inverted index of a metadata key, which needs no planning."""
+
+    key: str
 
 
 @dataclass
@@ -22,7 +29,7 @@ class _Part:
     records: int
     matches: int
     indexed: bool
-    runs: dict[Plan, list[int]] = field(default_factory=dict)  # queries, candidates and misses
+    runs: dict[Plan | SparseSearch, list[int]] = field(default_factory=dict)  # queries, candidates and misses
 
 
 class Trace:
@@ -60,7 +67,7 @@ class Trace:
         """Note a segment or memtable that is searched."""
         self._parts[self._knn, name] = _Part(self._knn, name, records, matches, indexed)
 
-    def ran(self, name: str, plan: Plan, queries: int, candidates: int, misses: int) -> None:
+    def ran(self, name: str, plan: Plan | SparseSearch, queries: int, candidates: int, misses: int) -> None:
         """Note that a plan ran on the segment or memtable of that name."""
         runs = self._parts[self._knn, name].runs
         runs[plan] = [a + b for a, b in zip(runs.get(plan, (0, 0, 0)), (queries, candidates, misses))]
@@ -84,7 +91,7 @@ class Trace:
         return Explanation(tuple(parts), seconds)
 
 
-def _described(plan: Plan) -> Mapping[str, Any]:
+def _described(plan: Any) -> Mapping[str, Any]:
     values = {each.name: getattr(plan, each.name) for each in fields(plan)}
-    plain = {name: value if isinstance(value, int) else _described(value) for name, value in values.items()}
+    plain = {name: _described(value) if is_dataclass(value) else value for name, value in values.items()}
     return {"name": type(plan).__name__} | plain

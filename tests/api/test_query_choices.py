@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chroma import Explanation, K, Knn, Search, Val
+from chroma import Explanation, K, Knn, Rrf, Schema, Search, SparseVector, SparseVectorIndexConfig, Val
 from chroma.errors import ChromaError, InvalidArgumentError, UnsupportedError
 
 from ..model.oracle import DISTANCES
@@ -174,6 +174,23 @@ def test_explanations_of_searches(client: Any) -> None:
         points.search(searches, explain="yes")
 
 
+def test_explanations_of_sparse_ranks(client: Any) -> None:
+    schema = Schema().create_index(SparseVectorIndexConfig(), "lex")
+    made = client.create_collection("words", embedding_function=None, schema=schema)
+    lex = [SparseVector([1, 2], [1.0, 2.0]), SparseVector([2], [1.0]), SparseVector([9], [1.0])]
+    for row, vector in enumerate(lex):
+        made.add(ids=[f"w{row}"], embeddings=[[row, 0]], metadatas=[{"lex": vector, "n": row}])
+    rank = Knn(SparseVector([2], [1.0]), key="lex", limit=5) + Knn([0, 0], limit=5, default=1)
+    explained = made.search(Search(K("n") >= 1, rank), explain=True)["explain"][0]
+    sparse, dense = explained.parts
+    assert (sparse.records, sparse.matches, dense.matches) == (3, 2, 2)
+    (run,) = sparse.runs
+    assert (run.plan, run.candidates) == ({"name": "SparseSearch", "key": "lex"}, 1)
+    assert dense.runs[0].plan["name"] == "ScanAllowed" and "SparseSearch(key=lex)" in repr(explained)
+    facets = made.facets(["lex", "n"])  # a sparse vector has no values to count
+    assert facets["lex"] == {"values": [], "distinct": 0, "records": 0} and facets["n"]["distinct"] == 3
+
+
 # ---------------------------------------------------------------------------- rerank
 
 
@@ -234,6 +251,43 @@ def test_texts_are_embedded_and_reranked(collection: Any) -> None:
     assert found["scores"][1] == pytest.approx([scores["c"], scores["b"]])
     assert [row["rerank_score"] for row in found.rows()[1]] == pytest.approx([-0.1, -0.9])
     assert collection.search(search.limit(2), rerank=by_number, candidates=2)["ids"][0] != []
+
+
+def test_hybrid_searches_are_reranked(client: Any, embed: Any) -> None:
+    schema = Schema().create_index(SparseVectorIndexConfig(), "lex")
+    made = client.create_collection("words", embedding_function=embed, schema=schema)
+    words = [{"lex": SparseVector([index], [1.0])} for index in (1, 1, 2)]
+    made.add(ids=["a", "b", "c"], documents=["number 1", "number 2", "word 3"], metadatas=words)
+    text, lex = "number 2", SparseVector([1], [1.0])
+    knn = [Knn(text, return_rank=True), Knn(lex, key="lex", return_rank=True, default=100)]
+    scores = {"number 1": 1, "number 2": 0, "word 3": 2}
+    found = made.search(
+        Search(rank=Rrf(knn), limit=2).select(K.SCORE),
+        rerank=lambda given, documents: [scores[each] for each in documents if given == text],
+        explain=True,
+    )
+    assert (found["ids"], found["rerank_scores"]) == ([["c", "a"]], [[2.0, 1.0]])
+    assert {run.plan["name"] for part in found["explain"][0].parts for run in part.runs} == {
+        "ScanAll", "SparseSearch",
+    }  # fmt: skip
+
+
+def test_reranked_results_as_tables(collection: Any) -> None:
+    pytest.importorskip("pandas")
+    collection.add(ids=["a", "b", "c"], documents=["text 1", "text 2", "text 3"])
+    collection.add(ids=["d"], embeddings=[[0, 0, 0, 0]])
+    queried = collection.query(query_texts=["2.9", "0"], rerank=by_number, n_results=4)
+    searched = collection.search(
+        [Search(rank=Knn(text)).select(K.SCORE) for text in ("2.9", "0")], rerank=by_number
+    )
+    for result in (queried, searched):
+        table = result.to_arrow()
+        assert table["id"].to_pylist() == ["c", "b", "a", "d", "a", "b", "c", "d"]
+        assert table["rerank_score"].to_pylist()[3:5] == [None, -1.0]
+        assert list(result.to_pandas().columns[:5])[-1] == "rerank_score"
+        html = result._repr_html_()
+        assert "rerank score" in html and "-1.0000" in html
+        assert result.copy() == result
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,24 @@ def test_search(target: str, tmp_path: Path) -> None:
     assert [each["id"] for each in json.loads(piped.stdout)["searches"][0]["records"]] == ["a", "c"]
 
 
+def test_sparse_vectors(database: Path) -> None:
+    schema = chroma.Schema().create_index(chroma.SparseVectorIndexConfig(), "lex")
+    with chroma.PersistentClient(database) as client:
+        made = client.create_collection("sparse", embedding_function=None, schema=schema)
+        made.add(ids=["a"], embeddings=[[1, 2]], metadatas=[{"lex": chroma.SparseVector([1, 3], [0.5, 2.0])}])
+    lex = {"#type": "sparse_vector", "indices": [1, 3], "values": [0.5, 2.0]}
+    (answer,) = read("query", database, "sparse", "--embedding", "[1, 2]")["queries"]
+    assert read("get", database, "sparse")["records"][0]["metadata"] == {"lex": lex}
+    assert answer["records"][0]["metadata"] == {"lex": lex}
+    knn = {"query": {"indices": [3], "values": [1.0]}, "key": "lex"}
+    form = json.dumps({"rank": {"$knn": knn}, "select": {"keys": ["#score", "lex"]}})
+    (answer,) = read("search", database, "sparse", "--search", form)["searches"]
+    assert answer["records"] == [{"id": "a", "metadata": {"lex": lex}, "score": -1.0}]
+    for command in (["get"], ["search"], ["search", "--search", form], ["query", "--embedding", "[1, 2]"]):
+        shown = run(command[0], database, "sparse", *command[1:])
+        assert shown.exit_code == 0 and "sparse_vector" in shown.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

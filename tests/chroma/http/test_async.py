@@ -311,10 +311,12 @@ def test_a_failed_connection_is_closed(server: Scripted) -> None:
 INTERFACE = [
     "chroma.storage.interface",
     "chroma.storage.interface.columnar_metadata",
+    "chroma.storage.interface.explanation",
     "chroma.storage.interface.iso_times",
     "chroma.storage.interface.metadata_order",
     "chroma.storage.interface.ranking",
     "chroma.storage.interface.requests",
+    "chroma.storage.interface.schema",
     "chroma.storage.interface.short_repr",
     "chroma.storage.interface.sparse_vector",
     "chroma.storage.interface.values",

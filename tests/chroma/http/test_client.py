@@ -494,6 +494,7 @@ INTERFACE = [
     "chroma.storage.interface.metadata_order",
     "chroma.storage.interface.ranking",
     "chroma.storage.interface.requests",
+    "chroma.storage.interface.schema",
     "chroma.storage.interface.short_repr",
     "chroma.storage.interface.sparse_vector",
     "chroma.storage.interface.values",

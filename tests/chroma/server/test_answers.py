@@ -84,6 +84,17 @@ def test_pieces_come_to_the_same_bytes(
     assert "content-length" in at_once.headers and "content-length" not in streamed.headers
 
 
+def test_explanations_come_with_pieces(api: Api, filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {"query_embeddings": [[1, 2, 3]] * 3, "n_results": 50, "explain": True}
+    at_once = api.post(f"{filled}/query", body, headers={"Accept": ARROW}).json()
+    monkeypatch.setattr(read_responses, "_AT_ONCE", -1)
+    monkeypatch.setattr(read_responses, "_PIECE", 100)
+    streamed = api.post(f"{filled}/query", body, headers={"Accept": ARROW}).json()
+    assert at_once["explain"]["parts"] == streamed["explain"]["parts"] != []
+    assert streamed["explain"]["seconds"]["read"] is None and at_once["explain"]["seconds"]["read"] > 0
+    assert {**streamed, "explain": 0} == {**at_once, "explain": 0}
+
+
 @pytest.mark.parametrize("form", ["json", "struct"])
 def test_arrow_answers_of_queries_are_streamed(
     api: Api, filled: str, monkeypatch: pytest.MonkeyPatch, form: str
@@ -109,6 +120,9 @@ def test_what_is_held_has_a_bound(serve: Any, monkeypatch: pytest.MonkeyPatch) -
     words = refused(api.post(f"{path}/query", many), 413, "ChromaError")
     assert "--max-answer-bytes" in words and "128,000" in words and "n_results" in words
     assert api.post(f"{path}/query", many | {"query_embeddings": [[1, 2]] * 10}).status_code == 200
+    varied = many | {"n_results": 1, "diversity": 0.5, "candidates": 2**31 - 1}
+    assert "128,000" in refused(api.post(f"{path}/query", varied), 413, "ChromaError")
+    assert api.post(f"{path}/query", varied | {"query_embeddings": [[1, 2]] * 10}).status_code == 200
     monkeypatch.setattr(read_responses, "_AT_ONCE", 1000)
     one = {"query_embeddings": [[1, 2]], "n_results": 200, "include": ["metadatas"]}
     words = refused(api.post(f"{path}/query", one, headers={"Accept": ARROW}), 413, "ChromaError")
