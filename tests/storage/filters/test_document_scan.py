@@ -138,9 +138,9 @@ def test_a_long_document_is_searched_to_its_end_once() -> None:
     units = index.units(needle.encode())
     assert units is not None and 2000 < np.unpackbits(units.view(np.uint8)).sum() < 7000
     taken = []
-    for given in (None, index):
+    for with_index in (None, index):
         start = time.perf_counter()
-        assert document_scan.documents_with(documents, needle, given).count == 0
+        assert document_scan.documents_with(documents, needle, with_index).count == 0
         taken.append(time.perf_counter() - start)
     assert taken[1] < 10 * taken[0] + 0.1  # thousands of searches through 20 MB would take 0.8 s
     assert document_scan.documents_with(documents, f"{begins} 0 1 2", index).count == 1
