@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from chroma.storage.filters.document_scan import documents_with
+from chroma.storage.filters.document_scan import Documents, documents_with
 from chroma.storage.filters.duckdb_tables import FilterDatabase, FilterTable
 from chroma.storage.filters.metadata_filter import FilterArrays
 from chroma.storage.filters.parser import Node, parse_where
@@ -102,7 +102,7 @@ def main() -> None:
             ours = microseconds(from_arrays, make, 6 if name[0].isdigit() else 40)
             print(f"  {name:22} {ours:12,.0f} {microseconds(table.mask, make, 5):12,.0f}", flush=True)
         words = [f"word{n}" for n in range(5000)]
-        texts = pa.array([" ".join(CHOICE.choices(words, k=8)) for _ in range(rows)])
+        texts = Documents.of_array(pa.array([" ".join(CHOICE.choices(words, k=8)) for _ in range(rows)]))
         taken = []
         for word in CHOICE.sample(words, 20):
             start = time.perf_counter()

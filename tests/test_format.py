@@ -117,7 +117,15 @@ def test_filter_columns_stand_beside_the_records(database: Path) -> None:
 
 def test_every_kind_of_file_is_described(database: Path) -> None:
     kinds = {re.sub(r"-[0-9a-f]+(?=\.|$)", "-", path.name) for path in database.rglob("*") if path.is_file()}
-    kinds |= {catalog.NAME, catalog.COPY, catalog.LOCK, manifest.NAME, manifest.COPY, "graph-.hnsw"}
+    kinds |= {
+        catalog.NAME,
+        catalog.COPY,
+        catalog.LOCK,
+        manifest.NAME,
+        manifest.COPY,
+        "graph-.hnsw",
+        "index-.idx",
+    }
     assert {kind for kind in kinds if kind not in re.sub(r"-<[^>]*>", "-", TEXT)} == set()
 
 

@@ -25,7 +25,13 @@ from scripts.import_graph import SOURCES
 MOST_PARAMETERS = 8
 MOST_POSITIONAL = 5
 # written in C: their arguments have no names
-OF_C = {"_FRAME.pack", "kernel.compiled.distances", "kernel.compiled.nearest", "libc.mmap"}
+OF_C = {
+    "_FRAME.pack",
+    "kernel.compiled.distances",
+    "kernel.compiled.nearest",
+    "kernel.text.contains",
+    "libc.mmap",
+}
 # what validation makes requests with, out of the arguments of users
 MAKE_REQUESTS = {"check_count_arguments", "check_delete", "check_get", "selected"}
 

@@ -57,6 +57,16 @@ class Text:
         if not offsets_fit(self._offsets, len(self._data)):
             raise ValueError("a text column has offsets that do not fit its bytes")
 
+    def buffers(self) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
+        """Return the offsets at which the texts begin (and the last one ends), the bytes of all texts, and
+        whether each row has one; None if all have."""
+        there = None
+        if self._validity is not None:
+            bits = np.frombuffer(self._validity, np.uint8)
+            there = np.unpackbits(bits, count=len(self._offsets) - 1, bitorder="little").view(np.bool_)
+        data = np.frombuffer(self._data, np.uint8) if len(self._data) else np.empty(0, np.uint8)
+        return np.asarray(self._offsets), data, there
+
     def take(self, rows: npt.NDArray[Any]) -> list[str | None]:
         offsets, data, validity = self._offsets, self._data, self._validity
         if kernel.compiled is not None:

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..filters import switched_off
+from ..filters.document_index import DocumentIndex
 from ..filters.parser import Node, parse
 from ..index.hnsw import Graph
+from ..index.ngrams import Ngrams
 from ..interface.errors import InvalidArgument, Missing, StorageError
 from ..interface.ranking import SearchRequest, SparseNearest, leaves
 from ..interface.requests import (
@@ -28,7 +30,7 @@ from ..interface.requests import (
     QueryRequest,
     Selection,
 )
-from ..interface.schema import ValueType, sparse_index, sparse_keys, switches_off
+from ..interface.schema import ValueType, full_text_off, sparse_index, sparse_keys, switches_off
 from ..interface.values import (
     CollectionInfo,
     CollectionStats,
@@ -83,6 +85,7 @@ class Collection:
         folder = host.folder.child("collections").child(info.id)
         self.store = RecordStore(folder, info.id, host.services, self)
         self.graphs = Graphs(self.store)
+        self._documents = DocumentIndex(folder.scratch)
         self.indexes = SegmentIndexes(
             self.store, self._index_builders, self._unless_deleted, not host.folder_read_only
         )
@@ -126,6 +129,10 @@ class Collection:
         self.indexes.forget_gone(snapshot)
         self.plan_history.keep_only(snapshot)
 
+    def ngrams(self, view: SegmentView) -> Ngrams | None:
+        found: Ngrams | None = self.indexes.get(view, self._documents)
+        return found
+
     def after_commit(self) -> None:
         seen = self.store.last_seen()  # includes the commit, and needs no access to the disk
         if seen is None:
@@ -162,7 +169,8 @@ class Collection:
 
     def _index_builders(self) -> list[IndexBuilder]:
         """Return the kinds of indexes that each segment should have."""
-        return [*self._sparse_indexes]
+        documents = [] if full_text_off(self.info.schema) else [self._documents]
+        return [*documents, *self._sparse_indexes]
 
     def _schedule_index(self, snapshot: Snapshot) -> None:
         settings = self.settings

@@ -6,10 +6,11 @@ from typing import NamedTuple, Protocol
 
 from ..catalog.catalog import Catalog
 from ..filters.duckdb_tables import FilterDatabase
+from ..index.ngrams import Ngrams
 from ..io.disk import Folder
 from ..memory_budget import MemoryBudget
 from ..scheduler import Scheduler
-from ..segments.snapshot import Snapshot
+from ..segments.snapshot import SegmentView, Snapshot
 
 
 class Services(NamedTuple):
@@ -49,6 +50,10 @@ class StoreOwner(Protocol):
 
     def has_records(self) -> bool:
         """Whether the catalog already records that the collection is not empty."""
+        ...
+
+    def ngrams(self, view: SegmentView) -> Ngrams | None:
+        """The index over the documents of a view, if there is one that is open."""
         ...
 
     def after_commit(self) -> None:

@@ -87,7 +87,7 @@ class RecordStore:
 
     def __init__(self, folder: Folder, id: str, services: Services, owner: StoreOwner) -> None:
         self.folder, self.id, self.services = folder, id, services
-        self.filters = Filters(services.database, services.budget, id)
+        self.filters = Filters(services.database, services.budget, id, owner.ngrams)
         self.columns = ColumnCache(services.budget, id)
         self._owner = owner
         self._writers = threading.RLock()  # admits one writer in this process at a time

@@ -222,8 +222,10 @@ class SegmentIndexes:
         """Build now what is missing. Returns False if the build was stopped, or another process is building.
 
         builders  the kinds to build; None for those that all segments should have
-        wait      wait for another process, and then build what is still missing
+        wait      wait for another process, and then build what is still missing, also what failed before
         """
+        if wait:
+            self._failed.clear()
         if not self._writable or not self.missing(self._store.refresh(), builders):
             return True
         with self._store.folder.lock(LOCK, wait=wait, timeout=None) as locked:
@@ -235,32 +237,28 @@ class SegmentIndexes:
             return True
 
     def _build_one(self, segment: Segment, builder: IndexBuilder) -> bool:
-        kind, key, settings = builder.kind, builder.key, builder.settings
         background = self._store.services.background
-        stopped = lambda: background.stopping() or self._released  # noqa: E731
         try:
-            content = builder.build(segment, stopped)
-        except BaseException:
-            self._failed.add((segment.name, kind, key, settings))  # not tried again in this process
+            content = builder.build(segment, lambda: background.stopping() or self._released)
+            if content is not None:
+                self._publish(segment, builder, content)
+        except Exception:
+            # Not tried again until `compact` or another process does: a read would start it each time.
+            self._failed.add((segment.name, builder.kind, builder.key, builder.settings))
             raise
-        if content is None:
-            return False
-        name = f"index-{random_name()}.idx"
+        return content is not None
+
+    def _publish(self, segment: Segment, builder: IndexBuilder, content: Content) -> None:
+        kind, key, settings = builder.kind, builder.key, builder.settings
 
         def replaced(ref: SegmentRef, file: FileRef) -> tuple[SegmentRef, FileRef | None]:
             old = ref.index_of(kind, key)
             new = ref.with_index(kind, key, IndexRef(kind, key, settings, file))
             return new, None if old is None else old.file
 
-        file = publish(
-            self._store,
-            segment.name,
-            name,
-            lambda sink: segment_index.write(
-                sink, content, kind=kind, key=key, settings=settings, rows=segment.rows
-            ),
-            replaced,
+        write = partial(
+            segment_index.write, content=content, kind=kind, key=key, settings=settings, rows=segment.rows
         )
+        file = publish(self._store, segment.name, f"index-{random_name()}.idx", write, replaced)
         if file is not None:  # mapped anew, so that what was built takes no memory
             self._load(segment, IndexRef(kind, key, settings, file), builder)
-        return True

@@ -10,12 +10,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
-from ..arrow.arrays import numbers, text_array, valid
+from ..arrow.arrays import number_array, numbers, text_array, valid
 from ..arrow.lazy_pyarrow import pa
+from ..index.ngrams import Ngrams
 from ..interface.errors import InvalidArgument
 from ..memory_budget import MemoryBudget
 from ..schema import metadata_columns
@@ -24,11 +26,14 @@ from ..segments.memtable import Memtable
 from ..segments.segment import Segment, hash_ids
 from ..segments.snapshot import SegmentView, Snapshot
 from . import row_set
-from .document_scan import documents_with
+from .document_scan import Documents, documents_with
 from .duckdb_tables import FilterDatabase, FilterTable
 from .metadata_filter import FilterArrays
 from .parser import And, DocumentContains, DocumentMatches, IdOneOf, Node, Not, Or, metadata_only, size
 from .row_set import RowSet
+
+if TYPE_CHECKING:
+    from .regex_literals import Required
 
 # The most conditions in a tree that is evaluated with arrays. DuckDB was faster for only one kind of tree,
 # more than 64 wide ranges over a million rows (200 ranges: 44 instead of 141 ms). It was 2 to 20 times slower
@@ -37,6 +42,13 @@ _ARRAYS_MOST = 1000
 _ONE_QUERY = 200  # conditions per SQL query: DuckDB plans 20,000 at once in minutes, 100 x 200 in a second
 # Answers kept per part and per collection. Repeating a filter with another query vector then costs nothing.
 _REMEMBERED, _REMEMBERED_BYTES = 64, 16 << 20
+_FEW_CANDIDATES = 0.4  # beyond this share, a regular expression is tried on all documents without a copy
+_SAMPLE = 1000  # documents that show whether a text is too common to be looked for in all
+FindNgrams: TypeAlias = Callable[[], "Ngrams | None"]
+
+
+def _no_ngrams() -> None:
+    return None
 
 
 class _Memory:
@@ -77,10 +89,14 @@ class Block:
         load: Callable[[], metadata_columns.MetadataColumns],
         documents: Callable[[], pa.Array],
         locate: Callable[[tuple[str, ...]], Ints],
+        *,
+        scanned: Callable[[], Documents] | None = None,
     ) -> None:
         self.rows = rows
         self._database = database
-        self._load, self._documents, self._locate = load, documents, locate
+        self._load, self._locate = load, locate
+        self._documents = documents
+        self._scanned = scanned or (lambda: Documents.of_array(documents()))
         self._arrays = FilterArrays(rows, load)
         self._table: FilterTable | None = None
         self._lock = threading.Lock()
@@ -103,40 +119,43 @@ class Block:
                 self._table = FilterTable(self._database, self._load())
             return self._table
 
-    def answer(self, node: Node) -> RowSet:
-        """Return the rows that match."""
+    def answer(self, node: Node, ngrams: FindNgrams = _no_ngrams) -> RowSet:
+        """Return the rows that match.
+
+        ngrams  returns the index over the documents, if there is one
+        """
         found: RowSet | None = self._answers.get(node)
         if found is None:
-            found = self._evaluate(node)
+            found = self._evaluate(node, ngrams)
             self._answers.put(node, found, found.nbytes)
         return found
 
-    def _evaluate(self, node: Node) -> RowSet:
+    def _evaluate(self, node: Node, ngrams: FindNgrams) -> RowSet:
         if size(node) > _ARRAYS_MOST:
-            return self._large(node)
-        return self._arrays.answer(node, self._leaf)
+            return self._large(node, ngrams)
+        return self._arrays.answer(node, partial(self._leaf, ngrams))
 
-    def _large(self, node: Node) -> RowSet:
+    def _large(self, node: Node, ngrams: FindNgrams) -> RowSet:
         """Evaluate a tree of many conditions. DuckDB evaluates its metadata conditions."""
         match node:
             case Not(child):
-                return row_set.complement(self._evaluate(child))
+                return row_set.complement(self._evaluate(child, ngrams))
             case And(children):
-                return row_set.intersection(self._queries(children, And))
+                return row_set.intersection(self._queries(children, And, ngrams))
             case Or(children):
-                return row_set.union(self.rows, self._queries(children, Or))
+                return row_set.union(self.rows, self._queries(children, Or, ngrams))
             case _:
                 raise AssertionError(node)
 
     def _queries(
-        self, children: tuple[Node, ...], join: Callable[[tuple[Node, ...]], Node]
+        self, children: tuple[Node, ...], join: Callable[[tuple[Node, ...]], Node], ngrams: FindNgrams
     ) -> Iterator[RowSet]:
         """Yield answers that cover all children. One query may answer many children."""
         waiting: list[Node] = []
         room = _ONE_QUERY
         for child in children:
             if size(child) > _ONE_QUERY or not metadata_only(child):
-                yield self._evaluate(child)
+                yield self._evaluate(child, ngrams)
                 continue
             if size(child) > room:
                 yield RowSet(self.rows, mask=self.table().mask(join(tuple(waiting))))
@@ -146,19 +165,52 @@ class Block:
         if waiting:
             yield RowSet(self.rows, mask=self.table().mask(join(tuple(waiting))))
 
-    def _leaf(self, node: Node) -> RowSet:
+    def _leaf(self, ngrams: FindNgrams, node: Node) -> RowSet:
         """Return the rows that match a leaf that is not about metadata."""
         match node:
             case DocumentContains(text):
-                return RowSet(self.rows, rows=documents_with(self._documents(), text))
+                return documents_with(self._scanned(), text, ngrams())
             case DocumentMatches(pattern):
-                matches = _matches(self._documents(), pattern)
-                return RowSet(self.rows, mask=numbers(matches) & valid(matches))
+                return self._matching(pattern, ngrams)
             case IdOneOf(values):
                 rows = self._locate(values)
                 return row_set.gathered(self.rows, rows[(rows >= 0) & (rows < self.rows)])
             case _:
                 raise AssertionError(node)
+
+    def _matching(self, pattern: str, ngrams: FindNgrams) -> RowSet:
+        """Return the documents that a regular expression matches. It is tried on those that contain the texts
+        that it requires."""
+        from .regex_literals import is_literal, required  # takes 3 ms to import
+
+        if is_literal(pattern):
+            return documents_with(self._scanned(), pattern, ngrams())
+        candidates = self._having(required(pattern), ngrams)
+        if candidates is None or candidates.count > _FEW_CANDIDATES * self.rows:
+            matches = _matches(self._documents(), pattern)
+            return RowSet(self.rows, mask=numbers(matches) & valid(matches))
+        rows = candidates.rows
+        if not len(rows):
+            return candidates
+        matches = _matches(self._documents().take(number_array(rows)), pattern)
+        return RowSet(self.rows, rows=rows[numbers(matches) & valid(matches)])
+
+    def _having(self, required: Required, ngrams: FindNgrams) -> RowSet | None:
+        """Return the documents that have the required texts; None if nothing is required but texts that most
+        documents have."""
+        if isinstance(required, str):
+            documents = self._scanned()
+            sample = documents.first(_SAMPLE)
+            if documents_with(sample, required).count > _FEW_CANDIDATES * sample.rows:
+                return None
+            return documents_with(documents, required, ngrams())
+        parts = [self._having(part, ngrams) for part in required.parts]
+        known = [part for part in parts if part is not None]
+        if not known:
+            return None
+        if not required.each:
+            return row_set.union(self.rows, known) if len(known) == len(parts) else None
+        return row_set.intersection(known)
 
 
 def _matches(documents: pa.Array, pattern: str) -> pa.Array:
@@ -187,7 +239,7 @@ class PartFilter(Protocol):
 
     nbytes: int
 
-    def answer(self, node: Node, rows: int) -> RowSet: ...
+    def answer(self, node: Node, rows: int, ngrams: FindNgrams = _no_ngrams) -> RowSet: ...
     def release(self) -> None: ...
 
 
@@ -196,13 +248,20 @@ class SegmentFilter:
 
     def __init__(self, database: FilterDatabase, segment: Segment) -> None:
         self.source = segment
+        self._documents: Documents | None = None
         self._block = Block(
             database,
             segment.rows,
             segment.metadata_columns,
             lambda: segment.documents(0, segment.rows),
             lambda ids: segment.locate_ids(ids, hash_ids(ids)),
+            scanned=self._scanned,
         )
+
+    def _scanned(self) -> Documents:
+        if self._documents is None:
+            self._documents = Documents.of_text(self.source.text("document"))
+        return self._documents
 
     @property
     def nbytes(self) -> int:
@@ -211,8 +270,8 @@ class SegmentFilter:
     def release(self) -> None:
         self._block.release()
 
-    def answer(self, node: Node, rows: int) -> RowSet:
-        return self._block.answer(node)
+    def answer(self, node: Node, rows: int, ngrams: FindNgrams = _no_ngrams) -> RowSet:
+        return self._block.answer(node, ngrams)
 
 
 class MemtableFilter:
@@ -232,7 +291,7 @@ class MemtableFilter:
         with self._lock:
             self._blocks = []
 
-    def answer(self, node: Node, rows: int) -> RowSet:
+    def answer(self, node: Node, rows: int, ngrams: FindNgrams = _no_ngrams) -> RowSet:
         with self._lock:
             self._cover(rows)
             blocks = [(start, block) for start, block in self._blocks if start < rows]
@@ -273,10 +332,20 @@ def _in_block(memtable: Memtable, ids: tuple[str, ...], start: int, stop: int) -
 
 
 class Filters:
-    """The filters of one collection's segments and memtables."""
+    """The filters of one collection's segments and memtables.
 
-    def __init__(self, database: FilterDatabase, budget: MemoryBudget, owner: str) -> None:
+    ngrams  returns the index over the documents of a view, if there is one
+    """
+
+    def __init__(
+        self,
+        database: FilterDatabase,
+        budget: MemoryBudget,
+        owner: str,
+        ngrams: Callable[[SegmentView], Ngrams | None] = lambda view: None,
+    ) -> None:
         self._database, self._budget, self._owner = database, budget, owner
+        self._ngrams = ngrams
         self._parts: dict[str, SegmentFilter | MemtableFilter] = {}
         self._allowed = _Memory()
         self._lock = threading.Lock()
@@ -300,7 +369,7 @@ class Filters:
         if not metadata_only(node):
             _check_patterns(node)
         part = self.part(view.source)
-        answer = part.answer(node, view.rows)
+        answer = part.answer(node, view.rows, lambda: self._ngrams(view))
         self._budget.hold(f"filter {self._owner}/{view.source.name}", part.nbytes, part.release)
         if view.tombstones is not None:
             answer = answer.without(view.tombstones)

@@ -132,6 +132,15 @@ def _checked_values(values: list[Any]) -> list[float]:
     return values
 
 
+def unchecked(indices: list[int], values: list[float], labels: list[str] | None) -> SparseVector:
+    """Make a vector of parts that are known to be valid, in a third of the time."""
+    vector, put = object.__new__(SparseVector), object.__setattr__
+    put(vector, "indices", indices)
+    put(vector, "values", values)
+    put(vector, "labels", labels)
+    return vector
+
+
 # ---------------------------------------------------------------------------- metadata as JSON
 
 

@@ -1,6 +1,6 @@
-/* Top-k over an inverted index: the rows with the greatest weighted sum of their postings.
+/* Top-k over an inverted index: the rows with the greatest weighted sum of their postings. The words of texts, counted.
  *
- * Everything here has a twin in storage/postings/ranking.py, which answers the same where no compiler was at hand.
+ * Everything here has a twin in storage/postings/ or storage/interface/words.py, which answers the same where no compiler was at hand.
  *
  * The search goes through the rows in windows. Terms whose bounds together cannot reach the score of the k-th best
  * row so far are not read (MaxScore: Turtle and Flood, Query evaluation: strategies and optimizations, 1995). Sums of
@@ -544,6 +544,170 @@ sound(PyObject *module, PyObject *const *args, Py_ssize_t given)
     return PyBool_FromLong(good);
 }
 
+/* ---- words of texts ----------------------------------------------------------------------------------- */
+
+/* A word and how often it occurs in each text that has it, and the number of words of each text. */
+typedef struct {
+    uint32_t *texts, *hashes, *counts, *lengths;
+    int64_t *found; /* the hashes of the text that is read */
+    Py_ssize_t size, room, words, words_room;
+} Words;
+
+static int
+grow(void **array, Py_ssize_t size, size_t item)
+{
+    void *more = PyMem_Realloc(*array, (size_t)size * item);
+    if (!more) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    *array = more;
+    return 0;
+}
+
+static int
+by_number(const void *one, const void *other)
+{
+    int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
+    return a < b ? -1 : a > b;
+}
+
+/* The hash of a word as `memo` has it, -1 for a word that is left out. `memo` computes what it does not have. */
+static int
+look_up(PyObject *memo, const char *word, Py_ssize_t size, int64_t *out)
+{
+    PyObject *key = PyUnicode_FromStringAndSize(word, size);
+    if (!key)
+        return -1;
+    PyObject *value = PyDict_GetItemWithError(memo, key);
+    if (value)
+        Py_INCREF(value);
+    else if (!PyErr_Occurred())
+        value = PyObject_GetItem(memo, key);
+    Py_DECREF(key);
+    if (!value)
+        return -1;
+    *out = PyLong_AsLongLong(value);
+    Py_DECREF(value);
+    return *out == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+/* The words of an ASCII text: runs of letters, digits and underscores, in lower case. */
+static int
+read_words(Words *words, PyObject *memo, const char *text, Py_ssize_t size, char *lower)
+{
+    words->words = 0;
+    for (Py_ssize_t at = 0; at < size;) {
+        Py_ssize_t start = at;
+        for (; at < size; at++) {
+            unsigned char letter = (unsigned char)text[at];
+            if (letter >= 'A' && letter <= 'Z')
+                letter = (unsigned char)(letter + ('a' - 'A'));
+            else if (!((letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') || letter == '_'))
+                break;
+            lower[at - start] = (char)letter;
+        }
+        if (at > start) {
+            int64_t hash;
+            if (look_up(memo, lower, at - start, &hash) < 0)
+                return -1;
+            if (words->words == words->words_room) {
+                words->words_room = 2 * words->words_room + 64;
+                if (grow((void **)&words->found, words->words_room, sizeof *words->found) < 0)
+                    return -1;
+            }
+            if (hash >= 0)
+                words->found[words->words++] = hash;
+        }
+        at++;
+    }
+    return 0;
+}
+
+/* Adds the words of the text that was read. */
+static int
+count_words(Words *words, Py_ssize_t text)
+{
+    qsort(words->found, (size_t)words->words, sizeof *words->found, by_number);
+    if (words->size + words->words > words->room) {
+        words->room = 2 * words->room + words->words + 1024;
+        if (grow((void **)&words->texts, words->room, 4) < 0 || grow((void **)&words->hashes, words->room, 4) < 0 ||
+            grow((void **)&words->counts, words->room, 4) < 0)
+            return -1;
+    }
+    words->lengths[text] = (uint32_t)words->words;
+    for (Py_ssize_t at = 0; at < words->words;) {
+        Py_ssize_t start = at;
+        while (at < words->words && words->found[at] == words->found[start])
+            at++;
+        words->texts[words->size] = (uint32_t)text;
+        words->hashes[words->size] = (uint32_t)words->found[start];
+        words->counts[words->size++] = (uint32_t)(at - start);
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(words_doc,
+             "words(texts, memo): the words of a list of ASCII texts, counted: the number of the text, the hash and\n"
+             "the count of each word, uint32 as bytes each, ordered by text and hash; the number of words of each\n"
+             "text, uint32 as bytes. None if a text has other characters.");
+
+static PyObject *
+words(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Words found = {0};
+    PyObject *answer = NULL;
+    char *lower = NULL;
+    Py_ssize_t longest = 0;
+    if (given != 2 || !PyList_CheckExact(args[0]) || !PyDict_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "words takes a list of texts and a dict");
+        return NULL;
+    }
+    Py_ssize_t count = PyList_GET_SIZE(args[0]);
+    for (Py_ssize_t text = 0; text < count; text++) {
+        PyObject *one = PyList_GET_ITEM(args[0], text);
+        if (!PyUnicode_Check(one)) {
+            PyErr_Format(PyExc_TypeError, "text %zd is %R", text, (PyObject *)Py_TYPE(one));
+            return NULL;
+        }
+        if (!PyUnicode_IS_ASCII(one))
+            Py_RETURN_NONE;
+        if (PyUnicode_GET_LENGTH(one) > longest)
+            longest = PyUnicode_GET_LENGTH(one);
+    }
+    if (grow((void **)&found.lengths, count ? count : 1, sizeof *found.lengths) < 0 ||
+        grow((void **)&lower, longest ? longest : 1, 1) < 0)
+        goto done;
+    for (Py_ssize_t text = 0; text < count; text++) {
+        if (text >= PyList_GET_SIZE(args[0])) { /* `memo` runs Python code */
+            PyErr_SetString(PyExc_RuntimeError, "the list of texts changed");
+            goto done;
+        }
+        PyObject *one = Py_NewRef(PyList_GET_ITEM(args[0], text));
+        int right = PyUnicode_Check(one) && PyUnicode_IS_ASCII(one) && PyUnicode_GET_LENGTH(one) <= longest;
+        if (!right)
+            PyErr_SetString(PyExc_RuntimeError, "the list of texts changed");
+        right = right && read_words(&found, args[1], (const char *)PyUnicode_1BYTE_DATA(one),
+                                    PyUnicode_GET_LENGTH(one), lower) == 0;
+        Py_DECREF(one);
+        if (!right || count_words(&found, text) < 0)
+            goto done;
+    }
+    if (grow((void **)&found.texts, found.room + 1, 4) < 0 || grow((void **)&found.hashes, found.room + 1, 4) < 0 ||
+        grow((void **)&found.counts, found.room + 1, 4) < 0) /* never NULL, which would become None */
+        goto done;
+    answer = Py_BuildValue("y#y#y#y#", found.texts, 4 * found.size, found.hashes, 4 * found.size, found.counts,
+                           4 * found.size, found.lengths, 4 * count);
+done:
+    PyMem_Free(found.texts);
+    PyMem_Free(found.hashes);
+    PyMem_Free(found.counts);
+    PyMem_Free(found.lengths);
+    PyMem_Free(found.found);
+    PyMem_Free(lower);
+    return answer;
+}
+
 /* ---- the module --------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -551,6 +715,7 @@ static PyMethodDef methods[] = {
     {"scores", (PyCFunction)(void (*)(void))scores, METH_FASTCALL, scores_doc},
     {"order", (PyCFunction)(void (*)(void))order, METH_FASTCALL, order_doc},
     {"sound", (PyCFunction)(void (*)(void))sound, METH_FASTCALL, sound_doc},
+    {"words", (PyCFunction)(void (*)(void))words, METH_FASTCALL, words_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -558,7 +723,7 @@ static PyMethodDef methods[] = {
 static int
 add_version(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "VERSION", 1);
+    return PyModule_AddIntConstant(module, "VERSION", 2);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};

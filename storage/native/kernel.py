@@ -1,8 +1,8 @@
 """Load the compiled part of the engine, if there is one.
 
-Owns: whether the compiled `_kernel.c` and `_postings.c` are available. Their functions have counterparts in
-vectors/, arrow/, postings/, validation/column_offsets.py and io/safe_open.py, which give the same answers
-without them.
+Owns: whether the compiled `_kernel.c`, `_postings.c` and `_text.c` are available. Their functions have
+counterparts, which give the same answers without them: those of `_text.c` in filters/document_scan.py and
+index/ngrams.py, the others in vectors/, arrow/, postings/, validation/column_offsets.py and io/safe_open.py.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import warnings
 from types import ModuleType
 
 _VERSION = 4  # the version of the interface, as in _kernel.c
-
-_POSTINGS_VERSION = 1  # as in _postings.c
+_POSTINGS_VERSION = 2  # as in _postings.c
+_TEXT_VERSION = 1  # as in _text.c
 
 compiled: ModuleType | None = None
 postings: ModuleType | None = None
@@ -25,6 +25,15 @@ try:
 except (ImportError, AttributeError):
     pass  # opening a database warns, see `expect`
 
+text: ModuleType | None = None
+try:
+    from . import _text
+
+    if _text.VERSION == _TEXT_VERSION:
+        text = _text
+except (ImportError, AttributeError):
+    pass
+
 
 class KernelMissing(UserWarning):
     """Warns that the compiled part is missing. Answers are the same, but slower."""
@@ -35,7 +44,7 @@ _warned = threading.Event()
 
 def expect() -> None:
     """Warn, once per process, if the compiled part is missing or was compiled from another version."""
-    if compiled is None and not _warned.is_set():
+    if (compiled is None or text is None) and not _warned.is_set():
         _warned.set()
         warnings.warn(
             "The compiled part of chroma is missing or old, so queries take a third longer. Install a C "

@@ -230,6 +230,10 @@ class Segment:
     def __repr__(self) -> str:
         return f"Segment({self.name}, rows={self.rows}, dimension={self.dimension})"
 
+    def file_bytes(self, name: str) -> int:
+        """Return the size of one of its files, without reading it."""
+        return self._files[name].bytes
+
     def _map(self, name: str) -> memoryview:
         """Return the file's bytes, whose checksum is checked on first use."""
         file, data = self._files[name], self._maps[name]

@@ -28,12 +28,14 @@ from chroma.embedded.backend import check_folder
 from chroma.errors import ChromaError
 from chroma.storage.catalog import catalog
 from chroma.storage.collection import collection, index_builds, record_store
+from chroma.storage.filters import document_index
 from chroma.storage.interface import errors
 from tests.chroma.migration import handmade
 
 # Small data go the ways of large ones.
 record_store.BULK_ROWS = 64  # type: ignore[misc]
 index_builds.INDEX_BYTES = 512  # type: ignore[misc]
+document_index.LEAST_BYTES = 512  # type: ignore[misc]
 collection.QUIET_SECONDS = 3600.0  # nothing in the background unless a kind of work is about that
 _DIM, _KILL = 4, 2
 _library = ctypes.CDLL(None)
@@ -93,7 +95,7 @@ class Work:
 
 
 def _filled(place: Place) -> None:
-    """Segments, tombstones, a graph and a log with rows in it."""
+    """Segments, tombstones, a graph, an index over documents, and a log with rows in it."""
     things = place.client().create_collection("things", embedding_function=None)
     things.add(**_rows("a", 150))
     things.compact()
@@ -116,6 +118,7 @@ def _background(place: Place) -> None:
     held = _held(place)
     for kind, job in (
         ("compact", held._compact_in_background),
+        ("segment-index", held.indexes.build),
         ("index", lambda: held._index(held.settings)),
     ):
         background = held.store.services.background

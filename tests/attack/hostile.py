@@ -61,11 +61,12 @@ def make(folder: Path) -> None:
 
 
 def make_graph(folder: Path) -> None:
-    """A database with a graph."""
+    """A database with a graph, and with an index over the documents."""
     from chroma.storage.collection import index_builds
+    from chroma.storage.filters import document_index
 
-    before = index_builds.INDEX_BYTES
-    index_builds.INDEX_BYTES = 0
+    before = index_builds.INDEX_BYTES, document_index.LEAST_BYTES
+    index_builds.INDEX_BYTES = document_index.LEAST_BYTES = 0
     try:
         with chroma.PersistentClient(folder) as client:
             whole = client.create_collection(
@@ -74,7 +75,7 @@ def make_graph(folder: Path) -> None:
             whole.add(**records(0, 150))
             whole.compact()
     finally:
-        index_builds.INDEX_BYTES = before
+        index_builds.INDEX_BYTES, document_index.LEAST_BYTES = before
 
 
 def seal(path: Path, state: Any) -> None:

@@ -27,7 +27,8 @@ import chroma
 from chroma.embedded.backend import check_folder
 from chroma.errors import ChromaError
 from chroma.storage import engine
-from chroma.storage.collection import collection, index_builds
+from chroma.storage.collection import collection, index_builds, segment_indexes
+from chroma.storage.filters import document_index
 from chroma.storage.interface.errors import StorageError
 from chroma.storage.native import kernel
 
@@ -211,22 +212,25 @@ def change_bytes(dice: random.Random, folder: Path) -> str:
 
 
 def change_graph(dice: random.Random, folder: Path) -> str:
-    """A graph: its header, as JSON, or its arrays."""
-    found = sorted(folder.rglob("graph-*.hnsw"))
+    """A graph or another index: its header, as JSON, or its arrays."""
+    found = sorted([*folder.rglob("graph-*.hnsw"), *folder.rglob("index-*.idx")])
     if not found:
         return change_bytes(dice, folder)
     path = dice.choice(found)
     data = path.read_bytes()
-    magic, length, zero = struct.unpack_from("<8sII", data)
+    graph = path.suffix == ".hnsw"  # its length stands before a zero; that of an index behind the version
+    magic, *numbers = struct.unpack_from("<8sII", data)
+    length = numbers[0 if graph else 1]
     body = data[16 + length :]
     if dice.random() < 0.5:
         text = orjson.dumps(changed(dice, json.loads(data[16 : 16 + length])))
         text += b" " * (-(16 + len(text)) % 64)
     else:
         text, body = data[16 : 16 + length], flipped(dice, body)
-    path.write_bytes(struct.pack("<8sII", magic, len(text), zero) + text + body)
+    numbers[0 if graph else 1] = len(text)
+    path.write_bytes(struct.pack("<8sII", magic, *numbers) + text + body)
     hostile.refresh(path.parent.parent)
-    return "a graph"
+    return "a graph" if graph else "an index"
 
 
 _METADATA = [
@@ -479,8 +483,10 @@ class Use:
 def main() -> None:
     warnings.simplefilter("ignore")
     index_builds.INDEX_BYTES, index_builds.LOAD_SECONDS = 0, 0.0
+    document_index.LEAST_BYTES = 0
+    segment_indexes.LOAD_SECONDS = segment_indexes.BUILD_SECONDS = 0.0
     engine.SWEEP_AFTER_NS, collection.QUIET_SECONDS = 0, 0.02
-    rounds, compiled = Rounds(), kernel.compiled
+    rounds, compiled, text = Rounds(), kernel.compiled, kernel.text
     sample, place = rounds.arguments[0], Path(rounds.arguments[1])
     source = prepared(sample, place)
     work = place / "work"
@@ -495,7 +501,8 @@ def main() -> None:
         before = hostile.contents(canary)
         began = time.monotonic()
         use = Use(folder, number % 32 == 3)
-        kernel.compiled = None if number % 8 == 5 else compiled  # what it does is done in numpy, too
+        in_numpy = number % 8 == 5  # what the compiled part does is done in numpy, too
+        kernel.compiled, kernel.text = (None, None) if in_numpy else (compiled, text)
         use.all()
         if not number and sample != "backup":
             use.wrong += [wrong for wrong in use.refused if not wrong.startswith("restore:")]

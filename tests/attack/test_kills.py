@@ -20,7 +20,8 @@ _WRITER = """
 import sys, threading
 import chroma
 from chroma.storage.collection import index_builds, record_store
-record_store.BULK_ROWS, index_builds.INDEX_BYTES = 64, 512
+from chroma.storage.filters import document_index
+record_store.BULK_ROWS, index_builds.INDEX_BYTES, document_index.LEAST_BYTES = 64, 512, 512
 folder, name = sys.argv[1:]
 client = chroma.PersistentClient(folder)
 things = client.get_collection("things", embedding_function=None)

@@ -214,7 +214,7 @@ class EphemeralHistories(Histories):
 
 
 class SmallPartsHistories(PersistentHistories):
-    """Limits so low that ten records make direct segments, seals, merges, tombstones and graphs, with
+    """Limits so low that ten records make direct segments, seals, merges, tombstones and indexes, with
     housekeeping and index building going on in the background all the time."""
 
     def __init__(self) -> None:
@@ -223,6 +223,9 @@ class SmallPartsHistories(PersistentHistories):
         self._patch.setattr("chroma.storage.collection.compaction.FLUSH_ROWS", 5)
         self._patch.setattr("chroma.storage.collection.compaction.DELETED_SHARE", 0.5)
         self._patch.setattr("chroma.storage.collection.index_builds.INDEX_BYTES", 1)
+        self._patch.setattr("chroma.storage.filters.document_index.LEAST_BYTES", 1)
+        self._patch.setattr("chroma.storage.collection.segment_indexes.LOAD_SECONDS", 0.0)
+        self._patch.setattr("chroma.storage.collection.segment_indexes.BUILD_SECONDS", 0.0)
         self._patch.setattr("chroma.storage.collection.collection.QUIET_SECONDS", 0.0)
         super().__init__()
 

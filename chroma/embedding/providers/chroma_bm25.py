@@ -1,19 +1,29 @@
 """BM25 as sparse vectors: tokens, their stems, and their hashes as indices.
 
-The vectors are those of Chroma's function of this name. They depend on the list of stop words, on the stemmer
-(Snowball's for English) and on the hash (MurmurHash3 of 32 bits), so none of these may change.
+The vectors are those of Chroma's function of this name. `storage.interface.words` has the rules by which a
+text becomes terms.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
+import numpy as np
+
 from ...errors import InvalidArgumentError
-from ...internal.optional_dependencies import require
-from ...types import SparseVector
+from ...storage.interface import english_stemmer
+from ...storage.interface.sparse_vector import unchecked
+from ...storage.interface.words import (
+    LONGEST,
+    STOPWORDS,
+    Tokenizer,
+    hash_of,
+    murmur3,
+    split,
+)
 from ..core.config_schema import Form
 from ..core.configured import Configured
 from ..core.inputs import checked
@@ -27,27 +37,12 @@ NAME = "chroma_bm25"
 DEFAULT_K = 1.2
 DEFAULT_B = 0.75
 DEFAULT_AVG_DOC_LENGTH = 256.0
-DEFAULT_TOKEN_MAX_LENGTH = 40
+DEFAULT_TOKEN_MAX_LENGTH = LONGEST
 
-# NLTK's list for English
-_WORDS = """
-a about above after again against ain all am an and any are aren aren't as at be because been
-before being below between both but by can couldn couldn't d did didn didn't do does doesn doesn't
-doing don don't down during each few for from further had hadn hadn't has hasn hasn't have haven
-haven't having he her here hers herself him himself his how i if in into is isn isn't it it's its
-itself just ll m ma me mightn mightn't more most mustn mustn't my myself needn needn't no nor not
-now o of off on once only or other our ours ourselves out over own re s same shan shan't she she's
-should should've shouldn shouldn't so some such t than that that'll the their theirs them
-themselves then there these they this those through to too under until up ve very was wasn wasn't
-we were weren weren't what when where which while who whom why will with won won't wouldn wouldn't
-y you you'd you'll you're you've your yours yourself yourselves
-"""
-DEFAULT_ENGLISH_STOPWORDS = _WORDS.split()
+DEFAULT_ENGLISH_STOPWORDS = list(STOPWORDS)
 DEFAULT_CHROMA_BM25_STOPWORDS = list(DEFAULT_ENGLISH_STOPWORDS)
 
-_PUNCTUATION = re.compile(r"[^\w\s]+")
 _NUMBER: tuple[type, ...] = (int, float)
-_32 = 0xFFFFFFFF
 
 
 class ChromaBm25Config(TypedDict, total=False):
@@ -62,7 +57,7 @@ class ChromaBm25Config(TypedDict, total=False):
 
 
 class ChromaBm25EmbeddingFunction(Configured, SparseEmbeddingFunction[list[str]]):
-    """BM25 for English texts. Needs the package snowballstemmer, and no model.
+    """BM25 for English texts. Needs no model and no package.
 
     k, b              the parameters of BM25: saturation of the frequency, weight of the length
     avg_doc_length    the average length of a document in tokens
@@ -114,30 +109,40 @@ class ChromaBm25EmbeddingFunction(Configured, SparseEmbeddingFunction[list[str]]
     def __call__(self, input: list[str]) -> SparseVectors:
         texts = checked(input)
         words = self._config.get("stopwords", DEFAULT_CHROMA_BM25_STOPWORDS)
-        tokenizer = Bm25Tokenizer(get_english_stemmer(), words, self._config["token_max_length"])
-        return [self._vector(tokenizer.tokenize(text)) for text in texts]
-
-    def _vector(self, tokens: list[str]) -> SparseVector:
+        tokenizer = _tokenizer(tuple(words), self._config["token_max_length"])
+        found = tokenizer.count(texts)
         k, b = self._config["k"], self._config["b"]
-        norm = k * (1 - b + b * len(tokens) / self._config["avg_doc_length"])
-        hasher = Murmur3AbsHasher()
+        norms = k * (1 - b + b * found.lengths / self._config["avg_doc_length"])
+        values = (found.counts * (k + 1) / (found.counts + norms[found.texts])).tolist()
+        indices = found.hashes.tolist()
+        ends = np.searchsorted(found.texts, np.arange(len(texts)), "right").tolist()
+        starts = [0, *ends[:-1]]
+        labels = self._labels(tokenizer, texts) if self._config["include_tokens"] else None
+        return [
+            unchecked(
+                indices[start:end],
+                values[start:end],
+                None if labels is None or start == end else [labels[index] for index in indices[start:end]],
+            )
+            for start, end in zip(starts, ends)
+        ]
+
+    def _labels(self, tokenizer: Tokenizer, texts: list[str]) -> dict[int, str]:
         stems: dict[int, str] = {}
-        counts: Counter[int] = Counter()
-        for token, times in Counter(tokens).items():
-            index = hasher.hash(token)
-            stems.setdefault(index, token)
-            counts[index] += times
-        indices = sorted(counts)
-        return SparseVector(
-            indices,
-            [counts[index] * (k + 1) / (counts[index] + norm) for index in indices],
-            [stems[index] for index in indices] if self._config["include_tokens"] and indices else None,
-        )
+        for stem in chain.from_iterable(map(tokenizer.stems, texts)):
+            stems.setdefault(hash_of(stem), stem)
+        return stems
 
     @classmethod
     def build_from_config(cls, config: dict[str, Any]) -> Any:
         cls._form.check(config)
         return cls(**config)
+
+
+@lru_cache(8)
+def _tokenizer(stopwords: tuple[str, ...], longest: int) -> Tokenizer:
+    """Return a tokenizer, which remembers the words that it has seen."""
+    return Tokenizer(stopwords, longest)
 
 
 class SnowballStemmer(Protocol):
@@ -149,16 +154,12 @@ class SnowballStemmer(Protocol):
 
 
 class _English:
-    def __init__(self) -> None:
-        self._stemmer = require("snowballstemmer", None, _SOURCE).stemmer("english")
-
     def stem(self, token: str) -> str:
-        stem: str = self._stemmer.stemWord(token)
-        return stem
+        return english_stemmer.stem(token)
 
 
 def get_english_stemmer() -> SnowballStemmer:
-    """Return the stemmer for English. Raises InvalidArgumentError without the package snowballstemmer."""
+    """Return the stemmer for English."""
     return _English()
 
 
@@ -173,7 +174,7 @@ class Bm25Tokenizer:
 
     def tokenize(self, text: str) -> list[str]:
         """Return the stems of the text's words, in their order."""
-        words = _PUNCTUATION.sub(" ", text).lower().split()
+        words = split(text)
         kept = [word for word in words if word not in self._stopwords and len(word) <= self._longest]
         return [stem for word in kept if (stem := self._stem(word))]
 
@@ -192,26 +193,5 @@ class Murmur3AbsHasher:
 
     def hash(self, token: str) -> int:
         """Return the hash, from 0 to 2**31."""
-        unsigned = _murmur3(token.encode(), self.seed & _32)
+        unsigned = murmur3(token.encode(), self.seed & 0xFFFFFFFF)
         return abs(unsigned - 2**32 if unsigned >= 2**31 else unsigned)
-
-
-def _murmur3(data: bytes, seed: int) -> int:
-    state, whole = seed, len(data) // 4 * 4
-    for start in range(0, whole, 4):
-        state ^= _scrambled(int.from_bytes(data[start : start + 4], "little"))
-        state = (_rotated(state, 13) * 5 + 0xE6546B64) & _32
-    if rest := data[whole:]:
-        state ^= _scrambled(int.from_bytes(rest, "little"))
-    state ^= len(data)
-    state = (state ^ state >> 16) * 0x85EBCA6B & _32
-    state = (state ^ state >> 13) * 0xC2B2AE35 & _32
-    return state ^ state >> 16
-
-
-def _scrambled(block: int) -> int:
-    return _rotated(block * 0xCC9E2D51 & _32, 15) * 0x1B873593 & _32
-
-
-def _rotated(number: int, bits: int) -> int:
-    return (number << bits | number >> (32 - bits)) & _32

@@ -18,7 +18,9 @@ import numpy as np
 import chroma
 from chroma.storage.collection import collection, index_builds, record_store
 warnings.simplefilter("ignore")
+from chroma.storage.filters import document_index
 record_store.BULK_ROWS, index_builds.INDEX_BYTES, collection.QUIET_SECONDS = 64, 512, 0.01
+document_index.LEAST_BYTES = 512
 client = {opened}
 things = client.create_collection("things", embedding_function=None)
 rows = np.random.default_rng(1).normal(size=(500, 4)).astype(np.float32)

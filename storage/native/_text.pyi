@@ -1,0 +1,26 @@
+"""The functions in `_text.c`.
+
+Arrays must be C-contiguous and have the given types. Invalid arguments raise an error and change nothing.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+VERSION: int
+
+def contains(
+    offsets: npt.NDArray[Any],
+    data: npt.NDArray[np.uint8],
+    needle: bytes,
+    one: int,
+    two: int,
+    units: npt.NDArray[np.uint64] | None,
+    unit: int,
+    out: npt.NDArray[np.bool_],
+    /,
+) -> int: ...
+def ngrams(
+    data: npt.NDArray[np.uint8], unit: int, overlap: int, first: int, out: npt.NDArray[np.uint64], /
+) -> None: ...
