@@ -47,7 +47,6 @@ from ..postings.ranking import SparseQuery
 from ..query import executor, hybrid, search, sparse
 from ..query.facets import count_values
 from ..query.plan_history import PlanHistory
-from ..query.planner import Plan
 from ..query.ranked_hits import Ranked, Traced, WithWords
 from ..query.scan import Scan
 from ..query.search import SearchHits
@@ -392,11 +391,6 @@ class Collection:
 
     def _graph_of(self, view: SegmentView) -> Graph | None:
         return self.graphs.get(view, self.settings)
-
-    def explain(self, request: QueryRequest) -> list[tuple[str, Plan]]:
-        """Return the plan that `ranked` would choose for each segment and memtable. Only tests call it."""
-        snapshot = self.store.snapshot()
-        return executor.explain(self._search(request), request.vectors, snapshot, self._source)
 
     def recall(self, k: int, sample: int) -> float:
         """Measure the mean share of the exact k nearest records that the default search finds.
