@@ -18,6 +18,7 @@ from ..postings import ranking
 from ..postings.postings import Postings
 from ..postings.ranking import Bm25, Doubles, SparseQuery
 from ..schema.record_columns import Ints
+from ..segments.segment import Segment
 from ..segments.snapshot import SegmentView, Snapshot
 
 
@@ -73,7 +74,8 @@ def weighted_query(
     """Multiply each weight by the idf of its term among all live records."""
     having = np.zeros(len(query.terms), np.int64)
     for view, postings in parts:
-        having += ranking.count(postings, query.terms, view.rows, view.tombstones)
+        stop = None if isinstance(view.source, Segment) else view.rows  # a segment has no later rows
+        having += ranking.count(postings, query.terms, stop, view.tombstones)
     return SparseQuery(query.terms, query.weights * ranking.idf(records, having))
 
 
