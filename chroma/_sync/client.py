@@ -317,6 +317,11 @@ class Client(_Connection):
             schema=kept,
         )
         info = self._backend.create_collection(self._scope, new)
+        if (
+            schema is not None
+            and info.configuration.get("embedding_function") != stored["embedding_function"]
+        ):
+            function = embedding_function  # the collection was there before, and its schema counts
         if get_or_create:
             resolve.check_conflict(function, info.configuration.get("embedding_function"))
         return Collection(self._backend, info, function, data_loader, client=self, schema=schema)
