@@ -23,7 +23,6 @@ from ..internal.open_handle import OpenHandle
 from ..internal.optional_dependencies import require_arrow
 from ..requests.scope import Identity, Scope, adopted
 from ..results.build import database_result
-from ..schema.schema import Schema
 from ..storage.interface.requests import NewCollection
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import BackupReport, CollectionInfo, CollectionRef
@@ -42,6 +41,8 @@ from .collection import AsyncCollection
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from ..schema.schema import Schema
 
 
 class _AsyncConnection(OpenHandle):

@@ -24,7 +24,6 @@ from ..internal.open_handle import OpenHandle
 from ..internal.optional_dependencies import require_arrow
 from ..requests.scope import Identity, Scope, adopted
 from ..results.build import database_result
-from ..schema.schema import Schema
 from ..storage.interface.requests import NewCollection
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import BackupReport, CollectionInfo, CollectionRef
@@ -43,6 +42,8 @@ from .collection import Collection
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from ..schema.schema import Schema
 
 
 class _Connection(OpenHandle):
