@@ -89,10 +89,10 @@ def documents_with(documents: Documents, text: str, index: Ngrams | None = None)
     if kernel.text is None:
         return _in_numpy(documents, needle, units)
     found = np.zeros(documents.rows, np.bool_)
-    one, *others = documents.rarest(needle)
-    two = others[0] if others else one
+    order = documents.rarest(needle)
+    one, two, three = (*order, order[-1], order[-1])[:3]
     count = kernel.text.contains(
-        documents.offsets, documents.data, needle, one, two, units, ngrams.UNIT, found
+        documents.offsets, documents.data, needle, one, two, three, units, ngrams.UNIT, found
     )
     if documents.there is not None:
         found &= documents.there

@@ -53,11 +53,11 @@ release(Py_buffer *buffers, int count)
 typedef struct {
     const unsigned char *data, *needle;
     Py_ssize_t size, length; /* of both */
-    Py_ssize_t one, two;     /* where the needle's two rarest bytes are */
+    Py_ssize_t one, two, three;     /* where the needle's rarest bytes are */
     const void *offsets;
     int wide; /* whether the offsets have 64 bits */
     Py_ssize_t rows, row; /* how many, and where the last match was */
-    Py_ssize_t found;
+    Py_ssize_t found, done; /* how many documents; up to where nothing more is to be found */
     size_t prefix; /* how many bytes are compared at once */
     unsigned char *out;
 } Scan;
@@ -68,14 +68,15 @@ offset_of(const Scan *scan, Py_ssize_t row)
     return scan->wide ? (Py_ssize_t)((const int64_t *)scan->offsets)[row] : (Py_ssize_t)((const int32_t *)scan->offsets)[row];
 }
 
-/* Which of the next BLOCK places have both bytes: bit `n` for the place at + n. */
+/* Which of the next BLOCK places have the three bytes: bit `n` for the place at + n. */
 static inline uint64_t
-hits(const unsigned char *first, const unsigned char *second, unsigned char a, unsigned char b)
+hits(const unsigned char *first, const unsigned char *second, const unsigned char *third, unsigned char a,
+     unsigned char b, unsigned char c)
 {
     unsigned char same[BLOCK];
     uint64_t words[BLOCK / 8], any = 0, bits = 0;
     for (int each = 0; each < BLOCK; each++)
-        same[each] = (first[each] == a) & (second[each] == b);
+        same[each] = (first[each] == a) & (second[each] == b) & (third[each] == c);
     memcpy(words, same, BLOCK);
     for (int each = 0; each < BLOCK / 8; each++)
         any |= words[each];
@@ -139,7 +140,7 @@ look(Scan *scan, Py_ssize_t at)
     if (!begins(scan, at))
         return at + 1;
     move_to(scan, at);
-    Py_ssize_t end = offset_of(scan, scan->row + 1);
+    Py_ssize_t end = scan->done = offset_of(scan, scan->row + 1);
     if (end - at < scan->length) /* it ends in another document; this one has no room for it any more */
         return end;
     /* One look through the rest of the document, so that a document of a million equal letters takes no longer than
@@ -157,9 +158,10 @@ WIDE static void
 search(Scan *scan, Py_ssize_t at, Py_ssize_t stop)
 {
     const unsigned char *first = scan->data + scan->one, *second = scan->data + scan->two;
-    unsigned char a = scan->needle[scan->one], b = scan->needle[scan->two];
+    const unsigned char *third = scan->data + scan->three;
+    unsigned char a = scan->needle[scan->one], b = scan->needle[scan->two], c = scan->needle[scan->three];
     while (at + BLOCK <= stop) {
-        uint64_t bits = hits(first + at, second + at, a, b);
+        uint64_t bits = hits(first + at, second + at, third + at, a, b, c);
         Py_ssize_t begin = at, next = at;
         for (at += BLOCK; bits; bits &= bits - 1) {
             Py_ssize_t place = begin + lowest(bits);
@@ -170,7 +172,7 @@ search(Scan *scan, Py_ssize_t at, Py_ssize_t stop)
             at = next;
     }
     while (at < stop)
-        at = first[at] == a && second[at] == b ? look(scan, at) : at + 1;
+        at = first[at] == a ? look(scan, at) : at + 1;
 }
 
 /* Whether looking at single units is faster than looking at everything in one go, as it is up to a twelfth. */
@@ -199,17 +201,17 @@ valid_offsets(const Scan *scan)
 }
 
 PyDoc_STRVAR(contains_doc,
-             "contains(offsets, data, needle, one, two, units, unit, out): set out[row] to 1 for each document that\n"
+             "contains(offsets, data, needle, one, two, three, units, unit, out): set out[row] to 1 for each document that\n"
              "contains the needle. Returns how many were set. Document `row` has the bytes from offsets[row] to\n"
-             "offsets[row + 1]; the offsets are int32 or int64. `one` and `two` are the places of two bytes of the needle\n"
-             "that are rare. With `units`, an array of 64-bit words, only matches that begin in a unit of `unit` bytes\n"
+             "offsets[row + 1]; the offsets are int32 or int64. `one`, `two` and `three` are the places of bytes of the\n"
+             "needle that are rare. With `units`, an array of 64-bit words, only matches that begin in a unit of `unit` bytes\n"
              "whose bit is set are looked for.");
 
 static PyObject *
 contains(PyObject *module, PyObject *const *args, Py_ssize_t given)
 {
-    if (given != 8) {
-        PyErr_Format(PyExc_TypeError, "contains takes 8 arguments, not %zd", given);
+    if (given != 9) {
+        PyErr_Format(PyExc_TypeError, "contains takes 9 arguments, not %zd", given);
         return NULL;
     }
     Py_buffer held[5];
@@ -218,7 +220,8 @@ contains(PyObject *module, PyObject *const *args, Py_ssize_t given)
     PyObject *answer = NULL;
     scan.one = PyLong_AsSsize_t(args[3]);
     scan.two = PyLong_AsSsize_t(args[4]);
-    Py_ssize_t unit = PyLong_AsSsize_t(args[6]);
+    scan.three = PyLong_AsSsize_t(args[5]);
+    Py_ssize_t unit = PyLong_AsSsize_t(args[7]);
     if (PyErr_Occurred())
         return NULL;
     if (PyObject_GetBuffer(args[0], &held[count], PyBUF_C_CONTIGUOUS) < 0)
@@ -234,7 +237,7 @@ contains(PyObject *module, PyObject *const *args, Py_ssize_t given)
     if (get(args[2], &held[count], "needle", 1, 0) < 0)
         goto done;
     count++;
-    if (get(args[7], &held[count], "out", 1, 1) < 0)
+    if (get(args[8], &held[count], "out", 1, 1) < 0)
         goto done;
     count++;
     scan.offsets = held[0].buf;
@@ -247,15 +250,15 @@ contains(PyObject *module, PyObject *const *args, Py_ssize_t given)
     scan.out = held[3].buf;
     const uint64_t *words = NULL;
     Py_ssize_t word_count = 0;
-    if (args[5] != Py_None) {
-        if (get(args[5], &held[count], "units", 8, 0) < 0)
+    if (args[6] != Py_None) {
+        if (get(args[6], &held[count], "units", 8, 0) < 0)
             goto done;
         words = held[count].buf;
         word_count = held[count].len / 8;
         count++;
     }
     if (scan.rows < 0 || held[3].len != scan.rows || scan.length < 1 || scan.one < 0 || scan.one >= scan.length ||
-        scan.two < 0 || scan.two >= scan.length || unit < 1 || unit > 1 << 20 || !valid_offsets(&scan)) {
+        scan.two < 0 || scan.two >= scan.length || scan.three < 0 || scan.three >= scan.length || unit < 1 || unit > 1 << 20 || !valid_offsets(&scan)) {
         PyErr_SetString(PyExc_ValueError, "the documents, the needle and the places in it do not fit each other");
         goto done;
     }
@@ -276,12 +279,14 @@ contains(PyObject *module, PyObject *const *args, Py_ssize_t given)
                 rest >>= 1;
                 at++;
             }
-            Py_ssize_t begin = at;
+            Py_ssize_t begin = at * unit;
             while (at < units && (words[at / WORD] >> (at % WORD) & 1))
                 at++;
             Py_ssize_t last = at * unit < stop ? at * unit : stop;
-            if (begin * unit < last)
-                search(&scan, begin * unit, last);
+            if (begin < scan.done) /* the document of a match, or one that was searched to its end */
+                begin = scan.done;
+            if (begin < last)
+                search(&scan, begin, last);
         }
     }
     Py_END_ALLOW_THREADS
@@ -373,7 +378,7 @@ static PyMethodDef methods[] = {
 static int
 add_version(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "VERSION", 1);
+    return PyModule_AddIntConstant(module, "VERSION", 2);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};

@@ -16,6 +16,7 @@ def contains(
     needle: bytes,
     one: int,
     two: int,
+    three: int,
     units: npt.NDArray[np.uint64] | None,
     unit: int,
     out: npt.NDArray[np.bool_],

@@ -13,7 +13,7 @@ from types import ModuleType
 
 _VERSION = 4  # the version of the interface, as in _kernel.c
 _POSTINGS_VERSION = 2  # as in _postings.c
-_TEXT_VERSION = 1  # as in _text.c
+_TEXT_VERSION = 2  # as in _text.c
 
 compiled: ModuleType | None = None
 postings: ModuleType | None = None

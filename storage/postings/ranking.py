@@ -113,6 +113,12 @@ def best(
     return Best(rows[:found], scores[:found])
 
 
+def scores(postings: Postings, query: SparseQuery, rows: Ints, bm25: Bm25 | None = None) -> Best:
+    """Return those of the rows, which ascend, that have a term of the query, with their scores."""
+    at, there = _find(postings, query.terms)
+    return _Picks(postings, bm25, at[there], query.weights[there]).score(rows)
+
+
 class _Picks(NamedTuple):
     """The terms of a query that an index has, by number, and their weights."""
 

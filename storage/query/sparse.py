@@ -48,7 +48,7 @@ def best(
     """
     parts = [(view, each) for view in snapshot.views if view.live for each in postings_of(view)]
     if weighted:
-        query = _weighted(query, parts, snapshot.live)
+        query = weighted_query(query, parts, snapshot.live)
     positions, scores = [np.empty(0, np.int64)], [np.empty(0, np.float64)]
     for view, postings in parts:
         found = ranking.best(
@@ -67,7 +67,10 @@ def best(
     return Matches(where[order], what[order])
 
 
-def _weighted(query: SparseQuery, parts: Sequence[tuple[SegmentView, Postings]], records: int) -> SparseQuery:
+def weighted_query(
+    query: SparseQuery, parts: Sequence[tuple[SegmentView, Postings]], records: int
+) -> SparseQuery:
+    """Multiply each weight by the idf of its term among all live records."""
     having = np.zeros(len(query.terms), np.int64)
     for view, postings in parts:
         having += ranking.count(postings, query.terms, view.rows, view.tombstones)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -125,3 +126,21 @@ def test_equal_letters_take_no_longer_than_others() -> None:
     documents = Documents.of_array(array)
     assert document_scan.documents_with(documents, "a" * 1_000_000 + "b").count == 0
     assert document_scan.documents_with(documents, "a" * 1_000_000 + "c").rows.tolist() == [0]
+
+
+def test_a_long_document_is_searched_to_its_end_once() -> None:
+    """Its first bytes are in many units, the whole text in none."""
+    other = "".join(f"{number} " for number in range(1500))
+    begins = "connection to the server was lost after"
+    array = pa.array([f"{begins} {other}" * 3000])
+    documents = Documents.of_array(array)
+    index, needle = indexed(documents), f"{begins} all"
+    units = index.units(needle.encode())
+    assert units is not None and 2000 < np.unpackbits(units.view(np.uint8)).sum() < 7000
+    taken = []
+    for with_index in (None, index):
+        start = time.perf_counter()
+        assert document_scan.documents_with(documents, needle, with_index).count == 0
+        taken.append(time.perf_counter() - start)
+    assert taken[1] < 10 * taken[0] + 0.1  # thousands of searches through 20 MB would take 0.8 s
+    assert document_scan.documents_with(documents, f"{begins} 0 1 2", index).count == 1

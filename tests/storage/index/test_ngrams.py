@@ -59,6 +59,19 @@ def test_units_are_those_in_which_the_text_begins_and_others(
                 assert bits[np.array(begins) // unit].all()
 
 
+def test_the_bits_are_those_that_the_format_describes() -> None:
+    data = "aé日 some text, longer than a unit: ".encode() * 20
+    bits = build(data).arrays["bits"]
+    assert bits.shape == (512, 1) and bits.dtype == np.uint64
+    expected = np.zeros((512, 1), np.uint64)
+    for at in range(len(data) - 2):
+        gram = (data[at] * 256 + data[at + 1]) * 256 + data[at + 2]
+        slice = (gram * 2654435761 % 2**32) * 512 // 2**32
+        for unit in {at // 256, max(at - 32, 0) // 256}:
+            expected[slice, 0] |= np.uint64(1 << unit)
+    assert np.array_equal(bits, expected)
+
+
 def test_rare_texts_have_few_units() -> None:
     words = [f"word{number * 7919 % 100003}" for number in range(40_000)]
     data = " ".join(words).encode()
@@ -112,22 +125,23 @@ OFFSETS, DATA, OUT = np.array([0, 3, 6], np.int32), np.frombuffer(b"abcdef", np.
 @pytest.mark.parametrize(
     "arguments",
     [
-        (np.array([0, 4, 3, 6], np.int32), DATA, b"b", 0, 0, None, 1, np.zeros(3, np.bool_)),
-        (np.array([0, 3, 7], np.int32), DATA, b"b", 0, 0, None, 1, OUT),
-        (np.array([-1, 3, 6], np.int32), DATA, b"b", 0, 0, None, 1, OUT),
-        (np.array([0, 3, 5], np.int64), DATA, b"b", 0, 0, None, 1, OUT),
-        (np.array([], np.int64), DATA, b"b", 0, 0, None, 1, OUT),
-        (OFFSETS.astype(np.int16), DATA, b"b", 0, 0, None, 1, OUT),
-        (OFFSETS, DATA, b"", 0, 0, None, 1, OUT),
-        (OFFSETS, DATA, b"b", 1, 0, None, 1, OUT),
-        (OFFSETS, DATA, b"b", 0, -1, None, 1, OUT),
-        (OFFSETS, DATA, b"b", 0, 0, None, 0, OUT),
-        (OFFSETS, DATA, b"b", 0, 0, np.zeros(1, np.uint8), 1, OUT),
-        (OFFSETS, DATA, b"b", 0, 0, None, 1, np.zeros(3, np.bool_)),
-        (OFFSETS, DATA, "b", 0, 0, None, 1, OUT),
-        (OFFSETS, DATA, b"b", 0, 0, None, 1, DATA),
-        (OFFSETS, DATA, b"b", 0, 0, None, 2**70, OUT),
-        (OFFSETS, DATA, b"b", 0, 0, None, 2**40, OUT),
+        (np.array([0, 4, 3, 6], np.int32), DATA, b"b", 0, 0, 0, None, 1, np.zeros(3, np.bool_)),
+        (np.array([0, 3, 7], np.int32), DATA, b"b", 0, 0, 0, None, 1, OUT),
+        (np.array([-1, 3, 6], np.int32), DATA, b"b", 0, 0, 0, None, 1, OUT),
+        (np.array([0, 3, 5], np.int64), DATA, b"b", 0, 0, 0, None, 1, OUT),
+        (np.array([], np.int64), DATA, b"b", 0, 0, 0, None, 1, OUT),
+        (OFFSETS.astype(np.int16), DATA, b"b", 0, 0, 0, None, 1, OUT),
+        (OFFSETS, DATA, b"", 0, 0, 0, None, 1, OUT),
+        (OFFSETS, DATA, b"b", 1, 0, 0, None, 1, OUT),
+        (OFFSETS, DATA, b"b", 0, -1, 0, None, 1, OUT),
+        (OFFSETS, DATA, b"b", 0, 0, 1, None, 1, OUT),
+        (OFFSETS, DATA, b"b", 0, 0, 0, None, 0, OUT),
+        (OFFSETS, DATA, b"b", 0, 0, 0, np.zeros(1, np.uint8), 1, OUT),
+        (OFFSETS, DATA, b"b", 0, 0, 0, None, 1, np.zeros(3, np.bool_)),
+        (OFFSETS, DATA, "b", 0, 0, 0, None, 1, OUT),
+        (OFFSETS, DATA, b"b", 0, 0, 0, None, 1, DATA),
+        (OFFSETS, DATA, b"b", 0, 0, 0, None, 2**70, OUT),
+        (OFFSETS, DATA, b"b", 0, 0, 0, None, 2**40, OUT),
         (OFFSETS, DATA),
     ],
 )
@@ -139,8 +153,8 @@ def test_the_compiled_scan_refuses_what_does_not_fit(arguments: Any) -> None:
 def test_more_units_than_bytes_do_no_harm() -> None:
     units = np.zeros(100, np.uint64)
     units[0], units[95:] = 1, ~np.uint64(0)  # few enough to be looked at one by one
-    assert native.contains(OFFSETS, DATA, b"b", 0, 0, units, 1, OUT.copy()) == 0
-    assert native.contains(OFFSETS, DATA, b"a", 0, 0, units, 1 << 20, OUT.copy()) == 1
+    assert native.contains(OFFSETS, DATA, b"b", 0, 0, 0, units, 1, OUT.copy()) == 0
+    assert native.contains(OFFSETS, DATA, b"a", 0, 0, 0, units, 1 << 20, OUT.copy()) == 1
 
 
 @pytest.mark.parametrize(

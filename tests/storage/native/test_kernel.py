@@ -280,23 +280,25 @@ def test_calls_let_go_of_what_they_were_given() -> None:
 MISSING = """
 import sys, types, warnings
 if sys.argv[2] == "missing":
-    sys.modules["chroma.storage.native._kernel"] = None
+    sys.modules[f"chroma.storage.native.{sys.argv[3]}"] = None
 else:
-    sys.modules["chroma.storage.native._kernel"] = types.SimpleNamespace(VERSION=0)
+    sys.modules[f"chroma.storage.native.{sys.argv[3]}"] = types.SimpleNamespace(VERSION=0)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     import chroma
     client = chroma.PersistentClient(sys.argv[1])
     notes = client.get_collection("notes")
-    answers = [notes.query(query_embeddings=[[1.0, 2.0]], n_results=3) for _ in range(2)]
+    text = {"$contains": "o"}
+    answers = [notes.query(query_embeddings=[[1.0, 2.0]], n_results=3, where_document=text) for _ in range(2)]
 assert [w.category.__name__ for w in caught] == ["KernelMissing"], [str(w.message) for w in caught]
 assert "pip install" in str(caught[0].message)
 print(answers[0] == answers[1], answers[0])
 """
 
 
+@pytest.mark.parametrize("part", ["_kernel", "_postings", "_text"])
 @pytest.mark.parametrize("how", ["missing", "old"])
-def test_without_it_answers_are_the_same_and_one_warning_says_so(tmp_path: Path, how: str) -> None:
+def test_without_it_answers_are_the_same_and_one_warning_says_so(tmp_path: Path, how: str, part: str) -> None:
     import chroma
 
     with chroma.PersistentClient(tmp_path / "db") as client:
@@ -307,9 +309,11 @@ def test_without_it_answers_are_the_same_and_one_warning_says_so(tmp_path: Path,
             documents=["one", "zwei", "trois", "ü"],
             metadatas=[{"n": 1}, {"n": 2}, None, {"n": 4}],
         )
-        answer = collection.query(query_embeddings=[[1.0, 2.0]], n_results=3)
+        answer = collection.query(
+            query_embeddings=[[1.0, 2.0]], n_results=3, where_document={"$contains": "o"}
+        )
     done = subprocess.run(
-        [sys.executable, "-c", MISSING, str(tmp_path / "db"), how],
+        [sys.executable, "-c", MISSING, str(tmp_path / "db"), how, part],
         capture_output=True,
         text=True,
         check=False,
