@@ -350,8 +350,10 @@ def reads(collection: Any, **filters: Any) -> list[Callable[[], Any]]:
         lambda: collection.delete(**filters),
         lambda: collection.query(query_embeddings=[[1.0, 2.0]], **filters),
         lambda: collection.query(query_embeddings=[[1.0, 2.0]], ids=["x"], **filters),
+        lambda: collection.facets("z", **filters),
     ]
     if "where" in filters:
+        calls.append(lambda: collection.query(query_texts="hello", mode="lexical", **filters))
         calls.append(lambda: collection.search(Search(filters["where"], Knn([1.0, 2.0]))))
         calls.append(lambda: collection.search([Search(), Search({"$or": [{"z": 3}, filters["where"]]})]))
     return calls
