@@ -32,7 +32,6 @@ from ..results.build import (
 from ..results.facets import FacetResult
 from ..results.search_result import SearchResult
 from ..results.types import GetResult, QueryResult
-from ..schema.schema import Schema
 from ..search.requests import forms_of, key_of, listed, texts_of
 from ..search.search import Search
 from ..storage.interface.ranking import EMBEDDING
@@ -94,6 +93,7 @@ if TYPE_CHECKING:
     import altair as alt
 
     from ..notebook.description import Description
+    from ..schema.schema import Schema
 
 
 _OFF = 0.0  # the diversity of a query that does not ask for any

@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 from ..embedding import EmbeddingFunction, resolve
 from ..embedding.registry import embedding_function_to_config
 from ..errors import InvalidArgumentError, InvalidTypeError
-from ..schema.rules import check_rules
-from ..schema.schema import Schema
 from ..storage.interface.schema import DOCUMENT, EMBEDDING, INDEXES, SPARSE, VECTOR, SchemaJson, ValueType
 from ..storage.interface.short_repr import shown
 from .configuration import HNSW_DEFAULTS, hnsw_for_create, hnsw_of_spann
@@ -185,6 +183,9 @@ def for_create(
 
     argument  the `embedding_function` of the call
     """
+    from ..schema.rules import check_rules  # with its dataclasses, takes 5 ms of opening a database
+    from ..schema.schema import Schema
+
     if not isinstance(schema, Schema):
         raise InvalidTypeError(f"Expected schema to be a Schema, got {shown(schema)}")
     form = schema.serialize_to_json()

@@ -153,6 +153,13 @@ def test_the_first_schema_stays(client: Any) -> None:
     assert again == client.get_collection("things")
     assert again.schema.keys["n"].int_value.int_inverted_index.enabled is False
     assert vectors(again.schema).space == "l2"
+    other = Schema().create_index(VectorIndexConfig(embedding_function=Lengths()))
+    assert client.get_or_create_collection("things", schema=other).id == first.id
+    client.get_or_create_collection("third", embedding_function=Widths())
+    found = client.get_or_create_collection("third", schema=other)
+    assert isinstance(found.configuration["embedding_function"], Widths)
+    with pytest.raises(InvalidArgumentError, match="conflict"):
+        client.get_or_create_collection("third", schema=Schema(), embedding_function=Lengths())
     client.delete_collection("things")
     assert "n" not in client.create_collection("things", schema=Schema()).schema.keys
 
@@ -343,8 +350,10 @@ def reads(collection: Any, **filters: Any) -> list[Callable[[], Any]]:
         lambda: collection.delete(**filters),
         lambda: collection.query(query_embeddings=[[1.0, 2.0]], **filters),
         lambda: collection.query(query_embeddings=[[1.0, 2.0]], ids=["x"], **filters),
+        lambda: collection.facets("z", **filters),
     ]
     if "where" in filters:
+        calls.append(lambda: collection.query(query_texts="hello", mode="lexical", **filters))
         calls.append(lambda: collection.search(Search(filters["where"], Knn([1.0, 2.0]))))
         calls.append(lambda: collection.search([Search(), Search({"$or": [{"z": 3}, filters["where"]]})]))
     return calls
