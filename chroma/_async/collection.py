@@ -163,7 +163,8 @@ class AsyncCollection(AsyncPipelines):
         embeddings  float32 (n, dim), or anything that converts to it; if omitted, exactly one of
                     documents, images and uris is embedded, but only for ids that are new
         metadatas   a non-empty dict or None per record. Values: str, int (64 bits), finite
-                    float, bool, or a non-empty list of one of these types; None values are dropped
+                    float, bool, SparseVector, or a non-empty list of one of the first four; None values are
+                    dropped
         documents   str; may be None only if embeddings are given
         images      numpy arrays of two or more dimensions; embedded, not stored
         uris        str or None; the data loader reads them if they are embedded

@@ -159,7 +159,8 @@ def _check_field(key: str, value: Any) -> None:
             f"Expected where operator to be one of {', '.join(allowed)}, got {shown(operator)} for {key!r}"
         )
     takes_list = operator in ("$in", "$nin")
-    if takes_list != isinstance(operand, list) or operand == [] or operand is None:
+    fits = takes_list == isinstance(operand, list) and not isinstance(operand, Mapping)
+    if not fits or operand == [] or operand is None:
         raise InvalidArgumentError(
             f"Expected the operand of {operator} to be a "
             f"{'non-empty list' if takes_list else 'single value'}, got {shown(operand)} for {key!r}"

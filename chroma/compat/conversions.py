@@ -23,13 +23,18 @@ def normalize_embeddings(target: Any) -> Any:
 
 
 def normalize_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return a copy of a metadata dict; None as None."""
-    return None if metadata is None else dict(metadata)
+    """Return a copy of a metadata dict; None as None. Sparse vectors in the wire form become SparseVector."""
+    if metadata is None:
+        return None
+    return {
+        key: SparseVector.from_dict(value) if _is_sparse(value) else value for key, value in metadata.items()
+    }
 
 
 def normalize_metadatas(metadatas: Any) -> Any:
-    """Return one metadata dict or several as a list; None as None."""
-    return maybe_cast_one_to_many(metadatas)
+    """Return one metadata dict or several as a list, each as `normalize_metadata` does; None as None."""
+    several = maybe_cast_one_to_many(metadatas)
+    return None if several is None else [normalize_metadata(metadata) for metadata in several]
 
 
 def is_document(target: Any) -> bool:

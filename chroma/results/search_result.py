@@ -16,6 +16,7 @@ _ROW = {
     "embedding": "embeddings",
     "metadata": "metadatas",
     "score": "scores",
+    "rerank_score": "rerank_scores",
 }
 
 
@@ -45,9 +46,8 @@ class SearchResult(dict[str, Any]):
         """
         found = []
         for number, ids in enumerate(self["ids"]):
-            columns = {name: self[column][number] for name, column in _ROW.items()}
-            if "rerank_scores" in self:
-                columns["rerank_score"] = self["rerank_scores"][number]
+            given = {name: self.get(column) for name, column in _ROW.items()}
+            columns = {name: column[number] for name, column in given.items() if column is not None}
             rows = []
             for row_number, id in enumerate(ids):
                 row = {"id": id}

@@ -33,7 +33,9 @@ class Where:
         Raises InvalidTypeError (a TypeError) or InvalidArgumentError (a ValueError).
         """
         if not isinstance(data, Mapping):
-            raise InvalidTypeError(f"Expected a filter to be a dict, got {shown(data)}")
+            raise InvalidTypeError(f"Expected dict for a filter, got {shown(data)}")
+        if not data:
+            raise InvalidArgumentError("A filter cannot be empty; pass None for no filter")
         if len(data) != 1:
             raise InvalidArgumentError(
                 f"Expected a filter to have exactly one field or operator, got {shown(data)}; join "
@@ -72,7 +74,7 @@ def _joined(operator: str, value: Any) -> Where:
     if not isinstance(value, list):
         raise InvalidTypeError(f"Expected {operator} to have a list of filters, got {shown(value)}")
     if not value:
-        raise InvalidArgumentError(f"Expected {operator} to have at least one filter, got []")
+        raise InvalidArgumentError(f"{operator} requires at least one condition, got []")
     conditions = [Where.from_dict(each) for each in value]
     if len(conditions) == 1:
         return conditions[0]
@@ -96,6 +98,10 @@ def _of_field(field: str, value: Any) -> Where:
         if not isinstance(operand, list):
             raise InvalidTypeError(f"Expected {operator} of {field!r} to have a list, got {shown(operand)}")
         return kind(field, operand)
+    if kind in (Contains, NotContains) and isinstance(operand, (list, Mapping)):
+        raise InvalidTypeError(
+            f"{operator} requires a str, an int, a float or a bool for {field!r}, got {shown(operand)}"
+        )
     return kind(field, operand)
 
 
@@ -287,11 +293,11 @@ class Key:
 
     def contains(self, value: Any) -> Contains:
         """The document contains a text, or a list of the metadata contains a value."""
-        return Contains(self.name, self._checked(value, "contains"))
+        return Contains(self.name, self._checked(value, "$contains"))
 
     def not_contains(self, value: Any) -> NotContains:
         """The document does not contain a text, or a list of the metadata does not contain a value."""
-        return NotContains(self.name, self._checked(value, "not_contains"))
+        return NotContains(self.name, self._checked(value, "$not_contains"))
 
     def regex(self, pattern: str) -> Regex:
         """The regular expression matches somewhere in the document."""
@@ -301,9 +307,9 @@ class Key:
         """The regular expression matches nowhere in the document."""
         return NotRegex(self.name, pattern)
 
-    def _checked(self, value: Any, method: str) -> Any:
+    def _checked(self, value: Any, operator: str) -> Any:
         if self.name == "#document" and not isinstance(value, str):
-            raise InvalidTypeError(f"Expected {method} of the document to have a str, got {shown(value)}")
+            raise InvalidTypeError(f"{operator} on #document requires a string, got {shown(value)}")
         return value
 
 

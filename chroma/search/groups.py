@@ -30,30 +30,35 @@ class Aggregate:
     def from_dict(data: Any) -> Aggregate:
         """Read a dictionary. Raises InvalidTypeError (a TypeError) or InvalidArgumentError (a ValueError)."""
         if not isinstance(data, Mapping):
-            raise InvalidTypeError(f"Expected an aggregate to be a dict, got {shown(data)}")
+            raise InvalidTypeError(f"Expected dict for an aggregate, got {shown(data)}")
         kinds: dict[str, type[_FirstK]] = {kind.operator: kind for kind in (MinK, MaxK)}
         if len(data) != 1 or next(iter(data)) not in kinds:
             raise InvalidArgumentError(
-                f"Expected an aggregate to have $min_k or $max_k and nothing else, got {shown(data)}"
+                f"Unknown aggregate operator in {shown(data)}; pass $min_k or $max_k, and nothing else"
             )
         operator, parts = next(iter(data.items()))
         if not isinstance(parts, Mapping):
             raise InvalidTypeError(f"Expected {operator} to have keys and k, got {shown(parts)}")
-        if "keys" not in parts or "k" not in parts:
-            raise InvalidArgumentError(f"Expected {operator} to have keys and k, got {shown(parts)}")
+        _check_fields(parts, operator, ("keys", "k"))
         keys, k = _checked_keys(parts["keys"], operator), parts["k"]
         if isinstance(k, bool) or not isinstance(k, int):
             raise InvalidTypeError(f"Expected k of {operator} to be an int, got {shown(k)}")
         if k <= 0:
-            raise InvalidArgumentError(f"Expected k of {operator} to be positive, got {k}")
+            raise InvalidArgumentError(f"k must be positive in {operator}, got {k}")
         return kinds[operator](keys, k)
+
+
+def _check_fields(data: Mapping[str, Any], owner: str, fields: tuple[str, ...]) -> None:
+    for field in fields:
+        if field not in data:
+            raise InvalidArgumentError(f"{owner} requires {field!r} field, got {shown(data)}")
 
 
 def _checked_keys(keys: Any, owner: str) -> list[str]:
     if not isinstance(keys, (list, tuple, set)):
         raise InvalidTypeError(f"Expected keys of {owner} to be a list of str, got {shown(keys)}")
     if not keys:
-        raise InvalidArgumentError(f"Expected keys of {owner} to name at least one key, got {shown(keys)}")
+        raise InvalidArgumentError(f"{owner} keys cannot be empty, got {shown(keys)}")
     names = [key.name if isinstance(key, Key) else key for key in keys]
     if not all(isinstance(name, str) for name in names):
         raise InvalidTypeError(f"Expected keys of {owner} to be a list of str, got {shown(keys)}")
@@ -116,11 +121,10 @@ class GroupBy:
     def from_dict(data: Any) -> GroupBy:
         """Read a dictionary; `{}` is no group. Raises InvalidTypeError or InvalidArgumentError."""
         if not isinstance(data, Mapping):
-            raise InvalidTypeError(f"Expected a group to be a dict, got {shown(data)}")
+            raise InvalidTypeError(f"Expected dict for group_by, got {shown(data)}")
         if not data:
             return GroupBy()
-        if "keys" not in data or "aggregate" not in data:
-            raise InvalidArgumentError(f"Expected a group to have keys and aggregate, got {shown(data)}")
+        _check_fields(data, "group_by", ("keys", "aggregate"))
         return GroupBy(_checked_keys(data["keys"], "group_by"), Aggregate.from_dict(data["aggregate"]))
 
 

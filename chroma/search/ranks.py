@@ -31,7 +31,9 @@ class Rank:
         """Read a dictionary with one operator. Raises InvalidTypeError (a TypeError) or InvalidArgumentError
         (a ValueError)."""
         if not isinstance(data, Mapping):
-            raise InvalidTypeError(f"Expected a rank to be a dict, got {shown(data)}")
+            raise InvalidTypeError(f"Expected dict for a rank, got {shown(data)}")
+        if not data:
+            raise InvalidArgumentError("A rank cannot be empty; pass None for no rank")
         if len(data) != 1:
             raise InvalidArgumentError(f"Expected a rank to have exactly one operator, got {shown(data)}")
         operator, value = next(iter(data.items()))
@@ -284,22 +286,26 @@ class Rrf(Rank):
         if not isinstance(self.ranks, (list, tuple)):
             raise InvalidTypeError(f"Expected ranks of Rrf to be a list of ranks, got {shown(self.ranks)}")
         if not self.ranks:
-            raise InvalidArgumentError("Rrf needs at least one rank")
+            raise InvalidArgumentError("RRF requires at least one rank")
         given: list[Any] = [self.k, *(self.weights or ())]
         for number in given:
             if isinstance(number, bool) or not isinstance(number, numbers.Real):
                 raise InvalidTypeError(f"Expected k and weights of Rrf to be numbers, got {shown(number)}")
         if not self.k > 0:
-            raise InvalidArgumentError(f"Expected k of Rrf to be positive, got {self.k}")
+            raise InvalidArgumentError(f"k must be positive in Rrf, got {self.k}")
         weights = [1.0] * len(self.ranks) if self.weights is None else list(self.weights)
         if len(weights) != len(self.ranks):
-            raise InvalidArgumentError(f"Rrf has {len(self.ranks)} ranks and {len(weights)} weights")
+            raise InvalidArgumentError(
+                f"Number of weights ({len(weights)}) must match number of ranks ({len(self.ranks)}) in Rrf"
+            )
         if any(weight < 0 for weight in weights):
-            raise InvalidArgumentError(f"Expected the weights of Rrf not to be negative, got {weights}")
+            raise InvalidArgumentError(f"All weights must be non-negative in Rrf, got {weights}")
         if self.normalize:
             total = sum(weights)
             if not total > 0:
-                raise InvalidArgumentError("the weights of Rrf sum to 0 and cannot be normalized")
+                raise InvalidArgumentError(
+                    "Sum of weights must be positive in Rrf with normalize=True, got 0"
+                )
             weights = [weight / total for weight in weights]
         return weights
 
@@ -309,7 +315,7 @@ class Rrf(Rank):
 
 def _read_val(operator: str, value: Any) -> Rank:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidTypeError(f"Expected {operator} to have a number, got {shown(value)}")
+        raise InvalidTypeError(f"{operator} requires a number, got {shown(value)}")
     return Val(value)
 
 

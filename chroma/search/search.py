@@ -31,22 +31,23 @@ class Limit:
     def from_dict(data: Any) -> Limit:
         """Read {"limit"?, "offset"?}. Raises InvalidTypeError or InvalidArgumentError."""
         if not isinstance(data, Mapping):
-            raise InvalidTypeError(f"Expected a limit to be a dict, got {shown(data)}")
+            raise InvalidTypeError(f"Expected dict for a limit, got {shown(data)}")
         unknown = sorted(set(map(str, data)) - {"limit", "offset"})
         if unknown:
-            raise InvalidArgumentError(f"Unknown keys {unknown} in a limit; it has limit and offset")
+            raise InvalidArgumentError(f"Unexpected keys {unknown} in a limit; it has limit and offset")
         limit, offset = data.get("limit"), data.get("offset", 0)
         if limit is not None:
-            _check_whole(limit, "limit", 1)
-        _check_whole(offset, "offset", 0)
+            _check_whole(limit, "limit", least=1)
+        _check_whole(offset, "offset", least=0)
         return Limit(offset, limit)
 
 
 def _check_whole(value: Any, name: str, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidTypeError(f"Expected {name} to be an int, got {shown(value)}")
+        raise InvalidTypeError(f"{name} must be an integer, got {shown(value)}")
     if value < least:
-        raise InvalidArgumentError(f"Expected {name} to be at least {least}, got {value}")
+        allowed = "positive" if least == 1 else "non-negative"
+        raise InvalidArgumentError(f"{name} must be {allowed}, got {value}")
 
 
 @dataclass
@@ -63,18 +64,23 @@ class Select:
     def from_dict(data: Any) -> Select:
         """Read {"keys": […]}. Raises InvalidTypeError or InvalidArgumentError."""
         if not isinstance(data, Mapping):
-            raise InvalidTypeError(f"Expected a selection to be a dict, got {shown(data)}")
-        if set(data) - {"keys"}:
-            raise InvalidArgumentError(f"Unknown keys in a selection, which has keys: {shown(data)}")
-        return _selected(data.get("keys", []))
+            raise InvalidTypeError(f"Expected dict for a selection, got {shown(data)}")
+        if unknown := sorted(set(map(str, data)) - {"keys"}):
+            raise InvalidArgumentError(f"Unexpected keys {unknown} in a selection; it has keys")
+        keys = data.get("keys", [])
+        if not _are_keys(keys):
+            raise InvalidTypeError(f"keys of a selection must be a list/tuple/set of str, got {shown(keys)}")
+        return _selected(keys)
+
+
+def _are_keys(keys: Any) -> bool:
+    return isinstance(keys, (list, set, tuple, frozenset))
 
 
 def _selected(keys: Any) -> Select:
-    if isinstance(keys, str) or not isinstance(keys, (list, set, tuple, frozenset)):
-        raise InvalidTypeError(f"Expected the selected keys to be a list or set of str, got {shown(keys)}")
     for key in keys:
         if not isinstance(key, (str, Key)):
-            raise InvalidTypeError(f"Expected a selected key to be a str or a Key, got {shown(key)}")
+            raise InvalidTypeError(f"a selected key must be a string or a Key, got {shown(key)}")
     return Select([*keys])
 
 
@@ -151,7 +157,7 @@ def _as_where(where: Any) -> Where | None:
         return where
     if isinstance(where, Mapping):
         return _read(Where.from_dict, where, "where")
-    raise InvalidTypeError(f"Expected where to be a Where, a dict or None, got {shown(where)}")
+    raise InvalidTypeError(f"where must be a Where, a dict or None, got {shown(where)}")
 
 
 def _as_rank(rank: Any) -> Rank | None:
@@ -159,7 +165,7 @@ def _as_rank(rank: Any) -> Rank | None:
         return rank
     if isinstance(rank, Mapping):
         return _read(Rank.from_dict, rank, "rank")
-    raise InvalidTypeError(f"Expected rank to be a Rank, a dict or None, got {shown(rank)}")
+    raise InvalidTypeError(f"rank must be a Rank, a dict or None, got {shown(rank)}")
 
 
 def _read(from_dict: Callable[[Any], T], form: Mapping[Any, Any], argument: str) -> T:
@@ -176,7 +182,7 @@ def _as_group(group_by: Any) -> GroupBy:
         return group_by
     if isinstance(group_by, Mapping):
         return GroupBy.from_dict(group_by)
-    raise InvalidTypeError(f"Expected group_by to be a GroupBy, a dict or None, got {shown(group_by)}")
+    raise InvalidTypeError(f"group_by must be a GroupBy, a dict or None, got {shown(group_by)}")
 
 
 def _as_limit(limit: Any) -> Limit:
@@ -188,7 +194,7 @@ def _as_limit(limit: Any) -> Limit:
         return Limit.from_dict(limit)
     if isinstance(limit, int) and not isinstance(limit, bool):
         return Limit.from_dict({"limit": limit})
-    raise InvalidTypeError(f"Expected limit to be a Limit, an int, a dict or None, got {shown(limit)}")
+    raise InvalidTypeError(f"limit must be a Limit, an int, a dict or None, got {shown(limit)}")
 
 
 def _as_select(select: Any) -> Select:
@@ -198,6 +204,10 @@ def _as_select(select: Any) -> Select:
         return select
     if isinstance(select, Mapping):
         return Select.from_dict(select)
+    if not _are_keys(select):
+        raise InvalidTypeError(
+            f"select must be a Select, a list, tuple or set of str, a dict or None, got {shown(select)}"
+        )
     return _selected(select)
 
 

@@ -32,7 +32,7 @@ _FEW = 16  # for at most this many records, checking key by key is no faster
 _EXACT = frozenset({str, int, float, bool, type(None)})
 _STORED = _EXACT | {SparseVector}
 _STORED_OR_LIST = _STORED | {list}
-_EXPECTED = "Expected metadata value to be a str, int, float, bool, a non-empty list of one of these, or None"
+_EXPECTED = "Expected metadata value to be a str, int, float, bool, SparseVector, list, or None"
 
 _REMEDIES: dict[str, str] = {
     "dict": "flatten it into several keys",
@@ -313,13 +313,13 @@ def _exact_list(items: list[Any], key: str, at: str) -> list[Any]:
         return InvalidArgumentError(f"{_EXPECTED}, got {shown(items)} for key {key!r} in {at}: {why}")
 
     if not items:
-        raise refuse("an empty list cannot be stored; leave the key out or pass None")
+        raise refuse("a list must be non-empty; leave the key out or pass None")
     for item in items:
         if item is None or not isinstance(item, (str, int, float, np.generic)):
-            raise refuse(f"it holds {shown(item)}")
+            raise refuse(f"a list may hold str, int, float, or bool, but this one holds {shown(item)}")
     plain = [item if type(item) in _EXACT else _exact_scalar(item, key, at) for item in items]
     if len(set(map(type, plain))) > 1:
-        raise refuse("all items of a list must have one type; an int beside a float counts as two")
+        raise refuse("all items of a list must be of the same type; an int beside a float counts as two")
     return plain
 
 

@@ -88,7 +88,9 @@ def _listed(name: str, given: Any) -> list[Any]:
     if isinstance(given, np.ndarray) and given.ndim == 1:
         found: list[Any] = given.tolist()
         return found
-    raise ValueError(f"SparseVector {name} must be a list or a one-dimensional array: got {given!r:.200}")
+    raise ValueError(
+        f"Expected SparseVector {name} to be a list or a one-dimensional array: got {given!r:.200}"
+    )
 
 
 def _check_lengths(vector: SparseVector) -> None:
@@ -107,13 +109,16 @@ def _checked_indices(indices: list[Any]) -> list[int]:
     if not set(map(type, indices)) <= {int}:
         for index in indices:
             if isinstance(index, bool) or not isinstance(index, (int, np.integer)):
-                raise ValueError(f"SparseVector indices must be non-negative ints: got {index!r}")
+                raise ValueError(f"SparseVector indices must be integers: got {index!r}")
         indices = list(map(int, indices))
-    if not all(map(lt, indices, indices[1:])):
+    ascending = all(map(lt, indices, indices[1:]))
+    if indices and (indices[0] if ascending else min(indices)) < 0:
+        raise ValueError(f"SparseVector indices must be non-negative: got {min(indices)}")
+    if not ascending:
         before, after = next(pair for pair in pairwise(indices) if pair[0] >= pair[1])
-        raise ValueError(f"SparseVector indices must be strictly increasing: {after} follows {before}")
-    if indices and indices[0] < 0:
-        raise ValueError(f"SparseVector indices must be non-negative ints: got {indices[0]}")
+        raise ValueError(
+            f"SparseVector indices must be sorted in strictly ascending order: {after} follows {before}"
+        )
     if indices and indices[-1] > LARGEST_INDEX:
         raise ValueError(f"SparseVector indices must be less than 2^32: got {indices[-1]}")
     return indices

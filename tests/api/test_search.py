@@ -204,7 +204,7 @@ BAD = [
     (Search(where=K.DOCUMENT == "x"), "document"),
     (Search(where=K("a") > "text"), "a"),
     (Search(where=K.DOCUMENT.regex("(")), "regular expression"),
-    (Search(rank=sum([D] * 2, start=Rrf([D], k=0))), "k of Rrf"),
+    (Search(rank=sum([D] * 2, start=Rrf([D], k=0))), "k must be positive in Rrf"),
 ]
 
 

@@ -187,6 +187,22 @@ def test_metadata_must_be_a_mapping(write: Any, metadata: Any) -> None:
         write(ids=["a"], embeddings=[[1, 2]], metadatas=[metadata])
 
 
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ({"indices": [1]}, "flatten it into several keys"),
+        ([], "a list must be non-empty"),
+        (["a", 1], "all items of a list must be of the same type"),
+        ([["a"]], "a list may hold str, int, float, or bool, but this one holds ['a']"),
+    ],
+    ids=plainly,
+)
+def test_a_refused_metadata_value_is_explained(write: Any, value: Any, why: str) -> None:
+    allowed = "Expected metadata value to be a str, int, float, bool, SparseVector, list, or None"
+    with refused(allowed, f"for key 'k' in metadatas[0]: {why}"):
+        write(ids=["a"], embeddings=[[1, 2]], metadatas=[{"k": value}])
+
+
 def test_metadata_must_not_be_empty(write: Any) -> None:
     with refused("Expected metadata to be a non-empty dict"):
         write(ids=["a"], embeddings=[[1, 2]], metadatas=[{}])

@@ -106,6 +106,9 @@ class ChromaBm25EmbeddingFunction(Configured, SparseEmbeddingFunction[list[str]]
                 f"{_SOURCE}: `avg_doc_length` must be positive, got {avg_doc_length!r}."
             )
 
+    def validate_config_update(self, old_config: dict[str, Any], new_config: dict[str, Any]) -> None:
+        self._form.check(new_config)
+
     def __call__(self, input: list[str]) -> SparseVectors:
         texts = checked(input)
         words = self._config.get("stopwords", DEFAULT_CHROMA_BM25_STOPWORDS)

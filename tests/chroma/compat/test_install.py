@@ -212,6 +212,7 @@ def test_checks_of_arguments() -> None:
         ("validate_where", {"$and": [{"a": 1}]}), ("validate_where", {"a": {"$gt": "x"}}),
         ("validate_where", {"a": {"$in": []}}), ("validate_where", {"a": {"$like": "x"}}),
         ("validate_where", {"a": None}), ("validate_where", {"$not": 1}), ("validate_where", {1: 2}),
+        ("validate_where", {"a": {"$contains": ["x"]}}), ("validate_where", {"a": {"$contains": {"x": 1}}}),
         ("validate_where_document", {"$contains": ""}), ("validate_where_document", {"a": "b"}),
     ],
 )  # fmt: skip
@@ -257,6 +258,12 @@ def test_sparse_vectors_as_dicts() -> None:
     assert "tokens" not in chroma.SparseVector([1], [0.5]).to_dict()
     with pytest.raises(ValueError, match="#type"):
         chroma.SparseVector.from_dict({"indices": [1], "values": [0.5]})
+    types = importlib.import_module("chromadb.api.types")
+    metadata = {"s": vector.to_dict(), "n": 1}
+    assert types.normalize_metadata(metadata) == {"s": vector, "n": 1}
+    assert types.normalize_metadatas(metadata) == [{"s": vector, "n": 1}]
+    assert types.normalize_metadatas([None, {"s": vector}]) == [None, {"s": vector}]
+    assert (types.normalize_metadata(None), types.normalize_metadatas(None)) == (None, None)
 
 
 def test_distances() -> None:

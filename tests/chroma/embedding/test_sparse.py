@@ -93,6 +93,16 @@ def test_bm25_has_settings() -> None:
         ChromaBm25EmbeddingFunction.build_from_config({"c": 1})
 
 
+def test_bm25_checks_changes_of_its_settings() -> None:
+    function = ChromaBm25EmbeddingFunction()
+    old = function.get_config()
+    function.validate_config_update(old, {"k": 1.1, "stopwords": ["custom"]})
+    with pytest.raises(InvalidArgumentError, match=r"Unknown keys \['unknown'\]"):
+        function.validate_config_update(old, {"unknown": 123})
+    with pytest.raises(InvalidTypeError, match="'b'"):
+        function.validate_config_update(old, {"b": "0.5"})
+
+
 def test_inputs_are_texts() -> None:
     with pytest.raises(InvalidTypeError, match="single string"):
         ChromaBm25EmbeddingFunction()("a")  # type: ignore[arg-type]
