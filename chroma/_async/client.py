@@ -23,7 +23,6 @@ from ..internal.open_handle import OpenHandle
 from ..internal.optional_dependencies import require_arrow
 from ..requests.scope import Identity, Scope, adopted
 from ..results.build import database_result
-from ..schema.schema import Schema
 from ..storage.interface.requests import NewCollection
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import BackupReport, CollectionInfo, CollectionRef
@@ -42,6 +41,8 @@ from .collection import AsyncCollection
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from ..schema.schema import Schema
 
 
 class _AsyncConnection(OpenHandle):
@@ -316,6 +317,11 @@ class AsyncClient(_AsyncConnection):
             schema=kept,
         )
         info = await self._backend.create_collection(self._scope, new)
+        if (
+            schema is not None
+            and info.configuration.get("embedding_function") != stored["embedding_function"]
+        ):
+            function = embedding_function  # the collection was there before, and its schema counts
         if get_or_create:
             resolve.check_conflict(function, info.configuration.get("embedding_function"))
         return AsyncCollection(self._backend, info, function, data_loader, client=self, schema=schema)

@@ -31,11 +31,10 @@ from ..results.build import (
 from ..results.facets import FacetResult
 from ..results.search_result import SearchResult
 from ..results.types import GetResult, QueryResult
-from ..schema.schema import Schema
 from ..search.requests import forms_of, key_of, listed, texts_of
 from ..search.search import Search
 from ..storage.interface.ranking import EMBEDDING
-from ..storage.interface.requests import CollectionChanges, FacetRequest, QueryRequest
+from ..storage.interface.requests import CollectionChanges, FacetRequest, QueryMode, QueryRequest
 from ..storage.interface.schema import ValueType
 from ..storage.interface.values import CollectionInfo, CollectionStats, Floats, Mode, Rows
 from ..types import (
@@ -51,6 +50,7 @@ from ..types import (
 from ..validation.metadata import check_new_metadata
 from ..validation.names import check_count, check_name
 from ..validation.read_arguments import (
+    NO_VECTORS,
     check_bool,
     check_candidates,
     check_choices,
@@ -59,6 +59,7 @@ from ..validation.read_arguments import (
     check_facet_keys,
     check_get,
     check_include,
+    check_mode,
     check_n_results,
     check_positive,
     check_read_level,
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     import altair as alt
 
     from ..notebook.description import Description
+    from ..schema.schema import Schema
 
 
 _OFF = 0.0  # the diversity of a query that does not ask for any
@@ -366,6 +368,7 @@ class AsyncCollection(AsyncPipelines):
         rerank: Reranker | None = None,
         candidates: int | None = None,
         explain: bool = False,
+        mode: QueryMode = "dense",
     ) -> QueryResult:
         """The nearest records to each query, by ascending distance. Ties are in insertion order.
 
@@ -381,13 +384,21 @@ class AsyncCollection(AsyncPipelines):
                       process, once per query text. The results are sorted by its scores, highest first,
                       which are returned as rerank_scores
         candidates    diversity and rerank choose the results among this many of the nearest records.
-                      Default: 5 * n_results, and at least 50
+                      Default: 5 * n_results, and at least 50. mode="hybrid" fuses this many of each list;
+                      default: n_results, and at least 100
         explain       True: also return what was done, with times, as result["explain"]
+        mode          "dense": by distance. "lexical": by the words of query_texts in the documents (BM25 of
+                      English stems). "hybrid": by both, fused by reciprocal ranks. The last two also return
+                      lexical_scores (higher is better, None without a common word), lexical_ranks and
+                      dense_ranks (the place in each list, None if not in it). The first such query builds
+                      an index of words, which is kept
         Distances: l2 is squared Euclidean, cosine is 1 - cos, ip is 1 - dot.
         """
         with during("query"):
             parts = check_include(include, query=True)
-            vectors = await self._query_vectors(query_embeddings, query_texts, query_images, query_uris)
+            vectors = NO_VECTORS
+            if mode != "lexical":
+                vectors = await self._query_vectors(query_embeddings, query_texts, query_images, query_uris)
             chosen = None if ids is None else check_ids(ids, distinct=False, may_be_empty=True)
             request = QueryRequest(
                 vectors=vectors,
@@ -396,16 +407,19 @@ class AsyncCollection(AsyncPipelines):
                 fields=fields_of(parts),
             )
             limited = max_distance is not None or diversity is not _OFF or candidates is not None
-            if limited or exact is not False or explain is not False or rerank is not None:
+            limited = limited or rerank is not None or mode != "dense"
+            if limited or exact is not False or explain is not False:
+                reranks, fuses = rerank is not None, mode != "dense"
                 request = check_choices(
                     request,
                     exact=exact,
                     max_distance=max_distance,
                     diversity=diversity,
-                    candidates=candidates,
+                    candidates=None if fuses and not reranks else candidates,
                     explain=explain,
-                    reranks=rerank is not None,
+                    reranks=reranks,
                 )
+                request = check_mode(request, mode, query_texts, None if reranks else candidates)
             job = None
             if rerank is not None:
                 job, request = reranking.for_query(rerank, request, query_texts)

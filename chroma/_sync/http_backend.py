@@ -306,6 +306,8 @@ class HttpBackend:
                 self._server.unsupported("query(diversity=…)")
             if request.explain:
                 self._server.unsupported("query(explain=True)")
+            if request.mode != "dense":
+                self._server.unsupported(f"query(mode={request.mode!r})")
             if selection.ids is not None:  # other servers reject ids that are not stored
                 known = self.known_ids(collection, selection.ids)
                 stored = [id for id in dict.fromkeys(selection.ids) if id in known]
@@ -316,7 +318,8 @@ class HttpBackend:
         request = request._replace(selection=self._server.plain(selection))
         body = request_codec.query_to_json(request, base64=self._server.own)
         rows = content_negotiation.query_rows(vectors, request.k)
-        pays = content_negotiation.pays_for_answer(rows, request.fields) and not request.explain
+        pays = content_negotiation.pays_for_answer(rows, request.fields)
+        pays = pays and not request.explain and request.mode == "dense"
         if self._server.arrow and pays:
             read = partial(
                 content_negotiation.read_hits, fields=request.fields, queries=len(vectors), k=request.k

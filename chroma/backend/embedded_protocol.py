@@ -22,6 +22,7 @@ from ..storage.interface.values import (
     Hits,
     Rows,
     SearchAnswer,
+    WordMatches,
 )
 from .protocol import Backend
 
@@ -77,6 +78,10 @@ class FoundHits(Protocol):
 
     def explanation(self) -> Explanation | None:
         """What was done, for records that are read in batches. None: it was not asked for."""
+        ...
+
+    def word_matches(self) -> Sequence[WordMatches]:
+        """How well the words of each query match. Empty: only distances counted."""
         ...
 
     def size(self, fields: frozenset[Field]) -> int:

@@ -8,7 +8,10 @@ from typing import Any
 
 import click
 
+from ..errors import InvalidArgumentError
 from ..search.search import Search
+from ..types import ReadLevel
+from ..validation.read_arguments import check_read_level
 from .get_query_count import filter_options, shown_part
 from .output import json_option, print_json, print_table
 from .targets import Target, collection_argument, target
@@ -49,6 +52,10 @@ class SearchType(click.types.StringParamType):
         except (json.JSONDecodeError, RecursionError) as error:
             self.fail(f"{value!r:.200} is not JSON ({error}); @FILE reads a file, @- stdin", param, ctx)
         if isinstance(parsed, dict) and "searches" in parsed:
+            try:
+                check_read_level(parsed.get("read_level") or ReadLevel.INDEX_AND_WAL)
+            except InvalidArgumentError as error:
+                self.fail(error.message(), param, ctx)
             parsed = parsed["searches"]
         forms = parsed if isinstance(parsed, list) else [parsed]
         if not forms or not all(isinstance(form, dict) for form in forms):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from ..embedding import EmbeddingFunction, is_persistable, resolve
 from ..internal.open_handle import OpenHandle
-from ..schema.schema import Schema
 from ..storage.interface.schema import ValueType
 from ..storage.interface.values import CollectionInfo
 from ..types import CollectionMetadata, CollectionModel, DataLoader
 from .configuration import CollectionConfiguration, as_json
 from .schemas import complete, without_found
 from .sparse_sources import SparseSource, sources
+
+if TYPE_CHECKING:
+    from ..schema.schema import Schema
 
 
 class Handle(OpenHandle):
@@ -67,6 +69,8 @@ class Handle(OpenHandle):
         Changing the object has no effect. Over HTTP, it is of the time when this handle was created or last
         modified.
         """
+        from ..schema.schema import Schema  # takes 5 ms
+
         info = self._info
         return Schema.deserialize_from_json(complete(info.schema, info.configuration, self._metadata_keys()))
 

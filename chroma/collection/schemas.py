@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 from ..embedding import EmbeddingFunction, resolve
 from ..embedding.registry import embedding_function_to_config
 from ..errors import InvalidArgumentError, InvalidTypeError
-from ..schema.rules import check_rules
-from ..schema.schema import Schema
 from ..storage.interface.schema import DOCUMENT, EMBEDDING, INDEXES, SPARSE, VECTOR, SchemaJson, ValueType
 from ..storage.interface.short_repr import shown
 from .configuration import HNSW_DEFAULTS, hnsw_for_create, hnsw_of_spann
@@ -147,6 +145,14 @@ def _vectors(config: JSON, configuration: Mapping[str, Any], defaults: Mapping[s
     return out | ({"source_key": config["source_key"]} if config.get("source_key") is not None else {})
 
 
+def without_spann(schema: SchemaJson) -> JSON | None:
+    """Return the kept form without settings of the hosted service's index, which no local collection has."""
+    form = copy.deepcopy(dict(schema))
+    for values in (form["defaults"], form["keys"][EMBEDDING]):
+        values["float_list"][VECTOR]["config"].pop("spann", None)
+    return kept(form)
+
+
 def without_found(schema: SchemaJson | None) -> JSON | None:
     """Return the kept form of a schema that may have entries of keys found in records.
 
@@ -177,6 +183,9 @@ def for_create(
 
     argument  the `embedding_function` of the call
     """
+    from ..schema.rules import check_rules  # with its dataclasses, takes 5 ms of opening a database
+    from ..schema.schema import Schema
+
     if not isinstance(schema, Schema):
         raise InvalidTypeError(f"Expected schema to be a Schema, got {shown(schema)}")
     form = schema.serialize_to_json()
@@ -243,11 +252,8 @@ def _vector_config(form: SchemaJson) -> Mapping[str, Any]:
 def _said(form: SchemaJson) -> JSON:
     """Return the settings for "hnsw" that a schema has."""
     config = _vector_config(form)
-    of_index = config.get("hnsw")
-    if config.get("spann") is not None:
-        of_index = hnsw_of_spann(config["spann"])
     space = config.get("space")
-    return {**(of_index or {}), **({} if space is None else {"space": space})}
+    return {**(config.get("hnsw") or {}), **({} if space is None else {"space": space})}
 
 
 def _check_said(configuration: Mapping[str, Any] | None, metadata: Mapping[str, Any] | None) -> None:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..embedding.registry import config_to_sparse_function, sparse_known_embedding_functions
 from ..errors import InvalidArgumentError
-from ..schema.schema import Schema
 from ..storage.interface.schema import DOCUMENT, SchemaJson, sparse_keys
 from ..storage.interface.sparse_vector import SparseVector, restore
 from ..storage.interface.values import EncodedMetadata
 from ..validation.write_batch import Batch
+
+if TYPE_CHECKING:
+    from ..schema.schema import Schema
 
 
 class SparseSource(NamedTuple):

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .. import errors
+from ..collection.schemas import without_spann
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
 from ..requests.scope import Identity, Scope
 from ..storage.collection.collection import Collection
@@ -250,6 +251,8 @@ class LocalBackend:
     # ------------------------------------------------------------------ collections
 
     def create_collection(self, scope: Scope, new: NewCollection) -> CollectionInfo:
+        if new.schema is not None:
+            new = new._replace(schema=without_spann(new.schema))
         with translated():
             return self.engine.with_dimension(
                 self.engine.create_collection(scope.tenant, scope.database, new)

@@ -18,7 +18,7 @@ from ..results.build import taken
 from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import QueryRequest, candidates_for
 from ..storage.interface.short_repr import shown
-from ..storage.interface.values import Hits, Rows, SearchAnswer
+from ..storage.interface.values import Hits, Rows, SearchAnswer, WordMatches
 from ..validation.read_arguments import check_candidates
 from ..validation.sequences import check_texts
 
@@ -146,9 +146,18 @@ def _numbers(scores: Any, count: int) -> Any:
 def hits_of(hits: Sequence[Hits], reranked: Sequence[Reranked]) -> list[Hits]:
     """Return the hits that stay, in their new order."""
     return [
-        hit._replace(rows=taken(hit.rows, new.rows), distances=hit.distances[new.rows])
+        hit._replace(
+            rows=taken(hit.rows, new.rows),
+            distances=hit.distances[new.rows],
+            words=None if hit.words is None else _words_at(hit.words, new.rows),
+        )
         for hit, new in zip(hits, reranked)
     ]
+
+
+def _words_at(words: WordMatches, rows: list[int]) -> WordMatches:
+    near = words.vector_ranks
+    return WordMatches(words.scores[rows], words.word_ranks[rows], None if near is None else near[rows])
 
 
 def answers_of(answers: Sequence[SearchAnswer], reranked: Sequence[Reranked]) -> list[SearchAnswer]:

@@ -49,6 +49,10 @@ def query_result(hits: Sequence[Hits], include: Include, data: list[Any] | None)
     )
     if hits and hits[0].explanation is not None:
         result["explain"] = hits[0].explanation
+    if hits and hits[0].words is not None:
+        result |= json_codec.words_to_json([hit.words for hit in hits if hit.words is not None])
+        if hits[0].words.vector_ranks is None:  # no vectors were compared
+            result |= {"distances": None, "included": [part for part in include if part != "distances"]}
     return result
 
 

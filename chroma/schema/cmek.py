@@ -45,7 +45,10 @@ class Cmek:
     def from_dict(cls, data: Any) -> Cmek:
         """Read {provider: name}."""
         if not isinstance(data, dict) or len(data) != 1 or not isinstance(data.get("gcp"), str):
-            raise InvalidArgumentError(f"Expected cmek to be {{'gcp': name of a key}}, got {shown(data)}")
+            raise InvalidArgumentError(
+                f"Unsupported or missing CMEK provider in data: expected {{'gcp': name of a key}}, got "
+                f"{shown(data)}"
+            )
         return cls.gcp(data["gcp"])
 
 

@@ -43,8 +43,13 @@ class _Config:
         for name in unknown:
             known = ", ".join(vars(self)) or "none"
             raise InvalidArgumentError(
-                f"{name!r} is not a valid field for {type(self).__name__}; it has these: {known}"
+                f"Extra inputs are not permitted: {name!r} is not a valid field for {type(self).__name__}; "
+                f"it has these: {known}"
             )
+
+    def model_dump(self) -> dict[str, Any]:
+        """Return the settings by name, as Chroma's own classes do."""
+        return dict(vars(self))
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())

@@ -110,10 +110,15 @@ def _config(kind: type, form: Mapping[str, Any]) -> Any:
             space=form.get("space"),
             embedding_function=_rebuilt(config_to_embedding_function, form.get("embedding_function")),
             source_key=form.get("source_key"),
-            hnsw=None if hnsw is None else HnswIndexConfig(**hnsw),
-            spann=None if spann is None else SpannIndexConfig(**spann),
+            hnsw=None if hnsw is None else _known(HnswIndexConfig, hnsw),
+            spann=None if spann is None else _known(SpannIndexConfig, spann),
         )
     return kind()
+
+
+def _known(kind: Any, settings: Mapping[str, Any]) -> Any:
+    """Return settings without those that only other servers know."""
+    return kind(**{name: settings[name] for name in vars(kind()) if name in settings})
 
 
 def _rebuilt(build: Callable[[dict[str, Any]], Any], form: Any) -> Any:

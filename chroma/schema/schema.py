@@ -129,10 +129,11 @@ def _checked(config: Any, key: Any, verb: Literal["create", "delete"]) -> str | 
     if name is not None and not isinstance(name, str):
         raise InvalidTypeError(f"Expected key to be a str or a Key, got {shown(key)}")
     if config is None:
-        able = {"create": "enable", "delete": "disable"}[verb]
-        where = "globally" if name is None else f"for key {name!r}"
+        what = {"create": "enable all index types globally", "delete": "disable all indexes"}[verb]
+        if name is not None:
+            what = f"{what.split()[0]} all index types for key {name!r}"
         raise InvalidArgumentError(
-            f"Cannot {able} all index types {where}. Must specify the config of one index, as in "
+            f"Cannot {what}. Must specify the config of one index, as in "
             f"{verb}_index(StringInvertedIndexConfig(), key=…)"
         )
     if type(config) not in INDEX_OF_CONFIG:

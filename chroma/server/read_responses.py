@@ -76,8 +76,9 @@ def query(ranked: FoundHits, fields: frozenset[Field], form: AnswerForm) -> JSON
     columns = _columns(ranked.batches, ranked.counts, form)
     distances = _distances(ranked) if "distances" in form.include else None
     parts = {"ids": _ids(ranked.batches, ranked.counts), **columns, "distances": distances}
-    explanation = json_codec.explained(ranked.explanation())
-    return Streamed(_joined(parts, {"include": form.include, **explanation}), "application/json")
+    others = {"include": form.include, **json_codec.explained(ranked.explanation())}
+    others |= json_codec.words_to_json(ranked.word_matches())
+    return Streamed(_joined(parts, others), "application/json")
 
 
 def query_as_arrow(ranked: FoundHits, request: QueryRequest, form: AnswerForm, most: int) -> Streamed:

@@ -408,6 +408,8 @@ def query(call: Call) -> JSON | Streamed:
     """The nearest records to each query, by ascending distance."""
     request, form = request_codec.query_from_json(call.body)
     queries = len(request.vectors)
+    if request.mode != "dense" and call.accepts_arrow:
+        raise InvalidArgumentError(f"mode={request.mode!r} has no Arrow answer: accept application/json")
     if not queries or request.k == 0:
         call.backend.get_collection_by_id(call.collection)
         if call.accepts_arrow:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from ..storage.interface.requests import (
     DeleteRequest,
     GetRequest,
     Page,
+    QueryMode,
     QueryRequest,
     Selection,
 )
@@ -26,6 +27,7 @@ from .names import check_int, check_optional_count
 from .sequences import as_list, check_encodable, check_ids, check_texts
 from .write_batch import check_images
 
+NO_VECTORS: Floats = np.empty((0, 0), np.float32)
 _BY_REQUEST = "#request"
 _COLUMNS: tuple[Field, ...] = ("documents", "metadatas", "uris", "embeddings")
 _GET_FIELDS = frozenset({"documents", "metadatas", "embeddings", "uris", "data"})
@@ -189,6 +191,34 @@ def check_choices(
         candidates=check_candidates(candidates, request.k, weight > 0 or reranks),
         explain=check_bool(explain, "explain"),
     )
+
+
+def check_mode(request: QueryRequest, mode: Any, texts: Any, candidates: Any) -> QueryRequest:
+    """Check the mode of a query that is not the default, and add it to the request with its texts."""
+    if mode not in get_args(QueryMode):
+        known = ", ".join(map(repr, get_args(QueryMode)))
+        raise InvalidArgumentError(f"Expected mode to be one of {known}, got {shown(mode)}")
+    if mode == "dense":
+        return request
+    if texts is None:
+        raise InvalidArgumentError(
+            f"mode={mode!r} searches documents by the words of a text: pass query_texts"
+        )
+    for name, value in (("max_distance", request.max_distance), ("diversity", request.diversity)):
+        if value:
+            raise InvalidArgumentError(f"{name} needs mode='dense': it is about distances only")
+    if candidates is not None and mode == "lexical":
+        raise InvalidArgumentError("candidates needs mode='hybrid' or 'dense': there is only one list")
+    words = [str(text) for text in check_texts(texts, "document", "query_texts", allow_none=False)]
+    vectors = request.vectors
+    if mode == "lexical":
+        vectors = np.empty((len(words), 0), np.float32)
+    elif len(vectors) != len(words):
+        raise InvalidArgumentError(
+            f"mode='hybrid' needs a vector for each text: got {len(vectors)} vectors and {len(words)} texts"
+        )
+    most = None if candidates is None else check_candidates(candidates, request.k, True)
+    return request._replace(mode=mode, texts=words, vectors=vectors, candidates=most)
 
 
 def check_bool(value: Any, argument: str) -> bool:

@@ -9,6 +9,7 @@ clients ignore them. `request_codec` has the requests on records.
 from __future__ import annotations
 
 import binascii
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -34,6 +35,7 @@ from ..storage.interface.values import (
     Mode,
     Records,
     Rows,
+    WordMatches,
     Written,
 )
 
@@ -344,6 +346,7 @@ def hits_to_json(hits: Sequence[Hits], include: Sequence[str], *, base64: bool =
         ),
         "include": list(include),
         **explained(hits[0].explanation if hits else None),
+        **words_to_json([hit.words for hit in hits if hit.words is not None]),
     }
 
 
@@ -397,9 +400,39 @@ def hits_from_json(body: Mapping[str, Any]) -> list[Hits]:
             rows_of(ids, *(part(field, query) for field in ("documents", "metadatas", "uris", "embeddings"))),
             np.asarray(part("distances", query) or [], dtype=np.float32),
             explanation,
+            _words_from_json(body, query),
         )
         for query, ids in enumerate(body["ids"])
     ]
+
+
+def words_to_json(words: Sequence[WordMatches]) -> JSON:
+    """The columns of an answer that say how well words match, one list per query. None without words."""
+    if not words:
+        return {}
+
+    def numbers(ranks: Any) -> list[int | None] | None:
+        return None if ranks is None else [rank if rank >= 0 else None for rank in ranks.tolist()]
+
+    return {
+        "lexical_scores": [
+            [None if math.isnan(score) else score for score in each.scores.tolist()] for each in words
+        ],
+        "lexical_ranks": [numbers(each.word_ranks) for each in words],
+        "dense_ranks": [numbers(each.vector_ranks) for each in words],
+    }
+
+
+def _words_from_json(body: Mapping[str, Any], query: int) -> WordMatches | None:
+    if body.get("lexical_scores") is None:
+        return None
+
+    def numbers(column: str) -> Any:
+        ranks = body[column][query]
+        return None if ranks is None else np.array([-1 if rank is None else rank for rank in ranks], np.int64)
+
+    scores = [np.nan if score is None else score for score in body["lexical_scores"][query]]
+    return WordMatches(np.array(scores, np.float64), numbers("lexical_ranks"), numbers("dense_ranks"))
 
 
 def rows_of(

@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ..requests.projection import ScanRequest
 from ..storage.interface.requests import (
     DeleteRequest,
@@ -26,10 +24,12 @@ from ..storage.interface.requests import (
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Field
 from ..validation.read_arguments import (
+    NO_VECTORS,
     check_candidates,
     check_distance,
     check_diversity,
     check_facet_keys,
+    check_mode,
     check_order,
     check_positive,
     delete_request,
@@ -106,6 +106,8 @@ def query_to_json(request: QueryRequest, *, base64: bool = False) -> JSON:
         body |= {"diversity": request.diversity, "candidates": request.candidates}
     if request.explain:
         body["explain"] = True
+    if request.mode != "dense":
+        body |= {"mode": request.mode, "query_texts": list(request.texts), "candidates": request.candidates}
     if "embeddings" in request.fields:
         body["encoding"] = "base64"
     return body
@@ -146,18 +148,20 @@ def get_from_json(
 
 def query_from_json(body: Mapping[str, Any]) -> tuple[QueryRequest, AnswerForm]:
     """Read {"query_embeddings", "n_results"?, "ids"?, "where"?, "where_document"?, "include"?, "exact"?,
-    "max_distance"?, "diversity"?, "candidates"?, "explain"?, "encoding"?, "metadata"?}.
+    "max_distance"?, "diversity"?, "candidates"?, "explain"?, "mode"?, "query_texts"?, "encoding"?,
+    "metadata"?}.
 
     If there are no queries, the vectors have the shape (0, 0).
     """
-    rows = required(body, "query_embeddings")
+    mode = "dense" if body.get("mode") is None else body["mode"]
+    rows = [] if mode == "lexical" else required(body, "query_embeddings")
     if type(rows) is not list:
         raise ShapeError(f"Expected query_embeddings to be lists of numbers, got {shown(rows)}")
     chosen = _include(body, QUERY_INCLUDE)
     k = count(body, "n_results", 2**31 - 1)
     k = DEFAULT_RESULTS if k is None else k
     with shaped():
-        vectors = matrix(rows, set(map(type, rows)), "query_embeddings") if rows else _NO_VECTORS
+        vectors = matrix(rows, set(map(type, rows)), "query_embeddings") if rows else NO_VECTORS
         diversity = check_diversity(body.get("diversity"))
         request = QueryRequest(
             vectors=vectors,
@@ -167,13 +171,15 @@ def query_from_json(body: Mapping[str, Any]) -> tuple[QueryRequest, AnswerForm]:
             exact=flag(body, "exact"),
             max_distance=check_distance(body.get("max_distance"), "max_distance"),
             diversity=diversity,
-            candidates=check_candidates(body.get("candidates"), k, diversity > 0),
+            candidates=None
+            if mode != "dense"
+            else check_candidates(body.get("candidates"), k, diversity > 0),
             explain=flag(body, "explain"),
         )
+        if mode != "dense":
+            texts = body.get("query_texts")
+            request = check_mode(request._replace(candidates=None), mode, texts, body.get("candidates"))
         return request, AnswerForm(chosen, _base64(body), _metadata_form(body))
-
-
-_NO_VECTORS = np.empty((0, 0), np.float32)
 
 
 def delete_from_json(body: Mapping[str, Any]) -> DeleteRequest:

@@ -77,3 +77,4 @@ def _collections(client: Any) -> Iterator[tuple[str, Any]]:
     yield "get", things.get(include=["documents", "metadatas", "uris"])
     yield "query", things.query(query_embeddings=[[1, 0]], n_results=2, include=["documents", "distances"])
     yield "describe", things.describe()
+    yield "facets", things.facets(["n", "tags", "none"])

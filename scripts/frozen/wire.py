@@ -227,6 +227,9 @@ def _collection(called: Callable[[str, Callable[[], Any]], Any], client: Any) ->
     called("compact", things.compact)
     called("get_indexing_status", things.get_indexing_status)
     called("recall", lambda: things.recall(k=2, sample=3))
+    called("facets", lambda: things.facets(["n", "tags"], where={"n": {"$gt": 0}}, limit=5))
+    choices = {"max_distance": 1.5, "diversity": 0.25, "candidates": 20}
+    called("query choices", lambda: things.query(query_embeddings=[[1, 0]], **choices)["ids"])
     called("fork", lambda: things.fork("copy"))
     called("delete ids", lambda: things.delete(ids=["a", "nothing"]))
     called("delete where", lambda: things.delete(where={"n": {"$gt": 50}}))

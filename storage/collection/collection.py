@@ -44,11 +44,10 @@ from ..interface.values import (
 )
 from ..io.disk import Folder
 from ..postings.ranking import SparseQuery
-from ..query import executor, search, sparse
+from ..query import executor, hybrid, search, sparse
 from ..query.facets import count_values
 from ..query.plan_history import PlanHistory
-from ..query.planner import Plan
-from ..query.ranked_hits import Ranked, Traced
+from ..query.ranked_hits import Ranked, Traced, WithWords
 from ..query.scan import Scan
 from ..query.search import SearchHits
 from ..query.sort import sort_selected
@@ -127,6 +126,7 @@ class Collection:
     def after_adoption(self, snapshot: Snapshot) -> None:
         self.graphs.forget_gone(snapshot)
         self.indexes.forget_gone(snapshot)
+        self._postings.adopt(snapshot)
         self.plan_history.keep_only(snapshot)
 
     def ngrams(self, view: SegmentView) -> Ngrams | None:
@@ -170,7 +170,8 @@ class Collection:
     def _index_builders(self) -> list[IndexBuilder]:
         """Return the kinds of indexes that each segment should have."""
         documents = [] if full_text_off(self.info.schema) else [self._documents]
-        return [*documents, *self._sparse_indexes]
+        words = [] if self._postings.lexical is None else [self._postings.lexical]
+        return [*documents, *self._sparse_indexes, *words]
 
     def _schedule_index(self, snapshot: Snapshot) -> None:
         settings = self.settings
@@ -299,12 +300,43 @@ class Collection:
         """Find the nearest records to each query vector."""
         self._searched = time.monotonic()
         snapshot = self.store.snapshot()
+        if request.mode != "dense":
+            return self._by_words(request, snapshot)
         executor.check_dimension(request.vectors, snapshot.dimension)
         one = self._search(request)
         found = executor.run(one, request.vectors, snapshot, self._source)
         if one.trace is not None:
             return Traced(found, snapshot.dimension, self.store.columns.for_scan(), one.trace)
         return Ranked(found, snapshot.dimension, self.store.columns.for_scan())
+
+    def _by_words(self, request: QueryRequest, snapshot: Snapshot) -> Ranked:
+        """Find the records whose documents match the words of texts, perhaps with the nearest vectors."""
+        if full_text_off(self.info.schema):
+            raise InvalidArgument(
+                f"mode={request.mode!r} searches the words of documents, and the collection's schema has "
+                "switched their full-text index off: use mode='dense'"
+            )
+        node = self._filter(request.selection)
+        dense = None
+        trace = Trace() if request.explain else None
+        if request.mode == "hybrid":
+            executor.check_dimension(request.vectors, snapshot.dimension)
+            considered = hybrid.considered_of(request)
+            wider = request._replace(k=considered, max_distance=None, diversity=0.0)
+            one = self._search_among(wider, node)._replace(trace=trace)
+            dense = executor.run(one, request.vectors, snapshot, self._source)
+        self._postings.prepare_words(snapshot)
+        counted = [self._postings.count_words(view) for view in snapshot.views if view.live]
+        words = hybrid.WordSearch(
+            tokenizer=self._postings.tokenizer,
+            postings_of=self._postings.of_words,
+            filters=self.store.filters,
+            node=node,
+            snapshot=snapshot,
+            bm25=hybrid.bm25_of(sum(each.words for each in counted), sum(each.documents for each in counted)),
+        )
+        mixed = hybrid.run(request, words, self.settings.space, dense, trace)
+        return WithWords(mixed.found, snapshot.dimension, self.store.columns.for_scan(), mixed.words, trace)
 
     def search(self, requests: Sequence[SearchRequest]) -> list[SearchHits]:
         """Run searches over one snapshot. All of their filters are parsed before the first runs."""
@@ -359,11 +391,6 @@ class Collection:
 
     def _graph_of(self, view: SegmentView) -> Graph | None:
         return self.graphs.get(view, self.settings)
-
-    def explain(self, request: QueryRequest) -> list[tuple[str, Plan]]:
-        """Return the plan that `ranked` would choose for each segment and memtable. Only tests call it."""
-        snapshot = self.store.snapshot()
-        return executor.explain(self._search(request), request.vectors, snapshot, self._source)
 
     def recall(self, k: int, sample: int) -> float:
         """Measure the mean share of the exact k nearest records that the default search finds.

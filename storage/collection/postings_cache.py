@@ -17,6 +17,7 @@ import numpy as np
 
 from ..index.segment_index import Content
 from ..interface.sparse_vector import SparseVector
+from ..interface.words import Tokenizer
 from ..postings import postings as inverted
 from ..postings import postings_file
 from ..postings.postings import Postings
@@ -24,10 +25,12 @@ from ..schema import sparse_entries
 from ..schema.sparse_entries import Entries
 from ..segments.memtable import Memtable
 from ..segments.segment import Segment
-from ..segments.snapshot import SegmentView
+from ..segments.snapshot import SegmentView, Snapshot
 from .segment_indexes import SegmentIndexes
 
-_STEP = 16_384  # rows whose metadata is decoded at once
+_STEP = 16_384  # rows whose metadata or documents are read at once
+FEW_DOCUMENTS = 2_048  # the words of fewer are counted in each process: 20 ms
+_MOST_TIMES = (1 << 16) - 1  # more occurrences of a word count as so many, which weigh the same
 # Postings of a memtable are merged with the newer ones if they have at most this many times as many.
 _MERGED = 2
 
@@ -65,6 +68,44 @@ class SparseVectorIndex(NamedTuple):
         return sparse_entries.join(parts)
 
 
+class LexicalIndex(NamedTuple):
+    """The kind of index of the words of documents. It is made when a query first asks for words."""
+
+    tokenizer: Tokenizer
+    kind: str = "lexical"
+    key: str = "#document"
+    settings: str = "1"
+
+    def applies(self, segment: Segment) -> bool:
+        return segment.rows >= FEW_DOCUMENTS
+
+    def build(self, segment: Segment, stopped: Callable[[], bool]) -> Content | None:
+        found = self.postings(segment, 0, segment.rows, stopped)
+        return None if found is None else postings_file.content_of(found)
+
+    def open(self, content: Content, segment: Segment) -> Postings:
+        found = postings_file.opened(content, segment.rows)
+        if found.lengths is None:
+            raise ValueError("it has no lengths of texts")
+        return found
+
+    def postings(
+        self, source: Segment | Memtable, start: int, stop: int, stopped: Callable[[], bool] = lambda: False
+    ) -> Postings | None:
+        """Index the documents of consecutive rows. None once `stopped()` is true."""
+        lengths = np.zeros(stop, np.uint32)
+        parts = [Entries(np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0, np.uint16))]
+        for first in range(start, stop, _STEP):
+            if stopped():
+                return None
+            rows = np.arange(first, min(stop, first + _STEP))
+            words = self.tokenizer.count([text or "" for text in source.texts("document", rows)])
+            lengths[rows] = words.lengths
+            times = np.minimum(words.counts, _MOST_TIMES).astype(np.uint16)
+            parts.append(Entries((words.texts + first).astype(np.uint32), words.hashes, times))
+        return inverted.build(sparse_entries.join(parts), lengths)
+
+
 class _InMemory:
     """The postings of the first rows of a memtable, or of a segment without a file, in parts."""
 
@@ -87,20 +128,45 @@ class _InMemory:
 
 
 _Made: TypeAlias = "weakref.WeakKeyDictionary[Segment | Memtable, dict[str, _InMemory]]"
+_Counted: TypeAlias = "weakref.WeakKeyDictionary[Segment | Memtable, tuple[tuple[int, int], Counted]]"
+
+
+class Counted(NamedTuple):
+    """How many words the documents have, and how many documents have any."""
+
+    words: int
+    documents: int
 
 
 class PostingsCache:
-    """The inverted indexes of one collection."""
+    """The inverted indexes of one collection.
+
+    lexical  the kind of index of words, once a query has asked for words or a segment has such an index
+    """
 
     def __init__(self, indexes: SegmentIndexes) -> None:
         self._indexes = indexes
         self._made: _Made = weakref.WeakKeyDictionary()
+        self._counted: _Counted = weakref.WeakKeyDictionary()
         self._lock = threading.Lock()
+        self._words = LexicalIndex(Tokenizer())
+        self.lexical: LexicalIndex | None = None
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self._words.tokenizer
+
+    def adopt(self, snapshot: Snapshot) -> None:
+        """Look whether a segment has an index of words."""
+        kind, key = self._words.kind, self._words.key
+        if self.lexical is None and any(
+            view.ref is not None and view.ref.index_of(kind, key) is not None for view in snapshot.views
+        ):
+            self.lexical = self._words
 
     def of_vectors(self, key: str, view: SegmentView) -> Sequence[Postings]:
         """Return the postings of the sparse vectors at a key. They may have rows beyond those of the view."""
-        index = SparseVectorIndex(key)
-        source = view.source
+        index, source = SparseVectorIndex(key), view.source
         if isinstance(source, Segment):
             if key not in source.sparse_keys:
                 return ()
@@ -114,6 +180,43 @@ class PostingsCache:
             return inverted.build(entries)
 
         return self._in_memory(source, key).up_to(view.rows, read)
+
+    def prepare_words(self, snapshot: Snapshot) -> None:
+        """Build the indexes of words that segments lack. The first query for words waits for this."""
+        self.lexical = self._words
+        if self._indexes.missing(snapshot, [self._words]):
+            self._indexes.build([self._words], wait=False)
+
+    def of_words(self, view: SegmentView) -> Sequence[Postings]:
+        """Return the postings of the words of documents. They may have rows beyond those of the view."""
+        source = view.source
+        if isinstance(source, Segment) and (opened := self._indexes.get_now(view, self._words)) is not None:
+            return (opened,)
+
+        def read(start: int, stop: int) -> Postings:
+            found = self._words.postings(source, start, stop)
+            assert found is not None
+            return found
+
+        return self._in_memory(source, self._words.key).up_to(view.rows, read)
+
+    def count_words(self, view: SegmentView) -> Counted:
+        """Count the words of a view's live records."""
+        state = view.rows, view.deleted_rows
+        known = self._counted.get(view.source)
+        if known is not None and known[0] == state:
+            return known[1]
+        words = documents = 0
+        for postings in self.of_words(view):
+            assert postings.lengths is not None
+            lengths = postings.lengths[: view.rows]
+            if view.tombstones is not None:
+                lengths = lengths[~view.tombstones[: len(lengths)]]
+            words += int(lengths.sum(dtype=np.int64))
+            documents += int(np.count_nonzero(lengths))
+        found = Counted(words, documents)
+        self._counted[view.source] = state, found
+        return found
 
     def _in_memory(self, source: Segment | Memtable, key: str) -> _InMemory:
         with self._lock:

@@ -13,7 +13,8 @@ class PlanRun(NamedTuple):
     plan        its name and numbers: {"name": "GraphSearch", "ef": 100, "width": 10, "minimum": 10}
     queries     how many queries of the batch ran it
     candidates  how many records they compared with their queries, in all
-    misses      how many of the queries found too few records, so that another plan ran for them
+    misses      for how many of the queries another plan ran afterwards, because this one found too few
+                records or, in a batch, because the graph represents the query badly
     """
 
     plan: Mapping[str, Any]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from .values import Field, Floats
 
@@ -64,6 +64,9 @@ class GetRequest(NamedTuple):
     fields: frozenset[Field] = frozenset()
 
 
+QueryMode: TypeAlias = Literal["dense", "lexical", "hybrid"]
+
+
 class QueryRequest(NamedTuple):
     """A search for the nearest records to each vector.
 
@@ -76,6 +79,11 @@ class QueryRequest(NamedTuple):
     diversity  from 0, the nearest records, to 1, records that differ from each other as much as possible
     candidates the nearest records, per vector, among which diversity chooses; None: `candidates_for(k)`
     explain    whether to return what was done, with times
+    mode       what counts: "dense" the distance, "lexical" the words of a text, "hybrid" both
+    texts      the texts of the queries, unless the mode is "dense". If it is "lexical", the vectors have
+               the shape (n, 0)
+
+    In the mode "hybrid", `candidates` counts the records of each list that are fused; None: at least 100.
     """
 
     vectors: Floats
@@ -87,6 +95,8 @@ class QueryRequest(NamedTuple):
     diversity: float = 0.0
     candidates: int | None = None
     explain: bool = False
+    mode: QueryMode = "dense"
+    texts: Sequence[str] = ()
 
     @property
     def considered(self) -> int:

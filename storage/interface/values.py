@@ -96,16 +96,32 @@ class Rows(NamedTuple):
     embeddings: Floats | None = None
 
 
+class WordMatches(NamedTuple):
+    """How well the words of a text match the records of a query's answer.
+
+    scores        float64 (n,): the sum of BM25 over the words; NaN for a record without any of them
+    word_ranks    int64 (n,): the place by words, from 0; -1 for a record that is not among the candidates
+    vector_ranks  int64 (n,): the same by distance; None if only words count
+    """
+
+    scores: npt.NDArray[np.float64]
+    word_ranks: npt.NDArray[np.int64]
+    vector_ranks: npt.NDArray[np.int64] | None
+
+
 class Hits(NamedTuple):
     """The answer to one query vector: rows by ascending distance, with ties in insertion order.
 
     distances    float32 (len(rows.ids),)
     explanation  what the query did, the same for all vectors of a call; None: it was not asked for
+    words        how well the words match; None unless the mode of the query says so. The rows are then in
+                 the order of that mode
     """
 
     rows: Rows
     distances: Floats
     explanation: Explanation | None = None
+    words: WordMatches | None = None
 
 
 class CollectionRef(NamedTuple):

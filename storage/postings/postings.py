@@ -29,7 +29,8 @@ class Postings(NamedTuple):
     rows     uint32 (p,): the row of each posting; those of a term ascend
     values   float32 (p,), or uint16 (p,): how often a word occurs
     most     (t,), of the type of the values: the greatest absolute value of each term
-    lengths  uint32 (rows,): the number of words of each row, if the values are frequencies. Otherwise None
+    lengths  uint32 (rows,): the number of words of each row, if the values are frequencies. Otherwise None.
+             A row that is not indexed here has 0
     """
 
     terms: Terms
@@ -77,9 +78,11 @@ def _order(terms: Terms) -> npt.NDArray[Any]:
 
 def merge(one: Postings, other: Postings) -> Postings:
     """Return the inverted index of all rows of two, of which the second has the later ones."""
-    if not len(one.rows) or not len(other.rows):
-        return one if len(one.rows) else other
-    return build(sparse_entries.join([entries_of(one), entries_of(other)]))
+    lengths = None
+    if one.lengths is not None and other.lengths is not None:
+        lengths = other.lengths.copy()
+        lengths[: len(one.lengths)] += one.lengths
+    return build(sparse_entries.join([entries_of(one), entries_of(other)]), lengths)
 
 
 def entries_of(postings: Postings) -> Entries:

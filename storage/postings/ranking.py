@@ -55,16 +55,16 @@ def idf(records: int, having: Ints) -> Doubles:
     return found
 
 
-def count(postings: Postings, terms: Terms, stop: int, tombstones: Mask | None) -> Ints:
-    """Count the live rows below `stop` that have each term."""
+def count(postings: Postings, terms: Terms, stop: int | None, tombstones: Mask | None) -> Ints:
+    """Count the live rows below `stop` that have each term. None: all rows that are indexed."""
     at, there = _find(postings, terms)
     counts = np.zeros(len(terms), np.int64)
-    if tombstones is None and stop > (int(postings.rows.max()) if len(postings.rows) else -1):
+    if tombstones is None and stop is None:
         counts[there] = postings.starts[at[there] + 1] - postings.starts[at[there]]
         return counts
     for number in np.flatnonzero(there).tolist():
         rows = postings.rows[postings.starts[at[number]] : postings.starts[at[number] + 1]]
-        rows = rows[: int(np.searchsorted(rows, stop))]
+        rows = rows if stop is None else rows[: int(np.searchsorted(rows, stop))]
         counts[number] = len(rows) if tombstones is None else len(rows) - np.count_nonzero(tombstones[rows])
     return counts
 
@@ -111,6 +111,12 @@ def best(
     options = picks.bounds(), stop, mask, positions, rows, scores
     found = kernel.postings.best(*picks.arrays(), *options)
     return Best(rows[:found], scores[:found])
+
+
+def scores(postings: Postings, query: SparseQuery, rows: Ints, bm25: Bm25 | None = None) -> Best:
+    """Return those of the rows, which ascend, that have a term of the query, with their scores."""
+    at, there = _find(postings, query.terms)
+    return _Picks(postings, bm25, at[there], query.weights[there]).score(rows)
 
 
 class _Picks(NamedTuple):

@@ -221,13 +221,6 @@ def _vectors_of(found: Found, hits: slice) -> Floats:
     return out
 
 
-def explain(search: Search, queries: Floats, snapshot: Snapshot, source: Source) -> list[tuple[str, Plan]]:
-    """Return the name of each segment and memtable, with the plan that `run` would choose for it now."""
-    parts = [searchable(search, view, source) for view in snapshot.views]
-    plans = [_plan_one(part, queries[0])[0] if len(queries) == 1 else _plan_batch(part) for part in parts]
-    return [(part.view.source.name, chosen) for part, chosen in zip(parts, plans)]
-
-
 def searchable(search: Search, view: SegmentView, source: Source) -> SearchablePart:
     """Evaluate the filter on a view, and collect what else planning needs to know about the view."""
     allowed = None

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..arrow.lazy_pyarrow import pa
 from ..interface.explanation import Explanation
-from ..interface.values import Field, Floats, Hits, Rows
+from ..interface.values import Field, Floats, Hits, Rows, WordMatches
 from ..segments.snapshot import SegmentView, SelectedRows, read_rows
 from .executor import Found
 from .scan import Scan, weigh
@@ -64,6 +64,10 @@ class Ranked:
         """Return what was done, for records that are read in batches. None: it was not asked for."""
         return None
 
+    def word_matches(self) -> Sequence[WordMatches]:
+        """Return how well the words of each query match. Empty: only distances counted."""
+        return ()
+
     def batches(self, fields: frozenset[Field]) -> Iterator[pa.RecordBatch]:
         """Read the records of all queries, concatenated in query order, in batches like `Scan.read`."""
         for start in range(0, len(self.found.rows), _STEP):
@@ -95,6 +99,29 @@ class Traced(Ranked):
 
     def explanation(self) -> Explanation:
         return self.trace.explanation(streamed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class WithWords(Ranked):
+    """Hits with how well the words of each query match them, and perhaps with an explanation."""
+
+    words: Sequence[WordMatches]
+    trace: Trace | None
+
+    def hits(self, fields: frozenset[Field]) -> list[Hits]:
+        if self.trace is None:
+            hits = Ranked.hits(self, fields)
+        else:
+            with self.trace.step("read"):
+                hits = Ranked.hits(self, fields)
+        explanation = None if self.trace is None else self.trace.explanation()
+        return [hit._replace(words=words, explanation=explanation) for hit, words in zip(hits, self.words)]
+
+    def explanation(self) -> Explanation | None:
+        return None if self.trace is None else self.trace.explanation(streamed=True)
+
+    def word_matches(self) -> Sequence[WordMatches]:
+        return self.words
 
 
 def _by_query(rows: Rows, distances: Floats, counts: Sequence[int]) -> list[Hits]:

@@ -18,6 +18,7 @@ from ..postings import ranking
 from ..postings.postings import Postings
 from ..postings.ranking import Bm25, Doubles, SparseQuery
 from ..schema.record_columns import Ints
+from ..segments.segment import Segment
 from ..segments.snapshot import SegmentView, Snapshot
 
 
@@ -48,7 +49,7 @@ def best(
     """
     parts = [(view, each) for view in snapshot.views if view.live for each in postings_of(view)]
     if weighted:
-        query = _weighted(query, parts, snapshot.live)
+        query = weighted_query(query, parts, snapshot.live)
     positions, scores = [np.empty(0, np.int64)], [np.empty(0, np.float64)]
     for view, postings in parts:
         found = ranking.best(
@@ -67,10 +68,14 @@ def best(
     return Matches(where[order], what[order])
 
 
-def _weighted(query: SparseQuery, parts: Sequence[tuple[SegmentView, Postings]], records: int) -> SparseQuery:
+def weighted_query(
+    query: SparseQuery, parts: Sequence[tuple[SegmentView, Postings]], records: int
+) -> SparseQuery:
+    """Multiply each weight by the idf of its term among all live records."""
     having = np.zeros(len(query.terms), np.int64)
     for view, postings in parts:
-        having += ranking.count(postings, query.terms, view.rows, view.tombstones)
+        stop = None if isinstance(view.source, Segment) else view.rows  # a segment has no later rows
+        having += ranking.count(postings, query.terms, stop, view.tombstones)
     return SparseQuery(query.terms, query.weights * ranking.idf(records, having))
 
 

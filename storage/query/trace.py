@@ -84,14 +84,15 @@ class Trace:
                 records=part.records,
                 matches=part.matches,
                 indexed=part.indexed,
-                runs=tuple(PlanRun(_described(plan), *numbers) for plan, numbers in part.runs.items()),
+                runs=tuple(PlanRun(described(plan), *numbers) for plan, numbers in part.runs.items()),
             )
             for part in self._parts.values()
         )
         return Explanation(tuple(parts), seconds)
 
 
-def _described(plan: Any) -> Mapping[str, Any]:
+def described(plan: Any) -> Mapping[str, Any]:
+    """Return a plan as plain data: its name and its numbers."""
     values = {each.name: getattr(plan, each.name) for each in fields(plan)}
-    plain = {name: _described(value) if is_dataclass(value) else value for name, value in values.items()}
+    plain = {name: described(value) if is_dataclass(value) else value for name, value in values.items()}
     return {"name": type(plan).__name__} | plain

@@ -153,20 +153,27 @@ def test_the_first_schema_stays(client: Any) -> None:
     assert again == client.get_collection("things")
     assert again.schema.keys["n"].int_value.int_inverted_index.enabled is False
     assert vectors(again.schema).space == "l2"
+    other = Schema().create_index(VectorIndexConfig(embedding_function=Lengths()))
+    assert client.get_or_create_collection("things", schema=other).id == first.id
+    client.get_or_create_collection("third", embedding_function=Widths())
+    found = client.get_or_create_collection("third", schema=other)
+    assert isinstance(found.configuration["embedding_function"], Widths)
+    with pytest.raises(InvalidArgumentError, match="conflict"):
+        client.get_or_create_collection("third", schema=Schema(), embedding_function=Lengths())
     client.delete_collection("things")
     assert "n" not in client.create_collection("things", schema=Schema()).schema.keys
 
 
-def test_settings_of_spann_are_kept_and_the_space_counts(client: Any) -> None:
+def test_of_settings_of_spann_the_space_counts(client: Any) -> None:
     settings = SpannIndexConfig(search_nprobe=3, ef_construction=120)
     found = client.create_collection(
         "things", schema=Schema().create_index(VectorIndexConfig(space="ip", spann=settings))
     )
     for each in (found, client.get_collection("things")):
-        assert vectors(each.schema).spann == settings
+        assert vectors(each.schema).spann is None
         assert vectors(each.schema).space == "ip"
         assert each.configuration_json["hnsw"]["space"] == "ip"
-        assert each.configuration_json["hnsw"]["ef_construction"] == 120
+        assert vectors(each.schema).hnsw.ef_construction == 100
     found.add(ids=["a", "b"], embeddings=[[1.0, 0.0], [0.0, 2.0]])
     assert found.query(query_embeddings=[[0.0, 1.0]])["distances"] == [[-1.0, 1.0]]
 
@@ -343,8 +350,10 @@ def reads(collection: Any, **filters: Any) -> list[Callable[[], Any]]:
         lambda: collection.delete(**filters),
         lambda: collection.query(query_embeddings=[[1.0, 2.0]], **filters),
         lambda: collection.query(query_embeddings=[[1.0, 2.0]], ids=["x"], **filters),
+        lambda: collection.facets("z", **filters),
     ]
     if "where" in filters:
+        calls.append(lambda: collection.query(query_texts="hello", mode="lexical", **filters))
         calls.append(lambda: collection.search(Search(filters["where"], Knn([1.0, 2.0]))))
         calls.append(lambda: collection.search([Search(), Search({"$or": [{"z": 3}, filters["where"]]})]))
     return calls
@@ -443,3 +452,28 @@ def made_schema(schema: Schema, collection: Any) -> Schema:
     assert form["keys"]["lex"]["sparse_vector"]["sparse_vector_index"]["enabled"]
     assert "t" in form["keys"]
     return Schema.deserialize_from_json(form)
+
+
+# -- searches
+
+
+def test_the_lexical_example_of_the_contract(client: Any, reopen: Callable[[Any], Any]) -> None:
+    """Section 14: "apple" in four of eight records."""
+    bm25 = SparseVectorIndexConfig(
+        embedding_function=ChromaBm25EmbeddingFunction(), source_key=K.DOCUMENT, bm25=True
+    )
+    client.create_collection("shelf", schema=Schema().create_index(bm25, "lex"), embedding_function=None)
+    shelf = reopen(client).get_collection("shelf")
+    texts = {
+        "a": "red apple pie", "b": "green apple", "c": "banana split", "d": "red hammer", "e": "saw",
+        "f": None, "g": "apple", "h": "red red apple",
+    }  # fmt: skip
+    shelf.add(ids=list(texts), embeddings=[[1.0]] * 8, documents=list(texts.values()))
+    keys: list[Any] = ["lex", K("lex")]
+    for key in keys:
+        found = shelf.search(Search(rank=Knn("Apples!", key=key)).select(K.SCORE))
+        assert found["ids"] == [["g", "b", "a", "h"]]
+        wanted = [-0.974415, -0.969104, -0.963822, -0.963822]
+        assert found["scores"][0] == pytest.approx(wanted, abs=1e-5)
+    with pytest.raises(InvalidArgumentError, match="'other' with type 'SparseVector' because indexing"):
+        shelf.search(Search(rank=Knn(chroma.SparseVector([1], [1.0]), key="other")))

@@ -167,6 +167,12 @@ def test_ids_in_changes_of_the_catalog_lead_nowhere(folder: Path, outside: Path)
         {"do": "put collection", "collection": {**info, "id": f"../../{outside.name}", "name": "new"}},
         {"do": "delete collection", "id": f"../../{outside.name}"},
         {"do": "put collection", "collection": {**info, "color": "red"}},
+        {"do": "put collection", "collection": {**info, "schema": 3}},
+        {"do": "put collection", "collection": {**info, "schema": {"defaults": {}}}},
+        {
+            "do": "put collection",
+            "collection": {**info, "schema": {"defaults": {}, "keys": {"a": {"int": 3}}}},
+        },
         {"do": "put collection", "collection": {**info, "tenant": "nobody"}},
         {"do": "create database", "tenant": "nobody", "database": "x", "id": "x"},
         {"do": "delete database", "tenant": "default_tenant", "database": "nothing"},

@@ -238,6 +238,8 @@ def filters(things: Any) -> None:
     equal("where_document", ids(where_document={"$contains": "abb"}), ["b"])
     equal("where_document $regex", ids(where_document={"$regex": "b+c"}), ["c"])
     equal("query(where)", things.query(query_texts="a", where={"n": 1})["ids"], [["a"]])
+    near = things.query(query_texts="a", max_distance=0)
+    equal("query(max_distance)", (near["ids"], near["distances"]), ([["a"]], [[0.0]]))
     equal("count(where)", things.count(where={"n": {"$gt": 0}}), 2)
     for where in ({"n": {"$foo": 1}}, {"n": 1, "m": 2}, {5: 1}, {"n": float("nan")}, "n"):
         raises(f"where={where!r}", ValueError, lambda where=where: things.get(where=where))
@@ -285,6 +287,9 @@ def batches(client: Any) -> None:
 
 def absent(client: Any, things: Any) -> None:
     raises("query(exact)", UnsupportedError, lambda: things.query(query_texts="a", exact=True))
+    raises("query(diversity)", UnsupportedError, lambda: things.query(query_texts="a", diversity=1))
+    raises("query(explain)", UnsupportedError, lambda: things.query(query_texts="a", explain=True))
+    raises("facets", UnsupportedError, lambda: things.facets("n"))
     raises("where #id", UnsupportedError, lambda: things.get(where={"#id": "a"}))
     raises("fork", UnsupportedError, lambda: things.fork("copy"))
     raises("compact", UnsupportedError, things.compact)

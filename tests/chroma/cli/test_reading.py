@@ -193,6 +193,7 @@ def test_sparse_vectors(database: Path) -> None:
     [
         (["--search", "{"], "not JSON"), (["--search", "3"], "no search"), (["--search", "[]"], "no search"),
         (["--search", "@/none/such"], "cannot be read"),
+        (["--search", '{"searches": [{}], "read_level": "none"}'], "read_level"),
         (["--search", "{}", "--limit", "3"], "no other option"),
         (["--key", "lex"], "--text"), (["--limit", "0"], "--limit"), (["--text", "x", "--key", "lex"], "lex"),
         (["--search", '{"rank": {"$no": 1}}'], "$no"), (["--where", '{"n": {"$no": 1}}'], "$no"),

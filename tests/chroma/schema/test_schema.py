@@ -269,6 +269,15 @@ def test_reading_parts_and_unknown_parts() -> None:
     assert found.keys["a"].int_value is None
 
 
+def test_reading_settings_of_later_servers() -> None:
+    data = form()
+    index = data["keys"]["#embedding"]["float_list"]["vector_index"]
+    index["config"] |= {"hnsw": {"ef_search": 3, "later": 1}, "later": 1}
+    vectors = Schema.deserialize_from_json(data).keys["#embedding"].float_list
+    assert vectors is not None and vectors.vector_index is not None
+    assert vectors.vector_index.config.hnsw == HnswIndexConfig(ef_search=3)
+
+
 @pytest.mark.parametrize(
     "data",
     [

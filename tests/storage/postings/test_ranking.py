@@ -127,6 +127,8 @@ def test_counts(seed: int, size: int) -> None:
             live &= ~tombstones[case.entries.rows]
         wanted = [np.count_nonzero(case.entries.terms[live] == term) for term in case.query.terms]
         assert ranking.count(index, case.query.terms, case.stop, tombstones).tolist() == wanted
+        if case.stop == size:
+            assert ranking.count(index, case.query.terms, None, tombstones).tolist() == wanted
 
 
 def test_idf_is_the_contracts() -> None:

@@ -31,6 +31,7 @@ from chroma.storage.query.planner import (
     ScanAll,
     ScanAllowed,
 )
+from chroma.storage.query.trace import described
 
 ROWS, DIM = 4000, 16
 VECTORS = np.random.default_rng(3).standard_normal((ROWS, DIM)).astype(np.float32)
@@ -137,22 +138,24 @@ def test_a_graph_that_reaches_too_few_rows_is_answered_by_a_scan(collection: Any
 def test_explain_states_the_plans_of_a_query(collection: Any) -> None:
     (held,) = collection._backend.engine._open.values()
 
-    def plans(where: Any, queries: int = 1, exact: bool = False) -> list[Plan]:
-        asked = QueryRequest(vectors=VECTORS[:queries], k=10, selection=Selection(where=where), exact=exact)
-        explained = held.explain(asked)
-        assert [name for name, _ in explained] == [v.source.name for v in held.store.snapshot().views]
-        return [chosen for _, chosen in explained]
+    def plans(where: Any, queries: int = 1, exact: bool = False) -> list[Any]:
+        explained = collection.query(
+            query_embeddings=VECTORS[:queries], where=where, exact=exact, explain=True
+        )["explain"]
+        assert [part.name for part in explained.parts] == [v.source.name for v in held.store.snapshot().views]
+        return [part.runs[0].plan for part in explained.parts]
 
-    assert plans(None) == plans(None, 2) == [GraphSearch(100, 10, 10)]
-    assert plans(None, exact=True) == [ScanAll()]
-    assert plans({"n": -1}) == plans({"n": -1}, 2) == [Nothing()]
-    assert plans({"n": {"$lt": 400}}) == [ScanAllowed()]
+    scan_all, scan_allowed, nothing = map(described, (ScanAll(), ScanAllowed(), Nothing()))
+    assert plans(None) == plans(None, 2) == [described(GraphSearch(100, 10, 10))]
+    assert plans(None, exact=True) == [scan_all]
+    assert plans({"n": -1}) == plans({"n": -1}, 2) == [nothing]
+    assert plans({"n": {"$lt": 400}}) == [scan_allowed]
     collection.delete(ids=["7"])
     collection.add(ids=["new"], embeddings=VECTORS[:1])
     after = plans(None)
-    assert after[-1] == ScanAll()  # the memtable
-    assert after[0] in (ScanAllowed(), FilteredGraphSearch(100, 38, 10, ScanAllowed()))
-    assert plans({"n": 3})[-1] == Nothing()
+    assert after[-1] == scan_all  # the memtable
+    assert after[0] in (scan_allowed, described(FilteredGraphSearch(100, 38, 10, ScanAllowed())))
+    assert plans({"n": 3})[-1] == nothing
 
 
 def test_a_miss_has_the_next_queries_with_the_same_filter_skip_the_graph(collection: Any) -> None:

@@ -15,11 +15,10 @@ import xxhash
 import chroma
 from chroma.storage.index import graph_file, hnsw
 from chroma.storage.interface.errors import Corruption
-from chroma.storage.interface.requests import QueryRequest, Selection
 from chroma.storage.io.checksummed_writer import Hashing
 from chroma.storage.manifest import FileRef
 from chroma.storage.query.plan_history import PlanHistory
-from chroma.storage.query.planner import FilteredGraphSearch, candidates
+from chroma.storage.query.planner import candidates
 from chroma.storage.vectors import pca
 from chroma.storage.vectors.distance import Space, normalised
 
@@ -133,13 +132,11 @@ def test_a_filter_that_keeps_half_of_the_rows_is_answered_by_walks(
             metadatas=[{"half": value} for value in half],
         )
         collection.compact()
-        (held,) = collection._backend.engine._open.values()
         plans = []
         for query in VECTORS[::90]:
-            asked = QueryRequest(vectors=query[None, :], k=10, selection=Selection(where={"half": 1}))
-            plans += held.explain(asked)
-            collection.query(query_embeddings=query, n_results=10, where={"half": 1})
-        searches = sum(isinstance(chosen, FilteredGraphSearch) for _, chosen in plans)
+            found = collection.query(query_embeddings=query, n_results=10, where={"half": 1}, explain=True)
+            plans += [part.runs[0].plan["name"] for part in found["explain"].parts]
+        searches = plans.count("FilteredGraphSearch")
     assert len(plans) == 100
     assert len(plans) - searches + len(misses) <= 10, (
         "scans: after one miss, and those that then skip the graph"

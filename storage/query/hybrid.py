@@ -1,0 +1,206 @@
+"""Find the records whose documents match the words of a text best, or these and the nearest vectors.
+
+Owns: the fusion of both lists. A record's score is the sum over the lists of 1 / (60 + its place in the
+list), with 1 for the first (reciprocal rank fusion: Cormack, Clarke and Buettcher, 2009). The words of a text
+are weighted by BM25 with k = 1.2, b = 0.75, and the mean length of the collection's documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..filters.evaluator import Filters
+from ..filters.parser import Node
+from ..interface.requests import QueryRequest
+from ..interface.values import Floats, WordMatches
+from ..interface.words import Tokenizer
+from ..postings import ranking
+from ..postings.postings import Postings
+from ..postings.ranking import Bm25, Doubles, SparseQuery
+from ..schema.record_columns import Ints
+from ..segments.snapshot import SegmentView, Snapshot
+from ..vectors import distance
+from ..vectors.distance import Space
+from . import executor, sparse
+from .executor import Found
+from .sparse import Matches
+from .trace import SparseSearch, Trace
+
+K, B = 1.2, 0.75
+FUSION = 60.0
+CANDIDATES = 100  # of each list, at least; a fusion of ten times as many finds hardly other records
+
+
+class WordSearch(NamedTuple):
+    """What a search by words of one snapshot needs.
+
+    tokenizer    divides the texts into words
+    postings_of  the inverted indexes of the documents of a view
+    node         the parsed filter
+    """
+
+    tokenizer: Tokenizer
+    postings_of: Callable[[SegmentView], Sequence[Postings]]
+    filters: Filters
+    node: Node
+    snapshot: Snapshot
+    bm25: Bm25
+
+    def query(self, text: str) -> SparseQuery:
+        """Return the words of a text with their rarity."""
+        words = self.tokenizer.count([text])
+        parts = [(view, each) for view in self.views for each in self.postings_of(view)]
+        query = SparseQuery(words.hashes, words.counts.astype(np.float64))
+        return sparse.weighted_query(query, parts, self.snapshot.live)
+
+    def best(self, query: SparseQuery, k: int) -> Matches:
+        return sparse.best(
+            query,
+            k,
+            self.node,
+            self.snapshot,
+            postings_of=self.postings_of,
+            filters=self.filters,
+            weighted=False,
+            bm25=self.bm25,
+        )
+
+    def scores(self, query: SparseQuery, view: SegmentView, rows: Ints) -> Doubles:
+        """Return the scores of some rows, NaN for a row without a word of the query."""
+        out = np.full(len(rows), np.nan)
+        order = np.argsort(rows)
+        for postings in self.postings_of(view):
+            found = ranking.scores(postings, query, rows[order], self.bm25)
+            at = order[np.searchsorted(rows[order], found.rows)]
+            out[at] = found.scores
+        return out
+
+    @property
+    def views(self) -> list[SegmentView]:
+        return [view for view in self.snapshot.views if view.live]
+
+
+def bm25_of(words: int, documents: int) -> Bm25:
+    """Return the parameters for a collection with so many words in so many documents that have some."""
+    return Bm25.of(K, B, words / documents if documents else 1.0)
+
+
+class Mixed(NamedTuple):
+    """The hits, and how well the words of each query match them."""
+
+    found: Found
+    words: list[WordMatches]
+
+
+class _Hits(NamedTuple):
+    """The hits of one query: their views and rows, distances, and scores of words."""
+
+    part: Ints
+    rows: Ints
+    distances: Floats
+    scores: Doubles
+
+
+def run(
+    request: QueryRequest, search: WordSearch, space: Space, dense: Found | None, trace: Trace | None
+) -> Mixed:
+    """Find the records for each text of a request.
+
+    dense  the nearest records to each vector; None: only words count
+    """
+    if trace is not None:
+        return _traced(request, search, space, dense, trace)
+    return _run(request, search, space, dense)
+
+
+def _traced(
+    request: QueryRequest, search: WordSearch, space: Space, dense: Found | None, trace: Trace
+) -> Mixed:
+    trace.begin()
+    for view in search.views:
+        with trace.step("filter"):
+            matches = search.filters.allowed(view, search.node).count
+        trace.part(view.source.name, view.live, matches, True)
+    with trace.step("search"):
+        mixed = _run(request, search, space, dense)
+    for view in search.views:
+        trace.ran(view.source.name, SparseSearch("#document"), len(request.texts), 0, 0)
+    return mixed
+
+
+def _run(request: QueryRequest, search: WordSearch, space: Space, dense: Found | None) -> Mixed:
+    near = [None] * len(request.texts) if dense is None else _positions(dense)
+    hits, words = [], []
+    for number, (text, nearest) in enumerate(zip(request.texts, near, strict=True)):
+        query = search.query(text)
+        lexical = search.best(query, request.k if dense is None else considered_of(request)).positions
+        chosen = _fused([lexical] if nearest is None else [lexical, nearest])[: request.k]
+        found = _hits(search, query, chosen)
+        if nearest is not None:
+            _measure(found, search.views, space, request.vectors[number])
+        hits.append(found)
+        ranks = None if nearest is None else _ranks_in(nearest, chosen)
+        words.append(WordMatches(found.scores, _ranks_in(lexical, chosen), ranks))
+    part, rows, distances, _ = (np.concatenate(column) for column in zip(*hits))
+    counts = [len(each.rows) for each in hits]
+    return Mixed(Found(search.views, part, rows, distances, counts), words)
+
+
+def considered_of(request: QueryRequest) -> int:
+    """Return how many records of each list are fused."""
+    return max(request.k, CANDIDATES) if request.candidates is None else request.candidates
+
+
+def _positions(found: Found) -> list[Ints | None]:
+    """Return the positions of the hits of each query, nearest first."""
+    if not len(found.rows):
+        return [np.empty(0, np.int64)] * (1 if found.counts is None else len(found.counts))
+    positions = executor.positions_of(found.views, found.part, found.rows)
+    if found.counts is None:
+        return [positions]
+    return list(np.split(positions, np.cumsum(found.counts)[:-1]))
+
+
+def _fused(lists: Sequence[Ints]) -> Ints:
+    """Return the positions in the lists, best first. Equal scores are in insertion order."""
+    positions = np.unique(np.concatenate(lists))
+    scores = np.zeros(len(positions))
+    for each in lists:
+        scores[np.searchsorted(positions, each)] += 1 / (FUSION + 1 + np.arange(len(each)))
+    return positions[np.lexsort((positions, -scores))]
+
+
+def _ranks_in(listed: Ints, chosen: Ints) -> Ints:
+    """Return the place of each chosen position in a list, from 0, or -1 for one that is not in it."""
+    if not len(listed):
+        return np.full(len(chosen), -1)
+    order = np.argsort(listed)
+    at = np.minimum(np.searchsorted(listed[order], chosen), len(listed) - 1)
+    found: Ints = np.where(listed[order][at] == chosen, order[at], -1)
+    return found
+
+
+def _hits(search: WordSearch, query: SparseQuery, chosen: Ints) -> _Hits:
+    """Return the hits at some positions. Their distances are not known yet."""
+    count = len(chosen)
+    part, row = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    scores = np.full(count, np.nan)
+    for number, view in enumerate(search.views):
+        rows = view.locate_positions(chosen)
+        mine = np.flatnonzero(rows >= 0)
+        if len(mine):
+            part[mine], row[mine] = number, rows[mine]
+            scores[mine] = search.scores(query, view, rows[mine])
+    return _Hits(part, row, np.full(count, np.nan, np.float32), scores)
+
+
+def _measure(hits: _Hits, views: Sequence[SegmentView], space: Space, vector: Floats) -> None:
+    """Compute the distances of hits from a vector."""
+    for number, view in enumerate(views):
+        mine = np.flatnonzero(hits.part == number)
+        if len(mine):
+            lengths = view.known_lengths() if space == "cosine" else None
+            hits.distances[mine] = distance.exact(space, vector, view.vectors, hits.rows[mine], lengths)
