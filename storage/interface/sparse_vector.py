@@ -19,7 +19,7 @@ TYPE_KEY = "#type"
 SPARSE_VECTOR_TYPE_VALUE = "sparse_vector"
 MARK = b'"#type"'  # in JSON, this sequence of bytes is the key, never a part of a text
 LARGEST_INDEX = (1 << 32) - 1
-_LARGEST_VALUE = float(np.finfo(np.float32).max)
+_LARGEST_VALUE = float(str(np.finfo(np.float32).max))  # as a float32 is written; it is read as the same one
 _NUMBERS = frozenset({int, float, bool})
 
 
