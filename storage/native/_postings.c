@@ -1026,6 +1026,109 @@ done:
     return answer;
 }
 
+/* ---- sparse vectors as JSON --------------------------------------------------------------------------- */
+
+/* Writes a number in decimal digits, and returns where it ends. */
+static char *
+put_number(char *out, uint32_t number)
+{
+    char digits[10];
+    int count = 0;
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while (number /= 10);
+    while (count)
+        *out++ = digits[--count];
+    return out;
+}
+
+static char *
+put_text(char *out, const char *text, size_t size)
+{
+    memcpy(out, text, size);
+    return out + size;
+}
+
+#define LITERAL(text) text, sizeof text - 1
+
+PyDoc_STRVAR(vectors_doc,
+             "vectors_json(starts, indices, numbers, texts): a list of the JSON of sparse vectors. `starts`: where each\n"
+             "begins and the last one ends, int64. `indices`: uint32. `texts`: the values that occur, as ASCII bytes,\n"
+             "a tuple. `numbers`: which of them each value is, uint32.");
+
+static PyObject *
+vectors_json(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Held held = {.holds = 0};
+    Py_ssize_t starts_count, count, numbers_count;
+    PyObject *out = NULL;
+    char *buffer = NULL;
+    if (given != 4 || !PyTuple_CheckExact(args[3])) {
+        PyErr_SetString(PyExc_TypeError, "vectors_json takes three arrays and a tuple of texts");
+        return NULL;
+    }
+    const int64_t *starts = get(&held, args[0], "starts", "lq", 8, 0, &starts_count);
+    const uint32_t *indices = starts ? get(&held, args[1], "indices", "IL", 4, 0, &count) : NULL;
+    const uint32_t *numbers = indices ? get(&held, args[2], "numbers", "IL", 4, 0, &numbers_count) : NULL;
+    if (!numbers)
+        goto done;
+    Py_ssize_t texts = PyTuple_GET_SIZE(args[3]), longest = 0;
+    for (Py_ssize_t at = 0; at < texts; at++) {
+        PyObject *text = PyTuple_GET_ITEM(args[3], at);
+        if (!PyBytes_CheckExact(text)) {
+            PyErr_SetString(PyExc_TypeError, "the texts of values are bytes");
+            goto done;
+        }
+        for (Py_ssize_t byte = 0; byte < PyBytes_GET_SIZE(text); byte++)
+            if ((unsigned char)PyBytes_AS_STRING(text)[byte] > 127) {
+                PyErr_SetString(PyExc_ValueError, "the texts of values are ASCII");
+                goto done;
+            }
+        if (PyBytes_GET_SIZE(text) > longest)
+            longest = PyBytes_GET_SIZE(text);
+    }
+    int right = starts_count > 0 && numbers_count == count && starts[0] == 0 && starts[starts_count - 1] == count;
+    int64_t most = 0;
+    for (Py_ssize_t at = 1; right && at < starts_count; at++) {
+        right = starts[at] >= starts[at - 1] && starts[at] <= count;
+        if (starts[at] - starts[at - 1] > most)
+            most = starts[at] - starts[at - 1];
+    }
+    for (Py_ssize_t at = 0; right && at < count; at++)
+        right = numbers[at] < (uint64_t)texts;
+    if (!right) {
+        PyErr_SetString(PyExc_ValueError, "starts, indices and values do not fit each other");
+        goto done;
+    }
+    buffer = PyMem_Malloc((size_t)(64 + most * (12 + longest))); /* an index has ten digits at most */
+    out = buffer ? PyList_New(starts_count - 1) : PyErr_NoMemory();
+    for (Py_ssize_t vector = 0; out && vector + 1 < starts_count; vector++) {
+        char *end = put_text(buffer, LITERAL("{\"#type\":\"sparse_vector\",\"indices\":["));
+        for (int64_t at = starts[vector]; at < starts[vector + 1]; at++) {
+            if (at > starts[vector])
+                *end++ = ',';
+            end = put_number(end, indices[at]);
+        }
+        end = put_text(end, LITERAL("],\"values\":["));
+        for (int64_t at = starts[vector]; at < starts[vector + 1]; at++) {
+            PyObject *text = PyTuple_GET_ITEM(args[3], numbers[at]);
+            if (at > starts[vector])
+                *end++ = ',';
+            end = put_text(end, PyBytes_AS_STRING(text), (size_t)PyBytes_GET_SIZE(text));
+        }
+        end = put_text(end, LITERAL("]}"));
+        PyObject *one = PyUnicode_FromKindAndData(PyUnicode_1BYTE_KIND, buffer, end - buffer);
+        if (one)
+            PyList_SET_ITEM(out, vector, one);
+        else
+            Py_CLEAR(out);
+    }
+done:
+    PyMem_Free(buffer);
+    let_go(&held);
+    return out;
+}
+
 /* ---- the module --------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -1034,6 +1137,7 @@ static PyMethodDef methods[] = {
     {"order", (PyCFunction)(void (*)(void))order, METH_FASTCALL, order_doc},
     {"sound", (PyCFunction)(void (*)(void))sound, METH_FASTCALL, sound_doc},
     {"words", (PyCFunction)(void (*)(void))words, METH_FASTCALL, words_doc},
+    {"vectors_json", (PyCFunction)(void (*)(void))vectors_json, METH_FASTCALL, vectors_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -1041,7 +1145,7 @@ static PyMethodDef methods[] = {
 static int
 add_version(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "VERSION", 3);
+    return PyModule_AddIntConstant(module, "VERSION", 4);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};
