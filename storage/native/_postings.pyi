@@ -17,6 +17,7 @@ def best(
     positions: Any,
     out_rows: Any,
     out_scores: Any,
+    rising: bool,
     /,
 ) -> int: ...
 def scores(
