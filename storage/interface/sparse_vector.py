@@ -19,7 +19,8 @@ TYPE_KEY = "#type"
 SPARSE_VECTOR_TYPE_VALUE = "sparse_vector"
 MARK = b'"#type"'  # in JSON, this sequence of bytes is the key, never a part of a text
 LARGEST_INDEX = (1 << 32) - 1
-_LARGEST_VALUE = float(np.finfo(np.float32).max)
+# The largest float32 in its shortest form, which is what is stored. As a float64 it is a little greater.
+_LARGEST_VALUE = 3.4028235e38
 _NUMBERS = frozenset({int, float, bool})
 
 
