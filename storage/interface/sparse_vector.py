@@ -19,8 +19,7 @@ TYPE_KEY = "#type"
 SPARSE_VECTOR_TYPE_VALUE = "sparse_vector"
 MARK = b'"#type"'  # in JSON, this sequence of bytes is the key, never a part of a text
 LARGEST_INDEX = (1 << 32) - 1
-# The largest float32 in its shortest form, which is what is stored. As a float64 it is a little greater.
-_LARGEST_VALUE = 3.4028235e38
+_LARGEST_VALUE = float(str(np.finfo(np.float32).max))  # as a float32 is written; it is read as the same one
 _NUMBERS = frozenset({int, float, bool})
 
 

@@ -544,12 +544,289 @@ sound(PyObject *module, PyObject *const *args, Py_ssize_t given)
     return PyBool_FromLong(good);
 }
 
+/* ---- stems ---------------------------------------------------------------------------------------------- */
+
+/* A word in lower case; a consonant y is written Y. There is room for one more letter. `first` and `second` are where
+ * R1 and R2 begin. See storage/interface/english_stemmer.py, whose steps these are. */
+typedef struct {
+    char *text;
+    Py_ssize_t size, first, second;
+} Word;
+
+static int
+is_vowel(char letter)
+{
+    return letter == 'a' || letter == 'e' || letter == 'i' || letter == 'o' || letter == 'u' || letter == 'y';
+}
+
+static int
+ends(const Word *word, const char *suffix)
+{
+    Py_ssize_t size = (Py_ssize_t)strlen(suffix);
+    return word->size >= size && memcmp(word->text + word->size - size, suffix, (size_t)size) == 0;
+}
+
+static int
+equals(const Word *word, const char *other)
+{
+    return word->size == (Py_ssize_t)strlen(other) && ends(word, other);
+}
+
+static int
+has_vowel(const Word *word, Py_ssize_t size)
+{
+    for (Py_ssize_t at = 0; at < size; at++)
+        if (is_vowel(word->text[at]))
+            return 1;
+    return 0;
+}
+
+static Py_ssize_t
+after_consonant(const Word *word, Py_ssize_t start)
+{
+    for (Py_ssize_t at = start + 1; at < word->size; at++)
+        if (!is_vowel(word->text[at]) && is_vowel(word->text[at - 1]))
+            return at + 1;
+    return word->size;
+}
+
+static int
+ends_in_short_syllable(const Word *word, Py_ssize_t size)
+{
+    const char *text = word->text;
+    if (size == 2)
+        return is_vowel(text[0]) && !is_vowel(text[1]);
+    return size > 2 && !is_vowel(text[size - 1]) && text[size - 1] != 'w' && text[size - 1] != 'x' &&
+           text[size - 1] != 'Y' && is_vowel(text[size - 2]) && !is_vowel(text[size - 3]);
+}
+
+/* Puts `other`, which is at most one letter longer, in the place of the last `size` letters. */
+static void
+replace(Word *word, Py_ssize_t size, const char *other)
+{
+    size_t more = strlen(other);
+    memcpy(word->text + word->size - size, other, more);
+    word->size += (Py_ssize_t)more - size;
+}
+
+static void
+step_1a(Word *word)
+{
+    if (ends(word, "sses"))
+        word->size -= 2;
+    else if (ends(word, "ied") || ends(word, "ies"))
+        word->size -= word->size > 4 ? 2 : 1;
+    else if (ends(word, "s") && !ends(word, "us") && !ends(word, "ss") && has_vowel(word, word->size - 2))
+        word->size--;
+}
+
+static void
+step_1b(Word *word)
+{
+    static const char *const after[] = {"ingly", "edly", "ing", "ed"};
+    if (ends(word, "eedly") || ends(word, "eed")) {
+        Py_ssize_t size = ends(word, "eedly") ? 5 : 3;
+        if (word->size - size >= word->first)
+            replace(word, size, "ee");
+        return;
+    }
+    Py_ssize_t size = 0;
+    for (int each = 0; !size && each < 4; each++)
+        if (ends(word, after[each]))
+            size = (Py_ssize_t)strlen(after[each]);
+    if (!size || !has_vowel(word, word->size - size))
+        return;
+    word->size -= size;
+    if (ends(word, "at") || ends(word, "bl") || ends(word, "iz")) {
+        word->text[word->size++] = 'e';
+        return;
+    }
+    if (word->size > 1 && word->text[word->size - 1] == word->text[word->size - 2] &&
+        strchr("bdfgmnprt", word->text[word->size - 1])) {
+        word->size--;
+        return;
+    }
+    if (word->first >= word->size && ends_in_short_syllable(word, word->size))
+        word->text[word->size++] = 'e';
+}
+
+/* A suffix, what replaces it, and its size. */
+typedef struct {
+    const char *suffix, *other;
+    Py_ssize_t size;
+} Suffix;
+
+#define SUFFIX(suffix, other) {suffix, other, sizeof suffix - 1}
+
+/* The first suffix of a list that fits: longer ones come first. NULL if none does. */
+static const Suffix *
+fitting(const Word *word, const Suffix *suffixes)
+{
+    char last = word->text[word->size - 1];
+    for (; suffixes->suffix; suffixes++) {
+        Py_ssize_t size = suffixes->size;
+        if (suffixes->suffix[size - 1] == last && word->size >= size &&
+            memcmp(word->text + word->size - size, suffixes->suffix, (size_t)size) == 0)
+            return suffixes;
+    }
+    return NULL;
+}
+
+static void
+step_2(Word *word)
+{
+    static const Suffix suffixes[] = {
+        SUFFIX("ization", "ize"), SUFFIX("ational", "ate"), SUFFIX("fulness", "ful"), SUFFIX("ousness", "ous"), SUFFIX("iveness", "ive"),
+        SUFFIX("tional", "tion"), SUFFIX("biliti", "ble"),  SUFFIX("lessli", "less"), SUFFIX("entli", "ent"),   SUFFIX("ation", "ate"),
+        SUFFIX("alism", "al"),    SUFFIX("aliti", "al"),    SUFFIX("ousli", "ous"),   SUFFIX("iviti", "ive"),   SUFFIX("fulli", "ful"),
+        SUFFIX("enci", "ence"),   SUFFIX("anci", "ance"),   SUFFIX("abli", "able"),   SUFFIX("izer", "ize"),    SUFFIX("ator", "ate"),
+        SUFFIX("alli", "al"),     SUFFIX("bli", "ble"),     SUFFIX("ogi", "og"),      SUFFIX("li", ""),         {NULL, NULL, 0},
+    };
+    const Suffix *found = fitting(word, suffixes);
+    if (!found)
+        return;
+    Py_ssize_t size = found->size, rest = word->size - size;
+    char before = rest ? word->text[rest - 1] : 0;
+    if (rest < word->first || (!strcmp(found->suffix, "ogi") && before != 'l') ||
+        (!strcmp(found->suffix, "li") && !(before && strchr("cdeghkmnrt", before))))
+        return;
+    replace(word, size, found->other);
+}
+
+static void
+step_3(Word *word)
+{
+    static const Suffix suffixes[] = {
+        SUFFIX("ational", "ate"), SUFFIX("tional", "tion"), SUFFIX("alize", "al"), SUFFIX("icate", "ic"), SUFFIX("iciti", "ic"),
+        SUFFIX("ative", ""),      SUFFIX("ical", "ic"),     SUFFIX("ness", ""),    SUFFIX("ful", ""),     {NULL, NULL, 0},
+    };
+    const Suffix *found = fitting(word, suffixes);
+    if (!found)
+        return;
+    Py_ssize_t size = found->size;
+    if (word->size - size >= (strcmp(found->suffix, "ative") ? word->first : word->second))
+        replace(word, size, found->other);
+}
+
+static void
+step_4(Word *word)
+{
+    static const Suffix suffixes[] = {
+        SUFFIX("ement", ""), SUFFIX("ance", ""), SUFFIX("ence", ""), SUFFIX("able", ""), SUFFIX("ible", ""), SUFFIX("ment", ""), SUFFIX("ant", ""),
+        SUFFIX("ent", ""),   SUFFIX("ism", ""),  SUFFIX("ate", ""),  SUFFIX("iti", ""),  SUFFIX("ous", ""),  SUFFIX("ive", ""),  SUFFIX("ize", ""),
+        SUFFIX("ion", ""),   SUFFIX("al", ""),   SUFFIX("er", ""),   SUFFIX("ic", ""),   {NULL, NULL, 0},
+    };
+    const Suffix *found = fitting(word, suffixes);
+    if (!found)
+        return;
+    Py_ssize_t rest = word->size - found->size;
+    char before = rest ? word->text[rest - 1] : 0;
+    if (rest >= word->second && (strcmp(found->suffix, "ion") || before == 's' || before == 't'))
+        word->size = rest;
+}
+
+static void
+step_5(Word *word)
+{
+    Py_ssize_t rest = word->size - 1;
+    if (ends(word, "e") &&
+        (rest >= word->second || (rest >= word->first && !ends_in_short_syllable(word, rest))))
+        word->size = rest;
+    else if (ends(word, "ll") && rest >= word->second)
+        word->size = rest;
+}
+
+/* The stem of a word of letters, digits and underscores, in its place. */
+static void
+stem(Word *word)
+{
+    static const Suffix whole[] = {
+        SUFFIX("skis", "ski"),      SUFFIX("skies", "sky"),   SUFFIX("dying", "die"), SUFFIX("lying", "lie"),
+        SUFFIX("tying", "tie"),     SUFFIX("idly", "idl"),    SUFFIX("gently", "gentl"), SUFFIX("ugly", "ugli"),
+        SUFFIX("early", "earli"),   SUFFIX("only", "onli"),   SUFFIX("singly", "singl"), SUFFIX("sky", "sky"),
+        SUFFIX("news", "news"),     SUFFIX("howe", "howe"),   SUFFIX("atlas", "atlas"), SUFFIX("cosmos", "cosmos"),
+        SUFFIX("bias", "bias"),     SUFFIX("andes", "andes"), {NULL, NULL, 0},
+    };
+    static const char *const starts[] = {"gener", "commun", "arsen"};
+    static const char *const finished[] = {"inning",  "outing",  "canning", "herring",
+                                           "earring", "proceed", "exceed",  "succeed"};
+    for (const Suffix *each = whole; word->size <= 6 && each->suffix; each++)
+        if (each->size == word->size && memcmp(word->text, each->suffix, (size_t)word->size) == 0) {
+            replace(word, word->size, each->other);
+            return;
+        }
+    if (word->size <= 2)
+        return;
+    for (Py_ssize_t at = 0; at < word->size; at++)
+        if (word->text[at] == 'y' && (at == 0 || is_vowel(word->text[at - 1])))
+            word->text[at] = 'Y';
+    word->first = -1;
+    for (int each = 0; each < 3; each++) {
+        Py_ssize_t size = (Py_ssize_t)strlen(starts[each]);
+        if (word->size >= size && memcmp(word->text, starts[each], (size_t)size) == 0)
+            word->first = size;
+    }
+    if (word->first < 0)
+        word->first = after_consonant(word, 0);
+    word->second = after_consonant(word, word->first);
+    step_1a(word);
+    for (int each = 0; word->size >= 6 && word->size <= 7 && each < 8; each++)
+        if (equals(word, finished[each]))
+            return;
+    step_1b(word);
+    if (word->size > 2 && (word->text[word->size - 1] == 'y' || word->text[word->size - 1] == 'Y') &&
+        !is_vowel(word->text[word->size - 2]))
+        word->text[word->size - 1] = 'i';
+    step_2(word);
+    step_3(word);
+    step_4(word);
+    step_5(word);
+    for (Py_ssize_t at = 0; at < word->size; at++)
+        if (word->text[at] == 'Y')
+            word->text[at] = 'y';
+}
+
+static uint32_t
+rotated(uint32_t number, int bits)
+{
+    return number << bits | number >> (32 - bits);
+}
+
+/* MurmurHash3 (x86, 32 bits) with the seed 0. */
+static uint32_t
+murmur3(const char *data, Py_ssize_t size)
+{
+    uint32_t state = 0, block;
+    Py_ssize_t at = 0;
+    for (; at + 4 <= size; at += 4) {
+        const unsigned char *bytes = (const unsigned char *)data + at;
+        block = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+        state ^= rotated(block * 0xCC9E2D51u, 15) * 0x1B873593u;
+        state = rotated(state, 13) * 5 + 0xE6546B64u;
+    }
+    if (at < size) {
+        block = 0;
+        for (Py_ssize_t last = size; last-- > at;)
+            block = block << 8 | (unsigned char)data[last];
+        state ^= rotated(block * 0xCC9E2D51u, 15) * 0x1B873593u;
+    }
+    state ^= (uint32_t)size;
+    state = (state ^ state >> 16) * 0x85EBCA6Bu;
+    state = (state ^ state >> 13) * 0xC2B2AE35u;
+    return state ^ state >> 16;
+}
+
 /* ---- words of texts ----------------------------------------------------------------------------------- */
 
-/* A word and how often it occurs in each text that has it, and the number of words of each text. */
+enum { SLOTS = 1024 }; /* of the table of stop words, which holds a quarter of them at most */
+
+/* Which words are left out, and the words of the texts that were read, counted. */
 typedef struct {
+    const char *stops[SLOTS];
+    Py_ssize_t sizes[SLOTS], longest;
     uint32_t *texts, *hashes, *counts, *lengths;
-    int64_t *found; /* the hashes of the text that is read */
+    uint32_t *found; /* the hashes of the text that is read */
+    char *lower;
     Py_ssize_t size, room, words, words_room;
 } Words;
 
@@ -568,36 +845,46 @@ grow(void **array, Py_ssize_t size, size_t item)
 static int
 by_number(const void *one, const void *other)
 {
-    int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
-    return a < b ? -1 : a > b;
+    uint32_t a = *(const uint32_t *)one, b = *(const uint32_t *)other;
+    return (a > b) - (a < b);
 }
 
-/* The hash of a word as `memo` has it, -1 for a word that is left out. `memo` computes what it does not have. */
-static int
-look_up(PyObject *memo, const char *word, Py_ssize_t size, int64_t *out)
+/* The slot of a word in the table: that of the word, or an empty one. */
+static uint32_t
+slot_of(const Words *words, const char *word, Py_ssize_t size)
 {
-    PyObject *key = PyUnicode_FromStringAndSize(word, size);
-    if (!key)
+    uint32_t slot = murmur3(word, size) % SLOTS;
+    while (words->stops[slot] &&
+           (words->sizes[slot] != size || memcmp(words->stops[slot], word, (size_t)size) != 0))
+        slot = (slot + 1) % SLOTS;
+    return slot;
+}
+
+static int
+read_stopwords(Words *words, PyObject *stopwords)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(stopwords), size;
+    if (count > SLOTS / 4) {
+        PyErr_Format(PyExc_ValueError, "%zd stop words, more than %d", count, SLOTS / 4);
         return -1;
-    PyObject *value = PyDict_GetItemWithError(memo, key);
-    if (value)
-        Py_INCREF(value);
-    else if (!PyErr_Occurred())
-        value = PyObject_GetItem(memo, key);
-    Py_DECREF(key);
-    if (!value)
-        return -1;
-    *out = PyLong_AsLongLong(value);
-    Py_DECREF(value);
-    return *out == -1 && PyErr_Occurred() ? -1 : 0;
+    }
+    for (Py_ssize_t at = 0; at < count; at++) {
+        const char *word = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(stopwords, at), &size);
+        if (!word)
+            return -1;
+        uint32_t slot = slot_of(words, word, size);
+        words->stops[slot] = word;
+        words->sizes[slot] = size;
+    }
+    return 0;
 }
 
 /* The words of an ASCII text: runs of letters, digits and underscores, in lower case. */
 static int
-read_words(Words *words, PyObject *memo, const char *text, Py_ssize_t size, char *lower)
+read_words(Words *words, const char *text, Py_ssize_t size)
 {
-    words->words = 0;
-    for (Py_ssize_t at = 0; at < size;) {
+    char *lower = words->lower;
+    for (Py_ssize_t at = 0; at < size; at++) {
         Py_ssize_t start = at;
         for (; at < size; at++) {
             unsigned char letter = (unsigned char)text[at];
@@ -607,20 +894,52 @@ read_words(Words *words, PyObject *memo, const char *text, Py_ssize_t size, char
                 break;
             lower[at - start] = (char)letter;
         }
-        if (at > start) {
-            int64_t hash;
-            if (look_up(memo, lower, at - start, &hash) < 0)
+        Word word = {lower, at - start, 0, 0};
+        if (!word.size || word.size > words->longest || words->stops[slot_of(words, lower, word.size)])
+            continue;
+        stem(&word);
+        uint32_t hash = word.size ? murmur3(word.text, word.size) : 0;
+        if (!word.size)
+            continue;
+        if (words->words == words->words_room) {
+            words->words_room = 2 * words->words_room + 64;
+            if (grow((void **)&words->found, words->words_room, sizeof *words->found) < 0)
                 return -1;
-            if (words->words == words->words_room) {
-                words->words_room = 2 * words->words_room + 64;
-                if (grow((void **)&words->found, words->words_room, sizeof *words->found) < 0)
-                    return -1;
-            }
-            if (hash >= 0)
-                words->found[words->words++] = hash;
         }
-        at++;
+        words->found[words->words++] = hash > INT32_MAX ? 0 - hash : hash; /* without its sign */
     }
+    return 0;
+}
+
+/* The words of any text, as `hashes`, a function of the text, has them: a list of numbers. */
+static int
+ask_words(Words *words, PyObject *hashes, PyObject *text)
+{
+    PyObject *found = PyObject_CallOneArg(hashes, text);
+    if (!found)
+        return -1;
+    if (!PyList_Check(found)) {
+        PyErr_SetString(PyExc_TypeError, "the hashes of a text are a list");
+        Py_DECREF(found);
+        return -1;
+    }
+    Py_ssize_t count = PyList_GET_SIZE(found);
+    if (count > words->words_room) {
+        if (grow((void **)&words->found, count, sizeof *words->found) < 0) {
+            Py_DECREF(found);
+            return -1;
+        }
+        words->words_room = count;
+    }
+    for (Py_ssize_t at = 0; at < count; at++) {
+        unsigned long hash = PyLong_AsUnsignedLong(PyList_GET_ITEM(found, at));
+        if (PyErr_Occurred()) {
+            Py_DECREF(found);
+            return -1;
+        }
+        words->found[words->words++] = (uint32_t)hash;
+    }
+    Py_DECREF(found);
     return 0;
 }
 
@@ -641,56 +960,54 @@ count_words(Words *words, Py_ssize_t text)
         while (at < words->words && words->found[at] == words->found[start])
             at++;
         words->texts[words->size] = (uint32_t)text;
-        words->hashes[words->size] = (uint32_t)words->found[start];
+        words->hashes[words->size] = words->found[start];
         words->counts[words->size++] = (uint32_t)(at - start);
     }
     return 0;
 }
 
 PyDoc_STRVAR(words_doc,
-             "words(texts, memo): the words of a list of ASCII texts, counted: the number of the text, the hash and\n"
-             "the count of each word, uint32 as bytes each, ordered by text and hash; the number of words of each\n"
-             "text, uint32 as bytes. None if a text has other characters.");
+             "words(texts, stopwords, longest, hashes): the words of a list of texts, counted: the number of the text,\n"
+             "the hash and the count of each word, uint32 as bytes each, ordered by text and hash; the number of words\n"
+             "of each text, uint32 as bytes. `stopwords`: a tuple of words in lower case that are left out. `hashes`:\n"
+             "gives the hashes of the words of a text that is not ASCII.");
 
 static PyObject *
 words(PyObject *module, PyObject *const *args, Py_ssize_t given)
 {
     Words found = {0};
     PyObject *answer = NULL;
-    char *lower = NULL;
     Py_ssize_t longest = 0;
-    if (given != 2 || !PyList_CheckExact(args[0]) || !PyDict_Check(args[1])) {
-        PyErr_SetString(PyExc_TypeError, "words takes a list of texts and a dict");
+    if (given != 4 || !PyList_CheckExact(args[0]) || !PyTuple_CheckExact(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "words takes a list of texts, a tuple of words, a number and a function");
         return NULL;
     }
-    Py_ssize_t count = PyList_GET_SIZE(args[0]);
+    found.longest = PyLong_AsSsize_t(args[2]);
+    if (PyErr_Occurred() || read_stopwords(&found, args[1]) < 0)
+        return NULL;
+    PyObject *texts = PySequence_Tuple(args[0]); /* `hashes` may change the list */
+    if (!texts)
+        return NULL;
+    Py_ssize_t count = PyTuple_GET_SIZE(texts);
     for (Py_ssize_t text = 0; text < count; text++) {
-        PyObject *one = PyList_GET_ITEM(args[0], text);
+        PyObject *one = PyTuple_GET_ITEM(texts, text);
         if (!PyUnicode_Check(one)) {
             PyErr_Format(PyExc_TypeError, "text %zd is %R", text, (PyObject *)Py_TYPE(one));
-            return NULL;
+            goto done;
         }
-        if (!PyUnicode_IS_ASCII(one))
-            Py_RETURN_NONE;
         if (PyUnicode_GET_LENGTH(one) > longest)
             longest = PyUnicode_GET_LENGTH(one);
     }
     if (grow((void **)&found.lengths, count ? count : 1, sizeof *found.lengths) < 0 ||
-        grow((void **)&lower, longest ? longest : 1, 1) < 0)
+        grow((void **)&found.lower, longest + 2, 1) < 0) /* a stem may be a letter longer */
         goto done;
     for (Py_ssize_t text = 0; text < count; text++) {
-        if (text >= PyList_GET_SIZE(args[0])) { /* `memo` runs Python code */
-            PyErr_SetString(PyExc_RuntimeError, "the list of texts changed");
-            goto done;
-        }
-        PyObject *one = Py_NewRef(PyList_GET_ITEM(args[0], text));
-        int right = PyUnicode_Check(one) && PyUnicode_IS_ASCII(one) && PyUnicode_GET_LENGTH(one) <= longest;
-        if (!right)
-            PyErr_SetString(PyExc_RuntimeError, "the list of texts changed");
-        right = right && read_words(&found, args[1], (const char *)PyUnicode_1BYTE_DATA(one),
-                                    PyUnicode_GET_LENGTH(one), lower) == 0;
-        Py_DECREF(one);
-        if (!right || count_words(&found, text) < 0)
+        PyObject *one = PyTuple_GET_ITEM(texts, text);
+        found.words = 0;
+        int right = PyUnicode_IS_ASCII(one)
+                        ? read_words(&found, (const char *)PyUnicode_1BYTE_DATA(one), PyUnicode_GET_LENGTH(one))
+                        : ask_words(&found, args[3], one);
+        if (right < 0 || count_words(&found, text) < 0)
             goto done;
     }
     if (grow((void **)&found.texts, found.room + 1, 4) < 0 || grow((void **)&found.hashes, found.room + 1, 4) < 0 ||
@@ -699,12 +1016,13 @@ words(PyObject *module, PyObject *const *args, Py_ssize_t given)
     answer = Py_BuildValue("y#y#y#y#", found.texts, 4 * found.size, found.hashes, 4 * found.size, found.counts,
                            4 * found.size, found.lengths, 4 * count);
 done:
+    Py_DECREF(texts);
     PyMem_Free(found.texts);
     PyMem_Free(found.hashes);
     PyMem_Free(found.counts);
     PyMem_Free(found.lengths);
     PyMem_Free(found.found);
-    PyMem_Free(lower);
+    PyMem_Free(found.lower);
     return answer;
 }
 
@@ -723,7 +1041,7 @@ static PyMethodDef methods[] = {
 static int
 add_version(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "VERSION", 2);
+    return PyModule_AddIntConstant(module, "VERSION", 3);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};
