@@ -111,14 +111,17 @@ def _hits(result: Mapping[str, Any], query: int, numbers: list[Any], fields: lis
     rows = []
     for rank, id in enumerate(ids[:HITS]):
         row = [cell(str(rank + 1), right=True), cell(mono(text.short(id, 60)))]
-        for column in numbers:
-            value = column[rank]
-            shown = "" if value is None else str(value) if type(value) is int else text.distance(value)
-            row.append(cell(shown, right=True))
+        row += [cell(_number(column[rank]), right=True) for column in numbers]
         rows.append([*row, *(_cell(field, result[field][query], rank) for field in fields)])
     if len(ids) > HITS:
         rows.append([cell(""), cell(_more(len(ids) - HITS, "hit"))])
     return rows
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else text.distance(value)
 
 
 def _cell(field: str, column: Any, row: int) -> Html:
