@@ -228,6 +228,7 @@ typedef struct {
     int64_t stop;
     Hit *heap;
     Py_ssize_t size, most;
+    double floor; /* rows with a lower score are not among the best: others are known to have this one */
     double *sums;
     uint64_t *touched;
     int64_t *at, *from;   /* per term: the next posting; where the window began */
@@ -235,14 +236,23 @@ typedef struct {
     double *below;        /* the sum of the bounds of the terms up to here in that order */
 } Search;
 
+/* The score that a row needs to be among the best. */
+static double
+threshold(const Search *search)
+{
+    if (search->size < search->most || search->heap[0].score < search->floor)
+        return search->floor;
+    return search->heap[0].score;
+}
+
 /* Let the terms that alone cannot bring a row among the best be skipped. Returns how many they are. */
 static Py_ssize_t
 skipped(const Search *search, Py_ssize_t count, double margin)
 {
     Py_ssize_t some = 0;
-    if (search->size == search->most)
-        while (some < count && search->below[some] + margin < search->heap[0].score)
-            some++;
+    double least = threshold(search);
+    while (some < count && search->below[some] + margin < least)
+        some++;
     return some;
 }
 
@@ -261,7 +271,7 @@ look_again(const Index *index, Search *search, int64_t low, double margin, doubl
             search->sums[at] = 0;
             if (search->allowed && !search->allowed[row])
                 continue;
-            if (search->size == search->most && sum + rest + margin < search->heap[0].score)
+            if (sum + rest + margin < threshold(search))
                 continue;
             Hit hit = {0, search->positions ? search->positions[row] : row, row};
             hit.score = score_of(index, search->from, (uint32_t)row, &found);
@@ -303,6 +313,42 @@ search_all(const Index *index, Search *search)
         }
         look_again(index, search, low, margin, skip ? search->below[skip - 1] : 0);
     }
+}
+
+enum { SAMPLED = 8192 }; /* postings of a term that are looked at for a first threshold */
+
+/* If no posting lowers a score, at least k rows have the k-th greatest value of one term, and so this score. The term
+ * with the greatest bound that has enough postings, and not too many, gives a first threshold. */
+static int
+find_floor(const Index *index, Search *search)
+{
+    search->floor = -INFINITY;
+    Py_ssize_t chosen = -1;
+    for (Py_ssize_t each = index->count; each-- > 0 && chosen < 0;) {
+        Py_ssize_t term = search->order[each];
+        int64_t size = index->starts[index->picked[term] + 1] - index->starts[index->picked[term]];
+        if (size >= search->most && size <= SAMPLED)
+            chosen = term;
+    }
+    if (chosen < 0 || !search->most)
+        return 0;
+    Hit *heap = PyMem_New(Hit, search->most);
+    if (!heap) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    Py_ssize_t found = 0;
+    for (int64_t at = index->starts[index->picked[chosen]]; at < index->starts[index->picked[chosen] + 1]; at++) {
+        int64_t row = index->rows[at];
+        if (row >= search->stop || (search->allowed && !search->allowed[row]))
+            continue;
+        Hit hit = {index->weights[chosen] * value_at(index, at), row, row};
+        offer(heap, &found, search->most, hit);
+    }
+    if (found == search->most)
+        search->floor = heap[0].score;
+    PyMem_Free(heap);
+    return 0;
 }
 
 static int
@@ -347,8 +393,9 @@ free_search(Search *search)
 
 PyDoc_STRVAR(best_doc,
              "best(starts, rows, values, lengths, bm25, picked, weights, bounds, stop, allowed, positions, out_rows,\n"
-             "out_scores): the best rows below `stop`, best first, into `out_rows` (int64) and `out_scores` (float64).\n"
-             "Returns how many there are. `bounds`: what each term adds at most to a score.");
+             "out_scores, rising): the best rows below `stop`, best first, into `out_rows` (int64) and `out_scores`\n"
+             "(float64). Returns how many there are. `bounds`: what each term adds at most to a score. `rising`: whether\n"
+             "no posting lowers a score.");
 
 static PyObject *
 best(PyObject *module, PyObject *const *args, Py_ssize_t given)
@@ -356,8 +403,8 @@ best(PyObject *module, PyObject *const *args, Py_ssize_t given)
     Index index;
     Search search = {0};
     Py_ssize_t bounds, allowed = 0, positions = 0, scores;
-    if (given != 13) {
-        PyErr_Format(PyExc_TypeError, "best takes 13 arguments, not %zd", given);
+    if (given != 14) {
+        PyErr_Format(PyExc_TypeError, "best takes 14 arguments, not %zd", given);
         return NULL;
     }
     if (read_index(&index, args) < 0)
@@ -383,7 +430,11 @@ best(PyObject *module, PyObject *const *args, Py_ssize_t given)
         PyErr_SetString(PyExc_ValueError, "bounds, masks, positions and results do not have the lengths they need");
         goto done;
     }
-    if (prepare(&index, &search) < 0)
+    int rising = PyObject_IsTrue(args[13]);
+    if (rising < 0 || prepare(&index, &search) < 0)
+        goto done;
+    search.floor = -INFINITY;
+    if (rising && find_floor(&index, &search) < 0)
         goto done;
     if (search.most) {
         Py_BEGIN_ALLOW_THREADS
@@ -1026,6 +1077,109 @@ done:
     return answer;
 }
 
+/* ---- sparse vectors as JSON --------------------------------------------------------------------------- */
+
+/* Writes a number in decimal digits, and returns where it ends. */
+static char *
+put_number(char *out, uint32_t number)
+{
+    char digits[10];
+    int count = 0;
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while (number /= 10);
+    while (count)
+        *out++ = digits[--count];
+    return out;
+}
+
+static char *
+put_text(char *out, const char *text, size_t size)
+{
+    memcpy(out, text, size);
+    return out + size;
+}
+
+#define LITERAL(text) text, sizeof text - 1
+
+PyDoc_STRVAR(vectors_doc,
+             "vectors_json(starts, indices, numbers, texts): a list of the JSON of sparse vectors. `starts`: where each\n"
+             "begins and the last one ends, int64. `indices`: uint32. `texts`: the values that occur, as ASCII bytes,\n"
+             "a tuple. `numbers`: which of them each value is, uint32.");
+
+static PyObject *
+vectors_json(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Held held = {.holds = 0};
+    Py_ssize_t starts_count, count, numbers_count;
+    PyObject *out = NULL;
+    char *buffer = NULL;
+    if (given != 4 || !PyTuple_CheckExact(args[3])) {
+        PyErr_SetString(PyExc_TypeError, "vectors_json takes three arrays and a tuple of texts");
+        return NULL;
+    }
+    const int64_t *starts = get(&held, args[0], "starts", "lq", 8, 0, &starts_count);
+    const uint32_t *indices = starts ? get(&held, args[1], "indices", "IL", 4, 0, &count) : NULL;
+    const uint32_t *numbers = indices ? get(&held, args[2], "numbers", "IL", 4, 0, &numbers_count) : NULL;
+    if (!numbers)
+        goto done;
+    Py_ssize_t texts = PyTuple_GET_SIZE(args[3]), longest = 0;
+    for (Py_ssize_t at = 0; at < texts; at++) {
+        PyObject *text = PyTuple_GET_ITEM(args[3], at);
+        if (!PyBytes_CheckExact(text)) {
+            PyErr_SetString(PyExc_TypeError, "the texts of values are bytes");
+            goto done;
+        }
+        for (Py_ssize_t byte = 0; byte < PyBytes_GET_SIZE(text); byte++)
+            if ((unsigned char)PyBytes_AS_STRING(text)[byte] > 127) {
+                PyErr_SetString(PyExc_ValueError, "the texts of values are ASCII");
+                goto done;
+            }
+        if (PyBytes_GET_SIZE(text) > longest)
+            longest = PyBytes_GET_SIZE(text);
+    }
+    int right = starts_count > 0 && numbers_count == count && starts[0] == 0 && starts[starts_count - 1] == count;
+    int64_t most = 0;
+    for (Py_ssize_t at = 1; right && at < starts_count; at++) {
+        right = starts[at] >= starts[at - 1] && starts[at] <= count;
+        if (starts[at] - starts[at - 1] > most)
+            most = starts[at] - starts[at - 1];
+    }
+    for (Py_ssize_t at = 0; right && at < count; at++)
+        right = numbers[at] < (uint64_t)texts;
+    if (!right) {
+        PyErr_SetString(PyExc_ValueError, "starts, indices and values do not fit each other");
+        goto done;
+    }
+    buffer = PyMem_Malloc((size_t)(64 + most * (12 + longest))); /* an index has ten digits at most */
+    out = buffer ? PyList_New(starts_count - 1) : PyErr_NoMemory();
+    for (Py_ssize_t vector = 0; out && vector + 1 < starts_count; vector++) {
+        char *end = put_text(buffer, LITERAL("{\"#type\":\"sparse_vector\",\"indices\":["));
+        for (int64_t at = starts[vector]; at < starts[vector + 1]; at++) {
+            if (at > starts[vector])
+                *end++ = ',';
+            end = put_number(end, indices[at]);
+        }
+        end = put_text(end, LITERAL("],\"values\":["));
+        for (int64_t at = starts[vector]; at < starts[vector + 1]; at++) {
+            PyObject *text = PyTuple_GET_ITEM(args[3], numbers[at]);
+            if (at > starts[vector])
+                *end++ = ',';
+            end = put_text(end, PyBytes_AS_STRING(text), (size_t)PyBytes_GET_SIZE(text));
+        }
+        end = put_text(end, LITERAL("]}"));
+        PyObject *one = PyUnicode_FromKindAndData(PyUnicode_1BYTE_KIND, buffer, end - buffer);
+        if (one)
+            PyList_SET_ITEM(out, vector, one);
+        else
+            Py_CLEAR(out);
+    }
+done:
+    PyMem_Free(buffer);
+    let_go(&held);
+    return out;
+}
+
 /* ---- the module --------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -1034,6 +1188,7 @@ static PyMethodDef methods[] = {
     {"order", (PyCFunction)(void (*)(void))order, METH_FASTCALL, order_doc},
     {"sound", (PyCFunction)(void (*)(void))sound, METH_FASTCALL, sound_doc},
     {"words", (PyCFunction)(void (*)(void))words, METH_FASTCALL, words_doc},
+    {"vectors_json", (PyCFunction)(void (*)(void))vectors_json, METH_FASTCALL, vectors_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -1041,7 +1196,7 @@ static PyMethodDef methods[] = {
 static int
 add_version(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "VERSION", 3);
+    return PyModule_AddIntConstant(module, "VERSION", 5);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};

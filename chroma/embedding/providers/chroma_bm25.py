@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import numpy as np
 
 from ...errors import InvalidArgumentError
 from ...storage.interface import english_stemmer
+from ...storage.interface.sparse_matrix import SparseMatrix
 from ...storage.interface.sparse_vector import unchecked
 from ...storage.interface.words import (
     LONGEST,
@@ -108,26 +109,31 @@ class ChromaBm25EmbeddingFunction(Configured, SparseEmbeddingFunction[list[str]]
 
     def __call__(self, input: list[str]) -> SparseVectors:
         texts = checked(input)
-        words = self._config.get("stopwords", DEFAULT_CHROMA_BM25_STOPWORDS)
-        tokenizer = _tokenizer(tuple(words), self._config["token_max_length"])
-        found = tokenizer.count(texts)
-        k, b = self._config["k"], self._config["b"]
-        norms = k * (1 - b + b * found.lengths / self._config["avg_doc_length"])
-        values = (found.counts * (k + 1) / (found.counts + norms[found.texts])).tolist()
-        indices = found.hashes.tolist()
-        ends = np.searchsorted(found.texts, np.arange(len(texts)), "right").tolist()
-        starts = [0, *ends[:-1]]
-        labels = self._labels(tokenizer, texts) if self._config["include_tokens"] else None
+        found = self.as_matrix(texts)
+        indices, values = found.indices.tolist(), found.values.tolist()
+        labels = self._labels(texts) if self._config["include_tokens"] else None
         return [
             unchecked(
                 indices[start:end],
                 values[start:end],
                 None if labels is None or start == end else [labels[index] for index in indices[start:end]],
             )
-            for start, end in zip(starts, ends)
+            for start, end in pairwise(found.starts.tolist())
         ]
 
-    def _labels(self, tokenizer: Tokenizer, texts: list[str]) -> dict[int, str]:
+    def as_matrix(self, texts: list[str]) -> SparseMatrix:
+        """Return the vectors of some texts, without labels, as arrays."""
+        words = self._config.get("stopwords", DEFAULT_CHROMA_BM25_STOPWORDS)
+        found = _tokenizer(tuple(words), self._config["token_max_length"]).count(texts)
+        k, b = self._config["k"], self._config["b"]
+        norms = k * (1 - b + b * found.lengths / self._config["avg_doc_length"])
+        values = found.counts * (k + 1) / (found.counts + norms[found.texts])
+        starts = np.concatenate([[0], np.cumsum(np.bincount(found.texts, minlength=len(texts)))])
+        return SparseMatrix(starts, found.hashes, values)
+
+    def _labels(self, texts: list[str]) -> dict[int, str]:
+        words = self._config.get("stopwords", DEFAULT_CHROMA_BM25_STOPWORDS)
+        tokenizer = _tokenizer(tuple(words), self._config["token_max_length"])
         stems: dict[int, str] = {}
         for stem in chain.from_iterable(map(tokenizer.stems, texts)):
             stems.setdefault(hash_of(stem), stem)
