@@ -62,6 +62,7 @@ def test_the_selection_holds_no_engine_and_no_server(build: ModuleType) -> None:
         "chroma.storage.interface.requests",
         "chroma.storage.interface.schema",
         "chroma.storage.interface.short_repr",
+        "chroma.storage.interface.sparse_matrix",
         "chroma.storage.interface.sparse_vector",
         "chroma.storage.interface.sparse_vector_arrow",
         "chroma.storage.interface.values",
