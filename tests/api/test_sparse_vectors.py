@@ -269,3 +269,16 @@ def test_facets_count_records_with_vectors(client: Any, settled: bool) -> None:
 def test_from_dict_refuses_other_types(given: Any) -> None:
     with pytest.raises(ValueError, match="mapping"):
         SparseVector.from_dict(given)
+
+
+def test_descriptions(client: Any) -> None:
+    pytest.importorskip("pyarrow")
+    collection = filled(client)
+    (numbers, sparse) = collection.describe().keys
+    assert (sparse.key, sparse.types, sparse.distinct, sparse.most_frequent) == (
+        "s",
+        {"sparse_vector": len(VECTORS)},
+        0,
+        None,
+    )
+    assert numbers.types == {"int": len(VECTORS)}
