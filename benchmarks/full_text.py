@@ -24,7 +24,7 @@ import chroma
 from chroma.storage.collection import index_builds
 from chroma.storage.filters import document_index
 
-DIMENSION, BATCH, TIMES = 384, 10_000, 9
+DIMENSION, BATCH, TIMES, AGAIN = 384, 10_000, 9, 5
 BANDS = {"rare, up to 0.01 %": (1e-7, 1e-4), "0.1 to 1 %": (1e-3, 1e-2), "common, over 20 %": (0.2, 1.0)}
 
 
@@ -39,7 +39,7 @@ def documents(texts: list[str], rows: int, dice: random.Random) -> list[str]:
 
 
 def words_of(made: list[str], dice: random.Random) -> dict[str, list[str]]:
-    """Words by the share of documents that contain them. Each is asked for once."""
+    """Words by the share of documents that contain them."""
     sample = dice.sample(made, min(20_000, len(made)))
     often = Counter(word for text in sample for word in set(re.findall(r"[a-z]{3,}", text)))
     found = {}
@@ -52,9 +52,13 @@ def words_of(made: list[str], dice: random.Random) -> dict[str, list[str]]:
 def milliseconds(collection: Any, operator: str, operands: list[str]) -> str:
     taken, found = [], []
     for operand in operands:
-        start = time.perf_counter()
-        collection.get(where_document={operator: operand}, limit=10, include=[])
-        taken.append(1000 * (time.perf_counter() - start))
+        best = float("inf")
+        for _ in range(AGAIN):  # what else runs on the machine makes single calls slower
+            forget(collection)
+            start = time.perf_counter()
+            collection.get(where_document={operator: operand}, limit=10, include=[])
+            best = min(best, 1000 * (time.perf_counter() - start))
+        taken.append(best)
         found.append(collection.count(where_document={operator: operand}))
     taken.sort()
     middle, count = statistics.median(taken), statistics.median(found)
@@ -100,7 +104,6 @@ def main(file: str, rows: int) -> None:
         built = time.perf_counter() - start
         indexed = sum(path.stat().st_size for path in Path(folder).rglob("index-*"))
         print(f"index: {built:.2f} s, {built / loaded:.1%} of the load; {indexed / size:.1%} of the texts")
-        forget(collection)
         collection.count(where_document={"$contains": "first use"})
         print("with the index:")
         measure(collection, words)

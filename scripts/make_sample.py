@@ -1,13 +1,14 @@
 """Creates the sample directory of the current format, once per format version.
 
-    python scripts/make_sample.py tests/data/format-1-logs-2
+    python scripts/make_sample.py tests/data/format-2
 
 tests/storage/test_format_<n>.py checks every value in it. A sample is frozen when its format is released. A
 later version creates a new folder and never changes the older ones.
 
-To produce every kind of file in a few kilobytes, this script lowers two thresholds and calls the
+To produce every kind of file in a few kilobytes, this script lowers some thresholds and calls the
 housekeeper directly: a batch of 12 rows becomes a segment immediately, a graph is built over 44 vectors,
-tombstones are kept, and one log continues in a second one as after a crash.
+indexes of documents over 24 documents, tombstones are kept, and one log continues in a second one as after a
+crash.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import chroma
+from chroma import IntInvertedIndexConfig, K, Schema, SparseVector, SparseVectorIndexConfig
 from chroma.storage.catalog import catalog
-from chroma.storage.collection import compaction, index_builds, record_store
+from chroma.storage.collection import compaction, index_builds, postings_cache, record_store
+from chroma.storage.filters import document_index
 from chroma.storage.scheduler import Scheduler
+from chroma.utils.embedding_functions import ChromaBm25EmbeddingFunction
 
 DIMENSION = 4
 
@@ -101,8 +105,64 @@ def settled(client: Any) -> None:
     made.add(ids=["r3"], embeddings=vectors(300, 1), documents=["back, at the end"])
 
 
+def sparse(client: Any, name: str) -> Any:
+    """Create a collection with every form of a sparse vector, under keys with and without an index."""
+    schema = (
+        Schema()
+        .create_index(SparseVectorIndexConfig(), key="v")
+        .create_index(SparseVectorIndexConfig(bm25=True), key="w")
+    )
+    made = client.create_collection(name, schema=schema, embedding_function=None)
+    metadatas = [
+        {"v": SparseVector([1, 5, 9], [0.5, -1.25, 3.4028235e38])},
+        {"v": SparseVector([2, 5], [0.1, 1e-45], ["two", ""])},
+        {"v": SparseVector([], [])},
+        {"v": SparseVector([], [], [])},
+        {"v": SparseVector([0, 2**32 - 1], [1.0, -0.0], ["日本", "👩\u200d👩"])},
+        {"v": SparseVector([5], [2.0]), "w": SparseVector([5, 6], [1.0, 2.0]), "n": 4},
+        {"w": SparseVector([6, 7], [0.25, 1.0])},
+        {"mixed": SparseVector([1], [1.0])},
+        {"mixed": "text"},
+        {"mixed": 8, "w": 8},
+        {"mixed": [1.5, 2.5], "v": "none"},
+        {"mixed": '{"#type":"sparse_vector","indices":[],"values":[]}'},
+        None,
+    ]
+    made.add(ids=[f"p{i:02}" for i in range(13)], embeddings=vectors(0, 13), metadatas=metadatas)
+    return made
+
+
+def searched(client: Any) -> None:
+    """Create two segments with tombstones, of which one has indexes of its documents, and a log with changes.
+
+    The documents become sparse vectors, and filters on one key are switched off.
+    """
+    bm25 = ChromaBm25EmbeddingFunction(avg_doc_length=5.0, include_tokens=True)
+    lexical = SparseVectorIndexConfig(embedding_function=bm25, source_key=K.DOCUMENT, bm25=True)
+    schema = Schema().create_index(lexical, key="lex").delete_index(IntInvertedIndexConfig(), key="views")
+    made = client.create_collection("searched", schema=schema, embedding_function=None)
+    records = client._backend.engine.collection(made.tenant, made.database, str(made.id)).store
+    things = ("lamps", "panels", "bread", "clocks", "rivers", "stones")
+    verbs = ("shining", "turning", "standing", "falling")
+    made.add(
+        ids=[f"d{i}" for i in range(24)],
+        embeddings=vectors(0, 24),
+        documents=[f"The {things[i % 6]} are {verbs[i % 4]}, number {i}." for i in range(24)],
+        metadatas=[{"views": i} for i in range(24)],
+    )
+    made.query(query_texts=["lamps"], mode="lexical")  # from now on, segments have an index of words
+    made.compact()
+    made.delete(ids=["d2", "d8"])
+    made.add(ids=["e0", "e1"], embeddings=vectors(30, 2), documents=["Bread and lamps", "日本語のテキスト"])
+    compaction.compact(records, everything=False)  # tombstones, and a second segment
+    made.update(ids=["d1"], embeddings=vectors(1, 1), documents=["A panel, and another panel"])
+    made.update(ids=["d3"], metadatas=[{"lex": SparseVector([1], [1.0])}])
+    made.upsert(ids=["d5", "f0"], embeddings=vectors(40, 2), documents=["nothing", "bread"])
+    made.delete(ids=["d14"])
+
+
 def archive(folder: str) -> None:
-    """Create a second tenant and database, a segment that only a log names, and a log with a second part."""
+    """Create a second tenant and database, segments that only logs name, and a log with a second part."""
     with chroma.AdminClient(chroma.Settings(is_persistent=True, persist_directory=folder)) as admin:
         admin.create_tenant("acme")
         admin.create_database("archive", "acme")
@@ -124,17 +184,29 @@ def archive(folder: str) -> None:
         client.create_collection("renamed-later", embedding_function=None).modify(name="renamed")
         client.create_collection("gone", embedding_function=None)
         client.delete_collection("gone")
+        bulk = client.create_collection("bulk", embedding_function=None)
+        bulk.add(
+            ids=[f"k{i}" for i in range(12)],
+            embeddings=vectors(0, 12),
+            metadatas=[{"s": SparseVector([i, 100], [1.0, i / 4])} for i in range(12)],
+        )
 
 
 def main(folder: str) -> None:
     if Path(folder).exists():
         raise SystemExit(f"{folder} exists; a sample that was released is never made again")
     index_builds.INDEX_BYTES = 44 * DIMENSION * 4
+    document_index.LEAST_BYTES = 1 << 40
+    postings_cache.FEW_DOCUMENTS = 24
     Scheduler.submit = lambda *args, **kwargs: None  # disables background work
     with chroma.PersistentClient(folder) as client:
         types(client, "types-in-log")
         types(client, "types-in-segment").compact()
         settled(client)
+        sparse(client, "sparse-in-log")
+        sparse(client, "sparse-in-segment").compact()
+        document_index.LEAST_BYTES = 0
+        searched(client)
     record_store.BULK_ROWS = 12
     catalog._REWRITE_FRAMES = 6  # so that catalog.json has some of the entries and its log the rest
     archive(folder)

@@ -126,6 +126,27 @@ def tour(url: str) -> None:
             client.delete_collection(name)
 
 
+def words(url: str) -> None:
+    """Texts become sparse vectors here, with the same numbers where there is no compiled part."""
+    functions = importlib.import_module("chroma.utils.embedding_functions")
+    bm25 = functions.ChromaBm25EmbeddingFunction(include_tokens=True)
+    (made,) = bm25(["Wind turbines need wind"])
+    assert dict(zip(made.labels, made.indices)) == {
+        "turbin": 823632410,
+        "wind": 1083904726,
+        "need": 1491351846,
+    }
+    index = chroma.SparseVectorIndexConfig(embedding_function=bm25, source_key="#document")
+    with chroma.HttpClient(url) as client:
+        schema = chroma.Schema().create_index(index, key="lex")
+        notes = client.create_collection("smoke-words", schema=schema)
+        notes.add(ids=["a", "b"], embeddings=[[1], [2]], documents=["Wind turbines need wind", "Bread"])
+        search = chroma.Search(rank=chroma.Knn("a turbine", key="lex"))
+        assert notes.search(search)["ids"] == [["a"]]
+        assert notes.query(query_texts=["breads"], mode="lexical")["ids"] == [["b"]]
+        client.delete_collection("smoke-words")
+
+
 async def asynchronous(url: str) -> None:
     async with await chroma.AsyncHttpClient(url) as client:
         notes = await client.create_collection("smoke-async", embedding_function=None)
@@ -140,6 +161,7 @@ def main(kind: str, url: str) -> None:
     if importlib.util.find_spec("chroma_client") is not None:
         folder_of_files()
     tour(url)
+    words(url)
     asyncio.run(asynchronous(url))
     if thin:
         what_is_missing(url)

@@ -62,12 +62,16 @@ def test_the_selection_holds_no_engine_and_no_server(build: ModuleType) -> None:
         "chroma.storage.interface.requests",
         "chroma.storage.interface.schema",
         "chroma.storage.interface.short_repr",
+        "chroma.storage.interface.sparse_matrix",
         "chroma.storage.interface.sparse_vector",
         "chroma.storage.interface.sparse_vector_arrow",
         "chroma.storage.interface.values",
         "chroma.storage.interface.words",
+        "chroma.storage.native",
+        "chroma.storage.native.kernel",
     ]
     assert not {name for name in selected if name.startswith(("chroma.server", "chroma.cli", "chroma.demo"))}
+    assert not [source for source, _ in build.files() if source.suffix in (".c", ".so", ".pyd")]
     assert not set(LEFT_OUT) & set(selected)
     assert {"chroma.embedding.minilm.weights", "chroma.embedding.minilm.download"}.isdisjoint(selected)
 

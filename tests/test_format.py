@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import struct
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import chroma
 from chroma.storage import manifest
 from chroma.storage.catalog import catalog
 from chroma.storage.collection import compaction
+from chroma.storage.collection.postings_cache import LexicalIndex
+from chroma.storage.index import ngrams
+from chroma.storage.interface import sparse_vector
+from chroma.storage.interface.words import Tokenizer
+from chroma.storage.postings import postings_file
 from chroma.storage.wal import log
 
 from .support.checks import fill, float32
@@ -73,7 +80,9 @@ def check(names: dict[str, Any], folder: Path, client: Any) -> int:
         assert [row["document"] for row in rows] == got["documents"]
         assert [row["uri"] for row in rows] == got["uris"]
         texts = [row["metadata"] for row in rows]
-        assert [text and json.loads(text) for text in texts] == [entry or None for entry in got["metadatas"]]
+        assert [text and json.loads(text) for text in texts] == [
+            entry and sparse_vector.as_json(entry) for entry in got["metadatas"]
+        ]
         assert float32([row["vector"] for row in rows]) == got["embeddings"].tobytes()
         count += len(rows)
     return count
@@ -89,18 +98,29 @@ def test_programs_read_a_database(database: Path, capsys: pytest.CaptureFixture[
         assert client.count_collections() == 2
 
 
-@pytest.mark.parametrize("folder", ["format-1", "format-1-logs-2"])
-def test_programs_read_the_samples(database: Path, tmp_path: Path, folder: str) -> None:
+OLD = {"chain", "never-written", "renamed", "settled", "types-in-log", "types-in-segment"}
+NEW = OLD | {"bulk", "searched", "sparse-in-log", "sparse-in-segment"}
+
+
+@pytest.mark.parametrize(
+    ("folder", "collections", "records", "archived"),
+    [
+        ("format-1", OLD, 14 + 14 + 45, 14),
+        ("format-1-logs-2", OLD, 14 + 14 + 45, 14),
+        ("format-2", NEW, 14 + 14 + 45 + 13 + 13 + 24, 14 + 12),
+    ],
+)
+def test_programs_read_the_samples(
+    database: Path, tmp_path: Path, folder: str, collections: set[str], records: int, archived: int
+) -> None:
     names = run_blocks()
     sample = Path(shutil.copytree(ROOT / "tests" / "data" / folder, tmp_path / "sample"))
     found = names["collections"](sample)
-    assert sorted(info["name"] for info in found.values()) == [
-        "chain", "never-written", "renamed", "settled", "types-in-log", "types-in-segment",
-    ]  # fmt: skip
+    assert {info["name"] for info in found.values()} == collections
     with chroma.PersistentClient(sample) as client:
-        assert check(names, sample, client) == 14 + 14 + 45
+        assert check(names, sample, client) == records
     with chroma.PersistentClient(sample, tenant="acme", database="archive") as client:
-        assert check(names, sample, client) == 14
+        assert check(names, sample, client) == archived
 
 
 def test_filter_columns_stand_beside_the_records(database: Path) -> None:
@@ -113,6 +133,44 @@ def test_filter_columns_stand_beside_the_records(database: Path) -> None:
     (dead,) = home.glob("deleted-*")
     bits = np.unpackbits(np.frombuffer(dead.read_bytes(), np.uint8), bitorder="little")
     assert np.flatnonzero(bits).tolist() == [3, 50]
+
+
+def test_inverted_indexes_are_as_described() -> None:
+    """index-*.idx of sparse vectors and of words, in numpy alone."""
+    home = ROOT / "tests" / "data" / "format-2" / "collections"
+    kinds = set()
+    for file in home.glob("*/seg-*/index-*.idx"):
+        data = file.read_bytes()
+        magic, version, length = struct.unpack_from("<8sII", data)
+        assert (magic, version, (16 + length) % 64) == (b"CHROMIDX", 1, 0)
+        header = json.loads(data[16 : 16 + length])
+        arrays = {
+            name: np.frombuffer(data, dtype, int(np.prod(shape)), 16 + length + offset).reshape(shape)
+            for name, (dtype, shape, offset) in header["arrays"].items()
+        }
+        kinds.add((header["kind"], header["settings"]))
+        assert f"| `{header['kind']}` | " in TEXT
+        assert f"| `{header['settings']}` |" in TEXT
+        assert all(f"`{name}`" in TEXT for name in arrays)
+        if header["kind"] == "postings":
+            texts = pa.ipc.open_file(pa.memory_map(str(file.with_name("records.arrow")))).read_all()
+            found = {}
+            for row, text in enumerate(texts.column("metadata").to_pylist()):
+                value = json.loads(text or "{}").get(header["key"])
+                if isinstance(value, dict):
+                    found |= {
+                        (term, row): np.float32(number)
+                        for term, number in zip(value["indices"], value["values"], strict=True)
+                    }
+            terms = np.repeat(arrays["terms"], np.diff(arrays["starts"])).tolist()
+            pairs = list(zip(terms, arrays["rows"].tolist(), strict=True))
+            assert dict(zip(pairs, arrays["values"], strict=True)) == found
+            assert pairs == sorted(found)
+    assert kinds == {
+        (postings_file.KIND, postings_file.SETTINGS),
+        ("lexical", LexicalIndex(Tokenizer()).settings),
+        ("ngrams", ngrams.SETTINGS),
+    }
 
 
 def test_every_kind_of_file_is_described(database: Path) -> None:

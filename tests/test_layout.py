@@ -86,6 +86,19 @@ def test_only_embedded_imports_the_engine() -> None:
     assert not wrong
 
 
+def test_the_interface_knows_the_compiled_part_only() -> None:
+    """The client alone carries both, without what is compiled."""
+    wrong = [
+        f"{module}:{found.line} imports {found.module}"
+        for package, below in (("interface", {"interface", "native"}), ("native", {"native"}))
+        for module in SOURCES
+        if within(module, f"chroma.storage.{package}")
+        for found in IMPORTS[module]
+        if found.module.startswith("chroma.storage.") and found.module.split(".")[2] not in below
+    ]
+    assert not wrong
+
+
 def test_heavy_libraries_have_few_importers() -> None:
     wrong = [
         f"{module}:{found.line} imports {found.module}"

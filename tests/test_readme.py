@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def test_programs_run_twice(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     printed = []
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{block}"
         for _ in range(2):
@@ -26,7 +26,8 @@ def test_programs_run_twice(tmp_path: Path) -> None:
             )
         printed.append(answer.stdout)
     assert "bread" in printed[0]
-    assert "science" in printed[1]
+    assert "toner" in printed[1]
+    assert "science" in printed[2]
 
 
 def test_links_lead_somewhere() -> None:

@@ -8,12 +8,16 @@ from typing import Any
 
 import click
 
+from ..storage.interface.requests import QueryMode
 from .exit_codes import NOT_FOUND
 from .output import json_option, print_json, print_table
 from .targets import Target, collection_argument, target
 
 PARTS = ("documents", "metadatas", "embeddings", "uris")
 _FEW = 10
+# What a query prints of each record, besides the parts of the record.
+_WORDS = ("lexical_scores", "lexical_ranks", "dense_ranks")
+_MEASURED = {"dense": ("distances",), "lexical": _WORDS[:1], "hybrid": ("distances", *_WORDS)}
 
 
 class JsonType(click.types.StringParamType):
@@ -130,6 +134,12 @@ def get(
 @_include
 @click.option("--exact", is_flag=True, help="Compare with every record, without the index.")
 @click.option("--max-distance", type=float, metavar="X", help="Leave out records that are farther away.")
+@click.option(
+    "--mode",
+    type=click.Choice(list(_MEASURED)),
+    default="dense",
+    help="By vectors, by the words of --text, or by both. Default: dense",
+)
 @json_option
 def query(
     target: Target,
@@ -143,12 +153,18 @@ def query(
     include: tuple[str, ...],
     exact: bool,
     max_distance: float | None,
+    mode: QueryMode,
     as_json: bool,
 ) -> None:
-    """Print the records nearest to a text or a vector."""
-    if bool(texts) == bool(embeddings):
+    """Print the records nearest to a text or a vector, or those whose documents match its words best."""
+    if mode == "dense" and bool(texts) == bool(embeddings):
         raise click.UsageError("give --text or --embedding, one of them or several of one kind")
+    if mode != "dense" and not texts:
+        raise click.UsageError(f"--mode {mode} searches by words: give --text")
+    if mode == "lexical" and embeddings:
+        raise click.UsageError("--mode lexical compares no vectors: leave --embedding out, or say hybrid")
     parts = list(include) or ["documents", "metadatas"]
+    measured = list(_MEASURED[mode])
     with target.client() as client:
         found = client.get_collection(collection).query(
             query_texts=list(texts) or None,
@@ -160,9 +176,10 @@ def query(
             include=[*parts, "distances"],  # type: ignore[list-item]
             exact=exact,
             max_distance=max_distance,
+            mode=mode,
         )
     inputs: tuple[Any, ...] = texts or embeddings
-    answers = [_records(_part(found, number), [*parts, "distances"]) for number in range(len(inputs))]
+    answers = [_records(_part(found, number), [*parts, *measured]) for number in range(len(inputs))]
     if as_json:
         key = "text" if texts else "embedding"
         queries = [{key: each, "records": rows} for each, rows in zip(inputs, answers, strict=True)]
@@ -171,7 +188,7 @@ def query(
     for each, rows in zip(inputs, answers, strict=True):
         if len(inputs) > 1:
             click.echo(f"{each}:")
-        _print(rows, ["distances", *parts])
+        _print(rows, [*measured, *parts])
 
 
 @click.command()
@@ -200,7 +217,7 @@ def _part(found: Mapping[str, Any], number: int) -> dict[str, Any]:
     return {
         key: None if value is None else value[number]
         for key, value in found.items()
-        if key in ("ids", "distances", *PARTS)
+        if key in ("ids", "distances", *_WORDS, *PARTS)
     }
 
 
@@ -226,4 +243,4 @@ def shown_part(name: str, value: Any) -> object:
     """Shorten a part of a record for a table."""
     if name == "embedding" and value is not None and len(value) > 4:
         return f"[{', '.join(f'{number:.4g}' for number in value[:3])}, … {len(value)}]"
-    return f"{value:.6g}" if name in ("distance", "score") and value is not None else value
+    return f"{value:.6g}" if name in ("distance", "score", "lexical_score") and value is not None else value

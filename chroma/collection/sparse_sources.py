@@ -9,17 +9,24 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from ..embedding.registry import config_to_sparse_function, sparse_known_embedding_functions
 from ..errors import InvalidArgumentError
 from ..storage.interface.schema import DOCUMENT, SchemaJson, sparse_keys
-from ..storage.interface.sparse_vector import SparseVector, restore
+from ..storage.interface.sparse_vector import SparseVector, check_again, restore
 from ..storage.interface.values import EncodedMetadata
 from ..validation.write_batch import Batch
 
 if TYPE_CHECKING:
     from ..schema.schema import Schema
+
+
+_MANY = 256  # texts of one call; of fewer, objects are as fast
+_PLAIN = frozenset({str, int, float, bool, list})
 
 
 class SparseSource(NamedTuple):
@@ -100,6 +107,10 @@ def _with_key(source: SparseSource, batch: Batch) -> Batch:
         ]
     free = [entry is None or source.key not in entry for entry in entries]
     rows = [row for row, value in enumerate(values) if isinstance(value, str) and free[row]]
+    if len(rows) >= _MANY and not any(map(free.__getitem__, removed)):
+        encoded = _encoded(source, batch, entries, rows, [values[row] for row in rows])
+        if encoded is not None:
+            return replace(batch, metadatas=encoded)
     vectors: Sequence[Any] = embedded(source, [values[row] for row in rows]) if rows else []
     changes: dict[int, Any] = dict(zip(rows, vectors)) | {row: None for row in removed if free[row]}
     if not changes:
@@ -109,6 +120,33 @@ def _with_key(source: SparseSource, batch: Batch) -> Batch:
         for row, entry in enumerate(entries)
     ]
     return replace(batch, metadatas=out)
+
+
+def _encoded(
+    source: SparseSource, batch: Batch, entries: list[Any], rows: list[int], texts: list[str]
+) -> EncodedMetadata | None:
+    """Return the metadata with the vectors of many texts in the form in which they are stored.
+
+    A vector takes a tenth of the time that it takes as an object. None if the function makes no arrays, or if
+    some metadata cannot be in this form: vectors of other keys, and values that remove a key.
+    """
+    columns = getattr(source.function, "as_matrix", None)
+    if columns is None or source.function.get_config().get("include_tokens"):
+        return None
+    if isinstance(batch.metadatas, EncodedMetadata):
+        return None
+    types = set(map(type, chain.from_iterable(map(dict.values, filter(None, entries)))))
+    if not types <= _PLAIN:
+        return None
+    vectors = columns(texts)
+    from ..storage.interface import metadata_json  # needs orjson, which the light client may lack
+
+    written = metadata_json.dumps(source.key).decode()
+    stored: list[str | None] = [entry and metadata_json.dumps(entry).decode() for entry in entries]
+    for row, vector in zip(rows, vectors.as_json()):
+        text = stored[row]
+        stored[row] = f"{text[:-1]},{written}:{vector}}}" if text else f"{{{written}:{vector}}}"
+    return EncodedMetadata(stored, None, entries, {source.key: (np.array(rows, np.int64), vectors)})
 
 
 def _entries(batch: Batch) -> list[Any]:
@@ -135,7 +173,22 @@ def embedded(source: SparseSource, texts: list[str], *, queries: bool = False) -
             f"the embedding function {type(function).__name__} of the key {source.key!r} returned "
             f"{len(vectors)} vectors for {len(texts)} texts"
         )
+    from ..embedding.providers.chroma_bm25 import ChromaBm25EmbeddingFunction  # loads the rules for words
+
+    if type(function) is not ChromaBm25EmbeddingFunction:  # which makes valid vectors, and many
+        _check(source, vectors)
     return vectors
+
+
+def _check(source: SparseSource, vectors: list[SparseVector]) -> None:
+    for row, vector in enumerate(vectors):
+        try:
+            check_again(vector)
+        except ValueError as error:
+            raise InvalidArgumentError(
+                f"the embedding function {type(source.function).__name__} of the key {source.key!r} returned "
+                f"an invalid vector for the text {row}: {error}"
+            ) from None
 
 
 def for_query(found: Mapping[str, SparseSource], key: str) -> SparseSource:

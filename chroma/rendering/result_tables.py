@@ -22,6 +22,12 @@ _SHOWN: dict[str, tuple[str, Show]] = {
     "embeddings": ("embedding", lambda entry: mono(text.vector(entry))),
     "data": ("data", text.other),
 }
+_MEASURES = {
+    "lexical score": "lexical_scores",
+    "lexical rank": "lexical_ranks",
+    "dense rank": "dense_ranks",
+    "rerank score": "rerank_scores",
+}
 
 
 def get_html(result: Mapping[str, Any]) -> str:
@@ -82,8 +88,8 @@ def _ranked(result: Mapping[str, Any], name: str, noun: str, measure: str) -> Ht
     title = f"{name}: {text.count(len(hits), noun)}, {text.count(sum(hits), 'hit')}"
     if not hits:
         return card(title)
-    columns = ((measure, result.get("distances")), ("rerank score", result.get("rerank_scores")))
-    numbers = {name: column for name, column in columns if column is not None}
+    columns = {measure: result.get("distances")} | {name: result.get(key) for name, key in _MEASURES.items()}
+    numbers = {name: column for name, column in columns.items() if column is not None and None not in column}
     fields = [field for field in _SHOWN if result.get(field) is not None]
     header = [noun, "rank", "id", *numbers, *(_SHOWN[field][0] for field in fields)]
     rows: list[list[Html]] = []
@@ -105,13 +111,17 @@ def _hits(result: Mapping[str, Any], query: int, numbers: list[Any], fields: lis
     rows = []
     for rank, id in enumerate(ids[:HITS]):
         row = [cell(str(rank + 1), right=True), cell(mono(text.short(id, 60)))]
-        for column in numbers:
-            value = column[rank]
-            row.append(cell("" if value is None else text.distance(value), right=True))
+        row += [cell(_number(column[rank]), right=True) for column in numbers]
         rows.append([*row, *(_cell(field, result[field][query], rank) for field in fields)])
     if len(ids) > HITS:
         rows.append([cell(""), cell(_more(len(ids) - HITS, "hit"))])
     return rows
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else text.distance(value)
 
 
 def _cell(field: str, column: Any, row: int) -> Html:

@@ -104,7 +104,10 @@ class QueryResult(dict[str, Any]):
     uris        list[list[str | None]]
     data        the data loader's result for the uris, one entry per query
     included    the requested columns
-    With rerank, also rerank_scores, a list[list[float | None]]. With explain, also explain, an Explanation.
+    With mode="lexical" or "hybrid", also lexical_scores, a list[list[float | None]], and lexical_ranks and
+    dense_ranks, a list[list[int | None]] each, from 0; without vectors, distances and the lists in
+    dense_ranks are None. With rerank, also rerank_scores, a list[list[float | None]]. With explain, also
+    explain, an Explanation.
     """
 
     __module__ = "chroma.api.types"
@@ -116,7 +119,13 @@ class QueryResult(dict[str, Any]):
         @overload
         def __getitem__(self, key: Literal["distances"]) -> list[list[float]] | None: ...
         @overload
-        def __getitem__(self, key: Literal["rerank_scores"]) -> list[list[float | None]]: ...
+        def __getitem__(
+            self, key: Literal["rerank_scores", "lexical_scores"]
+        ) -> list[list[float | None]]: ...
+        @overload
+        def __getitem__(self, key: Literal["lexical_ranks"]) -> list[list[int | None]]: ...
+        @overload
+        def __getitem__(self, key: Literal["dense_ranks"]) -> list[list[int | None] | None]: ...
         @overload
         def __getitem__(self, key: Literal["explain"]) -> Explanation: ...
         @overload
@@ -140,8 +149,9 @@ class QueryResult(dict[str, Any]):
     def to_arrow(self) -> pa.Table:
         """Convert to an Arrow table with one row per hit.
 
-        The columns are query (from 0), rank (from 1), id, distance, rerank_score if there is one, and the
-        included columns, with one column per metadata key.
+        The columns are query (from 0), rank (from 1), id, distance, those of lexical_score, lexical_rank,
+        dense_rank and rerank_score that there are, and the included columns, with one column per metadata
+        key.
         """
         require_arrow()
         from ..tables import from_results

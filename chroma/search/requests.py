@@ -44,7 +44,7 @@ def texts_of(form: Any) -> Iterator[dict[str, Any]]:
             leaf = each.get("$knn")
             if isinstance(leaf, dict) and isinstance(leaf.get("query"), str):
                 yield leaf
-            waiting.extend(value for key, value in each.items() if key != "filter")
+            waiting.extend(value for key, value in each.items() if key not in ("filter", "$knn"))
 
 
 def key_of(leaf: dict[str, Any]) -> str:

@@ -15,6 +15,14 @@ from .column_names import ANSWER
 from .from_rows import FromRows, typed_keys_of
 
 _FIELDS: tuple[Field, ...] = ("documents", "uris", "metadatas", "embeddings")
+# The columns of a result that say how well records match, and their types, in the order of a table.
+_MEASURES = {
+    "distance": pa.float64(),
+    "lexical_score": pa.float64(),
+    "lexical_rank": pa.int64(),
+    "dense_rank": pa.int64(),
+    "rerank_score": pa.float64(),
+}
 
 
 def records(result: Mapping[str, Any]) -> pa.Table:
@@ -25,29 +33,38 @@ def records(result: Mapping[str, Any]) -> pa.Table:
     return _table([rows], included)
 
 
-def hits(result: Mapping[str, Any]) -> pa.Table:
-    """Return a table with the columns of `records`, plus query (from 0), rank (from 1), distance and, if the
-    result has them, rerank_score."""
+def hits(result: Mapping[str, Any], distance: str = "distance") -> pa.Table:
+    """Return a table with the columns of `records`, plus query (from 0), rank (from 1) and what was measured.
+
+    That is the distance, and how well words match and the score of a reranker, if the result has them.
+    `distance` is the name of the first of these columns.
+    """
     included = [field for field in _FIELDS if result[field] is not None]
     pages = [
         Rows(ids, *(_nth(result[field], query) for field in ("documents", "metadatas", "uris", "embeddings")))
         for query, ids in enumerate(result["ids"])
     ]
     pages = [page._replace(embeddings=_matrix(page.embeddings)) for page in pages]
-    table = _table(pages, included, ANSWER)
+    measures = [measure for measure in _MEASURES if _is_known(result.get(f"{measure}s"))]
+    table = _table(pages, included, (*ANSWER, distance, *measures))
     counts = [len(page.ids) for page in pages]
     columns: dict[str, Any] = {
         "query": pa.array(np.repeat(np.arange(len(pages), dtype=np.int64), counts)),
         "rank": pa.array(np.concatenate([np.arange(0), *(np.arange(1, count + 1) for count in counts)])),
         "id": table.column("id"),
     }
-    if (distances := result["distances"]) is not None:
-        columns["distance"] = pa.array([value for part in distances for value in part], pa.float64())
-    if (scores := result.get("rerank_scores")) is not None:
-        columns["rerank_score"] = pa.array([value for part in scores for value in part], pa.float64())
+    for measure in measures:
+        numbers = [value for part in result[f"{measure}s"] for value in part]
+        name = distance if measure == "distance" else measure
+        columns[name] = pa.array(numbers, _MEASURES[measure])
     for name in table.column_names[1:]:
         columns[name] = table.column(name)
     return pa.table(columns)
+
+
+def _is_known(column: Sequence[Any] | None) -> bool:
+    """Whether a result has a column: a list per query, not None instead of each list."""
+    return column is not None and all(part is not None for part in column)
 
 
 def searched(result: Mapping[str, Any], vectors: Sequence[Sequence[Any] | None]) -> pa.Table:
@@ -55,9 +72,7 @@ def searched(result: Mapping[str, Any], vectors: Sequence[Sequence[Any] | None])
 
     vectors  for each search, the vectors of its records; None if it did not select them
     """
-    table = hits(result)
-    names = ["score" if name == "distance" else name for name in table.column_names]
-    table = table.rename_columns(names)
+    table = hits(result, "score")
     if all(part is None for part in vectors):
         return table
     column: list[Any] = []

@@ -28,7 +28,7 @@ from ..segments.segment import Segment
 from ..segments.snapshot import SegmentView, Snapshot
 from .segment_indexes import SegmentIndexes
 
-_STEP = 16_384  # rows whose metadata or documents are read at once
+_STEP = 4_096  # rows whose metadata or documents are read at once, while other threads wait: 10 ms
 FEW_DOCUMENTS = 2_048  # the words of fewer are counted in each process: 20 ms
 _MOST_TIMES = (1 << 16) - 1  # more occurrences of a word count as so many, which weigh the same
 # Postings of a memtable are merged with the newer ones if they have at most this many times as many.

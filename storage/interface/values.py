@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .explanation import Explanation
+from .sparse_matrix import SparseMatrix
+from .sparse_vector import MARK, restore
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Scalar: TypeAlias = str | int | float | bool
@@ -29,14 +31,22 @@ class EncodedMetadata(Sequence["dict[str, Any] | None"]):
     Code that has the metadata as columns makes an EncodedMetadata itself. The engine then need not encode
     mappings, or parse them again for the filter columns.
 
-    texts    a JSON object per record; None for a record without metadata
-    columns  the same values, an Arrow array per key and type ("str", "int", "float", "bool", "str[]", ...)
+    texts     a JSON object per record; None for a record without metadata
+    columns   the same values, an Arrow array per key and type ("str", "int", "float", "bool", "str[]", ...)
+    mappings  instead of columns: the same values as mappings, without those in `vectors`
+    vectors   the sparse vectors of some keys, with the row of each, ascending
     """
 
-    __slots__ = ("columns", "texts")
+    __slots__ = ("columns", "mappings", "texts", "vectors")
 
-    def __init__(self, texts: list[str | None], columns: Mapping[tuple[str, str], Any] | None) -> None:
-        self.texts, self.columns = texts, columns
+    def __init__(
+        self,
+        texts: list[str | None],
+        columns: Mapping[tuple[str, str], Any] | None,
+        mappings: Sequence[Mapping[str, Any] | None] | None = None,
+        vectors: Mapping[str, tuple[npt.NDArray[np.int64], SparseMatrix]] | None = None,
+    ) -> None:
+        self.texts, self.columns, self.mappings, self.vectors = texts, columns, mappings, vectors
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -48,7 +58,12 @@ class EncodedMetadata(Sequence["dict[str, Any] | None"]):
             columns = self.columns and {slot: array[index] for slot, array in self.columns.items()}
             return EncodedMetadata(self.texts[index], columns)
         text = self.texts[index]
-        return None if text is None else orjson.loads(text)
+        if text is None:
+            return None
+        entry = orjson.loads(text)
+        if MARK.decode() in text:
+            restore([entry])
+        return entry
 
 
 class Records(NamedTuple):

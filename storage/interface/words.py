@@ -36,6 +36,7 @@ STOPWORDS = tuple(_WORDS.split())
 LONGEST = 40
 _PUNCTUATION = re.compile(r"[^\w\s]+")
 _NOTHING = -1
+_MOST_STOPWORDS = 256  # of the compiled part
 _MOST_REMEMBERED = 1 << 20  # words; one takes about 150 bytes
 _32 = 0xFFFFFFFF
 
@@ -86,14 +87,20 @@ class Tokenizer:
 
     def __init__(self, stopwords: Iterable[str] = STOPWORDS, longest: int = LONGEST) -> None:
         self._hashes = _Hashes(stopwords, longest)
+        self._stopwords = tuple(sorted({word.lower() for word in stopwords}))
+        self._longest = longest
 
     def count(self, texts: list[str]) -> Words:
         """Count the words of some texts."""
-        counted = None if kernel.postings is None else kernel.postings.words(texts, self._hashes)
-        if counted is None:
+        if kernel.postings is None or len(self._stopwords) > _MOST_STOPWORDS:
             return self._count(texts)
+        counted = kernel.postings.words(texts, self._stopwords, self._longest, self._hashes_of)
         of, hashes, counts, lengths = (np.frombuffer(column, np.uint32) for column in counted)
         return Words(of.astype(np.int64), hashes, counts.astype(np.int64), lengths.astype(np.int64))
+
+    def _hashes_of(self, text: str) -> list[int]:
+        found = map(self._hashes.__getitem__, split(text))
+        return [hash for hash in found if hash != _NOTHING]
 
     def _count(self, texts: list[str]) -> Words:
         look_up = self._hashes.__getitem__

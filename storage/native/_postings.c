@@ -228,6 +228,7 @@ typedef struct {
     int64_t stop;
     Hit *heap;
     Py_ssize_t size, most;
+    double floor; /* rows with a lower score are not among the best: others are known to have this one */
     double *sums;
     uint64_t *touched;
     int64_t *at, *from;   /* per term: the next posting; where the window began */
@@ -235,14 +236,23 @@ typedef struct {
     double *below;        /* the sum of the bounds of the terms up to here in that order */
 } Search;
 
+/* The score that a row needs to be among the best. */
+static double
+threshold(const Search *search)
+{
+    if (search->size < search->most || search->heap[0].score < search->floor)
+        return search->floor;
+    return search->heap[0].score;
+}
+
 /* Let the terms that alone cannot bring a row among the best be skipped. Returns how many they are. */
 static Py_ssize_t
 skipped(const Search *search, Py_ssize_t count, double margin)
 {
     Py_ssize_t some = 0;
-    if (search->size == search->most)
-        while (some < count && search->below[some] + margin < search->heap[0].score)
-            some++;
+    double least = threshold(search);
+    while (some < count && search->below[some] + margin < least)
+        some++;
     return some;
 }
 
@@ -261,7 +271,7 @@ look_again(const Index *index, Search *search, int64_t low, double margin, doubl
             search->sums[at] = 0;
             if (search->allowed && !search->allowed[row])
                 continue;
-            if (search->size == search->most && sum + rest + margin < search->heap[0].score)
+            if (sum + rest + margin < threshold(search))
                 continue;
             Hit hit = {0, search->positions ? search->positions[row] : row, row};
             hit.score = score_of(index, search->from, (uint32_t)row, &found);
@@ -303,6 +313,42 @@ search_all(const Index *index, Search *search)
         }
         look_again(index, search, low, margin, skip ? search->below[skip - 1] : 0);
     }
+}
+
+enum { SAMPLED = 8192 }; /* postings of a term that are looked at for a first threshold */
+
+/* If no posting lowers a score, at least k rows have the k-th greatest value of one term, and so this score. The term
+ * with the greatest bound that has enough postings, and not too many, gives a first threshold. */
+static int
+find_floor(const Index *index, Search *search)
+{
+    search->floor = -INFINITY;
+    Py_ssize_t chosen = -1;
+    for (Py_ssize_t each = index->count; each-- > 0 && chosen < 0;) {
+        Py_ssize_t term = search->order[each];
+        int64_t size = index->starts[index->picked[term] + 1] - index->starts[index->picked[term]];
+        if (size >= search->most && size <= SAMPLED)
+            chosen = term;
+    }
+    if (chosen < 0 || !search->most)
+        return 0;
+    Hit *heap = PyMem_New(Hit, search->most);
+    if (!heap) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    Py_ssize_t found = 0;
+    for (int64_t at = index->starts[index->picked[chosen]]; at < index->starts[index->picked[chosen] + 1]; at++) {
+        int64_t row = index->rows[at];
+        if (row >= search->stop || (search->allowed && !search->allowed[row]))
+            continue;
+        Hit hit = {index->weights[chosen] * value_at(index, at), row, row};
+        offer(heap, &found, search->most, hit);
+    }
+    if (found == search->most)
+        search->floor = heap[0].score;
+    PyMem_Free(heap);
+    return 0;
 }
 
 static int
@@ -347,8 +393,9 @@ free_search(Search *search)
 
 PyDoc_STRVAR(best_doc,
              "best(starts, rows, values, lengths, bm25, picked, weights, bounds, stop, allowed, positions, out_rows,\n"
-             "out_scores): the best rows below `stop`, best first, into `out_rows` (int64) and `out_scores` (float64).\n"
-             "Returns how many there are. `bounds`: what each term adds at most to a score.");
+             "out_scores, rising): the best rows below `stop`, best first, into `out_rows` (int64) and `out_scores`\n"
+             "(float64). Returns how many there are. `bounds`: what each term adds at most to a score. `rising`: whether\n"
+             "no posting lowers a score.");
 
 static PyObject *
 best(PyObject *module, PyObject *const *args, Py_ssize_t given)
@@ -356,8 +403,8 @@ best(PyObject *module, PyObject *const *args, Py_ssize_t given)
     Index index;
     Search search = {0};
     Py_ssize_t bounds, allowed = 0, positions = 0, scores;
-    if (given != 13) {
-        PyErr_Format(PyExc_TypeError, "best takes 13 arguments, not %zd", given);
+    if (given != 14) {
+        PyErr_Format(PyExc_TypeError, "best takes 14 arguments, not %zd", given);
         return NULL;
     }
     if (read_index(&index, args) < 0)
@@ -383,7 +430,11 @@ best(PyObject *module, PyObject *const *args, Py_ssize_t given)
         PyErr_SetString(PyExc_ValueError, "bounds, masks, positions and results do not have the lengths they need");
         goto done;
     }
-    if (prepare(&index, &search) < 0)
+    int rising = PyObject_IsTrue(args[13]);
+    if (rising < 0 || prepare(&index, &search) < 0)
+        goto done;
+    search.floor = -INFINITY;
+    if (rising && find_floor(&index, &search) < 0)
         goto done;
     if (search.most) {
         Py_BEGIN_ALLOW_THREADS
@@ -544,12 +595,289 @@ sound(PyObject *module, PyObject *const *args, Py_ssize_t given)
     return PyBool_FromLong(good);
 }
 
+/* ---- stems ---------------------------------------------------------------------------------------------- */
+
+/* A word in lower case; a consonant y is written Y. There is room for one more letter. `first` and `second` are where
+ * R1 and R2 begin. See storage/interface/english_stemmer.py, whose steps these are. */
+typedef struct {
+    char *text;
+    Py_ssize_t size, first, second;
+} Word;
+
+static int
+is_vowel(char letter)
+{
+    return letter == 'a' || letter == 'e' || letter == 'i' || letter == 'o' || letter == 'u' || letter == 'y';
+}
+
+static int
+ends(const Word *word, const char *suffix)
+{
+    Py_ssize_t size = (Py_ssize_t)strlen(suffix);
+    return word->size >= size && memcmp(word->text + word->size - size, suffix, (size_t)size) == 0;
+}
+
+static int
+equals(const Word *word, const char *other)
+{
+    return word->size == (Py_ssize_t)strlen(other) && ends(word, other);
+}
+
+static int
+has_vowel(const Word *word, Py_ssize_t size)
+{
+    for (Py_ssize_t at = 0; at < size; at++)
+        if (is_vowel(word->text[at]))
+            return 1;
+    return 0;
+}
+
+static Py_ssize_t
+after_consonant(const Word *word, Py_ssize_t start)
+{
+    for (Py_ssize_t at = start + 1; at < word->size; at++)
+        if (!is_vowel(word->text[at]) && is_vowel(word->text[at - 1]))
+            return at + 1;
+    return word->size;
+}
+
+static int
+ends_in_short_syllable(const Word *word, Py_ssize_t size)
+{
+    const char *text = word->text;
+    if (size == 2)
+        return is_vowel(text[0]) && !is_vowel(text[1]);
+    return size > 2 && !is_vowel(text[size - 1]) && text[size - 1] != 'w' && text[size - 1] != 'x' &&
+           text[size - 1] != 'Y' && is_vowel(text[size - 2]) && !is_vowel(text[size - 3]);
+}
+
+/* Puts `other`, which is at most one letter longer, in the place of the last `size` letters. */
+static void
+replace(Word *word, Py_ssize_t size, const char *other)
+{
+    size_t more = strlen(other);
+    memcpy(word->text + word->size - size, other, more);
+    word->size += (Py_ssize_t)more - size;
+}
+
+static void
+step_1a(Word *word)
+{
+    if (ends(word, "sses"))
+        word->size -= 2;
+    else if (ends(word, "ied") || ends(word, "ies"))
+        word->size -= word->size > 4 ? 2 : 1;
+    else if (ends(word, "s") && !ends(word, "us") && !ends(word, "ss") && has_vowel(word, word->size - 2))
+        word->size--;
+}
+
+static void
+step_1b(Word *word)
+{
+    static const char *const after[] = {"ingly", "edly", "ing", "ed"};
+    if (ends(word, "eedly") || ends(word, "eed")) {
+        Py_ssize_t size = ends(word, "eedly") ? 5 : 3;
+        if (word->size - size >= word->first)
+            replace(word, size, "ee");
+        return;
+    }
+    Py_ssize_t size = 0;
+    for (int each = 0; !size && each < 4; each++)
+        if (ends(word, after[each]))
+            size = (Py_ssize_t)strlen(after[each]);
+    if (!size || !has_vowel(word, word->size - size))
+        return;
+    word->size -= size;
+    if (ends(word, "at") || ends(word, "bl") || ends(word, "iz")) {
+        word->text[word->size++] = 'e';
+        return;
+    }
+    if (word->size > 1 && word->text[word->size - 1] == word->text[word->size - 2] &&
+        strchr("bdfgmnprt", word->text[word->size - 1])) {
+        word->size--;
+        return;
+    }
+    if (word->first >= word->size && ends_in_short_syllable(word, word->size))
+        word->text[word->size++] = 'e';
+}
+
+/* A suffix, what replaces it, and its size. */
+typedef struct {
+    const char *suffix, *other;
+    Py_ssize_t size;
+} Suffix;
+
+#define SUFFIX(suffix, other) {suffix, other, sizeof suffix - 1}
+
+/* The first suffix of a list that fits: longer ones come first. NULL if none does. */
+static const Suffix *
+fitting(const Word *word, const Suffix *suffixes)
+{
+    char last = word->text[word->size - 1];
+    for (; suffixes->suffix; suffixes++) {
+        Py_ssize_t size = suffixes->size;
+        if (suffixes->suffix[size - 1] == last && word->size >= size &&
+            memcmp(word->text + word->size - size, suffixes->suffix, (size_t)size) == 0)
+            return suffixes;
+    }
+    return NULL;
+}
+
+static void
+step_2(Word *word)
+{
+    static const Suffix suffixes[] = {
+        SUFFIX("ization", "ize"), SUFFIX("ational", "ate"), SUFFIX("fulness", "ful"), SUFFIX("ousness", "ous"), SUFFIX("iveness", "ive"),
+        SUFFIX("tional", "tion"), SUFFIX("biliti", "ble"),  SUFFIX("lessli", "less"), SUFFIX("entli", "ent"),   SUFFIX("ation", "ate"),
+        SUFFIX("alism", "al"),    SUFFIX("aliti", "al"),    SUFFIX("ousli", "ous"),   SUFFIX("iviti", "ive"),   SUFFIX("fulli", "ful"),
+        SUFFIX("enci", "ence"),   SUFFIX("anci", "ance"),   SUFFIX("abli", "able"),   SUFFIX("izer", "ize"),    SUFFIX("ator", "ate"),
+        SUFFIX("alli", "al"),     SUFFIX("bli", "ble"),     SUFFIX("ogi", "og"),      SUFFIX("li", ""),         {NULL, NULL, 0},
+    };
+    const Suffix *found = fitting(word, suffixes);
+    if (!found)
+        return;
+    Py_ssize_t size = found->size, rest = word->size - size;
+    char before = rest ? word->text[rest - 1] : 0;
+    if (rest < word->first || (!strcmp(found->suffix, "ogi") && before != 'l') ||
+        (!strcmp(found->suffix, "li") && !(before && strchr("cdeghkmnrt", before))))
+        return;
+    replace(word, size, found->other);
+}
+
+static void
+step_3(Word *word)
+{
+    static const Suffix suffixes[] = {
+        SUFFIX("ational", "ate"), SUFFIX("tional", "tion"), SUFFIX("alize", "al"), SUFFIX("icate", "ic"), SUFFIX("iciti", "ic"),
+        SUFFIX("ative", ""),      SUFFIX("ical", "ic"),     SUFFIX("ness", ""),    SUFFIX("ful", ""),     {NULL, NULL, 0},
+    };
+    const Suffix *found = fitting(word, suffixes);
+    if (!found)
+        return;
+    Py_ssize_t size = found->size;
+    if (word->size - size >= (strcmp(found->suffix, "ative") ? word->first : word->second))
+        replace(word, size, found->other);
+}
+
+static void
+step_4(Word *word)
+{
+    static const Suffix suffixes[] = {
+        SUFFIX("ement", ""), SUFFIX("ance", ""), SUFFIX("ence", ""), SUFFIX("able", ""), SUFFIX("ible", ""), SUFFIX("ment", ""), SUFFIX("ant", ""),
+        SUFFIX("ent", ""),   SUFFIX("ism", ""),  SUFFIX("ate", ""),  SUFFIX("iti", ""),  SUFFIX("ous", ""),  SUFFIX("ive", ""),  SUFFIX("ize", ""),
+        SUFFIX("ion", ""),   SUFFIX("al", ""),   SUFFIX("er", ""),   SUFFIX("ic", ""),   {NULL, NULL, 0},
+    };
+    const Suffix *found = fitting(word, suffixes);
+    if (!found)
+        return;
+    Py_ssize_t rest = word->size - found->size;
+    char before = rest ? word->text[rest - 1] : 0;
+    if (rest >= word->second && (strcmp(found->suffix, "ion") || before == 's' || before == 't'))
+        word->size = rest;
+}
+
+static void
+step_5(Word *word)
+{
+    Py_ssize_t rest = word->size - 1;
+    if (ends(word, "e") &&
+        (rest >= word->second || (rest >= word->first && !ends_in_short_syllable(word, rest))))
+        word->size = rest;
+    else if (ends(word, "ll") && rest >= word->second)
+        word->size = rest;
+}
+
+/* The stem of a word of letters, digits and underscores, in its place. */
+static void
+stem(Word *word)
+{
+    static const Suffix whole[] = {
+        SUFFIX("skis", "ski"),      SUFFIX("skies", "sky"),   SUFFIX("dying", "die"), SUFFIX("lying", "lie"),
+        SUFFIX("tying", "tie"),     SUFFIX("idly", "idl"),    SUFFIX("gently", "gentl"), SUFFIX("ugly", "ugli"),
+        SUFFIX("early", "earli"),   SUFFIX("only", "onli"),   SUFFIX("singly", "singl"), SUFFIX("sky", "sky"),
+        SUFFIX("news", "news"),     SUFFIX("howe", "howe"),   SUFFIX("atlas", "atlas"), SUFFIX("cosmos", "cosmos"),
+        SUFFIX("bias", "bias"),     SUFFIX("andes", "andes"), {NULL, NULL, 0},
+    };
+    static const char *const starts[] = {"gener", "commun", "arsen"};
+    static const char *const finished[] = {"inning",  "outing",  "canning", "herring",
+                                           "earring", "proceed", "exceed",  "succeed"};
+    for (const Suffix *each = whole; word->size <= 6 && each->suffix; each++)
+        if (each->size == word->size && memcmp(word->text, each->suffix, (size_t)word->size) == 0) {
+            replace(word, word->size, each->other);
+            return;
+        }
+    if (word->size <= 2)
+        return;
+    for (Py_ssize_t at = 0; at < word->size; at++)
+        if (word->text[at] == 'y' && (at == 0 || is_vowel(word->text[at - 1])))
+            word->text[at] = 'Y';
+    word->first = -1;
+    for (int each = 0; each < 3; each++) {
+        Py_ssize_t size = (Py_ssize_t)strlen(starts[each]);
+        if (word->size >= size && memcmp(word->text, starts[each], (size_t)size) == 0)
+            word->first = size;
+    }
+    if (word->first < 0)
+        word->first = after_consonant(word, 0);
+    word->second = after_consonant(word, word->first);
+    step_1a(word);
+    for (int each = 0; word->size >= 6 && word->size <= 7 && each < 8; each++)
+        if (equals(word, finished[each]))
+            return;
+    step_1b(word);
+    if (word->size > 2 && (word->text[word->size - 1] == 'y' || word->text[word->size - 1] == 'Y') &&
+        !is_vowel(word->text[word->size - 2]))
+        word->text[word->size - 1] = 'i';
+    step_2(word);
+    step_3(word);
+    step_4(word);
+    step_5(word);
+    for (Py_ssize_t at = 0; at < word->size; at++)
+        if (word->text[at] == 'Y')
+            word->text[at] = 'y';
+}
+
+static uint32_t
+rotated(uint32_t number, int bits)
+{
+    return number << bits | number >> (32 - bits);
+}
+
+/* MurmurHash3 (x86, 32 bits) with the seed 0. */
+static uint32_t
+murmur3(const char *data, Py_ssize_t size)
+{
+    uint32_t state = 0, block;
+    Py_ssize_t at = 0;
+    for (; at + 4 <= size; at += 4) {
+        const unsigned char *bytes = (const unsigned char *)data + at;
+        block = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+        state ^= rotated(block * 0xCC9E2D51u, 15) * 0x1B873593u;
+        state = rotated(state, 13) * 5 + 0xE6546B64u;
+    }
+    if (at < size) {
+        block = 0;
+        for (Py_ssize_t last = size; last-- > at;)
+            block = block << 8 | (unsigned char)data[last];
+        state ^= rotated(block * 0xCC9E2D51u, 15) * 0x1B873593u;
+    }
+    state ^= (uint32_t)size;
+    state = (state ^ state >> 16) * 0x85EBCA6Bu;
+    state = (state ^ state >> 13) * 0xC2B2AE35u;
+    return state ^ state >> 16;
+}
+
 /* ---- words of texts ----------------------------------------------------------------------------------- */
 
-/* A word and how often it occurs in each text that has it, and the number of words of each text. */
+enum { SLOTS = 1024 }; /* of the table of stop words, which holds a quarter of them at most */
+
+/* Which words are left out, and the words of the texts that were read, counted. */
 typedef struct {
+    const char *stops[SLOTS];
+    Py_ssize_t sizes[SLOTS], longest;
     uint32_t *texts, *hashes, *counts, *lengths;
-    int64_t *found; /* the hashes of the text that is read */
+    uint32_t *found; /* the hashes of the text that is read */
+    char *lower;
     Py_ssize_t size, room, words, words_room;
 } Words;
 
@@ -568,36 +896,46 @@ grow(void **array, Py_ssize_t size, size_t item)
 static int
 by_number(const void *one, const void *other)
 {
-    int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
-    return a < b ? -1 : a > b;
+    uint32_t a = *(const uint32_t *)one, b = *(const uint32_t *)other;
+    return (a > b) - (a < b);
 }
 
-/* The hash of a word as `memo` has it, -1 for a word that is left out. `memo` computes what it does not have. */
-static int
-look_up(PyObject *memo, const char *word, Py_ssize_t size, int64_t *out)
+/* The slot of a word in the table: that of the word, or an empty one. */
+static uint32_t
+slot_of(const Words *words, const char *word, Py_ssize_t size)
 {
-    PyObject *key = PyUnicode_FromStringAndSize(word, size);
-    if (!key)
+    uint32_t slot = murmur3(word, size) % SLOTS;
+    while (words->stops[slot] &&
+           (words->sizes[slot] != size || memcmp(words->stops[slot], word, (size_t)size) != 0))
+        slot = (slot + 1) % SLOTS;
+    return slot;
+}
+
+static int
+read_stopwords(Words *words, PyObject *stopwords)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(stopwords), size;
+    if (count > SLOTS / 4) {
+        PyErr_Format(PyExc_ValueError, "%zd stop words, more than %d", count, SLOTS / 4);
         return -1;
-    PyObject *value = PyDict_GetItemWithError(memo, key);
-    if (value)
-        Py_INCREF(value);
-    else if (!PyErr_Occurred())
-        value = PyObject_GetItem(memo, key);
-    Py_DECREF(key);
-    if (!value)
-        return -1;
-    *out = PyLong_AsLongLong(value);
-    Py_DECREF(value);
-    return *out == -1 && PyErr_Occurred() ? -1 : 0;
+    }
+    for (Py_ssize_t at = 0; at < count; at++) {
+        const char *word = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(stopwords, at), &size);
+        if (!word)
+            return -1;
+        uint32_t slot = slot_of(words, word, size);
+        words->stops[slot] = word;
+        words->sizes[slot] = size;
+    }
+    return 0;
 }
 
 /* The words of an ASCII text: runs of letters, digits and underscores, in lower case. */
 static int
-read_words(Words *words, PyObject *memo, const char *text, Py_ssize_t size, char *lower)
+read_words(Words *words, const char *text, Py_ssize_t size)
 {
-    words->words = 0;
-    for (Py_ssize_t at = 0; at < size;) {
+    char *lower = words->lower;
+    for (Py_ssize_t at = 0; at < size; at++) {
         Py_ssize_t start = at;
         for (; at < size; at++) {
             unsigned char letter = (unsigned char)text[at];
@@ -607,20 +945,52 @@ read_words(Words *words, PyObject *memo, const char *text, Py_ssize_t size, char
                 break;
             lower[at - start] = (char)letter;
         }
-        if (at > start) {
-            int64_t hash;
-            if (look_up(memo, lower, at - start, &hash) < 0)
+        Word word = {lower, at - start, 0, 0};
+        if (!word.size || word.size > words->longest || words->stops[slot_of(words, lower, word.size)])
+            continue;
+        stem(&word);
+        uint32_t hash = word.size ? murmur3(word.text, word.size) : 0;
+        if (!word.size)
+            continue;
+        if (words->words == words->words_room) {
+            words->words_room = 2 * words->words_room + 64;
+            if (grow((void **)&words->found, words->words_room, sizeof *words->found) < 0)
                 return -1;
-            if (words->words == words->words_room) {
-                words->words_room = 2 * words->words_room + 64;
-                if (grow((void **)&words->found, words->words_room, sizeof *words->found) < 0)
-                    return -1;
-            }
-            if (hash >= 0)
-                words->found[words->words++] = hash;
         }
-        at++;
+        words->found[words->words++] = hash > INT32_MAX ? 0 - hash : hash; /* without its sign */
     }
+    return 0;
+}
+
+/* The words of any text, as `hashes`, a function of the text, has them: a list of numbers. */
+static int
+ask_words(Words *words, PyObject *hashes, PyObject *text)
+{
+    PyObject *found = PyObject_CallOneArg(hashes, text);
+    if (!found)
+        return -1;
+    if (!PyList_Check(found)) {
+        PyErr_SetString(PyExc_TypeError, "the hashes of a text are a list");
+        Py_DECREF(found);
+        return -1;
+    }
+    Py_ssize_t count = PyList_GET_SIZE(found);
+    if (count > words->words_room) {
+        if (grow((void **)&words->found, count, sizeof *words->found) < 0) {
+            Py_DECREF(found);
+            return -1;
+        }
+        words->words_room = count;
+    }
+    for (Py_ssize_t at = 0; at < count; at++) {
+        unsigned long hash = PyLong_AsUnsignedLong(PyList_GET_ITEM(found, at));
+        if (PyErr_Occurred()) {
+            Py_DECREF(found);
+            return -1;
+        }
+        words->found[words->words++] = (uint32_t)hash;
+    }
+    Py_DECREF(found);
     return 0;
 }
 
@@ -641,56 +1011,54 @@ count_words(Words *words, Py_ssize_t text)
         while (at < words->words && words->found[at] == words->found[start])
             at++;
         words->texts[words->size] = (uint32_t)text;
-        words->hashes[words->size] = (uint32_t)words->found[start];
+        words->hashes[words->size] = words->found[start];
         words->counts[words->size++] = (uint32_t)(at - start);
     }
     return 0;
 }
 
 PyDoc_STRVAR(words_doc,
-             "words(texts, memo): the words of a list of ASCII texts, counted: the number of the text, the hash and\n"
-             "the count of each word, uint32 as bytes each, ordered by text and hash; the number of words of each\n"
-             "text, uint32 as bytes. None if a text has other characters.");
+             "words(texts, stopwords, longest, hashes): the words of a list of texts, counted: the number of the text,\n"
+             "the hash and the count of each word, uint32 as bytes each, ordered by text and hash; the number of words\n"
+             "of each text, uint32 as bytes. `stopwords`: a tuple of words in lower case that are left out. `hashes`:\n"
+             "gives the hashes of the words of a text that is not ASCII.");
 
 static PyObject *
 words(PyObject *module, PyObject *const *args, Py_ssize_t given)
 {
     Words found = {0};
     PyObject *answer = NULL;
-    char *lower = NULL;
     Py_ssize_t longest = 0;
-    if (given != 2 || !PyList_CheckExact(args[0]) || !PyDict_Check(args[1])) {
-        PyErr_SetString(PyExc_TypeError, "words takes a list of texts and a dict");
+    if (given != 4 || !PyList_CheckExact(args[0]) || !PyTuple_CheckExact(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "words takes a list of texts, a tuple of words, a number and a function");
         return NULL;
     }
-    Py_ssize_t count = PyList_GET_SIZE(args[0]);
+    found.longest = PyLong_AsSsize_t(args[2]);
+    if (PyErr_Occurred() || read_stopwords(&found, args[1]) < 0)
+        return NULL;
+    PyObject *texts = PySequence_Tuple(args[0]); /* `hashes` may change the list */
+    if (!texts)
+        return NULL;
+    Py_ssize_t count = PyTuple_GET_SIZE(texts);
     for (Py_ssize_t text = 0; text < count; text++) {
-        PyObject *one = PyList_GET_ITEM(args[0], text);
+        PyObject *one = PyTuple_GET_ITEM(texts, text);
         if (!PyUnicode_Check(one)) {
             PyErr_Format(PyExc_TypeError, "text %zd is %R", text, (PyObject *)Py_TYPE(one));
-            return NULL;
+            goto done;
         }
-        if (!PyUnicode_IS_ASCII(one))
-            Py_RETURN_NONE;
         if (PyUnicode_GET_LENGTH(one) > longest)
             longest = PyUnicode_GET_LENGTH(one);
     }
     if (grow((void **)&found.lengths, count ? count : 1, sizeof *found.lengths) < 0 ||
-        grow((void **)&lower, longest ? longest : 1, 1) < 0)
+        grow((void **)&found.lower, longest + 2, 1) < 0) /* a stem may be a letter longer */
         goto done;
     for (Py_ssize_t text = 0; text < count; text++) {
-        if (text >= PyList_GET_SIZE(args[0])) { /* `memo` runs Python code */
-            PyErr_SetString(PyExc_RuntimeError, "the list of texts changed");
-            goto done;
-        }
-        PyObject *one = Py_NewRef(PyList_GET_ITEM(args[0], text));
-        int right = PyUnicode_Check(one) && PyUnicode_IS_ASCII(one) && PyUnicode_GET_LENGTH(one) <= longest;
-        if (!right)
-            PyErr_SetString(PyExc_RuntimeError, "the list of texts changed");
-        right = right && read_words(&found, args[1], (const char *)PyUnicode_1BYTE_DATA(one),
-                                    PyUnicode_GET_LENGTH(one), lower) == 0;
-        Py_DECREF(one);
-        if (!right || count_words(&found, text) < 0)
+        PyObject *one = PyTuple_GET_ITEM(texts, text);
+        found.words = 0;
+        int right = PyUnicode_IS_ASCII(one)
+                        ? read_words(&found, (const char *)PyUnicode_1BYTE_DATA(one), PyUnicode_GET_LENGTH(one))
+                        : ask_words(&found, args[3], one);
+        if (right < 0 || count_words(&found, text) < 0)
             goto done;
     }
     if (grow((void **)&found.texts, found.room + 1, 4) < 0 || grow((void **)&found.hashes, found.room + 1, 4) < 0 ||
@@ -699,13 +1067,117 @@ words(PyObject *module, PyObject *const *args, Py_ssize_t given)
     answer = Py_BuildValue("y#y#y#y#", found.texts, 4 * found.size, found.hashes, 4 * found.size, found.counts,
                            4 * found.size, found.lengths, 4 * count);
 done:
+    Py_DECREF(texts);
     PyMem_Free(found.texts);
     PyMem_Free(found.hashes);
     PyMem_Free(found.counts);
     PyMem_Free(found.lengths);
     PyMem_Free(found.found);
-    PyMem_Free(lower);
+    PyMem_Free(found.lower);
     return answer;
+}
+
+/* ---- sparse vectors as JSON --------------------------------------------------------------------------- */
+
+/* Writes a number in decimal digits, and returns where it ends. */
+static char *
+put_number(char *out, uint32_t number)
+{
+    char digits[10];
+    int count = 0;
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while (number /= 10);
+    while (count)
+        *out++ = digits[--count];
+    return out;
+}
+
+static char *
+put_text(char *out, const char *text, size_t size)
+{
+    memcpy(out, text, size);
+    return out + size;
+}
+
+#define LITERAL(text) text, sizeof text - 1
+
+PyDoc_STRVAR(vectors_doc,
+             "vectors_json(starts, indices, numbers, texts): a list of the JSON of sparse vectors. `starts`: where each\n"
+             "begins and the last one ends, int64. `indices`: uint32. `texts`: the values that occur, as ASCII bytes,\n"
+             "a tuple. `numbers`: which of them each value is, uint32.");
+
+static PyObject *
+vectors_json(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Held held = {.holds = 0};
+    Py_ssize_t starts_count, count, numbers_count;
+    PyObject *out = NULL;
+    char *buffer = NULL;
+    if (given != 4 || !PyTuple_CheckExact(args[3])) {
+        PyErr_SetString(PyExc_TypeError, "vectors_json takes three arrays and a tuple of texts");
+        return NULL;
+    }
+    const int64_t *starts = get(&held, args[0], "starts", "lq", 8, 0, &starts_count);
+    const uint32_t *indices = starts ? get(&held, args[1], "indices", "IL", 4, 0, &count) : NULL;
+    const uint32_t *numbers = indices ? get(&held, args[2], "numbers", "IL", 4, 0, &numbers_count) : NULL;
+    if (!numbers)
+        goto done;
+    Py_ssize_t texts = PyTuple_GET_SIZE(args[3]), longest = 0;
+    for (Py_ssize_t at = 0; at < texts; at++) {
+        PyObject *text = PyTuple_GET_ITEM(args[3], at);
+        if (!PyBytes_CheckExact(text)) {
+            PyErr_SetString(PyExc_TypeError, "the texts of values are bytes");
+            goto done;
+        }
+        for (Py_ssize_t byte = 0; byte < PyBytes_GET_SIZE(text); byte++)
+            if ((unsigned char)PyBytes_AS_STRING(text)[byte] > 127) {
+                PyErr_SetString(PyExc_ValueError, "the texts of values are ASCII");
+                goto done;
+            }
+        if (PyBytes_GET_SIZE(text) > longest)
+            longest = PyBytes_GET_SIZE(text);
+    }
+    int right = starts_count > 0 && numbers_count == count && starts[0] == 0 && starts[starts_count - 1] == count;
+    int64_t most = 0;
+    for (Py_ssize_t at = 1; right && at < starts_count; at++) {
+        right = starts[at] >= starts[at - 1] && starts[at] <= count;
+        if (starts[at] - starts[at - 1] > most)
+            most = starts[at] - starts[at - 1];
+    }
+    for (Py_ssize_t at = 0; right && at < count; at++)
+        right = numbers[at] < (uint64_t)texts;
+    if (!right) {
+        PyErr_SetString(PyExc_ValueError, "starts, indices and values do not fit each other");
+        goto done;
+    }
+    buffer = PyMem_Malloc((size_t)(64 + most * (12 + longest))); /* an index has ten digits at most */
+    out = buffer ? PyList_New(starts_count - 1) : PyErr_NoMemory();
+    for (Py_ssize_t vector = 0; out && vector + 1 < starts_count; vector++) {
+        char *end = put_text(buffer, LITERAL("{\"#type\":\"sparse_vector\",\"indices\":["));
+        for (int64_t at = starts[vector]; at < starts[vector + 1]; at++) {
+            if (at > starts[vector])
+                *end++ = ',';
+            end = put_number(end, indices[at]);
+        }
+        end = put_text(end, LITERAL("],\"values\":["));
+        for (int64_t at = starts[vector]; at < starts[vector + 1]; at++) {
+            PyObject *text = PyTuple_GET_ITEM(args[3], numbers[at]);
+            if (at > starts[vector])
+                *end++ = ',';
+            end = put_text(end, PyBytes_AS_STRING(text), (size_t)PyBytes_GET_SIZE(text));
+        }
+        end = put_text(end, LITERAL("]}"));
+        PyObject *one = PyUnicode_FromKindAndData(PyUnicode_1BYTE_KIND, buffer, end - buffer);
+        if (one)
+            PyList_SET_ITEM(out, vector, one);
+        else
+            Py_CLEAR(out);
+    }
+done:
+    PyMem_Free(buffer);
+    let_go(&held);
+    return out;
 }
 
 /* ---- the module --------------------------------------------------------------------------------------- */
@@ -716,6 +1188,7 @@ static PyMethodDef methods[] = {
     {"order", (PyCFunction)(void (*)(void))order, METH_FASTCALL, order_doc},
     {"sound", (PyCFunction)(void (*)(void))sound, METH_FASTCALL, sound_doc},
     {"words", (PyCFunction)(void (*)(void))words, METH_FASTCALL, words_doc},
+    {"vectors_json", (PyCFunction)(void (*)(void))vectors_json, METH_FASTCALL, vectors_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -723,7 +1196,7 @@ static PyMethodDef methods[] = {
 static int
 add_version(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "VERSION", 2);
+    return PyModule_AddIntConstant(module, "VERSION", 5);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};

@@ -22,7 +22,12 @@
 #define WIDE
 #endif
 
-enum { BLOCK = 64, PREFIX = 16, GRAM = 3, WORD = 64 };
+enum { BLOCK = 64, PREFIX = 16, GRAM = 3, WORD = 64, LINE = 64, AHEAD = 8 };
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)0)
+#endif
 #define GATHER UINT64_C(0x0102040810204080)
 
 /* ---- arguments ---------------------------------------------------------------------------------------- */
@@ -175,16 +180,42 @@ search(Scan *scan, Py_ssize_t at, Py_ssize_t stop)
         at = first[at] == a ? look(scan, at) : at + 1;
 }
 
-/* Whether looking at single units is faster than looking at everything in one go, as it is up to a twelfth. */
-static int
-few(const uint64_t *words, Py_ssize_t count)
+static Py_ssize_t
+count_bits(const uint64_t *words, Py_ssize_t count)
 {
     Py_ssize_t bits = 0;
     for (Py_ssize_t word = 0; word < count; word++) {
         for (uint64_t rest = words[word]; rest; rest &= rest - 1)
             bits++;
     }
-    return bits <= count * WORD / 12;
+    return bits;
+}
+
+/* Search in single units. They lie far apart, so the bytes of the next ones are fetched meanwhile. `begins` has room
+ * for as many as there are bits. */
+static void
+search_units(Scan *scan, const uint64_t *words, Py_ssize_t count, Py_ssize_t unit, Py_ssize_t stop, Py_ssize_t *begins)
+{
+    Py_ssize_t units = 0;
+    for (Py_ssize_t word = 0; word < count; word++) {
+        for (uint64_t rest = words[word]; rest; rest &= rest - 1) {
+            Py_ssize_t begin = (word * WORD + lowest(rest)) * unit;
+            if (begin < stop)
+                begins[units++] = begin;
+        }
+    }
+    for (Py_ssize_t each = 0; each < units; each++) {
+        if (each + AHEAD < units) {
+            const unsigned char *next = scan->data + begins[each + AHEAD];
+            for (Py_ssize_t at = 0; at < unit && begins[each + AHEAD] + at < scan->size; at += LINE)
+                PREFETCH(next + at);
+        }
+        Py_ssize_t begin = begins[each], last = stop - begin < unit ? stop : begin + unit;
+        if (begin < scan->done) /* the document of a match, or one that was searched to its end */
+            begin = scan->done;
+        if (begin < last)
+            search(scan, begin, last);
+    }
 }
 
 static int
@@ -264,32 +295,23 @@ contains(PyObject *module, PyObject *const *args, Py_ssize_t given)
     }
     Py_ssize_t stop = scan.size - scan.length + 1;
     scan.prefix = (size_t)(scan.length < PREFIX ? scan.length : PREFIX);
-    Py_BEGIN_ALLOW_THREADS
-    if (stop > 0 && (words == NULL || !few(words, word_count))) {
-        search(&scan, 0, stop);
-    } else if (stop > 0) {
-        Py_ssize_t units = word_count * WORD, at = 0;
-        while (at < units && at * unit < stop) {
-            uint64_t rest = words[at / WORD] >> (at % WORD);
-            if (!rest) {
-                at = (at / WORD + 1) * WORD;
-                continue;
-            }
-            while (!(rest & 1)) {
-                rest >>= 1;
-                at++;
-            }
-            Py_ssize_t begin = at * unit;
-            while (at < units && (words[at / WORD] >> (at % WORD) & 1))
-                at++;
-            Py_ssize_t last = at * unit < stop ? at * unit : stop;
-            if (begin < scan.done) /* the document of a match, or one that was searched to its end */
-                begin = scan.done;
-            if (begin < last)
-                search(&scan, begin, last);
+    /* Up to an eighth, looking at single units is faster than looking at everything in one go. */
+    Py_ssize_t bits = words == NULL ? 0 : count_bits(words, word_count);
+    Py_ssize_t *begins = NULL;
+    if (words != NULL && bits <= word_count * WORD / 8) {
+        begins = PyMem_Malloc((size_t)(bits + 1) * sizeof *begins);
+        if (begins == NULL) {
+            PyErr_NoMemory();
+            goto done;
         }
     }
+    Py_BEGIN_ALLOW_THREADS
+    if (begins != NULL)
+        search_units(&scan, words, word_count, unit, stop, begins);
+    else if (stop > 0)
+        search(&scan, 0, stop);
     Py_END_ALLOW_THREADS
+    PyMem_Free(begins);
     answer = PyLong_FromSsize_t(scan.found);
 done:
     release(held, count);

@@ -31,6 +31,7 @@ class Postings(NamedTuple):
     most     (t,), of the type of the values: the greatest absolute value of each term
     lengths  uint32 (rows,): the number of words of each row, if the values are frequencies. Otherwise None.
              A row that is not indexed here has 0
+    positive whether no value is negative. False: it is not known
     """
 
     terms: Terms
@@ -39,10 +40,11 @@ class Postings(NamedTuple):
     values: Values
     most: Values
     lengths: npt.NDArray[np.uint32] | None = None
+    positive: bool = False
 
     @property
     def nbytes(self) -> int:
-        return sum(array.nbytes for array in self if array is not None)
+        return sum(array.nbytes for array in self if isinstance(array, np.ndarray))
 
 
 def build(entries: Entries, lengths: npt.NDArray[np.uint32] | None = None) -> Postings:
@@ -61,10 +63,15 @@ def build(entries: Entries, lengths: npt.NDArray[np.uint32] | None = None) -> Po
         values=values,
         most=most,
         lengths=lengths,
+        positive=_is_positive(values),
     )
 
 
 _NONE = np.empty(0, np.int64)
+
+
+def _is_positive(values: Values) -> bool:
+    return values.dtype.kind == "u" or not len(values) or float(values.min()) >= 0
 
 
 def _order(terms: Terms) -> npt.NDArray[Any]:
@@ -92,8 +99,11 @@ def entries_of(postings: Postings) -> Entries:
     return Entries(postings.rows[order], terms[order], postings.values[order])
 
 
-def check(postings: Postings, rows: int) -> None:
-    """Raise ValueError unless the arrays fit each other and the segment. Later reads rely on this."""
+def checked(postings: Postings, rows: int) -> Postings:
+    """Raise ValueError unless the arrays fit each other and the segment. Later reads rely on this.
+
+    Returns the postings, of which it is now known whether they are positive.
+    """
     count = len(postings.rows)
     sizes = len(postings.values) == count and len(postings.most) == len(postings.terms)
     if not sizes or not _sound(postings, rows):
@@ -104,6 +114,7 @@ def check(postings: Postings, rows: int) -> None:
             raise ValueError("it has values that are not finite")
     if postings.lengths is not None and len(postings.lengths) != rows:
         raise ValueError(f"it has the lengths of {len(postings.lengths)} texts for {rows} rows")
+    return postings._replace(positive=_is_positive(postings.values))
 
 
 def _sound(postings: Postings, rows: int) -> bool:

@@ -5,6 +5,10 @@ Owns: which arrays of an index file hold which part of the postings.
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from ..index.segment_index import Content
 from . import postings as inverted
 from .postings import Postings
@@ -16,7 +20,7 @@ _TYPES = {"terms": "<u4", "starts": "<i8", "rows": "<u4"}
 
 def content_of(postings: Postings) -> Content:
     """Return what is in the file of an inverted index."""
-    arrays = {name: array for name, array in postings._asdict().items() if array is not None}
+    arrays = {name: array for name, array in postings._asdict().items() if isinstance(array, np.ndarray)}
     return Content(arrays, {})
 
 
@@ -29,6 +33,5 @@ def opened(content: Content, rows: int) -> Postings:
         raise ValueError(f"it has the arrays {sorted(arrays)}")
     if any(array.ndim != 1 for array in arrays.values()):
         raise ValueError("it has an array of two dimensions")
-    found = Postings(**arrays)
-    inverted.check(found, rows)
-    return found
+    columns: dict[str, Any] = arrays
+    return inverted.checked(Postings(**columns), rows)

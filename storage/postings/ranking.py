@@ -55,31 +55,41 @@ def idf(records: int, having: Ints) -> Doubles:
     return found
 
 
-def count(postings: Postings, terms: Terms, stop: int | None, tombstones: Mask | None) -> Ints:
+class TermsFound(NamedTuple):
+    """The terms of a query in an index: the number of each, int64 (m,), and whether the index has it."""
+
+    numbers: Ints
+    there: Mask
+
+
+def find(postings: Postings, terms: Terms) -> TermsFound:
+    """Look up the terms of a query."""
+    if not len(postings.terms):
+        return TermsFound(np.zeros(len(terms), np.int64), np.zeros(len(terms), np.bool_))
+    at = np.minimum(postings.terms.searchsorted(terms), len(postings.terms) - 1)
+    return TermsFound(at, postings.terms[at] == terms)
+
+
+def count(postings: Postings, found: TermsFound, stop: int | None, tombstones: Mask | None) -> Ints:
     """Count the live rows below `stop` that have each term. None: all rows that are indexed."""
-    at, there = _find(postings, terms)
-    counts = np.zeros(len(terms), np.int64)
     if tombstones is None and stop is None:
-        counts[there] = postings.starts[at[there] + 1] - postings.starts[at[there]]
-        return counts
-    for number in np.flatnonzero(there).tolist():
-        rows = postings.rows[postings.starts[at[number]] : postings.starts[at[number] + 1]]
+        if not len(postings.terms):
+            return found.numbers
+        sizes: Ints = (postings.starts[found.numbers + 1] - postings.starts[found.numbers]) * found.there
+        return sizes
+    counts = np.zeros(len(found.numbers), np.int64)
+    for number in np.flatnonzero(found.there).tolist():
+        at = found.numbers[number]
+        rows = postings.rows[postings.starts[at] : postings.starts[at + 1]]
         rows = rows if stop is None else rows[: int(np.searchsorted(rows, stop))]
         counts[number] = len(rows) if tombstones is None else len(rows) - np.count_nonzero(tombstones[rows])
     return counts
 
 
-def _find(postings: Postings, terms: Terms) -> tuple[Ints, Mask]:
-    """Return the number of each term in the index, and whether the index has it."""
-    if not len(postings.terms):
-        return np.zeros(len(terms), np.int64), np.zeros(len(terms), np.bool_)
-    at = np.minimum(np.searchsorted(postings.terms, terms), len(postings.terms) - 1)
-    return at, postings.terms[at] == terms
-
-
 def best(
     postings: Postings,
-    query: SparseQuery,
+    found: TermsFound,
+    weights: Doubles,
     k: int,
     stop: int,
     *,
@@ -89,34 +99,36 @@ def best(
 ) -> Best:
     """Return the `k` rows below `stop` with the greatest scores, of those that have a term of the query.
 
+    found      the terms of the query in this index
+    weights    float64 (m,), of the terms of the query
     bm25       the values of frequencies; None: the postings have values of their own
     allowed    the RowSet of rows to consider; None: all
     positions  decides between equal scores, the least first; None: the row does
     """
-    at, there = _find(postings, query.terms)
-    picked = at[there]
+    picked = found.numbers[found.there]
     most = stop if allowed is None else min(stop, allowed.count)
     reading = int((postings.starts[picked + 1] - postings.starts[picked]).sum())
     k = min(k, most, reading)
     if k <= 0:
         return Best(np.empty(0, np.int64), np.empty(0, np.float64))
-    picks = _Picks(postings, bm25, picked, query.weights[there])
+    picks = _Picks(postings, bm25, picked, weights[found.there])
     if allowed is not None and allowed.count * len(picked) * _LOOKED_UP < reading:
-        rows = allowed.rows
-        return _ranked(picks.score(rows[rows < stop]), k, positions)
+        few = allowed.rows
+        return _ranked(picks.score(few[few < stop]), k, positions)
     mask = None if allowed is None else allowed.mask
     if kernel.postings is None:
         return _ranked(picks.score(picks.rows(stop, mask)), k, positions)
     rows, scores = np.empty(k, np.int64), np.empty(k, np.float64)
-    options = picks.bounds(), stop, mask, positions, rows, scores
-    found = kernel.postings.best(*picks.arrays(), *options)
-    return Best(rows[:found], scores[:found])
+    rising = postings.positive and float(picks.weights.min()) >= 0
+    options = picks.bounds(), stop, mask, positions, rows, scores, rising
+    size = kernel.postings.best(*picks.arrays(), *options)
+    return Best(rows[:size], scores[:size])
 
 
 def scores(postings: Postings, query: SparseQuery, rows: Ints, bm25: Bm25 | None = None) -> Best:
     """Return those of the rows, which ascend, that have a term of the query, with their scores."""
-    at, there = _find(postings, query.terms)
-    return _Picks(postings, bm25, at[there], query.weights[there]).score(rows)
+    found = find(postings, query.terms)
+    return _Picks(postings, bm25, found.numbers[found.there], query.weights[found.there]).score(rows)
 
 
 class _Picks(NamedTuple):

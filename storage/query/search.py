@@ -126,10 +126,14 @@ def _run(searcher: Searcher, request: SearchRequest, node: Node, snapshot: Snaps
     if request.rank is None:
         matching = _matching(searcher, node, snapshot)
         return SearchHits(request, snapshot, in_order(matching, request.offset, request.limit), None)
-    scores = evaluate(request.rank, lambda leaf: _leaf(searcher, request, leaf, node, snapshot))
-    positions, values = scores.positions, scores.values
-    order = np.lexsort((positions, values))  # NaN is sorted last
-    positions, values = positions[order], values[order]
+    if isinstance(request.rank, SparseNearest) and not request.rank.return_rank:  # in this order already
+        matches = searcher.sparse(request.rank, node, snapshot)
+        positions, values = matches.positions, 1 - matches.scores
+    else:
+        scores = evaluate(request.rank, lambda leaf: _leaf(searcher, request, leaf, node, snapshot))
+        positions, values = scores.positions, scores.values
+        order = np.lexsort((positions, values))  # NaN is sorted last
+        positions, values = positions[order], values[order]
     if request.grouping is not None:
         kept = _grouped(searcher, request.grouping, positions, values, snapshot)
         positions, values = positions[kept], values[kept]
@@ -176,6 +180,9 @@ def _located(snapshot: Snapshot, positions: Ints) -> list[tuple[SegmentView, Int
 
 def _runs(snapshot: Snapshot, positions: Ints) -> list[SelectedRows]:
     """Return the rows at some positions, in this order."""
+    if len(snapshot.views) == 1 and len(positions):
+        view = snapshot.views[0]
+        return [SelectedRows(view, view.locate_positions(positions))]
     part = np.empty(len(positions), np.int64)
     row = np.empty(len(positions), np.int64)
     located = _located(snapshot, positions)

@@ -16,7 +16,7 @@ from ..filters.parser import Everything, Node
 from ..filters.row_set import RowSet
 from ..postings import ranking
 from ..postings.postings import Postings
-from ..postings.ranking import Bm25, Doubles, SparseQuery
+from ..postings.ranking import Bm25, Doubles, SparseQuery, TermsFound
 from ..schema.record_columns import Ints
 from ..segments.segment import Segment
 from ..segments.snapshot import SegmentView, Snapshot
@@ -47,36 +47,60 @@ def best(
     weighted     multiply each weight by the idf of its term, among all records of the snapshot
     bm25         the values of frequencies; None: the indexes have values of their own
     """
-    parts = [(view, each) for view in snapshot.views if view.live for each in postings_of(view)]
-    if weighted:
-        query = weighted_query(query, parts, snapshot.live)
-    positions, scores = [np.empty(0, np.int64)], [np.empty(0, np.float64)]
-    for view, postings in parts:
-        found = ranking.best(
-            postings,
-            query,
+    parts = [
+        _Part(view, each, ranking.find(each, query.terms))
+        for view in snapshot.views
+        if view.live
+        for each in postings_of(view)
+    ]
+    weights = query.weights * _rarity(parts, snapshot.live) if weighted and parts else query.weights
+    found = [
+        ranking.best(
+            part.postings,
+            part.found,
+            weights,
             k,
-            view.rows,
+            part.view.rows,
             bm25=bm25,
-            allowed=_allowed(view, node, filters),
-            positions=None if view.ordered else view.positions,
+            allowed=_allowed(part.view, node, filters),
+            positions=None if part.view.ordered else part.view.positions,
         )
-        positions.append(view.source.positions[found.rows])
-        scores.append(found.scores)
-    where, what = np.concatenate(positions), np.concatenate(scores)
+        for part in parts
+    ]
+    if len(parts) == 1:
+        return Matches(parts[0].view.source.positions[found[0].rows], found[0].scores)
+    none = [np.empty(0, np.int64)]
+    where = np.concatenate(none + [part.view.source.positions[one.rows] for part, one in zip(parts, found)])
+    what = np.concatenate([np.empty(0, np.float64), *(one.scores for one in found)])
     order = np.lexsort((where, -what))[:k]
     return Matches(where[order], what[order])
+
+
+class _Part(NamedTuple):
+    """An inverted index of some rows of a view, and the terms of a query in it."""
+
+    view: SegmentView
+    postings: Postings
+    found: TermsFound
+
+
+def _rarity(parts: Sequence[_Part], records: int) -> Doubles:
+    """Return the idf of each term among all live records."""
+    having = None
+    for view, postings, found in parts:
+        stop = None if isinstance(view.source, Segment) else view.rows  # a segment has no later rows
+        counts = ranking.count(postings, found, stop, view.tombstones)
+        having = counts if having is None else having + counts
+    assert having is not None
+    return ranking.idf(records, having)
 
 
 def weighted_query(
     query: SparseQuery, parts: Sequence[tuple[SegmentView, Postings]], records: int
 ) -> SparseQuery:
     """Multiply each weight by the idf of its term among all live records."""
-    having = np.zeros(len(query.terms), np.int64)
-    for view, postings in parts:
-        stop = None if isinstance(view.source, Segment) else view.rows  # a segment has no later rows
-        having += ranking.count(postings, query.terms, stop, view.tombstones)
-    return SparseQuery(query.terms, query.weights * ranking.idf(records, having))
+    found = [_Part(view, postings, ranking.find(postings, query.terms)) for view, postings in parts]
+    return SparseQuery(query.terms, query.weights * _rarity(found, records)) if parts else query
 
 
 def _allowed(view: SegmentView, node: Node, filters: Filters) -> RowSet | None:

@@ -26,6 +26,7 @@ from ..arrow.arrays import number_array, numbers, text_array, valid
 from ..arrow.lazy_pyarrow import pa
 from ..interface.columnar_metadata import by_key
 from ..interface.errors import Corruption
+from ..interface.sparse_matrix import SparseMatrix
 from ..interface.sparse_vector import SparseVector
 from ..io.checksummed_writer import Sink
 from ..validation import parquet_pages
@@ -121,6 +122,13 @@ class _Parts(NamedTuple):
         found = _arranged(rows, {slot: _joined(parts) for slot, parts in self.columns.items()})
         found.vectors |= {key: sparse_entries.join(parts) for key, parts in self.vectors.items()}
         return found
+
+
+def add_vectors(found: MetadataColumns, key: str, rows: npt.NDArray[np.int64], given: SparseMatrix) -> None:
+    """Add the sparse vectors of a key, which has no other values."""
+    at = rows.astype(np.uint32)
+    found.sparse[key, "sparse_vector"] = at, pa.nulls(len(at))
+    found.vectors[key] = sparse_entries.of_matrix(at, given)
 
 
 def from_columns(rows: int, columns: Mapping[tuple[str, str], pa.Array]) -> MetadataColumns:

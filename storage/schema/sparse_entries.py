@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..interface.sparse_matrix import SparseMatrix
 from ..interface.sparse_vector import SparseVector
 
 Ids = npt.NDArray[np.uint32]
@@ -40,6 +41,12 @@ def of_vectors(rows: Ids, vectors: Sequence[SparseVector]) -> Entries:
         np.fromiter(chain.from_iterable(map(_INDICES, vectors)), np.uint32, size),
         np.fromiter(chain.from_iterable(map(_VALUES, vectors)), np.float64, size).astype(np.float32),
     )
+
+
+def of_matrix(rows: Ids, vectors: SparseMatrix) -> Entries:
+    """Return the entries of some vectors, given with their rows, ascending."""
+    owners = np.repeat(rows, np.diff(vectors.starts))
+    return Entries(owners, vectors.indices, vectors.values.astype(np.float32))
 
 
 def join(parts: Sequence[Entries]) -> Entries:

@@ -76,6 +76,11 @@ class NewRows:
             return metadata_columns.from_mappings(len(self), given)
         if given.columns is not None:
             return metadata_columns.from_columns(len(self), given.columns)
+        if given.mappings is not None:
+            found = metadata_columns.from_mappings(len(self), given.mappings)
+            for key, (rows, vectors) in (given.vectors or {}).items():
+                metadata_columns.add_vectors(found, key, rows, vectors)
+            return found
         return metadata_columns.build(len(self), [given.texts])
 
 

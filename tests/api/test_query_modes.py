@@ -171,6 +171,24 @@ def test_reranking_and_explaining(shelf: Any) -> None:
     assert {part.knn for part in found["explain"].parts} == {0, 1}
 
 
+def test_tables_have_the_scores_and_ranks(shelf: Any) -> None:
+    shelf.update(ids=["a"], metadatas=[{"lexical_rank": "kept"}])
+    found = shelf.query(query_texts=QUERIES[:2], mode="hybrid", n_results=3)
+    table = found.to_arrow()
+    assert table.column_names[:7] == [
+        "query", "rank", "id", "distance", "lexical_score", "lexical_rank", "dense_rank",
+    ]  # fmt: skip
+    for name in ("lexical_score", "lexical_rank", "dense_rank"):
+        assert table[name].to_pylist() == [value for part in found[f"{name}s"] for value in part]
+    assert "kept" in table["metadata.lexical_rank"].to_pylist()
+    assert all(name in found._repr_html_() for name in ("distance", "lexical score", "dense rank"))
+    found = shelf.query(query_texts=QUERIES, mode="lexical", n_results=3)
+    names = found.to_arrow().column_names
+    assert names[:5] == ["query", "rank", "id", "lexical_score", "lexical_rank"]
+    assert not {"distance", "dense_rank"} & set(names)
+    assert "lexical score" in found._repr_html_() and "dense rank" not in found._repr_html_()
+
+
 def test_many_documents(client: Any) -> None:
     """Several segments with an index in a file, and a memtable."""
     collection = client.create_collection("many", embedding_function=None)

@@ -117,6 +117,15 @@ def test_worked_examples_after_compaction_updates_and_reopening(client: Any, she
     assert [len(ids) for ids in found["ids"]] == [len(said(answer)) for _, answer in EXAMPLES]
 
 
+def test_a_key_named_as_a_column_keeps_its_values(client: Any) -> None:
+    collection = client.create_collection("odd", embedding_function=None)
+    collection.add(ids=["a"], embeddings=[[1.0]], metadatas=[{"score": "mine", "distance": 2}])
+    table = collection.search(Search().rank(Knn([3.0])).select(K.SCORE, K.METADATA)).to_arrow()
+    assert table["score"].to_pylist() == [4.0]
+    assert table["metadata.score"].to_pylist() == ["mine"]
+    assert table["metadata.distance"].to_pylist() == [2]
+
+
 def test_what_is_returned(shelf: Any) -> None:
     found = shelf.search(
         [

@@ -10,7 +10,9 @@ import pytest
 
 from chroma import K, Knn, Rrf, Schema, Search, SparseEmbeddingFunction, SparseVector, SparseVectorIndexConfig
 from chroma.errors import InvalidArgumentError
+from chroma.storage.interface.sparse_vector import unchecked
 from chroma.utils.embedding_functions import (
+    ChromaBm25EmbeddingFunction,
     register_sparse_embedding_function,
     sparse_known_embedding_functions,
 )
@@ -204,7 +206,14 @@ def test_names_that_are_not_registered(client: Any, titles: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [lambda texts: [], lambda texts: [{1: 2.0} for _ in texts], lambda texts: None]
+    "answer",
+    [
+        lambda texts: [],
+        lambda texts: [{1: 2.0} for _ in texts],
+        lambda texts: None,
+        lambda texts: [unchecked([1], [float("nan")], None) for _ in texts],
+        lambda texts: [unchecked([2, 1], [1.0, 1.0], None) for _ in texts],
+    ],
 )
 def test_functions_that_answer_otherwise(client: Any, answer: Any) -> None:
     def function(input: Any) -> Any:
@@ -268,3 +277,36 @@ def test_texts_of_keys_without_a_function(titles: Any, key: str) -> None:
         titles.search(Search(rank=Knn("text", key=key)))
     with pytest.raises(ValueError, match=f"the key '{key}'"):
         titles.search(Search(rank=Rrf([Knn([1.0], return_rank=True), Knn("text", key=K(key))])))
+
+
+def test_many_records_get_the_vectors_that_few_get(client: Any) -> None:
+    """A large call makes arrays instead of an object per vector."""
+    schema = Schema().create_index(
+        SparseVectorIndexConfig(
+            embedding_function=ChromaBm25EmbeddingFunction(), source_key="#document", bm25=True
+        ),
+        key="lex",
+    )
+    texts = [None if n % 5 == 4 else f"apples and pears {n % 7} ü{n % 3}" for n in range(600)]
+    entries: list[Any] = [
+        None if n % 3 == 0 else {"n": n, "t": "ü"} | ({"x": [1, 2]} if n % 2 else {}) for n in range(600)
+    ]
+    found = []
+    for step in (600, 50):
+        collection = client.create_collection(f"in-{step}", schema=schema, embedding_function=None)
+        for start in range(0, 600, step):
+            part = slice(start, start + step)
+            collection.add(
+                ids=[str(n) for n in range(600)][part],
+                embeddings=[[0.0, 1.0]] * step,
+                documents=texts[part],
+                metadatas=entries[part],
+            )
+        found.append(collection.get()["metadatas"])
+        collection.compact()
+        found.append(collection.get()["metadatas"])
+        best = collection.search(Search().rank(Knn("pears 3", key="lex", limit=5)).select(K.SCORE))
+        found.append(best["scores"])
+    assert found[0] == found[1] == found[3] == found[4]
+    assert found[2] == found[5]
+    assert isinstance(found[0][0]["lex"], SparseVector) and found[0][4] == {"n": 4, "t": "ü"}

@@ -24,6 +24,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 import chroma
+from chroma import Knn, Search, SparseVector
 from chroma.embedded.backend import check_folder
 from chroma.errors import ChromaError
 from chroma.storage import engine
@@ -237,6 +238,15 @@ _METADATA = [
     "7", "[]", "null", "{}", '"x"', "}{", '{"a":1},{"b":2}', '{"a":{}}', '{"a":[]}', '{"a":[1,"x"]}',
     '{"a":null}', '{"a":18446744073709551615}', '{"a":1e999}', '{"a":[null]}', '{"a":[[1]]}', "[" * 2000,
     '{"a":"\\ud800"}', "", '{"":1}', '{"n":1,"n":"x"}', '{"n:s":1}',
+    *(
+        f'{{"{key}":{{"#type":{kind},"indices":{indices},"values":{values}}}}}'
+        for key, kind, indices, values in [
+            ("v", '"sparse_vector"', "[1,2]", "[1.0]"), ("v", '"sparse_vector"', "[2,1]", "[1.0,1.0]"),
+            ("lex", '"sparse_vector"', "[4294967296]", "[1.0]"), ("v", '"other"', "[1]", "[1.0]"),
+            ("v", '"sparse_vector"', "[1]", "[1e300]"), ("w", '"sparse_vector"', "{}", '"x"'),
+            ("lex", '"sparse_vector"', "[-1]", '[1.0],"tokens":[1]'), ("v", "1", "null", "null"),
+        ]
+    ),
 ]  # fmt: skip
 
 
@@ -391,6 +401,10 @@ def change(dice: random.Random, source: Path, folder: Path) -> str:
 # ------------------------------------------------------------------ use
 
 
+def _is_on(entry: Any) -> bool:
+    return entry.sparse_vector_index is not None and bool(entry.sparse_vector_index.enabled)
+
+
 class Use:
     """One use of a database, step by step. What is raised that is no error of the package is wrong."""
 
@@ -457,12 +471,24 @@ class Use:
             lambda: held.query(query_embeddings=vector[:1], n_results=3, where={"n": {"$lt": 3}}),
         )
         self.step("exact", lambda: held.query(query_embeddings=vector, n_results=5, exact=True))
+        self._search(held)
         self.step("table", lambda: held.to_arrow())
         self.step("info", held.info)
         if self.more:
             many = [{"n": number} for number in range(1100)]  # left to DuckDB
             self.step("large filter", lambda: held.get(where={"$or": many}))
             self.step("describe", lambda: str(held.describe()))
+
+    def _search(self, held: Any) -> None:
+        """By sparse vectors and by words, if the schema has an index of the first."""
+        schema = self.step("schema", lambda: held.schema)
+        keys = [] if schema is None else schema.keys
+        sparse = [key for key in keys if (each := keys[key].sparse_vector) and _is_on(each)]
+        for key in sparse:
+            search = Search().rank(Knn(SparseVector([1, 5, 100], [1.0, 2.0, 3.0]), key=key))
+            self.step("sparse", lambda search=search: held.search(search))
+        if sparse or self.more:
+            self.step("words", lambda: held.query(query_texts=["bread", "number 1"], mode="lexical"))
 
     def _width(self, held: Any) -> int:
         """Numbers of a vector, where that can be had."""
@@ -486,7 +512,7 @@ def main() -> None:
     document_index.LEAST_BYTES = 0
     segment_indexes.LOAD_SECONDS = segment_indexes.BUILD_SECONDS = 0.0
     engine.SWEEP_AFTER_NS, collection.QUIET_SECONDS = 0, 0.02
-    rounds, compiled, text = Rounds(), kernel.compiled, kernel.text
+    rounds, compiled = Rounds(), (kernel.compiled, kernel.postings, kernel.text)
     sample, place = rounds.arguments[0], Path(rounds.arguments[1])
     source = prepared(sample, place)
     work = place / "work"
@@ -502,7 +528,7 @@ def main() -> None:
         began = time.monotonic()
         use = Use(folder, number % 32 == 3)
         in_numpy = number % 8 == 5  # what the compiled part does is done in numpy, too
-        kernel.compiled, kernel.text = (None, None) if in_numpy else (compiled, text)
+        kernel.compiled, kernel.postings, kernel.text = (None, None, None) if in_numpy else compiled
         use.all()
         if not number and sample != "backup":
             use.wrong += [wrong for wrong in use.refused if not wrong.startswith("restore:")]

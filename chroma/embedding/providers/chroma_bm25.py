@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict
 
 import numpy as np
 
 from ...errors import InvalidArgumentError
 from ...storage.interface import english_stemmer
+from ...storage.interface.sparse_matrix import SparseMatrix
 from ...storage.interface.sparse_vector import unchecked
 from ...storage.interface.words import (
     LONGEST,
@@ -99,38 +100,44 @@ class ChromaBm25EmbeddingFunction(Configured, SparseEmbeddingFunction[list[str]]
             "include_tokens": include_tokens,
         }
         if stopwords is not None:
-            config["stopwords"] = list(stopwords)
+            config["stopwords"] = _words(stopwords)
         self._set(config)
-        if avg_doc_length <= 0:
-            raise InvalidArgumentError(
-                f"{_SOURCE}: `avg_doc_length` must be positive, got {avg_doc_length!r}."
-            )
-
-    def validate_config_update(self, old_config: dict[str, Any], new_config: dict[str, Any]) -> None:
-        self._form.check(new_config)
+        for name, value, valid, rule in (
+            ("k", k, 0 <= k <= 1e6, "from 0 to 1e6"),
+            ("b", b, 0 <= b <= 1, "from 0 to 1"),
+            ("avg_doc_length", avg_doc_length, 1e-6 <= avg_doc_length <= 1e12, "from 1e-6 to 1e12"),
+            ("token_max_length", token_max_length, token_max_length >= 0, "at least 0"),
+        ):
+            if not valid:
+                raise InvalidArgumentError(f"{_SOURCE}: `{name}` must be {rule}, got {value!r}.")
 
     def __call__(self, input: list[str]) -> SparseVectors:
         texts = checked(input)
-        words = self._config.get("stopwords", DEFAULT_CHROMA_BM25_STOPWORDS)
-        tokenizer = _tokenizer(tuple(words), self._config["token_max_length"])
-        found = tokenizer.count(texts)
-        k, b = self._config["k"], self._config["b"]
-        norms = k * (1 - b + b * found.lengths / self._config["avg_doc_length"])
-        values = (found.counts * (k + 1) / (found.counts + norms[found.texts])).tolist()
-        indices = found.hashes.tolist()
-        ends = np.searchsorted(found.texts, np.arange(len(texts)), "right").tolist()
-        starts = [0, *ends[:-1]]
-        labels = self._labels(tokenizer, texts) if self._config["include_tokens"] else None
+        found = self.as_matrix(texts)
+        indices, values = found.indices.tolist(), found.values.tolist()
+        labels = self._labels(texts) if self._config["include_tokens"] else None
         return [
             unchecked(
                 indices[start:end],
                 values[start:end],
                 None if labels is None or start == end else [labels[index] for index in indices[start:end]],
             )
-            for start, end in zip(starts, ends)
+            for start, end in pairwise(found.starts.tolist())
         ]
 
-    def _labels(self, tokenizer: Tokenizer, texts: list[str]) -> dict[int, str]:
+    def as_matrix(self, texts: list[str]) -> SparseMatrix:
+        """Return the vectors of some texts, without labels, as arrays."""
+        words = self._config.get("stopwords", DEFAULT_CHROMA_BM25_STOPWORDS)
+        found = _tokenizer(tuple(words), self._config["token_max_length"]).count(texts)
+        k, b = self._config["k"], self._config["b"]
+        norms = k * (1 - b + b * found.lengths / self._config["avg_doc_length"])
+        values = found.counts * (k + 1) / (found.counts + norms[found.texts])
+        starts = np.concatenate([[0], np.cumsum(np.bincount(found.texts, minlength=len(texts)))])
+        return SparseMatrix(starts, found.hashes, values)
+
+    def _labels(self, texts: list[str]) -> dict[int, str]:
+        words = self._config.get("stopwords", DEFAULT_CHROMA_BM25_STOPWORDS)
+        tokenizer = _tokenizer(tuple(words), self._config["token_max_length"])
         stems: dict[int, str] = {}
         for stem in chain.from_iterable(map(tokenizer.stems, texts)):
             stems.setdefault(hash_of(stem), stem)
@@ -140,6 +147,19 @@ class ChromaBm25EmbeddingFunction(Configured, SparseEmbeddingFunction[list[str]]
     def build_from_config(cls, config: dict[str, Any]) -> Any:
         cls._form.check(config)
         return cls(**config)
+
+    def validate_config_update(self, old_config: dict[str, Any], new_config: dict[str, Any]) -> None:
+        self._form.check(new_config)
+
+
+def _words(stopwords: Iterable[str]) -> list[str]:
+    if isinstance(stopwords, str):
+        raise InvalidArgumentError(f"{_SOURCE}: `stopwords` must be a list of words, got {stopwords!r}.")
+    words = list(stopwords)
+    for word in words:
+        if not isinstance(word, str):
+            raise InvalidArgumentError(f"{_SOURCE}: `stopwords` must be texts, got {word!r}.")
+    return words
 
 
 @lru_cache(8)

@@ -131,6 +131,21 @@ def test_query_within_a_distance(target: str) -> None:
     assert run("query", target, "notes", *near[:3], "near").exit_code == 2
 
 
+def test_query_by_words(target: str) -> None:
+    (answer,) = read("query", target, "notes", "--text", "apples", "--mode", "lexical")["queries"]
+    assert [each["id"] for each in answer["records"]] == ["a", "c"]
+    assert set(answer["records"][0]) == {"id", "document", "metadata", "lexical_score"}
+    both = ("--text", "apples", "--embedding", "[1, 0, 0, 0]", "--mode", "hybrid")
+    (answer,) = read("query", target, "notes", *both)["queries"]
+    ranks = {each["id"]: (each["lexical_rank"], each["dense_rank"]) for each in answer["records"]}
+    assert ranks["a"][0] == 0 and ranks["c"][0] == 1 and ranks["b"][0] is None
+    assert sorted(dense for _, dense in ranks.values()) == [0, 1, 2]
+    assert all(each["distance"] >= 0 for each in answer["records"])
+    assert "lexical_rank  dense_rank" in run("query", target, "notes", *both).stdout
+    for wrong in (both[2:], (*both[:4], "--mode", "lexical"), ("--text", "apples", "--mode", "words")):
+        assert run("query", target, "notes", *wrong).exit_code == 2
+
+
 def test_search(target: str, tmp_path: Path) -> None:
     found = read("search", target, "notes", "--text", "apple", "--limit", "2")
     (answer,) = found["searches"]

@@ -98,9 +98,44 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(tokenizer._hashes) <= 10
 
 
+def test_the_compiled_stems_are_those_of_snowball_2() -> None:
+    plain = [word for word in STEMS if word.isascii() and word.isalnum() and word not in words.STOPWORDS]
+    assert len(plain) > 3_000
+    found = Tokenizer().count(plain)
+    assert found.lengths.tolist() == [len(STEMS[word]) > 0 for word in plain]
+    assert found.hashes.tolist() == [hash_of(STEMS[word]) for word in plain if STEMS[word]]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.text("abdeghilnorstuyz'", min_size=1, max_size=9), max_size=20))
+def test_words_that_have_suffixes(parts: list[str]) -> None:
+    endings = ("", "s", "ed", "ing", "ly", "ization", "fulness", "ies", "eedly", "ement", "ative", "logi")
+    check([part + ending for part in parts for ending in endings])
+
+
+def test_stop_words_and_lengths_of_ones_own() -> None:
+    many = [f"stop{number}" for number in range(300)]  # more than the compiled part takes
+    for stopwords in (["Apple", "größe"], many, []):
+        tokenizer = Tokenizer(stopwords, 5)
+        found = tokenizer.count(["apple pie toolong stop7 größe", "APPLE five5"])
+        assert found.hashes.tolist() == sorted(
+            map(hash_of, tokenizer.stems("apple pie stop7 größe"))
+        ) + sorted(map(hash_of, tokenizer.stems("apple five5")))
+
+
 def test_the_compiled_part_refuses_other_values() -> None:
-    for arguments in (("a", {}), (["a"], []), ([1], {}), ([None], {})):
+    kernel_words = kernel.postings.words  # type: ignore[union-attr]
+    for arguments in (
+        ("a", (), 40, list),
+        (["a"], [], 40, list),
+        ([1], (), 40, list),
+        ([None], (), 40, list),
+    ):
         with pytest.raises(TypeError):
-            kernel.postings.words(*arguments)  # type: ignore[union-attr]
-    with pytest.raises(KeyError):
-        kernel.postings.words(["word"], {})  # type: ignore[union-attr]
+            kernel_words(*arguments)
+    with pytest.raises(TypeError):
+        kernel_words(["ü"], (), 40, len)
+    with pytest.raises((TypeError, OverflowError)):
+        kernel_words(["ü"], (), 40, lambda text: ["a"])
+    with pytest.raises(ValueError):
+        kernel_words(["a"], tuple(map(str, range(300))), 40, list)

@@ -1,0 +1,40 @@
+"""`SparseMatrix`: many sparse vectors as arrays, and as JSON without an object per vector."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..native import kernel
+
+
+class SparseMatrix(NamedTuple):
+    """The components of vectors, one vector after the other.
+
+    starts   int64 (vectors + 1,): where each vector begins, and the last one ends
+    indices  uint32 (n,), ascending within a vector
+    values   float32 or float64 (n,), finite; they are stored as float32
+    """
+
+    starts: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.uint32]
+    values: npt.NDArray[Any]
+
+    def as_json(self) -> list[str]:
+        """Return each vector as a JSON object."""
+        import orjson  # the light client does without it
+
+        values, numbers = np.unique(self.values.astype(np.float32), return_inverse=True)
+        texts = tuple(orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b","))
+        which = numbers.astype(np.uint32)
+        if kernel.postings is not None:
+            return kernel.postings.vectors_json(self.starts, self.indices, which, texts)  # type: ignore[no-any-return]
+        return [self._one(start, end, which, texts) for start, end in pairwise(self.starts.tolist())]
+
+    def _one(self, start: int, end: int, which: npt.NDArray[Any], texts: tuple[bytes, ...]) -> str:
+        indices = ",".join(map(str, self.indices[start:end].tolist()))
+        values = b",".join([texts[number] for number in which[start:end].tolist()]).decode()
+        return f'{{"#type":"sparse_vector","indices":[{indices}],"values":[{values}]}}'
