@@ -198,7 +198,8 @@ def check_no_vectors(**given: Any) -> None:
     for name, value in given.items():
         if value is not None:
             raise InvalidArgumentError(
-                f"{name} needs mode='dense' or 'hybrid': mode='lexical' compares no vectors, so pass query_texts only"
+                f"{name} needs mode='dense' or 'hybrid': mode='lexical' compares no vectors, "
+                "so pass query_texts only"
             )
 
 
