@@ -14,7 +14,7 @@ locked=requirements/clients.txt
 # The releases that the contract was taken from; CONTRIBUTING.md says what each is for.
 full=(chromadb==1.5.9 langchain-chroma==1.1.0 llama-index-vector-stores-chroma==0.6.0)
 thin=(chromadb-client==1.5.9)
-node=(chromadb@3.5.0)
+node=(chromadb@3.5.0 @chroma-core/chroma-bm25@0.1.10)
 older=(0.4.24 0.6.3 1.0.20) # releases of chromadb; each wrote another kind of folder
 
 # Programs that use chromadb, which this package answers for them. chroma-mcp wants releases of mcp and pydantic that the

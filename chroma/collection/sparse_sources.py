@@ -17,7 +17,7 @@ import numpy as np
 from ..embedding.registry import config_to_sparse_function, sparse_known_embedding_functions
 from ..errors import InvalidArgumentError
 from ..storage.interface.schema import DOCUMENT, SchemaJson, sparse_keys
-from ..storage.interface.sparse_vector import SparseVector, restore
+from ..storage.interface.sparse_vector import SparseVector, check_again, restore
 from ..storage.interface.values import EncodedMetadata
 from ..validation.write_batch import Batch
 
@@ -173,7 +173,22 @@ def embedded(source: SparseSource, texts: list[str], *, queries: bool = False) -
             f"the embedding function {type(function).__name__} of the key {source.key!r} returned "
             f"{len(vectors)} vectors for {len(texts)} texts"
         )
+    from ..embedding.providers.chroma_bm25 import ChromaBm25EmbeddingFunction  # loads the rules for words
+
+    if type(function) is not ChromaBm25EmbeddingFunction:  # which makes valid vectors, and many
+        _check(source, vectors)
     return vectors
+
+
+def _check(source: SparseSource, vectors: list[SparseVector]) -> None:
+    for row, vector in enumerate(vectors):
+        try:
+            check_again(vector)
+        except ValueError as error:
+            raise InvalidArgumentError(
+                f"the embedding function {type(source.function).__name__} of the key {source.key!r} returned "
+                f"an invalid vector for the text {row}: {error}"
+            ) from None
 
 
 def for_query(found: Mapping[str, SparseSource], key: str) -> SparseSource:

@@ -64,6 +64,8 @@ class _Values:
         import pyarrow.compute as pc
 
         self.filled += len(column)
+        if pa.types.is_struct(column.type):  # sparse vectors, which are hardly ever equal
+            return
         if pa.types.is_nested(column.type):
             lists = (tuple(entry) for entry in column.to_pylist())
             self.counts.add((entry, 1) for entry in lists)
@@ -138,9 +140,13 @@ class Summary:
 
 
 def type_name(kind: Any) -> str:
-    """Return the Python name for an Arrow type: str, int, float, bool, list of these."""
+    """Return the Python name for an Arrow type: str, int, float, bool, list of these, sparse_vector."""
     import pyarrow as pa
 
+    from ..storage.interface import sparse_vector_arrow
+
+    if sparse_vector_arrow.is_sparse_vector(kind):
+        return "sparse_vector"
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return f"list of {type_name(kind.value_type)}"
     for name, matches in (

@@ -18,6 +18,7 @@ import numpy as np
 from ..errors import ChromaError, InvalidArgumentError, InvalidTypeError
 from ..storage.interface.columnar_metadata import by_key
 from ..storage.interface.short_repr import shown
+from ..storage.interface.sparse_vector import check_again
 from ..types import TYPE_KEY, SparseVector
 from .sequences import as_list, check_encodable
 
@@ -30,6 +31,7 @@ _STEP = 32_768
 _FEW = 16  # for at most this many records, checking key by key is no faster
 
 _EXACT = frozenset({str, int, float, bool, type(None)})
+_ITEMS = _EXACT - {type(None)}  # the types of the items of a list
 _STORED = _EXACT | {SparseVector}
 _STORED_OR_LIST = _STORED | {list}
 _EXPECTED = "Expected metadata value to be a str, int, float, bool, a non-empty list of one of these, or None"
@@ -158,7 +160,20 @@ def _check_step(entries: list[dict[str, Any] | None], start: int) -> list[dict[s
             for key, value in (entry or {}).items():
                 check_values([value], key, f" at index {index} of metadatas")
         raise
+    if SparseVector in types:
+        _check_vectors(entries, start)
     return entries
+
+
+def _check_vectors(entries: list[dict[str, Any] | None], start: int) -> None:
+    """Check the sparse vectors, whose lists may have been changed since they were made."""
+    for index, entry in enumerate(entries, start):
+        for key, value in (entry or {}).items():
+            if isinstance(value, SparseVector):
+                try:
+                    check_again(value)
+                except ValueError as error:
+                    raise InvalidArgumentError(f"{error}, for key {key!r} in metadatas[{index}]") from None
 
 
 def _is_plain(entry: dict[str, Any]) -> bool:
@@ -187,7 +202,7 @@ def _list_item_types(entries: list[dict[str, Any]]) -> set[type]:
     for value in chain.from_iterable(map(dict.values, entries)):
         if type(value) is list:
             kinds = set(map(type, value))
-            if len(kinds) != 1 or type(None) in kinds:
+            if len(kinds) != 1 or not kinds <= _ITEMS:
                 return {list}
             types |= kinds
     return types

@@ -120,9 +120,10 @@ class SegmentIndexes:
     def _usable(self, view: SegmentView, builder: IndexBuilder) -> IndexRef | None:
         """Return the reference to a view's index, if it has these settings and is not damaged."""
         ref = None if view.ref is None else view.ref.index_of(builder.kind, builder.key)
-        if ref is None or ref.settings != builder.settings or ref.file.name in self._broken:
-            return None
-        return ref
+        return ref if self._is_usable(ref, builder) else None
+
+    def _is_usable(self, ref: IndexRef | None, builder: IndexBuilder) -> bool:
+        return ref is not None and ref.settings == builder.settings and ref.file.name not in self._broken
 
     def _load(self, segment: Segment, ref: IndexRef, builder: IndexBuilder) -> None:
         key = segment.name, builder.kind, builder.key
@@ -166,12 +167,11 @@ class SegmentIndexes:
     # ------------------------------------------------------------------ building
 
     def _misses(self, view: SegmentView, builder: IndexBuilder) -> bool:
-        """Whether an index of a view has to be built, and can be: only the manifest names an index."""
+        """Whether an index that a view lacks has to be built, and can be: only the manifest names one."""
         return (
             self._writable
             and view.named
             and isinstance(view.source, Segment)
-            and self._usable(view, builder) is None
             and (view.source.name, builder.kind, builder.key, builder.settings) not in self._failed
             and builder.applies(view.source)
         )
@@ -180,12 +180,15 @@ class SegmentIndexes:
         self, snapshot: Snapshot, builders: Sequence[IndexBuilder] | None = None
     ) -> list[tuple[Segment, IndexBuilder]]:
         """Return what has to be built, largest segments first."""
-        found = [
-            (view.source, builder)
-            for builder in (self._builders() if builders is None else builders)
-            for view in snapshot.views
-            if isinstance(view.source, Segment) and self._misses(view, builder)
-        ]
+        wanted = self._builders() if builders is None else builders
+        found = []
+        for view in snapshot.views:
+            # There may be thousands of indexes.
+            refs = {} if view.ref is None else {(ref.kind, ref.key): ref for ref in view.ref.indexes}
+            for builder in wanted:
+                lacks = not self._is_usable(refs.get((builder.kind, builder.key)), builder)
+                if lacks and isinstance(view.source, Segment) and self._misses(view, builder):
+                    found.append((view.source, builder))
         return sorted(found, key=lambda each: -each[0].rows)
 
     def schedule_all(self, quiet: float) -> None:

@@ -1,14 +1,17 @@
 """The order of records by their metadata.
 
 The engine uses it to sort, and so do clients of servers that cannot sort. The functions are pure. In
-ascending order, booleans are first, then numbers (integers and floats by value), strings, lists. Records
-without the key are last in both directions. Ties keep their previous order.
+ascending order, booleans are first, then numbers (integers and floats by value), strings, lists, sparse
+vectors (which are all equal). Records without the key are last in both directions. Ties keep their previous
+order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from .sparse_vector import SparseVector
 
 _RANK = {bool: 0, int: 1, float: 1, str: 2, list: 3}
 
@@ -32,4 +35,6 @@ def ordered(metadatas: Sequence[Mapping[str, Any] | None], order_by: Sequence[tu
 def _sort_key(value: Any) -> tuple[int, Any]:
     if isinstance(value, list):
         return 3, [_sort_key(item) for item in value]
+    if isinstance(value, SparseVector):
+        return 4, None
     return _RANK[type(value)], value

@@ -7,6 +7,7 @@ module does not need orjson, which the light client may lack.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -66,6 +67,8 @@ class SparseVector:
     @classmethod
     def from_dict(cls, d: Mapping[str, Any]) -> SparseVector:
         """Return the vector of JSON data that `to_dict` made. Raises ValueError for anything else."""
+        if not isinstance(d, Mapping):
+            raise ValueError(f"Expected a sparse vector as a mapping, got {d!r:.200}")
         if d.get(TYPE_KEY) != SPARSE_VECTOR_TYPE_VALUE:
             raise ValueError(
                 f"Expected {TYPE_KEY}={SPARSE_VECTOR_TYPE_VALUE!r} in a sparse vector, "
@@ -125,11 +128,20 @@ def _checked_values(values: list[Any]) -> list[float]:
             if not isinstance(value, (int, float, np.integer, np.floating, np.bool_)):
                 raise ValueError(f"SparseVector values must be numbers: got {value!r}")
         values = [value.item() if isinstance(value, np.generic) else value for value in values]
-    # A comparison with NaN is false.
-    if not all(-_LARGEST_VALUE <= value <= _LARGEST_VALUE for value in values):
+    # A comparison with NaN is false, and a sum with NaN is NaN.
+    if values and not (
+        min(values) >= -_LARGEST_VALUE and max(values) <= _LARGEST_VALUE and math.isfinite(sum(values))
+    ):
         odd = next(value for value in values if not abs(value) <= _LARGEST_VALUE)
         raise ValueError(f"SparseVector values must be finite and within the range of float32: got {odd!r}")
     return values
+
+
+def check_again(vector: SparseVector) -> None:
+    """Raise ValueError for a vector that is not valid: its lists were changed, or `unchecked` made it."""
+    if not isinstance(vector, SparseVector):
+        raise ValueError(f"Expected a SparseVector, got {vector!r:.200}")
+    SparseVector(vector.indices, vector.values, vector.labels)
 
 
 def unchecked(indices: list[int], values: list[float], labels: list[str] | None) -> SparseVector:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from ..interface.errors import Corruption
 from .checksummed_writer import Hashing, Sink
 from .disk import Folder, LogFile
 from .file_lock import LOCK_TIMEOUT
@@ -110,7 +111,10 @@ class MemoryFolder:
         self._files[name] = sink.out.getbuffer().toreadonly()
 
     def map(self, name: str, size: int | None = None) -> memoryview:
-        return self._files[name]
+        found = self._files.get(name)
+        if found is None:
+            raise Corruption(f"{self.path}/{name}", "the file is missing")
+        return found
 
     def evict(self, mapped: memoryview) -> None:
         """Do nothing, because the bytes exist only in memory."""

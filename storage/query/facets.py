@@ -2,6 +2,7 @@
 
 Owns: which values are the same, and in which order they are. As in filters, integers and floats are the same
 if they are equal, and bools and strings differ from them. A list counts once for each different element.
+Sparse vectors are no values to count, but their records have the key.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def count_values(
     for run in selected:
         source = typed(run.view)
         for slot in source.slots(run.rows):
-            if slot[0] == key:
+            if slot == (key, "sparse_vector"):
+                records += int(np.count_nonzero(source.has_vector(key, run.rows)))
+            elif slot[0] == key:
                 column = source.column(slot, run.rows, None)
                 there = np.flatnonzero(np.asarray(column.is_valid()))
                 parts.setdefault(slot[1].removesuffix("[]"), []).append(

@@ -17,7 +17,7 @@ from ..arrow.lazy_pyarrow import pa
 from ..memory_budget import MemoryBudget
 from ..schema import metadata_columns as columns
 from ..schema.metadata_columns import MetadataColumns, Slot, arrow_types
-from ..schema.record_columns import Ints
+from ..schema.record_columns import Ints, Mask
 from ..segments.segment import Segment
 from ..segments.snapshot import SegmentView, Snapshot
 
@@ -79,6 +79,11 @@ class TypedColumns:
         offsets = number_array(np.concatenate([[0], ends]).astype(np.int32))
         none = number_array(counts == 0)  # empty lists are never stored, so such a row has no list
         return pa.ListArray.from_arrays(offsets, values.take(number_array(picked)), mask=none)
+
+    def has_vector(self, key: str, rows: Ints) -> Mask:
+        """Return which of the rows have a sparse vector at a key. The columns do not contain the vectors."""
+        at, _ = self._columns.sparse[key, "sparse_vector"]
+        return np.isin(rows, at)
 
     def _in_order(self, slot: Slot) -> _Sorted:
         """Return the rows of a slot, ascending, with their values. Elements of a list keep their order."""

@@ -1,28 +1,30 @@
 """Give metadata values numbers that are equal for equal values and ascend as the values do.
 
-Owns: the order of values in groups: missing, then bools, numbers, strings by code point, then lists, which
-are equal to each other in the order, though not in the groups. Integers and floats compare by value.
+Owns: the order of values in groups: missing, then bools, numbers, strings by code point, then lists and
+sparse vectors, which are equal to each other in the order, though not in the groups. Integers and floats
+compare by value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..arrow.lazy_pyarrow import pa
+from ..interface.sparse_vector import SparseVector
 from ..schema.record_columns import Ints
 from ..segments.snapshot import SegmentView
 from .typed_columns import TypedColumns
 
-_MISSING, _BOOL, _NUMBER, _TEXT, _LIST = range(5)
+_MISSING, _BOOL, _NUMBER, _TEXT, _OTHER = range(5)
 
 
 class Codes(NamedTuple):
     """The values of one key in some records.
 
-    kind   int8 (n,): missing, bool, number, text or list
+    kind   int8 (n,): missing, bool, number, text, or list or sparse vector
     value  int64 (n,): the place of the value among those of its kind
     """
 
@@ -31,7 +33,7 @@ class Codes(NamedTuple):
 
     def order(self) -> Ints:
         """Return int64 (n,), which ascends as the values do."""
-        value = np.where(self.kind == _LIST, 0, self.value)
+        value = np.where(self.kind == _OTHER, 0, self.value)
         out: Ints = self.kind.astype(np.int64) * (len(value) + 1) + value
         return out
 
@@ -55,10 +57,15 @@ def codes(
     kind = np.zeros(count, np.int8)
     value = np.zeros(count, np.int64)
     parts: dict[str, list[tuple[Ints, Any]]] = {}
+    others: dict[Any, int] = {}
     for view, rows, at in runs:
         columns = typed(view)
         for slot in columns.slots(rows):
-            if slot[0] == key:
+            if slot == (key, "sparse_vector"):
+                there = columns.has_vector(key, rows)
+                kind[at[there]] = _OTHER
+                value[at[there]] = _numbered_vectors(view.source.mappings(rows[there]), key, others)
+            elif slot[0] == key:
                 array = columns.column(slot, rows, None)
                 array = array.combine_chunks() if hasattr(array, "combine_chunks") else array
                 there = np.asarray(array.is_valid())
@@ -70,7 +77,7 @@ def codes(
     _number_numbers(parts, kind, value)
     for at, array in _joined(parts.get("str", ())):
         kind[at], value[at] = _TEXT, _ranks_of_texts(array)
-    _number_lists(parts, kind, value)
+    _number_lists(parts, kind, value, others)
     return Codes(kind, value)
 
 
@@ -135,11 +142,19 @@ def _ranks_of_texts(array: Any) -> Ints:
     return out
 
 
-def _number_lists(parts: dict[str, list[tuple[Ints, Any]]], kind: Any, value: Ints) -> None:
-    known: dict[Any, int] = {}
+def _numbered_vectors(entries: Sequence[Mapping[str, Any] | None], key: str, known: dict[Any, int]) -> Ints:
+    """Return the number of each entry's sparse vector. Vectors that were not met before are added."""
+    vectors: list[SparseVector] = [entry[key] for entry in entries if entry is not None]
+    parts = ((tuple(each.indices), tuple(each.values), tuple(each.labels or ())) for each in vectors)
+    return np.array([known.setdefault(("vector", part), len(known)) for part in parts], np.int64)
+
+
+def _number_lists(
+    parts: dict[str, list[tuple[Ints, Any]]], kind: Any, value: Ints, known: dict[Any, int]
+) -> None:
     for name, found in parts.items():
         if name.endswith("[]"):
             family = "number" if name in ("int[]", "float[]") else name
             for at, array in found:
                 for index, each in zip(at.tolist(), array.to_pylist()):
-                    kind[index], value[index] = _LIST, known.setdefault((family, tuple(each)), len(known))
+                    kind[index], value[index] = _OTHER, known.setdefault((family, tuple(each)), len(known))

@@ -145,3 +145,19 @@ def test_large_collections(client: Any) -> None:
         )
     rare = Knn(SparseVector([3, 10 + 4_321, 10 + 10_040], [1.0, 1.0, 1.0]), key="sp", limit=4)
     assert collection.search(Search().rank(rare))["ids"] == [["4321", "10040", "3", "10"]]
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_groups_by_vectors(client: Any, settled: bool) -> None:
+    """Equal vectors are one group. In the order of values, vectors are behind texts and equal."""
+    shelf = made(client)
+    shelf.add(ids=["i"], embeddings=[[5, 5]], metadatas=[{"sp": SparseVector([1], [2])}])
+    if settled:
+        shelf.compact()
+    grouped = {"keys": ["sp"], "aggregate": {"$min_k": {"keys": ["#score"], "k": 1}}}
+    found = shelf.search(Search(rank=D(limit=9), group_by=grouped))
+    assert found["ids"] == [list("abgcdef")]
+    shelf.update(ids=["h"], metadatas=[{"sp": "text"}])
+    for operator, k, expected in (("$max_k", 2, "ab"), ("$min_k", 2, "eh"), ("$min_k", 3, "aeh")):
+        grouped = {"keys": ["none"], "aggregate": {operator: {"keys": ["sp"], "k": k}}}
+        assert shelf.search(Search(rank=D(limit=9), group_by=grouped))["ids"] == [list(expected)]

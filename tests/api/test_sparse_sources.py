@@ -10,6 +10,7 @@ import pytest
 
 from chroma import K, Knn, Rrf, Schema, Search, SparseEmbeddingFunction, SparseVector, SparseVectorIndexConfig
 from chroma.errors import InvalidArgumentError
+from chroma.storage.interface.sparse_vector import unchecked
 from chroma.utils.embedding_functions import (
     ChromaBm25EmbeddingFunction,
     register_sparse_embedding_function,
@@ -205,7 +206,14 @@ def test_names_that_are_not_registered(client: Any, titles: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [lambda texts: [], lambda texts: [{1: 2.0} for _ in texts], lambda texts: None]
+    "answer",
+    [
+        lambda texts: [],
+        lambda texts: [{1: 2.0} for _ in texts],
+        lambda texts: None,
+        lambda texts: [unchecked([1], [float("nan")], None) for _ in texts],
+        lambda texts: [unchecked([2, 1], [1.0, 1.0], None) for _ in texts],
+    ],
 )
 def test_functions_that_answer_otherwise(client: Any, answer: Any) -> None:
     def function(input: Any) -> Any:

@@ -202,3 +202,83 @@ def test_files(client: Any, tmp_path: Path, name: str) -> None:
     copy = client.create_collection("copy", embedding_function=None)
     copy.load(tmp_path / name)
     assert [entry["s"] for entry in copy.get()["metadatas"]] == KEPT
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda vector: vector.values.__setitem__(0, float("nan")),
+        lambda vector: vector.values.__setitem__(0, 1e39),
+        lambda vector: vector.values.append(1.0),
+        lambda vector: vector.indices.__setitem__(0, 9),
+        lambda vector: vector.indices.__setitem__(0, "1"),
+    ],
+)
+def test_vectors_that_were_changed_are_checked_again(collection: Any, change: Any) -> None:
+    vector = SparseVector([1, 5], [1.0, 1.0])
+    change(vector)
+    for count in (1, 40):
+        columns = {"ids": [str(i) for i in range(count)], "embeddings": [[0, 0]] * count}
+        metadatas = [
+            {"s": vector if i == count - 1 else SparseVector([1], [1]), "n": i} for i in range(count)
+        ]
+        for call in (collection.add, collection.upsert):
+            with pytest.raises(InvalidArgumentError, match=rf"'s' in metadatas\[{count - 1}\]"):
+                call(**columns, metadatas=metadatas)
+    assert collection.count() == 0
+
+
+def test_lists_hold_no_vectors(collection: Any) -> None:
+    for count in (1, 40):
+        with pytest.raises(InvalidArgumentError, match="it holds SparseVector"):
+            collection.add(
+                ids=[str(i) for i in range(count)],
+                embeddings=[[0, 0]] * count,
+                metadatas=[{"s": [SparseVector([1], [1])]}] * count,
+            )
+    assert collection.get()["ids"] == []
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_vectors_are_last_in_order_and_equal(client: Any, settled: bool) -> None:
+    collection = client.create_collection("mixed", embedding_function=None)
+    values = [SparseVector([2], [1]), None, "x", SparseVector([1], [1]), [1], 3, True]
+    collection.add(
+        ids=list("abcdefg"),
+        embeddings=[[0, 0]] * 7,
+        metadatas=[None if value is None else {"s": value} for value in values],
+    )
+    if settled:
+        collection.compact()
+    assert collection.get(order_by="s")["ids"] == list("gfceadb")
+    assert collection.get(order_by="-s")["ids"] == list("adecfgb")
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_facets_count_records_with_vectors(client: Any, settled: bool) -> None:
+    collection = filled(client)
+    collection.update(ids=["0"], metadatas=[{"s": 1}])
+    if settled:
+        collection.compact()
+    facet = collection.facets("s")["s"]
+    assert facet["values"] == [{"value": 1, "count": 1}]
+    assert (facet["distinct"], facet["records"]) == (1, 5)
+
+
+@pytest.mark.parametrize("given", [None, [], 3, "x"])
+def test_from_dict_refuses_other_types(given: Any) -> None:
+    with pytest.raises(ValueError, match="mapping"):
+        SparseVector.from_dict(given)
+
+
+def test_descriptions(client: Any) -> None:
+    pytest.importorskip("pyarrow")
+    collection = filled(client)
+    (numbers, sparse) = collection.describe().keys
+    assert (sparse.key, sparse.types, sparse.distinct, sparse.most_frequent) == (
+        "s",
+        {"sparse_vector": len(VECTORS)},
+        0,
+        None,
+    )
+    assert numbers.types == {"int": len(VECTORS)}

@@ -1,14 +1,17 @@
 // node tour.mjs MODULES HOST PORT: every method of Chroma's JavaScript client, with known answers.
 //
-// MODULES is a node_modules folder with `chromadb` in it. The server must allow reset. Prints a line per step,
+// MODULES is a node_modules folder with `chromadb` and `@chroma-core/chroma-bm25` in it. The server must allow reset. Prints a line per step,
 // and fails if a public method was not called.
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import path from "node:path";
 
 const [modules, host, port] = process.argv.slice(2);
-const chroma = createRequire(path.join(path.resolve(modules), "x.js"))("chromadb");
-const { AdminClient, ChromaClient, K, Knn, Search } = chroma;
+const require = createRequire(path.join(path.resolve(modules), "x.js"));
+const chroma = require("chromadb");
+const { ChromaBm25EmbeddingFunction } = require("@chroma-core/chroma-bm25");
+const { AdminClient, ChromaClient, GroupBy, K, Knn, MaxK, MinK, ReadLevel, Rrf, Schema, Search } = chroma;
+const { SparseVectorIndexConfig, StringInvertedIndexConfig } = chroma;
 
 // methods for the collection's own ends, which JavaScript cannot hide
 const INTERNAL =
@@ -181,6 +184,88 @@ async function records() {
   await raises("forkCount", "ChromaServerError", () => things.forkCount());
 }
 
+const SHELF = {
+  ids: ["a", "b", "c", "d", "e", "f", "g", "h"],
+  embeddings: [[0, 0], [1, 0], [0, 2], [2, 2], [3, 0], [0, 4], [1, 1], [4, 4]],
+  metadatas: [
+    { kind: "fruit", price: 3, secret: "x", sp: { indices: [1, 2], values: [1, 2] } },
+    { kind: "fruit", price: 1, sp: { indices: [1], values: [2] } },
+    { kind: "fruit", price: 2.5, sp: { indices: [3], values: [1] } },
+    { kind: "tool", price: 10, sp: { indices: [2, 4], values: [1, 0.5] } },
+    { kind: "tool" },
+    { kind: "tool", price: 7, sp: { indices: [1, 3, 4], values: [0.5, 2, 1] } },
+    { price: 1, sp: { indices: [], values: [] } },
+    null,
+  ],
+};
+
+/** Ids with scores, to five digits. */
+function scored(rows) {
+  return rows.map(({ id, score }) => [id, Number(score.toFixed(5))]);
+}
+
+async function searches() {
+  const sparse = new SparseVectorIndexConfig({});
+  const schema = new Schema().createIndex(sparse, "sp").deleteIndex(new StringInvertedIndexConfig(), "secret");
+  const shelf = await client.createCollection({ name: "shelf", schema, embeddingFunction: null });
+  await shelf.add(SHELF);
+  const stored = (await client.getCollection({ name: "shelf" })).schema;
+  equal("a schema is kept", stored.keys.sp.sparseVector.sparseVectorIndex.enabled, true);
+  equal("keys are found", stored.keys.kind.string.stringInvertedIndex.enabled, true);
+  const back = (await shelf.get()).metadatas.map((metadata) => metadata?.sp);
+  equal("sparse vectors are read back", back, SHELF.metadatas.map((metadata) => metadata?.sp));
+
+  const ranked = async (search) => scored((await shelf.search(search.select(K.SCORE))).rows()[0]);
+  const dense = (options) => Knn({ query: [0, 0], limit: 8, ...options });
+  const lexical = (options) => Knn({ query: { indices: [1, 2], values: [1, 0.5] }, key: "sp", limit: 8, ...options });
+  const found = [["a", -1], ["b", -1], ["d", 0.5], ["f", 0.5]];
+  equal("sparse Knn", await ranked(new Search().rank(lexical())), found);
+  const tools = new Search().rank(lexical()).where(K("kind").eq("tool"));
+  equal("sparse Knn, filtered", await ranked(tools), [["d", 0.5], ["f", 0.5]]);
+  const sum = [["a", -1], ["b", 0], ["g", 3], ["c", 5], ["d", 8.5], ["e", 10], ["f", 16.5], ["h", 33]];
+  equal("arithmetic", await ranked(new Search().rank(dense().add(lexical({ default: 1 })))), sum);
+  const fused = Rrf({ ranks: [dense, lexical].map((knn) => knn({ returnRank: true, default: 100 })) });
+  const fusedScores = [["a", -0.03333], ["b", -0.03279], ["d", -0.03175], ["f", -0.03102]];
+  equal("Rrf", await ranked(new Search().rank(fused).limit(4)), fusedScores);
+  const grouped = (aggregate) => ranked(new Search().rank(dense()).groupBy(new GroupBy([K("kind")], aggregate)));
+  equal("GroupBy, MinK", await grouped(new MinK([K.SCORE], 1)), [["a", 0], ["g", 2], ["d", 8]]);
+  equal("GroupBy, MaxK", await grouped(new MaxK([K("price")], 1)), [["a", 0], ["g", 2], ["d", 8]]);
+  const pages = await shelf.search([new Search().limit(2, 1), new Search({ where: { kind: "fruit" } })]);
+  equal("a batch", pages.ids, [["b", "c"], ["a", "b", "c"]]);
+  const level = { readLevel: ReadLevel.INDEX_ONLY };
+  equal("read levels", (await shelf.search(new Search({ where: { kind: "tool" } }), level)).ids, [["d", "e", "f"]]);
+  await shelf.update({ ids: ["e"], metadatas: [{ sp: { indices: [2], values: [4] } }] });
+  const first = new Search().rank(lexical()).limit(3);
+  equal("an updated sparse vector", await ranked(first), [["a", -1], ["b", -1], ["e", -1]]);
+
+  await raises("an index that is off", "ChromaClientError", () => shelf.get({ where: { secret: "x" } }));
+  await raises("a key without an index", "ChromaClientError", () => ranked(new Search().rank(lexical({ key: "kind" }))));
+  await raises("another dimension", "ChromaClientError", () => ranked(new Search().rank(dense({ query: [1] }))));
+}
+
+async function words() {
+  const bm25 = new SparseVectorIndexConfig({
+    sourceKey: K.DOCUMENT, embeddingFunction: new ChromaBm25EmbeddingFunction(), bm25: true,
+  });
+  const documents = ["red apple pie", "green apple", "banana split", "red hammer", "saw", null, "apple", "red red apple"];
+  const given = { name: "words", schema: new Schema().createIndex(bm25, "lex"), embeddingFunction: null };
+  const made = await client.createCollection(given);
+  const texts = documents.flatMap((document, row) => (document === null ? [] : [row]));
+  const picked = (column) => texts.map((row) => column[row]);
+  await made.add({ ids: picked(SHELF.ids), embeddings: picked(SHELF.embeddings), documents: picked(documents) });
+  await made.add({ ids: ["f"], embeddings: [[0, 4]], metadatas: [{ note: "fox" }] });
+  const apple = (await made.get({ ids: ["g"] })).metadatas[0].lex;
+  equal("a BM25 vector", [apple.indices, Math.fround(apple.values[0])], [[1085451005], Math.fround(1.6877434)]);
+  const opened = await client.getCollection({ name: "words" });
+  const expected = [["g", -0.97441], ["b", -0.9691], ["a", -0.96382], ["h", -0.96382]];
+  const apples = (key) => opened.search(new Search().rank(Knn({ query: "Apples!", key })).select(K.SCORE));
+  equal("BM25 of a text", scored((await apples("lex")).rows()[0]), expected);
+  equal("BM25 by a key object", scored((await apples(K("lex"))).rows()[0]), expected);
+  await opened.upsert({ ids: ["e"], embeddings: [[3, 0]], documents: ["apple pie"] });
+  const pie = await opened.search(new Search().rank(Knn({ query: "pies", key: "lex" })));
+  equal("BM25 after an upsert", pie.ids, [["e", "a"]]);
+}
+
 async function many() {
   const bulk = await client.createCollection({ name: "bulk", embeddingFunction: null });
   const ids = Array.from({ length: 5000 }, (_, row) => `r${row}`);
@@ -195,6 +280,8 @@ await system();
 await tenants();
 await collections();
 await records();
+await searches();
+await words();
 await many();
 await client.reset();
 equal("it is empty", await client.countCollections(), 0);

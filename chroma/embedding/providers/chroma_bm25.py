@@ -100,12 +100,16 @@ class ChromaBm25EmbeddingFunction(Configured, SparseEmbeddingFunction[list[str]]
             "include_tokens": include_tokens,
         }
         if stopwords is not None:
-            config["stopwords"] = list(stopwords)
+            config["stopwords"] = _words(stopwords)
         self._set(config)
-        if avg_doc_length <= 0:
-            raise InvalidArgumentError(
-                f"{_SOURCE}: `avg_doc_length` must be positive, got {avg_doc_length!r}."
-            )
+        for name, value, valid, rule in (
+            ("k", k, 0 <= k <= 1e6, "from 0 to 1e6"),
+            ("b", b, 0 <= b <= 1, "from 0 to 1"),
+            ("avg_doc_length", avg_doc_length, 1e-6 <= avg_doc_length <= 1e12, "from 1e-6 to 1e12"),
+            ("token_max_length", token_max_length, token_max_length >= 0, "at least 0"),
+        ):
+            if not valid:
+                raise InvalidArgumentError(f"{_SOURCE}: `{name}` must be {rule}, got {value!r}.")
 
     def __call__(self, input: list[str]) -> SparseVectors:
         texts = checked(input)
@@ -143,6 +147,19 @@ class ChromaBm25EmbeddingFunction(Configured, SparseEmbeddingFunction[list[str]]
     def build_from_config(cls, config: dict[str, Any]) -> Any:
         cls._form.check(config)
         return cls(**config)
+
+    def validate_config_update(self, old_config: dict[str, Any], new_config: dict[str, Any]) -> None:
+        self._form.check(new_config)
+
+
+def _words(stopwords: Iterable[str]) -> list[str]:
+    if isinstance(stopwords, str):
+        raise InvalidArgumentError(f"{_SOURCE}: `stopwords` must be a list of words, got {stopwords!r}.")
+    words = list(stopwords)
+    for word in words:
+        if not isinstance(word, str):
+            raise InvalidArgumentError(f"{_SOURCE}: `stopwords` must be texts, got {word!r}.")
+    return words
 
 
 @lru_cache(8)

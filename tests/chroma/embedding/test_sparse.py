@@ -93,6 +93,26 @@ def test_bm25_has_settings() -> None:
         ChromaBm25EmbeddingFunction.build_from_config({"c": 1})
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"k": float("nan")}, {"k": -1}, {"k": 1e300}, {"b": float("inf")}, {"b": -0.1}, {"b": 1.1},
+        {"avg_doc_length": 0}, {"avg_doc_length": float("nan")}, {"avg_doc_length": 1e-300},
+        {"token_max_length": -1}, {"stopwords": "the"}, {"stopwords": [1]},
+    ],
+)  # fmt: skip
+def test_settings_of_bm25_that_make_no_vectors(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError, match=next(iter(given))):
+        ChromaBm25EmbeddingFunction(**given)
+
+
+def test_updates_of_bm25_know_all_keys() -> None:
+    function = ChromaBm25EmbeddingFunction()
+    function.validate_config_update(function.get_config(), {"k": 1})
+    with pytest.raises(InvalidArgumentError, match="other"):
+        function.validate_config_update(function.get_config(), {"other": 1})
+
+
 def test_inputs_are_texts() -> None:
     with pytest.raises(InvalidTypeError, match="single string"):
         ChromaBm25EmbeddingFunction()("a")  # type: ignore[arg-type]

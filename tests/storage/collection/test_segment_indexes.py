@@ -402,3 +402,22 @@ def test_a_manifest_that_lies_about_them_is_refused(tmp_path: Path, toy: Lengths
         hostile.seal(Path(folder.path) / "manifest.json", state)
         with pytest.raises(chroma.storage.interface.errors.Corruption, match="indexes"):
             Manifest.load(folder)
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+def test_a_reader_may_be_late(
+    tmp_path: Path, toy: Lengths, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Its snapshot has a segment that was merged away, with its index, before the index was opened."""
+    client = chroma.PersistentClient(tmp_path) if kind == "disk" else chroma.EphemeralClient()
+    with client:
+        collection = filled(client)
+        collection.compact()
+        idle(client, monkeypatch)
+        store = inner(collection)
+        (view,) = store.store.snapshot().views
+        store.indexes._opened.clear()
+        filled(client, 5, first=ROWS)
+        collection.compact()
+        assert store.indexes.get_now(view, toy) is None
+        assert right(found(collection, toy)[0], ROWS + 5)
