@@ -61,6 +61,7 @@ from ..validation.read_arguments import (
     check_include,
     check_mode,
     check_n_results,
+    check_no_vectors,
     check_positive,
     check_read_level,
     check_same_length,
@@ -397,8 +398,12 @@ class AsyncCollection(AsyncPipelines):
         """
         with during("query"):
             parts = check_include(include, query=True)
-            vectors = NO_VECTORS
-            if mode != "lexical":
+            if mode == "lexical":
+                vectors = NO_VECTORS
+                check_no_vectors(
+                    query_embeddings=query_embeddings, query_images=query_images, query_uris=query_uris
+                )
+            else:
                 vectors = await self._query_vectors(query_embeddings, query_texts, query_images, query_uris)
             chosen = None if ids is None else check_ids(ids, distinct=False, may_be_empty=True)
             request = QueryRequest(

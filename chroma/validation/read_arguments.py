@@ -193,6 +193,16 @@ def check_choices(
     )
 
 
+def check_no_vectors(**given: Any) -> None:
+    """Check that a query by words alone has nothing to make vectors of."""
+    for name, value in given.items():
+        if value is not None:
+            raise InvalidArgumentError(
+                f"{name} needs mode='dense' or 'hybrid': mode='lexical' compares no vectors, "
+                "so pass query_texts only"
+            )
+
+
 def check_mode(request: QueryRequest, mode: Any, texts: Any, candidates: Any) -> QueryRequest:
     """Check the mode of a query that is not the default, and add it to the request with its texts."""
     if mode not in get_args(QueryMode):
@@ -204,8 +214,11 @@ def check_mode(request: QueryRequest, mode: Any, texts: Any, candidates: Any) ->
         raise InvalidArgumentError(
             f"mode={mode!r} searches documents by the words of a text: pass query_texts"
         )
-    for name, value in (("max_distance", request.max_distance), ("diversity", request.diversity)):
-        if value:
+    for name, given in (
+        ("max_distance", request.max_distance is not None),
+        ("diversity", request.diversity > 0),
+    ):
+        if given:
             raise InvalidArgumentError(f"{name} needs mode='dense': it is about distances only")
     if candidates is not None and mode == "lexical":
         raise InvalidArgumentError("candidates needs mode='hybrid' or 'dense': there is only one list")

@@ -30,6 +30,7 @@ from ..validation.read_arguments import (
     check_diversity,
     check_facet_keys,
     check_mode,
+    check_no_vectors,
     check_order,
     check_positive,
     delete_request,
@@ -94,8 +95,10 @@ def scan_to_json(request: ScanRequest) -> JSON:
 
 def query_to_json(request: QueryRequest, *, base64: bool = False) -> JSON:
     """The body of query. With `base64`, the vectors are sent as base64 texts."""
-    vectors: list[Any] = encoded(request.vectors) if base64 else request.vectors.tolist()
-    body: JSON = {"query_embeddings": vectors, "n_results": request.k}
+    body: JSON = {}
+    if request.mode != "lexical":
+        body["query_embeddings"] = encoded(request.vectors) if base64 else request.vectors.tolist()
+    body["n_results"] = request.k
     body |= selection_to_json(request.selection)
     body["include"] = [*sorted(request.fields), "distances"]
     if request.exact:
@@ -176,6 +179,8 @@ def query_from_json(body: Mapping[str, Any]) -> tuple[QueryRequest, AnswerForm]:
             else check_candidates(body.get("candidates"), k, diversity > 0),
             explain=flag(body, "explain"),
         )
+        if mode == "lexical":
+            check_no_vectors(query_embeddings=body.get("query_embeddings"))
         if mode != "dense":
             texts = body.get("query_texts")
             request = check_mode(request._replace(candidates=None), mode, texts, body.get("candidates"))

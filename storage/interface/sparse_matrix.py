@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..native import kernel
-
 
 class SparseMatrix(NamedTuple):
     """The components of vectors, one vector after the other.
@@ -25,7 +23,10 @@ class SparseMatrix(NamedTuple):
 
     def as_json(self) -> list[str]:
         """Return each vector as a JSON object."""
-        import orjson  # the light client does without it
+        # Not above: clients of a server do without both, and import this module.
+        import orjson
+
+        from ..native import kernel
 
         values, numbers = np.unique(self.values.astype(np.float32), return_inverse=True)
         texts = tuple(orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b","))

@@ -221,6 +221,12 @@ def test_empty_collections(client: Any) -> None:
         ({"query_embeddings": [[1, 2]], "mode": "lexical"}, "pass query_texts"),
         ({"query_embeddings": [[1, 2]], "mode": "hybrid"}, "pass query_texts"),
         ({"query_texts": "a", "mode": "hybrid", "max_distance": 1.0}, "max_distance needs mode='dense'"),
+        ({"query_texts": "a", "mode": "lexical", "max_distance": 0.0}, "max_distance needs mode='dense'"),
+        (
+            {"query_texts": "a", "query_embeddings": [[1, 2]], "mode": "lexical"},
+            "query_embeddings needs mode=",
+        ),
+        ({"query_texts": "a", "query_uris": ["u"], "mode": "lexical"}, "query_uris needs mode="),
         ({"query_texts": "a", "mode": "lexical", "diversity": 0.5}, "diversity needs mode='dense'"),
         ({"query_texts": "a", "mode": "lexical", "candidates": 50}, "candidates needs mode="),
         ({"query_texts": "a", "mode": "hybrid", "candidates": 3}, "candidates"),

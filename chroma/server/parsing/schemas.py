@@ -160,7 +160,9 @@ COMPONENTS: dict[str, Schema] = {
         ids=_list(_list(ID)), embeddings=_or_null(_list(_list({"anyOf": [VECTOR, BASE64]}))),
         documents=_or_null(_list(_list(_or_null(TEXT)))), uris=_or_null(_list(_list(_or_null(TEXT)))),
         metadatas=_or_null(_list(_list(_or_null({"type": "object"})))),
-        distances=_or_null(_list(_list(NUMBER))), include=INCLUDE, explain=_ref("Explanation"),
+        distances=_or_null(_list(_list(_or_null(NUMBER)))), include=INCLUDE, explain=_ref("Explanation"),
+        lexical_scores=_list(_list(_or_null(NUMBER))), lexical_ranks=_list(_list(_or_null(COUNT))),
+        dense_ranks=_list(_or_null(_list(_or_null(COUNT)))),
     ),
     "Explanation": {
         "description": "Only with explain: true. What ran on each segment and memtable, and times",
@@ -232,6 +234,24 @@ _FILTERS: dict[str, Any] = {
 _LOOKED_UP = _or_null(_list(ID))
 
 # The request body of each handler whose route has one.
+# what a query has in every mode
+_QUERY: Schema = {
+    "n_results": _or_null(SMALL_COUNT),
+    "ids": _LOOKED_UP,
+    **_FILTERS,
+    "include": INCLUDE,
+    "exact": _or_null(FLAG),
+    "max_distance": _or_null(NUMBER | {"description": "Records that are farther away are left out"}),
+    "diversity": _or_null({"type": "number", "minimum": 0, "maximum": 1}),
+    "candidates": _or_null(
+        SMALL_COUNT
+        | {"description": "Diversity chooses n_results of as many, hybrid queries fuse as many of each list"}
+    ),
+    "explain": _or_null(FLAG),
+    "encoding": ENCODING,
+    "metadata": METADATA_FORM,
+}
+_TEXTS: Schema = {"anyOf": [TEXT, _list(TEXT, minItems=1)]}
 BODIES: dict[str, Schema] = {
     "create_tenant": _object("name", name={"type": "string", "minLength": 3}),
     "update_tenant": _object("resource_name", resource_name=TEXT),
@@ -306,23 +326,31 @@ BODIES: dict[str, Schema] = {
         metadata=METADATA_FORM,
         keys=_or_null(_list(TEXT)),
     ),
-    "query": _object(
-        "query_embeddings",
-        query_embeddings=_matrix(),
-        n_results=_or_null(SMALL_COUNT),
-        ids=_LOOKED_UP,
-        **_FILTERS,
-        include=INCLUDE,
-        exact=_or_null(FLAG),
-        max_distance=_or_null(NUMBER | {"description": "Records that are farther away are left out"}),
-        diversity=_or_null({"type": "number", "minimum": 0, "maximum": 1}),
-        candidates=_or_null(
-            SMALL_COUNT | {"description": "Diversity chooses n_results of as many; at least n_results"}
-        ),
-        explain=_or_null(FLAG),
-        encoding=ENCODING,
-        metadata=METADATA_FORM,
-    ),
+    "query": {
+        "anyOf": [
+            _object(
+                "query_embeddings",
+                query_embeddings=_matrix(),
+                mode={"enum": ["dense", None]},
+                query_texts={"description": "Without effect in this mode"},
+                **_QUERY,
+            ),
+            _object(
+                "query_embeddings mode query_texts",
+                query_embeddings=_matrix(),
+                mode={"const": "hybrid"},
+                query_texts=_TEXTS,
+                **_QUERY,
+            ),
+            _object(
+                "mode query_texts",
+                query_embeddings={"type": "null"},
+                mode={"const": "lexical"},
+                query_texts=_TEXTS,
+                **_QUERY,
+            ),
+        ]
+    },
     "search": _object(
         "searches",
         searches=_list(_ref("Search")),

@@ -218,6 +218,9 @@ def test_every_answer_is_as_described(serve: Callable[..., Api]) -> None:
     ask("POST", f"{path}/query", {"query_embeddings": [[1, 2]], "include": everything, "encoding": "base64"})
     choices = {"max_distance": 3, "diversity": 0.5, "candidates": 20, "explain": True}
     ask("POST", f"{path}/query", {"query_embeddings": [[1, 2]], **choices})
+    texts = {"query_texts": ["y and x", "none"], "include": everything}
+    ask("POST", f"{path}/query", {"mode": "lexical", **texts})
+    ask("POST", f"{path}/query", {"mode": "hybrid", "query_embeddings": [[1, 2], [3, 4]], **texts})
     ask("POST", f"{path}/chroma-arrow/export", {})
     ask("POST", f"{DATABASE}/chroma-arrow/sql", {"sql": "select 1"})
     ask("POST", f"{path}/query", {"query_embeddings": []})
