@@ -30,7 +30,7 @@ class PartExplanation(NamedTuple):
     name     the name of the segment or memtable
     records  its records without deleted ones
     matches  how many of them match the filter
-    indexed  whether its graph was loaded
+    indexed  whether its graph was loaded; True for a search by words or sparse vectors, which needs none
     runs     the plans in the order of their first run
     """
 
@@ -63,8 +63,10 @@ class Explanation(NamedTuple):
         several = len({part.knn for part in self.parts}) > 1
         for part in self.parts:
             knn = f"knn {part.knn}, " if several else ""
-            graph = "graph" if part.indexed else "no graph"
-            lines.append(f"  {knn}{part.name}: {part.matches:,} of {part.records:,} records match, {graph}")
+            graph = ", graph" if part.indexed else ", no graph"
+            if any(run.plan["name"] == "SparseSearch" for run in part.runs):
+                graph = ""  # it has no part in a search by words or sparse vectors
+            lines.append(f"  {knn}{part.name}: {part.matches:,} of {part.records:,} records match{graph}")
             lines += [f"    {_shown(run)}" for run in part.runs]
         return "\n".join(lines)
 

@@ -89,10 +89,11 @@ def bm25_of(words: int, documents: int) -> Bm25:
 
 
 class Mixed(NamedTuple):
-    """The hits, and how well the words of each query match them."""
+    """The hits, how well the words of each query match them, and the positions that its words found."""
 
     found: Found
     words: list[WordMatches]
+    lexical: list[Ints]
 
 
 class _Hits(NamedTuple):
@@ -127,13 +128,14 @@ def _traced(
     with trace.step("search"):
         mixed = _run(request, search, space, dense)
     for view in search.views:
-        trace.ran(view.source.name, SparseSearch("#document"), len(request.texts), 0, 0)
+        found = sum(np.count_nonzero(view.locate_positions(each) >= 0) for each in mixed.lexical)
+        trace.ran(view.source.name, SparseSearch("#document"), len(request.texts), int(found), 0)
     return mixed
 
 
 def _run(request: QueryRequest, search: WordSearch, space: Space, dense: Found | None) -> Mixed:
     near = [None] * len(request.texts) if dense is None else _positions(dense)
-    hits, words = [], []
+    hits, words, listed = [], [], []
     for number, (text, nearest) in enumerate(zip(request.texts, near, strict=True)):
         query = search.query(text)
         lexical = search.best(query, request.k if dense is None else considered_of(request)).positions
@@ -143,10 +145,11 @@ def _run(request: QueryRequest, search: WordSearch, space: Space, dense: Found |
             _measure(found, search.views, space, request.vectors[number])
         hits.append(found)
         ranks = None if nearest is None else _ranks_in(nearest, chosen)
+        listed.append(lexical)
         words.append(WordMatches(found.scores, _ranks_in(lexical, chosen), ranks))
     part, rows, distances, _ = (np.concatenate(column) for column in zip(*hits))
     counts = [len(each.rows) for each in hits]
-    return Mixed(Found(search.views, part, rows, distances, counts), words)
+    return Mixed(Found(search.views, part, rows, distances, counts), words, listed)
 
 
 def considered_of(request: QueryRequest) -> int:

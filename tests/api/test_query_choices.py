@@ -188,7 +188,7 @@ def test_explanations_of_sparse_ranks(client: Any) -> None:
     assert (run.plan, run.candidates) == ({"name": "SparseSearch", "key": "lex"}, 1)
     assert dense.runs[0].plan["name"] == "ScanAllowed" and "SparseSearch(key=lex)" in repr(explained)
     facets = made.facets(["lex", "n"])  # a sparse vector has no values to count
-    assert facets["lex"] == {"values": [], "distinct": 0, "records": 0} and facets["n"]["distinct"] == 3
+    assert facets["lex"] == {"values": [], "distinct": 0, "records": 3} and facets["n"]["distinct"] == 3
 
 
 # ---------------------------------------------------------------------------- rerank

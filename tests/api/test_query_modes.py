@@ -168,7 +168,13 @@ def test_reranking_and_explaining(shelf: Any) -> None:
     assert found["lexical_scores"][0] == pytest.approx([scores["g"], scores["d"]])
     assert [part.name for part in found["explain"].parts]
     found = shelf.query(query_texts="red apples", mode="hybrid", explain=True)
-    assert {part.knn for part in found["explain"].parts} == {0, 1}
+    dense, lexical = ([part for part in found["explain"].parts if part.knn == number] for number in (0, 1))
+    assert sum(run.candidates for part in lexical for run in part.runs) == len(
+        by_words("red apples", DOCUMENTS)
+    )
+    assert {run.plan["name"] for part in lexical for run in part.runs} == {"SparseSearch"}
+    said = repr(found["explain"]).splitlines()
+    assert sum("graph" in line for line in said) == len(dense)
 
 
 def test_tables_have_the_scores_and_ranks(shelf: Any) -> None:
