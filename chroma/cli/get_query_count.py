@@ -156,7 +156,7 @@ def query(
     mode: QueryMode,
     as_json: bool,
 ) -> None:
-    """Print the records nearest to a text or a vector, or those whose documents match its words best."""
+    """Print the records nearest to a text or a vector, or with its words."""
     if mode == "dense" and bool(texts) == bool(embeddings):
         raise click.UsageError("give --text or --embedding, one of them or several of one kind")
     if mode != "dense" and not texts:

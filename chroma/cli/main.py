@@ -37,7 +37,9 @@ COMMANDS: dict[str, tuple[Listed, ...]] = {
         Listed("info", "ls_info", "Show the collections: rows, segments, index state, bytes."),
         Listed("count", "get_query_count", "Print the number of records, or of those that match a filter."),
         Listed("get", "get_query_count", "Print records, by id or by filter, in insertion order."),
-        Listed("query", "get_query_count", "Print the records nearest to a text or a vector."),
+        Listed(
+            "query", "get_query_count", "Print the records nearest to a text or a vector, or with its words."
+        ),
         Listed("search", "search", "Print the records that a search finds: filter, rank, groups, page."),
         Listed("sql", "sql", "Run a SELECT statement on the collections of a database."),
     ),
