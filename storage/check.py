@@ -26,8 +26,9 @@ from .catalog.catalog import NAME as CATALOG
 from .interface.errors import Corruption, NotADatabase
 from .io.disk import DiskFolder
 from .manifest import COPY, NAME, FileRef, Manifest, SegmentRef, unwrap_state
+from .postings import postings_file
 from .schema.record_columns import decode_metadata
-from .segments.segment import Segment, hash_ids
+from .segments.segment import Segment, hash_ids, write_postings
 from .segments.tombstones import decode_tombstones
 from .validation import file_names
 from .validation.json_fields import Fields
@@ -240,7 +241,11 @@ class _Check:
         ref = self._cache(folder, ref, "dead", ref.tombstones)
         ref = self._cache(folder, ref, "graph", ref.graph.file if ref.graph else None)
         for index in ref.indexes:
-            ref = self._cache(folder, ref, "index", index.file)
+            kept = self._cache(folder, ref, "index", index.file)
+            if kept is not ref and index.kind == postings_file.KIND:
+                # A segment is known to have sparse vectors at a key by this index.
+                kept = kept.with_index(index.kind, index.key, write_postings(home, ref, index))
+            ref = kept
         for file in ref.files:
             self.report(f"{folder.path}/{file.name}", "ok", f"{file.bytes} bytes match their checksum")
         self.report(folder.path, "ok", f"{ref.rows} records, {ref.deleted_rows} deleted")

@@ -167,7 +167,7 @@ class SegmentIndexes:
     # ------------------------------------------------------------------ building
 
     def _misses(self, view: SegmentView, builder: IndexBuilder) -> bool:
-        """Whether an index that a view lacks has to be built, and can be: only the manifest names an index."""
+        """Whether an index that a view lacks has to be built, and can be: the manifest names indexes."""
         return (
             self._writable
             and view.named

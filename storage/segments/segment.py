@@ -35,7 +35,7 @@ from ..interface.errors import Corruption
 from ..interface.values import Floats
 from ..io.checksummed_writer import Sink
 from ..io.disk import Folder
-from ..manifest import IndexRef, SegmentRef, random_name
+from ..manifest import FileRef, IndexRef, SegmentRef, random_name
 from ..postings import postings, postings_file
 from ..schema import metadata_columns
 from ..schema.metadata_columns import MetadataColumns, Slot
@@ -202,6 +202,27 @@ def _write_postings(key: str, entries: Entries, rows: int, sink: Sink) -> None:
         settings=postings_file.SETTINGS,
         rows=rows,
     )
+
+
+def write_postings(folder: Folder, ref: SegmentRef, index: IndexRef) -> IndexRef | None:
+    """Write the inverted index of the sparse vectors at a key again. None if there are none.
+
+    The file has the same name and content as before, because a log may name it, too.
+
+    folder  the folder of the collection
+    """
+    segment, home = Segment(folder, ref), folder.child(ref.name)
+    key, name = index.key, index.file.name
+    metadata = segment.arrow_text("metadata")
+    blocks = (to_list(metadata.slice(start, _BLOCK_ROWS)) for start in range(0, ref.rows, _BLOCK_ROWS))
+    entries = metadata_columns.build(ref.rows, blocks).vectors.get(key)
+    if entries is None:
+        return None
+    with home.write_file(name) as sink:
+        _write_postings(key, entries, ref.rows, sink)
+    home.sync()
+    file = FileRef(name, sink.size, sink.digest())
+    return IndexRef(postings_file.KIND, key, postings_file.SETTINGS, file)
 
 
 def _vector_batch(vectors: Floats) -> pa.RecordBatch:

@@ -9,6 +9,7 @@ import pytest
 
 import chroma
 from chroma import Knn, Schema, Search, SparseVector, SparseVectorIndexConfig
+from chroma.storage.check import check_folder
 from chroma.storage.collection import postings_cache
 
 COUNT = 5_000  # a bulk load, which becomes a segment at once
@@ -102,3 +103,22 @@ def test_a_memtable_grows_its_postings(monkeypatch: pytest.MonkeyPatch) -> None:
             )
             assert best(collection, 7)[0] == str(number)
     assert read == [(number, number + 1) for number in range(20)]  # no row is read twice
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_repair_builds_them_again(tmp_path: Path, gone: bool) -> None:
+    folder = tmp_path / "db"
+    with chroma.PersistentClient(folder) as client:
+        made(client)
+    (file,) = files(folder)
+    if gone:
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert any(each.severity == "repaired" for each in check_folder(str(folder), repair=True).findings)
+    assert all(each.severity == "ok" for each in check_folder(str(folder)).findings)
+    with chroma.PersistentClient(folder) as client:
+        collection = client.get_collection("things")
+        assert best(collection, 7) == ["7", "57"]
+        collection.compact()
+        assert best(collection, 7) == ["7", "57"]
