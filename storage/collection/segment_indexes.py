@@ -180,12 +180,12 @@ class SegmentIndexes:
         self, snapshot: Snapshot, builders: Sequence[IndexBuilder] | None = None
     ) -> list[tuple[Segment, IndexBuilder]]:
         """Return what has to be built, largest segments first."""
-        wanted = self._builders() if builders is None else builders
+        kinds = self._builders() if builders is None else builders
         found = []
         for view in snapshot.views:
             # There may be thousands of indexes.
             refs = {} if view.ref is None else {(ref.kind, ref.key): ref for ref in view.ref.indexes}
-            for builder in wanted:
+            for builder in kinds:
                 lacks = not self._is_usable(refs.get((builder.kind, builder.key)), builder)
                 if lacks and isinstance(view.source, Segment) and self._misses(view, builder):
                     found.append((view.source, builder))
