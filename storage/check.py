@@ -244,7 +244,7 @@ class _Check:
             kept = self._cache(folder, ref, "index", index.file)
             if kept is not ref and index.kind == postings_file.KIND:
                 # A segment is known to have sparse vectors at a key by this index.
-                kept = kept.with_index(index.kind, index.key, write_postings(home, ref, index.key))
+                kept = kept.with_index(index.kind, index.key, write_postings(home, ref, index))
             ref = kept
         for file in ref.files:
             self.report(f"{folder.path}/{file.name}", "ok", f"{file.bytes} bytes match their checksum")

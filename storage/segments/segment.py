@@ -204,18 +204,20 @@ def _write_postings(key: str, entries: Entries, rows: int, sink: Sink) -> None:
     )
 
 
-def write_postings(folder: Folder, ref: SegmentRef, key: str) -> IndexRef | None:
+def write_postings(folder: Folder, ref: SegmentRef, index: IndexRef) -> IndexRef | None:
     """Write the inverted index of the sparse vectors at a key again. None if there are none.
+
+    The file has the same name and content as before, because a log may name it, too.
 
     folder  the folder of the collection
     """
     segment, home = Segment(folder, ref), folder.child(ref.name)
+    key, name = index.key, index.file.name
     metadata = segment.arrow_text("metadata")
     blocks = (to_list(metadata.slice(start, _BLOCK_ROWS)) for start in range(0, ref.rows, _BLOCK_ROWS))
     entries = metadata_columns.build(ref.rows, blocks).vectors.get(key)
     if entries is None:
         return None
-    name = f"index-{random_name()}.idx"
     with home.write_file(name) as sink:
         _write_postings(key, entries, ref.rows, sink)
     home.sync()
