@@ -106,10 +106,14 @@ def test_a_memtable_grows_its_postings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_a_repair_builds_them_again(tmp_path: Path, gone: bool) -> None:
+@pytest.mark.parametrize("named_by", ["the log", "the manifest"])
+def test_a_repair_builds_them_again(tmp_path: Path, gone: bool, named_by: str) -> None:
     folder = tmp_path / "db"
     with chroma.PersistentClient(folder) as client:
-        made(client)
+        collection = made(client)
+        if named_by == "the manifest":
+            collection.compact()
+        collection.add(ids=["later"], embeddings=[[0.0, 1.0]], metadatas=[{"sp": SparseVector([3], [9.0])}])
     (file,) = files(folder)
     if gone:
         file.unlink()
@@ -120,5 +124,6 @@ def test_a_repair_builds_them_again(tmp_path: Path, gone: bool) -> None:
     with chroma.PersistentClient(folder) as client:
         collection = client.get_collection("things")
         assert best(collection, 7) == ["7", "57"]
+        assert best(collection, 3)[0] == "later"
         collection.compact()
         assert best(collection, 7) == ["7", "57"]
