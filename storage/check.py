@@ -34,7 +34,7 @@ from .validation import file_names
 from .validation.json_fields import Fields
 from .wal import log as logs
 from .wal.follow import named_next, salvaged
-from .wal.frames import decode_commit, decode_rows, decode_segment
+from .wal.frames import decode_commit, decode_rows, decode_segment, encode_segment
 from .wal.log import Frame, Log
 
 _LEFT = "left over from a deleted collection; it will be removed"
@@ -281,16 +281,17 @@ class _Check:
         while name is not None:
             path = f"{home.path}/{name}"
             found = salvaged(home, name)
-            good = []
-            for frame in found.frames:
-                if self._frame(home, path, frame, named):
-                    good.append(frame)
+            kept = [(frame, self._frame(home, path, frame, named)) for frame in found.frames]
+            good = [new for _, new in kept if new is not None]
+            changed = any(new is not None and new is not old for old, new in kept)
             following = named_next(path, good)
             ended = following is not None
             if found.problem is not None and not ended:
                 following = _next_log(home, name)  # the frame with its name may be lost
             dropped = len(found.frames) - len(good)
             if found.problem is None and not dropped:
+                if changed:
+                    self._rewrite(home, name, good)
                 self.report(path, "ok", f"{len(good)} frames")
             elif not self.repair:
                 damaged = True
@@ -298,9 +299,7 @@ class _Check:
                     self.report(path, "damaged", found.problem)
             else:
                 damaged = True
-                with home.lock("write.lock"):
-                    self._quarantine(home, name)
-                    _write_log(home, name, good, None if ended else following)
+                self._rewrite(home, name, good, None if ended else following)
                 what = found.problem or f"{dropped} frames are damaged, or their segments"
                 self.report(
                     path, "repaired", f"{what}; {found.lost + dropped} writes are lost, {len(good)} kept"
@@ -315,13 +314,25 @@ class _Check:
                         f"{home.path}/{folder}", "repaired", "no log names it any more; in quarantine"
                     )
 
-    def _frame(self, home: DiskFolder, path: str, frame: Frame, named: set[str]) -> bool:
-        """Whether a frame can be kept. Adds the segment that it names to `named`."""
+    def _rewrite(self, home: DiskFolder, name: str, good: list[Frame], following: str | None = None) -> None:
+        """Replace a log by one with these frames. The old one goes to quarantine."""
+        with home.lock("write.lock"):
+            self._quarantine(home, name)
+            _write_log(home, name, good, following)
+
+    def _frame(self, home: DiskFolder, path: str, frame: Frame, named: set[str]) -> Frame | None:
+        """Return the frame to keep, which names the repaired caches of its segment; None if it is damaged.
+
+        Adds the segment that it names to `named`.
+        """
         try:
             if frame.kind == logs.SEGMENT:
-                _, ref = decode_segment(path, frame.payload)
+                deletes, ref = decode_segment(path, frame.payload)
                 named.add(ref.name)
-                return self._segment(home, ref) is not None
+                checked = self._segment(home, ref)
+                if checked is None or checked == ref:
+                    return None if checked is None else frame
+                return frame._replace(payload=encode_segment(deletes, checked))
             if frame.kind == logs.COMMIT:
                 decode_commit(path, frame.payload)
             elif frame.kind == logs.ROWS:
@@ -332,8 +343,8 @@ class _Check:
                 raise Corruption(path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
         except Corruption as error:
             self.report(path, "damaged", str(error))
-            return False
-        return True
+            return None
+        return frame
 
     def _quarantine(self, home: DiskFolder, name: str) -> None:
         """Move a file or folder to quarantine. A link itself is moved, not its target."""

@@ -120,7 +120,8 @@ def sorted_again(rows: Rows, scores: Any, page: slice) -> Reranked:
     numbers = _numbers(scores, len(given))
     order = np.argsort(-numbers, kind="stable")
     best = [given[index] for index in order.tolist()]
-    lacking = [row for row in range(len(rows.ids)) if row not in set(given)]
+    having = set(given)
+    lacking = [row for row in range(len(rows.ids)) if row not in having]
     values: list[float | None] = [*numbers[order].tolist(), *([None] * len(lacking))]
     return Reranked([*best, *lacking][page], values[page])
 

@@ -8,6 +8,7 @@ after a write.
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from ..index.segment_index import Content
+from ..interface.errors import ReadOnly, WriteFailed
 from ..interface.sparse_vector import SparseVector
 from ..interface.words import Tokenizer
 from ..postings import postings as inverted
@@ -27,6 +29,8 @@ from ..segments.memtable import Memtable
 from ..segments.segment import Segment
 from ..segments.snapshot import SegmentView, Snapshot
 from .segment_indexes import SegmentIndexes
+
+_log = logging.getLogger("chroma")
 
 _STEP = 4_096  # rows whose metadata or documents are read at once, while other threads wait: 10 ms
 FEW_DOCUMENTS = 2_048  # the words of fewer are counted in each process: 20 ms
@@ -170,7 +174,7 @@ class PostingsCache:
         if isinstance(source, Segment):
             if key not in source.sparse_keys:
                 return ()
-            opened = self._indexes.get_now(view, index)
+            opened = self._opened(source, view, index)
             if opened is not None:
                 return (opened,)
 
@@ -182,15 +186,21 @@ class PostingsCache:
         return self._in_memory(source, key).up_to(view.rows, read)
 
     def prepare_words(self, snapshot: Snapshot) -> None:
-        """Build the indexes of words that segments lack. The first query for words waits for this."""
+        """Build the indexes of words that segments lack. The query for words that comes first waits for this.
+
+        If they cannot be written, the words are counted in this process.
+        """
         self.lexical = self._words
         if self._indexes.missing(snapshot, [self._words]):
-            self._indexes.build([self._words], wait=False)
+            try:
+                self._indexes.build([self._words], wait=False)
+            except (WriteFailed, ReadOnly) as error:
+                _log.warning("an index of words could not be stored: %s", error)
 
     def of_words(self, view: SegmentView) -> Sequence[Postings]:
         """Return the postings of the words of documents. They may have rows beyond those of the view."""
         source = view.source
-        if isinstance(source, Segment) and (opened := self._indexes.get_now(view, self._words)) is not None:
+        if isinstance(source, Segment) and (opened := self._opened(source, view, self._words)) is not None:
             return (opened,)
 
         def read(start: int, stop: int) -> Postings:
@@ -217,6 +227,15 @@ class PostingsCache:
         found = Counted(words, documents)
         self._counted[view.source] = state, found
         return found
+
+    def _opened(
+        self, segment: Segment, view: SegmentView, index: SparseVectorIndex | LexicalIndex
+    ) -> Postings | None:
+        """Return the postings in the file of a segment. Those in memory were for the time without it."""
+        opened: Postings | None = self._indexes.get_now(view, index)
+        if opened is not None and (made := self._made.get(segment)):
+            made.pop(index.key, None)
+        return opened
 
     def _in_memory(self, source: Segment | Memtable, key: str) -> _InMemory:
         with self._lock:

@@ -998,7 +998,8 @@ ask_words(Words *words, PyObject *hashes, PyObject *text)
 static int
 count_words(Words *words, Py_ssize_t text)
 {
-    qsort(words->found, (size_t)words->words, sizeof *words->found, by_number);
+    if (words->words) /* otherwise `found` may be NULL, which qsort must not be given */
+        qsort(words->found, (size_t)words->words, sizeof *words->found, by_number);
     if (words->size + words->words > words->room) {
         words->room = 2 * words->room + words->words + 1024;
         if (grow((void **)&words->texts, words->room, 4) < 0 || grow((void **)&words->hashes, words->room, 4) < 0 ||

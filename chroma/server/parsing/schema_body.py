@@ -57,6 +57,8 @@ def _vectors(config: JSON) -> JSON:
 
 
 def _settings(name: str, settings: JSON, kind: Any) -> JSON:
+    if "self" in settings:  # Python would take it for the object
+        raise ShapeError(f"{name}: Extra inputs are not permitted: 'self' is not a setting")
     try:
         found = kind(**settings)
     except ValueError as error:

@@ -201,6 +201,16 @@ def test_schemas_that_are_taken_are_completed(api: Api, schema: Any) -> None:
     assert again.json()["schema"] == found
 
 
+def test_settings_of_unknown_names(api: Api) -> None:
+    for name in ("hnsw", "spann"):
+        for unknown in ("self", "other"):
+            config = {name: {unknown: 1}}
+            index = {"enabled": True, "config": config}
+            schema = {"defaults": {}, "keys": {"#embedding": {"float_list": {"vector_index": index}}}}
+            answer = api.post(COLLECTIONS, {"name": "things", "schema": schema})
+            assert "Extra inputs are not permitted" in refused(answer, 422, "ChromaError")
+
+
 def test_a_schema_beside_a_configuration(api: Api) -> None:
     schema = {"defaults": {}, "keys": {"a": {"string": {"string_inverted_index": OFF}}}}
     for more in (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 import chroma
 from chroma import Knn, Schema, Search, SparseVector, SparseVectorIndexConfig
 from chroma.storage.check import check_folder
-from chroma.storage.collection import postings_cache
+from chroma.storage.collection import postings_cache, segment_indexes
+from chroma.storage.interface.errors import WriteFailed
 
 COUNT = 5_000  # a bulk load, which becomes a segment at once
 
@@ -106,10 +109,14 @@ def test_a_memtable_grows_its_postings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_a_repair_builds_them_again(tmp_path: Path, gone: bool) -> None:
+@pytest.mark.parametrize("named_by", ["the log", "the manifest"])
+def test_a_repair_builds_them_again(tmp_path: Path, gone: bool, named_by: str) -> None:
     folder = tmp_path / "db"
     with chroma.PersistentClient(folder) as client:
-        made(client)
+        collection = made(client)
+        if named_by == "the manifest":
+            collection.compact()
+        collection.add(ids=["later"], embeddings=[[0.0, 1.0]], metadatas=[{"sp": SparseVector([3], [9.0])}])
     (file,) = files(folder)
     if gone:
         file.unlink()
@@ -120,5 +127,58 @@ def test_a_repair_builds_them_again(tmp_path: Path, gone: bool) -> None:
     with chroma.PersistentClient(folder) as client:
         collection = client.get_collection("things")
         assert best(collection, 7) == ["7", "57"]
+        assert best(collection, 3)[0] == "later"
         collection.compact()
         assert best(collection, 7) == ["7", "57"]
+
+
+def of_words(collection: Any) -> list[str]:
+    return list(collection.query(query_texts="only77", mode="lexical")["ids"][0])
+
+
+def with_words(client: Any) -> Any:
+    collection = client.create_collection("texts", embedding_function=None)
+    ids = [str(number) for number in range(postings_cache.FEW_DOCUMENTS)]
+    collection.add(ids=ids, embeddings=[[0.0]] * len(ids), documents=[f"the only{id}" for id in ids])
+    collection.compact()
+    return collection
+
+
+def test_words_are_found_if_their_index_cannot_be_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*given: Any) -> None:
+        raise WriteFailed("cannot write: No space left on device")
+
+    with chroma.PersistentClient(tmp_path / "db") as client:
+        collection = with_words(client)
+        with monkeypatch.context() as patch:
+            patch.setattr(segment_indexes, "publish", full)
+            assert of_words(collection) == ["77"]
+        assert "No space left on device" in caplog.text
+        assert not files(tmp_path / "db")
+        collection.compact()  # tries again
+        assert of_words(collection) == ["77"]
+    assert len(files(tmp_path / "db")) == 1
+
+
+def test_postings_in_memory_go_once_there_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take as much as the file, for as long as the segment lives."""
+    kept: list[weakref.ref[Any]] = []
+    init = postings_cache._InMemory.__init__
+
+    def noted(self: Any) -> None:
+        init(self)
+        kept.append(weakref.ref(self))
+
+    monkeypatch.setattr(postings_cache._InMemory, "__init__", noted)
+    with chroma.PersistentClient(tmp_path / "db") as client:
+        collection = with_words(client)
+        with monkeypatch.context() as patch:
+            patch.setattr(segment_indexes.SegmentIndexes, "build", lambda *given, **options: False)
+            assert of_words(collection) == ["77"]
+        assert kept and kept[0]() is not None
+        collection.compact()
+        assert of_words(collection) == ["77"]
+        gc.collect()
+        assert [each() for each in kept] == [None] * len(kept)
