@@ -318,6 +318,7 @@ INTERFACE = [
     "chroma.storage.interface.requests",
     "chroma.storage.interface.schema",
     "chroma.storage.interface.short_repr",
+    "chroma.storage.interface.sparse_matrix",
     "chroma.storage.interface.sparse_vector",
     "chroma.storage.interface.values",
 ]
