@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from .short_repr import shown
+
 TYPE_KEY = "#type"
 SPARSE_VECTOR_TYPE_VALUE = "sparse_vector"
 MARK = b'"#type"'  # in JSON, this sequence of bytes is the key, never a part of a text
@@ -53,7 +55,7 @@ class SparseVector:
         put(self, "values", _checked_values(self.values))
         for label in self.labels or ():
             if not isinstance(label, str):
-                raise ValueError(f"SparseVector labels must be strings: got {label!r}")
+                raise ValueError(f"SparseVector labels must be strings: got {shown(label)}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the vector as JSON data, with a mark of its type."""
@@ -68,15 +70,15 @@ class SparseVector:
     def from_dict(cls, d: Mapping[str, Any]) -> SparseVector:
         """Return the vector of JSON data that `to_dict` made. Raises ValueError for anything else."""
         if not isinstance(d, Mapping):
-            raise ValueError(f"Expected a sparse vector as a mapping, got {d!r:.200}")
+            raise ValueError(f"Expected a sparse vector as a mapping, got {shown(d)}")
         if d.get(TYPE_KEY) != SPARSE_VECTOR_TYPE_VALUE:
             raise ValueError(
                 f"Expected {TYPE_KEY}={SPARSE_VECTOR_TYPE_VALUE!r} in a sparse vector, "
-                f"got {d.get(TYPE_KEY)!r}"
+                f"got {shown(d.get(TYPE_KEY))}"
             )
         for field in ("indices", "values"):
             if field not in d:
-                raise ValueError(f"a sparse vector needs {field!r}, got the keys {sorted(d)}")
+                raise ValueError(f"a sparse vector needs {field!r}, got the keys {shown([*d])}")
         return cls(d["indices"], d["values"], d.get("tokens"))
 
 
@@ -92,7 +94,7 @@ def _listed(name: str, given: Any) -> list[Any]:
         found: list[Any] = given.tolist()
         return found
     raise ValueError(
-        f"Expected SparseVector {name} to be a list or a one-dimensional array: got {given!r:.200}"
+        f"Expected SparseVector {name} to be a list or a one-dimensional array: got {shown(given)}"
     )
 
 
@@ -112,18 +114,19 @@ def _checked_indices(indices: list[Any]) -> list[int]:
     if not set(map(type, indices)) <= {int}:
         for index in indices:
             if isinstance(index, bool) or not isinstance(index, (int, np.integer)):
-                raise ValueError(f"SparseVector indices must be integers: got {index!r}")
+                raise ValueError(f"SparseVector indices must be integers: got {shown(index)}")
         indices = list(map(int, indices))
     ascending = all(map(lt, indices, indices[1:]))
     if indices and (indices[0] if ascending else min(indices)) < 0:
-        raise ValueError(f"SparseVector indices must be non-negative: got {min(indices)}")
+        raise ValueError(f"SparseVector indices must be non-negative: got {shown(min(indices))}")
     if not ascending:
         before, after = next(pair for pair in pairwise(indices) if pair[0] >= pair[1])
         raise ValueError(
-            f"SparseVector indices must be sorted in strictly ascending order: {after} follows {before}"
+            "SparseVector indices must be sorted in strictly ascending order: "
+            f"{shown(after)} follows {shown(before)}"
         )
     if indices and indices[-1] > LARGEST_INDEX:
-        raise ValueError(f"SparseVector indices must be less than 2^32: got {indices[-1]}")
+        raise ValueError(f"SparseVector indices must be less than 2^32: got {shown(indices[-1])}")
     return indices
 
 
@@ -131,21 +134,25 @@ def _checked_values(values: list[Any]) -> list[float]:
     if not set(map(type, values)) <= _NUMBERS:
         for value in values:
             if not isinstance(value, (int, float, np.integer, np.floating, np.bool_)):
-                raise ValueError(f"SparseVector values must be numbers: got {value!r}")
+                raise ValueError(f"SparseVector values must be numbers: got {shown(value)}")
+        # `item` of a longdouble returns the longdouble
+        values = [float(value) if isinstance(value, np.floating) else value for value in values]
         values = [value.item() if isinstance(value, np.generic) else value for value in values]
     # A comparison with NaN is false, and a sum with NaN is NaN.
     if values and not (
         min(values) >= -_LARGEST_VALUE and max(values) <= _LARGEST_VALUE and math.isfinite(sum(values))
     ):
         odd = next(value for value in values if not abs(value) <= _LARGEST_VALUE)
-        raise ValueError(f"SparseVector values must be finite and within the range of float32: got {odd!r}")
+        raise ValueError(
+            f"SparseVector values must be finite and within the range of float32: got {shown(odd)}"
+        )
     return values
 
 
 def check_again(vector: SparseVector) -> None:
     """Raise ValueError for a vector that is not valid: its lists were changed, or `unchecked` made it."""
     if not isinstance(vector, SparseVector):
-        raise ValueError(f"Expected a SparseVector, got {vector!r:.200}")
+        raise ValueError(f"Expected a SparseVector, got {shown(vector)}")
     SparseVector(vector.indices, vector.values, vector.labels)
 
 

@@ -70,12 +70,14 @@ def test_values_in_memory_stay_as_they_were_given() -> None:
         (np.array([1, 4]), np.array([0.5, 2]), SparseVector([1, 4], [0.5, 2.0])),
         ((1, 4), (True, 2), SparseVector([1, 4], [True, 2])),
         ([np.int64(1)], [np.float32(0.5)], SparseVector([1], [0.5])),
+        ([1], [np.longdouble(0.5)], SparseVector([1], [0.5])),
     ],
 )
 def test_other_sequences_become_lists(indices: Any, values: Any, equal: SparseVector) -> None:
     given = SparseVector(indices, values)
     assert given == equal
     assert type(given.indices) is list and set(map(type, given.indices)) == {int}
+    assert set(map(type, given.values)) <= {int, float, bool}
 
 
 @pytest.mark.parametrize(
@@ -97,11 +99,30 @@ def test_other_sequences_become_lists(indices: Any, values: Any, equal: SparseVe
         (([1], [1.0], [2]), "labels must be strings"),
         (("ab", [1.0, 2.0]), "Expected SparseVector indices to be a list"),
         (([1], 5), "Expected SparseVector values to be a list"),
+        (([10**5000], [1.0]), "less than 2\\^32"),  # its decimal form is refused by Python
+        (([-(10**5000)], [1.0]), "must be non-negative"),
+        (([10**5000, 1], [1.0, 2.0]), "strictly ascending"),
+        (([1], [10**5000]), "float32"),
     ],
 )
 def test_bad_vectors_are_refused_when_made(arguments: Any, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         SparseVector(*arguments)
+
+
+def test_refusals_are_short() -> None:
+    long: Any = ["x" * 10_000] * 100
+    for form in (
+        {"#type": long},
+        {"#type": "sparse_vector", "indices": [long], "values": [1.0]},
+        {"#type": "sparse_vector", "indices": [1], "values": [long]},
+        {"#type": "sparse_vector", "indices": [1], "values": [1.0], "tokens": [long]},
+        {"#type": "sparse_vector", **dict.fromkeys(map(str, range(10_000)))},
+        {"#type": "sparse_vector", 1: 2},
+    ):
+        with pytest.raises(ValueError) as refused:
+            SparseVector.from_dict(form)
+        assert len(str(refused.value)) < 300
 
 
 @pytest.mark.parametrize(
