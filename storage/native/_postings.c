@@ -221,6 +221,12 @@ by_rank(const void *one, const void *other)
 
 /* ---- best --------------------------------------------------------------------------------------------- */
 
+/* A row that may be among the best, and the most that its score can be. */
+typedef struct {
+    int64_t row;
+    double most;
+} Candidate;
+
 typedef struct {
     const double *bounds;
     const uint8_t *allowed;
@@ -229,6 +235,13 @@ typedef struct {
     Hit *heap;
     Py_ssize_t size, most;
     double floor; /* rows with a lower score are not among the best: others are known to have this one */
+    /* If no posting lowers a score, sums of a window are lower bounds of scores. The best k of them give the floor, and
+     * rows are scored at the end, when it is high. */
+    int rising, failed;
+    double *lowest;      /* a heap of the k greatest lower bounds, the least first */
+    Py_ssize_t bounded;
+    Candidate *waiting;
+    Py_ssize_t waits, room;
     double *sums;
     uint64_t *touched;
     int64_t *at, *from;   /* per term: the next posting; where the window began */
@@ -256,16 +269,71 @@ skipped(const Search *search, Py_ssize_t count, double margin)
     return some;
 }
 
+/* The number of the lowest bit that is set; one is. */
+static int
+lowest(uint64_t bits)
+{
+#if defined(__GNUC__)
+    return __builtin_ctzll(bits);
+#else
+    int at = 0;
+    for (; !(bits & 1); bits >>= 1)
+        at++;
+    return at;
+#endif
+}
+
+/* Raises the floor to the k-th greatest lower bound, if this one is among them. */
+static void
+raise_floor(Search *search, double bound)
+{
+    double *heap = search->lowest;
+    Py_ssize_t at, most = search->most;
+    if (search->bounded < most) {
+        for (at = search->bounded++; at && heap[(at - 1) / 2] > bound; at = (at - 1) / 2)
+            heap[at] = heap[(at - 1) / 2];
+        heap[at] = bound;
+    }
+    else if (bound > heap[0]) {
+        for (at = 0;;) {
+            Py_ssize_t child = 2 * at + 1;
+            if (child + 1 < most && heap[child + 1] < heap[child])
+                child++;
+            if (child >= most || heap[child] >= bound)
+                break;
+            heap[at] = heap[child];
+            at = child;
+        }
+        heap[at] = bound;
+    }
+    if (search->bounded == most && heap[0] > search->floor)
+        search->floor = heap[0];
+}
+
+static void
+wait(Search *search, int64_t row, double most)
+{
+    if (search->waits == search->room) {
+        Py_ssize_t room = 2 * search->room + 256;
+        Candidate *more = realloc(search->waiting, (size_t)room * sizeof *more); /* without the interpreter's lock */
+        if (!more) {
+            search->failed = 1;
+            return;
+        }
+        search->waiting = more;
+        search->room = room;
+    }
+    search->waiting[search->waits++] = (Candidate){row, most};
+}
+
 static void
 look_again(const Index *index, Search *search, int64_t low, double margin, double rest)
 {
     for (int word = 0; word < WINDOW / WORD; word++) {
         uint64_t bits = search->touched[word];
         search->touched[word] = 0;
-        for (int bit = 0; bits; bit++, bits >>= 1) {
-            if (!(bits & 1))
-                continue;
-            int at = word * WORD + bit, found = 0;
+        for (; bits; bits &= bits - 1) {
+            int at = word * WORD + lowest(bits), found = 0;
             double sum = search->sums[at];
             int64_t row = low + at;
             search->sums[at] = 0;
@@ -273,6 +341,11 @@ look_again(const Index *index, Search *search, int64_t low, double margin, doubl
                 continue;
             if (sum + rest + margin < threshold(search))
                 continue;
+            if (search->rising) {
+                raise_floor(search, sum - margin);
+                wait(search, row, sum + rest + margin);
+                continue;
+            }
             Hit hit = {0, search->positions ? search->positions[row] : row, row};
             hit.score = score_of(index, search->from, (uint32_t)row, &found);
             offer(search->heap, &search->size, search->most, hit);
@@ -351,6 +424,23 @@ find_floor(const Index *index, Search *search)
     return 0;
 }
 
+/* Scores the rows that wait, which ascend. */
+static void
+score_waiting(const Index *index, Search *search)
+{
+    for (Py_ssize_t term = 0; term < index->count; term++)
+        search->from[term] = index->starts[index->picked[term]];
+    for (Py_ssize_t each = 0; each < search->waits; each++) {
+        int64_t row = search->waiting[each].row;
+        int found = 0;
+        if (search->waiting[each].most < threshold(search))
+            continue;
+        Hit hit = {0, search->positions ? search->positions[row] : row, row};
+        hit.score = score_of(index, search->from, (uint32_t)row, &found);
+        offer(search->heap, &search->size, search->most, hit);
+    }
+}
+
 static int
 prepare(const Index *index, Search *search)
 {
@@ -362,7 +452,8 @@ prepare(const Index *index, Search *search)
     search->from = PyMem_New(int64_t, room);
     search->order = PyMem_New(Py_ssize_t, room);
     search->below = PyMem_New(double, room);
-    if (!search->heap || !search->sums || !search->touched || !search->at || !search->from || !search->order ||
+    search->lowest = PyMem_New(double, search->most ? search->most : 1);
+    if (!search->lowest || !search->heap || !search->sums || !search->touched || !search->at || !search->from || !search->order ||
         !search->below) {
         PyErr_NoMemory();
         return -1;
@@ -389,6 +480,8 @@ free_search(Search *search)
     PyMem_Free(search->from);
     PyMem_Free(search->order);
     PyMem_Free(search->below);
+    PyMem_Free(search->lowest);
+    free(search->waiting);
 }
 
 PyDoc_STRVAR(best_doc,
@@ -434,11 +527,13 @@ best(PyObject *module, PyObject *const *args, Py_ssize_t given)
     if (rising < 0 || prepare(&index, &search) < 0)
         goto done;
     search.floor = -INFINITY;
+    search.rising = rising;
     if (rising && find_floor(&index, &search) < 0)
         goto done;
     if (search.most) {
         Py_BEGIN_ALLOW_THREADS
         search_all(&index, &search);
+        score_waiting(&index, &search);
         qsort(search.heap, (size_t)search.size, sizeof *search.heap, by_rank);
         for (Py_ssize_t at = 0; at < search.size; at++) {
             out_rows[at] = search.heap[at].row;
@@ -446,7 +541,7 @@ best(PyObject *module, PyObject *const *args, Py_ssize_t given)
         }
         Py_END_ALLOW_THREADS
     }
-    answer = PyLong_FromSsize_t(search.size);
+    answer = search.failed ? PyErr_NoMemory() : PyLong_FromSsize_t(search.size);
 done:
     free_search(&search);
     let_go(held);
@@ -1197,7 +1292,7 @@ static PyMethodDef methods[] = {
 static int
 add_version(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "VERSION", 5);
+    return PyModule_AddIntConstant(module, "VERSION", 6);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};
