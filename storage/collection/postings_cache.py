@@ -188,14 +188,18 @@ class PostingsCache:
     def prepare_words(self, snapshot: Snapshot) -> None:
         """Build the indexes of words that segments lack. The query for words that comes first waits for this.
 
-        If they cannot be written, the words are counted in this process.
+        If they cannot be written, or not during a compaction, the words are counted in this process.
         """
         self.lexical = self._words
-        if self._indexes.missing(snapshot, [self._words]):
-            try:
-                self._indexes.build([self._words], wait=False)
-            except (WriteFailed, ReadOnly) as error:
-                _log.warning("an index of words could not be stored: %s", error)
+        if not self._indexes.missing(snapshot, [self._words]):
+            return
+        if not self._indexes.can_publish():
+            self._indexes.schedule(self._words)
+            return
+        try:
+            self._indexes.build([self._words], wait=False)
+        except (WriteFailed, ReadOnly) as error:
+            _log.warning("an index of words could not be stored: %s", error)
 
     def of_words(self, view: SegmentView) -> Sequence[Postings]:
         """Return the postings of the words of documents. They may have rows beyond those of the view."""

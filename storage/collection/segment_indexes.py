@@ -206,6 +206,11 @@ class SegmentIndexes:
         if self._due is not None:
             self.schedule_all(quiet)
 
+    def can_publish(self) -> bool:
+        """Whether nobody compacts the collection now. A build would wait for the end of that."""
+        with self._store.folder.lock("maintain.lock", wait=False, timeout=None) as locked:
+            return bool(locked)
+
     def schedule(self, builder: IndexBuilder, delay: float = 0.0) -> None:
         """Build what is missing of one kind in the background."""
         self._submit(f"{self._store.id}/{builder.kind}/{builder.key}", [builder], delay, push=False)

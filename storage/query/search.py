@@ -115,8 +115,9 @@ def _traced(searcher: Searcher, trace: Trace) -> Searcher:
                 trace.part(each.view.source.name, each.view.live, len(each.rows), True)
         with trace.step("search"):
             found = searcher.sparse(leaf, node, snapshot)
-        for view, rows, _ in _located(snapshot, found.positions):
-            trace.ran(view.source.name, SparseSearch(leaf.key), 1, len(rows), 0)
+        for view in (each for each in snapshot.views if each.live):
+            count = int(np.count_nonzero(view.locate_positions(found.positions) >= 0))
+            trace.ran(view.source.name, SparseSearch(leaf.key), 1, count, 0)
         return found
 
     return searcher._replace(nearest=nearest, sparse=sparse)

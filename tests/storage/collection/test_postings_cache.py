@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from pathlib import Path
 from typing import Any
@@ -182,3 +183,18 @@ def test_postings_in_memory_go_once_there_is_a_file(tmp_path: Path, monkeypatch:
         assert of_words(collection) == ["77"]
         gc.collect()
         assert [each() for each in kept] == [None] * len(kept)
+
+
+def test_a_query_does_not_wait_for_a_compaction(tmp_path: Path) -> None:
+    found: list[Any] = []
+    with chroma.PersistentClient(tmp_path / "db") as client:
+        collection = with_words(client)
+        folder = client._backend._open(collection._ref).store.folder
+        with folder.lock("maintain.lock"):
+            query = threading.Thread(target=lambda: found.append(of_words(collection)), daemon=True)
+            query.start()
+            query.join(10)
+            assert found == [["77"]]
+        collection.compact()
+        assert of_words(collection) == ["77"]
+    assert len(files(tmp_path / "db")) == 1

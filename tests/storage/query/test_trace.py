@@ -82,3 +82,17 @@ def test_steps_within_steps_are_counted_once() -> None:
     }  # fmt: skip
     assert (run.queries, run.candidates, run.misses) == (2, 9, 1)
     assert "fallback=ScanAllowed()): 9 candidates of 2 queries, 1 missed" in repr(explained)
+
+
+def test_a_sparse_search_ran_where_it_found_nothing() -> None:
+    schema = chroma.Schema().create_index(chroma.SparseVectorIndexConfig(), "lex")
+    with chroma.EphemeralClient(private=True) as client:
+        made = client.create_collection("things", schema=schema, embedding_function=None)
+        for term in (1, 2):
+            vector = chroma.SparseVector([term], [1.0])
+            made.add(ids=[str(term)], embeddings=[[1.0]], metadatas=[{"lex": vector}])
+            if term == 1:
+                made.compact()
+        search = chroma.Search().rank(chroma.Knn(chroma.SparseVector([1], [1.0]), key="lex"))
+        (explained,) = made.search(search, explain=True)["explain"]
+    assert [[run.candidates for run in part.runs] for part in explained.parts] == [[1], [0]]
