@@ -16,7 +16,7 @@ import numpy as np
 
 from ..filters import switched_off
 from ..filters.document_index import DocumentIndex
-from ..filters.parser import Node, parse
+from ..filters.parser import EVERYTHING, Node, parse
 from ..index.hnsw import Graph
 from ..index.ngrams import Ngrams
 from ..interface.errors import InvalidArgument, Missing, StorageError
@@ -95,6 +95,8 @@ class Collection:
         self._source = executor.Source(self._graph_of, self.store.filters, self.plan_history)
         self._settings, self._settings_of = self._read_settings(), info
         self._switched = info.schema if switches_off(info.schema) else None  # a schema never changes
+        # Nearly all schemas switch nothing off. Then filters are parsed without a call in between.
+        self._parse: Callable[[Selection], Node] = parse if self._switched is None else self._parse_if_on
         self._searched = -SEARCHED_SECONDS
         self._outrun = False  # whether compaction cannot keep up with the writers
 
@@ -224,11 +226,11 @@ class Collection:
 
     # ------------------------------------------------------------------ records
 
-    def _parse(self, selection: Selection) -> Node:
+    def _parse_if_on(self, selection: Selection) -> Node:
         """Parse both filters. Raises InvalidArgument if one is invalid or needs an index that is off."""
         node = parse(selection)
-        if self._switched is not None:
-            switched_off.check(self._switched, selection)
+        assert self._switched is not None
+        switched_off.check(self._switched, selection)
         return node
 
     def write(self, mode: Mode, records: Records) -> Written:
@@ -377,6 +379,8 @@ class Collection:
         )
 
     def _filter(self, selection: Selection) -> Node:
+        if selection is ALL_RECORDS:
+            return EVERYTHING
         node = self._parse(selection)
         return node if selection.ids is None else executor.among(selection.ids, node)
 

@@ -137,7 +137,7 @@ _NEGATED = {"$ne": "$eq", "$nin": "$in", "$not_contains": "$contains", "$not_reg
 _ORDER: dict[str, Comparison] = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 
-_EVERYTHING = Everything()
+EVERYTHING = Everything()
 
 
 def parse(selection: Selection) -> Node:
@@ -145,7 +145,7 @@ def parse(selection: Selection) -> Node:
     where, where_document = selection.where, selection.where_document
     if where_document is None:
         if where is None:
-            return _EVERYTHING
+            return EVERYTHING
         if where:
             return parse_where(where)
     parts = [parse_where(where) if where else _checked_empty("where", where)]
