@@ -37,7 +37,7 @@ demo:
 
 test:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev
-	.venv/bin/python -m pytest -rs -n auto --dist loadfile $(PYTEST_ARGS)
+	.venv/bin/python -m pytest -rs -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-fast:
 	@PYTHON='$(PYTHON)' scripts/setup.sh dev

@@ -40,7 +40,6 @@ RANGES: dict[str, tuple[float, float]] = {
     "resize_factor": (1.0, 1000.0),
 }
 
-_SHARED_WITH_SPANN = ("space", "ef_construction", "ef_search", "max_neighbors")
 MUTABLE = frozenset(RANGES) - {"ef_construction"}
 
 _METADATA_KEYS = {
@@ -154,10 +153,10 @@ def hnsw_for_create(
 
 
 def hnsw_of_spann(spann: Any) -> dict[str, Any]:
-    """Return the settings of a "spann" mapping that an HNSW index has, too. The space is one of them."""
+    """Return the setting of a "spann" mapping that counts for an HNSW index: the space."""
     if not isinstance(spann, Mapping):
         raise InvalidTypeError(f"Expected configuration['spann'] to be a dict, got {shown(spann)}")
-    return {key: spann[key] for key in _SHARED_WITH_SPANN if spann.get(key) is not None}
+    return {} if spann.get("space") is None else {"space": spann["space"]}
 
 
 def hnsw_for_update(stored: Mapping[str, Any], update: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -213,7 +213,7 @@ def test_spann_keeps_its_space(client: Any) -> None:
         )
     found = client.get_collection("things").configuration_json["hnsw"]
     assert things.configuration_json["hnsw"] == found
-    assert (found["space"], found["ef_search"], found["max_neighbors"]) == ("cosine", 50, 24)
+    assert (found["space"], found["ef_search"], found["max_neighbors"]) == ("cosine", 100, 16)
     things.add(ids=["a", "b"], embeddings=[[1, 0], [0, 9]])
     assert things.query(query_embeddings=[[5, 0]])["distances"] == [[0.0, 1.0]]
     with pytest.warns(UserWarning), pytest.raises(InvalidArgumentError, match="space"):
