@@ -292,7 +292,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
 numbers = itertools.count()
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=120)
 @given(histories(), st.lists(searches(), min_size=1, max_size=6), st.booleans(), st.booleans())
 def test_searches_are_those_of_the_model(
     client: Any, history: Any, asked: list[Search], early: bool, late: bool
