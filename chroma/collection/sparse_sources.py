@@ -135,11 +135,14 @@ def _encoded(
         return None
     if isinstance(batch.metadatas, EncodedMetadata):
         return None
+    try:
+        from ..storage.interface import metadata_json
+    except ModuleNotFoundError:  # the light client may lack orjson, and then sends objects
+        return None
     types = set(map(type, chain.from_iterable(map(dict.values, filter(None, entries)))))
     if not types <= _PLAIN:
         return None
     vectors = columns(texts)
-    from ..storage.interface import metadata_json  # needs orjson, which the light client may lack
 
     written = metadata_json.dumps(source.key).decode()
     stored: list[str | None] = [entry and metadata_json.dumps(entry).decode() for entry in entries]

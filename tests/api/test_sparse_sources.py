@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from chroma import K, Knn, Rrf, Schema, Search, SparseEmbeddingFunction, SparseVector, SparseVectorIndexConfig
@@ -168,6 +167,8 @@ def test_reopened_collections_embed(client: Any, reopen: Callable[[Any], Any], t
 
 
 def test_tables_and_files(titles: Any, tmp_path: Any) -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
     frame = pd.DataFrame({"id": ["x", "y"], "embedding": VECTORS[:2], "title": ["ab", None]})
     titles.add(frame)
     assert at(titles) == {"x": vector(2), "y": None}
