@@ -178,6 +178,7 @@ def test_reranking_and_explaining(shelf: Any) -> None:
 
 
 def test_tables_have_the_scores_and_ranks(shelf: Any) -> None:
+    pytest.importorskip("pyarrow")
     shelf.update(ids=["a"], metadatas=[{"lexical_rank": "kept"}])
     found = shelf.query(query_texts=QUERIES[:2], mode="hybrid", n_results=3)
     table = found.to_arrow()

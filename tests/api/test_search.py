@@ -118,6 +118,7 @@ def test_worked_examples_after_compaction_updates_and_reopening(client: Any, she
 
 
 def test_a_key_named_as_a_column_keeps_its_values(client: Any) -> None:
+    pytest.importorskip("pyarrow")
     collection = client.create_collection("odd", embedding_function=None)
     collection.add(ids=["a"], embeddings=[[1.0]], metadatas=[{"score": "mine", "distance": 2}])
     table = collection.search(Search().rank(Knn([3.0])).select(K.SCORE, K.METADATA)).to_arrow()
