@@ -17,7 +17,7 @@ import numpy as np
 from ..embedding.registry import config_to_sparse_function, sparse_known_embedding_functions
 from ..errors import InvalidArgumentError
 from ..storage.interface.schema import DOCUMENT, SchemaJson, sparse_keys
-from ..storage.interface.sparse_vector import SparseVector, check_again, restore
+from ..storage.interface.sparse_vector import SparseVector, check_again
 from ..storage.interface.values import EncodedMetadata
 from ..validation.write_batch import Batch
 
@@ -130,8 +130,8 @@ def _encoded(
     A vector takes a tenth of the time that it takes as an object. None if the function makes no arrays, or if
     some metadata cannot be in this form: vectors of other keys, and values that remove a key.
     """
-    columns = getattr(source.function, "as_matrix", None)
-    if columns is None or source.function.get_config().get("include_tokens"):
+    as_matrix = getattr(source.function, "as_matrix", None)
+    if as_matrix is None or source.function.get_config().get("include_tokens"):
         return None
     if isinstance(batch.metadatas, EncodedMetadata):
         return None
@@ -142,8 +142,7 @@ def _encoded(
     types = set(map(type, chain.from_iterable(map(dict.values, filter(None, entries)))))
     if not types <= _PLAIN:
         return None
-    vectors = columns(texts)
-
+    vectors = as_matrix(texts)
     written = metadata_json.dumps(source.key).decode()
     stored: list[str | None] = [entry and metadata_json.dumps(entry).decode() for entry in entries]
     for row, vector in zip(rows, vectors.as_json()):
@@ -155,10 +154,7 @@ def _encoded(
 def _entries(batch: Batch) -> list[Any]:
     if batch.metadatas is None:
         return [None] * len(batch.ids)
-    entries: list[Any] = list(batch.metadatas)
-    if isinstance(batch.metadatas, EncodedMetadata):
-        restore(entries)
-    return entries
+    return list(batch.metadatas)
 
 
 def embedded(source: SparseSource, texts: list[str], *, queries: bool = False) -> list[SparseVector]:
