@@ -147,6 +147,8 @@ def _scalars(name: str, array: pa.Array, rows: Any = None) -> pa.Array:
         array = array.cast(pa.float64())
         _finite(name, array, rows)
         return array
+    if _is.is_date64(kind):
+        _whole_days(name, array, rows)
     if _is.is_timestamp(kind) or _is.is_date(kind) or _is.is_time(kind):
         return _iso(array)
     raise refused(name, kind, _first(array, rows))
@@ -196,6 +198,16 @@ def _finite(name: str, array: pa.Array, rows: Any) -> None:
         raise InvalidArgumentError(
             f"the column {name!r} holds {array[index].as_py()} at row {_row(index, rows)}: NaN and "
             "infinities cannot be stored; use null where there is no value"
+        )
+
+
+def _whole_days(name: str, array: pa.Array, rows: Any) -> None:
+    """Raises InvalidArgumentError for a date64 with a time of day, which Arrow's format forbids."""
+    odd = np.flatnonzero(array.view(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False) % 86_400_000)
+    if odd.size:
+        raise InvalidArgumentError(
+            f"the column {name!r} is date64 and holds a time of day at row {_row(int(odd[0]), rows)}: a date "
+            "is a whole number of days; make the column a timestamp[ms]"
         )
 
 

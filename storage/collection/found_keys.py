@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..interface.errors import Corruption
 from ..interface.schema import ValueType
 from ..interface.sparse_vector import SparseVector
 from ..schema.record_columns import decode_metadata
@@ -63,5 +64,10 @@ def _of_mappings(mappings: Iterable[Mapping[str, Any] | None]) -> Found:
     found: Found = set()
     for mapping in mappings:
         for key, value in (mapping or {}).items():
-            found.add((key, _OF_VALUES[type(value[0] if isinstance(value, list) else value)]))
+            try:
+                found.add((key, _OF_VALUES[type(value[0] if isinstance(value, list) else value)]))
+            except LookupError as error:  # never accepted on input
+                raise Corruption(
+                    "the metadata of a record", f"{key!r} has a value of no known type: {value!r}"
+                ) from error
     return found

@@ -124,6 +124,10 @@ REFUSED = {
         ),
         ["\\xff", "row 1", "UTF-8"],
     ),
+    "a date with a time of day": (
+        pa.array([None, 1], pa.int64()).cast(pa.timestamp("ms")).view(pa.date64()),
+        ["date64", "row 1", "timestamp[ms]"],
+    ),
     "duration": (pa.array([dt.timedelta(1)]), ["duration", "seconds"]),
     "binary": (pa.array([b"x"]), ["binary", "base64"]),
     "binary_view": (pa.array([b"x"], pa.binary_view()), ["binary_view", "base64"]),
