@@ -283,14 +283,20 @@ class AsyncCollection(AsyncPipelines):
         where: Where | None = None,
         where_document: WhereDocument | None = None,
         limit: int | None = None,
+        *,
+        missing_ok: bool = False,
     ) -> DeleteResult:
         """Delete the records that have one of the ids and match the filters.
 
         Requires `ids`, `where` or `where_document`. With `limit`, which requires a filter, only the first
         `limit` matches in insertion order are deleted. Returns the number of records deleted.
+
+        missing_ok  True: delete even if `where` names a key that no record has, or compares a key with values
+                    of a type that it never has. By default this raises UnmatchedKeyError, because a
+                    mistyped key in a negation selects every record
         """
         with during("delete"):
-            request = check_delete(ids, where, where_document, limit)
+            request = check_delete(ids, where, where_document, limit, missing_ok=missing_ok)
         return {"deleted": await self._backend.delete(self._ref, request)}
 
     # -- reading -----------------------------------------------------------------------

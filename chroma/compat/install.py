@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ChromaError
+from ..internal import chromadb_name
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, DistributionFinder
@@ -42,6 +43,7 @@ def install_as_chromadb() -> None:
             "chroma.install_as_chromadb() before the first import of chromadb"
         )
     sys.meta_path.insert(0, _Finder())
+    chromadb_name.taken = True
 
 
 class _Module(ModuleType):

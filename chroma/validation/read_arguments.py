@@ -10,11 +10,13 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 
 from ..errors import InvalidArgumentError, InvalidTypeError
+from ..internal import chromadb_name
 from ..storage.interface.requests import (
     ALL_RECORDS,
     WHOLE,
     DeleteRequest,
     GetRequest,
+    OnUnmatched,
     Page,
     QueryMode,
     QueryRequest,
@@ -263,7 +265,9 @@ def check_facet_keys(keys: Any) -> list[str]:
     return list(dict.fromkeys(str.__str__(name) for name in names))
 
 
-def check_delete(ids: Any, where: Any, where_document: Any, limit: Any) -> DeleteRequest:
+def check_delete(
+    ids: Any, where: Any, where_document: Any, limit: Any, *, missing_ok: Any = False
+) -> DeleteRequest:
     """Check the arguments of `delete`, so that a call cannot delete everything by mistake."""
     if ids is None and where is None and where_document is None:
         raise InvalidArgumentError(
@@ -272,10 +276,20 @@ def check_delete(ids: Any, where: Any, where_document: Any, limit: Any) -> Delet
         )
     chosen = None if ids is None else check_ids(ids)
     selection = Selection(ids=chosen, where=where, where_document=where_document)
-    return delete_request(selection, limit)
+    return delete_request(selection, limit, on_unmatched(missing_ok))
 
 
-def delete_request(selection: Selection, limit: Any) -> DeleteRequest:
+def on_unmatched(missing_ok: Any) -> OnUnmatched:
+    """Return what a change does about a filter with a key or type that no record has.
+
+    A program written for Chroma expects no error, so below `install_as_chromadb` there is a warning.
+    """
+    if check_bool(missing_ok, "missing_ok"):
+        return "ignore"
+    return "warn" if chromadb_name.taken else "refuse"
+
+
+def delete_request(selection: Selection, limit: Any, unmatched: OnUnmatched = "warn") -> DeleteRequest:
     """Build the request for `delete`. Applies the rules common to the Python API and the HTTP API."""
     for argument in ("where", "where_document"):
         value = getattr(selection, argument)
@@ -288,7 +302,7 @@ def delete_request(selection: Selection, limit: Any) -> DeleteRequest:
         raise InvalidArgumentError(
             f"limit={limit!r} can only be used with where or where_document; pass fewer ids instead"
         )
-    return DeleteRequest(selection=selection, limit=check_optional_count(limit, "limit"))
+    return DeleteRequest(selection=selection, limit=check_optional_count(limit, "limit"), unmatched=unmatched)
 
 
 def check_order(order_by: Any) -> list[tuple[str, bool]]:

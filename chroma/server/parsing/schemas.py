@@ -304,6 +304,9 @@ BODIES: dict[str, Schema] = {
         where=_or_null(_ref("Where") | {"minProperties": 1}),
         where_document=_or_null(_ref("WhereDocument") | {"minProperties": 1}),
         limit=_or_null(COUNT),
+        missing_ok=_or_null(
+            FLAG | {"description": "False: a filter with a key or a type that no record has is an error"}
+        ),
     ),
     "get": _object(
         ids=_LOOKED_UP,
