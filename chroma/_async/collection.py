@@ -280,7 +280,7 @@ class AsyncCollection(AsyncPipelines):
     async def delete(
         self,
         ids: Any = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         limit: int | None = None,
         *,
@@ -318,7 +318,7 @@ class AsyncCollection(AsyncPipelines):
     async def get(
         self,
         ids: Any = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         limit: int | None = None,
         offset: int | None = None,
         where_document: WhereDocument | None = None,
@@ -366,7 +366,7 @@ class AsyncCollection(AsyncPipelines):
         query_uris: Any = None,
         ids: Any = None,
         n_results: int = 10,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         include: Include = ["metadatas", "documents", "distances"],  # noqa: B006 - never changed
         *,
@@ -538,7 +538,7 @@ class AsyncCollection(AsyncPipelines):
         """The numbers of live, deleted and indexed records, the number of segments, and the bytes on disk."""
         return await self._backend.stats(self._ref)
 
-    async def describe(self, where: Where | None = None) -> Description:
+    async def describe(self, where: Where | str | None = None) -> Description:
         """Summarize the records.
 
         Gives for each metadata key its types, the number of records that have it, the number of distinct
@@ -560,7 +560,7 @@ class AsyncCollection(AsyncPipelines):
     async def facets(
         self,
         keys: str | Sequence[str],
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         ids: Any = None,
         *,
@@ -591,7 +591,7 @@ class AsyncCollection(AsyncPipelines):
         color_by: str | None = None,
         label: str | None = None,
         *,
-        where: Where | None = None,
+        where: Where | str | None = None,
         limit: int = 5000,
         method: Literal["pca", "umap"] = "pca",
         seed: int = 0,

@@ -43,7 +43,7 @@ class AsyncTables(AsyncStreamable, Handle):
     async def to_batches(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,
@@ -95,7 +95,7 @@ class AsyncTables(AsyncStreamable, Handle):
     async def to_arrow(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,
@@ -124,7 +124,7 @@ class AsyncTables(AsyncStreamable, Handle):
     async def to_pandas(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,
@@ -150,7 +150,7 @@ class AsyncTables(AsyncStreamable, Handle):
     async def to_polars(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,

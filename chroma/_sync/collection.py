@@ -281,7 +281,7 @@ class Collection(Pipelines):
     def delete(
         self,
         ids: Any = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         limit: int | None = None,
         *,
@@ -319,7 +319,7 @@ class Collection(Pipelines):
     def get(
         self,
         ids: Any = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         limit: int | None = None,
         offset: int | None = None,
         where_document: WhereDocument | None = None,
@@ -367,7 +367,7 @@ class Collection(Pipelines):
         query_uris: Any = None,
         ids: Any = None,
         n_results: int = 10,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         include: Include = ["metadatas", "documents", "distances"],  # noqa: B006 - never changed
         *,
@@ -539,7 +539,7 @@ class Collection(Pipelines):
         """The numbers of live, deleted and indexed records, the number of segments, and the bytes on disk."""
         return self._backend.stats(self._ref)
 
-    def describe(self, where: Where | None = None) -> Description:
+    def describe(self, where: Where | str | None = None) -> Description:
         """Summarize the records.
 
         Gives for each metadata key its types, the number of records that have it, the number of distinct
@@ -561,7 +561,7 @@ class Collection(Pipelines):
     def facets(
         self,
         keys: str | Sequence[str],
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         ids: Any = None,
         *,
@@ -592,7 +592,7 @@ class Collection(Pipelines):
         color_by: str | None = None,
         label: str | None = None,
         *,
-        where: Where | None = None,
+        where: Where | str | None = None,
         limit: int = 5000,
         method: Literal["pca", "umap"] = "pca",
         seed: int = 0,

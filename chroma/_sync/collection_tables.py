@@ -44,7 +44,7 @@ class Tables(Streamable, Handle):
     def to_batches(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,
@@ -96,7 +96,7 @@ class Tables(Streamable, Handle):
     def to_arrow(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,
@@ -125,7 +125,7 @@ class Tables(Streamable, Handle):
     def to_pandas(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,
@@ -151,7 +151,7 @@ class Tables(Streamable, Handle):
     def to_polars(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,

@@ -16,7 +16,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ChromaError
-from ..internal import chromadb_name
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, DistributionFinder
@@ -42,6 +41,8 @@ def install_as_chromadb() -> None:
             f"{getattr(present, '__file__', 'an unknown place')}: call "
             "chroma.install_as_chromadb() before the first import of chromadb"
         )
+    from ..internal import chromadb_name
+
     sys.meta_path.insert(0, _Finder())
     chromadb_name.taken = True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 import numpy as np
 
@@ -27,9 +27,11 @@ from ..storage.interface.values import Field, Floats
 from ..types import DataLoader, Include, ReadLevel
 from .names import check_int, check_optional_count
 from .sequences import as_list, check_encodable, check_ids, check_texts
+from .sql_condition import filter_of
 from .write_batch import check_images
 
 NO_VECTORS: Floats = np.empty((0, 0), np.float32)
+_READ_LEVELS = frozenset(level.value for level in ReadLevel)
 _BY_REQUEST = "#request"
 _COLUMNS: tuple[Field, ...] = ("documents", "metadatas", "uris", "embeddings")
 _GET_FIELDS = frozenset({"documents", "metadatas", "embeddings", "uris", "data"})
@@ -110,8 +112,7 @@ def check_include(include: Any, *, query: bool) -> Include:
 
 def check_count_arguments(where: Any, where_document: Any, read_level: Any) -> Selection:
     """Return the selection that `count` counts. `where` may be a read level instead of a filter."""
-    if isinstance(where, str):  # a ReadLevel is a str, a filter never is
-        check_read_level(where, "where to be a dict, or read_level")
+    if isinstance(where, str) and where in _READ_LEVELS:
         where = None
     check_read_level(read_level)
     return selected(None, where, where_document)
@@ -291,6 +292,11 @@ def on_unmatched(missing_ok: Any) -> OnUnmatched:
 
 def delete_request(selection: Selection, limit: Any, unmatched: OnUnmatched = "warn") -> DeleteRequest:
     """Build the request for `delete`. Applies the rules common to the Python API and the HTTP API."""
+    where, where_document = cast(Any, selection.where), cast(Any, selection.where_document)
+    if isinstance(where_document, str):
+        raise _no_text(where_document)
+    if isinstance(where, str):
+        selection = selection._replace(where=filter_of(where))
     for argument in ("where", "where_document"):
         value = getattr(selection, argument)
         if value is not None and not value:
@@ -326,11 +332,25 @@ def selected(ids: Sequence[str] | None, where: Any, where_document: Any) -> Sele
     """The records of a read. Empty filters are none."""
     if ids is None and where is None and where_document is None:
         return ALL_RECORDS
+    if isinstance(where_document, str):
+        raise _no_text(where_document)
     return Selection(ids=ids, where=given_filter(where), where_document=given_filter(where_document))
 
 
+def _no_text(where_document: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f'Expected where_document to be a dict such as {{"$contains": "text"}}, got {shown(where_document)}; '
+        "an SQL condition is an argument where, and may name the column document"
+    )
+
+
 def given_filter(where: Any) -> Any:
-    """Return None for an empty filter, which reads treat as no filter. The engine checks all other values."""
+    """Return None for an empty filter, which reads treat as no filter, and the filter of an SQL condition.
+
+    The engine checks all other values.
+    """
+    if type(where) is str:
+        return filter_of(where)
     return None if isinstance(where, Mapping) and not where else where
 
 

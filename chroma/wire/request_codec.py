@@ -35,7 +35,7 @@ from ..validation.read_arguments import (
     check_order,
     check_positive,
     delete_request,
-    given_filter,
+    selected,
 )
 from ..validation.sequences import check_ids
 from .json_codec import JSON, ShapeError, encoded
@@ -220,13 +220,11 @@ def facets_from_json(body: Mapping[str, Any]) -> FacetRequest:
 
 def filters_from_json(body: Mapping[str, Any]) -> Selection:
     """Read {"where"?, "where_document"?}."""
-    where, where_document = body.get("where"), body.get("where_document")
-    return Selection(where=given_filter(where), where_document=given_filter(where_document))
+    return selected(None, body.get("where"), body.get("where_document"))
 
 
 def _selection(body: Mapping[str, Any]) -> Selection:
-    ids, where, where_document = ids_from_json(body), body.get("where"), body.get("where_document")
-    return Selection(ids=ids, where=given_filter(where), where_document=given_filter(where_document))
+    return selected(ids_from_json(body), body.get("where"), body.get("where_document"))
 
 
 def _fields(include: Sequence[str]) -> frozenset[Field]:

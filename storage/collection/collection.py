@@ -16,6 +16,7 @@ import numpy as np
 
 from ..filters import switched_off, unmatched
 from ..filters.document_index import DocumentIndex
+from ..filters.evaluator import check_patterns
 from ..filters.parser import EVERYTHING, Node, parse
 from ..index.hnsw import Graph
 from ..index.ngrams import Ngrams
@@ -248,6 +249,7 @@ class Collection:
         if request.unmatched == "warn":
             return self.node_of(request.selection)
         node = self._parse(request.selection)
+        check_patterns(node)
         if request.unmatched == "refuse" and (found := self._unmatched(request.selection, node)):
             raise UnmatchedKey(f"{'; '.join(found)}. Pass missing_ok=True if this is meant")
         return node

@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..interface.short_repr import shown
-from ..schema.metadata_columns import Slot
-from .parser import And, Compare, CompareTime, Member, Node, Not, OneOf, Or, parse_where
+from ..schema.metadata_columns import KINDS, Slot
+from .parser import And, Compare, CompareTime, Exists, Matches, Member, Node, Not, OneOf, Or, parse_where
 
 Known = frozenset[tuple[str, str]]  # keys with the types of their values
 
 _MOST_KEYS = 8  # the keys that a report lists if none is similar
 _OTHER_NUMBERS = {"int": "float", "float": "int", "int[]": "float[]", "float[]": "int[]"}
+_PATTERNS = frozenset(("$like", "$ilike", "$regex", "$not_regex"))
 _WORDS = {
     "str": "texts", "int": "whole numbers", "float": "numbers", "bool": "booleans",
     "str[]": "lists of texts", "int[]": "lists of whole numbers", "float[]": "lists of numbers",
@@ -36,8 +37,9 @@ def covered(node: Node, slots: Known) -> bool:
 
     Every read with a filter calls this, so it looks into the tree directly.
     """
-    if isinstance(node, (Compare, OneOf)):
-        return (node.key, node.kind) in slots
+    kind = type(node)
+    if kind is Compare or kind is OneOf:
+        return node[:2] in slots
     if isinstance(node, (And, Or)):
         for child in node.children:  # noqa: SIM110 - all() takes twice as long
             if not covered(child, slots):
@@ -47,8 +49,10 @@ def covered(node: Node, slots: Known) -> bool:
         return covered(node.child, slots)
     if isinstance(node, Member):
         return (node.key, f"{node.kind}[]") in slots
-    if isinstance(node, CompareTime):
+    if isinstance(node, (CompareTime, Matches)):
         return (node.key, "str") in slots
+    if isinstance(node, Exists):
+        return any((node.key, kind) in slots for kind in KINDS)
     return True
 
 
@@ -68,6 +72,8 @@ def _conditions(where: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if key in ("$and", "$or"):
             for each in value:
                 yield from _conditions(each)
+        elif key == "$not":
+            yield from _conditions(value)
         else:
             yield key, value
 
@@ -118,7 +124,7 @@ def _kinds(node: Node) -> Iterator[str]:
         yield node.kind
     elif isinstance(node, Member):
         yield f"{node.kind}[]"
-    elif isinstance(node, CompareTime):
+    elif isinstance(node, (CompareTime, Matches)):
         yield "str"
     elif isinstance(node, (And, Or)):
         for child in node.children:
@@ -129,9 +135,11 @@ def _kinds(node: Node) -> Iterator[str]:
 
 def _remedy(needs: set[str], has: set[str], condition: Any) -> str:
     if "str[]" in needs and "str" in has:
-        return "; $contains looks for an item of a list"
+        return "; $contains looks for an item of a list, $like and $regex for a part of a text"
     if any(f"{kind}[]" in has for kind in needs):
         return "; use $contains for an item of a list"
+    if isinstance(condition, Mapping) and not _PATTERNS.isdisjoint(condition):
+        return "; patterns are for texts"
     if needs == {"str"} and has & {"int", "float"}:
         return "; write the number without quotes"
     if needs <= {"int", "float"} and "str" in has:

@@ -130,13 +130,15 @@ COMPONENTS: dict[str, Schema] = {
         ],
     },
     "Where": {
-        "type": "object",
+        "anyOf": [{"type": "object"}, {"type": "string", "minLength": 1}],
         "description": 'A filter of metadata: {"key": value}, {"key": {"$gt": 1}}, {"$and": [...]}; '
-        "$eq $ne $gt $gte $lt $lte $in $nin $contains $not_contains $and $or",
+        "$eq $ne $gt $gte $lt $lte $between $in $nin $contains $not_contains $like $ilike $regex $not_regex "
+        "$exists $and $or $not. Or an SQL condition: \"key = 'a' and n > 1\"",
     },
     "WhereDocument": {
         "type": "object",
-        "description": "A filter of documents: $contains $not_contains $regex $not_regex $and $or",
+        "description": "A filter of documents: $contains $not_contains $regex $not_regex $like $ilike "
+        "$and $or $not",
     },
     "Collection": _object(
         "id name tenant database metadata dimension version log_position configuration_json schema",

@@ -272,3 +272,14 @@ def test_an_unknown_key_is_a_warning(target: str) -> None:
         )
         assert "Warning" not in found.stdout
     assert "Warning" not in run("count", target, "notes", "--where", '{"n": 1}').stderr
+
+
+def test_sql_conditions(target: str) -> None:
+    assert read("count", target, "notes", "--where", "n between 1 and 2")["count"] == len(
+        read("get", target, "notes", "--where", '{"n": {"$gte": 1, "$lte": 2}}')["records"]
+    )
+    assert [
+        row["id"] for row in read("search", target, "notes", "--where", "n = 1")["searches"][0]["records"]
+    ] == [row["id"] for row in read("get", target, "notes", "--where", " n = 1")["records"]]
+    wrong = run("get", target, "notes", "--where", "n = ")
+    assert wrong.exit_code == 2 and "expected a value" in wrong.stderr
