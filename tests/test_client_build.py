@@ -67,6 +67,7 @@ def test_the_selection_holds_no_engine_and_no_server(build: ModuleType) -> None:
         "chroma.storage.interface.sparse_vector_arrow",
         "chroma.storage.interface.unmatched",
         "chroma.storage.interface.values",
+        "chroma.storage.interface.whole_numbers",
         "chroma.storage.interface.words",
         "chroma.storage.native",
         "chroma.storage.native.kernel",

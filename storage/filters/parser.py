@@ -19,6 +19,7 @@ from ..interface.errors import InvalidArgument
 from ..interface.iso_times import is_time, text_of
 from ..interface.requests import Selection
 from ..interface.short_repr import shown
+from ..interface.whole_numbers import digits
 from . import times
 
 ScalarKind: TypeAlias = Literal["str", "int", "float", "bool"]
@@ -370,13 +371,15 @@ def _document_field(operator: Any, operand: Any) -> Node:
 
 def _id_field(operator: str, operand: Any) -> Node:
     values = [operand] if operator == "$eq" else operand
+    if isinstance(values, (list, tuple)):
+        values = [digits(value) for value in values]
     if (
         operator not in ("$eq", "$in")
-        or not isinstance(values, (list, tuple))
+        or not isinstance(values, list)
         or not all(isinstance(value, str) for value in values)
     ):
         raise InvalidArgument(
-            "#id can be compared with $eq, $ne, $in and $nin and strings only, "
+            "#id can be compared with $eq, $ne, $in and $nin and strings or whole numbers only, "
             f"got {operator} {shown(operand)}"
         )
     for value in values:

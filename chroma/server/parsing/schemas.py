@@ -55,6 +55,7 @@ NAME: Schema = {
 }  # fmt: skip
 ID: Schema = {"type": "string", "minLength": 1}
 INTEGER: Schema = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
+GIVEN_ID: Schema = {"anyOf": [ID, INTEGER], "description": "A whole number stands for its digits"}
 SCALAR: Schema = {"anyOf": [TEXT, INTEGER, NUMBER, FLAG]}
 LISTED: Schema = {"anyOf": [_list(kind, minItems=1) for kind in (TEXT, INTEGER, NUMBER, FLAG)]}
 KEYS: Schema = {"pattern": "^[^#$]", "not": {"pattern": "^chroma:"}}
@@ -216,7 +217,7 @@ def _records(required: str, embeddings: Schema, documents: Schema | None = None)
     texts = _or_null(_list(_or_null(TEXT)))
     return _object(
         required,
-        ids=_list(ID, uniqueItems=True, description="All columns have one entry per id"),
+        ids=_list(GIVEN_ID, uniqueItems=True, description="All columns have one entry per id"),
         embeddings=embeddings,
         metadatas=_or_null(_list({"anyOf": [_ref("Metadata"), {"type": "null"}, _EMPTY]})),
         documents=documents or texts,
@@ -233,7 +234,7 @@ _FILTERS: dict[str, Any] = {
     "where": _or_null(_ref("Where")),
     "where_document": _or_null(_ref("WhereDocument")),
 }
-_LOOKED_UP = _or_null(_list(ID))
+_LOOKED_UP = _or_null(_list(GIVEN_ID))
 
 # The request body of each handler whose route has one.
 # what a query has in every mode
@@ -302,7 +303,7 @@ BODIES: dict[str, Schema] = {
     },
     "update": _records("ids", _or_null(_matrix(gaps=True))),
     "delete": _object(
-        ids=_or_null(_list(ID, minItems=1)),
+        ids=_or_null(_list(GIVEN_ID, minItems=1)),
         where=_or_null(_ref("Where") | {"minProperties": 1}),
         where_document=_or_null(_ref("WhereDocument") | {"minProperties": 1}),
         limit=_or_null(COUNT),
@@ -365,7 +366,7 @@ BODIES: dict[str, Schema] = {
     "attach_function": {"type": "object"},
     "detach_function": {"type": "object"},
     "own_count": _object(**_FILTERS),
-    "own_known_ids": _object("ids", ids=_list(ID)),
+    "own_known_ids": _object("ids", ids=_list(GIVEN_ID)),
     "own_facets": _object(
         "keys",
         keys=_list(METADATA_KEY, minItems=1),
