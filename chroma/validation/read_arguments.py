@@ -330,8 +330,8 @@ def check_order(order_by: Any) -> list[tuple[str, bool]]:
 
 def selected(ids: Sequence[str] | None, where: Any, where_document: Any) -> Selection:
     """The records of a read. Empty filters are none."""
-    if ids is None and where is None and where_document is None:
-        return ALL_RECORDS
+    if where is None and where_document is None:
+        return ALL_RECORDS if ids is None else Selection(ids=ids)
     if isinstance(where_document, str):
         raise _no_text(where_document)
     return Selection(ids=ids, where=given_filter(where), where_document=given_filter(where_document))

@@ -28,6 +28,7 @@ MAX_DEPTH = 256
 _INT64 = range(-(1 << 63), 1 << 63)
 _EXACT = 1 << 53  # all integers up to this absolute value are exact as floats
 _SCALARS = {str, int, float, bool}
+_NUMBERS = {int, float}
 
 
 # The nodes are tuples, because each query makes, hashes and compares a new tree. Hashing a range condition
@@ -283,7 +284,14 @@ def _any_of(children: list[Node]) -> Node:
 
 def _field(key: str, value: Any) -> Node:
     key = _checked_key(key)
-    return _equal(key, value) if type(value) in _SCALARS else _condition(key, value, 0)
+    if type(value) in _SCALARS:
+        return _equal(key, value)
+    if type(value) is dict and len(value) == 1:  # what follows does without most of `_condition`
+        [(operator, operand)] = value.items()
+        op = _ORDER.get(operator)
+        if op is not None and type(operand) in _NUMBERS and key not in _SPECIAL:
+            return _compare(key, op, _checked(key, operator, operand))
+    return _condition(key, value, 0)
 
 
 @lru_cache(1024)  # nearly all filters name the same few keys
@@ -353,8 +361,6 @@ def _equal(key: str, value: Any) -> Node:
         if not value.isascii():
             _check_text(f"where value for $eq on {key!r}", value)
         return Compare(key, "str", "=", value)
-    if type(value) is int and -_EXACT <= value <= _EXACT:
-        return Or((Compare(key, "int", "=", value), Compare(key, "float", "=", float(value))))
     return _compare(key, "=", _checked(key, "$eq", value))
 
 
@@ -595,6 +601,8 @@ def _exact_forms(value: Any) -> list[tuple[ScalarKind, Any]]:
 
 
 def _compare(key: str, op: Comparison, value: Any) -> Node:
+    if type(value) is int and -_EXACT <= value <= _EXACT:
+        return Or((Compare(key, "int", op, value), Compare(key, "float", op, float(value))))
     if op == "=":
         return _any_of_raw([Compare(key, kind, "=", exact) for kind, exact in _exact_forms(value)])
     if type(value) is str:

@@ -41,8 +41,8 @@ def covered(node: Node, slots: Known) -> bool:
     if kind is Compare or kind is OneOf:
         return node[:2] in slots
     if isinstance(node, (And, Or)):
-        for child in node.children:  # noqa: SIM110 - all() takes twice as long
-            if not covered(child, slots):
+        for child in node.children:
+            if child[:2] not in slots if type(child) is Compare else not covered(child, slots):
                 return False
         return True
     if isinstance(node, Not):
