@@ -47,6 +47,14 @@ class Nothing(NamedTuple):
     node: Literal["nothing"] = "nothing"
 
 
+class Never(NamedTuple):
+    """Matches no record: the bounds of a range of values of `key` are in the wrong order."""
+
+    key: str
+    bounds: tuple[str, str]
+    node: Literal["never"] = "never"
+
+
 class Compare(NamedTuple):
     """The value of `key` has type `kind` and is in the relation `op` to `value`, which has the same type."""
 
@@ -138,6 +146,7 @@ class Not(NamedTuple):
 Node: TypeAlias = (
     Everything
     | Nothing
+    | Never
     | Compare
     | OneOf
     | Member
@@ -410,9 +419,10 @@ def _positive(key: str, operator: str, operand: Any) -> Node:
             )
         return _compare(key, _ORDER[operator], _checked(key, operator, operand))
     if type(operand) not in (str, int, float, bool):
+        remedy = f"; records without the key are {{{key!r}: {{'$exists': False}}}}" if operand is None else ""
         raise InvalidArgument(
             f"Expected where value to be a str, int, float, or bool for key {key!r} and {operator}, "
-            f"got {shown(operand)}"
+            f"got {shown(operand)}{remedy}"
         )
     if operator == "$eq":
         return _equal(key, operand)
@@ -433,7 +443,12 @@ def _between(key: str, operator: str, operand: Any) -> Node:
             f"Expected the bounds of {operator} for key {key!r} to be two numbers, two texts or two dates, "
             f"got {shown(operand)}"
         )
-    return _all_of([_positive(key, "$gte", operand[0]), _positive(key, "$lte", operand[1])])
+    low, high = (_positive(key, operator, bound) for operator, bound in zip(("$gte", "$lte"), operand))
+    if isinstance(low, CompareTime) and isinstance(high, CompareTime):
+        ordered = low.at <= high.at
+    else:
+        ordered = _plain(operand[0]) <= _plain(operand[1])
+    return _all_of([low, high]) if ordered else Never(key, (shown(operand[0]), shown(operand[1])))
 
 
 def _bound_kind(bound: Any) -> str | None:
@@ -701,6 +716,7 @@ __all__ = [
     "IdOneOf",
     "Matches",
     "Member",
+    "Never",
     "Node",
     "Not",
     "Nothing",

@@ -11,7 +11,20 @@ from typing import Any
 
 from ..interface.short_repr import shown
 from ..schema.metadata_columns import KINDS, Slot
-from .parser import And, Compare, CompareTime, Exists, Matches, Member, Node, Not, OneOf, Or, parse_where
+from .parser import (
+    And,
+    Compare,
+    CompareTime,
+    Exists,
+    Matches,
+    Member,
+    Never,
+    Node,
+    Not,
+    OneOf,
+    Or,
+    parse_where,
+)
 
 Known = frozenset[tuple[str, str]]  # keys with the types of their values
 
@@ -53,7 +66,7 @@ def covered(node: Node, slots: Known) -> bool:
         return (node.key, "str") in slots
     if isinstance(node, Exists):
         return any((node.key, kind) in slots for kind in KINDS)
-    return True
+    return not isinstance(node, Never)
 
 
 def messages(where: Mapping[str, Any], slots: Collection[Slot]) -> list[str]:
@@ -94,6 +107,9 @@ def _message(key: str, condition: Any, node: Node, slots: Collection[Slot]) -> s
     if not kinds:
         return f"{written}: no record has the key {shown(key)}{_nearest(key, slots)}"
     has = " and ".join(_WORDS[kind] for kind in kinds)
+    if (reversed_bounds := _never(node)) is not None:
+        low, high = reversed_bounds.bounds
+        return f"{written}: no value is between {low} and {high}; write the lower bound first"
     missing = {kind for kind in _kinds(node) if (key, kind) not in slots}
     needs = " or ".join(
         _WORDS[kind]
@@ -116,6 +132,16 @@ def _nearest(key: str, slots: Collection[Slot]) -> str:
         return f"; similar keys are {', '.join(map(shown, near))}"
     more = f" and {len(keys) - _MOST_KEYS} more" if len(keys) > _MOST_KEYS else ""
     return f"; the keys are {', '.join(map(shown, keys[:_MOST_KEYS]))}{more}"
+
+
+def _never(node: Node) -> Never | None:
+    """Return the range in the conditions of one key whose bounds are in the wrong order."""
+    if isinstance(node, Never):
+        return node
+    children = (
+        node.children if isinstance(node, (And, Or)) else (node.child,) if isinstance(node, Not) else ()
+    )
+    return next((found for child in children if (found := _never(child)) is not None), None)
 
 
 def _kinds(node: Node) -> Iterator[str]:
