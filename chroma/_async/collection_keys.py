@@ -25,8 +25,10 @@ class AsyncKeys(AsyncPipelines):
     async def update_columns(
         self,
         expressions: Mapping[str, str],
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
+        *,
+        missing_ok: bool = False,
     ) -> WriteReport:
         """Set metadata keys to the values of SQL expressions, which may name the columns of the records.
 
@@ -35,6 +37,7 @@ class AsyncKeys(AsyncPipelines):
         expressions            {key: expression}; the columns have the names that `to_arrow` gives them. Where
                                an expression is NULL, the record loses the key
         where, where_document  change only the records that match
+        missing_ok             True: `where` may name a key that no record has, as in `delete`
 
         All values are computed from one snapshot. They are written in steps of 10,000 records, each of them
         atomic; after an error, the call can be repeated.
@@ -48,8 +51,7 @@ class AsyncKeys(AsyncPipelines):
             tables: dict[str, Any] = {}
             if where is not None or where_document is not None:
                 selection = selected(None, where, where_document)
-                chosen = (await self._backend.get(self._ref, GetRequest(selection=selection))).ids
-                tables["chosen"] = key_expressions.chosen(chosen)
+                tables["chosen"] = key_expressions.chosen(await self._matching(selection, missing_ok))
             statement = key_expressions.statement(checked, among=bool(tables))
         table = await self.sql(statement, tables=tables or None)
         done = Written()

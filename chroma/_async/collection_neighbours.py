@@ -26,7 +26,12 @@ class AsyncNeighbours(AsyncKeys):
     """The methods of a collection that query it with its own vectors."""
 
     async def neighbours(
-        self, k: int = 10, where: Where | None = None, *, exact: bool = False, progress: bool | None = None
+        self,
+        k: int = 10,
+        where: Where | str | None = None,
+        *,
+        exact: bool = False,
+        progress: bool | None = None,
     ) -> pa.Table:
         """The `k` nearest records to each record, itself left out.
 
@@ -59,7 +64,7 @@ class AsyncNeighbours(AsyncKeys):
     async def duplicates(
         self,
         max_distance: float,
-        where: Where | None = None,
+        where: Where | str | None = None,
         *,
         exact: bool = False,
         progress: bool | None = None,

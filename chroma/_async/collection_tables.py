@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..backend.async_protocol import AsyncBackend
 from ..collection.handle import Handle
+from ..errors import UnmatchedKeyError
 from ..internal.concurrency import AsyncStreamable, async_bulk
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
 from ..requests.projection import ScanRequest
 from ..requests.scope import Scope
 from ..results.vectors import Vectors, vectors_of
+from ..storage.interface.requests import GetRequest, Selection
+from ..storage.interface.unmatched import collected, report
 from ..types import Where, WhereDocument
-from ..validation.read_arguments import GetArguments, check_get
+from ..validation.read_arguments import GetArguments, check_get, on_unmatched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +47,7 @@ class AsyncTables(AsyncStreamable, Handle):
     async def to_batches(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,
@@ -71,6 +74,18 @@ class AsyncTables(AsyncStreamable, Handle):
             order_by=order_by,
         )
         return await self._batches(columns, metadata, records, whole=False)
+
+    async def _matching(self, selection: Selection, missing_ok: Any) -> list[str]:
+        """The ids of the records that a change by filter is about. Raises UnmatchedKeyError for a condition
+        that no record can match, unless the caller insists."""
+        unmatched = on_unmatched(missing_ok)
+        with collected() as found:
+            rows = await self._backend.get(self._ref, GetRequest(selection=selection))
+        if unmatched == "refuse" and found:
+            raise UnmatchedKeyError(f"{'; '.join(found)}. Pass missing_ok=True if this is meant")
+        if unmatched == "warn":
+            report(found)
+        return rows.ids
 
     async def _batches(
         self, columns: Any, form: Any, records: Callable[..., GetArguments], *, whole: bool
@@ -107,7 +122,7 @@ class AsyncTables(AsyncStreamable, Handle):
     async def vectors(
         self,
         ids: Any = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         limit: int | None = None,
@@ -136,7 +151,7 @@ class AsyncTables(AsyncStreamable, Handle):
     async def to_arrow(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,
@@ -165,7 +180,7 @@ class AsyncTables(AsyncStreamable, Handle):
     async def to_pandas(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,
@@ -191,7 +206,7 @@ class AsyncTables(AsyncStreamable, Handle):
     async def to_polars(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,

@@ -266,8 +266,9 @@ class Collection(Neighbours, Container):
         uris: Any = None,
         *,
         columns: Mapping[str, Any] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
+        missing_ok: bool = False,
     ) -> WriteReport:
         """Change stored records. Ids that are not stored are skipped.
 
@@ -281,6 +282,8 @@ class Collection(Neighbours, Container):
 
             collection.update(where={"year": {"$lt": 1950}}, metadatas={"era": "early"})
 
+        missing_ok  True: `where` may name a key that no record has, as in `delete`
+
         Returns how many records were updated, and how many were skipped because they are not stored.
         """
         with during("update"):
@@ -292,9 +295,8 @@ class Collection(Neighbours, Container):
                 "uris": uris,
             }
             if where is not None or where_document is not None or ids is None:
-                chosen = Selection(ids=ids, where=where, where_document=where_document)
-                selection = check_update(chosen, given)
-                ids = (self._backend.get(self._ref, GetRequest(selection=selection))).ids
+                selection = check_update(selected(ids, where, where_document), given)
+                ids = self._matching(selection, missing_ok)
                 if not ids:
                     return WriteReport()
                 given["metadatas"] = [metadatas] * len(ids)
@@ -316,17 +318,23 @@ class Collection(Neighbours, Container):
     def delete(
         self,
         ids: Any = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         limit: int | None = None,
+        *,
+        missing_ok: bool = False,
     ) -> DeleteResult:
         """Delete the records that have one of the ids and match the filters.
 
         Requires `ids`, `where` or `where_document`. With `limit`, which requires a filter, only the first
         `limit` matches in insertion order are deleted. Returns the number of records deleted.
+
+        missing_ok  True: delete even if `where` names a key that no record has, or compares a key with values
+                    of a type that it never has. By default this raises UnmatchedKeyError, because a
+                    mistyped key in a negation selects every record
         """
         with during("delete"):
-            request = check_delete(ids, where, where_document, limit)
+            request = check_delete(ids, where, where_document, limit, missing_ok=missing_ok)
         return {"deleted": self._backend.delete(self._ref, request)}
 
     # -- reading -----------------------------------------------------------------------
@@ -348,7 +356,7 @@ class Collection(Neighbours, Container):
     def get(
         self,
         ids: Any = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         limit: int | None = None,
         offset: int | None = None,
         where_document: WhereDocument | None = None,
@@ -394,7 +402,9 @@ class Collection(Neighbours, Container):
             check_count(n, "n")
         return self.get(limit=n)
 
-    def sample(self, n: int = 5, seed: int | None = None, where: Where | None = None) -> GetResult:
+    def sample(
+        self, n: int = 5, seed: int | None = None, where: Where | str | None = None
+    ) -> GetResult:
         """Get `n` records by chance, in insertion order, with documents and metadatas.
 
         seed   an int that gives the same records each time, as long as the ids are the same; None: others
@@ -428,7 +438,7 @@ class Collection(Neighbours, Container):
         query_uris: Any = None,
         ids: Any = None,
         n_results: int = 10,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         include: Include = ["metadatas", "documents", "distances"],  # noqa: B006 - never changed
         *,
@@ -623,7 +633,7 @@ class Collection(Neighbours, Container):
         """The numbers of live, deleted and indexed records, the number of segments, and the bytes on disk."""
         return self._backend.stats(self._ref)
 
-    def describe(self, where: Where | None = None) -> Description:
+    def describe(self, where: Where | str | None = None) -> Description:
         """Summarize the records.
 
         Gives for each metadata key its types, the number of records that have it, the number of distinct
@@ -645,7 +655,7 @@ class Collection(Neighbours, Container):
     def facets(
         self,
         keys: str | Sequence[str],
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         ids: Any = None,
         *,
@@ -676,7 +686,7 @@ class Collection(Neighbours, Container):
         color_by: str | None = None,
         label: str | None = None,
         *,
-        where: Where | None = None,
+        where: Where | str | None = None,
         limit: int = 5000,
         method: Literal["pca", "umap"] = "pca",
         seed: int = 0,

@@ -26,8 +26,10 @@ class Keys(Pipelines):
     def update_columns(
         self,
         expressions: Mapping[str, str],
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
+        *,
+        missing_ok: bool = False,
     ) -> WriteReport:
         """Set metadata keys to the values of SQL expressions, which may name the columns of the records.
 
@@ -36,6 +38,7 @@ class Keys(Pipelines):
         expressions            {key: expression}; the columns have the names that `to_arrow` gives them. Where
                                an expression is NULL, the record loses the key
         where, where_document  change only the records that match
+        missing_ok             True: `where` may name a key that no record has, as in `delete`
 
         All values are computed from one snapshot. They are written in steps of 10,000 records, each of them
         atomic; after an error, the call can be repeated.
@@ -49,8 +52,7 @@ class Keys(Pipelines):
             tables: dict[str, Any] = {}
             if where is not None or where_document is not None:
                 selection = selected(None, where, where_document)
-                chosen = (self._backend.get(self._ref, GetRequest(selection=selection))).ids
-                tables["chosen"] = key_expressions.chosen(chosen)
+                tables["chosen"] = key_expressions.chosen(self._matching(selection, missing_ok))
             statement = key_expressions.statement(checked, among=bool(tables))
         table = self.sql(statement, tables=tables or None)
         done = Written()

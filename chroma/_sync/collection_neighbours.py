@@ -27,7 +27,12 @@ class Neighbours(Keys):
     """The methods of a collection that query it with its own vectors."""
 
     def neighbours(
-        self, k: int = 10, where: Where | None = None, *, exact: bool = False, progress: bool | None = None
+        self,
+        k: int = 10,
+        where: Where | str | None = None,
+        *,
+        exact: bool = False,
+        progress: bool | None = None,
     ) -> pa.Table:
         """The `k` nearest records to each record, itself left out.
 
@@ -60,7 +65,7 @@ class Neighbours(Keys):
     def duplicates(
         self,
         max_distance: float,
-        where: Where | None = None,
+        where: Where | str | None = None,
         *,
         exact: bool = False,
         progress: bool | None = None,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from chroma import WriteReport
-from chroma.errors import InvalidArgumentError
+from chroma.errors import InvalidArgumentError, UnmatchedKeyError
 
 
 @pytest.fixture
@@ -63,3 +63,15 @@ def test_what_cannot_be_an_update(years: Any, arguments: dict[str, Any], message
     with pytest.raises(InvalidArgumentError, match=message):
         years.update(**arguments)
     assert years.get() == before
+
+
+def test_a_mistyped_key_changes_nothing(years: Any) -> None:
+    before = years.get()
+    with pytest.raises(UnmatchedKeyError, match="yaer.*missing_ok=True"):
+        years.update(where={"yaer": {"$ne": 1}}, metadatas={"y": 1})
+    assert years.get() == before
+    assert years.update(where={"yaer": {"$ne": 1}}, metadatas={"y": 1}, missing_ok=True).updated == 3
+
+
+def test_sql_text_is_a_filter(years: Any) -> None:
+    assert years.update(where="year between 1930 and 1950", metadatas={"y": 1}).updated == 1
