@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 
 import numpy as np
 
@@ -25,10 +25,14 @@ from ..storage.interface.requests import (
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Field, Floats
 from ..types import DataLoader, Include, ReadLevel
+from .metadata import check_metadatas
 from .names import check_int, check_optional_count
 from .sequences import as_list, check_encodable, check_ids, check_texts
 from .sql_condition import filter_of
 from .write_batch import check_images
+
+if TYPE_CHECKING:
+    from random import Random
 
 NO_VECTORS: Floats = np.empty((0, 0), np.float32)
 _READ_LEVELS = frozenset(level.value for level in ReadLevel)
@@ -206,6 +210,27 @@ def check_no_vectors(**given: Any) -> None:
             )
 
 
+def check_only_ids(mode: Any, **given: Any) -> None:
+    """Check that a query by ids has no other question."""
+    for name, value in given.items():
+        if value is not None:
+            raise InvalidArgumentError(
+                f"query_ids and {name} are both questions: pass one of them (ids=… restricts what is found)"
+            )
+    if mode != "dense":
+        raise InvalidArgumentError(f"query_ids compares vectors, which mode={mode!r} does not do alone")
+
+
+def check_no_inputs(**given: Any) -> None:
+    """Check that nothing is given that query_embeddings would make useless."""
+    for name, value in given.items():
+        if value is not None:
+            raise InvalidArgumentError(
+                f"query_embeddings and {name} are both questions, and only one of them counts: pass one of "
+                "them, or mode='hybrid' for texts and vectors together"
+            )
+
+
 def check_mode(request: QueryRequest, mode: Any, texts: Any, candidates: Any) -> QueryRequest:
     """Check the mode of a query that is not the default, and add it to the request with its texts."""
     if mode not in get_args(QueryMode):
@@ -280,6 +305,26 @@ def check_delete(
     return delete_request(selection, limit, on_unmatched(missing_ok))
 
 
+def check_update(selection: Selection, given: Mapping[str, Any]) -> Selection:
+    """Check the arguments of an update by filter. `given` are the columns by name."""
+    if selection.ids is None and selection.where is None and selection.where_document is None:
+        raise InvalidArgumentError("update needs ids, where or where_document: pass the records to change")
+    others = [name for name, column in given.items() if column is not None and name != "metadatas"]
+    if others:
+        raise InvalidArgumentError(
+            f"where changes metadata only, and {others[0]} is given: pass the ids of the records instead"
+        )
+    if not isinstance(given["metadatas"], Mapping):
+        raise InvalidArgumentError(
+            "with where, metadatas is one mapping for all records that match, such as {'era': 'early'}; got "
+            f"{shown(given['metadatas'])}"
+        )
+    check_metadatas([given["metadatas"]])
+    if selection.ids is not None:
+        selection = selection._replace(ids=check_ids(selection.ids))
+    return selection
+
+
 def on_unmatched(missing_ok: Any) -> OnUnmatched:
     """Return what a change does about a filter with a key or type that no record has.
 
@@ -352,6 +397,15 @@ def given_filter(where: Any) -> Any:
     if type(where) is str:
         return filter_of(where)
     return None if isinstance(where, Mapping) and not where else where
+
+
+def chance_of(seed: Any) -> Random:
+    """Return a source of chance for a seed, an int or None."""
+    from random import Random  # takes 2 ms
+
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer))):
+        raise InvalidTypeError(f"Expected seed to be an int or None, got {shown(seed)}")
+    return Random(None if seed is None else int(seed))  # noqa: S311 - not for secrets
 
 
 def check_read_level(level: Any, argument: str = "read_level") -> ReadLevel:
