@@ -138,9 +138,11 @@ def _never(node: Node) -> Never | None:
     """Return the range in the conditions of one key whose bounds are in the wrong order."""
     if isinstance(node, Never):
         return node
-    children = (
-        node.children if isinstance(node, (And, Or)) else (node.child,) if isinstance(node, Not) else ()
-    )
+    children: tuple[Node, ...] = ()
+    if isinstance(node, Not):
+        children = (node.child,)
+    elif isinstance(node, (And, Or)):
+        children = node.children
     return next((found for child in children if (found := _never(child)) is not None), None)
 
 
