@@ -29,6 +29,9 @@ from .parser import (
 Known = frozenset[tuple[str, str]]  # keys with the types of their values
 
 _MOST_KEYS = 8  # the keys that a report lists if none is similar
+_MOST_FOUND = 5  # the conditions that are reported
+# Similar keys are looked for among this many keys of this length, which takes at most 30 ms.
+_COMPARED_KEYS, _COMPARED_LENGTH = 1000, 60
 _OTHER_NUMBERS = {"int": "float", "float": "int", "int[]": "float[]", "float[]": "int[]"}
 _PATTERNS = frozenset(("$like", "$ilike", "$regex", "$not_regex"))
 _WORDS = {
@@ -72,12 +75,14 @@ def covered(node: Node, slots: Known) -> bool:
 def messages(where: Mapping[str, Any], slots: Collection[Slot]) -> list[str]:
     """Return a report for each condition that no record can match. `where` is valid."""
     everything = known(slots)
-    found = []
+    found: dict[str, None] = {}
     for key, condition in _conditions(where):
         node = parse_where({key: condition})
         if not covered(node, everything):
-            found.append(_message(key, condition, node, slots))
-    return list(dict.fromkeys(found))
+            found[_message(key, condition, node, slots)] = None
+            if len(found) == _MOST_FOUND:
+                break
+    return list(found)
 
 
 def _conditions(where: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -126,8 +131,14 @@ def _nearest(key: str, slots: Collection[Slot]) -> str:
     keys = sorted({name for name, _ in slots})
     if not keys:
         return ": the records have no metadata"
-    folded = {name.casefold(): name for name in reversed(keys)}
-    near = [folded[name] for name in get_close_matches(key.casefold(), folded, 3)]
+    folded = {
+        name.casefold(): name
+        for name in reversed(keys[:_COMPARED_KEYS])
+        if abs(len(name) - len(key)) < _COMPARED_LENGTH
+    }
+    near = []
+    if len(key) <= _COMPARED_LENGTH:
+        near = [folded[name] for name in get_close_matches(key.casefold(), folded, 3)]
     if near:
         return f"; similar keys are {', '.join(map(shown, near))}"
     more = f" and {len(keys) - _MOST_KEYS} more" if len(keys) > _MOST_KEYS else ""

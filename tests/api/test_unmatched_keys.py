@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -192,6 +193,15 @@ def test_keys_count_from_the_write_that_brings_them_on(words: Any) -> None:
     words.compact()
     with warned("'colour'"):
         words.get(where={"colour": "red"})
+
+
+def test_many_and_long_keys_are_reported_quickly(words: Any) -> None:
+    words.update(ids=["a"], metadatas=[{f"key {n}": n for n in range(3000)}])
+    begun = time.monotonic()
+    where = {"$or": [{f"kee {n}" * (1 + n % 2 * 1000): n} for n in range(3000)]}
+    with refused("similar keys are", error=UnmatchedKeyError):
+        words.delete(where=where)
+    assert time.monotonic() - begun < 10
 
 
 def test_a_warning_points_at_the_caller(words: Any, client_kind: str) -> None:
