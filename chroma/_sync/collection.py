@@ -714,6 +714,7 @@ class Collection(Neighbours, Container):
             arguments = check_plot(
                 color_by, label, limit, method=method, seed=seed, width=width, height=height, file=file
             )
+        where = given_filter(where)
         total = self.count(where)
         chosen = None
         if total > arguments.limit:
