@@ -31,6 +31,7 @@ from ..interface.errors import (
     StorageError,
 )
 from ..interface.values import CollectionInfo
+from ..interface.version_names import check_current, is_version
 from ..io.disk import Folder
 from ..manifest import put_both, unwrap_state, wrap_state
 from ..validation.file_names import CATALOG_LOG, json_shown
@@ -465,13 +466,14 @@ class Catalog:
             raise NotFound(f"Collection [{name}] does not exist")
         return info
 
-    def list_collections(self, tenant: str, database: str) -> list[CollectionInfo]:
-        """Return the collections in creation order."""
+    def list_collections(self, tenant: str, database: str, versions: bool = False) -> list[CollectionInfo]:
+        """Return the collections in creation order; with `versions`, the versions of collections, too."""
         self.database_id(tenant, database)
         state = self._current()
         ids = list(state.names.get((tenant, database), {}).values())
         # Some may have been deleted between the two look-ups.
-        return [info for info in map(state.collections.get, ids) if info is not None]
+        found = [info for info in map(state.collections.get, ids) if info is not None]
+        return found if versions else [info for info in found if not is_version(info)]
 
     def create_collection(
         self, info: CollectionInfo, get_or_create: bool, clear: Callable[[], None] | None = None
@@ -511,6 +513,7 @@ class Catalog:
             info = state.collections.get(id)
             if info is None or (info.tenant, info.database) != (tenant, database):
                 raise NotFound(f"Collection [{id}] does not exist")
+            check_current(info)
             new = replace(info, **changes)
             if new.name != info.name and new.name in state.names[tenant, database]:
                 raise AlreadyExists(f"Collection [{new.name}] already exists; choose another name")

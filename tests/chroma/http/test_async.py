@@ -322,6 +322,7 @@ INTERFACE = [
     "chroma.storage.interface.sparse_matrix",
     "chroma.storage.interface.sparse_vector",
     "chroma.storage.interface.values",
+    "chroma.storage.interface.whole_numbers",
 ]
 LIGHT = """
 import asyncio, sys

@@ -499,6 +499,7 @@ INTERFACE = [
     "chroma.storage.interface.sparse_matrix",
     "chroma.storage.interface.sparse_vector",
     "chroma.storage.interface.values",
+    "chroma.storage.interface.whole_numbers",
 ]
 LIGHT = """
 import sys
