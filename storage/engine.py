@@ -25,7 +25,7 @@ from .collection.collection import Collection
 from .collection.host import Services
 from .collection.index_builds import Graphs, IndexSettings
 from .filters.duckdb_tables import FilterDatabase
-from .interface.errors import AlreadyExists, Closed, Missing, NotFound, StorageError
+from .interface.errors import AlreadyExists, Closed, Missing, StorageError
 from .interface.requests import NewCollection
 from .interface.values import (
     BackupReport,
@@ -199,7 +199,7 @@ class Engine:
 
         def dropped(state: CatalogState) -> list[CollectionInfo]:
             if info.id not in state.collections:
-                raise NotFound(f"Collection [{name}] does not exist")
+                raise self.catalog.unknown(tenant, database, name)
             return [info]
 
         self._drop({"do": "delete collection", "id": info.id}, dropped)
@@ -211,7 +211,7 @@ class Engine:
         def dropped(state: CatalogState) -> list[CollectionInfo]:
             names = state.names.get((tenant, database))
             if names is None:
-                raise NotFound(f"Database [{database}] not found in tenant [{tenant}]")
+                raise self.catalog.unknown_database(tenant, database)
             return [state.collections[id] for id in names.values()]
 
         self._drop({"do": "delete database", "tenant": tenant, "database": database}, dropped)

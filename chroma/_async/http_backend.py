@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..config import Settings
-from ..errors import UnsupportedError
+from ..errors import ServerConnectionError, UnsupportedError
 from ..http.batching import Tally, bodies, streams
 from ..http.retry_policy import JSON_TYPE, encode, read_json, segment, shown_url
+from ..http.scheme_mismatch import explained
 from ..http.server_info import (
     Server,
     collection_path,
@@ -27,7 +28,7 @@ from ..http.server_info import (
     server_from,
     tenant_path,
 )
-from ..internal.concurrency import async_bulk
+from ..internal.concurrency import async_bulk, async_call
 from ..requests.scope import Identity, Scope
 from ..results.build import in_order_of, within
 from ..storage.interface.metadata_order import ordered
@@ -82,6 +83,9 @@ class AsyncHttpBackend:
         transport = AsyncTransport(settings)
         try:
             server = server_from(transport.url, await transport.call("GET", "/pre-flight-checks"))
+        except ServerConnectionError as error:
+            await transport.close()
+            raise await async_call(explained, error, transport.url) from error.__cause__
         except BaseException:
             await transport.close()
             raise

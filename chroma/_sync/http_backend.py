@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..config import Settings
-from ..errors import UnsupportedError
+from ..errors import ServerConnectionError, UnsupportedError
 from ..http.batching import Tally, bodies, streams
 from ..http.retry_policy import JSON_TYPE, encode, read_json, segment, shown_url
+from ..http.scheme_mismatch import explained
 from ..http.server_info import (
     Server,
     collection_path,
@@ -28,7 +29,7 @@ from ..http.server_info import (
     server_from,
     tenant_path,
 )
-from ..internal.concurrency import bulk
+from ..internal.concurrency import bulk, call
 from ..requests.scope import Identity, Scope
 from ..results.build import in_order_of, within
 from ..storage.interface.metadata_order import ordered
@@ -83,6 +84,9 @@ class HttpBackend:
         transport = Transport(settings)
         try:
             server = server_from(transport.url, transport.call("GET", "/pre-flight-checks"))
+        except ServerConnectionError as error:
+            transport.close()
+            raise call(explained, error, transport.url) from error.__cause__
         except BaseException:
             transport.close()
             raise

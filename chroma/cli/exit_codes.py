@@ -38,6 +38,8 @@ CODES = {
     UNREAD: "nobody reads the output any more (| head)",
 }
 
+_SIGN_IN = "here with --token or CHROMA_TOKEN, or with --user or CHROMA_USER"
+
 _CODES: tuple[tuple[type[ChromaError], int], ...] = (
     (CorruptionError, DAMAGED),
     (NotFoundError, NOT_FOUND),
@@ -72,6 +74,9 @@ def ended(ctx: click.Context, run: Callable[[click.Context], Any]) -> Any:
     except CorruptionError as error:
         _complain(f"Damaged: {error.message()}")
         ctx.exit(DAMAGED)
+    except ChromaAuthError as error:  # its message() is "Forbidden" whatever the server says
+        _complain(f"Error: {str(error) or error.message()}; {_SIGN_IN}")
+        ctx.exit(FORBIDDEN)
     except ChromaError as error:
         _complain(f"Error: {error.message()}")
         ctx.exit(code_of(error))

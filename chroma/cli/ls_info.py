@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..config import DEFAULT_DATABASE, DEFAULT_TENANT
 from ..errors import UnsupportedError
+from ..storage.interface.report_repr import size
 from .output import counted, json_option, print_json, print_table
 from .targets import Target, target
 
 if TYPE_CHECKING:
     from .._sync.collection import Collection
 
-_LISTED = ("tenant", "database", "name", "dimension", "records")
-_SHOWN = (
-    "tenant", "database", "name", "space", "dimension", "live", "deleted", "unsealed", "segments", "indexed",
-    "bytes",
-)  # fmt: skip
+_SCOPE = ("tenant", "database")
+_LISTED = ("name", "dimension", "records")
+# The keys of --json and the headings of the table. Replaced records are no deleted ones, so the heading of
+# `deleted`, which counts both, is another word.
+_SHOWN = {
+    "name": "name", "space": "space", "dimension": "dimension", "live": "live", "deleted": "obsolete",
+    "unsealed": "unsealed", "segments": "segments", "indexed": "indexed", "bytes": "size",
+}  # fmt: skip
 
 
 @click.command()
@@ -39,7 +44,8 @@ def ls(target: Target, as_json: bool) -> None:
         databases = [{"tenant": scope.tenant, "database": scope.database} for scope in scopes]
         print_json({"target": target.where, "databases": databases, "collections": rows})
         return
-    print_table(_LISTED, [[row[column] for column in _LISTED] for row in rows])
+    columns = [*_scope_columns(rows), *_LISTED]
+    print_table(columns, [[row[column] for column in columns] for row in rows])
     click.echo(f"{counted(len(rows), 'collection')} in {counted(len(scopes), 'database')}")
 
 
@@ -63,8 +69,42 @@ def info(target: Target, as_json: bool) -> None:
     if as_json:
         print_json({"target": target.where, "collections": rows})
         return
-    print_table(_SHOWN, [[row[column] for column in _SHOWN] for row in rows])
-    click.echo(f"{counted(len(rows), 'collection')}, {sum(row['bytes'] or 0 for row in rows):,} bytes")
+    scope = _scope_columns(rows)
+    print_table(
+        [*scope, *_SHOWN.values()],
+        [
+            [
+                *(row[column] for column in scope),
+                *(row[column] for column in _SHOWN if column != "bytes"),
+                _size(row),
+            ]
+            for row in rows
+        ],
+    )
+    whole, once = sum(row["bytes"] or 0 for row in rows), _bytes_once(rows)
+    shared = f"; {size(whole - once)} that forks share are counted once" if whole > once else ""
+    click.echo(f"{counted(len(rows), 'collection')}, {size(once)}{shared}")
+
+
+def _scope_columns(rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    """The columns that tell databases apart: none if all collections are in the default one."""
+    scopes = {(row["tenant"], row["database"]) for row in rows}
+    return () if scopes <= {(DEFAULT_TENANT, DEFAULT_DATABASE)} else _SCOPE
+
+
+def _size(row: dict[str, Any]) -> str | None:
+    return None if row["bytes"] is None else size(row["bytes"])
+
+
+def _bytes_once(rows: list[dict[str, Any]]) -> int:
+    """Add up the bytes of collections. Forks share the files of segments, whose names are random."""
+    files: dict[tuple[str, ...], int] = {}
+    unknown = 0
+    for row in rows:
+        unknown += row["bytes"] or 0 if not row["files"] else 0
+        for name, bytes in (row["files"] or {}).items():
+            files[(name,) if name.startswith("seg-") else (row["id"], name)] = bytes
+    return unknown + sum(files.values())
 
 
 def _collections(target: Target, scopes: list[Any]) -> Iterator[Collection]:

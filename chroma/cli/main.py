@@ -6,6 +6,7 @@ that `chroma --help`, `chroma version` and shell completion start quickly.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import click
 
 from .._version import __version__
+from .command_group import CommandGroup
 from .exit_codes import CODES, UNREAD, discard, ended
 
 
@@ -79,7 +81,7 @@ COMMANDS: dict[str, tuple[Listed, ...]] = {
 }
 
 
-class Commands(click.Group):
+class Commands(CommandGroup):
     """The command group of the table. `exit_codes` handles its errors."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -126,5 +128,6 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point of the `chroma` command."""
-    cli(prog_name="chroma")
+    """Entry point of the command, which is installed under two names: `chroma` and `chroma-arrow`."""
+    called = os.path.basename(sys.argv[0])
+    cli(prog_name=called if called == "chroma-arrow" else "chroma")

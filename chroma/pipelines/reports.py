@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..storage.interface.report_repr import report_html, report_repr
+
 _SHOWN = 20  # columns in the text of a report
 
 
@@ -33,6 +35,9 @@ class LoadReport:
     seconds: float
     rejects: str | None
     types: dict[str, str] = field(default_factory=dict, hash=False)
+
+    __repr__ = report_repr
+    _repr_html_ = report_html
 
     def __str__(self) -> str:
         parts = [f"{self.rows:,} rows into {self.collection}: {self.added:,} added"]
@@ -65,6 +70,9 @@ class ExportReport:
     files: tuple[str, ...]
     bytes: int
     seconds: float
+
+    __repr__ = report_repr
+    _repr_html_ = report_html
 
     def __str__(self) -> str:
         target = self.files[0] if len(self.files) == 1 else f"{len(self.files)} files"

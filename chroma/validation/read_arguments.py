@@ -119,9 +119,7 @@ def check_n_results(n_results: Any) -> int:
     """Check the number of records that a query requests."""
     k = check_int(n_results, "n_results")
     if k <= 0:
-        raise InvalidTypeError(
-            f"Number of requested results {k}, cannot be negative, or zero: pass n_results >= 1"
-        )
+        raise InvalidTypeError(f"Expected n_results to be 1 or more, got {k}")
     return k
 
 
