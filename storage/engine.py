@@ -42,7 +42,7 @@ from .validation.file_names import COLLECTION
 
 if TYPE_CHECKING:
     from .backup.copy import Progress
-    from .sql.statement import Find, Statement
+    from .sql.statement import Find, Names, Statement
 
 _log = logging.getLogger("chroma")
 OPEN_COLLECTIONS = 256  # per process; an open collection holds a file descriptor and some memory maps
@@ -323,12 +323,12 @@ class Engine:
 
     # ------------------------------------------------------------------ statements
 
-    def statement(self, text: str, find: Find) -> Statement:
-        """Prepare an SQL statement over the tables that `find` returns."""
+    def statement(self, text: str, find: Find, names: Names) -> Statement:
+        """Prepare an SQL statement over the tables that `find` returns. `names` returns what it knows."""
         self.check_open()
         from .sql.statement import Statement
 
-        return Statement(text, find, duckdb_limit(self.services.budget.limit), self.threads)
+        return Statement(text, find, names, duckdb_limit(self.services.budget.limit), self.threads)
 
     def metrics(self) -> EngineMetrics:
         """Sum the metrics of the open collections. Uses their latest snapshots and does not refresh them."""

@@ -11,7 +11,7 @@ import click
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT
 from ..errors import UnsupportedError
 from ..storage.interface.report_repr import size
-from .output import counted, json_option, print_json, print_table
+from .output import Output, counted, output_options, print_json, print_rows, print_table
 from .targets import Target, target
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ _SHOWN = {
 
 @click.command()
 @target
-@json_option
-def ls(target: Target, as_json: bool) -> None:
+@output_options
+def ls(target: Target, output: Output) -> None:
     """List the collections of all databases, with their counts.
 
     Lists all tenants of a folder, but one tenant of a server. Select with --tenant and --database.
@@ -40,9 +40,12 @@ def ls(target: Target, as_json: bool) -> None:
         {**_named(collection), "dimension": collection.get_model().dimension, "records": collection.count()}
         for collection in _collections(target, scopes)
     ]
-    if as_json:
+    if output == "json":
         databases = [{"tenant": scope.tenant, "database": scope.database} for scope in scopes]
         print_json({"target": target.where, "databases": databases, "collections": rows})
+        return
+    if output != "table":
+        print_rows(output, [*_SCOPE, "name", "id", "dimension", "records"], rows)
         return
     columns = [*_scope_columns(rows), *_LISTED]
     print_table(columns, [[row[column] for column in columns] for row in rows])
@@ -51,8 +54,8 @@ def ls(target: Target, as_json: bool) -> None:
 
 @click.command()
 @target
-@json_option
-def info(target: Target, as_json: bool) -> None:
+@output_options
+def info(target: Target, output: Output) -> None:
     """Show the collections: rows, segments, index state, bytes.
 
     Shows all tenants of a folder, but one tenant of a server. Select with --tenant and --database.
@@ -66,8 +69,12 @@ def info(target: Target, as_json: bool) -> None:
         }
         for collection in _collections(target, target.scopes())
     ]
-    if as_json:
+    if output == "json":
         print_json({"target": target.where, "collections": rows})
+        return
+    if output != "table":
+        without = [{name: value for name, value in row.items() if name != "files"} for row in rows]
+        print_rows(output, [*_SCOPE, "name", "id", *(name for name in _SHOWN if name != "name")], without)
         return
     scope = _scope_columns(rows)
     print_table(

@@ -379,8 +379,11 @@ class LocalBackend:
 
         with translated():
             self.engine.catalog.database_id(scope.tenant, scope.database)
+            catalog = self.engine.catalog
             found = self.engine.statement(
-                text, partial(table_scans.table, self, scope=scope, given=tables, home=home)
+                text,
+                partial(table_scans.table, self, scope=scope, given=tables, home=home),
+                lambda: [*tables, *(info.name for info in catalog.list_collections(*scope))],
             )
 
         def run(parameters: Any) -> pa.RecordBatchReader:

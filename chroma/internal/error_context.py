@@ -35,6 +35,7 @@ class during:
         if isinstance(error, ChromaError):
             if error.args and isinstance(error.args[0], str):
                 error.args = (f"{self._method}: {error.args[0]}", *error.args[1:])
+                error.method = self._method
             if isinstance(error, InvalidArgumentError) and trace is not None:
                 _shorten(trace)
         elif isinstance(error, Exception) and sys.version_info >= (3, 11):

@@ -40,7 +40,7 @@ class LoadReport:
     _repr_html_ = report_html
 
     def __str__(self) -> str:
-        parts = [f"{self.rows:,} rows into {self.collection}: {self.added:,} added"]
+        parts = [f"{_rows(self.rows)} into {self.collection}: {self.added:,} added"]
         for name in ("updated", "skipped", "rejected"):
             if count := getattr(self, name):
                 parts.append(f"{count:,} {name}")
@@ -77,5 +77,9 @@ class ExportReport:
     def __str__(self) -> str:
         target = self.files[0] if len(self.files) == 1 else f"{len(self.files)} files"
         return (
-            f"{self.rows:,} rows of {self.collection} to {target}: {self.bytes:,} bytes; {self.seconds:.1f} s"
+            f"{_rows(self.rows)} of {self.collection} to {target}: {self.bytes:,} bytes; {self.seconds:.1f} s"
         )
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row{'' if number == 1 else 's'}"

@@ -454,7 +454,7 @@ class Catalog:
         others = [other for owner, other in list(self._state.databases) if owner == tenant]
         return NotFound(
             f"Database [{name}] not found in tenant [{tenant}]"
-            f"{instead(name, others, 'databases of the tenant')}. Are you sure it exists?"
+            f"{instead(name, others, 'databases')}. Are you sure it exists?"
         )
 
     def list_databases(self, tenant: str) -> list[tuple[str, str]]:
@@ -503,9 +503,7 @@ class Catalog:
     def unknown(self, tenant: str, database: str, name: str) -> NotFound:
         """The error for a name that no collection of the database has."""
         others = list(self._state.names.get((tenant, database), ()))
-        return NotFound(
-            f"Collection [{name}] does not exist{instead(name, others, 'collections of the database')}"
-        )
+        return NotFound(f"Collection [{name}] does not exist{instead(name, others, 'collections')}")
 
     def list_collections(self, tenant: str, database: str) -> list[CollectionInfo]:
         """Return the collections in creation order."""

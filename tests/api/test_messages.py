@@ -31,7 +31,7 @@ def test_an_unknown_collection_has_a_nearest_name(client: Any) -> None:
         client.get_collection("dcos")
     with refused("Collection [DOCS] does not exist; the nearest is 'docs'", error=NotFoundError):
         client.delete_collection("DOCS")
-    with refused("[other] does not exist; the collections of the database are 'docs'", error=NotFoundError):
+    with refused("[other] does not exist; the collections are 'docs'", error=NotFoundError):
         client.get_collection("other")
 
 

@@ -269,7 +269,7 @@ def completed(words: str) -> list[str]:
 
 
 def test_completing(database: Path, tmp_path: Path) -> None:
-    assert completed("chroma re") == ["restore"]
+    assert completed("chroma re") == ["recall", "rename", "restore"]
     assert completed(f"chroma get {database} ") == ["notes", "empty"]
     assert completed(f"chroma query {database} no") == ["notes"]
     assert completed("chroma get http://127.0.0.1:9 ") == []
