@@ -85,7 +85,7 @@ class AsyncHttpBackend:
             server = server_from(transport.url, await transport.call("GET", "/pre-flight-checks"))
         except ServerConnectionError as error:
             await transport.close()
-            raise await async_call(explained, error, transport.url) from error.__cause__
+            raise await async_call(explained, error, transport.url) from None
         except BaseException:
             await transport.close()
             raise

@@ -86,7 +86,7 @@ class HttpBackend:
             server = server_from(transport.url, transport.call("GET", "/pre-flight-checks"))
         except ServerConnectionError as error:
             transport.close()
-            raise call(explained, error, transport.url) from error.__cause__
+            raise call(explained, error, transport.url) from None
         except BaseException:
             transport.close()
             raise

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from html import escape
 from typing import Any
 
 from .short_repr import printable, shown
@@ -83,4 +82,6 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _html(text: str) -> str:
+    from html import escape  # has a table of 2,000 names, and is for notebooks only
+
     return escape(printable(text))
