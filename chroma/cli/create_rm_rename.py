@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import InvalidArgumentError, NotFoundError, UniqueConstraintError
-from .get_query_count import JsonType, filter_options
+from .get_query_count import JsonType, filter_options, missing_ok_option
 from .output import counted, json_option, print_json
 from .targets import Target, collection_argument, is_url, target
 
@@ -66,14 +66,16 @@ def create(
 @collection_argument
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 @filter_options
+@missing_ok_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @json_option
 def rm(
     target: Target,
     collection: str,
     ids: tuple[str, ...],
-    where: dict[str, Any] | None,
+    where: dict[str, Any] | str | None,
     where_document: dict[str, Any] | None,
+    missing_ok: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -87,13 +89,15 @@ def rm(
         chosen = client.get_collection(collection)
         if only:
             selected: Any = {"ids": list(ids) or None, "where": where, "where_document": where_document}
+            if where is not None or where_document is not None:
+                chosen.delete(**selected, missing_ok=missing_ok, limit=0)  # checks the filter
             found = set(chosen.get(**selected, include=[])["ids"])
             missing = [id for id in dict.fromkeys(ids) if id not in found]
             if missing and where is None and where_document is None:
                 raise NotFoundError(f"no records {', '.join(map(repr, missing))}; nothing was deleted")
             if found:
                 _confirm(f"Delete {counted(len(found), 'record')} of {collection}?", yes)
-            deleted = chosen.delete(**selected)["deleted"]
+            deleted = chosen.delete(**selected, missing_ok=missing_ok)["deleted"]
         else:
             deleted = chosen.count()
             _confirm(f"Delete {collection} with {counted(deleted, 'record')}?", yes)

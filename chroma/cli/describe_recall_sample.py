@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .get_query_count import PARTS, JsonType, filter_options, print_records, records
+from .get_query_count import PARTS, WhereType, filter_options, print_records, records
 from .output import Output, json_option, output_options, print_json, print_rows, say
 from .targets import Target, collection_argument, target
 
@@ -18,10 +18,10 @@ _SUMMARY = ("key", "types", "records", "distinct", "min", "max", "most_frequent"
 @target
 @collection_argument
 @click.option(
-    "--where", type=JsonType(dict, "'{\"year\": 2020}'"), metavar="JSON", help="Only these records."
+    "--where", type=WhereType(), metavar="CONDITION", help='Only these records. Such as "year >= 2020"'
 )
 @output_options
-def describe(target: Target, collection: str, where: dict[str, Any] | None, output: Output) -> None:
+def describe(target: Target, collection: str, where: dict[str, Any] | str | None, output: Output) -> None:
     """Summarize the records: documents, uris, and for each metadata key its types and values."""
     with target.client() as client:
         found = client.get_collection(collection).describe(where)
@@ -78,7 +78,7 @@ def sample(
     collection: str,
     n: int,
     seed: int | None,
-    where: dict[str, Any] | None,
+    where: dict[str, Any] | str | None,
     where_document: dict[str, Any] | None,
     include: tuple[str, ...],
     output: Output,

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import click
 
 from .._version import __version__
+from ..storage.interface.unmatched import collected
 from .command_group import CommandGroup
 from .exit_codes import CODES, UNREAD, discard, ended
 
@@ -137,7 +138,12 @@ class Commands(CommandGroup):
             raise click.exceptions.Exit(UNREAD) from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        return ended(ctx, super().invoke)
+        with collected() as unmatched:
+            try:
+                return ended(ctx, super().invoke)
+            finally:
+                for message in dict.fromkeys(unmatched):
+                    click.echo(f"Warning: {message}", err=True)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import NotFoundError
-from .get_query_count import filter_options
+from .get_query_count import filter_options, missing_ok_option
 from .output import counted, json_option, print_json
 from .targets import Target, collection_argument, target
+
+if TYPE_CHECKING:
+    from .._sync.collection import Collection
 
 _AT_ONCE = 10_000  # records per write
 
@@ -51,6 +54,7 @@ class _Change(click.types.StringParamType):
 @click.option("--unset", "removed", multiple=True, metavar="KEY", help="Remove a metadata key. Repeatable.")
 @click.option("--document", metavar="TEXT", help="Another document, which is embedded; for one ID.")
 @filter_options
+@missing_ok_option
 @click.option("--all", "everything", is_flag=True, help="All records, without ids and filters.")
 @json_option
 def update(
@@ -60,8 +64,9 @@ def update(
     changes: tuple[tuple[str, Any], ...],
     removed: tuple[str, ...],
     document: str | None,
-    where: dict[str, Any] | None,
+    where: dict[str, Any] | str | None,
     where_document: dict[str, Any] | None,
+    missing_ok: bool,
     everything: bool,
     as_json: bool,
 ) -> None:
@@ -79,17 +84,30 @@ def update(
     metadata = {**dict(changes), **dict.fromkeys(removed)}
     with target.client() as client:
         chosen = client.get_collection(collection)
-        found = chosen.get(ids=list(ids) or None, where=where, where_document=where_document, include=[])[
-            "ids"
-        ]
-        missing = [] if filtered else [id for id in dict.fromkeys(ids) if id not in set(found)]
-        if missing:
-            raise NotFoundError(f"no records {', '.join(map(repr, missing))}; nothing was changed")
-        for start in range(0, len(found), _AT_ONCE):
-            part = found[start : start + _AT_ONCE]
-            given: dict[str, Any] = {"metadatas": [metadata] * len(part)} if metadata else {}
-            chosen.update(ids=part, documents=None if document is None else [document], **given)
+        if filtered:
+            updated = chosen.update(
+                ids=list(ids) or None,
+                where=where,
+                where_document=where_document,
+                metadatas=metadata,
+                missing_ok=missing_ok,
+            ).updated
+        else:
+            updated = _update(chosen, ids, metadata, document)
     if as_json:
-        print_json({"collection": collection, "updated": len(found)})
+        print_json({"collection": collection, "updated": updated})
     else:
-        click.echo(f"updated {counted(len(found), 'record')} of {collection}")
+        click.echo(f"updated {counted(updated, 'record')} of {collection}")
+
+
+def _update(chosen: Collection, ids: tuple[str, ...], metadata: dict[str, Any], document: str | None) -> int:
+    """Change the records with these ids, or all without ids. Returns how many."""
+    found = chosen.get(ids=list(ids) or None, include=[])["ids"]
+    missing = [id for id in dict.fromkeys(ids) if id not in set(found)]
+    if missing:
+        raise NotFoundError(f"no records {', '.join(map(repr, missing))}; nothing was changed")
+    for start in range(0, len(found), _AT_ONCE):
+        part = found[start : start + _AT_ONCE]
+        given: dict[str, Any] = {"metadatas": [metadata] * len(part)} if metadata else {}
+        chosen.update(ids=part, documents=None if document is None else [document], **given)
+    return len(found)

@@ -3,7 +3,8 @@
     StorageError
     ├── InvalidArgument      the caller's input cannot be used (also a ValueError)
     │   ├── InvalidType      ... because it has the wrong type (also a TypeError)
-    │   └── WrongDimension   ... because its vectors have another length than those of the collection
+    │   ├── WrongDimension   ... because its vectors have another length than those of the collection
+    │   └── UnmatchedKey     ... because no record can match a condition of a filter
     ├── NotFound             tenant, database or collection does not exist
     ├── AlreadyExists        a name is taken
     ├── Closed               the engine or collection was closed
@@ -47,6 +48,10 @@ class WrongDimension(InvalidArgument):
             f"{dimension} numbers each, like the stored vectors. Use the embedding function that made those "
             "(collection.configuration names it), or another collection"
         )
+
+
+class UnmatchedKey(InvalidArgument):
+    """No record can match a condition of the filter of a change."""
 
 
 class NotFound(StorageError):

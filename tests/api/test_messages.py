@@ -103,7 +103,7 @@ def mistakes(client: Any) -> list[Any]:
     return [
         lambda: things.get(where={"n": {"$gtt": 1}}),
         lambda: things.get(where={"n": {"$in": []}}),
-        lambda: things.get(ids=[5]),
+        lambda: things.get(ids=[None]),
         lambda: things.add(ids=["a"], embeddings=[["x"]]),
         lambda: things.add(ids=["a"], embeddings=[[1, 2]], metadatas=[{"a": {"b": 1}}]),
         lambda: things.add(ids=["a"], documents=["text"]),

@@ -50,6 +50,16 @@ def test_records_are_deleted(target: str) -> None:
     assert "deleted notes with 1 record" in run("rm", target, "notes", "-y").stdout
 
 
+def test_a_filter_whose_key_no_record_has(target: str) -> None:
+    for command in (["rm", target, "notes", "--yes"], ["update", target, "notes", "--set", "a=1"]):
+        refused = run(*command, "--where", "m <> 5")
+        assert refused.exit_code == 2 and "'m'" in refused.stderr and "ive --missing-ok" in refused.stderr
+    assert read("count", target, "notes")["count"] == 3
+    assert (
+        read("rm", target, "notes", "--where", '{"m": {"$ne": 5}}', "--yes", "--missing-ok")["deleted"] == 3
+    )
+
+
 def test_records_are_changed(target: str) -> None:
     changes = ["--set", "n=5", "--set", 'zip="012"', "--set", "t=some text", "--set", "ok=true"]
     assert read("update", target, "notes", "a", "b", *changes)["updated"] == 2

@@ -499,7 +499,9 @@ INTERFACE = [
     "chroma.storage.interface.short_repr",
     "chroma.storage.interface.sparse_matrix",
     "chroma.storage.interface.sparse_vector",
+    "chroma.storage.interface.unmatched",
     "chroma.storage.interface.values",
+    "chroma.storage.interface.whole_numbers",
 ]
 LIGHT = """
 import sys
