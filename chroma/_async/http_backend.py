@@ -267,6 +267,7 @@ class AsyncHttpBackend:
         return in_order_of(ids, await self._rows(collection, chosen))
 
     async def _rows(self, collection: CollectionRef, request: GetRequest) -> Rows:
+        __tracebackhide__ = True
         request = request._replace(selection=self._server.plain(request.selection))
         body = request_codec.get_to_json(request)
         most = content_negotiation.most_rows(request.selection.ids, request.page.limit)
@@ -393,11 +394,13 @@ class AsyncHttpBackend:
     # ------------------------------------------------------------------ requests
 
     async def _get(self, path: str, query: dict[str, int] | None = None) -> Any:
+        __tracebackhide__ = True
         return await self._transport.call("GET", path, query=query)
 
     async def _read(
         self, collection: CollectionRef, verb: str, body: json_codec.JSON, read: Callable[[Any], T]
     ) -> T:
+        __tracebackhide__ = True
         path = f"{collection_path(collection)}/{verb}"
         answer: T = await self._transport.call("POST", path, body, repeatable=True, read=read)
         return answer
@@ -405,6 +408,7 @@ class AsyncHttpBackend:
     async def _read_arrow(
         self, collection: CollectionRef, verb: str, body: json_codec.JSON, read: Callable[[bytes], T]
     ) -> T:
+        __tracebackhide__ = True
         answer = await self._transport.send(
             "POST",
             f"{collection_path(collection)}/{verb}",
@@ -422,5 +426,6 @@ class AsyncHttpBackend:
     async def _own(
         self, collection: CollectionRef, verb: str, body: json_codec.JSON, read: Callable[[Any], T]
     ) -> T:
+        __tracebackhide__ = True
         self._server.require_own(verb)
         return await self._read(collection, f"{json_codec.OWN_PREFIX}/{verb}", body, read)

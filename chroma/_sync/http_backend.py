@@ -268,6 +268,7 @@ class HttpBackend:
         return in_order_of(ids, self._rows(collection, chosen))
 
     def _rows(self, collection: CollectionRef, request: GetRequest) -> Rows:
+        __tracebackhide__ = True
         request = request._replace(selection=self._server.plain(request.selection))
         body = request_codec.get_to_json(request)
         most = content_negotiation.most_rows(request.selection.ids, request.page.limit)
@@ -394,11 +395,13 @@ class HttpBackend:
     # ------------------------------------------------------------------ requests
 
     def _get(self, path: str, query: dict[str, int] | None = None) -> Any:
+        __tracebackhide__ = True
         return self._transport.call("GET", path, query=query)
 
     def _read(
         self, collection: CollectionRef, verb: str, body: json_codec.JSON, read: Callable[[Any], T]
     ) -> T:
+        __tracebackhide__ = True
         path = f"{collection_path(collection)}/{verb}"
         answer: T = self._transport.call("POST", path, body, repeatable=True, read=read)
         return answer
@@ -406,6 +409,7 @@ class HttpBackend:
     def _read_arrow(
         self, collection: CollectionRef, verb: str, body: json_codec.JSON, read: Callable[[bytes], T]
     ) -> T:
+        __tracebackhide__ = True
         answer = self._transport.send(
             "POST",
             f"{collection_path(collection)}/{verb}",
@@ -423,5 +427,6 @@ class HttpBackend:
     def _own(
         self, collection: CollectionRef, verb: str, body: json_codec.JSON, read: Callable[[Any], T]
     ) -> T:
+        __tracebackhide__ = True
         self._server.require_own(verb)
         return self._read(collection, f"{json_codec.OWN_PREFIX}/{verb}", body, read)

@@ -210,7 +210,7 @@ def query(
         found_rows = [
             {"query": number, "rank": rank, **row}
             for number, rows in enumerate(answers)
-            for rank, row in enumerate(rows)
+            for rank, row in enumerate(rows, 1)  # as in to_arrow()
         ]
         print_records(output, found_rows, ["query", "rank", *names])
         return

@@ -165,7 +165,7 @@ def _print_all(
     rows = [
         {"search": number, "rank": rank, **row}
         for number, found in enumerate(answers)
-        for rank, row in enumerate(found)
+        for rank, row in enumerate(found, 1)  # as in to_arrow()
     ]
     present = {name for names in selected for name in names}
     names = [part for part in ("score", "document", "embedding") if f"#{part}" in present]

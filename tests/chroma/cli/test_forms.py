@@ -98,7 +98,7 @@ def test_queries_and_searches(target: str) -> None:
     vectors = ["--embedding", "[1, 0, 0, 0]", "--embedding", "[0, 1, 0, 0]"]
     rows = table_of(said("query", target, "notes", *vectors, "-n", "1", "--csv", "--include", "documents"))
     assert rows[0] == ["query", "rank", "id", "distance", "document"]
-    assert [row[:3] for row in rows[1:]] == [["0", "0", "a"], ["1", "0", "b"]]
+    assert [row[:3] for row in rows[1:]] == [["0", "1", "a"], ["1", "1", "b"]]
     assert rows[1][3] == "0.0"
     rows = table_of(said("search", target, "notes", "--limit", "2", "--csv"))
     assert rows[0][:3] == ["search", "rank", "id"] and [row[2] for row in rows[1:]] == ["a", "b"]
