@@ -26,7 +26,7 @@ from .collection.host import Services
 from .collection.index_builds import Graphs, IndexSettings
 from .filters.duckdb_tables import FilterDatabase
 from .interface import version_names as versions
-from .interface.errors import AlreadyExists, Closed, Missing, NotFound, StorageError
+from .interface.errors import AlreadyExists, Closed, Missing, StorageError
 from .interface.requests import NewCollection
 from .interface.values import (
     BackupReport,
@@ -45,7 +45,7 @@ from .validation.file_names import COLLECTION
 
 if TYPE_CHECKING:
     from .backup.copy import Progress
-    from .sql.statement import Find, Statement
+    from .sql.statement import Find, Names, Statement
 
 _log = logging.getLogger("chroma")
 OPEN_COLLECTIONS = 256  # per process; an open collection holds a file descriptor and some memory maps
@@ -202,7 +202,7 @@ class Engine:
 
         def dropped(state: CatalogState) -> list[CollectionInfo]:
             if info.id not in state.collections:
-                raise NotFound(f"Collection [{name}] does not exist")
+                raise self.catalog.unknown(tenant, database, name)
             return [*versions.versions_of(info.id, list(state.collections.values())), info]
 
         self._drop_each(dropped)
@@ -222,7 +222,7 @@ class Engine:
         def dropped(state: CatalogState) -> list[CollectionInfo]:
             names = state.names.get((tenant, database))
             if names is None:
-                raise NotFound(f"Database [{database}] not found in tenant [{tenant}]")
+                raise self.catalog.unknown_database(tenant, database)
             return [state.collections[id] for id in names.values()]
 
         self._drop({"do": "delete database", "tenant": tenant, "database": database}, dropped)
@@ -378,12 +378,12 @@ class Engine:
 
     # ------------------------------------------------------------------ statements
 
-    def statement(self, text: str, find: Find) -> Statement:
-        """Prepare an SQL statement over the tables that `find` returns."""
+    def statement(self, text: str, find: Find, names: Names) -> Statement:
+        """Prepare an SQL statement over the tables that `find` returns. `names` returns what it knows."""
         self.check_open()
         from .sql.statement import Statement
 
-        return Statement(text, find, duckdb_limit(self.services.budget.limit), self.threads)
+        return Statement(text, find, names, duckdb_limit(self.services.budget.limit), self.threads)
 
     def metrics(self) -> EngineMetrics:
         """Sum the metrics of the open collections. Uses their latest snapshots and does not refresh them."""

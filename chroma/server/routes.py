@@ -143,11 +143,12 @@ def root(call: Call) -> JSON:
 
 
 def healthcheck(call: Call) -> Any:
-    """Check that the database can be read and written; 503 if not."""
+    """Check that the database can be read and written; 503 if not. A backup need only be readable."""
     call.backend.get_tenant(DEFAULT_TENANT)  # reads the catalog, which fails if the folder is missing
     if not os.access(call.settings.path, os.R_OK | os.W_OK | os.X_OK):
         raise OSError(f"the folder {call.settings.path} cannot be written")
-    return {"is_executor_ready": True, "is_log_client_ready": True}
+    healthy: JSON = {"is_executor_ready": True, "is_log_client_ready": True}
+    return healthy | {"read_only": True} if call.backend.read_only else healthy
 
 
 def version(call: Call) -> str:

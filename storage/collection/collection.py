@@ -123,6 +123,10 @@ class Collection:
 
     # ------------------------------------------------------------------ calls from the store
 
+    @property
+    def name(self) -> str:
+        return self.info.name
+
     def exists(self) -> bool:
         return self._host.still_has(self.info.id)
 

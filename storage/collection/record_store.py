@@ -227,7 +227,10 @@ class RecordStore:
     def check_exists(self) -> None:
         """Raise NotFound if the catalog no longer has the collection."""
         if not self._owner.exists():
-            raise NotFound(f"Collection [{self.id}] does not exist; it was deleted")
+            raise NotFound(
+                f"Collection [{self._owner.name}] does not exist any more: it was deleted; its id was "
+                f"{self.id}"
+            )
 
     def _check_never_written(self) -> None:
         """Raise Corruption if there are signs of earlier records. The caller holds the lock."""

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .explanation import Explanation
+from .report_repr import report_html, report_repr
 from .sparse_matrix import SparseMatrix
 from .sparse_vector import MARK, restore
 
@@ -243,6 +244,12 @@ class BackupReport(NamedTuple):
     removed: int
     seconds: float
 
+    def __repr__(self) -> str:
+        return report_repr(self)
+
+    def _repr_html_(self) -> str:
+        return report_html(self)
+
 
 BackupReport.__module__ = "chroma"  # a NamedTuple's body holds fields only
 
@@ -278,3 +285,6 @@ class CollectionStats:
     bytes: int
     log_bytes: int
     files: dict[str, int] = field(default_factory=dict)
+
+    __repr__ = report_repr
+    _repr_html_ = report_html

@@ -402,7 +402,10 @@ ANSWERS: dict[str, Schema] = {
     "root": _HEARTBEAT,
     "heartbeat": _HEARTBEAT,
     "healthcheck": _object(
-        "is_executor_ready is_log_client_ready", is_executor_ready=FLAG, is_log_client_ready=FLAG
+        "is_executor_ready is_log_client_ready",
+        is_executor_ready=FLAG,
+        is_log_client_ready=FLAG,
+        read_only={"const": True},
     ),
     "version": TEXT,
     "pre_flight_checks": _object(
