@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface import metadata_json, sparse_vector_arrow
+from ..storage.interface.nearest_names import nearest
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import EncodedMetadata, Floats
 from ..validation.metadata import Entries, check_keys, check_metadatas, rounded_int
@@ -27,7 +28,7 @@ from ..validation.vectors import as_matrix, stacked
 from ..validation.write_batch import Batch, scatter
 from ..wire.arrow_codec import KEY_MARK
 from . import objects, readers, type_conversion
-from .column_names import ANSWER, check_near_misses, is_unnamed_index, key_of, listed, mixed_key, nearest
+from .column_names import ANSWER, check_near_misses, is_unnamed_index, key_of, listed, mixed_key
 from .detect import is_result
 
 PARTS = ("id", "document", "embedding", "uri")

@@ -128,9 +128,7 @@ def check_n_results(n_results: Any) -> int:
     """Check the number of records that a query requests."""
     k = check_int(n_results, "n_results")
     if k <= 0:
-        raise InvalidTypeError(
-            f"Number of requested results {k}, cannot be negative, or zero: pass n_results >= 1"
-        )
+        raise InvalidTypeError(f"Expected n_results to be 1 or more, got {k}")
     return k
 
 
@@ -310,7 +308,9 @@ def check_delete(
 def check_update(selection: Selection, given: Mapping[str, Any]) -> Selection:
     """Check the arguments of an update by filter. `given` are the columns by name."""
     if selection.ids is None and selection.where is None and selection.where_document is None:
-        raise InvalidArgumentError("update needs ids, where or where_document: pass the records to change")
+        raise InvalidArgumentError(
+            "Expected IDs to be a list, got None: pass ids, where or where_document, which say what to change"
+        )
     others = [name for name, column in given.items() if column is not None and name != "metadatas"]
     if others:
         raise InvalidArgumentError(

@@ -316,6 +316,7 @@ INTERFACE = [
     "chroma.storage.interface.iso_times",
     "chroma.storage.interface.metadata_order",
     "chroma.storage.interface.ranking",
+    "chroma.storage.interface.report_repr",
     "chroma.storage.interface.requests",
     "chroma.storage.interface.schema",
     "chroma.storage.interface.short_repr",
