@@ -47,6 +47,7 @@ from ..storage.interface.values import (
     BackupReport,
     CollectionInfo,
     CollectionRef,
+    CollectionSnapshot,
     CollectionStats,
     Facet,
     Field,
@@ -241,6 +242,24 @@ class AsyncHttpBackend:
         return int(
             (await self._transport.call("POST", f"{collection_path(collection)}/delete", body))["deleted"]
         )
+
+    async def create_snapshot(self, collection: CollectionRef, name: str) -> CollectionSnapshot:
+        return await self._own(collection, "snapshots", {"name": name}, json_codec.snapshot_from_json)
+
+    async def list_snapshots(self, collection: CollectionRef) -> list[CollectionSnapshot]:
+        self._server.require_own("snapshots")
+        found = await self._get(f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots")
+        return list(map(json_codec.snapshot_from_json, found))
+
+    async def restore_snapshot(self, collection: CollectionRef, name: str) -> None:
+        self._server.require_own("restore")
+        path = f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots/{segment(name)}/restore"
+        await self._transport.call("POST", path, repeatable=True)
+
+    async def delete_snapshot(self, collection: CollectionRef, name: str) -> None:
+        self._server.require_own("drop_snapshot")
+        path = f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots/{segment(name)}"
+        await self._transport.call("DELETE", path)
 
     # ------------------------------------------------------------------ reading
 

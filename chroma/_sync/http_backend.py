@@ -48,6 +48,7 @@ from ..storage.interface.values import (
     BackupReport,
     CollectionInfo,
     CollectionRef,
+    CollectionSnapshot,
     CollectionStats,
     Facet,
     Field,
@@ -242,6 +243,24 @@ class HttpBackend:
         return int(
             (self._transport.call("POST", f"{collection_path(collection)}/delete", body))["deleted"]
         )
+
+    def create_snapshot(self, collection: CollectionRef, name: str) -> CollectionSnapshot:
+        return self._own(collection, "snapshots", {"name": name}, json_codec.snapshot_from_json)
+
+    def list_snapshots(self, collection: CollectionRef) -> list[CollectionSnapshot]:
+        self._server.require_own("snapshots")
+        found = self._get(f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots")
+        return list(map(json_codec.snapshot_from_json, found))
+
+    def restore_snapshot(self, collection: CollectionRef, name: str) -> None:
+        self._server.require_own("restore")
+        path = f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots/{segment(name)}/restore"
+        self._transport.call("POST", path, repeatable=True)
+
+    def delete_snapshot(self, collection: CollectionRef, name: str) -> None:
+        self._server.require_own("drop_snapshot")
+        path = f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots/{segment(name)}"
+        self._transport.call("DELETE", path)
 
     # ------------------------------------------------------------------ reading
 

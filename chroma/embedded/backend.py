@@ -38,6 +38,7 @@ from ..storage.interface.values import (
     BackupReport,
     CollectionInfo,
     CollectionRef,
+    CollectionSnapshot,
     CollectionStats,
     EngineMetrics,
     Facet,
@@ -323,6 +324,22 @@ class LocalBackend:
         with translated():
             self.engine.catalog.database_id(target.tenant, target.database)
             return self.engine.fork_collection(*collection, name, target)
+
+    def create_snapshot(self, collection: CollectionRef, name: str) -> CollectionSnapshot:
+        with translated():
+            return self.engine.create_version(*collection, name)
+
+    def list_snapshots(self, collection: CollectionRef) -> list[CollectionSnapshot]:
+        with translated():
+            return self.engine.list_versions(*collection)
+
+    def restore_snapshot(self, collection: CollectionRef, name: str) -> None:
+        with translated():
+            self.engine.restore_version(*collection, name)
+
+    def delete_snapshot(self, collection: CollectionRef, name: str) -> None:
+        with translated():
+            self.engine.delete_version(*collection, name)
 
     def shares_folder(self, other: Backend) -> bool:
         return isinstance(other, LocalBackend) and self.engine is other.engine

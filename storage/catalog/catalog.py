@@ -32,6 +32,7 @@ from ..interface.errors import (
 )
 from ..interface.nearest_names import instead
 from ..interface.values import CollectionInfo
+from ..interface.version_names import check_current, given_name, is_version
 from ..io.disk import Folder
 from ..manifest import put_both, unwrap_state, wrap_state
 from ..validation.file_names import CATALOG_LOG, json_shown
@@ -482,6 +483,8 @@ class Catalog:
         gone = self._state.deleted.get(id)
         if gone is None or (gone.tenant, gone.database) != (tenant, database):
             return NotFound(f"Collection [{id}] does not exist")
+        if is_version(gone):
+            return NotFound(f"the snapshot {given_name(gone)!r} was dropped, or its collection was deleted")
         message = f"Collection [{gone.name}] does not exist any more: it was deleted; its id was {id}"
         if gone.name in self._state.names.get((tenant, database), {}):
             message += "; another collection has its name now: open that one with get_collection"
@@ -502,16 +505,20 @@ class Catalog:
 
     def unknown(self, tenant: str, database: str, name: str) -> NotFound:
         """The error for a name that no collection of the database has."""
-        others = list(self._state.names.get((tenant, database), ()))
+        state = self._state
+        ids = list(state.names.get((tenant, database), {}).values())
+        infos = [info for info in map(state.collections.get, ids) if info is not None]
+        others = [info.name for info in infos if not is_version(info)]
         return NotFound(f"Collection [{name}] does not exist{instead(name, others, 'collections')}")
 
-    def list_collections(self, tenant: str, database: str) -> list[CollectionInfo]:
-        """Return the collections in creation order."""
+    def list_collections(self, tenant: str, database: str, versions: bool = False) -> list[CollectionInfo]:
+        """Return the collections in creation order; with `versions`, the versions of collections, too."""
         self.database_id(tenant, database)
         state = self._current()
         ids = list(state.names.get((tenant, database), {}).values())
         # Some may have been deleted between the two look-ups.
-        return [info for info in map(state.collections.get, ids) if info is not None]
+        found = [info for info in map(state.collections.get, ids) if info is not None]
+        return found if versions else [info for info in found if not is_version(info)]
 
     def create_collection(
         self, info: CollectionInfo, get_or_create: bool, clear: Callable[[], None] | None = None
@@ -555,6 +562,7 @@ class Catalog:
             info = state.collections.get(id)
             if info is None or (info.tenant, info.database) != (tenant, database):
                 raise self._no_collection(tenant, database, id)
+            check_current(info)
             new = replace(info, **changes)
             if new.name != info.name and new.name in state.names[tenant, database]:
                 raise AlreadyExists(f"Collection [{new.name}] already exists; choose another name")

@@ -44,6 +44,7 @@ from ..interface.values import (
     Rows,
     Written,
 )
+from ..interface.version_names import check_current
 from ..io.disk import Folder
 from ..postings.ranking import SparseQuery
 from ..query import executor, hybrid, search, sparse
@@ -273,6 +274,7 @@ class Collection:
 
     def write(self, mode: Mode, records: Records) -> Written:
         """Commit a batch atomically. The batch is durable on return."""
+        check_current(self.info)
         written = self.store.write(mode, records)
         if self.info.dimension is None:
             self._record_dimension()
@@ -291,7 +293,12 @@ class Collection:
 
     def delete(self, request: DeleteRequest) -> int:
         """Delete records and return how many were deleted. The deletion is durable on return."""
+        check_current(self.info)
         return self.store.delete(request.selection.ids, self.node_to_change(request), request.limit)
+
+    def restore(self, version: Collection) -> None:
+        """Make the records those of a version of this collection. The change is durable on return."""
+        self.store.restore(version.store.snapshot())
 
     def known(self, ids: Sequence[str]) -> set[str]:
         """Return the subset of `ids` that exists."""

@@ -255,6 +255,23 @@ BackupReport.__module__ = "chroma"  # a NamedTuple's body holds fields only
 
 
 @dataclass(frozen=True, slots=True)
+class CollectionSnapshot:
+    """A snapshot of a collection that was given a name.
+
+    created  when, in UTC, as ISO 8601
+    records  how many it has
+    id       of the collection that reads it
+    """
+
+    __module__ = "chroma"
+
+    name: str
+    created: str
+    records: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionStats:
     """Sizes of one collection; `chroma info` prints them."""
 
