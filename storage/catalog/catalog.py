@@ -32,7 +32,7 @@ from ..interface.errors import (
 )
 from ..interface.nearest_names import instead
 from ..interface.values import CollectionInfo
-from ..interface.version_names import check_current, is_version
+from ..interface.version_names import check_current, given_name, is_version
 from ..io.disk import Folder
 from ..manifest import put_both, unwrap_state, wrap_state
 from ..validation.file_names import CATALOG_LOG, json_shown
@@ -483,6 +483,8 @@ class Catalog:
         gone = self._state.deleted.get(id)
         if gone is None or (gone.tenant, gone.database) != (tenant, database):
             return NotFound(f"Collection [{id}] does not exist")
+        if is_version(gone):
+            return NotFound(f"the snapshot {given_name(gone)!r} was dropped, or its collection was deleted")
         message = f"Collection [{gone.name}] does not exist any more: it was deleted; its id was {id}"
         if gone.name in self._state.names.get((tenant, database), {}):
             message += "; another collection has its name now: open that one with get_collection"
@@ -503,7 +505,10 @@ class Catalog:
 
     def unknown(self, tenant: str, database: str, name: str) -> NotFound:
         """The error for a name that no collection of the database has."""
-        others = [info.name for info in self.list_collections(tenant, database)]
+        state = self._state
+        ids = list(state.names.get((tenant, database), {}).values())
+        infos = [info for info in map(state.collections.get, ids) if info is not None]
+        others = [info.name for info in infos if not is_version(info)]
         return NotFound(f"Collection [{name}] does not exist{instead(name, others, 'collections')}")
 
     def list_collections(self, tenant: str, database: str, versions: bool = False) -> list[CollectionInfo]:

@@ -66,6 +66,19 @@ def test_a_deleted_collection_is_named(client: Any) -> None:
             call()
 
 
+def test_snapshots_are_no_collections_of_messages(client: Any) -> None:
+    docs = client.create_collection("docs", embedding_function=None)
+    docs.add(ids=["a"], embeddings=[[1, 2]])
+    docs.snapshot("before")
+    then = docs.at("before")
+    with pytest.raises(NotFoundError) as caught:
+        client.get_collection("other")
+    assert str(caught.value) == "Collection [other] does not exist; the collections are 'docs'"
+    docs.drop_snapshot("before")
+    with refused("the snapshot 'before' was dropped", error=NotFoundError):
+        then.count()
+
+
 def test_vectors_of_another_length(collection: Any) -> None:
     collection.add(ids=["a"], embeddings=[[1, 2]])
     fragment = "Collection expecting embedding with dimension of 2, got 3"
