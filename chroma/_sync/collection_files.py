@@ -58,7 +58,8 @@ class Pipelines(Tables):
         transform    a function that is called with each batch, an Arrow table (a list of dicts for JSON
                      lines); returns a table of any kind, a list of dicts, or None for no rows. It runs in
                      another thread
-        batch_size   rows per batch; default: 10,000, or fewer if the vectors are long
+        batch_size   rows per batch at most; default: 10,000, or fewer if the vectors are long. Batches with
+                     texts to embed are smaller: a few seconds of work
         types        Arrow types of CSV columns, such as {"price": "float64"}; ids, documents and uris are
                      strings. Another column is int64, float64 or bool only if every cell of it comes back
                      exactly when it is written again, and none is quoted. All others are strings. The report

@@ -53,6 +53,16 @@ class Rows:
         """Return all rows of a table whose first row has the number `start`."""
         return cls(table, range(start, start + table.num_rows), start + table.num_rows)
 
+    def piece(self, begin: int, end: int) -> Rows:
+        """Return the rows from position `begin` to `end`, and the bad rows between them."""
+        upto, bad = _piece(self, begin, end)
+        return Rows(self.table.slice(begin, end - begin), self.row_numbers[begin:end], upto, bad)
+
+    def has_vectors(self, name: str) -> bool:
+        """Whether every row has a vector in the column `name`."""
+        index = self.table.schema.get_field_index(name)
+        return index >= 0 and not self.table.column(index).null_count
+
     def changed(self, transform: Callable[[Any], Any], embedding: str) -> Part:
         """Apply a function to the table."""
         return _made(transform(self.table), self, embedding)
@@ -140,6 +150,15 @@ class Objects:
     end: int
     bad: tuple[Bad, ...] = ()
 
+    def piece(self, begin: int, end: int) -> Objects:
+        """Return the rows from position `begin` to `end`, and the bad rows between them."""
+        upto, bad = _piece(self, begin, end)
+        return Objects(self.values[begin:end], self.row_numbers[begin:end], upto, bad)
+
+    def has_vectors(self, name: str) -> bool:
+        """Whether every row has a vector in the field `name`."""
+        return all(value.get(name) is not None for value in self.values)
+
     def changed(self, transform: Callable[[Any], Any], embedding: str) -> Part:
         """Apply a function to the list of dicts. The function returns another list or a table."""
         return _made(transform(self.values), self, embedding)
@@ -221,6 +240,14 @@ class Objects:
     def content(self, row: int) -> Any:
         """Return a row."""
         return self.values[row]
+
+
+def _piece(part: Part, begin: int, end: int) -> tuple[int, tuple[Bad, ...]]:
+    """Return the row before which a piece of a part ends, and its bad rows."""
+    numbers = part.row_numbers
+    first = numbers[begin] if begin else -1
+    upto = numbers[end] if end < len(numbers) else part.end
+    return upto, tuple(bad for bad in part.bad if first <= bad.row < upto)
 
 
 def _with(value: dict[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:

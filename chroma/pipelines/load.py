@@ -181,7 +181,17 @@ class Load:
         """Return the next part. None at the end."""
         if self._feed.waits():
             self._journal.write()  # uses the time until the next part is ready
-        return self._feed.next()
+        return self._feed.next(self._progress)
+
+    def _progress(self) -> None:
+        """Show the rows that are embedded, or written: embedding takes most of the time."""
+        if self._bar is None:
+            return
+        rows = max(self._journal.state.rows, self._resumed + self._feed.done())
+        if rows > self._bar.n:
+            if self._bar.total is not None:
+                self._bar.total = max(self._bar.total, rows)
+            self._bar.update(rows - self._bar.n)
 
     def begin(self, ready: Ready, known: set[str]) -> list[Batch]:
         """Return the batches of a part to write. `known`: its ids that are already stored.
@@ -246,7 +256,7 @@ class Load:
         if self._bar is not None:
             if self._estimated and ready.share:
                 self._bar.total = max(state.rows, round(state.rows / ready.share))
-            self._bar.update(ready.rows)
+            self._progress()
 
     def finish(self) -> LoadReport:
         """End the load after the last part. Returns its report."""

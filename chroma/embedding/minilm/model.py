@@ -30,7 +30,8 @@ MAX_TOKENS = 256
 THREADS_VARIABLE = "CHROMA_EMBEDDING_THREADS"
 PROGRESS_FROM = 1_000  # texts; fewer finish before a progress bar could be read
 
-_BATCH = 32
+_BATCH = 32  # texts in a batch at most
+_BATCH_TOKENS = 2_048  # tokens in a batch at most, so that one takes half a second: Ctrl-C waits for a batch
 _WINDOW = 4_096  # texts tokenised and sorted at a time, which bounds memory for any input size
 _LONG_TEXT = 16_384  # characters; for longer texts, a prefix is tokenised before the whole text is tried
 
@@ -254,5 +255,8 @@ def _by_length(encodings: Sequence[Encoding]) -> Iterator[npt.NDArray[np.intp]]:
     """Yield row numbers in batches of texts of similar length, longest first, to keep padding small."""
     lengths = np.fromiter((len(encoding.ids) for encoding in encodings), dtype=np.int64)
     order = np.argsort(-lengths, kind="stable")
-    for start in range(0, len(order), _BATCH):
-        yield order[start : start + _BATCH]
+    start = 0
+    while start < len(order):
+        size = max(1, min(_BATCH, _BATCH_TOKENS // int(lengths[order[start]])))
+        yield order[start : start + size]
+        start += size

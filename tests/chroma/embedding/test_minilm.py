@@ -178,6 +178,19 @@ def test_progress_only_for_large_inputs_that_someone_watches(
     assert shown(io.StringIO(), 12) == ""
 
 
+def test_batches_of_long_texts_are_small(model: minilm.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt waits for a batch. 32 texts of 256 tokens take two seconds."""
+    sizes, run = [], model._run
+
+    def counted(encodings: Any) -> Any:
+        sizes.append(len(encodings))
+        return run(encodings)
+
+    monkeypatch.setattr(model, "_run", counted)
+    model.embed(["a"] * 40 + ["word " * 300] * 9)
+    assert sizes == [8, 8, 32, 1]
+
+
 def test_windows_and_order(model: minilm.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [f"number {i} " + "long " * (i % 7) for i in range(50)]
     whole = model.embed(texts)
