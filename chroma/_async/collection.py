@@ -537,7 +537,8 @@ class AsyncCollection(AsyncPipelines):
 
         Gives for each metadata key its types, the number of records that have it, the number of distinct
         values, and the least, greatest and most frequent values. Also gives how many records have
-        documents and uris, and how long these are.
+        documents and uris, how long these are, and how many documents are longer than the embedding model
+        reads.
 
         where  summarize only the records that match
         Reads every such record, batch by batch.
@@ -545,7 +546,7 @@ class AsyncCollection(AsyncPipelines):
         require_arrow()
         from ..notebook.describe import Summary, request
 
-        summary = Summary(self.name)
+        summary = Summary(self.name, resolve.telling_cut_texts(self._function, self._stored_function))
         batches = await self._backend.batches(self._ref, request(given_filter(where)))
         async for batch in batches:
             await async_bulk(batch.num_rows, summary.add, batch)
@@ -733,7 +734,7 @@ class AsyncCollection(AsyncPipelines):
             raise InvalidArgumentError(
                 "a table has all columns: give no embeddings, metadatas, documents, images or uris besides it"
             )
-        batch = await async_bulk(size_of(ids), tables.read, ids, columns)
+        batch = await async_bulk(size_of(ids), partial(tables.read, ids, columns, new=mode == "add"))
         if batch.given is None:
             return batch
         rows, texts = lacking(mode, batch)

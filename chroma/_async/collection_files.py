@@ -42,6 +42,7 @@ class AsyncPipelines(AsyncTables):
         progress: bool | None = None,
         restart: bool = False,
         job: str | None = None,
+        split: bool | int | Mapping[str, int] | None = None,
     ) -> LoadReport:
         """Load files or a stream of batches into the collection, in bounded memory.
 
@@ -75,6 +76,10 @@ class AsyncPipelines(AsyncTables):
         restart      start from the beginning, even if an earlier run was interrupted
         job          a name under which a stream can be resumed; the stream must then yield the same rows
                      again. Streams are read in another thread
+        split        True: divide documents into pieces that the embedding model reads whole; a number: the
+                     most tokens in a piece; or a dict as {"tokens": 256, "overlap": 32}, as `chroma.split`.
+                     Each piece is a record, with the id "a#0", "a#1" and so on, and with the metadata of the
+                     row and chunk_of (the id of the row), chunk, chunk_start and chunk_end
 
         Reading, embedding and writing overlap. Every batch is durable before a journal records it as done.
         The journal is beside the database; for collections on a server, it is in the folder .chroma-loads.
@@ -105,7 +110,9 @@ class AsyncPipelines(AsyncTables):
                 progress=progress,
                 restart=restart,
                 job=job,
+                split=split,
             )
+            function = resolve.required(self._function, self._stored_function, "split") if split else None
             load = await async_call(
                 partial(
                     Load.open,
@@ -113,6 +120,7 @@ class AsyncPipelines(AsyncTables):
                     arguments,
                     folder=folder,
                     embed=partial(resolve.embed, self._function, self._stored_function, "documents"),
+                    function=function,
                 )
             )
         try:

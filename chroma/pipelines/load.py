@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
+from ..embedding.chunking import of_option
 from ..errors import IDAlreadyExistsError, InvalidArgumentError, InvalidTypeError
 from ..internal.progress import bar
 from ..storage.interface.short_repr import shown
@@ -58,6 +59,7 @@ class LoadArguments:
     progress: bool | None
     restart: bool
     job: str | None
+    split: Any = None
 
 
 class Load:
@@ -92,8 +94,12 @@ class Load:
         *,
         folder: str | None,
         embed: Embed,
+        function: Any = None,
     ) -> Load:
-        """Check all arguments, find the source and the journal, and start reading."""
+        """Check all arguments, find the source and the journal, and start reading.
+
+        function  the embedding function, by whose tokens documents are divided
+        """
         if given.on_conflict not in ("error", "skip", "upsert"):
             raise InvalidArgumentError(
                 f"Expected on_conflict to be 'error', 'skip' or 'upsert', got {shown(given.on_conflict)}"
@@ -105,6 +111,7 @@ class Load:
         if check_int(given.max_rejects, "max_rejects") < 0:
             raise InvalidArgumentError(f"Expected max_rejects to be 0 or more, got {given.max_rejects}")
         size = _size(given.batch_size, info.dimension)
+        spans = of_option(function, given.split)
         mapped = mapping(given.columns)
         reading = _reading(given, mapped)
         path = (
@@ -161,6 +168,7 @@ class Load:
                 dimension=info.dimension,
                 embed=embed,
                 enough=reject.enough,
+                spans=spans,
             )
             feed = Feed(found, state.file, state.row, Cuts(size, first, state.begun > 0), plan)
             return cls(
@@ -261,6 +269,7 @@ class Load:
     def finish(self) -> LoadReport:
         """End the load after the last part. Returns its report."""
         self._journal.finish()
+        self._feed.cut.warn()
         state = self._journal.state
         return LoadReport(
             collection=self._info.name,
@@ -378,6 +387,7 @@ def _told(given: LoadArguments, found: Source) -> dict[str, Any]:
         "quoting": given.quoting,
         "encoding": check_encoding(given.encoding),
         "transform": None if given.transform is None else "a function",
+        "split": given.split or None,
         "the type of a folder's column": _partition_types(found.files),
     }
 

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..embedding.chunking import Spans
+from ..embedding.core.cut_texts import Cut, counted
 from ..errors import InvalidArgumentError
 from ..storage.interface.values import Floats, Mode
 from ..tables.shared_values import weigh_all
@@ -21,6 +23,7 @@ from .file_discovery import File
 from .file_readers import Cuts, Reading
 from .pace import Pace
 from .prefetch import Ahead, close_all
+from .split_documents import divided, with_keys
 from .text_types import named
 
 T = TypeVar("T")
@@ -114,6 +117,7 @@ class Plan:
     dimension: int | None
     embed: Embed
     enough: int
+    spans: Spans | None = None  # what divides documents
 
 
 class Feed:
@@ -128,7 +132,9 @@ class Feed:
         self._source, self._plan, self._dimension = source, plan, plan.dimension
         self._ended = threading.Event()
         self._pace = Pace()
+        self.cut = Cut()
         self._done = 0  # rows whose texts are embedded
+        self._records = 1.0  # records per row, if documents are divided
         self._whole = cuts.begun  # whether the next part may be stored already, and so must not be divided
         self._embeds = (
             True  # whether the part, or the one before if a transform changes it, has texts to embed
@@ -175,12 +181,14 @@ class Feed:
             if self._plan.transform is None:
                 self._embeds = not part.has_vectors(self._plan.mapped.embedding)
             whole, self._whole, begin = self._whole, False, 0
-            while not whole and self._embeds and begin + self._pace.rows < rows:
-                end = begin + self._pace.rows
+            while not whole and self._embeds and (end := begin + self._rows_of_part()) < rows:
                 yield number, part.piece(begin, end), _between(before, share, end / rows)
                 begin = end
             yield number, part.piece(begin, rows) if begin else part, share
             before = share or 0.0
+
+    def _rows_of_part(self) -> int:
+        return max(1, int(self._pace.rows / self._records))
 
     def _converted(
         self, parts: Iterator[tuple[int, Part, float | None]], file: int, row: int
@@ -196,11 +204,14 @@ class Feed:
                     part = part.changed(plan.transform, plan.mapped.embedding)
                 if isinstance(part, Rows):
                     part = part.parsed(plan.mapped.embedding)
+                if plan.spans is not None:
+                    rows, part = len(part.row_numbers), divided(part, plan.mapped, plan.spans)
+                    self._records = len(part.row_numbers) / max(1, rows)
                 done = sort(
                     part,
                     plan.mode,
                     plan.strict,
-                    mapped=plan.mapped,
+                    mapped=plan.mapped if plan.spans is None else with_keys(plan.mapped),
                     dimension=self._dimension,
                     enough=plan.enough,
                 )
@@ -222,21 +233,22 @@ class Feed:
             )
 
     def _with_vectors(self, ready: Ready) -> Ready:
-        before = self._done
+        before, records = self._done, max(1, sum(len(group.batch.ids) for group in ready.groups))
         groups = []
         for group in ready.groups:
-            groups.append(group._replace(batch=self._completed(group.batch)))
+            rows = ready.rows * len(group.batch.ids) // records
+            groups.append(group._replace(batch=self._completed(group.batch, rows)))
         self._done = before + ready.rows
         return replace(ready, groups=groups)
 
-    def _completed(self, batch: Batch) -> Batch:
+    def _completed(self, batch: Batch, rows: int) -> Batch:
         if batch.embeddings is None:
             texts = [text for text in batch.documents or () if text is not None]
-            return replace(batch, embeddings=self._embed(texts, len(batch.ids)))
+            return replace(batch, embeddings=self._embed(texts, rows))
         if batch.given is None:
             return batch
         lacks, texts = lacking(self._plan.mode, batch)
-        return filled(batch, lacks, self._embed(texts, len(batch.ids)))
+        return filled(batch, lacks, self._embed(texts, rows))
 
     def _embed(self, texts: Sequence[str], rows: int) -> Floats:
         blocks, start, before = list[Floats](), 0, self._done
@@ -245,7 +257,8 @@ class Feed:
                 raise InterruptedError("the load has ended")  # no reader receives this error
             some = texts[start : start + self._pace.texts]
             begun = time.perf_counter()
-            blocks.append(self._plan.embed(some))
+            with counted(self.cut):
+                blocks.append(self._plan.embed(some))
             self._pace.took(len(some), time.perf_counter() - begun)
             start += len(some)
             self._done = before + rows * start // len(texts)

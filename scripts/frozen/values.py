@@ -21,6 +21,7 @@ NEAR = chroma.Knn([1.0, 2.0], limit=5, return_rank=True)
 
 VALUES: dict[str, Any] = {
     "BackupReport": chroma.BackupReport("/backup", 1, 2, 3, 4, 5, 6, 0.5),
+    "Chunk": chroma.Chunk("a text", 1, 2, 3, 9),
     "CollectionModel": types.CollectionModel(uuid.UUID(int=7), "n", {"hnsw": {}}, {"a": 1}, 2, "t", "d"),
     "CollectionStats": chroma.CollectionStats(1, 2, 3, 4, 5, 6, 7, {"log": 8}),
     "CopyReport": chroma.CopyReport("a", "b", 3, "copied"),

@@ -17,6 +17,8 @@ from chroma.embedding import DefaultEmbeddingFunction, ONNXMiniLM_L6_V2
 from chroma.embedding.minilm import model as minilm
 from chroma.errors import InvalidArgumentError, InvalidTypeError
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* longer than the 256 tokens")
+
 TEXTS = ["The cat sat on the mat.", "", " ", "Données: naïve café, 中文, 🎉", "x" * 300, "word " * 2_000, "a"]
 
 
