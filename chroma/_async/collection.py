@@ -655,7 +655,7 @@ class AsyncCollection(AsyncPipelines):
                 requests = [request._replace(explain=True) for request in requests]
             job, found = None, requests
             if rerank is not None:
-                texts = [[leaf["query"] for leaf in texts_of(form)] for form in forms]
+                texts = [[leaf["query"] for leaf in texts_of([form])] for form in forms]
                 job, found = reranking.for_searches(rerank, requests, texts, candidates)
             elif candidates is not None:
                 check_candidates(candidates, 1, False)

@@ -33,9 +33,9 @@ def forms_of(searches: Sequence[Search]) -> list[dict[str, Any]]:
         raise InvalidArgumentError("a search is nested too deeply; use fewer, longer lists") from None
 
 
-def texts_of(form: Any) -> Iterator[dict[str, Any]]:
-    """Yield the {"query": text} of every leaf in the dictionaries of searches."""
-    waiting = [form]
+def texts_of(forms: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the {"query": text} of every leaf in the ranks of searches."""
+    waiting = [form.get("rank") for form in forms]
     while waiting:
         each = waiting.pop()
         if isinstance(each, list):
@@ -44,7 +44,7 @@ def texts_of(form: Any) -> Iterator[dict[str, Any]]:
             leaf = each.get("$knn")
             if isinstance(leaf, dict) and isinstance(leaf.get("query"), str):
                 yield leaf
-            waiting.extend(value for key, value in each.items() if key not in ("filter", "$knn"))
+            waiting.extend(value for key, value in each.items() if key != "$knn")
 
 
 def key_of(leaf: dict[str, Any]) -> str:

@@ -28,9 +28,15 @@ class SparseMatrix(NamedTuple):
 
         from ..native import kernel
 
-        values, numbers = np.unique(self.values.astype(np.float32), return_inverse=True)
+        bits = self.values.astype(np.float32).view(np.uint32)  # 0.0 and -0.0 are different
+        if kernel.postings is None:
+            different, numbers = np.unique(bits, return_inverse=True)
+            which = numbers.astype(np.uint32)
+        else:
+            which = np.empty(len(bits), np.uint32)
+            different = np.frombuffer(kernel.postings.distinct(bits, which), np.uint32)
+        values = different.view(np.float32)
         texts = tuple(orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b","))
-        which = numbers.astype(np.uint32)
         if kernel.postings is not None:
             return kernel.postings.vectors_json(self.starts, self.indices, which, texts)  # type: ignore[no-any-return]
         return [self._one(start, end, which, texts) for start, end in pairwise(self.starts.tolist())]

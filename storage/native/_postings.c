@@ -19,7 +19,7 @@ enum { WINDOW = 4096, WORD = 64 };
 
 /* ---- arguments ---------------------------------------------------------------------------------------- */
 
-enum { BUFFERS = 12 }; /* one more than a call has arrays */
+enum { BUFFERS = 13 }; /* one more than a call has arrays */
 
 typedef struct {
     Py_buffer held[BUFFERS];
@@ -77,28 +77,39 @@ typedef struct {
     Py_ssize_t terms, postings, documents, count;
 } Index;
 
-/* From starts, rows, values, lengths or None, (scale, constant, slope) or None, picked, weights. Every term that the
- * query picks lies within the postings. */
+/* From starts, rows, values, lengths or None, (scale, constant, slope) or None. */
 static int
-read_index(Index *index, PyObject *const *args)
+read_arrays(Index *index, PyObject *const *args, Py_ssize_t *values)
 {
-    Py_ssize_t starts, values, weights;
+    Py_ssize_t starts;
     memset(index, 0, sizeof *index);
     Held *held = &index->held;
     if (!(index->starts = get(held, args[0], "starts", "lq", 8, 0, &starts)) ||
         !(index->rows = get(held, args[1], "rows", "IL", 4, 0, &index->postings)))
         goto failed;
-    index->terms = starts - 1;
+    index->terms = starts ? starts - 1 : 0;
     if (args[3] == Py_None) {
-        if (!(index->values = get(held, args[2], "values", "f", 4, 0, &values)))
+        if (!(index->values = get(held, args[2], "values", "f", 4, 0, values)))
             goto failed;
     }
-    else {
-        if (!(index->times = get(held, args[2], "values", "H", 2, 0, &values)) ||
-            !(index->lengths = get(held, args[3], "lengths", "IL", 4, 0, &index->documents)) ||
-            !PyArg_ParseTuple(args[4], "ddd", &index->scale, &index->constant, &index->slope))
-            goto failed;
-    }
+    else if (!(index->times = get(held, args[2], "values", "H", 2, 0, values)) ||
+             !(index->lengths = get(held, args[3], "lengths", "IL", 4, 0, &index->documents)) ||
+             !PyArg_ParseTuple(args[4], "ddd", &index->scale, &index->constant, &index->slope))
+        goto failed;
+    return 0;
+failed:
+    let_go(held);
+    return -1;
+}
+
+/* These, and the picked terms and their weights. Every term that the query picks lies within the postings. */
+static int
+read_index(Index *index, PyObject *const *args)
+{
+    Py_ssize_t values, weights;
+    if (read_arrays(index, args, &values) < 0)
+        return -1;
+    Held *held = &index->held;
     if (!(index->picked = get(held, args[5], "picked", "lq", 8, 0, &index->count)) ||
         !(index->weights = get(held, args[6], "weights", "d", 8, 0, &weights)))
         goto failed;
@@ -484,6 +495,33 @@ free_search(Search *search)
     free(search->waiting);
 }
 
+/* Finds the best rows and writes them. Returns how many there are. */
+static PyObject *
+rank(Index *index, Search *search, int64_t *out_rows, double *out_scores)
+{
+    PyObject *answer = NULL;
+    if (prepare(index, search) < 0)
+        goto done;
+    search->floor = -INFINITY;
+    if (search->rising && find_floor(index, search) < 0)
+        goto done;
+    if (search->most) {
+        Py_BEGIN_ALLOW_THREADS
+        search_all(index, search);
+        score_waiting(index, search);
+        qsort(search->heap, (size_t)search->size, sizeof *search->heap, by_rank);
+        for (Py_ssize_t at = 0; at < search->size; at++) {
+            out_rows[at] = search->heap[at].row;
+            out_scores[at] = search->heap[at].score;
+        }
+        Py_END_ALLOW_THREADS
+    }
+    answer = search->failed ? PyErr_NoMemory() : PyLong_FromSsize_t(search->size);
+done:
+    free_search(search);
+    return answer;
+}
+
 PyDoc_STRVAR(best_doc,
              "best(starts, rows, values, lengths, bm25, picked, weights, bounds, stop, allowed, positions, out_rows,\n"
              "out_scores, rising): the best rows below `stop`, best first, into `out_rows` (int64) and `out_scores`\n"
@@ -523,27 +561,145 @@ best(PyObject *module, PyObject *const *args, Py_ssize_t given)
         PyErr_SetString(PyExc_ValueError, "bounds, masks, positions and results do not have the lengths they need");
         goto done;
     }
-    int rising = PyObject_IsTrue(args[13]);
-    if (rising < 0 || prepare(&index, &search) < 0)
-        goto done;
-    search.floor = -INFINITY;
-    search.rising = rising;
-    if (rising && find_floor(&index, &search) < 0)
-        goto done;
-    if (search.most) {
-        Py_BEGIN_ALLOW_THREADS
-        search_all(&index, &search);
-        score_waiting(&index, &search);
-        qsort(search.heap, (size_t)search.size, sizeof *search.heap, by_rank);
-        for (Py_ssize_t at = 0; at < search.size; at++) {
-            out_rows[at] = search.heap[at].row;
-            out_scores[at] = search.heap[at].score;
-        }
-        Py_END_ALLOW_THREADS
-    }
-    answer = search.failed ? PyErr_NoMemory() : PyLong_FromSsize_t(search.size);
+    search.rising = PyObject_IsTrue(args[13]);
+    if (search.rising >= 0)
+        answer = rank(&index, &search, out_rows, out_scores);
 done:
-    free_search(&search);
+    let_go(held);
+    return answer;
+}
+
+/* ---- search ------------------------------------------------------------------------------------------- */
+
+/* What a query's terms are in an index: the terms that it has, with weights and bounds. */
+typedef struct {
+    int64_t *picked;
+    double *weights, *bounds;
+} Found;
+
+/* The number of a term, or -1. */
+static int64_t
+find_term(const uint32_t *terms, Py_ssize_t count, uint32_t term)
+{
+    Py_ssize_t low = 0, high = count;
+    while (low < high) {
+        Py_ssize_t middle = low + (high - low) / 2;
+        if (terms[middle] < term)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && terms[low] == term ? (int64_t)low : -1;
+}
+
+/* Looks the terms up. `records`: by whose number the rarity of a term multiplies its weight; below 0: it does not.
+ * Returns how many postings the terms have. */
+static int64_t
+find_terms(Index *index, Found *found, const uint32_t *terms, const float *most, const uint16_t *most_times,
+           const uint32_t *asked, double *weights, Py_ssize_t count, double records)
+{
+    int64_t reading = 0;
+    for (Py_ssize_t at = 0; at < count; at++) {
+        int64_t term = find_term(terms, index->terms, asked[at]);
+        int64_t having = term < 0 ? 0 : index->starts[term + 1] - index->starts[term];
+        if (records >= 0) /* as ranking.idf has it, operation by operation */
+            weights[at] *= log(1 + (records - (double)having + 0.5) / ((double)having + 0.5));
+        if (term < 0)
+            continue;
+        if (index->starts[term] < 0 || having < 0 || index->starts[term + 1] > index->postings)
+            return -1;
+        double bound = most ? (double)most[term] : (double)most_times[term];
+        if (!most)
+            bound = bound * index->scale / (bound + index->constant); /* as in a text without words */
+        found->picked[index->count] = term;
+        found->bounds[index->count] = fabs(weights[at]) * bound;
+        found->weights[index->count++] = weights[at];
+        reading += having;
+    }
+    index->picked = found->picked;
+    index->weights = found->weights;
+    return reading;
+}
+
+PyDoc_STRVAR(search_doc,
+             "search(starts, rows, values, lengths, bm25, terms, most, positive, query, weights, records, stop, positions,\n"
+             "out_rows, out_scores): the best rows below `stop` for a query, its terms (uint32) and weights (float64),\n"
+             "as `best` finds them. `terms` (uint32, ascending) and `most`: of the index. `positive`: whether no value\n"
+             "is negative. `records` not negative: the weights are first multiplied, in place, by the idf of their terms\n"
+             "among so many records.");
+
+static PyObject *
+search(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Index index;
+    Search search = {0};
+    Found found = {0};
+    Py_ssize_t terms, most, values, count, weights, positions = 0, scores;
+    PyObject *answer = NULL;
+    memset(&index, 0, sizeof index);
+    if (given != 15) {
+        PyErr_Format(PyExc_TypeError, "search takes 15 arguments, not %zd", given);
+        return NULL;
+    }
+    Held *held = &index.held;
+    if (read_arrays(&index, args, &values) < 0)
+        return NULL;
+    const uint32_t *all = get(held, args[5], "terms", "IL", 4, 0, &terms);
+    const float *greatest = NULL;
+    const uint16_t *greatest_times = NULL;
+    if (!all)
+        goto done;
+    if (index.values)
+        greatest = get(held, args[6], "most", "f", 4, 0, &most);
+    else
+        greatest_times = get(held, args[6], "most", "H", 2, 0, &most);
+    if (!greatest && !greatest_times)
+        goto done;
+    int positive = PyObject_IsTrue(args[7]);
+    const uint32_t *asked = get(held, args[8], "query", "IL", 4, 0, &count);
+    double *weight = asked ? get(held, args[9], "weights", "d", 8, 1, &weights) : NULL;
+    if (!weight || positive < 0)
+        goto done;
+    double records = PyFloat_AsDouble(args[10]);
+    search.stop = PyLong_AsLongLong(args[11]);
+    if (PyErr_Occurred())
+        goto done;
+    if (args[12] != Py_None && !(search.positions = get(held, args[12], "positions", "lq", 8, 0, &positions)))
+        goto done;
+    int64_t *out_rows = get(held, args[13], "out_rows", "lq", 8, 1, &search.most);
+    double *out_scores = out_rows ? get(held, args[14], "out_scores", "d", 8, 1, &scores) : NULL;
+    if (!out_scores)
+        goto done;
+    if (values != index.postings || terms != index.terms || most != terms || weights != count ||
+        scores != search.most || (search.positions && positions < search.stop) || search.stop < 0) {
+        PyErr_SetString(PyExc_ValueError, "the arrays of a search do not have the lengths they need");
+        goto done;
+    }
+    size_t room = count ? (size_t)count : 1;
+    found.picked = PyMem_New(int64_t, room);
+    found.weights = PyMem_New(double, room);
+    found.bounds = PyMem_New(double, room);
+    if (!found.picked || !found.weights || !found.bounds) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    int64_t reading = find_terms(&index, &found, all, greatest, greatest_times, asked, weight, count, records);
+    if (reading < 0) {
+        PyErr_SetString(PyExc_IndexError, "a term has postings that are not there");
+        goto done;
+    }
+    search.bounds = found.bounds;
+    search.rising = positive;
+    for (Py_ssize_t at = 0; at < index.count; at++)
+        if (!(found.weights[at] >= 0))
+            search.rising = 0;
+    if (reading < search.most)
+        search.most = (Py_ssize_t)reading;
+    answer = rank(&index, &search, out_rows, out_scores);
+done:
+    PyMem_Free(found.picked);
+    PyMem_Free(found.weights);
+    PyMem_Free(found.bounds);
     let_go(held);
     return answer;
 }
@@ -965,25 +1121,33 @@ murmur3(const char *data, Py_ssize_t size)
 /* ---- words of texts ----------------------------------------------------------------------------------- */
 
 enum { SLOTS = 1024 }; /* of the table of stop words, which holds a quarter of them at most */
+enum { KNOWN = 8192, SHORT = 24, MANY = 64 }; /* of the table of known words, which calls with many texts have */
+
+/* A word that was read before, in lower case, and what became of it: its hash, or 0 if it is left out. */
+typedef struct {
+    char text[SHORT];
+    uint32_t size, hash;
+} Known;
 
 /* Which words are left out, and the words of the texts that were read, counted. */
 typedef struct {
     const char *stops[SLOTS];
     Py_ssize_t sizes[SLOTS], longest;
+    Known *known; /* by a hash; a word takes the place of another. NULL: words are not remembered */
     uint32_t *texts, *hashes, *counts, *lengths;
     uint32_t *found; /* the hashes of the text that is read */
     char *lower;
+    unsigned char letters[256]; /* each letter in lower case, 0 for what is no part of a word */
     Py_ssize_t size, room, words, words_room;
 } Words;
 
+/* Makes room in an array. Needs no lock of the interpreter. */
 static int
 grow(void **array, Py_ssize_t size, size_t item)
 {
-    void *more = PyMem_Realloc(*array, (size_t)size * item);
-    if (!more) {
-        PyErr_NoMemory();
+    void *more = realloc(*array, (size_t)size * item);
+    if (!more)
         return -1;
-    }
     *array = more;
     return 0;
 }
@@ -1025,76 +1189,137 @@ read_stopwords(Words *words, PyObject *stopwords)
     return 0;
 }
 
+static void
+read_letters(Words *words)
+{
+    memset(words->letters, 0, sizeof words->letters);
+    for (int letter = 'a'; letter <= 'z'; letter++)
+        words->letters[letter] = words->letters[letter - ('a' - 'A')] = (unsigned char)letter;
+    for (int digit = '0'; digit <= '9'; digit++)
+        words->letters[digit] = (unsigned char)digit;
+    words->letters['_'] = '_';
+}
+
+/* The hash of the stem of a word in lower case, which it may overwrite; 0 if it is left out. A stem may have the hash
+ * 0, too, so `kept` says whether it counts. */
+static uint32_t
+hash_word(Words *words, char *lower, Py_ssize_t size, int *kept)
+{
+    *kept = 0;
+    if (size > words->longest || words->stops[slot_of(words, lower, size)])
+        return 0;
+    Word word = {lower, size, 0, 0};
+    stem(&word);
+    if (!word.size)
+        return 0;
+    *kept = 1;
+    uint32_t hash = murmur3(word.text, word.size);
+    return hash > INT32_MAX ? 0 - hash : hash; /* without its sign */
+}
+
+/* The same, of a word that may have been read before. */
+static uint32_t
+look_up(Words *words, uint32_t place, Py_ssize_t size, int *kept)
+{
+    if (!words->known || size > SHORT)
+        return hash_word(words, words->lower, size, kept);
+    Known *known = &words->known[(place ^ place >> 15) % KNOWN];
+    if (known->size == (uint32_t)size && memcmp(known->text, words->lower, (size_t)size) == 0) {
+        *kept = known->hash != 0;
+        return known->hash;
+    }
+    char text[SHORT];
+    memcpy(text, words->lower, (size_t)size);
+    uint32_t hash = hash_word(words, words->lower, size, kept);
+    if (*kept && !hash) /* which the table has for what is left out */
+        return hash;
+    memcpy(known->text, text, (size_t)size);
+    known->size = (uint32_t)size;
+    known->hash = hash;
+    return hash;
+}
+
 /* The words of an ASCII text: runs of letters, digits and underscores, in lower case. */
 static int
 read_words(Words *words, const char *text, Py_ssize_t size)
 {
     char *lower = words->lower;
     for (Py_ssize_t at = 0; at < size; at++) {
-        Py_ssize_t start = at;
-        for (; at < size; at++) {
-            unsigned char letter = (unsigned char)text[at];
-            if (letter >= 'A' && letter <= 'Z')
-                letter = (unsigned char)(letter + ('a' - 'A'));
-            else if (!((letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') || letter == '_'))
-                break;
-            lower[at - start] = (char)letter;
+        Py_ssize_t length = 0;
+        uint32_t place = 2166136261u; /* of the word in the table of known ones */
+        for (unsigned char letter; at < size && (letter = words->letters[(unsigned char)text[at]]); at++) {
+            lower[length++] = (char)letter;
+            place = (place ^ letter) * 16777619u;
         }
-        Word word = {lower, at - start, 0, 0};
-        if (!word.size || word.size > words->longest || words->stops[slot_of(words, lower, word.size)])
+        if (!length)
             continue;
-        stem(&word);
-        uint32_t hash = word.size ? murmur3(word.text, word.size) : 0;
-        if (!word.size)
+        int kept;
+        uint32_t hash = look_up(words, place, length, &kept);
+        if (!kept)
             continue;
         if (words->words == words->words_room) {
             words->words_room = 2 * words->words_room + 64;
             if (grow((void **)&words->found, words->words_room, sizeof *words->found) < 0)
                 return -1;
         }
-        words->found[words->words++] = hash > INT32_MAX ? 0 - hash : hash; /* without its sign */
+        words->found[words->words++] = hash;
     }
     return 0;
 }
 
-/* The words of any text, as `hashes`, a function of the text, has them: a list of numbers. */
+/* The hashes of the words of the texts that are not ASCII, which a Python function gives. */
+typedef struct {
+    uint32_t *hashes;
+    Py_ssize_t size, room;
+} Asked;
+
 static int
-ask_words(Words *words, PyObject *hashes, PyObject *text)
+ask_words(Asked *asked, PyObject *function, PyObject *text)
 {
-    PyObject *found = PyObject_CallOneArg(hashes, text);
+    PyObject *found = PyObject_CallOneArg(function, text);
     if (!found)
         return -1;
     if (!PyList_Check(found)) {
         PyErr_SetString(PyExc_TypeError, "the hashes of a text are a list");
-        Py_DECREF(found);
-        return -1;
+        goto failed;
     }
     Py_ssize_t count = PyList_GET_SIZE(found);
-    if (count > words->words_room) {
-        if (grow((void **)&words->found, count, sizeof *words->found) < 0) {
-            Py_DECREF(found);
-            return -1;
+    if (asked->size + count > asked->room) {
+        asked->room = 2 * asked->room + count;
+        if (grow((void **)&asked->hashes, asked->room, sizeof *asked->hashes) < 0) {
+            PyErr_NoMemory();
+            goto failed;
         }
-        words->words_room = count;
     }
     for (Py_ssize_t at = 0; at < count; at++) {
         unsigned long hash = PyLong_AsUnsignedLong(PyList_GET_ITEM(found, at));
-        if (PyErr_Occurred()) {
-            Py_DECREF(found);
-            return -1;
-        }
-        words->found[words->words++] = (uint32_t)hash;
+        if (PyErr_Occurred())
+            goto failed;
+        asked->hashes[asked->size++] = (uint32_t)hash;
     }
     Py_DECREF(found);
     return 0;
+failed:
+    Py_DECREF(found);
+    return -1;
 }
+
+enum { FEW = 40 }; /* words that an insertion sort sorts faster than qsort */
 
 /* Adds the words of the text that was read. */
 static int
 count_words(Words *words, Py_ssize_t text)
 {
-    if (words->words) /* otherwise `found` may be NULL, which qsort must not be given */
+    if (words->words > FEW)
         qsort(words->found, (size_t)words->words, sizeof *words->found, by_number);
+    else
+        for (Py_ssize_t at = 1; at < words->words; at++) {
+            uint32_t hash = words->found[at];
+            Py_ssize_t to = at;
+            for (; to && words->found[to - 1] > hash; to--)
+                words->found[to] = words->found[to - 1];
+            words->found[to] = hash;
+        }
     if (words->size + words->words > words->room) {
         words->room = 2 * words->room + words->words + 1024;
         if (grow((void **)&words->texts, words->room, 4) < 0 || grow((void **)&words->hashes, words->room, 4) < 0 ||
@@ -1119,10 +1344,44 @@ PyDoc_STRVAR(words_doc,
              "of each text, uint32 as bytes. `stopwords`: a tuple of words in lower case that are left out. `hashes`:\n"
              "gives the hashes of the words of a text that is not ASCII.");
 
+/* A text: its letters, or, if it is not ASCII, the hashes of its words. */
+typedef struct {
+    const char *letters;
+    Py_ssize_t size, first;
+} Text;
+
+/* Counts the words of all texts. Needs no lock of the interpreter. */
+static int
+count_all(Words *words, const Text *texts, Py_ssize_t count, const uint32_t *asked)
+{
+    for (Py_ssize_t at = 0; at < count; at++) {
+        const Text *text = &texts[at];
+        words->words = 0;
+        if (text->letters) {
+            if (read_words(words, text->letters, text->size) < 0)
+                return -1;
+        }
+        else if (text->size) {
+            if (text->size > words->words_room) {
+                if (grow((void **)&words->found, text->size, sizeof *words->found) < 0)
+                    return -1;
+                words->words_room = text->size;
+            }
+            memcpy(words->found, asked + text->first, (size_t)text->size * sizeof *asked);
+            words->words = text->size;
+        }
+        if (count_words(words, at) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static PyObject *
 words(PyObject *module, PyObject *const *args, Py_ssize_t given)
 {
     Words found = {0};
+    Asked asked = {0};
+    Text *each = NULL;
     PyObject *answer = NULL;
     Py_ssize_t longest = 0;
     if (given != 4 || !PyList_CheckExact(args[0]) || !PyTuple_CheckExact(args[1])) {
@@ -1132,44 +1391,58 @@ words(PyObject *module, PyObject *const *args, Py_ssize_t given)
     found.longest = PyLong_AsSsize_t(args[2]);
     if (PyErr_Occurred() || read_stopwords(&found, args[1]) < 0)
         return NULL;
-    PyObject *texts = PySequence_Tuple(args[0]); /* `hashes` may change the list */
+    read_letters(&found);
+    PyObject *texts = PySequence_Tuple(args[0]); /* another thread, or `hashes`, may change the list */
     if (!texts)
         return NULL;
     Py_ssize_t count = PyTuple_GET_SIZE(texts);
-    for (Py_ssize_t text = 0; text < count; text++) {
-        PyObject *one = PyTuple_GET_ITEM(texts, text);
-        if (!PyUnicode_Check(one)) {
-            PyErr_Format(PyExc_TypeError, "text %zd is %R", text, (PyObject *)Py_TYPE(one));
+    if (grow((void **)&each, count ? count : 1, sizeof *each) < 0) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    for (Py_ssize_t at = 0; at < count; at++) {
+        PyObject *text = PyTuple_GET_ITEM(texts, at);
+        if (!PyUnicode_Check(text)) {
+            PyErr_Format(PyExc_TypeError, "text %zd is %R", at, (PyObject *)Py_TYPE(text));
             goto done;
         }
-        if (PyUnicode_GET_LENGTH(one) > longest)
-            longest = PyUnicode_GET_LENGTH(one);
-    }
-    if (grow((void **)&found.lengths, count ? count : 1, sizeof *found.lengths) < 0 ||
-        grow((void **)&found.lower, longest + 2, 1) < 0) /* a stem may be a letter longer */
-        goto done;
-    for (Py_ssize_t text = 0; text < count; text++) {
-        PyObject *one = PyTuple_GET_ITEM(texts, text);
-        found.words = 0;
-        int right = PyUnicode_IS_ASCII(one)
-                        ? read_words(&found, (const char *)PyUnicode_1BYTE_DATA(one), PyUnicode_GET_LENGTH(one))
-                        : ask_words(&found, args[3], one);
-        if (right < 0 || count_words(&found, text) < 0)
+        if (PyUnicode_IS_ASCII(text)) {
+            each[at] = (Text){(const char *)PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text), 0};
+            if (each[at].size > longest)
+                longest = each[at].size;
+            continue;
+        }
+        Py_ssize_t first = asked.size;
+        if (ask_words(&asked, args[3], text) < 0)
             goto done;
+        each[at] = (Text){NULL, asked.size - first, first};
     }
-    if (grow((void **)&found.texts, found.room + 1, 4) < 0 || grow((void **)&found.hashes, found.room + 1, 4) < 0 ||
-        grow((void **)&found.counts, found.room + 1, 4) < 0) /* never NULL, which would become None */
-        goto done;
-    answer = Py_BuildValue("y#y#y#y#", found.texts, 4 * found.size, found.hashes, 4 * found.size, found.counts,
-                           4 * found.size, found.lengths, 4 * count);
+    int right = 0;
+    Py_BEGIN_ALLOW_THREADS
+    if (count < MANY || (found.known = calloc(KNOWN, sizeof *found.known)))
+        right = grow((void **)&found.lengths, count ? count : 1, sizeof *found.lengths) == 0 &&
+                grow((void **)&found.lower, longest + 2, 1) == 0 && /* a stem may be a letter longer */
+                count_all(&found, each, count, asked.hashes) == 0 &&
+                grow((void **)&found.texts, found.room + 1, 4) == 0 && /* never NULL, which would become None */
+                grow((void **)&found.hashes, found.room + 1, 4) == 0 &&
+                grow((void **)&found.counts, found.room + 1, 4) == 0;
+    Py_END_ALLOW_THREADS
+    if (!right)
+        PyErr_NoMemory();
+    else
+        answer = Py_BuildValue("y#y#y#y#", found.texts, 4 * found.size, found.hashes, 4 * found.size, found.counts,
+                               4 * found.size, found.lengths, 4 * count);
 done:
     Py_DECREF(texts);
-    PyMem_Free(found.texts);
-    PyMem_Free(found.hashes);
-    PyMem_Free(found.counts);
-    PyMem_Free(found.lengths);
-    PyMem_Free(found.found);
-    PyMem_Free(found.lower);
+    free(each);
+    free(asked.hashes);
+    free(found.texts);
+    free(found.hashes);
+    free(found.counts);
+    free(found.lengths);
+    free(found.found);
+    free(found.lower);
+    free(found.known);
     return answer;
 }
 
@@ -1276,15 +1549,97 @@ done:
     return out;
 }
 
+/* ---- different values --------------------------------------------------------------------------------- */
+
+/* The different values of an array, in the order in which they come, in a table by a hash. */
+typedef struct {
+    uint32_t *values, *slots; /* a slot has the number of a value and one, or 0 */
+    uint32_t size, mask;
+} Distinct;
+
+static uint32_t
+slot_of_value(const Distinct *distinct, uint32_t value)
+{
+    uint32_t slot = (value * 2654435769u ^ value >> 15) & distinct->mask;
+    while (distinct->slots[slot] && distinct->values[distinct->slots[slot] - 1] != value)
+        slot = (slot + 1) & distinct->mask;
+    return slot;
+}
+
+/* Doubles the table, which then has four slots per value. */
+static int
+widen(Distinct *distinct)
+{
+    uint32_t mask = 2 * distinct->mask + 1;
+    uint32_t *slots = calloc((size_t)mask + 1, sizeof *slots);
+    if (!slots || grow((void **)&distinct->values, ((Py_ssize_t)mask + 1) / 2, sizeof *slots) < 0) {
+        free(slots);
+        return -1;
+    }
+    free(distinct->slots);
+    distinct->slots = slots;
+    distinct->mask = mask;
+    for (uint32_t at = 0; at < distinct->size; at++)
+        slots[slot_of_value(distinct, distinct->values[at])] = at + 1;
+    return 0;
+}
+
+PyDoc_STRVAR(distinct_doc,
+             "distinct(values, numbers): the different ones of some uint32, as bytes, in the order in which they come.\n"
+             "Writes which of them each is into `numbers` (uint32).");
+
+static PyObject *
+distinct(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Held held = {.holds = 0};
+    Distinct found = {.mask = 511};
+    Py_ssize_t count, numbers_count;
+    PyObject *answer = NULL;
+    if (given != 2) {
+        PyErr_Format(PyExc_TypeError, "distinct takes 2 arguments, not %zd", given);
+        return NULL;
+    }
+    const uint32_t *values = get(&held, args[0], "values", "IL", 4, 0, &count);
+    uint32_t *numbers = values ? get(&held, args[1], "numbers", "IL", 4, 1, &numbers_count) : NULL;
+    if (!numbers)
+        goto done;
+    if (numbers_count != count || count >= INT32_MAX / 4) {
+        PyErr_SetString(PyExc_ValueError, "values need a number each, and there may be 500 million");
+        goto done;
+    }
+    int right;
+    Py_BEGIN_ALLOW_THREADS
+    right = widen(&found) == 0;
+    for (Py_ssize_t at = 0; right && at < count; at++) {
+        uint32_t slot = slot_of_value(&found, values[at]);
+        if (!found.slots[slot]) {
+            found.values[found.size++] = values[at];
+            found.slots[slot] = found.size;
+        }
+        numbers[at] = found.slots[slot] - 1;
+        if (found.size > found.mask / 2)
+            right = widen(&found) == 0;
+    }
+    Py_END_ALLOW_THREADS
+    answer = right ? PyBytes_FromStringAndSize((char *)found.values, 4 * (Py_ssize_t)found.size) : PyErr_NoMemory();
+done:
+    free(found.values);
+    free(found.slots);
+    let_go(&held);
+    return answer;
+}
+
 /* ---- the module --------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
     {"best", (PyCFunction)(void (*)(void))best, METH_FASTCALL, best_doc},
+    {"search", (PyCFunction)(void (*)(void))search, METH_FASTCALL, search_doc},
     {"scores", (PyCFunction)(void (*)(void))scores, METH_FASTCALL, scores_doc},
     {"order", (PyCFunction)(void (*)(void))order, METH_FASTCALL, order_doc},
     {"sound", (PyCFunction)(void (*)(void))sound, METH_FASTCALL, sound_doc},
     {"words", (PyCFunction)(void (*)(void))words, METH_FASTCALL, words_doc},
     {"vectors_json", (PyCFunction)(void (*)(void))vectors_json, METH_FASTCALL, vectors_doc},
+    {"distinct", (PyCFunction)(void (*)(void))distinct, METH_FASTCALL, distinct_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -1292,7 +1647,7 @@ static PyMethodDef methods[] = {
 static int
 add_version(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "VERSION", 6);
+    return PyModule_AddIntConstant(module, "VERSION", 10);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};

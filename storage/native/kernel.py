@@ -12,7 +12,7 @@ import warnings
 from types import ModuleType
 
 _VERSION = 4  # the version of the interface, as in _kernel.c
-_POSTINGS_VERSION = 6  # as in _postings.c
+_POSTINGS_VERSION = 10  # as in _postings.c
 _TEXT_VERSION = 2  # as in _text.c
 
 compiled: ModuleType | None = None

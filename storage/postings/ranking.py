@@ -8,6 +8,7 @@ BM25: Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Be
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,8 +52,8 @@ class Best(NamedTuple):
 
 def idf(records: int, having: Ints) -> Doubles:
     """Return ln(1 + (n - d + 0.5) / (d + 0.5)) for each term that `having` of all `records` have."""
-    found: Doubles = np.log(1 + (records - having + 0.5) / (having + 0.5))
-    return found
+    shares: Doubles = 1 + (records - having + 0.5) / (having + 0.5)
+    return np.array([math.log(share) for share in shares.tolist()])  # as compiled code, to the last bit
 
 
 class TermsFound(NamedTuple):
@@ -84,6 +85,44 @@ def count(postings: Postings, found: TermsFound, stop: int | None, tombstones: M
         rows = rows if stop is None else rows[: int(np.searchsorted(rows, stop))]
         counts[number] = len(rows) if tombstones is None else len(rows) - np.count_nonzero(tombstones[rows])
     return counts
+
+
+def search(
+    postings: Postings,
+    query: SparseQuery,
+    k: int,
+    stop: int,
+    *,
+    records: int | None,
+    bm25: Bm25 | None = None,
+    positions: Ints | None = None,
+) -> tuple[Best, Doubles]:
+    """Return the `k` rows below `stop` with the greatest scores, and the weights of the query's terms.
+
+    This is `find`, `count`, `idf` and `best` in one, for a query that one index answers.
+
+    records  weights are multiplied by the idf of their terms among so many records, all of which the index
+             has; None: they are not
+    """
+    if kernel.postings is None or not len(postings.terms):
+        found, weights = find(postings, query.terms), query.weights
+        if records is not None:
+            weights = weights * idf(records, count(postings, found, None, None))
+        return best(postings, found, weights, k, stop, bm25=bm25, positions=positions), weights
+    most = min(k, stop)
+    rows, scores, weights = np.empty(most, np.int64), np.empty(most, np.float64), query.weights.copy()
+    index = (
+        postings.starts,
+        postings.rows,
+        postings.values,
+        postings.lengths,
+        bm25,
+        postings.terms,
+        postings.most,
+    )
+    options = postings.positive, query.terms, weights, -1 if records is None else records, stop, positions
+    size = kernel.postings.search(*index, *options, rows, scores)
+    return Best(rows[:size], scores[:size]), weights
 
 
 def best(

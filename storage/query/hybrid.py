@@ -49,22 +49,17 @@ class WordSearch(NamedTuple):
     snapshot: Snapshot
     bm25: Bm25
 
-    def query(self, text: str) -> SparseQuery:
-        """Return the words of a text with their rarity."""
+    def best(self, text: str, k: int) -> Matches:
+        """Return the records that match the words of a text best. Rare words count more."""
         words = self.tokenizer.count([text])
-        parts = [(view, each) for view in self.views for each in self.postings_of(view)]
-        query = SparseQuery(words.hashes, words.counts.astype(np.float64))
-        return sparse.weighted_query(query, parts, self.snapshot.live)
-
-    def best(self, query: SparseQuery, k: int) -> Matches:
         return sparse.best(
-            query,
+            SparseQuery(words.hashes, words.counts.astype(np.float64)),
             k,
             self.node,
             self.snapshot,
             postings_of=self.postings_of,
             filters=self.filters,
-            weighted=False,
+            weighted=True,
             bm25=self.bm25,
         )
 
@@ -89,11 +84,11 @@ def bm25_of(words: int, documents: int) -> Bm25:
 
 
 class Mixed(NamedTuple):
-    """The hits, how well the words of each query match them, and the positions that its words found."""
+    """The hits, how well the words of each query match them, and what its words found."""
 
     found: Found
     words: list[WordMatches]
-    lexical: list[Ints]
+    lexical: list[Matches]
 
 
 class _Hits(NamedTuple):
@@ -128,28 +123,41 @@ def _traced(
     with trace.step("search"):
         mixed = _run(request, search, space, dense)
     for view in search.views:
-        found = sum(np.count_nonzero(view.locate_positions(each) >= 0) for each in mixed.lexical)
+        found = sum(np.count_nonzero(view.locate_positions(each.positions) >= 0) for each in mixed.lexical)
         trace.ran(view.source.name, SparseSearch("#document"), len(request.texts), int(found), 0)
     return mixed
 
 
 def _run(request: QueryRequest, search: WordSearch, space: Space, dense: Found | None) -> Mixed:
-    near = [None] * len(request.texts) if dense is None else _positions(dense)
+    if dense is None:
+        return _by_words(request, search)
     hits, words, listed = [], [], []
-    for number, (text, nearest) in enumerate(zip(request.texts, near, strict=True)):
-        query = search.query(text)
-        lexical = search.best(query, request.k if dense is None else considered_of(request)).positions
-        chosen = _fused([lexical] if nearest is None else [lexical, nearest])[: request.k]
-        found = _hits(search, query, chosen)
-        if nearest is not None:
-            _measure(found, search.views, space, request.vectors[number])
-        hits.append(found)
-        ranks = None if nearest is None else _ranks_in(nearest, chosen)
-        listed.append(lexical)
-        words.append(WordMatches(found.scores, _ranks_in(lexical, chosen), ranks))
+    for number, (text, nearest) in enumerate(zip(request.texts, _positions(dense), strict=True)):
+        found = search.best(text, considered_of(request))
+        lexical = found.positions
+        chosen = _fused(lexical, nearest)[: request.k]
+        each = _hits(search, found.query, chosen)
+        _measure(each, search.views, space, request.vectors[number])
+        hits.append(each)
+        listed.append(found)
+        words.append(WordMatches(each.scores, _ranks_in(lexical, chosen), _ranks_in(nearest, chosen)))
     part, rows, distances, _ = (np.concatenate(column) for column in zip(*hits))
     counts = [len(each.rows) for each in hits]
     return Mixed(Found(search.views, part, rows, distances, counts), words, listed)
+
+
+def _by_words(request: QueryRequest, search: WordSearch) -> Mixed:
+    """Find the records that match the words of each text of a request."""
+    found = [search.best(text, request.k) for text in request.texts]
+    words = [WordMatches(each.scores, np.arange(len(each.rows)), None) for each in found]
+    counts = [len(each.rows) for each in found]
+    part = None
+    if any(each.part is not None for each in found):
+        parts = [np.zeros(len(each.rows), np.int64) if each.part is None else each.part for each in found]
+        part = np.concatenate(parts)
+    rows = np.concatenate([each.rows for each in found])
+    unknown = np.full(len(rows), np.nan, np.float32)
+    return Mixed(Found(search.views, part, rows, unknown, counts), words, found)
 
 
 def considered_of(request: QueryRequest) -> int:
@@ -157,7 +165,7 @@ def considered_of(request: QueryRequest) -> int:
     return max(request.k, CANDIDATES) if request.candidates is None else request.candidates
 
 
-def _positions(found: Found) -> list[Ints | None]:
+def _positions(found: Found) -> list[Ints]:
     """Return the positions of the hits of each query, nearest first."""
     if not len(found.rows):
         return [np.empty(0, np.int64)] * (1 if found.counts is None else len(found.counts))
@@ -167,11 +175,11 @@ def _positions(found: Found) -> list[Ints | None]:
     return list(np.split(positions, np.cumsum(found.counts)[:-1]))
 
 
-def _fused(lists: Sequence[Ints]) -> Ints:
-    """Return the positions in the lists, best first. Equal scores are in insertion order."""
-    positions = np.unique(np.concatenate(lists))
+def _fused(lexical: Ints, nearest: Ints) -> Ints:
+    """Return the positions in both lists, best first. Equal scores are in insertion order."""
+    positions = np.unique(np.concatenate([lexical, nearest]))
     scores = np.zeros(len(positions))
-    for each in lists:
+    for each in (lexical, nearest):
         scores[np.searchsorted(positions, each)] += 1 / (FUSION + 1 + np.arange(len(each)))
     return positions[np.lexsort((positions, -scores))]
 

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from ..vectors.pca import RERANK_LEAST, RERANK_MOST
+from ..vectors.pca import RERANK_MOST, rerank_least
 
 # Cost model in nanoseconds, measured by benchmarks/planner.py. GATHER_NS is the cost of reading one number of
 # an allowed row in a scan. A graph search costs, per unit of ef, STEP_NS plus EF_NS for each number in one of
@@ -165,7 +165,7 @@ def candidates(k: int, ef: int, projected: bool) -> int:
 
     They are so many that, reranked by the stored vectors, they contain the k nearest rows.
     """
-    return min(max(RERANK_LEAST * k, ef), RERANK_MOST * k) if projected else k
+    return min(max(rerank_least(k), ef), RERANK_MOST * k) if projected else k
 
 
 def filtered_graph_search(
@@ -192,7 +192,7 @@ def _filtered_batch(request: Request, part: Statistics, allowed: int) -> Filtere
 
 def _minimum(request: Request, part: Statistics, allowed: int) -> int:
     """Return how many candidates must pass the filter."""
-    return min(RERANK_LEAST * request.k if part.projected else request.k, allowed)
+    return min(rerank_least(request.k) if part.projected else request.k, allowed)
 
 
 def _scan(part: Statistics) -> ScanAll | ScanAllowed:

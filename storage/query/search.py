@@ -129,6 +129,8 @@ def _run(searcher: Searcher, request: SearchRequest, node: Node, snapshot: Snaps
         return SearchHits(request, snapshot, in_order(matching, request.offset, request.limit), None)
     if isinstance(request.rank, SparseNearest) and not request.rank.return_rank:  # in this order already
         matches = searcher.sparse(request.rank, node, snapshot)
+        if matches.part is None and request.grouping is None:
+            return _page_of(request, matches, snapshot)
         positions, values = matches.positions, 1 - matches.scores
     else:
         scores = evaluate(request.rank, lambda leaf: _leaf(searcher, request, leaf, node, snapshot))
@@ -141,6 +143,15 @@ def _run(searcher: Searcher, request: SearchRequest, node: Node, snapshot: Snaps
     stop = None if request.limit is None else request.offset + request.limit
     page = slice(request.offset, stop)
     return SearchHits(request, snapshot, _runs(snapshot, positions[page]), values[page])
+
+
+def _page_of(request: SearchRequest, matches: Matches, snapshot: Snapshot) -> SearchHits:
+    """Return the page of a search whose order is that of the matches, all of one view."""
+    stop = None if request.limit is None else request.offset + request.limit
+    page = slice(request.offset, stop)
+    rows = matches.rows[page]
+    selected = [SelectedRows(matches.views[0], rows)] if len(rows) else []
+    return SearchHits(request, snapshot, selected, 1 - matches.scores[page])
 
 
 def _matching(searcher: Searcher, node: Node, snapshot: Snapshot) -> list[SelectedRows]:

@@ -34,11 +34,23 @@ def matrix(found: list[dict[int, float]]) -> SparseMatrix:
 def test_json_is_that_of_the_objects(found: list[dict[int, float]]) -> None:
     objects = [SparseVector(sorted(each), [each[index] for index in sorted(each)]) for each in found]
     expected = [metadata_json.dumps(each).decode() for each in objects]
-    same = [text.replace("-0.0", "0.0") for text in expected]  # equal values have one text
-    assert [text.replace("-0.0", "0.0") for text in matrix(found).as_json()] == same
+    assert matrix(found).as_json() == expected
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "postings", None)
-        assert [text.replace("-0.0", "0.0") for text in matrix(found).as_json()] == same
+        assert matrix(found).as_json() == expected
+
+
+def test_zeros_keep_their_signs() -> None:
+    assert matrix([{1: 0.0, 2: -0.0}]).as_json()[0].endswith('"values":[0.0,-0.0]}')
+
+
+@pytest.mark.parametrize("different", [1, 300, 5000])
+def test_different_values_are_numbered(different: int) -> None:
+    values = np.random.default_rng(different).integers(0, different, 20_000).astype(np.uint32) * 65_537
+    numbers = np.empty(len(values), np.uint32)
+    found = np.frombuffer(kernel.postings.distinct(values, numbers), np.uint32)  # type: ignore[union-attr]
+    assert sorted(found.tolist()) == np.unique(values).tolist()
+    assert found[numbers].tolist() == values.tolist()
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,13 @@ def test_any_text(texts: list[str]) -> None:
     check(texts)
 
 
+def test_many_texts_with_the_same_words() -> None:
+    """A call with many texts remembers words: short ones, of 24 letters and fewer."""
+    parts = [*TEXTS, "the running of " + "n" * 24 + "ing", "n" * 24 + "s " + "n" * 23 + "s", "größe"]
+    parts += [f"word{number} words running apples" for number in range(3_000)]
+    check([parts[number * 7919 % len(parts)] for number in range(len(parts))] + parts[:200])
+
+
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(words, "_MOST_REMEMBERED", 10)
     tokenizer = Tokenizer()

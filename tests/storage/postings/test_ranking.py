@@ -112,6 +112,75 @@ def test_the_best_are_those_of_a_plain_loop(seed: int, size: int, frequencies: b
         assert got(case) == wanted
 
 
+def searched(case: Case, records: int | None) -> tuple[list[tuple[int, float]], list[float]]:
+    index = postings.checked(postings.build(case.entries, case.lengths), case.size)
+    found, weights = ranking.search(
+        index,
+        case.query,
+        case.k,
+        case.stop,
+        records=records,
+        bm25=None if case.lengths is None else BM25,
+        positions=case.positions,
+    )
+    return list(zip(found.rows.tolist(), found.scores.tolist())), weights.tolist()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 1 << 30), st.integers(1, 200), st.booleans(), st.booleans())
+def test_a_search_by_one_call_is_the_same(seed: int, size: int, frequencies: bool, rare: bool) -> None:
+    case = made(seed, size, frequencies)._replace(mask=None)
+    records = size if rare else None
+    found, weights = searched(case, records)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "postings", None)
+        assert searched(case, records) == (found, weights)  # to the last bit
+    query = SparseQuery(case.query.terms, np.array(weights))
+    assert found == expected(case._replace(query=query))
+
+
+def test_a_search_of_an_empty_index_finds_nothing() -> None:
+    case = made(1, 5, False)
+    none = case._replace(entries=Entries(*(column[:0] for column in case.entries)))
+    found, weights = searched(none, 5)
+    assert found == []
+    assert len(weights) == len(case.query.terms)
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "error"),
+    [
+        (5, np.zeros(0, np.uint32), ValueError),
+        (6, np.zeros(1, np.float32), ValueError),
+        (8, np.zeros(1, np.uint32), ValueError),
+        (9, np.zeros(2), ValueError),
+        (10, "many", TypeError),
+        (11, -1, ValueError),
+        (12, np.zeros(0, np.int64), ValueError),
+        (14, np.zeros(0), ValueError),
+    ],
+)
+def test_the_compiled_search_refuses_what_does_not_fit(at: int, value: Any, error: type[Exception]) -> None:
+    case = made(4, 50, False)
+    index = postings.build(case.entries)
+    query, rows, scores = case.query, np.empty(3, np.int64), np.empty(3)
+    arguments: list[Any] = [
+        index.starts,
+        index.rows,
+        index.values,
+        None,
+        None,
+        index.terms,
+        index.most,
+        False,
+    ]
+    arguments += [query.terms, query.weights.copy(), -1, case.size, None, rows, scores]
+    assert kernel.postings.search(*arguments) >= 0  # type: ignore[union-attr]
+    arguments[at] = value
+    with pytest.raises(error):
+        kernel.postings.search(*arguments)  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("frequencies", [False, True])
 def test_many_windows(frequencies: bool) -> None:
     for seed in range(3):

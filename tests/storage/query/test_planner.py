@@ -99,7 +99,7 @@ def test_beyond_what_is_allowed_k_counts_only_as_far_as_there_are_rows() -> None
     assert plan(many, _allowing(8_000)) == ScanAllowed()  # all rows would be asked for: a scan costs less
     wide = Statistics(8_000, 8192, allowed=7_000, graph_dimension=64, projected=True)
     assert plan(many, wide) == FilteredGraphSearch(ef=100, width=8_000, minimum=7_000, fallback=ScanAllowed())
-    assert plan(many, wide._replace(allowed=None)) == GraphSearch(ef=100, width=18_000, minimum=8_000)
+    assert plan(many, wide._replace(allowed=None)) == GraphSearch(ef=100, width=13_500, minimum=8_000)
 
 
 def test_a_query_out_of_distribution_gets_four_times_the_ef_and_candidates() -> None:

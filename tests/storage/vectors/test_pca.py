@@ -110,7 +110,7 @@ def test_answers_are_those_of_whole_vectors(
 
 def test_all_that_a_walk_finds_is_ranked_within_bounds() -> None:
     assert [candidates(10, ef, projected=True) for ef in (10, 24, 28, 100)] == [20, 24, 28, 30]
-    assert candidates(100, 100, projected=True) == 200
+    assert candidates(100, 100, projected=True) == 150
     assert candidates(10, 100, projected=False) == 10
 
 
@@ -296,3 +296,9 @@ def test_a_sidecar_that_does_not_fit_is_refused() -> None:
     with pytest.raises(Corruption, match="not an index file"):
         other = b"CHROMHN9" + data[8:]
         graph_file.read("graph", memoryview(other), _ref(other), space="l2", vectors=vectors)
+
+
+def test_of_a_large_k_fewer_candidates_are_reranked() -> None:
+    assert [pca.rerank_least(k) for k in (1, 10, 25, 40, 50, 51, 100, 1000)] == [
+        2, 20, 50, 65, 75, 76, 150, 1500,
+    ]  # fmt: skip
