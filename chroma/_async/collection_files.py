@@ -72,7 +72,8 @@ class AsyncPipelines(AsyncTables):
         rejects      a file for the rows that cannot be stored, one JSON object per line; each new load
                      replaces it. Without it, the first such row raises an error
         max_rejects  the load fails if more rows than this are rejected
-        progress     show a bar with the rate and the remaining time; None: on terminals and in notebooks
+        progress     show a bar with the rate and the remaining time; None: on terminals and in notebooks,
+                     once it takes more than a second
         restart      start from the beginning, even if an earlier run was interrupted
         job          a name under which a stream can be resumed; the stream must then yield the same rows
                      again. Streams are read in another thread

@@ -19,6 +19,7 @@ from ..errors import ClosedError, InvalidArgumentError, NotFoundError, Unsupport
 from ..internal.concurrency import bulk, call, call_any
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
+from ..internal.progress import indexing_bar
 from ..reranking import rerank as reranking
 from ..reranking.rerank import Reranked, Reranker, Reranking
 from ..results.build import (
@@ -524,10 +525,15 @@ class Collection(Pipelines):
             most, records = check_positive(k, "k"), check_positive(sample, "sample")
         return self._backend.recall(self._ref, most, records)
 
-    def compact(self) -> None:
+    def compact(self, *, progress: bool | None = None) -> None:
         """Flush the memtable, merge the segments, build their indexes, and free the space of deleted
-        records. Returns when all of this is done."""
-        self._backend.compact(self._ref)
+        records. Returns when all of this is done.
+
+        progress  show a bar of the rows that are indexed; None: on terminals and in notebooks, once it takes
+                  more than a second. Over HTTP there is none
+        """
+        with indexing_bar(progress, self.name):
+            self._backend.compact(self._ref)
 
     def info(self) -> CollectionStats:
         """The numbers of live, deleted and indexed records, the number of segments, and the bytes on disk."""

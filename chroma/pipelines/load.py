@@ -154,7 +154,6 @@ class Load:
                 total=total,
                 done=state.rows,
                 unit=" rows",
-                notebooks=True,
                 option="progress=True",
             )
             # Without an earlier run, the first part is small, so that writing begins early.
@@ -310,7 +309,7 @@ def _source(source: Any, format: Any, filesystem: Any, rejects: str | None, embe
     if file_objects.is_readable(source):
         return Source([file_objects.source(source, format)])
     if is_table(source):
-        return Source([], readers.reader(source, embedding))
+        return Source([], readers.reader(source, embedding), _row_count(source))
     if hasattr(source, "__iter__") and not isinstance(source, (dict, bytes)):
         return Source([], _joined(source, embedding))
     raise InvalidTypeError(
@@ -318,6 +317,13 @@ def _source(source: Any, format: Any, filesystem: Any, rejects: str | None, embe
         "record batches, "
         f"got {shown(source)}"
     )
+
+
+def _row_count(table: Any) -> int | None:
+    """Return the number of rows of a table that is in memory."""
+    if hasattr(table, "num_rows"):
+        return int(table.num_rows)
+    return len(table) if hasattr(table, "columns") and hasattr(table, "__len__") else None
 
 
 def _joined(tables: Any, embedding: str) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from ..embedding.chunking import Spans
 from ..embedding.core.cut_texts import Cut, counted
 from ..errors import InvalidArgumentError
+from ..internal.progress import hidden
 from ..storage.interface.values import Floats, Mode
 from ..tables.shared_values import weigh_all
 from ..tables.to_records import Mapped
@@ -59,13 +60,14 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The source of a load: files, or a stream of record batches.
+    """The source of a load: files, or a stream of record batches with so many `rows`, if that is known.
 
     partition_types  the columns that folders of the files held, so far, and their types
     """
 
     files: Sequence[File]
     stream: Any = None
+    rows: int | None = None
     partition_types: dict[str, str] = field(default_factory=dict)
 
     def name(self, file: int) -> str:
@@ -100,6 +102,8 @@ class Source:
 
     def total(self) -> int | None:
         """Return the number of rows. None if it is unknown without reading them."""
+        if self.stream is not None:
+            return self.rows
         counts = [file_readers.count_rows(file) for file in self.files]
         known = [count for count in counts if count is not None]
         return sum(known) if known and len(known) == len(counts) else None
@@ -257,7 +261,7 @@ class Feed:
                 raise InterruptedError("the load has ended")  # no reader receives this error
             some = texts[start : start + self._pace.texts]
             begun = time.perf_counter()
-            with counted(self.cut):
+            with counted(self.cut), hidden():
                 blocks.append(self._plan.embed(some))
             self._pace.took(len(some), time.perf_counter() - begun)
             start += len(some)

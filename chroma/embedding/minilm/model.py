@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 DIMENSION = 384
 THREADS_VARIABLE = "CHROMA_EMBEDDING_THREADS"
-PROGRESS_FROM = 1_000  # texts; fewer finish before a progress bar could be read
 
 _BATCH = 32  # texts in a batch at most
 _BATCH_TOKENS = 2_048  # tokens in a batch at most, so that one takes half a second: Ctrl-C waits for a batch
@@ -80,8 +79,7 @@ class Model:
         given = checked(texts)
         result = np.empty((len(given), DIMENSION), dtype=np.float32)
         cut = 0
-        progress = None if len(given) >= PROGRESS_FROM else False
-        shown_bar = bar(progress, "embedding", total=len(given), unit=" texts", notebooks=True)
+        shown_bar = bar(None, "embedding", total=len(given), unit=" texts")
         try:
             for start in range(0, len(given), _WINDOW):
                 encodings = self._encode(given[start : start + _WINDOW])

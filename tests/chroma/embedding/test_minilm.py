@@ -16,6 +16,7 @@ import pytest
 from chroma.embedding import DefaultEmbeddingFunction, ONNXMiniLM_L6_V2
 from chroma.embedding.minilm import model as minilm
 from chroma.errors import InvalidArgumentError, InvalidTypeError
+from chroma.internal import progress
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* longer than the 256 tokens")
 
@@ -162,21 +163,21 @@ def test_a_forked_child_can_embed() -> None:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_progress_only_for_large_inputs_that_someone_watches(
+def test_progress_only_for_what_takes_long_and_someone_watches(
     model: minilm.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
-    def shown(stream: io.StringIO, count: int) -> str:
+    def shown(stream: io.StringIO, count: int, delay: float = 0.0) -> str:
         monkeypatch.setattr(sys, "stderr", stream)
-        monkeypatch.setattr(minilm, "PROGRESS_FROM", 10)
+        monkeypatch.setattr(progress, "_DELAY", delay)
         model.embed(["a"] * count)
         return stream.getvalue()
 
     assert "12/12" in shown(Terminal(), 12)
-    assert shown(Terminal(), 9) == ""
+    assert shown(Terminal(), 12, delay=60.0) == ""
     assert shown(io.StringIO(), 12) == ""
 
 
