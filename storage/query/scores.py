@@ -67,9 +67,7 @@ def _evaluate(rank: Rank, nearest: Callable[[Leaf], Scores]) -> Scores:
         case Nearest() | SparseNearest():
             return nearest(rank)
         case Apply():
-            inner, function = _evaluate(rank.rank, nearest), _FUNCTIONS[rank.function]
-            default = None if inner.default is None else float(function(np.float64(inner.default)))
-            return Scores(inner.positions, function(inner.values), default)
+            return _applied(_FUNCTIONS[rank.function], _evaluate(rank.rank, nearest))
         case Combine():
             first, *others = [_evaluate(each, nearest) for each in rank.ranks]
             for other in others:
@@ -77,7 +75,16 @@ def _evaluate(rank: Rank, nearest: Callable[[Leaf], Scores]) -> Scores:
             return first
 
 
+def _applied(function: Callable[[Any], Any], scores: Scores) -> Scores:
+    default = None if scores.default is None else float(function(np.float64(scores.default)))
+    return Scores(scores.positions, function(scores.values), default)
+
+
 def _combine(operation: Callable[[Any, Any], Any], left: Scores, right: Scores) -> Scores:
+    if right.default is not None and not len(right.positions):  # a constant, as in most combinations
+        return _applied(lambda values: operation(values, np.float64(right.default)), left)
+    if left.default is not None and not len(left.positions):
+        return _applied(lambda values: operation(np.float64(left.default), values), right)
     if left.default is not None and right.default is not None:
         positions = np.union1d(left.positions, right.positions)
     elif left.default is not None:
