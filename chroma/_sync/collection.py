@@ -33,7 +33,7 @@ from ..results.build import (
 from ..results.facets import FacetResult
 from ..results.search_result import SearchResult
 from ..results.types import GetResult, QueryResult
-from ..search.requests import forms_of, key_of, listed, texts_of
+from ..search.requests import forms_of, key_of, listed, questions_of, texts_of
 from ..search.search import Search
 from ..storage.interface.ranking import EMBEDDING
 from ..storage.interface.requests import CollectionChanges, FacetRequest, QueryMode, QueryRequest
@@ -433,7 +433,7 @@ class Collection(Pipelines):
                 job, request = reranking.for_query(rerank, request, query_texts)
         hits = self._backend.query(self._ref, request)
         if job is None and "data" not in parts:
-            return query_result(hits, parts, None)
+            return query_result(hits, parts, None, query_texts)
         with during("query"):
             again = None
             if job is not None:
@@ -442,7 +442,7 @@ class Collection(Pipelines):
             data = None
             if "data" in parts and self._loader is not None:
                 data = [self._load(hit.rows.uris or []) for hit in hits]
-        result = query_result(hits, parts, data)
+        result = query_result(hits, parts, data, query_texts)
         if again is not None:
             result |= reranking.column_of(again)
         return result
@@ -667,12 +667,13 @@ class Collection(Pipelines):
             elif candidates is not None:
                 check_candidates(candidates, 1, False)
         answers = self._backend.search(self._ref, found) if found else []
+        questions = questions_of(forms)
         if job is None:
-            return search_result(requests, answers)
+            return search_result(requests, answers, questions)
         with during("search"):
             again = self._rerank(job, [answer.rows for answer in answers])
         answers = reranking.answers_of(answers, again)
-        result = search_result(requests, answers)
+        result = search_result(requests, answers, questions)
         result |= reranking.column_of(again)
         return result
 
