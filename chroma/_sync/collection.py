@@ -595,7 +595,8 @@ class Collection(Pipelines):
         *,
         where: Where | None = None,
         limit: int = 5000,
-        method: Literal["pca", "umap"] = "pca",
+        color_type: Literal["category", "number"] | None = None,
+        method: Literal["pca", "tsne", "umap"] = "pca",
         seed: int = 0,
         width: int = 700,
         height: int = 500,
@@ -603,23 +604,33 @@ class Collection(Pipelines):
     ) -> alt.Chart | alt.LayerChart:
         """Plot the embeddings in two dimensions: one dot per record, with similar vectors close together.
 
-        color_by       a metadata key: numbers get a colour scale, strings get up to 20 colours, and the
-                       rarest values share one colour
+        color_by       a metadata key: numbers get a colour scale, other values, and whole numbers of up to 20
+                       different values, get up to 20 colours, and the rarest values share one colour
+        color_type     "category" or "number", if that is not right
         label          a metadata key, "id", "document" or "uri"; shown beside the dot or on hovering over it
         where          plot only the records that match
         limit          the most records to plot; if more match, a sample is plotted that depends only on
                        the ids and `seed`
-        method         "pca", or "umap" if umap-learn is installed
+        method         "pca"; "tsne" if scikit-learn is installed, or "umap" if umap-learn is: these show
+                       groups, and take some seconds per thousand records
         width, height  the size of the plot in pixels
         file           also write the plot to this file: .png, .svg, or .html, which needs no network
 
-        Returns an Altair chart. Requires `pip install 'chroma-arrow[plot]'`.
+        Returns an Altair chart, which notebooks show without the network. Requires
+        `pip install 'chroma-arrow[plot]'`.
         """
         from ..notebook.plot import check_plot, draw
 
         with during("plot"):
             arguments = check_plot(
-                color_by, label, limit, method=method, seed=seed, width=width, height=height, file=file
+                color_by,
+                label,
+                limit,
+                color_type=color_type,
+                method=method,
+                seed=seed,
+                size=(width, height),
+                file=file,
             )
         total = self.count(where)
         chosen = None
