@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from .results.facets import FacetResult
     from .results.search_result import SearchResult
     from .results.types import GetResult, QueryResult
+    from .results.vectors import Vectors
+    from .results.write_report import WriteReport
     from .schema.cmek import Cmek
     from .schema.index_configs import (
         BoolInvertedIndexConfig,
@@ -168,8 +170,10 @@ __all__ = [
     "UpdateMetadata",
     "Val",
     "VectorIndexConfig",
+    "Vectors",
     "Where",
     "WhereDocument",
+    "WriteReport",
     "__version__",
     "configure",
     "copy_collections",
@@ -245,6 +249,8 @@ _HOMES: dict[str, tuple[str, str]] = {
         )
     },
     **{name: ("results.types", name) for name in ("GetResult", "QueryResult")},
+    "Vectors": ("results.vectors", "Vectors"),
+    "WriteReport": ("results.write_report", "WriteReport"),
     **{
         name: ("types", name)
         for name in (

@@ -3,6 +3,7 @@
     ChromaError
     ├── InvalidArgumentError          the input cannot be used (also a ValueError)
     │   ├── InvalidTypeError          ... because of its type (also a TypeError)
+    │   ├── UnmatchedKeyError         a change by filter names a key that no record has
     │   ├── DuplicateIDError          an id occurs twice in one call
     │   ├── InvalidDimensionException a vector has the wrong length
     │   └── InvalidUUIDError          not a UUID
@@ -27,6 +28,8 @@
     ├── FormatTooNewError             written by a later version of the format
     └── NotADatabaseError             the path is a file, or a folder of another program
 
+Reads that name such a key give a warning, UnmatchedKeyWarning (a UserWarning).
+
 Each class defines its wire name and its HTTP status, so that server and client share one
 table. Every class in `storage/interface/errors.py` has a counterpart here.
 """
@@ -36,6 +39,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from .storage.interface.short_repr import printable
+from .storage.interface.unmatched import UnmatchedKeyWarning as UnmatchedKeyWarning
 
 
 class ChromaError(Exception):
@@ -71,6 +75,14 @@ class InvalidArgumentError(ChromaError, ValueError):
 
 class InvalidTypeError(InvalidArgumentError, TypeError):
     """The input has the wrong type."""
+
+
+class UnmatchedKeyError(InvalidArgumentError):
+    """No record can match a condition of the filter that selects the records to change.
+
+    It names a key that no record has, or compares a key with values of a type that it never has.
+    `missing_ok=True` makes the change all the same.
+    """
 
 
 class DuplicateIDError(InvalidArgumentError):

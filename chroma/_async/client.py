@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ..backend.async_protocol import AsyncBackend
 from ..collection import schemas
-from ..collection.configuration import CreateCollectionConfiguration, hnsw_for_create
+from ..collection.configuration import CreateCollectionConfiguration, hnsw_for_create, warn_differing
 from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings, System
 from ..embedding import EmbeddingFunction, resolve
 from ..errors import AuthorizationError
@@ -296,7 +296,8 @@ class AsyncClient(_AsyncConnection):
         metadata            a non-empty dict of str, int, float, bool; `hnsw:*` keys configure the index
         embedding_function  default: all-MiniLM-L6-v2; None: the collection takes vectors only
         data_loader         the function that reads uris
-        get_or_create       if the name is taken, return the stored collection unchanged
+        get_or_create       if the name is taken, return the stored collection unchanged, and warn about
+                            settings of the call that it does not have
 
         Raises UniqueConstraintError if the name is taken, InvalidArgumentError for invalid input.
         """
@@ -325,6 +326,7 @@ class AsyncClient(_AsyncConnection):
         ):
             function = embedding_function  # the collection was there before, and its schema counts
         if get_or_create:
+            warn_differing(name, configuration, checked, info.configuration["hnsw"])
             resolve.check_conflict(function, info.configuration.get("embedding_function"))
         return AsyncCollection(self._backend, info, function, data_loader, client=self, schema=schema)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from os import PathLike
@@ -15,7 +15,7 @@ from ..collection.configuration import UpdateCollectionConfiguration, hnsw_for_u
 from ..collection.sparse_sources import embedded, for_query
 from ..embedding import EmbeddingFunction, resolve
 from ..errors import ClosedError, InvalidArgumentError, NotFoundError, UnsupportedError
-from ..internal.concurrency import async_bulk, async_call, async_call_any
+from ..internal.concurrency import AsyncContainer, async_bulk, async_call, async_call_any
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
 from ..internal.progress import indexing_bar
@@ -28,16 +28,26 @@ from ..results.build import (
     indexing_result,
     query_result,
     search_result,
+    vectors_of_ids,
 )
+from ..results.cut import Cut
 from ..results.facets import FacetResult
 from ..results.search_result import SearchResult
 from ..results.types import GetResult, QueryResult
+from ..results.write_report import WriteReport, report_of
 from ..search.requests import forms_of, key_of, listed, questions_of, texts_of
 from ..search.search import Search
 from ..storage.interface.ranking import EMBEDDING
-from ..storage.interface.requests import CollectionChanges, FacetRequest, QueryMode, QueryRequest
+from ..storage.interface.requests import (
+    CollectionChanges,
+    FacetRequest,
+    GetRequest,
+    QueryMode,
+    QueryRequest,
+    Selection,
+)
 from ..storage.interface.schema import ValueType
-from ..storage.interface.values import CollectionInfo, CollectionStats, Floats, Mode, Rows
+from ..storage.interface.values import CollectionInfo, CollectionStats, Field, Floats, Mode, Rows, Written
 from ..types import (
     CollectionMetadata,
     DataLoader,
@@ -52,6 +62,7 @@ from ..validation.metadata import check_new_metadata
 from ..validation.names import check_count, check_name
 from ..validation.read_arguments import (
     NO_VECTORS,
+    chance_of,
     check_bool,
     check_candidates,
     check_choices,
@@ -62,10 +73,13 @@ from ..validation.read_arguments import (
     check_include,
     check_mode,
     check_n_results,
+    check_no_inputs,
     check_no_vectors,
+    check_only_ids,
     check_positive,
     check_read_level,
     check_same_length,
+    check_update,
     fields_of,
     given_filter,
     only_input,
@@ -88,7 +102,7 @@ from ..validation.write_batch import (
     size_of,
 )
 from ..wire import search_codec
-from .collection_files import AsyncPipelines
+from .collection_neighbours import AsyncNeighbours
 
 if TYPE_CHECKING:
     import altair as alt
@@ -97,10 +111,12 @@ if TYPE_CHECKING:
     from ..schema.schema import Schema
 
 
+_PAGE = 1000  # records that are read at once by an iteration
+_TEXTS: frozenset[Field] = frozenset({"documents", "metadatas", "uris"})
 _OFF = 0.0  # the diversity of a query that does not ask for any
 
 
-class AsyncCollection(AsyncPipelines):
+class AsyncCollection(AsyncNeighbours, AsyncContainer):
     """A set of records. Each has an id, a vector, and optionally a document, metadata and a uri.
 
     Collections are made by the methods of a client. A collection keeps the embedding function and the
@@ -156,7 +172,7 @@ class AsyncCollection(AsyncPipelines):
         *,
         strict: bool = False,
         columns: Mapping[str, Any] | None = None,
-    ) -> None:
+    ) -> WriteReport:
         """Add records. Records whose id is already stored are left unchanged.
 
         ids         one distinct, non-empty str per record; or a table that holds all columns: a pandas or
@@ -177,7 +193,9 @@ class AsyncCollection(AsyncPipelines):
                     are metadata. Documents in rows without an embedding are embedded
 
         The call is atomic: its records are durable when it returns, and nothing has changed if it raises.
+        Returns how many records were added, and how many were skipped because their id is stored.
         """
+        skipped = 0
         with during("add"):
             given = {
                 "embeddings": embeddings,
@@ -193,12 +211,13 @@ class AsyncCollection(AsyncPipelines):
                 if strict:
                     refuse_stored(known)
                 if source is not None:
-                    batch = batch.without(known)
+                    batch, skipped = batch.without(known), len(known)
                     if not batch.ids:
-                        return
+                        return WriteReport(skipped=skipped)
             vectors = batch.embeddings if source is None else await self._embed(source, batch)
             batch = await self._with_sparse(batch)
-        await self._backend.write(self._ref, "add", batch.records(vectors))
+        written = await self._backend.write(self._ref, "add", batch.records(vectors))
+        return report_of(written + Written(skipped=skipped))
 
     async def upsert(
         self,
@@ -210,8 +229,8 @@ class AsyncCollection(AsyncPipelines):
         uris: Any = None,
         *,
         columns: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Add the records whose id is new, and update the others.
+    ) -> WriteReport:
+        """Add the records whose id is new, and update the others. Returns how many were added and updated.
 
         Takes the same arguments as `add`. When a stored record is updated, columns that are not given
         keep their values, metadata is merged key by key, and a metadata value of None deletes its key.
@@ -235,11 +254,11 @@ class AsyncCollection(AsyncPipelines):
                 known = await self._backend.known_ids(self._ref, batch.ids)
                 refuse_new(batch.ids, known)
             batch = await self._with_sparse(batch)
-        await self._backend.write(self._ref, "upsert", batch.records(vectors))
+        return report_of(await self._backend.write(self._ref, "upsert", batch.records(vectors)))
 
     async def update(
         self,
-        ids: Any,
+        ids: Any = None,
         embeddings: Any = None,
         metadatas: Any = None,
         documents: Any = None,
@@ -247,13 +266,25 @@ class AsyncCollection(AsyncPipelines):
         uris: Any = None,
         *,
         columns: Mapping[str, Any] | None = None,
-    ) -> None:
+        where: Where | str | None = None,
+        where_document: WhereDocument | None = None,
+        missing_ok: bool = False,
+    ) -> WriteReport:
         """Change stored records. Ids that are not stored are skipped.
 
         Takes the same arguments as `add`; all except `ids` are optional. Columns that are not given keep
         their values. If an entry of `documents` or `metadatas` is None, that record's value is kept.
         Metadata is merged key by key; a value of None deletes its key. New documents given without
         embeddings are embedded.
+
+        where, where_document  change all records that match, and have one of `ids` if there are any. Then
+                               `metadatas` is one mapping, and no other column is given:
+
+            collection.update(where={"year": {"$lt": 1950}}, metadatas={"era": "early"})
+
+        missing_ok  True: `where` may name a key that no record has, as in `delete`
+
+        Returns how many records were updated, and how many were skipped because they are not stored.
         """
         with during("update"):
             given = {
@@ -263,6 +294,12 @@ class AsyncCollection(AsyncPipelines):
                 "images": images,
                 "uris": uris,
             }
+            if where is not None or where_document is not None or ids is None:
+                selection = check_update(selected(ids, where, where_document), given)
+                ids = await self._matching(selection, missing_ok)
+                if not ids:
+                    return WriteReport()
+                given["metadatas"] = [metadatas] * len(ids)
             batch = await self._read("update", columns, ids, given)
             vectors, rows = batch.embeddings, batch.given
             if vectors is None:
@@ -276,22 +313,28 @@ class AsyncCollection(AsyncPipelines):
                 elif source is not None:
                     vectors = await self._embed(source, batch)
             batch = await self._with_sparse(batch)
-        await self._backend.write(self._ref, "update", batch.records(vectors, rows))
+        return report_of(await self._backend.write(self._ref, "update", batch.records(vectors, rows)))
 
     async def delete(
         self,
         ids: Any = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         limit: int | None = None,
+        *,
+        missing_ok: bool = False,
     ) -> DeleteResult:
         """Delete the records that have one of the ids and match the filters.
 
         Requires `ids`, `where` or `where_document`. With `limit`, which requires a filter, only the first
         `limit` matches in insertion order are deleted. Returns the number of records deleted.
+
+        missing_ok  True: delete even if `where` names a key that no record has, or compares a key with values
+                    of a type that it never has. By default this raises UnmatchedKeyError, because a
+                    mistyped key in a negation selects every record
         """
         with during("delete"):
-            request = check_delete(ids, where, where_document, limit)
+            request = check_delete(ids, where, where_document, limit, missing_ok=missing_ok)
         return {"deleted": await self._backend.delete(self._ref, request)}
 
     # -- reading -----------------------------------------------------------------------
@@ -313,7 +356,7 @@ class AsyncCollection(AsyncPipelines):
     async def get(
         self,
         ids: Any = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         limit: int | None = None,
         offset: int | None = None,
         where_document: WhereDocument | None = None,
@@ -353,6 +396,40 @@ class AsyncCollection(AsyncPipelines):
             check_count(limit, "limit")
         return await self.get(limit=limit, include=["metadatas", "documents", "embeddings"])
 
+    async def head(self, n: int = 5) -> GetResult:
+        """Get the first `n` records, with documents and metadatas."""
+        with during("head"):
+            check_count(n, "n")
+        return await self.get(limit=n)
+
+    async def sample(
+        self, n: int = 5, seed: int | None = None, where: Where | str | None = None
+    ) -> GetResult:
+        """Get `n` records by chance, in insertion order, with documents and metadatas.
+
+        seed   an int that gives the same records each time, as long as the ids are the same; None: others
+        where  only among the records that match
+        """
+        with during("sample"):
+            check_count(n, "n")
+            chance = chance_of(seed)
+        ids = (await self.get(where=where, include=[]))["ids"]
+        chosen = sorted(chance.sample(range(len(ids)), min(n, len(ids))))
+        return await self.get([ids[row] for row in chosen]) if chosen else await self.get(limit=0)
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        """The records, one by one, in insertion order: {"id", "document", "metadata", "uri"}.
+
+        They are those that are stored at the beginning. Records that are deleted meanwhile are left out.
+        """
+        ids = (await self.get(include=[]))["ids"]
+        for start in range(0, len(ids), _PAGE):
+            request = GetRequest(selection=Selection(ids=ids[start : start + _PAGE]), fields=_TEXTS)
+            found = await self._backend.get(self._ref, request)
+            columns = found.documents or [], found.metadatas or [], found.uris or []
+            for id, document, metadata, uri in zip(found.ids, *columns):
+                yield {"id": id, "document": document, "metadata": metadata, "uri": uri}
+
     async def query(
         self,
         query_embeddings: Any = None,
@@ -361,7 +438,7 @@ class AsyncCollection(AsyncPipelines):
         query_uris: Any = None,
         ids: Any = None,
         n_results: int = 10,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         include: Include = ["metadatas", "documents", "distances"],  # noqa: B006 - never changed
         *,
@@ -372,13 +449,17 @@ class AsyncCollection(AsyncPipelines):
         candidates: int | None = None,
         explain: bool = False,
         mode: QueryMode = "dense",
+        query_ids: Any = None,
+        offset: int = 0,
     ) -> QueryResult:
         """The nearest records to each query, by ascending distance. Ties are in insertion order.
 
         Pass query_embeddings (float32 (n, dim), or anything that converts to it), or exactly one of
-        query_texts, query_images and query_uris, which the embedding function embeds.
+        query_texts, query_images and query_uris, which the embedding function embeds, or query_ids.
+        query_ids     ids of stored records: what is near them, but not they themselves ("more like this")
         ids           search only these records; unknown ids are ignored
         n_results     the number of results per query; fewer are returned only if fewer records match
+        offset        leave out so many of the nearest records of each query, to show the next page
         exact         True: compare each query with every matching record, without the index
         max_distance  leave out records that are farther away
         diversity     from 0 (off) to 1: prefer records that differ from those before them (maximal marginal
@@ -399,13 +480,26 @@ class AsyncCollection(AsyncPipelines):
         """
         with during("query"):
             parts = check_include(include, query=True)
-            if mode == "lexical":
+            if query_ids is not None:
+                check_only_ids(
+                    mode,
+                    query_embeddings=query_embeddings,
+                    query_texts=query_texts,
+                    query_images=query_images,
+                    query_uris=query_uris,
+                )
+                query_ids = check_ids(query_ids, distinct=False)
+                vectors = await self._vectors_of(query_ids)
+            elif mode == "lexical":
                 vectors = NO_VECTORS
                 check_no_vectors(
                     query_embeddings=query_embeddings, query_images=query_images, query_uris=query_uris
                 )
             else:
                 vectors = await self._query_vectors(query_embeddings, query_texts, query_images, query_uris)
+                alone = query_texts is query_images is query_uris is None
+                if query_embeddings is not None and not alone and mode == "dense" and rerank is None:
+                    check_no_inputs(query_texts=query_texts, query_images=query_images, query_uris=query_uris)
             chosen = None if ids is None else check_ids(ids, distinct=False, may_be_empty=True)
             request = QueryRequest(
                 vectors=vectors,
@@ -427,12 +521,19 @@ class AsyncCollection(AsyncPipelines):
                     reranks=reranks,
                 )
                 request = check_mode(request, mode, query_texts, None if reranks else candidates)
+            cut = None
+            if query_ids is not None or offset:
+                cut = Cut.checked(query_ids, offset, request, reranks=rerank is not None)
+                request = cut.wider(request)
             job = None
             if rerank is not None:
                 job, request = reranking.for_query(rerank, request, query_texts)
         hits = await self._backend.query(self._ref, request)
+        if cut is not None:
+            hits = cut.applied(hits)
+        questions = query_texts if query_ids is None else [f"like {each}" for each in query_ids]
         if job is None and "data" not in parts:
-            return query_result(hits, parts, None, query_texts)
+            return query_result(hits, parts, None, questions)
         with during("query"):
             again = None
             if job is not None:
@@ -441,7 +542,7 @@ class AsyncCollection(AsyncPipelines):
             data = None
             if "data" in parts and self._loader is not None:
                 data = [await self._load(hit.rows.uris or []) for hit in hits]
-        result = query_result(hits, parts, data, query_texts)
+        result = query_result(hits, parts, data, questions)
         if again is not None:
             result |= reranking.column_of(again)
         return result
@@ -538,7 +639,7 @@ class AsyncCollection(AsyncPipelines):
         """The numbers of live, deleted and indexed records, the number of segments, and the bytes on disk."""
         return await self._backend.stats(self._ref)
 
-    async def describe(self, where: Where | None = None) -> Description:
+    async def describe(self, where: Where | str | None = None) -> Description:
         """Summarize the records.
 
         Gives for each metadata key its types, the number of records that have it, the number of distinct
@@ -561,7 +662,7 @@ class AsyncCollection(AsyncPipelines):
     async def facets(
         self,
         keys: str | Sequence[str],
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         ids: Any = None,
         *,
@@ -592,7 +693,7 @@ class AsyncCollection(AsyncPipelines):
         color_by: str | None = None,
         label: str | None = None,
         *,
-        where: Where | None = None,
+        where: Where | str | None = None,
         limit: int = 5000,
         color_type: Literal["category", "number"] | None = None,
         method: Literal["pca", "tsne", "umap"] = "pca",
@@ -768,6 +869,12 @@ class AsyncCollection(AsyncPipelines):
                 "or pass embeddings"
             )
         return await async_call(self._loader, list(uris))
+
+    async def _vectors_of(self, ids: Sequence[str]) -> Floats:
+        """The vectors of stored records, in the order of the ids. Raises NotFoundError for an unknown one."""
+        request = GetRequest(selection=Selection(ids=[*dict.fromkeys(ids)]), fields=frozenset({"embeddings"}))
+        rows = await self._backend.get(self._ref, request)
+        return vectors_of_ids(rows, ids)
 
     async def _query_vectors(self, embeddings: Any, texts: Any, images: Any, uris: Any) -> Floats:
         inputs = read_query_inputs(texts, images, uris)

@@ -38,6 +38,7 @@ from ..storage.interface.requests import (
     FacetRequest,
     GetRequest,
     NewCollection,
+    OnUnmatched,
     QueryRequest,
     Selection,
 )
@@ -229,7 +230,10 @@ class AsyncHttpBackend:
             if not stored:
                 return 0
             selection = selection._replace(ids=stored)
-        body = request_codec.delete_to_json(request._replace(selection=self._server.plain(selection)))
+        unmatched: OnUnmatched = request.unmatched if self._server.own else "warn"
+        body = request_codec.delete_to_json(
+            request._replace(selection=self._server.plain(selection), unmatched=unmatched)
+        )
         return int(
             (await self._transport.call("POST", f"{collection_path(collection)}/delete", body))["deleted"]
         )

@@ -26,6 +26,7 @@ from ..http.retry_policy import (
     pause,
     pool_options,
     read_json,
+    report_unmatched,
     shown_url,
     worth_repeating,
 )
@@ -103,6 +104,7 @@ class AsyncTransport:
         )
         if not response.is_success:
             raise error_of(response)
+        report_unmatched(response)
         return response
 
     @asynccontextmanager
@@ -130,6 +132,7 @@ class AsyncTransport:
                 if not response.is_success:
                     await response.aread()
                     raise error_of(response)
+                report_unmatched(response)
                 yield response
         except (ServerConnectionError, RuntimeError) as error:
             self._check_open(error)

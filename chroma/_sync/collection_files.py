@@ -154,7 +154,7 @@ class Pipelines(Tables):
         *,
         format: Literal["parquet", "arrow", "jsonl"] | None = None,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         ids: Any = None,
         limit: int | None = None,

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..backend.protocol import Backend
 from ..collection.handle import Handle
+from ..errors import UnmatchedKeyError
 from ..internal.concurrency import Streamable, bulk
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
 from ..requests.projection import ScanRequest
 from ..requests.scope import Scope
+from ..results.vectors import Vectors, vectors_of
+from ..storage.interface.requests import GetRequest, Selection
+from ..storage.interface.unmatched import collected, report
 from ..types import Where, WhereDocument
-from ..validation.read_arguments import GetArguments, check_get
+from ..validation.read_arguments import GetArguments, check_get, on_unmatched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +48,7 @@ class Tables(Streamable, Handle):
     def to_batches(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,
@@ -72,6 +76,18 @@ class Tables(Streamable, Handle):
         )
         return self._batches(columns, metadata, records, whole=False)
 
+    def _matching(self, selection: Selection, missing_ok: Any) -> list[str]:
+        """The ids of the records that a change by filter is about. Raises UnmatchedKeyError for a condition
+        that no record can match, unless the caller insists."""
+        unmatched = on_unmatched(missing_ok)
+        with collected() as found:
+            rows = self._backend.get(self._ref, GetRequest(selection=selection))
+        if unmatched == "refuse" and found:
+            raise UnmatchedKeyError(f"{'; '.join(found)}. Pass missing_ok=True if this is meant")
+        if unmatched == "warn":
+            report(found)
+        return rows.ids
+
     def _batches(
         self, columns: Any, form: Any, records: Callable[..., GetArguments], *, whole: bool
     ) -> Batches:
@@ -93,10 +109,50 @@ class Tables(Streamable, Handle):
         indices, schema = tables.picked(batches.schema, projection.columns)
         return reshaped(schema, batches, lambda batch: tables.select(batch, indices, schema))
 
+    def column_types(self) -> dict[str, str]:
+        """The columns that `to_arrow` gives all records, with their Arrow types.
+
+        {"id": "string", "document": "string", "uri": "string", "year": "int64", ...}
+        """
+        nothing = partial(
+            check_get, ids=None, where=None, where_document=None, limit=0, offset=None, order_by=None
+        )
+        schema = (self._batches(None, "columns", nothing, whole=False)).schema
+        return {field.name: str(field.type) for field in schema}
+
+    def vectors(
+        self,
+        ids: Any = None,
+        where: Where | str | None = None,
+        where_document: WhereDocument | None = None,
+        *,
+        limit: int | None = None,
+    ) -> Vectors:
+        """The vectors of records as one matrix, with their ids.
+
+            ids, matrix = collection.vectors(where={"year": 1950})
+
+        ids, where, where_document, limit  as for `get`
+        Returns `ids` (list[str]) and `matrix` (float32, (n, dim)), in insertion order.
+        """
+        with during("vectors"):
+            arguments = check_get(
+                ids=ids,
+                where=where,
+                where_document=where_document,
+                limit=limit,
+                offset=None,
+                include=["embeddings"],
+                order_by=None,
+                loader=None,
+            )
+        rows = self._backend.get(self._ref, arguments.request)
+        return vectors_of(rows, self._info.dimension)
+
     def to_arrow(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,
@@ -125,7 +181,7 @@ class Tables(Streamable, Handle):
     def to_pandas(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,
@@ -151,7 +207,7 @@ class Tables(Streamable, Handle):
     def to_polars(
         self,
         columns: Sequence[str] | None = None,
-        where: Where | None = None,
+        where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
         ids: Any = None,

@@ -39,6 +39,7 @@ from ..storage.interface.requests import (
     FacetRequest,
     GetRequest,
     NewCollection,
+    OnUnmatched,
     QueryRequest,
     Selection,
 )
@@ -230,7 +231,10 @@ class HttpBackend:
             if not stored:
                 return 0
             selection = selection._replace(ids=stored)
-        body = request_codec.delete_to_json(request._replace(selection=self._server.plain(selection)))
+        unmatched: OnUnmatched = request.unmatched if self._server.own else "warn"
+        body = request_codec.delete_to_json(
+            request._replace(selection=self._server.plain(selection), unmatched=unmatched)
+        )
         return int(
             (self._transport.call("POST", f"{collection_path(collection)}/delete", body))["deleted"]
         )

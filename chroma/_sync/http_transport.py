@@ -27,6 +27,7 @@ from ..http.retry_policy import (
     pause,
     pool_options,
     read_json,
+    report_unmatched,
     shown_url,
     worth_repeating,
 )
@@ -104,6 +105,7 @@ class Transport:
         )
         if not response.is_success:
             raise error_of(response)
+        report_unmatched(response)
         return response
 
     @contextmanager
@@ -131,6 +133,7 @@ class Transport:
                 if not response.is_success:
                     response.read()
                     raise error_of(response)
+                report_unmatched(response)
                 yield response
         except (ServerConnectionError, RuntimeError) as error:
             self._check_open(error)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ..embedding import DefaultEmbeddingFunction, EmbeddingFunction
 from ..results.search_result import SearchResult
 from ..results.types import GetResult, QueryResult
+from ..results.vectors import Vectors
+from ..results.write_report import WriteReport
 from ..schema.cmek import Cmek, CmekProvider
 from ..schema.index_configs import (
     BoolInvertedIndexConfig,
@@ -147,8 +149,10 @@ __all__ = [
     "Vector",
     "VectorIndexConfig",
     "VectorIndexType",
+    "Vectors",
     "Where",
     "WhereDocument",
     "WhereDocumentOperator",
     "WhereOperator",
+    "WriteReport",
 ]

@@ -39,14 +39,31 @@ class JsonType(click.types.StringParamType):
         return parsed
 
 
+class WhereType(JsonType):
+    """A filter as JSON, or an SQL condition."""
+
+    def __init__(self) -> None:
+        super().__init__(dict, '\'{"year": {"$gte": 2020}}\'')
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse JSON. A condition stays a text, and is parsed with the filters of Python."""
+        if isinstance(value, str) and not value.lstrip().startswith(("{", "[")):
+            return value
+        return super().convert(value, param, ctx)
+
+
 def filter_options(command: Callable[..., None]) -> Callable[..., None]:
-    for flag, example in (
-        ("--where-document", '\'{"$contains": "apple"}\''),
-        ("--where", '\'{"year": {"$gte": 2020}}\''),
-    ):
-        option = click.option(flag, type=JsonType(dict, example), metavar="JSON", help=f"Such as {example}")
-        command = option(command)
-    return command
+    example = '\'{"$contains": "apple"}\''
+    document = click.option(
+        "--where-document", type=JsonType(dict, example), metavar="JSON", help=f"Such as {example}"
+    )
+    where = click.option(
+        "--where",
+        type=WhereType(),
+        metavar="CONDITION",
+        help='An SQL condition or JSON. Such as "year >= 2020" or \'{"year": {"$gte": 2020}}\'',
+    )
+    return where(document(command))
 
 
 _include = click.option(
@@ -72,7 +89,7 @@ def get(
     target: Target,
     collection: str,
     ids: tuple[str, ...],
-    where: dict[str, Any] | None,
+    where: dict[str, Any] | str | None,
     where_document: dict[str, Any] | None,
     limit: int | None,
     offset: int,
@@ -148,7 +165,7 @@ def query(
     embeddings: tuple[list[float], ...],
     n_results: int,
     ids: tuple[str, ...],
-    where: dict[str, Any] | None,
+    where: dict[str, Any] | str | None,
     where_document: dict[str, Any] | None,
     include: tuple[str, ...],
     exact: bool,
@@ -199,7 +216,7 @@ def query(
 def count(
     target: Target,
     collection: str,
-    where: dict[str, Any] | None,
+    where: dict[str, Any] | str | None,
     where_document: dict[str, Any] | None,
     as_json: bool,
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import click
 
 from .._version import __version__
+from ..storage.interface.unmatched import collected
 from .exit_codes import CODES, UNREAD, discard, ended
 
 
@@ -112,7 +113,12 @@ class Commands(click.Group):
             raise click.exceptions.Exit(UNREAD) from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        return ended(ctx, super().invoke)
+        with collected() as unmatched:
+            try:
+                return ended(ctx, super().invoke)
+            finally:
+                for message in dict.fromkeys(unmatched):
+                    click.echo(f"Warning: {message}", err=True)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -152,6 +152,27 @@ def hnsw_for_create(
     return merged
 
 
+def warn_differing(
+    name: str, configuration: Mapping[str, Any] | None, metadata: Mapping[str, Any] | None, stored: Any
+) -> None:
+    """Warn about settings that a call names and an existing collection has otherwise.
+
+    stored  the "hnsw" mapping of the collection
+    """
+    hnsw = _parts(configuration).get("hnsw")
+    old = {_METADATA_KEYS[key]: value for key, value in (metadata or {}).items() if key in _METADATA_KEYS}
+    given = old | (dict(hnsw) if isinstance(hnsw, Mapping) else {})
+    differing = {key: value for key, value in given.items() if key in stored and stored[key] != value}
+    if differing:
+        told = ", ".join(f"{key} is {stored[key]!r}, not {value!r}" for key, value in differing.items())
+        warnings.warn(
+            f"the collection {name!r} exists, and keeps its settings: {told}. Create another collection for "
+            "other settings, or change those that can be changed with modify(configuration=…)",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
 def hnsw_of_spann(spann: Any) -> dict[str, Any]:
     """Return the setting of a "spann" mapping that counts for an HNSW index: the space."""
     if not isinstance(spann, Mapping):

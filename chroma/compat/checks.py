@@ -28,6 +28,9 @@ def validate_ids(ids: Any) -> Any:
     """Raise unless `ids` is a list of distinct, non-empty texts. Returns it."""
     if not isinstance(ids, list):
         raise InvalidArgumentError(f"Expected IDs to be a list, got {shown(ids)}")
+    for index, id in enumerate(ids):
+        if not isinstance(id, str):
+            raise InvalidTypeError(f"Expected ID to be a str, got {shown(id)} at index {index} of ids")
     check_ids(ids)
     return ids
 

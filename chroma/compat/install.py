@@ -41,7 +41,10 @@ def install_as_chromadb() -> None:
             f"{getattr(present, '__file__', 'an unknown place')}: call "
             "chroma.install_as_chromadb() before the first import of chromadb"
         )
+    from ..internal import chromadb_name
+
     sys.meta_path.insert(0, _Finder())
+    chromadb_name.taken = True
 
 
 class _Module(ModuleType):

@@ -7,6 +7,7 @@ from ..storage.interface import errors as storage_errors
 
 _COUNTERPARTS: dict[type[storage_errors.StorageError], type[errors.ChromaError]] = {
     storage_errors.InvalidType: errors.InvalidTypeError,
+    storage_errors.UnmatchedKey: errors.UnmatchedKeyError,
     storage_errors.InvalidArgument: errors.InvalidArgumentError,
     storage_errors.NotFound: errors.NotFoundError,
     storage_errors.AlreadyExists: errors.UniqueConstraintError,

@@ -17,8 +17,9 @@ import httpx
 
 from .. import errors
 from ..config import Settings
+from ..storage.interface import unmatched
 from ..storage.interface.short_repr import shown
-from ..wire import json_codec
+from ..wire import json_codec, warning_header
 
 JSON_TYPE = "application/json"
 
@@ -143,6 +144,13 @@ def read_json(response: httpx.Response, url: str) -> Any:
             f"{url} does not answer as a Chroma server: expected JSON, "
             f"got {shown(response.text)} from {response.request.url.path}"
         ) from None
+
+
+def report_unmatched(response: httpx.Response) -> None:
+    """Give the server's warnings of unmatched conditions as warnings of this process."""
+    header = response.headers.get(warning_header.NAME)
+    if header is not None:
+        unmatched.report(warning_header.decode(header))
 
 
 def error_of(response: httpx.Response) -> Exception:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from ..errors import ClosedError, UnsupportedError
+from ..storage.interface.requests import ALL_RECORDS
 from ..storage.interface.short_repr import shown
 
 # asyncio is imported at first use, because its import takes longer than opening a database.
@@ -217,3 +218,35 @@ def _running_loop() -> asyncio.AbstractEventLoop:
         raise UnsupportedError(
             "asynchronous clients run in an asyncio event loop, and there is none here"
         ) from None
+
+
+class AsyncContainer:
+    """Nothing: `len(c)`, `id in c` and `c.columns` cannot be awaited."""
+
+
+class Container:
+    """What makes a collection whose calls block a container of records."""
+
+    _backend: Any
+    _ref: Any
+
+    def column_types(self) -> dict[str, str]:
+        raise NotImplementedError
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns that `to_arrow` gives all records: id, document, uri, embedding and the
+        metadata keys."""
+        return list(self.column_types())
+
+    def __len__(self) -> int:
+        """The number of records."""
+        return int(self._backend.count(self._ref, ALL_RECORDS))
+
+    def __contains__(self, id: Any) -> bool:
+        """Whether a record has this id. What is no id, is none that is stored."""
+        return isinstance(id, str) and bool(id) and bool(self._backend.known_ids(self._ref, [id]))
+
+    def __bool__(self) -> bool:
+        """True, for an empty collection, too: programs ask whether they have a collection."""
+        return True

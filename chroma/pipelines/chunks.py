@@ -15,6 +15,7 @@ import pyarrow as pa
 from ..errors import InvalidArgumentError, InvalidDimensionException, InvalidTypeError
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Mode
+from ..storage.interface.whole_numbers import digits
 from ..tables import is_table, objects, readers, to_records, type_conversion
 from ..tables.column_names import (
     check_near_misses,
@@ -177,7 +178,7 @@ class Objects:
         """Return the id of each row, None for a row without an id. Raises for columns that no row has."""
         self._check_names(mapped)
         name = mapped.parts.get("id", "id")
-        return [_id(value.get(name)) for value in self.values]
+        return [digits(value.get(name)) for value in self.values]
 
     def batch(self, mapped: Mapped) -> Batch:
         """All rows, checked."""
@@ -205,7 +206,7 @@ class Objects:
             matrix = scatter(vectors, given)
         metadatas = [_metadata(value, set(parts.values()), mapped.metadata) for value in self.values]
         return Batch(
-            ids=check_ids([_id(value) for value in columns["id"]]),
+            ids=check_ids(columns["id"]),
             embeddings=matrix,
             metadatas=check_metadatas(metadatas) if any(metadatas) else None,
             documents=_texts(columns["document"], "document"),
@@ -333,10 +334,6 @@ def _row_numbers(part: Part, rows: int) -> Sequence[int]:
     if rows == len(part.row_numbers):
         return part.row_numbers
     return [part.row_numbers[0] if part.row_numbers else part.end] * rows
-
-
-def _id(value: Any) -> Any:
-    return str(value) if type(value) is int else value
 
 
 def _texts(column: list[Any], name: str) -> list[str | None] | None:

@@ -14,11 +14,11 @@ import numpy as np
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..internal.progress import bar
-from ..results.build import taken
+from ..results.build import hits_at, taken
 from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import QueryRequest, candidates_for
 from ..storage.interface.short_repr import shown
-from ..storage.interface.values import Hits, Rows, SearchAnswer, WordMatches
+from ..storage.interface.values import Hits, Rows, SearchAnswer
 from ..validation.read_arguments import check_candidates
 from ..validation.sequences import check_texts
 
@@ -145,20 +145,8 @@ def _numbers(scores: Any, count: int) -> Any:
 
 
 def hits_of(hits: Sequence[Hits], reranked: Sequence[Reranked]) -> list[Hits]:
-    """Return the hits that stay, in their new order."""
-    return [
-        hit._replace(
-            rows=taken(hit.rows, new.rows),
-            distances=hit.distances[new.rows],
-            words=None if hit.words is None else _words_at(hit.words, new.rows),
-        )
-        for hit, new in zip(hits, reranked)
-    ]
-
-
-def _words_at(words: WordMatches, rows: list[int]) -> WordMatches:
-    near = words.vector_ranks
-    return WordMatches(words.scores[rows], words.word_ranks[rows], None if near is None else near[rows])
+    """Return the records of queries that stay, in their new order."""
+    return [hits_at(hit, new.rows) for hit, new in zip(hits, reranked)]
 
 
 def answers_of(answers: Sequence[SearchAnswer], reranked: Sequence[Reranked]) -> list[SearchAnswer]:

@@ -8,9 +8,20 @@ from uuid import UUID
 
 import numpy as np
 
+from ..errors import NotFoundError
 from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import WHOLE, Page
-from ..storage.interface.values import Facet, Field, Floats, Hits, IndexStatus, Rows, SearchAnswer
+from ..storage.interface.short_repr import shown
+from ..storage.interface.values import (
+    Facet,
+    Field,
+    Floats,
+    Hits,
+    IndexStatus,
+    Rows,
+    SearchAnswer,
+    WordMatches,
+)
 from ..types import Database, Include, IndexingStatus
 from ..validation.sequences import as_list
 from ..wire import json_codec, search_codec
@@ -103,6 +114,27 @@ def within(hits: Hits, most: float) -> Hits:
     """Leave out the hits that are farther away than `most`."""
     near = np.flatnonzero(hits.distances.astype(np.float64) <= most)
     return hits._replace(rows=taken(hits.rows, near.tolist()), distances=hits.distances[near])
+
+
+def hits_at(hits: Hits, rows: list[int]) -> Hits:
+    """Return some of the hits, in another order."""
+    words = hits.words
+    if words is not None:
+        near = words.vector_ranks
+        words = WordMatches(words.scores[rows], words.word_ranks[rows], None if near is None else near[rows])
+    return hits._replace(rows=taken(hits.rows, rows), distances=hits.distances[rows], words=words)
+
+
+def vectors_of_ids(rows: Rows, ids: Sequence[str]) -> Floats:
+    """Return the vectors of rows, one for each id. Raises NotFoundError for an id that has no row."""
+    row_of = {name: row for row, name in enumerate(rows.ids)}
+    unknown = [id for id in ids if id not in row_of]
+    if unknown:
+        raise NotFoundError(
+            f"query_ids names {shown(unknown[0])}, which is not stored: pass ids of stored records"
+        )
+    vectors: Floats = np.asarray(rows.embeddings)[[row_of[id] for id in ids]]
+    return vectors
 
 
 def taken(rows: Rows, order: Sequence[int]) -> Rows:

@@ -1,7 +1,7 @@
 """Keys of a record, and conditions on them: the filter of a search.
 
-`K("year") >= 2020` makes a condition, `&` and `|` join conditions, and `to_dict` gives the wire form, which
-is that of `where`. Conditions are checked when a search runs.
+`K("year") >= 2020` makes a condition, `&` and `|` join conditions, `~` negates one, and `to_dict` gives the
+wire form, which is that of `where`. Conditions are checked when a search runs.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import shown
 
 __all__ = [
-    "And", "Contains", "Eq", "Gt", "Gte", "In", "K", "Key", "Lt", "Lte", "Ne", "Nin", "NotContains",
-    "NotRegex", "Or", "Regex", "SearchWhere", "Where",
+    "And", "Between", "Contains", "Eq", "Exists", "Gt", "Gte", "ILike", "In", "K", "Key", "Like", "Lt", "Lte",
+    "Ne", "Nin", "Not", "NotContains", "NotRegex", "Or", "Regex", "SearchWhere", "Where",
 ]  # fmt: skip
 
 
@@ -46,8 +46,10 @@ class Where:
             raise InvalidTypeError(f"Expected the field of a filter to be a str, got {shown(field)}")
         if field in ("$and", "$or"):
             return _joined(field, value)
+        if field == "$not":
+            return Not(Where.from_dict(value))
         if field.startswith("$"):
-            raise InvalidArgumentError(f"Unknown operator {field!r} in a filter; use $and or $or with a list")
+            raise InvalidArgumentError(f"Unknown operator {field!r} in a filter; use $and, $or or $not")
         return _of_field(field, value)
 
     def __and__(self, other: Any) -> And:
@@ -55,6 +57,9 @@ class Where:
 
     def __or__(self, other: Any) -> Or:
         return Or([*_parts(self, Or), *_parts(_condition(other, "|"), Or)])
+
+    def __invert__(self) -> Not:
+        return Not(self)
 
 
 SearchWhere = Where
@@ -82,22 +87,30 @@ def _joined(operator: str, value: Any) -> Where:
 
 
 def _of_field(field: str, value: Any) -> Where:
+    if isinstance(value, (list, tuple)):
+        return In(field, list(value))
     if not isinstance(value, Mapping):
         return Eq(field, value)
-    if len(value) != 1:
-        raise InvalidArgumentError(
-            f"Expected the field {field!r} of a filter to have exactly one operator, got {shown(value)}"
-        )
+    if not value:
+        raise InvalidArgumentError(f"Expected the field {field!r} of a filter to have an operator, got {{}}")
+    if len(value) > 1:
+        return And([_of_field(field, {operator: operand}) for operator, operand in value.items()])
     operator, operand = next(iter(value.items()))
+    if operator == "$date":
+        return Eq(field, value)
+    if operator == "$not":
+        if not isinstance(operand, Mapping):
+            raise InvalidTypeError(f"Expected $not of {field!r} to have operators, got {shown(operand)}")
+        return Not(_of_field(field, operand))
     kind = _BY_OPERATOR.get(operator)
     if kind is None:
         raise InvalidArgumentError(
             f"Unknown operator {shown(operator)} for {field!r}; use one of {', '.join(_BY_OPERATOR)}"
         )
     if issubclass(kind, _OfValues):
-        if not isinstance(operand, list):
+        if not isinstance(operand, (list, tuple)):
             raise InvalidTypeError(f"Expected {operator} of {field!r} to have a list, got {shown(operand)}")
-        return kind(field, operand)
+        return kind(field, list(operand))
     if kind in (Contains, NotContains) and isinstance(operand, (list, Mapping)):
         raise InvalidTypeError(
             f"{operator} requires a str, an int, a float or a bool for {field!r}, got {shown(operand)}"
@@ -130,6 +143,17 @@ class Or(Where):
     def to_dict(self) -> dict[str, Any]:
         """Return `{"$or": […]}`, or the condition if there is only one."""
         return _joined_dict("$or", self.conditions)
+
+
+@dataclass
+class Not(Where):
+    """The condition does not hold."""
+
+    condition: Where
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return `{"$not": condition}`."""
+        return {"$not": self.condition.to_dict()}
 
 
 @dataclass
@@ -170,28 +194,28 @@ class Ne(_OfValue):
 
 @dataclass
 class Gt(_OfValue):
-    """The value of the key is a number greater than `value`."""
+    """The value of the key is a number or a text greater than `value`."""
 
     operator = "$gt"
 
 
 @dataclass
 class Gte(_OfValue):
-    """The value of the key is a number greater than `value`, or equal to it."""
+    """The value of the key is a number or a text greater than `value`, or equal to it."""
 
     operator = "$gte"
 
 
 @dataclass
 class Lt(_OfValue):
-    """The value of the key is a number less than `value`."""
+    """The value of the key is a number or a text less than `value`."""
 
     operator = "$lt"
 
 
 @dataclass
 class Lte(_OfValue):
-    """The value of the key is a number less than `value`, or equal to it."""
+    """The value of the key is a number or a text less than `value`, or equal to it."""
 
     operator = "$lte"
 
@@ -226,21 +250,66 @@ class NotContains(_OfValue):
 
 @dataclass
 class Regex(_OfValue):
-    """The regular expression matches somewhere in the document."""
+    """The regular expression matches somewhere in the document, or in the text under the key."""
 
     operator = "$regex"
 
 
 @dataclass
 class NotRegex(_OfValue):
-    """The regular expression matches nowhere in the document."""
+    """The regular expression matches nowhere in the document, or in the value of the key."""
 
     operator = "$not_regex"
 
 
+@dataclass
+class Between(_OfValues):
+    """The value of the key is one of the two bounds `values`, or between them."""
+
+    operator = "$between"
+
+
+@dataclass
+class Like(_OfValue):
+    """The text under the key, or the document, is as the pattern: % is any text, _ any character."""
+
+    operator = "$like"
+
+
+@dataclass
+class ILike(_OfValue):
+    """The same as Like, and capital and small letters are equal."""
+
+    operator = "$ilike"
+
+
+@dataclass
+class Exists(_OfValue):
+    """The record has a value under the key if `value` is True, none if it is False."""
+
+    operator = "$exists"
+
+
 _BY_OPERATOR: dict[str, type[_OfValue] | type[_OfValues]] = {
     kind.operator: kind
-    for kind in (Eq, Ne, Gt, Gte, Lt, Lte, In, Nin, Contains, NotContains, Regex, NotRegex)
+    for kind in (
+        Eq,
+        Ne,
+        Gt,
+        Gte,
+        Lt,
+        Lte,
+        Between,
+        In,
+        Nin,
+        Contains,
+        NotContains,
+        Regex,
+        NotRegex,
+        Like,
+        ILike,
+        Exists,
+    )
 }
 
 
@@ -300,12 +369,28 @@ class Key:
         return NotContains(self.name, self._checked(value, "$not_contains"))
 
     def regex(self, pattern: str) -> Regex:
-        """The regular expression matches somewhere in the document."""
+        """The regular expression matches somewhere in the document, or in the text under the key."""
         return Regex(self.name, pattern)
 
     def not_regex(self, pattern: str) -> NotRegex:
-        """The regular expression matches nowhere in the document."""
+        """The regular expression matches nowhere in the document, or in the value of the key."""
         return NotRegex(self.name, pattern)
+
+    def between(self, low: Any, high: Any) -> Between:
+        """The value is `low`, `high`, or between them: numbers, texts or dates."""
+        return Between(self.name, [low, high])
+
+    def like(self, pattern: str) -> Like:
+        """The text is as the pattern: % is any text, _ any character, and a backslash quotes them."""
+        return Like(self.name, pattern)
+
+    def ilike(self, pattern: str) -> ILike:
+        """The same as `like`, and capital and small letters are equal."""
+        return ILike(self.name, pattern)
+
+    def exists(self, expected: bool = True) -> Exists:
+        """The record has a value under the key. With False: it has none."""
+        return Exists(self.name, expected)
 
     def _checked(self, value: Any, operator: str) -> Any:
         if self.name == "#document" and not isinstance(value, str):

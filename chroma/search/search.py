@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import shown
+from ..validation.sql_condition import filter_of
 from .conditions import Key, Where
 from .groups import GroupBy
 from .ranks import Rank
@@ -92,7 +93,7 @@ class Search:
 
         Search().where(K("year") >= 2020).rank(Knn("solar power")).limit(10).select(K.DOCUMENT, K.SCORE)
 
-    where     a condition, or a dictionary as in `Collection.get`; None: all records
+    where     a condition, or a dictionary or SQL text as in `Collection.get`; None: all records
     rank      what to sort by, the least first; None: insertion order
     group_by  which records of each group stay
     limit     how many records to return, and how many to skip; a number is the limit
@@ -155,9 +156,11 @@ class Search:
 def _as_where(where: Any) -> Where | None:
     if where is None or isinstance(where, Where):
         return where
+    if isinstance(where, str):
+        where = filter_of(where)
     if isinstance(where, Mapping):
         return _read(Where.from_dict, where, "where")
-    raise InvalidTypeError(f"where must be a Where, a dict or None, got {shown(where)}")
+    raise InvalidTypeError(f"where must be a Where, a dict, an SQL condition or None, got {shown(where)}")
 
 
 def _as_rank(rank: Any) -> Rank | None:

@@ -18,6 +18,8 @@ from starlette.routing import Match
 from .._version import __version__
 from ..backend.embedded_protocol import EmbeddedBackend
 from ..errors import ChromaError
+from ..storage.interface import unmatched
+from ..wire import warning_header
 from . import openapi
 from .http.cross_origin import Gate
 from .http.middleware import Envelope, Observer
@@ -188,7 +190,10 @@ class _Answering:
             if self._route.body:
                 incoming.check_coding()
             incoming.holder.caller = caller_of(request.scope, call.caller.name)
-            return await self._done(call, incoming)
+            response = await self._done(call, incoming)
+            if call.unmatched:
+                response.headers[warning_header.NAME] = warning_header.encode(call.unmatched)
+            return response
         except ClientDisconnect:
             raise
         except Exception as error:
@@ -262,11 +267,12 @@ class _Answering:
         return self._made(self._route.handler, call)
 
     def _made(self, handler: Handler, call: Call) -> bytes | Ready | Streamed:
-        if self._tracing is None:
-            result = handler(call)
-        else:
-            with self._tracing.call(handler.__name__):
+        with unmatched.collected() as call.unmatched:
+            if self._tracing is None:
                 result = handler(call)
+            else:
+                with self._tracing.call(handler.__name__):
+                    result = handler(call)
         return result if isinstance(result, (Ready, Streamed)) else to_json(result)
 
 

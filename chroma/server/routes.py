@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -61,6 +61,7 @@ class Call:
     raw: bytes = b""
     stream: Feed | None = None  # replaces `raw` for handlers that read a stream
     caller: Caller = EVERYBODY
+    unmatched: Sequence[str] = ()  # reports of conditions that no record can match
 
     def part(self, name: str) -> str:
         """A part of the path."""

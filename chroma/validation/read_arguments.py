@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
 
 import numpy as np
 
 from ..errors import InvalidArgumentError, InvalidTypeError
+from ..internal import chromadb_name
 from ..storage.interface.requests import (
     ALL_RECORDS,
     WHOLE,
     DeleteRequest,
     GetRequest,
+    OnUnmatched,
     Page,
     QueryMode,
     QueryRequest,
@@ -23,11 +25,17 @@ from ..storage.interface.requests import (
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Field, Floats
 from ..types import DataLoader, Include, ReadLevel
+from .metadata import check_metadatas
 from .names import check_int, check_optional_count
 from .sequences import as_list, check_encodable, check_ids, check_texts
+from .sql_condition import filter_of
 from .write_batch import check_images
 
+if TYPE_CHECKING:
+    from random import Random
+
 NO_VECTORS: Floats = np.empty((0, 0), np.float32)
+_READ_LEVELS = frozenset(level.value for level in ReadLevel)
 _BY_REQUEST = "#request"
 _COLUMNS: tuple[Field, ...] = ("documents", "metadatas", "uris", "embeddings")
 _GET_FIELDS = frozenset({"documents", "metadatas", "embeddings", "uris", "data"})
@@ -108,8 +116,7 @@ def check_include(include: Any, *, query: bool) -> Include:
 
 def check_count_arguments(where: Any, where_document: Any, read_level: Any) -> Selection:
     """Return the selection that `count` counts. `where` may be a read level instead of a filter."""
-    if isinstance(where, str):  # a ReadLevel is a str, a filter never is
-        check_read_level(where, "where to be a dict, or read_level")
+    if isinstance(where, str) and where in _READ_LEVELS:
         where = None
     check_read_level(read_level)
     return selected(None, where, where_document)
@@ -203,6 +210,27 @@ def check_no_vectors(**given: Any) -> None:
             )
 
 
+def check_only_ids(mode: Any, **given: Any) -> None:
+    """Check that a query by ids has no other question."""
+    for name, value in given.items():
+        if value is not None:
+            raise InvalidArgumentError(
+                f"query_ids and {name} are both questions: pass one of them (ids=… restricts what is found)"
+            )
+    if mode != "dense":
+        raise InvalidArgumentError(f"query_ids compares vectors, which mode={mode!r} does not do alone")
+
+
+def check_no_inputs(**given: Any) -> None:
+    """Check that nothing is given that query_embeddings would make useless."""
+    for name, value in given.items():
+        if value is not None:
+            raise InvalidArgumentError(
+                f"query_embeddings and {name} are both questions, and only one of them counts: pass one of "
+                "them, or mode='hybrid' for texts and vectors together"
+            )
+
+
 def check_mode(request: QueryRequest, mode: Any, texts: Any, candidates: Any) -> QueryRequest:
     """Check the mode of a query that is not the default, and add it to the request with its texts."""
     if mode not in get_args(QueryMode):
@@ -263,7 +291,9 @@ def check_facet_keys(keys: Any) -> list[str]:
     return list(dict.fromkeys(str.__str__(name) for name in names))
 
 
-def check_delete(ids: Any, where: Any, where_document: Any, limit: Any) -> DeleteRequest:
+def check_delete(
+    ids: Any, where: Any, where_document: Any, limit: Any, *, missing_ok: Any = False
+) -> DeleteRequest:
     """Check the arguments of `delete`, so that a call cannot delete everything by mistake."""
     if ids is None and where is None and where_document is None:
         raise InvalidArgumentError(
@@ -272,11 +302,46 @@ def check_delete(ids: Any, where: Any, where_document: Any, limit: Any) -> Delet
         )
     chosen = None if ids is None else check_ids(ids)
     selection = Selection(ids=chosen, where=where, where_document=where_document)
-    return delete_request(selection, limit)
+    return delete_request(selection, limit, on_unmatched(missing_ok))
 
 
-def delete_request(selection: Selection, limit: Any) -> DeleteRequest:
+def check_update(selection: Selection, given: Mapping[str, Any]) -> Selection:
+    """Check the arguments of an update by filter. `given` are the columns by name."""
+    if selection.ids is None and selection.where is None and selection.where_document is None:
+        raise InvalidArgumentError("update needs ids, where or where_document: pass the records to change")
+    others = [name for name, column in given.items() if column is not None and name != "metadatas"]
+    if others:
+        raise InvalidArgumentError(
+            f"where changes metadata only, and {others[0]} is given: pass the ids of the records instead"
+        )
+    if not isinstance(given["metadatas"], Mapping):
+        raise InvalidArgumentError(
+            "with where, metadatas is one mapping for all records that match, such as {'era': 'early'}; got "
+            f"{shown(given['metadatas'])}"
+        )
+    check_metadatas([given["metadatas"]])
+    if selection.ids is not None:
+        selection = selection._replace(ids=check_ids(selection.ids))
+    return selection
+
+
+def on_unmatched(missing_ok: Any) -> OnUnmatched:
+    """Return what a change does about a filter with a key or type that no record has.
+
+    A program written for Chroma expects no error, so below `install_as_chromadb` there is a warning.
+    """
+    if check_bool(missing_ok, "missing_ok"):
+        return "ignore"
+    return "warn" if chromadb_name.taken else "refuse"
+
+
+def delete_request(selection: Selection, limit: Any, unmatched: OnUnmatched = "warn") -> DeleteRequest:
     """Build the request for `delete`. Applies the rules common to the Python API and the HTTP API."""
+    where, where_document = cast(Any, selection.where), cast(Any, selection.where_document)
+    if isinstance(where_document, str):
+        raise _no_text(where_document)
+    if isinstance(where, str):
+        selection = selection._replace(where=filter_of(where))
     for argument in ("where", "where_document"):
         value = getattr(selection, argument)
         if value is not None and not value:
@@ -288,7 +353,7 @@ def delete_request(selection: Selection, limit: Any) -> DeleteRequest:
         raise InvalidArgumentError(
             f"limit={limit!r} can only be used with where or where_document; pass fewer ids instead"
         )
-    return DeleteRequest(selection=selection, limit=check_optional_count(limit, "limit"))
+    return DeleteRequest(selection=selection, limit=check_optional_count(limit, "limit"), unmatched=unmatched)
 
 
 def check_order(order_by: Any) -> list[tuple[str, bool]]:
@@ -312,12 +377,35 @@ def selected(ids: Sequence[str] | None, where: Any, where_document: Any) -> Sele
     """The records of a read. Empty filters are none."""
     if ids is None and where is None and where_document is None:
         return ALL_RECORDS
+    if isinstance(where_document, str):
+        raise _no_text(where_document)
     return Selection(ids=ids, where=given_filter(where), where_document=given_filter(where_document))
 
 
+def _no_text(where_document: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f'Expected where_document to be a dict such as {{"$contains": "text"}}, got {shown(where_document)}; '
+        "an SQL condition is an argument where, and may name the column document"
+    )
+
+
 def given_filter(where: Any) -> Any:
-    """Return None for an empty filter, which reads treat as no filter. The engine checks all other values."""
+    """Return None for an empty filter, which reads treat as no filter, and the filter of an SQL condition.
+
+    The engine checks all other values.
+    """
+    if type(where) is str:
+        return filter_of(where)
     return None if isinstance(where, Mapping) and not where else where
+
+
+def chance_of(seed: Any) -> Random:
+    """Return a source of chance for a seed, an int or None."""
+    from random import Random  # takes 2 ms
+
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer))):
+        raise InvalidTypeError(f"Expected seed to be an int or None, got {shown(seed)}")
+    return Random(None if seed is None else int(seed))  # noqa: S311 - not for secrets
 
 
 def check_read_level(level: Any, argument: str = "read_level") -> ReadLevel:

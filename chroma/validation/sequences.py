@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import DuplicateIDError, InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import shown
+from ..storage.interface.whole_numbers import digits
 
 _STEP = 1024  # texts encoded at a time in a check, so that long documents are not all copied at once
 
@@ -45,12 +46,17 @@ def as_list(column: Any) -> list[Any]:
 
 
 def check_ids(ids: Any, *, distinct: bool = True, may_be_empty: bool = False) -> list[str]:
-    """Return ids as a list of non-empty exact str. Refuses duplicates unless `distinct` is False."""
+    """Return ids as a list of non-empty exact str. Refuses duplicates unless `distinct` is False.
+
+    A whole number becomes its decimal digits, as in the ids of a table.
+    """
     if ids is None:
         raise InvalidArgumentError("Expected IDs to be a list, got None: pass a str or a list of str")
     column = as_list(ids)
     if not column and not may_be_empty:
         raise InvalidArgumentError("Non-empty lists are required for ['ids'], got []")
+    if column and set(map(type, column)) != {str}:
+        column = [digits(value) for value in column]
     column = _texts(column, "ID", "ids", allow_none=False)
     seen = set(column)
     if "" in seen:
@@ -89,6 +95,10 @@ def _texts(column: list[Any], noun: str, field: str, *, allow_none: bool) -> lis
 
 def _not_text(index: int, value: object, noun: str, field: str) -> InvalidArgumentError:
     message = f"Expected {noun} to be a str, got {shown(value)} at index {index} of {field}"
+    if field == "ids" and isinstance(value, float):
+        return InvalidTypeError(
+            f"{message}: whole numbers are taken as their digits, so pass int(id) or str(id)"
+        )
     if value is None and field == "documents":
         # The type is right; the call lacks the embeddings.
         return InvalidArgumentError(f"{message}: a document may be None only where embeddings are given")

@@ -37,7 +37,7 @@ def uses_key(clause: Any, key: str) -> bool:
         return any(uses_key(inner, key) for inner in clause)
     if not isinstance(clause, Mapping):
         return False
-    return key in clause or any(uses_key(clause.get(join), key) for join in ("$and", "$or"))
+    return key in clause or any(uses_key(clause.get(join), key) for join in ("$and", "$or", "$not"))
 
 
 def _plain(path: str, value: Any) -> Any:
@@ -53,7 +53,7 @@ def _plain(path: str, value: Any) -> Any:
                 raise InvalidArgumentError(f"Expected {path} key to be a str, got {shown(key)}")
             _check_text(path, key)
         return {str.__str__(key): _plain(f"{path}[{key!r}]", inner) for key, inner in value.items()}
-    if type(value) is list:
+    if type(value) in (list, tuple):
         return [_plain(path, inner) for inner in value]
     if value is None or type(value) is bool:
         return value

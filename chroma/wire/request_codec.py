@@ -2,8 +2,8 @@
 
 Owns: the fields in the bodies of get, query, delete and export. Reading checks the fields: a wrong JSON type
 raises ShapeError (422), and an unusable value raises InvalidArgumentError (400). `order_by`, `exact`,
-`max_distance`, `diversity`, `candidates`, `explain`,
-`encoding`, `metadata`, `keys` and vectors as base64 are specific to this package; other servers ignore them.
+`max_distance`, `diversity`, `candidates`, `explain`, `encoding`, `metadata`, `keys`, `missing_ok` and vectors
+as base64 are specific to this package; other servers ignore them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ..storage.interface.requests import (
     DeleteRequest,
     FacetRequest,
     GetRequest,
+    OnUnmatched,
     Page,
     QueryRequest,
     Selection,
@@ -34,7 +35,7 @@ from ..validation.read_arguments import (
     check_order,
     check_positive,
     delete_request,
-    given_filter,
+    selected,
 )
 from ..validation.sequences import check_ids
 from .json_codec import JSON, ShapeError, encoded
@@ -123,7 +124,10 @@ def facets_to_json(request: FacetRequest) -> JSON:
 
 def delete_to_json(request: DeleteRequest) -> JSON:
     """The body of delete. The response is {"deleted": int}."""
-    return selection_to_json(request.selection) | {"limit": request.limit}
+    body = selection_to_json(request.selection) | {"limit": request.limit}
+    if request.selection.where is not None and request.unmatched != "warn":
+        body["missing_ok"] = request.unmatched == "ignore"
+    return body
 
 
 # ---------------------------------------------------------------------------- reading
@@ -188,11 +192,17 @@ def query_from_json(body: Mapping[str, Any]) -> tuple[QueryRequest, AnswerForm]:
 
 
 def delete_from_json(body: Mapping[str, Any]) -> DeleteRequest:
-    """Read {"ids"?, "where"?, "where_document"?, "limit"?}."""
+    """Read {"ids"?, "where"?, "where_document"?, "limit"?, "missing_ok"?}.
+
+    Chroma's clients do not send `missing_ok`. For them, a filter with an unknown key is no error.
+    """
     with shaped():
         ids = ids_from_json(body, may_be_empty=False)
     selection = Selection(ids=ids, where=body.get("where"), where_document=body.get("where_document"))
-    return delete_request(selection, count(body, "limit"))
+    unmatched: OnUnmatched = "warn"
+    if body.get("missing_ok") is not None:
+        unmatched = "ignore" if flag(body, "missing_ok") else "refuse"
+    return delete_request(selection, count(body, "limit"), unmatched)
 
 
 def facets_from_json(body: Mapping[str, Any]) -> FacetRequest:
@@ -210,13 +220,11 @@ def facets_from_json(body: Mapping[str, Any]) -> FacetRequest:
 
 def filters_from_json(body: Mapping[str, Any]) -> Selection:
     """Read {"where"?, "where_document"?}."""
-    where, where_document = body.get("where"), body.get("where_document")
-    return Selection(where=given_filter(where), where_document=given_filter(where_document))
+    return selected(None, body.get("where"), body.get("where_document"))
 
 
 def _selection(body: Mapping[str, Any]) -> Selection:
-    ids, where, where_document = ids_from_json(body), body.get("where"), body.get("where_document")
-    return Selection(ids=ids, where=given_filter(where), where_document=given_filter(where_document))
+    return selected(ids_from_json(body), body.get("where"), body.get("where_document"))
 
 
 def _fields(include: Sequence[str]) -> frozenset[Field]:

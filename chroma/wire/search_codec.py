@@ -31,6 +31,7 @@ from ..storage.interface.requests import Selection
 from ..storage.interface.short_repr import shown
 from ..storage.interface.sparse_vector import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, SparseVector
 from ..storage.interface.values import Field, Rows, SearchAnswer
+from ..validation.sql_condition import filter_of
 from ..validation.vectors import as_matrix
 from .filters import plain_filter
 from .json_codec import JSON, explanation_from_json, explanation_to_json, rows_of
@@ -76,6 +77,8 @@ def search_from_json(body: Any) -> SearchRequest:
 def _filter(condition: Any) -> Mapping[str, Any] | None:
     if condition is None or condition == {}:
         return None
+    if isinstance(condition, str):
+        condition = filter_of(condition)
     if not isinstance(condition, Mapping):
         raise InvalidTypeError(f"Expected filter to be an object, got {shown(condition)}")
     waiting = [condition]
@@ -87,6 +90,8 @@ def _filter(condition: Any) -> Mapping[str, Any] | None:
                 )
             if isinstance(value, list):
                 waiting.extend(each for each in value if isinstance(each, Mapping))
+            elif field == "$not" and isinstance(value, Mapping):
+                waiting.append(value)
     return condition
 
 

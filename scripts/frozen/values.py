@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 import chroma
 from chroma import errors, types
 from chroma.utils import embedding_functions
@@ -41,6 +43,8 @@ VALUES: dict[str, Any] = {
     "FacetResult": chroma.FacetResult(
         kind={"values": [{"value": "a", "count": 2}], "distinct": 1, "records": 2}
     ),
+    "Vectors": chroma.Vectors(["a"], np.zeros((1, 1), np.float32)),
+    "WriteReport": chroma.WriteReport(added=2, skipped=1),
     "GetResult": chroma.GetResult(ids=["a"], embeddings=None, documents=["x"], included=["documents"]),
     "GroupBy": GROUP,
     "Identity": chroma.Identity("me", "t", ["d"], {"team": "blue"}),

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from ..filters import switched_off
+from ..filters import switched_off, unmatched
 from ..filters.document_index import DocumentIndex
+from ..filters.evaluator import check_patterns
 from ..filters.parser import EVERYTHING, Node, parse
 from ..index.hnsw import Graph
 from ..index.ngrams import Ngrams
-from ..interface.errors import InvalidArgument, Missing, StorageError
+from ..interface import unmatched as reports
+from ..interface.errors import InvalidArgument, Missing, StorageError, UnmatchedKey
 from ..interface.ranking import SearchRequest, SparseNearest, leaves
 from ..interface.requests import (
     ALL_RECORDS,
@@ -126,6 +128,7 @@ class Collection:
         return self._host.has_records(self.info.id)
 
     def after_adoption(self, snapshot: Snapshot) -> None:
+        self._found_keys.forget_known()
         self.graphs.forget_gone(snapshot)
         self.indexes.forget_gone(snapshot)
         self._postings.adopt(snapshot)
@@ -233,6 +236,37 @@ class Collection:
         switched_off.check(self._switched, selection)
         return node
 
+    def node_of(self, selection: Selection) -> Node:
+        """Parse both filters of a read. Reports conditions that no record can match."""
+        node = self._parse(selection)
+        if selection.where is not None and not unmatched.covered(node, self._found_keys.known):
+            reports.report(self._unmatched(selection, node))
+        return node
+
+    def node_to_change(self, request: DeleteRequest) -> Node:
+        """Parse both filters of a change. Raises UnmatchedKey for conditions that no record can match,
+        unless the caller insists: a mistyped key in a negation selects every record."""
+        if request.unmatched == "warn":
+            return self.node_of(request.selection)
+        node = self._parse(request.selection)
+        check_patterns(node)
+        if request.unmatched == "refuse" and (found := self._unmatched(request.selection, node)):
+            raise UnmatchedKey(f"{'; '.join(found)}. Pass missing_ok=True if this is meant")
+        return node
+
+    def _report_keys(self, argument: str, keys: Sequence[str]) -> None:
+        """Report keys, given as an argument, that no record has."""
+        snapshot = self.store.snapshot()
+        if snapshot.live:
+            reports.report(unmatched.key_messages(argument, keys, self._found_keys.slots(snapshot)))
+
+    def _unmatched(self, selection: Selection, node: Node) -> list[str]:
+        """Return reports of the conditions that no record can match. An empty collection has none."""
+        snapshot = self.store.snapshot()
+        if not selection.where or not snapshot.live or self._found_keys.covers(node, snapshot):
+            return []
+        return unmatched.messages(selection.where, self._found_keys.slots(snapshot))
+
     def write(self, mode: Mode, records: Records) -> Written:
         """Commit a batch atomically. The batch is durable on return."""
         written = self.store.write(mode, records)
@@ -253,7 +287,7 @@ class Collection:
 
     def delete(self, request: DeleteRequest) -> int:
         """Delete records and return how many were deleted. The deletion is durable on return."""
-        return self.store.delete(request.selection.ids, self._parse(request.selection), request.limit)
+        return self.store.delete(request.selection.ids, self.node_to_change(request), request.limit)
 
     def known(self, ids: Sequence[str]) -> set[str]:
         """Return the subset of `ids` that exists."""
@@ -263,13 +297,15 @@ class Collection:
         """Return matching records, in insertion order or in the order that the page requests."""
         if request.page.order_by:
             return self.scan(request.selection, request.page).take(request.fields)
-        snapshot, selected = self.store.select(request.selection.ids, self._parse(request.selection))
+        snapshot, selected = self.store.select(request.selection.ids, self.node_of(request.selection))
         page = request.page
         return read(in_order(selected, page.offset, page.limit), request.fields, snapshot.dimension)
 
     def scan(self, selection: Selection, page: Page) -> Scan:
         """Return matching records as a stream of Arrow record batches from one snapshot."""
-        snapshot, selected = self.store.select(selection.ids, self._parse(selection))
+        snapshot, selected = self.store.select(selection.ids, self.node_of(selection))
+        if page.order_by:
+            self._report_keys("order_by", [key for key, _ in page.order_by])
         selected = (
             sort_selected(selected, page.order_by, page.offset, page.limit)
             if page.order_by
@@ -282,8 +318,8 @@ class Collection:
         if selection is ALL_RECORDS:
             return self.store.snapshot().live
         if selection.ids is None:
-            return self.store.count(self._parse(selection))
-        _, selected = self.store.select(selection.ids, self._parse(selection))
+            return self.store.count(self.node_of(selection))
+        _, selected = self.store.select(selection.ids, self.node_of(selection))
         return sum(len(run.rows) for run in selected)
 
     def metadata_keys(self) -> list[tuple[str, ValueType]]:
@@ -293,7 +329,8 @@ class Collection:
     def facets(self, request: FacetRequest) -> list[Facet]:
         """Count the values of each metadata key of the request in the matching records."""
         selection, typed = request.selection, self.store.columns.for_scan()
-        _, selected = self.store.select(selection.ids, self._parse(selection))
+        self._report_keys("keys", request.keys)
+        _, selected = self.store.select(selection.ids, self.node_of(selection))
         return [count_values(key, selected, typed, request.limit) for key in request.keys]
 
     # ------------------------------------------------------------------ searching
@@ -381,7 +418,7 @@ class Collection:
     def _filter(self, selection: Selection) -> Node:
         if selection is ALL_RECORDS:
             return EVERYTHING
-        node = self._parse(selection)
+        node = self.node_of(selection)
         return node if selection.ids is None else executor.among(selection.ids, node)
 
     def _search(self, request: QueryRequest) -> executor.Search:

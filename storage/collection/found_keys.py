@@ -1,7 +1,7 @@
 """The metadata keys that records of a collection have, with the types of their values.
 
-Owns: what was found in each segment and memtable, so that each is looked through only once. Records that were
-deleted count until their segment is rewritten.
+Owns: what was found in each segment and memtable, so that each is looked through only once, and which filters
+name nothing else. Records that were deleted count until their segment is rewritten.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..filters import unmatched
+from ..filters.parser import Node
 from ..interface.errors import Corruption
 from ..interface.schema import ValueType
 from ..interface.sparse_vector import SparseVector
+from ..schema.metadata_columns import Kind, Slot
 from ..schema.record_columns import decode_metadata
 from ..segments.segment import Segment
 from ..segments.snapshot import Snapshot
@@ -20,17 +23,22 @@ from ..segments.snapshot import Snapshot
 _TYPES: dict[str, ValueType] = {
     "str": "string", "int": "int", "float": "float", "bool": "bool", "sparse_vector": "sparse_vector"
 }  # fmt: skip
-_OF_VALUES: dict[type, ValueType] = {
-    str: "string", int: "int", float: "float", bool: "bool", SparseVector: "sparse_vector"
+_OF_VALUES: dict[type, Kind] = {
+    str: "str", int: "int", float: "float", bool: "bool", SparseVector: "sparse_vector"
 }  # fmt: skip
+_OF_LISTS: dict[type, Kind] = {str: "str[]", int: "int[]", float: "float[]", bool: "bool[]"}
 
-Found = set[tuple[str, ValueType]]
+Found = set[Slot]
 
 
 class FoundKeys:
-    """The keys of one collection. Thread-safe."""
+    """The keys of one collection. Thread-safe.
+
+    known  slots that records have, for a quick check of filters. It may lack some
+    """
 
     def __init__(self) -> None:
+        self.known: unmatched.Known = frozenset()
         self._lock = threading.Lock()
         self._of_segments: dict[str, Found] = {}
         self._of_logs: dict[
@@ -39,25 +47,49 @@ class FoundKeys:
 
     def among(self, snapshot: Snapshot) -> list[tuple[str, ValueType]]:
         """Return the keys of a snapshot with the types of their values, sorted. Lists count as items."""
+        return sorted({(key, _TYPES[kind.removesuffix("[]")]) for key, kind in self.slots(snapshot)})
+
+    def slots(self, snapshot: Snapshot) -> Found:
+        """Return the keys of a snapshot with the types of their values."""
         with self._lock:
-            segments: dict[str, Found] = {}
+            segments = self._in_segments(snapshot)
             logs: dict[str, tuple[int, Found]] = {}
             for view in snapshot.views:
                 source = view.source
                 if isinstance(source, Segment):
-                    known = self._of_segments.get(source.name)
-                    segments[source.name] = _of_segment(source) if known is None else known
                     continue
                 start, found = self._of_logs.get(source.name, (0, set()))
                 if start < view.rows:
                     found = found | _of_mappings(decode_metadata(source.metadata(start, view.rows)))
                 logs[source.name] = max(start, view.rows), found
-            self._of_segments, self._of_logs = segments, logs
-            return sorted(set().union(*segments.values(), *(found for _, found in logs.values())))
+            self._of_logs = logs
+            return segments.union(*(found for _, found in logs.values()))
 
+    def _in_segments(self, snapshot: Snapshot) -> Found:
+        segments: dict[str, Found] = {}
+        for view in snapshot.views:
+            source = view.source
+            if isinstance(source, Segment):
+                found = self._of_segments.get(source.name)
+                segments[source.name] = set(source.slots()) if found is None else found
+        self._of_segments = segments
+        return set().union(*segments.values())
 
-def _of_segment(segment: Segment) -> Found:
-    return {(key, _TYPES[kind.removesuffix("[]")]) for key, kind in segment.slots()}
+    def covers(self, node: Node, snapshot: Snapshot) -> bool:
+        """Whether each condition of a filter concerns a key and a type that some record has.
+
+        Memtables, whose rows have to be decoded, are looked at only if segments do not have all of them.
+        """
+        with self._lock:
+            self.known = unmatched.known(self._in_segments(snapshot))
+        if unmatched.covered(node, self.known):
+            return True
+        self.known = unmatched.known(self.slots(snapshot))
+        return unmatched.covered(node, self.known)
+
+    def forget_known(self) -> None:
+        """Look again before the next filter: merged segments may have lost the last value of a key."""
+        self.known = frozenset()
 
 
 def _of_mappings(mappings: Iterable[Mapping[str, Any] | None]) -> Found:
@@ -65,9 +97,10 @@ def _of_mappings(mappings: Iterable[Mapping[str, Any] | None]) -> Found:
     for mapping in mappings:
         for key, value in (mapping or {}).items():
             try:
-                found.add((key, _OF_VALUES[type(value[0] if isinstance(value, list) else value)]))
+                kind = _OF_LISTS[type(value[0])] if isinstance(value, list) else _OF_VALUES[type(value)]
             except LookupError as error:  # never accepted on input
                 raise Corruption(
                     "the metadata of a record", f"{key!r} has a value of no known type: {value!r}"
                 ) from error
+            found.add((key, kind))
     return found

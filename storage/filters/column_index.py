@@ -19,6 +19,7 @@ import xxhash
 
 from ..arrow.arrays import number_array, numbers, text_array, to_list, valid
 from ..arrow.lazy_pyarrow import pa
+from ..interface.errors import InvalidArgument
 from ..schema.metadata_columns import RowIds
 from ..schema.record_columns import Ints, Mask
 from ..segments.segment import hash_ids
@@ -53,6 +54,9 @@ class Column(Protocol):
 
     def where(self, conditions: Conditions) -> RowSet:
         """Return the rows with a value that meets all conditions."""
+
+    def present(self) -> RowSet:
+        """Return the rows with a value."""
 
     def one_of(self, values: tuple[Any, ...]) -> RowSet: ...
 
@@ -104,6 +108,9 @@ class Numbers:
         first = known.searchsorted(members, "left")
         return row_set.gathered(self._size, rows[_spans(first, known.searchsorted(members, "right"))])
 
+    def present(self) -> RowSet:
+        return self._as_row_set(np.ones(len(self._values), np.bool_))
+
     def _as_row_set(self, hits: Any) -> RowSet:
         """Convert a mask over the values to a set of rows."""
         if self._at is not None:
@@ -145,12 +152,37 @@ class Texts:
         self.nbytes = array.nbytes + (0 if at is None else at.nbytes)
 
     def where(self, conditions: Conditions) -> RowSet:
-        """Return the rows that meet all conditions. These are equalities, because texts are not ordered."""
-        distinct_values = {value for _, value in conditions}
-        return self.one_of(tuple(distinct_values)) if len(distinct_values) == 1 else row_set.none(self._size)
+        equal = {value for op, value in conditions if op == "="}
+        if not equal:
+            return self._matching(lambda texts: _compared(texts, conditions))
+        text = equal.pop()  # Python compares texts by their code points, as Arrow does
+        if equal or not all(_HOLDS[op](text, value) for op, value in conditions):
+            return row_set.none(self._size)
+        return self.one_of((text,))
 
-    def one_of(self, values: tuple[Any, ...]) -> RowSet:
-        self._requests += len(values)
+    def matching(self, pattern: str) -> RowSet:
+        """Return the rows with a text in which a regular expression matches somewhere."""
+        return self._matching(lambda texts: regex_matches(texts, pattern))
+
+    def present(self) -> RowSet:
+        plain = self._plain
+        if plain is not None:
+            return self._of_hits(plain[1], valid(plain[0]))
+        assert self._index is not None
+        return row_set.gathered(self._size, self._index.all_rows)
+
+    def _matching(self, test: Callable[[pa.Array], pa.Array]) -> RowSet:
+        """Return the rows with a text that passes a test. An index tests each distinct text once."""
+        plain, index = self._ready(1)
+        if index is not None:
+            return row_set.gathered(self._size, index.rows_of(numbers(test(index.texts))))
+        assert plain is not None
+        found = test(plain[0])
+        return self._of_hits(plain[1], numbers(found) & valid(found))
+
+    def _ready(self, conditions: int) -> tuple[tuple[pa.Array, RowIds | None] | None, _TextIndex | None]:
+        """Count the conditions, and build the index if it is due. Returns the array or the index."""
+        self._requests += conditions
         plain = self._plain  # read before the index: another thread sets the index, then clears this
         if self._index is None and self._indexed and self._requests > _INDEX_AFTER:
             with self._lock:
@@ -159,10 +191,14 @@ class Texts:
                     self._plain = None
                     before, self.nbytes = self.nbytes, self._index.nbytes
                     self._changed(self.nbytes - before)
-        if self._index is None:
+        return plain, self._index
+
+    def one_of(self, values: tuple[Any, ...]) -> RowSet:
+        plain, index = self._ready(len(values))
+        if index is None:
             assert plain is not None
             return self._look(*plain, values)
-        rows = self._index.rows(values)
+        rows = index.rows(values)
         if len(values) == 1:  # the rows of one text already ascend
             return RowSet(self._size, rows=rows.astype(np.int64))
         return row_set.gathered(self._size, rows)
@@ -192,10 +228,41 @@ class Texts:
 
         texts = text_array(values).cast(array.type)
         found = compute.equal(array, texts[0]) if len(values) == 1 else compute.is_in(array, texts)
-        hits = numbers(found) & valid(found)
+        return self._of_hits(at, numbers(found) & valid(found))
+
+    def _of_hits(self, at: RowIds | None, hits: Mask) -> RowSet:
         if at is None:
             return RowSet(self._size, mask=hits)
         return RowSet(self._size, rows=row_set.distinct(at[hits]).astype(np.int64))
+
+
+def _compared(texts: pa.Array, conditions: Conditions) -> pa.Array:
+    """Return for each text whether it meets all conditions. Arrow compares the bytes of UTF-8, whose order is
+    that of code points."""
+    from pyarrow import compute  # takes 20 ms to import, and only few columns need it
+
+    compare = {
+        "<": compute.less,
+        "<=": compute.less_equal,
+        ">": compute.greater,
+        ">=": compute.greater_equal,
+    }
+    hits = None
+    for op, value in conditions:
+        hit = compare[op](texts, text_array((value,)).cast(texts.type)[0])
+        hits = hit if hits is None else compute.and_(hits, hit)
+    return hits
+
+
+def regex_matches(texts: pa.Array, pattern: str) -> pa.Array:
+    """Return for each text whether a regular expression matches somewhere. Raises InvalidArgument for an
+    invalid pattern, unless there are no texts."""
+    from pyarrow import compute  # takes 20 ms to import
+
+    try:
+        return compute.match_substring_regex(texts, pattern)
+    except pa.ArrowInvalid as error:
+        raise InvalidArgument(f"Regex syntax: the $regex pattern {pattern} cannot be used: {error}") from None
 
 
 class Times:
@@ -247,8 +314,8 @@ class _TextIndex:
 
     def __init__(self, array: pa.Array, at: RowIds | None) -> None:
         encoded = array.dictionary_encode()
-        self._texts = encoded.dictionary
-        count = len(self._texts)
+        self.texts = encoded.dictionary
+        count = len(self.texts)
         codes = encoded.indices
         if codes.null_count:
             at = np.flatnonzero(valid(codes)).astype(np.uint32)
@@ -267,21 +334,31 @@ class _TextIndex:
                 ends = np.cumsum(np.bincount(groups[~again], minlength=count))
         self._ends: Ints = np.concatenate(([0], ends))
         hashes = [
-            hash_ids(to_list(self._texts[start : start + _BLOCK]))  # type: ignore[arg-type]
+            hash_ids(to_list(self.texts[start : start + _BLOCK]))  # type: ignore[arg-type]
             for start in range(0, count, _BLOCK)
         ]
         unsorted = np.concatenate(hashes) if hashes else np.empty(0, np.uint64)
         self._by_hash: RowIds = np.argsort(unsorted).astype(np.uint32)
         self._hashes = unsorted[self._by_hash]
-        self.nbytes = self._texts.nbytes + sum(
+        self.nbytes = self.texts.nbytes + sum(
             array.nbytes for array in (self._rows, self._ends, self._by_hash, self._hashes)
         )
+
+    @property
+    def all_rows(self) -> RowIds:
+        """The row of each value, text by text."""
+        return self._rows
+
+    def rows_of(self, chosen: Mask) -> RowIds:
+        """Return the rows of the chosen distinct texts."""
+        codes = np.flatnonzero(chosen)
+        return self._rows[_spans(self._ends[codes], self._ends[codes + 1])]
 
     def coded(self) -> tuple[pa.Array, Ints, RowIds]:
         """Return the distinct texts, and the code and the row of each value. The rows ascend."""
         codes = np.repeat(np.arange(len(self._ends) - 1), np.diff(self._ends))
         order = np.argsort(self._rows)
-        return self._texts, codes[order], self._rows[order]
+        return self.texts, codes[order], self._rows[order]
 
     def rows(self, values: tuple[str, ...]) -> RowIds:
         """Return the rows that have one of the texts. The rows of each text ascend."""
@@ -300,7 +377,7 @@ class _TextIndex:
             return -1
         while at < len(hashes) and hashes[at] == digest:
             code = int(self._by_hash[at])
-            if self._texts[code].as_py() == text:
+            if self.texts[code].as_py() == text:
                 return code
             at += 1
         return -1

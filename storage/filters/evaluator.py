@@ -18,7 +18,6 @@ import numpy as np
 from ..arrow.arrays import number_array, numbers, text_array, valid
 from ..arrow.lazy_pyarrow import pa
 from ..index.ngrams import Ngrams
-from ..interface.errors import InvalidArgument
 from ..memory_budget import MemoryBudget
 from ..schema import metadata_columns
 from ..schema.record_columns import Ints
@@ -26,10 +25,22 @@ from ..segments.memtable import Memtable
 from ..segments.segment import Segment, hash_ids
 from ..segments.snapshot import SegmentView, Snapshot
 from . import row_set
+from .column_index import regex_matches
 from .document_scan import Documents, documents_with
 from .duckdb_tables import FilterDatabase, FilterTable
 from .metadata_filter import FilterArrays
-from .parser import And, DocumentContains, DocumentMatches, IdOneOf, Node, Not, Or, metadata_only, size
+from .parser import (
+    And,
+    DocumentContains,
+    DocumentMatches,
+    IdOneOf,
+    Matches,
+    Node,
+    Not,
+    Or,
+    metadata_only,
+    size,
+)
 from .row_set import RowSet
 
 if TYPE_CHECKING:
@@ -187,12 +198,12 @@ class Block:
             return documents_with(self._scanned(), pattern, ngrams())
         candidates = self._having(required(pattern), ngrams)
         if candidates is None or candidates.count > _FEW_CANDIDATES * self.rows:
-            matches = _matches(self._documents(), pattern)
+            matches = regex_matches(self._documents(), pattern)
             return RowSet(self.rows, mask=numbers(matches) & valid(matches))
         rows = candidates.rows
         if not len(rows):
             return candidates
-        matches = _matches(self._documents().take(number_array(rows)), pattern)
+        matches = regex_matches(self._documents().take(number_array(rows)), pattern)
         return RowSet(self.rows, rows=rows[numbers(matches) & valid(matches)])
 
     def _having(self, required: Required, ngrams: FindNgrams) -> RowSet | None:
@@ -213,25 +224,16 @@ class Block:
         return row_set.intersection(known)
 
 
-def _matches(documents: pa.Array, pattern: str) -> pa.Array:
-    from pyarrow import compute  # takes 20 ms to import
-
-    try:
-        return compute.match_substring_regex(documents, pattern)
-    except pa.ArrowInvalid as error:
-        raise InvalidArgument(f"Regex syntax: the $regex pattern {pattern} cannot be used: {error}") from None
-
-
-def _check_patterns(node: Node) -> None:
+def check_patterns(node: Node) -> None:
     """Raise InvalidArgument for an invalid pattern, even if other conditions leave no document to match."""
     match node:
         case And(children) | Or(children):
             for child in children:
-                _check_patterns(child)
+                check_patterns(child)
         case Not(child):
-            _check_patterns(child)
-        case DocumentMatches(pattern):
-            _matches(text_array([""]), pattern)  # an empty array would not validate the pattern
+            check_patterns(child)
+        case DocumentMatches(pattern) | Matches(pattern=pattern):
+            regex_matches(text_array([""]), pattern)  # an empty array would not validate the pattern
 
 
 class PartFilter(Protocol):
@@ -367,7 +369,7 @@ class Filters:
             answer: RowSet = entry[1]
             return answer
         if not metadata_only(node):
-            _check_patterns(node)
+            check_patterns(node)
         part = self.part(view.source)
         answer = part.answer(node, view.rows, lambda: self._ngrams(view))
         self._budget.hold(f"filter {self._owner}/{view.source.name}", part.nbytes, part.release)

@@ -13,10 +13,23 @@ from itertools import chain
 import numpy as np
 
 from ..arrow.arrays import number_array
-from ..schema.metadata_columns import MetadataColumns, Slot
+from ..schema.metadata_columns import KINDS, MetadataColumns, Slot
 from . import row_set
 from .column_index import Column, Numbers, Texts
-from .parser import And, Compare, CompareTime, Everything, Member, Node, Not, Nothing, OneOf, Or
+from .parser import (
+    And,
+    Compare,
+    CompareTime,
+    Everything,
+    Exists,
+    Matches,
+    Member,
+    Node,
+    Not,
+    Nothing,
+    OneOf,
+    Or,
+)
 from .row_set import RowSet
 
 
@@ -68,6 +81,16 @@ class FilterArrays:
             column = self._column(slot)
             assert isinstance(column, Texts)
             return column.times().where(node.op, node.at)
+        if isinstance(node, Matches):
+            slot = node.key, "str"
+            if slot not in self._all_slots():
+                return row_set.none(self.rows)
+            column = self._column(slot)
+            assert isinstance(column, Texts)
+            return column.matching(node.pattern)
+        if isinstance(node, Exists):
+            slots = [slot for kind in KINDS if (slot := (node.key, kind)) in self._all_slots()]
+            return row_set.union(self.rows, map(self._present, slots))
         if isinstance(node, Everything):
             return row_set.everything(self.rows)
         if isinstance(node, Nothing):
@@ -108,6 +131,13 @@ class FilterArrays:
             for slots in by_key.values()
         )
         return row_set.intersection(chain(compared, (self.answer(node, other) for node in rest)))
+
+    def _present(self, slot: Slot) -> RowSet:
+        """Return the rows with a value in a slot."""
+        if slot[1] != "sparse_vector":  # whose values are not part of the columns
+            return self._column(slot).present()
+        assert self._metadata_columns is not None
+        return row_set.gathered(self.rows, self._metadata_columns.sparse[slot][0])
 
     def _all_slots(self) -> frozenset[Slot]:
         """Return the slots for which at least one row has a value."""

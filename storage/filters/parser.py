@@ -3,20 +3,23 @@
 Owns: the grammar and meaning of `where` and `where_document`. The functions are pure and use no SQL and no
 files. A leaf compares only values of the same type: a comparison of numbers becomes one leaf for integers and
 one for floats, with the operand converted exactly (2**53 + 1 is never rounded). Booleans are not numbers. A
-negated operator becomes Not(...), so it matches records that lack the key. A date or time as operand, in JSON
-{"$date": text}, becomes a leaf that compares texts as times (`times`).
+negated operator becomes Not(...), so it matches records that lack the key. Texts are ordered by code points.
+A date or time as operand, in JSON {"$date": text}, becomes a leaf that compares texts as times (`times`).
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..interface.errors import InvalidArgument
 from ..interface.iso_times import is_time, text_of
 from ..interface.requests import Selection
 from ..interface.short_repr import shown
+from ..interface.whole_numbers import digits
 from . import times
 
 ScalarKind: TypeAlias = Literal["str", "int", "float", "bool"]
@@ -80,6 +83,21 @@ class CompareTime(NamedTuple):
     node: Literal["time"] = "time"
 
 
+class Matches(NamedTuple):
+    """The value of `key` is a text, and the regular expression (RE2 dialect) matches somewhere in it."""
+
+    key: str
+    pattern: str
+    node: Literal["text matches"] = "text matches"
+
+
+class Exists(NamedTuple):
+    """The record has a value of `key`, of any type."""
+
+    key: str
+    node: Literal["exists"] = "exists"
+
+
 class IdOneOf(NamedTuple):
     """The record's id is one of `values`."""
 
@@ -123,6 +141,8 @@ Node: TypeAlias = (
     | OneOf
     | Member
     | CompareTime
+    | Matches
+    | Exists
     | IdOneOf
     | DocumentContains
     | DocumentMatches
@@ -132,7 +152,12 @@ Node: TypeAlias = (
 )
 
 _DATE = "$date"
-_OPERATORS = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$contains", "$not_contains")
+OPERATORS = (
+    "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$between", "$in", "$nin", "$contains", "$not_contains",
+    "$like", "$ilike", "$regex", "$not_regex", "$exists", "$not",
+)  # fmt: skip
+_SPECIAL = frozenset({"#document", "#id"})
+_ON_DOCUMENTS = ("$contains", "$not_contains", "$regex", "$not_regex", "$like", "$ilike")
 _NEGATED = {"$ne": "$eq", "$nin": "$in", "$not_contains": "$contains", "$not_regex": "$regex"}
 _ORDER: dict[str, Comparison] = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
@@ -193,11 +218,11 @@ def _logic(name: str, clause: Any, leaf: Callable[[str, Any], Node], depth: int)
         raise InvalidArgument(
             f"{name} is nested more than {MAX_DEPTH} levels deep; use fewer, longer $and/$or lists"
         )
-    key, value = next(iter(clause.items()))
+    [(key, value)] = clause.items()
     if not isinstance(key, str):
         raise InvalidArgument(f"Expected {name} key to be a str, got {shown(key)}")
     if key not in ("$and", "$or"):
-        return leaf(key, value)
+        return _negated(_logic(name, value, leaf, depth + 1)) if key == "$not" else leaf(key, value)
     if not isinstance(value, list):
         raise InvalidArgument(
             f"Expected {name} value for {key} to be a list of {name} expressions, got {shown(value)}"
@@ -209,6 +234,10 @@ def _logic(name: str, clause: Any, leaf: Callable[[str, Any], Node], depth: int)
         )
     children = [_logic(name, child, leaf, depth + 1) for child in value]
     return _all_of(children) if key == "$and" else _any_of(children)
+
+
+def _negated(node: Node) -> Node:
+    return node.child if isinstance(node, Not) else Not(node)
 
 
 def _all_of(children: list[Node]) -> Node:
@@ -253,6 +282,12 @@ def _any_of(children: list[Node]) -> Node:
 
 
 def _field(key: str, value: Any) -> Node:
+    key = _checked_key(key)
+    return _equal(key, value) if type(value) in _SCALARS else _condition(key, value, 0)
+
+
+@lru_cache(1024)  # nearly all filters name the same few keys
+def _checked_key(key: str) -> str:
     key = str.__str__(key)
     _check_text("where key", key)
     if key.startswith("$"):
@@ -262,21 +297,47 @@ def _field(key: str, value: Any) -> Node:
         )
     if key.startswith("chroma:"):
         raise InvalidArgument(f"Invalid where clause: keys starting with 'chroma:' are reserved, got {key!r}")
-    operator: Any = "$eq"
-    operand: Any = value
-    if type(value) is dict or isinstance(value, Mapping):
-        if len(value) != 1:
-            raise InvalidArgument(
-                f"Expected operator expression for {key!r} to have exactly one operator, got {shown(value)}"
-            )
-        operator, operand = next(iter(value.items()))
+    return key
+
+
+def _condition(key: str, value: Any, depth: int) -> Node:
+    """Parse what a key is compared with: a value, a list of values, or operators, which all have to hold."""
+    if type(value) is not dict and not isinstance(value, Mapping):
+        return _compared(key, "$in" if isinstance(value, (list, tuple)) else "$eq", value)
+    if len(value) == 1:
+        [(operator, operand)] = value.items()
+        if operator == "$not":
+            return _negated(_inner(key, operand, depth))
         if operator == _DATE:
             operator, operand = "$eq", value
+        return _compared(key, operator, operand)
+    if not value:
+        raise InvalidArgument(
+            f"Expected operator expression for {key!r} to have exactly one operator, got {{}}; "
+            'several are joined with "and"'
+        )
+    return _all_of([_condition(key, {operator: operand}, depth) for operator, operand in value.items()])
+
+
+def _inner(key: str, operand: Any, depth: int) -> Node:
+    """Parse the operators that $not negates."""
+    if not isinstance(operand, Mapping) or operand.keys() == {_DATE}:
+        raise InvalidArgument(
+            f'Expected operand of $not for key {key!r} to be operators such as {{"$gt": 3}}, got '
+            f"{shown(operand)}; $ne negates a value"
+        )
+    if depth > MAX_DEPTH:
+        raise InvalidArgument(f"$not is nested more than {MAX_DEPTH} levels deep for key {key!r}")
+    return _condition(key, operand, depth + 1)
+
+
+def _compared(key: str, operator: Any, operand: Any) -> Node:
+    """Parse one operator and its operand."""
     if key == "#document":
         return _document_field(operator, operand)
-    if operator not in _OPERATORS:
+    if operator not in OPERATORS:
         raise InvalidArgument(
-            f"Expected where operator to be one of {', '.join(_OPERATORS)}, "
+            f"Expected where operator to be one of {', '.join(OPERATORS)}, "
             f"got {shown(operator)} for key {key!r}"
         )
     positive = _NEGATED.get(operator, operator)
@@ -284,24 +345,41 @@ def _field(key: str, value: Any) -> Node:
     return node if positive == operator else Not(node)
 
 
+def _equal(key: str, value: Any) -> Node:
+    """Parse the comparison with a value. Most filters are this, so it does less than `_compared` would."""
+    if key in _SPECIAL:
+        return _compared(key, "$eq", value)
+    if type(value) is str:
+        if not value.isascii():
+            _check_text(f"where value for $eq on {key!r}", value)
+        return Compare(key, "str", "=", value)
+    if type(value) is int and -_EXACT <= value <= _EXACT:
+        return Or((Compare(key, "int", "=", value), Compare(key, "float", "=", float(value))))
+    return _compare(key, "=", _checked(key, "$eq", value))
+
+
 def _document_field(operator: Any, operand: Any) -> Node:
-    if operator not in ("$contains", "$not_contains", "$regex", "$not_regex"):
+    if operator == "$exists":
+        return _exists(DocumentMatches("^"), operand)
+    if operator not in _ON_DOCUMENTS:
         raise InvalidArgument(
             f"Cannot filter #document with {shown(operator)}: equality indexing is disabled for documents; "
-            "use $contains, $not_contains, $regex or $not_regex"
+            f"use {', '.join(_ON_DOCUMENTS)} or $exists"
         )
     return _document(operator, operand)
 
 
 def _id_field(operator: str, operand: Any) -> Node:
     values = [operand] if operator == "$eq" else operand
+    if isinstance(values, (list, tuple)):
+        values = [digits(value) for value in values]
     if (
         operator not in ("$eq", "$in")
         or not isinstance(values, list)
         or not all(isinstance(value, str) for value in values)
     ):
         raise InvalidArgument(
-            "#id can be compared with $eq, $ne, $in and $nin and strings only, "
+            "#id can be compared with $eq, $ne, $in and $nin and strings or whole numbers only, "
             f"got {operator} {shown(operand)}"
         )
     for value in values:
@@ -312,18 +390,17 @@ def _id_field(operator: str, operand: Any) -> Node:
 def _positive(key: str, operator: str, operand: Any) -> Node:
     if operator == "$in":
         return _one_of(key, operand)
+    other = _OTHERS.get(operator)
+    if other is not None:
+        return other(key, operator, operand)
     if type(operand) not in _SCALARS and _is_time(operand):
         return _time(key, operator, operand)
     operand = _plain(operand)
     if operator in _ORDER:
-        if type(operand) not in (int, float):
-            remedy = (
-                "; texts have no order here. Stored dates are compared with a datetime, in JSON "
-                '{"$date": "2024-01-31"}'
-            )
+        if type(operand) not in (int, float, str):
             raise InvalidArgument(
-                f"Expected operand value to be an int or a float for {operator}, got {shown(operand)}"
-                + (remedy if isinstance(operand, str) else "")
+                f"Expected operand value to be an int or a float for {operator}, or a text or a date, got "
+                f"{shown(operand)} for key {key!r}"
             )
         return _compare(key, _ORDER[operator], _checked(key, operator, operand))
     if type(operand) not in (str, int, float, bool):
@@ -331,21 +408,101 @@ def _positive(key: str, operator: str, operand: Any) -> Node:
             f"Expected where value to be a str, int, float, or bool for key {key!r} and {operator}, "
             f"got {shown(operand)}"
         )
-    operand = _checked(key, operator, operand)
     if operator == "$eq":
-        return _compare(key, "=", operand)
+        return _equal(key, operand)
+    operand = _checked(key, operator, operand)
     return _any_of_raw([Member(key, kind, value) for kind, value in _exact_forms(operand)])
 
 
+def _between(key: str, operator: str, operand: Any) -> Node:
+    """Parse two bounds, which both belong to the range."""
+    if not isinstance(operand, (list, tuple)) or len(operand) != 2:
+        raise InvalidArgument(
+            f"Expected operand of {operator} for key {key!r} to be a list of two bounds, the lower one "
+            f"first, got {shown(operand)}"
+        )
+    kinds = {_bound_kind(bound) for bound in operand}
+    if len(kinds) > 1 or None in kinds:
+        raise InvalidArgument(
+            f"Expected the bounds of {operator} for key {key!r} to be two numbers, two texts or two dates, "
+            f"got {shown(operand)}"
+        )
+    return _all_of([_positive(key, "$gte", operand[0]), _positive(key, "$lte", operand[1])])
+
+
+def _bound_kind(bound: Any) -> str | None:
+    if _is_time(bound):
+        return "date"
+    bound = _plain(bound)
+    if type(bound) is str:
+        return "text"
+    return "number" if type(bound) in (int, float) else None
+
+
+def _pattern(key: str, operator: str, operand: Any) -> Node:
+    """Parse an operator that compares texts with a pattern."""
+    if not isinstance(operand, str):
+        raise InvalidArgument(
+            f"Expected operand of {operator} for key {key!r} to be a str, got {shown(operand)}"
+        )
+    text = str.__str__(operand)
+    _check_text(f"where value for {operator} on {key!r}", text)
+    if operator == "$regex":
+        if not text:
+            raise InvalidArgument(f"Expected operand of $regex for key {key!r} to be a non-empty str")
+        return Matches(key, text)
+    if operator == "$like" and (literal := _literal(key, text)) is not None:
+        return Compare(key, "str", "=", literal)
+    return Matches(key, _like(key, text, operator == "$ilike"))
+
+
+def _like(key: str, pattern: str, any_case: bool) -> str:
+    """Return the regular expression of a pattern of $like: % is any text, _ any character, \\ quotes them."""
+    parts = [{"%": ".*", "_": "."}.get(part, re.escape(part[-1])) for part in _like_parts(key, pattern)]
+    return f"(?{'is' if any_case else 's'})^{''.join(parts)}$"
+
+
+def _literal(key: str, pattern: str) -> str | None:
+    """Return the only text that a pattern of $like matches, or None if it matches others."""
+    parts = _like_parts(key, pattern)
+    return None if "%" in parts or "_" in parts else "".join(part[-1] for part in parts)
+
+
+def _like_parts(key: str, pattern: str) -> list[str]:
+    r"""Divide a pattern of $like: wildcards, quoted characters such as "\%", and other characters."""
+    parts = re.findall(r"\\.|[^\\]", pattern, re.DOTALL)
+    if sum(map(len, parts)) < len(pattern):
+        raise InvalidArgument(
+            f"the pattern {shown(pattern)} for key {key!r} ends with a single backslash, which quotes the "
+            "character behind it: write two for one"
+        )
+    return parts
+
+
+def _exists(node: Node, operand: Any) -> Node:
+    if type(operand) is not bool:
+        raise InvalidArgument(f"Expected operand of $exists to be True or False, got {shown(operand)}")
+    return node if operand else Not(node)
+
+
+_OTHERS: dict[str, Callable[[str, str, Any], Node]] = {
+    "$between": _between,
+    "$like": _pattern,
+    "$ilike": _pattern,
+    "$regex": _pattern,
+    "$exists": lambda key, operator, operand: _exists(Exists(key), operand),
+}
+
+
 def _one_of(key: str, operand: Any) -> Node:
-    if not isinstance(operand, list) or not operand:
+    if not isinstance(operand, (list, tuple)) or not operand:
         raise InvalidArgument(
             f"Expected where value for $in/$nin on {key!r} to be a non-empty list, got {shown(operand)}"
         )
     types = set(map(type, operand))
     if not types <= _SCALARS and all(map(_is_time, operand)):
         return _any_of_raw([_time(key, "$eq", value) for value in operand])
-    values = operand if types <= _SCALARS else [_plain(value) for value in operand]
+    values = list(operand) if types <= _SCALARS else [_plain(value) for value in operand]
     types = set(map(type, values))
     if len(types) > 1 or not types <= _SCALARS:
         raise InvalidArgument(
@@ -440,6 +597,8 @@ def _exact_forms(value: Any) -> list[tuple[ScalarKind, Any]]:
 def _compare(key: str, op: Comparison, value: Any) -> Node:
     if op == "=":
         return _any_of_raw([Compare(key, kind, "=", exact) for kind, exact in _exact_forms(value)])
+    if type(value) is str:
+        return Compare(key, "str", op, value)
     return Or((_compare_ints(key, op, value), _compare_floats(key, op, value)))
 
 
@@ -475,10 +634,10 @@ def _compare_floats(key: str, op: Comparison, value: int | float) -> Node:
 
 
 def _document(operator: Any, operand: Any) -> Node:
-    if operator not in ("$contains", "$not_contains", "$regex", "$not_regex"):
+    if operator not in _ON_DOCUMENTS:
         raise InvalidArgument(
-            "Expected where_document operator to be one of $contains, $not_contains, $regex, $not_regex, "
-            f"$and, $or, got {shown(operator)}"
+            f"Expected where_document operator to be one of {', '.join(_ON_DOCUMENTS)}, $and, $or, $not, "
+            f"got {shown(operator)}"
         )
     if not isinstance(operand, str):
         raise InvalidArgument(
@@ -489,14 +648,20 @@ def _document(operator: Any, operand: Any) -> Node:
     operand = str.__str__(operand)
     _check_text(f"the {operator} operand", operand)
     positive = _NEGATED.get(operator, operator)
-    node: Node = DocumentContains(operand) if positive == "$contains" else DocumentMatches(operand)
+    node: Node
+    if positive == "$contains":
+        node = DocumentContains(operand)
+    elif positive == "$regex":
+        node = DocumentMatches(operand)
+    else:
+        node = DocumentMatches(_like("#document", operand, positive == "$ilike"))
     return node if positive == operator else Not(node)
 
 
 def metadata_only(node: Node) -> bool:
     """Whether a tree can be answered by comparing values of the metadata columns."""
     match node:
-        case DocumentContains() | DocumentMatches() | IdOneOf() | CompareTime():
+        case DocumentContains() | DocumentMatches() | IdOneOf() | CompareTime() | Matches() | Exists():
             return False
         case And(children) | Or(children):
             return all(metadata_only(child) for child in children)
@@ -524,7 +689,9 @@ __all__ = [
     "DocumentContains",
     "DocumentMatches",
     "Everything",
+    "Exists",
     "IdOneOf",
+    "Matches",
     "Member",
     "Node",
     "Not",

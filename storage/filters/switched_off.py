@@ -6,8 +6,8 @@ tree compares a number with integers and floats alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
 
 from ..interface.errors import InvalidArgument
 from ..interface.requests import Selection
@@ -30,25 +30,45 @@ def _check_where(schema: SchemaJson, where: Mapping[str, Any]) -> None:
         if key in ("$and", "$or"):
             for each in value:
                 _check_where(schema, each)
+        elif key == "$not":
+            _check_where(schema, value)
         elif key == DOCUMENT:
             _check_documents(schema)
         elif not key.startswith("#"):
-            kind = _type_of(value)
-            if is_off(schema, key, kind):
-                raise InvalidArgument(
-                    f"Cannot filter using metadata key '{key}' with type '{_NAMES[kind]}' "
-                    "because indexing is disabled"
-                )
+            _check_key(schema, key, value)
+
+
+def _check_key(schema: SchemaJson, key: str, condition: Any) -> None:
+    for kind in _types_of(condition):
+        if is_off(schema, key, kind):
+            _refuse(key, kind)
+    if _asks_exists(condition) and all(is_off(schema, key, kind) for kind in _NAMES):
+        _refuse(key, "string")
+
+
+def _refuse(key: str, kind: ValueType) -> NoReturn:
+    raise InvalidArgument(
+        f"Cannot filter using metadata key '{key}' with type '{_NAMES[kind]}' because indexing is disabled"
+    )
+
+
+def _types_of(condition: Any) -> Iterator[ValueType]:
+    """Yield the types of the operands of a condition. Dates are compared with stored texts."""
+    if isinstance(condition, Mapping):
+        for operator, operand in condition.items():
+            if operator != "$exists":
+                yield from _types_of(operand)
+    else:
+        yield _type_of(condition[0] if isinstance(condition, (list, tuple)) else condition)
+
+
+def _asks_exists(condition: Any) -> bool:
+    return isinstance(condition, Mapping) and (
+        "$exists" in condition or any(map(_asks_exists, condition.values()))
+    )
 
 
 def _type_of(value: Any) -> ValueType:
-    """Return the type of a condition's operand. Dates are compared with stored texts."""
-    while isinstance(value, Mapping) and len(value) == 1:
-        value = next(iter(value.values()))
-    if isinstance(value, list):
-        value = value[0]
-        if isinstance(value, Mapping):
-            return "string"
     item = getattr(value, "item", None)
     if item is not None and getattr(value, "shape", None) == ():
         value = item()

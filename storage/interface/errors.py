@@ -2,7 +2,8 @@
 
     StorageError
     ├── InvalidArgument      the caller's input cannot be used (also a ValueError)
-    │   └── InvalidType      ... because it has the wrong type (also a TypeError)
+    │   ├── InvalidType      ... because it has the wrong type (also a TypeError)
+    │   └── UnmatchedKey     ... because no record can match a condition of a filter
     ├── NotFound             tenant, database or collection does not exist
     ├── AlreadyExists        a name is taken
     ├── Closed               the engine or collection was closed
@@ -32,6 +33,10 @@ class InvalidArgument(StorageError, ValueError):
 
 class InvalidType(InvalidArgument, TypeError):
     """The caller's input has the wrong type."""
+
+
+class UnmatchedKey(InvalidArgument):
+    """No record can match a condition of the filter of a change."""
 
 
 class NotFound(StorageError):

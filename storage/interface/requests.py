@@ -126,11 +126,18 @@ class FacetRequest(NamedTuple):
     limit: int | None = None
 
 
+OnUnmatched: TypeAlias = Literal["refuse", "warn", "ignore"]
+
+
 class DeleteRequest(NamedTuple):
-    """Records to delete. With `limit`, only the first `limit` selected records, in insertion order."""
+    """Records to delete. With `limit`, only the first `limit` selected records, in insertion order.
+
+    unmatched  what to do about a filter with a key or type that no record has
+    """
 
     selection: Selection
     limit: int | None = None
+    unmatched: OnUnmatched = "warn"
 
 
 class NewCollection(NamedTuple):

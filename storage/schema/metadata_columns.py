@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import itemgetter
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,7 @@ from .sparse_entries import Entries
 Kind: TypeAlias = Literal[
     "str", "int", "float", "bool", "str[]", "int[]", "float[]", "bool[]", "sparse_vector"
 ]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Slot: TypeAlias = tuple[str, Kind]  # a key and the type of its values
 RowIds = npt.NDArray[np.uint32]
 Found: TypeAlias = dict[Slot, list[tuple[RowIds, list[Any]]]]  # values with their rows, in any order

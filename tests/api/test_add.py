@@ -21,10 +21,6 @@ def test_a_record_comes_back_whole(collection: Any) -> None:
     assert (got["metadatas"], got["documents"], got["uris"]) == ([{"n": 1}], ["text"], ["u://1"])
 
 
-def test_add_returns_none(collection: Any) -> None:
-    assert collection.add(ids=["a"], embeddings=[[1, 2]]) is None
-
-
 def test_single_values_need_no_list(collection: Any) -> None:
     collection.add(ids="a", embeddings=[1, 2], metadatas={"n": 1}, documents="text")
     assert collection.get()["metadatas"] == [{"n": 1}]

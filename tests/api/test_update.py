@@ -23,10 +23,6 @@ def everything(collection: Any) -> dict[str, Any]:
     return {**got, "embeddings": got["embeddings"].tolist()}
 
 
-def test_update_returns_none(one: Any) -> None:
-    assert one.update(ids=["a"], metadatas=[{"n": 2}]) is None
-
-
 def test_unknown_ids_are_skipped(one: Any) -> None:
     one.update(ids=["nobody", "a"], metadatas=[{"n": 2}, {"n": 3}])
     assert one.get()["ids"] == ["a"]

@@ -17,7 +17,7 @@ def one(collection: Any) -> Any:
 
 
 def test_a_new_id_is_inserted(one: Any) -> None:
-    assert one.upsert(ids=["b"], embeddings=[[3, 4]]) is None
+    one.upsert(ids=["b"], embeddings=[[3, 4]])
     assert one.get()["ids"] == ["a", "b"]
 
 

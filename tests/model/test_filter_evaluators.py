@@ -15,6 +15,7 @@ from chroma.storage.filters.duckdb_tables import FilterDatabase, FilterTable
 from chroma.storage.filters.metadata_filter import FilterArrays
 from chroma.storage.filters.parser import Node, metadata_only, parse, parse_where
 from chroma.storage.interface.requests import Selection
+from chroma.storage.interface.sparse_vector import SparseVector
 from chroma.storage.schema import metadata_columns
 from chroma.storage.schema.record_columns import encode_metadata
 
@@ -63,6 +64,46 @@ near_wheres = st.recursive(
     max_leaves=8,
 )
 wheres = st.one_of(near_wheres, strategies.wheres)
+# texts that patterns and bounds meet
+near_texts = st.dictionaries(
+    few_keys,
+    st.one_of(strategies.texts, strategies.documents, st.integers(-2, 2), strategies.lists),
+    max_size=2,
+)
+own_wheres = st.recursive(
+    st.one_of(
+        st.builds(
+            lambda key, op, value: {key: {op: value}},
+            few_keys,
+            st.sampled_from(["$gt", "$gte", "$lt", "$lte"]),
+            strategies.texts,
+        ),
+        st.builds(
+            lambda key, op, value: {key: {op: value}},
+            few_keys,
+            st.sampled_from(["$like", "$ilike"]),
+            strategies.like_patterns,
+        ),
+        st.builds(
+            lambda key, op, value: {key: {op: value}},
+            few_keys,
+            st.sampled_from(["$regex", "$not_regex"]),
+            st.sampled_from(strategies.PATTERNS),
+        ),
+        st.builds(lambda key, value: {key: {"$exists": value}}, few_keys, st.booleans()),
+        near_clauses,
+        strategies.own_clauses,
+    ),
+    lambda inner: st.one_of(
+        inner.map(lambda each: {"$not": each}),
+        st.builds(
+            lambda joint, parts: {joint: parts},
+            st.sampled_from(["$and", "$or"]),
+            st.lists(inner, min_size=2, max_size=3),
+        ),
+    ),
+    max_leaves=5,
+)
 
 
 @pytest.fixture(scope="module")
@@ -121,11 +162,55 @@ def test_all_evaluators_agree(
             assert table.mask(node).tolist() == expected, where
 
 
+@pytest.mark.parametrize("wide", [0.05, 2.0], ids=["by frequency", "all sparse"])
+@pytest.mark.parametrize("indexed", [False, True], ids=["looking", "indexed"])
+@CHECKED
+@given(
+    rows=st.lists(st.one_of(near_texts, near_texts, metadatas), min_size=1, max_size=20),
+    trees=st.lists(own_wheres, min_size=1, max_size=6),
+)
+@example(
+    rows=[{"k": "\ue000"}, {"k": "\U0001f642"}, {"k": "z"}, {"k": "Z"}, {"k": ""}, {"k": 1}, None],
+    trees=[{"k": {"$gt": "\ue000"}}, {"k": {"$gte": "Z", "$lt": "z"}}, {"k": {"$lte": ""}}],
+)
+@example(
+    rows=[{"k": "a\nb"}, {"k": "a%b"}, {"k": "a.b"}, {"k": "AXB"}, {"k": ["a.b"]}, {"k": "a\\b"}],
+    trees=[{"k": {"$like": p}} for p in ("a_b", "a\\%b", "a.b", "a%", "%", "", "a\\\\b")]
+    + [{"k": {"$ilike": "a_b"}}],
+)
+def test_operators_of_our_own(
+    monkeypatch: pytest.MonkeyPatch, rows: list[Any], trees: list[Any], indexed: bool, wide: float
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(metadata_columns, "WIDE_SHARE", wide)
+        if indexed:
+            for name in ("_INDEX_AFTER", "_INDEX_NUMBERS", "_INDEX_TEXTS"):
+                patch.setattr(column_index, name, 0)
+        texts = encode_metadata(rows, len(rows))
+        arrays = FilterArrays(len(rows), lambda: metadata_columns.build(len(rows), [texts]))
+        for where in [{"k": "a"}, {"n": "a"}, *trees]:  # the first two make the indexes
+            expected = [matches(where, row) for row in rows]
+            found = arrays.answer(parse_where(where), unexpected)
+            assert found.mask.tolist() == expected, where
+            assert found.rows.tolist() == np.flatnonzero(expected).tolist(), where
+
+
+def test_sparse_vectors_exist() -> None:
+    rows = [{"k": SparseVector([1], [2.0])}, {"k": "a"}, {"n": 1}]
+    texts = encode_metadata(rows, len(rows))
+    arrays = FilterArrays(len(rows), lambda: metadata_columns.build(len(rows), [texts]))
+    for _ in range(2):
+        found = arrays.answer(parse_where({"k": {"$exists": True}}), unexpected)
+        assert found.rows.tolist() == [0, 1]
+
+
 @CHECKED
 @given(
     rows=st.lists(st.tuples(metadatas, strategies.optional_documents), min_size=1, max_size=20),
     trees=st.lists(
-        st.tuples(wheres, st.one_of(st.none(), strategies.where_documents)), min_size=1, max_size=4
+        st.tuples(st.one_of(wheres, own_wheres), st.one_of(st.none(), strategies.where_documents)),
+        min_size=1,
+        max_size=4,
     ),
 )
 def test_large_trees_are_split(

@@ -94,7 +94,7 @@ class Histories(RuleBasedStateMachine):
             where = {"k": {"$ne": 1}}
         filtered = where is not None or text is not None
         limit = data.draw(st.one_of(st.none(), st.integers(0, 3))) if filtered else None
-        deleted = collection.delete(ids=ids, where=where, where_document=text, limit=limit)
+        deleted = collection.delete(ids=ids, where=where, where_document=text, limit=limit, missing_ok=True)
         assert deleted == {"deleted": table.delete(ids, where, text, limit)}
 
     @precondition(lambda self: self.tables)

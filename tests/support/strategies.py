@@ -66,6 +66,21 @@ def any_float32(dim: int) -> st.SearchStrategy[np.ndarray[Any, Any]]:
     return st.lists(one, min_size=dim, max_size=dim).map(lambda row: np.array(row, dtype=np.float32))
 
 
+PATTERNS = [
+    "red",
+    "^red",
+    "x$",
+    "(?i)blue",
+    "gr.en",
+    "new.line",
+    "(?s)new.line",
+    "[0-9]+%",
+    "日.語",
+    "a|x",
+    "n{1}e",
+]
+
+
 def _field(operator: str, operand: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.builds(lambda key, value: {key: {operator: value}}, keys, operand)
 
@@ -73,11 +88,32 @@ def _field(operator: str, operand: st.SearchStrategy[Any]) -> st.SearchStrategy[
 _members = st.one_of(
     *(st.lists(kind, min_size=1, max_size=4) for kind in (st.booleans(), integers, floats, texts))
 )
+like_patterns = st.lists(
+    st.sampled_from(
+        ["%", "_", "\\%", "\\_", "\\\\", "a", "A", "b", "1", "é", "🙂", ".", "*", "(", "\x00", "\n"]
+    ),
+    max_size=5,
+).map("".join)
 clauses = st.one_of(
     st.builds(lambda key, value: {key: value}, keys, scalars),
     *(_field(op, scalars) for op in ("$eq", "$ne", "$contains", "$not_contains")),
     *(_field(op, numbers) for op in ("$gt", "$gte", "$lt", "$lte")),
     *(_field(op, _members) for op in ("$in", "$nin")),
+)
+# The operators of our own.
+own_clauses = st.one_of(
+    *(_field(op, texts) for op in ("$gt", "$gte", "$lt", "$lte")),
+    *(_field(op, like_patterns) for op in ("$like", "$ilike")),
+    *(_field(op, st.sampled_from(PATTERNS)) for op in ("$regex", "$not_regex")),
+    _field("$exists", st.booleans()),
+    _field("$between", st.one_of(st.lists(kind, min_size=2, max_size=2) for kind in (numbers, texts))),
+    _field("$not", st.builds(lambda op, value: {op: value}, st.sampled_from(["$gt", "$lte"]), numbers)),
+    st.builds(lambda key, value: {key: value}, keys, _members),
+    st.builds(
+        lambda key, low, high: {key: {"$gte": low, "$lt": high}},
+        keys,
+        *[st.one_of(numbers, texts)] * 2,
+    ),
 )
 
 
@@ -94,20 +130,19 @@ def _tree(leaves: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[s
 
 
 wheres = _tree(clauses)
+own_wheres = st.recursive(
+    st.one_of(clauses, own_clauses, own_clauses),
+    lambda inner: st.one_of(
+        inner.map(lambda each: {"$not": each}),
+        st.builds(
+            lambda joint, parts: {joint: parts},
+            st.sampled_from(["$and", "$or"]),
+            st.lists(inner, min_size=2, max_size=4),
+        ),
+    ),
+    max_leaves=6,
+)
 
-PATTERNS = [
-    "red",
-    "^red",
-    "x$",
-    "(?i)blue",
-    "gr.en",
-    "new.line",
-    "(?s)new.line",
-    "[0-9]+%",
-    "日.語",
-    "a|x",
-    "n{1}e",
-]
 needles = st.one_of(
     st.sampled_from(["r", "re", "50%", "a_b", "_", "%", "本", "🙂", "\n", "RED", " "]), st.sampled_from(WORDS)
 )

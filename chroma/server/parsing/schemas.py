@@ -55,6 +55,7 @@ NAME: Schema = {
 }  # fmt: skip
 ID: Schema = {"type": "string", "minLength": 1}
 INTEGER: Schema = {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}
+GIVEN_ID: Schema = {"anyOf": [ID, INTEGER], "description": "A whole number stands for its digits"}
 SCALAR: Schema = {"anyOf": [TEXT, INTEGER, NUMBER, FLAG]}
 LISTED: Schema = {"anyOf": [_list(kind, minItems=1) for kind in (TEXT, INTEGER, NUMBER, FLAG)]}
 KEYS: Schema = {"pattern": "^[^#$]", "not": {"pattern": "^chroma:"}}
@@ -130,13 +131,15 @@ COMPONENTS: dict[str, Schema] = {
         ],
     },
     "Where": {
-        "type": "object",
+        "anyOf": [{"type": "object"}, {"type": "string", "minLength": 1}],
         "description": 'A filter of metadata: {"key": value}, {"key": {"$gt": 1}}, {"$and": [...]}; '
-        "$eq $ne $gt $gte $lt $lte $in $nin $contains $not_contains $and $or",
+        "$eq $ne $gt $gte $lt $lte $between $in $nin $contains $not_contains $like $ilike $regex $not_regex "
+        "$exists $and $or $not. Or an SQL condition: \"key = 'a' and n > 1\"",
     },
     "WhereDocument": {
         "type": "object",
-        "description": "A filter of documents: $contains $not_contains $regex $not_regex $and $or",
+        "description": "A filter of documents: $contains $not_contains $regex $not_regex $like $ilike "
+        "$and $or $not",
     },
     "Collection": _object(
         "id name tenant database metadata dimension version log_position configuration_json schema",
@@ -214,7 +217,7 @@ def _records(required: str, embeddings: Schema, documents: Schema | None = None)
     texts = _or_null(_list(_or_null(TEXT)))
     return _object(
         required,
-        ids=_list(ID, uniqueItems=True, description="All columns have one entry per id"),
+        ids=_list(GIVEN_ID, uniqueItems=True, description="All columns have one entry per id"),
         embeddings=embeddings,
         metadatas=_or_null(_list({"anyOf": [_ref("Metadata"), {"type": "null"}, _EMPTY]})),
         documents=documents or texts,
@@ -231,7 +234,7 @@ _FILTERS: dict[str, Any] = {
     "where": _or_null(_ref("Where")),
     "where_document": _or_null(_ref("WhereDocument")),
 }
-_LOOKED_UP = _or_null(_list(ID))
+_LOOKED_UP = _or_null(_list(GIVEN_ID))
 
 # The request body of each handler whose route has one.
 # what a query has in every mode
@@ -300,10 +303,13 @@ BODIES: dict[str, Schema] = {
     },
     "update": _records("ids", _or_null(_matrix(gaps=True))),
     "delete": _object(
-        ids=_or_null(_list(ID, minItems=1)),
+        ids=_or_null(_list(GIVEN_ID, minItems=1)),
         where=_or_null(_ref("Where") | {"minProperties": 1}),
         where_document=_or_null(_ref("WhereDocument") | {"minProperties": 1}),
         limit=_or_null(COUNT),
+        missing_ok=_or_null(
+            FLAG | {"description": "False: a filter with a key or a type that no record has is an error"}
+        ),
     ),
     "get": _object(
         ids=_LOOKED_UP,
@@ -360,7 +366,7 @@ BODIES: dict[str, Schema] = {
     "attach_function": {"type": "object"},
     "detach_function": {"type": "object"},
     "own_count": _object(**_FILTERS),
-    "own_known_ids": _object("ids", ids=_list(ID)),
+    "own_known_ids": _object("ids", ids=_list(GIVEN_ID)),
     "own_facets": _object(
         "keys",
         keys=_list(METADATA_KEY, minItems=1),

@@ -261,3 +261,25 @@ def test_looking_makes_no_database(command: str, tmp_path: Path) -> None:
         assert result.exit_code == 2 and said in result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
     assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_an_unknown_key_is_a_warning(target: str) -> None:
+    for command in ("get", "count"):
+        found = run(command, target, "notes", "--where", '{"tag": 2020}')
+        assert (
+            "Warning: where={'tag': 2020}: no record has the key 'tag'; similar keys are 'tags'"
+            in found.stderr
+        )
+        assert "Warning" not in found.stdout
+    assert "Warning" not in run("count", target, "notes", "--where", '{"n": 1}').stderr
+
+
+def test_sql_conditions(target: str) -> None:
+    assert read("count", target, "notes", "--where", "n between 1 and 2")["count"] == len(
+        read("get", target, "notes", "--where", '{"n": {"$gte": 1, "$lte": 2}}')["records"]
+    )
+    assert [
+        row["id"] for row in read("search", target, "notes", "--where", "n = 1")["searches"][0]["records"]
+    ] == [row["id"] for row in read("get", target, "notes", "--where", " n = 1")["records"]]
+    wrong = run("get", target, "notes", "--where", "n = ")
+    assert wrong.exit_code == 2 and "expected a value" in wrong.stderr

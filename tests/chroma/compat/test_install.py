@@ -305,9 +305,12 @@ def test_only_what_is_asked_for_is_loaded() -> None:
             "chroma.compat",
             "chroma.compat.install",
             "chroma.errors",
+            "chroma.internal",
+            "chroma.internal.chromadb_name",
             "chroma.storage",
             "chroma.storage.interface",
             "chroma.storage.interface.short_repr",
+            "chroma.storage.interface.unmatched",
         ]
     )
     assert second == "['chromadb'] False"

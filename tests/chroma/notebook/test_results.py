@@ -71,6 +71,7 @@ def test_the_question_is_shown(collection: Any, monkeypatch: pytest.MonkeyPatch)
     one = collection.query(query_texts="alone")
     assert one.questions == ["alone"]
     assert list(collection.query(query_embeddings=[0, 0]).questions) == []
+    assert collection.query(query_ids=["r1"]).questions == ["like r1"]
     chosen = chroma.Search().rank(chroma.Knn("near this")).select(chroma.K.DOCUMENT, "n")
     answer = collection.search([chosen, chroma.Search()])
     assert rows(answer._repr_html_())[1][0] == "0near this" and answer.questions == ["near this", ""]

@@ -1,0 +1,126 @@
+"""What is near each record: its neighbours, and records that nearly are the same."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from ..internal.error_context import during
+from ..internal.optional_dependencies import require_arrow
+from ..internal.progress import bar
+from ..requests.projection import ScanRequest
+from ..storage.interface.requests import QueryRequest, Selection
+from ..storage.interface.values import Floats, Hits
+from ..types import Where
+from ..validation.read_arguments import NO_VECTORS, check_bool, check_distance, check_positive, selected
+from .collection_keys import AsyncKeys
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_STEP = 500  # records whose neighbours are searched by one call
+_FIRST = 16  # neighbours of a record that are looked at for duplicates, before more are
+
+
+class AsyncNeighbours(AsyncKeys):
+    """The methods of a collection that query it with its own vectors."""
+
+    async def neighbours(
+        self,
+        k: int = 10,
+        where: Where | str | None = None,
+        *,
+        exact: bool = False,
+        progress: bool | None = None,
+    ) -> pa.Table:
+        """The `k` nearest records to each record, itself left out.
+
+        k         the number of neighbours per record; fewer only if there are fewer records
+        where     only among the records that match
+        exact     True: compare all of them, without the index
+        progress  show a bar; None: on terminals and in notebooks
+
+        Returns an Arrow table with the columns id, neighbour (string), rank (int32, from 0) and distance
+        (float32), ordered by record, in insertion order, and rank. The vectors are read and searched 500 at a
+        time.
+        """
+        require_arrow()
+        from ..tables import neighbour_tables
+
+        with during("neighbours"):
+            most = check_positive(k, "k")
+            request = QueryRequest(vectors=NO_VECTORS, k=most + 1, selection=selected(None, where, None))
+            request = request._replace(exact=check_bool(exact, "exact"))
+        table = neighbour_tables.Neighbours(most)
+        shown = await self._bar("neighbours", request.selection, progress)
+        async for ids, vectors in self._vectors(request.selection):
+            table.add(ids, await self._backend.query(self._ref, request._replace(vectors=vectors)))
+            if shown is not None:
+                shown.update(len(ids))
+        if shown is not None:
+            shown.close()
+        return table.finish()
+
+    async def duplicates(
+        self,
+        max_distance: float,
+        where: Where | str | None = None,
+        *,
+        exact: bool = False,
+        progress: bool | None = None,
+    ) -> pa.Table:
+        """The pairs of records whose distance is at most `max_distance`, the nearest pairs first.
+
+            pairs = collection.duplicates(0.02)
+            collection.delete(ids=pairs["duplicate"].unique().to_pylist())
+
+        where     only among the records that match
+        exact     True: compare all of them, without the index, which may overlook pairs
+        progress  show a bar; None: on terminals and in notebooks
+
+        Returns an Arrow table with the columns id, duplicate (string) and distance (float32). Each pair is
+        there once; `duplicate` is the record that was added later, so deleting all of them leaves one record
+        of each group of equal ones. Distances are those of the collection's space.
+        """
+        require_arrow()
+        from ..tables import neighbour_tables
+
+        with during("duplicates"):
+            limit = check_distance(max_distance, "max_distance")
+            request = QueryRequest(vectors=NO_VECTORS, k=_FIRST, selection=selected(None, where, None))
+            request = request._replace(exact=check_bool(exact, "exact"), max_distance=limit)
+        pairs = neighbour_tables.Pairs()
+        shown = await self._bar("duplicates", request.selection, progress)
+        async for ids, vectors in self._vectors(request.selection):
+            pairs.add(ids, await self._all_within(request._replace(vectors=vectors)))
+            if shown is not None:
+                shown.update(len(ids))
+        if shown is not None:
+            shown.close()
+        return pairs.finish()
+
+    async def _bar(self, name: str, selection: Selection, progress: bool | None) -> Any:
+        total = await self._backend.count(self._ref, selection)
+        return bar(progress, name, total=total, option="progress=True")
+
+    async def _all_within(self, request: QueryRequest) -> list[Hits]:
+        """All records within the distance of each vector. Where there may be more, more are asked for."""
+        found = await self._backend.query(self._ref, request)
+        full = [row for row, hits in enumerate(found) if len(hits.rows.ids) == request.k]
+        if full:
+            more = request._replace(vectors=request.vectors[full], k=8 * request.k)
+            for row, hits in zip(full, await self._all_within(more)):
+                found[row] = hits
+        return found
+
+    async def _vectors(self, selection: Selection) -> AsyncIterator[tuple[list[str], Floats]]:
+        """The ids and vectors of records, in insertion order, from one snapshot."""
+        from ..tables import from_rows, neighbour_tables
+
+        projection = from_rows.projection(["id", "embedding"], "columns")
+        batches = await self._backend.batches(
+            self._ref, ScanRequest(selection=selection, projection=projection)
+        )
+        async for batch in batches:
+            for start in range(0, batch.num_rows, _STEP):
+                yield neighbour_tables.vectors(batch.slice(start, _STEP))

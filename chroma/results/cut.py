@@ -1,0 +1,53 @@
+"""`Cut`: which of the records that a query found are returned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..errors import InvalidArgumentError
+from ..storage.interface.requests import QueryRequest
+from ..storage.interface.values import Hits
+from ..validation.names import check_count
+from .build import hits_at
+
+
+class Cut(NamedTuple):
+    """The page of a query's hits.
+
+    ids     the records that the queries are made of, and that are left out of their own hits; None: none
+    offset  how many of the nearest hits are left out
+    k       how many are returned
+    """
+
+    ids: Sequence[str] | None
+    offset: int
+    k: int
+
+    @classmethod
+    def checked(cls, ids: Sequence[str] | None, offset: Any, request: QueryRequest, *, reranks: bool) -> Cut:
+        """Check the arguments. Raises InvalidArgumentError."""
+        check_count(offset, "offset")
+        if offset and (reranks or request.diversity):
+            other = "rerank" if reranks else "diversity"
+            raise InvalidArgumentError(
+                f"offset={offset} cannot be combined with {other}, whose order depends on how many records "
+                "it considers: pass a larger n_results, and leave the first ones out"
+            )
+        return cls(ids, int(offset), request.k)
+
+    def wider(self, request: QueryRequest) -> QueryRequest:
+        """Return the request that finds all records of the page."""
+        k = self.offset + self.k + (self.ids is not None)
+        candidates = None if request.candidates is None else max(request.candidates, k)
+        return request._replace(k=k, candidates=candidates)
+
+    def applied(self, hits: Sequence[Hits]) -> list[Hits]:
+        """Return the hits of the page."""
+        page = slice(self.offset, self.offset + self.k)
+        if self.ids is None:
+            return [hits_at(hit, list(range(len(hit.rows.ids)))[page]) for hit in hits]
+        return [
+            hits_at(hit, [row for row, id in enumerate(hit.rows.ids) if id != own][page])
+            for hit, own in zip(hits, self.ids, strict=True)
+        ]

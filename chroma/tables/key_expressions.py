@@ -1,0 +1,95 @@
+"""Metadata keys as columns of SQL: the statements that compute new values, and the changes they make."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from ..errors import InvalidArgumentError, InvalidTypeError
+from ..storage.interface.short_repr import shown
+from ..validation.metadata import check_metadatas
+from .column_names import key_of
+from .type_conversion import values
+
+
+def check(expressions: Any) -> dict[str, str]:
+    """Check {key: SQL expression}."""
+    if not isinstance(expressions, Mapping) or not expressions:
+        raise InvalidTypeError(
+            "Expected expressions to be a mapping of metadata keys to SQL expressions, such as "
+            f"{{'decade': 'year // 10 * 10'}}, got {shown(expressions)}"
+        )
+    for key, text in expressions.items():
+        check_names(key)
+        if not isinstance(text, str) or not text.strip():
+            raise InvalidTypeError(
+                f"Expected expressions[{key!r}] to be an SQL expression, got {shown(text)}"
+            )
+    return dict(expressions)
+
+
+def check_names(*keys: Any) -> None:
+    """Check the names of metadata keys."""
+    for key in keys:
+        check_metadatas([{key: True}])
+
+
+def statement(expressions: Mapping[str, str], *, among: bool) -> str:
+    """Return the statement that computes the expressions, of all records or of those in the table `chosen`.
+
+    A line break ends a comment that an expression may end with. The statement can only read, because `sql`
+    refuses any other.
+    """
+    columns = "".join(f", ({text}\n) as {_quoted(key)}" for key, text in expressions.items())
+    among_these = " where id in (select key from chosen)" if among else ""
+    return f"select id{columns} from records{among_these}"  # noqa: S608 - the caller's own expressions
+
+
+def chosen(ids: Sequence[str]) -> pa.Table:
+    """Return the table `chosen` of a statement."""
+    return pa.table({"key": pa.array(ids, pa.string())})
+
+
+def changes(table: pa.Table) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the ids of a statement's result, and the changes of their metadata. NULL removes a key."""
+    columns: dict[str, list[Any]] = {}
+    for name in table.column_names[1:]:
+        array = table.column(name).combine_chunks()
+        if pa.types.is_decimal(array.type) and array.type.scale:  # 0.5 * year is a decimal in SQL
+            array = array.cast(pa.float64())
+        columns[name] = values(name, array).to_pylist()
+    rows = zip(*columns.values())
+    return table.column("id").to_pylist(), [dict(zip(columns, row)) for row in rows]
+
+
+def columns_of(key: str, names: Collection[str]) -> list[str]:
+    """Return the columns of a key: one for each type of its values."""
+    plain = ("id", "document", "uri", "embedding")
+    return [name for name in names if name not in plain and key_of(name) == key]
+
+
+def having(columns: Sequence[str]) -> str:
+    """Return the statement that finds the records which have a value in one of the columns."""
+    condition = " or ".join(f"{_quoted(name)} is not null" for name in columns)
+    return f"select id from records where {condition}"  # noqa: S608 - the names are quoted
+
+
+def unknown(key: str) -> InvalidArgumentError:
+    """Return the error for a key that no record has."""
+    return InvalidArgumentError(
+        f"no record has the metadata key {key!r}; collection.columns lists all of them"
+    )
+
+
+def taken(key: str, new: str, ids: Collection[str]) -> InvalidArgumentError:
+    """Return the error for a key that cannot be renamed."""
+    return InvalidArgumentError(
+        f"{len(ids):,} records with the key {key!r} have the key {new!r}, too, such as {min(ids)!r}: pass "
+        "overwrite=True to replace its values"
+    )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,95 @@
+"""The tables that the neighbours of many records make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import InvalidArgumentError
+from ..storage.interface.values import Floats, Hits
+
+_PAIRS = 5_000_000  # of duplicates; as Python objects they take 1 GB
+
+
+def vectors(batch: pa.RecordBatch) -> tuple[list[str], Floats]:
+    """Return the ids and the vectors, float32 (n, dim), of a batch with the columns id and embedding."""
+    column = batch.column(batch.schema.get_field_index("embedding"))
+    flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
+    ids: list[str] = batch.column(batch.schema.get_field_index("id")).to_pylist()
+    return ids, flat.reshape(len(ids), -1)
+
+
+class Neighbours:
+    """The nearest records to each of many records, as columns."""
+
+    def __init__(self, k: int) -> None:
+        self._k = k
+        self._batches: list[pa.RecordBatch] = []
+
+    def add(self, ids: Sequence[str], found: Sequence[Hits]) -> None:
+        """Add the hits of some records, each of which may be its own nearest."""
+        of: list[str] = []
+        others: list[str] = []
+        ranks: list[int] = []
+        distances = []
+        for id, hits in zip(ids, found, strict=True):
+            rows = [row for row, other in enumerate(hits.rows.ids) if other != id][: self._k]
+            of += [id] * len(rows)
+            others += [hits.rows.ids[row] for row in rows]
+            ranks += range(len(rows))
+            distances.append(hits.distances[rows])
+        columns = [
+            pa.array(of, pa.string()),
+            pa.array(others, pa.string()),
+            pa.array(ranks, pa.int32()),
+            pa.array(np.concatenate(distances) if distances else [], pa.float32()),
+        ]
+        self._batches.append(pa.RecordBatch.from_arrays(columns, schema=_NEIGHBOURS))
+
+    def finish(self) -> pa.Table:
+        return pa.Table.from_batches(self._batches, _NEIGHBOURS)
+
+
+class Pairs:
+    """Pairs of records that are near each other, each once."""
+
+    def __init__(self) -> None:
+        self._order: dict[str, int] = {}
+        self._distances: dict[tuple[str, str], float] = {}
+
+    def add(self, ids: Iterable[str], found: Sequence[Hits]) -> None:
+        """Add the hits of some records. Raises InvalidArgumentError if there are too many."""
+        for id, hits in zip(ids, found, strict=True):
+            self._order.setdefault(id, len(self._order))
+            for other, distance in zip(hits.rows.ids, hits.distances.tolist(), strict=True):
+                if other != id:
+                    self._distances[(id, other) if id < other else (other, id)] = distance
+        if len(self._distances) > _PAIRS:
+            raise InvalidArgumentError(
+                f"more than {_PAIRS:,} pairs are that near: pass a smaller max_distance, or where=…"
+            )
+
+    def finish(self) -> pa.Table:
+        last = len(self._order)  # of records that were added meanwhile
+        rows = []
+        for (one, other), distance in self._distances.items():
+            first, second = self._order.get(one, last), self._order.get(other, last)
+            earlier, later = (one, other) if first <= second else (other, one)
+            rows.append((distance, min(first, second), max(first, second), earlier, later))
+        rows.sort()
+        return pa.table(
+            [
+                pa.array([row[3] for row in rows], pa.string()),
+                pa.array([row[4] for row in rows], pa.string()),
+                pa.array([row[0] for row in rows], pa.float32()),
+            ],
+            schema=_PAIRS_SCHEMA,
+        )
+
+
+_NEIGHBOURS = pa.schema(
+    [("id", pa.string()), ("neighbour", pa.string()), ("rank", pa.int32()), ("distance", pa.float32())]
+)
+_PAIRS_SCHEMA = pa.schema([("id", pa.string()), ("duplicate", pa.string()), ("distance", pa.float32())])

@@ -1,0 +1,36 @@
+"""The response header in which a server sends its warnings of unmatched conditions.
+
+A header leaves the bodies as clients of other makers expect them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from ..storage.interface.short_repr import shown
+
+NAME = "chroma-arrow-warnings"
+_MOST, _MOST_CHARACTERS = 8, 300  # proxies accept headers of a few kilobytes
+
+
+def encode(messages: Sequence[str]) -> str:
+    """Return the messages as a JSON list in ASCII. Many or long messages are cut."""
+    distinct = list(dict.fromkeys(messages))
+    sent = [
+        text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…" for text in distinct[:_MOST]
+    ]
+    if len(distinct) > _MOST:
+        sent.append(f"{len(distinct) - _MOST} more conditions of where match no record")
+    return json.dumps(sent)
+
+
+def decode(header: str) -> list[str]:
+    """Return the messages. A header that is no list of texts is one message."""
+    try:
+        found = json.loads(header)
+    except ValueError:
+        found = None
+    if isinstance(found, list) and all(isinstance(text, str) for text in found):
+        return found
+    return [f"the server sent a warning that cannot be read: {shown(header)}"]
