@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from .search.ranks import Knn, Rrf, Val
     from .search.search import Limit, Search, Select
     from .storage.interface.explanation import Explanation, PartExplanation, PlanRun
-    from .storage.interface.values import BackupReport, CollectionStats
+    from .storage.interface.values import BackupReport, CollectionSnapshot, CollectionStats
     from .types import (
         URI,
         CollectionMetadata,
@@ -111,6 +111,7 @@ __all__ = [
     "Cmek",
     "Collection",
     "CollectionMetadata",
+    "CollectionSnapshot",
     "CollectionStats",
     "CopyReport",
     "CrossEncoderReranker",
@@ -230,7 +231,10 @@ _HOMES: dict[str, tuple[str, str]] = {
     **{name: ("notebook.description", name) for name in ("Description", "KeySummary", "TextSummary")},
     **{name: ("pipelines.reports", name) for name in ("ExportReport", "LoadReport")},
     **{name: ("migration.report", name) for name in ("MigrationReport", "MovedCollection")},
-    **{name: ("storage.interface.values", name) for name in ("BackupReport", "CollectionStats")},
+    **{
+        name: ("storage.interface.values", name)
+        for name in ("BackupReport", "CollectionSnapshot", "CollectionStats")
+    },
     **{name: ("config", name) for name in ("DEFAULT_DATABASE", "DEFAULT_TENANT", "Settings")},
     **{
         name: ("factories", name)

@@ -220,8 +220,11 @@ class Settings:
         return {"title": "Settings", "type": "object"}
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{key}={self[key]!r}" for key in self.KEYS if self.given(key))
+        shown = ", ".join(f"{key}={self._shown(key)}" for key in self.KEYS if self.given(key))
         return f"Settings({shown})"
+
+    def _shown(self, key: str) -> str:
+        return "'…'" if key.endswith("_credentials") and self[key] else repr(self[key])
 
 
 def _from_field(value: Any) -> Settings:

@@ -49,6 +49,7 @@ class ChromaError(Exception):
     status: ClassVar[int] = 400
     trace_id: str | None = None
     durable_rows: int | None = None
+    method: str | None = None  # the method whose name the text begins with
 
     def code(self) -> int:
         """Return the error's numeric code: the HTTP status, unless the class overrides it."""

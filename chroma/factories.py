@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,7 +19,14 @@ from ._sync.client import Client as _Client
 from ._sync.client import client_for
 from .config import DEFAULT_DATABASE, DEFAULT_PATH, DEFAULT_TENANT, Settings, System
 from .errors import InvalidArgumentError, InvalidTypeError
-from .http.connection_settings import HTTP_IMPLEMENTATION, is_http, settings_for, settings_for_cloud
+from .http.connection_settings import (
+    HTTP_IMPLEMENTATION,
+    credentials_explained,
+    is_http,
+    settings_for,
+    settings_for_cloud,
+    sign_in,
+)
 from .internal.distribution import full
 from .requests.scope import Identity, Scope, completed
 from .storage.interface.short_repr import shown
@@ -108,20 +116,35 @@ def HttpClient(
     settings: Settings | None = None,
     tenant: str = DEFAULT_TENANT,
     database: str = DEFAULT_DATABASE,
+    *,
+    token: str | None = None,
+    user: tuple[str, str] | None = None,
+    ca: str | Path | None = None,
 ) -> _Client:
     """Create a client for a server started with `chroma run`, or for any server with the same API.
+
+        client = chroma.HttpClient("https://chroma.example.org", token="…")
+        client = chroma.HttpClient("localhost", 8000, user=("ana", "…"))
 
     host      a host name, an IP address, or a URL "http(s)://host:port[/path]"; a URL overrides `port`
     ssl       use https
     headers   headers sent with every request
-    settings  `chroma_client_auth_provider` and `_credentials` (token or basic), time limits,
-              pool sizes and the number of retries; see Settings
+    settings  time limits, pool sizes and the number of retries; see Settings
+    token     a token that the server knows; default: the environment variable CHROMA_TOKEN
+    user      a name and a password; default: CHROMA_USER, as name:password
+    ca        a file with the certificate of the server, or of who issued it; default: CHROMA_CA, else the
+              authorities that the machine trusts
+
+    The variables are not used if `settings`, `headers` or the URL have credentials.
 
     Threads may share the client. A forked child process opens its own connections. Raises ValueError
     if the address is invalid, if it differs from the address in the settings, or if nothing answers
-    at it. Raises NotFoundError if the tenant or database does not exist.
+    at it. Raises NotFoundError if the tenant or database does not exist, and ChromaAuthError if the
+    server does not know the credentials.
     """
-    return _client(settings_for(host, port, ssl, headers, settings), _fixed(tenant, database))
+    resolved = sign_in(settings_for(host, port, ssl, headers, settings), token, user, ca)
+    with credentials_explained():
+        return _client(resolved, _fixed(tenant, database))
 
 
 async def AsyncHttpClient(
@@ -132,6 +155,10 @@ async def AsyncHttpClient(
     settings: Settings | None = None,
     tenant: str = DEFAULT_TENANT,
     database: str = DEFAULT_DATABASE,
+    *,
+    token: str | None = None,
+    user: tuple[str, str] | None = None,
+    ca: str | Path | None = None,
 ) -> _AsyncClient:
     """Create an asyncio client for a server. Its methods, and those of its collections, are coroutines.
 
@@ -142,9 +169,10 @@ async def AsyncHttpClient(
     from ._async.client import async_client_for
     from ._async.http_backend import AsyncHttpBackend
 
-    resolved = settings_for(host, port, ssl, headers, settings)
-    backend = await AsyncHttpBackend.open(resolved)
-    return await async_client_for(backend, resolved, _fixed(tenant, database))
+    resolved = sign_in(settings_for(host, port, ssl, headers, settings), token, user, ca)
+    with credentials_explained():
+        backend = await AsyncHttpBackend.open(resolved)
+        return await async_client_for(backend, resolved, _fixed(tenant, database))
 
 
 def CloudClient(
@@ -231,9 +259,19 @@ def _fixed(tenant: str, database: str) -> Callable[[Identity], Scope]:
 
 def _client(settings: Settings, locate: Callable[[Identity], Scope], private: bool = False) -> _Client:
     if not isinstance(settings, Settings):
-        raise InvalidTypeError(f"Expected settings to be a chroma.Settings, got {shown(settings)}")
+        raise InvalidTypeError(_not_settings(settings))
     backend = _open(settings, private)
     return client_for(backend, settings, locate, lambda: _forget(backend))
+
+
+def _not_settings(settings: Any) -> str:
+    """The message for a value that is not a Settings, as the path of a folder or the URL of a server."""
+    remedy = ""
+    if isinstance(settings, (str, os.PathLike)):
+        url = str(settings).startswith(("http://", "https://"))
+        opened = f"{'HttpClient' if url else 'PersistentClient'}({shown(str(settings))})"
+        remedy = f"; {'a server' if url else 'a folder'} is opened with chroma.{opened}"
+    return f"Expected settings to be a chroma.Settings, got {shown(settings)}{remedy}"
 
 
 def _local_settings(settings: Settings | None, path: str | Path | None, *, rust: bool = False) -> Settings:
@@ -243,7 +281,7 @@ def _local_settings(settings: Settings | None, path: str | Path | None, *, rust:
     settings are persistent.
     """
     if settings is not None and not isinstance(settings, Settings):
-        raise InvalidTypeError(f"Expected settings to be a chroma.Settings, got {shown(settings)}")
+        raise InvalidTypeError(_not_settings(settings))
     resolved = Settings() if settings is None else settings.copy()
     if settings is not None and settings.given("persist_directory"):
         if path == DEFAULT_PATH or (path is None and settings.is_persistent and rust):
@@ -278,7 +316,10 @@ def _open(settings: Settings, private: bool) -> Backend:
                 f"An instance of Chroma already exists for {location} with different settings: "
                 f"{different} differ; close the other client first, or use its settings"
             )
+    warning = None if path is None else local.overlooked(path)
     backend = local.open(path, settings)
+    if warning is not None:
+        warnings.warn(warning, UserWarning, stacklevel=4)
     _in_use.setdefault(location, weakref.WeakKeyDictionary())[backend] = settings
     return backend
 

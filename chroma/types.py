@@ -14,6 +14,7 @@ from uuid import UUID
 
 import numpy.typing as npt
 
+from .storage.interface.report_repr import report_html, report_repr
 from .storage.interface.sparse_vector import SPARSE_VECTOR_TYPE_VALUE as SPARSE_VECTOR_TYPE_VALUE
 from .storage.interface.sparse_vector import TYPE_KEY as TYPE_KEY
 from .storage.interface.sparse_vector import SparseVector as SparseVector
@@ -113,6 +114,9 @@ class IndexingStatus:
     num_unindexed_ops: int
     total_ops: int
     op_indexing_progress: float
+
+    __repr__ = report_repr
+    _repr_html_ = report_html
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,16 @@ from .collection.collection import Collection
 from .collection.host import Services
 from .collection.index_builds import Graphs, IndexSettings
 from .filters.duckdb_tables import FilterDatabase
-from .interface.errors import AlreadyExists, Closed, Missing, NotFound, StorageError
+from .interface import version_names as versions
+from .interface.errors import AlreadyExists, Closed, Missing, StorageError
 from .interface.requests import NewCollection
 from .interface.values import (
     BackupReport,
     CollectionInfo,
+    CollectionSnapshot,
     EngineMetrics,
 )
+from .interface.version_names import check_current
 from .io.disk import GONE, DiskFolder, Folder, syncs
 from .io.in_memory import MemoryFolder
 from .io.safe_open import check_path
@@ -42,7 +45,7 @@ from .validation.file_names import COLLECTION
 
 if TYPE_CHECKING:
     from .backup.copy import Progress
-    from .sql.statement import Find, Statement
+    from .sql.statement import Find, Names, Statement
 
 _log = logging.getLogger("chroma")
 OPEN_COLLECTIONS = 256  # per process; an open collection holds a file descriptor and some memory maps
@@ -199,10 +202,18 @@ class Engine:
 
         def dropped(state: CatalogState) -> list[CollectionInfo]:
             if info.id not in state.collections:
-                raise NotFound(f"Collection [{name}] does not exist")
-            return [info]
+                raise self.catalog.unknown(tenant, database, name)
+            return [*versions.versions_of(info.id, list(state.collections.values())), info]
 
-        self._drop({"do": "delete collection", "id": info.id}, dropped)
+        self._drop_each(dropped)
+
+    def _drop_each(self, dropped: Callable[[CatalogState], Sequence[CollectionInfo]]) -> None:
+        """Remove collections one by one from the catalog. See `_drop`."""
+        with self.catalog.changing() as (state, commit):
+            infos = dropped(state)
+            for info in infos:
+                commit({"do": "delete collection", "id": info.id})
+        self._remove_files(infos)
 
     def delete_database(self, tenant: str, database: str) -> None:
         self.check_open()
@@ -211,7 +222,7 @@ class Engine:
         def dropped(state: CatalogState) -> list[CollectionInfo]:
             names = state.names.get((tenant, database))
             if names is None:
-                raise NotFound(f"Database [{database}] not found in tenant [{tenant}]")
+                raise self.catalog.unknown_database(tenant, database)
             return [state.collections[id] for id in names.values()]
 
         self._drop({"do": "delete database", "tenant": tenant, "database": database}, dropped)
@@ -231,6 +242,9 @@ class Engine:
         with self.catalog.changing() as (state, commit):
             infos = dropped(state)
             commit(change)
+        self._remove_files(infos)
+
+    def _remove_files(self, infos: Sequence[CollectionInfo]) -> None:
         for info in infos:
             with self._lock:
                 collection = self._open.pop(info.id, None)
@@ -298,7 +312,7 @@ class Engine:
             dimension=dimension,
             schema=source.info.schema,
         )
-        if name in {other.name for other in self.catalog.list_collections(tenant, database)}:
+        if name in {other.name for other in self.catalog.list_collections(tenant, database, versions=True)}:
             raise AlreadyExists(f"Collection [{name}] already exists; choose another name")
         target = self.folder.child("collections").child(info.id)
         try:
@@ -313,6 +327,47 @@ class Engine:
                 self._discard(info.id)
             raise
 
+    # ------------------------------------------------------------------ versions
+
+    def create_version(self, tenant: str, database: str, id: str, name: str) -> CollectionSnapshot:
+        """Keep the records of a collection as they are now, under a name. Raises AlreadyExists."""
+        check_current(self.catalog.scoped(tenant, database, id))
+        for other in self._versions(tenant, database, id):
+            if versions.given_name(other) == name:
+                raise AlreadyExists(f"the collection has a snapshot {name!r} already; choose another name")
+        entry = versions.entry_name(id, name)
+        return self._version(self.fork_collection(tenant, database, id, entry))
+
+    def list_versions(self, tenant: str, database: str, id: str) -> list[CollectionSnapshot]:
+        """Return the versions of a collection, the oldest first."""
+        return [self._version(info) for info in self._versions(tenant, database, id)]
+
+    def restore_version(self, tenant: str, database: str, id: str, name: str) -> None:
+        """Make the records of a collection those of a version. Raises NotFound."""
+        info = versions.named(name, self._versions(tenant, database, id))
+        version = self.collection(tenant, database, info.id)
+        self.collection(tenant, database, id).restore(version)
+
+    def delete_version(self, tenant: str, database: str, id: str, name: str) -> None:
+        """Delete a version. Its files are removed as far as nothing else shares them. Raises NotFound."""
+        info = versions.named(name, self._versions(tenant, database, id))
+
+        def dropped(state: CatalogState) -> list[CollectionInfo]:
+            return [info] if info.id in state.collections else []
+
+        self._drop_each(dropped)
+
+    def _versions(self, tenant: str, database: str, id: str) -> list[CollectionInfo]:
+        self.check_open()
+        self.catalog.scoped(tenant, database, id)
+        return versions.versions_of(id, self.catalog.list_collections(tenant, database, versions=True))
+
+    def _version(self, info: CollectionInfo) -> CollectionSnapshot:
+        records = self.collection(info.tenant, info.database, info.id).store.snapshot().live
+        return CollectionSnapshot(
+            name=versions.given_name(info), created=versions.created(info), records=records, id=info.id
+        )
+
     def backup(self, path: str, link: bool, verify: bool, progress: Progress | None = None) -> BackupReport:
         """Copy the whole database to a folder on disk; see backup/backup.py."""
         self.check_there()
@@ -323,12 +378,12 @@ class Engine:
 
     # ------------------------------------------------------------------ statements
 
-    def statement(self, text: str, find: Find) -> Statement:
-        """Prepare an SQL statement over the tables that `find` returns."""
+    def statement(self, text: str, find: Find, names: Names) -> Statement:
+        """Prepare an SQL statement over the tables that `find` returns. `names` returns what it knows."""
         self.check_open()
         from .sql.statement import Statement
 
-        return Statement(text, find, duckdb_limit(self.services.budget.limit), self.threads)
+        return Statement(text, find, names, duckdb_limit(self.services.budget.limit), self.threads)
 
     def metrics(self) -> EngineMetrics:
         """Sum the metrics of the open collections. Uses their latest snapshots and does not refresh them."""

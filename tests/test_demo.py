@@ -37,5 +37,8 @@ def test_demo_answers_twice(tmp_path: Path) -> None:
     for question in QUESTIONS:
         assert output.count(question.text) == 2
     assert output.count("Opened 150 records") == 2
+    last = output.splitlines()[-1].partition("look at it with: ")[2]
+    looked = subprocess.run(last, shell=True, capture_output=True, text=True, check=True)
+    assert "1 collection" in looked.stdout
     with chroma.PersistentClient(folder) as client:
         assert client.get_collection(COLLECTION).count() == 150

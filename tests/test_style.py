@@ -65,6 +65,7 @@ WORDS = {
 GIVEN_NAMES = {
     "TogetherAIEmbeddingFunction": "public: the company's name",
     "add_attributes_to_current_span": "a function of chromadb.telemetry.opentelemetry",
+    "add_note": "BaseException.add_note",
     "attributes": "a field of the identity that /api/v2/auth/identity answers, and of the public Identity",
     "chroma.embedding.providers.together": "the module of TogetherAIEmbeddingFunction",
     "kill": "os.kill and subprocess.Popen.kill",

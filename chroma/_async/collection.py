@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -59,7 +60,7 @@ from ..types import (
     WhereDocument,
 )
 from ..validation.metadata import check_new_metadata
-from ..validation.names import check_count, check_name
+from ..validation.names import check_count, check_name, check_str
 from ..validation.read_arguments import (
     NO_VECTORS,
     chance_of,
@@ -102,7 +103,7 @@ from ..validation.write_batch import (
     size_of,
 )
 from ..wire import search_codec
-from .collection_neighbours import AsyncNeighbours
+from .collection_snapshots import AsyncSnapshots
 
 if TYPE_CHECKING:
     import altair as alt
@@ -116,7 +117,7 @@ _TEXTS: frozenset[Field] = frozenset({"documents", "metadatas", "uris"})
 _OFF = 0.0  # the diversity of a query that does not ask for any
 
 
-class AsyncCollection(AsyncNeighbours, AsyncContainer):
+class AsyncCollection(AsyncSnapshots, AsyncContainer):
     """A set of records. Each has an id, a vector, and optionally a document, metadata and a uri.
 
     Collections are made by the methods of a client. A collection keeps the embedding function and the
@@ -612,6 +613,25 @@ class AsyncCollection(AsyncNeighbours, AsyncContainer):
             schema=self._given_schema,
         )
 
+    async def at(self, name: str) -> AsyncCollection:
+        """The collection as it was when a snapshot was made, to read. It refuses every change.
+
+        collection.at("before-cleaning").count()
+        """
+        with during("at"):
+            checked = check_str(name, "name")
+        found = await self._backend.list_snapshots(self._ref)
+        for snapshot in found:
+            if snapshot.name == checked:
+                info = await self._backend.get_collection_by_id(self._ref._replace(id=snapshot.id))
+                info = replace(info, name=f"{self.name}@{checked}")  # which is shown
+                return AsyncCollection(
+                    self._backend, info, self._function, self._loader, client=self._opened_by
+                )
+        with during("at"):
+            others = ", ".join(repr(each.name) for each in found) or "none"
+            raise NotFoundError(f"the collection has no snapshot {checked!r}; it has {others}")
+
     async def get_indexing_status(self) -> IndexingStatus:
         """The number of records that the similarity index covers. Queries find the other records too."""
         return indexing_result(await self._backend.index_status(self._ref))
@@ -732,6 +752,7 @@ class AsyncCollection(AsyncNeighbours, AsyncContainer):
                 size=(width, height),
                 file=file,
             )
+        where = given_filter(where)
         total = await self.count(where)
         chosen = None
         if total > arguments.limit:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..config import Settings
-from ..errors import UnsupportedError
+from ..errors import ServerConnectionError, UnsupportedError
 from ..http.batching import Tally, bodies, streams
 from ..http.retry_policy import JSON_TYPE, encode, read_json, segment, shown_url
+from ..http.scheme_mismatch import explained
 from ..http.server_info import (
     Server,
     collection_path,
@@ -27,7 +28,7 @@ from ..http.server_info import (
     server_from,
     tenant_path,
 )
-from ..internal.concurrency import async_bulk
+from ..internal.concurrency import async_bulk, async_call
 from ..requests.scope import Identity, Scope
 from ..results.build import in_order_of, within
 from ..storage.interface.metadata_order import ordered
@@ -46,6 +47,7 @@ from ..storage.interface.values import (
     BackupReport,
     CollectionInfo,
     CollectionRef,
+    CollectionSnapshot,
     CollectionStats,
     Facet,
     Field,
@@ -83,6 +85,9 @@ class AsyncHttpBackend:
         transport = AsyncTransport(settings)
         try:
             server = server_from(transport.url, await transport.call("GET", "/pre-flight-checks"))
+        except ServerConnectionError as error:
+            await transport.close()
+            raise await async_call(explained, error, transport.url) from None
         except BaseException:
             await transport.close()
             raise
@@ -238,6 +243,24 @@ class AsyncHttpBackend:
             (await self._transport.call("POST", f"{collection_path(collection)}/delete", body))["deleted"]
         )
 
+    async def create_snapshot(self, collection: CollectionRef, name: str) -> CollectionSnapshot:
+        return await self._own(collection, "snapshots", {"name": name}, json_codec.snapshot_from_json)
+
+    async def list_snapshots(self, collection: CollectionRef) -> list[CollectionSnapshot]:
+        self._server.require_own("snapshots")
+        found = await self._get(f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots")
+        return list(map(json_codec.snapshot_from_json, found))
+
+    async def restore_snapshot(self, collection: CollectionRef, name: str) -> None:
+        self._server.require_own("restore")
+        path = f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots/{segment(name)}/restore"
+        await self._transport.call("POST", path, repeatable=True)
+
+    async def delete_snapshot(self, collection: CollectionRef, name: str) -> None:
+        self._server.require_own("drop_snapshot")
+        path = f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots/{segment(name)}"
+        await self._transport.call("DELETE", path)
+
     # ------------------------------------------------------------------ reading
 
     async def known_ids(self, collection: CollectionRef, ids: Sequence[str]) -> set[str]:
@@ -263,6 +286,7 @@ class AsyncHttpBackend:
         return in_order_of(ids, await self._rows(collection, chosen))
 
     async def _rows(self, collection: CollectionRef, request: GetRequest) -> Rows:
+        __tracebackhide__ = True
         request = request._replace(selection=self._server.plain(request.selection))
         body = request_codec.get_to_json(request)
         most = content_negotiation.most_rows(request.selection.ids, request.page.limit)
@@ -389,11 +413,13 @@ class AsyncHttpBackend:
     # ------------------------------------------------------------------ requests
 
     async def _get(self, path: str, query: dict[str, int] | None = None) -> Any:
+        __tracebackhide__ = True
         return await self._transport.call("GET", path, query=query)
 
     async def _read(
         self, collection: CollectionRef, verb: str, body: json_codec.JSON, read: Callable[[Any], T]
     ) -> T:
+        __tracebackhide__ = True
         path = f"{collection_path(collection)}/{verb}"
         answer: T = await self._transport.call("POST", path, body, repeatable=True, read=read)
         return answer
@@ -401,6 +427,7 @@ class AsyncHttpBackend:
     async def _read_arrow(
         self, collection: CollectionRef, verb: str, body: json_codec.JSON, read: Callable[[bytes], T]
     ) -> T:
+        __tracebackhide__ = True
         answer = await self._transport.send(
             "POST",
             f"{collection_path(collection)}/{verb}",
@@ -418,5 +445,6 @@ class AsyncHttpBackend:
     async def _own(
         self, collection: CollectionRef, verb: str, body: json_codec.JSON, read: Callable[[Any], T]
     ) -> T:
+        __tracebackhide__ = True
         self._server.require_own(verb)
         return await self._read(collection, f"{json_codec.OWN_PREFIX}/{verb}", body, read)

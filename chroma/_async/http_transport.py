@@ -71,6 +71,7 @@ class AsyncTransport:
                     if they certainly did not reach the server
         Raises the class that the server names, ServerConnectionError or ServerTimeoutError.
         """
+        __tracebackhide__ = True  # in notebooks and pytest; the text of an error names the server
         content = body if body is None or isinstance(body, bytes) else encode(body)
         response = await self.send(method, path, content, query=query, repeatable=repeatable)
 
@@ -98,6 +99,7 @@ class AsyncTransport:
                  an iterator, the request is not retried after the first part was taken
         accept   the media type requested, if it is not JSON
         """
+        __tracebackhide__ = True
         headers = _headers(content, content_type, accept)
         response = await self._attempts(
             method, path, content, headers=headers, query=query, repeatable=repeatable, stream=False
@@ -151,6 +153,7 @@ class AsyncTransport:
         repeatable: bool,
         stream: bool,
     ) -> httpx.Response:
+        __tracebackhide__ = True
         body = content if content is None or isinstance(content, bytes) else _AsyncParts(content)
         repeatable = repeatable or method == "GET"
         attempt = 0

@@ -152,7 +152,7 @@ class Pipelines(Tables):
         self,
         path: str | PathLike[str] | IO[bytes],
         *,
-        format: Literal["parquet", "arrow", "jsonl"] | None = None,
+        format: Literal["parquet", "arrow", "csv", "jsonl"] | None = None,
         columns: Sequence[str] | None = None,
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
@@ -166,15 +166,16 @@ class Pipelines(Tables):
     ) -> ExportReport:
         """Write records to a file, or to a folder with a file per value of a metadata key, in bounded memory.
 
-        path          a path or URL; its extension selects the format: .parquet, .arrow, .jsonl or .jsonl.gz.
-                      Or a binary file object, with its `format`; Arrow is then in the stream format
+        path          a path or URL; its extension selects the format: .parquet, .arrow, .csv, .tsv or .jsonl,
+                      the last three also with .gz. Or a binary file object, with its `format`; Arrow is
+                      then in the stream format
         columns       names of columns; None: all columns that `to_arrow` returns. JSON lines hold the
                       metadata as one object
         where, where_document, ids, limit, order_by  as for `get`
         partition_by  a metadata key; path is then a folder that holds key=value/part-0.parquet and so on
         overwrite     replace existing files; otherwise an existing file raises an error
         All records are read from one snapshot, regardless of concurrent writes. A file appears only when it
-        is complete. `load` restores the exported records exactly.
+        is complete. `load` restores the exported records exactly; of CSV, lists come back as JSON text.
         """
         require_arrow()
         from ..pipelines.export import Export

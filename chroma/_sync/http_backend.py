@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..config import Settings
-from ..errors import UnsupportedError
+from ..errors import ServerConnectionError, UnsupportedError
 from ..http.batching import Tally, bodies, streams
 from ..http.retry_policy import JSON_TYPE, encode, read_json, segment, shown_url
+from ..http.scheme_mismatch import explained
 from ..http.server_info import (
     Server,
     collection_path,
@@ -28,7 +29,7 @@ from ..http.server_info import (
     server_from,
     tenant_path,
 )
-from ..internal.concurrency import bulk
+from ..internal.concurrency import bulk, call
 from ..requests.scope import Identity, Scope
 from ..results.build import in_order_of, within
 from ..storage.interface.metadata_order import ordered
@@ -47,6 +48,7 @@ from ..storage.interface.values import (
     BackupReport,
     CollectionInfo,
     CollectionRef,
+    CollectionSnapshot,
     CollectionStats,
     Facet,
     Field,
@@ -84,6 +86,9 @@ class HttpBackend:
         transport = Transport(settings)
         try:
             server = server_from(transport.url, transport.call("GET", "/pre-flight-checks"))
+        except ServerConnectionError as error:
+            transport.close()
+            raise call(explained, error, transport.url) from None
         except BaseException:
             transport.close()
             raise
@@ -239,6 +244,24 @@ class HttpBackend:
             (self._transport.call("POST", f"{collection_path(collection)}/delete", body))["deleted"]
         )
 
+    def create_snapshot(self, collection: CollectionRef, name: str) -> CollectionSnapshot:
+        return self._own(collection, "snapshots", {"name": name}, json_codec.snapshot_from_json)
+
+    def list_snapshots(self, collection: CollectionRef) -> list[CollectionSnapshot]:
+        self._server.require_own("snapshots")
+        found = self._get(f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots")
+        return list(map(json_codec.snapshot_from_json, found))
+
+    def restore_snapshot(self, collection: CollectionRef, name: str) -> None:
+        self._server.require_own("restore")
+        path = f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots/{segment(name)}/restore"
+        self._transport.call("POST", path, repeatable=True)
+
+    def delete_snapshot(self, collection: CollectionRef, name: str) -> None:
+        self._server.require_own("drop_snapshot")
+        path = f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots/{segment(name)}"
+        self._transport.call("DELETE", path)
+
     # ------------------------------------------------------------------ reading
 
     def known_ids(self, collection: CollectionRef, ids: Sequence[str]) -> set[str]:
@@ -264,6 +287,7 @@ class HttpBackend:
         return in_order_of(ids, self._rows(collection, chosen))
 
     def _rows(self, collection: CollectionRef, request: GetRequest) -> Rows:
+        __tracebackhide__ = True
         request = request._replace(selection=self._server.plain(request.selection))
         body = request_codec.get_to_json(request)
         most = content_negotiation.most_rows(request.selection.ids, request.page.limit)
@@ -390,11 +414,13 @@ class HttpBackend:
     # ------------------------------------------------------------------ requests
 
     def _get(self, path: str, query: dict[str, int] | None = None) -> Any:
+        __tracebackhide__ = True
         return self._transport.call("GET", path, query=query)
 
     def _read(
         self, collection: CollectionRef, verb: str, body: json_codec.JSON, read: Callable[[Any], T]
     ) -> T:
+        __tracebackhide__ = True
         path = f"{collection_path(collection)}/{verb}"
         answer: T = self._transport.call("POST", path, body, repeatable=True, read=read)
         return answer
@@ -402,6 +428,7 @@ class HttpBackend:
     def _read_arrow(
         self, collection: CollectionRef, verb: str, body: json_codec.JSON, read: Callable[[bytes], T]
     ) -> T:
+        __tracebackhide__ = True
         answer = self._transport.send(
             "POST",
             f"{collection_path(collection)}/{verb}",
@@ -419,5 +446,6 @@ class HttpBackend:
     def _own(
         self, collection: CollectionRef, verb: str, body: json_codec.JSON, read: Callable[[Any], T]
     ) -> T:
+        __tracebackhide__ = True
         self._server.require_own(verb)
         return self._read(collection, f"{json_codec.OWN_PREFIX}/{verb}", body, read)

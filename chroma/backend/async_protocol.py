@@ -26,6 +26,7 @@ from ..storage.interface.values import (
     BackupReport,
     CollectionInfo,
     CollectionRef,
+    CollectionSnapshot,
     CollectionStats,
     Facet,
     Hits,
@@ -98,6 +99,20 @@ class AsyncBackend(Protocol):
 
     async def delete_collection(self, scope: Scope, name: str) -> None: ...
     async def fork_collection(self, collection: CollectionRef, name: str) -> CollectionInfo: ...
+
+    async def create_snapshot(self, collection: CollectionRef, name: str) -> CollectionSnapshot:
+        """Keep the records as they are now, under a name. Raises UniqueConstraintError if it is taken."""
+        ...
+
+    async def list_snapshots(self, collection: CollectionRef) -> list[CollectionSnapshot]:
+        """The snapshots of a collection, the oldest first."""
+        ...
+
+    async def restore_snapshot(self, collection: CollectionRef, name: str) -> None:
+        """Make the records those of a snapshot. Raises NotFoundError."""
+        ...
+
+    async def delete_snapshot(self, collection: CollectionRef, name: str) -> None: ...
 
     async def write(self, collection: CollectionRef, mode: Mode, records: Records) -> Written: ...
     async def delete(self, collection: CollectionRef, request: DeleteRequest) -> int:

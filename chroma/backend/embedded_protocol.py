@@ -113,6 +113,11 @@ class FoundBySearch(Protocol):
 class EmbeddedBackend(Backend, Protocol):
     """A backend whose engine is in this process."""
 
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be written, as in a backup."""
+        ...
+
     def metrics(self) -> EngineMetrics:
         """The engine's metrics. Reading them opens no collection."""
         ...

@@ -27,6 +27,7 @@ from ..storage.interface.values import (
     BackupReport,
     CollectionInfo,
     CollectionRef,
+    CollectionSnapshot,
     CollectionStats,
     Facet,
     Hits,
@@ -99,6 +100,20 @@ class Backend(Protocol):
 
     def delete_collection(self, scope: Scope, name: str) -> None: ...
     def fork_collection(self, collection: CollectionRef, name: str) -> CollectionInfo: ...
+
+    def create_snapshot(self, collection: CollectionRef, name: str) -> CollectionSnapshot:
+        """Keep the records as they are now, under a name. Raises UniqueConstraintError if it is taken."""
+        ...
+
+    def list_snapshots(self, collection: CollectionRef) -> list[CollectionSnapshot]:
+        """The snapshots of a collection, the oldest first."""
+        ...
+
+    def restore_snapshot(self, collection: CollectionRef, name: str) -> None:
+        """Make the records those of a snapshot. Raises NotFoundError."""
+        ...
+
+    def delete_snapshot(self, collection: CollectionRef, name: str) -> None: ...
 
     def write(self, collection: CollectionRef, mode: Mode, records: Records) -> Written: ...
     def delete(self, collection: CollectionRef, request: DeleteRequest) -> int:

@@ -10,13 +10,14 @@ import click
 
 from ..config import DEFAULT_TENANT
 from ..errors import InvalidArgumentError
+from .command_group import CommandGroup
 from .output import json_option, print_json, print_table
 
 if TYPE_CHECKING:
     from ..server.security.credentials_file import Entry
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def auth() -> None:
     """Manage access to a server: create, list, revoke.
 

@@ -10,6 +10,7 @@ import click
 
 from ..errors import UnsupportedError
 from ..internal.progress import bar
+from ..storage.interface.report_repr import size
 from ..storage.interface.values import BackupReport
 from .output import counted, json_option, print_json, print_table
 from .targets import Folder, Target, complete_collection, folder_argument, target
@@ -68,7 +69,7 @@ def compact(target: Target, collection: str | None, as_json: bool) -> None:
 
     Compacts all collections of the database unless one is named. Returns when the work is complete.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     with target.client() as client:
         names = [collection] if collection else [each.name for each in client.list_collections()]
         for name in names:
@@ -79,7 +80,16 @@ def compact(target: Target, collection: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"target": target.where, "collections": rows})
     else:
-        print_table(("name", "before", "bytes"), [list(row.values()) for row in rows])
+        print_table(
+            ("name", "before", "after"),
+            [(row["name"], _shown(row["before"]), _shown(row["bytes"])) for row in rows],
+        )
+        if any((row["before"] or 0) < (row["bytes"] or 0) for row in rows):
+            click.echo(
+                "Those that grew had records in the log only: these are in a segment now, and the new, empty "
+                "log takes room, too.",
+                err=True,
+            )
 
 
 def _bytes(collection: Any) -> int | None:
@@ -87,6 +97,10 @@ def _bytes(collection: Any) -> int | None:
         return int(collection.info().bytes)
     except UnsupportedError:
         return None
+
+
+def _shown(bytes: int | None) -> str | None:
+    return None if bytes is None else size(bytes)
 
 
 def _told(report: BackupReport, as_json: bool, what: str) -> None:
@@ -97,7 +111,7 @@ def _told(report: BackupReport, as_json: bool, what: str) -> None:
     told = [
         counted(report.collections, "collection"),
         counted(report.files, "file"),
-        *(f"{bytes:,} bytes {how}" for how, bytes in sizes.items() if bytes),
+        *(f"{size(bytes)} {how}" for how, bytes in sizes.items() if bytes),
         *([f"{counted(report.removed, 'old file')} removed"] if report.removed else []),
         f"{report.seconds:.1f} s",
     ]

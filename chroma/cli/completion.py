@@ -20,6 +20,8 @@ def completion(shell: str) -> None:
     """Print the completion script of a shell: bash, zsh or fish."""
     found = get_completion_class(shell)
     assert found is not None
-    command = click.get_current_context().find_root().command
+    root = click.get_current_context().find_root()
+    name = root.info_name or "chroma"
+    variable = f"_{name}_COMPLETE".replace("-", "_").upper()
     # Calls the base class, because the method for bash runs bash to check its version and prints a message.
-    click.echo(ShellComplete.source(found(command, {}, "chroma", "_CHROMA_COMPLETE")))
+    click.echo(ShellComplete.source(found(root.command, {}, name, variable)))

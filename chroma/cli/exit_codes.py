@@ -21,6 +21,7 @@ from ..errors import (
     ServerTimeoutError,
     UniqueConstraintError,
 )
+from .option_terms import in_options
 
 DAMAGED, UNUSABLE, NOT_FOUND, UNREACHABLE, FORBIDDEN, EXISTS = 1, 2, 3, 4, 5, 6
 BUG, INTERRUPTED, UNREAD = 70, 130, 141
@@ -37,6 +38,8 @@ CODES = {
     INTERRUPTED: "interrupted (Ctrl-C)",
     UNREAD: "nobody reads the output any more (| head)",
 }
+
+_SIGN_IN = "here with --token or CHROMA_TOKEN, or with --user or CHROMA_USER"
 
 _CODES: tuple[tuple[type[ChromaError], int], ...] = (
     (CorruptionError, DAMAGED),
@@ -55,6 +58,15 @@ def code_of(error: ChromaError) -> int:
     return next((code for kind, code in _CODES if isinstance(error, kind)), UNUSABLE)
 
 
+def told(error: ChromaError) -> str:
+    """Return the text of an error, in the terms of the command."""
+    if isinstance(error, CorruptionError):
+        return f"Damaged: {error.message()}"
+    if isinstance(error, ChromaAuthError):  # its message() is "Forbidden" whatever the server says
+        return f"Error: {str(error) or error.message()}; {_SIGN_IN}"
+    return f"Error: {in_options(error.message().removeprefix(f'{error.method}: '))}"
+
+
 def ended(ctx: click.Context, run: Callable[[click.Context], Any]) -> Any:
     """Run a command. Report an error as a message and an exit code."""
     try:
@@ -69,11 +81,8 @@ def ended(ctx: click.Context, run: Callable[[click.Context], Any]) -> Any:
         ctx.exit(INTERRUPTED)
     except click.ClickException:
         raise
-    except CorruptionError as error:
-        _complain(f"Damaged: {error.message()}")
-        ctx.exit(DAMAGED)
     except ChromaError as error:
-        _complain(f"Error: {error.message()}")
+        _complain(told(error))
         ctx.exit(code_of(error))
     except BrokenPipeError:
         discard(sys.stdout)

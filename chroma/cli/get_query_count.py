@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from ..storage.interface.requests import QueryMode
+from ..validation.sql_condition import filter_of
 from .exit_codes import NOT_FOUND
-from .output import json_option, print_json, print_table
+from .output import Output, hint, json_option, output_options, print_json, print_rows, print_table
 from .targets import Target, collection_argument, target
 
 PARTS = ("documents", "metadatas", "embeddings", "uris")
@@ -46,9 +47,9 @@ class WhereType(JsonType):
         super().__init__(dict, '\'{"year": {"$gte": 2020}}\'')
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Parse JSON. A condition stays a text, and is parsed with the filters of Python."""
+        """Parse the value. The error message gives the position of a mistake."""
         if isinstance(value, str) and not value.lstrip().startswith(("{", "[")):
-            return value
+            return filter_of(value)
         return super().convert(value, param, ctx)
 
 
@@ -66,6 +67,9 @@ def filter_options(command: Callable[..., None]) -> Callable[..., None]:
     return where(document(command))
 
 
+missing_ok_option = click.option(
+    "--missing-ok", is_flag=True, help="Also if --where has a key that no record has, or another type of it."
+)
 _include = click.option(
     "--include",
     multiple=True,
@@ -84,19 +88,19 @@ _include = click.option(
 @click.option("--all", "everything", is_flag=True, help="No limit.")
 @click.option("--order-by", metavar="KEY", help="A metadata key; -KEY for descending.")
 @_include
-@json_option
+@output_options
 def get(
     target: Target,
     collection: str,
     ids: tuple[str, ...],
-    where: dict[str, Any] | str | None,
+    where: dict[str, Any] | None,
     where_document: dict[str, Any] | None,
     limit: int | None,
     offset: int,
     everything: bool,
     order_by: str | None,
     include: tuple[str, ...],
-    as_json: bool,
+    output: Output,
 ) -> None:
     """Print records, by id or by filter, in insertion order.
 
@@ -116,14 +120,14 @@ def get(
             include=parts,  # type: ignore[arg-type]
             order_by=order_by,
         )
-        rows = _records(found, parts)
-        total = chosen.count(where, where_document) if not ids and not as_json else None
-    if as_json:
+        rows = records(found, parts)
+        total = chosen.count(where, where_document) if not ids and output in ("table", "column") else None
+    if output == "json":
         print_json({"collection": collection, "records": rows})
     else:
-        _print(rows, parts)
+        print_records(output, rows, ["id", *_names(parts)])
         if total is not None and total > len(rows):
-            click.echo(f"{len(rows):,} of {total:,} records; --limit, --offset and --all show others")
+            hint(f"{len(rows):,} of {total:,} records; --limit, --offset and --all show others")
     if ids and where is None and where_document is None and limit is None and not offset:
         missing = [id for id in dict.fromkeys(ids) if id not in set(found["ids"])]
         if missing:
@@ -157,7 +161,7 @@ def get(
     default="dense",
     help="By vectors, by the words of --text, or by both. Default: dense",
 )
-@json_option
+@output_options
 def query(
     target: Target,
     collection: str,
@@ -165,13 +169,13 @@ def query(
     embeddings: tuple[list[float], ...],
     n_results: int,
     ids: tuple[str, ...],
-    where: dict[str, Any] | str | None,
+    where: dict[str, Any] | None,
     where_document: dict[str, Any] | None,
     include: tuple[str, ...],
     exact: bool,
     max_distance: float | None,
     mode: QueryMode,
-    as_json: bool,
+    output: Output,
 ) -> None:
     """Print the records nearest to a text or a vector, or with its words."""
     if mode == "dense" and bool(texts) == bool(embeddings):
@@ -196,16 +200,25 @@ def query(
             mode=mode,
         )
     inputs: tuple[Any, ...] = texts or embeddings
-    answers = [_records(_part(found, number), [*parts, *measured]) for number in range(len(inputs))]
-    if as_json:
+    answers = [records(_part(found, number), [*parts, *measured]) for number in range(len(inputs))]
+    if output == "json":
         key = "text" if texts else "embedding"
         queries = [{key: each, "records": rows} for each, rows in zip(inputs, answers, strict=True)]
         print_json({"collection": collection, "queries": queries})
         return
+    names = ["id", *_names([*measured, *parts])]
+    if output != "table":
+        found_rows = [
+            {"query": number, "rank": rank, **row}
+            for number, rows in enumerate(answers)
+            for rank, row in enumerate(rows, 1)  # as in to_arrow()
+        ]
+        print_records(output, found_rows, ["query", "rank", *names])
+        return
     for each, rows in zip(inputs, answers, strict=True):
         if len(inputs) > 1:
             click.echo(f"{each}:")
-        _print(rows, [*measured, *parts])
+        print_records(output, rows, names)
 
 
 @click.command()
@@ -216,7 +229,7 @@ def query(
 def count(
     target: Target,
     collection: str,
-    where: dict[str, Any] | str | None,
+    where: dict[str, Any] | None,
     where_document: dict[str, Any] | None,
     as_json: bool,
 ) -> None:
@@ -238,7 +251,7 @@ def _part(found: Mapping[str, Any], number: int) -> dict[str, Any]:
     }
 
 
-def _records(found: Mapping[str, Any], parts: list[str]) -> list[dict[str, Any]]:
+def records(found: Mapping[str, Any], parts: list[str]) -> list[dict[str, Any]]:
     """Return one object per record with the id and the requested fields."""
     columns = {part.removesuffix("s"): _plain(found[part]) for part in parts}
     return [
@@ -251,9 +264,25 @@ def _plain(column: Any) -> list[Any]:
     return [value.tolist() if hasattr(value, "tolist") else value for value in column]
 
 
-def _print(rows: list[dict[str, Any]], parts: list[str]) -> None:
-    names = ["id", *(part.removesuffix("s") for part in parts)]
-    print_table(names, [[shown_part(name, row[name]) for name in names] for row in rows])
+def _names(parts: Sequence[str]) -> list[str]:
+    return [part.removesuffix("s") for part in parts]
+
+
+def print_records(output: Output, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """Print records in any form but JSON. In CSV and vertical records, each metadata key is a column."""
+    if output == "table":
+        print_table(names, [[shown_part(name, row.get(name)) for name in names] for row in rows])
+        return
+    if output == "nl" or "metadata" not in names:
+        print_rows(output, names, rows)
+        return
+    at = names.index("metadata")
+    keys = dict.fromkeys(key for row in rows for key in row.get("metadata") or {})
+    columns = {key: f"metadata.{key}" if key in names else key for key in keys}
+    flat = [
+        {**row, **{columns[key]: value for key, value in (row.get("metadata") or {}).items()}} for row in rows
+    ]
+    print_rows(output, [*names[:at], *columns.values(), *names[at + 1 :]], flat)
 
 
 def shown_part(name: str, value: Any) -> object:

@@ -159,7 +159,9 @@ def _typed(text: str) -> tuple[str, str]:
 @collection_argument
 @click.argument("file", metavar="FILE")
 @click.option(
-    "--format", type=click.Choice(["parquet", "arrow", "jsonl"]), help="Default: by the ending of the name"
+    "--format",
+    type=click.Choice(["parquet", "arrow", "csv", "jsonl"]),
+    help="Default: by the ending of the name",
 )
 @click.option("--column", "columns", multiple=True, metavar="NAME", help="Only this column. Repeatable.")
 @filter_options
@@ -175,7 +177,7 @@ def export(
     file: str,
     format: str | None,
     columns: tuple[str, ...],
-    where: dict[str, Any] | str | None,
+    where: dict[str, Any] | None,
     where_document: dict[str, Any] | None,
     limit: int | None,
     order_by: str | None,
@@ -184,11 +186,11 @@ def export(
     progress: bool | None,
     as_json: bool,
 ) -> None:
-    """Write a collection to a file: Parquet, Arrow, JSON lines.
+    """Write a collection to a file: Parquet, Arrow, CSV, JSON lines.
 
     FILE is a path, a URL (s3://...), or - for the standard output; the report then goes to the standard
     error. The file is a snapshot of the collection. `chroma import` restores
-    all records exactly.
+    all records exactly, except lists of CSV files.
     """
     path: Any = file if file != "-" else _standard("output", format)
     with target.client() as client:

@@ -6,6 +6,7 @@ that `chroma --help`, `chroma version` and shell completion start quickly.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import click
 
 from .._version import __version__
 from ..storage.interface.unmatched import collected
+from .command_group import CommandGroup
 from .exit_codes import CODES, UNREAD, discard, ended
 
 
@@ -45,11 +47,34 @@ COMMANDS: dict[str, tuple[Listed, ...]] = {
             "query", "get_query_count", "Print the records nearest to a text or a vector, or with its words."
         ),
         Listed("search", "search", "Print the records that a search finds: filter, rank, groups, page."),
-        Listed("sql", "sql", "Run a SELECT statement on the collections of a database."),
+        Listed("sql", "sql", "Run SELECT statements on the collections of a database."),
+        Listed("sample", "describe_recall_sample", "Print records chosen at random, in insertion order."),
+        Listed(
+            "describe",
+            "describe_recall_sample",
+            "Summarize the records: documents, uris, and for each metadata key its types and values.",
+        ),
+        Listed(
+            "recall",
+            "describe_recall_sample",
+            "Print the fraction of the true nearest records that queries find, between 0 and 1.",
+        ),
+    ),
+    "Change": (
+        Listed("create", "create_rm_rename", "Create a collection, and the folder DIR if it is missing."),
+        Listed("rename", "create_rm_rename", "Rename a collection. Its records and its id stay."),
+        Listed(
+            "update",
+            "update",
+            "Change stored records: those with an ID, those that match a filter, or --all.",
+        ),
+        Listed(
+            "rm", "create_rm_rename", "Delete a collection; with ids or a filter, only these records of it."
+        ),
     ),
     "Move": (
         Listed("import", "import_export", "Load files into a collection: Parquet, CSV, JSON lines, Arrow."),
-        Listed("export", "import_export", "Write a collection to a file: Parquet, Arrow, JSON lines."),
+        Listed("export", "import_export", "Write a collection to a file: Parquet, Arrow, CSV, JSON lines."),
         Listed("migrate", "migrate", "Migrate all data from a folder or server of Chroma."),
         Listed("copy", "copy", "Copy collections between folders, servers, tenants and databases."),
     ),
@@ -83,7 +108,7 @@ COMMANDS: dict[str, tuple[Listed, ...]] = {
 }
 
 
-class Commands(click.Group):
+class Commands(CommandGroup):
     """The command group of the table. `exit_codes` handles its errors."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -153,5 +178,6 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point of the `chroma` command."""
-    cli(prog_name="chroma")
+    """Entry point of the command, which is installed under two names: `chroma` and `chroma-arrow`."""
+    called = os.path.basename(sys.argv[0])
+    cli(prog_name=called if called == "chroma-arrow" else "chroma")

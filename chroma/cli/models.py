@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from .command_group import CommandGroup
 from .output import json_option, print_json
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def models() -> None:
     """Find or download the weights of the default embedding model."""
 

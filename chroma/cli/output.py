@@ -1,4 +1,4 @@
-"""Formats the output of commands: JSON for programs, tables for people."""
+"""Formats the output of commands: JSON, JSON lines, CSV for programs; tables and records for people."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
+from typing import Any, Literal, TypeAlias
 
 import click
 
@@ -17,11 +18,95 @@ from ..storage.interface.sparse_vector import SparseVector
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
+Output: TypeAlias = Literal["table", "json", "csv", "tsv", "nl", "column"]
+_FORMS = {
+    "json": "Print one JSON value instead of a table.",
+    "csv": "Print CSV with a header.",
+    "tsv": "Print CSV with tabs between the cells.",
+    "nl": "Print JSON lines: an object per row.",
+    "column": "Print a line per column, one record below the other.",
+}
+
+
+def output_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --json, --csv, --tsv, --nl and --column. The command receives the form as `output`."""
+
+    @wraps(command)
+    def with_output(**values: Any) -> None:
+        chosen = [form for form in _FORMS if values.pop(f"as_{form}")]
+        if len(chosen) > 1:
+            raise click.UsageError(f"--{chosen[0]} and --{chosen[1]} are two forms of output: give one")
+        command(output=chosen[0] if chosen else "table", **values)
+
+    for form, text in reversed(_FORMS.items()):
+        with_output = click.option(f"--{form}", f"as_{form}", is_flag=True, help=text)(with_output)
+    return with_output
+
+
+def print_rows(
+    output: Output,
+    header: Sequence[str],
+    rows: Iterable[Mapping[str, Any]],
+    keys: Sequence[str] | None = None,
+) -> None:
+    """Print rows of plain values as CSV, as JSON lines, or one below the other. Nothing is shortened.
+
+    keys  those of the rows, if they are not the names in the header; of CSV, these need not be distinct
+    """
+    if output == "nl":
+        for row in rows:
+            say(json.dumps(row, ensure_ascii=not _utf8(), default=_sparse))
+    elif output == "column":
+        _print_columns(header, rows)
+    else:
+        delimiter = "\t" if output == "tsv" else ","
+        say(delimiter.join(_csv_cell(name, delimiter) for name in header))
+        for row in rows:
+            say(delimiter.join(_csv_cell(row.get(key), delimiter) for key in keys or header))
+
+
+def _csv_cell(value: Any, delimiter: str) -> str:
+    """Return a cell of CSV. Texts are quoted where they have to be, or could be read as something else."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_sparse)
+    if isinstance(value, (bool, int, float)):
+        return text
+    plain = _PLAIN.fullmatch(text) and delimiter not in text and not _LIKE_A_VALUE.fullmatch(text)
+    return text if plain else '"' + text.replace('"', '""') + '"'
+
+
+_PLAIN = re.compile(r"[^\s\"](?:[^\r\n\"]*[^\s\"])?")
+_LIKE_A_VALUE = re.compile(
+    r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?|true|false|null|nan|[-+]?inf(?:inity)?", re.IGNORECASE
+)
+
+
+def _print_columns(header: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    width = max(map(width_of, header), default=0)
+    for number, row in enumerate(rows):
+        if number:
+            say("")
+        for name in header:
+            value = row.get(name)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            lines = (str(value) if whole or isinstance(value, str) else cell(value)).splitlines() or [""]
+            for index, line in enumerate(lines):
+                say(f"{_padded('' if index else name, width, False)}  {cell(line)}".rstrip())
+
+
+def hint(text: str) -> None:
+    """Print what helps a person, and is no part of the output: to standard error."""
+    say(text, err=True)
+
+
+def _utf8() -> bool:
+    return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
+
 
 def print_json(value: Any, *, err: bool = False) -> None:
     """Print an indented JSON value with lists of numbers on one line. Escapes text unless stdout is UTF-8."""
-    plain = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") != "utf8"
-    text = json.dumps(value, indent=2, ensure_ascii=plain, default=_sparse)
+    text = json.dumps(value, indent=2, ensure_ascii=not _utf8(), default=_sparse)
     # A line break can occur only between values, because a string contains it as \\n.
     say(
         re.sub(r"\[\n\s+([^\[\]{}\"]*?)\n\s*\]", lambda found: f"[{' '.join(found[1].split())}]", text),

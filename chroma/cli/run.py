@@ -28,6 +28,7 @@ def run(config: str | None, file: str | None, **options: Any) -> None:
     CHROMA_SSL_KEYFILE_PASSWORD is the password of the key. On SIGTERM, the server finishes open requests and
     exits with code 0.
     """
+    from ..server.observability import logs
     from ..server.run import serve  # loads the engine and the web server
     from ..server.settings.sources import read_settings
 
@@ -37,6 +38,8 @@ def run(config: str | None, file: str | None, **options: Any) -> None:
     chosen = {name: None if value == () else value for name, value in options.items()}
     chosen["config"] = config or file
     try:
-        serve(read_settings(chosen, environment))
+        with logs.kept():
+            settings = read_settings(chosen, environment)
+        serve(settings)
     except NotFoundError as error:  # a file that a setting names is missing
         raise InvalidArgumentError(error.message()) from error

@@ -11,9 +11,9 @@ import click
 from ..errors import InvalidArgumentError
 from ..search.search import Search
 from ..types import ReadLevel
-from ..validation.read_arguments import check_read_level, given_filter
-from .get_query_count import filter_options, shown_part
-from .output import json_option, print_json, print_table
+from ..validation.read_arguments import check_read_level
+from .get_query_count import filter_options, print_records, shown_part
+from .output import Output, output_options, print_json, print_table
 from .targets import Target, collection_argument, target
 
 _PARTS = ("document", "embedding", "metadata", "score")
@@ -88,19 +88,19 @@ class SearchType(click.types.StringParamType):
     help="A search, or a list of them, in the form of the HTTP API; @FILE reads a file, @- stdin. "
     "Texts as queries are embedded.",
 )
-@json_option
+@output_options
 def search(
     target: Target,
     collection: str,
     text: str | None,
     key: str | None,
-    where: dict[str, Any] | str | None,
+    where: dict[str, Any] | None,
     where_document: dict[str, Any] | None,
     limit: int | None,
     offset: int | None,
     select: tuple[str, ...],
     forms: list[dict[str, Any]] | None,
-    as_json: bool,
+    output: Output,
 ) -> None:
     """Print the records that a search finds: filter, rank, groups, page.
 
@@ -127,8 +127,11 @@ def search(
     with target.client() as client:
         found = client.get_collection(collection).search([_Given(form) for form in forms])
     answers = found.rows()
-    if as_json:
+    if output == "json":
         print_json({"collection": collection, "searches": [{"records": rows} for rows in answers]})
+        return
+    if output != "table":
+        _print_all(output, answers, found["select"])
         return
     for number, (rows, names) in enumerate(zip(answers, found["select"], strict=True)):
         if len(answers) > 1:
@@ -136,11 +139,8 @@ def search(
         _print(rows, names)
 
 
-def _filter(
-    where: Mapping[str, Any] | str | None, document: Mapping[str, Any] | None
-) -> Mapping[str, Any] | None:
-    condition: Mapping[str, Any] | None = given_filter(where)
-    parts = [part for part in (condition, _on_documents(document) if document else None) if part]
+def _filter(where: Mapping[str, Any] | None, document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    parts = [part for part in (where, _on_documents(document) if document else None) if part]
     if len(parts) > 1:
         return {"$and": parts}
     return parts[0] if parts else None
@@ -153,6 +153,21 @@ def _on_documents(condition: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in condition.items()
         if key in ("$and", "$or") and isinstance(value, list)
     } or {"#document": dict(condition)}
+
+
+def _print_all(
+    output: Output, answers: Sequence[Sequence[Mapping[str, Any]]], selected: Sequence[Sequence[str]]
+) -> None:
+    """Print the records of all searches as one list, with the number of the search and the rank."""
+    rows = [
+        {"search": number, "rank": rank, **row}
+        for number, found in enumerate(answers)
+        for rank, row in enumerate(found, 1)  # as in to_arrow()
+    ]
+    present = {name for names in selected for name in names}
+    names = [part for part in ("score", "document", "embedding") if f"#{part}" in present]
+    metadata = [] if all(name.startswith("#") and name != "#metadata" for name in present) else ["metadata"]
+    print_records(output, rows, ["search", "rank", "id", *names, *metadata])
 
 
 def _print(rows: Sequence[Mapping[str, Any]], selected: Sequence[str]) -> None:

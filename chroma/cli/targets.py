@@ -70,6 +70,7 @@ class Target:
     token: str | None = None
     user: str | None = None
     headers: tuple[str, ...] = ()
+    ca: str | None = None
 
     @property
     def scope(self) -> Scope:
@@ -101,6 +102,8 @@ class Target:
         if self.user:
             settings.chroma_client_auth_provider = "basic"
             settings.chroma_client_auth_credentials = self.user
+        if self.ca:
+            settings.chroma_server_ssl_verify = self.ca
         return settings_for(self.where, 8000, False, self._headers() or None, settings)
 
     def _headers(self) -> dict[str, str]:
@@ -191,6 +194,12 @@ def _with_target(
         metavar="'NAME: VALUE'",
         help=f"Sent to the server{of}. Repeatable.",
     )
+    @click.option(
+        f"--{prefix}ca",
+        envvar=f"{variable}CA",
+        metavar="FILE",
+        help=f"The certificate of the server{of}, or of who issued it.",
+    )
     @wraps(command)
     def with_target(**values: Any) -> None:
         values[keyword] = Target(
@@ -200,6 +209,7 @@ def _with_target(
             token=values.pop(f"{short}token"),
             user=values.pop(f"{short}user"),
             headers=values.pop(f"{short}header"),
+            ca=values.pop(f"{short}ca"),
         )
         command(**values)
 
@@ -216,6 +226,7 @@ def complete_collection(ctx: click.Context, param: click.Parameter, incomplete: 
         token=given.get("token"),
         user=given.get("user"),
         headers=given.get("header") or (),
+        ca=given.get("ca"),
     )
     import chroma
 

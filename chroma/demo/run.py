@@ -8,6 +8,8 @@ Uses only the public API, so that it also serves as an example.
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -68,7 +70,16 @@ def run(folder: str, limit: int) -> None:
     ask(folder)
     print("\nA second process opens the folder and asks:", flush=True)
     subprocess.run([sys.executable, "-m", "chroma", "demo", "--ask-only", "--folder", folder], check=True)
-    print(f"\nThe database stays in {folder}; look at it with: chroma info {folder}")
+    print(f"\nThe database stays in {folder}; look at it with: {_command()} info {shlex.quote(folder)}")
+
+
+def _command() -> str:
+    """The command line as this Python has it: the command is not on the path of `make demo`."""
+    found = shutil.which("chroma-arrow")
+    if found is not None and os.path.dirname(found) == os.path.dirname(sys.executable):
+        return "chroma-arrow"
+    program = os.path.relpath(sys.executable)
+    return f"{shlex.quote(sys.executable if program.startswith(os.pardir) else program)} -m chroma"
 
 
 def index(folder: str, limit: int) -> None:

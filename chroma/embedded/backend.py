@@ -7,6 +7,7 @@ the backend. `engines` decides which engine a client uses.
 from __future__ import annotations
 
 import os
+import shlex
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import errors
 from ..collection.schemas import without_spann
-from ..config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
+from ..config import DEFAULT_DATABASE, DEFAULT_PATH, DEFAULT_TENANT, Settings
 from ..requests.scope import Identity, Scope
 from ..storage.collection.collection import Collection
 from ..storage.engine import Engine
@@ -37,6 +38,7 @@ from ..storage.interface.values import (
     BackupReport,
     CollectionInfo,
     CollectionRef,
+    CollectionSnapshot,
     CollectionStats,
     EngineMetrics,
     Facet,
@@ -53,7 +55,7 @@ from ..storage.query.ranked_hits import Ranked
 from ..storage.query.scan import Scan
 from ..storage.query.search import SearchHits
 from . import engines
-from .error_translation import counterpart, translated
+from .error_translation import cause, counterpart, translated
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -133,6 +135,23 @@ class LocalBackend:
         return default_limit()
 
     @staticmethod
+    def overlooked(path: str) -> str | None:
+        """Return a message if chromadb has its data beside the default folder, which does not exist yet.
+
+        By default that package keeps them in ./chroma, and this one in ./.chroma.
+        """
+        old = os.path.join(os.path.dirname(os.path.abspath(path)), "chroma")
+        if os.path.abspath(path) != os.path.abspath(DEFAULT_PATH) or is_database(path):
+            return None
+        if not os.path.exists(os.path.join(old, "chroma.sqlite3")):
+            return None
+        return (
+            f"{DEFAULT_PATH} is a new, empty database, and chroma beside it holds a database of chromadb "
+            "(chroma.sqlite3). Bring it over, without changing it, with: chroma migrate --from "
+            f"{shlex.quote(old)} --to {shlex.quote(os.path.abspath(path))}"
+        )
+
+    @staticmethod
     def forget_memory() -> None:
         """Forget the shared store in memory, so that the next client in memory starts empty."""
         engines.forget_memory()
@@ -151,6 +170,11 @@ class LocalBackend:
         if self._forks != fork_safety.forks:
             self._reopen()
         return self._shared.engine
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be written, as in a backup."""
+        return self.engine.folder_read_only
 
     def _reopen(self) -> None:
         """After a fork, open the same folder again in the child process."""
@@ -301,6 +325,22 @@ class LocalBackend:
             self.engine.catalog.database_id(target.tenant, target.database)
             return self.engine.fork_collection(*collection, name, target)
 
+    def create_snapshot(self, collection: CollectionRef, name: str) -> CollectionSnapshot:
+        with translated():
+            return self.engine.create_version(*collection, name)
+
+    def list_snapshots(self, collection: CollectionRef) -> list[CollectionSnapshot]:
+        with translated():
+            return self.engine.list_versions(*collection)
+
+    def restore_snapshot(self, collection: CollectionRef, name: str) -> None:
+        with translated():
+            self.engine.restore_version(*collection, name)
+
+    def delete_snapshot(self, collection: CollectionRef, name: str) -> None:
+        with translated():
+            self.engine.delete_version(*collection, name)
+
     def shares_folder(self, other: Backend) -> bool:
         return isinstance(other, LocalBackend) and self.engine is other.engine
 
@@ -310,7 +350,7 @@ class LocalBackend:
         try:  # not `translated`, for the reason given in `query`
             return self._open(collection).write(mode, records)
         except storage_errors.StorageError as error:
-            raise counterpart(error) from error
+            raise counterpart(error) from cause(error)
 
     def delete(self, collection: CollectionRef, request: DeleteRequest) -> int:
         with translated():
@@ -324,7 +364,7 @@ class LocalBackend:
         try:  # not `translated`, for the reason given in `query`
             return self._open(collection).get(request)
         except storage_errors.StorageError as error:
-            raise counterpart(error) from error
+            raise counterpart(error) from cause(error)
 
     def scan(self, collection: CollectionRef, selection: Selection, page: Page) -> Scan:
         with translated():
@@ -356,8 +396,11 @@ class LocalBackend:
 
         with translated():
             self.engine.catalog.database_id(scope.tenant, scope.database)
+            catalog = self.engine.catalog
             found = self.engine.statement(
-                text, partial(table_scans.table, self, scope=scope, given=tables, home=home)
+                text,
+                partial(table_scans.table, self, scope=scope, given=tables, home=home),
+                lambda: [*tables, *(info.name for info in catalog.list_collections(*scope))],
             )
 
         def run(parameters: Any) -> pa.RecordBatchReader:
@@ -371,7 +414,7 @@ class LocalBackend:
         try:  # not `translated`, whose overhead is noticeable in a single query
             return self._open(collection).ranked(request).hits(request.fields)
         except storage_errors.StorageError as error:
-            raise counterpart(error) from error
+            raise counterpart(error) from cause(error)
 
     def ranked(self, collection: CollectionRef, request: QueryRequest) -> Ranked:
         with translated():
@@ -391,7 +434,7 @@ class LocalBackend:
         try:  # not `translated`, for the reason given in `query`
             return self._open(collection).count(selection)
         except storage_errors.StorageError as error:
-            raise counterpart(error) from error
+            raise counterpart(error) from cause(error)
 
     def facets(self, collection: CollectionRef, request: FacetRequest) -> list[Facet]:
         with translated():

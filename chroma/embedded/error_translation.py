@@ -28,7 +28,25 @@ class translated:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, storage_errors.StorageError):
-            raise counterpart(error) from error
+            __tracebackhide__ = True
+            raise counterpart(error) from cause(error)
+
+
+# The text of such an error says all that is known; the engine's own error would only print it twice.
+_TOLD = (
+    storage_errors.InvalidArgument,
+    storage_errors.NotFound,
+    storage_errors.AlreadyExists,
+    storage_errors.Closed,
+    storage_errors.ReadOnly,
+    storage_errors.FormatTooNew,
+    storage_errors.NotADatabase,
+)
+
+
+def cause(error: storage_errors.StorageError) -> storage_errors.StorageError | None:
+    """The cause to give to the counterpart of an engine error. None for one whose text says all."""
+    return None if isinstance(error, _TOLD) else error
 
 
 def counterpart(error: storage_errors.StorageError) -> Exception:

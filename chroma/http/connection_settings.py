@@ -9,11 +9,12 @@ import base64
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ..config import Settings
-from ..errors import InvalidArgumentError, InvalidTypeError
+from ..errors import ChromaAuthError, InvalidArgumentError, InvalidTypeError
 from ..storage.interface.short_repr import printable, shown
 from ..validation.sequences import check_encodable
 
@@ -65,6 +66,92 @@ def settings_for(
         resolved.chroma_server_headers = checked_headers(headers)
     base_url(resolved)  # rejects an invalid host before anything is opened
     return resolved
+
+
+def sign_in(
+    settings: Settings,
+    token: str | None,
+    user: tuple[str, str] | None,
+    ca: str | os.PathLike[str] | None,
+) -> Settings:
+    """Set the credentials and the certificates of a copy that `settings_for` made. Returns it.
+
+    What is not given comes from CHROMA_TOKEN, CHROMA_USER and CHROMA_CA. A program whose settings, headers
+    or URL have credentials has chosen its own; those variables are not for it.
+    """
+    if token is not None and user is not None:
+        raise InvalidArgumentError("token=… and user=… are two ways to sign in: give one")
+    chosen = token is not None or user is not None
+    if chosen and settings.chroma_client_auth_provider:
+        raise InvalidArgumentError(
+            f"{'token' if user is None else 'user'}=… and Settings(chroma_client_auth_provider=…) are two "
+            "ways to sign in: give one"
+        )
+    if not chosen and not _has_credentials(settings):
+        token, user = _from_environment()
+    if token is not None:
+        if not isinstance(token, str) or not token:
+            got = "an empty text" if token == "" else type(token).__name__  # a secret is never shown
+            raise InvalidArgumentError(f"Expected token to be a text that the server knows, got {got}")
+        settings.chroma_client_auth_provider, settings.chroma_client_auth_credentials = "token", token
+    elif user is not None:
+        settings.chroma_client_auth_provider = "basic"
+        settings.chroma_client_auth_credentials = _name_and_password(user)
+    if ca is not None:
+        if not base_url(settings).startswith("https"):
+            raise InvalidArgumentError(
+                f"ca={str(ca)!r} is for https, and {location_of(settings)} is not: pass ssl=True, or a URL "
+                "that begins with https://"
+            )
+        settings.chroma_server_ssl_verify = os.fspath(ca)
+    elif settings.chroma_server_ssl_verify is None and os.environ.get("CHROMA_CA"):
+        settings.chroma_server_ssl_verify = os.environ["CHROMA_CA"]
+    return settings
+
+
+@contextmanager
+def credentials_explained() -> Iterator[None]:
+    """Tells in an error about credentials how a program in Python gives them."""
+    try:
+        yield
+    except ChromaAuthError as error:
+        error.args = (
+            f"{error}; in Python with token='…' or user=('name', '…'), or in the variable CHROMA_TOKEN or "
+            "CHROMA_USER",
+        )
+        raise
+
+
+def _has_credentials(settings: Settings) -> bool:
+    headers = {name.lower() for name in settings.chroma_server_headers or {}}
+    return (
+        bool(settings.chroma_client_auth_provider)
+        or not headers.isdisjoint(_TOKEN_HEADERS)
+        or "@" in (settings.chroma_server_host or "")
+    )
+
+
+def _from_environment() -> tuple[str | None, tuple[str, str] | None]:
+    token, user = os.environ.get("CHROMA_TOKEN") or None, os.environ.get("CHROMA_USER") or None
+    if token and user:
+        raise InvalidArgumentError(
+            "the variables CHROMA_TOKEN and CHROMA_USER are two ways to sign in: set one of them"
+        )
+    if user is None:
+        return token, None
+    name, colon, password = user.partition(":")
+    if not colon:
+        raise InvalidArgumentError("the variable CHROMA_USER has no colon: expected name:password")
+    return None, (name, password)
+
+
+def _name_and_password(user: Any) -> str:
+    pair = user if isinstance(user, (tuple, list)) and len(user) == 2 else ()
+    if not pair or not all(isinstance(part, str) for part in pair) or not pair[0] or ":" in pair[0]:
+        raise InvalidArgumentError(
+            "Expected user to be a name, without a colon, and a password, as user=('ana', '…')"
+        )
+    return f"{pair[0]}:{pair[1]}"
 
 
 def _port(port: Any) -> int:

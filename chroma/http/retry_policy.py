@@ -20,6 +20,7 @@ from ..config import Settings
 from ..storage.interface import unmatched
 from ..storage.interface.short_repr import shown
 from ..wire import json_codec, warning_header
+from .scheme_mismatch import untrusted
 
 JSON_TYPE = "application/json"
 
@@ -70,7 +71,8 @@ def pool_options(settings: Settings, secure: bool) -> dict[str, Any]:
             context = ssl.create_default_context(cafile=verify)
         except (OSError, ValueError) as error:
             raise errors.InvalidArgumentError(
-                f"Settings(chroma_server_ssl_verify={shown(verify)}) is no file of certificates: {error}"
+                f"{shown(verify)} is no file of certificates: {error}. It is named by ca=…, --ca, CHROMA_CA "
+                "or Settings(chroma_server_ssl_verify=…)"
             ) from None
     return {
         "timeout": httpx.Timeout(whole, connect=connect, pool=None),
@@ -94,6 +96,8 @@ def worth_repeating(outcome: httpx.Response | httpx.HTTPError, repeatable: bool)
     """
     if isinstance(outcome, httpx.Response):
         return outcome.status_code in _BUSY and (repeatable or outcome.status_code == 429)
+    if untrusted(outcome) is not None:
+        return False
     return isinstance(outcome, _NOT_SENT) or (repeatable and isinstance(outcome, _BROKEN))
 
 
@@ -121,6 +125,9 @@ def network_errors(url: str) -> Iterator[None]:
 def network_error(error: httpx.HTTPError, url: str) -> errors.ChromaError:
     """The error of `chroma.errors` for a network error."""
     reason = str(error) or type(error).__name__
+    refused = untrusted(error)
+    if refused is not None:
+        return errors.ServerConnectionError(f"no connection to {url}: {refused}")
     if isinstance(error, _NOT_SENT):
         return errors.ServerConnectionError(
             f"Could not connect to a Chroma server. Are you sure it is running at {url}? ({reason})"
@@ -131,7 +138,7 @@ def network_error(error: httpx.HTTPError, url: str) -> errors.ChromaError:
             "effect. Settings(chroma_http_timeout_secs=…) sets the limit"
         )
     return errors.ServerConnectionError(
-        f"the connection to {url} broke: {reason}; the call may have taken effect"
+        f"the connection to {url} broke: {reason.rstrip('.')}; the call may have taken effect"
     )
 
 

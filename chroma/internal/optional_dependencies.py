@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
+import os
 from typing import Any
 
 from ..errors import InvalidArgumentError
@@ -24,8 +26,29 @@ def require(package: str, extra: str | None, source: str, distribution: str | No
             raise  # the package exists but one of its own imports is missing
         command = f"pip install {distribution or package.replace('_', '-')}"
         if extra is not None:
-            command = f"pip install 'chroma-arrow[{extra}]' (or: {command})"
+            command = f"{installing(extra)} (or: {command})"
         raise InvalidArgumentError(f"{source} needs a package that is not installed: {command}.") from None
+
+
+def installing(extra: str) -> str:
+    """Return the command that installs an extra, also from the checkout that this package came from."""
+    command = f"pip install 'chroma-arrow[{extra}]'"
+    checkout = _checkout()
+    return command if checkout is None else f"{command}, from the checkout pip install '{checkout}[{extra}]'"
+
+
+def _checkout() -> str | None:
+    """Return the folder that this package was installed from. None if it came from an index."""
+    from importlib import metadata
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    try:
+        origin = metadata.distribution("chroma-arrow").read_text("direct_url.json")
+        path = url2pathname(urlsplit(json.loads(origin or "{}").get("url", "")).path)
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+    return path if path and os.path.isfile(os.path.join(path, "pyproject.toml")) else None
 
 
 def is_plain(value: object) -> bool:

@@ -28,6 +28,7 @@ from ..errors import (
 from ..internal.progress import bar
 from ..requests.projection import ALL_FIELDS, Projection, ScanRequest
 from ..requests.scope import Scope
+from ..storage.interface.report_repr import report_html, report_repr
 from ..storage.interface.requests import (
     ALL_RECORDS,
     CollectionChanges,
@@ -56,6 +57,9 @@ class CopyReport:
     name: str
     records: int
     outcome: Literal["copied", "replaced", "skipped"]
+
+    __repr__ = report_repr
+    _repr_html_ = report_html
 
 
 def copy_collections(

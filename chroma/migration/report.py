@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..storage.interface.report_repr import report_html, report_repr
+
 
 @dataclass(frozen=True, slots=True)
 class MovedCollection:
@@ -16,6 +18,9 @@ class MovedCollection:
     id: str
     records: int
     skipped: tuple[str, ...] = ()
+
+    __repr__ = report_repr
+    _repr_html_ = report_html
 
 
 @dataclass(slots=True)
@@ -42,6 +47,9 @@ class MigrationReport:
     seconds: float = 0.0
     already_done: bool = False
     warnings: list[str] = field(default_factory=list)
+
+    __repr__ = report_repr
+    _repr_html_ = report_html
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain values, in the form that `chroma migrate --json` prints."""

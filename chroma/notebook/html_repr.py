@@ -19,6 +19,7 @@ from ..rendering.result_tables import records_table
 from ..requests.projection import ALL_FIELDS
 from ..requests.scope import Scope
 from ..results.build import get_result
+from ..storage.interface.report_repr import size
 from ..storage.interface.requests import ALL_RECORDS, GetRequest, Page
 from ..storage.interface.values import CollectionInfo, CollectionRef, CollectionStats, Rows
 from .timeout import ask
@@ -167,7 +168,7 @@ def _collection(kind: str, known: _Inside, trouble: str | None) -> Html:
     dimension: Node = faint("not known yet") if info.dimension is None else text.number(info.dimension)
     entries += [("dimension", dimension), ("space", _space(info))]
     if known.stats is not None:
-        entries += [("index", _index(known.stats)), ("size", text.size(known.stats.bytes))]
+        entries += [("index", _index(known.stats)), ("size", size(known.stats.bytes))]
     entries.append(("embedding function", _function(info)))
     parts: list[Node] = [facts(entries)]
     if info.metadata:

@@ -13,6 +13,7 @@ import orjson
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError, InvalidDimensionException, InvalidTypeError
+from ..storage.interface.nearest_names import nearest
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import Mode
 from ..storage.interface.whole_numbers import digits
@@ -23,7 +24,6 @@ from ..tables.column_names import (
     is_unnamed_index,
     key_of,
     near_miss,
-    nearest,
     other_spelling,
 )
 from ..tables.to_records import Mapped

@@ -13,8 +13,9 @@ from typing import Any
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError
+from ..storage.interface.nearest_names import nearest
 from ..storage.interface.short_repr import shown
-from ..tables.column_names import check_near_misses, key_of, listed, mixed_key, nearest
+from ..tables.column_names import check_near_misses, key_of, listed, mixed_key
 from ..tables.to_records import Mapped
 from . import csv_reader, csv_records, file_readers, text_files, text_types
 from .file_discovery import File

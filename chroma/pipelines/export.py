@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Protocol, cast
 from urllib.parse import quote
@@ -105,6 +106,69 @@ class _Lines:
         """Do nothing, because no data is buffered."""
 
 
+class _Csv:
+    """Writes CSV with a header, so that a reader that looks at quotes and points finds the types again.
+
+    Texts are quoted, numbers and bools are not, and every float has a point or an exponent. Lists are JSON.
+    """
+
+    def __init__(self, sink: Any, schema: pa.Schema, delimiter: str = ",") -> None:
+        self._sink, self._delimiter = sink, delimiter
+        self._put(_quoted_texts(pa.array([name])) for name in schema.names)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        if batch.num_rows:
+            self._put(_cells(column) for column in batch.columns)
+
+    def _put(self, cells: Iterable[pa.Array]) -> None:
+        lines = _joined(_joined(*cells, between=self._delimiter), _text(""), between="\n")
+        # A new array without nulls: its values lie one after the other.
+        _, ends, values = lines.buffers()
+        self._sink.write(values.slice(0, int(np.frombuffer(ends, np.int64)[len(lines)])))
+
+    def close(self) -> None:
+        """Do nothing, because no data is buffered."""
+
+
+def _cells(column: pa.Array) -> pa.Array:
+    """Return the values of a column as the texts of CSV."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_nested(column.type):
+        return _quoted_texts(_json_texts(column))
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return _quoted_texts(column)
+    texts = column.cast(pa.large_string())
+    if not pa.types.is_floating(column.type):
+        return texts
+    whole = pc.match_substring_regex(texts, "^-?[0-9]+$")
+    return pc.if_else(whole, pc.binary_join_element_wise(texts, _text(".0"), _text("")), texts)
+
+
+def _joined(*cells: Any, between: str) -> pa.Array:
+    """Join texts row by row. None is an empty text."""
+    return pc.binary_join_element_wise(*cells, _text(between), null_handling="replace", null_replacement="")
+
+
+def _text(value: str) -> pa.Scalar:
+    return pa.scalar(value, pa.large_string())  # texts of 32 bit offsets may be too short for a batch
+
+
+def _quoted_texts(column: pa.Array) -> pa.Array:
+    texts = pc.replace_substring(column.cast(pa.large_string()), '"', '""')
+    return pc.binary_join_element_wise(_text('"'), texts, _text('"'), _text(""))
+
+
+def _json_texts(column: pa.Array) -> pa.Array:
+    """Return lists as JSON, None where there is none."""
+    numbers = pa.types.is_fixed_size_list(column.type) and not column.null_count
+    texts = [
+        None if value is None else orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+        for value in (_listed(column) if numbers else column.to_pylist())
+    ]
+    return pa.array(texts, pa.string())
+
+
 def _listed(column: pa.Array) -> Any:
     if pa.types.is_fixed_size_list(column.type):
         return list(column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1))
@@ -113,7 +177,15 @@ def _listed(column: pa.Array) -> Any:
     return column.to_pylist()
 
 
-_WRITERS: dict[str, Any] = {"parquet": _Parquet, "arrow": _Arrow, "jsonl": _Lines}
+_WRITERS: dict[str, Any] = {"parquet": _Parquet, "arrow": _Arrow, "jsonl": _Lines, "csv": _Csv}
+
+
+def _writer(format: Format, path: str, sink: Any, schema: pa.Schema) -> Writer:
+    """Return the writer of a format. Files that end with .tsv have tabs between their cells."""
+    if format == "csv" and path.removesuffix(".gz").removesuffix(".zst").endswith(".tsv"):
+        return _Csv(sink, schema, "\t")
+    writer: Writer = _WRITERS[format](sink, schema)
+    return writer
 
 
 class _File:
@@ -125,7 +197,7 @@ class _File:
         self._aside = f"{path}.{uuid.uuid4().hex[:8]}.part"
         compression = next((name for end, name in _COMPRESSIONS.items() if path.endswith(end)), None)
         self._sink = system.open_output_stream(self._aside, compression=compression)
-        self._writer: Writer = _WRITERS[format](self._sink, schema)
+        self._writer = _writer(format, path, self._sink, schema)
 
     def write(self, batch: pa.RecordBatch) -> None:
         self._writer.write(batch)
@@ -161,7 +233,7 @@ class _Handed:
         self._writer: Writer = (
             pa.ipc.new_stream(self._sink, schema)
             if format == "arrow"
-            else _WRITERS[format](self._sink, schema)
+            else _writer(format, path, self._sink, schema)
         )
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -211,17 +283,19 @@ class Export:
         if kind not in _WRITERS:
             why = "has no known ending" if kind is None else f"cannot be written as {shown(kind)}"
             raise InvalidArgumentError(
-                f"the file {shown(self._path, 200)} {why}: end it with .parquet, .arrow or .jsonl, or pass "
-                "format='parquet', 'arrow' or 'jsonl'"
+                f"the file {shown(self._path, 200)} {why}: end it with .parquet, .arrow, .csv, .tsv or "
+                ".jsonl, or pass format='parquet', 'arrow', 'csv' or 'jsonl'"
             )
         self.format = cast(Format, kind)
-        if partition_by is not None and self.format == "jsonl":
-            raise InvalidArgumentError("partition_by is for Parquet and Arrow: JSON lines are one file")
+        if partition_by is not None and self.format in ("jsonl", "csv"):
+            raise InvalidArgumentError(
+                "partition_by is for Parquet and Arrow: JSON lines and CSV are one file"
+            )
         names = [columns] if isinstance(columns, str) else columns or ()
         if self.format == "jsonl" and (keys := [name for name in names if name not in OWN]):
             raise InvalidArgumentError(
                 f"columns has {shown(keys[0])}: JSON lines have the metadata as one object, so choose among "
-                f"{', '.join(OWN)}, or write Parquet or Arrow"
+                f"{', '.join(OWN)}, or write Parquet, Arrow or CSV"
             )
         if self._handed is None:
             with self._writing():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..storage.interface.report_repr import report_html, report_repr
+
 _SHOWN = 20  # columns in the text of a report
 
 
@@ -34,8 +36,11 @@ class LoadReport:
     rejects: str | None
     types: dict[str, str] = field(default_factory=dict, hash=False)
 
+    __repr__ = report_repr
+    _repr_html_ = report_html
+
     def __str__(self) -> str:
-        parts = [f"{self.rows:,} rows into {self.collection}: {self.added:,} added"]
+        parts = [f"{_rows(self.rows)} into {self.collection}: {self.added:,} added"]
         for name in ("updated", "skipped", "rejected"):
             if count := getattr(self, name):
                 parts.append(f"{count:,} {name}")
@@ -66,8 +71,15 @@ class ExportReport:
     bytes: int
     seconds: float
 
+    __repr__ = report_repr
+    _repr_html_ = report_html
+
     def __str__(self) -> str:
         target = self.files[0] if len(self.files) == 1 else f"{len(self.files)} files"
         return (
-            f"{self.rows:,} rows of {self.collection} to {target}: {self.bytes:,} bytes; {self.seconds:.1f} s"
+            f"{_rows(self.rows)} of {self.collection} to {target}: {self.bytes:,} bytes; {self.seconds:.1f} s"
         )
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row{'' if number == 1 else 's'}"

@@ -220,7 +220,9 @@ class Feed:
                     enough=plan.enough,
                 )
             except InvalidArgumentError as error:
-                raise type(error)(f"{name}: {error.message()}") from error
+                raise type(error)(f"{name}: {error.message()}") from (
+                    None if plan.transform is None else error
+                )
             if self._dimension is None:
                 self._dimension = _dimension(done.groups)
             if self._plan.transform is not None:

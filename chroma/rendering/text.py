@@ -12,7 +12,6 @@ from ..storage.interface.short_repr import shown
 CELL = 160
 
 _VISIBLE = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}  # symbols for control characters
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 def short(text: str, width: int = CELL) -> str:
@@ -42,12 +41,6 @@ def plural(noun: str) -> str:
     if noun.endswith("y"):
         return noun[:-1] + "ies"
     return noun + ("es" if noun.endswith("ch") else "s")
-
-
-def size(amount: int) -> str:
-    """Format a number of bytes: `512 bytes`, `1.2 MiB`."""
-    exponent = min((max(amount, 1).bit_length() - 1) // 10, len(_UNITS) - 1)
-    return f"{amount:,} bytes" if not exponent else f"{amount / 1024**exponent:,.1f} {_UNITS[exponent]}"
 
 
 def distance(value: float) -> str:

@@ -81,6 +81,12 @@ class SearchResult(dict[str, Any]):
         dataframes.check_pandas()
         return dataframes.to_pandas(from_results.searched(self._as_hits(), self.get("embeddings") or []))
 
+    def show(self, most: int = 20) -> None:
+        """Print the first `most` records as a table, best first, shortened to the width of the terminal."""
+        from ..rendering.result_text import hits_text
+
+        print(hits_text(self, "search", "scores", most))  # noqa: T201 - what the method is for
+
     def _repr_html_(self) -> str:
         from ..rendering.result_tables import search_html
 

@@ -87,6 +87,12 @@ class GetResult(dict[str, Any]):
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.to_arrow().__arrow_c_stream__(requested_schema)
 
+    def show(self, most: int = 20) -> None:
+        """Print the first `most` records as a table, shortened to the width of the terminal."""
+        from ..rendering.result_text import records_text
+
+        print(records_text(self, most))  # noqa: T201 - what the method is for
+
     def _repr_html_(self) -> str:
         from ..rendering.result_tables import get_html
 
@@ -192,6 +198,13 @@ class QueryResult(dict[str, Any]):
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+    def show(self, most: int = 20) -> None:
+        """Print the first `most` hits as a table, nearest first, shortened to the width of the terminal."""
+        from ..rendering.result_text import hits_text
+
+        scores = "distances" if self.get("distances") is not None else "lexical_scores"
+        print(hits_text(self, "query", scores, most))  # noqa: T201 - what the method is for
 
     def _repr_html_(self) -> str:
         from ..rendering.result_tables import query_html

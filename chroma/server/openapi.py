@@ -25,6 +25,7 @@ _PARTS: dict[str, Schema] = {
     "tenant": {"type": "string", "minLength": 1},
     "database": {"type": "string", "minLength": 1},
     "collection": {"type": "string", "format": "uuid", "description": "The collection's id"},
+    "snapshot": {"type": "string", "minLength": 1, "description": "The name of a snapshot"},
     "crn": {"type": "string", "minLength": 1},
     "function": {"type": "string", "minLength": 1},
 }

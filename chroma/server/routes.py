@@ -143,11 +143,12 @@ def root(call: Call) -> JSON:
 
 
 def healthcheck(call: Call) -> Any:
-    """Check that the database can be read and written; 503 if not."""
+    """Check that the database can be read and written; 503 if not. A backup need only be readable."""
     call.backend.get_tenant(DEFAULT_TENANT)  # reads the catalog, which fails if the folder is missing
     if not os.access(call.settings.path, os.R_OK | os.W_OK | os.X_OK):
         raise OSError(f"the folder {call.settings.path} cannot be written")
-    return {"is_executor_ready": True, "is_log_client_ready": True}
+    healthy: JSON = {"is_executor_ready": True, "is_log_client_ready": True}
+    return healthy | {"read_only": True} if call.backend.read_only else healthy
 
 
 def version(call: Call) -> str:
@@ -492,6 +493,29 @@ def own_sql(call: Call) -> Streamed:
     )
 
 
+def own_create_snapshot(call: Call) -> JSON:
+    """Keep the records of a collection as they are now, under a name."""
+    name = json_bodies.checked_name(call.body)
+    return json_codec.snapshot_to_json(call.backend.create_snapshot(call.collection, name))
+
+
+def own_list_snapshots(call: Call) -> list[JSON]:
+    """The snapshots of a collection, the oldest first."""
+    return list(map(json_codec.snapshot_to_json, call.backend.list_snapshots(call.collection)))
+
+
+def own_restore_snapshot(call: Call) -> JSON:
+    """Make the records of a collection those of a snapshot."""
+    call.backend.restore_snapshot(call.collection, call.part("snapshot"))
+    return {}
+
+
+def own_delete_snapshot(call: Call) -> JSON:
+    """Delete a snapshot."""
+    call.backend.delete_snapshot(call.collection, call.part("snapshot"))
+    return {}
+
+
 def own_stats(call: Call) -> JSON:
     """The sizes of one collection."""
     return json_codec.stats_to_json(call.backend.stats(call.collection))
@@ -603,6 +627,10 @@ ROUTES = (
     Route("POST", f"{_OWN}/facets", own_facets, "read", body=True),
     Route("POST", f"{_OWN}/recall", own_recall, "read", body=True),
     Route("POST", f"{_OWN}/compact", own_compact, "write"),
+    Route("POST", f"{_OWN}/snapshots", own_create_snapshot, "write", body=True),
+    Route("GET", f"{_OWN}/snapshots", own_list_snapshots, "read"),
+    Route("POST", f"{_OWN}/snapshots/{{snapshot}}/restore", own_restore_snapshot, "write"),
+    Route("DELETE", f"{_OWN}/snapshots/{{snapshot}}", own_delete_snapshot, "write"),
     Route("GET", f"{_OWN}/stats", own_stats, "read"),
     Route("POST", f"{_DATABASE}/{json_codec.OWN_PREFIX}/compact", own_compact_all, "write"),
     Route("POST", f"{_DATABASE}/{json_codec.OWN_PREFIX}/sql", own_sql, "read", body=True),

@@ -48,11 +48,11 @@ def serve(settings: ServerSettings) -> None:
     Raises InvalidArgumentError if the server cannot listen on the address, load the certificate or use the
     credentials. Also raises the errors of opening the folder. After an error, the server does not listen.
     """
+    logs.start(settings.log_level, settings.log_format)
     settings.check_reach()
     _check_certificate(settings)
     Guard(settings)
     tracing.check(settings)
-    logs.start(settings.log_level, settings.log_format)
     with OpenFolder(settings) as opened, _listen(settings.host, settings.port) as listening:
         _announce(listening, settings)
         if settings.workers == 1:
@@ -76,6 +76,9 @@ class OpenFolder:
     """Keeps the folder open while the `with` block runs. Raises the errors of opening it."""
 
     def __init__(self, settings: ServerSettings) -> None:
+        warning = LocalBackend.overlooked(settings.path)
+        if warning is not None:
+            _log.warning("%s", warning)
         memory = (settings.memory_limit_bytes or LocalBackend.default_memory()) // settings.workers
         self.backend = LocalBackend.open(
             os.path.abspath(settings.path), Settings(chroma_memory_limit_bytes=max(1, memory))
@@ -83,6 +86,8 @@ class OpenFolder:
         if not os.access(settings.path, os.R_OK | os.W_OK | os.X_OK):
             self.backend.close()
             raise ReadOnlyError(f"the folder {settings.path} cannot be written; choose another with --path")
+        if self.backend.read_only:
+            _log.warning("the folder is a backup: it is served for reading, and every write is refused")
 
     def __enter__(self) -> OpenFolder:
         return self
@@ -266,21 +271,17 @@ def _announce(listening: socket.socket, settings: ServerSettings) -> None:
     port = listening.getsockname()[1]
     scheme = "https" if settings.encrypts else "http"
     click.echo(f"Serving {os.path.abspath(settings.path)} on {scheme}://{host}:{port}")
+    _log.info("serving %s on %s://%s:%s", os.path.abspath(settings.path), scheme, host, port)
     if settings.auth_token and len(settings.auth_token) < _SHORT_TOKEN:
-        click.echo(
-            "Warning: the token is short and may be guessed; `chroma auth create` makes long ones.", err=True
-        )
+        _log.warning("the token is short and may be guessed; `chroma auth create` makes long ones")
     if is_loopback(settings.host):
         return
     if not settings.authenticates:
-        click.echo(
-            "Warning: no authentication. Whoever reaches the port may read and change everything.", err=True
-        )
+        _log.warning("no authentication: whoever reaches the port may read and change everything")
     elif not settings.encrypts:
-        click.echo(
-            "Warning: no TLS. Whoever sees the traffic sees the credentials; set --ssl-certfile and "
-            "--ssl-keyfile, or put a proxy with TLS in front.",
-            err=True,
+        _log.warning(
+            "no TLS: whoever sees the traffic sees the credentials; set --ssl-certfile and --ssl-keyfile, or "
+            "put a proxy with TLS in front"
         )
 
 

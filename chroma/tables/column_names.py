@@ -8,7 +8,6 @@ A key has the column of the same name, with two exceptions:
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -118,13 +117,6 @@ def mixed_key(column: str) -> str | None:
     """Return the metadata key if the column holds only its values of one type. Else None."""
     match = _PREFIXED.fullmatch(column)
     return match[2] if match and match[1] else None
-
-
-def nearest(name: str, names: Sequence[str]) -> str:
-    """Return the end of a message about a name that does not exist: the one that is spelled most alike."""
-    folded = {each.casefold(): each for each in reversed(names)}
-    found = difflib.get_close_matches(name.casefold(), folded, n=1)
-    return f"; the nearest is {folded[found[0]]!r}" if found else ""
 
 
 def listed(names: Sequence[str]) -> str:

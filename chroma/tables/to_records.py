@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..storage.interface import metadata_json, sparse_vector_arrow
+from ..storage.interface.nearest_names import nearest
 from ..storage.interface.short_repr import shown
 from ..storage.interface.values import EncodedMetadata, Floats
 from ..validation.metadata import Entries, check_keys, check_metadatas, rounded_int
@@ -36,7 +37,6 @@ from .column_names import (
     key_of,
     listed,
     mixed_key,
-    nearest,
 )
 from .detect import is_result
 

@@ -2,7 +2,7 @@
 
 One call may have 560,000 metadata values. The checks therefore cover the values of many records
 at once, and search for the offending value only after a check has failed. Messages end without a
-full stop because the caller appends ` in add.`.
+full stop, and the caller puts the name of the method in front.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Converts columns of ids, texts and similar values from any accepted form to a checked Python list.
 
 A check covers the whole column at C speed. The search for the offending entry runs only after the
-check has failed. Messages end without a full stop because the caller appends ` in add.`.
+check has failed. Messages end without a full stop, and the caller puts the name of the method in front.
 """
 
 from __future__ import annotations

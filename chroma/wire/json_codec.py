@@ -27,6 +27,7 @@ from ..storage.interface.requests import CollectionChanges, NewCollection
 from ..storage.interface.schema import ValueType, misfit
 from ..storage.interface.values import (
     CollectionInfo,
+    CollectionSnapshot,
     CollectionStats,
     Facet,
     Floats,
@@ -489,6 +490,16 @@ def status_to_json(status: IndexStatus) -> JSON:
 def status_from_json(body: Mapping[str, Any]) -> IndexStatus:
     """Read the response of `indexing_status`."""
     return IndexStatus(body["num_indexed_ops"], body["total_ops"])
+
+
+def snapshot_to_json(info: CollectionSnapshot) -> JSON:
+    """A snapshot in the responses of this package's routes."""
+    return asdict(info)
+
+
+def snapshot_from_json(body: Mapping[str, Any]) -> CollectionSnapshot:
+    """Read a snapshot of a response."""
+    return CollectionSnapshot(**{key: body[key] for key in CollectionSnapshot.__dataclass_fields__})
 
 
 def stats_to_json(stats: CollectionStats) -> JSON:

@@ -30,7 +30,9 @@ from ..interface.errors import (
     NotFound,
     StorageError,
 )
+from ..interface.nearest_names import instead
 from ..interface.values import CollectionInfo
+from ..interface.version_names import check_current, is_version
 from ..io.disk import Folder
 from ..manifest import put_both, unwrap_state, wrap_state
 from ..validation.file_names import CATALOG_LOG, json_shown
@@ -44,6 +46,7 @@ NAME, COPY, LOCK = "catalog.json", "catalog.copy", "catalog.lock"
 DEFAULT_TENANT, DEFAULT_DATABASE = "default_tenant", "default_database"
 _DEFAULT_DATABASE_ID = str(uuid.UUID(int=0))
 _REWRITE_FRAMES = 2000
+_REMEMBERED = 1000  # deleted collections whose names messages tell
 _ATTEMPTS = 50  # attempts to read a catalog that other processes rewrite meanwhile
 _log = logging.getLogger("chroma")
 
@@ -61,6 +64,7 @@ class CatalogState:
     databases: dict[tuple[str, str], str] = field(default_factory=dict)
     collections: dict[str, CollectionInfo] = field(default_factory=dict)
     names: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    deleted: dict[str, CollectionInfo] = field(default_factory=dict)  # the last ones, for messages
 
     def apply(self, change: Mapping[str, Any]) -> None:
         """Apply a change that was already checked."""
@@ -78,7 +82,7 @@ class CatalogState:
             case "delete database":
                 scope = change["tenant"], change["database"]
                 for id in self.names.pop(scope).values():
-                    del self.collections[id]
+                    self._remember(self.collections.pop(id))
                 del self.databases[scope]
             case "put collection":
                 info = CollectionInfo(**change["collection"])
@@ -93,6 +97,12 @@ class CatalogState:
             case "delete collection":
                 info = self.collections.pop(change["id"])
                 del self.names[info.tenant, info.database][info.name]
+                self._remember(info)
+
+    def _remember(self, info: CollectionInfo) -> None:
+        self.deleted[info.id] = info
+        if len(self.deleted) > _REMEMBERED:
+            del self.deleted[next(iter(self.deleted))]
 
     def replay(self, path: str, payload: bytes) -> None:
         """Apply the change in a frame of the log at `path`. Raises Corruption if it is invalid."""
@@ -157,7 +167,9 @@ class CatalogState:
     def copy(self) -> CatalogState:
         """Return a copy of the state."""
         names = {scope: dict(ids) for scope, ids in self.names.items()}
-        return CatalogState(dict(self.tenants), dict(self.databases), dict(self.collections), names)
+        return CatalogState(
+            dict(self.tenants), dict(self.databases), dict(self.collections), names, dict(self.deleted)
+        )
 
 
 def _entry(info: CollectionInfo) -> dict[str, Any]:
@@ -419,12 +431,15 @@ class Catalog:
 
     def check_tenant(self, name: str) -> None:
         if name not in self._current().tenants:
-            raise NotFound(f"Tenant [{name}] not found")
+            raise self._no_tenant(name)
+
+    def _no_tenant(self, name: str) -> NotFound:
+        return NotFound(f"Tenant [{name}] not found{instead(name, list(self._state.tenants), 'tenants')}")
 
     def create_database(self, tenant: str, name: str) -> None:
         with self.changing() as (state, commit):
             if tenant not in state.tenants:
-                raise NotFound(f"Tenant [{tenant}] not found")
+                raise self._no_tenant(tenant)
             if (tenant, name) in state.databases:
                 raise AlreadyExists(f"Database [{name}] already exists in tenant [{tenant}]")
             commit({"do": "create database", "tenant": tenant, "database": name, "id": str(uuid.uuid4())})
@@ -432,8 +447,16 @@ class Catalog:
     def database_id(self, tenant: str, name: str) -> str:
         id = self._current().databases.get((tenant, name))
         if id is None:
-            raise NotFound(f"Database [{name}] not found in tenant [{tenant}]. Are you sure it exists?")
+            raise self.unknown_database(tenant, name)
         return id
+
+    def unknown_database(self, tenant: str, name: str) -> NotFound:
+        """The error for a name that no database of the tenant has."""
+        others = [other for owner, other in list(self._state.databases) if owner == tenant]
+        return NotFound(
+            f"Database [{name}] not found in tenant [{tenant}]"
+            f"{instead(name, others, 'databases')}. Are you sure it exists?"
+        )
 
     def list_databases(self, tenant: str) -> list[tuple[str, str]]:
         """Return the names and ids of a tenant's databases, sorted by name."""
@@ -453,25 +476,44 @@ class Catalog:
         """Return a collection. Raises NotFound unless it is in this tenant and database."""
         info = self._current().collections.get(id)
         if info is None or (info.tenant, info.database) != (tenant, database):
-            raise NotFound(f"Collection [{id}] does not exist")
+            raise self._no_collection(tenant, database, id)
         return info
 
+    def _no_collection(self, tenant: str, database: str, id: str) -> NotFound:
+        gone = self._state.deleted.get(id)
+        if gone is None or (gone.tenant, gone.database) != (tenant, database):
+            return NotFound(f"Collection [{id}] does not exist")
+        message = f"Collection [{gone.name}] does not exist any more: it was deleted; its id was {id}"
+        if gone.name in self._state.names.get((tenant, database), {}):
+            message += "; another collection has its name now: open that one with get_collection"
+        return NotFound(message)
+
     def named(self, tenant: str, database: str, name: str) -> CollectionInfo:
+        info = self._find(tenant, database, name)
+        if info is None:
+            raise self.unknown(tenant, database, name)
+        return info
+
+    def _find(self, tenant: str, database: str, name: str) -> CollectionInfo | None:
+        """Return the collection of that name. Raises NotFound if the database does not exist."""
         state = self._current()
         self.database_id(tenant, database)
         id = state.names.get((tenant, database), {}).get(name)
-        info = None if id is None else state.collections.get(id)
-        if info is None:  # no such name, or deleted between the two look-ups
-            raise NotFound(f"Collection [{name}] does not exist")
-        return info
+        return None if id is None else state.collections.get(id)  # None: deleted between the two look-ups
 
-    def list_collections(self, tenant: str, database: str) -> list[CollectionInfo]:
-        """Return the collections in creation order."""
+    def unknown(self, tenant: str, database: str, name: str) -> NotFound:
+        """The error for a name that no collection of the database has."""
+        others = [info.name for info in self.list_collections(tenant, database)]
+        return NotFound(f"Collection [{name}] does not exist{instead(name, others, 'collections')}")
+
+    def list_collections(self, tenant: str, database: str, versions: bool = False) -> list[CollectionInfo]:
+        """Return the collections in creation order; with `versions`, the versions of collections, too."""
         self.database_id(tenant, database)
         state = self._current()
         ids = list(state.names.get((tenant, database), {}).values())
         # Some may have been deleted between the two look-ups.
-        return [info for info in map(state.collections.get, ids) if info is not None]
+        found = [info for info in map(state.collections.get, ids) if info is not None]
+        return found if versions else [info for info in found if not is_version(info)]
 
     def create_collection(
         self, info: CollectionInfo, get_or_create: bool, clear: Callable[[], None] | None = None
@@ -483,16 +525,20 @@ class Catalog:
         clear  removes files that an interrupted deletion may have left; called under the write lock
         """
         if get_or_create:
-            with contextlib.suppress(NotFound):
-                return self.named(info.tenant, info.database, info.name), False
+            stored = self._find(info.tenant, info.database, info.name)
+            if stored is not None:
+                return stored, False
         with self.changing() as (state, commit):
             names = state.names.get((info.tenant, info.database))
             if names is None:
-                raise NotFound(f"Database [{info.database}] not found in tenant [{info.tenant}]")
+                raise self.unknown_database(info.tenant, info.database)
             if info.name in names:
                 if get_or_create:
                     return state.collections[names[info.name]], False
-                raise AlreadyExists(f"Collection [{info.name}] already exists")
+                raise AlreadyExists(
+                    f"Collection [{info.name}] already exists; choose another name, or open it with "
+                    "get_collection or get_or_create_collection"
+                )
             if info.id in state.collections:
                 taken = state.collections[info.id]
                 raise AlreadyExists(
@@ -510,7 +556,8 @@ class Catalog:
         with self.changing() as (state, commit):
             info = state.collections.get(id)
             if info is None or (info.tenant, info.database) != (tenant, database):
-                raise NotFound(f"Collection [{id}] does not exist")
+                raise self._no_collection(tenant, database, id)
+            check_current(info)
             new = replace(info, **changes)
             if new.name != info.name and new.name in state.names[tenant, database]:
                 raise AlreadyExists(f"Collection [{new.name}] already exists; choose another name")

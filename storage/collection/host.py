@@ -44,6 +44,8 @@ class CollectionHost(Protocol):
 class StoreOwner(Protocol):
     """The collection that a record store belongs to."""
 
+    @property
+    def name(self) -> str: ...
     def exists(self) -> bool:
         """Whether the collection is still in the catalog."""
         ...

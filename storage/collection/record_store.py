@@ -29,6 +29,7 @@ from ..segments.snapshot import SelectedRows, Snapshot, in_order
 from ..wal import log as logs
 from ..wal.frames import NO_DELETES, Commit, encode_segment
 from ..wal.log import Log
+from .difference import difference
 from .group_commit import Call, CommitQueue, joined
 from .host import Services, StoreOwner
 from .live_state import State
@@ -226,7 +227,10 @@ class RecordStore:
     def check_exists(self) -> None:
         """Raise NotFound if the catalog no longer has the collection."""
         if not self._owner.exists():
-            raise NotFound(f"Collection [{self.id}] does not exist; it was deleted")
+            raise NotFound(
+                f"Collection [{self._owner.name}] does not exist any more: it was deleted; its id was "
+                f"{self.id}"
+            )
 
     def _check_never_written(self) -> None:
         """Raise Corruption if there are signs of earlier records. The caller holds the lock."""
@@ -347,6 +351,25 @@ class RecordStore:
         self._finish(log, end)
         self._owner.after_sync()
         return len(deletes)
+
+    def restore(self, version: Snapshot) -> Written:
+        """Make the records those of a version of the collection, by one commit. It is durable on return."""
+        with self.existing(), self._writers, self._write_lock():
+            self.check_exists()
+            found = difference(self.refresh(), version)
+            if not found.rows and not len(found.deletes):
+                return Written()
+            if found.rows:
+                rows = found.rows[0]
+                if len(found.rows) > 1:
+                    rows = StoredRows.concatenate(found.rows, self.folder.scratch)
+                log, end = self._commit_segment(found.deletes, rows)
+            else:
+                log, end = self._commit(found.deletes, None)
+        self._finish(log, end)
+        self._owner.after_sync()
+        came = sum(len(rows.positions) for rows in found.rows)
+        return Written(added=came, skipped=len(found.deletes))
 
     def _is_bulk(self, rows: Columns | NewRows | None) -> bool:
         return rows is not None and (len(rows) >= BULK_ROWS or rows.nbytes() >= BULK_BYTES)

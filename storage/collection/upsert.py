@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..interface.errors import InvalidArgument
+from ..interface.errors import InvalidArgument, WrongDimension
 from ..interface.values import EncodedMetadata, Floats, Mode, Records, Written
 from ..schema.record_columns import Columns, Ints, encode_metadata, merge_metadata
 from ..segments.ingest_rows import NewRows, new_positions
@@ -80,7 +80,7 @@ def _check_dimension(records: Records, dimension: int | None) -> None:
         return
     got = records.embeddings.shape[1]
     if got != dimension:
-        raise InvalidArgument(f"Collection expecting embedding with dimension of {dimension}, got {got}")
+        raise WrongDimension(dimension, got, "the vectors in embeddings, or those made of the documents,")
 
 
 def _new_rows(records: Records, new: Ints | None, next_position: int) -> NewRows:

@@ -3,6 +3,7 @@
     StorageError
     ├── InvalidArgument      the caller's input cannot be used (also a ValueError)
     │   ├── InvalidType      ... because it has the wrong type (also a TypeError)
+    │   ├── WrongDimension   ... because its vectors have another length than those of the collection
     │   └── UnmatchedKey     ... because no record can match a condition of a filter
     ├── NotFound             tenant, database or collection does not exist
     ├── AlreadyExists        a name is taken
@@ -33,6 +34,20 @@ class InvalidArgument(StorageError, ValueError):
 
 class InvalidType(InvalidArgument, TypeError):
     """The caller's input has the wrong type."""
+
+
+class WrongDimension(InvalidArgument):
+    """The vectors of a call are not as long as those that the collection has.
+
+    argument  what the vectors were given as, and what they may have been made of
+    """
+
+    def __init__(self, dimension: int, got: int, argument: str) -> None:
+        super().__init__(
+            f"Collection expecting embedding with dimension of {dimension}, got {got}: {argument} must have "
+            f"{dimension} numbers each, like the stored vectors. Use the embedding function that made those "
+            "(collection.configuration names it), or another collection"
+        )
 
 
 class UnmatchedKey(InvalidArgument):

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .explanation import Explanation
+from .report_repr import report_html, report_repr
 from .sparse_matrix import SparseMatrix
 from .sparse_vector import MARK, restore
 
@@ -243,8 +244,31 @@ class BackupReport(NamedTuple):
     removed: int
     seconds: float
 
+    def __repr__(self) -> str:
+        return report_repr(self)
+
+    def _repr_html_(self) -> str:
+        return report_html(self)
+
 
 BackupReport.__module__ = "chroma"  # a NamedTuple's body holds fields only
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSnapshot:
+    """A snapshot of a collection that was given a name.
+
+    created  when, in UTC, as ISO 8601
+    records  how many it has
+    id       of the collection that reads it
+    """
+
+    __module__ = "chroma"
+
+    name: str
+    created: str
+    records: int
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,3 +285,6 @@ class CollectionStats:
     bytes: int
     log_bytes: int
     files: dict[str, int] = field(default_factory=dict)
+
+    __repr__ = report_repr
+    _repr_html_ = report_html

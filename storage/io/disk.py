@@ -337,6 +337,13 @@ class DiskFolder:
             except FileExistsError:
                 if not os.path.isdir(self.path):
                     raise
+            except FileNotFoundError as error:
+                if os.path.isdir(parent.path):  # otherwise another process has removed it
+                    raise ReadOnly(
+                        f"cannot make the folder {self.path}: the file system of {parent.path} takes none; "
+                        "choose another path"
+                    ) from error
+                raise
             try:
                 parent.sync()
             except StorageError:  # otherwise the next process would assume that its name is durable

@@ -19,7 +19,7 @@ from ..filters.evaluator import Filters
 from ..filters.parser import Everything, IdOneOf, Node, both
 from ..filters.row_set import RowSet
 from ..index.hnsw import Graph
-from ..interface.errors import InvalidArgument
+from ..interface.errors import WrongDimension
 from ..interface.requests import QueryRequest
 from ..interface.values import Floats
 from ..schema.record_columns import Ints
@@ -242,10 +242,10 @@ def _traced_searchable(search: Search, view: SegmentView, source: Source) -> Sea
 
 
 def check_dimension(queries: Floats, dimension: int | None) -> None:
-    """Raise InvalidArgument if the vectors do not have the collection's dimension."""
+    """Raise WrongDimension if the vectors do not have the collection's dimension."""
     if dimension is not None and queries.shape[1] != dimension:
-        raise InvalidArgument(
-            f"Collection expecting embedding with dimension of {dimension}, got {queries.shape[1]}"
+        raise WrongDimension(
+            dimension, queries.shape[1], "the vectors in query_embeddings, or those made of the query,"
         )
 
 

@@ -16,10 +16,12 @@ from typing import Any
 import pyarrow as pa
 
 from ..interface.errors import InvalidArgument, NotFound
+from ..interface.nearest_names import instead
 from .duckdb_connection import connect
 from .referenced_names import Named, named
 
 Find = Callable[[str, frozenset[str] | None], pa.Table | None]
+Names = Callable[[], list[str]]
 _BATCH_ROWS = 16_384
 _TREE = "select json_serialize_sql(?::varchar, skip_null := true, skip_empty := true, skip_default := true)"
 _MISSING = re.compile('column "(.+?)" not found')
@@ -36,14 +38,15 @@ def load() -> None:
 class Statement:
     """A SELECT statement. `stop` may be called from any thread."""
 
-    def __init__(self, text: str, find: Find, memory: int, threads: int) -> None:
+    def __init__(self, text: str, find: Find, names: Names, memory: int, threads: int) -> None:
         """Prepare a statement.
 
         find    returns the table with a name, or None. Its second argument has the names of the columns that
                 are needed, in lower case, or None for all columns
+        names   returns the names that `find` knows, for messages
         memory  the limit in bytes
         """
-        self._text, self._find = text, find
+        self._text, self._find, self._names = text, find, names
         self._memory, self._threads = memory, threads
         self._connection: Any = None
         self._stopped = False
@@ -124,8 +127,9 @@ class Statement:
                 self._connection.register(name, table)
             elif name.lower() not in statement.own or _OF_DUCKDB.match(name):
                 raise NotFound(
-                    f"the SQL statement names {name!r}: there is no collection of that name; a "
-                    f"dataframe is named by tables={{{name!r}: …}}"
+                    f"the SQL statement names {name!r}: there is no collection of that name"
+                    f"{instead(name, self._names(), 'collections')}; a dataframe is named by "
+                    f"tables={{{name!r}: …}}"
                 )
 
     def _told(self, duckdb: Any, error: Exception) -> Exception:

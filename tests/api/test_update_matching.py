@@ -50,8 +50,8 @@ def test_no_match_is_no_change(years: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "update needs ids, where or where_document"),
-        ({"metadatas": {"a": 1}}, "update needs ids, where or where_document"),
+        ({}, "pass ids, where or where_document"),
+        ({"metadatas": {"a": 1}}, "pass ids, where or where_document"),
         ({"where": {"year": 1}}, "metadatas is one mapping"),
         ({"where": {"year": 1}, "metadatas": [{"a": 1}]}, "metadatas is one mapping"),
         ({"where": {"year": 1}, "metadatas": {"a": 1}, "documents": "x"}, "documents is given"),

@@ -272,8 +272,8 @@ def test_malformed_keys_are_refused(write: Any, key: str) -> None:
         ("query", {"query_embeddings": "x"}),
     ],
 )
-def test_messages_end_with_the_method(collection: Any, verb: str, arguments: Any) -> None:
-    with refused(f" in {verb}."):
+def test_messages_begin_with_the_method(collection: Any, verb: str, arguments: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"^{verb}: "):
         getattr(collection, verb)(**arguments)
 
 

@@ -32,8 +32,13 @@ def operations() -> list[tuple[str, dict[str, Any]]]:
         ("delete", {"ids": [f"a{i}" for i in range(0, ROWS, 2)]}),
         ("add", many),
         ("upsert", {"ids": ["a3", "c1"], "embeddings": [[7, 7], [8, 8]], "metadatas": [{"n": 3}, {"n": 4}]}),
+        ("snapshot", {"name": "before"}),
         ("delete", {"where": {"n": {"$gte": 100}}}),
         ("compact", {}),
+        ("add", {"ids": ["e1"], "embeddings": [[9, 8]], "metadatas": [{"n": 6}]}),
+        ("restore", {"name": "before"}),
+        ("drop_snapshot", {"name": "before"}),
+        ("delete", {"where": {"n": {"$gte": 100}}}),
         ("add", {"ids": ["d1"], "embeddings": [[9, 9]], "metadatas": [{"n": 5}]}),
     ]
 

@@ -28,12 +28,17 @@ def _run(folder: Path, step: int) -> list[str]:
 def _states() -> list[dict[str, Any]]:
     """What the collection holds after each operation: id -> metadata number."""
     held: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
     states: list[dict[str, Any]] = [dict(held)]
     for verb, arguments in operations():
         if verb in ("add", "upsert", "update"):
             held |= dict(zip(arguments["ids"], [m["n"] for m in arguments["metadatas"]], strict=True))
         elif verb == "delete" and "ids" in arguments:
             held = {id: n for id, n in held.items() if id not in arguments["ids"]}
+        elif verb == "snapshot":
+            kept = held
+        elif verb == "restore":
+            held = kept
         elif verb == "delete":
             held = {id: n for id, n in held.items() if n < 100}
         states.append(dict(held))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import tempfile
 from pathlib import Path
@@ -39,6 +40,7 @@ class Histories(RuleBasedStateMachine):
         self.client.reset()
         self.tables: dict[str, Table] = {}
         self.dims: dict[str, int] = {}
+        self.kept: dict[str, dict[str, Table]] = {}  # the snapshots of each collection
 
     def open(self) -> Any:
         raise NotImplementedError
@@ -64,7 +66,7 @@ class Histories(RuleBasedStateMachine):
                 self.client.create_collection(name, configuration=configuration, embedding_function=None)
         else:
             self.client.create_collection(name, configuration=configuration, embedding_function=None)
-            self.tables[name], self.dims[name] = Table(space), dim
+            self.tables[name], self.dims[name], self.kept[name] = Table(space), dim, {}
 
     @precondition(lambda self: self.tables)
     @rule(data=st.data(), verb=st.sampled_from(["add", "upsert", "update"]), ids=id_lists)
@@ -156,13 +158,42 @@ class Histories(RuleBasedStateMachine):
         if metadata is not None:
             table.metadata = {key: value for key, value in metadata.items() if value is not None}
         self.tables[new], self.dims[new] = self.tables.pop(old), self.dims.pop(old)
+        self.kept[new] = self.kept.pop(old)
+
+    @precondition(lambda self: self.tables)
+    @rule(data=st.data(), name=st.sampled_from(["first", "second"]))
+    def snapshot(self, data: Any, name: str) -> None:
+        collection, table, _ = self.pick(data)
+        kept = self.kept[collection.name]
+        if name in kept:
+            with pytest.raises(UniqueConstraintError):
+                collection.snapshot(name)
+            return
+        assert collection.snapshot(name).records == len(table.rows)
+        kept[name] = copy.deepcopy(table)
+
+    @precondition(lambda self: any(self.kept.values()))
+    @rule(data=st.data(), drop=st.booleans())
+    def restore(self, data: Any, drop: bool) -> None:
+        name = data.draw(st.sampled_from(sorted(name for name, kept in self.kept.items() if kept)))
+        collection, kept = self.client.get_collection(name), self.kept[name]
+        snapshot = data.draw(st.sampled_from(sorted(kept)))
+        version = collection.at(snapshot)
+        assert version.get()["ids"] == list(kept[snapshot].rows)
+        if drop:
+            collection.drop_snapshot(snapshot)
+            del kept[snapshot]
+        else:
+            collection.restore(snapshot)
+            self.tables[name].rows = copy.deepcopy(kept[snapshot].rows)
+        assert sorted(each.name for each in collection.snapshots()) == sorted(kept)
 
     @precondition(lambda self: len(self.tables) > 1)
     @rule(data=st.data())
     def drop(self, data: Any) -> None:
         collection, _, _ = self.pick(data)
         self.client.delete_collection(collection.name)
-        del self.tables[collection.name], self.dims[collection.name]
+        del self.tables[collection.name], self.dims[collection.name], self.kept[collection.name]
         with pytest.raises(NotFoundError):
             collection.count()
 

@@ -23,6 +23,7 @@ from .responses import answer, error_answer
 TRACE_HEADER = b"chroma-trace-id"
 REQUEST_HEADER = b"x-request-id"
 _GONE = "/api/v1"
+_LOGGED = 100  # characters of a path that no route has
 
 Observer = Callable[[Exchange], None]
 
@@ -101,6 +102,8 @@ class Envelope:
                 raise
             await error_answer(error)(inner, receive, reply)
         finally:
+            if not seen.route:
+                seen.unmatched = inner["path"][:_LOGGED]
             for observer in self._observers:
                 observer(seen)
 

@@ -12,8 +12,13 @@ import logging.config
 import re
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from logging.handlers import MemoryHandler
 from typing import Any
+
+import click
 
 from .log_writer import LogWriter
 from .request_context import CURRENT, Exchange
@@ -22,6 +27,7 @@ _log = logging.getLogger("chroma.server")
 _access = logging.getLogger("chroma.access")
 
 _NOT_OFFERED = 501  # not a failure, but a request for an unsupported feature
+_kept = MemoryHandler(1000, flushLevel=logging.CRITICAL + 1, flushOnClose=False)
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -36,14 +42,41 @@ def configuration(level: str, style: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {"lines": {"()": JsonLines if style == "json" else TextLines}},
         "handlers": {"lines": {"()": LogWriter, "formatter": "lines"}},
-        "loggers": {"chroma": logger, "uvicorn": logger},
+        "loggers": {"chroma": logger, "uvicorn": {**logger, "level": _of_web_server(level)}},
         "root": {"handlers": ["lines"], "level": "WARNING"},
     }
+
+
+def _of_web_server(level: str) -> str:
+    """Leave out how the web server starts and stops: this package logs that in its own words."""
+    return "WARNING" if level.upper() == "INFO" else level.upper()
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Keeps what is logged while the settings are read, which say how to log. `start` logs it.
+
+    After an error in the `with` block, the lines go to standard error as they are.
+    """
+    _kept.buffer.clear()
+    logger = logging.getLogger("chroma")
+    logger.addHandler(_kept)
+    try:
+        yield
+    except BaseException:
+        for record in _kept.buffer:
+            click.echo(record.getMessage(), err=True)
+        raise
+    finally:
+        logger.removeHandler(_kept)
 
 
 def start(level: str, style: str) -> None:
     """Log to standard error from now on, also warnings and the errors of threads."""
     logging.config.dictConfig(configuration(level, style))
+    for record in _kept.buffer:
+        logging.getLogger(record.name).handle(record)
+    _kept.buffer.clear()
     logging.captureWarnings(True)
     threading.excepthook = _log_thread_error
 
@@ -81,8 +114,9 @@ class TextLines(logging.Formatter):
         if seen is not None:
             more = f" trace={seen.trace_id}" if seen.trace_id != seen.request_id else ""
             more += "" if seen.caller is None else f" caller={seen.caller}"
+            route = seen.route or seen.unmatched or "-"
             return begin + escaped(
-                f"{seen.method} {seen.route or '-'} {seen.status} {seen.seconds * 1000:.2f} ms "
+                f"{seen.method} {route} {seen.status} {seen.seconds * 1000:.2f} ms "
                 f"in={seen.received} out={seen.sent} id={seen.request_id}{more} process={record.process}"
             )
         seen = CURRENT.get()
@@ -121,6 +155,7 @@ def _fields(seen: Exchange) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "method": seen.method,
         "route": seen.route,
+        **({"path": seen.unmatched} if seen.unmatched else {}),
         "status": seen.status,
         "milliseconds": round(seen.seconds * 1000, 2),
         "in": seen.received,

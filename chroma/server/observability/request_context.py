@@ -25,6 +25,7 @@ class Exchange:
 
     method      the method as sent; HEAD stays HEAD
     route       the template of the path; "" if no route matched
+    unmatched   the beginning of the path, if no route matched
     request_id  the id that the client sent, if that is usable; otherwise `trace_id`
     trace_id    32 hex digits, sent with every response
     status      the status of the response; 0 before it exists
@@ -38,6 +39,7 @@ class Exchange:
     trace_id: str
     began: float = field(default_factory=time.perf_counter)
     route: str = ""
+    unmatched: str = ""
     status: int = 0
     received: int = 0
     sent: int = 0

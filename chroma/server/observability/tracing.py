@@ -12,10 +12,9 @@ from typing import Any
 
 from ..._version import __version__
 from ...errors import InvalidArgumentError
+from ...internal.optional_dependencies import installing
 from ..settings.server_settings import ServerSettings
 from .request_context import CURRENT, Exchange
-
-INSTALL = "pip install 'chroma-arrow[otel]'"
 
 
 def check(settings: ServerSettings) -> None:
@@ -30,8 +29,8 @@ def _packages() -> tuple[Any, Any]:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise InvalidArgumentError(
-            f"otel_endpoint is set, but {error.name or 'opentelemetry'} is not installed: {INSTALL}, or "
-            "leave the endpoint out"
+            f"otel_endpoint is set, but {error.name or 'opentelemetry'} is not installed: "
+            f"{installing('otel')}, or leave the endpoint out"
         ) from None
     return OTLPSpanExporter, BatchSpanProcessor
 

@@ -374,11 +374,19 @@ BODIES: dict[str, Schema] = {
         **_FILTERS,
         limit=_or_null(COUNT | {"minimum": 1, "description": "Values per key; default 10, null for all"}),
     ),
+    "own_create_snapshot": _object("name", name=NAME),
     "own_recall": _object(
         k=_or_null(SMALL_COUNT | {"minimum": 1}), sample=_or_null(SMALL_COUNT | {"minimum": 1})
     ),
 }
 
+_SNAPSHOT = _object(
+    "name created records id",
+    name=NAME,
+    created={"type": "string", "format": "date-time"},
+    records=COUNT,
+    id={"type": "string", "format": "uuid"},
+)
 BODIES["own_sql"] = _object(
     "sql",
     sql=TEXT,
@@ -394,7 +402,10 @@ ANSWERS: dict[str, Schema] = {
     "root": _HEARTBEAT,
     "heartbeat": _HEARTBEAT,
     "healthcheck": _object(
-        "is_executor_ready is_log_client_ready", is_executor_ready=FLAG, is_log_client_ready=FLAG
+        "is_executor_ready is_log_client_ready",
+        is_executor_ready=FLAG,
+        is_log_client_ready=FLAG,
+        read_only={"const": True},
     ),
     "version": TEXT,
     "pre_flight_checks": _object(
@@ -460,6 +471,10 @@ ANSWERS: dict[str, Schema] = {
         ),
     },
     "own_recall": {"type": "number", "minimum": 0, "maximum": 1},
+    "own_create_snapshot": _SNAPSHOT,
+    "own_list_snapshots": _list(_SNAPSHOT),
+    "own_restore_snapshot": _EMPTY,
+    "own_delete_snapshot": _EMPTY,
     "own_compact": _EMPTY,
     "own_compact_all": _EMPTY,
     "own_stats": _object(

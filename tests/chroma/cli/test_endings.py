@@ -22,6 +22,11 @@ from chroma.cli.output import cell, cut, width_of
 from ..server.processes import Served, environment, running
 from .running import read, run
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -54,6 +59,17 @@ def test_exit_codes_of_errors() -> None:
     assert set(wanted.values()) < set(CODES)
 
 
+def test_unknown_commands_have_a_nearest_name() -> None:
+    for arguments, told in (
+        (["lss"], "No such command 'lss'; the nearest is 'ls'."),
+        (["imports"], "No such command 'imports'; the nearest is 'import'."),
+        (["zzzzzz"], "No such command 'zzzzzz'; chroma --help lists them."),
+        (["auth", "creat"], "No such command 'creat'; the nearest is 'create'."),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 2 and told in result.stderr
+
+
 def test_nobody_answers() -> None:
     result = run("ls", "http://127.0.0.1:9")
     assert result.exit_code == 4 and "running at http://127.0.0.1:9" in result.stderr
@@ -83,7 +99,10 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, 
 def test_credentials(secured: tuple[Served, dict[str, str]], database: Path) -> None:
     served, secrets = secured
     assert run("ls", served.url).exit_code == 5
-    assert run("ls", served.url, "--token", "wrong").exit_code == 5
+    refused = run("ls", served.url, "--token", "wrong")
+    assert refused.exit_code == 5
+    assert "the credentials are missing, wrong or expired" in refused.stderr
+    assert "--token" in refused.stderr and "CHROMA_TOKEN" in refused.stderr
     token, password = secrets["reader"], secrets["ana"]
     for options, variables in (
         (["--token", token], {}),
@@ -219,6 +238,20 @@ def test_completion_scripts(shell: str) -> None:
     assert "_CHROMA_COMPLETE" in result.output and result.stderr == ""
 
 
+def test_a_second_name_of_the_command() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+    assert scripts["chroma-arrow"] == scripts["chroma"] == "chroma.cli:main"
+    code = "import sys; sys.argv[0] = '/bin/chroma-arrow'; from chroma.cli import main; main()"
+
+    def said(*arguments: str) -> str:
+        command = [sys.executable, "-c", code, *arguments]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert said("--help").startswith("Usage: chroma-arrow ")
+    script = said("completion", "bash")
+    assert "_CHROMA_ARROW_COMPLETE" in script and "chroma-arrow" in script
+
+
 def completed(words: str) -> list[str]:
     code = "import sys; sys.argv = ['chroma']; from chroma.cli import main; main()"
     variables = {"_CHROMA_COMPLETE": "bash_complete", "COMP_WORDS": words}
@@ -236,7 +269,7 @@ def completed(words: str) -> list[str]:
 
 
 def test_completing(database: Path, tmp_path: Path) -> None:
-    assert completed("chroma re") == ["restore"]
+    assert completed("chroma re") == ["recall", "rename", "restore"]
     assert completed(f"chroma get {database} ") == ["notes", "empty"]
     assert completed(f"chroma query {database} no") == ["notes"]
     assert completed("chroma get http://127.0.0.1:9 ") == []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import chroma
+from chroma.storage.interface.report_repr import size
 
 from .running import read, run
 
@@ -29,7 +31,22 @@ def test_info(target: str) -> None:
     rows = {row["name"]: row for row in read("info", target)["collections"]}
     assert (rows["notes"]["space"], rows["notes"]["live"], rows["empty"]["live"]) == ("cosine", 3, 0)
     assert rows["notes"]["bytes"] == sum(rows["notes"]["files"].values())
-    assert "2 collections" in run("info", target).output
+    shown = run("info", target).stdout
+    assert "2 collections" in shown and "tenant" not in shown and "obsolete" in shown
+
+
+def test_bytes_of_forks_are_counted_once(database: Path) -> None:
+    with chroma.PersistentClient(database) as client:
+        notes = client.get_collection("notes", embedding_function=None)
+        notes.add(ids=[f"n{i}" for i in range(5000)], embeddings=np.zeros((5000, 4), np.float32))
+        notes.compact()
+        shared = sum(size for name, size in notes.info().files.items() if name.startswith("seg-"))
+        notes.fork("again")
+    last = run("info", database).stdout.splitlines()[-1]
+    assert f"{size(shared)} that forks share are counted once" in last
+    with chroma.PersistentClient(database) as client:
+        whole = sum(each.info().bytes for each in client.list_collections())
+    assert last.startswith(f"3 collections, {size(whole - shared)};")
 
 
 def test_ls_of_several_tenants(database: Path) -> None:
@@ -39,6 +56,7 @@ def test_ls_of_several_tenants(database: Path) -> None:
         admin.create_database("prod", tenant="acme")
     with chroma.PersistentClient(database, tenant="acme", database="prod") as client:
         client.create_collection("plans", embedding_function=None)
+    assert run("ls", database).stdout.split()[:2] == ["tenant", "database"]
     found = read("ls", database)
     assert [each["tenant"] for each in found["databases"]] == ["acme", "default_tenant"]
     assert [each["name"] for each in found["collections"]] == ["plans", "notes", "empty"]
@@ -281,5 +299,6 @@ def test_sql_conditions(target: str) -> None:
     assert [
         row["id"] for row in read("search", target, "notes", "--where", "n = 1")["searches"][0]["records"]
     ] == [row["id"] for row in read("get", target, "notes", "--where", " n = 1")["records"]]
+    assert run("count", target, "notes", "--where", "done").exit_code == 0
     wrong = run("get", target, "notes", "--where", "n = ")
     assert wrong.exit_code == 2 and "expected a value" in wrong.stderr

@@ -493,12 +493,15 @@ INTERFACE = [
     "chroma.storage.interface.iso_times",
     "chroma.storage.interface.metadata_order",
     "chroma.storage.interface.ranking",
+    "chroma.storage.interface.report_repr",
     "chroma.storage.interface.requests",
     "chroma.storage.interface.schema",
     "chroma.storage.interface.short_repr",
     "chroma.storage.interface.sparse_matrix",
     "chroma.storage.interface.sparse_vector",
+    "chroma.storage.interface.unmatched",
     "chroma.storage.interface.values",
+    "chroma.storage.interface.whole_numbers",
 ]
 LIGHT = """
 import sys

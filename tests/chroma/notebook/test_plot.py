@@ -192,7 +192,7 @@ def test_a_page_loads_nothing_and_holds_no_text_as_markup(things: Any, tmp_path:
 
 
 def test_what_is_asked_for_must_be_there(things: Any) -> None:
-    with refused("color_by='lexname'", "'heap'", "'n'", "in plot"):
+    with refused("color_by='lexname'", "'heap'", "'n'", "plot: "):
         things.plot("lexname")
     with refused("label='lexname'", "'heap'"):
         things.plot(label="lexname")

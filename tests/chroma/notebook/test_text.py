@@ -30,20 +30,6 @@ def test_texts_are_shortened_and_visible(given: str, shown: str) -> None:
 @pytest.mark.parametrize(
     ("given", "shown"),
     [
-        (0, "0 bytes"),
-        (1023, "1,023 bytes"),
-        (1024, "1.0 KiB"),
-        (135_897_100, "129.6 MiB"),
-        (2**62, "4,194,304.0 TiB"),
-    ],
-)
-def test_sizes(given: int, shown: str) -> None:
-    assert text.size(given) == shown
-
-
-@pytest.mark.parametrize(
-    ("given", "shown"),
-    [
         ("noun", "noun"),
         ("2", "'2'"),
         ("1e5", "'1e5'"),

@@ -101,9 +101,9 @@ def test_import_with_all_options(target: str, csv: Path, tmp_path: Path) -> None
         (["import", "notes", "more.csv", "--on-conflict", "no"], 2, "--on-conflict"),
         (["import", "notes", "more.csv", "--batch-size", "0"], 2, "--batch-size"),
         (["export", "notes", "a.xlsx"], 2, "end it with"),
-        (["export", "notes", "more.csv"], 2, "cannot be written as 'csv'"),
+        (["export", "notes", "more.csv"], 2, "exists: choose another name, or give --overwrite"),
         (["export", "none", "a.parquet"], 3, "none"),
-        (["export", "notes", "there.jsonl"], 2, "pass overwrite=True"),
+        (["export", "notes", "there.jsonl"], 2, "give --overwrite"),
         (["export", "notes", "a.parquet", "--where", "{"], 2, "is not JSON"),
         (["export", "notes", "a", "--partition-by", "none"], 2, "choose another"),
         (["sql", "delete from notes"], 2, "SELECT"),
@@ -126,7 +126,7 @@ def test_ids_that_are_taken(database: Path, tmp_path: Path) -> None:
     run("export", database, "notes", tmp_path / "a.parquet")
     done = run("import", database, "notes", tmp_path / "a.parquet")
     assert done.exit_code == 6
-    assert "on_conflict='skip'" in done.stderr
+    assert "--on-conflict 'skip'" in done.stderr
 
 
 def test_export_of_a_selection(target: str, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_sql(target: str) -> None:
         "n": 2, "tags": ["x", "y"], "f": None, "d": "2024-05-01", "m": "1.50", "b": "eA==",
         "t": "2024-05-01T12:00:00",
     }  # fmt: skip
-    assert "1,000 of 2,000 rows" in run("sql", target, "select * from range(2000)").stdout
+    assert "1,000 of 2,000 rows" in run("sql", target, "select * from range(2000)").stderr
 
 
 def test_help(target: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +96,7 @@ def test_nobody_sees_half_a_file(things: Any, tmp_path: Path, monkeypatch: pytes
             InvalidArgumentError,
             "'pos': JSON lines have the metadata as",
         ),
-        ("a.csv", {}, InvalidArgumentError, "cannot be written as 'csv'"),
+        ("a.csv", {"partition_by": "pos"}, InvalidArgumentError, "partition_by is for Parquet and Arrow"),
         ("a", {"format": "orc"}, InvalidArgumentError, "'orc'"),
         ("a.jsonl", {"partition_by": "pos"}, InvalidArgumentError, "partition_by is for Parquet and Arrow"),
         ("a", {"partition_by": 3}, InvalidTypeError, "a metadata key"),
@@ -145,3 +147,58 @@ def test_the_report_says_it(things: Any, tmp_path: Path) -> None:
     text = str(things.export(tmp_path / "a.jsonl", progress=False))
     assert text.startswith(f"30 rows of things to {tmp_path}/a.jsonl: ")
     assert str(things.export(tmp_path / "p", partition_by="pos")).startswith("30 rows of things to 2 files: ")
+
+
+def odd() -> Any:
+    """Texts that look like other types, a key with values of two types, floats without a fraction."""
+    return {
+        "ids": ["1", 'b"x', "c", "d"],
+        "embeddings": [[0.1, 0.2], [1 / 3, 2 / 3], [1, 2], [1e-20, -3e20]],
+        "documents": ["007", 'two\nlines, "q"\t', None, ""],
+        "metadatas": [
+            {"n": 1, "f": 2.0, "s": "12", "b": True, "big": 2**62},
+            {"n": "x", "s": "", "f": -1e300, "id": "inner"},
+            None,
+            {"s": "true", "f": 0.1, "b": False},
+        ],
+        "uris": [None, "u", None, None],
+    }
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz"])
+def test_csv_brings_back_what_it_can_hold(tmp_path: Path, name: str) -> None:
+    fields: Any = ["embeddings", "documents", "metadatas", "uris"]
+    with chroma.EphemeralClient(private=True) as client:
+        first = client.create_collection("first", embedding_function=None)
+        first.add(**odd())
+        report = first.export(tmp_path / name)
+        assert report.rows == 4 and report.bytes == (tmp_path / name).stat().st_size
+        second = client.create_collection("second", embedding_function=None)
+        second.load(tmp_path / name, progress=False)
+        found, expected = second.get(include=fields), first.get(include=fields)
+        for part in ("ids", "documents", "metadatas", "uris"):
+            assert found[part] == expected[part]  # type: ignore[literal-required]
+        assert all(
+            type(one[key]) is type(other[key])
+            for one, other in zip(found["metadatas"], expected["metadatas"], strict=True)
+            if one is not None
+            for key in one
+        )
+        assert found["embeddings"].tobytes() == expected["embeddings"].tobytes()
+
+
+def test_csv_as_other_programs_read_it(things: Any, tmp_path: Path) -> None:
+    things.export(tmp_path / "a.csv", columns=["id", "n", "pos", "tags"], limit=2)
+    with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [
+            ["id", "n", "pos", "tags"],
+            ["i0", "0", "n", '["a","b"]'],
+            ["i1", "1", "v", '["a","b"]'],
+        ]
+    out = io.BytesIO()
+    things.export(out, format="csv", columns=["id"], where={"n": {"$gt": 99}})
+    assert out.getvalue() == b'"id"\n'
+    things.export(out, format="csv", columns="f", limit=2)
+    assert out.getvalue() == b'"id"\n"f"\n0.0\n0.3333333333333333\n'
+    with pytest.raises(InvalidArgumentError, match="CSV are one file"):
+        things.export(tmp_path / "folder", partition_by="pos", format="csv")

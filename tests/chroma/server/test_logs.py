@@ -9,13 +9,16 @@ import logging
 import logging.config
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from chroma.server.observability import logs, request_context
 
 from .conftest import DATABASE, Api, refused
+from .processes import running
 
 HEX = re.compile("[0-9a-f]{32}")
 
@@ -69,7 +72,39 @@ def test_the_same_as_text(api: Api, lines: Callable[..., list[str]]) -> None:
         rf"[-0-9]{{10}}T[:0-9]{{8}}\.\d{{3}}Z INFO GET /api/v2/version 200 [\d.]+ ms in=0 out=\d+ id={trace}"
     )
     assert re.fullmatch(pattern + r" process=\d+", first), first
-    assert " GET - 404 " in second
+    assert " GET /nothing 404 " in second
+
+
+def test_a_path_that_no_route_has(api: Api, lines: Callable[..., list[str]]) -> None:
+    lines("json")
+    api.get(f"/api/v2/collection/{'x' * 1000}?token=hush")
+    api.get("/api/v1/collections")
+    api.get("/api/v2/version")
+    first, old, known = map(json.loads, lines())
+    assert first["path"] == f"/api/v2/collection/{'x' * 1000}"[:100] and first["route"] == ""
+    assert old["path"] == "/api/v1/collections" and old["status"] == 410
+    assert "path" not in known
+
+
+def test_warnings_about_settings_are_lines_like_others(tmp_path: Path) -> None:
+    """They are known before it is known how to log."""
+    with running(tmp_path / "db", "--log-format", "json", env={"CHROMA_PROT": "1"}) as served:
+        httpx.get(f"{served.url}/api/v2/version", trust_env=False)
+        assert served.ended() == 0
+        told = [json.loads(line) for line in served.text().splitlines()]
+    assert [line["level"] for line in told] == ["warning", "info", "info"], told
+    assert "CHROMA_PROT means nothing here" in told[0]["message"]
+    assert told[1]["message"] == f"serving {tmp_path / 'db'} on {served.url}"
+    assert told[2]["route"] == "/api/v2/version"
+
+
+def test_warnings_before_an_error(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match="wrong"), logs.kept():
+        logging.getLogger("chroma.server").warning("the first %s", "line")
+        raise ValueError("wrong")
+    assert capsys.readouterr().err == "the first line\n"
 
 
 def test_levels(api: Api, lines: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -171,7 +172,7 @@ def test_starts_that_fail(folder: Path, tmp_path: Path) -> None:
     assert "chmod 600" in said("--workers", "2", env={"CHROMA_AUTH_FILE": str(file)})
 
 
-def test_reach_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reach_and_warnings(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
     ServerSettings(host="0.0.0.0", auth_file="a.json").check_reach()
 
     def warned(**values: Any) -> str:
@@ -180,7 +181,9 @@ def test_reach_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
             _announce(listening, ServerSettings(**values))
         captured = capsys.readouterr()
         assert captured.out.startswith("Serving ")
-        return captured.err
+        told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+        caplog.clear()
+        return "".join(told)
 
     assert "no authentication" in warned(host="0.0.0.0", allow_remote_without_auth=True)
     assert "no TLS" in warned(host="0.0.0.0", auth_file="a.json")

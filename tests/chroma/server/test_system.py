@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 import chroma
+from chroma.server.run import OpenFolder
+from chroma.server.settings.server_settings import ServerSettings
 
 from .conftest import DATABASE, Api, refused
 
@@ -53,6 +55,19 @@ def test_healthcheck_really_checks(api: Api, folder: Path) -> None:
     assert ill.status_code == 503
     assert ill.json()["is_executor_ready"] is False
     assert ill.json()["error"] == "ChromaError"
+
+
+def test_a_backup_is_healthy_for_reading(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with chroma.PersistentClient(tmp_path / "original") as client:
+        client.create_collection("things", embedding_function=None)
+        client.backup(tmp_path / "backup")
+    with OpenFolder(ServerSettings(path=str(tmp_path / "backup"))) as opened:
+        assert opened.backend.read_only
+    assert "is served for reading" in caplog.text
+    api = Api(tmp_path / "backup")
+    answer = api.get("/api/v2/healthcheck")
+    assert (answer.status_code, answer.json()["read_only"]) == (200, True)
+    api.backend.close()
 
 
 def test_reset_needs_permission(serve: Callable[..., Api]) -> None:

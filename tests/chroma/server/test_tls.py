@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import subprocess
 from pathlib import Path
@@ -21,6 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
 import chroma
 from chroma.cli import cli
 
+from ...support import server
+from ..cli.running import run
 from .processes import running
 
 PASSWORD = "of the key"
@@ -28,7 +31,8 @@ PASSWORD = "of the key"
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """ca.pem, cert.pem, key.pem, locked.pem (the key with a password), other.pem (another key)."""
+    """ca.pem, cert.pem, key.pem, locked.pem (the key with a password), other.pem (another key), named.pem
+    and named-key.pem (for another host)."""
     folder = tmp_path_factory.mktemp("tls")
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
@@ -42,6 +46,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / "locked.pem").write_bytes(locked)
     (folder / "other.pem").write_bytes(authority.issue_cert("127.0.0.1").private_key_pem.bytes())
+    named = authority.issue_cert("elsewhere.example")
+    (folder / "named.pem").write_bytes(b"".join(part.bytes() for part in named.cert_chain_pems))
+    (folder / "named-key.pem").write_bytes(named.private_key_pem.bytes())
     (folder / "text.pem").write_text("no certificate")
     return folder
 
@@ -65,6 +72,40 @@ def test_our_client(folder: Path, files: Path, workers: int) -> None:
         with pytest.raises(chroma.errors.ServerConnectionError):
             chroma.HttpClient("127.0.0.1", port, settings=chroma.Settings(chroma_http_retries=0))
         assert served.ended() == 0
+
+
+def test_http_and_https_mixed_up(folder: Path, files: Path) -> None:
+    """Embedded in the message is the address that would have been right."""
+    once = chroma.Settings(chroma_http_retries=0)
+    refused = chroma.errors.ServerConnectionError
+    with running(folder, *options(files)) as served:
+        address = served.url.removeprefix("https://")
+        with pytest.raises(refused, match=f"speaks https, not http: connect to https://{address}"):
+            chroma.HttpClient(f"http://{address}", settings=once)
+        with pytest.raises(refused, match="speaks https, not http"):
+            asyncio.run(chroma.AsyncHttpClient(f"http://{address}", settings=once))
+        with pytest.raises(refused, match="does not know who issued .* ca='ca.pem'"):
+            chroma.HttpClient(served.url)
+        with chroma.HttpClient(served.url, ca=files / "ca.pem") as client:
+            assert client.heartbeat()
+        told = run("ls", served.url)
+        assert told.exit_code == 4 and "--ca ca.pem" in told.stderr
+        assert run("ls", served.url, "--ca", str(files / "ca.pem")).exit_code == 0
+        assert run("ls", served.url, env={"CHROMA_CA": str(files / "ca.pem")}).exit_code == 0
+        told = run("ls", served.url, "--ca", str(files / "text.pem"))
+        assert told.exit_code == 2 and "text.pem' is no file of certificates" in told.stderr
+
+
+def test_a_certificate_for_another_name(folder: Path, files: Path) -> None:
+    with running(folder, *options(files, "named.pem", "named-key.pem")) as served:
+        with pytest.raises(chroma.errors.ServerConnectionError, match="is for another name"):
+            chroma.HttpClient(served.url, ca=files / "ca.pem")
+
+
+def test_https_to_a_server_without_it() -> None:
+    address = server.url().removeprefix("http://")
+    with pytest.raises(chroma.errors.ServerConnectionError, match=f"speaks http, .* http://{address}"):
+        chroma.HttpClient(f"https://{address}", settings=chroma.Settings(chroma_http_retries=0))
 
 
 def test_plain_httpx(folder: Path, files: Path) -> None:

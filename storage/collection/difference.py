@@ -1,0 +1,57 @@
+"""What changes a collection into a version of it.
+
+A record that both have in the same row of the same segment stays where it is, with its place in the graph.
+All others of the collection go. Those of the version come again, with the positions that they had.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..schema.record_columns import Ints
+from ..segments.segment import Segment, StoredRows
+from ..segments.snapshot import SegmentView, Snapshot
+from ..wal.frames import NO_DELETES
+
+
+class Difference(NamedTuple):
+    """What changes a collection into a version of it.
+
+    deletes  the positions of the records that go
+    rows     the records that come, sorted by position within each group
+    """
+
+    deletes: Ints
+    rows: list[StoredRows]
+
+
+def difference(current: Snapshot, version: Snapshot) -> Difference:
+    """Compare a collection with a version of it."""
+    there = _segments(version)
+    deletes, rows = [NO_DELETES], []
+    for view in current.views:
+        other = there.get(view.source.name) if isinstance(view.source, Segment) else None
+        gone = _only_in(view, other)
+        deletes.append(view.positions[gone])
+    here = _segments(current)
+    for view in version.views:
+        other = here.get(view.source.name) if isinstance(view.source, Segment) else None
+        come = _only_in(view, other)
+        if len(come):
+            rows.append(view.source.stored(come))
+    return Difference(np.concatenate(deletes), rows)
+
+
+def _segments(snapshot: Snapshot) -> dict[str, SegmentView]:
+    return {view.source.name: view for view in snapshot.views if isinstance(view.source, Segment)}
+
+
+def _only_in(view: SegmentView, other: SegmentView | None) -> Ints:
+    """Return the live rows of a view that are not live in the other view of the same segment."""
+    if other is None:
+        return view.live_rows()
+    alive = np.ones(view.rows, np.bool_) if view.tombstones is None else ~view.tombstones
+    elsewhere = np.ones(other.rows, np.bool_) if other.tombstones is None else ~other.tombstones
+    return np.flatnonzero(alive & ~elsewhere)

@@ -1,0 +1,60 @@
+"""Named versions of a collection: how they are written in the catalog.
+
+A version is a collection that can only be read, and shares the segments of the one that it is of. Its name
+in the catalog is `ID@TIME@NAME`: the id of the collection, the time in UTC as 20261130T164600Z, and the name
+that the user gave. No other name has an @.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from .errors import NotFound, ReadOnly
+from .values import CollectionInfo
+
+_MARK = "@"
+
+
+def is_version(info: CollectionInfo) -> bool:
+    """Whether an entry of the catalog is a version of another collection."""
+    return _MARK in info.name
+
+
+def entry_name(id: str, name: str) -> str:
+    """Return the name in the catalog of a version that is made now."""
+    return _MARK.join([id, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), name])
+
+
+def versions_of(id: str, infos: Sequence[CollectionInfo]) -> list[CollectionInfo]:
+    """Return the versions of a collection among some entries of the catalog, the oldest first."""
+    return [info for info in infos if info.name.startswith(id + _MARK)]
+
+
+def given_name(info: CollectionInfo) -> str:
+    """Return the name that the user gave a version."""
+    return info.name.split(_MARK, 2)[2]
+
+
+def created(info: CollectionInfo) -> str:
+    """Return when a version was made, in UTC, as ISO 8601."""
+    text = info.name.split(_MARK, 2)[1]
+    return f"{text[:4]}-{text[4:6]}-{text[6:11]}:{text[11:13]}:{text[13:]}"
+
+
+def named(name: str, infos: Sequence[CollectionInfo]) -> CollectionInfo:
+    """Return the version with a name. Raises NotFound, which names the others."""
+    for info in infos:
+        if given_name(info) == name:
+            return info
+    others = ", ".join(map(repr, map(given_name, infos))) or "none"
+    raise NotFound(f"the collection has no snapshot {name!r}; it has {others}")
+
+
+def check_current(info: CollectionInfo) -> None:
+    """Raise ReadOnly for a version."""
+    if is_version(info):
+        raise ReadOnly(
+            f"the snapshot {given_name(info)!r} can only be read: fork it for a copy that can be changed, or "
+            "restore it"
+        )

@@ -1,0 +1,169 @@
+"""Messages of mistakes, and their tracebacks: what was meant, and nothing twice."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chroma
+from chroma.errors import InvalidArgumentError, InvalidTypeError, NotFoundError, UniqueConstraintError
+
+from ..support.checks import fill, refused
+from ..support.tiny_embedding import HashEmbedding
+
+
+class Broken(HashEmbedding):
+    """An embedding function of the user with a bug."""
+
+    def __call__(self, input: Any) -> Any:
+        raise KeyError("price")
+
+
+def test_an_unknown_collection_has_a_nearest_name(client: Any) -> None:
+    with refused("Collection [dcos] does not exist; there are no collections", error=NotFoundError):
+        client.get_collection("dcos")
+    client.create_collection("docs")
+    with refused("Collection [dcos] does not exist; the nearest is 'docs'", error=NotFoundError):
+        client.get_collection("dcos")
+    with refused("Collection [DOCS] does not exist; the nearest is 'docs'", error=NotFoundError):
+        client.delete_collection("DOCS")
+    with refused("[other] does not exist; the collections are 'docs'", error=NotFoundError):
+        client.get_collection("other")
+
+
+def test_an_unknown_database_and_tenant_have_nearest_names(client: Any) -> None:
+    with refused("Database [default_databse] not found", "'default_database'", error=NotFoundError):
+        client.set_database("default_databse")
+    with refused("Tenant [tenant] not found", "'default_tenant'", error=NotFoundError):
+        client.set_tenant("tenant")
+
+
+def test_a_taken_name_says_how_to_open_it(client: Any) -> None:
+    client.create_collection("docs")
+    with refused("[docs] already exists", "get_or_create_collection", error=UniqueConstraintError):
+        client.create_collection("docs")
+
+
+def test_a_deleted_collection_is_named(client: Any) -> None:
+    docs = client.create_collection("docs", embedding_function=None)
+    client.delete_collection("docs")
+    with refused("[docs] does not exist any more", "deleted", str(docs.id), error=NotFoundError):
+        docs.count()
+    client.create_collection("docs", embedding_function=None)
+    calls = (
+        lambda: docs.get(),
+        lambda: docs.add(ids=["a"], embeddings=[[1, 2]]),
+        lambda: docs.modify(name="new-name"),
+    )
+    for call in calls:
+        with refused(
+            "[docs] does not exist any more", "another collection has its name", error=NotFoundError
+        ):
+            call()
+
+
+def test_vectors_of_another_length(collection: Any) -> None:
+    collection.add(ids=["a"], embeddings=[[1, 2]])
+    fragment = "Collection expecting embedding with dimension of 2, got 3"
+    for verb in ("add", "upsert", "update"):
+        with refused(fragment, "embeddings", "embedding function"):
+            getattr(collection, verb)(ids=["a"], embeddings=[[1, 2, 3]])
+    with refused(fragment, "query_embeddings", "embedding function"):
+        collection.query(query_embeddings=[[1, 2, 3]])
+
+
+def test_no_results(collection: Any) -> None:
+    with refused("Expected n_results to be 1 or more, got 0", error=InvalidTypeError):
+        collection.query(query_embeddings=[[1, 2]], n_results=0)
+
+
+def test_errors_of_an_embedding_function_pass_unchanged(client: Any) -> None:
+    pa = pytest.importorskip("pyarrow")
+    things = client.create_collection("things", embedding_function=Broken())
+    calls = (
+        lambda: things.add(ids=["a"], documents=["text"]),
+        lambda: things.query(query_texts=["text"]),
+        lambda: things.load(pa.table({"id": ["a"], "document": ["text"]}), progress=False),
+    )
+    for call, method in zip(calls, ("add", "query", "load"), strict=True):
+        with pytest.raises(KeyError) as caught:
+            call()
+        assert caught.value.args == ("price",)
+        if sys.version_info >= (3, 11):
+            assert any(f"{method}()" in text for text in caught.value.__notes__)
+
+
+def mistakes(client: Any) -> list[Any]:
+    things = client.create_collection("things", embedding_function=None)
+    fill(things, 2)
+    return [
+        lambda: things.get(where={"n": {"$gtt": 1}}),
+        lambda: things.get(where={"n": {"$in": []}}),
+        lambda: things.get(ids=[None]),
+        lambda: things.add(ids=["a"], embeddings=[["x"]]),
+        lambda: things.add(ids=["a"], embeddings=[[1, 2]], metadatas=[{"a": {"b": 1}}]),
+        lambda: things.add(ids=["a"], documents=["text"]),
+        lambda: things.query(query_embeddings=[[1, 2, 3]]),
+        lambda: things.query(query_embeddings=[[1, 2]], include=["nothing"]),
+        lambda: client.get_collection("none"),
+        lambda: client.create_collection("things"),
+    ]
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_the_traceback_of_a_mistake_is_short(folder: Path, number: int) -> None:
+    with chroma.PersistentClient(folder) as client:
+        call = mistakes(client)[number]
+        with pytest.raises(chroma.errors.ChromaError) as caught:
+            call()
+    text = "".join(traceback.format_exception(caught.value))
+    assert text.count("Traceback") == 1, text
+    inner = [
+        frame for frame in traceback.extract_tb(caught.value.__traceback__) if "/tests/" not in frame.filename
+    ]
+    assert len(inner) <= 3, text
+
+
+def test_the_traceback_through_code_of_the_caller_is_whole(client: Any) -> None:
+    class Refusing(HashEmbedding):
+        def __call__(self, input: Any) -> Any:
+            raise InvalidArgumentError("not this text")
+
+    things = client.create_collection("things", embedding_function=Refusing())
+    with pytest.raises(InvalidArgumentError, match="^add: not this text$") as caught:
+        things.add(ids=["a"], documents=["text"])
+    assert "Refusing" in "".join(traceback.format_exception(caught.value)) or any(
+        frame.name == "__call__" for frame in traceback.extract_tb(caught.value.__traceback__)
+    )
+
+
+def test_settings_that_are_a_path_or_a_url() -> None:
+    with refused("got 'my-db'", "chroma.PersistentClient('my-db')", error=InvalidTypeError):
+        chroma.Client("my-db")  # type: ignore[arg-type]
+    with refused("chroma.HttpClient('http://localhost:8000')", error=InvalidTypeError):
+        chroma.Client("http://localhost:8000")  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc")
+def test_a_path_where_nothing_can_be_made() -> None:
+    with refused(
+        "cannot make the folder /proc/none", "choose another path", error=chroma.errors.ReadOnlyError
+    ):
+        chroma.PersistentClient("/proc/none/db")
+
+
+def test_data_of_chromadb_beside_an_empty_default_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    old = tmp_path / "chroma"
+    old.mkdir()
+    (old / "chroma.sqlite3").touch()
+    with pytest.warns(UserWarning, match=f"chroma migrate --from {old} --to {tmp_path}/.chroma"):
+        chroma.PersistentClient().close()
+    chroma.PersistentClient().close()  # it is there now, and not overlooked any more
+    chroma.PersistentClient(tmp_path / "elsewhere").close()
