@@ -58,6 +58,30 @@ WhereOperator: TypeAlias = Literal["$gt", "$gte", "$lt", "$lte", "$ne", "$eq"]
 InclusionExclusionOperator: TypeAlias = Literal["$in", "$nin"]
 LogicalOperator: TypeAlias = Literal["$and", "$or"]
 
+
+class SupportsArray(Protocol):
+    """What numpy makes an array of: numpy arrays, pandas and polars series, Arrow arrays."""
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+class SupportsArrow(Protocol):
+    """A table that gives its rows as an Arrow stream: dataframes of pandas and polars, Arrow tables and
+    readers, DuckDB relations."""
+
+    def __arrow_c_stream__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+# What the arguments of calls accept. Whole numbers are ids, as their digits.
+GivenIDs: TypeAlias = str | int | Sequence[str] | Sequence[int] | SupportsArray
+GivenTable: TypeAlias = SupportsArrow | Mapping[str, Any]
+GivenTexts: TypeAlias = str | Sequence[str | None] | SupportsArray
+GivenEmbeddings: TypeAlias = (
+    Sequence[float] | Sequence[Sequence[float]] | Sequence[SupportsArray] | SupportsArray
+)
+GivenMetadatas: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | SupportsArray
+GivenImages: TypeAlias = SupportsArray | Sequence[SupportsArray]
+
 IncludeField: TypeAlias = Literal["documents", "embeddings", "metadatas", "distances", "uris", "data"]
 Include: TypeAlias = list[IncludeField]
 Loadable: TypeAlias = list[Any]

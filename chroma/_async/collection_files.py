@@ -12,7 +12,7 @@ from ..embedding import resolve
 from ..internal.concurrency import async_call
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
-from ..types import Where, WhereDocument
+from ..types import GivenIDs, Where, WhereDocument
 from ..validation.write_batch import Batch
 from .collection_tables import AsyncTables
 
@@ -155,7 +155,7 @@ class AsyncPipelines(AsyncTables):
         columns: Sequence[str] | None = None,
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
-        ids: Any = None,
+        ids: GivenIDs | None = None,
         limit: int | None = None,
         order_by: str | Sequence[str] | None = None,
         partition_by: str | None = None,

@@ -17,7 +17,7 @@ from ..requests.scope import Scope
 from ..results.vectors import Vectors, vectors_of
 from ..storage.interface.requests import GetRequest, Selection
 from ..storage.interface.unmatched import collected, report
-from ..types import Where, WhereDocument
+from ..types import GivenIDs, Where, WhereDocument
 from ..validation.read_arguments import GetArguments, check_get, on_unmatched
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class AsyncTables(AsyncStreamable, Handle):
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
-        ids: Any = None,
+        ids: GivenIDs | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order_by: str | Sequence[str] | None = None,
@@ -121,7 +121,7 @@ class AsyncTables(AsyncStreamable, Handle):
 
     async def vectors(
         self,
-        ids: Any = None,
+        ids: GivenIDs | None = None,
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
@@ -154,7 +154,7 @@ class AsyncTables(AsyncStreamable, Handle):
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
-        ids: Any = None,
+        ids: GivenIDs | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order_by: str | Sequence[str] | None = None,
@@ -183,7 +183,7 @@ class AsyncTables(AsyncStreamable, Handle):
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
-        ids: Any = None,
+        ids: GivenIDs | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order_by: str | Sequence[str] | None = None,
@@ -209,7 +209,7 @@ class AsyncTables(AsyncStreamable, Handle):
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
-        ids: Any = None,
+        ids: GivenIDs | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order_by: str | Sequence[str] | None = None,

@@ -54,6 +54,12 @@ from ..types import (
     CollectionMetadata,
     DataLoader,
     DeleteResult,
+    GivenEmbeddings,
+    GivenIDs,
+    GivenImages,
+    GivenMetadatas,
+    GivenTable,
+    GivenTexts,
     Include,
     IndexingStatus,
     ReadLevel,
@@ -165,12 +171,12 @@ class Collection(Snapshots, Container):
 
     def add(
         self,
-        ids: Any,
-        embeddings: Any = None,
-        metadatas: Any = None,
-        documents: Any = None,
-        images: Any = None,
-        uris: Any = None,
+        ids: GivenIDs | GivenTable,
+        embeddings: GivenEmbeddings | None = None,
+        metadatas: GivenMetadatas | None = None,
+        documents: GivenTexts | None = None,
+        images: GivenImages | None = None,
+        uris: GivenTexts | None = None,
         *,
         strict: bool = False,
         columns: Mapping[str, Any] | None = None,
@@ -223,12 +229,12 @@ class Collection(Snapshots, Container):
 
     def upsert(
         self,
-        ids: Any,
-        embeddings: Any = None,
-        metadatas: Any = None,
-        documents: Any = None,
-        images: Any = None,
-        uris: Any = None,
+        ids: GivenIDs | GivenTable,
+        embeddings: GivenEmbeddings | None = None,
+        metadatas: GivenMetadatas | None = None,
+        documents: GivenTexts | None = None,
+        images: GivenImages | None = None,
+        uris: GivenTexts | None = None,
         *,
         columns: Mapping[str, Any] | None = None,
     ) -> WriteReport:
@@ -260,12 +266,12 @@ class Collection(Snapshots, Container):
 
     def update(
         self,
-        ids: Any = None,
-        embeddings: Any = None,
-        metadatas: Any = None,
-        documents: Any = None,
-        images: Any = None,
-        uris: Any = None,
+        ids: GivenIDs | GivenTable | None = None,
+        embeddings: GivenEmbeddings | None = None,
+        metadatas: GivenMetadatas | None = None,
+        documents: GivenTexts | None = None,
+        images: GivenImages | None = None,
+        uris: GivenTexts | None = None,
         *,
         columns: Mapping[str, Any] | None = None,
         where: Where | str | None = None,
@@ -289,7 +295,7 @@ class Collection(Snapshots, Container):
         Returns how many records were updated, and how many were skipped because they are not stored.
         """
         with during("update"):
-            given = {
+            given: dict[str, Any] = {
                 "embeddings": embeddings,
                 "metadatas": metadatas,
                 "documents": documents,
@@ -319,7 +325,7 @@ class Collection(Snapshots, Container):
 
     def delete(
         self,
-        ids: Any = None,
+        ids: GivenIDs | None = None,
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         limit: int | None = None,
@@ -357,7 +363,7 @@ class Collection(Snapshots, Container):
 
     def get(
         self,
-        ids: Any = None,
+        ids: GivenIDs | None = None,
         where: Where | str | None = None,
         limit: int | None = None,
         offset: int | None = None,
@@ -434,11 +440,11 @@ class Collection(Snapshots, Container):
 
     def query(
         self,
-        query_embeddings: Any = None,
-        query_texts: Any = None,
-        query_images: Any = None,
-        query_uris: Any = None,
-        ids: Any = None,
+        query_embeddings: GivenEmbeddings | None = None,
+        query_texts: GivenTexts | None = None,
+        query_images: GivenImages | None = None,
+        query_uris: GivenTexts | None = None,
+        ids: GivenIDs | None = None,
         n_results: int = 10,
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
@@ -451,7 +457,7 @@ class Collection(Snapshots, Container):
         candidates: int | None = None,
         explain: bool = False,
         mode: QueryMode = "dense",
-        query_ids: Any = None,
+        query_ids: GivenIDs | None = None,
         offset: int = 0,
     ) -> QueryResult:
         """The nearest records to each query, by ascending distance. Ties are in insertion order.
@@ -685,7 +691,7 @@ class Collection(Snapshots, Container):
         keys: str | Sequence[str],
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
-        ids: Any = None,
+        ids: GivenIDs | None = None,
         *,
         limit: int | None = 10,
     ) -> FacetResult:

@@ -13,7 +13,7 @@ from ..embedding import resolve
 from ..internal.concurrency import call
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
-from ..types import Where, WhereDocument
+from ..types import GivenIDs, Where, WhereDocument
 from ..validation.write_batch import Batch
 from .collection_tables import Tables
 
@@ -156,7 +156,7 @@ class Pipelines(Tables):
         columns: Sequence[str] | None = None,
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
-        ids: Any = None,
+        ids: GivenIDs | None = None,
         limit: int | None = None,
         order_by: str | Sequence[str] | None = None,
         partition_by: str | None = None,

@@ -18,7 +18,7 @@ from ..requests.scope import Scope
 from ..results.vectors import Vectors, vectors_of
 from ..storage.interface.requests import GetRequest, Selection
 from ..storage.interface.unmatched import collected, report
-from ..types import Where, WhereDocument
+from ..types import GivenIDs, Where, WhereDocument
 from ..validation.read_arguments import GetArguments, check_get, on_unmatched
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Tables(Streamable, Handle):
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
-        ids: Any = None,
+        ids: GivenIDs | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order_by: str | Sequence[str] | None = None,
@@ -122,7 +122,7 @@ class Tables(Streamable, Handle):
 
     def vectors(
         self,
-        ids: Any = None,
+        ids: GivenIDs | None = None,
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
@@ -155,7 +155,7 @@ class Tables(Streamable, Handle):
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
-        ids: Any = None,
+        ids: GivenIDs | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order_by: str | Sequence[str] | None = None,
@@ -184,7 +184,7 @@ class Tables(Streamable, Handle):
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
-        ids: Any = None,
+        ids: GivenIDs | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order_by: str | Sequence[str] | None = None,
@@ -210,7 +210,7 @@ class Tables(Streamable, Handle):
         where: Where | str | None = None,
         where_document: WhereDocument | None = None,
         *,
-        ids: Any = None,
+        ids: GivenIDs | None = None,
         limit: int | None = None,
         offset: int | None = None,
         order_by: str | Sequence[str] | None = None,

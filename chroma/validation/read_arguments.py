@@ -383,7 +383,7 @@ def check_order(order_by: Any) -> list[tuple[str, bool]]:
     return order
 
 
-def selected(ids: Sequence[str] | None, where: Any, where_document: Any) -> Selection:
+def selected(ids: Any, where: Any, where_document: Any) -> Selection:
     """The records of a read. Empty filters are none."""
     if where is None and where_document is None:
         return ALL_RECORDS if ids is None else Selection(ids=ids)
