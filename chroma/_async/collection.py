@@ -733,6 +733,7 @@ class AsyncCollection(AsyncSnapshots, AsyncContainer):
             arguments = check_plot(
                 color_by, label, limit, method=method, seed=seed, width=width, height=height, file=file
             )
+        where = given_filter(where)
         total = await self.count(where)
         chosen = None
         if total > arguments.limit:

@@ -734,6 +734,7 @@ class Collection(Snapshots, Container):
             arguments = check_plot(
                 color_by, label, limit, method=method, seed=seed, width=width, height=height, file=file
             )
+        where = given_filter(where)
         total = self.count(where)
         chosen = None
         if total > arguments.limit:

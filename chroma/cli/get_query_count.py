@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ..storage.interface.requests import QueryMode
+from ..validation.sql_condition import filter_of
 from .exit_codes import NOT_FOUND
 from .output import Output, hint, json_option, output_options, print_json, print_rows, print_table
 from .targets import Target, collection_argument, target
@@ -46,9 +47,9 @@ class WhereType(JsonType):
         super().__init__(dict, '\'{"year": {"$gte": 2020}}\'')
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Parse JSON. A condition stays a text, and is parsed with the filters of Python."""
+        """Parse the value. The error message gives the position of a mistake."""
         if isinstance(value, str) and not value.lstrip().startswith(("{", "[")):
-            return value
+            return filter_of(value)
         return super().convert(value, param, ctx)
 
 
@@ -92,7 +93,7 @@ def get(
     target: Target,
     collection: str,
     ids: tuple[str, ...],
-    where: dict[str, Any] | str | None,
+    where: dict[str, Any] | None,
     where_document: dict[str, Any] | None,
     limit: int | None,
     offset: int,
@@ -168,7 +169,7 @@ def query(
     embeddings: tuple[list[float], ...],
     n_results: int,
     ids: tuple[str, ...],
-    where: dict[str, Any] | str | None,
+    where: dict[str, Any] | None,
     where_document: dict[str, Any] | None,
     include: tuple[str, ...],
     exact: bool,
@@ -228,7 +229,7 @@ def query(
 def count(
     target: Target,
     collection: str,
-    where: dict[str, Any] | str | None,
+    where: dict[str, Any] | None,
     where_document: dict[str, Any] | None,
     as_json: bool,
 ) -> None:

@@ -170,7 +170,7 @@ def export(
     file: str,
     format: str | None,
     columns: tuple[str, ...],
-    where: dict[str, Any] | str | None,
+    where: dict[str, Any] | None,
     where_document: dict[str, Any] | None,
     limit: int | None,
     order_by: str | None,

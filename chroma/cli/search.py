@@ -11,7 +11,7 @@ import click
 from ..errors import InvalidArgumentError
 from ..search.search import Search
 from ..types import ReadLevel
-from ..validation.read_arguments import check_read_level, given_filter
+from ..validation.read_arguments import check_read_level
 from .get_query_count import filter_options, print_records, shown_part
 from .output import Output, output_options, print_json, print_table
 from .targets import Target, collection_argument, target
@@ -94,7 +94,7 @@ def search(
     collection: str,
     text: str | None,
     key: str | None,
-    where: dict[str, Any] | str | None,
+    where: dict[str, Any] | None,
     where_document: dict[str, Any] | None,
     limit: int | None,
     offset: int | None,
@@ -139,11 +139,8 @@ def search(
         _print(rows, names)
 
 
-def _filter(
-    where: Mapping[str, Any] | str | None, document: Mapping[str, Any] | None
-) -> Mapping[str, Any] | None:
-    condition: Mapping[str, Any] | None = given_filter(where)
-    parts = [part for part in (condition, _on_documents(document) if document else None) if part]
+def _filter(where: Mapping[str, Any] | None, document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    parts = [part for part in (where, _on_documents(document) if document else None) if part]
     if len(parts) > 1:
         return {"$and": parts}
     return parts[0] if parts else None

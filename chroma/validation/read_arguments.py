@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from random import Random
 
 NO_VECTORS: Floats = np.empty((0, 0), np.float32)
-_READ_LEVELS = frozenset(level.value for level in ReadLevel)
 _BY_REQUEST = "#request"
 _COLUMNS: tuple[Field, ...] = ("documents", "metadatas", "uris", "embeddings")
 _GET_FIELDS = frozenset({"documents", "metadatas", "embeddings", "uris", "data"})
@@ -116,7 +115,10 @@ def check_include(include: Any, *, query: bool) -> Include:
 
 def check_count_arguments(where: Any, where_document: Any, read_level: Any) -> Selection:
     """Return the selection that `count` counts. `where` may be a read level instead of a filter."""
-    if isinstance(where, str) and where in _READ_LEVELS:
+    if (
+        isinstance(where, str) and where.isidentifier()
+    ):  # a condition that is a key alone is `key = true`, too
+        check_read_level(where, "where to be a filter, or read_level")
         where = None
     check_read_level(read_level)
     return selected(None, where, where_document)
@@ -375,8 +377,8 @@ def check_order(order_by: Any) -> list[tuple[str, bool]]:
 
 def selected(ids: Sequence[str] | None, where: Any, where_document: Any) -> Selection:
     """The records of a read. Empty filters are none."""
-    if ids is None and where is None and where_document is None:
-        return ALL_RECORDS
+    if where is None and where_document is None:
+        return ALL_RECORDS if ids is None else Selection(ids=ids)
     if isinstance(where_document, str):
         raise _no_text(where_document)
     return Selection(ids=ids, where=given_filter(where), where_document=given_filter(where_document))

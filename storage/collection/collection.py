@@ -28,6 +28,7 @@ from ..interface.requests import (
     DeleteRequest,
     FacetRequest,
     GetRequest,
+    OnUnmatched,
     Page,
     QueryRequest,
     Selection,
@@ -248,14 +249,17 @@ class Collection:
             reports.report(self._unmatched(selection, node))
         return node
 
-    def node_to_change(self, request: DeleteRequest) -> Node:
-        """Parse both filters of a change. Raises UnmatchedKey for conditions that no record can match,
-        unless the caller insists: a mistyped key in a negation selects every record."""
-        if request.unmatched == "warn":
-            return self.node_of(request.selection)
-        node = self._parse(request.selection)
+    def node_to_change(self, selection: Selection, on_unmatched: OnUnmatched) -> Node:
+        """Parse both filters of a delete, or of another change by filter.
+
+        Raises UnmatchedKey for conditions that no record can match, unless the caller insists: a mistyped key
+        in a negation selects every record.
+        """
+        if on_unmatched == "warn":
+            return self.node_of(selection)
+        node = self._parse(selection)
         check_patterns(node)
-        if request.unmatched == "refuse" and (found := self._unmatched(request.selection, node)):
+        if on_unmatched == "refuse" and (found := self._unmatched(selection, node)):
             raise UnmatchedKey(f"{'; '.join(found)}. Pass missing_ok=True if this is meant")
         return node
 
@@ -294,7 +298,11 @@ class Collection:
     def delete(self, request: DeleteRequest) -> int:
         """Delete records and return how many were deleted. The deletion is durable on return."""
         check_current(self.info)
-        return self.store.delete(request.selection.ids, self.node_to_change(request), request.limit)
+        return self.store.delete(
+            request.selection.ids,
+            self.node_to_change(request.selection, request.unmatched),
+            request.limit,
+        )
 
     def restore(self, version: Collection) -> None:
         """Make the records those of a version of this collection. The change is durable on return."""
@@ -308,8 +316,9 @@ class Collection:
         """Return matching records, in insertion order or in the order that the page requests."""
         if request.page.order_by:
             return self.scan(request.selection, request.page).take(request.fields)
-        snapshot, selected = self.store.select(request.selection.ids, self.node_of(request.selection))
-        page = request.page
+        selection, page = request.selection, request.page
+        node = self._parse(selection) if selection.where is None else self.node_of(selection)
+        snapshot, selected = self.store.select(selection.ids, node)
         return read(in_order(selected, page.offset, page.limit), request.fields, snapshot.dimension)
 
     def scan(self, selection: Selection, page: Page) -> Scan:

@@ -81,10 +81,10 @@ class FoundKeys:
         Memtables, whose rows have to be decoded, are looked at only if segments do not have all of them.
         """
         with self._lock:
-            self.known = unmatched.known(self._in_segments(snapshot))
+            self.known |= unmatched.known(self._in_segments(snapshot))
         if unmatched.covered(node, self.known):
             return True
-        self.known = unmatched.known(self.slots(snapshot))
+        self.known |= unmatched.known(self.slots(snapshot))
         return unmatched.covered(node, self.known)
 
     def forget_known(self) -> None:

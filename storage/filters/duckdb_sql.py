@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..schema.metadata_columns import Slot
-from .parser import And, Compare, Everything, Member, Node, Not, Nothing, OneOf, Or
+from .parser import And, Compare, Everything, Member, Never, Node, Not, Nothing, OneOf, Or
 
 _SQL_TYPES = {"str": "VARCHAR", "int": "BIGINT", "float": "DOUBLE", "bool": "BOOLEAN"}
 TRUE, FALSE = "true", "false"
@@ -53,7 +53,7 @@ def _sql(node: Node, layout: Layout, parameters: list[Any]) -> str:
     match node:
         case Everything():
             return TRUE
-        case Nothing():
+        case Nothing() | Never():
             return FALSE
         case Compare(key, kind, op, value):
             return _leaf(layout, parameters, (key, kind), f"{{}} {op} ?::{_SQL_TYPES[kind]}", value)

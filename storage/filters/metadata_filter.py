@@ -24,6 +24,7 @@ from .parser import (
     Exists,
     Matches,
     Member,
+    Never,
     Node,
     Not,
     Nothing,
@@ -93,7 +94,7 @@ class FilterArrays:
             return row_set.union(self.rows, map(self._present, slots))
         if isinstance(node, Everything):
             return row_set.everything(self.rows)
-        if isinstance(node, Nothing):
+        if isinstance(node, (Nothing, Never)):
             return row_set.none(self.rows)
         return other(node)
 

@@ -28,6 +28,7 @@ MAX_DEPTH = 256
 _INT64 = range(-(1 << 63), 1 << 63)
 _EXACT = 1 << 53  # all integers up to this absolute value are exact as floats
 _SCALARS = {str, int, float, bool}
+_NUMBERS = {int, float}
 
 
 # The nodes are tuples, because each query makes, hashes and compares a new tree. Hashing a range condition
@@ -44,6 +45,14 @@ class Nothing(NamedTuple):
     """Matches no record."""
 
     node: Literal["nothing"] = "nothing"
+
+
+class Never(NamedTuple):
+    """Matches no record: the bounds of a range of values of `key` are in the wrong order."""
+
+    key: str
+    bounds: tuple[str, str]
+    node: Literal["never"] = "never"
 
 
 class Compare(NamedTuple):
@@ -137,6 +146,7 @@ class Not(NamedTuple):
 Node: TypeAlias = (
     Everything
     | Nothing
+    | Never
     | Compare
     | OneOf
     | Member
@@ -283,7 +293,14 @@ def _any_of(children: list[Node]) -> Node:
 
 def _field(key: str, value: Any) -> Node:
     key = _checked_key(key)
-    return _equal(key, value) if type(value) in _SCALARS else _condition(key, value, 0)
+    if type(value) in _SCALARS:
+        return _equal(key, value)
+    if type(value) is dict and len(value) == 1:  # what follows does without most of `_condition`
+        [(operator, operand)] = value.items()
+        op = _ORDER.get(operator)
+        if op is not None and type(operand) in _NUMBERS and key not in _SPECIAL:
+            return _compare(key, op, _checked(key, operator, operand))
+    return _condition(key, value, 0)
 
 
 @lru_cache(1024)  # nearly all filters name the same few keys
@@ -353,8 +370,6 @@ def _equal(key: str, value: Any) -> Node:
         if not value.isascii():
             _check_text(f"where value for $eq on {key!r}", value)
         return Compare(key, "str", "=", value)
-    if type(value) is int and -_EXACT <= value <= _EXACT:
-        return Or((Compare(key, "int", "=", value), Compare(key, "float", "=", float(value))))
     return _compare(key, "=", _checked(key, "$eq", value))
 
 
@@ -404,9 +419,10 @@ def _positive(key: str, operator: str, operand: Any) -> Node:
             )
         return _compare(key, _ORDER[operator], _checked(key, operator, operand))
     if type(operand) not in (str, int, float, bool):
+        remedy = f"; records without the key are {{{key!r}: {{'$exists': False}}}}" if operand is None else ""
         raise InvalidArgument(
             f"Expected where value to be a str, int, float, or bool for key {key!r} and {operator}, "
-            f"got {shown(operand)}"
+            f"got {shown(operand)}{remedy}"
         )
     if operator == "$eq":
         return _equal(key, operand)
@@ -427,7 +443,12 @@ def _between(key: str, operator: str, operand: Any) -> Node:
             f"Expected the bounds of {operator} for key {key!r} to be two numbers, two texts or two dates, "
             f"got {shown(operand)}"
         )
-    return _all_of([_positive(key, "$gte", operand[0]), _positive(key, "$lte", operand[1])])
+    low, high = (_positive(key, operator, bound) for operator, bound in zip(("$gte", "$lte"), operand))
+    if isinstance(low, CompareTime) and isinstance(high, CompareTime):
+        ordered = low.at <= high.at
+    else:
+        ordered = _plain(operand[0]) <= _plain(operand[1])
+    return _all_of([low, high]) if ordered else Never(key, (shown(operand[0]), shown(operand[1])))
 
 
 def _bound_kind(bound: Any) -> str | None:
@@ -595,6 +616,8 @@ def _exact_forms(value: Any) -> list[tuple[ScalarKind, Any]]:
 
 
 def _compare(key: str, op: Comparison, value: Any) -> Node:
+    if type(value) is int and -_EXACT <= value <= _EXACT:
+        return Or((Compare(key, "int", op, value), Compare(key, "float", op, float(value))))
     if op == "=":
         return _any_of_raw([Compare(key, kind, "=", exact) for kind, exact in _exact_forms(value)])
     if type(value) is str:
@@ -693,6 +716,7 @@ __all__ = [
     "IdOneOf",
     "Matches",
     "Member",
+    "Never",
     "Node",
     "Not",
     "Nothing",

@@ -11,11 +11,27 @@ from typing import Any
 
 from ..interface.short_repr import shown
 from ..schema.metadata_columns import KINDS, Slot
-from .parser import And, Compare, CompareTime, Exists, Matches, Member, Node, Not, OneOf, Or, parse_where
+from .parser import (
+    And,
+    Compare,
+    CompareTime,
+    Exists,
+    Matches,
+    Member,
+    Never,
+    Node,
+    Not,
+    OneOf,
+    Or,
+    parse_where,
+)
 
 Known = frozenset[tuple[str, str]]  # keys with the types of their values
 
 _MOST_KEYS = 8  # the keys that a report lists if none is similar
+_MOST_FOUND = 5  # the conditions that are reported
+# Similar keys are looked for among this many keys of this length, which takes at most 30 ms.
+_COMPARED_KEYS, _COMPARED_LENGTH = 1000, 60
 _OTHER_NUMBERS = {"int": "float", "float": "int", "int[]": "float[]", "float[]": "int[]"}
 _PATTERNS = frozenset(("$like", "$ilike", "$regex", "$not_regex"))
 _WORDS = {
@@ -41,8 +57,8 @@ def covered(node: Node, slots: Known) -> bool:
     if kind is Compare or kind is OneOf:
         return node[:2] in slots
     if isinstance(node, (And, Or)):
-        for child in node.children:  # noqa: SIM110 - all() takes twice as long
-            if not covered(child, slots):
+        for child in node.children:
+            if child[:2] not in slots if type(child) is Compare else not covered(child, slots):
                 return False
         return True
     if isinstance(node, Not):
@@ -53,18 +69,20 @@ def covered(node: Node, slots: Known) -> bool:
         return (node.key, "str") in slots
     if isinstance(node, Exists):
         return any((node.key, kind) in slots for kind in KINDS)
-    return True
+    return not isinstance(node, Never)
 
 
 def messages(where: Mapping[str, Any], slots: Collection[Slot]) -> list[str]:
     """Return a report for each condition that no record can match. `where` is valid."""
     everything = known(slots)
-    found = []
+    found: dict[str, None] = {}
     for key, condition in _conditions(where):
         node = parse_where({key: condition})
         if not covered(node, everything):
-            found.append(_message(key, condition, node, slots))
-    return list(dict.fromkeys(found))
+            found[_message(key, condition, node, slots)] = None
+            if len(found) == _MOST_FOUND:
+                break
+    return list(found)
 
 
 def _conditions(where: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -94,6 +112,9 @@ def _message(key: str, condition: Any, node: Node, slots: Collection[Slot]) -> s
     if not kinds:
         return f"{written}: no record has the key {shown(key)}{_nearest(key, slots)}"
     has = " and ".join(_WORDS[kind] for kind in kinds)
+    if (reversed_bounds := _never(node)) is not None:
+        low, high = reversed_bounds.bounds
+        return f"{written}: no value is between {low} and {high}; write the lower bound first"
     missing = {kind for kind in _kinds(node) if (key, kind) not in slots}
     needs = " or ".join(
         _WORDS[kind]
@@ -110,12 +131,30 @@ def _nearest(key: str, slots: Collection[Slot]) -> str:
     keys = sorted({name for name, _ in slots})
     if not keys:
         return ": the records have no metadata"
-    folded = {name.casefold(): name for name in reversed(keys)}
-    near = [folded[name] for name in get_close_matches(key.casefold(), folded, 3)]
+    folded = {
+        name.casefold(): name
+        for name in reversed(keys[:_COMPARED_KEYS])
+        if abs(len(name) - len(key)) < _COMPARED_LENGTH
+    }
+    near = []
+    if len(key) <= _COMPARED_LENGTH:
+        near = [folded[name] for name in get_close_matches(key.casefold(), folded, 3)]
     if near:
         return f"; similar keys are {', '.join(map(shown, near))}"
     more = f" and {len(keys) - _MOST_KEYS} more" if len(keys) > _MOST_KEYS else ""
     return f"; the keys are {', '.join(map(shown, keys[:_MOST_KEYS]))}{more}"
+
+
+def _never(node: Node) -> Never | None:
+    """Return the range in the conditions of one key whose bounds are in the wrong order."""
+    if isinstance(node, Never):
+        return node
+    children: tuple[Node, ...] = ()
+    if isinstance(node, Not):
+        children = (node.child,)
+    elif isinstance(node, (And, Or)):
+        children = node.children
+    return next((found for child in children if (found := _never(child)) is not None), None)
 
 
 def _kinds(node: Node) -> Iterator[str]:

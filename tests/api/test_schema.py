@@ -371,6 +371,12 @@ def reads(collection: Any, **filters: Any) -> list[Callable[[], Any]]:
         ({"i": {"$in": [1, 2]}}, "i", "Int"),
         ({"f": 1.5}, "f", "Float"),
         ({"b": True}, "b", "Bool"),
+        ({"s": {"$like": "a%"}}, "s", "Str"),
+        ({"s": {"$not": {"$regex": "a"}}}, "s", "Str"),
+        ({"s": ["a"]}, "s", "Str"),
+        ({"$not": {"i": {"$between": [1, 2]}}}, "i", "Int"),
+        ({"i": {"$gte": 1, "$lt": 2.5}}, "i", "Int"),
+        ({"f": {"$exists": True, "$gt": 0.5}}, "f", "Float"),
         ({"$and": [{"z": 3}, {"$or": [{"z": 4}, {"i": 1}]}]}, "i", "Int"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,6 +62,12 @@ UNMATCHED: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"tags": "x"}, ("lists of texts", "$contains")),
     ({"ranks": {"$contains": "1"}}, ("lists of texts", "lists of whole numbers")),
     ({"done": 1}, ("numbers", "booleans", "true or false")),
+    ({"n_words": {"$between": [5, 3]}}, ("no value is between", "lower bound first")),
+    ({"n_words": {"$not": {"$between": [5, 3]}}}, ("no value is between", "lower bound first")),
+    ({"status": {"$between": ["new", "a"]}}, ("no value is between",)),
+    ({"n_words": {"$like": "3%"}}, ("patterns are for texts",)),
+    ({"statsu": {"$exists": False}}, ("'statsu'", "'status'")),
+    ({"$not": {"statsu": "old"}}, ("'statsu'", "'status'")),
     ({"n_words": True}, ("booleans", "whole numbers")),
     ({"$and": [{"status": "old"}, {"$or": [{"n_words": 3}, {"nwords": 4}]}]}, ("'nwords'", "'n_words'")),
 ]
@@ -81,6 +88,11 @@ def test_a_read_warns_and_a_delete_is_refused(words: Any) -> None:
 
 MATCHED: list[dict[str, Any]] = [
     {"status": "never"},
+    {"status": {"$exists": False}},
+    {"status": {"$like": "x%"}},
+    {"status": {"$between": ["x", "x"]}},
+    {"n_words": {"$gte": 7, "$lt": 9}},
+    {"tags": {"$exists": True}},
     {"status": {"$ne": "new"}},
     {"n_words": 2.5},
     {"n_words": {"$gt": 1e9}},
@@ -181,6 +193,15 @@ def test_keys_count_from_the_write_that_brings_them_on(words: Any) -> None:
     words.compact()
     with warned("'colour'"):
         words.get(where={"colour": "red"})
+
+
+def test_many_and_long_keys_are_reported_quickly(words: Any) -> None:
+    words.update(ids=["a"], metadatas=[{f"key {n}": n for n in range(3000)}])
+    begun = time.monotonic()
+    where = {"$or": [{f"kee {n}" * (1 + n % 2 * 1000): n} for n in range(3000)]}
+    with refused("similar keys are", error=UnmatchedKeyError):
+        words.delete(where=where)
+    assert time.monotonic() - begun < 10
 
 
 def test_a_warning_points_at_the_caller(words: Any, client_kind: str) -> None:

@@ -230,7 +230,7 @@ def test_odd_keys_and_values_are_only_text(collection: Any, key: str) -> None:
         ({"$foo": 1}, "$foo"),
         ({"$in": [1]}, "$in"),
         ({"$contains": "x"}, "$contains"),
-        ({"v": None}, "v"),
+        ({"v": None}, "$exists"),
         ({"v": []}, "non-empty list"),
         ({"v": [1, "x"]}, "one type"),
         ({"v": [[1]]}, "one type"),

@@ -164,7 +164,7 @@ def test_all_evaluators_agree(
 
 @pytest.mark.parametrize("wide", [0.05, 2.0], ids=["by frequency", "all sparse"])
 @pytest.mark.parametrize("indexed", [False, True], ids=["looking", "indexed"])
-@CHECKED
+@settings(CHECKED, max_examples=60)
 @given(
     rows=st.lists(st.one_of(near_texts, near_texts, metadatas), min_size=1, max_size=20),
     trees=st.lists(own_wheres, min_size=1, max_size=6),

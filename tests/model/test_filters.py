@@ -45,7 +45,11 @@ def load(client: Any, rows: list[Record], sealed: int) -> Any:
 
 
 @CHECKED
-@given(rows=records, wheres=st.lists(strategies.wheres, min_size=1, max_size=5), sealed=st.integers(0, 12))
+@given(
+    rows=records,
+    wheres=st.lists(st.one_of(strategies.wheres, strategies.own_wheres), min_size=1, max_size=5),
+    sealed=st.integers(0, 12),
+)
 @example(rows=[({"k": 2**53 + 1}, None), ({"k": 2.0**53}, None)], wheres=[{"k": {"$gt": 2.0**53}}], sealed=2)
 @example(rows=[({"k": 2**63 - 1}, None)], wheres=[{"k": 2.0**63}, {"k": {"$lt": 2.0**63}}], sealed=1)
 @example(rows=[({"k": [2**53 + 1]}, None)], wheres=[{"k": {"$contains": 2.0**53}}], sealed=1)

@@ -299,5 +299,6 @@ def test_sql_conditions(target: str) -> None:
     assert [
         row["id"] for row in read("search", target, "notes", "--where", "n = 1")["searches"][0]["records"]
     ] == [row["id"] for row in read("get", target, "notes", "--where", " n = 1")["records"]]
+    assert run("count", target, "notes", "--where", "done").exit_code == 0
     wrong = run("get", target, "notes", "--where", "n = ")
     assert wrong.exit_code == 2 and "expected a value" in wrong.stderr

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from chroma.storage.collection.found_keys import FoundKeys
+from chroma.storage.filters.parser import parse_where
+from chroma.storage.filters.unmatched import covered
 from chroma.storage.interface.errors import Corruption
 
 
@@ -21,6 +23,29 @@ def test_lists_count_as_their_items() -> None:
         ("a", "int"),
         ("b", "string"),
     ]
+
+
+def test_a_filter_is_looked_at_without_the_records_once_its_keys_are_known() -> None:
+    keys, seen = FoundKeys(), []
+    texts = ['{"a":1}', '{"a":2,"b":["x"]}']
+
+    def metadata(start: int, stop: int) -> list[str]:
+        seen.append((start, stop))
+        return texts[start:stop]
+
+    source = SimpleNamespace(name="log-1", metadata=metadata)
+    view = SimpleNamespace(source=source, rows=1)
+    one: Any = SimpleNamespace(views=[view])
+    fits = parse_where({"$or": [{"a": {"$gt": 2.5}}, {"$not": {"a": 1}}]})
+    assert not covered(fits, keys.known) and keys.covers(fits, one) and covered(fits, keys.known)
+    for misfit in ({"a": "1"}, {"b": {"$contains": "x"}}, {"a": {"$exists": True}, "c": 1}):
+        for key, condition in misfit.items():
+            assert keys.covers(parse_where({key: condition}), one) is (condition == {"$exists": True})
+    assert seen == [(0, 1)]
+    view.rows = 2
+    assert keys.covers(parse_where({"b": {"$contains": "x"}}), one) and seen == [(0, 1), (1, 2)]
+    keys.forget_known()
+    assert not covered(fits, keys.known)
 
 
 @pytest.mark.parametrize("value", ["null", "[]", "[[1]]", '{"c":1}'])
