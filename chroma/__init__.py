@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .compat.install import install_as_chromadb
     from .config import DEFAULT_DATABASE, DEFAULT_TENANT, Settings
     from .embedding import EmbeddingFunction, SparseEmbeddingFunction
+    from .embedding.chunking import Chunk, split
     from .evaluation.evaluate import Evaluation, evaluate
     from .factories import (
         AdminClient,
@@ -103,6 +104,7 @@ __all__ = [
     "AsyncHttpClient",
     "BackupReport",
     "BoolInvertedIndexConfig",
+    "Chunk",
     "Client",
     "ClientAPI",
     "CloudClient",
@@ -181,6 +183,7 @@ __all__ = [
     "install_as_chromadb",
     "migrate",
     "restore",
+    "split",
 ]
 
 # Maps each public name to its module, and to its name in that module if the two names differ.
@@ -192,6 +195,7 @@ _HOMES: dict[str, tuple[str, str]] = {
     "EmbeddingFunction": ("embedding", "EmbeddingFunction"),
     "Identity": ("requests.scope", "Identity"),
     "SparseEmbeddingFunction": ("embedding", "SparseEmbeddingFunction"),
+    **{name: ("embedding.chunking", name) for name in ("Chunk", "split")},
     "Cmek": ("schema.cmek", "Cmek"),
     "Schema": ("schema.schema", "Schema"),
     **{

@@ -12,6 +12,7 @@ without this repository.
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -51,10 +52,11 @@ ROOTS = [
 
 def left_out() -> frozenset[str]:
     """Return the modules in LEFT_OUT of chroma/internal/distribution.py, whose import raises an error."""
-    names: dict[str, object] = {}
-    lines = SOURCES["chroma.internal.distribution"].read_text("utf-8").splitlines()
-    exec(next(line for line in lines if line.startswith("LEFT_OUT = ")), names)
-    return frozenset(names["LEFT_OUT"])  # type: ignore[call-overload, no-any-return]
+    tree = ast.parse(SOURCES["chroma.internal.distribution"].read_text("utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LEFT_OUT":
+            return frozenset(ast.literal_eval(node.value))
+    raise LookupError("chroma/internal/distribution.py defines no LEFT_OUT")
 
 
 def selected() -> list[str]:

@@ -59,7 +59,7 @@ def run(path: Path) -> tuple[Any, list[str]]:
             record_timing=False,
             resources={"metadata": {"path": str(folder)}},
         )
-        client.execute(env=os.environ | own)
+        client.execute(env=os.environ | own | {"TQDM_DISABLE": "1"})  # bars hold times
         left = [f"{path.name} leaves {name} behind" for name in sorted(_files(folder) - before)]
     for cell in code_cells(notebook):
         cell.outputs = _joined(cell.outputs)

@@ -24,7 +24,18 @@ from scripts.import_graph import IMPORTS, ROOT, SOURCES
 from .support import server
 
 # of others, and only inside functions: what is tried where it is installed, or asked for by name
-AT_NEED = {"PIL", "boto3", "botocore", "orjson", "pandas", "polars", "pyarrow", "pydantic_core", "tqdm"}
+AT_NEED = {
+    "IPython",
+    "PIL",
+    "boto3",
+    "botocore",
+    "orjson",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "pydantic_core",
+    "tqdm",
+}
 
 
 @pytest.fixture
@@ -59,6 +70,7 @@ def test_the_selection_holds_no_engine_and_no_server(build: ModuleType) -> None:
         "chroma.storage.interface.metadata_json",
         "chroma.storage.interface.metadata_order",
         "chroma.storage.interface.nearest_names",
+        "chroma.storage.interface.progress",
         "chroma.storage.interface.ranking",
         "chroma.storage.interface.report_repr",
         "chroma.storage.interface.requests",

@@ -21,6 +21,7 @@ from ..http.connection_settings import location_of
 from ..internal.error_context import during
 from ..internal.open_handle import OpenHandle
 from ..internal.optional_dependencies import require_arrow
+from ..internal.progress import indexing_bar
 from ..requests.scope import Identity, Scope, adopted
 from ..results.build import database_result
 from ..storage.interface.requests import NewCollection
@@ -243,9 +244,10 @@ class AsyncClient(_AsyncConnection):
             others = statements.check_tables(tables)
         return statements.plain(await self._backend.sql(self._scope, text, values, others, None))
 
-    async def compact(self) -> None:
+    async def compact(self, *, progress: bool | None = None) -> None:
         """Compact all collections of the database now, as `Collection.compact` does."""
-        await self._backend.compact_all(self._scope)
+        with indexing_bar(progress, self.database):
+            await self._backend.compact_all(self._scope)
 
     async def backup(
         self,

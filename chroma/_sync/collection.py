@@ -20,6 +20,7 @@ from ..errors import ClosedError, InvalidArgumentError, NotFoundError, Unsupport
 from ..internal.concurrency import Container, bulk, call, call_any
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
+from ..internal.progress import indexing_bar
 from ..reranking import rerank as reranking
 from ..reranking.rerank import Reranked, Reranker, Reranking
 from ..results.build import (
@@ -36,7 +37,7 @@ from ..results.facets import FacetResult
 from ..results.search_result import SearchResult
 from ..results.types import GetResult, QueryResult
 from ..results.write_report import WriteReport, report_of
-from ..search.requests import forms_of, key_of, listed, texts_of
+from ..search.requests import forms_of, key_of, listed, questions_of, texts_of
 from ..search.search import Search
 from ..storage.interface.ranking import EMBEDDING
 from ..storage.interface.requests import (
@@ -532,8 +533,9 @@ class Collection(Snapshots, Container):
         hits = self._backend.query(self._ref, request)
         if cut is not None:
             hits = cut.applied(hits)
+        questions = query_texts if query_ids is None else [f"like {each}" for each in query_ids]
         if job is None and "data" not in parts:
-            return query_result(hits, parts, None)
+            return query_result(hits, parts, None, questions)
         with during("query"):
             again = None
             if job is not None:
@@ -542,7 +544,7 @@ class Collection(Snapshots, Container):
             data = None
             if "data" in parts and self._loader is not None:
                 data = [self._load(hit.rows.uris or []) for hit in hits]
-        result = query_result(hits, parts, data)
+        result = query_result(hits, parts, data, questions)
         if again is not None:
             result |= reranking.column_of(again)
         return result
@@ -644,10 +646,15 @@ class Collection(Snapshots, Container):
             most, records = check_positive(k, "k"), check_positive(sample, "sample")
         return self._backend.recall(self._ref, most, records)
 
-    def compact(self) -> None:
+    def compact(self, *, progress: bool | None = None) -> None:
         """Flush the memtable, merge the segments, build their indexes, and free the space of deleted
-        records. Returns when all of this is done."""
-        self._backend.compact(self._ref)
+        records. Returns when all of this is done.
+
+        progress  show a bar of the rows that are indexed; None: on terminals and in notebooks, once it takes
+                  more than a second. Over HTTP there is none
+        """
+        with indexing_bar(progress, self.name):
+            self._backend.compact(self._ref)
 
     def info(self) -> CollectionStats:
         """The numbers of live, deleted and indexed records, the number of segments, and the bytes on disk."""
@@ -658,7 +665,8 @@ class Collection(Snapshots, Container):
 
         Gives for each metadata key its types, the number of records that have it, the number of distinct
         values, and the least, greatest and most frequent values. Also gives how many records have
-        documents and uris, and how long these are.
+        documents and uris, how long these are, and how many documents are longer than the embedding model
+        reads.
 
         where  summarize only the records that match
         Reads every such record, batch by batch.
@@ -666,7 +674,7 @@ class Collection(Snapshots, Container):
         require_arrow()
         from ..notebook.describe import Summary, request
 
-        summary = Summary(self.name)
+        summary = Summary(self.name, resolve.telling_cut_texts(self._function, self._stored_function))
         batches = self._backend.batches(self._ref, request(given_filter(where)))
         for batch in batches:
             bulk(batch.num_rows, summary.add, batch)
@@ -708,7 +716,8 @@ class Collection(Snapshots, Container):
         *,
         where: Where | str | None = None,
         limit: int = 5000,
-        method: Literal["pca", "umap"] = "pca",
+        color_type: Literal["category", "number"] | None = None,
+        method: Literal["pca", "tsne", "umap"] = "pca",
         seed: int = 0,
         width: int = 700,
         height: int = 500,
@@ -716,23 +725,33 @@ class Collection(Snapshots, Container):
     ) -> alt.Chart | alt.LayerChart:
         """Plot the embeddings in two dimensions: one dot per record, with similar vectors close together.
 
-        color_by       a metadata key: numbers get a colour scale, strings get up to 20 colours, and the
-                       rarest values share one colour
+        color_by       a metadata key: numbers get a colour scale, other values, and whole numbers of up to 20
+                       different values, get up to 20 colours, and the rarest values share one colour
+        color_type     "category" or "number", if that is not right
         label          a metadata key, "id", "document" or "uri"; shown beside the dot or on hovering over it
         where          plot only the records that match
         limit          the most records to plot; if more match, a sample is plotted that depends only on
                        the ids and `seed`
-        method         "pca", or "umap" if umap-learn is installed
+        method         "pca"; "tsne" if scikit-learn is installed, or "umap" if umap-learn is: these show
+                       groups, and take some seconds per thousand records
         width, height  the size of the plot in pixels
         file           also write the plot to this file: .png, .svg, or .html, which needs no network
 
-        Returns an Altair chart. Requires `pip install 'chroma-arrow[plot]'`.
+        Returns an Altair chart, which notebooks show without the network. Requires
+        `pip install 'chroma-arrow[plot]'`.
         """
         from ..notebook.plot import check_plot, draw
 
         with during("plot"):
             arguments = check_plot(
-                color_by, label, limit, method=method, seed=seed, width=width, height=height, file=file
+                color_by,
+                label,
+                limit,
+                color_type=color_type,
+                method=method,
+                seed=seed,
+                size=(width, height),
+                file=file,
             )
         where = given_filter(where)
         total = self.count(where)
@@ -781,12 +800,13 @@ class Collection(Snapshots, Container):
             elif candidates is not None:
                 check_candidates(candidates, 1, False)
         answers = self._backend.search(self._ref, found) if found else []
+        questions = questions_of(forms)
         if job is None:
-            return search_result(requests, answers)
+            return search_result(requests, answers, questions)
         with during("search"):
             again = self._rerank(job, [answer.rows for answer in answers])
         answers = reranking.answers_of(answers, again)
-        result = search_result(requests, answers)
+        result = search_result(requests, answers, questions)
         result |= reranking.column_of(again)
         return result
 
@@ -855,7 +875,7 @@ class Collection(Snapshots, Container):
             raise InvalidArgumentError(
                 "a table has all columns: give no embeddings, metadatas, documents, images or uris besides it"
             )
-        batch = bulk(size_of(ids), tables.read, ids, columns)
+        batch = bulk(size_of(ids), partial(tables.read, ids, columns, new=mode == "add"))
         if batch.given is None:
             return batch
         rows, texts = lacking(mode, batch)

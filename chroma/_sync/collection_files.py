@@ -43,6 +43,7 @@ class Pipelines(Tables):
         progress: bool | None = None,
         restart: bool = False,
         job: str | None = None,
+        split: bool | int | Mapping[str, int] | None = None,
     ) -> LoadReport:
         """Load files or a stream of batches into the collection, in bounded memory.
 
@@ -58,7 +59,8 @@ class Pipelines(Tables):
         transform    a function that is called with each batch, an Arrow table (a list of dicts for JSON
                      lines); returns a table of any kind, a list of dicts, or None for no rows. It runs in
                      another thread
-        batch_size   rows per batch; default: 10,000, or fewer if the vectors are long
+        batch_size   rows per batch at most; default: 10,000, or fewer if the vectors are long. Batches with
+                     texts to embed are smaller: a few seconds of work
         types        Arrow types of CSV columns, such as {"price": "float64"}; ids, documents and uris are
                      strings. Another column is int64, float64 or bool only if every cell of it comes back
                      exactly when it is written again, and none is quoted. All others are strings. The report
@@ -71,10 +73,15 @@ class Pipelines(Tables):
         rejects      a file for the rows that cannot be stored, one JSON object per line; each new load
                      replaces it. Without it, the first such row raises an error
         max_rejects  the load fails if more rows than this are rejected
-        progress     show a bar with the rate and the remaining time; None: on terminals and in notebooks
+        progress     show a bar with the rate and the remaining time; None: on terminals and in notebooks,
+                     once it takes more than a second
         restart      start from the beginning, even if an earlier run was interrupted
         job          a name under which a stream can be resumed; the stream must then yield the same rows
                      again. Streams are read in another thread
+        split        True: divide documents into pieces that the embedding model reads whole; a number: the
+                     most tokens in a piece; or a dict as {"tokens": 256, "overlap": 32}, as `chroma.split`.
+                     Each piece is a record, with the id "a#0", "a#1" and so on, and with the metadata of the
+                     row and chunk_of (the id of the row), chunk, chunk_start and chunk_end
 
         Reading, embedding and writing overlap. Every batch is durable before a journal records it as done.
         The journal is beside the database; for collections on a server, it is in the folder .chroma-loads.
@@ -105,7 +112,9 @@ class Pipelines(Tables):
                 progress=progress,
                 restart=restart,
                 job=job,
+                split=split,
             )
+            function = resolve.required(self._function, self._stored_function, "split") if split else None
             load = call(
                 partial(
                     Load.open,
@@ -113,6 +122,7 @@ class Pipelines(Tables):
                     arguments,
                     folder=folder,
                     embed=partial(resolve.embed, self._function, self._stored_function, "documents"),
+                    function=function,
                 )
             )
         try:

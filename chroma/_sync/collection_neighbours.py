@@ -102,7 +102,7 @@ class Neighbours(Keys):
 
     def _bar(self, name: str, selection: Selection, progress: bool | None) -> Any:
         total = self._backend.count(self._ref, selection)
-        return bar(progress, name, total=total, notebooks=True, option="progress=True")
+        return bar(progress, name, total=total, option="progress=True")
 
     def _all_within(self, request: QueryRequest) -> list[Hits]:
         """All records within the distance of each vector. Where there may be more, more are asked for."""

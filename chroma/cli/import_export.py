@@ -68,6 +68,11 @@ _progress = click.option(
 @click.option(
     "--max-rejects", type=click.IntRange(min=0), default=1000, help="So many at most. Default: 1000"
 )
+@click.option(
+    "--split",
+    is_flag=True,
+    help="Divide documents into pieces that the embedding model reads whole; each is a record.",
+)
 @click.option("--restart", is_flag=True, help="Forget that an earlier run came only half way.")
 @_progress
 @json_option
@@ -91,6 +96,7 @@ def import_(
     batch_size: int | None,
     rejects: str | None,
     max_rejects: int,
+    split: bool,
     restart: bool,
     progress: bool | None,
     as_json: bool,
@@ -133,6 +139,7 @@ def import_(
             max_rejects=max_rejects,
             progress=progress,
             restart=restart,
+            split=split or None,
         )
     if as_json:
         print_json(asdict(report))

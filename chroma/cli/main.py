@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -138,12 +141,30 @@ class Commands(CommandGroup):
             raise click.exceptions.Exit(UNREAD) from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        with collected() as unmatched:
+        with collected() as unmatched, _short_warnings():
             try:
                 return ended(ctx, super().invoke)
             finally:
                 for message in dict.fromkeys(unmatched):
                     click.echo(f"Warning: {message}", err=True)
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """Print warnings about what a user does without the line of the program that warns."""
+    before = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *more: Any, **options: Any) -> None:
+        if category is UserWarning:
+            click.echo(f"Warning: {message}", err=True)
+        else:
+            before(message, category, *more, **options)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import chroma
 
 from ..embedding import DefaultEmbeddingFunction
-from ..internal.progress import bar
+from ..internal.progress import bar, hidden
 
 if TYPE_CHECKING:
     from .. import Collection
@@ -102,7 +102,7 @@ def index(folder: str, limit: int) -> None:
 
         start = time.perf_counter()
         shown_bar = bar(None, "indexing", total=len(entries), unit=" texts")
-        with contextlib.nullcontext() if shown_bar is None else shown_bar:
+        with hidden(), contextlib.nullcontext() if shown_bar is None else shown_bar:
             for first in range(0, len(entries), _BATCH):
                 batch = entries[first : first + _BATCH]
                 collection.add(

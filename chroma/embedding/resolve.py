@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any, Final, TypeAlias
 
 from ..errors import InvalidArgumentError
@@ -17,6 +18,7 @@ from ..storage.interface.values import Floats
 from ..validation.vectors import as_matrix
 from . import (
     DefaultEmbeddingFunction,
+    ONNXMiniLM_L6_V2,
     check_signature,
     config_to_embedding_function,
     embedding_function_to_config,
@@ -123,6 +125,14 @@ def effective(function: Any, stored: Stored) -> Any:
             return DEFAULT
         return config_to_embedding_function(stored)
     return function if own else None
+
+
+def telling_cut_texts(function: Any, stored: Stored) -> Any:
+    """Return the function if it tells which texts are longer than its model reads, else None."""
+    if function is None or function is DEFAULT:
+        known = stored is not None and stored.get("name") in (DEFAULT.name(), ONNXMiniLM_L6_V2.name())
+        function = DEFAULT if known and find_spec("tokenizers") is not None else None
+    return function if hasattr(function, "are_cut") else None
 
 
 def required(function: Any, stored: Stored, argument: str) -> Any:

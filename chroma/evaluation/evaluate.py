@@ -107,7 +107,7 @@ def evaluate(
               "query", which searches for texts and vectors by `query` and runs a Search by `search`
     k         how many records of each ranking count
     gain      for nDCG: "exponential", 2^grade - 1, or "linear", the grade
-    progress  show a progress bar on stderr; None: only on terminals
+    progress  show a progress bar; None: on terminals and in notebooks, after a second
     Raises InvalidArgumentError (a ValueError), or InvalidTypeError (also a TypeError).
     """
     if isinstance(k, bool) or not isinstance(k, int):

@@ -123,7 +123,7 @@ def credentials_explained() -> Iterator[None]:
 
 
 def _has_credentials(settings: Settings) -> bool:
-    headers = {name.lower() for name in settings.chroma_server_headers or {}}
+    headers = {str(name).lower() for name in settings.chroma_server_headers or {}}  # checked later
     return (
         bool(settings.chroma_client_auth_provider)
         or not headers.isdisjoint(_TOKEN_HEADERS)

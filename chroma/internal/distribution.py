@@ -12,7 +12,12 @@ from contextlib import contextmanager
 
 from ..errors import ChromaError, UnsupportedError
 
-LEFT_OUT = ("chroma.embedded.backend", "chroma.embedded.error_translation", "chroma.embedding.minilm.model")
+LEFT_OUT = (
+    "chroma.embedded.backend",
+    "chroma.embedded.error_translation",
+    "chroma.embedding.minilm.model",
+    "chroma.embedding.minilm.tokens",
+)
 INSTALL = "`pip install chroma-arrow`"
 
 

@@ -78,7 +78,7 @@ def copy_collections(
     rename          {name: name of the copy}
     on_conflict     if the target has the name already: "error" raises before anything is copied, "skip" skips
                     the collection, "replace" replaces it once the copy is complete
-    progress        show a progress bar on stderr; None: only on terminals
+    progress        show a progress bar; None: on terminals and in notebooks, after a second
 
     Vectors and values are copied exactly. A copy is a snapshot of the collection, and memory use is bounded.
     A server that cannot stream Arrow is read in pages instead, and all ids are held in memory. Between

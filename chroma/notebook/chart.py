@@ -15,6 +15,7 @@ import numpy as np
 
 from ..internal.optional_dependencies import require
 from ..rendering import text
+from .offline import OPTIONS, offline
 from .projection import Projection
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ LABELLED = 60  # maximum number of dots with labels beside them
 MISSING = "(none)"
 
 _GREY, _PALE = "#9a9a9a", "#d4d4d4"
+_TEXT, _LINE = "#808080", "#b0b0b0"  # can be read on white and on black: notebooks are light or dark
 # for the most frequent values first; the first ten colours are easy to distinguish, the others harder
 _PALETTE = (
     "#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2",
@@ -44,9 +46,13 @@ def make(
     documents: Sequence[str],
     label: tuple[str, Sequence[str]] | None,
     color: tuple[str, Sequence[Any]] | None,
+    color_type: str | None = None,
     size: tuple[int, int],
 ) -> alt.Chart | alt.LayerChart:
-    """Draw one dot per point. `label` and `color` are each a title and one value per point."""
+    """Draw one dot per point. `label` and `color` are each a title and one value per point.
+
+    color_type  "category" or "number"; None: by the values
+    """
     alt = require("altair", "plot", "plot()")
     rows: Rows = [
         {"x": x, "y": y, "id": inert(text.short(id, 60)), "document": inert(document)}
@@ -62,8 +68,9 @@ def make(
     encoding: dict[str, Any] = {}
     if color is not None:
         name = inert(text.short(color[0], 60))
-        rows, encoding["color"] = _colored(alt, rows, name, color[1])
-        tooltip.append(alt.Tooltip("value:Q" if _numeric(color[1]) else "value:N", title=name))
+        scaled = on_a_scale(color[1], color_type)
+        rows, encoding["color"] = (_scaled if scaled else _categorised)(alt, rows, name, color[1])
+        tooltip.append(alt.Tooltip("value:Q" if scaled else "value:N", title=name))
     named = label is not None and len(rows) <= LABELLED
     points = (
         # InlineData avoids Altair's limit of 5,000 rows for lists
@@ -78,18 +85,23 @@ def make(
     )
     whole = points
     if named:
-        texts = points.mark_text(dy=-9, fontSize=10, clip=True).encode(
-            text="label:N", color=alt.value("#555")
-        )
+        texts = points.mark_text(dy=-9, fontSize=10, clip=True).encode(text="label:N", color=alt.value(_TEXT))
         whole = points + texts
-    return whole.properties(title=inert(title), width=size[0], height=size[1]).interactive()
+    whole = whole.properties(title=inert(title), width=size[0], height=size[1], background="transparent")
+    whole = (
+        whole.configure_view(stroke=None)
+        .configure_title(color=_TEXT)
+        .configure_legend(titleColor=_TEXT, labelColor=_TEXT, gradientStrokeColor="transparent")
+    )
+    return offline(whole.interactive())
 
 
 def write(made: Any, file: Path) -> None:
     """Write the chart as an image, PNG at twice the size in pixels, or as a self-contained HTML page."""
+    made = made.properties(background="white")
     kind = file.suffix.lower()[1:]
     if kind == "html":
-        made.save(str(file), format="html", inline=True)
+        made.save(str(file), format="html", inline=True, embed_options=OPTIONS)
     else:
         made.save(str(file), format=kind, scale_factor=2 if kind == "png" else 1)
 
@@ -101,7 +113,7 @@ def inert(entry: str) -> str:
 
 def _axis(channel: Any, name: str, padding: int) -> Any:
     """Build an axis without numbers, because only the distances between points are meaningful."""
-    axis = {"labels": False, "ticks": False, "grid": False, "domainColor": "#ccc", "titleColor": "#888"}
+    axis = {"labels": False, "ticks": False, "grid": False, "domainColor": _LINE, "titleColor": _TEXT}
     return channel.title(name).axis(**axis).scale(zero=False, nice=False, padding=padding)
 
 
@@ -111,8 +123,24 @@ def _dot(rows: int) -> int:
     return 30 if rows <= 2000 else 14
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a number, or there is none."""
+    return value is None or type(value) in (int, float)
+
+
 def _numeric(values: Sequence[Any]) -> bool:
-    return {type(entry) for entry in values if entry is not None} <= {int, float}
+    return all(map(is_number, values))
+
+
+def on_a_scale(values: Sequence[Any], color_type: str | None) -> bool:
+    """Whether values are colours of a scale and no categories. Few different whole numbers are categories, as
+    numbers of clusters are."""
+    if color_type is not None:
+        return color_type == "number"
+    if not _numeric(values):
+        return False
+    different = {entry for entry in values if entry is not None}
+    return len(different) > CATEGORIES or any(float(entry) != int(entry) for entry in different)
 
 
 def _range(values: Sequence[Any]) -> list[float]:
@@ -125,19 +153,28 @@ def _range(values: Sequence[Any]) -> list[float]:
     return [low, high]
 
 
-def _colored(alt: Any, rows: Rows, name: str, values: Sequence[Any]) -> tuple[Rows, Any]:
-    """Add each row's value. Returns the rows in drawing order, and the colour encoding."""
-    if _numeric(values):
-        for row, entry in zip(rows, values, strict=True):
-            row["value"] = entry
-        scale = alt.Scale(scheme="viridis", domain=_range(values), clamp=True)
-        legend = alt.Legend(title=name, gradientLength=200)
-        known = alt.Color("value:Q", scale=scale, legend=legend)
-        drawn = sorted(rows, key=lambda row: row["value"] is not None)
-        return drawn, alt.condition("isValid(datum.value)", known, alt.value(_PALE))
+def _scaled(alt: Any, rows: Rows, name: str, values: Sequence[Any]) -> tuple[Rows, Any]:
+    """Add each row's number. Returns the rows in drawing order, and the colour encoding."""
+    for row, entry in zip(rows, values, strict=True):
+        row["value"] = entry
+    scale = alt.Scale(scheme="viridis", domain=_range(values), clamp=True)
+    legend = alt.Legend(title=name, gradientLength=200)
+    known = alt.Color("value:Q", scale=scale, legend=legend)
+    drawn = sorted(rows, key=lambda row: row["value"] is not None)
+    return drawn, alt.condition("isValid(datum.value)", known, alt.value(_PALE))
+
+
+def _categorised(alt: Any, rows: Rows, name: str, values: Sequence[Any]) -> tuple[Rows, Any]:
+    """Add each row's category. Returns the rows in drawing order, and the colour encoding.
+
+    The most frequent values get the colours. Numbers are in ascending order, others by frequency.
+    """
     texts = [None if entry is None else inert(text.value(entry, 40)) for entry in values]
     amounts = Counter(entry for entry in texts if entry is not None)
     frequent = [entry for entry, _ in amounts.most_common(CATEGORIES)]
+    if _numeric(values):
+        order = {inert(text.value(entry, 40)): entry for entry in values if entry is not None}
+        frequent.sort(key=order.__getitem__)
     domain, colours = frequent, list(_PALETTE[: len(frequent)])
     rest = ""
     if len(amounts) > CATEGORIES:

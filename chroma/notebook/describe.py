@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..requests.projection import Projection, ScanRequest
@@ -33,6 +33,7 @@ class _Texts:
     shortest: int | None = None
     longest: int | None = None
     characters: int = 0
+    cut: _CutTexts | None = None
 
     def add(self, column: Any) -> None:
         import pyarrow.compute as pc
@@ -47,6 +48,43 @@ class _Texts:
         self.shortest = low if self.shortest is None else min(self.shortest, low)
         self.longest = high if self.longest is None else max(self.longest, high)
         self.characters += pc.sum(lengths).as_py()
+        if self.cut is not None:
+            self.cut.add(column)
+
+
+class _CutTexts:
+    """Counts the documents that are longer than a model reads.
+
+    Most are told by their bytes and words: a token is at least a byte, and a word at least a token. Others
+    are divided into tokens, at some thousands a second; beyond the first of them, a sample of each batch.
+    """
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+        self._most = function.max_tokens() - 2  # without the two that mark the ends
+        self._left = _DIVIDED
+        self.count = 0
+        self.exact = True
+
+    def add(self, column: Any) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        texts = column.filter(pc.greater(pc.binary_length(column), self._most))
+        long = pc.greater(pc.count_substring_regex(texts, pattern=_WORD), self._most)
+        self.count += pc.sum(long).as_py() or 0
+        open = texts.filter(pc.invert(long))
+        size = min(len(open), max(_SAMPLE, self._left))
+        self._left = max(0, self._left - size)
+        if not size:
+            return
+        sample = open.take(pa.array([row * len(open) // size for row in range(size)]))
+        self.count += round(sum(self._function.are_cut(sample.to_pylist())) * len(open) / size)
+        self.exact = self.exact and size == len(open)
+
+
+_WORD = r"[^\s]*[0-9A-Za-z][^\s]*"
+_DIVIDED, _SAMPLE = 1000, 50  # about a second
 
 
 class _Values:
@@ -82,10 +120,11 @@ class Summary:
     """Summarizes record batches with the columns id, document and uri, and one column per metadata key and
     type (null: the record has no such value). Columns may differ between batches."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, function: Any = None) -> None:
+        """`function`: the embedding function, if it tells which texts are longer than it reads."""
         self._name = name
         self._records = 0
-        self._documents = _Texts()
+        self._documents = _Texts(cut=None if function is None else _CutTexts(function))
         self._uris = _Texts()
         self._keys: dict[str, dict[str, _Values]] = {}  # by key, then by type
 
@@ -112,7 +151,9 @@ class Summary:
 
     def _text(self, texts: _Texts) -> TextSummary:
         mean = texts.characters / texts.filled if texts.filled else None
-        return TextSummary(texts.filled, self._share(texts.filled), texts.shortest, mean, texts.longest)
+        share, cut = self._share(texts.filled), texts.cut
+        summary = TextSummary(texts.filled, share, texts.shortest, mean, texts.longest)
+        return summary if cut is None else replace(summary, cut=cut.count, cut_exact=cut.exact)
 
     def _key(self, key: str, types: dict[str, _Values]) -> KeySummary:
         parts = list(types.values())

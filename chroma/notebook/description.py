@@ -48,6 +48,9 @@ class TextSummary:
     """The documents, or the uris. Lengths are in characters, and None if there is no text.
 
     records  number of records that have one; `fill` is their fraction, between 0 and 1
+    cut      number of documents that are longer than the embedding model reads, so that their ends are not in
+             their vectors. None if it is unknown: for uris, and for all models but the default one.
+             `cut_exact` is False if it is estimated from some of the documents
     """
 
     __module__ = "chroma"
@@ -57,6 +60,8 @@ class TextSummary:
     shortest: int | None
     mean: float | None
     longest: int | None
+    cut: int | None = None
+    cut_exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,4 +202,5 @@ def _texts(entry: TextSummary) -> str:
     if not entry.records or entry.mean is None:
         return "none"
     lengths = f"{entry.shortest:,} to {entry.longest:,} characters, {entry.mean:,.0f} on average"
-    return f"{_percent(entry.fill)}, {lengths}"
+    cut = f", {'' if entry.cut_exact else '≈ '}{entry.cut:,} longer than the model reads" if entry.cut else ""
+    return f"{_percent(entry.fill)}, {lengths}{cut}"

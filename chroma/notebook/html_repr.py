@@ -147,7 +147,7 @@ def _look_into(backend: Backend, known: _Inside) -> None:
     collection = known.info.ref
     known.info = backend.get_collection_by_id(collection)
     known.rows = backend.count(collection, ALL_RECORDS)
-    first = GetRequest(page=Page(limit=SAMPLE), fields=ALL_FIELDS)
+    first = GetRequest(page=Page(limit=SAMPLE), fields=ALL_FIELDS - {"embeddings"})
     known.sample = backend.get(collection, first)
     known.stats = _supported(lambda: backend.stats(collection))
 
@@ -183,7 +183,7 @@ def _collection(kind: str, known: _Inside, trouble: str | None) -> Html:
 
 
 def _sample(rows: Rows) -> Html:
-    shown: dict[str, Any] = dict(get_result(rows, ["documents", "metadatas", "uris", "embeddings"], None))
+    shown: dict[str, Any] = dict(get_result(rows, ["documents", "metadatas", "uris"], None))
     for column in ("documents", "metadatas", "uris"):
         if not any(entry is not None for entry in shown[column] or ()):
             shown[column] = None

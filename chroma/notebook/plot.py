@@ -22,7 +22,8 @@ from . import chart, projection
 if TYPE_CHECKING:
     import altair as alt
 
-_METHODS = ("pca", "umap")
+_METHODS = ("pca", "tsne", "umap")
+_COLOR_TYPES = ("category", "number")
 _FORMATS = (".png", ".svg", ".html")
 _COLUMNS = {"document": "documents", "uri": "uris", "id": "ids"}  # labels other than metadata keys
 
@@ -32,6 +33,7 @@ class PlotArguments:
     """The checked arguments of `plot`."""
 
     color_by: str | None
+    color_type: str | None
     label: str | None
     limit: int
     method: str
@@ -48,7 +50,15 @@ class PlotArguments:
 
 
 def check_plot(
-    color_by: Any, label: Any, limit: Any, *, method: Any, seed: Any, width: Any, height: Any, file: Any
+    color_by: Any,
+    label: Any,
+    limit: Any,
+    *,
+    color_type: Any,
+    method: Any,
+    seed: Any,
+    size: tuple[Any, Any],
+    file: Any,
 ) -> PlotArguments:
     """Check all arguments of `plot` except the filter, and check that the needed packages are installed."""
     for argument, key in (("color_by", color_by), ("label", label)):
@@ -56,6 +66,15 @@ def check_plot(
             raise InvalidTypeError(f"Expected {argument} to be a metadata key, got {shown(key)}")
     if method not in _METHODS:
         raise InvalidArgumentError(f"Expected method to be one of {', '.join(_METHODS)}, got {shown(method)}")
+    if color_type is not None and color_type not in _COLOR_TYPES:
+        raise InvalidArgumentError(
+            f"Expected color_type to be one of {', '.join(_COLOR_TYPES)}, or None, got {shown(color_type)}"
+        )
+    if color_type is not None and color_by is None:
+        raise InvalidArgumentError(
+            f"color_type={shown(color_type)} is for the key in color_by, which is not given"
+        )
+    width, height = size
     numbers = {"limit": limit, "width": width, "height": height}
     for argument, value in numbers.items():
         if check_int(value, argument) < 1:
@@ -64,10 +83,10 @@ def check_plot(
         raise InvalidArgumentError(f"Expected seed to be between 0 and 2**32 - 1, got {seed}")
     path = _path(file)
     require("altair", "plot", "plot()")
-    if path is not None:
-        require("vl_convert", "plot", f"plot(file={file!r})", "vl-convert-python")
+    require("vl_convert", "plot", "plot()", "vl-convert-python")
     return PlotArguments(
         color_by=color_by,
+        color_type=color_type,
         label=label,
         limit=limit,
         method=method,
@@ -90,11 +109,7 @@ def draw(
     space = str(info.configuration["hnsw"]["space"])
     if space == "cosine":
         vectors = projection.unit(vectors)
-    laid = (
-        projection.pca(vectors)
-        if arguments.method == "pca"
-        else projection.umap(vectors, space, arguments.seed)
-    )
+    laid = projection.project(arguments.method, vectors, space, arguments.seed)
     made = chart.make(
         laid,
         title=f"{info.name}: {_amount(len(ids), total)}",
@@ -104,11 +119,24 @@ def draw(
         color=None
         if arguments.color_by is None
         else (arguments.color_by, _values(records, arguments.color_by)),
+        color_type=_checked_type(arguments, records),
         size=(arguments.width, arguments.height),
     )
     if arguments.file is not None:
         chart.write(made, arguments.file)
     return made
+
+
+def _checked_type(arguments: PlotArguments, records: GetResult) -> str | None:
+    """Return `color_type`. Raises InvalidArgumentError for a scale of values that are not all numbers."""
+    key = arguments.color_by
+    if arguments.color_type == "number" and key is not None:
+        odd = [entry for entry in _values(records, key) if not chart.is_number(entry)]
+        if odd:
+            raise InvalidArgumentError(
+                f"color_type='number': the key {shown(key)} has the value {shown(odd[0])}; pass 'category'"
+            )
+    return arguments.color_type
 
 
 def _amount(drawn: int, total: int) -> str:

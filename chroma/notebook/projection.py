@@ -11,7 +11,8 @@ from ..errors import InvalidArgumentError
 from ..internal.optional_dependencies import require
 from ..storage.interface.values import Floats
 
-_FEWEST = 4  # minimum number of vectors for UMAP
+_FEWEST = 4  # minimum number of vectors for t-SNE and UMAP
+_PERPLEXITY, _STEPS = 30, 500  # the usual perplexity; with more steps, 5,000 points hardly move any more
 
 # For 5,000 vectors of 3,072 dimensions, all directions take 11 s, the first two by iteration take 1 s.
 _LARGE = 768
@@ -89,13 +90,33 @@ def _axis(number: int, share: float) -> str:
     return f"component {number} ({100 * share:.0f} % of the variance)"
 
 
+def project(method: str, vectors: Floats, space: str, seed: int) -> Projection:
+    """Project with the method "pca", "tsne" or "umap"."""
+    if method == "pca":
+        return pca(vectors)
+    if len(vectors) < _FEWEST:
+        raise InvalidArgumentError(
+            f"method={method!r} needs at least {_FEWEST} records, there are {len(vectors)}: use method='pca'"
+        )
+    return (tsne if method == "tsne" else umap)(vectors, space, seed)
+
+
+def tsne(vectors: Floats, space: str, seed: int) -> Projection:
+    """Project with scikit-learn's t-SNE, which keeps neighbours together. Large distances have no meaning."""
+    module: Any = require("sklearn.manifold", "tsne", "plot(method='tsne')", "scikit-learn")
+    layout = module.TSNE(
+        perplexity=min(_PERPLEXITY, (len(vectors) - 1) / 3),
+        max_iter=_STEPS,
+        init="pca",
+        random_state=seed,
+    )
+    points = layout.fit_transform(vectors if space == "l2" else unit(vectors))
+    return Projection(np.asarray(points, dtype=np.float64), ("t-SNE 1", "t-SNE 2"))
+
+
 def umap(vectors: Floats, space: str, seed: int) -> Projection:
     """Project with umap-learn, which keeps neighbours together. Large distances have no meaning."""
     module: Any = require("umap", "umap", "plot(method='umap')", "umap-learn")
-    if len(vectors) < _FEWEST:
-        raise InvalidArgumentError(
-            f"method='umap' needs at least {_FEWEST} records, there are {len(vectors)}: use method='pca'"
-        )
     layout = module.UMAP(
         n_components=2,
         n_neighbors=min(15, len(vectors) - 1),

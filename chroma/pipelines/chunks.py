@@ -20,6 +20,7 @@ from ..storage.interface.whole_numbers import digits
 from ..tables import is_table, objects, readers, to_records, type_conversion
 from ..tables.column_names import (
     check_near_misses,
+    document_column,
     is_unnamed_index,
     key_of,
     near_miss,
@@ -54,6 +55,21 @@ class Rows:
         """Return all rows of a table whose first row has the number `start`."""
         return cls(table, range(start, start + table.num_rows), start + table.num_rows)
 
+    def piece(self, begin: int, end: int) -> Rows:
+        """Return the rows from position `begin` to `end`, and the bad rows between them."""
+        upto, bad = _piece(self, begin, end)
+        return Rows(self.table.slice(begin, end - begin), self.row_numbers[begin:end], upto, bad)
+
+    def has_vectors(self, name: str) -> bool:
+        """Whether every row has a vector in the column `name`."""
+        index = self.table.schema.get_field_index(name)
+        return index >= 0 and not self.table.column(index).null_count
+
+    def has_any_vector(self, name: str) -> bool:
+        """Whether some row has a vector in the column `name`."""
+        index = self.table.schema.get_field_index(name)
+        return index >= 0 and bool(self.table.column(index).null_count < self.table.num_rows)
+
     def changed(self, transform: Callable[[Any], Any], embedding: str) -> Part:
         """Apply a function to the table."""
         return _made(transform(self.table), self, embedding)
@@ -61,8 +77,8 @@ class Rows:
     def ids(self, mapped: Mapped) -> list[Any]:
         """Return the values of the id column. Raises for columns that cannot be valid."""
         to_records.check_columns(self.table, mapped)
-        names = self.table.column_names
-        if not any(mapped.parts.get(part, part) in names for part in ("embedding", "document")):
+        has_vectors = mapped.embedding in self.table.column_names
+        if not has_vectors and to_records.document_name(self.table.schema, mapped) is None:
             raise InvalidArgumentError(
                 "there is neither a column 'embedding' nor a column 'document': say which one it is with "
                 "columns={'document': ...}"
@@ -141,6 +157,19 @@ class Objects:
     end: int
     bad: tuple[Bad, ...] = ()
 
+    def piece(self, begin: int, end: int) -> Objects:
+        """Return the rows from position `begin` to `end`, and the bad rows between them."""
+        upto, bad = _piece(self, begin, end)
+        return Objects(self.values[begin:end], self.row_numbers[begin:end], upto, bad)
+
+    def has_vectors(self, name: str) -> bool:
+        """Whether every row has a vector in the field `name`."""
+        return all(value.get(name) is not None for value in self.values)
+
+    def has_any_vector(self, name: str) -> bool:
+        """Whether some row has a vector in the field `name`."""
+        return any(value.get(name) is not None for value in self.values)
+
     def changed(self, transform: Callable[[Any], Any], embedding: str) -> Part:
         """Apply a function to the list of dicts. The function returns another list or a table."""
         return _made(transform(self.values), self, embedding)
@@ -154,6 +183,7 @@ class Objects:
     def batch(self, mapped: Mapped) -> Batch:
         """All rows, checked."""
         parts = {part: mapped.parts.get(part, part) for part in to_records.PARTS}
+        parts["document"] = self.document_name(mapped) or parts["document"]
         if mapped.metadata is None:
             self._check_near_misses(mapped.parts)
         for value in self.values:
@@ -184,6 +214,15 @@ class Objects:
             uris=_texts(columns["uri"], "uri"),
             given=None if matrix is None or given.all() else given,
         )
+
+    def document_name(self, mapped: Mapped) -> str | None:
+        """Return the name of the field of documents. None if there is none."""
+        name = mapped.parts.get("document", "document")
+        if "document" in mapped.parts or any(name in value for value in self.values):
+            return name
+        taken = {*mapped.parts.values(), *(mapped.metadata or ())}
+        found = {key: None for value in self.values for key, text in value.items() if isinstance(text, str)}
+        return document_column(key for key in found if key not in taken)
 
     def _check_names(self, mapped: Mapped) -> None:
         """Raise for a name that the first rows do not have, if they have one that is spelled alike.
@@ -217,14 +256,22 @@ class Objects:
     def beside(self, partition: Mapping[str, pa.Scalar]) -> Objects:
         """Return the rows with the metadata that the folders of their file hold."""
         found = {name: value.as_py() for name, value in partition.items() if value.is_valid}
-        return replace(self, values=[_with(value, found) for value in self.values])
+        return replace(self, values=[with_fields(value, found) for value in self.values])
 
     def content(self, row: int) -> Any:
         """Return a row."""
         return self.values[row]
 
 
-def _with(value: dict[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+def _piece(part: Part, begin: int, end: int) -> tuple[int, tuple[Bad, ...]]:
+    """Return the row before which a piece of a part ends, and its bad rows."""
+    numbers = part.row_numbers
+    first = numbers[begin] if begin else -1
+    upto = numbers[end] if end < len(numbers) else part.end
+    return upto, tuple(bad for bad in part.bad if first <= bad.row < upto)
+
+
+def with_fields(value: dict[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object with fields that it lacks, in its metadata if they are one object."""
     whole = value.get("metadata")
     if isinstance(whole, dict):

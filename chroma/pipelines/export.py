@@ -306,7 +306,7 @@ class Export:
         self._rows = 0
         self._published = False
         self._started = time.perf_counter()
-        self._bar = bar(progress, collection, unit=" rows", notebooks=True, option="progress=True")
+        self._bar = bar(progress, collection, unit=" rows", option="progress=True")
 
     def _check_path(self, overwrite: bool) -> None:
         info = self._system.get_file_info(self._path)

@@ -53,19 +53,19 @@ class Cuts:
     """
 
     def __init__(self, size: int, first: int, begun: bool = False) -> None:
-        self._size, self._first, self._begun = size, first, begun
+        self._size, self._first, self.begun = size, first, begun
 
     def end(self, begin: int) -> int:
         """Return the end of the part that begins with this row."""
         if self._first:
             end, self._first = begin + self._first, 0
             return end
-        self._begun = False
+        self.begun = False
         return (begin // self._size + 1) * self._size
 
     def sooner(self, size: int) -> bool:
         """Whether the current part ends early because it holds `size` bytes."""
-        return size > _LONG_PART and not self._begun
+        return size > _LONG_PART and not self.begun
 
 
 def count_rows(file: File) -> int | None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
+from ..embedding.chunking import of_option
 from ..errors import IDAlreadyExistsError, InvalidArgumentError, InvalidTypeError
 from ..internal.progress import bar
 from ..storage.interface.short_repr import shown
@@ -58,6 +59,7 @@ class LoadArguments:
     progress: bool | None
     restart: bool
     job: str | None
+    split: Any = None
 
 
 class Load:
@@ -92,8 +94,12 @@ class Load:
         *,
         folder: str | None,
         embed: Embed,
+        function: Any = None,
     ) -> Load:
-        """Check all arguments, find the source and the journal, and start reading."""
+        """Check all arguments, find the source and the journal, and start reading.
+
+        function  the embedding function, by whose tokens documents are divided
+        """
         if given.on_conflict not in ("error", "skip", "upsert"):
             raise InvalidArgumentError(
                 f"Expected on_conflict to be 'error', 'skip' or 'upsert', got {shown(given.on_conflict)}"
@@ -105,6 +111,7 @@ class Load:
         if check_int(given.max_rejects, "max_rejects") < 0:
             raise InvalidArgumentError(f"Expected max_rejects to be 0 or more, got {given.max_rejects}")
         size = _size(given.batch_size, info.dimension)
+        spans = of_option(function, given.split)
         mapped = mapping(given.columns)
         reading = _reading(given, mapped)
         path = (
@@ -147,7 +154,6 @@ class Load:
                 total=total,
                 done=state.rows,
                 unit=" rows",
-                notebooks=True,
                 option="progress=True",
             )
             # Without an earlier run, the first part is small, so that writing begins early.
@@ -161,6 +167,7 @@ class Load:
                 dimension=info.dimension,
                 embed=embed,
                 enough=reject.enough,
+                spans=spans,
             )
             feed = Feed(found, state.file, state.row, Cuts(size, first, state.begun > 0), plan)
             return cls(
@@ -181,7 +188,17 @@ class Load:
         """Return the next part. None at the end."""
         if self._feed.waits():
             self._journal.write()  # uses the time until the next part is ready
-        return self._feed.next()
+        return self._feed.next(self._progress)
+
+    def _progress(self) -> None:
+        """Show the rows that are embedded, or written: embedding takes most of the time."""
+        if self._bar is None:
+            return
+        rows = max(self._journal.state.rows, self._resumed + self._feed.done())
+        if rows > self._bar.n:
+            if self._bar.total is not None:
+                self._bar.total = max(self._bar.total, rows)
+            self._bar.update(rows - self._bar.n)
 
     def begin(self, ready: Ready, known: set[str]) -> list[Batch]:
         """Return the batches of a part to write. `known`: its ids that are already stored.
@@ -246,11 +263,12 @@ class Load:
         if self._bar is not None:
             if self._estimated and ready.share:
                 self._bar.total = max(state.rows, round(state.rows / ready.share))
-            self._bar.update(ready.rows)
+            self._progress()
 
     def finish(self) -> LoadReport:
         """End the load after the last part. Returns its report."""
         self._journal.finish()
+        self._feed.cut.warn()
         state = self._journal.state
         return LoadReport(
             collection=self._info.name,
@@ -291,7 +309,7 @@ def _source(source: Any, format: Any, filesystem: Any, rejects: str | None, embe
     if file_objects.is_readable(source):
         return Source([file_objects.source(source, format)])
     if is_table(source):
-        return Source([], readers.reader(source, embedding))
+        return Source([], readers.reader(source, embedding), _row_count(source))
     if hasattr(source, "__iter__") and not isinstance(source, (dict, bytes)):
         return Source([], _joined(source, embedding))
     raise InvalidTypeError(
@@ -299,6 +317,13 @@ def _source(source: Any, format: Any, filesystem: Any, rejects: str | None, embe
         "record batches, "
         f"got {shown(source)}"
     )
+
+
+def _row_count(table: Any) -> int | None:
+    """Return the number of rows of a table that is in memory."""
+    if hasattr(table, "num_rows"):
+        return int(table.num_rows)
+    return len(table) if hasattr(table, "columns") and hasattr(table, "__len__") else None
 
 
 def _joined(tables: Any, embedding: str) -> Any:
@@ -368,6 +393,7 @@ def _told(given: LoadArguments, found: Source) -> dict[str, Any]:
         "quoting": given.quoting,
         "encoding": check_encoding(given.encoding),
         "transform": None if given.transform is None else "a function",
+        "split": given.split or None,
         "the type of a folder's column": _partition_types(found.files),
     }
 

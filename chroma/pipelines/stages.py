@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from ..embedding.chunking import Spans
+from ..embedding.core.cut_texts import Cut, counted
 from ..errors import InvalidArgumentError
+from ..internal.progress import hidden
 from ..storage.interface.values import Floats, Mode
 from ..tables.shared_values import weigh_all
 from ..tables.to_records import Mapped
@@ -18,13 +22,15 @@ from . import file_readers
 from .chunks import Bad, Group, Part, Rows, sort
 from .file_discovery import File
 from .file_readers import Cuts, Reading
-from .prefetch import Ahead
+from .pace import Pace
+from .prefetch import Ahead, close_all
+from .split_documents import divided, with_keys
 from .text_types import named
 
+T = TypeVar("T")
 Embed = Callable[[Sequence[str]], Floats]
 _DEPTH = 1  # parts that wait between two steps
 _MOST_WEIGHT = 2 << 30  # maximum bytes of the values in a part
-_TEXTS = 1000  # texts embedded at a time, so that an interrupt does not wait for a whole part
 STREAM = "the stream"  # the name in messages for a source that is not a file
 
 
@@ -54,13 +60,14 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The source of a load: files, or a stream of record batches.
+    """The source of a load: files, or a stream of record batches with so many `rows`, if that is known.
 
     partition_types  the columns that folders of the files held, so far, and their types
     """
 
     files: Sequence[File]
     stream: Any = None
+    rows: int | None = None
     partition_types: dict[str, str] = field(default_factory=dict)
 
     def name(self, file: int) -> str:
@@ -95,6 +102,8 @@ class Source:
 
     def total(self) -> int | None:
         """Return the number of rows. None if it is unknown without reading them."""
+        if self.stream is not None:
+            return self.rows
         counts = [file_readers.count_rows(file) for file in self.files]
         known = [count for count in counts if count is not None]
         return sum(known) if known and len(known) == len(counts) else None
@@ -112,26 +121,49 @@ class Plan:
     dimension: int | None
     embed: Embed
     enough: int
+    spans: Spans | None = None  # what divides documents
 
 
 class Feed:
     """Yields the parts of a source in order, starting at any row. Three threads work ahead: one reads, one
-    converts, one embeds."""
+    converts, one embeds.
+
+    Where texts have to be embedded, the parts that were read are divided into smaller ones, each a few
+    seconds of work: so much is lost by an interrupt.
+    """
 
     def __init__(self, source: Source, file: int, row: int, cuts: Cuts, plan: Plan) -> None:
         self._source, self._plan, self._dimension = source, plan, plan.dimension
         self._ended = threading.Event()
-        self._read = Ahead(source.parts(file, row, cuts, plan.reading), _DEPTH, "chroma-load-read")
-        self._checked = Ahead(self._converted(self._read, file, row), _DEPTH, "chroma-load-convert")
-        self._embedded = Ahead(map(self._with_vectors, self._checked), _DEPTH, "chroma-load-embed")
+        self._pace = Pace()
+        self.cut = Cut()
+        self._done = 0  # rows whose texts are embedded
+        self._records = 1.0  # records per row, if documents are divided
+        self._whole = cuts.begun  # whether the next part may be stored already, and so must not be divided
+        self._embeds = (
+            True  # whether the part, or the one before if a transform changes it, has texts to embed
+        )
+        self._read = self._ahead(source.parts(file, row, cuts, plan.reading), "read")
+        self._checked = self._ahead(self._converted(self._divided(self._read), file, row), "convert")
+        self._embedded = self._ahead(map(self._with_vectors, self._checked), "embed")
+
+    def _ahead(self, items: Iterator[T], name: str) -> Ahead[T]:
+        return Ahead(items, _DEPTH, f"chroma-load-{name}", self._ended)
 
     def waits(self) -> bool:
         """Whether the next part is not ready yet."""
         return self._embedded.empty()
 
-    def next(self) -> Ready | None:
-        """Return the next part. None at the end. Raises the error of its reading, conversion or embedding."""
-        return next(self._embedded, None)
+    def next(self, meanwhile: Callable[[], None]) -> Ready | None:
+        """Return the next part. None at the end. Raises the error of its reading, conversion or embedding.
+
+        While the part is not ready, `meanwhile` is called again and again.
+        """
+        return self._embedded.take(meanwhile)
+
+    def done(self) -> int:
+        """Return the number of rows whose texts are embedded so far."""
+        return self._done
 
     def types(self) -> dict[str, str]:
         """Return the types by which columns of CSV files and of folders were read."""
@@ -141,12 +173,26 @@ class Feed:
 
     def close(self) -> None:
         """End the threads after they finish their current work."""
-        self._ended.set()
-        steps = (self._read, self._checked, self._embedded)
-        for step in steps:
-            step.stop()
-        for step in reversed(steps):
-            step.close()
+        close_all((self._read, self._checked, self._embedded))
+
+    def _divided(
+        self, parts: Iterator[tuple[int, Part, float | None]]
+    ) -> Iterator[tuple[int, Part, float | None]]:
+        """Divide parts with texts to embed. A transform tells only with its result whether there are any."""
+        before = 0.0
+        for number, part, share in parts:
+            rows = len(part.row_numbers)
+            if self._plan.transform is None:
+                self._embeds = not part.has_vectors(self._plan.mapped.embedding)
+            whole, self._whole, begin = self._whole, False, 0
+            while not whole and self._embeds and (end := begin + self._rows_of_part()) < rows:
+                yield number, part.piece(begin, end), _between(before, share, end / rows)
+                begin = end
+            yield number, part.piece(begin, rows) if begin else part, share
+            before = share or 0.0
+
+    def _rows_of_part(self) -> int:
+        return max(1, int(self._pace.rows / self._records))
 
     def _converted(
         self, parts: Iterator[tuple[int, Part, float | None]], file: int, row: int
@@ -162,11 +208,14 @@ class Feed:
                     part = part.changed(plan.transform, plan.mapped.embedding)
                 if isinstance(part, Rows):
                     part = part.parsed(plan.mapped.embedding)
+                if plan.spans is not None:
+                    rows, part = len(part.row_numbers), divided(part, plan.mapped, plan.spans)
+                    self._records = len(part.row_numbers) / max(1, rows)
                 done = sort(
                     part,
                     plan.mode,
                     plan.strict,
-                    mapped=plan.mapped,
+                    mapped=plan.mapped if plan.spans is None else with_keys(plan.mapped),
                     dimension=self._dimension,
                     enough=plan.enough,
                 )
@@ -176,6 +225,8 @@ class Feed:
                 )
             if self._dimension is None:
                 self._dimension = _dimension(done.groups)
+            if self._plan.transform is not None:
+                self._embeds = any(_lacks_vectors(group.batch) for group in done.groups)
             yield Ready(
                 file=number,
                 row=part.end,
@@ -188,26 +239,44 @@ class Feed:
             )
 
     def _with_vectors(self, ready: Ready) -> Ready:
-        return replace(
-            ready, groups=[group._replace(batch=self._completed(group.batch)) for group in ready.groups]
-        )
+        before, records = self._done, max(1, sum(len(group.batch.ids) for group in ready.groups))
+        groups = []
+        for group in ready.groups:
+            rows = ready.rows * len(group.batch.ids) // records
+            groups.append(group._replace(batch=self._completed(group.batch, rows)))
+        self._done = before + ready.rows
+        return replace(ready, groups=groups)
 
-    def _completed(self, batch: Batch) -> Batch:
+    def _completed(self, batch: Batch, rows: int) -> Batch:
         if batch.embeddings is None:
             texts = [text for text in batch.documents or () if text is not None]
-            return replace(batch, embeddings=self._embed(texts))
+            return replace(batch, embeddings=self._embed(texts, rows))
         if batch.given is None:
             return batch
-        rows, texts = lacking(self._plan.mode, batch)
-        return filled(batch, rows, self._embed(texts))
+        lacks, texts = lacking(self._plan.mode, batch)
+        return filled(batch, lacks, self._embed(texts, rows))
 
-    def _embed(self, texts: Sequence[str]) -> Floats:
-        blocks = []
-        for start in range(0, len(texts), _TEXTS):
+    def _embed(self, texts: Sequence[str], rows: int) -> Floats:
+        blocks, start, before = list[Floats](), 0, self._done
+        while start < len(texts):
             if self._ended.is_set():
                 raise InterruptedError("the load has ended")  # no reader receives this error
-            blocks.append(self._plan.embed(texts[start : start + _TEXTS]))
+            some = texts[start : start + self._pace.texts]
+            begun = time.perf_counter()
+            with counted(self.cut), hidden():
+                blocks.append(self._plan.embed(some))
+            self._pace.took(len(some), time.perf_counter() - begun)
+            start += len(some)
+            self._done = before + rows * start // len(texts)
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+
+
+def _lacks_vectors(batch: Batch) -> bool:
+    return batch.embeddings is None or batch.given is not None
+
+
+def _between(before: float, share: float | None, part: float) -> float | None:
+    return None if share is None else before + (share - before) * part
 
 
 def _check_weight(part: Rows, embedding: str) -> None:

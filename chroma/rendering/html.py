@@ -18,7 +18,7 @@ _FAINT = "opacity:.65"
 _CELL = (
     f"text-align:left;vertical-align:top;padding:3px 10px;border:0;border-bottom:{_LINE};unicode-bidi:isolate"
 )
-_WRAP = "max-width:34em;white-space:normal;overflow-wrap:anywhere"
+_WRAP = "white-space:normal;overflow-wrap:anywhere"
 _ONE_LINE = 48  # characters; a UUID has 36, a rendered vector up to 47
 _CREDENTIALS = re.compile(r"//[^/\s@]*@")
 
@@ -70,6 +70,11 @@ def mono(text: Node) -> Html:
     return node("span", style + (";white-space:nowrap" if len(text) <= _ONE_LINE else ""), text)
 
 
+def unbroken(text: Node) -> Html:
+    """Render a text that stays on one line."""
+    return node("span", "white-space:nowrap", text)
+
+
 def facts(entries: Iterable[tuple[str, Node]]) -> Html:
     """Render pairs of a name and a value inline, in as few lines as possible."""
     shown = [
@@ -88,9 +93,10 @@ def pairs(entries: Iterable[tuple[str, str]]) -> Html:
     return joined(chain.from_iterable((each, " ") for each in shown))
 
 
-def cell(content: Node, *, span: int = 1, right: bool = False) -> Html:
-    """Build a table cell."""
-    style = f"{_CELL};text-align:right;white-space:nowrap" if right else f"{_CELL};{_WRAP}"
+def cell(content: Node, *, span: int = 1, right: bool = False, least: str = "0", most: str = "34em") -> Html:
+    """Build a table cell. `least`, `most`: the widths between which a text in it is broken into lines."""
+    limits = f"min-width:{least};max-width:{most}"
+    style = f"{_CELL};text-align:right;white-space:nowrap" if right else f"{_CELL};{limits};{_WRAP}"
     return node("td", style + ";font-variant-numeric:tabular-nums", content, span=span)
 
 

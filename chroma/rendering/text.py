@@ -69,6 +69,11 @@ def value(entry: Any, width: int = CELL) -> str:
     return other(entry)
 
 
+def brief(entry: Any) -> str:
+    """Format a metadata value for a narrow column: six digits of a fraction, the beginning of a text."""
+    return f"{entry:.6g}" if isinstance(entry, float) else value(entry, 60)
+
+
 def other(entry: Any) -> str:
     """Format a value that metadata cannot have, such as a data loader's result. An image is shown as its
     shape."""

@@ -43,7 +43,7 @@ class Reranking(NamedTuple):
         total = sum(map(len, documents))
         if total < _MANY or len(documents) < 2:
             return None
-        return bar(None, "reranking", total=total, unit=" documents", notebooks=True)
+        return bar(None, "reranking", total=total, unit=" documents")
 
 
 class Reranked(NamedTuple):

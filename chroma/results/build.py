@@ -23,6 +23,7 @@ from ..storage.interface.values import (
     WordMatches,
 )
 from ..types import Database, Include, IndexingStatus
+from ..validation.sequences import as_list
 from ..wire import json_codec, search_codec
 from .facets import FacetResult
 from .search_result import SearchResult
@@ -42,8 +43,13 @@ def get_result(rows: Rows, include: Include, data: Any) -> GetResult:
     )
 
 
-def query_result(hits: Sequence[Hits], include: Include, data: list[Any] | None) -> QueryResult:
-    """Build the result of `query`. Each column has one entry per query; `data` as in `get_result`."""
+def query_result(
+    hits: Sequence[Hits], include: Include, data: list[Any] | None, texts: Any = None
+) -> QueryResult:
+    """Build the result of `query`. Each column has one entry per query; `data` as in `get_result`.
+
+    texts  the checked texts of the queries, if they are texts
+    """
 
     def column(field: Field) -> Any:
         return [getattr(hit.rows, field) for hit in hits] if field in include else None
@@ -58,6 +64,8 @@ def query_result(hits: Sequence[Hits], include: Include, data: list[Any] | None)
         data=data,
         metadatas=column("metadatas"),
     )
+    if texts is not None:
+        result.questions = as_list(texts)
     if hits and hits[0].explanation is not None:
         result["explain"] = hits[0].explanation
     if hits and hits[0].words is not None:
@@ -67,9 +75,13 @@ def query_result(hits: Sequence[Hits], include: Include, data: list[Any] | None)
     return result
 
 
-def search_result(requests: Sequence[SearchRequest], answers: Sequence[SearchAnswer]) -> SearchResult:
+def search_result(
+    requests: Sequence[SearchRequest], answers: Sequence[SearchAnswer], questions: list[str]
+) -> SearchResult:
     """Build the result of `search`. Each column has one entry per search."""
     result = SearchResult(search_codec.columns_of(requests, answers))
+    if questions:
+        result.questions = questions
     if any(request.explain for request in requests):
         result["explain"] = [answer.explanation for answer in answers]
     return result

@@ -31,9 +31,11 @@ class SearchResult(dict[str, Any]):
     select      list of the selected keys
     With rerank, also rerank_scores, a list of list[float | None], and with explain, explain, a list of
     Explanation.
+    The attribute `questions` has the texts that each search looks for.
     """
 
     __module__ = "chroma.api.types"
+    questions: list[str] | tuple[str, ...] = ()
 
     def copy(self) -> SearchResult:
         """A shallow copy."""
@@ -88,7 +90,7 @@ class SearchResult(dict[str, Any]):
     def _repr_html_(self) -> str:
         from ..rendering.result_tables import search_html
 
-        return search_html(self._as_hits())
+        return search_html(self._as_hits(), self.questions)
 
     def _as_hits(self) -> dict[str, Any]:
         """Return all columns but the vectors as those of a `QueryResult`, with scores as distances."""

@@ -114,9 +114,11 @@ class QueryResult(dict[str, Any]):
     dense_ranks, a list[list[int | None]] each, from 0; without vectors, distances and the lists in
     dense_ranks are None. With rerank, also rerank_scores, a list[list[float | None]]. With explain, also
     explain, an Explanation.
+    The attribute `questions` has the texts of the queries, if they are texts, or "like" and the id.
     """
 
     __module__ = "chroma.api.types"
+    questions: list[str] | tuple[str, ...] = ()
 
     if TYPE_CHECKING:
 
@@ -207,4 +209,4 @@ class QueryResult(dict[str, Any]):
     def _repr_html_(self) -> str:
         from ..rendering.result_tables import query_html
 
-        return query_html(self)
+        return query_html(self, self.questions)

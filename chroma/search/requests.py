@@ -47,6 +47,12 @@ def texts_of(forms: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             waiting.extend(value for key, value in each.items() if key != "$knn")
 
 
+def questions_of(forms: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what each search looks for, as one text. An empty list if no search has texts."""
+    found = [" · ".join(dict.fromkeys(leaf["query"] for leaf in texts_of([form]))) for form in forms]
+    return found if any(found) else []
+
+
 def key_of(leaf: dict[str, Any]) -> str:
     """Return the name of the key that a leaf searches. A Key is not compared: that would make a condition."""
     key = leaf.get("key")

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from ..validation.write_batch import Batch
 
 
-def read(table: Any, columns: Any) -> Batch:
+def read(table: Any, columns: Any, *, new: bool = False) -> Batch:
     """Convert any table to one batch for a write; see `to_records`."""
     require_arrow()
     from .to_records import read
 
-    return read(table, columns)
+    return read(table, columns, new=new)
 
 
 __all__ = ["is_table", "read"]

@@ -19,6 +19,7 @@ from ..wire.arrow_codec import TYPES, TypedKey
 # The columns of a record, names that users may confuse with them, and the extra columns of a query result.
 OWN = ("id", "document", "uri", "embedding", "metadata")
 _NEAR = ("ids", "documents", "uris", "embeddings", "metadatas")
+DOCUMENTS = ("text", "content", "body", "page_content", "chunk", "passage")  # what else documents are called
 _BLANKS = " \t\r\n\u00a0\ufeff"  # with the byte order mark, which some programs write before the first name
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 ANSWER = ("query", "rank", "distance")
@@ -91,6 +92,20 @@ def _said(name: str, meant: str, verbatim: bool) -> str:
         return "or make it a field of the column 'metadata' if it is metadata"
     mapped = "" if meant == "metadata" else f", or say columns={{{meant!r}: {name!r}}}"
     return f"or 'metadata.{name}' if it is metadata{mapped}"
+
+
+def document_column(names: Iterable[str]) -> str | None:
+    """Return the column of texts that is the document of a table without a column 'document'.
+
+    Raises InvalidArgumentError if there are several.
+    """
+    found = [name for name in names if name.strip(_BLANKS).casefold() in DOCUMENTS]
+    if len(found) > 1:
+        raise InvalidArgumentError(
+            f"the columns {' and '.join(map(repr, found))} may both be the document: say which one is with "
+            f"columns={{'document': {found[0]!r}}}; the other is metadata then"
+        )
+    return found[0] if found else None
 
 
 def is_unnamed_index(column: str) -> bool:

@@ -1,6 +1,7 @@
 """Converts tables to the records of a write.
 
-The columns id, document, embedding and uri hold the parts of a record. All other columns are metadata.
+The columns id, document, embedding and uri hold the parts of a record. All other columns are metadata, but
+for one of texts that has a name as 'text' or 'content': it is the document where no column 'document' is.
 `columns` maps other names: {"id": "synset", "document": "text", "metadata": ["pos", "lemma"]}.
 """
 
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from typing import Any
 
@@ -28,7 +29,15 @@ from ..validation.vectors import as_matrix, stacked
 from ..validation.write_batch import Batch, scatter
 from ..wire.arrow_codec import KEY_MARK
 from . import objects, readers, type_conversion
-from .column_names import ANSWER, check_near_misses, is_unnamed_index, key_of, listed, mixed_key
+from .column_names import (
+    ANSWER,
+    check_near_misses,
+    document_column,
+    is_unnamed_index,
+    key_of,
+    listed,
+    mixed_key,
+)
 from .detect import is_result
 
 PARTS = ("id", "document", "embedding", "uri")
@@ -41,11 +50,13 @@ class Mapped:
     parts     the columns for "id", "document", "embedding" and "uri", if they have other names
     metadata  the metadata columns and their keys; None: all other columns
     verbatim  whether a column name is the metadata key unchanged; if not, `metadata[int].k` holds ints of "k"
+    complete  whether the table is a result, whose documents have no other name
     """
 
     parts: dict[str, str]
     metadata: dict[str, str] | None = None
     verbatim: bool = False
+    complete: bool = False
 
     @property
     def embedding(self) -> str:
@@ -92,13 +103,24 @@ def _metadata_columns(given: Any) -> dict[str, str] | None:
     return {name: given[name] if isinstance(given, Mapping) else key_of(name) for name in names}
 
 
-def read(value: Any, columns: Any) -> Batch:
-    """Convert any table to one batch for a write. Errors name the column, the row and the remedy."""
+def read(value: Any, columns: Any, *, new: bool = False) -> Batch:
+    """Convert any table to one batch for a write. Errors name the column, the row and the remedy.
+
+    new  the records are new, so that each needs a vector or something to embed
+    """
     mapped = mapping(columns)
     table = readers.table(value, mapped.embedding)
-    if is_result(value) and "distances" in value:
-        table = table.drop_columns([name for name in ANSWER if name in table.column_names])
-    return from_table(table, mapped)
+    if is_result(value):
+        mapped = replace(mapped, complete=True)
+        if "distances" in value:
+            table = table.drop_columns([name for name in ANSWER if name in table.column_names])
+    batch = from_table(table, mapped)
+    if new and batch.embeddings is None and batch.documents is None and batch.uris is None:
+        raise InvalidArgumentError(
+            "the table has neither embeddings nor documents: it has the columns "
+            f"{listed(table.column_names)}; say which one is what with columns={{'document': ...}}"
+        )
+    return batch
 
 
 def check_columns(table: pa.Table, mapped: Mapped) -> None:
@@ -115,9 +137,18 @@ def check_columns(table: pa.Table, mapped: Mapped) -> None:
 
 def ids_of(table: pa.Table, mapped: Mapped) -> list[str | None]:
     """Return the ids, with None for a row that has no id."""
+    return _plain_texts("id", _parts(table, mapped)["id"])
+
+
+def texts_of(table: pa.Table, name: str) -> list[str | None]:
+    """Return a column of texts, with None for nulls."""
+    return _plain_texts("document", table.column(name))
+
+
+def _plain_texts(part: str, column: pa.ChunkedArray) -> list[str | None]:
     out: list[str | None] = []
-    for chunk in _parts(table, mapped)["id"].chunks:
-        out += type_conversion.texts("id", chunk).to_numpy(zero_copy_only=False).tolist()
+    for chunk in column.chunks:
+        out += type_conversion.texts(part, chunk).to_numpy(zero_copy_only=False).tolist()
     return out
 
 
@@ -169,12 +200,37 @@ def _parts(table: pa.Table, mapped: Mapped) -> dict[str, Any]:
             )
     if mapped.metadata is None:
         check_near_misses(names, mapped.parts, mapped.verbatim)
+    if "document" not in found and (name := _other_document(table.schema, mapped)) is not None:
+        found["document"] = table.column(name)
+        found["#used"].append(name)
     if "id" not in found:
         raise InvalidArgumentError(
             f"there is no column 'id': the table has {listed(names)}; say which one it is with "
             "columns={'id': ...}"
         )
     return found
+
+
+def _other_document(schema: pa.Schema, mapped: Mapped) -> str | None:
+    """Return the column that is the document, although it is not called so."""
+    if mapped.verbatim or mapped.complete:
+        return None
+    taken = {*mapped.parts.values(), *(mapped.metadata or ())}
+    return document_column(
+        field.name
+        for field in schema
+        if field.name not in taken
+        and type_conversion.is_text(
+            field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        )
+        and KEY_MARK not in (field.metadata or {})
+    )
+
+
+def document_name(schema: pa.Schema, mapped: Mapped) -> str | None:
+    """Return the name of the column of documents. None if there is none."""
+    name = mapped.parts.get("document", "document")
+    return name if name in schema.names else _other_document(schema, mapped)
 
 
 def _chunks(column: pa.ChunkedArray) -> pa.Array:

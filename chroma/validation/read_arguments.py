@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast, get_args
@@ -222,13 +223,20 @@ def check_only_ids(mode: Any, **given: Any) -> None:
 
 
 def check_no_inputs(**given: Any) -> None:
-    """Check that nothing is given that query_embeddings would make useless."""
+    """Check that nothing is given that query_embeddings would make useless.
+
+    A program written for Chroma, where only the vectors count, gets a warning below `install_as_chromadb`.
+    """
     for name, value in given.items():
-        if value is not None:
-            raise InvalidArgumentError(
-                f"query_embeddings and {name} are both questions, and only one of them counts: pass one of "
-                "them, or mode='hybrid' for texts and vectors together"
-            )
+        if value is None:
+            continue
+        message = (
+            f"query_embeddings and {name} are both questions, and only one of them counts: pass one of "
+            "them, or mode='hybrid' for texts and vectors together"
+        )
+        if not chromadb_name.taken:
+            raise InvalidArgumentError(message)
+        warnings.warn(message, UserWarning, stacklevel=3)
 
 
 def check_mode(request: QueryRequest, mode: Any, texts: Any, candidates: Any) -> QueryRequest:

@@ -23,6 +23,7 @@ NEAR = chroma.Knn([1.0, 2.0], limit=5, return_rank=True)
 
 VALUES: dict[str, Any] = {
     "BackupReport": chroma.BackupReport("/backup", 1, 2, 3, 4, 5, 6, 0.5),
+    "Chunk": chroma.Chunk("a text", 1, 2, 3, 9),
     "CollectionModel": types.CollectionModel(uuid.UUID(int=7), "n", {"hnsw": {}}, {"a": 1}, 2, "t", "d"),
     "CollectionSnapshot": chroma.CollectionSnapshot("before", "2026-11-30T16:46:00Z", 3, "i"),
     "CollectionStats": chroma.CollectionStats(1, 2, 3, 4, 5, 6, 7, {"log": 8}),

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..interface.progress import report
 from ..interface.values import Floats
 from ..schema.record_columns import Ints
 from ..vectors.distance import Space, normalised
@@ -200,6 +201,7 @@ def build(
             return None
         block = _as_in_graph(space, projection, vectors[start : start + _CHUNK])
         index.add_items(block, np.arange(start, start + len(block)), num_threads=threads)
+        report(start + len(block), rows)
     return Graph(space, index, rows, projection)
 
 

@@ -123,7 +123,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"keys": []}, "keys"), ({"keys": [1]}, "keys"), ({"keys": ""}, "keys"),
     ({"keys": "#document"}, "#document"), ({"keys": "\ud800"}, "keys"), ({"keys": None}, "keys"),
     ({"keys": "k", "limit": 0}, "limit"), ({"keys": "k", "limit": True}, "limit"),
-    ({"keys": "k", "where": {"a": {"$no": 1}}}, "$no"), ({"keys": "k", "ids": [1]}, "id"),
+    ({"keys": "k", "where": {"a": {"$no": 1}}}, "$no"), ({"keys": "k", "ids": [1.5]}, "id"),
 ]  # fmt: skip
 
 

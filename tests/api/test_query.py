@@ -62,9 +62,14 @@ def test_texts_are_embedded(collection: Any, embed: HashEmbedding) -> None:
     assert collection.query(query_texts="hello", n_results=1)["ids"] == [["a"]]
 
 
-def test_given_embeddings_win_over_texts(collection: Any) -> None:
+def test_programs_written_for_chroma_may_give_texts_beside_vectors(
+    collection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There, the vectors win, and the texts are ignored."""
+    monkeypatch.setattr("chroma.internal.chromadb_name.taken", True)
     collection.add(ids=["a", "b"], embeddings=[[0, 0, 0, 0], [9, 9, 9, 9]])
-    result = collection.query(query_texts=["x"], query_embeddings=[[9, 9, 9, 9]], n_results=1)
+    with pytest.warns(UserWarning, match="query_embeddings and query_texts are both questions"):
+        result = collection.query(query_texts=["x"], query_embeddings=[[9, 9, 9, 9]], n_results=1)
     assert result["ids"] == [["b"]]
 
 

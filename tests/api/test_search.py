@@ -212,7 +212,7 @@ BAD = [
     (Search(where=K.SCORE > 0.5), "#score cannot be filtered"),
     (Search(where=(K("a") == 1) & (K.EMBEDDING == 1)), "#embedding cannot be filtered"),
     (Search(where=K.DOCUMENT == "x"), "document"),
-    (Search(where=K("a") > "text"), "a"),
+    (Search(where=K("a") > [1]), "a"),
     (Search(where=K.DOCUMENT.regex("(")), "regular expression"),
     (Search(rank=sum([D] * 2, start=Rrf([D], k=0))), "k must be positive in Rrf"),
 ]

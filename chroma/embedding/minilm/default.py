@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.protocol import EmbeddingFunction, Space
@@ -40,3 +41,11 @@ class DefaultEmbeddingFunction(EmbeddingFunction[list[str]]):
     def max_tokens(self) -> int:
         """Return the maximum number of tokens, both end markers included. Longer texts are truncated."""
         return ONNXMiniLM_L6_V2.MAX_TOKENS
+
+    def are_cut(self, texts: Sequence[str]) -> list[bool]:
+        """Whether the model reads only the beginning of each text."""
+        return ONNXMiniLM_L6_V2().are_cut(texts)
+
+    def split(self, text: str, tokens: int, overlap: int) -> list[tuple[int, int]]:
+        """Return where the pieces of a text begin and end. `chroma.split` explains the arguments."""
+        return ONNXMiniLM_L6_V2().split(text, tokens, overlap)

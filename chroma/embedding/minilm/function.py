@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from .model import Model
 
 
+# what is missing, and what to do, where only the client is installed
+_LACKING = (
+    "The default embedding model",
+    "pass embeddings=…, or open the collection with embedding_function=…",
+    InvalidArgumentError,
+)
+
+
 class ONNXMiniLM_L6_V2(EmbeddingFunction[list[str]]):
     """all-MiniLM-L6-v2 in onnxruntime: float32, 384 dimensions, unit length.
 
@@ -61,11 +69,7 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[list[str]]):
 
     def _load(self) -> Model:
         opt_out()
-        with full(
-            "The default embedding model",
-            "pass embeddings=…, or open the collection with embedding_function=…",
-            InvalidArgumentError,
-        ):
+        with full(*_LACKING):
             # onnxruntime and numpy load here, at first use, to keep `import chroma` light
             from .model import load
 
@@ -88,6 +92,20 @@ class ONNXMiniLM_L6_V2(EmbeddingFunction[list[str]]):
     def max_tokens(self) -> int:
         """Return the maximum number of tokens, both end markers included. Longer texts are truncated."""
         return self.MAX_TOKENS
+
+    def are_cut(self, texts: Sequence[str]) -> list[bool]:
+        """Whether the model reads only the beginning of each text."""
+        with full(*_LACKING):
+            from .tokens import are_cut
+
+        return are_cut(texts)
+
+    def split(self, text: str, tokens: int, overlap: int) -> list[tuple[int, int]]:
+        """Return where the pieces of a text begin and end. `chroma.split` explains the arguments."""
+        with full(*_LACKING):
+            from .tokens import split
+
+        return split(text, tokens, overlap)
 
     @staticmethod
     def validate_config(config: dict[str, Any]) -> None:

@@ -15,22 +15,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer
 
 from ...errors import CorruptionError, InvalidArgumentError, NotFoundError
 from ...internal.progress import bar
+from ..core.cut_texts import tell
 from ..core.inputs import checked
-from .weights import VOCABULARY, Weights, download_allowed, find
+from .tokens import MAX_TOKENS, bert_tokenizer, vocabulary
+from .weights import Weights, download_allowed, find
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
 DIMENSION = 384
-MAX_TOKENS = 256
 THREADS_VARIABLE = "CHROMA_EMBEDDING_THREADS"
-PROGRESS_FROM = 1_000  # texts; fewer finish before a progress bar could be read
 
-_BATCH = 32
+_BATCH = 32  # texts in a batch at most
+_BATCH_TOKENS = 2_048  # tokens in a batch at most, so that one takes half a second: Ctrl-C waits for a batch
 _WINDOW = 4_096  # texts tokenised and sorted at a time, which bounds memory for any input size
 _LONG_TEXT = 16_384  # characters; for longer texts, a prefix is tokenised before the whole text is tried
 
@@ -77,11 +78,12 @@ class Model:
         """
         given = checked(texts)
         result = np.empty((len(given), DIMENSION), dtype=np.float32)
-        progress = None if len(given) >= PROGRESS_FROM else False
-        shown_bar = bar(progress, "embedding", total=len(given), unit=" texts", notebooks=True)
+        cut = 0
+        shown_bar = bar(None, "embedding", total=len(given), unit=" texts")
         try:
             for start in range(0, len(given), _WINDOW):
                 encodings = self._encode(given[start : start + _WINDOW])
+                cut += sum(map(_is_cut, encodings, given[start : start + _WINDOW]))
                 for rows in _by_length(encodings):
                     result[start + rows] = self._run([encodings[row] for row in rows])
                     if shown_bar is not None:
@@ -89,6 +91,7 @@ class Model:
         finally:
             if shown_bar is not None:
                 shown_bar.close()
+        tell(cut, len(given), MAX_TOKENS)
         return result
 
     def _encode(self, texts: Sequence[str]) -> list[Encoding]:
@@ -210,7 +213,7 @@ def _session(weights: Weights, providers: Sequence[str], threads: int) -> ort.In
 
 def _tokenizer(weights: Weights) -> Tokenizer:
     if weights.tokenizer is None:
-        tokenizer = _bert_tokenizer()
+        tokenizer = bert_tokenizer()
     else:
         try:
             tokenizer = Tokenizer.from_file(str(weights.tokenizer))
@@ -219,7 +222,7 @@ def _tokenizer(weights: Weights) -> Tokenizer:
                 f"{weights.tokenizer} cannot be read as a tokenizer ({error}). Replace the folder.",
                 path=str(weights.tokenizer),
             ) from error
-        if tokenizer.get_vocab(with_added_tokens=False) != _vocabulary():
+        if tokenizer.get_vocab(with_added_tokens=False) != vocabulary():
             raise CorruptionError(
                 f"{weights.tokenizer} has another vocabulary than all-MiniLM-L6-v2. Replace the folder.",
                 path=str(weights.tokenizer),
@@ -229,30 +232,17 @@ def _tokenizer(weights: Weights) -> Tokenizer:
     return tokenizer
 
 
-def _bert_tokenizer() -> Tokenizer:
-    """Build the uncased BERT tokenizer with the packaged vocabulary."""
-    vocabulary = _vocabulary()
-    pieces = models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100)  # noqa: S106 - no secret
-    tokenizer = Tokenizer(pieces)
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])],
-    )
-    tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
-    return tokenizer
-
-
-def _vocabulary() -> dict[str, int]:
-    """Return the token id of each word piece: its line number in the packaged file."""
-    words = VOCABULARY.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    return {word: number for number, word in enumerate(words)}
+def _is_cut(encoding: Encoding, text: str) -> bool:
+    """Whether the text has more tokens than the model reads. Of a long text, only a prefix was encoded."""
+    return len(encoding.ids) == MAX_TOKENS and (len(text) >= _LONG_TEXT or bool(encoding.overflowing))
 
 
 def _by_length(encodings: Sequence[Encoding]) -> Iterator[npt.NDArray[np.intp]]:
     """Yield row numbers in batches of texts of similar length, longest first, to keep padding small."""
     lengths = np.fromiter((len(encoding.ids) for encoding in encodings), dtype=np.int64)
     order = np.argsort(-lengths, kind="stable")
-    for start in range(0, len(order), _BATCH):
-        yield order[start : start + _BATCH]
+    start = 0
+    while start < len(order):
+        size = max(1, min(_BATCH, _BATCH_TOKENS // int(lengths[order[start]])))
+        yield order[start : start + size]
+        start += size

@@ -16,6 +16,9 @@ import pytest
 from chroma.embedding import DefaultEmbeddingFunction, ONNXMiniLM_L6_V2
 from chroma.embedding.minilm import model as minilm
 from chroma.errors import InvalidArgumentError, InvalidTypeError
+from chroma.internal import progress
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* longer than the 256 tokens")
 
 TEXTS = ["The cat sat on the mat.", "", " ", "Données: naïve café, 中文, 🎉", "x" * 300, "word " * 2_000, "a"]
 
@@ -160,22 +163,35 @@ def test_a_forked_child_can_embed() -> None:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_progress_only_for_large_inputs_that_someone_watches(
+def test_progress_only_for_what_takes_long_and_someone_watches(
     model: minilm.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
-    def shown(stream: io.StringIO, count: int) -> str:
+    def shown(stream: io.StringIO, count: int, delay: float = 0.0) -> str:
         monkeypatch.setattr(sys, "stderr", stream)
-        monkeypatch.setattr(minilm, "PROGRESS_FROM", 10)
+        monkeypatch.setattr(progress, "_DELAY", delay)
         model.embed(["a"] * count)
         return stream.getvalue()
 
     assert "12/12" in shown(Terminal(), 12)
-    assert shown(Terminal(), 9) == ""
+    assert shown(Terminal(), 12, delay=60.0) == ""
     assert shown(io.StringIO(), 12) == ""
+
+
+def test_batches_of_long_texts_are_small(model: minilm.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt waits for a batch. 32 texts of 256 tokens take two seconds."""
+    sizes, run = [], model._run
+
+    def counted(encodings: Any) -> Any:
+        sizes.append(len(encodings))
+        return run(encodings)
+
+    monkeypatch.setattr(model, "_run", counted)
+    model.embed(["a"] * 40 + ["word " * 300] * 9)
+    assert sizes == [8, 8, 32, 1]
 
 
 def test_windows_and_order(model: minilm.Model, monkeypatch: pytest.MonkeyPatch) -> None:

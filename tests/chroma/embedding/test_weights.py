@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from chroma.embedding import DefaultEmbeddingFunction, ONNXMiniLM_L6_V2
-from chroma.embedding.minilm import download, weights
+from chroma.embedding.minilm import download, tokens, weights
 from chroma.embedding.minilm import model as minilm
 from chroma.errors import ChromaError, CorruptionError, InvalidArgumentError, NotFoundError
 
@@ -47,7 +47,7 @@ def complete(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     source = weights.find()
     shutil.copy(source.model, folder / "model.onnx")
-    tokenizer = minilm._bert_tokenizer()
+    tokenizer = tokens.bert_tokenizer()
     tokenizer.enable_padding(length=128)
     tokenizer.enable_truncation(128)
     tokenizer.save(str(folder / "tokenizer.json"))
@@ -70,6 +70,7 @@ def test_order_argument_variable_cache_package(tmp_path: Path, monkeypatch: pyte
     assert weights.find(argument).model.parent == argument
 
 
+@pytest.mark.filterwarnings("ignore:.* longer than the 256 tokens")
 def test_a_folder_gives_the_same_vectors(tmp_path: Path) -> None:
     folder = complete(tmp_path / "model")
     text = "the same text, longer than the limits set in the tokenizer file " * 20

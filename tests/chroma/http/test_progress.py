@@ -32,6 +32,8 @@ def server() -> Iterator[Scripted]:
 def shown(request: pytest.FixtureRequest, server: Scripted, monkeypatch: pytest.MonkeyPatch) -> Any:
     """`shown(stderr, n, progress)`: what a write of n records puts on that stderr."""
 
+    monkeypatch.setattr("chroma.internal.progress._DELAY", 0.0)
+
     def write(stderr: io.StringIO, n: int, progress: bool | None = None) -> str:
         monkeypatch.setattr(sys, "stderr", stderr)
         settings = chroma.Settings(chroma_http_progress=progress)

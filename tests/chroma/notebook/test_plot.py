@@ -62,7 +62,7 @@ def test_a_map(client: Any) -> None:
     drawn = {row["id"]: row for row in values(made)}
     assert drawn.keys() == {"a", "b", "c"}
     assert drawn["a"]["x"] < drawn["b"]["x"] < drawn["c"]["x"]
-    assert [drawn[id]["value"] for id in "abc"] == [1, 2, 3]
+    assert [drawn[id]["value"] for id in "abc"] == ["1", "2", "3"]
 
 
 def test_texts_are_categories(things: Any) -> None:
@@ -86,6 +86,41 @@ def test_numbers_have_a_scale(things: Any) -> None:
     colours = spec(things.plot("n"))["encoding"]["color"]["condition"]
     assert colours["type"] == "quantitative"
     assert colours["scale"]["domain"] == [0, 59]
+
+
+def clusters(kind: Any, *others: Any) -> Any:
+    return [kind(n % 3) for n in range(60)] + list(others)
+
+
+@pytest.mark.parametrize(
+    ("values", "color_type", "scaled"),
+    [
+        (clusters(int), None, False),
+        (clusters(float, None), None, False),
+        (clusters(int, -1), None, False),
+        (clusters(int), "number", True),
+        (clusters(float, 0.5), None, True),
+        (list(range(20)), None, False),
+        (list(range(21)), None, True),
+        (list(range(21)), "category", False),
+        (clusters(str), None, False),
+        (clusters(bool), None, False),
+        (clusters(int, "x"), None, False),
+    ],
+)
+def test_few_whole_numbers_are_categories(values: Any, color_type: Any, scaled: bool) -> None:
+    assert chart.on_a_scale(values, color_type) is scaled
+
+
+def test_categories_of_numbers_are_in_order(things: Any) -> None:
+    clusters = [{"cluster": (7 * n) % 12 - 1} for n in range(60)]
+    things.update(ids=[f"r{n}" for n in range(60)], metadatas=clusters)
+    colours = spec(things.plot("cluster"))["encoding"]["color"]
+    assert colours["scale"]["domain"] == [str(n) for n in range(-1, 11)]
+    assert len(set(colours["scale"]["range"])) == 12
+    scaled = spec(things.plot("cluster", color_type="number"))["encoding"]["color"]
+    assert scaled["condition"]["type"] == "quantitative"
+    assert spec(things.plot("n", color_type="category"))["encoding"]["color"]["type"] == "nominal"
 
 
 def test_outliers_do_not_take_the_scale() -> None:
@@ -169,8 +204,11 @@ def test_what_is_asked_for_must_be_there(things: Any) -> None:
     ("arguments", "told"),
     [
         ({"color_by": 5}, "color_by"),
+        ({"color_by": "n", "color_type": "ordinal"}, "category, number"),
+        ({"color_type": "number"}, "color_by, which is not given"),
+        ({"color_by": "heap", "color_type": "number"}, "pass 'category'"),
         ({"label": ["a"]}, "label"),
-        ({"method": "tsne"}, "pca, umap"),
+        ({"method": "pcoa"}, "pca, tsne, umap"),
         ({"limit": 0}, "limit"),
         ({"limit": "all"}, "limit"),
         ({"seed": -1}, "seed"),
@@ -192,15 +230,41 @@ def test_bad_arguments(things: Any, arguments: dict[str, Any], told: str) -> Non
         ("altair", "pip install 'chroma-arrow[plot]'"),
         ("vl_convert", "pip install vl-convert-python"),
         ("umap", "pip install umap-learn"),
+        ("sklearn.manifold", "pip install scikit-learn"),
     ],
 )
 def test_packages_that_are_missing_are_named(
     things: Any, package: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
+    method: Any = "tsne" if package.startswith("sklearn") else "umap"
     with refused(told):
-        things.plot(method="umap", file=tmp_path / "map.png")
+        things.plot(method=method, file=tmp_path / "map.png")
     assert not (tmp_path / "map.png").exists()
+
+
+def test_tsne_keeps_groups_together(things: Any) -> None:
+    pytest.importorskip("sklearn")
+    made = things.plot("heap", method="tsne", seed=3)
+    assert spec(made)["encoding"]["x"]["title"] == "t-SNE 1"
+    points = np.array([[row["x"], row["y"]] for row in values(made)])
+    left = np.array([row["value"] == "left" for row in values(made)])
+    apart = np.linalg.norm(points[:, None] - points[None], axis=2) + np.diag([np.inf] * 60)
+    nearest = apart.argmin(axis=1)
+    assert (left[nearest] == left).all()
+    again = things.plot("heap", method="tsne", seed=3)
+    assert values(again) == values(made)
+    with refused("method='tsne' needs at least 4 records, there are 3"):
+        things.plot(method="tsne", limit=3)
+
+
+def test_the_output_of_a_renderer_that_was_chosen(things: Any) -> None:
+    alt = pytest.importorskip("altair")
+    made = things.plot("heap")
+    assert isinstance(made, alt.Chart) and type(made.properties(width=100)) is type(made)
+    with alt.renderers.enable("png"):
+        content, _ = made._repr_mimebundle_()
+        assert content.keys() == {"image/png"}
 
 
 def test_umap(things: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +362,7 @@ def test_importing_the_package_loads_no_plotting_library() -> None:
 
 
 def test_the_sample_does_not_depend_on_the_order() -> None:
-    wanted = plot.PlotArguments(None, None, 10, "pca", 0, 1, 1, None)
+    wanted = plot.PlotArguments(None, None, None, 10, "pca", 0, 1, 1, None)
     ids = [f"id {i}" for i in range(1000)]
     assert set(wanted.sample(ids)) == set(wanted.sample(ids[::-1]))
     assert wanted.sample(ids) == sorted(wanted.sample(ids), key=ids.index)

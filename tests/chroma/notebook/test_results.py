@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import chroma
 from chroma.results.types import GetResult, QueryResult
 
 from ...support.checks import fill
@@ -18,9 +19,9 @@ HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>\"'&amp;</td><
 def test_a_get(collection: Any) -> None:
     fill(collection, 2)
     assert rows(collection.get(include=["documents", "metadatas", "embeddings"])._repr_html_()) == [
-        ["id", "document", "metadata", "embedding"],
-        ["r0", "text 0", "n 0", "2 numbers [0, 0]"],
-        ["r1", "text 1", "n 1", "2 numbers [1, 0]"],
+        ["id", "document", "n", "embedding"],
+        ["r0", "text 0", "0", "2 numbers [0, 0]"],
+        ["r1", "text 1", "1", "2 numbers [1, 0]"],
     ]
 
 
@@ -29,12 +30,51 @@ def test_a_query(collection: Any) -> None:
     found = collection.query(query_embeddings=[[0, 0], [2, 0]], n_results=2)
     assert words(found._repr_html_()).startswith("QueryResult: 2 queries, 4 hits")
     assert rows(found._repr_html_()) == [
-        ["query", "rank", "id", "distance", "document", "metadata"],
-        ["0", "1", "r0", "0.0000", "text 0", "n 0"],
-        ["2", "r1", "1.0000", "text 1", "n 1"],
-        ["1", "1", "r2", "0.0000", "text 2", "n 2"],
-        ["2", "r1", "1.0000", "text 1", "n 1"],
+        ["query", "rank", "id", "distance", "document", "n"],
+        ["0", "1", "r0", "0.0000", "text 0", "0"],
+        ["2", "r1", "1.0000", "text 1", "1"],
+        ["1", "1", "r2", "0.0000", "text 2", "2"],
+        ["2", "r1", "1.0000", "text 1", "1"],
     ]
+
+
+def test_many_keys_have_one_column_for_those_that_few_records_have() -> None:
+    metadatas: list[Any] = [{f"k{n}": n for n in range(7)}, {f"k{n}": "x" for n in range(1, 7)}, None]
+    assert rows(GetResult(ids=["a", "b", "c"], metadatas=metadatas)._repr_html_()) == [
+        ["id", "k1", "k2", "k3", "k4", "k5", "k6", "more"],
+        ["a", "1", "2", "3", "4", "5", "6", "k0 0"],
+        ["b", "x", "x", "x", "x", "x", "x", ""],
+        ["c", "", "", "", "", "", "", ""],
+    ]
+
+
+def test_keys_called_like_columns() -> None:
+    metadata = {"id": 1, "document": "m", "rank": 2, HOSTILE: HOSTILE}
+    html = GetResult(ids=["a"], documents=["d"], metadatas=[metadata])._repr_html_()
+    assert rows(html)[0][:-1] == ["id", "document", "metadata.id", "metadata.document", "rank"]
+    assert rows(html)[1][:-1] == ["a", "d", "1", "m", "2"]
+    found = QueryResult(ids=[["a"]], metadatas=[[metadata]])
+    assert rows(found._repr_html_())[0][3:6] == ["metadata.id", "document", "metadata.rank"]
+
+
+def test_the_question_is_shown(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(collection, 2)
+    monkeypatch.setattr(
+        "chroma.embedding.resolve.embed_queries",
+        lambda function, stored, argument, inputs: np.zeros((len(inputs), 2), np.float32),
+    )
+    found = collection.query(query_texts=["what is it?", "who " * 100], n_results=1)
+    assert rows(found._repr_html_())[1][0] == "0what is it?"
+    assert rows(found._repr_html_())[2][0].endswith("who…")
+    assert found.copy().questions == found.questions == ["what is it?", "who " * 100]
+    assert found == dict(found) and "questions" not in found
+    one = collection.query(query_texts="alone")
+    assert one.questions == ["alone"]
+    assert list(collection.query(query_embeddings=[0, 0]).questions) == []
+    assert collection.query(query_ids=["r1"]).questions == ["like r1"]
+    chosen = chroma.Search().rank(chroma.Knn("near this")).select(chroma.K.DOCUMENT, "n")
+    answer = collection.search([chosen, chroma.Search()])
+    assert rows(answer._repr_html_())[1][0] == "0near this" and answer.questions == ["near this", ""]
 
 
 def test_only_what_is_included() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +160,16 @@ def test_help(target: str) -> None:
         assert done.exit_code == 0 and done.stdout.startswith(f"Usage: chroma {command} ")
     names: Any = run("--help").stdout
     assert all(name in names for name in ("import", "export", "sql"))
+
+
+def test_long_texts(tmp_path: Path) -> None:
+    """The warning is a line of its own, and `--split` divides what it is about."""
+    source = tmp_path / "long.jsonl"
+    source.write_text(json.dumps({"id": "a", "text": "The committee met on Monday. " * 80}) + "\n")
+    command = [sys.executable, "-m", "chroma", "import", str(tmp_path / "db"), "plain", str(source)]
+    answer = subprocess.run([*command, "--create"], capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 0 and "1 added" in answer.stdout
+    assert answer.stderr.startswith("Warning: 1 of 1 texts is longer than the 256 tokens")
+    assert ".py:" not in answer.stderr
+    divided = run("import", tmp_path / "db", "divided", source, "--create", "--split")
+    assert "1 rows into divided: 3 added" in divided.stdout

@@ -22,7 +22,7 @@ import pytest
 
 import chroma
 from chroma.errors import InvalidArgumentError, InvalidTypeError
-from chroma.pipelines import stages
+from chroma.pipelines import pace
 
 from ...support.tiny_embedding import HashEmbedding, vector_of
 
@@ -293,7 +293,7 @@ def test_transformations_of_json_lines(things: Any, tmp_path: Path) -> None:
 def test_documents_without_vectors_are_embedded(
     things: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stages, "_TEXTS", 3)
+    monkeypatch.setattr(pace, "_MOST_TEXTS", 3)
     held = table()
     some = pa.array([None if n % 3 else [float(n)] * 4 for n in range(10)], pa.list_(pa.float32(), 4))
     things.load(held.set_column(1, "embedding", some))

@@ -15,7 +15,7 @@ import pytest
 import chroma
 from chroma.errors import InvalidArgumentError
 from chroma.internal import progress
-from chroma.pipelines import stages
+from chroma.pipelines import pace, stages
 from chroma.pipelines.prefetch import Ahead
 
 from ...support.tiny_embedding import HashEmbedding
@@ -154,7 +154,7 @@ def test_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> 
     """Threads end, what was done is noted, and the same call goes on."""
     from chroma.pipelines.load import Load
 
-    monkeypatch.setattr(stages, "_TEXTS", 1)
+    monkeypatch.setattr(pace, "_MOST_TEXTS", 1)
     method, calls = getattr(Load, where), []
 
     def interrupted(self: Any, *arguments: Any) -> Any:
@@ -178,7 +178,7 @@ def test_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> 
 
 
 def test_an_interrupt_does_not_wait_for_all_of_a_part(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages, "_TEXTS", 1)
+    monkeypatch.setattr(pace, "_MOST_TEXTS", 1)
     calls = []
 
     class Ends(HashEmbedding):

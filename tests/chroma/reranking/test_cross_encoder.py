@@ -71,7 +71,8 @@ def test_arguments_that_are_refused(package: type[StandIn], arguments: Any) -> N
 def test_a_bar_shows_the_progress_of_many_documents(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("chroma.internal.progress.watched", lambda notebooks=False: True)
+    monkeypatch.setattr("chroma.internal.progress.watched", lambda: True)
+    monkeypatch.setattr("chroma.internal.progress._DELAY", 0.0)
     with chroma.EphemeralClient() as client:
         things = client.get_or_create_collection("reranked", embedding_function=HashEmbedding())
         try:

@@ -118,6 +118,63 @@ def test_the_spelling_may_be_mapped(put: Any) -> None:
     assert put(frame, columns={"document": "Documents"}) == [None, None]
 
 
+@pytest.mark.parametrize(
+    "name", ["text", "content", "body", "page_content", "chunk", "passage", "Text", " TEXT "]
+)
+def test_other_names_of_documents(put: Any, plain: Any, name: str) -> None:
+    frame = pd.DataFrame({**PLAIN, name: ["x", "y"], "n": [1, 2]})
+    assert put(frame) == [{"n": 1}, {"n": 2}]
+    assert plain.get()["documents"] == ["x", "y"]
+    assert plain.get(where_document={"$contains": "x"})["ids"] == ["a"]
+
+
+def test_other_names_of_documents_with_chosen_metadata(put: Any, plain: Any) -> None:
+    frame = pd.DataFrame({**PLAIN, "text": ["x", "y"], "n": [1, 2], "body": ["v", "w"]})
+    assert put(frame, columns={"metadata": ["n", "body"]}) == [{"n": 1, "body": "v"}, {"n": 2, "body": "w"}]
+    assert plain.get()["documents"] == ["x", "y"]
+
+
+@pytest.mark.parametrize("columns", [{"document": "text"}, {"document": "body"}])
+def test_two_names_of_documents(put: Any, plain: Any, columns: dict[str, str]) -> None:
+    frame = pd.DataFrame({**PLAIN, "text": ["x", "y"], "body": ["v", "w"]})
+    with refused("'text' and 'body'", "columns={'document': 'text'}"):
+        put(frame)
+    assert plain.count() == 0
+    other = "body" if columns["document"] == "text" else "text"
+    assert put(frame, columns=columns) == [{other: value} for value in frame[other]]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"text": ["x", "y"], "document": ["v", "w"]},  # there is a document
+        {"text": [1, 2]},  # no texts
+        {"metadata.text": ["x", "y"]},
+    ],
+)
+def test_what_is_no_document(put: Any, plain: Any, more: dict[str, Any]) -> None:
+    assert [entry["text"] for entry in put(pd.DataFrame({**PLAIN, **more}))] == next(iter(more.values()))
+    assert plain.get()["documents"] == more.get("document", [None, None])
+
+
+def test_a_table_without_anything_to_embed(plain: Any) -> None:
+    frame = pd.DataFrame({"id": ["a"], "words": ["x"]})
+    with refused("neither embeddings nor documents", "id, words", "columns={'document': ...}"):
+        plain.add(frame)
+    with refused("neither", "'document'", "columns={'document': ...}"):
+        plain.load(frame)
+
+
+def test_rows_of_a_collection_with_such_a_key(plain: Any) -> None:
+    """The tables that a collection gives mean the same again."""
+    plain.add(ids=["a"], embeddings=[[1, 2]], metadatas=[{"text": "x", "content": "y"}])
+    for table in (plain.to_arrow(), plain.to_pandas(), plain.get(include=["embeddings", "metadatas"])):
+        plain.delete(ids=["a"])
+        plain.add(table)
+        assert plain.get()["metadatas"] == [{"text": "x", "content": "y"}]
+        assert plain.get()["documents"] == [None]
+
+
 def test_an_index_without_a_name_is_no_data(put: Any) -> None:
     assert put(pd.DataFrame({**PLAIN, "n": [1, 2]}, index=["x", "y"])) == [{"n": 1}, {"n": 2}]
 
