@@ -32,6 +32,8 @@ class during:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None:
+            return
         if isinstance(error, ChromaError):
             if error.args and isinstance(error.args[0], str):
                 error.args = (f"{self._method}: {error.args[0]}", *error.args[1:])

@@ -131,7 +131,7 @@ def test_the_standard_streams(tmp_path: Path) -> None:
     assert "1 added" in done.stdout and "zip string" in done.stdout
     done = run("export", tmp_path / "db", "things", "-", "--format", "jsonl")
     assert done.stdout_bytes == b'{"id":"a","metadata":{"zip":"01067"},"embedding":[1.0,2.0]}\n'
-    assert "1 rows of things to " in done.stderr
+    assert "1 row of things to " in done.stderr
     options = ["--format", "jsonl", "--create"]
     again = run("import", tmp_path / "db", "again", "-", *options, input=done.stdout_bytes)
     assert again.exit_code == 0, again.stderr
