@@ -172,4 +172,4 @@ def test_long_texts(tmp_path: Path) -> None:
     assert answer.stderr.startswith("Warning: 1 of 1 texts is longer than the 256 tokens")
     assert ".py:" not in answer.stderr
     divided = run("import", tmp_path / "db", "divided", source, "--create", "--split")
-    assert "1 rows into divided: 3 added" in divided.stdout
+    assert "1 row into divided: 3 added" in divided.stdout
