@@ -315,6 +315,7 @@ INTERFACE = [
     "chroma.storage.interface.explanation",
     "chroma.storage.interface.iso_times",
     "chroma.storage.interface.metadata_order",
+    "chroma.storage.interface.progress",
     "chroma.storage.interface.ranking",
     "chroma.storage.interface.report_repr",
     "chroma.storage.interface.requests",

@@ -1,4 +1,4 @@
-"""Calls as users write them. A type checker must find an error on each line that ends with `# wrong`, and no other."""
+"""Calls as users write them. A type checker must find an error on each line that ends with `# wrong` only."""
 
 from datetime import date
 from typing import Any
@@ -49,7 +49,9 @@ c.get(limit="5")  # wrong
 c.get(include=["document"])  # wrong
 c.get(include="documents")  # wrong
 
-found = c.query(query_texts=["x"], n_results=3, include=["distances"], mode="hybrid", query_embeddings=vectors)
+found = c.query(
+    query_texts=["x"], n_results=3, include=["distances"], mode="hybrid", query_embeddings=vectors
+)
 c.query(query_ids=["a"], offset=5, max_distance=0.5, where={"day": {"$gte": date(2024, 1, 1)}})
 distances: list[list[float]] | None = found["distances"]
 c.query(query_texts=5)  # wrong
