@@ -295,4 +295,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    hidden = {"__builtins__", "__cached__"}
+    dunder = {name for name in globals() if name.startswith("__")} - hidden
+    return sorted({*dunder, *_SUBMODULES, *__all__})  # neither inner modules nor what this one imports

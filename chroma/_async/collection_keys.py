@@ -65,6 +65,8 @@ class AsyncKeys(AsyncPipelines):
     async def rename_key(self, key: str, new: str, *, overwrite: bool = False) -> WriteReport:
         """Rename a metadata key in all records that have it.
 
+            collection.rename_key("yaer", "year")
+
         overwrite  replace the values that some of these records have under the new name already. Without it,
                    they raise InvalidArgumentError, and nothing changes
 
@@ -88,6 +90,8 @@ class AsyncKeys(AsyncPipelines):
 
     async def drop_key(self, key: str) -> WriteReport:
         """Remove a metadata key from all records that have it.
+
+            collection.drop_key("draft")
 
         Returns how many records were updated. Raises InvalidArgumentError if no record has the key.
         """

@@ -30,11 +30,16 @@ class AsyncSnapshots(AsyncNeighbours):
         return await self._backend.create_snapshot(self._ref, checked)
 
     async def snapshots(self) -> Sequence[CollectionSnapshot]:
-        """The snapshots, the oldest first, with their names, times and numbers of records."""
+        """The snapshots, the oldest first, with their names, times and numbers of records.
+
+        [each.name for each in collection.snapshots()]
+        """
         return await self._backend.list_snapshots(self._ref)
 
     async def restore(self, name: str) -> None:
         """Make the records those of a snapshot again.
+
+            collection.restore("before-cleaning")
 
         Everything that was written since is undone by one atomic commit; make another snapshot first to keep
         it. The name, the metadata and the configuration of the collection stay as they are. Records that did
@@ -45,7 +50,12 @@ class AsyncSnapshots(AsyncNeighbours):
         await self._backend.restore_snapshot(self._ref, checked)
 
     async def drop_snapshot(self, name: str) -> None:
-        """Delete a snapshot, and free the space that nothing else needs. Raises NotFoundError."""
+        """Delete a snapshot, and free the space that nothing else needs. Raises NotFoundError.
+
+            collection.drop_snapshot("before-cleaning")
+
+        name  that of the snapshot
+        """
         with during("drop_snapshot"):
             checked = check_str(name, "name")
         await self._backend.delete_snapshot(self._ref, checked)

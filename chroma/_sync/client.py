@@ -62,7 +62,10 @@ class _Connection(OpenHandle):
         self._closed = False
 
     def get_settings(self) -> Settings:
-        """The settings that the client was created with."""
+        """The settings that the client was created with.
+
+        client.get_settings().persist_directory
+        """
         return self._settings
 
     def _why_no_pickle(self) -> str:
@@ -73,6 +76,8 @@ class _Connection(OpenHandle):
 
     def close(self) -> None:
         """Close the client. Later calls raise ClosedError, but `close` may be called again.
+
+            client.close()
 
         Other clients of the same database keep working. The last client of a folder to close releases
         its files.
@@ -176,35 +181,55 @@ class Client(_Connection):
 
     def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
         """Switch to another tenant and database. Raises NotFoundError, and changes nothing, if either does
-        not exist."""
+        not exist.
+
+            client.set_tenant("acme", "archive")
+        """
         scope = Scope(check_str(tenant, "tenant"), check_str(database, "database"))
         self._check_scope(scope)
         self._scope = scope
 
     def set_database(self, database: str) -> None:
-        """Switch to another database of the tenant. Raises NotFoundError if it does not exist."""
+        """Switch to another database of the tenant. Raises NotFoundError if it does not exist.
+
+        client.set_database("archive")
+        """
         scope = Scope(self._scope.tenant, check_str(database, "database"))
         self._check_scope(scope)
         self._scope = scope
 
     def heartbeat(self) -> int:
-        """The current time on the database's machine, in nanoseconds since 1970."""
+        """The current time on the database's machine, in nanoseconds since 1970.
+
+        client.heartbeat()
+        """
         return self._backend.heartbeat()
 
     def get_version(self) -> str:
-        """The version of the package that runs the database: the server's, if the client is remote."""
+        """The version of the package that runs the database: the server's, if the client is remote.
+
+        client.get_version()
+        """
         return self._backend.version()
 
     def get_max_batch_size(self) -> int:
-        """The recommended number of records per call. Local clients accept larger calls."""
+        """The recommended number of records per call. Local clients accept larger calls.
+
+        client.get_max_batch_size()
+        """
         return self._backend.max_batch_size()
 
     def get_user_identity(self) -> Identity:
-        """The caller's identity: user_id, tenant, databases, attributes."""
+        """The caller's identity: user_id, tenant, databases, attributes.
+
+        client.get_user_identity().tenant
+        """
         return self._backend.identity()
 
     def reset(self) -> bool:
         """Delete all data in all tenants. Only the default tenant and database remain.
+
+            client.reset()
 
         Raises AuthorizationError if the settings say `allow_reset=False`.
         """
@@ -246,7 +271,12 @@ class Client(_Connection):
         return statements.plain(self._backend.sql(self._scope, text, values, others, None))
 
     def compact(self, *, progress: bool | None = None) -> None:
-        """Compact all collections of the database now, as `Collection.compact` does."""
+        """Compact all collections of the database now, as `Collection.compact` does.
+
+            client.compact()
+
+        progress  show a bar; None: on terminals and in notebooks
+        """
         with indexing_bar(progress, self.database):
             self._backend.compact_all(self._scope)
 
@@ -259,6 +289,8 @@ class Client(_Connection):
         progress: Callable[[int, int], None] | None = None,
     ) -> BackupReport:
         """Copy the whole database, with all tenants, to a folder. Reads and writes may continue meanwhile.
+
+            client.backup("/backups/today")
 
         path      a new or empty folder, or an earlier backup of the database, whose files are kept if
                   they are still needed
@@ -288,6 +320,8 @@ class Client(_Connection):
         get_or_create: bool = False,
     ) -> Collection:
         """Create a collection.
+
+            client.create_collection("words", configuration={"hnsw": {"space": "cosine"}})
 
         name                3-512 characters of [a-zA-Z0-9._-]
         schema              which indexes the collection has, and their settings. They cannot be changed
@@ -342,6 +376,10 @@ class Client(_Connection):
     ) -> Collection:
         """Open the collection with this name, or create it if it does not exist. See `create_collection`.
 
+            words = client.get_or_create_collection("words")
+
+        embedding_function, data_loader  as for `create_collection`
+
         The schema, metadata and configuration of an existing collection are not changed.
         """
         return self.create_collection(
@@ -362,6 +400,11 @@ class Client(_Connection):
     ) -> Collection:
         """Open a collection by name, with its stored embedding function unless another is passed.
 
+            words = client.get_collection("words")
+
+        embedding_function  embeds texts instead of the stored function; None: texts are refused
+        data_loader         reads uris
+
         Raises NotFoundError if the collection does not exist, and InvalidArgumentError if the function
         passed conflicts with the stored one.
         """
@@ -374,7 +417,13 @@ class Client(_Connection):
         embedding_function: EmbeddingFunction[Any] | None = resolve.DEFAULT,
         data_loader: DataLoader[Any] | None = None,
     ) -> Collection:
-        """Open a collection by its UUID. Otherwise the same as `get_collection`."""
+        """Open a collection by its UUID. Otherwise the same as `get_collection`.
+
+            client.get_collection_by_id(words.id)
+
+        id  a UUID, or its text
+        embedding_function, data_loader  as for `get_collection`
+        """
         info = self._backend.get_collection_by_id(CollectionRef(*self._scope, check_uuid(id)))
         return self._open(info, embedding_function, data_loader)
 
@@ -385,17 +434,28 @@ class Client(_Connection):
     def list_collections(
         self, limit: int | None = None, offset: int | None = None
     ) -> list[Collection]:
-        """The collections of the database, in the order of their creation."""
+        """The collections of the database, in the order of their creation.
+
+            [each.name for each in client.list_collections()]
+
+        limit, offset  a page of them; by default all
+        """
         most, start = check_optional_count(limit, "limit"), check_optional_count(offset, "offset")
         infos = self._backend.list_collections(self._scope, most, start)
         return [Collection(self._backend, info, client=self) for info in infos]
 
     def count_collections(self) -> int:
-        """The number of collections in the database."""
+        """The number of collections in the database.
+
+        client.count_collections()
+        """
         return self._backend.count_collections(self._scope)
 
     def delete_collection(self, name: str) -> None:
-        """Delete a collection and its records. Raises NotFoundError if no collection has this name."""
+        """Delete a collection and its records. Raises NotFoundError if no collection has this name.
+
+        client.delete_collection("words")
+        """
         self._backend.delete_collection(self._scope, check_str(name, "name"))
 
 

@@ -183,6 +183,8 @@ class Collection(Snapshots, Container):
     ) -> WriteReport:
         """Add records. Records whose id is already stored are left unchanged.
 
+            collection.add(ids=["a"], documents=["a text"], metadatas=[{"year": 1950}])
+
         ids         one distinct, non-empty str per record; or a table that holds all columns: a pandas or
                     polars dataframe, an Arrow table, reader or dataset, a DuckDB relation, the result of
                     a get, or any object with __arrow_c_stream__
@@ -240,6 +242,10 @@ class Collection(Snapshots, Container):
     ) -> WriteReport:
         """Add the records whose id is new, and update the others. Returns how many were added and updated.
 
+            collection.upsert(ids=["a"], documents=["another text"])
+
+        ids, embeddings, metadatas, documents, images, uris, columns  as for `add`
+
         Takes the same arguments as `add`. When a stored record is updated, columns that are not given
         keep their values, metadata is merged key by key, and a metadata value of None deletes its key.
         Metadata can be upserted without embeddings, documents or images if all ids are stored. So can uris,
@@ -279,6 +285,8 @@ class Collection(Snapshots, Container):
         missing_ok: bool = False,
     ) -> WriteReport:
         """Change stored records. Ids that are not stored are skipped.
+
+        images, uris, columns  as for `add`
 
         Takes the same arguments as `add`; all except `ids` are optional. Columns that are not given keep
         their values. If an entry of `documents` or `metadatas` is None, that record's value is kept.
@@ -334,6 +342,8 @@ class Collection(Snapshots, Container):
     ) -> DeleteResult:
         """Delete the records that have one of the ids and match the filters.
 
+            collection.delete(where={"year": {"$lt": 1950}})
+
         Requires `ids`, `where` or `where_document`. With `limit`, which requires a filter, only the first
         `limit` matches in insertion order are deleted. Returns the number of records deleted.
 
@@ -355,6 +365,10 @@ class Collection(Snapshots, Container):
     ) -> int:
         """The number of records. If filters are given, only matching records are counted.
 
+            collection.count(where={"year": 1950})
+
+        where, where_document  only records that match; see `get`
+
         `count(read_level)` is accepted too. Every read level counts all acknowledged records.
         """
         with during("count"):
@@ -373,6 +387,11 @@ class Collection(Snapshots, Container):
         order_by: str | Sequence[str] | None = None,
     ) -> GetResult:
         """Get records by id, by filter, or by both. Without either, returns all records.
+
+            collection.get(where={"year": {"$gte": 1950}}, limit=10, order_by="-year")
+
+        where           a filter on metadata: {"year": {"$gte": 1950}}, or an SQL condition: "year >= 1950"
+        where_document  a filter on documents: {"$contains": "solar"}, {"$regex": "sol.r"}
 
         Records are returned in insertion order, even if ids are given. Unknown ids are skipped.
         limit, offset  applied after filtering and sorting; by default all records are returned
@@ -399,13 +418,19 @@ class Collection(Snapshots, Container):
             return get_result(rows, arguments.include, data)
 
     def peek(self, limit: int = 10) -> GetResult:
-        """Get the first `limit` records, with documents, metadatas and embeddings."""
+        """Get the first `limit` records, with documents, metadatas and embeddings.
+
+        collection.peek(3)
+        """
         with during("peek"):
             check_count(limit, "limit")
         return self.get(limit=limit, include=["metadatas", "documents", "embeddings"])
 
     def head(self, n: int = 5) -> GetResult:
-        """Get the first `n` records, with documents and metadatas."""
+        """Get the first `n` records, with documents and metadatas.
+
+        collection.head(3)
+        """
         with during("head"):
             check_count(n, "n")
         return self.get(limit=n)
@@ -414,6 +439,8 @@ class Collection(Snapshots, Container):
         self, n: int = 5, seed: int | None = None, where: Where | str | None = None
     ) -> GetResult:
         """Get `n` records by chance, in insertion order, with documents and metadatas.
+
+            collection.sample(3, seed=1)
 
         seed   an int that gives the same records each time, as long as the ids are the same; None: others
         where  only among the records that match
@@ -461,6 +488,11 @@ class Collection(Snapshots, Container):
         offset: int = 0,
     ) -> QueryResult:
         """The nearest records to each query, by ascending distance. Ties are in insertion order.
+
+            collection.query(query_texts=["solar power"], n_results=5, where={"year": {"$gte": 1950}})
+
+        where, where_document  search only the records that match, as in `get`
+        include       any of documents, metadatas, embeddings, distances, uris, data
 
         Pass query_embeddings (float32 (n, dim), or anything that converts to it), or exactly one of
         query_texts, query_images and query_uris, which the embedding function embeds, or query_ids.
@@ -580,6 +612,8 @@ class Collection(Snapshots, Container):
     ) -> None:
         """Rename the collection, replace its metadata, or change its settings. None changes nothing.
 
+            collection.modify(name="words", configuration={"hnsw": {"ef_search": 200}})
+
         metadata       replaces the whole mapping; keys whose value is None are left out
         configuration  {"hnsw": {ef_search, max_neighbors, num_threads, batch_size,
                        sync_threshold, resize_factor}, "embedding_function": a function of the same name}
@@ -607,7 +641,12 @@ class Collection(Snapshots, Container):
         self._function = function
 
     def fork(self, new_name: str) -> Collection:
-        """Copy the collection under another name. Both share the stored data until either changes it."""
+        """Copy the collection under another name. Both share the stored data until either changes it.
+
+            trial = collection.fork("trial")
+
+        new_name  3-512 characters of [a-zA-Z0-9._-]
+        """
         with during("fork"):
             name = check_name(new_name)
         info = self._backend.fork_collection(self._ref, name)
@@ -622,6 +661,8 @@ class Collection(Snapshots, Container):
 
     def at(self, name: str) -> Collection:
         """The collection as it was when a snapshot was made, to read. It refuses every change.
+
+        name  that of the snapshot. Raises NotFoundError for another
 
         collection.at("before-cleaning").count()
         """
@@ -640,11 +681,16 @@ class Collection(Snapshots, Container):
             raise NotFoundError(f"the collection has no snapshot {checked!r}; it has {others}")
 
     def get_indexing_status(self) -> IndexingStatus:
-        """The number of records that the similarity index covers. Queries find the other records too."""
+        """The number of records that the similarity index covers. Queries find the other records too.
+
+        collection.get_indexing_status().op_indexing_progress
+        """
         return indexing_result(self._backend.index_status(self._ref))
 
     def recall(self, k: int = 10, sample: int = 200) -> float:
         """The fraction of the true k nearest records that `query` finds, between 0 and 1.
+
+            collection.recall(k=10)
 
         Measured by querying with the vectors of up to `sample` stored records.
         """
@@ -656,6 +702,8 @@ class Collection(Snapshots, Container):
         """Flush the memtable, merge the segments, build their indexes, and free the space of deleted
         records. Returns when all of this is done.
 
+            collection.compact()
+
         progress  show a bar of the rows that are indexed; None: on terminals and in notebooks, once it takes
                   more than a second. Over HTTP there is none
         """
@@ -663,11 +711,16 @@ class Collection(Snapshots, Container):
             self._backend.compact(self._ref)
 
     def info(self) -> CollectionStats:
-        """The numbers of live, deleted and indexed records, the number of segments, and the bytes on disk."""
+        """The numbers of live, deleted and indexed records, the number of segments, and the bytes on disk.
+
+        collection.info().live
+        """
         return self._backend.stats(self._ref)
 
     def describe(self, where: Where | str | None = None) -> Description:
         """Summarize the records.
+
+            print(collection.describe())
 
         Gives for each metadata key its types, the number of records that have it, the number of distinct
         values, and the least, greatest and most frequent values. Also gives how many records have
@@ -696,6 +749,10 @@ class Collection(Snapshots, Container):
         limit: int | None = 10,
     ) -> FacetResult:
         """Count the values of metadata keys among the records that have one of the ids and match the filters.
+
+            collection.facets("year", where={"lang": "en"})
+
+        where, where_document  only records that match; see `get`
 
         keys   one metadata key or several
         limit  the most values to return per key; None: all
@@ -730,6 +787,8 @@ class Collection(Snapshots, Container):
         file: str | PathLike[str] | None = None,
     ) -> alt.Chart | alt.LayerChart:
         """Plot the embeddings in two dimensions: one dot per record, with similar vectors close together.
+
+            collection.plot("year", label="id", file="map.png")
 
         color_by       a metadata key: numbers get a colour scale, other values, and whole numbers of up to 20
                        different values, get up to 20 colours, and the rarest values share one colour
@@ -779,6 +838,8 @@ class Collection(Snapshots, Container):
         explain: bool = False,
     ) -> SearchResult:
         """Run one search or several, over one snapshot of the collection.
+
+        read_level  accepted as in Chroma
 
             collection.search(Search().rank(Knn("solar power")).limit(5).select(K.DOCUMENT, K.SCORE)).rows()
 

@@ -47,6 +47,8 @@ class Pipelines(Tables):
     ) -> LoadReport:
         """Load files or a stream of batches into the collection, in bounded memory.
 
+            collection.load("texts/*.parquet", columns={"document": "text"})
+
         source       a file, a glob, a folder, a URL (s3://, gs://, ...), or a list of these; a binary file
                      object, with its `format`; or a table, a reader, a dataset, or an iterator of record
                      batches or dataframes. Files are Parquet,
@@ -165,6 +167,11 @@ class Pipelines(Tables):
         progress: bool | None = None,
     ) -> ExportReport:
         """Write records to a file, or to a folder with a file per value of a metadata key, in bounded memory.
+
+            collection.export("words.parquet", where={"lang": "en"})
+
+        filesystem  the Arrow or fsspec file system to write to
+        progress    show a bar; None: on terminals and in notebooks
 
         path          a path or URL; its extension selects the format: .parquet, .arrow, .csv, .tsv or .jsonl,
                       the last three also with .gz. Or a binary file object, with its `format`; Arrow is

@@ -36,6 +36,8 @@ class Neighbours(Keys):
     ) -> pa.Table:
         """The `k` nearest records to each record, itself left out.
 
+            collection.neighbours(5).to_pandas()
+
         k         the number of neighbours per record; fewer only if there are fewer records
         where     only among the records that match
         exact     True: compare all of them, without the index

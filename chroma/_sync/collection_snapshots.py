@@ -31,11 +31,16 @@ class Snapshots(Neighbours):
         return self._backend.create_snapshot(self._ref, checked)
 
     def snapshots(self) -> Sequence[CollectionSnapshot]:
-        """The snapshots, the oldest first, with their names, times and numbers of records."""
+        """The snapshots, the oldest first, with their names, times and numbers of records.
+
+        [each.name for each in collection.snapshots()]
+        """
         return self._backend.list_snapshots(self._ref)
 
     def restore(self, name: str) -> None:
         """Make the records those of a snapshot again.
+
+            collection.restore("before-cleaning")
 
         Everything that was written since is undone by one atomic commit; make another snapshot first to keep
         it. The name, the metadata and the configuration of the collection stay as they are. Records that did
@@ -46,7 +51,12 @@ class Snapshots(Neighbours):
         self._backend.restore_snapshot(self._ref, checked)
 
     def drop_snapshot(self, name: str) -> None:
-        """Delete a snapshot, and free the space that nothing else needs. Raises NotFoundError."""
+        """Delete a snapshot, and free the space that nothing else needs. Raises NotFoundError.
+
+            collection.drop_snapshot("before-cleaning")
+
+        name  that of the snapshot
+        """
         with during("drop_snapshot"):
             checked = check_str(name, "name")
         self._backend.delete_snapshot(self._ref, checked)

@@ -59,6 +59,8 @@ class Tables(Streamable, Handle):
     ) -> Batches:
         """The records as a stream of Arrow record batches of a few MB each. Works for any collection size.
 
+            for batch in collection.to_batches(["id", "year"]): ...
+
         columns   names of columns, in the order of the result; None: all columns
         where, where_document, ids, limit, offset, order_by  as for `get`
         metadata  "columns", or "json": one column `metadata`, which holds JSON objects as text
@@ -112,7 +114,7 @@ class Tables(Streamable, Handle):
     def column_types(self) -> dict[str, str]:
         """The columns that `to_arrow` gives all records, with their Arrow types.
 
-        {"id": "string", "document": "string", "uri": "string", "year": "int64", ...}
+        collection.column_types()  # {"id": "string", "document": "string", "year": "int64", ...}
         """
         nothing = partial(
             check_get, ids=None, where=None, where_document=None, limit=0, offset=None, order_by=None
@@ -163,6 +165,10 @@ class Tables(Streamable, Handle):
     ) -> pa.Table:
         """The records as an Arrow table. Takes the same arguments as `to_batches`.
 
+            collection.to_arrow(["id", "year"], where={"year": {"$gte": 1950}})
+
+        columns, where, where_document, ids, limit, offset, order_by, metadata  as for `to_batches`
+
         With a database in this process, contiguous records are not copied: the columns are views of the
         memory-mapped files. Later changes to the collection do not affect the table.
         """
@@ -191,6 +197,10 @@ class Tables(Streamable, Handle):
     ) -> pd.DataFrame:
         """The records as a pandas DataFrame. Takes the same arguments as `to_batches`.
 
+            collection.to_pandas(["id", "year"])
+
+        columns, where, where_document, ids, limit, offset, order_by  as for `to_batches`
+
         Columns of ints or bools with missing values have the dtypes Int64 and boolean, which keep the
         values exact. An embedding is a float32 array (dim,), a view of one matrix; a list stays a list.
         A key whose values have several types is one column of objects.
@@ -216,7 +226,12 @@ class Tables(Streamable, Handle):
         order_by: str | Sequence[str] | None = None,
     ) -> pl.DataFrame:
         """The records as a polars DataFrame, with embeddings as Array(Float32, dim). Takes the same
-        arguments as `to_batches`."""
+        arguments as `to_batches`.
+
+            collection.to_polars(["id", "year"])
+
+        columns, where, where_document, ids, limit, offset, order_by  as for `to_batches`
+        """
         require_arrow()
         from ..tables import dataframes
 
@@ -234,6 +249,10 @@ class Tables(Streamable, Handle):
         tables: Mapping[str, Any] | None = None,
     ) -> pa.Table:
         """Run a SELECT statement in which `records` is this collection.
+
+        query       one SELECT statement
+        parameters  values for ? and $1 (a list) or $name (a dict)
+        tables      further tables by the names that the statement gives them: dataframes, Arrow tables
 
             collection.sql("select lexname, count(*) as n from records group by 1 order by n desc")
 
