@@ -177,11 +177,16 @@ def _positions(found: Found) -> list[Ints]:
 
 def _fused(lexical: Ints, nearest: Ints) -> Ints:
     """Return the positions in both lists, best first. Equal scores are in insertion order."""
-    positions = np.unique(np.concatenate([lexical, nearest]))
-    scores = np.zeros(len(positions))
-    for each in (lexical, nearest):
-        scores[np.searchsorted(positions, each)] += 1 / (FUSION + 1 + np.arange(len(each)))
-    return positions[np.lexsort((positions, -scores))]
+    both = np.concatenate([lexical, nearest])
+    if not len(both):
+        return both
+    scores = 1 / (FUSION + 1 + np.concatenate([np.arange(len(lexical)), np.arange(len(nearest))]))
+    order = np.argsort(both, kind="stable")
+    both = both[order]
+    firsts = np.flatnonzero(np.r_[True, both[1:] != both[:-1]])
+    sums = np.add.reduceat(scores[order], firsts)
+    positions = both[firsts]
+    return positions[np.lexsort((positions, -sums))]
 
 
 def _ranks_in(listed: Ints, chosen: Ints) -> Ints:
