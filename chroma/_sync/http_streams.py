@@ -25,7 +25,7 @@ _PAGE = 1000  # records per page from servers that have no streams
 
 
 def read(transport: Transport, path: str, body: bytes, fields: frozenset[Field]) -> Batches:
-    """The stream of one of this package's servers, with one column per metadata key. Returns once the
+    """The Arrow stream of a server of this package, with one column per metadata key. Returns once the
     schema has been read."""
     messages = _messages(transport, path, body, fields)
     flat = Flat(next(messages))

@@ -61,7 +61,10 @@ class Counts:
 
     @property
     def most_frequent(self) -> tuple[Any, int] | None:
-        """Return the most frequent value (the first of several) and its minimum count. None if unknown."""
+        """Return the most frequent value (of several, the first one) and a lower bound of its count.
+
+        None if it is not known.
+        """
         if not self._times:
             return None
         value = max(self._times, key=self._times.__getitem__)

@@ -393,7 +393,7 @@ class Group(NamedTuple):
 class Sorted(NamedTuple):
     """The result of sorting a part.
 
-    groups    groups in order
+    groups    groups of records with distinct ids, in the order of the file
     repeated  number of rows skipped because an earlier row of the part has the same id
     bad       the bad rows
     """

@@ -82,8 +82,8 @@ def count_rows(file: File) -> int | None:
 def read(file: File, start: int, cuts: Cuts, reading: Reading) -> Iterator[tuple[Part, int]]:
     """Yield parts from row `start`, each with the number of bytes read so far.
 
-    Raises InvalidArgumentError for a file that is not in its format. Rows of CSV that cannot be read and
-    lines that are not JSON objects are bad rows of their part.
+    Raises InvalidArgumentError for a file that is not in its format. Rows of CSV that cannot be read, and
+    lines that are not JSON objects, raise nothing: they are in the list of bad rows of their part.
     """
     try:
         with file.system.open_input_file(file.path) as source:

@@ -91,7 +91,7 @@ def readable(value: Any, field: str) -> npt.NDArray[Any]:
 
 
 def _unmasked(vectors: Any, field: str) -> npt.NDArray[Any]:
-    """Return the numbers of a masked array. Refuses an array of which numbers are masked."""
+    """Return the numbers of a masked array. Refuses an array in which a number is masked."""
     if (masked := np.argwhere(np.ma.getmaskarray(vectors))).size:
         at = "".join(f"[{index}]" for index in masked[0])
         raise InvalidArgumentError(

@@ -44,7 +44,7 @@ _BLOCK = 16 << 20  # bytes written at once
 class Content(NamedTuple):
     """What is in an index file.
 
-    arrays  one or two dimensions each; a view of the file if they were read
+    arrays  one or two dimensions each; arrays that were read from a file are views of it
     facts   whole numbers, floats, texts and lists of them
     """
 

@@ -87,7 +87,7 @@ class Scan:
         return read(self.selected, fields, self.dimension)
 
     def size(self, fields: frozenset[Field]) -> int:
-        """Return the stored size in bytes of the rows' columns `fields`, with their ids."""
+        """Return the stored size in bytes of the columns `fields` of the rows, including their ids."""
         views, rows = [run.view for run in self.selected], [run.rows for run in self.selected]
         return weigh(views, rows, fields, self.dimension)
 

@@ -183,7 +183,7 @@ class Log:
         return self._file.holds(self.offset, _FRAME_MAGIC)
 
     def at_end(self, writing: bool) -> bool:
-        """Whether there is no new frame. If so, check the end of the frames as `read_new` does."""
+        """Whether all frames were read. Then check the bytes after the last frame as `read_new` does."""
         if self.has_more():
             return False
         self._check_end(writing)

@@ -218,7 +218,7 @@ def _relaxed(entries: Sequence[Any]) -> list[Any] | None:
     """Return the metadata with three ambiguities of JSON resolved. None if the given metadata has none.
 
     Some clients write 1.0 as 1, so the numbers in a list of ints and floats all become floats. Empty lists
-    are dropped. An object with indices and values is a sparse vector, also without the mark of its type.
+    are dropped. An object with indices and values is a sparse vector even if the mark of its type is missing.
     """
     found = False
     out = []
