@@ -125,7 +125,9 @@ class AsyncBackend(Protocol):
 
     async def get(self, collection: CollectionRef, request: GetRequest) -> Rows: ...
     async def batches(self, collection: CollectionRef, request: ScanRequest) -> AsyncBatches:
-        """The requested records as a stream of Arrow record batches, from one snapshot if `streams`."""
+        """The requested records as a stream of Arrow record batches.
+
+        If `streams` is true, all of them are from one snapshot."""
         ...
 
     async def sql(

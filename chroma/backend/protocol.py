@@ -126,7 +126,9 @@ class Backend(Protocol):
 
     def get(self, collection: CollectionRef, request: GetRequest) -> Rows: ...
     def batches(self, collection: CollectionRef, request: ScanRequest) -> Batches:
-        """The requested records as a stream of Arrow record batches, from one snapshot if `streams`."""
+        """The requested records as a stream of Arrow record batches.
+
+        If `streams` is true, all of them are from one snapshot."""
         ...
 
     def sql(

@@ -146,7 +146,7 @@ def _nearest(key: str, slots: Collection[Slot]) -> str:
 
 
 def _never(node: Node) -> Never | None:
-    """Return the range in the conditions of one key whose bounds are in the wrong order."""
+    """Find a range whose lower bound is above its upper bound, among the conditions on one key."""
     if isinstance(node, Never):
         return node
     children: tuple[Node, ...] = ()

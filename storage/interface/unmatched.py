@@ -23,7 +23,9 @@ class UnmatchedKeyWarning(UserWarning):
 
 
 def report(messages: Sequence[str]) -> None:
-    """Collect the messages if a caller of this thread or task collects them. Otherwise, warn."""
+    """Add the messages to the list of the caller that collects them in this thread or task.
+
+    If nobody does, warn."""
     collected = _collected.get()
     if collected is not None:
         collected.extend(messages)

@@ -84,7 +84,7 @@ def _order(terms: Terms) -> npt.NDArray[Any]:
 
 
 def merge(one: Postings, other: Postings) -> Postings:
-    """Return the inverted index of all rows of two, of which the second has the later ones."""
+    """Merge two inverted indexes into one. The rows of the second come after those of the first."""
     lengths = None
     if one.lengths is not None and other.lengths is not None:
         lengths = other.lengths.copy()
