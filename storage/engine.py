@@ -331,11 +331,11 @@ class Engine:
 
     def create_version(self, tenant: str, database: str, id: str, name: str) -> CollectionSnapshot:
         """Keep the records of a collection as they are now, under a name. Raises AlreadyExists."""
-        check_current(self.catalog.scoped(tenant, database, id))
-        for other in self._versions(tenant, database, id):
-            if versions.given_name(other) == name:
-                raise AlreadyExists(f"the collection has a snapshot {name!r} already; choose another name")
+        source = self.catalog.scoped(tenant, database, id)
+        check_current(source)
         entry = versions.entry_name(id, name)
+        # The catalog checks again, once the files are shared; this saves the work.
+        versions.check_new(replace(source, name=entry), [source, *self._versions(tenant, database, id)])
         return self._version(self.fork_collection(tenant, database, id, entry))
 
     def list_versions(self, tenant: str, database: str, id: str) -> list[CollectionSnapshot]:

@@ -32,7 +32,7 @@ from ..interface.errors import (
 )
 from ..interface.nearest_names import instead
 from ..interface.values import CollectionInfo
-from ..interface.version_names import check_current, given_name, is_version
+from ..interface.version_names import check_current, check_new, given_name, is_version
 from ..io.disk import Folder
 from ..manifest import put_both, unwrap_state, wrap_state
 from ..validation.file_names import CATALOG_LOG, json_shown
@@ -551,6 +551,8 @@ class Catalog:
                     "with the id "
                     f"{info.id}"
                 )
+            if is_version(info):
+                check_new(info, [state.collections[id] for id in names.values()])
             if clear is not None:
                 clear()
             commit({"do": "put collection", "collection": _entry(info)})

@@ -1,0 +1,55 @@
+"""Versions of a collection that are made while other threads and processes work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chroma
+from chroma.errors import NotFoundError, UniqueConstraintError
+from chroma.storage.collection import compaction
+from chroma.storage.interface import version_names
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Any:
+    with chroma.PersistentClient(tmp_path / "db") as client:
+        collection = client.create_collection("words", embedding_function=None)
+        collection.add(ids=["a", "b"], embeddings=np.eye(2))
+        yield collection
+
+
+def _meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Any) -> None:
+    """Do something once the files of a version are shared, before the catalog has it."""
+    share = compaction.share
+
+    def shared(*arguments: Any) -> None:
+        share(*arguments)
+        monkeypatch.setattr(compaction, "share", share)
+        happens()
+
+    monkeypatch.setattr(compaction, "share", shared)
+
+
+def test_a_version_of_a_collection_that_is_deleted_meanwhile(
+    words: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would stay for ever: only its collection lists it."""
+    with chroma.PersistentClient(tmp_path / "db") as other:
+        _meanwhile(monkeypatch, lambda: other.delete_collection("words"))
+        with pytest.raises(NotFoundError, match="was deleted"):
+            words.snapshot("late")
+    assert list((tmp_path / "db" / "collections").iterdir()) == []
+
+
+def test_two_versions_of_one_name(words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their names in the catalog differ, because the second is made a second later."""
+    times = iter(["one", "two"])
+    monkeypatch.setattr(version_names, "entry_name", lambda id, name: f"{id}@{next(times)}@{name}")
+    _meanwhile(monkeypatch, lambda: words.snapshot("same"))
+    with pytest.raises(UniqueConstraintError, match="has a snapshot 'same' already"):
+        words.snapshot("same")
+    assert [each.name for each in words.snapshots()] == ["same"]
