@@ -26,7 +26,7 @@ from .collection.host import Services
 from .collection.index_builds import Graphs, IndexSettings
 from .filters.duckdb_tables import FilterDatabase
 from .interface import version_names as versions
-from .interface.errors import AlreadyExists, Closed, Missing, StorageError
+from .interface.errors import AlreadyExists, Closed, Missing, NotFound, StorageError
 from .interface.requests import NewCollection
 from .interface.values import (
     BackupReport,
@@ -340,7 +340,11 @@ class Engine:
 
     def list_versions(self, tenant: str, database: str, id: str) -> list[CollectionSnapshot]:
         """Return the versions of a collection, the oldest first."""
-        return [self._version(info) for info in self._versions(tenant, database, id)]
+        found = []
+        for info in self._versions(tenant, database, id):
+            with contextlib.suppress(NotFound):  # it was deleted meanwhile
+                found.append(self._version(info))
+        return found
 
     def restore_version(self, tenant: str, database: str, id: str, name: str) -> None:
         """Make the records of a collection those of a version. Raises NotFound."""

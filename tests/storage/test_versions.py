@@ -53,3 +53,18 @@ def test_two_versions_of_one_name(words: Any, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(UniqueConstraintError, match="has a snapshot 'same' already"):
         words.snapshot("same")
     assert [each.name for each in words.snapshots()] == ["same"]
+
+
+def test_a_version_that_is_dropped_while_all_are_listed(words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    words.snapshot("one-of-two")
+    words.snapshot("two-of-two")
+    versions_of = version_names.versions_of
+
+    def listed(*arguments: Any) -> Any:
+        found = versions_of(*arguments)
+        monkeypatch.setattr(version_names, "versions_of", versions_of)
+        words.drop_snapshot("one-of-two")
+        return found
+
+    monkeypatch.setattr(version_names, "versions_of", listed)
+    assert [each.name for each in words.snapshots()] == ["two-of-two"]
