@@ -164,6 +164,10 @@ class CatalogState:
             state._take({"do": "put collection", "collection": read_collection(info)}, data.path)
         return state
 
+    def count(self) -> int:
+        """Return the number of collections, without versions of them."""
+        return sum(not is_version(info) for info in list(self.collections.values()))
+
     def copy(self) -> CatalogState:
         """Return a copy of the state."""
         names = {scope: dict(ids) for scope, ids in self.names.items()}
@@ -467,7 +471,7 @@ class Catalog:
 
     def count_all(self) -> int:
         """Count the collections in all databases."""
-        return len(self._current().collections)
+        return self._current().count()
 
     def collection(self, id: str) -> CollectionInfo | None:
         return self._current().collections.get(id)

@@ -68,3 +68,15 @@ def test_a_version_that_is_dropped_while_all_are_listed(words: Any, monkeypatch:
 
     monkeypatch.setattr(version_names, "versions_of", listed)
     assert [each.name for each in words.snapshots()] == ["two-of-two"]
+
+
+def test_versions_are_no_collections_of_a_report(words: Any, tmp_path: Path) -> None:
+    words.snapshot("before")
+    with chroma.PersistentClient(tmp_path / "db") as client:
+        assert client.backup(tmp_path / "backup").collections == 1
+        assert client.count_collections() == 1
+    assert chroma.restore(tmp_path / "backup", tmp_path / "restored").collections == 1
+    with chroma.PersistentClient(tmp_path / "restored") as client:
+        restored = client.get_collection("words", embedding_function=None)
+        assert [each.name for each in restored.snapshots()] == ["before"]
+        assert restored.at("before").get()["ids"] == ["a", "b"]
