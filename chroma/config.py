@@ -224,7 +224,17 @@ class Settings:
         return f"Settings({shown})"
 
     def _shown(self, key: str) -> str:
-        return "'…'" if key.endswith("_credentials") and self[key] else repr(self[key])
+        """The value without secrets: headers and the URL of a server may have some, too."""
+        value = self[key]
+        if value and key.endswith("_credentials"):
+            return "'…'"
+        if key == "chroma_server_headers" and isinstance(value, Mapping):
+            return repr(dict.fromkeys(value, "…"))
+        if key == "chroma_server_host" and isinstance(value, str) and "@" in value:
+            before, _, host = value.rpartition("@")
+            scheme, separator, _ = before.partition("://")
+            return repr(f"{scheme}://…@{host}" if separator else f"…@{host}")
+        return repr(value)
 
 
 def _from_field(value: Any) -> Settings:

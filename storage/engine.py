@@ -26,7 +26,7 @@ from .collection.host import Services
 from .collection.index_builds import Graphs, IndexSettings
 from .filters.duckdb_tables import FilterDatabase
 from .interface import version_names as versions
-from .interface.errors import AlreadyExists, Closed, Missing, StorageError
+from .interface.errors import AlreadyExists, Closed, Missing, NotFound, StorageError
 from .interface.requests import NewCollection
 from .interface.values import (
     BackupReport,
@@ -331,16 +331,20 @@ class Engine:
 
     def create_version(self, tenant: str, database: str, id: str, name: str) -> CollectionSnapshot:
         """Keep the records of a collection as they are now, under a name. Raises AlreadyExists."""
-        check_current(self.catalog.scoped(tenant, database, id))
-        for other in self._versions(tenant, database, id):
-            if versions.given_name(other) == name:
-                raise AlreadyExists(f"the collection has a snapshot {name!r} already; choose another name")
+        source = self.catalog.scoped(tenant, database, id)
+        check_current(source)
         entry = versions.entry_name(id, name)
+        # The catalog checks again, once the files are shared; this saves the work.
+        versions.check_new(replace(source, name=entry), [source, *self._versions(tenant, database, id)])
         return self._version(self.fork_collection(tenant, database, id, entry))
 
     def list_versions(self, tenant: str, database: str, id: str) -> list[CollectionSnapshot]:
         """Return the versions of a collection, the oldest first."""
-        return [self._version(info) for info in self._versions(tenant, database, id)]
+        found = []
+        for info in self._versions(tenant, database, id):
+            with contextlib.suppress(NotFound):  # it was deleted meanwhile
+                found.append(self._version(info))
+        return found
 
     def restore_version(self, tenant: str, database: str, id: str, name: str) -> None:
         """Make the records of a collection those of a version. Raises NotFound."""

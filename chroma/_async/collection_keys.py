@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ..internal.concurrency import async_bulk
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
+from ..requests.projection import ScanRequest
 from ..results.write_report import WriteReport, report_of
 from ..storage.interface.requests import GetRequest, Selection
 from ..storage.interface.values import Written
@@ -54,11 +56,15 @@ class AsyncKeys(AsyncPipelines):
                 tables["chosen"] = key_expressions.chosen(await self._matching(selection, missing_ok))
             statement = key_expressions.statement(checked, among=bool(tables))
         table = await self.sql(statement, tables=tables or None)
-        done = Written()
+        with during("update_columns"):
+            key_expressions.check_result(table, checked)
+        keys, done = list(checked), Written()
         for start in range(0, table.num_rows, _STEP):
             part = table.slice(start, _STEP)
             with during("update_columns"):
-                ids, metadatas = await async_bulk(part.num_rows, key_expressions.changes, part)
+                ids, metadatas = await async_bulk(
+                    part.num_rows, partial(key_expressions.changes, keys=keys), part
+                )
             done += await self._change(ids, metadatas)
         return report_of(done)
 
@@ -78,14 +84,20 @@ class AsyncKeys(AsyncPipelines):
 
         with during("rename_key"):
             key_expressions.check_names(key, new)
+            key_expressions.check_other(key, new)
         ids = await self._having(key)
         if not overwrite and (both := set(ids) & set(await self._having(new, missing_ok=True))):
             with during("rename_key"):
                 raise key_expressions.taken(key, new, both)
         done = Written()
         async for part, entries in self._entries(ids):
-            metadatas = [{new: entry[key], key: None} for entry in entries]
-            done += await self._change(part, metadatas)
+            changes = {
+                id: {new: entry[key], key: None}
+                for id, entry in zip(part, entries)
+                if entry and key in entry  # otherwise it lost the key meanwhile
+            }
+            if changes:
+                done += await self._change([*changes], [*changes.values()])
         return report_of(done)
 
     async def drop_key(self, key: str) -> WriteReport:
@@ -109,15 +121,19 @@ class AsyncKeys(AsyncPipelines):
 
     async def _having(self, key: str, missing_ok: bool = False) -> list[str]:
         """Return the ids of the records that have a key."""
-        from ..tables import key_expressions
+        from ..tables import from_rows, key_expressions
 
         columns = key_expressions.columns_of(key, await self.column_types())
         if not columns:
             if missing_ok:
                 return []
             raise key_expressions.unknown(key)
-        found = await self.sql(key_expressions.having(columns))
-        ids: list[str] = found.column("id").to_pylist()
+        # SQL does not tell keys apart that differ only in case, and filters are refused for some keys.
+        projection = from_rows.projection(["id", *columns], "columns")
+        batches = await self._backend.batches(self._ref, ScanRequest(projection=projection))
+        ids: list[str] = []
+        async for batch in batches:
+            ids += key_expressions.having(batch)
         return ids
 
     async def _entries(self, ids: Sequence[str]) -> AsyncIterator[tuple[Sequence[str], list[Any]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..internal.error_context import during
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _STEP = 500  # records whose neighbours are searched by one call
+_MOST_HITS = 200_000  # of one such call
 _FIRST = 16  # neighbours of a record that are looked at for duplicates, before more are
 
 
@@ -94,7 +95,9 @@ class AsyncNeighbours(AsyncKeys):
         pairs = neighbour_tables.Pairs()
         shown = await self._bar("duplicates", request.selection, progress)
         async for ids, vectors in self._vectors(request.selection):
-            pairs.add(ids, await self._all_within(request._replace(vectors=vectors)))
+            pairs.begin(ids)
+            async for near, found in self._all_within(request, ids, vectors):
+                pairs.add(near, found)
             if shown is not None:
                 shown.update(len(ids))
         if shown is not None:
@@ -105,15 +108,28 @@ class AsyncNeighbours(AsyncKeys):
         total = await self._backend.count(self._ref, selection)
         return bar(progress, name, total=total, option="progress=True")
 
-    async def _all_within(self, request: QueryRequest) -> list[Hits]:
-        """All records within the distance of each vector. Where there may be more, more are asked for."""
-        found = await self._backend.query(self._ref, request)
-        full = [row for row, hits in enumerate(found) if len(hits.rows.ids) == request.k]
-        if full:
-            more = request._replace(vectors=request.vectors[full], k=8 * request.k)
-            for row, hits in zip(full, await self._all_within(more)):
-                found[row] = hits
-        return found
+    async def _all_within(
+        self, request: QueryRequest, ids: Sequence[str], vectors: Floats
+    ) -> AsyncIterator[tuple[list[str], list[Hits]]]:
+        """All records within the distance of each vector, a part of the vectors at a time, in any order.
+
+        Where there may be more than were asked for, more are. They are asked for by so few vectors at a time
+        that the answer stays small: in a group of 100,000 equal records, each has all others.
+        """
+        waiting, k = list(range(len(ids))), request.k
+        while waiting:
+            full: list[int] = []
+            step = max(1, _MOST_HITS // k)
+            for start in range(0, len(waiting), step):
+                rows = waiting[start : start + step]
+                found = await self._backend.query(self._ref, request._replace(vectors=vectors[rows], k=k))
+                done = [
+                    (ids[row], hits) for row, hits in zip(rows, found, strict=True) if len(hits.rows.ids) < k
+                ]
+                if done:
+                    yield [id for id, _ in done], [hits for _, hits in done]
+                full += [row for row, hits in zip(rows, found) if len(hits.rows.ids) == k]
+            waiting, k = full, 8 * k
 
     async def _vectors(self, selection: Selection) -> AsyncIterator[tuple[list[str], Floats]]:
         """The ids and vectors of records, in insertion order, from one snapshot."""

@@ -564,13 +564,14 @@ class Collection(Snapshots, Container):
             cut = None
             if query_ids is not None or offset:
                 cut = Cut.checked(query_ids, offset, request, reranks=rerank is not None)
-                request = cut.wider(request)
             job = None
             if rerank is not None:
                 job, request = reranking.for_query(rerank, request, query_texts)
-        hits = self._backend.query(self._ref, request)
-        if cut is not None:
-            hits = cut.applied(hits)
+        if cut is None:
+            hits = self._backend.query(self._ref, request)
+        else:
+            found = [self._backend.query(self._ref, each) for each in cut.requests(request)]
+            hits = cut.applied([hit for part in found for hit in part])
         questions = query_texts if query_ids is None else [f"like {each}" for each in query_ids]
         if job is None and "data" not in parts:
             return query_result(hits, parts, None, questions)

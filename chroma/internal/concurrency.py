@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 from ..errors import ClosedError, UnsupportedError
 from ..storage.interface.requests import ALL_RECORDS
 from ..storage.interface.short_repr import shown
+from ..storage.interface.whole_numbers import digits
 
 # asyncio is imported at first use, because its import takes longer than opening a database.
 if TYPE_CHECKING:
@@ -245,6 +246,7 @@ class Container:
 
     def __contains__(self, id: Any) -> bool:
         """Whether a record has this id. What is no id, is none that is stored."""
+        id = digits(id)  # as everywhere, a whole number stands for its digits
         return isinstance(id, str) and bool(id) and bool(self._backend.known_ids(self._ref, [id]))
 
     def __bool__(self) -> bool:

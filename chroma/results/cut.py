@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import InvalidArgumentError
@@ -42,6 +42,22 @@ class Cut(NamedTuple):
         candidates = None if request.candidates is None else max(request.candidates, k)
         return request._replace(k=k, candidates=candidates)
 
+    def requests(self, request: QueryRequest) -> list[QueryRequest]:
+        """Return the requests that find the page: one for all queries, or one for each.
+
+        With a diversity, a hit counts less the nearer it is to those before it. The record that a query is
+        made of would always be the first of these, so it is left out of the search.
+        """
+        if self.ids is None or not request.diversity:
+            return [self.wider(request)]
+        return [
+            request._replace(
+                vectors=request.vectors[row : row + 1],
+                selection=request.selection._replace(where=_without(id, request.selection.where)),
+            )
+            for row, id in enumerate(self.ids)
+        ]
+
     def applied(self, hits: Sequence[Hits]) -> list[Hits]:
         """Return the hits of the page."""
         page = slice(self.offset, self.offset + self.k)
@@ -51,3 +67,9 @@ class Cut(NamedTuple):
             hits_at(hit, [row for row, id in enumerate(hit.rows.ids) if id != own][page])
             for hit, own in zip(hits, self.ids, strict=True)
         ]
+
+
+def _without(id: str, where: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a filter that a record with this id does not match."""
+    other = {"#id": {"$ne": id}}
+    return {"$and": [where, other]} if where else other

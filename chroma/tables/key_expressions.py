@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError, InvalidTypeError
@@ -52,16 +53,37 @@ def chosen(ids: Sequence[str]) -> pa.Table:
     return pa.table({"key": pa.array(ids, pa.string())})
 
 
-def changes(table: pa.Table) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return the ids of a statement's result, and the changes of their metadata. NULL removes a key."""
+def check_result(table: pa.Table, keys: Collection[str]) -> None:
+    """Check that a statement's result has one value per key and record, before any of it is written.
+
+    An id that came twice would be stored twice.
+    """
+    if table.num_columns != 1 + len(keys):
+        raise InvalidArgumentError(
+            f"{len(keys)} expressions give {table.num_columns - 1} columns: an expression gives one value, "
+            "and each key needs an entry of its own"
+        )
+    ids = table.column(0)
+    if len(ids.unique()) != len(ids):
+        raise InvalidArgumentError(
+            f"the expressions give {len(ids):,} rows for {len(ids.unique()):,} records, as unnest does: an "
+            "expression gives one value for each record; a list may be a value"
+        )
+
+
+def changes(table: pa.Table, keys: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the ids of a statement's result, and the changes of their metadata. NULL removes a key.
+
+    The columns are not known by their names: a key may be called id.
+    """
     columns: dict[str, list[Any]] = {}
-    for name in table.column_names[1:]:
-        array = table.column(name).combine_chunks()
+    for number, name in enumerate(keys, 1):
+        array = table.column(number).combine_chunks()
         if pa.types.is_decimal(array.type) and array.type.scale:  # 0.5 * year is a decimal in SQL
             array = array.cast(pa.float64())
         columns[name] = values(name, array).to_pylist()
     rows = zip(*columns.values())
-    return table.column("id").to_pylist(), [dict(zip(columns, row)) for row in rows]
+    return table.column(0).to_pylist(), [dict(zip(columns, row)) for row in rows]
 
 
 def columns_of(key: str, names: Collection[str]) -> list[str]:
@@ -70,10 +92,19 @@ def columns_of(key: str, names: Collection[str]) -> list[str]:
     return [name for name in names if name not in plain and key_of(name) == key]
 
 
-def having(columns: Sequence[str]) -> str:
-    """Return the statement that finds the records which have a value in one of the columns."""
-    condition = " or ".join(f"{_quoted(name)} is not null" for name in columns)
-    return f"select id from records where {condition}"  # noqa: S608 - the names are quoted
+def having(batch: pa.RecordBatch) -> list[str]:
+    """Return the ids, in the first column, of the rows with a value in one of the other columns."""
+    found = np.zeros(batch.num_rows, np.bool_)
+    for number in range(1, batch.num_columns):
+        found |= batch.column(number).is_valid().to_numpy(zero_copy_only=False)
+    ids: list[str] = batch.column(0).filter(pa.array(found)).to_pylist()
+    return ids
+
+
+def check_other(key: str, new: str) -> None:
+    """Check that a key gets another name. Otherwise, renaming it would remove it."""
+    if key == new:
+        raise InvalidArgumentError(f"key and new are both {key!r}: give the key another name")
 
 
 def unknown(key: str) -> InvalidArgumentError:

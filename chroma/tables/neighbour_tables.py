@@ -59,10 +59,14 @@ class Pairs:
         self._order: dict[str, int] = {}
         self._distances: dict[tuple[str, str], float] = {}
 
+    def begin(self, ids: Iterable[str]) -> None:
+        """Take note of the next records, in insertion order, before their hits are added in any order."""
+        for id in ids:
+            self._order.setdefault(id, len(self._order))
+
     def add(self, ids: Iterable[str], found: Sequence[Hits]) -> None:
         """Add the hits of some records. Raises InvalidArgumentError if there are too many."""
         for id, hits in zip(ids, found, strict=True):
-            self._order.setdefault(id, len(self._order))
             for other, distance in zip(hits.rows.ids, hits.distances.tolist(), strict=True):
                 if other != id:
                     self._distances[(id, other) if id < other else (other, id)] = distance

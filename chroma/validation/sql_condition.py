@@ -315,8 +315,11 @@ class _Reader:
         if not negative:
             self._took("+")
         if self.token.kind == "number":
-            text = self._next().text
-            value: int | float = int(text) if text.isdigit() else float(text)
+            at, text = self.token.at, self._next().text
+            try:
+                value: int | float = int(text) if text.isdigit() else float(text)
+            except ValueError:  # of very many digits
+                raise self._error(at, f"this number has {len(text):,} digits") from None
             return -value if negative else value
         if token.word == "null":
             raise self._error(token.at, "nothing equals NULL: write IS NULL or IS NOT NULL")

@@ -62,7 +62,7 @@ def backup(
         )
         copier.run(state)
         Mark(here, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())).save(target)
-    return copier.report(path, len(state.collections), began)
+    return copier.report(path, state.count(), began)
 
 
 def restore(
@@ -107,7 +107,7 @@ def restore(
         copier.run(state)
         staged.remove(LOCK)
         _move_in(staged, destination, taken)
-    return copier.report(path, len(state.collections), began)
+    return copier.report(path, state.count(), began)
 
 
 def _move_in(staged: DiskFolder, destination: DiskFolder, taken: bool) -> None:

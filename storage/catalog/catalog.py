@@ -32,7 +32,7 @@ from ..interface.errors import (
 )
 from ..interface.nearest_names import instead
 from ..interface.values import CollectionInfo
-from ..interface.version_names import check_current, given_name, is_version
+from ..interface.version_names import check_current, check_new, given_name, is_version
 from ..io.disk import Folder
 from ..manifest import put_both, unwrap_state, wrap_state
 from ..validation.file_names import CATALOG_LOG, json_shown
@@ -163,6 +163,10 @@ class CatalogState:
         for info in data.each("collections"):
             state._take({"do": "put collection", "collection": read_collection(info)}, data.path)
         return state
+
+    def count(self) -> int:
+        """Return the number of collections, without versions of them."""
+        return sum(not is_version(info) for info in list(self.collections.values()))
 
     def copy(self) -> CatalogState:
         """Return a copy of the state."""
@@ -467,7 +471,7 @@ class Catalog:
 
     def count_all(self) -> int:
         """Count the collections in all databases."""
-        return len(self._current().collections)
+        return self._current().count()
 
     def collection(self, id: str) -> CollectionInfo | None:
         return self._current().collections.get(id)
@@ -551,6 +555,8 @@ class Catalog:
                     "with the id "
                     f"{info.id}"
                 )
+            if is_version(info):
+                check_new(info, [state.collections[id] for id in names.values()])
             if clear is not None:
                 clear()
             commit({"do": "put collection", "collection": _entry(info)})

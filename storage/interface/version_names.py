@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from .errors import NotFound, ReadOnly
+from .errors import AlreadyExists, NotFound, ReadOnly
 from .values import CollectionInfo
 
 _MARK = "@"
@@ -31,6 +31,11 @@ def versions_of(id: str, infos: Sequence[CollectionInfo]) -> list[CollectionInfo
     return [info for info in infos if info.name.startswith(id + _MARK)]
 
 
+def current_id(info: CollectionInfo) -> str:
+    """Return the id of the collection that a version is of."""
+    return info.name.partition(_MARK)[0]
+
+
 def given_name(info: CollectionInfo) -> str:
     """Return the name that the user gave a version."""
     return info.name.split(_MARK, 2)[2]
@@ -49,6 +54,19 @@ def named(name: str, infos: Sequence[CollectionInfo]) -> CollectionInfo:
             return info
     others = ", ".join(map(repr, map(given_name, infos))) or "none"
     raise NotFound(f"the collection has no snapshot {name!r}; it has {others}")
+
+
+def check_new(version: CollectionInfo, infos: Sequence[CollectionInfo]) -> None:
+    """Check that a version can be made beside some entries of the catalog.
+
+    Raises NotFound if its collection is gone, AlreadyExists if the collection has a version of that name. The
+    name in the catalog does not show the latter, because it has the time.
+    """
+    if all(info.id != current_id(version) for info in infos):
+        raise NotFound(f"Collection [{current_id(version)}] does not exist any more: it was deleted")
+    name = given_name(version)
+    if any(given_name(other) == name for other in versions_of(current_id(version), infos)):
+        raise AlreadyExists(f"the collection has a snapshot {name!r} already; choose another name")
 
 
 def check_current(info: CollectionInfo) -> None:

@@ -71,6 +71,8 @@ def test_many_records_are_written_in_steps(years: Any, monkeypatch: pytest.Monke
         ({"a": "nothing + 1"}, "nothing"),
         ({"a": "1); select (2"}, "."),
         ({"a": "1 / 0.0"}, "inf"),
+        ({"a": "unnest([1, 2])"}, "6 rows for 3 records"),
+        ({"a": "1) as b, (2"}, "1 expressions give 2 columns"),
     ],
 )
 def test_what_cannot_be_computed_changes_nothing(years: Any, expressions: Any, message: str) -> None:
@@ -110,3 +112,27 @@ def test_an_unknown_key(years: Any, name: str) -> None:
     arguments = ("yaer", "y") if name == "rename_key" else ("yaer",)
     with pytest.raises(InvalidArgumentError, match="no record has the metadata key 'yaer'"):
         getattr(years, name)(*arguments)
+
+
+def test_a_key_that_gets_its_own_name_is_not_lost(years: Any) -> None:
+    before = years.get()
+    for overwrite in (False, True):
+        with pytest.raises(InvalidArgumentError, match="key and new are both 'year'"):
+            years.rename_key("year", "year", overwrite=overwrite)
+    assert years.get() == before
+
+
+def test_a_key_called_as_a_column(years: Any) -> None:
+    assert years.update_columns({"id": "year", "document": "id"}, where="year > 0").updated == 2
+    assert years.get(ids=["a"])["metadatas"] == [{"year": 1901, 'od"d': 1, "id": 1901, "document": "a"}]
+    assert years.rename_key("id", "uri").updated == 2
+    assert years.drop_key("uri").updated == 2
+
+
+def test_keys_that_differ_only_in_case(years: Any) -> None:
+    """SQL does not tell them apart, so this is how one of them gets another name."""
+    years.update_columns({"Year": "2"}, where="year > 1920")
+    assert years.rename_key("Year", "other").updated == 1
+    assert years.sql("select year, other from records where other is not null").to_pylist() == [
+        {"year": 1940, "other": 2}
+    ]

@@ -33,6 +33,17 @@ def test_more_like_this(points: Any) -> None:
     assert points.query(query_ids=["zero"], max_distance=1.0)["ids"] == [["one"]]
 
 
+def test_more_like_this_but_diverse(points: Any) -> None:
+    """The record itself is no hit that others could differ from."""
+    options: dict[str, Any] = {"n_results": 3, "diversity": 0.6}
+    for where in (None, {"n": {"$lte": 4}}):
+        found = points.query(query_ids=["one", "four"], where=where, **options)["ids"]
+        for id, mine in zip(["one", "four"], found, strict=True):
+            vector = points.get(ids=[id], include=["embeddings"])["embeddings"]
+            others = [other for other in ("zero", "one", "two", "four", "again") if other != id]
+            assert points.query(vector, ids=others, **options)["ids"] == [mine]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -121,11 +132,18 @@ def test_duplicates(points: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert points.duplicates(4, where={"n": {"$lt": 2}}).num_rows == 1
 
 
-def test_many_equal_records(client: Any) -> None:
+@pytest.mark.parametrize("hits", [1, 300, 200_000])
+def test_many_equal_records(client: Any, monkeypatch: pytest.MonkeyPatch, hits: int) -> None:
+    """However many hits one call may have: with many equal records, all at once take gigabytes."""
     pytest.importorskip("pyarrow")
+    for module in ("_sync", "_async"):
+        monkeypatch.setattr(f"chroma.{module}.collection_neighbours._MOST_HITS", hits)
     collection = client.create_collection("equal", embedding_function=None)
     collection.add(ids=[str(row) for row in range(60)], embeddings=np.ones((60, 4)))
-    assert collection.duplicates(0).num_rows == 60 * 59 // 2
+    pairs = collection.duplicates(0)
+    assert pairs.num_rows == 60 * 59 // 2
+    earlier, later = (pairs[name].cast("int64").to_numpy() for name in ("id", "duplicate"))
+    assert (earlier < later).all()
 
 
 def test_too_many_pairs_are_an_error(points: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,15 @@ def test_reads_and_deletes(numbered: Any) -> None:
         numbered.get(where={"#id": True})
 
 
+def test_membership(client_kind: str, numbered: Any) -> None:
+    if client_kind == "async":
+        pytest.skip("operators of Python cannot be awaited")
+    for id in (2, np.int64(2), "2"):
+        assert id in numbered, id
+    for id in (4, True, 2.0, None):
+        assert id not in numbered, id
+
+
 def test_tables(collection: Any) -> None:
     pd = pytest.importorskip("pandas")
     collection.add(pd.DataFrame({"id": [1, 2], "embedding": [[1.0, 0.0], [0.0, 1.0]]}))

@@ -90,3 +90,16 @@ def test_none_is_refused_where_it_means_nothing(key: str) -> None:
     if key != "persist_directory":
         with refused(f"Settings({key}=None)", error=InvalidArgumentError):
             setattr(Settings(), key, None)
+
+
+def test_no_secret_is_shown() -> None:
+    """Settings are printed and logged."""
+    settings = Settings(
+        chroma_server_host="https://ana:s3cret@example.org/db",
+        chroma_server_headers={"Authorization": "Bearer s3cret", "X-Name": "s3cret"},
+        chroma_client_auth_provider="token",
+        chroma_client_auth_credentials="s3cret",
+    )
+    assert "s3cret" not in repr(settings) and "ana" not in repr(settings)
+    assert "'https://…@example.org/db'" in repr(settings) and "'X-Name': '…'" in repr(settings)
+    assert "'example.org'" in repr(Settings(chroma_server_host="example.org"))

@@ -78,6 +78,15 @@ def test_the_header_is_short_and_in_ascii() -> None:
     assert warning_header.decode(warning_header.encode(["a", "a"])) == ["a"]
 
 
+def test_the_header_is_short_for_characters_that_are_long_in_ascii() -> None:
+    """Clients and proxies refuse an answer whose header has 8 or 16 kB, and so the read would fail."""
+    header = warning_header.encode([str(n) + "\U0001f600" * 299 for n in range(9)])
+    assert len(header) < 8000
+    assert warning_header.decode(header)[1:] == ["8 more conditions of where match no record"]
+    many = warning_header.encode([f"{n} " + "é" * 100 for n in range(8)])
+    assert len(many) < 4000 and warning_header.decode(many)[-1].startswith("4 more")
+
+
 @pytest.mark.parametrize("header", ["", "text", json.dumps({"a": 1}), json.dumps([1])])
 def test_a_header_of_another_kind_is_one_message(header: str) -> None:
     assert len(warning_header.decode(header)) == 1
