@@ -72,6 +72,15 @@ def covered(node: Node, slots: Known) -> bool:
     return not isinstance(node, Never)
 
 
+def keys_of(node: Node) -> set[str]:
+    """Return the metadata keys that the conditions of a tree name."""
+    if isinstance(node, (And, Or)):
+        return set().union(*map(keys_of, node.children))
+    if isinstance(node, Not):
+        return keys_of(node.child)
+    return {node.key} if isinstance(node, (Compare, CompareTime, Exists, Matches, Member, OneOf)) else set()
+
+
 def messages(where: Mapping[str, Any], slots: Collection[Slot]) -> list[str]:
     """Return a report for each condition that no record can match. `where` is valid."""
     everything = known(slots)
