@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
+from ..errors import InvalidArgumentError
 from ..internal.concurrency import async_bulk
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
@@ -53,7 +54,11 @@ class AsyncKeys(AsyncPipelines):
                 selection = selected(None, where, where_document)
                 tables["chosen"] = key_expressions.chosen(await self._matching(selection, missing_ok))
             statement = key_expressions.statement(checked, among=bool(tables))
-        table = await self.sql(statement, tables=tables or None)
+        try:
+            table = await self.sql(statement, tables=tables or None)
+        except InvalidArgumentError as error:
+            with during("update_columns"):
+                raise key_expressions.refused(checked, error) from None
         done = Written()
         for start in range(0, table.num_rows, _STEP):
             part = table.slice(start, _STEP)
@@ -75,8 +80,8 @@ class AsyncKeys(AsyncPipelines):
         from ..tables import key_expressions
 
         with during("rename_key"):
-            key_expressions.check_names(key, new)
-        ids = await self._having(key)
+            key_expressions.check_new(key, new)
+            ids = await self._having(key)
         if not overwrite and (both := set(ids) & set(await self._having(new, missing_ok=True))):
             with during("rename_key"):
                 raise key_expressions.taken(key, new, both)
@@ -96,7 +101,7 @@ class AsyncKeys(AsyncPipelines):
 
         with during("drop_key"):
             key_expressions.check_names(key)
-        ids = await self._having(key)
+            ids = await self._having(key)
         done = Written()
         for start in range(0, len(ids), _STEP):
             part = ids[start : start + _STEP]
@@ -107,11 +112,12 @@ class AsyncKeys(AsyncPipelines):
         """Return the ids of the records that have a key."""
         from ..tables import key_expressions
 
-        columns = key_expressions.columns_of(key, await self.column_types())
+        every = await self.column_types()
+        columns = key_expressions.columns_of(key, every)
         if not columns:
             if missing_ok:
                 return []
-            raise key_expressions.unknown(key)
+            raise key_expressions.unknown(key, every)
         found = await self.sql(key_expressions.having(columns))
         ids: list[str] = found.column("id").to_pylist()
         return ids

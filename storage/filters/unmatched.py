@@ -189,9 +189,20 @@ def _remedy(needs: set[str], has: set[str], condition: Any) -> str:
     if isinstance(condition, Mapping) and not _PATTERNS.isdisjoint(condition):
         return "; patterns are for texts"
     if needs == {"str"} and has & {"int", "float"}:
+        if not _has_text(condition):
+            return "; dates are compared with texts such as '2024-01-31', so compare this key with a number"
         return "; write the number without quotes"
     if needs <= {"int", "float"} and "str" in has:
         return "; write the value as a text"
     if needs <= {"int", "float"} and "bool" in has:
         return "; write true or false"
     return ""
+
+
+def _has_text(condition: Any) -> bool:
+    """Whether the operands of a condition are texts. Otherwise, they are dates."""
+    if isinstance(condition, Mapping):
+        return any(_has_text(value) for key, value in condition.items() if key != "$date")
+    if isinstance(condition, (list, tuple)):
+        return any(map(_has_text, condition))
+    return isinstance(condition, str)

@@ -110,3 +110,35 @@ def test_an_unknown_key(years: Any, name: str) -> None:
     arguments = ("yaer", "y") if name == "rename_key" else ("yaer",)
     with pytest.raises(InvalidArgumentError, match="no record has the metadata key 'yaer'"):
         getattr(years, name)(*arguments)
+
+
+@pytest.mark.parametrize("column", ["id", "document", "uri", "embedding"])
+def test_columns_of_records_are_no_keys_to_compute(years: Any, column: str) -> None:
+    before = years.get()
+    with pytest.raises(InvalidArgumentError, match=f"'{column}' names a column.*give the key another name"):
+        years.update_columns({"z": "1", column: "'x'"})
+    assert years.get() == before
+
+
+@pytest.mark.parametrize("text", ["year +", "yaer + 1", "lenght(document)", "sum(year)", "1; select 2"])
+def test_an_expression_that_sql_refuses_is_shown(years: Any, text: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        years.update_columns({"z": text})
+    message = str(caught.value)
+    assert message.startswith("update_columns: expressions={'z': ") and text in message
+    assert "collection.columns lists them" in message
+
+
+def test_a_key_renamed_to_itself_keeps_its_values(years: Any) -> None:
+    before = years.get()
+    for overwrite in (False, True):
+        with pytest.raises(InvalidArgumentError, match="rename_key: key and new are the same name, 'year'"):
+            years.rename_key("year", "year", overwrite=overwrite)
+    assert years.get() == before
+
+
+def test_an_unknown_key_has_a_nearest_name(years: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="drop_key: .*'yaer'; the nearest is 'year'"):
+        years.drop_key("yaer")
+    with pytest.raises(InvalidArgumentError, match="rename_key: .*'yaer'; the nearest is 'year'"):
+        years.rename_key("yaer", "z")

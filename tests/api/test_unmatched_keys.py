@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 import pytest
@@ -53,6 +54,7 @@ UNMATCHED: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"zzz": 1}, ("'zzz'", "the keys are", "'done'", "'n_words'")),
     ({"n_words": "3"}, ("texts", "whole numbers", "without quotes")),
     ({"n_words": {"$ne": "3"}}, ("texts", "whole numbers")),
+    ({"n_words": {"$gt": date(2024, 1, 31)}}, ("texts", "whole numbers", "dates are compared with texts")),
     ({"n_words": {"$in": ["3", "4"]}}, ("texts", "whole numbers")),
     ({"n_words": {"$contains": 3}}, ("lists of numbers", "'n_words'", "whole numbers")),
     ({"status": 1}, ("numbers", "texts", "as a text")),
