@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ._sync.client import AdminClient as _AdminClient
 from ._sync.client import Client as _Client
@@ -293,6 +294,18 @@ def _local_settings(settings: Settings | None, path: str | Path | None, *, rust:
         if not str(path):
             raise InvalidArgumentError(
                 f"Expected path to name a folder, got ''; the default is {DEFAULT_PATH!r}"
+            )
+        if urlsplit(str(path)).scheme in ("http", "https") and "://" in str(path):
+            raise InvalidArgumentError(
+                f"Expected path to name a folder, got {shown(path)}: a server is opened with "
+                f"chroma.HttpClient({str(path)!r})"
+            )
+        if str(path).startswith("~") and not os.path.lexists(str(path).partition(os.sep)[0]):
+            warnings.warn(
+                f"path={str(path)!r} makes a folder {str(path).partition(os.sep)[0]!r} in the working "
+                "directory, not in your home: pass os.path.expanduser(path)",
+                UserWarning,
+                stacklevel=3,
             )
         resolved.persist_directory = check_system_name(os.fspath(path), "path")
     return resolved

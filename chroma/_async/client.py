@@ -360,7 +360,7 @@ class AsyncClient(_AsyncConnection):
         ):
             function = embedding_function  # the collection was there before, and its schema counts
         if get_or_create:
-            warn_differing(name, configuration, checked, info.configuration["hnsw"])
+            warn_differing(name, configuration, checked, info)
             resolve.check_conflict(function, info.configuration.get("embedding_function"))
         return AsyncCollection(self._backend, info, function, data_loader, client=self, schema=schema)
 

@@ -527,7 +527,7 @@ class AsyncCollection(AsyncSnapshots, AsyncContainer):
                     query_images=query_images,
                     query_uris=query_uris,
                 )
-                query_ids = check_ids(query_ids, distinct=False)
+                query_ids = check_ids(query_ids, distinct=False, argument="query_ids")
                 vectors = await self._vectors_of(query_ids)
             elif mode == "lexical":
                 vectors = NO_VECTORS
@@ -554,6 +554,7 @@ class AsyncCollection(AsyncSnapshots, AsyncContainer):
                     request,
                     exact=exact,
                     max_distance=max_distance,
+                    space=self._info.configuration["hnsw"]["space"],
                     diversity=diversity,
                     candidates=None if fuses and not reranks else candidates,
                     explain=explain,

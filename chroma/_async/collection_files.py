@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from ..collection.sparse_sources import with_vectors
 from ..embedding import resolve
+from ..errors import InvalidArgumentError
 from ..internal.concurrency import async_call
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
@@ -202,6 +203,12 @@ class AsyncPipelines(AsyncTables):
             )
             form: Literal["columns", "json"] = "json" if export.format == "jsonl" else "columns"
         try:
+            with during("export"):
+                if export.format != "jsonl" and "metadata" in (columns or ()):
+                    raise InvalidArgumentError(
+                        "columns names 'metadata', which only JSON lines have: in format "
+                        f"{export.format!r} each key is a column, so name the keys, or leave columns out"
+                    )
             batches = await self.to_batches(
                 columns, where, where_document, ids=ids, limit=limit, order_by=order_by, metadata=form
             )

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from ..errors import InvalidArgumentError
 from ..internal.concurrency import async_bulk
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
@@ -55,7 +56,11 @@ class AsyncKeys(AsyncPipelines):
                 selection = selected(None, where, where_document)
                 tables["chosen"] = key_expressions.chosen(await self._matching(selection, missing_ok))
             statement = key_expressions.statement(checked, among=bool(tables))
-        table = await self.sql(statement, tables=tables or None)
+        try:
+            table = await self.sql(statement, tables=tables or None)
+        except InvalidArgumentError as error:
+            with during("update_columns"):
+                raise key_expressions.refused(checked, error) from None
         with during("update_columns"):
             key_expressions.check_result(table, checked)
         keys, done = list(checked), Written()
@@ -83,9 +88,8 @@ class AsyncKeys(AsyncPipelines):
         from ..tables import key_expressions
 
         with during("rename_key"):
-            key_expressions.check_names(key, new)
-            key_expressions.check_other(key, new)
-        ids = await self._having(key)
+            key_expressions.check_new(key, new)
+            ids = await self._having(key)
         if not overwrite and (both := set(ids) & set(await self._having(new, missing_ok=True))):
             with during("rename_key"):
                 raise key_expressions.taken(key, new, both)
@@ -112,7 +116,7 @@ class AsyncKeys(AsyncPipelines):
 
         with during("drop_key"):
             key_expressions.check_names(key)
-        ids = await self._having(key)
+            ids = await self._having(key)
         done = Written()
         for start in range(0, len(ids), _STEP):
             part = ids[start : start + _STEP]
@@ -123,11 +127,12 @@ class AsyncKeys(AsyncPipelines):
         """Return the ids of the records that have a key."""
         from ..tables import from_rows, key_expressions
 
-        columns = key_expressions.columns_of(key, await self.column_types())
+        every = await self.column_types()
+        columns = key_expressions.columns_of(key, every)
         if not columns:
             if missing_ok:
                 return []
-            raise key_expressions.unknown(key)
+            raise key_expressions.unknown(key, every)
         # SQL does not tell keys apart that differ only in case, and filters are refused for some keys.
         projection = from_rows.projection(["id", *columns], "columns")
         batches = await self._backend.batches(self._ref, ScanRequest(projection=projection))

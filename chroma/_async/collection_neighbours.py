@@ -89,7 +89,7 @@ class AsyncNeighbours(AsyncKeys):
         from ..tables import neighbour_tables
 
         with during("duplicates"):
-            limit = check_distance(max_distance, "max_distance")
+            limit = check_distance(max_distance, "max_distance", self._info.configuration["hnsw"]["space"])
             request = QueryRequest(vectors=NO_VECTORS, k=_FIRST, selection=selected(None, where, None))
             request = request._replace(exact=check_bool(exact, "exact"), max_distance=limit)
         pairs = neighbour_tables.Pairs()

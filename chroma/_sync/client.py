@@ -361,7 +361,7 @@ class Client(_Connection):
         ):
             function = embedding_function  # the collection was there before, and its schema counts
         if get_or_create:
-            warn_differing(name, configuration, checked, info.configuration["hnsw"])
+            warn_differing(name, configuration, checked, info)
             resolve.check_conflict(function, info.configuration.get("embedding_function"))
         return Collection(self._backend, info, function, data_loader, client=self, schema=schema)
 

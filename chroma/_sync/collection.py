@@ -528,7 +528,7 @@ class Collection(Snapshots, Container):
                     query_images=query_images,
                     query_uris=query_uris,
                 )
-                query_ids = check_ids(query_ids, distinct=False)
+                query_ids = check_ids(query_ids, distinct=False, argument="query_ids")
                 vectors = self._vectors_of(query_ids)
             elif mode == "lexical":
                 vectors = NO_VECTORS
@@ -555,6 +555,7 @@ class Collection(Snapshots, Container):
                     request,
                     exact=exact,
                     max_distance=max_distance,
+                    space=self._info.configuration["hnsw"]["space"],
                     diversity=diversity,
                     candidates=None if fuses and not reranks else candidates,
                     explain=explain,

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from ..collection.sparse_sources import with_vectors
 from ..embedding import resolve
+from ..errors import InvalidArgumentError
 from ..internal.concurrency import call
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
@@ -203,6 +204,12 @@ class Pipelines(Tables):
             )
             form: Literal["columns", "json"] = "json" if export.format == "jsonl" else "columns"
         try:
+            with during("export"):
+                if export.format != "jsonl" and "metadata" in (columns or ()):
+                    raise InvalidArgumentError(
+                        "columns names 'metadata', which only JSON lines have: in format "
+                        f"{export.format!r} each key is a column, so name the keys, or leave columns out"
+                    )
             batches = self.to_batches(
                 columns, where, where_document, ids=ids, limit=limit, order_by=order_by, metadata=form
             )

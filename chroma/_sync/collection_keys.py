@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from ..errors import InvalidArgumentError
 from ..internal.concurrency import bulk
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
@@ -56,7 +57,11 @@ class Keys(Pipelines):
                 selection = selected(None, where, where_document)
                 tables["chosen"] = key_expressions.chosen(self._matching(selection, missing_ok))
             statement = key_expressions.statement(checked, among=bool(tables))
-        table = self.sql(statement, tables=tables or None)
+        try:
+            table = self.sql(statement, tables=tables or None)
+        except InvalidArgumentError as error:
+            with during("update_columns"):
+                raise key_expressions.refused(checked, error) from None
         with during("update_columns"):
             key_expressions.check_result(table, checked)
         keys, done = list(checked), Written()
@@ -84,9 +89,8 @@ class Keys(Pipelines):
         from ..tables import key_expressions
 
         with during("rename_key"):
-            key_expressions.check_names(key, new)
-            key_expressions.check_other(key, new)
-        ids = self._having(key)
+            key_expressions.check_new(key, new)
+            ids = self._having(key)
         if not overwrite and (both := set(ids) & set(self._having(new, missing_ok=True))):
             with during("rename_key"):
                 raise key_expressions.taken(key, new, both)
@@ -113,7 +117,7 @@ class Keys(Pipelines):
 
         with during("drop_key"):
             key_expressions.check_names(key)
-        ids = self._having(key)
+            ids = self._having(key)
         done = Written()
         for start in range(0, len(ids), _STEP):
             part = ids[start : start + _STEP]
@@ -124,11 +128,12 @@ class Keys(Pipelines):
         """Return the ids of the records that have a key."""
         from ..tables import from_rows, key_expressions
 
-        columns = key_expressions.columns_of(key, self.column_types())
+        every = self.column_types()
+        columns = key_expressions.columns_of(key, every)
         if not columns:
             if missing_ok:
                 return []
-            raise key_expressions.unknown(key)
+            raise key_expressions.unknown(key, every)
         # SQL does not tell keys apart that differ only in case, and filters are refused for some keys.
         projection = from_rows.projection(["id", *columns], "columns")
         batches = self._backend.batches(self._ref, ScanRequest(projection=projection))

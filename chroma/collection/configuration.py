@@ -153,12 +153,18 @@ def hnsw_for_create(
 
 
 def warn_differing(
-    name: str, configuration: Mapping[str, Any] | None, metadata: Mapping[str, Any] | None, stored: Any
+    name: str, configuration: Mapping[str, Any] | None, metadata: Mapping[str, Any] | None, info: Any
 ) -> None:
-    """Warn about settings that a call names and an existing collection has otherwise.
-
-    stored  the "hnsw" mapping of the collection
-    """
+    """Warn about settings and metadata that a call names and an existing collection has otherwise."""
+    stored, kept = info.configuration["hnsw"], info.metadata or {}
+    given_metadata = {key: value for key, value in (metadata or {}).items() if key not in _METADATA_KEYS}
+    if any(key not in kept or kept[key] != value for key, value in given_metadata.items()):
+        warnings.warn(
+            f"the collection {name!r} exists, and keeps its metadata: {shown(info.metadata)}, not "
+            f"{shown(given_metadata)}. Change them with modify(metadata=…)",
+            UserWarning,
+            stacklevel=4,
+        )
     hnsw = _parts(configuration).get("hnsw")
     old = {_METADATA_KEYS[key]: value for key, value in (metadata or {}).items() if key in _METADATA_KEYS}
     given = old | (dict(hnsw) if isinstance(hnsw, Mapping) else {})

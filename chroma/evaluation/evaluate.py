@@ -5,15 +5,18 @@ from __future__ import annotations
 import inspect
 import math
 import numbers
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import InvalidArgumentError, InvalidTypeError
 from ..internal.progress import bar
 from ..search.search import Search
 from ..storage.interface.short_repr import shown
+from ..storage.interface.whole_numbers import digits
 from . import measures
 
 if TYPE_CHECKING:
@@ -100,9 +103,10 @@ def evaluate(
         print(found)
 
     queries   {query id: a text, a vector, or a Search}
-    relevant  {query id: {record id: grade}}, or a list or set of record ids, whose grade is 1. Grades of 0
-              and less, and records that are not named, are not relevant. Queries without a relevant record
-              are left out
+    relevant  {query id: {record id: grade}}, or a list or set of record ids, whose grade is 1. A whole
+              number as an id stands for its digits. Grades of 0 and less, and records that are not named,
+              are not relevant. Queries without a relevant record are left out. Records that are not stored
+              give a warning, unless `ways` are given
     ways      {name: a function of (collection, query, k) that returns ids, best first}; by default one way,
               "query", which searches for texts and vectors by `query` and runs a Search by `search`
     k         how many records of each ranking count
@@ -120,6 +124,8 @@ def evaluate(
     if inspect.iscoroutinefunction(getattr(collection, "query", None)):
         raise InvalidTypeError("evaluate takes a Collection of a synchronous client, got an AsyncCollection")
     grades = _grades(queries, relevant, gain)
+    if ways is None:  # ways of one's own may return other ids, such as those of whole documents
+        _warn_missing(collection, grades)
     if ways is not None and not (isinstance(ways, Mapping) and all(map(callable, ways.values()))):
         raise InvalidTypeError(f"Expected ways to be a dict of functions, got {shown(ways)}")
     if ways is not None and not ways:
@@ -154,23 +160,31 @@ def _grades(queries: Any, relevant: Any, gain: str) -> dict[str, dict[str, float
     """Return the judgements of the queries that have a relevant record."""
     for name, value in (("queries", queries), ("relevant", relevant)):
         if not isinstance(value, Mapping):
-            raise InvalidTypeError(f"Expected {name} to be a dict by query id, got {shown(value)}")
+            example = "{'q1': 'solar power'}" if name == "queries" else "{'q1': ['a', 'b']}"
+            raise InvalidTypeError(
+                f"Expected {name} to be a dict by query id, such as {example}, got {shown(value)}"
+            )
     unknown = [query for query in relevant if query not in queries]
     if unknown:
-        raise InvalidArgumentError(f"relevant names queries that are not among queries: {shown(unknown)}")
+        raise InvalidArgumentError(
+            f"relevant names queries that are not among queries: {shown(unknown)}; leave them out, or add "
+            "their texts to queries"
+        )
     found = {}
     for query in queries:
         given = relevant.get(query, {})
+        given = given.tolist() if hasattr(given, "tolist") else given  # a numpy array, a Series
         if isinstance(given, str) or not isinstance(given, (Mapping, list, tuple, set, frozenset)):
             raise InvalidTypeError(
                 f"Expected relevant[{query!r}] to be a dict of grades or a list of ids, got {shown(given)}"
             )
-        odd = [id for id in given if not isinstance(id, str)]
+        ids = [digits(id) for id in given]
+        odd = [id for id in ids if not isinstance(id, str)]
         if odd:
             raise InvalidTypeError(
                 f"Expected relevant[{query!r}] to name ids, each a str, got {shown(odd[0])}"
             )
-        graded = dict(given) if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
+        graded = dict(zip(ids, given.values() if isinstance(given, Mapping) else repeat(1.0)))
         for id, grade in graded.items():
             if isinstance(grade, bool) or not isinstance(grade, numbers.Real) or not _usable(grade, gain):
                 raise InvalidArgumentError(
@@ -182,6 +196,20 @@ def _grades(queries: Any, relevant: Any, gain: str) -> dict[str, dict[str, float
     if not found:
         raise InvalidArgumentError("no query has a relevant record, so there is nothing to measure")
     return found
+
+
+def _warn_missing(collection: Collection, grades: Mapping[str, Mapping[str, float]]) -> None:
+    """Warn about relevant records that are not stored: no way of searching can find them."""
+    named = list(dict.fromkeys(id for each in grades.values() for id, grade in each.items() if grade > 0))
+    stored = set(collection.get(ids=named, include=[])["ids"])
+    if missing := [id for id in named if id not in stored]:
+        warnings.warn(
+            f"relevant names {len(missing):,} of {len(named):,} records that are not in the collection "
+            f"{collection.name!r}, such as {missing[0]!r}: they count as not found. Compare the ids with "
+            "collection.head()['ids']; pieces of split texts have ids such as 'a#0'",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _usable(grade: Any, gain: str) -> bool:

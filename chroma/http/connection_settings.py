@@ -311,7 +311,8 @@ def _credentials(settings: Settings) -> dict[str, str]:
         check_encodable([secret], "Settings(chroma_client_auth_credentials=…)")
         if ":" not in secret:
             raise InvalidArgumentError(
-                "Settings(chroma_client_auth_credentials=…) for basic authentication is 'user:password'"
+                "--user, CHROMA_USER, or Settings(chroma_client_auth_credentials=…) for basic authentication "
+                "holds no colon: it is 'name:password'"
             )
         return {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode('ascii')}"}
     name = settings.chroma_auth_token_transport_header or "Authorization"
@@ -322,6 +323,8 @@ def _credentials(settings: Settings) -> dict[str, str]:
         )
     if not secret.isascii() or not secret.isprintable() or " " in secret:
         raise InvalidArgumentError(
-            "Settings(chroma_client_auth_credentials=…) holds a character that no token has"
+            "the token, given as token=…, --token, CHROMA_TOKEN or "
+            "Settings(chroma_client_auth_credentials=…), holds a character that no token has, such as a "
+            "blank or the end of a line: pass token.strip()"
         )
     return {header: f"Bearer {secret}" if header == "Authorization" else secret}

@@ -323,7 +323,8 @@ def _row_count(table: Any) -> int | None:
     """Return the number of rows of a table that is in memory."""
     if hasattr(table, "num_rows"):
         return int(table.num_rows)
-    return len(table) if hasattr(table, "columns") and hasattr(table, "__len__") else None
+    # Other tables compute their rows, or read them from elsewhere, when they are asked for anything.
+    return len(table) if type(table).__name__ == "DataFrame" else None
 
 
 def _joined(tables: Any, embedding: str) -> Any:

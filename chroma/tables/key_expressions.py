@@ -9,10 +9,20 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import InvalidArgumentError, InvalidTypeError
+from ..storage.interface.nearest_names import instead
 from ..storage.interface.short_repr import shown
 from ..validation.metadata import check_metadatas
 from .column_names import key_of
 from .type_conversion import values
+
+# Columns of the records that are no metadata keys, and how they are changed.
+_CHANGED_BY = {
+    "id": "never changes",
+    "document": "update(ids, documents=[...]) changes",
+    "uri": "update(ids, uris=[...]) changes",
+    "embedding": "update(ids, embeddings=[...]) changes",
+}
+RESERVED = frozenset(_CHANGED_BY)
 
 
 def check(expressions: Any) -> dict[str, str]:
@@ -24,6 +34,11 @@ def check(expressions: Any) -> dict[str, str]:
         )
     for key, text in expressions.items():
         check_names(key)
+        if key in RESERVED:
+            raise InvalidArgumentError(
+                f"expressions sets metadata keys, and {key!r} names a column of the records, which "
+                f"{_CHANGED_BY[key]}; give the key another name"
+            )
         if not isinstance(text, str) or not text.strip():
             raise InvalidTypeError(
                 f"Expected expressions[{key!r}] to be an SQL expression, got {shown(text)}"
@@ -88,8 +103,7 @@ def changes(table: pa.Table, keys: Sequence[str]) -> tuple[list[str], list[dict[
 
 def columns_of(key: str, names: Collection[str]) -> list[str]:
     """Return the columns of a key: one for each type of its values."""
-    plain = ("id", "document", "uri", "embedding")
-    return [name for name in names if name not in plain and key_of(name) == key]
+    return [name for name in names if name not in RESERVED and key_of(name) == key]
 
 
 def having(batch: pa.RecordBatch) -> list[str]:
@@ -101,17 +115,25 @@ def having(batch: pa.RecordBatch) -> list[str]:
     return ids
 
 
-def check_other(key: str, new: str) -> None:
-    """Check that a key gets another name. Otherwise, renaming it would remove it."""
-    if key == new:
-        raise InvalidArgumentError(f"key and new are both {key!r}: give the key another name")
+def unknown(key: str, columns: Collection[str]) -> InvalidArgumentError:
+    """Return the error for a key that no record has. `columns` are those of the records."""
+    keys = dict.fromkeys(key_of(name) for name in columns if name not in RESERVED)
+    return InvalidArgumentError(f"no record has the metadata key {key!r}{instead(key, keys, 'keys')}")
 
 
-def unknown(key: str) -> InvalidArgumentError:
-    """Return the error for a key that no record has."""
+def refused(expressions: Mapping[str, str], error: Exception) -> InvalidArgumentError:
+    """Return the error for expressions that SQL refuses."""
     return InvalidArgumentError(
-        f"no record has the metadata key {key!r}; collection.columns lists all of them"
+        f"expressions={shown(expressions)}: {error}; texts stand in single quotes, keys are columns, and "
+        "collection.columns lists them"
     )
+
+
+def check_new(key: str, new: str) -> None:
+    """Check the names of a key that is to be renamed."""
+    check_names(key, new)
+    if key == new:
+        raise InvalidArgumentError(f"key and new are the same name, {key!r}: pass another one as new")
 
 
 def taken(key: str, new: str, ids: Collection[str]) -> InvalidArgumentError:

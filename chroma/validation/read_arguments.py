@@ -146,9 +146,20 @@ def check_number(value: Any, argument: str) -> float:
     return number
 
 
-def check_distance(distance: Any, argument: str) -> float | None:
-    """Check a limit on the distances of the results of a query; None for no limit."""
-    return None if distance is None else check_number(distance, argument)
+def check_distance(distance: Any, argument: str, space: str | None = None) -> float | None:
+    """Check a limit on the distances of the results of a query; None for no limit.
+
+    space  that of the collection, if it is known: only "ip" has negative distances
+    """
+    if distance is None:
+        return None
+    number = check_number(distance, argument)
+    if number < 0 and space in ("l2", "cosine"):
+        raise InvalidArgumentError(
+            f"Expected {argument} to be zero or positive, got {shown(distance)}: no distance is negative in "
+            f"the space {space!r}"
+        )
+    return number
 
 
 def check_diversity(diversity: Any) -> float:
@@ -182,6 +193,7 @@ def check_choices(
     *,
     exact: Any,
     max_distance: Any,
+    space: str | None,
     diversity: Any,
     candidates: Any,
     explain: Any,
@@ -194,7 +206,7 @@ def check_choices(
     weight = check_diversity(diversity)
     return request._replace(
         exact=check_bool(exact, "exact"),
-        max_distance=check_distance(max_distance, "max_distance"),
+        max_distance=check_distance(max_distance, "max_distance", space),
         diversity=weight,
         candidates=check_candidates(candidates, request.k, weight > 0 or reranks),
         explain=check_bool(explain, "explain"),
@@ -219,7 +231,10 @@ def check_only_ids(mode: Any, **given: Any) -> None:
                 f"query_ids and {name} are both questions: pass one of them (ids=… restricts what is found)"
             )
     if mode != "dense":
-        raise InvalidArgumentError(f"query_ids compares vectors, which mode={mode!r} does not do alone")
+        raise InvalidArgumentError(
+            f"query_ids compares vectors, which mode={mode!r} does not do alone: leave mode out, or pass "
+            "query_texts"
+        )
 
 
 def check_no_inputs(**given: Any) -> None:
@@ -317,7 +332,8 @@ def check_update(selection: Selection, given: Mapping[str, Any]) -> Selection:
     """Check the arguments of an update by filter. `given` are the columns by name."""
     if selection.ids is None and selection.where is None and selection.where_document is None:
         raise InvalidArgumentError(
-            "Expected IDs to be a list, got None: pass ids, where or where_document, which say what to change"
+            "Expected IDs to be a list, got None: pass ids, where or where_document, which say what to "
+            "change; an empty filter would change everything"
         )
     others = [name for name, column in given.items() if column is not None and name != "metadatas"]
     if others:
@@ -446,7 +462,8 @@ def only_input(inputs: Mapping[str, Sequence[Any]]) -> tuple[str, Sequence[Any]]
     if not inputs:
         raise InvalidArgumentError(
             "At least one of one of embeddings, documents, images, uris must be provided: pass "
-            "query_embeddings, query_texts, query_images or query_uris"
+            "query_embeddings, query_texts, query_images, query_uris or query_ids; ids=… only restricts what "
+            "is found"
         )
     if len(inputs) > 1:
         raise InvalidArgumentError(f"Exactly one of {', '.join(inputs)} can be embedded; pass one of them")

@@ -45,7 +45,9 @@ def as_list(column: Any) -> list[Any]:
     return [column]
 
 
-def check_ids(ids: Any, *, distinct: bool = True, may_be_empty: bool = False) -> list[str]:
+def check_ids(
+    ids: Any, *, distinct: bool = True, may_be_empty: bool = False, argument: str = "ids"
+) -> list[str]:
     """Return ids as a list of non-empty exact str. Refuses duplicates unless `distinct` is False.
 
     A whole number becomes its decimal digits, as in the ids of a table.
@@ -54,10 +56,10 @@ def check_ids(ids: Any, *, distinct: bool = True, may_be_empty: bool = False) ->
         raise InvalidArgumentError("Expected IDs to be a list, got None: pass a str or a list of str")
     column = as_list(ids)
     if not column and not may_be_empty:
-        raise InvalidArgumentError("Non-empty lists are required for ['ids'], got []")
+        raise InvalidArgumentError(f"Non-empty lists are required for ['{argument}'], got []")
     if column and set(map(type, column)) != {str}:
         column = [digits(value) for value in column]
-    column = _texts(column, "ID", "ids", allow_none=False)
+    column = _texts(column, "ID", argument, allow_none=False)
     seen = set(column)
     if "" in seen:
         raise InvalidArgumentError(

@@ -26,6 +26,7 @@ _ACCEPTED = (
     "Expected embeddings to be a list of floats or ints, a list of lists, a numpy array, "
     "or a list of numpy arrays"
 )
+_TEXTS = {"embeddings": "documents", "query_embeddings": "query_texts"}  # the arguments beside them
 
 
 def as_matrix(vectors: Any, field: str = "embeddings") -> Floats:
@@ -48,7 +49,10 @@ def _matrix(vectors: Any, field: str) -> Floats:
     if vectors is None:
         raise InvalidArgumentError(f"{_ACCEPTED}, got {field}=None")
     if isinstance(vectors, (str, bytes, dict, set)):
-        raise InvalidArgumentError(f"{_ACCEPTED}, got {field}={shown(vectors)}")
+        text = f"{_ACCEPTED}, got {field}={shown(vectors)}"
+        if isinstance(vectors, str) and field in _TEXTS:
+            text += f"; texts are given as {_TEXTS[field]}=…"
+        raise InvalidArgumentError(text)
     if hasattr(vectors, "to_pylist"):
         vectors = _from_arrow(vectors, field)
     if isinstance(vectors, np.ndarray) and vectors.dtype != object and not np.ma.isMaskedArray(vectors):

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import InvalidArgumentError
 from ..storage.interface.iso_times import is_time, text_of
-from ..storage.interface.short_repr import shown
+from ..storage.interface.short_repr import no_filter, shown
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -24,7 +24,7 @@ def plain_filter(name: str, clause: Any) -> Any:
     if clause is None:
         return None
     if not isinstance(clause, Mapping):
-        raise InvalidArgumentError(f"Expected {name} to be a dict, got {shown(clause)}")
+        raise InvalidArgumentError(no_filter(name, clause))
     try:
         return _plain(name, clause)
     except RecursionError:

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from collections.abc import Collection as AnyCollection
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from ..filters import switched_off, unmatched
 from ..filters.document_index import DocumentIndex
 from ..filters.evaluator import check_patterns
-from ..filters.parser import EVERYTHING, Node, parse
+from ..filters.parser import EVERYTHING, Exists, Node, parse
 from ..index.hnsw import Graph
 from ..index.ngrams import Ngrams
 from ..interface import unmatched as reports
@@ -56,9 +57,10 @@ from ..query.scan import Scan
 from ..query.search import SearchHits
 from ..query.sort import sort_selected
 from ..query.trace import Trace
+from ..schema.metadata_columns import Slot
 from ..segments.snapshot import SegmentView, Snapshot, in_order, read
 from . import compaction
-from .found_keys import FoundKeys
+from .found_keys import FoundKeys, left
 from .host import CollectionHost
 from .index_builds import PATIENCE_BYTES, Graphs, IndexSettings
 from .postings_cache import PostingsCache, SparseVectorIndex
@@ -267,19 +269,35 @@ class Collection:
         """Report keys, given as an argument, that no record has."""
         snapshot = self.store.snapshot()
         if snapshot.live:
-            reports.report(unmatched.key_messages(argument, keys, self._found_keys.slots(snapshot)))
+            reports.report(unmatched.key_messages(argument, keys, self._slots(snapshot, keys)))
 
     def _unmatched(self, selection: Selection, node: Node) -> list[str]:
         """Return reports of the conditions that no record can match. An empty collection has none."""
         snapshot = self.store.snapshot()
-        if not selection.where or not snapshot.live or self._found_keys.covers(node, snapshot):
+        if not selection.where or not snapshot.live:
             return []
-        return unmatched.messages(selection.where, self._found_keys.slots(snapshot))
+        if self._found_keys.covers(node, snapshot, partial(self._has, snapshot)):
+            return []
+        return unmatched.messages(selection.where, self._slots(snapshot, unmatched.keys_of(node)))
+
+    def _has(self, snapshot: Snapshot, key: str) -> bool:
+        """Whether a record has the key. The filters remember it for each part, which never changes."""
+        return any(
+            self.store.filters.allowed(view, Exists(key)).count for view in snapshot.views if view.live
+        )
+
+    def _slots(self, snapshot: Snapshot, keys: AnyCollection[str]) -> set[Slot]:
+        """Return the keys of all records with their types, without those of `keys` that are gone."""
+        found = self._found_keys.slots(snapshot)
+        there = left(found, keys, snapshot, partial(self._has, snapshot))
+        return {slot for slot in found if slot[0] not in keys or slot in there}
 
     def write(self, mode: Mode, records: Records) -> Written:
         """Commit a batch atomically. The batch is durable on return."""
         check_current(self.info)
         written = self.store.write(mode, records)
+        if written.updated:
+            self._found_keys.forget_known()
         if self.info.dimension is None:
             self._record_dimension()
         return written
@@ -298,11 +316,10 @@ class Collection:
     def delete(self, request: DeleteRequest) -> int:
         """Delete records and return how many were deleted. The deletion is durable on return."""
         check_current(self.info)
-        return self.store.delete(
-            request.selection.ids,
-            self.node_to_change(request.selection, request.unmatched),
-            request.limit,
-        )
+        node = self.node_to_change(request.selection, request.unmatched)
+        deleted = self.store.delete(request.selection.ids, node, request.limit)
+        self._found_keys.forget_known()
+        return deleted
 
     def restore(self, version: Collection) -> None:
         """Make the records those of a version of this collection. The change is durable on return."""

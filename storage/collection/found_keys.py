@@ -7,7 +7,7 @@ name nothing else. Records that were deleted count until their segment is rewrit
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ..filters import unmatched
@@ -34,7 +34,8 @@ Found = set[Slot]
 class FoundKeys:
     """The keys of one collection. Thread-safe.
 
-    known  slots that records have, for a quick check of filters. It may lack some
+    known  slots that records have, for a quick check of filters. It may lack some, and is forgotten when
+           records are replaced or deleted
     """
 
     def __init__(self) -> None:
@@ -75,21 +76,38 @@ class FoundKeys:
         self._of_segments = segments
         return set().union(*segments.values())
 
-    def covers(self, node: Node, snapshot: Snapshot) -> bool:
+    def covers(self, node: Node, snapshot: Snapshot, has: Callable[[str], bool]) -> bool:
         """Whether each condition of a filter concerns a key and a type that some record has.
+
+        has  whether a record that is left has a key
 
         Memtables, whose rows have to be decoded, are looked at only if segments do not have all of them.
         """
+        keys = unmatched.keys_of(node)
         with self._lock:
-            self.known |= unmatched.known(self._in_segments(snapshot))
-        if unmatched.covered(node, self.known):
+            found = self._in_segments(snapshot)
+        if self._learn(node, left(found, keys, snapshot, has)):
             return True
-        self.known |= unmatched.known(self.slots(snapshot))
+        return self._learn(node, left(self.slots(snapshot), keys, snapshot, has))
+
+    def _learn(self, node: Node, found: Found) -> bool:
+        self.known |= unmatched.known(found)
         return unmatched.covered(node, self.known)
 
     def forget_known(self) -> None:
-        """Look again before the next filter: merged segments may have lost the last value of a key."""
+        """Look again before the next filter: the last value of a key may be gone."""
         self.known = frozenset()
+
+
+def left(found: Found, keys: Collection[str], snapshot: Snapshot, has: Callable[[str], bool]) -> Found:
+    """Return the slots without those of `keys` that only deleted and replaced records had.
+
+    Of a snapshot with such records, only the slots of `keys` are known to be left, so no others are learnt.
+    """
+    if not any(view.deleted_rows for view in snapshot.views):
+        return found
+    there = {key for key in keys if has(key)}
+    return {slot for slot in found if slot[0] in there}
 
 
 def _of_mappings(mappings: Iterable[Mapping[str, Any] | None]) -> Found:

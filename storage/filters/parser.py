@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from ..interface.errors import InvalidArgument
 from ..interface.iso_times import is_time, text_of
 from ..interface.requests import Selection
-from ..interface.short_repr import shown
+from ..interface.short_repr import no_filter, shown
 from ..interface.whole_numbers import digits
 from . import times
 
@@ -194,7 +194,7 @@ def parse(selection: Selection) -> Node:
 
 def _checked_empty(name: str, value: Any) -> Node:
     if value is not None and not isinstance(value, Mapping):
-        raise InvalidArgument(f"Expected {name} to be a dict, got {shown(value)}")
+        raise InvalidArgument(no_filter(name, value))
     return Everything()
 
 
@@ -218,7 +218,7 @@ def parse_where_document(where: Mapping[str, Any]) -> Node:
 
 def _logic(name: str, clause: Any, leaf: Callable[[str, Any], Node], depth: int) -> Node:
     if type(clause) is not dict and not isinstance(clause, Mapping):  # the first test is ten times faster
-        raise InvalidArgument(f"Expected {name} to be a dict, got {shown(clause)}")
+        raise InvalidArgument(no_filter(name, clause))
     if len(clause) != 1:
         raise InvalidArgument(
             f"Expected {name} to have exactly one operator, got {shown(clause)}; "

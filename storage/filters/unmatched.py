@@ -72,6 +72,15 @@ def covered(node: Node, slots: Known) -> bool:
     return not isinstance(node, Never)
 
 
+def keys_of(node: Node) -> set[str]:
+    """Return the metadata keys that the conditions of a tree name."""
+    if isinstance(node, (And, Or)):
+        return set().union(*map(keys_of, node.children))
+    if isinstance(node, Not):
+        return keys_of(node.child)
+    return {node.key} if isinstance(node, (Compare, CompareTime, Exists, Matches, Member, OneOf)) else set()
+
+
 def messages(where: Mapping[str, Any], slots: Collection[Slot]) -> list[str]:
     """Return a report for each condition that no record can match. `where` is valid."""
     everything = known(slots)
@@ -180,9 +189,20 @@ def _remedy(needs: set[str], has: set[str], condition: Any) -> str:
     if isinstance(condition, Mapping) and not _PATTERNS.isdisjoint(condition):
         return "; patterns are for texts"
     if needs == {"str"} and has & {"int", "float"}:
+        if not _has_text(condition):
+            return "; dates are compared with texts such as '2024-01-31', so compare this key with a number"
         return "; write the number without quotes"
     if needs <= {"int", "float"} and "str" in has:
         return "; write the value as a text"
     if needs <= {"int", "float"} and "bool" in has:
         return "; write true or false"
     return ""
+
+
+def _has_text(condition: Any) -> bool:
+    """Whether the operands of a condition are texts. Otherwise, they are dates."""
+    if isinstance(condition, Mapping):
+        return any(_has_text(value) for key, value in condition.items() if key != "$date")
+    if isinstance(condition, (list, tuple)):
+        return any(map(_has_text, condition))
+    return isinstance(condition, str)

@@ -23,3 +23,14 @@ def shown(value: object, width: int = 60) -> str:
     except Exception as error:  # of a class of the caller
         return f"a {type(value).__name__}, whose repr fails with {type(error).__name__}"
     return text if len(text) <= width else text[:width] + "…"
+
+
+def no_filter(name: str, value: object) -> str:
+    """Return the message about a filter that is no dictionary.
+
+    name  the argument, "where" or "where_document"
+    """
+    text = f"Expected {name} to be a dict, got {shown(value)}"
+    if isinstance(value, (list, tuple)):
+        return f"{text}; join conditions with {{'$and': [...]}} or {{'$or': [...]}}"
+    return text

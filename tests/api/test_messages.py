@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,64 @@ def test_data_of_chromadb_beside_an_empty_default_folder(
         chroma.PersistentClient().close()
     chroma.PersistentClient().close()  # it is there now, and not overlooked any more
     chroma.PersistentClient(tmp_path / "elsewhere").close()
+
+
+def test_questions_of_another_kind_say_how_they_are_asked(collection: Any) -> None:
+    fill(collection, 3)
+    for call, fragments in (
+        (lambda: collection.query("cooking"), ("query_embeddings='cooking'", "query_texts=…")),
+        (lambda: collection.query(ids=["a"]), ("query_ids", "ids=… only restricts")),
+        (lambda: collection.query(query_ids=[]), ("['query_ids']",)),
+        (lambda: collection.query(query_ids=["a"], mode="hybrid"), ("leave mode out",)),
+        (lambda: collection.get(where=[{"a": 1}]), ("where to be a dict", "{'$and': [...]}")),
+        (lambda: collection.get(where={"$not": [{"a": 1}]}), ("{'$or': [...]}",)),
+    ):
+        with refused(*fragments):
+            call()
+
+
+@pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
+def test_no_distance_is_negative_but_those_of_inner_products(client: Any, space: str) -> None:
+    docs = client.create_collection("docs", embedding_function=None, configuration={"hnsw": {"space": space}})
+    docs.add(ids=["a", "b"], embeddings=[[3.0, 0.0], [3.0, 0.1]])
+    if space == "ip":
+        assert docs.query(query_embeddings=[[3.0, 0.0]], max_distance=-1)["ids"] == [["a", "b"]]
+        assert docs.duplicates(-1).num_rows == 1
+        return
+    for call in (
+        lambda: docs.query(query_embeddings=[[3.0, 0.0]], max_distance=-1),
+        lambda: docs.duplicates(-1),
+    ):
+        with refused("max_distance to be zero or positive, got -1", repr(space)):
+            call()
+
+
+def test_metadata_of_a_collection_that_exists_are_kept_with_a_warning(client: Any) -> None:
+    client.get_or_create_collection("docs", metadata={"owner": "ana", "hnsw:space": "cosine"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        client.get_or_create_collection("docs", metadata={"owner": "ana", "hnsw:space": "cosine"})
+        client.get_or_create_collection("docs")
+    with pytest.warns(UserWarning, match=r"keeps its metadata.*'ana'.*modify\(metadata=…\)"):
+        found = client.get_or_create_collection("docs", metadata={"owner": "bob"})
+    assert found.metadata["owner"] == "ana"
+
+
+def test_a_path_that_is_a_url_or_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with refused("'http://localhost:8000'", "chroma.HttpClient('http://localhost:8000')"):
+        chroma.PersistentClient("http://localhost:8000")
+    assert not list(tmp_path.iterdir())
+    with pytest.warns(UserWarning, match="a folder '~' in the working directory.*expanduser"):
+        chroma.PersistentClient("~/notes").close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        chroma.PersistentClient("~/notes").close()
+
+
+def test_csv_has_no_column_of_all_metadata(collection: Any, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    fill(collection, 3)
+    with refused("export: columns names 'metadata', which only JSON lines have", "'csv'", "name the keys"):
+        collection.export(tmp_path / "x.csv", columns=["id", "metadata"], progress=False)
+    assert not list(tmp_path.glob("*.csv"))

@@ -114,19 +114,29 @@ def test_an_unknown_key(years: Any, name: str) -> None:
         getattr(years, name)(*arguments)
 
 
-def test_a_key_that_gets_its_own_name_is_not_lost(years: Any) -> None:
+@pytest.mark.parametrize("column", ["id", "document", "uri", "embedding"])
+def test_columns_of_records_are_no_keys_to_compute(years: Any, column: str) -> None:
     before = years.get()
-    for overwrite in (False, True):
-        with pytest.raises(InvalidArgumentError, match="key and new are both 'year'"):
-            years.rename_key("year", "year", overwrite=overwrite)
+    with pytest.raises(InvalidArgumentError, match=f"'{column}' names a column.*give the key another name"):
+        years.update_columns({"z": "1", column: "'x'"})
     assert years.get() == before
 
 
-def test_a_key_called_as_a_column(years: Any) -> None:
-    assert years.update_columns({"id": "year", "document": "id"}, where="year > 0").updated == 2
-    assert years.get(ids=["a"])["metadatas"] == [{"year": 1901, 'od"d': 1, "id": 1901, "document": "a"}]
-    assert years.rename_key("id", "uri").updated == 2
-    assert years.drop_key("uri").updated == 2
+@pytest.mark.parametrize("text", ["year +", "yaer + 1", "lenght(document)", "sum(year)", "1; select 2"])
+def test_an_expression_that_sql_refuses_is_shown(years: Any, text: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        years.update_columns({"z": text})
+    message = str(caught.value)
+    assert message.startswith("update_columns: expressions={'z': ") and text in message
+    assert "collection.columns lists them" in message
+
+
+def test_a_key_renamed_to_itself_keeps_its_values(years: Any) -> None:
+    before = years.get()
+    for overwrite in (False, True):
+        with pytest.raises(InvalidArgumentError, match="rename_key: key and new are the same name, 'year'"):
+            years.rename_key("year", "year", overwrite=overwrite)
+    assert years.get() == before
 
 
 def test_keys_that_differ_only_in_case(years: Any) -> None:
@@ -136,3 +146,10 @@ def test_keys_that_differ_only_in_case(years: Any) -> None:
     assert years.sql("select year, other from records where other is not null").to_pylist() == [
         {"year": 1940, "other": 2}
     ]
+
+
+def test_an_unknown_key_has_a_nearest_name(years: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="drop_key: .*'yaer'; the nearest is 'year'"):
+        years.drop_key("yaer")
+    with pytest.raises(InvalidArgumentError, match="rename_key: .*'yaer'; the nearest is 'year'"):
+        years.rename_key("yaer", "z")

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
 import pytest
@@ -53,6 +54,7 @@ UNMATCHED: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"zzz": 1}, ("'zzz'", "the keys are", "'done'", "'n_words'")),
     ({"n_words": "3"}, ("texts", "whole numbers", "without quotes")),
     ({"n_words": {"$ne": "3"}}, ("texts", "whole numbers")),
+    ({"n_words": {"$gt": date(2024, 1, 31)}}, ("texts", "whole numbers", "dates are compared with texts")),
     ({"n_words": {"$in": ["3", "4"]}}, ("texts", "whole numbers")),
     ({"n_words": {"$contains": 3}}, ("lists of numbers", "'n_words'", "whole numbers")),
     ({"status": 1}, ("numbers", "texts", "as a text")),
@@ -225,3 +227,32 @@ def test_programs_of_chroma_are_not_refused(words: Any, monkeypatch: pytest.Monk
     monkeypatch.setattr(chromadb_name, "taken", True)
     with warned("'statsu'"):
         assert words.delete(where={"statsu": "old"}) == {"deleted": 0}
+
+
+@pytest.mark.parametrize(
+    ("way", "compacted"), [("rename", False), ("rename", True), ("update", False), ("delete", False)]
+)
+def test_a_key_that_no_record_has_any_more_is_unmatched(words: Any, way: str, compacted: bool) -> None:
+    if compacted:
+        words.compact()
+    words.get(where={"n_words": 3})  # the key is known
+    if way == "rename":
+        words.rename_key("n_words", "length")
+    elif way == "update":
+        words.update(words.get()["ids"], metadatas=[{"n_words": None}] * 3)
+    else:
+        words.upsert("d", embeddings=[1, 0], metadatas={"status": "x"})
+        words.delete(["a", "b", "c"])
+    count = words.count()
+    with warned("no record has the key 'n_words'"):
+        assert words.get(where={"n_words": 3})["ids"] == []
+    with warned("no record has the key 'n_words'"):
+        words.get(order_by="n_words")
+    with pytest.raises(UnmatchedKeyError, match="'n_words'"):
+        words.delete(where={"n_words": {"$ne": 3}})
+    with pytest.raises(UnmatchedKeyError, match="'n_words'"):
+        words.update(where={"n_words": {"$ne": 3}}, metadatas={"x": 1})
+    assert words.count() == count
+    with silent():
+        words.upsert("d", embeddings=[1, 0], metadatas={"n_words": 3, "status": "x"})
+        assert words.get(where={"n_words": 3})["ids"] == ["d"]

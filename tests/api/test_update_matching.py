@@ -52,6 +52,7 @@ def test_no_match_is_no_change(years: Any) -> None:
     [
         ({}, "pass ids, where or where_document"),
         ({"metadatas": {"a": 1}}, "pass ids, where or where_document"),
+        ({"metadatas": {"a": 1}, "where": {}}, "an empty filter would change everything"),
         ({"where": {"year": 1}}, "metadatas is one mapping"),
         ({"where": {"year": 1}, "metadatas": [{"a": 1}]}, "metadatas is one mapping"),
         ({"where": {"year": 1}, "metadatas": {"a": 1}, "documents": "x"}, "documents is given"),

@@ -499,7 +499,7 @@ class Use:
         vector = [1.0] * self._width(held)
         self.step("update", lambda: held.update(ids=["r7", "r201"], metadatas=[{"n": 1}, {"z": "z"}]))
         self.step("add", lambda: held.add(ids=["new"], embeddings=[vector], documents=["new"]))
-        self.step("delete", lambda: held.delete(where={"n": 1}))
+        self.step("delete", lambda: held.delete(where={"n": 1}, missing_ok=True))
         self.step("fork", lambda: held.fork(f"{held.name}-fork"))
         self.step("compact", held.compact)
         self.step("get all", held.get)

@@ -10,6 +10,7 @@ import json
 import select
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -146,6 +147,8 @@ def serve(folder: str) -> None:
 def plain(value: Any) -> Any:
     if isinstance(value, list):
         return [plain(item) for item in value]
+    if isinstance(value, chroma.WriteReport):
+        return asdict(value)
     return value.name if isinstance(value, chroma.Collection) else value
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ def test_vectors_and_searches(shelf: Any) -> None:
         "search": ["d", "missing"],
         "none": {"a": 0},
     }
-    found = chroma.evaluate(shelf, queries, relevant, k=2)
+    with pytest.warns(UserWarning, match="'missing'"):
+        found = chroma.evaluate(shelf, queries, relevant, k=2)
     assert found.rankings == {"query": {"vector": ["a", "b"], "search": ["d", "c"]}}
     assert found.per_query["query"]["search"] == {
         "ndcg": pytest.approx(1 / (1 + 1 / math.log2(3))), "mrr": 1, "recall": 0.5, "precision": 0.5,
@@ -101,7 +103,7 @@ def test_vectors_and_searches(shelf: Any) -> None:
         ({"ways": "query"}, InvalidTypeError, "ways to be a dict"),
         ({"ways": {}}, InvalidArgumentError, "ways is empty"),
         ({"relevant": {"q": [["a"]]}}, InvalidTypeError, "each a str"),
-        ({"relevant": {"q": {1: 1}}}, InvalidTypeError, "each a str"),
+        ({"relevant": {"q": {1.5: 1}}}, InvalidTypeError, "each a str"),
         ({"ways": {"w": "query"}}, InvalidTypeError, "ways to be a dict of functions"),
     ],
 )
@@ -115,3 +117,24 @@ def test_an_asynchronous_collection_is_refused() -> None:
     collection: Any = AsyncCollection.__new__(AsyncCollection)
     with pytest.raises(InvalidTypeError, match="synchronous"):
         chroma.evaluate(collection, {"q": [1]}, {"q": ["a"]})
+
+
+def test_whole_numbers_and_arrays_name_records() -> None:
+    import numpy as np
+
+    collection = chroma.EphemeralClient(private=True).create_collection("numbers", embedding_function=None)
+    collection.add(ids=[7, 8], embeddings=[[1.0, 0.0], [0.0, 1.0]])
+    for given in ([7], {7: 2}, np.array([7]), np.array(["7"])):
+        found = chroma.evaluate(collection, {1: [1.0, 0.0]}, {1: given}, k=1)
+        assert found.means["query"]["mrr"] == 1
+
+
+def test_relevant_records_that_are_not_stored_give_a_warning() -> None:
+    collection = chroma.EphemeralClient(private=True).create_collection("some", embedding_function=None)
+    collection.add(ids=["a"], embeddings=[[1.0, 0.0]])
+    queries, message = {"q": [1.0, 0.0]}, "1 of 2 records that are not in the collection 'some', such as 'b'"
+    with pytest.warns(UserWarning, match=message):
+        chroma.evaluate(collection, queries, {"q": ["a", "b"]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        chroma.evaluate(collection, queries, {"q": {"a": 1, "b": 0}})

@@ -14,7 +14,7 @@ from chroma.storage.interface.errors import Corruption
 def snapshot(*texts: str) -> Any:
     """A snapshot of one memtable whose records have these texts as metadata."""
     source = SimpleNamespace(name="log-1", metadata=lambda start, stop: texts[start:stop])
-    return SimpleNamespace(views=[SimpleNamespace(source=source, rows=len(texts))])
+    return SimpleNamespace(views=[SimpleNamespace(source=source, rows=len(texts), deleted_rows=0)])
 
 
 def test_lists_count_as_their_items() -> None:
@@ -34,18 +34,32 @@ def test_a_filter_is_looked_at_without_the_records_once_its_keys_are_known() -> 
         return texts[start:stop]
 
     source = SimpleNamespace(name="log-1", metadata=metadata)
-    view = SimpleNamespace(source=source, rows=1)
+    view = SimpleNamespace(source=source, rows=1, deleted_rows=0)
     one: Any = SimpleNamespace(views=[view])
     fits = parse_where({"$or": [{"a": {"$gt": 2.5}}, {"$not": {"a": 1}}]})
-    assert not covered(fits, keys.known) and keys.covers(fits, one) and covered(fits, keys.known)
+    assert not covered(fits, keys.known) and keys.covers(fits, one, bool) and covered(fits, keys.known)
     for misfit in ({"a": "1"}, {"b": {"$contains": "x"}}, {"a": {"$exists": True}, "c": 1}):
         for key, condition in misfit.items():
-            assert keys.covers(parse_where({key: condition}), one) is (condition == {"$exists": True})
+            assert keys.covers(parse_where({key: condition}), one, bool) is (condition == {"$exists": True})
     assert seen == [(0, 1)]
     view.rows = 2
-    assert keys.covers(parse_where({"b": {"$contains": "x"}}), one) and seen == [(0, 1), (1, 2)]
+    assert keys.covers(parse_where({"b": {"$contains": "x"}}), one, bool) and seen == [(0, 1), (1, 2)]
     keys.forget_known()
     assert not covered(fits, keys.known)
+
+
+def test_of_replaced_records_only_what_is_left_counts() -> None:
+    keys, one = FoundKeys(), snapshot('{"a":1,"b":2}', '{"a":1}')
+    one.views[0].deleted_rows = 1
+    both = parse_where({"$and": [{"a": 1}, {"b": {"$ne": 1}}]})
+    asked: list[str] = []
+
+    def has(key: str) -> bool:
+        asked.append(key)
+        return key == "a"
+
+    assert not keys.covers(both, one, has) and {"a", "b"} == set(asked)
+    assert not covered(both, keys.known) and covered(parse_where({"a": 1}), keys.known)
 
 
 @pytest.mark.parametrize("value", ["null", "[]", "[[1]]", '{"c":1}'])
