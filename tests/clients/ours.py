@@ -241,7 +241,7 @@ def filters(things: Any) -> None:
     near = things.query(query_texts="a", max_distance=0)
     equal("query(max_distance)", (near["ids"], near["distances"]), ([["a"]], [[0.0]]))
     equal("count(where)", things.count(where={"n": {"$gt": 0}}), 2)
-    for where in ({"n": {"$foo": 1}}, {"n": 1, "m": 2}, {5: 1}, {"n": float("nan")}, "n"):
+    for where in ({"n": {"$foo": 1}}, {"n": 1, "m": 2}, {5: 1}, {"n": float("nan")}, "n m"):
         raises(f"where={where!r}", ValueError, lambda where=where: things.get(where=where))
 
 

@@ -75,7 +75,9 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 
 def path_of(template: str, tenant: str = "default_tenant", database: str = "default_database") -> str:
-    return template.format(tenant=tenant, database=database, collection=ID, crn="a:b:c", function="f")
+    return template.format(
+        tenant=tenant, database=database, collection=ID, crn="a:b:c", function="f", snapshot="s"
+    )
 
 
 OPEN = {"root", "heartbeat", "healthcheck", "version", "pre_flight_checks", "openapi", "page"}

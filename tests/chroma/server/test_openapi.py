@@ -32,6 +32,7 @@ PARSERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "create_collection": json_bodies.new_collection,
     "modify_collection": json_bodies.changes,
     "fork": lambda body: json_bodies.checked_name(body, "new_name"),
+    "own_create_snapshot": json_bodies.checked_name,
     "add": lambda body: json_bodies.records("add", body),
     "upsert": lambda body: json_bodies.records("upsert", body),
     "update": lambda body: json_bodies.records("update", body),
@@ -260,6 +261,11 @@ def test_every_answer_is_as_described(serve: Callable[..., Api]) -> None:
     ask("POST", f"{own}/known_ids", {"ids": ["a", "z"]})
     ask("POST", f"{own}/facets", {"keys": ["n", "l", "none"], "limit": 2})
     ask("POST", f"{own}/recall", {"k": 1})
+    ask("POST", f"{own}/snapshots", {"name": "kept"})
+    ask("GET", f"{own}/snapshots")
+    ask("POST", f"{own}/snapshots/kept/restore")
+    ask("DELETE", f"{own}/snapshots/kept")
+    ask("DELETE", f"{own}/snapshots/kept")
     ask("POST", f"{own}/compact")
     ask("GET", f"{own}/stats")
     ask("POST", f"{DATABASE}/chroma-arrow/compact")
