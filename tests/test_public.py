@@ -158,3 +158,12 @@ def test_what_is_frozen(part: str) -> None:
         pytest.skip(reason)
     lines = differences(part, hash_seed="1")
     assert not lines, "\n".join(lines)
+
+
+def test_completion_offers_public_names_only() -> None:
+    """`dir` had inner modules, and names such as Any."""
+    import chroma
+
+    chroma.evaluate  # noqa: B018 - what was used before does not matter
+    shown = {name for name in dir(chroma) if not name.startswith("__")}
+    assert shown == {*(name for name in chroma.__all__ if name != "__version__"), *chroma._SUBMODULES}

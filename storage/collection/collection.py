@@ -18,7 +18,7 @@ import numpy as np
 from ..filters import switched_off, unmatched
 from ..filters.document_index import DocumentIndex
 from ..filters.evaluator import check_patterns
-from ..filters.parser import EVERYTHING, Exists, Node, parse
+from ..filters.parser import EVERYTHING, Node, parse
 from ..index.hnsw import Graph
 from ..index.ngrams import Ngrams
 from ..interface import unmatched as reports
@@ -278,13 +278,12 @@ class Collection:
             return []
         if self._found_keys.covers(node, snapshot, partial(self._has, snapshot)):
             return []
-        return unmatched.messages(selection.where, self._slots(snapshot, unmatched.keys_of(node)))
+        dates = unmatched.with_dates(node, partial(self._has, snapshot))
+        return unmatched.messages(selection.where, self._slots(snapshot, unmatched.keys_of(node)), dates)
 
-    def _has(self, snapshot: Snapshot, key: str) -> bool:
-        """Whether a record has the key. The filters remember it for each part, which never changes."""
-        return any(
-            self.store.filters.allowed(view, Exists(key)).count for view in snapshot.views if view.live
-        )
+    def _has(self, snapshot: Snapshot, node: Node) -> bool:
+        """Whether a record matches. The filters remember it for each part, which never changes."""
+        return any(self.store.filters.allowed(view, node).count for view in snapshot.views if view.live)
 
     def _slots(self, snapshot: Snapshot, keys: AnyCollection[str]) -> set[Slot]:
         """Return the keys of all records with their types, without those of `keys` that are gone."""

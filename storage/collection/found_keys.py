@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ..filters import unmatched
-from ..filters.parser import Node
+from ..filters.parser import Exists, Node
 from ..interface.errors import Corruption
 from ..interface.schema import ValueType
 from ..interface.sparse_vector import SparseVector
@@ -76,37 +76,40 @@ class FoundKeys:
         self._of_segments = segments
         return set().union(*segments.values())
 
-    def covers(self, node: Node, snapshot: Snapshot, has: Callable[[str], bool]) -> bool:
+    def covers(self, node: Node, snapshot: Snapshot, has: Callable[[Node], bool]) -> bool:
         """Whether each condition of a filter concerns a key and a type that some record has.
 
-        has  whether a record that is left has a key
+        has  whether a record that is left matches a filter
 
         Memtables, whose rows have to be decoded, are looked at only if segments do not have all of them.
         """
-        keys = unmatched.keys_of(node)
+        keys, dates = unmatched.keys_of(node), unmatched.with_dates(node, has)
         with self._lock:
             found = self._in_segments(snapshot)
-        if self._learn(node, left(found, keys, snapshot, has)):
+        if self._learn(node, left(found, keys, snapshot, has), dates):
             return True
-        return self._learn(node, left(self.slots(snapshot), keys, snapshot, has))
+        return self._learn(node, left(self.slots(snapshot), keys, snapshot, has), dates)
 
-    def _learn(self, node: Node, found: Found) -> bool:
-        self.known |= unmatched.known(found)
-        return unmatched.covered(node, self.known)
+    def _learn(self, node: Node, found: Found, dates: unmatched.Known) -> bool:
+        """Whether what was found covers the filter. What was known before does not count: meanwhile another
+        thread may have removed it."""
+        now = unmatched.known(found) | dates
+        self.known |= now
+        return unmatched.covered(node, now)
 
     def forget_known(self) -> None:
         """Look again before the next filter: the last value of a key may be gone."""
         self.known = frozenset()
 
 
-def left(found: Found, keys: Collection[str], snapshot: Snapshot, has: Callable[[str], bool]) -> Found:
+def left(found: Found, keys: Collection[str], snapshot: Snapshot, has: Callable[[Node], bool]) -> Found:
     """Return the slots without those of `keys` that only deleted and replaced records had.
 
     Of a snapshot with such records, only the slots of `keys` are known to be left, so no others are learnt.
     """
     if not any(view.deleted_rows for view in snapshot.views):
         return found
-    there = {key for key in keys if has(key)}
+    there = {key for key in keys if has(Exists(key))}
     return {slot for slot in found if slot[0] in there}
 
 

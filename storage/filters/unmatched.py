@@ -6,7 +6,7 @@ has integers today may have fractions tomorrow. The functions are pure.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from ..interface.short_repr import shown
@@ -33,6 +33,7 @@ _MOST_FOUND = 5  # the conditions that are reported
 # Similar keys are looked for among this many keys of this length, which takes at most 30 ms.
 _COMPARED_KEYS, _COMPARED_LENGTH = 1000, 60
 _OTHER_NUMBERS = {"int": "float", "float": "int", "int[]": "float[]", "float[]": "int[]"}
+_DATE = "date"  # in place of the type, in what is known: a text of the key names a time
 _PATTERNS = frozenset(("$like", "$ilike", "$regex", "$not_regex"))
 _WORDS = {
     "str": "texts", "int": "whole numbers", "float": "numbers", "bool": "booleans",
@@ -65,8 +66,10 @@ def covered(node: Node, slots: Known) -> bool:
         return covered(node.child, slots)
     if isinstance(node, Member):
         return (node.key, f"{node.kind}[]") in slots
-    if isinstance(node, (CompareTime, Matches)):
+    if isinstance(node, Matches):
         return (node.key, "str") in slots
+    if isinstance(node, CompareTime):
+        return (node.key, _DATE) in slots
     if isinstance(node, Exists):
         return any((node.key, kind) in slots for kind in KINDS)
     return not isinstance(node, Never)
@@ -74,16 +77,33 @@ def covered(node: Node, slots: Known) -> bool:
 
 def keys_of(node: Node) -> set[str]:
     """Return the metadata keys that the conditions of a tree name."""
+    named = (Compare, CompareTime, Exists, Matches, Member, OneOf)
+    return {each.key for each in _leaves(node) if isinstance(each, named)}
+
+
+def _leaves(node: Node) -> Iterator[Node]:
     if isinstance(node, (And, Or)):
-        return set().union(*map(keys_of, node.children))
-    if isinstance(node, Not):
-        return keys_of(node.child)
-    return {node.key} if isinstance(node, (Compare, CompareTime, Exists, Matches, Member, OneOf)) else set()
+        for child in node.children:
+            yield from _leaves(child)
+    elif isinstance(node, Not):
+        yield from _leaves(node.child)
+    else:
+        yield node
 
 
-def messages(where: Mapping[str, Any], slots: Collection[Slot]) -> list[str]:
+def with_dates(node: Node, has: Callable[[Node], bool]) -> Known:
+    """Return the keys that a tree compares with dates, and that have a text which is one.
+
+    has  whether a record matches a tree
+    """
+    keys = {each.key for each in _leaves(node) if isinstance(each, CompareTime)}
+    either = {key: Or((CompareTime(key, "<", 0), CompareTime(key, ">=", 0))) for key in keys}
+    return frozenset((key, _DATE) for key, any_time in either.items() if has(any_time))
+
+
+def messages(where: Mapping[str, Any], slots: Collection[Slot], dates: Known) -> list[str]:
     """Return a report for each condition that no record can match. `where` is valid."""
-    everything = known(slots)
+    everything = known(slots) | dates
     found: dict[str, None] = {}
     for key, condition in _conditions(where):
         node = parse_where({key: condition})
@@ -124,6 +144,11 @@ def _message(key: str, condition: Any, node: Node, slots: Collection[Slot]) -> s
     if (reversed_bounds := _never(node)) is not None:
         low, high = reversed_bounds.bounds
         return f"{written}: no value is between {low} and {high}; write the lower bound first"
+    if "str" in kinds and any(isinstance(each, CompareTime) for each in _leaves(node)):
+        return (
+            f"{written}: none of the texts of {shown(key)} is a date; dates are texts such as '2024-01-31' "
+            "or '2024-01-31T12:30:00Z'"
+        )
     missing = {kind for kind in _kinds(node) if (key, kind) not in slots}
     needs = " or ".join(
         _WORDS[kind]

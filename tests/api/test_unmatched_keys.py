@@ -54,6 +54,8 @@ UNMATCHED: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"zzz": 1}, ("'zzz'", "the keys are", "'done'", "'n_words'")),
     ({"n_words": "3"}, ("texts", "whole numbers", "without quotes")),
     ({"n_words": {"$ne": "3"}}, ("texts", "whole numbers")),
+    ({"status": {"$gt": date(2024, 1, 31)}}, ("none of the texts of 'status' is a date", "2024-01-31T12")),
+    ({"status": {"$ne": date(2024, 1, 31)}}, ("none of the texts of 'status' is a date",)),
     ({"n_words": {"$gt": date(2024, 1, 31)}}, ("texts", "whole numbers", "dates are compared with texts")),
     ({"n_words": {"$in": ["3", "4"]}}, ("texts", "whole numbers")),
     ({"n_words": {"$contains": 3}}, ("lists of numbers", "'n_words'", "whole numbers")),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chroma.storage.collection.found_keys import FoundKeys
-from chroma.storage.filters.parser import parse_where
+from chroma.storage.filters.parser import Exists, parse_where
 from chroma.storage.filters.unmatched import covered
 from chroma.storage.interface.errors import Corruption
 
@@ -54,9 +54,9 @@ def test_of_replaced_records_only_what_is_left_counts() -> None:
     both = parse_where({"$and": [{"a": 1}, {"b": {"$ne": 1}}]})
     asked: list[str] = []
 
-    def has(key: str) -> bool:
-        asked.append(key)
-        return key == "a"
+    def has(node: Any) -> bool:
+        asked.append(node.key)
+        return bool(node == Exists("a"))
 
     assert not keys.covers(both, one, has) and {"a", "b"} == set(asked)
     assert not covered(both, keys.known) and covered(parse_where({"a": 1}), keys.known)
