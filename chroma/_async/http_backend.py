@@ -244,7 +244,9 @@ class AsyncHttpBackend:
         )
 
     async def create_snapshot(self, collection: CollectionRef, name: str) -> CollectionSnapshot:
-        return await self._own(collection, "snapshots", {"name": name}, json_codec.snapshot_from_json)
+        self._server.require_own("snapshot")
+        path = f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots"
+        return json_codec.snapshot_from_json(await self._transport.call("POST", path, {"name": name}))
 
     async def list_snapshots(self, collection: CollectionRef) -> list[CollectionSnapshot]:
         self._server.require_own("snapshots")
@@ -254,7 +256,7 @@ class AsyncHttpBackend:
     async def restore_snapshot(self, collection: CollectionRef, name: str) -> None:
         self._server.require_own("restore")
         path = f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots/{segment(name)}/restore"
-        await self._transport.call("POST", path, repeatable=True)
+        await self._transport.call("POST", path)  # once: again, it would undo what was written meanwhile
 
     async def delete_snapshot(self, collection: CollectionRef, name: str) -> None:
         self._server.require_own("drop_snapshot")

@@ -245,7 +245,9 @@ class HttpBackend:
         )
 
     def create_snapshot(self, collection: CollectionRef, name: str) -> CollectionSnapshot:
-        return self._own(collection, "snapshots", {"name": name}, json_codec.snapshot_from_json)
+        self._server.require_own("snapshot")
+        path = f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots"
+        return json_codec.snapshot_from_json(self._transport.call("POST", path, {"name": name}))
 
     def list_snapshots(self, collection: CollectionRef) -> list[CollectionSnapshot]:
         self._server.require_own("snapshots")
@@ -255,7 +257,7 @@ class HttpBackend:
     def restore_snapshot(self, collection: CollectionRef, name: str) -> None:
         self._server.require_own("restore")
         path = f"{collection_path(collection)}/{json_codec.OWN_PREFIX}/snapshots/{segment(name)}/restore"
-        self._transport.call("POST", path, repeatable=True)
+        self._transport.call("POST", path)  # once: again, it would undo what was written meanwhile
 
     def delete_snapshot(self, collection: CollectionRef, name: str) -> None:
         self._server.require_own("drop_snapshot")

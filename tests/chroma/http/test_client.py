@@ -17,6 +17,7 @@ import pytest
 import chroma
 from chroma import errors
 from chroma.storage.interface.metadata_order import ordered
+from chroma.wire import json_codec
 
 from ...support import driven
 from ...support.checks import refused
@@ -269,6 +270,20 @@ def test_what_is_not_safe_is_sent_once(server: Scripted, things: Any, verb: str,
     with pytest.raises(errors.ChromaError):
         getattr(things, verb)(**arguments)
     assert len(server.sent(f"/{verb}")) == 1
+
+
+@pytest.mark.parametrize("verb", ["snapshot", "restore"])
+def test_snapshots_are_made_and_restored_once(
+    monkeypatch: pytest.MonkeyPatch, connect: Any, verb: str
+) -> None:
+    """A second restore would undo what others wrote after the first, whose answer was lost."""
+    monkeypatch.setattr("chroma.http.retry_policy._PAUSES", (0.01,))
+    with scripted(**{json_codec.OWN_KEY: {}}) as server, connect("127.0.0.1", server.port) as client:
+        things = client.get_collection("things", embedding_function=None)
+        server.queue.append(Reply(drop=True))
+        with refused("may have taken effect", error=errors.ServerConnectionError):
+            getattr(things, verb)("before")
+        assert len(server.sent("/restore" if verb == "restore" else "/snapshots")) == 1
 
 
 def test_repeating_ends(server: Scripted, things: Any) -> None:
