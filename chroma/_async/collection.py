@@ -49,6 +49,7 @@ from ..storage.interface.requests import (
 )
 from ..storage.interface.schema import ValueType
 from ..storage.interface.values import CollectionInfo, CollectionStats, Field, Floats, Mode, Rows, Written
+from ..storage.interface.version_names import unknown as unknown_snapshot
 from ..types import (
     CollectionMetadata,
     DataLoader,
@@ -636,8 +637,7 @@ class AsyncCollection(AsyncSnapshots, AsyncContainer):
                     self._backend, info, self._function, self._loader, client=self._opened_by
                 )
         with during("at"):
-            others = ", ".join(repr(each.name) for each in found) or "none"
-            raise NotFoundError(f"the collection has no snapshot {checked!r}; it has {others}")
+            raise NotFoundError(unknown_snapshot(checked, [each.name for each in found]))
 
     async def get_indexing_status(self) -> IndexingStatus:
         """The number of records that the similarity index covers. Queries find the other records too."""

@@ -50,6 +50,7 @@ from ..storage.interface.requests import (
 )
 from ..storage.interface.schema import ValueType
 from ..storage.interface.values import CollectionInfo, CollectionStats, Field, Floats, Mode, Rows, Written
+from ..storage.interface.version_names import unknown as unknown_snapshot
 from ..types import (
     CollectionMetadata,
     DataLoader,
@@ -637,8 +638,7 @@ class Collection(Snapshots, Container):
                     self._backend, info, self._function, self._loader, client=self._opened_by
                 )
         with during("at"):
-            others = ", ".join(repr(each.name) for each in found) or "none"
-            raise NotFoundError(f"the collection has no snapshot {checked!r}; it has {others}")
+            raise NotFoundError(unknown_snapshot(checked, [each.name for each in found]))
 
     def get_indexing_status(self) -> IndexingStatus:
         """The number of records that the similarity index covers. Queries find the other records too."""

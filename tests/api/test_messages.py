@@ -242,3 +242,19 @@ def test_csv_has_no_column_of_all_metadata(collection: Any, tmp_path: Path) -> N
     with refused("export: columns names 'metadata', which only JSON lines have", "'csv'", "name the keys"):
         collection.export(tmp_path / "x.csv", columns=["id", "metadata"], progress=False)
     assert not list(tmp_path.glob("*.csv"))
+
+
+def test_a_function_without_a_name_in_place_of_the_stored_one_gives_a_warning(client: Any) -> None:
+    client.create_collection("docs")
+
+    class Mine:
+        def __call__(self, input: Any) -> Any:
+            return [[1.0]] * len(input)
+
+    for call in (client.get_or_create_collection, client.get_collection):
+        with pytest.warns(UserWarning, match="stores the embedding function 'default'.*Mine, is used"):
+            call("docs", embedding_function=Mine())
+    client.create_collection("mine", embedding_function=Mine())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        client.get_collection("mine", embedding_function=Mine())
