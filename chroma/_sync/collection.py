@@ -524,7 +524,6 @@ class Collection(Snapshots, Container):
                     request,
                     exact=exact,
                     max_distance=max_distance,
-                    space=self._info.configuration["hnsw"]["space"],
                     diversity=diversity,
                     candidates=None if fuses and not reranks else candidates,
                     explain=explain,
