@@ -50,7 +50,6 @@ from ..storage.interface.requests import (
 )
 from ..storage.interface.schema import ValueType
 from ..storage.interface.values import CollectionInfo, CollectionStats, Field, Floats, Mode, Rows, Written
-from ..storage.interface.version_names import unknown as unknown_snapshot
 from ..types import (
     CollectionMetadata,
     DataLoader,
@@ -636,8 +635,10 @@ class Collection(Snapshots, Container):
                 return Collection(
                     self._backend, info, self._function, self._loader, client=self._opened_by
                 )
+        from ..storage.interface.version_names import unknown  # only for the message
+
         with during("at"):
-            raise NotFoundError(unknown_snapshot(checked, [each.name for each in found]))
+            raise NotFoundError(unknown(checked, [each.name for each in found]))
 
     def get_indexing_status(self) -> IndexingStatus:
         """The number of records that the similarity index covers. Queries find the other records too."""
