@@ -554,7 +554,6 @@ class AsyncCollection(AsyncSnapshots, AsyncContainer):
                     request,
                     exact=exact,
                     max_distance=max_distance,
-                    space=self._info.configuration["hnsw"]["space"],
                     diversity=diversity,
                     candidates=None if fuses and not reranks else candidates,
                     explain=explain,
@@ -677,9 +676,10 @@ class AsyncCollection(AsyncSnapshots, AsyncContainer):
                 return AsyncCollection(
                     self._backend, info, self._function, self._loader, client=self._opened_by
                 )
+        from ..storage.interface.version_names import unknown  # only for the message
+
         with during("at"):
-            others = ", ".join(repr(each.name) for each in found) or "none"
-            raise NotFoundError(f"the collection has no snapshot {checked!r}; it has {others}")
+            raise NotFoundError(unknown(checked, [each.name for each in found]))
 
     async def get_indexing_status(self) -> IndexingStatus:
         """The number of records that the similarity index covers. Queries find the other records too.

@@ -555,7 +555,6 @@ class Collection(Snapshots, Container):
                     request,
                     exact=exact,
                     max_distance=max_distance,
-                    space=self._info.configuration["hnsw"]["space"],
                     diversity=diversity,
                     candidates=None if fuses and not reranks else candidates,
                     explain=explain,
@@ -678,9 +677,10 @@ class Collection(Snapshots, Container):
                 return Collection(
                     self._backend, info, self._function, self._loader, client=self._opened_by
                 )
+        from ..storage.interface.version_names import unknown  # only for the message
+
         with during("at"):
-            others = ", ".join(repr(each.name) for each in found) or "none"
-            raise NotFoundError(f"the collection has no snapshot {checked!r}; it has {others}")
+            raise NotFoundError(unknown(checked, [each.name for each in found]))
 
     def get_indexing_status(self) -> IndexingStatus:
         """The number of records that the similarity index covers. Queries find the other records too.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -84,6 +85,7 @@ def update(
     metadata = {**dict(changes), **dict.fromkeys(removed)}
     with target.client() as client:
         chosen = client.get_collection(collection)
+        _warn_of_unknown(chosen, removed)
         if filtered:
             updated = chosen.update(
                 ids=list(ids) or None,
@@ -98,6 +100,18 @@ def update(
         print_json({"collection": collection, "updated": updated})
     else:
         click.echo(f"updated {counted(updated, 'record')} of {collection}")
+
+
+def _warn_of_unknown(chosen: Collection, removed: tuple[str, ...]) -> None:
+    """Warn of keys that are to be removed, and that no record has."""
+    if not removed:
+        return
+    from ..tables import key_expressions
+
+    columns = chosen.columns
+    for key in removed:
+        if not key_expressions.columns_of(key, columns):
+            warnings.warn(f"--unset: {key_expressions.unknown(key, columns)}", UserWarning, stacklevel=2)
 
 
 def _update(chosen: Collection, ids: tuple[str, ...], metadata: dict[str, Any], document: str | None) -> int:

@@ -75,12 +75,22 @@ def name_of(function: Any) -> str:
 
 
 def check_conflict(function: Any, stored: Stored) -> None:
-    """Raise if `function` differs from the stored function. Warn if only its configuration differs.
+    """Raise if `function` differs from the stored function. Warn if only its configuration differs, and of a
+    function without a name to compare.
 
     The default function never conflicts, because it also means "not given".
     """
     check(function)
-    if function is None or not stored or stored.get("type") != "known" or not is_persistable(function):
+    if function is None or not stored or stored.get("type") != "known":
+        return
+    if not is_persistable(function):
+        warnings.warn(
+            f"the collection stores the embedding function {stored['name']!r}, and the one that was passed, "
+            f"{type(function).__name__}, is used in its place: vectors of two models cannot be compared. "
+            "Pass none to use the stored one",
+            UserWarning,
+            stacklevel=4,
+        )
         return
     name, stored_name = name_of(function), stored["name"]
     if name == stored_name or type(function) is DefaultEmbeddingFunction:

@@ -312,7 +312,7 @@ def _credentials(settings: Settings) -> dict[str, str]:
         if ":" not in secret:
             raise InvalidArgumentError(
                 "--user, CHROMA_USER, or Settings(chroma_client_auth_credentials=…) for basic authentication "
-                "holds no colon: it is 'name:password'"
+                "holds no colon: it is 'user:password'"
             )
         return {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode('ascii')}"}
     name = settings.chroma_auth_token_transport_header or "Authorization"

@@ -149,7 +149,7 @@ def check_number(value: Any, argument: str) -> float:
 def check_distance(distance: Any, argument: str, space: str | None = None) -> float | None:
     """Check a limit on the distances of the results of a query; None for no limit.
 
-    space  that of the collection, if it is known: only "ip" has negative distances
+    space  refuse limits that no distance of this space can meet: only "ip" has negative distances
     """
     if distance is None:
         return None
@@ -193,7 +193,6 @@ def check_choices(
     *,
     exact: Any,
     max_distance: Any,
-    space: str | None,
     diversity: Any,
     candidates: Any,
     explain: Any,
@@ -206,7 +205,7 @@ def check_choices(
     weight = check_diversity(diversity)
     return request._replace(
         exact=check_bool(exact, "exact"),
-        max_distance=check_distance(max_distance, "max_distance", space),
+        max_distance=check_distance(max_distance, "max_distance"),
         diversity=weight,
         candidates=check_candidates(candidates, request.k, weight > 0 or reranks),
         explain=check_bool(explain, "explain"),

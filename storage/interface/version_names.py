@@ -8,7 +8,7 @@ that the user gave. No other name has an @.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from .errors import AlreadyExists, NotFound, ReadOnly
 from .values import CollectionInfo
@@ -52,8 +52,13 @@ def named(name: str, infos: Sequence[CollectionInfo]) -> CollectionInfo:
     for info in infos:
         if given_name(info) == name:
             return info
-    others = ", ".join(map(repr, map(given_name, infos))) or "none"
-    raise NotFound(f"the collection has no snapshot {name!r}; it has {others}")
+    raise NotFound(unknown(name, map(given_name, infos)))
+
+
+def unknown(name: str, others: Iterable[str]) -> str:
+    """Return the message about a snapshot that does not exist."""
+    listed = ", ".join(map(repr, others)) or f"none; collection.snapshot({name!r}) makes one"
+    return f"the collection has no snapshot {name!r}; it has {listed}"
 
 
 def check_new(version: CollectionInfo, infos: Sequence[CollectionInfo]) -> None:

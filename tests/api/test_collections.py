@@ -82,7 +82,10 @@ def test_get_or_create_creates_then_gets(client: Any) -> None:
 
 def test_get_or_create_keeps_what_is_stored(client: Any) -> None:
     client.create_collection("things", metadata={"a": 1}, configuration={"hnsw": {"ef_search": 50}})
-    with pytest.warns(UserWarning, match="ef_search is 50, not 60"):
+    with (
+        pytest.warns(UserWarning, match="ef_search is 50, not 60"),
+        pytest.warns(UserWarning, match="keeps its metadata: {'a': 1}, not {'b': 2}"),
+    ):
         again = client.get_or_create_collection(
             "things", metadata={"b": 2}, configuration={"hnsw": {"ef_search": 60}}
         )

@@ -202,15 +202,10 @@ def test_no_distance_is_negative_but_those_of_inner_products(client: Any, space:
     docs = client.create_collection("docs", embedding_function=None, configuration={"hnsw": {"space": space}})
     docs.add(ids=["a", "b"], embeddings=[[3.0, 0.0], [3.0, 0.1]])
     if space == "ip":
-        assert docs.query(query_embeddings=[[3.0, 0.0]], max_distance=-1)["ids"] == [["a", "b"]]
         assert docs.duplicates(-1).num_rows == 1
         return
-    for call in (
-        lambda: docs.query(query_embeddings=[[3.0, 0.0]], max_distance=-1),
-        lambda: docs.duplicates(-1),
-    ):
-        with refused("max_distance to be zero or positive, got -1", repr(space)):
-            call()
+    with refused("max_distance to be zero or positive, got -1", repr(space)):
+        docs.duplicates(-1)
 
 
 def test_metadata_of_a_collection_that_exists_are_kept_with_a_warning(client: Any) -> None:
@@ -242,3 +237,19 @@ def test_csv_has_no_column_of_all_metadata(collection: Any, tmp_path: Path) -> N
     with refused("export: columns names 'metadata', which only JSON lines have", "'csv'", "name the keys"):
         collection.export(tmp_path / "x.csv", columns=["id", "metadata"], progress=False)
     assert not list(tmp_path.glob("*.csv"))
+
+
+def test_a_function_without_a_name_in_place_of_the_stored_one_gives_a_warning(client: Any) -> None:
+    client.create_collection("docs")
+
+    class Mine:
+        def __call__(self, input: Any) -> Any:
+            return [[1.0]] * len(input)
+
+    for call in (client.get_or_create_collection, client.get_collection):
+        with pytest.warns(UserWarning, match="stores the embedding function 'default'.*Mine, is used"):
+            call("docs", embedding_function=Mine())
+    client.create_collection("mine", embedding_function=Mine())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        client.get_collection("mine", embedding_function=Mine())

@@ -122,6 +122,9 @@ def test_snapshots_are_no_collections_of_the_database(client: Any, words: Any) -
 
 
 def test_names(words: Any) -> None:
+    for call in (words.at, words.restore, words.drop_snapshot):
+        with pytest.raises(NotFoundError, match=r"it has none; collection.snapshot\('kept'\) makes one"):
+            call("kept")
     words.snapshot("kept")
     with pytest.raises(UniqueConstraintError, match="has a snapshot 'kept' already"):
         words.snapshot("kept")

@@ -122,3 +122,8 @@ def test_recall(target: str) -> None:
     assert read("recall", target, "notes", "-k", "2", "--sample", "3") == {
         "collection": "notes", "k": 2, "sample": 3, "recall": 1.0,
     }  # fmt: skip
+
+
+def test_a_key_to_remove_that_no_record_has_gives_a_warning(target: str) -> None:
+    said = run("update", target, "notes", "--all", "--unset", "nn", "--set", "x=1")
+    assert "no record has the metadata key 'nn'; the nearest is 'n'" in said.stderr
