@@ -48,7 +48,7 @@ from ..storage.interface.requests import (
     Selection,
 )
 from ..storage.interface.schema import ValueType
-from ..storage.interface.values import CollectionInfo, CollectionStats, Field, Floats, Mode, Rows, Written
+from ..storage.interface.values import CollectionInfo, CollectionStats, Field, Floats, Mode, Rows
 from ..types import (
     CollectionMetadata,
     DataLoader,
@@ -226,7 +226,7 @@ class AsyncCollection(AsyncSnapshots, AsyncContainer):
             vectors = batch.embeddings if source is None else await self._embed(source, batch)
             batch = await self._with_sparse(batch)
         written = await self._backend.write(self._ref, "add", batch.records(vectors))
-        return report_of(written + Written(skipped=skipped))
+        return WriteReport(written.added, written.updated, written.skipped + skipped)
 
     async def upsert(
         self,

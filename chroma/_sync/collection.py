@@ -49,7 +49,7 @@ from ..storage.interface.requests import (
     Selection,
 )
 from ..storage.interface.schema import ValueType
-from ..storage.interface.values import CollectionInfo, CollectionStats, Field, Floats, Mode, Rows, Written
+from ..storage.interface.values import CollectionInfo, CollectionStats, Field, Floats, Mode, Rows
 from ..types import (
     CollectionMetadata,
     DataLoader,
@@ -227,7 +227,7 @@ class Collection(Snapshots, Container):
             vectors = batch.embeddings if source is None else self._embed(source, batch)
             batch = self._with_sparse(batch)
         written = self._backend.write(self._ref, "add", batch.records(vectors))
-        return report_of(written + Written(skipped=skipped))
+        return WriteReport(written.added, written.updated, written.skipped + skipped)
 
     def upsert(
         self,
