@@ -115,8 +115,9 @@ class AsyncTables(AsyncStreamable, Handle):
 
         collection.column_types()  # {"id": "string", "document": "string", "year": "int64", ...}
         """
+        most = 0 if self._backend.streams else None  # other servers list no keys without records
         nothing = partial(
-            check_get, ids=None, where=None, where_document=None, limit=0, offset=None, order_by=None
+            check_get, ids=None, where=None, where_document=None, limit=most, offset=None, order_by=None
         )
         schema = (await self._batches(None, "columns", nothing, whole=False)).schema
         return {field.name: str(field.type) for field in schema}

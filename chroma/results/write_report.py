@@ -18,6 +18,8 @@ class WriteReport:
     updated  stored records that were changed
     skipped  records that changed nothing: `add` leaves stored ids as they are, `update` leaves out others
 
+    Servers of Chroma's own report nothing: all three are 0 then.
+
     A report is false, like the None that Chroma returns. Programs that look at the result go on as before.
     """
 
@@ -31,7 +33,7 @@ class WriteReport:
     def __str__(self) -> str:
         named = zip(astuple(self), ("added", "updated", "skipped"))
         parts = [f"{count:,} {what}" for count, what in named if count]
-        return ", ".join(parts) or "nothing to write"
+        return ", ".join(parts) or "no change was reported"
 
 
 WriteReport.__module__ = "chroma.api.types"

@@ -36,7 +36,7 @@ def test_a_report_can_be_read_and_is_false() -> None:
     report = WriteReport(added=1200, skipped=3)
     assert str(report) == "1,200 added, 3 skipped"
     assert repr(report) == "WriteReport(added=1200, updated=0, skipped=3)"
-    assert str(WriteReport()) == "nothing to write"
+    assert str(WriteReport()) == "no change was reported"
     assert not report  # as the None that Chroma returns
 
 

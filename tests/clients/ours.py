@@ -94,6 +94,7 @@ def tour(url: str, connect: Callable[..., Any], administer: Callable[[Any], Any]
     reads(things)
     filters(things)
     tables(things)
+    versions(things)
     pipelines(things)
     removals(things)
     batches(client)
@@ -254,6 +255,34 @@ def tables(things: Any) -> None:
     equal("to_batches", things.to_batches(["id", "document"]).schema.names, ["id", "document"])
     equal("describe", things.describe()["s"].fill, 0.2)
     equal("plot", type(things.plot(label="id")).__name__, "LayerChart")
+
+
+def versions(things: Any) -> None:
+    equal("column_types", things.column_types()["s"], "string")
+    if hasattr(things, "columns"):  # a property, which cannot be awaited
+        equal("columns", things.columns[:2], ["id", "document"])
+    equal("head", things.head(2)["ids"], ["a", "b"])
+    equal("sample", len(things.sample(2, seed=1)["ids"]), 2)
+    equal("vectors", things.vectors(["a"]).ids, ["a"])
+    equal("neighbours", things.neighbours(1).num_rows, 5)
+    equal("duplicates", things.duplicates(0).column_names, ["id", "duplicate", "distance"])
+    before = things.get()
+    things.rename_key("s", "other")  # the reference reports no numbers of records
+    equal("rename_key", things.get(ids=["a"])["metadatas"][0]["other"], "x")
+    things.rename_key("other", "s")
+    equal("what is renamed", things.get(), before)
+    things.update(ids=["a"], metadatas=[{"draft": 1}])
+    things.drop_key("draft")
+    equal("what is dropped", things.get(), before)
+    for name, call in (  # only our server has them
+        ("update_columns", lambda: things.update_columns({"twice": "2"})),
+        ("snapshot", lambda: things.snapshot("before")),
+        ("snapshots", things.snapshots),
+        ("at", lambda: things.at("before")),
+        ("restore", lambda: things.restore("before")),
+        ("drop_snapshot", lambda: things.drop_snapshot("before")),
+    ):
+        raises(name, UnsupportedError, call)
 
 
 def pipelines(things: Any) -> None:

@@ -109,7 +109,7 @@ def test_an_index_build_shows_its_rows(
     things.compact(progress=True)
     (states,) = frontend.outputs
     assert states[-1]["text/plain"].startswith("things: indexing: 100% 1.20k/1.20k")
-    assert len(states) > 5
+    assert len(states) >= 2
     things.compact(progress=False)
     things.compact(progress=True)  # there is nothing to do
     assert len(frontend.outputs) == 1
