@@ -199,6 +199,7 @@ def test_questions_of_another_kind_say_how_they_are_asked(collection: Any) -> No
 
 @pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
 def test_no_distance_is_negative_but_those_of_inner_products(client: Any, space: str) -> None:
+    pytest.importorskip("pyarrow")
     docs = client.create_collection("docs", embedding_function=None, configuration={"hnsw": {"space": space}})
     docs.add(ids=["a", "b"], embeddings=[[3.0, 0.0], [3.0, 0.1]])
     if space == "ip":

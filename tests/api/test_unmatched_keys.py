@@ -235,6 +235,7 @@ def test_programs_of_chroma_are_not_refused(words: Any, monkeypatch: pytest.Monk
     ("way", "compacted"), [("rename", False), ("rename", True), ("update", False), ("delete", False)]
 )
 def test_a_key_that_no_record_has_any_more_is_unmatched(words: Any, way: str, compacted: bool) -> None:
+    pytest.importorskip("pyarrow")
     if compacted:
         words.compact()
     words.get(where={"n_words": 3})  # the key is known
