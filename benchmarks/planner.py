@@ -2,10 +2,10 @@
 
     python benchmarks/planner.py [--data SOURCE ...]     # synthetic:40000:128, 384 and 768
 
-For each data set, a collection with a graph over whole vectors and one as the engine makes it (of reduced
-vectors, where that keeps the neighbours). Printed: ns per number of an allowed row that is read exactly; ns
-per unit of effort in a walk, as a + b * dimension; then for each share of allowed rows the exact scan, the
-walk, and what the engine chooses, each filter new. Times are medians of calls that take turns.
+Printed: ns per number of an allowed row that is read exactly; ns per allowed row whose code is compared, as
+a + b * dimension; ns per unit of ef in a search for allowed rows, in the same form; then for each share of
+allowed rows the exact scan, the scan of codes, the graph search, and what the engine chooses. Times are
+medians of calls that take turns.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, NamedTuple
@@ -33,45 +31,33 @@ from taken_apart.reading import Opened
 
 from chroma.storage.filters.parser import Everything
 from chroma.storage.filters.row_set import RowSet
-from chroma.storage.index import hnsw
+from chroma.storage.index.graph import Effort
 from chroma.storage.interface.requests import QueryRequest
 from chroma.storage.query import executor
 from chroma.storage.query import planner as code
-from chroma.storage.query.plan_history import PlanHistory
-from chroma.storage.query.planner import Plan, ScanAllowed
+from chroma.storage.query.planner import (
+    FilteredGraphSearch,
+    Plan,
+    ScanAllowed,
+    ScanCodes,
+    candidates,
+    scaled_ef,
+)
 from chroma.storage.vectors import distance
 
 DATA = [f"synthetic:40000:{dimension}" for dimension in (128, 384, 768)]
-SHARES = (0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5)
-EFFORTS = (32, 64, 128, 256, 512, 1024)
+SHARES = (0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
+EFFORTS = (32, 64, 128, 256, 512)
 CALLS, K, EF = 40, 10, 100
-MODEL = ("GATHER_NS", "STEP_NS", "EF_NS", "GRAPH_ADVANTAGE")
+MODEL = ("GATHER_NS", "CODE_ROW_NS", "CODE_NS", "FILTERED_STEP_NS", "FILTERED_NS")
 
 
 class Sample(NamedTuple):
-    numbers: int  # what the time is divided by
+    """`numbers`: what the time is divided by."""
+
+    numbers: int
     dimension: int
     ns: float
-
-
-def model() -> dict[str, float]:
-    """The constants as they are in the code."""
-    missing = [name for name in MODEL if not hasattr(code, name)]
-    if missing:
-        raise SystemExit(f"chroma.storage.query.planner has no {', '.join(missing)}: what takes their place?")
-    return {name: getattr(code, name) for name in MODEL}
-
-
-@contextmanager
-def constants(module: Any, **values: Any) -> Iterator[None]:
-    before = {name: getattr(module, name) for name in values}
-    for name, value in values.items():
-        setattr(module, name, value)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(module, name, value)
 
 
 def times(calls: dict[str, Callable[[int], Any]], count: int = CALLS) -> dict[str, float]:
@@ -93,7 +79,7 @@ def picked(rows: int, share: float, random: Any) -> Any:
     return np.sort(random.choice(rows, max(1, int(rows * share)), replace=False))
 
 
-def gathers(opened: Opened, queries: Any, random: Any) -> list[tuple[float, Sample]]:
+def exact_scans(opened: Opened, queries: Any, random: Any) -> list[Sample]:
     """Exact scans of some rows, by share."""
     view, found = opened.view, []
     for share in [share for share in SHARES if share <= 0.1]:
@@ -103,24 +89,44 @@ def gathers(opened: Opened, queries: Any, random: Any) -> list[tuple[float, Samp
             query = queries[number % len(queries)]
             return distance.nearest("cosine", query, view.vectors, norms=view.norms, rows=sets[number], k=K)
 
-        ns = times({"scan": scan})["scan"]
-        found.append((share, Sample(len(sets[0]) * view.vectors.shape[1], view.vectors.shape[1], ns)))
+        dimension = view.vectors.shape[1]
+        found.append(Sample(len(sets[0]) * dimension, dimension, times({"scan": scan})["scan"]))
     return found
 
 
-def walks(opened: Opened, queries: Any) -> list[Sample]:
-    """Walks at several efforts; `numbers` is the effort."""
-    prepared = [opened.graph.prepare(query[None, :])[0] for query in queries[:CALLS]]
+def code_scans(opened: Opened, queries: Any, random: Any) -> list[Sample]:
+    """Scans of the codes of some rows, by share."""
+    view, graph, found = opened.view, opened.graph, []
+    for share in [share for share in SHARES if share >= 0.03]:
+        sets = [RowSet(view.rows, rows=picked(view.rows, share, random)) for _ in range(CALLS)]
 
-    def walk(ef: int) -> Callable[[int], Any]:
-        return lambda number: opened.graph.search(prepared[number], K, ef, 1)
+        def scan(number: int, sets: list[RowSet] = sets) -> Any:
+            query = queries[number % len(queries)][None, :]
+            return graph.scan(query, view.vectors, Effort(K, 1, 3 * K), sets[number], 1)
 
-    taken = times({str(ef): walk(ef) for ef in EFFORTS}, min(CALLS, len(prepared)))
-    return [Sample(ef, opened.graph.dimension, taken[str(ef)]) for ef in EFFORTS]
+        found.append(Sample(sets[0].count, graph.dimension, times({"scan": scan})["scan"]))
+    return found
+
+
+def searches(opened: Opened, queries: Any, random: Any) -> list[Sample]:
+    """Searches for allowed rows at several efforts; `numbers` is the effort."""
+    view, graph = opened.view, opened.graph
+    sets = [RowSet(view.rows, mask=random.random(view.rows) < 0.3) for _ in range(CALLS)]
+    for each in sets:
+        _ = each.bits
+
+    def search(ef: int) -> Callable[[int], Any]:
+        effort = Effort(K, ef, 3 * K)
+        return lambda number: graph.search(
+            queries[number % len(queries)][None, :], view.vectors, effort, sets[number], 1
+        )
+
+    taken = times({str(ef): search(ef) for ef in EFFORTS})
+    return [Sample(ef, graph.dimension, taken[str(ef)]) for ef in EFFORTS]
 
 
 def fit(samples: list[Sample]) -> tuple[float, float]:
-    """a and b of time per unit of effort = a + b * dimension, each sample with the same relative weight."""
+    """a and b of time per unit = a + b * dimension, each sample with the same relative weight."""
     each = np.array([sample.ns / sample.numbers for sample in samples])
     columns = np.array([[1.0, sample.dimension] for sample in samples]) / each[:, None]
     (a, b), *_ = np.linalg.lstsq(columns, np.ones(len(each)), rcond=None)
@@ -129,55 +135,47 @@ def fit(samples: list[Sample]) -> tuple[float, float]:
 
 def choices(
     opened: Opened, kinds: dict[str, list[tuple[Any, list[Any]]]]
-) -> Iterator[tuple[str, float, dict[str, float], float, float]]:
-    """Per kind and share: times of each plan, how often a graph search is chosen, and the recall of one."""
+) -> Iterator[tuple[str, float, dict[str, float], dict[str, float]]]:
+    """Per kind and share: times of each plan and of the engine's choice, and the recall of each."""
     view, graph = opened.view, opened.graph
     wanted = executor.Search(QueryRequest(vectors=view.vectors[:1], k=K), Everything(), "cosine", EF, 1)
-    request = code.Request(K, EF, False)
+    ef = scaled_ef(EF, view.rows)
+    width = candidates(K, ef, reduced=True)
 
     def part(rows: Any) -> executor.SearchablePart:
         """The segment under a filter that is new."""
         allowed = RowSet(view.rows, rows=rows)
-        return executor.SearchablePart(wanted, view, graph, allowed, PlanHistory())
+        return executor.SearchablePart(wanted, view, graph, allowed, lambda _: None)
 
-    def scan_allowed(_: executor.SearchablePart, out_of_distribution: bool) -> Plan:
-        return ScanAllowed()
-
-    def search_graph(part: executor.SearchablePart, out_of_distribution: bool) -> Plan:
-        assert part.allowed is not None
-        return code.filtered_graph_search(request, part.statistics, part.allowed.count, out_of_distribution)
-
-    def way(choose: Callable[..., Plan], questions: Any, sets: list[Any]) -> Callable[[int], Any]:
-        def call(number: int) -> Any:
-            each, query = part(sets[number]), questions[number]
-            projected, outside = (None, []) if choose is scan_allowed else graph.prepare(query[None, :])
-            return executor.execute(choose(each, bool(outside)), each, query, projected)
-
-        return call
-
+    scan = ScanAllowed()
+    ways: dict[str, Callable[[executor.SearchablePart], Plan]] = {
+        "exact": lambda _: scan,
+        "codes": lambda _: ScanCodes(width, 1, scan),
+        "graph": lambda _: FilteredGraphSearch(code.FILTERED_EF * ef, width, 1, scan),
+        "chosen": lambda each: code.plan(each.request, each.statistics),
+    }
     for kind, sections in kinds.items():
         for questions, sets in sections:
+
+            def call(name: str, questions: Any = questions, sets: list[Any] = sets) -> Callable[[int], Any]:
+                def run(number: int) -> Any:
+                    each = part(sets[number])
+                    return executor.execute(ways[name](each), each, questions[number % len(questions)])
+
+                return run
+
             count = min(CALLS, len(sets))
-            scan = way(scan_allowed, questions, sets)
-            walk = way(search_graph, questions, sets)
-            taken = times({"scan": scan, "walk": walk}, count)
-            plans = [code.plan(request, part(rows).statistics) for rows in sets[:count]]
-            walked = float(np.mean([isinstance(each, code.FilteredGraphSearch) for each in plans]))
-            shared = [len(set(scan(n)[0]) & set(walk(n)[0])) / max(1, len(scan(n)[0])) for n in range(count)]
-            share = float(np.mean([len(rows) for rows in sets])) / view.rows
-            taken["chosen"] = walked * taken["walk"] + (1 - walked) * taken["scan"]
-            yield kind, share, taken, walked, float(np.mean(shared))
-
-
-def crossing(lines: list[Any]) -> tuple[str, str]:
-    """The share of rows where a walk becomes the quicker way, and the least at which the engine walks."""
-    lines = sorted(lines, key=lambda line: line[1])
-    logs = [(np.log(share), np.log(taken["scan"] / taken["walk"])) for _, share, taken, _, _ in lines]
-    quicker = "never"
-    for (x, y), (x2, y2) in pairwise(logs):
-        if y < 0 <= y2:
-            quicker = f"{np.exp(x - y * (x2 - x) / (y2 - y)):.1%}"
-    return quicker, next((f"{share:.1%}" for _, share, _, walked, _ in lines if walked >= 0.5), "never")
+            taken = times({name: call(name) for name in ways}, count)
+            right = [set(call("exact")(n)[0]) for n in range(count)]
+            recall = {
+                name: float(
+                    np.mean(
+                        [len(right[n] & set(call(name)(n)[0])) / max(1, len(right[n])) for n in range(count)]
+                    )
+                )
+                for name in ways
+            }
+            yield kind, float(np.mean([len(rows) for rows in sets])) / view.rows, taken, recall
 
 
 def correlated(opened: Opened, queries: Any) -> tuple[list[Any], list[Any]]:
@@ -204,99 +202,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--data", nargs="+", default=DATA)
     options = parser.parse_args()
-    constants_now, load = model(), os.getloadavg()[0]
-    gathered: list[list[str]] = []
-    walked: list[Sample] = []
-    ways: list[list[str]] = []
-    slopes, losses, crossings = [], [], []
+    load = os.getloadavg()[0]
+    exact: list[float] = []
+    scanned: list[Sample] = []
+    searched: list[Sample] = []
+    lines: list[list[str]] = []
+    losses: list[float] = []
     for source in options.data:
         rows, queries = data.load(source)
-        dimension, random = rows.vectors.shape[1], np.random.default_rng(1)
-        label = f"{len(rows):,} × {dimension}"
-        for whole in (True, False):
-            with tempfile.TemporaryDirectory(prefix="planner-") as folder:
-                with constants(hnsw, **({"choose": lambda *_: None} if whole else {})):
-                    opened = Opened(f"{folder}/db", rows)
-                if whole or opened.graph.projection is not None:
-                    walked += walks(opened, queries)
-                if whole:
-                    found = gathers(opened, queries, random)
-                    for share, sample in found:
-                        ns = sample.ns / sample.numbers
-                        gathered.append([label, f"{share:.1%}", report.number(sample.ns / 1e3), f"{ns:.3f}"])
-                    numbers, ns = zip(*((sample.numbers, sample.ns) for _, sample in found))
-                    slopes.append((label, *np.polyfit(numbers, ns, 1)))
-                if not whole:
-                    sets = [(queries, [picked(len(rows), s, random) for _ in range(CALLS)]) for s in SHARES]
-                    anywhere, within = correlated(opened, queries)
-                    kinds = {"any rows": sets, "a cluster, from anywhere": anywhere, "from within": within}
-                    name = f"{label}, graph of {opened.graph.dimension}"
-                    lines = list(choices(opened, kinds))
-                    crossings.append([name, *crossing([line for line in lines if line[0] == "any rows"])])
-                    for kind, share, taken, walks_share, recall in lines:
-                        best = min(taken["scan"], taken["walk"])
-                        losses.append(taken["chosen"] / best)
-                        us = [report.number(taken[way] / 1e3) for way in ("scan", "walk", "chosen")]
-                        loss = f"{losses[-1]:.2f}"
-                        ways.append(
-                            [name, kind, f"{share:.2%}", *us, f"{walks_share:.0%}", f"{recall:.3f}", loss]
-                        )
-                opened.close()
-        print(f"{label} done", file=sys.stderr, flush=True)
-    print(report.table(["data", "allowed", "exact, µs", "ns per number"], gathered))
-    print(
-        report.table(
-            ["data", "µs, whatever the rows", "ns per number more"],
-            [[label, report.number(base / 1e3), f"{slope:.3f}"] for label, slope, base in slopes],
-        )
-    )
-    a, b = fit(walked)
-    print(
-        report.table(
-            ["dimension", "ef", "walk, µs", "ns per unit of ef", "the constants say"],
-            [
-                [
-                    str(s.dimension),
-                    str(s.numbers),
-                    report.number(s.ns / 1e3),
-                    report.number(s.ns / s.numbers),
-                    report.number(constants_now["STEP_NS"] + s.dimension * constants_now["EF_NS"]),
-                ]
-                for s in walked
-            ],
-        )
-    )
-    measured = {
-        "GATHER_NS": statistics.median(slope for _, slope, _ in slopes),
-        "STEP_NS": a,
-        "EF_NS": b,
-    }
+        random = np.random.default_rng(1)
+        with tempfile.TemporaryDirectory(prefix="planner-") as folder:
+            opened = Opened(f"{folder}/db", rows)
+            samples = exact_scans(opened, queries, random)
+            numbers, ns = zip(*((sample.numbers, sample.ns) for sample in samples))
+            exact.append(float(np.polyfit(numbers, ns, 1)[0]))
+            scanned += code_scans(opened, queries, random)
+            searched += searches(opened, queries, random)
+            sets = [(queries, [picked(len(rows), s, random) for _ in range(CALLS)]) for s in SHARES]
+            anywhere, within = correlated(opened, queries)
+            kinds = {"any rows": sets, "a cluster, from anywhere": anywhere, "from within": within}
+            name = f"{len(rows):,} × {rows.vectors.shape[1]}, codes of {opened.graph.dimension}"
+            for kind, share, taken, recall in choices(opened, kinds):
+                losses.append(taken["chosen"] / min(taken["codes"], taken["graph"], taken["exact"]))
+                us = [report.number(taken[way] / 1e3) for way in ("exact", "codes", "graph", "chosen")]
+                recalls = [f"{recall[way]:.3f}" for way in ("codes", "graph", "chosen")]
+                lines.append([name, kind, f"{share:.2%}", *us, *recalls, f"{losses[-1]:.2f}"])
+            opened.close()
+        print(f"{name} done", file=sys.stderr, flush=True)
+    row, number = fit(scanned)
+    step, step_number = fit(searched)
+    measured = dict(zip(MODEL, (statistics.median(exact), row, number, step, step_number)))
     print(
         report.table(
             ["constant", "in the code", "measured"],
-            [
-                [name, f"{constants_now[name]:g}", report.number(measured[name]) if name in measured else ""]
-                for name in MODEL
-            ],
+            [[name, f"{getattr(code, name):g}", report.number(measured[name])] for name in MODEL],
         )
     )
-    print(report.table(["data", "a walk is quicker from", "the engine walks from"], crossings))
-    print(
-        report.table(
-            [
-                "data",
-                "filter",
-                "allowed",
-                "exact, µs",
-                "walk, µs",
-                "chosen, µs",
-                "walked",
-                "recall of a walk",
-                "chosen / best",
-            ],
-            ways,
-        )
-    )
+    columns = ["data", "filter", "allowed", "exact, µs", "codes, µs", "graph, µs", "chosen, µs"]
+    columns += ["recall of codes", "of the graph", "of the chosen", "chosen / best"]
+    print(report.table(columns, lines))
     print(
         f"chosen / best: mean {statistics.mean(losses):.2f}, worst {max(losses):.2f}; "
         f"load average {load:.1f} before, {os.getloadavg()[0]:.1f} after"

@@ -18,7 +18,7 @@ def main(dist: Path) -> None:
     engine = set((root / "storage").rglob("*.py"))
     modules = {str(file.relative_to(root)) for file in api}
     modules |= {"chroma/" + str(file.relative_to(root)) for file in engine}
-    native = ("_kernel", "_postings", "_text")
+    native = ("_graph", "_kernel", "_postings", "_text")
     data = {"chroma/py.typed", "chroma/compat/names.json"}
     data |= {f"chroma/storage/native/{name}.pyi" for name in native}
     data |= {"chroma/embedding/minilm/data/minilm-vocab.txt", "chroma/embedding/minilm/data/README.md"}

@@ -10,7 +10,7 @@ digest() { { sha256sum "$@" 2> /dev/null || shasum -a 256 "$@"; } | cut -c1-64 |
 have() { [ -x .venv/bin/python ] && [ "$(cat ".venv/installed-$1" 2> /dev/null)" = "$stamp" ]; }
 
 identity=$("$python" -c 'import sys; print(sys.version, sys.base_prefix)' 2> /dev/null || true)
-stamp="$(digest pyproject.toml setup.py storage/native/_kernel.c storage/native/_postings.c storage/native/_text.c requirements/ci.txt) $(pwd) $identity"
+stamp="$(digest pyproject.toml setup.py storage/native/_graph.c storage/native/_kernel.c storage/native/_postings.c storage/native/_text.c storage/native/vectors.h requirements/ci.txt) $(pwd) $identity"
 if have dev || have "$kind"; then exit 0; fi
 
 scripts/preflight.sh

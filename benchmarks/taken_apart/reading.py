@@ -19,7 +19,6 @@ from chroma.results import build
 from chroma.storage.filters import parser as filters
 from chroma.storage.interface.requests import QueryRequest, Selection
 from chroma.storage.query import executor
-from chroma.storage.query.plan_history import PlanHistory
 from chroma.storage.query.planner import GraphSearch, plan
 from chroma.validation import read_arguments
 
@@ -108,27 +107,15 @@ def _plan(opened: Opened, case: Case) -> Any:
 
 def _part(case: Case) -> Any:
     """The segment as the executor sees it; the filter, if there is one, was answered just now."""
-    source = executor.Source(lambda _: case.graph, case.held.store.filters, PlanHistory())
+    source = executor.Source(lambda _: case.graph, case.held.store.filters, lambda _: None)
     return executor.searchable(case.search, case.views[0], source)
 
 
-def _walk(case: Case) -> Any:
-    chosen = plan(case.part.request, case.part.statistics, out_of_distribution=bool(case.prepared[1]))
+def _searched(case: Case) -> Any:
+    """Project the query, find rows by their codes, and rank them by their vectors."""
+    chosen = plan(case.part.request, case.part.statistics)
     assert isinstance(chosen, GraphSearch), chosen
-    return case.graph.search(case.prepared[0], chosen.width, chosen.ef, 1)[0]
-
-
-def _walk_alone(case: Case) -> Any:
-    return case.graph._index.knn_query(case.prepared[0], k=len(case.walked), num_threads=1)
-
-
-def _ranked(case: Case) -> Any:
-    line = executor._reranked(case.part, case.vectors[0], case.walked)
-    return executor._best(K, case.views, [line])
-
-
-def _gather(case: Case) -> Any:
-    return np.take(case.views[0].vectors, case.walked, axis=0)
+    return executor._best(K, case.views, [executor.execute(chosen, case.part, case.vectors[0])])
 
 
 def _cells(case: Case, field: str) -> list[bytes]:
@@ -218,30 +205,16 @@ def plain(opened: Opened, bare: Bare, queries: Any, truth: list[set[str]]) -> tu
         queries,
         truth,
     )
-    reduced = "" if opened.graph.projection is None else f", walking over {opened.graph.dimension} numbers"
+    reduced = f", over {opened.graph.dimension} numbers" if opened.graph.projected else ""
     steps = [
         *_first(opened),
-        Step(
-            "the query as the graph has vectors: length one, reduced",
-            "prepared",
-            lambda case: case.graph.prepare(case.vectors),
-            lambda case: opened.graph.projection and case.vectors @ opened.graph.projection.matrix,
-            "the product with the matrix",
-        ),
         Step("what the plan depends on", "part", _part),
         Step(
-            "the plan, and the walk through the graph",
-            "walked",
-            _walk,
-            _walk_alone,
-            "the same call of hnswlib alone",
-        ),
-        Step(
-            "exact distances of what it found, ranked",
+            "the graph search: projection, codes, exact distances",
             "found",
-            _ranked,
-            _gather,
-            "a copy of the same rows",
+            _searched,
+            lambda case: bare.query(case.vector),
+            "hnswlib alone on whole vectors, same recall",
         ),
         *_last(),
     ]
@@ -333,7 +306,7 @@ def filtered(opened: Opened, name: str, correlated: str | None, queries: Any) ->
         walks.append(1)
         return ask(*arguments)
 
-    index.search = counted
+    index.search = counted  # type: ignore[method-assign]
     for case in cases[:50]:
         whole(case())
     del index.search

@@ -19,7 +19,7 @@ from ..filters import switched_off, unmatched
 from ..filters.document_index import DocumentIndex
 from ..filters.evaluator import check_patterns
 from ..filters.parser import EVERYTHING, Node, parse
-from ..index.hnsw import Graph
+from ..index.graph import Graph
 from ..index.ngrams import Ngrams
 from ..interface import unmatched as reports
 from ..interface.errors import InvalidArgument, Missing, StorageError, UnmatchedKey
@@ -51,7 +51,6 @@ from ..io.disk import Folder
 from ..postings.ranking import SparseQuery
 from ..query import executor, hybrid, search, sparse
 from ..query.facets import count_values
-from ..query.plan_history import PlanHistory
 from ..query.ranked_hits import Ranked, Traced, WithWords
 from ..query.scan import Scan
 from ..query.search import SearchHits
@@ -96,9 +95,8 @@ class Collection:
         )
         self._postings = PostingsCache(self.indexes)
         self._sparse_indexes = [SparseVectorIndex(key) for key in sparse_keys(info.schema)]
-        self.plan_history = PlanHistory()
         self._found_keys = FoundKeys()
-        self._source = executor.Source(self._graph_of, self.store.filters, self.plan_history)
+        self._source = executor.Source(self._graph_of, self.store.filters, self._report_damage)
         self._settings, self._settings_of = self._read_settings(), info
         self._switched = info.schema if switches_off(info.schema) else None  # a schema never changes
         # Nearly all schemas switch nothing off. Then filters are parsed without a call in between.
@@ -140,7 +138,6 @@ class Collection:
         self.graphs.forget_gone(snapshot)
         self.indexes.forget_gone(snapshot)
         self._postings.adopt(snapshot)
-        self.plan_history.keep_only(snapshot)
 
     def ngrams(self, view: SegmentView) -> Ngrams | None:
         found: Ngrams | None = self.indexes.get(view, self._documents)
@@ -468,6 +465,9 @@ class Collection:
 
     def _graph_of(self, view: SegmentView) -> Graph | None:
         return self.graphs.get(view, self.settings)
+
+    def _report_damage(self, view: SegmentView) -> None:
+        self.graphs.damaged(view, self.settings)
 
     def recall(self, k: int, sample: int) -> float:
         """Measure the mean share of the exact k nearest records that the default search finds.

@@ -1,8 +1,9 @@
 """Build, load and publish the graphs of a collection's segments.
 
 Owns: which segment has which graph. A graph is a cache: searches scan exactly if a segment has no graph, or
-while its graph is being loaded or built. Builds run in the background. A finished graph is published in the
-manifest, unless its segment was merged away meanwhile.
+while its graph is being built. A graph of codes is opened by the first search that needs it. A graph of
+float32 vectors is loaded in the background, and searches scan until then. Builds run in the background. A
+finished graph is published in the manifest, unless its segment was merged away meanwhile.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from ..index import graph_file, hnsw
-from ..index.hnsw import Graph
+from ..index import graph_file, hnsw, native_graph
+from ..index.graph import Graph, GraphData
+from ..index.native_graph import NativeGraph
 from ..interface.errors import Corruption
 from ..manifest import FileRef, GraphRef, SegmentRef, random_name
 from ..memory_budget import DoesNotFit
+from ..native import kernel
 from ..segments.segment import Segment
 from ..segments.snapshot import SegmentView, Snapshot
+from ..vectors import pca
 from ..vectors.distance import Space
 from .cache_files import publish
 from .record_store import RecordStore
@@ -62,7 +66,10 @@ class Graphs:
         self._store = store
         self._loaded: dict[str, tuple[GraphRef | None, Graph]] = {}
         self._broken: set[str] = set()  # graph files that do not match their checksums and must be rebuilt
+        self._outdated: set[str] = set()  # graph files that can be searched, but are to be built anew
+        self._slow: set[str] = set()  # segments whose graphs take long to load
         self._too_large: set[str] = set()  # segments whose graphs need more memory than the limit allows
+        self._opening = threading.Lock()  # held while a graph is opened within a search
         self._lock = threading.Lock()
         self._released = False  # whether the collection was closed, perhaps while a load or build was running
         self._urgent = 0  # number of running foreground builds, for which background builds stop
@@ -70,13 +77,23 @@ class Graphs:
     # ------------------------------------------------------------------ searching
 
     def get(self, view: SegmentView, settings: IndexSettings) -> Graph | None:
-        """Return the graph of a view if it is loaded. Otherwise start loading it in the background."""
+        """Return the graph of a view.
+
+        A graph of codes is opened now. Another is loaded in the background; the result is None until then.
+        """
         loaded = self._loaded.get(view.source.name)
         if loaded is not None:
             self._store.services.budget.touch(self._key(view.source.name))
             return loaded[1]
-        if isinstance(view.source, Segment) and (ref := self._loadable(view)) and hnsw.available():
-            source = view.source
+        source = view.source
+        if not isinstance(source, Segment) or not (ref := self._loadable(view)):
+            return None
+        if source.name not in self._slow:
+            with self._opening:
+                self.load(source, ref, settings, at_once=True)
+            if (loaded := self._loaded.get(source.name)) is not None:
+                return loaded[1]
+        if source.name in self._slow and hnsw.available():
             key = f"{self._store.id}/{source.name}"
             background = self._store.services.background
             background.submit("load", key, lambda: self.load(source, ref, settings), LOAD_SECONDS)
@@ -84,8 +101,20 @@ class Graphs:
 
     def load_now(self, view: SegmentView, settings: IndexSettings) -> None:
         """Load the graph of a view in this thread."""
-        if isinstance(view.source, Segment) and (ref := self._loadable(view)) and hnsw.available():
+        if isinstance(view.source, Segment) and (ref := self._loadable(view)):
             self.load(view.source, ref, settings)
+
+    def damaged(self, view: SegmentView, settings: IndexSettings) -> None:
+        """Forget a graph whose links lead nowhere, and build it again. `check` reports the file."""
+        name = view.source.name
+        with self._lock:
+            loaded = self._loaded.pop(name, None)
+        if loaded is None:
+            return
+        self._store.services.budget.forget(self._key(name))
+        if loaded[0] is not None:
+            self._broken.add(loaded[0].file.name)
+            self.schedule(settings)
 
     def _reference(self, view: SegmentView) -> GraphRef | None:
         graph = view.ref.graph if view.ref else None
@@ -98,28 +127,37 @@ class Graphs:
             return None
         return graph
 
-    def load(self, segment: Segment, ref: GraphRef, settings: IndexSettings) -> None:
-        """Load a graph into memory."""
+    def load(
+        self, segment: Segment, ref: GraphRef, settings: IndexSettings, *, at_once: bool = False
+    ) -> None:
+        """Open a graph. `at_once`: only if that takes no time."""
         if segment.name in self._loaded or self._released:
             return
         home = self._store.folder.child(segment.name)
         path = f"{home.path}/{ref.file.name}"
-        budget, key, graph = self._store.services.budget, self._key(segment.name), None
+        budget, key = self._store.services.budget, self._key(segment.name)
+        graph: Graph | None = None
         try:
             data = home.map(ref.file.name, ref.file.bytes)
-            if settings.space == "cosine":
-                _ = segment.lengths  # computed here, so that the first query need not compute them
-            stopping, evict = self._store.services.background.stopping, segment.evict_vectors
-            graph = graph_file.read(
+            if at_once and not graph_file.opens_at_once(data):
+                self._slow.add(segment.name)
+                return
+            loaded = graph_file.load(
                 path,
                 data,
                 ref.file,
                 space=settings.space,
-                vectors=segment.vectors,
-                stopped=stopping,
-                passed=evict,
+                shape=(segment.rows, segment.dimension),
+                vectors=lambda: segment.vectors,
+                stopped=self._store.services.background.stopping,
+                passed=segment.evict_vectors,
                 reserve=partial(budget.reserve, key),
             )
+            if loaded is not None:
+                graph = loaded.graph
+                if not loaded.current:
+                    self._outdated.add(ref.file.name)
+                    self.schedule(settings)
         except DoesNotFit as error:
             self._leave_out(segment, error)
         except Corruption:
@@ -185,7 +223,9 @@ class Graphs:
         found = [
             view.source
             for view in snapshot.views
-            if isinstance(view.source, Segment) and view.named and not self._served(view, settings)
+            if isinstance(view.source, Segment)
+            and view.named
+            and (not self._served(view, settings) or self._is_outdated(view))
         ]
         return sorted(found, key=lambda segment: -segment.rows)
 
@@ -200,6 +240,10 @@ class Graphs:
             bool(graph.file.bytes) or view.source.name in self._loaded
         )  # a fork may lose a graph that is only in memory
 
+    def _is_outdated(self, view: SegmentView) -> bool:
+        graph = self._reference(view)
+        return graph is not None and graph.file.name in self._outdated
+
     def indexed_rows(self, snapshot: Snapshot, settings: IndexSettings) -> int:
         """Count the live rows in views that have a current graph or get none; see `_served`."""
         return sum(view.live for view in snapshot.views if self._served(view, settings))
@@ -212,7 +256,7 @@ class Graphs:
 
     def build(self, settings: IndexSettings, urgent: bool) -> bool:
         """Build all missing graphs. Returns False if the build was stopped or another process is building."""
-        if not hnsw.available():
+        if kernel.graph is None and not hnsw.available():
             return False
         with self._lock:
             self._urgent += urgent
@@ -242,31 +286,73 @@ class Graphs:
             return True
 
         try:
-            graph = hnsw.build(
-                settings.space,
-                segment.vectors,
-                max_neighbors=settings.max_neighbors,
-                ef_construction=settings.ef_construction,
-                threads=threads,
-                stopped=stopped,
-                reserve=reserve,
-            )
-            if graph is not None and settings.space == "cosine":
-                _ = segment.lengths
+            data = self._built(segment, settings, threads, stopped, reserve)
             segment.evict_vectors()
-            if graph is None:
-                return False
-            built = self._publish(segment, graph, settings)
+            if data is None:
+                return segment.name in self._too_large
+            built = self._publish(segment, data, settings)
         except DoesNotFit as error:
             self._leave_out(segment, error)
             return True
         finally:
             budget.forget(key)
-        if built is not None:
-            self._keep(segment.name, None if self._store.folder.in_memory else built, graph)
+        if built is None:
+            return True
+        with self._lock:
+            self._loaded.pop(segment.name, None)  # an outdated graph
+        self._slow.discard(segment.name)
+        if data.codes is not None and not self._store.folder.in_memory:
+            self.load(segment, built, settings)  # from the file, so that the arrays need not stay in memory
+            return self._released or segment.name in self._loaded or segment.name in self._too_large
+        self._keep(segment.name, built if built.file.bytes else None, _in_memory(data, segment))
         return True
 
-    def _publish(self, segment: Segment, graph: Graph, settings: IndexSettings) -> GraphRef | None:
+    def _built(
+        self,
+        segment: Segment,
+        settings: IndexSettings,
+        threads: int,
+        stopped: Callable[[], bool],
+        reserve: Callable[[int], bool],
+    ) -> GraphData | None:
+        """Build the graph of a segment. Returns None if it was stopped, or if it cannot be built here."""
+        vectors, neighbors = segment.vectors, settings.max_neighbors
+        if not reserve(pca.choosing_bytes(*vectors.shape)):
+            return None
+        choice = pca.choose(settings.space, vectors, coded=kernel.graph is not None, stopped=stopped)
+        if choice is None or stopped():
+            return None
+        projection, rows = choice.projection, segment.rows
+        if choice.coded:
+            if not reserve(native_graph.building_bytes(rows, neighbors)):
+                return None
+            return native_graph.build(
+                settings.space,
+                vectors,
+                projection=projection,
+                neighbors=neighbors,
+                ef_construction=settings.ef_construction,
+                threads=threads,
+                stopped=stopped,
+                scratch=self._store.folder.scratch,
+            )
+        if not hnsw.available():
+            self._too_large.add(segment.name)
+            return None
+        dimension = vectors.shape[1] if projection is None else projection.kept
+        if not reserve(2 * hnsw.nbytes(rows, dimension, neighbors)):  # hnswlib copies its state
+            return None
+        return hnsw.build(
+            settings.space,
+            vectors,
+            projection=projection,
+            neighbors=neighbors,
+            ef_construction=settings.ef_construction,
+            threads=threads,
+            stopped=stopped,
+        )
+
+    def _publish(self, segment: Segment, data: GraphData, settings: IndexSettings) -> GraphRef | None:
         """Write the graph file and name it in the manifest. Returns None if the segment is gone."""
 
         def reference(file: FileRef) -> GraphRef:
@@ -275,7 +361,7 @@ class Graphs:
         def replaced(ref: SegmentRef, file: FileRef) -> tuple[SegmentRef, FileRef | None]:
             return ref._replace(graph=reference(file)), None if ref.graph is None else ref.graph.file
 
-        write = None if self._store.folder.in_memory else partial(graph_file.write, graph)
+        write = None if self._store.folder.in_memory else partial(graph_file.write, data)
         file = publish(self._store, segment.name, f"graph-{random_name()}.hnsw", write, replaced)
         return None if file is None else reference(file)
 
@@ -287,3 +373,12 @@ class Graphs:
                 self._drop(name)
                 self._store.services.budget.forget(self._key(name))
         self._too_large &= refs.keys()
+
+
+def _in_memory(data: GraphData, segment: Segment) -> Graph:
+    """Open a graph that has no file."""
+    if data.codes is not None:
+        return NativeGraph(data, segment.dimension, mapped=False)
+    graph = hnsw.opened(data, segment.vectors)
+    assert graph is not None  # nothing stops it
+    return graph

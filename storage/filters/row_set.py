@@ -27,13 +27,14 @@ class RowSet:
     All attributes are read-only and constant. Each form is computed at most once.
     """
 
-    __slots__ = ("_by_rows", "_bytes", "_count", "_mask", "_rows", "_size")
+    __slots__ = ("_bits", "_by_rows", "_bytes", "_count", "_mask", "_rows", "_size")
 
     def __init__(self, size: int, rows: Ints | None = None, mask: Mask | None = None) -> None:
         self._size, self._by_rows = size, rows is not None
         self._rows, self._mask = rows, mask
         self._count = -1 if rows is None else len(rows)
         self._bytes: bytearray | None = None
+        self._bits: npt.NDArray[np.uint8] | None = None
 
     @property
     def size(self) -> int:
@@ -77,6 +78,13 @@ class RowSet:
         if self._bytes is None:
             self._bytes = bytearray(self.mask.tobytes())
         return self._bytes
+
+    @property
+    def bits(self) -> npt.NDArray[np.uint8]:
+        """The mask with one bit per row, the lowest bit of a byte first, uint8 ((size + 7) // 8,)."""
+        if self._bits is None:
+            self._bits = np.packbits(self.mask, bitorder="little")
+        return self._bits
 
     @property
     def nbytes(self) -> int:

@@ -1,26 +1,27 @@
-"""The file of a graph, which contains links but no vectors.
+"""The file of a graph: its links and codes, but not the stored vectors.
 
-Owns: the file's layout, and the conversion between it and hnswlib's state. hnswlib's own file repeats every
-vector. Its pickled state contains the ground layer as rows of [links | vector | label]. This file contains
-only the links, and loading inserts the segment's vectors again. Layout of `graph-<n>.hnsw`:
+Owns: the file's layout, and its conversion from and to `GraphData`. Layout of `graph-<n>.hnsw`:
 
-    magic "CHROMHN2" | header length u32 | 0 u32 | header, JSON | arrays, each aligned to 64 bytes
+    magic "CHROMHN3" | header length u32 | 0 u32 | header, JSON | arrays, each aligned to 64 bytes
 
-The header has the scalar state, with the dimension of the projected vectors, and the type, shape and offset
-of each array. The elements are in the order of the segment's rows:
+The header has the numbers of GraphData, and the type, shape and offset of each array. The elements are in the
+order of the segment's rows:
 
+    codes   uint8    (rows, bytes of a code), see native/_graph.c; absent if neighbours would be lost
     counts  uint8    number of links of each row in the ground layer; uint16 if it may exceed 255
     links   uint8    target rows of these links, concatenated by row, with `link_bytes` bytes each
     levels  uint8    number of upper layers of each row
-    upper   uint8    hnswlib's link lists in the upper layers, concatenated by row
+    upper   uint8    uint32 link lists in the upper layers, concatenated by row
     matrix  float16  (dimension, kept), present if vectors are projected
+    sums    uint64   XXH64 of each block of stored vectors, present with codes
 
-Files of format 1 (magic "CHROMHNS") can be read too. Their `links` are the ground layer's link lists in
-hnswlib's form and in insertion order, and `labels` (uint32) has the rows.
+Older files can be read, too, and are searched by hnswlib until the graph is built again. Format 2 (magic
+"CHROMHN2") has no codes, and `state`, the scalars of hnswlib's state. In format 1 (magic "CHROMHNS"),
+`links` are the ground layer's link lists in hnswlib's form and in insertion order, and `labels` (uint32) has
+the rows.
 
-The file's checksum is in the manifest, and is verified before any data is passed to native code. A forged
-file can have a correct checksum. So the scalar state is computed, and every link is checked
-(graph_validation.py).
+The file's checksum is in the manifest, and is verified before any of its data is used. A forged file can have
+a correct checksum. So the shapes are checked here, and each link before it is followed.
 """
 
 from __future__ import annotations
@@ -28,10 +29,9 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 import xxhash
 
@@ -39,49 +39,55 @@ from ..interface.errors import Corruption
 from ..interface.values import Floats
 from ..io.checksummed_writer import Sink
 from ..manifest import MOST_NEIGHBORS, FileRef
+from ..native import kernel
 from ..validation.column_offsets import names_each
 from ..validation.file_names import json_shown
 from ..validation.json_fields import LARGEST, Fields, parsed
-from ..vectors.distance import Space, normalised
+from ..vectors.distance import Space
 from ..vectors.pca import Projection
-from . import graph_validation
-from .hnsw import Graph, nbytes
+from . import hnsw
+from .graph import Array, Graph, GraphData, link_bytes
+from .graph_validation import check_lists
+from .native_graph import NativeGraph
 
-Array = npt.NDArray[Any]
-_MAGIC, _MAGIC_1 = b"CHROMHN2", b"CHROMHNS"
+_MAGIC, _MAGIC_2, _MAGIC_1 = b"CHROMHN3", b"CHROMHN2", b"CHROMHNS"
 _HEAD = struct.Struct("<8sII")
 _ANOTHER = "it does not belong to these vectors or to this version of hnswlib"
-_BLOCK = 512
-_STAYING = 16 << 20  # bytes of vectors that are read between two calls of `passed`
+_MOST_EF = (1 << 31) - 1
+_MOST_HEADER = 4096  # bytes
+_UNREADABLE = (ValueError, TypeError, LookupError, OverflowError, RuntimeError, struct.error)
 
 
-def write(graph: Graph, sink: Sink) -> None:
+class Loaded(NamedTuple):
+    """A graph from a file. `current`: whether a graph that is built now would be of the same kind."""
+
+    graph: Graph
+    current: bool
+
+
+def write(data: GraphData, sink: Sink) -> None:
     """Write the file of a graph."""
-    state = graph.state()
-    rows, width = graph.rows, state["size_data_per_element"]
-    ground = state.pop("data_level0").reshape(-1, width)[:rows]
-    row_of = np.empty(rows, np.uint32)  # maps an element to its row
-    row_of[:] = ground[:, state["label_offset"] :].copy().view(np.uint64).reshape(-1)
-    order = np.argsort(row_of)
-    counts, links = _packed(ground, state["offset_data"] // 4, order, row_of)
-    del ground
-    levels = state.pop("element_levels")[:rows]
-    arrays: dict[str, Array] = {
-        "counts": counts,
-        "links": links,
-        "levels": levels[order].astype(np.uint8),
-        "upper": _moved_lists(state.pop("link_lists"), levels, order, row_of),
+    arrays: dict[str, Array] = {} if data.codes is None else {"codes": data.codes}
+    arrays |= {
+        "counts": data.counts,
+        "links": data.links,
+        "levels": data.levels,
+        "upper": np.ascontiguousarray(data.upper).view(np.uint8).reshape(-1),
     }
-    if graph.projection is not None:
-        arrays["matrix"] = graph.projection.matrix.astype(np.float16)
-    state["enterpoint_node"] = int(row_of[state["enterpoint_node"]])
-    scalars = {key: value for key, value in state.items() if not isinstance(value, np.ndarray)}
+    if data.sums is not None:
+        arrays["sums"] = data.sums
+    projection = data.projection
+    if projection is not None:
+        arrays["matrix"] = projection.matrix.astype(np.float16)
     header: dict[str, Any] = {
-        "state": scalars,
-        "rows": rows,
-        "space": graph.space,
-        "link_bytes": _link_bytes(rows),
-        "floor": graph.projection.floor if graph.projection is not None else None,
+        "rows": data.rows,
+        "space": data.space,
+        "neighbors": data.neighbors,
+        "ef_construction": data.ef_construction,
+        "entry": data.entry,
+        "link_bytes": link_bytes(data.rows),
+        "measured": int(data.measured),
+        "floor": None if projection is None else projection.floor,
         "arrays": {},
     }
     offset = 0
@@ -92,205 +98,146 @@ def write(graph: Graph, sink: Sink) -> None:
     text += b" " * (-(_HEAD.size + len(text)) % 64)
     sink.write(_HEAD.pack(_MAGIC, len(text), 0) + text)
     for array in arrays.values():
-        sink.write(array.tobytes())
+        sink.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
         sink.write(bytes(-array.nbytes % 64))
 
 
-def _link_bytes(rows: int) -> int:
-    """Return how many bytes a row number takes."""
-    return max(1, (max(rows - 1, 1).bit_length() + 7) // 8)
-
-
-def _packed(ground: Array, width: int, order: Array, row_of: Array) -> tuple[Array, Array]:
-    """Return the number of links of each row, and their target rows. Works in blocks of rows."""
-    size = _link_bytes(len(order))
-    counts, links = [], []
-    for start in range(0, len(order), _BLOCK):
-        lists = ground[order[start : start + _BLOCK], : 4 * width].view(np.uint32)
-        count = lists[:, 0] & 0xFFFF
-        used = lists[:, 1:][np.arange(width - 1) < count[:, None]]
-        counts.append(count.astype(np.uint8 if width <= 256 else np.uint16))
-        links.append(row_of[used].view(np.uint8).reshape(-1, 4)[:, :size].reshape(-1))
-    return np.concatenate(counts), np.concatenate(links)
-
-
-def _moved_lists(lists: Array, levels: Array, order: Array, row_of: Array) -> Array:
-    """Reorder the link lists of the upper layers by row, and translate their targets to rows."""
-    high = np.flatnonzero(levels)
-    if not len(high):
-        return lists.view(np.uint8)
-    lists = lists.view(np.uint32).reshape(int(levels.sum()), -1)
-    used = np.arange(lists.shape[1] - 1) < (lists[:, :1] & 0xFFFF)
-    moved = lists.copy()
-    moved[:, 1:][used] = row_of[lists[:, 1:][used]]
-    starts = np.cumsum(levels) - levels
-    kept = order[levels[order] > 0]
-    picked = np.concatenate([np.arange(starts[each], starts[each] + levels[each]) for each in kept.tolist()])
-    out: Array = moved[picked].view(np.uint8).reshape(-1)
-    return out
-
-
-def read(
+def load(
     path: str,
-    data: memoryview,
+    content: memoryview,
     file: FileRef,
     *,
     space: Space,
-    vectors: Floats,
+    shape: tuple[int, int],
+    vectors: Callable[[], Floats],
     stopped: Callable[[], bool] = lambda: False,
     passed: Callable[[], None] = lambda: None,
     reserve: Callable[[int], bool] = lambda size: True,
-) -> Graph | None:
-    """Load a graph from its file and the segment's vectors. Raises Corruption if they do not match.
+) -> Loaded | None:
+    """Open a graph in a mapped file. Raises Corruption if the file does not match the segment's vectors.
 
-    stopped  polled while loading; once it returns True, the result is None
-    passed   called when the pages of the vectors read so far may be evicted
-    reserve  called with the bytes that loading takes, before they are allocated; if it returns False, the
-             result is None
+    shape    the number of the segment's vectors, and their dimension
+    vectors  returns the vectors; not called for a graph of codes
+    stopped, passed, reserve  see hnsw.opened; a graph of codes does not need them
     """
-    if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
+    if xxhash.xxh3_64_hexdigest(content) != file.xxh3:
         raise Corruption(path, "its content does not match its checksum")
     try:
-        return _loaded(path, data, space, vectors=vectors, stopped=stopped, passed=passed, reserve=reserve)
-    except (ValueError, TypeError, LookupError, OverflowError, RuntimeError, struct.error) as error:
+        data = _read(path, content, space, shape)
+        if data.codes is not None and kernel.graph is not None:
+            return Loaded(NativeGraph(data, shape[1], mapped=True), True)
+        if not hnsw.available():
+            return None
+        graph = hnsw.opened(data, vectors(), stopped=stopped, passed=passed, reserve=reserve)
+        return None if graph is None else Loaded(graph, data.measured or kernel.graph is None)
+    except _UNREADABLE as error:
         raise Corruption(path, f"it cannot be read as a graph: {error}") from error
 
 
-def _loaded(
-    path: str,
-    data: memoryview,
-    space: Space,
-    *,
-    vectors: Floats,
-    stopped: Callable[[], bool],
-    passed: Callable[[], None],
-    reserve: Callable[[int], bool],
-) -> Graph | None:
-    header, arrays = _parse(path, data)
-    given = header.fields("state")
-    rows, dimension = vectors.shape
-    matrix = arrays.get("matrix")
-    kept = dimension if matrix is None else matrix.shape[1]
-    levels, upper = arrays["levels"], arrays["upper"].view(np.uint8)
-    labels: Array = arrays.get("labels", np.arange(rows, dtype=np.uint32))
-    if (
-        header.number("rows") != rows
-        or not len(levels) == len(labels) == rows
-        or header.text("space") != space
-    ):
-        raise Corruption(path, _ANOTHER)
-    neighbors, entry = given.number("M", 2, MOST_NEIGHBORS), given.number("enterpoint_node")
-    ef_construction, top = given.number("ef_construction", neighbors, (1 << 31) - 1), int(levels.max())
-    state = graph_validation.scalars(
-        space, rows, kept, neighbors=neighbors, ef_construction=ef_construction, entry=entry, top=top
+def opens_at_once(content: memoryview) -> bool:
+    """Whether a file says that it has codes, which can be searched where they are."""
+    if kernel.graph is None or len(content) < _HEAD.size:
+        return False
+    magic, length, _ = _HEAD.unpack_from(content)
+    return magic == _MAGIC and b'"codes"' in bytes(
+        content[_HEAD.size : _HEAD.size + min(length, _MOST_HEADER)]
     )
-    if not graph_validation.same(state, header.mapping("state")) or (
-        matrix is not None and len(matrix) != dimension
-    ):
+
+
+def _read(path: str, content: memoryview, space: Space, shape: tuple[int, int]) -> GraphData:
+    header, arrays, version = _parse(path, content)
+    rows, dimension = shape
+    numbers = header if version == 3 else header.fields("state")
+    neighbors = numbers.number("neighbors" if version == 3 else "M", 2, MOST_NEIGHBORS)
+    entry = numbers.number("entry" if version == 3 else "enterpoint_node")
+    levels = arrays["levels"]
+    if header.number("rows") != rows or len(levels) != rows or header.text("space") != space or entry >= rows:
         raise Corruption(path, _ANOTHER)
-    block = state["offset_data"]
-    if "labels" in arrays and not names_each(labels):
-        raise ValueError("its labels do not name each row once")
-    graph_validation.check_entry(levels, entry)
-    graph_validation.check_upper(upper, levels, neighbors)
-    _check_links(header, arrays, rows, block)
-    projection = None
-    if matrix is not None:
-        if not (np.isfinite(matrix).all() and 0 < kept <= dimension):
-            raise ValueError(f"it reduces {dimension} numbers to {kept}, or by what is no number")
-        projection = Projection(matrix.astype(np.float32), header.real("floor", -1, 1))
-    if not reserve(2 * nbytes(rows, kept, neighbors)):  # hnswlib copies the state that it is given
-        return None
-    ground = np.empty((rows, int(state["size_data_per_element"])), np.int8)
-    ground[:, block + 4 * kept :] = labels.astype(np.uint64).view(np.int8).reshape(rows, 8)
-    _put_links(ground[:, :block], rows, arrays)
-    read_bytes = 0
-    for start in range(0, rows, _BLOCK):
-        if stopped():
-            return None
-        part = (
-            vectors[labels[start : start + _BLOCK]] if "labels" in arrays else vectors[start : start + _BLOCK]
-        )
-        part = normalised(part) if space == "cosine" else part
-        part = part if projection is None else projection.apply(part)
-        ground[start : start + _BLOCK, block : block + 4 * kept] = part.view(np.int8)
-        read_bytes += 4 * dimension * len(part)
-        if read_bytes >= _STAYING:
-            passed()
-            read_bytes = 0
-    passed()
-    state |= {
-        "data_level0": ground.reshape(-1),
-        "link_lists": upper.view(np.int8),
-        "element_levels": levels.astype(np.int32),
-        "label_lookup_external": labels.astype(np.uint64),
-        "label_lookup_internal": np.arange(rows, dtype=np.uint32),
-    }
-    return Graph.from_state(space, state, rows, projection)
-
-
-def _check_links(header: Fields, arrays: Mapping[str, Array], rows: int, block: int) -> None:
-    """Raise ValueError if the ground layer has another number of links than stated.
-
-    `_put_links` checks the targets of the links.
-    """
-    links = arrays["links"]
-    if "labels" in arrays:
-        fits = links.shape == (rows, block)
+    if version == 1:
+        counts, links = _first_links(arrays, rows, neighbors)
+        order = np.argsort(arrays["labels"])
+        upper = _reordered(arrays["upper"].view(np.uint8), levels, order, neighbors)
+        levels = levels[order]
     else:
-        counts, size = arrays["counts"], _link_bytes(rows)
-        fits = (
-            len(counts) == rows
-            and header.number("link_bytes") == size
-            and int(counts.max()) < block // 4
-            and links.shape == (size * int(counts.sum(dtype=np.int64)),)
-        )
-    if not fits:
+        counts, links = _links(header, arrays, rows, neighbors)
+        upper = arrays["upper"].view(np.uint8)
+    lists = int(levels.sum(dtype=np.int64))
+    if upper.nbytes != lists * 4 * (neighbors + 1):
+        raise ValueError(f"it has {upper.nbytes} bytes of upper layers for {lists} lists of links")
+    return GraphData(
+        space, rows, neighbors, numbers.number("ef_construction", neighbors, _MOST_EF), entry,
+        counts, links, levels, upper.view(np.uint32).reshape(-1, neighbors + 1),
+        _projection(header, arrays, dimension), arrays.get("codes"), arrays.get("sums"),
+        version == 3 and header.number("measured", 0, 1) == 1,
+    )  # fmt: skip
+
+
+def _projection(header: Fields, arrays: Mapping[str, Array], dimension: int) -> Projection | None:
+    matrix = arrays.get("matrix")
+    if matrix is None:
+        return None
+    height, kept = matrix.shape
+    if height != dimension or not (np.isfinite(matrix).all() and 0 < kept <= dimension):
+        raise ValueError(f"it reduces {height} numbers to {kept}, or by what is no number")
+    return Projection(np.ascontiguousarray(matrix.astype(np.float32)), header.real("floor", -1, 1))
+
+
+def _links(header: Fields, arrays: Mapping[str, Array], rows: int, neighbors: int) -> tuple[Array, Array]:
+    """Return the number of links of each row, and their targets, which are not checked."""
+    counts, links, size = arrays["counts"], arrays["links"].view(np.uint8), link_bytes(rows)
+    if (
+        len(counts) != rows
+        or header.number("link_bytes") != size
+        or int(counts.max()) > 2 * neighbors
+        or links.shape != (size * int(counts.sum(dtype=np.int64)),)
+    ):
         raise ValueError("it has other links than it says")
+    return counts, links
 
 
-def _put_links(ground: Array, rows: int, arrays: Mapping[str, Array]) -> None:
-    """Write the ground layer's link lists into `ground`, in hnswlib's form."""
-    if "labels" in arrays:
-        for start in range(0, rows, _BLOCK):
-            lists = np.ascontiguousarray(arrays["links"][start : start + _BLOCK])
-            graph_validation.check_ground(lists.view(np.uint32), rows)
-            ground[start : start + _BLOCK] = lists.view(np.int8)
-        return
-    counts, size = arrays["counts"], _link_bytes(rows)
-    packed = arrays["links"].reshape(-1, size)
-    width = ground.shape[1] // 4
-    end = 0
-    for start in range(0, len(counts), _BLOCK):
-        count = counts[start : start + _BLOCK].astype(np.uint32)
-        begin, end = end, end + int(count.sum())
-        wide = np.zeros((end - begin, 4), np.uint8)
-        wide[:, :size] = packed[begin:end]
-        targets = wide.view(np.uint32).reshape(-1)
-        graph_validation.check_targets(targets, rows)
-        lists = np.zeros((len(count), width), np.uint32)
-        lists[:, 0] = count
-        lists[:, 1:][np.arange(width - 1) < count[:, None]] = targets
-        ground[start : start + _BLOCK] = lists.view(np.int8)
+def _first_links(arrays: Mapping[str, Array], rows: int, neighbors: int) -> tuple[Array, Array]:
+    """Convert the links of format 1."""
+    labels, width = arrays["labels"], 2 * neighbors + 1
+    if len(labels) != rows or arrays["links"].shape != (rows, 4 * width):
+        raise ValueError("it has other links than it says")
+    if not names_each(labels):
+        raise ValueError("its labels do not name each row once")
+    lists = np.ascontiguousarray(arrays["links"]).view(np.uint32)[np.argsort(labels)]
+    check_lists(lists, rows)
+    counts = lists[:, 0].astype(np.uint8 if width <= 256 else np.uint16)
+    targets = lists[:, 1:][np.arange(width - 1) < lists[:, :1]]
+    links = targets.view(np.uint8).reshape(-1, 4)[:, : link_bytes(rows)]
+    return counts, np.ascontiguousarray(links).reshape(-1)
+
+
+def _reordered(upper: Array, levels: Array, order: Array, neighbors: int) -> Array:
+    """Put the upper link lists of format 1, which are in the order of insertion, in the order of rows."""
+    lists = upper.reshape(-1, 4 * (neighbors + 1))
+    starts = np.cumsum(levels, dtype=np.int64) - levels
+    picked = [np.arange(starts[each], starts[each] + levels[each]) for each in order[levels[order] > 0]]
+    return lists[np.concatenate(picked)].reshape(-1) if picked else upper
 
 
 # The allowed types of each array, and its number of dimensions (None: any).
 _ARRAYS = {
+    "codes": (("|u1",), 2),
     "counts": (("|u1", "<u2"), 1),
     "links": (("|u1", "|i1"), None),
     "labels": (("<u4",), 1),
     "levels": (("|u1",), 1),
     "upper": (("|u1", "|i1"), 1),
     "matrix": (("<f2",), 2),
+    "sums": (("<u8",), 1),
 }
 
 
-def _parse(path: str, data: memoryview) -> tuple[Fields, dict[str, Array]]:
+def _parse(path: str, data: memoryview) -> tuple[Fields, dict[str, Array], int]:
     if len(data) < _HEAD.size:
         raise Corruption(path, "it is too short")
     magic, length, _ = _HEAD.unpack_from(data)
-    if magic not in (_MAGIC, _MAGIC_1):
+    if magic not in (_MAGIC, _MAGIC_2, _MAGIC_1):
         raise Corruption(path, "it is not an index file", 0)
+    version = {_MAGIC: 3, _MAGIC_2: 2, _MAGIC_1: 1}[magic]
     start = _HEAD.size + length
     header = parsed(path, data[_HEAD.size : start], "its header:")
     arrays = {}
@@ -304,9 +251,9 @@ def _parse(path: str, data: memoryview) -> tuple[Fields, dict[str, Array]]:
             raise ValueError(f"its array {name} is of type {json_shown(kind)}, or of no shape")
         count = math.prod(shape)
         arrays[name] = np.frombuffer(data, np.dtype(kind), count, start + offset).reshape(shape)
-    if ("labels" in arrays) != (magic == _MAGIC_1):
+    if ("labels" in arrays) != (version == 1) or ("codes" in arrays and version != 3):
         raise ValueError("it has the arrays of another format")
-    return header, arrays
+    return header, arrays, version
 
 
 def _is_size(value: Any) -> bool:

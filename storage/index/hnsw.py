@@ -1,15 +1,13 @@
-"""The similarity index of one segment: build it and search it.
+"""Graphs of float32 vectors, built and searched by hnswlib.
 
-Owns: all use of hnswlib. No other module imports it. An index is a cache made from the vectors. It never
-changes after it is built, and a correct answer never depends on it.
-
-A graph contains the segment's vectors, normalised for `cosine`. The vectors are projected to fewer dimensions
-if that keeps the neighbours (vectors/pca.py). A graph search returns candidates, and query/executor.py ranks
-them by the stored vectors. graph_file.py writes and reads graph files.
+Owns: all use of hnswlib. No other module imports it. Such a graph is used where the compiled part of the
+engine is missing, where codes would not keep the neighbours, and for the files of older versions. It has a
+copy of the vectors in memory, normalised for `cosine` and projected (vectors/pca.py).
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from collections.abc import Callable
@@ -18,24 +16,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..filters.row_set import RowSet
 from ..interface.progress import report
 from ..interface.values import Floats
+from ..native import kernel
 from ..schema.record_columns import Ints
-from ..vectors.distance import Space, normalised
-from ..vectors.pca import Projection, choose, choosing_bytes
+from ..vectors import distance
+from ..vectors.distance import Space
+from ..vectors.pca import Projection
+from . import graph_validation
+from .graph import SEED, Array, Effort, GraphData, Hits, link_bytes
+from .native_graph import as_compared
 
 _CHUNK = 4096  # rows added between two checks of the stop flag: 0.2–0.5 s of building
-_SEED = 100
+_BLOCK = 512
+_READ_BYTES = 16 << 20  # bytes of vectors that are read between two calls of `passed`
 # Other memory per row. hnswlib has a lock, an entry in the label table, a level, a pointer, and the upper
 # layers. The segment has the length of the vector.
 _OTHER_BYTES = 118
-
-
-# The range of squared lengths in which a query need not be normalised. hnswlib subtracts the inner products
-# from 1 in float32, so for much shorter queries all rows seem equally far (recall 0.98 at a length of 1e-4,
-# 0.46 at 2e-6).
-_SMALL, _LARGE = 1e-2, 1e12
-_ONE = [0]
+SERIALISATION = 1  # the version of hnswlib's state
 
 
 class HnswMissing(UserWarning):
@@ -71,78 +70,95 @@ def nbytes(rows: int, dimension: int, neighbors: int) -> int:
     return rows * (4 * dimension + 8 + 4 * (2 * neighbors + 1) + _OTHER_BYTES)
 
 
-class Graph:
-    """A loaded index over the rows of one segment; labels are row numbers."""
+class HnswGraph:
+    """A graph of float32 vectors, see `Graph`; labels are row numbers."""
+
+    coded = False
+    checks_vectors = False
+    filterable = True  # hnswlib walks through all rows, allowed or not
 
     def __init__(self, space: Space, index: Any, rows: int, projection: Projection | None) -> None:
-        self.space = space
         self.rows = rows
-        self.projection = projection
-        self.dimension = int(index.dim)  # the dimension of the vectors in the graph
-        self._index = index
+        self.projected = projection is not None
+        self.dimension = int(index.dim)
+        self.nbytes = nbytes(rows, self.dimension, int(index.M))
+        self._space, self._index, self._projection = space, index, projection
         self._ef, self._changing = 0, threading.Lock()
         self._inside: list[None] = []  # one item for each thread that is in native code
-        self.nbytes = nbytes(rows, self.dimension, int(index.M))
 
-    def prepare(self, queries: Floats) -> tuple[Floats, list[int]]:
-        """Convert queries to the form of the graph's vectors.
+    def search(
+        self, queries: Floats, vectors: Floats, effort: Effort, allowed: RowSet | None, threads: int
+    ) -> Hits:
+        prepared, odd = self._prepare(queries)
+        out = Hits.empty(len(queries), effort.k)
+        width, ef = min(effort.width, self.rows), effort.ef
+        if allowed is None:
+            lines = list(self._labels(prepared, width, ef, threads))
+        else:
+            lines = [self._allowed_labels(line[None, :], width, ef, allowed) for line in prepared]
+        for number, query in enumerate(queries):
+            rows = lines[number]
+            if odd[number]:
+                line, wide = prepared[number : number + 1], min(width * effort.factor, self.rows)
+                far = ef * effort.factor
+                if allowed is None:
+                    rows = self._labels(line, wide, far, 1)[0]
+                else:
+                    rows = self._allowed_labels(line, wide, far, allowed)
+            found, distances = distance.ranked(self._space, query, vectors, rows=rows, k=effort.k)
+            out.rows[number, len(found) :], out.distances[number, len(found) :] = -1, np.nan
+            out.rows[number, : len(found)], out.distances[number, : len(found)] = found, distances
+            out.counts[number] = len(rows), odd[number]
+        return out
 
-        Returns the converted queries, and the indices of the queries that are out of distribution.
-        """
-        projection = self.projection
-        if projection is not None and len(queries) == 1:
-            # Every query runs this code. The length of a query does not change which vectors are nearest by
-            # angle, so the query is normalised only if its length is outside these bounds.
-            projected, square, left = projection.apply_to_one(queries[0])
-            if self.space != "cosine" or _SMALL < square < _LARGE:
-                return projected, _ONE if left < projection.floor * square else []
-        if self.space == "cosine":
-            queries = normalised(queries)
-        if projection is None:
-            return queries, []
-        projected = projection.apply(queries)
-        return projected, projection.out_of_distribution(queries, projected)
+    def scan(
+        self, queries: Floats, vectors: Floats, effort: Effort, allowed: RowSet | None, threads: int
+    ) -> Hits:
+        raise NotImplementedError("it has no codes; no plan asks for this")
 
-    def search(self, prepared: Floats, count: int, ef: int, threads: int) -> Ints:
+    def at_rest(self) -> bool:
+        self._changing = threading.Lock()
+        return not self._inside
+
+    def _prepare(self, queries: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Convert queries to the form of the graph's vectors. Returns also which are out of distribution."""
+        prepared = as_compared(self._space, None, queries)
+        odd = np.zeros(len(queries), np.bool_)
+        if self._projection is None:
+            return prepared, odd
+        projected = self._projection.apply(prepared)
+        odd[self._projection.out_of_distribution(prepared, projected)] = True
+        return projected, odd
+
+    def _labels(self, prepared: Floats, count: int, ef: int, threads: int) -> Ints:
         """Return up to `count` row numbers per query, (n, count), roughly nearest first.
 
         There are fewer columns if the graph reaches fewer rows.
         """
-        count = min(count, self.rows)
+        return self._asked(count, ef, lambda most: self._index.knn_query(prepared, most, threads)[0])
+
+    def _allowed_labels(self, prepared: Floats, count: int, ef: int, allowed: RowSet) -> Ints:
+        """Do `_labels` for one query, among the allowed rows."""
+        most = min(count, allowed.count)
+        inside = allowed.bytes.__getitem__
+        found = self._asked(
+            most, max(ef, most), lambda most: self._index.knn_query(prepared, most, 1, inside)[0]
+        )
+        return found[0] if len(found) else np.empty(0, np.int64)
+
+    def _asked(self, count: int, ef: int, ask: Callable[[int], Any]) -> Ints:
         self._set_ef(ef)
         while count:
             self._inside.append(None)
             try:
-                found = self._index.knn_query(prepared, k=count, num_threads=threads)
-                labels: npt.NDArray[np.uint64] = found[0]
+                labels: npt.NDArray[np.uint64] = ask(count)
                 return labels.view(np.int64)
             except RuntimeError:
                 # Fewer rows can be reached from the entry point, so a smaller number is tried.
                 count //= 2
             finally:
                 self._inside.pop()
-        return np.empty((len(prepared), 0), np.int64)
-
-    def at_rest(self) -> bool:
-        """In a forked child, whether no thread of the parent was in native code, where it may hold locks."""
-        self._changing = threading.Lock()
-        return not self._inside
-
-    def state(self) -> dict[str, Any]:
-        """Return the state that hnswlib pickles."""
-        state: dict[str, Any] = self._index.__getstate__()[0]
-        return state
-
-    @classmethod
-    def from_state(
-        cls, space: Space, state: dict[str, Any], rows: int, projection: Projection | None
-    ) -> Graph:
-        """Make a graph from a result of `state`, which must be valid, because hnswlib checks nothing."""
-        import hnswlib
-
-        index = hnswlib.Index.__new__(hnswlib.Index)  # __setstate__ crashes on an initialised index
-        index.__setstate__((state,))
-        return cls(space, index, rows, projection)
+        return np.empty((1, 0), np.int64)
 
     def _set_ef(self, ef: int) -> None:
         if ef != self._ef:
@@ -150,63 +166,183 @@ class Graph:
                 self._index.set_ef(ef)
                 self._ef = ef
 
-    def search_allowed(self, prepared: Floats, count: int, ef: int, allowed: bytearray, most: int) -> Ints:
-        """Do `search` for one query, among the `most` rows whose byte in `allowed` is not zero."""
-        count = min(count, most)
-        self._set_ef(max(ef, count))
-        while count:
-            self._inside.append(None)
-            try:
-                labels, _ = self._index.knn_query(
-                    prepared, k=count, num_threads=1, filter=allowed.__getitem__
-                )
-                found: Ints = labels[0].view(np.int64)
-                return found
-            except RuntimeError:
-                count //= 2
-            finally:
-                self._inside.pop()
-        return np.empty(0, np.int64)
+    def state(self) -> dict[str, Any]:
+        """Return the state that hnswlib pickles."""
+        state: dict[str, Any] = self._index.__getstate__()[0]
+        return state
 
 
 def build(
     space: Space,
     vectors: Floats,
     *,
-    max_neighbors: int,
+    projection: Projection | None,
+    neighbors: int,
     ef_construction: int,
     threads: int,
     stopped: Callable[[], bool],
-    reserve: Callable[[int], bool] = lambda size: True,
-) -> Graph | None:
-    """Build a graph of `vectors`, or return None once `stopped` returns True. Reads vectors in chunks.
-
-    reserve  called with the bytes that the next step takes, before they are allocated: choosing a
-             projection, then building and writing the graph. If it returns False, the result is None
-    """
+) -> GraphData | None:
+    """Build a graph of `vectors`, or return None once `stopped` returns True. Reads vectors in chunks."""
     import hnswlib
 
-    rows = len(vectors)
-    if not reserve(choosing_bytes(*vectors.shape)):
-        return None
-    projection = choose(space, vectors, stopped)
-    dimension = projection.kept if projection else vectors.shape[1]
-    # hnswlib copies its state to be written.
-    if stopped() or not reserve(2 * nbytes(rows, dimension, max_neighbors)):
-        return None
+    rows, dimension = len(vectors), vectors.shape[1] if projection is None else projection.kept
     index = hnswlib.Index("l2" if space == "l2" else "ip", dimension)
-    index.init_index(rows, ef_construction=ef_construction, M=max_neighbors, random_seed=_SEED)
+    index.init_index(rows, ef_construction=ef_construction, M=neighbors, random_seed=SEED)
     for start in range(0, rows, _CHUNK):
         if stopped():
             return None
-        block = _as_in_graph(space, projection, vectors[start : start + _CHUNK])
+        block = as_compared(space, projection, vectors[start : start + _CHUNK])
         index.add_items(block, np.arange(start, start + len(block)), num_threads=threads)
         report(start + len(block), rows)
-    return Graph(space, index, rows, projection)
+    return _data_of(space, index.__getstate__()[0], rows, projection)
 
 
-def _as_in_graph(space: Space, projection: Projection | None, vectors: Floats) -> Floats:
-    """Convert vectors to the form that they have in a graph."""
-    if space == "cosine":
-        vectors = normalised(vectors)
-    return vectors if projection is None else projection.apply(vectors)
+def _data_of(space: Space, state: dict[str, Any], rows: int, projection: Projection | None) -> GraphData:
+    """Convert hnswlib's state, whose rows are in the order of insertion."""
+    ground = state.pop("data_level0").reshape(-1, state["size_data_per_element"])[:rows]
+    row_of = np.empty(rows, np.uint32)  # maps an element to its row
+    row_of[:] = ground[:, state["label_offset"] :].copy().view(np.uint64).reshape(-1)
+    order = np.argsort(row_of)
+    counts, links = _packed(ground, state["offset_data"] // 4, order, row_of)
+    levels = state.pop("element_levels")[:rows]
+    neighbors = int(state["M"])
+    upper = _moved_lists(state.pop("link_lists"), levels, order, row_of).view(np.uint32)
+    return GraphData(
+        space, rows, neighbors, int(state["ef_construction"]), int(row_of[state["enterpoint_node"]]),
+        counts, links, levels[order].astype(np.uint8), upper.reshape(-1, neighbors + 1), projection,
+        None, None, kernel.graph is not None,
+    )  # fmt: skip
+
+
+def _packed(ground: Array, width: int, order: Array, row_of: Array) -> tuple[Array, Array]:
+    """Return the number of links of each row, and their target rows. Works in blocks of rows."""
+    size = link_bytes(len(order))
+    counts, links = [], []
+    for start in range(0, len(order), _BLOCK):
+        lists = ground[order[start : start + _BLOCK], : 4 * width].view(np.uint32)
+        count = lists[:, 0] & 0xFFFF
+        used = lists[:, 1:][np.arange(width - 1) < count[:, None]]
+        counts.append(count.astype(np.uint8 if width <= 256 else np.uint16))
+        links.append(row_of[used].view(np.uint8).reshape(-1, 4)[:, :size].reshape(-1))
+    return np.concatenate(counts), np.concatenate(links)
+
+
+def _moved_lists(lists: Array, levels: Array, order: Array, row_of: Array) -> Array:
+    """Reorder the link lists of the upper layers by row, and translate their targets to rows."""
+    high = np.flatnonzero(levels)
+    if not len(high):
+        return lists.view(np.uint8)
+    lists = lists.view(np.uint32).reshape(int(levels.sum()), -1)
+    used = np.arange(lists.shape[1] - 1) < (lists[:, :1] & 0xFFFF)
+    moved = lists.copy()
+    moved[:, 1:][used] = row_of[lists[:, 1:][used]]
+    starts = np.cumsum(levels) - levels
+    kept = order[levels[order] > 0]
+    picked = np.concatenate([np.arange(starts[each], starts[each] + levels[each]) for each in kept.tolist()])
+    out: Array = moved[picked].view(np.uint8).reshape(-1)
+    return out
+
+
+def opened(
+    data: GraphData,
+    vectors: Floats,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+    passed: Callable[[], None] = lambda: None,
+    reserve: Callable[[int], bool] = lambda size: True,
+) -> HnswGraph | None:
+    """Make a graph of these arrays and the segment's vectors. Raises ValueError if they are not valid.
+
+    stopped  polled while loading; once it returns True, the result is None
+    passed   called when the pages of the vectors read so far may be evicted
+    reserve  called with the bytes that loading takes, before they are allocated; if it returns False, the
+             result is None
+    """
+    import hnswlib
+
+    rows, kept = data.rows, vectors.shape[1] if data.projection is None else data.projection.kept
+    upper = np.ascontiguousarray(data.upper).view(np.uint8).reshape(-1)
+    graph_validation.check_entry(data.levels, data.entry)
+    graph_validation.check_upper(upper, data.levels, data.neighbors)
+    state = _scalars(data, kept)
+    if not reserve(2 * nbytes(rows, kept, data.neighbors)):  # hnswlib copies the state that it is given
+        return None
+    block = state["offset_data"]
+    ground = np.empty((rows, int(state["size_data_per_element"])), np.int8)
+    ground[:, block + 4 * kept :] = np.arange(rows, dtype=np.uint64).view(np.int8).reshape(rows, 8)
+    _put_links(ground[:, :block], data)
+    read_bytes = 0
+    for start in range(0, rows, _BLOCK):
+        if stopped():
+            return None
+        part = as_compared(data.space, data.projection, vectors[start : start + _BLOCK])
+        ground[start : start + _BLOCK, block : block + 4 * kept] = part.view(np.int8)
+        read_bytes += 4 * vectors.shape[1] * len(part)
+        if read_bytes >= _READ_BYTES:
+            passed()
+            read_bytes = 0
+    passed()
+    state |= {
+        "data_level0": ground.reshape(-1),
+        "link_lists": upper.view(np.int8),
+        "element_levels": data.levels.astype(np.int32),
+        "label_lookup_external": np.arange(rows, dtype=np.uint64),
+        "label_lookup_internal": np.arange(rows, dtype=np.uint32),
+    }
+    index = hnswlib.Index.__new__(hnswlib.Index)  # __setstate__ crashes on an initialised index
+    index.__setstate__((state,))
+    return HnswGraph(data.space, index, rows, data.projection)
+
+
+def _scalars(data: GraphData, kept: int) -> dict[str, Any]:
+    """Compute hnswlib's scalar state, so that none of it is taken from a file.
+
+    kept  the dimension of the graph's vectors
+    """
+    rows, neighbors = data.rows, data.neighbors
+    block = 4 * (2 * neighbors + 1)
+    return {
+        "ser_version": SERIALISATION,
+        "space": "l2" if data.space == "l2" else "ip",
+        "dim": kept,
+        "index_inited": True,
+        "ep_added": True,
+        "normalize": False,
+        "num_threads": 1,  # each search passes its own number
+        "seed": SEED,
+        "offset_level0": 0,
+        "max_elements": rows,
+        "cur_element_count": rows,
+        "size_data_per_element": block + 4 * kept + 8,
+        "label_offset": block + 4 * kept,
+        "offset_data": block,
+        "max_level": int(data.levels.max()),
+        "enterpoint_node": data.entry,
+        "max_M": neighbors,
+        "max_M0": 2 * neighbors,
+        "M": neighbors,
+        "mult": 1 / math.log(neighbors),
+        "ef_construction": data.ef_construction,
+        "ef": 10,
+        "has_deletions": False,
+        "size_links_per_element": 4 * (neighbors + 1),
+        "allow_replace_deleted": False,
+    }
+
+
+def _put_links(ground: Array, data: GraphData) -> None:
+    """Write the ground layer's link lists into `ground`, in hnswlib's form."""
+    size, width = link_bytes(data.rows), ground.shape[1] // 4
+    packed = data.links.reshape(-1, size)
+    end = 0
+    for start in range(0, data.rows, _BLOCK):
+        count = data.counts[start : start + _BLOCK].astype(np.uint32)
+        begin, end = end, end + int(count.sum())
+        wide = np.zeros((end - begin, 4), np.uint8)
+        wide[:, :size] = packed[begin:end]
+        targets = wide.view(np.uint32).reshape(-1)
+        graph_validation.check_targets(targets, data.rows)
+        lists = np.zeros((len(count), width), np.uint32)
+        lists[:, 0] = count
+        lists[:, 1:][np.arange(width - 1) < count[:, None]] = targets
+        ground[start : start + _BLOCK] = lists.view(np.int8)

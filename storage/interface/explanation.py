@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 class PlanRun(NamedTuple):
     """A plan that ran on a segment or memtable.
 
-    plan        its name and numbers: {"name": "GraphSearch", "ef": 100, "width": 10, "minimum": 10}
+    plan        its name and numbers: {"name": "ScanAll"}, for example
     queries     how many queries of the batch ran it
     candidates  how many records they compared with their queries, in all
     misses      for how many of the queries another plan ran afterwards, because this one found too few
-                records or, in a batch, because the graph represents the query badly
+                records
     """
 
     plan: Mapping[str, Any]

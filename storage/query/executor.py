@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..filters.evaluator import Filters
 from ..filters.parser import Everything, IdOneOf, Node, both
 from ..filters.row_set import RowSet
-from ..index.hnsw import Graph
+from ..index.graph import Damaged, Effort, Graph, Hits
 from ..interface.errors import WrongDimension
 from ..interface.requests import QueryRequest
 from ..interface.values import Floats
@@ -27,17 +27,16 @@ from ..segments.snapshot import SegmentView, Snapshot
 from ..vectors import distance
 from ..vectors.distance import Space
 from .diversity import maximal_marginal_relevance
-from .plan_history import PlanHistory
 from .planner import (
-    CallbackGraphSearch,
+    OUT_OF_DISTRIBUTION,
     FilteredGraphSearch,
     GraphSearch,
     Nothing,
     Plan,
-    PlanEach,
     Request,
     ScanAll,
     ScanAllowed,
+    ScanCodes,
     Statistics,
     plan,
 )
@@ -88,20 +87,20 @@ class Candidates(NamedTuple):
 class Source(NamedTuple):
     """What a search of a collection needs in addition to a snapshot. A collection creates it once.
 
-    graph_of  returns the graph of a segment or memtable, or None if none is loaded
-    filters   evaluates filters
-    history   records the misses of earlier searches with the same filter
+    graph_of       returns the graph of a segment or memtable, or None if none is open
+    filters        evaluates filters
+    report_damage  called with the view whose graph is damaged, so that it is built again
     """
 
     graph_of: Callable[[SegmentView], Graph | None]
     filters: Filters
-    history: PlanHistory
+    report_damage: Callable[[SegmentView], None]
 
 
 class SearchablePart(NamedTuple):
     """A segment or memtable, with everything that a plan needs to run on it.
 
-    graph    its graph; None: no graph is loaded, or the search is exact
+    graph    its graph; None: no graph is open, or the search is exact
     allowed  the live rows that match; None: there is no filter and no row is deleted
     """
 
@@ -109,7 +108,7 @@ class SearchablePart(NamedTuple):
     view: SegmentView
     graph: Graph | None
     allowed: RowSet | None
-    history: PlanHistory
+    report_damage: Callable[[SegmentView], None]
 
     @property
     def request(self) -> Request:
@@ -123,7 +122,9 @@ class SearchablePart(NamedTuple):
             self.view.source.dimension,
             None if allowed is None else allowed.count,
             None if graph is None else graph.dimension,
-            graph is not None and graph.projection is not None,
+            graph is not None and graph.coded,
+            graph is not None and graph.projected,
+            graph is None or graph.filterable,
         )
 
 
@@ -165,7 +166,7 @@ def _nearest(search: Search, queries: Floats, snapshot: Snapshot, source: Source
         with search.trace.step("merge"):
             return _best(search.request.k, views, lines)
     parts = [prepare(search, view, source) for view in views]
-    batches = [execute_batch(_plan_batch(part), part, queries) for part in parts]
+    batches = [execute_batch(_plan(part), part, queries) for part in parts]
     if search.trace is None:
         return _rank(search.request.k, views, batches)
     with search.trace.step("merge"):
@@ -229,7 +230,7 @@ def searchable(search: Search, view: SegmentView, source: Source) -> SearchableP
     graph = None
     if not search.request.exact and (allowed is None or allowed.count):
         graph = source.graph_of(view)
-    return SearchablePart(search, view, graph, allowed, source.history)
+    return SearchablePart(search, view, graph, allowed, source.report_damage)
 
 
 def _traced_searchable(search: Search, view: SegmentView, source: Source) -> SearchablePart:
@@ -258,7 +259,7 @@ Line: TypeAlias = tuple[Ints, Floats]
 _NONE: Line = (np.empty(0, np.int64), np.empty(0, np.float32))
 
 
-_ASKING_THE_GRAPH = (GraphSearch, FilteredGraphSearch, CallbackGraphSearch)
+_EXACT_SCANS = (ScanAll, ScanAllowed)
 
 
 @lru_cache(256)
@@ -267,149 +268,83 @@ def _remembered_plan(k: int, ef: int, exact: bool, statistics: Statistics) -> Pl
     return plan(Request(k, ef, exact), statistics)
 
 
-def _plan_one(part: SearchablePart, query: Floats) -> tuple[Plan, Floats | None, bool]:
-    """Choose the plan for one query.
-
-    Returns the plan, the query as `Graph.prepare` projects it (None unless the plan uses the graph), and
-    whether the plan avoids the graph because of the history.
-    """
-    search = part.search
+def _plan(part: SearchablePart) -> Plan:
     if part.allowed is None:
-        chosen = _remembered_plan(search.request.k, search.ef, search.request.exact, part.statistics)
-    else:  # not cached, because the number of allowed rows differs from filter to filter
-        chosen = plan(part.request, part.statistics)
-    backing_off = False
-    if isinstance(chosen, FilteredGraphSearch):
-        backing_off = part.history.backs_off(part.view.source.name, search.node)
-        if backing_off:
-            chosen = plan(part.request, part.statistics, backing_off=True)
-    if part.graph is None or not isinstance(chosen, _ASKING_THE_GRAPH):
-        return chosen, None, backing_off
-    projected, out_of_distribution = part.graph.prepare(query[None, :])
-    if out_of_distribution:
-        chosen = plan(part.request, part.statistics, backing_off=backing_off, out_of_distribution=True)
-    return chosen, projected, backing_off
+        search = part.search
+        return _remembered_plan(search.request.k, search.ef, search.request.exact, part.statistics)
+    # Not cached, because the number of allowed rows differs from filter to filter.
+    return plan(part.request, part.statistics)
 
 
 def _one(part: SearchablePart, query: Floats) -> Line:
     """Find the best k rows for one query, with exact distances in ascending order."""
     if part.graph is None:  # then `plan` says scan, or nothing; asking it takes 2 µs of a small query's 45
         return _nothing(part) if part.allowed is not None and not part.allowed.count else _scan(part, query)
-    chosen, projected, backing_off = _plan_one(part, query)
-    if backing_off:
-        part.history.skipped(part.view.source.name, part.search.node)
-    return execute(chosen, part, query, projected)
+    return execute(_plan(part), part, query)
 
 
-def execute(chosen: Plan, part: SearchablePart, query: Floats, projected: Floats | None) -> Line:
-    """Run a plan for one query.
-
-    projected  the query as `Graph.prepare` projects it; plans that use the graph need it
-    """
-    if not isinstance(chosen, _ASKING_THE_GRAPH):
-        match chosen:
-            case Nothing():
-                return _nothing(part)
-            case PlanEach():
-                return _one(part, query)
-            case ScanAll() | ScanAllowed():
-                return _scan(part, query)
-    graph, allowed = part.graph, part.allowed
-    assert graph is not None and projected is not None, chosen
-    if isinstance(chosen, GraphSearch):
-        rows = graph.search(projected, chosen.width, chosen.ef, 1)[0]
-    elif isinstance(chosen, FilteredGraphSearch):
-        rows = _filtered(part, graph.search(projected, chosen.width, chosen.ef, 1)[0])
-        if len(rows) < chosen.minimum:
-            part.history.missed(part.view.source.name, part.search.node)
-            _trace(part, chosen, 1, len(rows), 1)
-            return execute(chosen.fallback, part, query, projected)
-    else:
-        assert allowed is not None, chosen
-        rows = graph.search_allowed(projected, chosen.width, chosen.ef, allowed.bytes, allowed.count)
-    missed = len(rows) < chosen.minimum  # the graph does not reach the minimum
-    _trace(part, chosen, 1, len(rows), missed)
-    return _scan(part, query) if missed else _reranked(part, query, rows)
-
-
-def _plan_batch(part: SearchablePart) -> Plan:
-    return plan(part.request, part.statistics, batch=True)
+def execute(chosen: Plan, part: SearchablePart, query: Floats) -> Line:
+    """Run a plan for one query."""
+    if isinstance(chosen, Nothing):
+        return _nothing(part)
+    if isinstance(chosen, _EXACT_SCANS):
+        return _scan(part, query)
+    hits = _asked(chosen, part, query[None, :])
+    candidates = int(hits.counts[0, 0])
+    missed = candidates < chosen.minimum
+    if part.search.trace is not None:
+        _trace(part, chosen, 1, _compared(chosen, part, candidates), missed)
+    if missed:
+        return execute(chosen.fallback, part, query)
+    rows, distances = hits.rows[0], hits.distances[0]
+    return (rows, distances) if candidates >= len(rows) else (rows[:candidates], distances[:candidates])
 
 
 def execute_batch(chosen: Plan, part: SearchablePart, queries: Floats) -> Candidates:
-    """Run a plan for many queries. Where the plan allows it, one graph search serves all of them."""
-    match chosen:
-        case Nothing():
-            return _stacked([_nothing(part, len(queries))] * len(queries))
-        case ScanAll() | ScanAllowed():
-            return _stacked(_scan_lines(part, queries))
-        case PlanEach():
-            return _stacked([_one(part, query) for query in queries])
-    assert part.graph is not None, chosen
-    projected, out_of_distribution = part.graph.prepare(queries)
-    match chosen:
-        case GraphSearch():
-            return _shared_search(chosen, part, queries, projected, out_of_distribution)
-        case FilteredGraphSearch():
-            return _stacked(_shared_filtered_search(chosen, part, queries, projected, out_of_distribution))
-        case CallbackGraphSearch():
-            lines = zip(queries, projected)
-            return _stacked([execute(chosen, part, query, line[None, :]) for query, line in lines])
-
-
-def _shared_search(
-    chosen: GraphSearch,
-    part: SearchablePart,
-    queries: Floats,
-    projected: Floats,
-    out_of_distribution: Sequence[int],
-) -> Candidates:
-    """Search the graph once for all queries, with every row allowed.
-
-    Each out-of-distribution query is then searched again on its own.
-    """
-    assert part.graph is not None
-    view, search = part.view, part.search
-    rows = part.graph.search(projected, chosen.width, chosen.ef, search.threads)
-    missed = rows.shape[1] < chosen.minimum  # the graph does not reach the minimum
-    _trace(part, chosen, len(queries), rows.size, len(queries) if missed else len(out_of_distribution))
-    if missed:
-        return _stacked([_scan(part, query) for query in queries])
-    lengths = view.lengths if search.space == "cosine" else None
-    distances = distance.exact_lines(search.space, queries, view.vectors, rows, lengths)
-    if not out_of_distribution:
-        return Candidates(rows, distances)
-    lines = list(zip(rows, distances))
-    wider = plan(part.request, part.statistics, out_of_distribution=True)
-    for number in out_of_distribution:
-        lines[number] = execute(wider, part, queries[number], projected[number : number + 1])
+    """Run a plan for many queries. Those for which it finds too few rows run its fallback."""
+    if isinstance(chosen, Nothing):
+        return _stacked([_nothing(part, len(queries))] * len(queries))
+    if isinstance(chosen, _EXACT_SCANS):
+        return _stacked(_scan_lines(part, queries))
+    hits = _asked(chosen, part, queries)
+    found = hits.counts[:, 0]
+    missed = np.flatnonzero(found < chosen.minimum)
+    if part.search.trace is not None:
+        compared = sum(_compared(chosen, part, count) for count in found.tolist())
+        _trace(part, chosen, len(queries), compared, len(missed))
+    if not len(missed):
+        return Candidates(hits.rows, hits.distances)
+    lines = [(hits.rows[line, :count], hits.distances[line, :count]) for line, count in enumerate(found)]
+    again = execute_batch(chosen.fallback, part, queries[missed])
+    for line, rows, distances in zip(missed.tolist(), again.rows, again.distances):
+        real = int((rows >= 0).sum())
+        lines[line] = rows[:real], distances[:real]
     return _stacked(lines)
 
 
-def _shared_filtered_search(
-    chosen: FilteredGraphSearch,
-    part: SearchablePart,
-    queries: Floats,
-    projected: Floats,
-    out_of_distribution: Sequence[int],
-) -> list[Line]:
-    """Search the graph once for all queries, when few rows are deleted or filtered out.
+def _asked(
+    chosen: GraphSearch | FilteredGraphSearch | ScanCodes, part: SearchablePart, queries: Floats
+) -> Hits:
+    """Ask the graph, or its codes. A damaged graph has no hits, and is not asked again."""
+    graph, search, allowed = part.graph, part.search, part.allowed
+    assert graph is not None, chosen
+    ef = chosen.width if isinstance(chosen, ScanCodes) else chosen.ef
+    effort = Effort(search.request.k, ef, chosen.width, OUT_OF_DISTRIBUTION)
+    ask = graph.scan if isinstance(chosen, ScanCodes) else graph.search
+    view = part.view
+    try:
+        vectors = view.unchecked_vectors if graph.checks_vectors else view.vectors
+        return ask(queries, vectors, effort, allowed, search.threads)
+    except Damaged:
+        part.report_damage(part.view)
+        return Hits.none(len(queries), effort.k)
 
-    Queries that miss, and out-of-distribution queries, run the fallback.
-    """
-    assert part.graph is not None
-    found = part.graph.search(projected, chosen.width, chosen.ef, part.search.threads)
-    out, candidates, missed = [], 0, 0
-    for number, (query, rows) in enumerate(zip(queries, found)):
-        kept = _filtered(part, rows)
-        candidates += len(kept)
-        if len(kept) >= chosen.minimum and number not in out_of_distribution:
-            out.append(_reranked(part, query, kept))
-        else:
-            missed += 1
-            out.append(execute(chosen.fallback, part, query, projected[number : number + 1]))
-    _trace(part, chosen, len(queries), candidates, missed)
-    return out
+
+def _compared(chosen: GraphSearch | FilteredGraphSearch | ScanCodes, part: SearchablePart, found: int) -> int:
+    """Return how many records a plan compared with a query."""
+    if not isinstance(chosen, ScanCodes):
+        return found
+    return part.view.rows if part.allowed is None else part.allowed.count
 
 
 def _stacked(lines: Sequence[Line]) -> Candidates:
@@ -422,11 +357,6 @@ def _stacked(lines: Sequence[Line]) -> Candidates:
         found.rows[number, : len(rows)] = rows
         found.distances[number, : len(rows)] = distances
     return found
-
-
-def _filtered(part: SearchablePart, rows: Ints) -> Ints:
-    """Keep the allowed rows."""
-    return rows if part.allowed is None else rows[part.allowed.mask[rows]]
 
 
 def _scanned_rows(part: SearchablePart) -> Ints | None:
@@ -492,13 +422,6 @@ def _trace_scan(part: SearchablePart, rows: Ints | None, queries: int) -> None:
 def _known_lengths(part: SearchablePart) -> npt.NDArray[np.float64] | None:
     """Return the lengths of the vectors if the space needs them and they are known or take no time."""
     return part.view.known_lengths() if part.search.space == "cosine" else None
-
-
-def _reranked(part: SearchablePart, query: Floats, rows: Ints) -> Line:
-    """Rank a graph's candidates by the stored vectors and keep the best k."""
-    search, view = part.search, part.view
-    lengths = view.lengths if search.space == "cosine" else None
-    return distance.ranked(search.space, query, view.vectors, rows=rows, k=search.request.k, lengths=lengths)
 
 
 def _best(k: int, views: Sequence[SegmentView], lines: Sequence[Line]) -> Found:

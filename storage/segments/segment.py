@@ -341,6 +341,24 @@ class Segment:
         return out
 
     @property
+    def unchecked_vectors(self) -> Floats:
+        """The stored vectors, whose checksum may not have been compared yet.
+
+        A graph of codes has sums of its own, and checks the blocks that it reads. So the first search of a
+        process need not read all vectors.
+        """
+
+        def make() -> Floats:
+            with self._reading(VECTORS):
+                columns = ipc_file.columns(self._maps[VECTORS], self.rows)
+                size = self.rows * self.dimension
+                flat = np.frombuffer(columns["vector"].buffers[-1], np.float32, size)
+            return flat.reshape(self.rows, self.dimension)
+
+        out: Floats = self._cache["vectors"] if "vectors" in self._cache else self._once("unchecked", make)
+        return out
+
+    @property
     def norms(self) -> Floats:
         """The squared length of each vector, float32 (rows,)."""
         out: Floats = self._once("norms", lambda: self._numbers(VECTORS, "norm", np.float32))

@@ -57,6 +57,12 @@ class SegmentView(NamedTuple):
         return self.source.vectors[: self.rows]
 
     @property
+    def unchecked_vectors(self) -> Floats:
+        """The same, for a reader that checks those that it reads."""
+        source = self.source
+        return source.unchecked_vectors if isinstance(source, Segment) else self.vectors
+
+    @property
     def norms(self) -> Floats:
         return self.source.norms[: self.rows]
 

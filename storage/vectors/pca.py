@@ -2,9 +2,9 @@
 
 Owns: the projection and its dimension. A graph search spends nearly all its time reading vectors. Most of the
 length of embeddings lies in few directions. Embeddings that are projected to half the dimension have the same
-neighbours, and the exact kernel reranks the candidates by the stored vectors. `choose` measures on the
-vectors themselves whether this holds. If it does not, for example for random vectors, the graph has the
-stored vectors.
+neighbours, and the exact kernel reranks the candidates by the stored vectors. The same holds for codes, which
+have one byte for each number. `choose` measures on the vectors themselves whether this is so. If it is not,
+for example for random vectors, the graph has more dimensions, or float32 vectors.
 
 The directions are the eigenvectors of the vectors' second moments, with the largest eigenvalues first. No
 other choice of the same number of directions keeps more of the squared lengths (Eckart and Young, 1936).
@@ -13,7 +13,8 @@ other choice of the same number of directions keeps more of the squared lengths 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -96,29 +97,49 @@ class Projection(NamedTuple):
 
 def choosing_bytes(rows: int, dimension: int) -> int:
     """Return the memory that `choose` takes, in bytes: a sample of the vectors and a copy of it."""
-    if rows < LEAST_ROWS or dimension < LEAST_DIMENSION:
-        return 0
     return 2 * 4 * dimension * min(rows, _SAMPLE)
 
 
-def choose(space: Space, vectors: Floats, stopped: Callable[[], bool] = lambda: False) -> Projection | None:
-    """Return the smallest projection that keeps the neighbours, or None if there is none.
+class Choice(NamedTuple):
+    """How the vectors of a graph are represented.
+
+    projection  None: the vectors are not projected
+    coded       whether codes keep the neighbours
+    """
+
+    projection: Projection | None
+    coded: bool
+
+
+def choose(
+    space: Space,
+    vectors: Floats,
+    *,
+    coded: bool,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Choice | None:
+    """Choose the smallest representation that keeps the neighbours. None: `stopped` returned True.
 
     vectors  float32 (n, dimension)
-    stopped  polled while measuring; once it returns True, the result is None
+    coded    whether codes of one byte per number may be used; then the projection is measured with them
+    stopped  polled while measuring
     """
     rows, dimension = vectors.shape
-    if rows < LEAST_ROWS or dimension < LEAST_DIMENSION:
-        return None
     random = np.random.default_rng(_SEED)
     sample = vectors[np.sort(random.choice(rows, min(rows, _SAMPLE), replace=False))]
     if space == "cosine":
         sample = normalised(sample)
+    picks = random.choice(len(sample), min(len(sample), _QUERIES), replace=False)
+    coded = coded and _keeps(space, sample, picks, as_coded)
+    if rows < LEAST_ROWS or dimension < LEAST_DIMENSION:
+        return None if stopped() else Choice(None, coded)
     few = sample[:: max(1, len(sample) // max(_MOMENTS, 4 * dimension))]
     with np.errstate(over="ignore", invalid="ignore"):
         moments = few.T @ few
-    if not float(np.abs(moments).max()) < _LONG or stopped():
+    if stopped():
         return None
+    if not float(np.abs(moments).max()) < _LONG:
+        return Choice(None, coded)
     _, directions = np.linalg.eigh(moments)
     directions = np.ascontiguousarray(directions[:, ::-1])
     turned = sample  # rotated in place, in blocks, so that it can be stopped and takes no more memory
@@ -126,27 +147,67 @@ def choose(space: Space, vectors: Floats, stopped: Callable[[], bool] = lambda: 
         if stopped():
             return None
         turned[start : start + _BLOCK] = sample[start : start + _BLOCK] @ directions
-    queries = turned[random.choice(len(turned), _QUERIES, replace=False)]
-    nearest = _nearest(space, turned, queries, _NEAREST + 1)  # each query also finds itself
     for share in _SHARES:
         kept = round(dimension * share / _STEP) * _STEP
-        found = _nearest(space, turned[:, :kept], queries[:, :kept], rerank_least(_NEAREST + 1))
-        shared = [len(np.intersect1d(a, b, assume_unique=True)) for a, b in zip(nearest, found)]
         if stopped():
             return None
-        if np.mean(shared) >= KEPT * (_NEAREST + 1):
+        if _keeps(space, turned, picks, partial(_first, kept=kept, coded=coded)):
             matrix = directions[:, :kept].astype(np.float16).astype(np.float32)
-            return Projection(matrix, _floor(turned, directions.T @ matrix))
-    return None
+            return Choice(Projection(matrix, _floor(turned, directions.T @ matrix)), coded)
+    return Choice(None, coded)
 
 
-def _nearest(space: Space, vectors: Floats, queries: Floats, count: int) -> npt.NDArray[np.intp]:
-    """Return the rows of the nearest vectors in any order, with a line per query."""
-    scores = queries @ vectors.T
-    scores *= -1 if space != "l2" else -2
-    if space == "l2":
-        scores += np.einsum("ij,ij->i", vectors, vectors)
-    return np.argpartition(scores, count, axis=1)[:, :count]
+def _first(vectors: Floats, kept: int, coded: bool) -> Floats:
+    """Return the first numbers of each vector, as codes have them if `coded`."""
+    first = vectors[:, :kept]
+    return as_coded(first) if coded else first
+
+
+def as_coded(vectors: Floats) -> Floats:
+    """Round each number as a code does: to a 127th of the largest number of its vector."""
+    step = np.abs(vectors).max(axis=1, keepdims=True) / np.float32(127)
+    step[step == 0] = 1
+    out: Floats = np.rint(vectors / step)
+    out *= step
+    return out
+
+
+def _keeps(
+    space: Space, vectors: Floats, picks: npt.NDArray[np.int64], change: Callable[[Floats], Floats]
+) -> bool:
+    """Whether the nearest rows are among the candidates that are found with changed vectors.
+
+    picks  the rows that are the queries; each also finds itself. The queries are changed like the rows, but
+           not coded, because they are not coded in a search.
+    """
+    count = min(_NEAREST + 1, len(vectors))
+    candidates = min(rerank_least(count), len(vectors))
+    queries = vectors[picks]
+    exact = np.concatenate(
+        [  # in float64, because float32 loses small differences of long vectors
+            _scores(space, vectors[start : start + _BLOCK].astype(np.float64), queries.astype(np.float64))
+            for start in range(0, len(vectors), _BLOCK)
+        ],
+        axis=1,
+    )
+    changed = change(vectors)
+    rough = _scores(space, changed, queries[:, : changed.shape[1]])
+    if not np.isfinite(rough).all():
+        return False
+    limits = np.partition(exact, count - 1, axis=1)[:, count - 1 : count]  # rows at one distance are as good
+    found = np.argpartition(rough, candidates - 1, axis=1)[:, :candidates]
+    good = (np.take_along_axis(exact, found, axis=1) <= limits).sum(axis=1)
+    return bool(np.minimum(good, count).mean() >= KEPT * count)
+
+
+def _scores(space: Space, vectors: npt.NDArray[Any], queries: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return numbers that order the vectors like their distances, with a line per query."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores: npt.NDArray[Any] = queries @ vectors.T
+        scores *= -1 if space != "l2" else -2
+        if space == "l2":
+            scores += np.einsum("ij,ij->i", vectors, vectors)
+    return scores
 
 
 def _floor(turned: Floats, matrix: Floats) -> float:

@@ -122,9 +122,12 @@ def test_uses_are_noted_while_others_hold(restless: None) -> None:
 def test_a_graph_is_as_large_as_it_says(dimension: int, neighbors: int) -> None:
     """What hnswlib keeps beside the arrays of its state is small: locks, pointers, a table of labels."""
     vectors = np.random.default_rng(0).standard_normal((2000, dimension), np.float32)
-    graph = hnsw.build(
-        "cosine", vectors, max_neighbors=neighbors, ef_construction=20, threads=1, stopped=lambda: False
-    )
+    data = hnsw.build(
+        "cosine", vectors, projection=None, neighbors=neighbors, ef_construction=20, threads=1,
+        stopped=lambda: False,
+    )  # fmt: skip
+    assert data is not None
+    graph = hnsw.opened(data, vectors)
     assert graph is not None
     arrays = [value for value in graph.state().values() if isinstance(value, np.ndarray)]
     held = sum(array.nbytes for array in arrays)

@@ -12,12 +12,21 @@ import numpy as np
 import pytest
 
 import chroma
-from chroma.storage.index import hnsw
+from chroma.storage.index import hnsw, native_graph
+from chroma.storage.native import kernel
 
 ROWS, DIM = 3000, 16
 VECTORS = np.random.default_rng(0).standard_normal((ROWS, DIM)).astype(np.float32)
 IDS = [f"i{row}" for row in range(ROWS)]
 GRAPH_BYTES = hnsw.nbytes(ROWS, DIM, 16)
+
+
+@pytest.fixture()
+def without_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graphs are hnswlib's, and have a copy of the vectors in memory."""
+    monkeypatch.setattr(kernel, "graph", None)
+    monkeypatch.setattr(kernel, "_warned", threading.Event())
+    kernel._warned.set()
 
 
 @pytest.fixture(autouse=True)
@@ -108,21 +117,19 @@ def test_new_settings_build_a_new_index(tmp_path: Path) -> None:
         collection._backend.engine.services.background.wait("index", str(collection.id))
         (after,) = tmp_path.rglob("graph-*")
         assert after.name != before.name and after.stat().st_size < size
-        ((_, graph),) = _graphs(collection)._loaded.values()
-        assert graph._index.M == 4
 
 
 def test_search_effort_takes_effect_at_once(tmp_path: Path) -> None:
     with chroma.PersistentClient(tmp_path) as client:
         collection = _filled(client)
         collection.compact()
-        for ef in (10, 200):
+        for ef in (50, 200):
             collection.modify(configuration={"hnsw": {"ef_search": ef}})
-            collection.query(query_embeddings=VECTORS[:1])
-            ((_, graph),) = _graphs(collection)._loaded.values()
-            assert graph._index.ef == ef
+            (part,) = collection.query(query_embeddings=VECTORS[:1], explain=True)["explain"].parts
+            assert part.runs[0].plan["ef"] == ef
 
 
+@pytest.mark.usefixtures("without_codes")
 def test_a_budget_closes_idle_indexes_and_answers_stay_right(tmp_path: Path) -> None:
     settings = chroma.Settings(chroma_memory_limit_bytes=int(2.5 * GRAPH_BYTES))  # one fits
     with chroma.PersistentClient(tmp_path, settings=settings) as client:
@@ -154,7 +161,7 @@ def test_an_index_that_was_not_finished_is_built_at_the_next_open(tmp_path: Path
 def test_without_hnswlib_answers_are_exact_and_one_warning_says_so(tmp_path: Path) -> None:
     script = f"""
 import sys, warnings
-sys.modules["hnswlib"] = None
+sys.modules["hnswlib"] = sys.modules["chroma.storage.native._graph"] = None
 import numpy as np, chroma
 from chroma.storage.collection import index_builds
 index_builds.INDEX_BYTES = 1
@@ -167,7 +174,7 @@ with warnings.catch_warnings(record=True) as caught, chroma.PersistentClient({st
     c.compact()
     found = c.query(query_embeddings=vectors, n_results=1)["ids"]
 assert found == [[str(i)] for i in range(500)]
-texts = [str(w.message) for w in caught if "hnswlib" in str(w.message)]
+texts = [str(w.message) for w in caught if "hnswlib is not" in str(w.message)]
 assert len(texts) == 1 and "pip install hnswlib" in texts[0], texts
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
@@ -189,6 +196,7 @@ def _loads(collection: Any) -> None:
             background.wait(kind, key)
 
 
+@pytest.mark.usefixtures("without_codes")
 def test_a_graph_beyond_the_limit_is_not_built(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with _with_limit(tmp_path, 2 * GRAPH_BYTES - 1) as client:
         collection = _filled(client)
@@ -207,6 +215,7 @@ def test_a_graph_beyond_the_limit_is_not_built(tmp_path: Path, caplog: pytest.Lo
         assert len(_graphs(collection)._loaded) == 1
 
 
+@pytest.mark.usefixtures("without_codes")
 def test_a_graph_beyond_the_limit_is_not_loaded(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with chroma.PersistentClient(tmp_path) as client:
         _filled(client).compact()
@@ -225,6 +234,7 @@ def test_a_graph_beyond_the_limit_is_not_loaded(tmp_path: Path, caplog: pytest.L
         assert client._backend.engine.services.budget.used() == GRAPH_BYTES
 
 
+@pytest.mark.usefixtures("without_codes")
 def test_others_are_closed_before_one_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["one", "two", "three"]
     with chroma.PersistentClient(tmp_path) as client:
@@ -248,6 +258,7 @@ def test_others_are_closed_before_one_is_loaded(tmp_path: Path, monkeypatch: pyt
         assert sum(len(_graphs(collection)._loaded) for collection in opened) == 2
 
 
+@pytest.mark.usefixtures("without_codes")
 def test_a_load_that_finds_no_room_is_tried_again(tmp_path: Path) -> None:
     with chroma.PersistentClient(tmp_path) as client:
         _filled(client).compact()
@@ -262,6 +273,7 @@ def test_a_load_that_finds_no_room_is_tried_again(tmp_path: Path) -> None:
         assert len(_graphs(collection)._loaded) == 1
 
 
+@pytest.mark.usefixtures("without_codes")
 def test_collections_that_were_closed_as_idle_load_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,13 +298,14 @@ def test_collections_that_were_closed_as_idle_load_nothing(
         assert graphs._loaded == {} and budget.used() == 0
 
 
+@pytest.mark.usefixtures("without_codes")
 def test_a_load_that_fails_gives_its_room_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any) -> None:
         raise ValueError("no links")
 
     with chroma.PersistentClient(tmp_path) as client:
         _filled(client).compact()
-    monkeypatch.setattr("chroma.storage.index.graph_file._put_links", fails)
+    monkeypatch.setattr("chroma.storage.index.graph_file._links", fails)
     monkeypatch.setattr("chroma.storage.collection.index_builds.Graphs.schedule", lambda *_: None)
     with _with_limit(tmp_path, 2 * GRAPH_BYTES) as client:
         collection = client.get_collection("things", embedding_function=None)
@@ -302,6 +315,7 @@ def test_a_load_that_fails_gives_its_room_back(tmp_path: Path, monkeypatch: pyte
         assert len(_graphs(collection)._loaded) == 1
 
 
+@pytest.mark.usefixtures("without_codes")
 def test_a_build_waits_for_room(tmp_path: Path) -> None:
     with _with_limit(tmp_path, 3 * GRAPH_BYTES) as client:
         collection = _filled(client)
@@ -314,6 +328,7 @@ def test_a_build_waits_for_room(tmp_path: Path) -> None:
         assert len(_graphs(collection)._loaded) == 1 and budget.used() == GRAPH_BYTES
 
 
+@pytest.mark.usefixtures("without_codes")
 def test_graphs_in_memory_count_until_their_collection_is_deleted() -> None:
     client = chroma.EphemeralClient(settings=chroma.Settings(chroma_memory_limit_bytes=3 * GRAPH_BYTES))
     budget = client._backend.engine.services.budget
@@ -324,6 +339,7 @@ def test_graphs_in_memory_count_until_their_collection_is_deleted() -> None:
         assert budget.used() == 0
 
 
+@pytest.mark.usefixtures("without_codes")
 def test_graphs_in_memory_that_leave_no_room_do_not_stop_a_build(caplog: pytest.LogCaptureFixture) -> None:
     settings = chroma.Settings(chroma_memory_limit_bytes=2 * GRAPH_BYTES)
     client = chroma.EphemeralClient(settings=settings, private=True)
@@ -333,3 +349,130 @@ def test_graphs_in_memory_that_leave_no_room_do_not_stop_a_build(caplog: pytest.
     assert _graphs(two)._loaded == {} and _recall(two) == 1.0
     assert two.get_indexing_status().op_indexing_progress == 1.0
     assert "indexes without a file hold" in caplog.text
+
+
+# ---------------------------------------------------------------------------- graphs of codes
+
+
+def _coded(collection: Any) -> bool:
+    ((_, graph),) = _graphs(collection)._loaded.values()
+    return isinstance(graph, native_graph.NativeGraph)
+
+
+def test_the_first_search_of_a_new_process_uses_the_graph(tmp_path: Path) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        _filled(client).compact()
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.get_collection("things", embedding_function=None)
+        (part,) = collection.query(query_embeddings=VECTORS[:1], explain=True)["explain"].parts
+        assert part.indexed and part.runs[0].plan["name"] == "GraphSearch" and _coded(collection)
+
+
+def test_a_graph_of_codes_needs_no_room_for_vectors(tmp_path: Path) -> None:
+    building = native_graph.building_bytes(ROWS, 16)
+    assert building < GRAPH_BYTES
+    with _with_limit(tmp_path, building) as client:
+        collection = _filled(client)
+        collection.compact()
+        assert _coded(collection) and _recall(collection) >= 0.95
+        assert client._backend.engine.services.budget.used() < 10 * ROWS
+    with _with_limit(tmp_path, 10 * ROWS) as client:
+        collection = client.get_collection("things", embedding_function=None)
+        assert _recall(collection) >= 0.95 and _coded(collection)
+
+
+def test_a_graph_whose_building_needs_too_much_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with _with_limit(tmp_path, native_graph.building_bytes(ROWS, 16) - 1) as client:
+        collection = _filled(client)
+        collection.compact()
+        assert _graphs(collection)._loaded == {} and _recall(collection) == 1.0
+        assert collection.get_indexing_status().op_indexing_progress == 1.0
+    assert f"the index of {ROWS} records" in caplog.text
+
+
+def test_graphs_of_codes_in_memory_count_with_their_arrays() -> None:
+    client = chroma.EphemeralClient(private=True)
+    budget = client._backend.engine.services.budget
+    collection = _filled(client)
+    collection.compact()
+    assert _coded(collection) and 60 * ROWS < budget.used() < 250 * ROWS
+    client.delete_collection("things")
+    assert budget.used() == 0
+
+
+def test_vectors_that_codes_would_confuse_get_a_graph_of_hnswlib(tmp_path: Path) -> None:
+    vectors = VECTORS.copy()
+    vectors[:, 0] = 1e4  # all else is lost in a 127th of this
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.create_collection("things", embedding_function=None)
+        collection.add(ids=IDS, embeddings=vectors)
+        collection.compact()
+        assert not _coded(collection)
+        found = collection.query(query_embeddings=vectors[:50], n_results=1)["ids"]
+        assert np.mean([ids == [id] for ids, id in zip(found, IDS, strict=False)]) >= 0.95
+        (before,) = tmp_path.rglob("graph-*")
+        collection.compact()  # it is no reason to build it again
+        assert list(tmp_path.rglob("graph-*")) == [before]
+
+
+def test_graphs_of_an_older_version_serve_until_they_are_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(kernel, "graph", None)  # the graphs that are built then are hnswlib's
+        patch.setattr(kernel, "_warned", threading.Event())
+        kernel._warned.set()
+        with chroma.PersistentClient(tmp_path) as client:
+            _filled(client).compact()
+    (before,) = tmp_path.rglob("graph-*")
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.get_collection("things", embedding_function=None)
+        background = client._backend.engine.services.background
+        _loads(collection)
+        assert _recall(collection) >= 0.95
+        background.wait("index", str(collection.id))
+        assert _coded(collection) and _recall(collection) >= 0.95
+        (after,) = tmp_path.rglob("graph-*")
+        assert after.name != before.name and not background.errors
+
+
+def test_a_damaged_graph_is_built_again_and_answers_stay_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = _filled(client)
+        collection.compact()
+        (before,) = tmp_path.rglob("graph-*")
+        ((_, graph),) = _graphs(collection)._loaded.values()
+
+        class Lost:
+            def search(self, *_: Any) -> None:
+                raise kernel.graph.Damaged("a link leads nowhere")  # type: ignore[union-attr]
+
+        graph._graph = Lost()
+        assert _recall(collection) == 1.0
+        client._backend.engine.services.background.wait("index", str(collection.id))
+        (after,) = tmp_path.rglob("graph-*")
+        assert after.name != before.name and _coded(collection)
+
+
+def test_the_first_search_reads_only_some_of_the_vectors_and_notices_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chroma.storage.index.graph._BLOCK_BYTES", 4 * DIM * 10)
+    with chroma.PersistentClient(tmp_path) as client:
+        _filled(client).compact()
+    (file,) = tmp_path.rglob("vectors.arrow")
+    whole = file.read_bytes()
+    at = whole.index(VECTORS[7].tobytes()) + 3
+    file.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.get_collection("things", embedding_function=None)
+        far = VECTORS[[2900]]
+        names = [IDS[row] for row in range(7, 17)]
+        found = collection.query(query_embeddings=far, n_results=3)["ids"][0]
+        assert found[0] == "i2900" and not set(found) & set(names)
+        with pytest.raises(chroma.errors.CorruptionError, match=r"vectors\.arrow is damaged"):
+            collection.query(query_embeddings=VECTORS[[7]], n_results=3)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import chroma
+from chroma.storage.index.graph import Hits
+from chroma.storage.index.native_graph import NativeGraph
 from chroma.storage.query.planner import FilteredGraphSearch, ScanAllowed
 from chroma.storage.query.trace import Trace
 
@@ -54,15 +56,20 @@ def test_graph_and_memtable(collection: Any) -> None:
 
 def test_misses_and_fallbacks(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chroma.storage.query.planner.GRAPH_ADVANTAGE", 0.0)  # never scan first
-    far = np.eye(1, DIM, dtype=np.float32) * 30
-    runs = _runs(collection, far, where={"low": True})[0]
-    assert runs == (True, [("FilteredGraphSearch", 1, 1), ("ScanAllowed", 1, 0)])
-    near = -far
-    assert _runs(collection, near, where={"low": True}) != runs
+    (runs, _) = _runs(collection, VECTORS[:1], where={"low": True})
+    assert runs == (True, [("FilteredGraphSearch", 1, 0)])
     # a limit on the distance is no reason for a graph to miss
     assert _runs(collection, VECTORS[:1], max_distance=-1) == _runs(collection, VECTORS[:1])
-    batch = _runs(collection, np.concatenate([VECTORS[:3], far]), where={"n": {"$gte": 100}})[0]
-    assert batch[1][0][0] == "FilteredGraphSearch" and batch[1][0][1] == 4
+    (runs, _) = _runs(collection, VECTORS[:4], where={"n": {"$gte": 100}})
+    assert runs == (True, [("FilteredGraphSearch", 4, 0)])
+
+    def finds_nothing(self: Any, queries: Any, vectors: Any, effort: Any, *_: Any) -> Hits:
+        return Hits.none(len(queries), effort.k)
+
+    monkeypatch.setattr(NativeGraph, "search", finds_nothing)
+    for count in (1, 4):
+        (runs, _) = _runs(collection, VECTORS[:count], where={"low": True})
+        assert runs == (True, [("FilteredGraphSearch", count, count), ("ScanCodes", count, 0)])
 
 
 def test_steps_within_steps_are_counted_once() -> None:

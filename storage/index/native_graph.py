@@ -1,0 +1,256 @@
+"""Graphs of codes, searched and built by the compiled part of the engine (native/_graph.c).
+
+Owns: all use of `_graph`. A code is a vector in one byte per number, normalised for `cosine` and projected to
+fewer dimensions if that keeps the neighbours (vectors/pca.py). A search walks by codes, and ranks the
+candidates by the stored vectors. Codes and links stay in the mapped file of the graph, so opening a graph
+reads nothing, and processes share its pages.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from ..filters.row_set import RowSet
+from ..interface.progress import report
+from ..interface.values import Floats
+from ..native import kernel
+from ..vectors.distance import Space, normalised
+from ..vectors.pca import Projection
+from .graph import SEED, Array, Damaged, Effort, GraphData, Hits, block_rows, link_bytes
+
+_CHUNK = 1024  # rows inserted between two checks of the stop flag: some 50 ms of building
+_BLOCK = 4096  # rows encoded at a time
+_PART = 16  # the fewest queries for which another thread is started
+_LENGTHS, _EVEN = 1000, 1.1  # how many rows are looked at, and the ratio of lengths that counts as one length
+_HIGHEST = 30  # the most upper layers of a row
+
+
+class NativeGraph:
+    """A graph of codes, see `Graph`."""
+
+    coded = True
+
+    def __init__(self, data: GraphData, dimension: int, mapped: bool) -> None:
+        """Open a graph. Raises ValueError or TypeError if the arrays do not fit each other.
+
+        dimension  the dimension of the stored vectors
+        mapped     whether the arrays are in a mapped file, which does not count as memory
+        """
+        assert kernel.graph is not None and data.codes is not None
+        projection = data.projection
+        self.rows = data.rows
+        self.projected = projection is not None
+        self.dimension = dimension if projection is None else projection.kept
+        self.filterable = data.space != "ip" or _of_one_length(data.codes)
+        self.checks_vectors = mapped and data.sums is not None
+        self.nbytes = 5 * data.rows + (0 if mapped else _array_bytes(data))
+        self._graph = kernel.graph.Graph(
+            data.space, data.codes, data.counts, data.links, data.levels, data.upper.reshape(-1),
+            data.neighbors, data.entry,
+            None if projection is None else projection.matrix,
+            0.0 if projection is None else projection.floor,
+            dimension,
+            data.sums if mapped else None,
+            block_rows(dimension),
+        )  # fmt: skip
+
+    def search(
+        self, queries: Floats, vectors: Floats, effort: Effort, allowed: RowSet | None, threads: int
+    ) -> Hits:
+        bits = None if allowed is None else allowed.bits
+        return self._run(queries, vectors, effort, bits, None, threads)
+
+    def scan(
+        self, queries: Floats, vectors: Floats, effort: Effort, allowed: RowSet | None, threads: int
+    ) -> Hits:
+        if allowed is None:
+            return self._run(queries, vectors, effort, None, True, threads)
+        if allowed.by_rows:
+            return self._run(queries, vectors, effort, None, allowed.rows, threads)
+        return self._run(queries, vectors, effort, allowed.bits, True, threads)
+
+    def _run(
+        self,
+        queries: Floats,
+        vectors: Floats,
+        effort: Effort,
+        bits: npt.NDArray[np.uint8] | None,
+        rows: npt.NDArray[np.int64] | bool | None,
+        threads: int,
+    ) -> Hits:
+        out = Hits.empty(len(queries), effort.k)
+        search = self._graph.search
+
+        def run(part: slice) -> None:
+            search(
+                queries[part], vectors, effort.k, effort.ef, effort.width, effort.factor, bits, rows,
+                out.rows[part], out.distances[part], out.counts[part],
+            )  # fmt: skip
+
+        parts = min(threads, len(queries) // _PART)
+        try:
+            if parts > 1:
+                _in_threads(run, len(queries), parts)
+            else:
+                search(
+                    queries, vectors, effort.k, effort.ef, effort.width, effort.factor, bits, rows,
+                    out.rows, out.distances, out.counts,
+                )  # fmt: skip
+        except kernel.graph.Damaged as error:  # type: ignore[union-attr]
+            raise Damaged(str(error)) from error
+        return out
+
+    def at_rest(self) -> bool:
+        return True  # a search holds no lock
+
+
+def _of_one_length(codes: Array) -> bool:
+    """Whether some rows, spread over the segment, have nearly the same length."""
+    some = np.ascontiguousarray(codes[:: max(1, len(codes) // _LENGTHS)])
+    scale = some[:, 4:8].copy().view(np.float32)[:, 0]
+    lengths = np.abs(scale) * np.linalg.norm(some[:, 8:].view(np.int8).astype(np.float32), axis=1)
+    return bool(lengths.max() <= _EVEN * lengths.min())
+
+
+def _array_bytes(data: GraphData) -> int:
+    assert data.codes is not None
+    arrays = (data.codes, data.counts, data.links, data.levels, data.upper)
+    return sum(int(array.nbytes) for array in arrays)
+
+
+def _in_threads(run: Callable[[slice], None], count: int, parts: int) -> None:
+    """Run a function for parts of so many items, one of them in this thread. Raises what a part raised."""
+    failed: list[BaseException] = []
+
+    def guarded(part: slice) -> None:
+        try:
+            run(part)
+        except BaseException as error:
+            failed.append(error)
+
+    ends = np.linspace(0, count, parts + 1).astype(int).tolist()
+    slices = [slice(start, stop) for start, stop in pairwise(ends)]
+    threads = [threading.Thread(target=guarded, args=(part,), daemon=True) for part in slices[1:]]
+    for thread in threads:
+        thread.start()
+    guarded(slices[0])
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def building_bytes(rows: int, neighbors: int) -> int:
+    """Return the memory that `build` takes, in bytes, without the codes."""
+    ground = 4 * (2 * neighbors + 1)
+    return rows * (ground + 2 * neighbors * link_bytes(rows) + 16)
+
+
+def build(
+    space: Space,
+    vectors: Floats,
+    *,
+    projection: Projection | None,
+    neighbors: int,
+    ef_construction: int,
+    threads: int,
+    stopped: Callable[[], bool],
+    scratch: Callable[[int], memoryview],
+) -> GraphData | None:
+    """Build a graph of `vectors`, or return None once `stopped` returns True. Reads vectors in blocks.
+
+    scratch  allocates the memory of the codes, which the system may write to a file when memory is short
+    """
+    assert kernel.graph is not None
+    rows, dimension = len(vectors), vectors.shape[1] if projection is None else projection.kept
+    codes = _encoded(space, vectors, projection, stopped, scratch)
+    if codes is None:
+        return None
+    levels = _levels(rows, neighbors)
+    ground = np.zeros((rows, 2 * neighbors + 1), np.uint32)
+    upper = np.zeros((int(levels.sum()), neighbors + 1), np.uint32)
+    builder = kernel.graph.Builder(
+        space, codes, ground, levels, upper, dimension, neighbors, ef_construction, -1
+    )
+    starts = iter(range(0, rows, _CHUNK))
+    done, lock = 0, threading.Lock()
+
+    def work(_: slice) -> None:
+        nonlocal done
+        while not stopped():
+            with lock:
+                start = next(starts, rows)
+            if start >= rows:
+                return
+            stop = min(start + _CHUNK, rows)
+            builder.insert(start, stop)
+            with lock:
+                done += stop - start
+                report(done, rows)
+
+    start = next(starts)
+    builder.insert(start, min(start + _CHUNK, rows))  # the first rows alone, so that threads meet a graph
+    _in_threads(work, threads, threads)
+    if stopped():
+        return None
+    per_block = block_rows(vectors.shape[1])
+    sums = np.empty(-(-rows // per_block), np.uint64)
+    kernel.graph.sums(vectors, per_block, sums)
+    counts = ground[:, 0].astype(np.uint8 if 2 * neighbors < 256 else np.uint16)
+    return GraphData(
+        space, rows, neighbors, ef_construction, builder.entry, counts, _packed(ground, counts), levels,
+        upper, projection, codes, sums, True,
+    )  # fmt: skip
+
+
+def _encoded(
+    space: Space,
+    vectors: Floats,
+    projection: Projection | None,
+    stopped: Callable[[], bool],
+    scratch: Callable[[int], memoryview],
+) -> Array | None:
+    assert kernel.graph is not None
+    rows, dimension = len(vectors), vectors.shape[1] if projection is None else projection.kept
+    width = kernel.graph.code_bytes(dimension)
+    codes = np.frombuffer(scratch(rows * width), np.uint8, rows * width).reshape(rows, width)
+    for start in range(0, rows, _BLOCK):
+        if stopped():
+            return None
+        block = as_compared(space, projection, vectors[start : start + _BLOCK])
+        kernel.graph.encode(space, block, codes[start : start + len(block)])
+    return codes
+
+
+def as_compared(space: Space, projection: Projection | None, vectors: Floats) -> Floats:
+    """Convert stored vectors to the form in which a graph compares them."""
+    if space == "cosine":
+        vectors = normalised(vectors)
+    return np.ascontiguousarray(vectors) if projection is None else projection.apply(vectors)
+
+
+def _levels(rows: int, neighbors: int) -> npt.NDArray[np.uint8]:
+    """Draw the number of upper layers of each row: one of `neighbors` rows of a layer is in the next one."""
+    drawn = np.random.default_rng(SEED).random(rows)
+    levels = -np.log(1 - drawn) / np.log(max(neighbors, 2))
+    out: npt.NDArray[np.uint8] = np.minimum(levels, _HIGHEST).astype(np.uint8)
+    return out
+
+
+def _packed(ground: npt.NDArray[np.uint32], counts: Array) -> Array:
+    """Return the targets of all links, concatenated, in as many bytes as a row number takes."""
+    rows, size = len(ground), link_bytes(len(ground))
+    ends = np.cumsum(counts, dtype=np.int64)
+    out = np.empty((int(ends[-1]), size), np.uint8)
+    used = np.arange(ground.shape[1] - 1)
+    for start in range(0, rows, _BLOCK):
+        stop = min(start + _BLOCK, rows)
+        lists = ground[start:stop, 1:][used < counts[start:stop, None]]
+        begin = int(ends[start - 1]) if start else 0
+        out[begin : int(ends[stop - 1])] = lists.view(np.uint8).reshape(-1, 4)[:, :size]
+    return out.reshape(-1)

@@ -1,0 +1,218 @@
+/* What the compiled parts share: checks of arguments, the one distance of two vectors, hits in rank order, and the
+ * product with a projection.
+ *
+ * Distances: products of float32 values summed in float64 in one fixed order, so that a pair of vectors has one
+ * number on every path and on every machine (the build forbids fused multiply-add), rounded to float32 once.
+ */
+#ifndef CHROMA_VECTORS_H
+#define CHROMA_VECTORS_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)0)
+#endif
+
+/* The same sums, in wider registers where the processor has them. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#define WIDE __attribute__((target_clones("avx2", "default")))
+#else
+#define WIDE
+#endif
+
+enum { LANES = 8, LINE = 64 }; /* sums at a time; bytes of a cache line */
+
+/* ---- arguments ---------------------------------------------------------------------------------------- */
+
+/* Types of numbers, by the letters that the struct module has for them. */
+#define FLOAT "f"
+#define DOUBLE "d"
+#define INT32 "il"
+#define UINT32 "IL"
+#define INT64 "lq"
+
+/* Whether a buffer has numbers of this type and size, in this machine's order of bytes and where it may read them. */
+static int
+is_of(const Py_buffer *buffer, const char *letters, Py_ssize_t size)
+{
+    const char *format = buffer->format;
+    if (*format == '@' || *format == '=' || (*format == '<' && PY_LITTLE_ENDIAN))
+        format++;
+    return *format && strchr(letters, *format) && !format[1] && buffer->itemsize == size &&
+           (uintptr_t)buffer->buf % (uintptr_t)size == 0;
+}
+
+/* A C-contiguous buffer of `ndim` dimensions of such numbers. */
+static int
+get(PyObject *object, Py_buffer *out, const char *name, int ndim, const char *letters, Py_ssize_t size,
+    int writable)
+{
+    int flags = PyBUF_FORMAT | PyBUF_ND | PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0);
+    if (PyObject_GetBuffer(object, out, flags) < 0)
+        return -1;
+    if (out->ndim == ndim && is_of(out, letters, size))
+        return 0;
+    PyErr_Format(PyExc_TypeError, "%s has %d dimensions of type %s, not %d of %c, or is not aligned", name,
+                 out->ndim, out->format, ndim, letters[0]);
+    PyBuffer_Release(out);
+    return -1;
+}
+
+static int
+counted(const char *name, Py_ssize_t found, Py_ssize_t wanted)
+{
+    if (found == wanted)
+        return 0;
+    PyErr_Format(PyExc_ValueError, "%s has a length of %zd, not %zd", name, found, wanted);
+    return -1;
+}
+
+static int
+arguments(const char *name, Py_ssize_t given, Py_ssize_t wanted)
+{
+    if (given == wanted)
+        return 0;
+    PyErr_Format(PyExc_TypeError, "%s takes %zd arguments, not %zd", name, wanted, given);
+    return -1;
+}
+
+/* ---- distances ---------------------------------------------------------------------------------------- */
+
+typedef enum { COSINE, L2, IP } Space;
+
+static int
+read_space(PyObject *object, Space *out)
+{
+    static const char *const names[] = {"cosine", "l2", "ip"};
+    for (int each = 0; PyUnicode_Check(object) && each < 3; each++) {
+        if (PyUnicode_CompareWithASCIIString(object, names[each]) == 0) {
+            *out = (Space)each;
+            return 0;
+        }
+    }
+    PyErr_Format(PyExc_ValueError, "%R is no space: cosine, l2 or ip", object);
+    return -1;
+}
+
+static double
+total(const double *sums)
+{
+    return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+}
+
+WIDE static double
+product(const float *vector, const double *query, Py_ssize_t dimension)
+{
+    double sums[LANES] = {0};
+    Py_ssize_t at = 0;
+    for (; at + LANES <= dimension; at += LANES)
+        for (int lane = 0; lane < LANES; lane++)
+            sums[lane] += (double)vector[at + lane] * query[at + lane];
+    for (; at < dimension; at++)
+        sums[at % LANES] += (double)vector[at] * query[at];
+    return total(sums);
+}
+
+WIDE static double
+squared_difference(const float *vector, const double *query, Py_ssize_t dimension)
+{
+    double sums[LANES] = {0};
+    Py_ssize_t at = 0;
+    for (; at + LANES <= dimension; at += LANES)
+        for (int lane = 0; lane < LANES; lane++) {
+            double difference = (double)vector[at + lane] - query[at + lane];
+            sums[lane] += difference * difference;
+        }
+    for (; at < dimension; at++) {
+        double difference = (double)vector[at] - query[at];
+        sums[at % LANES] += difference * difference;
+    }
+    return total(sums);
+}
+
+WIDE static double
+square_of(const float *vector, Py_ssize_t dimension)
+{
+    double sums[LANES] = {0};
+    for (Py_ssize_t at = 0; at < dimension; at++)
+        sums[at % LANES] += (double)vector[at] * (double)vector[at];
+    return total(sums);
+}
+
+/* Never 0, so that it can be divided by: of a zero vector each product is 0, and so the distance 1. */
+static double
+length_of(const float *vector, Py_ssize_t dimension)
+{
+    double length = sqrt(square_of(vector, dimension));
+    return length > DBL_MIN ? length : DBL_MIN;
+}
+
+/* ---- hits (vectors are finite, so no distance is NaN) ------------------------------------------------- */
+
+typedef struct {
+    float distance;
+    int64_t row;
+} Hit;
+
+static int
+before(Hit one, Hit other)
+{
+    return one.distance < other.distance || (one.distance == other.distance && one.row < other.row);
+}
+
+static int
+compare(const void *one, const void *other)
+{
+    Hit first = *(const Hit *)one, second = *(const Hit *)other;
+    return before(first, second) ? -1 : before(second, first);
+}
+
+/* Puts the hit at `at` where it belongs in a heap whose root is the last of the hits. */
+static void
+sink(Hit *heap, Py_ssize_t count, Py_ssize_t at)
+{
+    Hit moved = heap[at];
+    for (;;) {
+        Py_ssize_t child = 2 * at + 1;
+        if (child >= count)
+            break;
+        if (child + 1 < count && before(heap[child], heap[child + 1]))
+            child++;
+        if (!before(moved, heap[child]))
+            break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = moved;
+}
+
+/* ---- projections ---------------------------------------------------------------------------------------- */
+
+/* A line of numbers times a matrix, in float32; what is made of it only finds candidates. */
+WIDE static void
+multiply(const float *line, const float *matrix, Py_ssize_t height, Py_ssize_t width, float *restrict out)
+{
+    memset(out, 0, (size_t)width * sizeof *out);
+    Py_ssize_t at = 0;
+    for (; at + 4 <= height; at += 4) { /* four rows at a time: a quarter of the reads and writes of `out` */
+        const float *first = matrix + at * width, *second = first + width;
+        const float *third = second + width, *fourth = third + width;
+        float a = line[at], b = line[at + 1], c = line[at + 2], d = line[at + 3];
+        for (Py_ssize_t column = 0; column < width; column++)
+            out[column] += (a * first[column] + b * second[column]) + (c * third[column] + d * fourth[column]);
+    }
+    for (; at < height; at++)
+        for (Py_ssize_t column = 0; column < width; column++)
+            out[column] += line[at] * matrix[at * width + column];
+}
+
+#endif
