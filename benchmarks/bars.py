@@ -32,7 +32,8 @@ def _each(workload: str, figures: list[str], peer: str, bar: float, less: bool =
     return [Bar(workload, figure, peer, bar, less) for figure in figures]
 
 
-FILTERS = ("50 %", "10 %", "1 %", "0.1 %", "correlated")
+CORRELATED = "correlated"
+FILTERS = ("50 %", "10 %", "1 %", "0.1 %", CORRELATED)
 _NEW = [f"{name} new, queries/s" for name in FILTERS]
 _REPEATED = [f"{name} repeated, queries/s" for name in FILTERS]
 
@@ -40,16 +41,27 @@ BARS: list[Bar] = [
     Bar("build", "until acknowledged, rows/s", "chromadb", 100),
     Bar("build", "until acknowledged, rows/s", "lancedb", 0.7),
     Bar("build", "until indexed, rows/s", "chromadb", 4),
-    Bar("build", "until indexed, rows/s", "zvec", 1.5),
-    Bar("single", "one thread, rows/s", "sqlite_vec", 1.5),
-    Bar("single", "16 threads, rows/s", OURS, 3, peer_figure="one thread, rows/s"),
+    Bar("build", "until indexed, rows/s", "zvec", 2),
+    Bar("build", "until indexed, rows/s", "qdrant_edge", 5),
+    Bar("single", "one thread, rows/s", "sqlite_vec", 2),
+    Bar("single", "16 threads, rows/s", OURS, 4, peer_figure="one thread, rows/s"),
     Bar("query", "one thread, queries/s", "chromadb", 5),
     Bar("query", "one thread, queries/s", "zvec", 1.7),
-    Bar("query", "one thread, queries/s", "hnswlib", 0.7),
-    Bar("query", "two threads, queries/s", "zvec", 1.7),
+    Bar("query", "one thread, queries/s", "hnswlib", 1.3),
+    Bar("query", "one thread, queries/s", "qdrant_edge", 2),
+    Bar("query", "two threads, queries/s", "zvec", 2),
+    Bar("query", "two threads, queries/s", "hnswlib", 1),
+    Bar("query", "two threads, queries/s", OURS, 1.8, peer_figure="one thread, queries/s"),
     Bar("query", "500 in one call, queries/s", "chromadb", 2.5),
     *_each("filtered", _NEW, "zvec", 1),
     *_each("filtered", _REPEATED, "zvec", 1.5),
+    *_each(
+        "filtered",
+        ["10 % new, queries/s", "10 % repeated, queries/s", "1 % repeated, queries/s"],
+        "qdrant_edge",
+        1.5,
+    ),
+    *_each("filtered", [name for name in _NEW + _REPEATED if CORRELATED in name], "qdrant_edge", 1.5),
     *_each(
         "document",
         [f"{name} word {form}, queries/s" for name in ("rare", "common") for form in ("repeated", "new")],
@@ -65,7 +77,7 @@ BARS: list[Bar] = [
     *_each("mutate", ["update, rows/s", "delete, rows/s"], "lancedb", 1.2),
     Bar("cold", "whole process, s", "zvec", 1, less_is_better=True),
     Bar("build", "disk, bytes/row", "zvec", 1, less_is_better=True),
-    Bar("build", "peak memory, MB", "zvec", 1.2, less_is_better=True),
+    Bar("build", "peak memory, MB", "zvec", 1, less_is_better=True),
     Bar("query", "peak memory, MB", "zvec", 1.2, less_is_better=True),
     Bar("read", "to Arrow, rows/s", "lancedb", 5),
     Bar("read", "to pandas, rows/s", "lancedb", 3),
