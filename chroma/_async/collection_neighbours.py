@@ -1,4 +1,4 @@
-"""What is near each record: its neighbours, and records that nearly are the same."""
+"""Finds the neighbours of each record, and groups of records that are nearly the same."""
 
 from __future__ import annotations
 
@@ -111,10 +111,10 @@ class AsyncNeighbours(AsyncKeys):
     async def _all_within(
         self, request: QueryRequest, ids: Sequence[str], vectors: Floats
     ) -> AsyncIterator[tuple[list[str], list[Hits]]]:
-        """All records within the distance of each vector, a part of the vectors at a time, in any order.
-
-        Where there may be more than were asked for, more are. They are asked for by so few vectors at a time
-        that the answer stays small: in a group of 100,000 equal records, each has all others.
+        """For each vector, all records within the distance. Yields a part of the vectors at a time, in any
+        order.  If a vector gets as many records as were asked for, it may have more. It is then asked again
+        for more, together with few others. This bounds the answer: in a group of 100,000 equal records, each
+        has all others.
         """
         waiting, k = list(range(len(ids))), request.k
         while waiting:

@@ -14,7 +14,7 @@ _COMMENTS = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
 
 
 def divided(text: str) -> Iterator[str]:
-    """Return the statements of a text, without their semicolons. Comments alone are no statement."""
+    """Return the statements of a text, without their semicolons. Comments without a statement are skipped."""
     start = 0
     for token in _TOKEN.finditer(text):
         if token[0] == ";":

@@ -33,7 +33,7 @@ _CONFLICT = (
 
 
 class Settings(NamedTuple):
-    """What a new collection stores, and the function of its handle."""
+    """The settings that a new collection stores, and the embedding function of its handle."""
 
     configuration: JSON
     schema: JSON | None

@@ -75,8 +75,8 @@ def name_of(function: Any) -> str:
 
 
 def check_conflict(function: Any, stored: Stored) -> None:
-    """Raise if `function` differs from the stored function. Warn if only its configuration differs, and of a
-    function without a name to compare.
+    """Raise if `function` differs from the stored function. Warn if only its configuration differs, or if it
+    has no name to compare.
 
     The default function never conflicts, because it also means "not given".
     """

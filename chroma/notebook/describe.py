@@ -55,7 +55,8 @@ class _Texts:
 class _CutTexts:
     """Counts the documents that are longer than a model reads.
 
-    Most are told by their bytes and words: a token is at least a byte, and a word at least a token. Others
+    For most texts, the number of bytes and words decides: a token has at least one byte, and a word has at
+    least one token. Others
     are divided into tokens, at some thousands a second; beyond the first of them, a sample of each batch.
     """
 

@@ -28,7 +28,7 @@ _SEPARATORS = (";", "\t", "|", ",")
 
 @dataclass(slots=True)
 class Columns:
-    """What the files told: the names of all columns, and guesses about those whose type was not given."""
+    """The columns of CSV files: the names of all, and the types that were found for some."""
 
     names: list[str] = field(default_factory=list)
     guesses: dict[str, Guess] = field(default_factory=dict)

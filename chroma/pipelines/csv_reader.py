@@ -53,8 +53,8 @@ def _parsed(
     ignore_empty: bool = True,
     lenient: bool = False,
 ) -> pa.Table:
-    """Parse the columns that `types` has. `lenient`: leave out records of other lengths, and accept bytes
-    that are no UTF-8."""
+    """Parse the columns that `types` has. `lenient`: leave out records with another number of cells, and
+    accept bytes that are not UTF-8."""
     data = pa.py_buffer(data)
     return pacsv.read_csv(
         data,

@@ -105,7 +105,7 @@ def byte_of(error: UnicodeDecodeError) -> str:
 
 
 def bytes_of(error: UnicodeDecodeError) -> str:
-    """Describe bytes that are no UTF-8, with some of what surrounds them."""
+    """Describe bytes that are not UTF-8, with some bytes around them."""
     around = error.object[max(0, error.start - 20) : error.start + 20].decode("utf-8", "replace")
     return f"holds {byte_of(error)}, which is not UTF-8, in {shown(around)}"
 

@@ -22,7 +22,7 @@ class Pace:
         self._least: tuple[int, float] | None = None  # the call with the fewest texts, and its seconds
 
     def took(self, texts: int, seconds: float) -> None:
-        """Note that a call with so many texts took so long."""
+        """Note the number of texts of a call, and the time that it took."""
         if (
             texts >= self.texts // 2 or seconds > _CALL
         ):  # the last call of a part may be short, and tells little

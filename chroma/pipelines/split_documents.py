@@ -18,7 +18,7 @@ CHUNK_OF, CHUNK, START, END = KEYS = ("chunk_of", "chunk", "chunk_start", "chunk
 
 
 class _Piece(NamedTuple):
-    """A row after the division. `keys` is None for a row that stays as it is."""
+    """A row after the division. `keys` is None for a row that was not divided."""
 
     row: int
     id: Any
@@ -37,7 +37,7 @@ def divided(part: Part, mapped: Mapped, spans: Spans) -> Part:
 
 
 def with_keys(mapped: Mapped) -> Mapped:
-    """Return the mapping of pieces: where it selects metadata, it selects those of pieces, too."""
+    """Return the mapping for pieces. If it selects metadata, it also selects the keys that pieces have."""
     if mapped.metadata is None:
         return mapped
     return replace(mapped, metadata={**mapped.metadata, **{key: key for key in KEYS}})

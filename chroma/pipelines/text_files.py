@@ -88,7 +88,7 @@ def _piece(stream: Any) -> bytes:
 
 
 def unpacked(source: Any) -> Any:
-    """Return a file, or what it unpacks to. Raises BrokenStream for what is no text even then."""
+    """Return a file, or its decompressed content. Raises BrokenStream for what is no text even then."""
     head = source.read(_LONGEST_MAGIC)
     source.seek(0)
     for magic, name in _COMPRESSIONS:

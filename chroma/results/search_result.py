@@ -21,7 +21,7 @@ _ROW = {
 
 
 class SearchResult(dict[str, Any]):
-    """The result of `search`. Each column has one entry per search; what was not selected is None.
+    """The result of `search`. Each column has one entry per search. A column that was not selected is None.
 
     ids         list of list[str], best first
     documents   list of list[str | None]

@@ -154,7 +154,7 @@ class VectorIndexConfig(_Config):
 
     space               l2, cosine or ip; None: the space that the function prefers, else l2
     embedding_function  embeds documents and queries; None: the collection takes vectors only
-    source_key          what is embedded; documents are, so only "#document" has a meaning
+    source_key          must be "#document": documents are embedded
     hnsw, spann         settings of the index, of at most one kind
     """
 

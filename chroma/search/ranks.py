@@ -274,7 +274,7 @@ class Rrf(Rank):
     normalize: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the arithmetic that the fusion stands for."""
+        """Return the fusion as arithmetic."""
         weights = self._checked_weights()
         terms = [
             Div(Val(weight), _chain(Sum, Val(self.k), rank)) for weight, rank in zip(weights, self.ranks)

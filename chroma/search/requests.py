@@ -1,4 +1,4 @@
-"""What a collection does with searches before it sends them."""
+"""Prepares searches before a collection sends them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .search import Search
 
 
 def listed(searches: Any) -> list[Search]:
-    """Return one search or several as a list. None is no search."""
+    """Return one search or several as a list. None gives an empty list."""
     if searches is None:
         return []
     several = [searches] if isinstance(searches, Search) else searches

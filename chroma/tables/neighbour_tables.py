@@ -29,7 +29,7 @@ class Neighbours:
         self._batches: list[pa.RecordBatch] = []
 
     def add(self, ids: Sequence[str], found: Sequence[Hits]) -> None:
-        """Add the hits of some records, each of which may be its own nearest."""
+        """Add the hits of some records. A record may be among its own hits."""
         of: list[str] = []
         others: list[str] = []
         ranks: list[int] = []

@@ -78,7 +78,8 @@ _Node: TypeAlias = "_Leaf | _Not | _Joined"
 
 
 def filter_of(text: str) -> Filter:
-    """Return the filter that an SQL condition stands for. Raises InvalidArgumentError, naming the place."""
+    """Return the filter that has the meaning of an SQL condition. Raises InvalidArgumentError, naming the
+    place."""
     return _cached(text) if len(text) < _MOST_CACHED else _parsed(text)
 
 
@@ -108,7 +109,7 @@ def _true(node: _Node) -> Filter:
 
 
 def _false(node: _Node) -> Filter:
-    """Return the filter for the records for which the condition is false, which is not all others."""
+    """Return the filter for the records for which the condition is false. For others it may be unknown."""
     if isinstance(node, _Not):
         return _true(node.child)
     if isinstance(node, _Joined):

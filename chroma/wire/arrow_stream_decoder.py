@@ -125,7 +125,8 @@ def bare(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _bare_type(type: pa.DataType) -> pa.DataType:
-    """The type for `bare`. This is the type itself if it contains none whose range Arrow would check."""
+    """The type for `bare`. This is the type itself, unless it contains a type whose range Arrow would
+    check."""
     of = pa.types
     if of.is_decimal(type):
         return pa.binary(type.byte_width)

@@ -357,7 +357,7 @@ def explained(explanation: Explanation | None) -> JSON:
 
 
 def explanation_to_json(explanation: Explanation) -> JSON:
-    """What a query or one search did."""
+    """Encode the explanation of a query or of one search."""
     parts = [part._asdict() | {"runs": [run._asdict() for run in part.runs]} for part in explanation.parts]
     return {"parts": parts, "seconds": dict(explanation.seconds)}
 

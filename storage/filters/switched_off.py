@@ -1,4 +1,4 @@
-"""Refuses conditions for which a collection's schema has no index.
+"""Refuses conditions that need an index that a collection's schema switches off.
 
 A condition is refused by the type of its operand, so a filter is examined as the caller wrote it: the parsed
 tree compares a number with integers and floats alike.

@@ -19,7 +19,7 @@ def nearest(name: str, names: Sequence[str]) -> str:
 
 
 def instead(name: str, names: Iterable[str], kind: str) -> str:
-    """Like `nearest`, but if no name is spelled alike, list the names that there are.
+    """Like `nearest`. If no name is similar, list all names.
 
     kind  what the names name, in the plural
     """

@@ -26,7 +26,7 @@ def observed(observer: Observer | None) -> Iterator[None]:
 
 
 def report(done: int, total: int) -> None:
-    """Tell the observer of this thread, if there is one, that so many rows of an index are done."""
+    """Tell the observer of this thread, if there is one, how many rows of an index are done."""
     observer: Observer | None = getattr(_thread, "observer", None)
     if observer is not None:
         observer(done, total)

@@ -3,7 +3,7 @@
 Owns: the rules by which a text becomes terms. They are those of Chroma's function chroma_bm25: runs of
 punctuation become spaces, then lower case, white space, stop words, the length of a word, the stem
 (english_stemmer.py), and MurmurHash3 of 32 bits without its sign. Stored vectors are made of such hashes, so
-none of this may change.
+these rules must not change.
 """
 
 from __future__ import annotations

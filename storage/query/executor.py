@@ -86,7 +86,7 @@ class Candidates(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What a search of a collection needs in addition to a snapshot. A collection creates it once.
+    """The parts of a collection that a search needs beside a snapshot. A collection creates it once.
 
     graph_of  returns the graph of a segment or memtable, or None if none is loaded
     filters   evaluates filters
@@ -173,7 +173,8 @@ def _nearest(search: Search, queries: Floats, snapshot: Snapshot, source: Source
 
 
 def _within(found: Found, most: float) -> Found:
-    """Keep the hits whose distance is at most this. No plan knows the limit, so none misses because of it."""
+    """Keep the hits whose distance is at most this. Plans do not know the limit, so it never makes one
+    miss."""
     return _kept(found, np.flatnonzero(found.distances.astype(np.float64) <= most))
 
 

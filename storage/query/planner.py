@@ -163,7 +163,7 @@ def scaled_ef(ef: int, rows: int) -> int:
 def candidates(k: int, ef: int, projected: bool) -> int:
     """Return how many candidates to request from a graph.
 
-    They are so many that, reranked by the stored vectors, they contain the k nearest rows.
+    After reranking by the stored vectors, the k nearest rows are among them.
     """
     return min(max(rerank_least(k), ef), RERANK_MOST * k) if projected else k
 

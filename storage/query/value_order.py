@@ -105,7 +105,7 @@ def _number_numbers(parts: dict[str, list[tuple[Ints, Any]]], kind: Any, value: 
 
 
 def exact_parts(whole: Ints) -> tuple[Any, Ints]:
-    """Split integers into the nearest float64 and what they exceed it by, to compare them with floats."""
+    """Split integers into the nearest float64 and the difference to it, to compare them with floats."""
     near = whole.astype(np.float64)
     top = near >= 2.0**63
     safe = np.where(top, 0.0, near).astype(np.int64)

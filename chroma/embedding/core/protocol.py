@@ -189,7 +189,7 @@ def unwrapped(result: Any, expected: int | None) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    """Return an iterable that is neither a sequence nor an array as a list."""
+    """Convert an iterable to a list, unless it is a sequence or an array."""
     sized = isinstance(value, (list, tuple, str, bytes, Mapping)) or hasattr(value, "shape")
     if sized or hasattr(value, "__array__") or not isinstance(value, Iterable):
         return value

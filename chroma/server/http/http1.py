@@ -1,6 +1,6 @@
 """HTTP/1.1 on one connection: uvicorn's parser, with limits on the head of a request.
 
-uvicorn limits neither the time nor the size of a request's head. Here the head must arrive within
+uvicorn does not limit the time or the size of a request's head. Here the head must arrive within
 `HEAD_SECONDS` and fit in the setting `max_header_bytes`. Input that is not HTTP is rejected with an error
 of the same form as all others.
 """

@@ -84,8 +84,8 @@ class Pool:
     async def streaming(
         self, reader: Holder, seconds: float, gone: asyncio.Future[None]
     ) -> AsyncIterator[None]:
-        """Holds a slot for a streamed response while the `with` block runs. Raises Overloaded if none is
-        free in time, and ClientDisconnect."""
+        """Holds a slot for a streamed response while the `with` block runs. Raises Overloaded if no place
+        becomes free in time, and ClientDisconnect."""
         async with AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(self._streams_out.slot(reader, seconds, gone))

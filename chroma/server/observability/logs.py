@@ -54,7 +54,7 @@ def _of_web_server(level: str) -> str:
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Keeps what is logged while the settings are read, which say how to log. `start` logs it.
+    """Keeps log entries until the settings are read, because the settings say how to log. `start` logs it.
 
     After an error in the `with` block, the lines go to standard error as they are.
     """
@@ -72,7 +72,7 @@ def kept() -> Iterator[None]:
 
 
 def start(level: str, style: str) -> None:
-    """Log to standard error from now on, also warnings and the errors of threads."""
+    """Log to standard error from now on, including warnings and errors of threads."""
     logging.config.dictConfig(configuration(level, style))
     for record in _kept.buffer:
         logging.getLogger(record.name).handle(record)

@@ -1,8 +1,8 @@
 """Checks passwords in a single thread, since each check is slow by design, and decides their order.
 
-Correct passwords, and recent wrong ones, are remembered by a keyed hash, so that they need no new check. The
-other passwords wait. The next to be checked is alternately the one that has waited longest, so that none
-waits forever, and the one whose connection, and then whose address, has failed least often.
+Correct passwords and recent wrong ones are remembered by a keyed hash. They need no new check. Other
+passwords wait. Two of them are taken in turn: the one that has waited longest, so that each is checked some
+day, and the one whose connection or address has failed least often.
 """
 
 from __future__ import annotations

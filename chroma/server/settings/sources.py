@@ -282,7 +282,7 @@ def _yaml(path: Path, text: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """A YAML loader that rejects duplicate keys, of which YAML would silently use the last."""
+        """A YAML loader that rejects duplicate keys. YAML itself would silently use the last one."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
             keys = [self.construct_object(key, deep=True) for key, _ in node.value]
