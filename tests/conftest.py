@@ -17,7 +17,7 @@ import pytest
 import chroma
 from chroma.wire import content_negotiation
 
-from .support import driven, server
+from .support import as_chromadb, driven, server
 from .support.tiny_embedding import HashEmbedding
 
 # What `make test-fast` leaves out: tests that start processes, read much, or repeat a matter in many ways.
@@ -112,6 +112,13 @@ def _stopped() -> Iterator[None]:
     yield
     driven.stop()
     server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _not_as_chromadb() -> Iterator[None]:
+    """No test leaves the process as one of a program written for Chroma to the tests after it."""
+    with as_chromadb.undone():
+        yield
 
 
 @pytest.fixture(params=CLIENTS)
