@@ -245,10 +245,10 @@ class AsyncCollection(AsyncSnapshots, AsyncContainer):
 
         ids, embeddings, metadatas, documents, images, uris, columns  as for `add`
 
-        Takes the same arguments as `add`. When a stored record is updated, columns that are not given
-        keep their values, metadata is merged key by key, and a metadata value of None deletes its key.
-        Metadata can be upserted without embeddings, documents or images if all ids are stored. So can uris,
-        if the collection was opened without a data loader. With one, what the uris point to is embedded.
+        Takes the same arguments as `add`. A stored record keeps its values in the columns that are not given.
+        Its metadata is merged key by key; a value of None deletes its key. Metadata can be upserted without
+        embeddings, documents or images if all ids are stored. So can uris, if the collection was opened
+        without a data loader. With one, what the uris point to is embedded.
         """
         with during("upsert"):
             given = {
@@ -723,10 +723,9 @@ class AsyncCollection(AsyncSnapshots, AsyncContainer):
 
             print(collection.describe())
 
-        Gives for each metadata key its types, the number of records that have it, the number of distinct
-        values, and the least, greatest and most frequent values. Also gives how many records have
-        documents and uris, how long these are, and how many documents are longer than the embedding model
-        reads.
+        For each metadata key: its types, the number of records that have it, the number of distinct values,
+        and the least, greatest and most frequent values. For documents and uris: how many records have one,
+        and how long they are. For documents also: how many are longer than the embedding model reads.
 
         where  summarize only the records that match
         Reads every such record, batch by batch.

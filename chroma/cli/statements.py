@@ -24,7 +24,7 @@ def divided(text: str) -> Iterator[str]:
 
 
 def is_complete(text: str) -> bool:
-    """Whether a text that somebody types ends with a whole statement, and its semicolon."""
+    """Whether a typed text ends with a complete statement and its semicolon."""
     last = None
     for token in _TOKEN.finditer(text):
         if not (token[0].isspace() or token[0].startswith(("--", "/*"))):

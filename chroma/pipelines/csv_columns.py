@@ -1,7 +1,8 @@
 """Decides how a load reads the columns of its CSV files, before it reads their rows.
 
-Owns the first pass: it checks the columns that the caller names, and finds the types of the others by all
-cells of all files. The types are those of the load, so that a column means the same in each file.
+Owns the first pass. It checks the columns that the caller names. For the others, it finds the types by
+looking at all cells of all files. The types are those of the load, so that a column means the same in each
+file.
 """
 
 from __future__ import annotations

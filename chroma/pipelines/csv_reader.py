@@ -1,8 +1,8 @@
 """Reads CSV files: what their columns hold, and their rows.
 
-A load reads its CSV files twice. The first pass decides the types of the columns by all their cells, not by
-a sample, and stops when every column that is left is known to be text. The second pass reads the rows. A
-row that cannot be read is found with its column and its cause, and the rows beside it are not lost.
+A load reads its CSV files twice. The first pass decides the types of the columns by all their cells. It stops
+early if all columns are known to be text. The second pass reads the rows. A row that cannot be read is found
+with its column and its cause, and the rows beside it are not lost.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Divides CSV text into blocks of whole records, whatever the cells hold.
 
-Owns the syntax of CSV: a cell is quoted if it begins with the quote, a quote within it is doubled, and LF,
-CR LF or CR outside quoted cells ends a record. A quote inside a cell that is not quoted is a plain
-character. Arrow parses each block by itself, with the same syntax; its own division into blocks loses the
-CR of a CR LF that two blocks share.
+Owns the syntax of CSV: a cell is quoted if it begins with the quote, a quote within it is doubled, and LF, CR
+LF or CR outside quoted cells ends a record. A quote inside a cell that is not quoted is a plain character.
+Arrow then parses each block by itself, with the same syntax. Arrow cannot divide the text: if CR LF falls on
+the border of two blocks, it loses the CR.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def read(file: File, start: int, cuts: Cuts, reading: Reading) -> Iterator[tuple
     """Yield parts from row `start`, each with the number of bytes read so far.
 
     Raises InvalidArgumentError for a file that is not in its format. Rows of CSV that cannot be read, and
-    lines that are not JSON objects, raise nothing: they are in the list of bad rows of their part.
+    lines that are not JSON objects, do not raise an error. Each part lists its bad rows.
     """
     try:
         with file.system.open_input_file(file.path) as source:

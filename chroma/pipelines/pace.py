@@ -12,8 +12,8 @@ _GROWTH = 4
 class Pace:
     """Learns from each call of an embedding function.
 
-    A call of a remote function takes some time however few texts it has, and fewer texts would only slow the
-    load down. So a call may take twice that time. The first call has one text.
+    Even with one text, a call of a remote function takes some time. Calls with few texts would slow the load
+    down. So a call may take twice that time. The first call has one text.
     """
 
     def __init__(self) -> None:

@@ -30,8 +30,8 @@ def divided(part: Part, mapped: Mapped, spans: Spans) -> Part:
     """Return a row for each piece of a document.
 
     The id of a piece is that of its row and the number of the piece, as "a#0". Its metadata are those of the
-    row, and `KEYS`: the id of the row, the number of the piece, and where it begins and ends in the document.
-    Rows without an id or a document stay as they are.
+    row, and `KEYS`: the id of the row, the number of the piece, and the places in the document where it
+    begins and ends. Rows without an id or a document stay as they are.
     """
     return _rows(part, mapped, spans) if isinstance(part, Rows) else _objects(part, mapped, spans)
 

@@ -60,8 +60,8 @@ def check_encoding(encoding: Any) -> str | None:
 def pieces(stream: Any, encoding: str | None) -> Iterator[bytes]:
     """Yield the content of an unpacked file as UTF-8, without a byte order mark.
 
-    Bytes that are not of a given encoding are passed on as they are, so that the record that holds them can
-    be named. Raises BrokenStream and UnicodeDecodeError.
+    Bytes that are wrong in the given encoding are passed on unchanged, so that an error can name their
+    record. Raises BrokenStream and UnicodeDecodeError.
     """
     first = _piece(stream)
     found = next((name for mark, name in _MARKS if first.startswith(mark)), None)

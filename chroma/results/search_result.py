@@ -66,7 +66,7 @@ class SearchResult(dict[str, Any]):
         """Convert to an Arrow table with one row per record.
 
         The columns are query (the number of the search, from 0), rank (from 1), id, score and the selected
-        parts, with one column per metadata key.
+        parts. Each metadata key has a column.
         """
         require_arrow()
         from ..tables import from_results

@@ -1,7 +1,7 @@
 """Keys of a record, and conditions on them: the filter of a search.
 
-`K("year") >= 2020` makes a condition, `&` and `|` join conditions, `~` negates one, and `to_dict` gives the
-wire form, which is that of `where`. Conditions are checked when a search runs.
+`K("year") >= 2020` makes a condition. `&` and `|` join conditions, and `~` negates one. `to_dict` gives the
+form of `where`, which is sent to a server. Conditions are checked when a search runs.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Reads SQL conditions, such as `pos = 'verb' and n_words between 3 and 8`, as filters.
 
-Owns: the grammar, and the meaning of a missing key, which is SQL's: a comparison with it is neither true nor
-false, so neither the comparison nor its negation selects the record. A condition becomes the dictionary that
-`where` takes, and no text of it is ever part of a statement. A small parser of its own does this, because the
-client for servers has no DuckDB, and importing DuckDB takes longer than most reads.
+Owns: the grammar, and the meaning of a missing key. As in SQL, a comparison with a missing key is neither
+true nor false. So neither the comparison nor its negation selects the record. A condition becomes the
+dictionary that `where` takes, and no text of it is ever part of a statement. The module has a small parser of
+its own. The client for servers has no DuckDB, and importing DuckDB takes longer than most reads.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The metadata keys that records of a collection have, with the types of their values.
 
-Owns: the keys that were found in each segment and memtable, so that each is searched only once, and the check
-whether a filter names only such keys. Records that were deleted count until their segment is rewritten.
+Owns: the keys that were found in each segment and memtable, and the check whether a filter names only such
+keys. Each part is searched only once. Records that were deleted count until their segment is rewritten.
 """
 
 from __future__ import annotations

@@ -167,7 +167,8 @@ class SegmentIndexes:
     # ------------------------------------------------------------------ building
 
     def _misses(self, view: SegmentView, builder: IndexBuilder) -> bool:
-        """Whether an index that a view lacks has to be built, and can be: the manifest names indexes."""
+        """Whether a missing index of a view has to be built. Only segments that the manifest names can have
+        one."""
         return (
             self._writable
             and view.named

@@ -1,9 +1,9 @@
 """Find the texts that a document must contain so that a regular expression can match it.
 
-Owns: what a pattern in the RE2 dialect requires. The answer only decides which documents the pattern is
-tried on; whether it matches is for RE2 alone. So this module recognizes the usual syntax, and requires
-nothing where it does not: for case-insensitive patterns, and for escapes and groups that are not listed here.
-The parser of Python's `re` is not used, because it is private and reads another dialect.
+Owns: what a pattern in the RE2 dialect requires. The answer only decides which documents the pattern is tried
+on; whether it matches is for RE2 alone. So this module recognizes only the usual syntax. Of case-insensitive
+patterns, and of escapes and groups that are not listed here, it requires nothing. The parser of Python's `re`
+is not used, because it is private and reads another dialect.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Tells the caller of a long call of the engine how far it is, without a parameter through all its layers.
+"""Reports the progress of a long call of the engine to its caller. No layer between them needs a parameter.
 
-An observer belongs to one thread. Work in the background tells nobody.
+An observer belongs to one thread. Work in the background has no observer.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Give metadata values numbers that are equal for equal values and ascend as the values do.
 
-Owns: the order of values in groups: missing, then bools, numbers, strings by code point, then lists and
-sparse vectors, which are equal to each other in the order, though not in the groups. Integers and floats
-compare by value.
+Owns: the order of values in groups: missing values, bools, numbers, strings by code point, then lists and
+sparse vectors. All of the last two have the same place in the order, but not the same group. Integers and
+floats compare by value.
 """
 
 from __future__ import annotations

@@ -75,8 +75,8 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def left_to_send(self) -> int | None:
-        """The bytes that the client has not taken yet. None while the server itself still has more to do,
-        and once all bytes have been passed to the operating system."""
+        """The number of bytes that the client has not taken yet. None if the server has more to do, or if it
+        has passed all bytes to the operating system."""
         if not (self.idle or self.flow.write_paused or self.transport.is_closing()):
             return None
         return self._untaken() if self.transport.get_write_buffer_size() else None

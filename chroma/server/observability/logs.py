@@ -48,7 +48,7 @@ def configuration(level: str, style: str) -> dict[str, Any]:
 
 
 def _of_web_server(level: str) -> str:
-    """Leave out how the web server starts and stops: this package logs that in its own words."""
+    """Drop the messages of uvicorn about its start and stop. This package logs these itself."""
     return "WARNING" if level.upper() == "INFO" else level.upper()
 
 
