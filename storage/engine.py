@@ -383,7 +383,8 @@ class Engine:
     # ------------------------------------------------------------------ statements
 
     def statement(self, text: str, find: Find, names: Names) -> Statement:
-        """Prepare an SQL statement over the tables that `find` returns. `names` returns what it knows."""
+        """Prepare an SQL statement over the tables that `find` returns. `names` returns the names that it
+        knows."""
         self.check_open()
         from .sql.statement import Statement
 

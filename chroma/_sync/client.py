@@ -325,7 +325,7 @@ class Client(_Connection):
 
         name                3-512 characters of [a-zA-Z0-9._-]
         schema              which indexes the collection has, and their settings. They cannot be changed
-                            later. A schema other than Schema() says what the configuration would say
+                            later. A schema other than Schema() replaces the configuration
         configuration       {"hnsw": {space: l2 | cosine | ip, ef_construction, ef_search,
                             max_neighbors, …}, "embedding_function": …}; all have defaults
         metadata            a non-empty dict of str, int, float, bool; `hnsw:*` keys configure the index

@@ -496,7 +496,7 @@ class Collection(Snapshots, Container):
 
         Pass query_embeddings (float32 (n, dim), or anything that converts to it), or exactly one of
         query_texts, query_images and query_uris, which the embedding function embeds, or query_ids.
-        query_ids     ids of stored records: what is near them, but not they themselves ("more like this")
+        query_ids     ids of stored records: find the records near them, without themselves ("more like this")
         ids           search only these records; unknown ids are ignored
         n_results     the number of results per query; fewer are returned only if fewer records match
         offset        leave out so many of the nearest records of each query, to show the next page

@@ -178,8 +178,8 @@ def for_create(
     metadata: Mapping[str, Any] | None,
     argument: Any,
 ) -> Settings:
-    """Return what a new collection with a schema stores. Raises InvalidArgumentError if the configuration
-    conflicts with the schema.
+    """Return the settings that a new collection with a schema stores. Raises InvalidArgumentError if the
+    configuration conflicts with the schema.
 
     argument  the `embedding_function` of the call
     """

@@ -168,7 +168,8 @@ def _all_text(members: dict[str, Any]) -> bool:
 
 
 def _imported(module: str, name: str, source: str, there: str | None) -> Any:
-    """Return what chromadb imports from another module, or a stand-in if that one is not installed."""
+    """Return a name that chromadb imports from another module. If that module is missing, return a
+    stand-in."""
     try:
         found = import_module(source)
         return found if there is None else getattr(found, there)

@@ -150,7 +150,7 @@ def _notebook_bar() -> Callable[..., Any]:
 
 
 def _texts(shown_bar: Any, state: dict[str, Any]) -> tuple[str, str]:
-    """Return what tqdm writes on both sides of its bar."""
+    """Return the texts that tqdm writes on both sides of its bar."""
     state["bar_format"] = (
         "{l_bar}\0{r_bar}" if shown_bar.total else "{desc}: \0{n_fmt}{unit} [{elapsed}, {rate_fmt}]"
     )

@@ -1,4 +1,4 @@
-"""Reads CSV files: what their columns hold, and their rows.
+"""Reads CSV files: the types of their columns, and their rows.
 
 A load reads its CSV files twice. The first pass decides the types of the columns by all their cells. It stops
 early if all columns are known to be text. The second pass reads the rows. A row that cannot be read is found

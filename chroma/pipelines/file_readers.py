@@ -117,7 +117,8 @@ def unreadable(file: File, error: Exception, row: int = 0) -> InvalidArgumentErr
 
 
 def _kind(file: File) -> str | None:
-    """Return what a file is that should be Parquet or Arrow, by its first bytes. None if they do not tell."""
+    """Return the real type of a file that should be Parquet or Arrow, by its first bytes. None if it is
+    unknown."""
     try:
         with file.system.open_input_file(file.path) as source:
             return text_files.kind_of(source.read(100))

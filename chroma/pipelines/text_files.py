@@ -101,7 +101,7 @@ def unpacked(source: Any) -> Any:
 
 
 def kind_of(head: bytes) -> str | None:
-    """Return what a file is by its first bytes, with a remedy. None if they do not tell."""
+    """Return the type of a file by its first bytes, with a remedy. None if it is unknown."""
     for magic, name in _COMPRESSIONS:
         if head.startswith(magic):
             return f"it is compressed with {name}: unpack it"

@@ -56,7 +56,8 @@ class Guess:
 
     @property
     def type(self) -> pa.DataType:
-        """The type of the column. Text if it has no value, as with every value that does not come back."""
+        """The type of the column. It is text if the column has no value, or if a value would be written
+        differently."""
         if not self.seen or not self.ways:
             return pa.string()
         way = next(way for way in _ALL if way in self.ways)
@@ -113,7 +114,7 @@ def _float_ways(texts: pa.ChunkedArray, ways: set[str]) -> set[str]:
 
 
 def _all(texts: pa.ChunkedArray, fits: Mask, written: Callable[[str], bool]) -> bool:
-    """Whether all texts fit. `written` tells of those that `fits` leaves open."""
+    """Whether all texts fit. Where `fits` leaves it open, `written` decides."""
     return all(written(texts[row].as_py()) for row in np.flatnonzero(~fits).tolist())
 
 

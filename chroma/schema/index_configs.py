@@ -1,7 +1,7 @@
 """The settings of each kind of index.
 
-Owns: which settings there are, and the check of each by itself. How large a number may be is checked when a
-collection is created.
+Owns: the settings, and the check of each by itself. The sizes of numbers are checked when a collection is
+created.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class Schema:
 
     @classmethod
     def deserialize_from_json(cls, data: dict[str, Any]) -> Schema:
-        """Read what `serialize_to_json` returned. Functions are rebuilt from their names.
+        """Read the JSON data of `serialize_to_json`. Functions are rebuilt from their names.
 
         A function whose name is not registered in this process becomes None, with a warning.
         """

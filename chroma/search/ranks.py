@@ -1,4 +1,4 @@
-"""Ranks: what a search sorts by. The lowest score is the best.
+"""Ranks, by which a search sorts. The lowest score is the best.
 
 `Knn` gives the distances of the nearest records. Ranks are combined by arithmetic, and `Rrf` fuses rankings.
 `to_dict` gives the wire form, which is checked when a search runs.

@@ -48,7 +48,7 @@ def texts_of(forms: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def questions_of(forms: Sequence[dict[str, Any]]) -> list[str]:
-    """Return what each search looks for, as one text. An empty list if no search has texts."""
+    """Return the texts of each search, as one text. An empty list if no search has texts."""
     found = [" · ".join(dict.fromkeys(leaf["query"] for leaf in texts_of([form]))) for form in forms]
     return found if any(found) else []
 

@@ -351,7 +351,7 @@ def check_update(selection: Selection, given: Mapping[str, Any]) -> Selection:
 
 
 def on_unmatched(missing_ok: Any) -> OnUnmatched:
-    """Return what a change does about a filter with a key or type that no record has.
+    """Return how a change treats a filter with a key or type that no record has.
 
     A program written for Chroma expects no error, so below `install_as_chromadb` there is a warning.
     """

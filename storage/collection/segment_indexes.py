@@ -52,7 +52,8 @@ class IndexBuilder(Protocol):
         ...
 
     def open(self, content: Content, segment: Segment) -> Any:
-        """Return what callers use. Raises ValueError for content that cannot be: a file may be forged."""
+        """Return the index that callers use. Raises ValueError for impossible content, because a file may be
+        forged."""
         ...
 
 
@@ -180,7 +181,7 @@ class SegmentIndexes:
     def missing(
         self, snapshot: Snapshot, builders: Sequence[IndexBuilder] | None = None
     ) -> list[tuple[Segment, IndexBuilder]]:
-        """Return what has to be built, largest segments first."""
+        """Return the indexes that have to be built, those of the largest segments first."""
         kinds = self._builders() if builders is None else builders
         found = []
         for view in snapshot.views:

@@ -54,7 +54,7 @@ def is_literal(pattern: str) -> bool:
 
 
 def required(pattern: str) -> Required:
-    """Return what a document must contain so that a valid pattern can match it."""
+    """Return the texts that a document must contain so that a valid pattern can match it."""
     reader = _Reader(pattern)
     try:
         found = reader.alternatives(0)
@@ -81,12 +81,12 @@ class _Sequence:
         self._run = []
 
     def drop_last(self) -> None:
-        """The last character is optional."""
+        """Note that the last character is optional."""
         self._run.pop()
         self.end_run()
 
     def repeat_last(self) -> None:
-        """The last character is there once or more."""
+        """Note that the last character may be repeated."""
         last = self._run[-1]
         self.end_run()
         self._run = [last]

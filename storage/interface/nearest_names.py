@@ -21,7 +21,7 @@ def nearest(name: str, names: Sequence[str]) -> str:
 def instead(name: str, names: Iterable[str], kind: str) -> str:
     """Like `nearest`. If no name is similar, list all names.
 
-    kind  what the names name, in the plural
+    kind  a plural noun for the named things
     """
     compared = list(islice(names, _COMPARED))
     found = nearest(name, compared)

@@ -145,7 +145,7 @@ def run(search: Search, queries: Floats, snapshot: Snapshot, source: Source) -> 
 
 
 def _chosen(found: Found, request: QueryRequest, space: Space) -> Found:
-    """Return what a request asks for of the nearest records."""
+    """Return the part of a request that concerns the nearest records."""
     if request.max_distance is not None:
         found = _within(found, request.max_distance)
     return _diverse(found, request, space) if request.diversity and len(found.rows) else found
