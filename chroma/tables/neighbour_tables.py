@@ -60,7 +60,7 @@ class Pairs:
         self._distances: dict[tuple[str, str], float] = {}
 
     def begin(self, ids: Iterable[str]) -> None:
-        """Take note of the next records, in insertion order, before their hits are added in any order."""
+        """Register the next records, in insertion order. Their hits may then be added in any order."""
         for id in ids:
             self._order.setdefault(id, len(self._order))
 
