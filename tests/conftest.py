@@ -32,8 +32,12 @@ SLOW = (
     "test_notebooks", "test_one_change_in_one_place", "test_public", "test_snippets",
 )  # fmt: skip
 
-# Tests of what reaches the disk. All others keep their files in memory.
-ON_DISK = ("attack/", "crash/", "storage/", "test_what_dependencies_do")  # the last ignores writes below /dev
+# Tests of what reaches the disk, and of processes that are killed after so many milliseconds. All others keep
+# their files in memory. `test_what_dependencies_do` ignores what is written below /dev.
+ON_DISK = (
+    "attack/", "chroma/migration/test_resume", "chroma/pipelines/test_kill", "crash/", "storage/",
+    "test_what_dependencies_do",
+)  # fmt: skip
 IN_MEMORY = ("storage/test_interrupts", "storage/test_open_collections")  # of locks and descriptors
 
 
