@@ -199,7 +199,7 @@ class Settings:
         return twin
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Settings:
-        """The same as `copy`, by the name that the settings of Chroma have from pydantic."""
+        """The same as `copy`. Chroma's settings have this name from pydantic."""
         return copy.deepcopy(self).copy(update=update) if deep else self.copy(update=update)
 
     def model_dump(self, *, exclude_unset: bool = False) -> dict[str, Any]:

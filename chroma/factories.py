@@ -192,8 +192,8 @@ def CloudClient(
     tenant, database  default: CHROMA_TENANT and CHROMA_DATABASE, else the only tenant and database that
                       the key gives access to
 
-    Raises ValueError without a key. Raises ChromaAuthError if the tenant does not belong to the key, or
-    if a name is missing and the key gives access to more than one tenant or database.
+    Raises ValueError without a key. Raises ChromaAuthError if the tenant does not belong to the key. Raises
+    it also if tenant or database is missing, and the key gives access to several.
     """
     resolved = settings_for_cloud(cloud_host, cloud_port, enable_ssl, api_key, settings)
     given_tenant = tenant or os.environ.get("CHROMA_TENANT") or None

@@ -1,6 +1,6 @@
 """The public type aliases and value types. The module has no functions and no state.
 
-`OneOrMany[X]` stands for `X | list[X]`. The aliases describe the canonical form of a value.
+`OneOrMany[X]` means `X | list[X]`. The aliases describe the canonical form of a value.
 `chroma/validation` defines the other forms that calls accept (numpy, pandas, Arrow).
 """
 
@@ -60,7 +60,7 @@ LogicalOperator: TypeAlias = Literal["$and", "$or"]
 
 
 class SupportsArray(Protocol):
-    """What numpy makes an array of: numpy arrays, pandas and polars series, Arrow arrays."""
+    """An object that numpy converts to an array: a numpy or Arrow array, a pandas or polars series."""
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any: ...
 

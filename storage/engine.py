@@ -57,7 +57,7 @@ _engines: weakref.WeakSet[Engine] = weakref.WeakSet()  # the open ones that have
 
 
 def _most_open(engines: int) -> int:
-    """Return how many collections each of so many engines in this process may keep open."""
+    """Return how many collections an engine may keep open if the process has `engines` engines."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     most = OPEN_COLLECTIONS if limit == resource.RLIM_INFINITY else min(OPEN_COLLECTIONS, limit // _SHARE)
     return max(1, most // max(1, engines))
@@ -294,7 +294,7 @@ class Engine:
     ) -> CollectionInfo:
         """Create a copy that shares the collection's immutable files.
 
-        Copying takes little time. Later changes to the collection do not affect the copy, nor the reverse.
+        Copying takes little time. Later changes to one of the two do not affect the other.
 
         into  tenant and database of the copy; if None, the tenant and database of the collection
         """
@@ -353,7 +353,7 @@ class Engine:
         self.collection(tenant, database, id).restore(version)
 
     def delete_version(self, tenant: str, database: str, id: str, name: str) -> None:
-        """Delete a version. Its files are removed as far as nothing else shares them. Raises NotFound."""
+        """Delete a version. Files that another collection or version shares stay. Raises NotFound."""
         info = versions.named(name, self._versions(tenant, database, id))
 
         def dropped(state: CatalogState) -> list[CollectionInfo]:
@@ -383,7 +383,8 @@ class Engine:
     # ------------------------------------------------------------------ statements
 
     def statement(self, text: str, find: Find, names: Names) -> Statement:
-        """Prepare an SQL statement over the tables that `find` returns. `names` returns what it knows."""
+        """Prepare an SQL statement over the tables that `find` returns. `names` returns the names that it
+        knows."""
         self.check_open()
         from .sql.statement import Statement
 

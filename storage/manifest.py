@@ -118,7 +118,7 @@ class SegmentRef(NamedTuple):
         return next((each for each in self.indexes if (each.kind, each.key) == (kind, key)), None)
 
     def with_index(self, kind: str, key: str, index: IndexRef | None) -> SegmentRef:
-        """Return the reference with another index of this kind and key, or with none."""
+        """Return the reference with another index of this kind and key, or without one."""
         others = [each for each in self.indexes if (each.kind, each.key) != (kind, key)]
         return self._replace(indexes=(*others, *([] if index is None else [index])))
 

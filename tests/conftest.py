@@ -7,6 +7,7 @@ which kind they run on, except through the small named questions below.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 import chroma
 from chroma.wire import content_negotiation
 
-from .support import driven, server
+from .support import as_chromadb, driven, scratch, server
 from .support.tiny_embedding import HashEmbedding
 
 # What `make test-fast` leaves out: tests that start processes, read much, or repeat a matter in many ways.
@@ -30,6 +31,14 @@ SLOW = (
     "storage/vectors/test_pca", "test_benchmarks", "test_client_build", "test_demo", "test_docs",
     "test_notebooks", "test_one_change_in_one_place", "test_public", "test_snippets",
 )  # fmt: skip
+
+# Tests of what reaches the disk, and of processes that are killed after so many milliseconds. All others keep
+# their files in memory. `test_what_dependencies_do` ignores what is written below /dev.
+ON_DISK = (
+    "attack/", "chroma/migration/test_resume", "chroma/pipelines/test_kill", "crash/", "storage/",
+    "test_what_dependencies_do",
+)  # fmt: skip
+IN_MEMORY = ("storage/test_interrupts", "storage/test_open_collections")  # of locks and descriptors
 
 
 @contextmanager
@@ -93,10 +102,15 @@ if ONLY_CLIENT:
     CLIENTS = {kind: CLIENTS[kind] for kind in ("http", "async")}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def is_of(item: pytest.Item, places: tuple[str, ...]) -> bool:
+    """Whether a test is in one of these places below tests/."""
     home = Path(__file__).parent
+    return item.path.is_relative_to(home) and str(item.path.relative_to(home)).startswith(places)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.is_relative_to(home) and str(item.path.relative_to(home)).startswith(SLOW):
+        if is_of(item, SLOW):
             item.add_marker(pytest.mark.slow)
     if ONLY_CLIENT:
         items[:] = [item for item in items if "client_kind" in getattr(item, "fixturenames", ())]
@@ -114,9 +128,27 @@ def _stopped() -> Iterator[None]:
     server.stop()
 
 
+@pytest.fixture(autouse=True)
+def _not_as_chromadb() -> Iterator[None]:
+    """No test leaves the process as one of a program written for Chroma to the tests after it."""
+    with as_chromadb.undone():
+        yield
+
+
 @pytest.fixture(params=CLIENTS)
 def client_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """As pytest's own; see ON_DISK."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    if is_of(request.node, ON_DISK) and not is_of(request.node, IN_MEMORY):
+        yield tmp_path_factory.mktemp(name)
+        return
+    with scratch.folder(name) as made:
+        yield made
 
 
 @pytest.fixture

@@ -78,8 +78,8 @@ class AsyncKeys(AsyncPipelines):
 
             collection.rename_key("yaer", "year")
 
-        overwrite  replace the values that some of these records have under the new name already. Without it,
-                   they raise InvalidArgumentError, and nothing changes
+        overwrite  replace values that some of these records already have under the new name. Without it, such
+                   values raise InvalidArgumentError, and nothing changes
 
         The records are written in steps of 10,000, each of them atomic; after an error, the call can be
         repeated. Returns how many records were updated. Raises InvalidArgumentError if no record has the key.

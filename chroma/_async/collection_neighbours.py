@@ -1,4 +1,4 @@
-"""What is near each record: its neighbours, and records that nearly are the same."""
+"""Finds the neighbours of each record, and groups of records that are nearly the same."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class AsyncNeighbours(AsyncKeys):
         progress  show a bar; None: on terminals and in notebooks
 
         Returns an Arrow table with the columns id, neighbour (string), rank (int32, from 0) and distance
-        (float32), ordered by record, in insertion order, and rank. The vectors are read and searched 500 at a
-        time.
+        (float32). The rows are ordered by record, in insertion order, then by rank. The vectors are read and
+        searched 500 at a time.
         """
         require_arrow()
         from ..tables import neighbour_tables
@@ -82,8 +82,8 @@ class AsyncNeighbours(AsyncKeys):
         progress  show a bar; None: on terminals and in notebooks
 
         Returns an Arrow table with the columns id, duplicate (string) and distance (float32). Each pair is
-        there once; `duplicate` is the record that was added later, so deleting all of them leaves one record
-        of each group of equal ones. Distances are those of the collection's space.
+        there once. `duplicate` is the record that was added later. If you delete all of these, one record of
+        each group of equal records is left. Distances are those of the collection's space.
         """
         require_arrow()
         from ..tables import neighbour_tables
@@ -111,10 +111,10 @@ class AsyncNeighbours(AsyncKeys):
     async def _all_within(
         self, request: QueryRequest, ids: Sequence[str], vectors: Floats
     ) -> AsyncIterator[tuple[list[str], list[Hits]]]:
-        """All records within the distance of each vector, a part of the vectors at a time, in any order.
+        """For each vector, all records within the distance, for a part of the vectors at a time.
 
-        Where there may be more than were asked for, more are. They are asked for by so few vectors at a time
-        that the answer stays small: in a group of 100,000 equal records, each has all others.
+        If a vector gets as many records as were asked for, it may have more. It is then asked again, together
+        with few others. This bounds the answer: in a group of 100,000 equal records, each has all others.
         """
         waiting, k = list(range(len(ids))), request.k
         while waiting:

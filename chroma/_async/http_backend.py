@@ -1,8 +1,8 @@
 """The backend that sends each call to a server as a request. Implements `backend.AsyncBackend`.
 
-Works with this package's own server, which it recognises when connecting, and with any other server
-that speaks the same API. If another server lacks a call, the backend combines calls that the server
-has, provided that the result is the same; otherwise it raises UnsupportedError and names the server.
+Works with this package's own server, which it recognises when connecting, and with any other server that
+speaks the same API. If another server lacks a call, the backend combines other calls that give the same
+result. If there are none, it raises UnsupportedError and names the server.
 """
 
 from __future__ import annotations

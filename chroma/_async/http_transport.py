@@ -181,7 +181,7 @@ class AsyncTransport:
             attempt += 1
 
     def _check_open(self, error: Exception) -> None:
-        """Raise ClosedError in place of `error` if the client has been closed."""
+        """Raise ClosedError instead of `error` if the client has been closed."""
         if self._pools.closed:
             raise ClosedError("this client was closed while it waited for an answer") from error
 

@@ -292,16 +292,16 @@ class Client(_Connection):
 
             client.backup("/backups/today")
 
-        path      a new or empty folder, or an earlier backup of the database, whose files are kept if
-                  they are still needed
-        link      share immutable files by hard links: fast and small, but damage to a file then affects
-                  both database and backup; by default files are copied and their checksums compared
+        path      a new or empty folder, or an earlier backup of the database. Files of the earlier
+                  backup that are still needed are kept
+        link      share files by hard links, which is fast and takes no space. Damage to a file then
+                  affects the database and the backup. Default: copy the files, and compare checksums
         verify    also read the files kept from the earlier backup, and replace damaged ones
         progress  called with the bytes done so far and the total
 
         Each collection is copied from one snapshot. The backup can be opened read-only; `chroma.restore`
-        makes a database from it. Only persistent clients can back up; others raise UnsupportedError, whose
-        message says what to do instead.
+        makes a database from it. Only persistent clients can back up. Others raise
+        UnsupportedError, which says what to do instead.
         """
         for name, value in (("link", link), ("verify", verify)):
             check_bool(value, name)
@@ -325,7 +325,7 @@ class Client(_Connection):
 
         name                3-512 characters of [a-zA-Z0-9._-]
         schema              which indexes the collection has, and their settings. They cannot be changed
-                            later. A schema other than Schema() says what the configuration would say
+                            later. A schema other than Schema() replaces the configuration
         configuration       {"hnsw": {space: l2 | cosine | ip, ef_construction, ef_search,
                             max_neighbors, …}, "embedding_function": …}; all have defaults
         metadata            a non-empty dict of str, int, float, bool; `hnsw:*` keys configure the index
@@ -489,7 +489,7 @@ def client_for(
 class AdminClient(_Connection):
     """Creates tenants, and creates and deletes databases.
 
-    Tenants can be neither listed nor deleted.
+    It cannot list or delete tenants.
     """
 
     __module__ = "chroma.api.client"

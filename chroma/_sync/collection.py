@@ -246,10 +246,10 @@ class Collection(Snapshots, Container):
 
         ids, embeddings, metadatas, documents, images, uris, columns  as for `add`
 
-        Takes the same arguments as `add`. When a stored record is updated, columns that are not given
-        keep their values, metadata is merged key by key, and a metadata value of None deletes its key.
-        Metadata can be upserted without embeddings, documents or images if all ids are stored. So can uris,
-        if the collection was opened without a data loader. With one, what the uris point to is embedded.
+        Takes the same arguments as `add`. A stored record keeps its values in the columns that are not given.
+        Its metadata is merged key by key; a value of None deletes its key. Metadata can be upserted without
+        embeddings, documents or images if all ids are stored. So can uris, if the collection was opened
+        without a data loader. With one, what the uris point to is embedded.
         """
         with during("upsert"):
             given = {
@@ -496,7 +496,7 @@ class Collection(Snapshots, Container):
 
         Pass query_embeddings (float32 (n, dim), or anything that converts to it), or exactly one of
         query_texts, query_images and query_uris, which the embedding function embeds, or query_ids.
-        query_ids     ids of stored records: what is near them, but not they themselves ("more like this")
+        query_ids     ids of stored records: find the records near them, without themselves ("more like this")
         ids           search only these records; unknown ids are ignored
         n_results     the number of results per query; fewer are returned only if fewer records match
         offset        leave out so many of the nearest records of each query, to show the next page
@@ -724,10 +724,9 @@ class Collection(Snapshots, Container):
 
             print(collection.describe())
 
-        Gives for each metadata key its types, the number of records that have it, the number of distinct
-        values, and the least, greatest and most frequent values. Also gives how many records have
-        documents and uris, how long these are, and how many documents are longer than the embedding model
-        reads.
+        For each metadata key: its types, the number of records that have it, the number of distinct values,
+        and the least, greatest and most frequent values. For documents and uris: how many records have one,
+        and how long they are. For documents also: how many are longer than the embedding model reads.
 
         where  summarize only the records that match
         Reads every such record, batch by batch.

@@ -77,7 +77,7 @@ class FoundHits(Protocol):
     def distances(self) -> Floats: ...
 
     def explanation(self) -> Explanation | None:
-        """What was done, for records that are read in batches. None: it was not asked for."""
+        """The explanation, for records that are read in batches. None: it was not asked for."""
         ...
 
     def word_matches(self) -> Sequence[WordMatches]:
@@ -149,7 +149,7 @@ class EmbeddedBackend(Backend, Protocol):
     def searched(
         self, collection: CollectionRef, requests: Sequence[SearchRequest]
     ) -> Sequence[FoundBySearch]:
-        """What `search` would return, to be read on demand."""
+        """The result of `search`, to be read on demand."""
         ...
 
     def statement(

@@ -1,4 +1,4 @@
-"""`chroma describe`, `chroma recall`, `chroma sample`: what a collection is like."""
+"""`chroma describe`, `chroma recall`, `chroma sample`: get to know a collection."""
 
 from __future__ import annotations
 

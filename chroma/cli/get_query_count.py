@@ -233,7 +233,7 @@ def count(
     where_document: dict[str, Any] | None,
     as_json: bool,
 ) -> None:
-    """Print the number of records, or of those that match a filter."""
+    """Print how many records there are, or how many match a filter."""
     with target.client() as client:
         number = client.get_collection(collection).count(where, where_document)
     if as_json:

@@ -94,7 +94,7 @@ def info(target: Target, output: Output) -> None:
 
 
 def _scope_columns(rows: list[dict[str, Any]]) -> tuple[str, ...]:
-    """The columns that tell databases apart: none if all collections are in the default one."""
+    """Return the columns that distinguish databases. Empty if all collections are in the default database."""
     scopes = {(row["tenant"], row["database"]) for row in rows}
     return () if scopes <= {(DEFAULT_TENANT, DEFAULT_DATABASE)} else _SCOPE
 

@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[Listed, ...]] = {
     "Look": (
         Listed("ls", "ls_info", "List the collections of all databases, with their counts."),
         Listed("info", "ls_info", "Show the collections: rows, segments, index state, bytes."),
-        Listed("count", "get_query_count", "Print the number of records, or of those that match a filter."),
+        Listed("count", "get_query_count", "Print how many records there are, or how many match a filter."),
         Listed("get", "get_query_count", "Print records, by id or by filter, in insertion order."),
         Listed(
             "query", "get_query_count", "Print the records nearest to a text or a vector, or with its words."

@@ -66,7 +66,8 @@ def print_rows(
 
 
 def _csv_cell(value: Any, delimiter: str) -> str:
-    """Return a cell of CSV. Texts are quoted where they have to be, or could be read as something else."""
+    """Return a cell of CSV. A text is quoted if it has to be, or if it could be read as a number or a
+    null."""
     if value is None:
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_sparse)
@@ -96,7 +97,7 @@ def _print_columns(header: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> 
 
 
 def hint(text: str) -> None:
-    """Print what helps a person, and is no part of the output: to standard error."""
+    """Print help for a person to standard error. It is not part of the output."""
     say(text, err=True)
 
 
@@ -159,7 +160,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 
 
 def _narrow(widths: list[int], most: int) -> None:
-    """Narrow the widest columns until all fit, but none below 8 characters."""
+    """Narrow the widest columns until all fit. No column gets narrower than 8 characters."""
     while sum(widths) > most and max(widths) > 8:
         widths[widths.index(max(widths))] -= 1
 

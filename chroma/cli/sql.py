@@ -93,7 +93,7 @@ def _prompt(client: Client, where: str, output: Output) -> None:
 
 
 def _typed() -> Iterator[str]:
-    """Yield what is typed: statements with their semicolons, and commands that begin with a point."""
+    """Yield the typed statements, with their semicolons, and the typed commands, which begin with a point."""
     lines: list[str] = []
     while True:
         try:

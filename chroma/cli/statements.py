@@ -14,7 +14,7 @@ _COMMENTS = re.compile(r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
 
 
 def divided(text: str) -> Iterator[str]:
-    """Return the statements of a text, without their semicolons. Comments alone are no statement."""
+    """Return the statements of a text, without their semicolons. Comments without a statement are skipped."""
     start = 0
     for token in _TOKEN.finditer(text):
         if token[0] == ";":
@@ -24,7 +24,7 @@ def divided(text: str) -> Iterator[str]:
 
 
 def is_complete(text: str) -> bool:
-    """Whether a text that somebody types ends with a whole statement, and its semicolon."""
+    """Whether a typed text ends with a complete statement and its semicolon."""
     last = None
     for token in _TOKEN.finditer(text):
         if not (token[0].isspace() or token[0].startswith(("--", "/*"))):

@@ -217,7 +217,7 @@ def _with_target(
 
 
 def complete_collection(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete names of collections for the shell. Returns none if the target cannot be opened."""
+    """Complete names of collections for the shell. Returns no names if the target cannot be opened."""
     given = ctx.params
     target = Target(
         where=given.get("target") or "",

@@ -100,7 +100,7 @@ class Handle(OpenHandle):
 
     @property
     def _data_loader(self) -> DataLoader[Any] | None:
-        """What loads uris, or None. Programs written for Chroma read it and set it."""
+        """The function that loads uris, or None. Programs written for Chroma read it and set it."""
         return self._loader
 
     @_data_loader.setter

@@ -33,7 +33,7 @@ _CONFLICT = (
 
 
 class Settings(NamedTuple):
-    """What a new collection stores, and the function of its handle."""
+    """The settings that a new collection stores, and the embedding function of its handle."""
 
     configuration: JSON
     schema: JSON | None
@@ -178,8 +178,8 @@ def for_create(
     metadata: Mapping[str, Any] | None,
     argument: Any,
 ) -> Settings:
-    """Return what a new collection with a schema stores. Raises InvalidArgumentError if the configuration
-    conflicts with the schema.
+    """Return the settings that a new collection with a schema stores. Raises InvalidArgumentError if the
+    configuration conflicts with the schema.
 
     argument  the `embedding_function` of the call
     """

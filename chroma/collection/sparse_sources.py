@@ -127,8 +127,8 @@ def _encoded(
 ) -> EncodedMetadata | None:
     """Return the metadata with the vectors of many texts in the form in which they are stored.
 
-    A vector takes a tenth of the time that it takes as an object. None if the function makes no arrays, or if
-    some metadata cannot be in this form: vectors of other keys, and values that remove a key.
+    This form takes a tenth of the time that objects take. None if the function makes no arrays, or if some
+    metadata cannot have this form: vectors of other keys, and values that remove a key.
     """
     as_matrix = getattr(source.function, "as_matrix", None)
     if as_matrix is None or source.function.get_config().get("include_tokens"):

@@ -101,7 +101,8 @@ def validate_n_results(n_results: Any) -> Any:
 
 
 def validate_include(include: Any, dissalowed: Sequence[str] | None = None) -> None:
-    """Raise unless `include` is a list of fields of results, none of them in `dissalowed`."""
+    """Raise unless `include` is a list of fields of results. It must have none of the fields in
+    `dissalowed`."""
     check_include(include, query=True)
     for field in include:
         if field in (dissalowed or ()):

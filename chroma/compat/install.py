@@ -26,11 +26,10 @@ _THEIRS, _OURS = "chromadb", "chroma"
 def install_as_chromadb() -> None:
     """Make `import chromadb` import this package: every module and public name of chromadb 1.5.9.
 
-    Names that exist here are the same objects under both names, so `isinstance` works. What does not exist
-    here can be imported, and raises UnsupportedError when it is used. `chromadb.__version__` and
-    `importlib.metadata.version("chromadb")` are "1.5.9".
-    Call this function before anything imports `chromadb`. Further calls do nothing.
-    Raises ChromaError if the real package is imported already.
+    Names that exist here are the same objects under both names, so `isinstance` works. A name that this
+    package does not offer can be imported. It raises UnsupportedError when it is used. `chromadb.__version__`
+    and `importlib.metadata.version("chromadb")` are "1.5.9". Call this function before anything imports
+    `chromadb`. Further calls do nothing. Raises ChromaError if the real package is imported already.
     """
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return

@@ -54,7 +54,7 @@ def modules() -> list[str]:
 
 @cache
 def _kinds(module: str) -> dict[str, tuple[str, Any]]:
-    """Return the names of a module, each with its kind and what is known about it."""
+    """Return the names of a module, each with its kind and its entry in the list of names."""
     listed: Listed = _list()["modules"].get(module, {})
     found: dict[str, tuple[str, Any]] = {}
     for source, names in listed.get("imports", {}).items():
@@ -121,7 +121,7 @@ def _own(module: str) -> str:
 
 
 def _attribute(module: str, name: str) -> tuple[Any] | None:
-    """Return the attribute of a module in a tuple of its own; None if module or attribute is missing."""
+    """Return the attribute of a module, in a tuple of one. None if the module or the attribute is missing."""
     try:
         return (getattr(import_module(module), name),)
     except ModuleNotFoundError as missing:
@@ -133,7 +133,7 @@ def _attribute(module: str, name: str) -> tuple[Any] | None:
 
 
 def _made(module: str, name: str) -> Any:
-    """Return what stands for a name that this package has no counterpart of."""
+    """Make a stand-in for a name of chromadb that has no counterpart in this package."""
     kind, known = _kinds(module)[name]
     match kind:
         case "import":
@@ -168,7 +168,8 @@ def _all_text(members: dict[str, Any]) -> bool:
 
 
 def _imported(module: str, name: str, source: str, there: str | None) -> Any:
-    """Return what chromadb imports from another module, or a stand-in if that one is not installed."""
+    """Return a name that chromadb imports from another module. If that module is missing, return a
+    stand-in."""
     try:
         found = import_module(source)
         return found if there is None else getattr(found, there)

@@ -15,7 +15,7 @@ def get_available_schemas() -> list[str]:
 
 
 def get_embedding_function_names() -> set[str]:
-    """Return the same as a set."""
+    """Return the names as a set."""
     return set(get_available_schemas())
 
 

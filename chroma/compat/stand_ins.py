@@ -1,8 +1,8 @@
-"""What stands for names of chromadb that this package does not offer.
+"""Stand-ins for names of chromadb that this package does not offer.
 
-Invariant: a stand-in can be imported, named in annotations, `isinstance`, `except` and as a base class.
-Using it (calling a function, making an instance of a class or of a subclass, reading an attribute of a class)
-raises UnsupportedError, with the name, the reason and what to use instead.
+Invariant: a stand-in can be imported, named in annotations, `isinstance`, `except` and as a base class. Any
+use of it raises UnsupportedError, which says why the name is not offered and what to use instead. A use is a
+call of a function, an instance of a class or of its subclass, or a look at an attribute of a class.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _StandIn(ABCMeta):
         return cls
 
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        """Let models of pydantic have optional fields of this type, of which there are no instances."""
+        """Let models of pydantic have optional fields of this type. The type has no instances."""
         from pydantic_core import core_schema
 
         return core_schema.is_instance_schema(cls)

@@ -73,12 +73,12 @@ class ProductTelemetryClient:
 
     @property
     def context(self) -> dict[str, Any]:
-        """What events would be sent with: nothing."""
+        """The data that would be sent with each event. It is empty."""
         return {}
 
     @property
     def user_id(self) -> str:
-        """The id of the user, who has none here."""
+        """Chroma's value for an unknown user."""
         return "UNKNOWN"
 
     def reset_state(self) -> None:

@@ -50,7 +50,7 @@ def cause(error: storage_errors.StorageError) -> storage_errors.StorageError | N
 
 
 def counterpart(error: storage_errors.StorageError) -> Exception:
-    """The error of `chroma.errors` to raise in place of an engine error."""
+    """Return the public error for an error of the engine."""
     if isinstance(error, storage_errors.Corruption):
         return errors.CorruptionError(str(error), error.path, error.offset)
     for origin in type(error).__mro__:

@@ -96,7 +96,7 @@ def splitter(function: Any, tokens: Any = None, overlap: Any = None) -> Spans:
 
 
 def of_option(function: Any, option: Any) -> Spans | None:
-    """Return what divides a text, by the argument `split` of a load. None: texts stay whole."""
+    """Return the function that divides a text, by the argument `split` of a load. None: texts stay whole."""
     if option is None or option is False:
         return None
     if option is True:

@@ -1,7 +1,7 @@
 """The registry of embedding functions by name, which rebuilds functions from stored configurations.
 
 Invariant: a name read from a folder or a server is looked up only among the classes registered
-in this process. Stored data never determine what is imported.
+in this process. A stored name never leads to an import of a module that is not in the registry.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Determines the embedding function of a collection, and embeds texts with it.
 
-A collection stores one of three forms: None (created without a function),
-{"type": "legacy"} (created with a function that cannot be rebuilt), or {"type": "known", "name",
-"config"}. A handle keeps the caller's argument: a function, None, or DEFAULT if the caller passed
-nothing.
+A collection stores one of three forms. None: it has no function. {"type": "legacy"}: its function cannot be
+built again. {"type": "known", "name", "config"}: its function can be built from this. A handle keeps the
+caller's argument: a function, None, or DEFAULT if the caller passed nothing.
 """
 
 from __future__ import annotations
@@ -75,8 +74,8 @@ def name_of(function: Any) -> str:
 
 
 def check_conflict(function: Any, stored: Stored) -> None:
-    """Raise if `function` differs from the stored function. Warn if only its configuration differs, and of a
-    function without a name to compare.
+    """Raise if `function` differs from the stored function. Warn if only its configuration differs, or if it
+    has no name to compare.
 
     The default function never conflicts, because it also means "not given".
     """

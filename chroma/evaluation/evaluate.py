@@ -1,4 +1,4 @@
-"""`evaluate`: searches for queries with known answers, and measures what comes back."""
+"""`evaluate`: runs queries with known answers, and measures the results."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MEASURES = ("ndcg", "mrr", "recall", "precision", "map")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` measured.
+    """The measurements of `evaluate`.
 
     k          how many records of each ranking count
     means      {way: {measure: mean over the queries}}
@@ -97,7 +97,7 @@ def evaluate(
     gain: str = "exponential",
     progress: bool | None = None,
 ) -> Evaluation:
-    """Search for queries whose right answers are known, and measure what comes back.
+    """Run queries with known right answers, and measure the results.
 
         found = chroma.evaluate(notes, {"q1": "solar power"}, {"q1": {"a": 2, "b": 1}})
         print(found)

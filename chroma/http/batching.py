@@ -66,9 +66,9 @@ class Tally:
             ...
             tally.add(part, rows)  # after each request
 
-    If the write takes more than one request, an error that leaves the block says how many records were
-    written before it, and a bar on stderr can show the progress. If `progress` is True, the bar is always
-    shown; if False, never; if None, only on a terminal and with the package tqdm installed.
+    If the write takes several requests, an error that leaves the block says how many records were written
+    before it. A bar on stderr can show the progress: always if `progress` is True, never if it is False. None
+    shows it on a terminal, if the package tqdm is installed.
     """
 
     def __init__(self, total: int, progress: bool | None) -> None:

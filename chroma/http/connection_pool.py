@@ -1,8 +1,8 @@
 """Tracks the open connections of a client's pool, so that closing the client ends its calls in all threads.
 
-Closing a socket does not wake a thread that waits on it, but shutting it down does. The pool reports its
-connections through the events that httpcore calls a trace. A call that waits for a connection of the pool is
-woken when another call ends. The woken call then ends, too, because no request can start any more.
+A thread that waits on a socket does not notice that the socket is closed. It does notice a shutdown. So this
+module shuts the sockets down. It learns of them from the events of httpcore, called a trace. Calls that wait
+for a connection of the pool end one after the other, because no request can start any more.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Connections:
         self._ended = threading.Event()
 
     def shut(self) -> None:
-        """End all requests in progress, and let no other start. May be called again."""
+        """End all requests in progress, and refuse new ones. May be called again."""
         with self._lock:
             self._ended.set()
             streams = [*self._streams]

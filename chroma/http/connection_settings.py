@@ -76,8 +76,8 @@ def sign_in(
 ) -> Settings:
     """Set the credentials and the certificates of a copy that `settings_for` made. Returns it.
 
-    What is not given comes from CHROMA_TOKEN, CHROMA_USER and CHROMA_CA. A program whose settings, headers
-    or URL have credentials has chosen its own; those variables are not for it.
+    Arguments that are not given come from CHROMA_TOKEN, CHROMA_USER and CHROMA_CA. If the settings, headers
+    or URL have credentials, CHROMA_TOKEN and CHROMA_USER are ignored.
     """
     if token is not None and user is not None:
         raise InvalidArgumentError("token=… and user=… are two ways to sign in: give one")

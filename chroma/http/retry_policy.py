@@ -163,8 +163,8 @@ def report_unmatched(response: httpx.Response) -> None:
 def error_of(response: httpx.Response) -> Exception:
     """The exception for an unsuccessful response.
 
-    If the body is not JSON, or names an error that the wire format does not know, returns a plain
-    Exception with the text of the response. If there is no body, the status determines the exception.
+    If the body is not JSON or names an unknown error, returns a plain Exception with the text of the
+    response. If there is no body, the status determines the exception.
     """
     text = response.text
     try:

@@ -226,7 +226,7 @@ class AsyncContainer:
 
 
 class Container:
-    """What makes a collection whose calls block a container of records."""
+    """Makes a collection whose calls block a container of records."""
 
     _backend: Any
     _ref: Any
@@ -245,7 +245,7 @@ class Container:
         return int(self._backend.count(self._ref, ALL_RECORDS))
 
     def __contains__(self, id: Any) -> bool:
-        """Whether a record has this id. What is no id, is none that is stored."""
+        """Whether a record has this id. False for a value that cannot be an id."""
         id = digits(id)  # as everywhere, a whole number stands for its digits
         return isinstance(id, str) and bool(id) and bool(self._backend.known_ids(self._ref, [id]))
 

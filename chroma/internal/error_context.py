@@ -1,8 +1,8 @@
 """Names the called method in errors that occur before the backend is called, and shortens their tracebacks.
 
-An error of this package gets the method in front of its text: "add: …". An error of anything else, as of an
-embedding function, a data loader or a source of records, keeps its text and arguments; from Python 3.11 on
-it has a note that names the method.
+An error of this package gets the method in front of its text: "add: …". Other errors, such as those of an
+embedding function or a data loader, keep their text and arguments. From Python 3.11 on they get a note that
+names the method.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class during:
 def _shorten(trace: TracebackType) -> None:
     """Cut what lies below the public method: the message says all that a caller can use.
 
-    Nothing is cut if code of the caller, as an embedding function, was called on the way, or if Python runs
-    in development mode (`python -X dev`).
+    Nothing is cut if code of the caller was called on the way, such as an embedding function. Nor is anything
+    cut if Python runs in development mode (`python -X dev`).
     """
     if sys.flags.dev_mode:
         return

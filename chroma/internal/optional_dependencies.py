@@ -31,7 +31,7 @@ def require(package: str, extra: str | None, source: str, distribution: str | No
 
 
 def installing(extra: str) -> str:
-    """Return the command that installs an extra, also from the checkout that this package came from."""
+    """Return the command that installs an extra. In a checkout, it installs the extra from there."""
     command = f"pip install 'chroma-arrow[{extra}]'"
     checkout = _checkout()
     return command if checkout is None else f"{command}, from the checkout pip install '{checkout}[{extra}]'"

@@ -150,7 +150,7 @@ def _notebook_bar() -> Callable[..., Any]:
 
 
 def _texts(shown_bar: Any, state: dict[str, Any]) -> tuple[str, str]:
-    """Return what tqdm writes on both sides of its bar."""
+    """Return the texts that tqdm writes on both sides of its bar."""
     state["bar_format"] = (
         "{l_bar}\0{r_bar}" if shown_bar.total else "{desc}: \0{n_fmt}{unit} [{elapsed}, {rate_fmt}]"
     )
@@ -160,7 +160,8 @@ def _texts(shown_bar: Any, state: dict[str, Any]) -> tuple[str, str]:
 
 
 def bar_html(left: str, right: str, share: float | None) -> str:
-    """Render a bar whose colours suit light and dark notebooks. `share` None: it is unknown what is left."""
+    """Render a bar whose colours suit light and dark notebooks. `share` None: it is unknown how much is
+    left."""
     width = 100 if share is None else round(100 * share, 1)
     faint = ";opacity:.45" if share is None else ""
     return (

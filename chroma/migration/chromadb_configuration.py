@@ -49,7 +49,7 @@ def read_configuration(
 
 
 def read_schema(text: str | None) -> tuple[dict[str, Any] | None, list[str]]:
-    """Return the schema for the target's catalog, and remarks on what is not kept."""
+    """Return the schema for the target's catalog, and remarks on the settings that are not kept."""
     schema = _parsed(text)
     if not schema:
         return None, []

@@ -91,8 +91,8 @@ class IndexFiles:
             self._lengths = np.fromfile(lengths, "<f4", elements)
 
     def read(self, ids: Sequence[str]) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        """Return the vectors as a float32 array of shape (n, dim), equal to those that chromadb's own get()
-        returns, and the mask of the ids that are in the index."""
+        """Return the vectors, float32 (n, dim), and the mask of the ids that are in the index. The vectors
+        equal those that chromadb's own get() returns."""
         labels = np.array([self.labels.get(id, NOTHING) for id in ids], np.int64)
         there = np.zeros(len(ids), bool)
         vectors = np.zeros((len(ids), self.dimension), np.float32)

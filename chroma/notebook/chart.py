@@ -124,7 +124,7 @@ def _dot(rows: int) -> int:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number, or there is none."""
+    """Whether a value is a number or missing."""
     return value is None or type(value) in (int, float)
 
 

@@ -55,8 +55,9 @@ class _Texts:
 class _CutTexts:
     """Counts the documents that are longer than a model reads.
 
-    Most are told by their bytes and words: a token is at least a byte, and a word at least a token. Others
-    are divided into tokens, at some thousands a second; beyond the first of them, a sample of each batch.
+    For most texts, the number of bytes and of words decides. A token has at least one byte. A word has at
+    least one token. Others are divided into tokens, at some thousands a second; beyond the first of them, a
+    sample of each batch.
     """
 
     def __init__(self, function: Any) -> None:

@@ -45,7 +45,7 @@ class KeySummary:
 
 @dataclass(frozen=True, slots=True)
 class TextSummary:
-    """The documents, or the uris. Lengths are in characters, and None if there is no text.
+    """The documents, or the uris. Lengths are in characters. They are None if there is no text.
 
     records  number of records that have one; `fill` is their fraction, between 0 and 1
     cut      number of documents that are longer than the embedding model reads, so that their ends are not in
@@ -190,7 +190,7 @@ def _value(value: Any) -> str:
 
 
 def _percent(share: float) -> str:
-    """Format a fraction in percent. Shows 0 % only for none and 100 % only for all."""
+    """Format a fraction in percent. 0 % means no record, and 100 % means all records."""
     if 0 < share < 0.001:
         return "< 0.1 %"
     if 0.999 < share < 1:

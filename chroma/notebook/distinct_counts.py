@@ -1,8 +1,8 @@
 """Counts the distinct values of a column and finds the most frequent value, in bounded memory.
 
 Results are exact up to LIMIT values and BYTES of text. Beyond these limits, the number of distinct values is
-estimated from the smallest hashes (standard error 1.6 %), and only frequent values are counted. Their counts
-are lower bounds, too low by at most `uncertain`, which is the number of records divided by LIMIT / 2.
+estimated from the smallest hashes. The standard error is 1.6 %. Only frequent values are then counted. Their
+counts are lower bounds, too low by at most `uncertain`, which is the number of records divided by LIMIT / 2.
 
 This is for streams of records from any server. `Collection.facets` counts exactly, in the engine, which has
 all values of a key at hand (`storage/query/facets.py`).

@@ -1,6 +1,6 @@
 """Charts that notebooks show without the network: the output has the libraries of Vega, and an image beside.
 
-Altair's own output loads these libraries from a public server, and shows an error where there is none.
+Altair's own output loads these libraries from a public server. Without a network, it shows an error.
 """
 
 from __future__ import annotations

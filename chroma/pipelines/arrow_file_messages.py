@@ -1,7 +1,7 @@
 """Reads Arrow files and streams on disk, and checks each message before Arrow reads it.
 
 Files may be compressed and contain dictionaries, unlike streams from a server. Arrow's own reader therefore
-decodes them, after their message headers have been checked: a body is not longer than the file and does not
+decodes them. Before that, their message headers are checked: a body must fit into the file, and must not
 unpack to many times its size. A file is read as the stream between its two magic numbers.
 """
 

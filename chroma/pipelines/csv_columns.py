@@ -1,7 +1,8 @@
 """Decides how a load reads the columns of its CSV files, before it reads their rows.
 
-Owns the first pass: it checks the columns that the caller names, and finds the types of the others by all
-cells of all files. The types are those of the load, so that a column means the same in each file.
+Owns the first pass. It checks the columns that the caller names. For the others, it finds the types by
+looking at all cells of all files. The types are those of the load, so that a column means the same in each
+file.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _SEPARATORS = (";", "\t", "|", ",")
 
 @dataclass(slots=True)
 class Columns:
-    """What the files told: the names of all columns, and guesses about those whose type was not given."""
+    """The columns of CSV files: the names of all, and the types that were found for some."""
 
     names: list[str] = field(default_factory=list)
     guesses: dict[str, Guess] = field(default_factory=dict)

@@ -1,8 +1,8 @@
-"""Reads CSV files: what their columns hold, and their rows.
+"""Reads CSV files: the types of their columns, and their rows.
 
-A load reads its CSV files twice. The first pass decides the types of the columns by all their cells, not by
-a sample, and stops when every column that is left is known to be text. The second pass reads the rows. A
-row that cannot be read is found with its column and its cause, and the rows beside it are not lost.
+A load reads its CSV files twice. The first pass decides the types of the columns by all their cells. It stops
+early if all columns are known to be text. The second pass reads the rows. A row that cannot be read is found
+with its column and its cause, and the rows beside it are not lost.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def _parsed(
     ignore_empty: bool = True,
     lenient: bool = False,
 ) -> pa.Table:
-    """Parse the columns that `types` has. `lenient`: leave out records of other lengths, and accept bytes
-    that are no UTF-8."""
+    """Parse the columns that `types` has. `lenient`: leave out records with another number of cells, and
+    accept bytes that are not UTF-8."""
     data = pa.py_buffer(data)
     return pacsv.read_csv(
         data,

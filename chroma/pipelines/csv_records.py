@@ -1,9 +1,9 @@
 """Divides CSV text into blocks of whole records, whatever the cells hold.
 
-Owns the syntax of CSV: a cell is quoted if it begins with the quote, a quote within it is doubled, and LF,
-CR LF or CR outside quoted cells ends a record. A quote inside a cell that is not quoted is a plain
-character. Arrow parses each block by itself, with the same syntax; its own division into blocks loses the
-CR of a CR LF that two blocks share.
+Owns the syntax of CSV: a cell is quoted if it begins with the quote, a quote within it is doubled, and LF, CR
+LF or CR outside quoted cells ends a record. A quote inside a cell that is not quoted is a plain character.
+Arrow then parses each block by itself, with the same syntax. Arrow cannot divide the text: if CR LF falls on
+the border of two blocks, it loses the CR.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def byte_of(error: UnicodeDecodeError) -> str:
 
 
 def bytes_of(error: UnicodeDecodeError) -> str:
-    """Describe bytes that are no UTF-8, with some of what surrounds them."""
+    """Describe bytes that are not UTF-8, with some bytes around them."""
     around = error.object[max(0, error.start - 20) : error.start + 20].decode("utf-8", "replace")
     return f"holds {byte_of(error)}, which is not UTF-8, in {shown(around)}"
 

@@ -160,7 +160,7 @@ def _quoted_texts(column: pa.Array) -> pa.Array:
 
 
 def _json_texts(column: pa.Array) -> pa.Array:
-    """Return lists as JSON, None where there is none."""
+    """Return lists as JSON texts. A missing list stays None."""
     numbers = pa.types.is_fixed_size_list(column.type) and not column.null_count
     texts = [
         None if value is None else orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode()
@@ -248,7 +248,7 @@ class _Handed:
         return self._target.bytes
 
     def drop(self) -> None:
-        """Do nothing: the caller has what is written."""
+        """Do nothing: the caller owns the file object."""
 
 
 class Export:

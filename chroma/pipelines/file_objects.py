@@ -49,7 +49,7 @@ def source(value: Any, format: str | None) -> File:
 
 
 class _Opened:
-    """A file system of one file. What is read more than once is copied to a temporary file first."""
+    """A file system of one file. A file that is read more than once is copied to a temporary file first."""
 
     def __init__(self, value: Any, read_once: bool) -> None:
         self._value, self._read_once = value, read_once
@@ -63,7 +63,7 @@ class _Opened:
 
 
 class _Copy:
-    """A copy of what is left of a file object. Closing it keeps the copy for the next reader."""
+    """A copy of the rest of a file object. Closing it keeps the copy for the next reader."""
 
     closed = False
 

@@ -83,7 +83,7 @@ def read(file: File, start: int, cuts: Cuts, reading: Reading) -> Iterator[tuple
     """Yield parts from row `start`, each with the number of bytes read so far.
 
     Raises InvalidArgumentError for a file that is not in its format. Rows of CSV that cannot be read, and
-    lines that are not JSON objects, raise nothing: they are in the list of bad rows of their part.
+    lines that are not JSON objects, do not raise an error. Each part lists its bad rows.
     """
     try:
         with file.system.open_input_file(file.path) as source:
@@ -117,7 +117,8 @@ def unreadable(file: File, error: Exception, row: int = 0) -> InvalidArgumentErr
 
 
 def _kind(file: File) -> str | None:
-    """Return what a file is that should be Parquet or Arrow, by its first bytes. None if they do not tell."""
+    """Return the real type of a file that should be Parquet or Arrow, by its first bytes. None if it is
+    unknown."""
     try:
         with file.system.open_input_file(file.path) as source:
             return text_files.kind_of(source.read(100))

@@ -387,7 +387,7 @@ def _check_options(given: LoadArguments, found: Source) -> None:
 
 
 def _told(given: LoadArguments, found: Source) -> dict[str, Any]:
-    """Return what decides how rows are read, for the journal."""
+    """Return the arguments that decide how rows are read, for the journal."""
     return {
         "format": given.format,
         "separator": given.separator,

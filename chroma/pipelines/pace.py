@@ -12,8 +12,8 @@ _GROWTH = 4
 class Pace:
     """Learns from each call of an embedding function.
 
-    A call of a remote function takes some time however few texts it has, and fewer texts would only slow the
-    load down. So a call may take twice that time. The first call has one text.
+    Even with one text, a call of a remote function takes some time. Calls with few texts would slow the load
+    down. So a call may take twice that time. The first call has one text.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Pace:
         self._least: tuple[int, float] | None = None  # the call with the fewest texts, and its seconds
 
     def took(self, texts: int, seconds: float) -> None:
-        """Note that a call with so many texts took so long."""
+        """Note the number of texts of a call, and the time that it took."""
         if (
             texts >= self.texts // 2 or seconds > _CALL
         ):  # the last call of a part may be short, and tells little

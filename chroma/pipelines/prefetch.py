@@ -1,7 +1,7 @@
 """Iterators that run ahead of their reader in separate threads.
 
-Invariant: such a thread has ended before the interpreter ends, also if interrupts (Ctrl-C) cut the close of
-its reader short. A thread that still ran then would abort the process once it came back from compiled code.
+Invariant: a thread of this module ends before the interpreter does, even if Ctrl-C interrupts the close of
+its reader. A thread that still ran then would abort the process once it came back from compiled code.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PATIENCE = 5.0  # seconds to wait for threads: one may be in a call that nothin
 
 
 class Ahead(Generic[T]):
-    """Reads at most `depth` items ahead. An error of the iterator is raised in place of its item.
+    """Reads at most `depth` items ahead. An error of the iterator is raised when its item is requested.
 
     `stop` is the event that ends the thread; several may share it. `close` ends the thread, then the
     iterator.
@@ -117,7 +117,7 @@ class Ahead(Generic[T]):
 
 
 def close_all(steps: Iterable[Ahead[Any]]) -> None:
-    """End the threads of iterators, the last of which reads the others.
+    """End the threads of iterators. The last iterator reads the others.
 
     An interrupt while they end is raised once they have ended. A thread in a call that takes longer than a
     few seconds goes on alone, and ends after that call.
@@ -141,7 +141,7 @@ def close_all(steps: Iterable[Ahead[Any]]) -> None:
 
 
 def _stopped() -> InterruptedError:
-    """Return the error for a reader that is not the one who closed: what it read so far is not all."""
+    """Return the error for a reader if somebody else has closed the iterator: the reader lacks some items."""
     return InterruptedError("the reading ahead was ended")
 
 

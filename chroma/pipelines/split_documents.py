@@ -18,7 +18,7 @@ CHUNK_OF, CHUNK, START, END = KEYS = ("chunk_of", "chunk", "chunk_start", "chunk
 
 
 class _Piece(NamedTuple):
-    """A row after the division. `keys` is None for a row that stays as it is."""
+    """A row after the division. `keys` is None for a row that was not divided."""
 
     row: int
     id: Any
@@ -30,14 +30,14 @@ def divided(part: Part, mapped: Mapped, spans: Spans) -> Part:
     """Return a row for each piece of a document.
 
     The id of a piece is that of its row and the number of the piece, as "a#0". Its metadata are those of the
-    row, and `KEYS`: the id of the row, the number of the piece, and where it begins and ends in the document.
-    Rows without an id or a document stay as they are.
+    row, and `KEYS`: the id of the row, the number of the piece, and the places in the document where it
+    begins and ends. Rows without an id or a document stay as they are.
     """
     return _rows(part, mapped, spans) if isinstance(part, Rows) else _objects(part, mapped, spans)
 
 
 def with_keys(mapped: Mapped) -> Mapped:
-    """Return the mapping of pieces: where it selects metadata, it selects those of pieces, too."""
+    """Return the mapping for pieces. If it selects metadata, it also selects the keys that pieces have."""
     if mapped.metadata is None:
         return mapped
     return replace(mapped, metadata={**mapped.metadata, **{key: key for key in KEYS}})

@@ -60,7 +60,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The source of a load: files, or a stream of record batches with so many `rows`, if that is known.
+    """The source of a load: files, or a stream of record batches. `rows` is its number of rows, if known.
 
     partition_types  the columns that folders of the files held, so far, and their types
     """
@@ -128,8 +128,8 @@ class Feed:
     """Yields the parts of a source in order, starting at any row. Three threads work ahead: one reads, one
     converts, one embeds.
 
-    Where texts have to be embedded, the parts that were read are divided into smaller ones, each a few
-    seconds of work: so much is lost by an interrupt.
+    If texts have to be embedded, parts are divided into smaller ones of a few seconds of work each. An
+    interrupt thus loses little work.
     """
 
     def __init__(self, source: Source, file: int, row: int, cuts: Cuts, plan: Plan) -> None:
@@ -166,7 +166,7 @@ class Feed:
         return self._done
 
     def types(self) -> dict[str, str]:
-        """Return the types by which columns of CSV files and of folders were read."""
+        """Return the types of the columns that come from CSV files or from names of folders."""
         return {name: named(kind) for name, kind in self._plan.reading.types.items()} | (
             self._source.partition_types
         )

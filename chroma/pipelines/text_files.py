@@ -60,8 +60,8 @@ def check_encoding(encoding: Any) -> str | None:
 def pieces(stream: Any, encoding: str | None) -> Iterator[bytes]:
     """Yield the content of an unpacked file as UTF-8, without a byte order mark.
 
-    Bytes that are not of a given encoding are passed on as they are, so that the record that holds them can
-    be named. Raises BrokenStream and UnicodeDecodeError.
+    Bytes that are wrong in the given encoding are passed on unchanged, so that an error can name their
+    record. Raises BrokenStream and UnicodeDecodeError.
     """
     first = _piece(stream)
     found = next((name for mark, name in _MARKS if first.startswith(mark)), None)
@@ -88,7 +88,7 @@ def _piece(stream: Any) -> bytes:
 
 
 def unpacked(source: Any) -> Any:
-    """Return a file, or what it unpacks to. Raises BrokenStream for what is no text even then."""
+    """Return a file, or its decompressed content. Raises BrokenStream for what is no text even then."""
     head = source.read(_LONGEST_MAGIC)
     source.seek(0)
     for magic, name in _COMPRESSIONS:
@@ -101,7 +101,7 @@ def unpacked(source: Any) -> Any:
 
 
 def kind_of(head: bytes) -> str | None:
-    """Return what a file is by its first bytes, with a remedy. None if they do not tell."""
+    """Return the type of a file by its first bytes, with a remedy. None if it is unknown."""
     for magic, name in _COMPRESSIONS:
         if head.startswith(magic):
             return f"it is compressed with {name}: unpack it"

@@ -1,8 +1,8 @@
 """Decides what columns of texts hold: int64, float64, bool or string.
 
-A column is anything but text only if every text of it comes back exactly when its value is written again,
-by one way of writing for the whole column: 1.5 beside 2.0 as Python writes numbers, or 1.5 beside 2 as
-Arrow and JavaScript do. A text such as 01067, +49, 1.10 or 12E4 therefore makes its column text.
+A column has another type than text only if each of its values, written again, gives the same text. All values
+must be written in one way: 1.5 and 2.0, as Python writes numbers, or 1.5 and 2, as Arrow and JavaScript do. A
+text such as 01067, +49, 1.10 or 12E4 therefore makes its column text.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Guess:
         self.ways, self.seen = set(ways), seen
 
     def look(self, texts: pa.ChunkedArray) -> None:
-        """Rule out what does not fit these texts. Nulls are no texts."""
+        """Rule out the types that do not fit these texts. Nulls fit every type."""
         texts = texts.drop_null()
         if not len(texts) or not self.ways:
             return
@@ -56,7 +56,8 @@ class Guess:
 
     @property
     def type(self) -> pa.DataType:
-        """The type of the column. Text if it has no value, as with every value that does not come back."""
+        """The type of the column. It is text if the column has no value, or if a value would be written
+        differently."""
         if not self.seen or not self.ways:
             return pa.string()
         way = next(way for way in _ALL if way in self.ways)
@@ -113,7 +114,7 @@ def _float_ways(texts: pa.ChunkedArray, ways: set[str]) -> set[str]:
 
 
 def _all(texts: pa.ChunkedArray, fits: Mask, written: Callable[[str], bool]) -> bool:
-    """Whether all texts fit. `written` tells of those that `fits` leaves open."""
+    """Whether all texts fit. Where `fits` leaves it open, `written` decides."""
     return all(written(texts[row].as_py()) for row in np.flatnonzero(~fits).tolist())
 
 

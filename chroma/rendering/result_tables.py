@@ -44,7 +44,7 @@ def query_html(result: Mapping[str, Any], questions: Sequence[str] = ()) -> str:
 
 
 def search_html(result: Mapping[str, Any], questions: Sequence[str] = ()) -> str:
-    """Render a result of `search`, given as one of `query` with the scores in place of the distances."""
+    """Render a result of `search`. It is given as a result of `query`, with scores instead of distances."""
     return safely("SearchResult", lambda: _ranked(result, "SearchResult", "search", "score", questions))
 
 

@@ -41,8 +41,8 @@ class Identity:
 
 
 def adopted(identity: Identity, requested: Scope) -> Scope:
-    """The only tenant and the only database of an identity. If it has none or several, that part of
-    `requested` is kept."""
+    """The only tenant and the only database of an identity. If it has no tenant or several, the requested
+    tenant is kept; likewise the database."""
     return Scope(identity.only_tenant or requested.tenant, identity.only_database or requested.database)
 
 

@@ -1,6 +1,6 @@
 """Sorts the best records of a query or search again, by the scores of a function.
 
-Owns: what a reranker is given and what is done with its scores. A reranker is any callable
+Owns: the input of a reranker, and the use of its scores. A reranker is any callable
 `(text, documents) -> scores`, with one number per document, the higher the better. It runs in the client,
 once per query, because some rerankers compare the documents of a query with each other.
 """
@@ -28,7 +28,7 @@ _MANY = 200  # from so many documents of several queries on, a progress bar is s
 
 
 class Reranking(NamedTuple):
-    """What to sort again.
+    """A request to sort results again.
 
     texts  the text of each query or search
     pages  the part of the sorted records to return, of each query or search

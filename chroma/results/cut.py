@@ -45,8 +45,9 @@ class Cut(NamedTuple):
     def requests(self, request: QueryRequest) -> list[QueryRequest]:
         """Return the requests that find the page: one for all queries, or one for each.
 
-        With a diversity, a hit counts less the nearer it is to those before it. The record that a query is
-        made of would always be the first of these, so it is left out of the search.
+        With a diversity, a hit counts less if it is near the hits before it. The record that a query is made
+        of would always be the first hit. So the search leaves it out, and each query has a request of its
+        own.
         """
         if self.ids is None or not request.diversity:
             return [self.wider(request)]

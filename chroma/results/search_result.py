@@ -21,7 +21,7 @@ _ROW = {
 
 
 class SearchResult(dict[str, Any]):
-    """The result of `search`. Each column has one entry per search; what was not selected is None.
+    """The result of `search`. Each column has one entry per search. A column that was not selected is None.
 
     ids         list of list[str], best first
     documents   list of list[str | None]
@@ -66,7 +66,7 @@ class SearchResult(dict[str, Any]):
         """Convert to an Arrow table with one row per record.
 
         The columns are query (the number of the search, from 0), rank (from 1), id, score and the selected
-        parts, with one column per metadata key.
+        parts. Each metadata key has a column.
         """
         require_arrow()
         from ..tables import from_results

@@ -110,11 +110,16 @@ class QueryResult(dict[str, Any]):
     uris        list[list[str | None]]
     data        the data loader's result for the uris, one entry per query
     included    the requested columns
-    With mode="lexical" or "hybrid", also lexical_scores, a list[list[float | None]], and lexical_ranks and
-    dense_ranks, a list[list[int | None]] each, from 0; without vectors, distances and the lists in
-    dense_ranks are None. With rerank, also rerank_scores, a list[list[float | None]]. With explain, also
-    explain, an Explanation.
-    The attribute `questions` has the texts of the queries, if they are texts, or "like" and the id.
+    With mode="lexical" or "hybrid":
+
+    lexical_scores  list[list[float | None]]
+    lexical_ranks   list[list[int | None]], from 0
+    dense_ranks     list[list[int | None]], from 0. Without vectors, its lists and `distances` are None
+
+    With rerank:   rerank_scores, list[list[float | None]]
+    With explain:  explain, an Explanation
+
+    The attribute `questions` has the text of each query. For a query by id, it is "like" and the id.
     """
 
     __module__ = "chroma.api.types"
@@ -157,9 +162,9 @@ class QueryResult(dict[str, Any]):
     def to_arrow(self) -> pa.Table:
         """Convert to an Arrow table with one row per hit.
 
-        The columns are query (from 0), rank (from 1), id, distance, those of lexical_score, lexical_rank,
-        dense_rank and rerank_score that there are, and the included columns, with one column per metadata
-        key.
+        The columns are query (from 0), rank (from 1), id, distance and the included columns. Each metadata
+        key has a column. lexical_score, lexical_rank, dense_rank and rerank_score are columns if the result
+        has them.
         """
         require_arrow()
         from ..tables import from_results

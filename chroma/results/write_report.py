@@ -1,4 +1,4 @@
-"""`WriteReport`: what a write did."""
+"""`WriteReport`: the outcome of a write."""
 
 from __future__ import annotations
 

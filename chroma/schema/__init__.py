@@ -1,1 +1,1 @@
-"""What an application says about the indexes of a collection: the objects, and their JSON form."""
+"""The classes that describe the indexes of a collection, and their JSON form."""

@@ -14,7 +14,7 @@ _GCP = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/
 
 
 class CmekProvider(str, Enum):
-    """Who keeps the key."""
+    """The service that keeps the key."""
 
     __module__ = "chroma.api.types"
 

@@ -1,7 +1,7 @@
 """The settings of each kind of index.
 
-Owns: which settings there are, and the check of each by itself. How large a number may be is checked when a
-collection is created.
+Owns: the settings, and the check of each by itself. The sizes of numbers are checked when a collection is
+created.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class VectorIndexConfig(_Config):
 
     space               l2, cosine or ip; None: the space that the function prefers, else l2
     embedding_function  embeds documents and queries; None: the collection takes vectors only
-    source_key          what is embedded; documents are, so only "#document" has a meaning
+    source_key          must be "#document": documents are embedded
     hnsw, spann         settings of the index, of at most one kind
     """
 

@@ -1,7 +1,7 @@
 """The rules for the JSON form of a schema with which a collection is created.
 
-Owns: where which index may be on, and what the settings of vectors and sparse vectors may be. The shape is
-checked before, by `storage.interface.schema.misfit`.
+Owns: the keys for which each index may be on, and the allowed settings of vectors and sparse vectors. The
+shape is checked before, by `storage.interface.schema.misfit`.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class Schema:
     defaults  the indexes of all keys without an entry in `keys`
     keys      the indexes of single keys. "#document" stands for documents, "#embedding" for vectors
     cmek      an encryption key of the hosted service
-    At first, every filter has its index, vectors have theirs, and there is no sparse index.
+    A new Schema has the indexes for all filters and for vectors, and no sparse index.
     """
 
     __module__ = "chroma.api.types"
@@ -91,12 +91,12 @@ class Schema:
         return self
 
     def serialize_to_json(self) -> dict[str, Any]:
-        """Return the schema as JSON data. Functions are told by their names and settings."""
+        """Return the schema as JSON data. A function is given by its name and settings."""
         return json_form.written(self.defaults, self.keys, self.cmek)
 
     @classmethod
     def deserialize_from_json(cls, data: dict[str, Any]) -> Schema:
-        """Read what `serialize_to_json` returned. Functions are rebuilt from their names.
+        """Read the JSON data of `serialize_to_json`. Functions are rebuilt from their names.
 
         A function whose name is not registered in this process becomes None, with a warning.
         """

@@ -1,7 +1,7 @@
 """Keys of a record, and conditions on them: the filter of a search.
 
-`K("year") >= 2020` makes a condition, `&` and `|` join conditions, `~` negates one, and `to_dict` gives the
-wire form, which is that of `where`. Conditions are checked when a search runs.
+`K("year") >= 2020` makes a condition. `&` and `|` join conditions, and `~` negates one. `to_dict` gives the
+form of `where`, which is sent to a server. Conditions are checked when a search runs.
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ class In(_OfValues):
 
 @dataclass
 class Nin(_OfValues):
-    """The value of the key is none of `values`, or the record lacks the key."""
+    """The value of the key is not one of `values`, or the record lacks the key."""
 
     operator = "$nin"
 
@@ -285,7 +285,7 @@ class ILike(_OfValue):
 
 @dataclass
 class Exists(_OfValue):
-    """The record has a value under the key if `value` is True, none if it is False."""
+    """The record has the key (`value` True), or lacks it (`value` False)."""
 
     operator = "$exists"
 
@@ -357,7 +357,7 @@ class Key:
         return In(self.name, list(values))
 
     def not_in(self, values: Any) -> Nin:
-        """The value is none of `values`, or there is no value."""
+        """The value is not one of `values`, or there is no value."""
         return Nin(self.name, list(values))
 
     def contains(self, value: Any) -> Contains:

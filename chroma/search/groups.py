@@ -1,4 +1,4 @@
-"""Groups of a search: which records stay of those that have the same values."""
+"""Groups of a search: of the records with the same values of some keys, which ones stay."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class MaxK(_FirstK):
 class GroupBy:
     """Groups records by the values of metadata keys, and keeps some records of each group.
 
-    keys       one key or several; a record without a key has a group of its own with all others like it
+    keys       one key or several; all records without the key form one group
     aggregate  MinK or MaxK
     """
 
@@ -119,7 +119,7 @@ class GroupBy:
 
     @staticmethod
     def from_dict(data: Any) -> GroupBy:
-        """Read a dictionary; `{}` is no group. Raises InvalidTypeError or InvalidArgumentError."""
+        """Read a dictionary. `{}` means no grouping. Raises InvalidTypeError or InvalidArgumentError."""
         if not isinstance(data, Mapping):
             raise InvalidTypeError(f"Expected dict for group_by, got {shown(data)}")
         if not data:

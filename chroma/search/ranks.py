@@ -1,4 +1,4 @@
-"""Ranks: what a search sorts by. The lowest score is the best.
+"""Ranks, by which a search sorts. The lowest score is the best.
 
 `Knn` gives the distances of the nearest records. Ranks are combined by arithmetic, and `Rrf` fuses rankings.
 `to_dict` gives the wire form, which is checked when a search runs.
@@ -274,7 +274,7 @@ class Rrf(Rank):
     normalize: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the arithmetic that the fusion stands for."""
+        """Return the fusion as arithmetic."""
         weights = self._checked_weights()
         terms = [
             Div(Val(weight), _chain(Sum, Val(self.k), rank)) for weight, rank in zip(weights, self.ranks)

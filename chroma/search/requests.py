@@ -1,4 +1,4 @@
-"""What a collection does with searches before it sends them."""
+"""Prepares searches before a collection sends them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .search import Search
 
 
 def listed(searches: Any) -> list[Search]:
-    """Return one search or several as a list. None is no search."""
+    """Return one search or several as a list. None gives an empty list."""
     if searches is None:
         return []
     several = [searches] if isinstance(searches, Search) else searches
@@ -48,7 +48,7 @@ def texts_of(forms: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def questions_of(forms: Sequence[dict[str, Any]]) -> list[str]:
-    """Return what each search looks for, as one text. An empty list if no search has texts."""
+    """Return the texts of each search, as one text. An empty list if no search has texts."""
     found = [" · ".join(dict.fromkeys(leaf["query"] for leaf in texts_of([form]))) for form in forms]
     return found if any(found) else []
 

@@ -53,7 +53,7 @@ def near_miss(column: str) -> str | None:
 
 @lru_cache(1024)
 def other_spelling(column: str) -> str | None:
-    """Return the column whose name, or whose plural, differs only in case or in blanks: "id" for " ID"."""
+    """Return the column whose name differs only in case, blanks or a plural s: "id" for " ID"."""
     plain = column.strip(_BLANKS).casefold()
     meant = near_miss(plain) or (plain if plain in OWN else None)
     return meant if column != meant and column not in _NEAR else None

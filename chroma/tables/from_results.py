@@ -34,7 +34,7 @@ def records(result: Mapping[str, Any]) -> pa.Table:
 
 
 def hits(result: Mapping[str, Any], distance: str = "distance") -> pa.Table:
-    """Return a table with the columns of `records`, plus query (from 0), rank (from 1) and what was measured.
+    """Return a table with the columns of `records`, plus query (from 0), rank (from 1) and the measures.
 
     That is the distance, and how well words match and the score of a reranker, if the result has them.
     `distance` is the name of the first of these columns.

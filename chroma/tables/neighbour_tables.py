@@ -29,7 +29,7 @@ class Neighbours:
         self._batches: list[pa.RecordBatch] = []
 
     def add(self, ids: Sequence[str], found: Sequence[Hits]) -> None:
-        """Add the hits of some records, each of which may be its own nearest."""
+        """Add the hits of some records. A record may be among its own hits."""
         of: list[str] = []
         others: list[str] = []
         ranks: list[int] = []
@@ -60,7 +60,7 @@ class Pairs:
         self._distances: dict[tuple[str, str], float] = {}
 
     def begin(self, ids: Iterable[str]) -> None:
-        """Take note of the next records, in insertion order, before their hits are added in any order."""
+        """Register the next records, in insertion order. Their hits may then be added in any order."""
         for id in ids:
             self._order.setdefault(id, len(self._order))
 

@@ -201,7 +201,7 @@ def _from_pandas(frame: Any, embedding: str | None) -> pa.Table:
 
 
 def _with_index(frame: Any) -> Any:
-    """Make the named levels of the index columns, as `to_parquet` does. Other levels are no data."""
+    """Make the named levels of the index columns, as `to_parquet` does. Other levels are ignored."""
     names = [name for name in frame.index.names if isinstance(name, str) and name not in frame.columns]
     if type(frame.index).__name__ == "RangeIndex" and names != ["id"]:
         return frame  # the numbers of the rows, which files do not have as a column either

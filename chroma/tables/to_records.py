@@ -1,8 +1,8 @@
 """Converts tables to the records of a write.
 
-The columns id, document, embedding and uri hold the parts of a record. All other columns are metadata, but
-for one of texts that has a name as 'text' or 'content': it is the document where no column 'document' is.
-`columns` maps other names: {"id": "synset", "document": "text", "metadata": ["pos", "lemma"]}.
+The columns id, document, embedding and uri hold the parts of a record. All other columns are metadata, with
+one exception: without a column 'document', a column of texts called 'text', 'content' or similar is the
+document. `columns` maps other names: {"id": "synset", "document": "text", "metadata": ["pos", "lemma"]}.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Mapped:
 
     parts     the columns for "id", "document", "embedding" and "uri", if they have other names
     metadata  the metadata columns and their keys; None: all other columns
-    verbatim  whether a column name is the metadata key unchanged; if not, `metadata[int].k` holds ints of "k"
+    verbatim  whether a column name is the metadata key. If not, `metadata[int].k` has the ints of the key "k"
     complete  whether the table is a result, whose documents have no other name
     """
 

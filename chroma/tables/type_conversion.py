@@ -14,8 +14,8 @@
     other decimals, duration, interval,        refused; the message names the remedy
     binary, struct, map, union, extensions
 
-An integer id becomes its decimal digits. An embedding is a list of numbers of any type, or the text of
-one in JSON; the numbers must be finite as float32.
+An integer id becomes its decimal digits. An embedding is a list of numbers of any type, or such a list as
+JSON text. The numbers must be finite as float32.
 """
 
 from __future__ import annotations

@@ -197,7 +197,8 @@ def _is_plain(entry: dict[str, Any]) -> bool:
 
 
 def _list_item_types(entries: list[dict[str, Any]]) -> set[type]:
-    """Return the types of the items of all list values. {list} if a list needs a check of its own."""
+    """Return the types of the items of all lists. Returns {list} if one of the lists has to be checked by
+    itself."""
     types: set[type] = set()
     for value in chain.from_iterable(map(dict.values, entries)):
         if type(value) is list:

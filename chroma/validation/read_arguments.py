@@ -200,7 +200,7 @@ def check_choices(
 ) -> QueryRequest:
     """Check how a query searches, and how it chooses among the nearest records, and add it to the request.
 
-    Queries that are given none of these arguments do without this: it would take a twentieth of a small one.
+    Queries without these arguments do not call this, because it takes a twentieth of a small query.
     """
     weight = check_diversity(diversity)
     return request._replace(
@@ -223,7 +223,7 @@ def check_no_vectors(**given: Any) -> None:
 
 
 def check_only_ids(mode: Any, **given: Any) -> None:
-    """Check that a query by ids has no other question."""
+    """Check that a query by ids has no texts, vectors, images or uris."""
     for name, value in given.items():
         if value is not None:
             raise InvalidArgumentError(
@@ -351,7 +351,7 @@ def check_update(selection: Selection, given: Mapping[str, Any]) -> Selection:
 
 
 def on_unmatched(missing_ok: Any) -> OnUnmatched:
-    """Return what a change does about a filter with a key or type that no record has.
+    """Return how a change treats a filter with a key or type that no record has.
 
     A program written for Chroma expects no error, so below `install_as_chromadb` there is a warning.
     """

@@ -1,9 +1,9 @@
 """Reads SQL conditions, such as `pos = 'verb' and n_words between 3 and 8`, as filters.
 
-Owns: the grammar, and the meaning of a missing key, which is SQL's: a comparison with it is neither true nor
-false, so neither the comparison nor its negation selects the record. A condition becomes the dictionary that
-`where` takes, and no text of it is ever part of a statement. A small parser of its own does this, because the
-client for servers has no DuckDB, and importing DuckDB takes longer than most reads.
+Owns: the grammar, and the meaning of a missing key. As in SQL, a comparison with a missing key is neither
+true nor false. So neither the comparison nor its negation selects the record. A condition becomes the
+dictionary that `where` takes, and no text of it is ever part of a statement. The module has a small parser of
+its own. The client for servers has no DuckDB, and importing DuckDB takes longer than most reads.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ _Node: TypeAlias = "_Leaf | _Not | _Joined"
 
 
 def filter_of(text: str) -> Filter:
-    """Return the filter that an SQL condition stands for. Raises InvalidArgumentError, naming the place."""
+    """Return the filter that has the meaning of an SQL condition. Raises InvalidArgumentError, naming the
+    place."""
     return _cached(text) if len(text) < _MOST_CACHED else _parsed(text)
 
 
@@ -108,7 +109,7 @@ def _true(node: _Node) -> Filter:
 
 
 def _false(node: _Node) -> Filter:
-    """Return the filter for the records for which the condition is false, which is not all others."""
+    """Return the filter for the records for which the condition is false. For others it may be unknown."""
     if isinstance(node, _Not):
         return _true(node.child)
     if isinstance(node, _Joined):

@@ -10,9 +10,9 @@ A server and a client share this module. The columns of a stream, in any order:
     embedding  fixed-size list of float32; null in an update: keep the stored embedding
 
 The result of a query has two more columns: `query`, int32, the number of the query vector, and `distance`,
-float32. The result of searches has the column `search`, int32, the number of the search, and, if one of them
-selects scores, `score`, float64, where null is a score that is not finite. It has each column that one of the
-searches selects; in the rows of the others, the values of this column have no meaning.
+float32. The result of searches has the column `search`, int32, the number of the search. If a search selects
+scores, it also has `score`, float64; null is a score that is not finite. It has each column that one of the
+searches selects. In the rows of the other searches, the values of such a column have no meaning.
 
 Metadata as JSON text is exact and cheap; a struct is convenient in dataframes. A key that has values of
 several types becomes one field per type, named "key (type)". The Arrow metadata of such a field holds the key

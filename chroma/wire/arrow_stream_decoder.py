@@ -1,13 +1,13 @@
 """Decodes untrusted Arrow streams. All streams from outside are read by this module. No I/O.
 
-A stream is a schema message, then a message per record batch, then an end mark. A message is
-0xFFFFFFFF, the length of its head (int32), the head (a FlatBuffers table), and a body whose length is in
-the head (Arrow specification, "Encapsulated message format"). This module reads only the facts that are
-needed before Arrow parses a message, such as the length of its body and whether the body is compressed.
+A stream is a schema message, then a message per record batch, then an end mark. A message is 0xFFFFFFFF, the
+length of its head (int32), the head (a FlatBuffers table), and a body whose length is in the head (Arrow
+specification, "Encapsulated message format"). This module reads only what it needs before Arrow parses a
+message: the length of its body, for example, or whether the body is compressed.
 
 Nothing is trusted. Lengths are bounded before anything is stored. Memory grows only with the bytes that
-actually arrived, and compressed bodies are rejected. A batch is returned only after full validation, so
-that no offset is out of range, and the texts and the names in the schema are valid UTF-8.
+actually arrived, and compressed bodies are rejected. A batch is returned only after full validation. No
+offset is then out of range, and all texts and names are valid UTF-8.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ def bare(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _bare_type(type: pa.DataType) -> pa.DataType:
-    """The type for `bare`. This is the type itself if it contains none whose range Arrow would check."""
+    """The type for `bare`. This is the type itself, unless it contains a type whose range Arrow would
+    check."""
     of = pa.types
     if of.is_decimal(type):
         return pa.binary(type.byte_width)
@@ -150,8 +151,8 @@ def _bare_type(type: pa.DataType) -> pa.DataType:
 
 
 def check_names(schema: pa.Schema) -> None:
-    """Raises BrokenStream if the name of a column, of a nested field or of a time zone is not valid text, or
-    if a struct has two fields of the same name, which no mapping could hold."""
+    """Raises BrokenStream if the name of a column, a nested field or a time zone is not valid text. Raises it
+    also if a struct has two fields of the same name, because a mapping could not hold both."""
     try:
         for field in schema:
             _check_names(field)

@@ -1,6 +1,6 @@
 """Converts between the JSON of the HTTP API and a backend's plain values. No I/O.
 
-A server and a client share this module: each reads what the other writes. Bodies are plain dictionaries.
+A server and a client share this module. Bodies are plain dictionaries.
 Columns of numbers in responses may be numpy arrays, which the server's JSON writer accepts. Fields that
 another server leaves out get defaults when read. Keys specific to this package are additional, so other
 clients ignore them. `request_codec` has the requests on records.
@@ -357,13 +357,13 @@ def explained(explanation: Explanation | None) -> JSON:
 
 
 def explanation_to_json(explanation: Explanation) -> JSON:
-    """What a query or one search did."""
+    """Encode the explanation of a query or of one search."""
     parts = [part._asdict() | {"runs": [run._asdict() for run in part.runs]} for part in explanation.parts]
     return {"parts": parts, "seconds": dict(explanation.seconds)}
 
 
 def explanation_from_json(body: Any) -> Explanation | None:
-    """Read what `explanation_to_json` writes. Fields added by later versions are ignored."""
+    """Read the JSON of `explanation_to_json`. Fields added by later versions are ignored."""
     if body is None:
         return None
 

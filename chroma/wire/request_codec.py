@@ -194,7 +194,7 @@ def query_from_json(body: Mapping[str, Any]) -> tuple[QueryRequest, AnswerForm]:
 def delete_from_json(body: Mapping[str, Any]) -> DeleteRequest:
     """Read {"ids"?, "where"?, "where_document"?, "limit"?, "missing_ok"?}.
 
-    Chroma's clients do not send `missing_ok`. For them, a filter with an unknown key is no error.
+    Chroma's clients do not send `missing_ok`. For them, a filter with an unknown key is not an error.
     """
     with shaped():
         ids = ids_from_json(body, may_be_empty=False)
@@ -206,7 +206,7 @@ def delete_from_json(body: Mapping[str, Any]) -> DeleteRequest:
 
 
 def facets_from_json(body: Mapping[str, Any]) -> FacetRequest:
-    """Read {"keys", "ids"?, "where"?, "where_document"?, "limit"?}. A limit of null is no limit."""
+    """Read {"keys", "ids"?, "where"?, "where_document"?, "limit"?}. A limit of null means no limit."""
     keys, limit = required(body, "keys"), body.get("limit", DEFAULT_RESULTS)
     if type(keys) is not list:
         raise ShapeError(f"Expected keys to be a list of metadata keys, got {shown(keys)}")

@@ -35,7 +35,7 @@ def encode(messages: Sequence[str]) -> str:
 
 
 def decode(header: str) -> list[str]:
-    """Return the messages. A header that is no list of texts is one message."""
+    """Return the messages. A header that is not a list of texts counts as one message."""
     try:
         found = json.loads(header)
     except ValueError:

@@ -50,8 +50,7 @@ def text_array(values: Sequence[str | None]) -> pa.Array:
 def _encoded(values: list[str | None]) -> tuple[bytes, bytes, int]:
     """Encode texts.
 
-    Returns the offset at which each text begins (and the last one ends) as int64, the texts as UTF-8, and the
-    number of Nones.
+    Returns the offsets of the texts and of their end as int64, the texts as UTF-8, and the number of Nones.
     """
     encoded = [b"" if text is None else text.encode() for text in values]
     ends = np.zeros(len(encoded) + 1, np.int64)

@@ -58,8 +58,8 @@ class Text:
             raise ValueError("a text column has offsets that do not fit its bytes")
 
     def buffers(self) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
-        """Return the offsets at which the texts begin (and the last one ends), the bytes of all texts, and
-        whether each row has one; None if all have."""
+        """Return the offsets of the texts and of their end, the bytes of all texts, and a mask of the rows
+        that have one. The mask is None if all rows have one."""
         there = None
         if self._validity is not None:
             bits = np.frombuffer(self._validity, np.uint8)

@@ -348,7 +348,7 @@ class Catalog:
     def check_there(self) -> None:
         """Raise NotFound if the open folder was removed or replaced.
 
-        A change would be lost, and what a read returns would no longer be in the folder.
+        Otherwise a change would be lost, and a read would return records that are gone from the folder.
         """
         if self.lost():
             raise self._gone()

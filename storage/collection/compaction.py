@@ -185,7 +185,7 @@ def _write_tombstones(store: RecordStore, ref: SegmentRef, base: Base, tombstone
 
 
 def _clean(store: RecordStore) -> None:
-    """Remove the files that are named by neither the manifest, nor its copy, nor a log.
+    """Remove the files that no manifest, copy of a manifest or log names.
 
     Other processes can still read the files that they have mapped.
     """
@@ -221,7 +221,7 @@ def _copied(folder: Folder) -> tuple[SegmentRef, ...]:
 
 
 def _clean_segment(home: Folder, refs: Sequence[SegmentRef]) -> None:
-    """Remove the files that none of `refs` names.
+    """Remove the files that `refs` do not name.
 
     refs  the references to the segment in the manifest, its copy and the logs
     """

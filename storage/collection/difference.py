@@ -1,7 +1,7 @@
-"""What changes a collection into a version of it.
+"""Finds the changes that turn a collection into a version of it.
 
-A record that both have in the same row of the same segment stays where it is, with its place in the graph.
-All others of the collection go. Those of the version come again, with the positions that they had.
+A record stays if both have it in the same row of the same segment. It keeps its place in the graph. All other
+records of the collection go. All other records of the version come again, with their old positions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..wal.frames import NO_DELETES
 
 
 class Difference(NamedTuple):
-    """What changes a collection into a version of it.
+    """The changes that turn a collection into a version of it.
 
     deletes  the positions of the records that go
     rows     the records that come, sorted by position within each group

@@ -1,7 +1,7 @@
 """The metadata keys that records of a collection have, with the types of their values.
 
-Owns: what was found in each segment and memtable, so that each is looked through only once, and which filters
-name nothing else. Records that were deleted count until their segment is rewritten.
+Owns: the keys that were found in each segment and memtable, and the check whether a filter names only such
+keys. Each part is searched only once. Records that were deleted count until their segment is rewritten.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ class FoundKeys:
         return self._learn(node, left(self.slots(snapshot), keys, snapshot, has), dates)
 
     def _learn(self, node: Node, found: Found, dates: unmatched.Known) -> bool:
-        """Whether what was found covers the filter. What was known before does not count: meanwhile another
-        thread may have removed it."""
+        """Whether `found` and `dates` cover the filter. Slots that were known before do not count, because
+        another thread may have removed them."""
         now = unmatched.known(found) | dates
         self.known |= now
         return unmatched.covered(node, now)

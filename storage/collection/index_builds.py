@@ -230,7 +230,8 @@ class Graphs:
         return sorted(found, key=lambda segment: -segment.rows)
 
     def _served(self, view: SegmentView, settings: IndexSettings) -> bool:
-        """Whether a segment or memtable has a current graph, or gets none: it is too small or too large."""
+        """Whether a segment or memtable has a current graph, or needs none because it is too small or too
+        large."""
         if view.rows * view.source.dimension * 4 < INDEX_BYTES or view.source.name in self._too_large:
             return True
         graph = self._reference(view)
@@ -245,7 +246,7 @@ class Graphs:
         return graph is not None and graph.file.name in self._outdated
 
     def indexed_rows(self, snapshot: Snapshot, settings: IndexSettings) -> int:
-        """Count the live rows in views that have a current graph or get none; see `_served`."""
+        """Count the live rows in views that have a current graph or need none; see `_served`."""
         return sum(view.live for view in snapshot.views if self._served(view, settings))
 
     def schedule(self, settings: IndexSettings, delay: float = 0.0) -> None:

@@ -52,7 +52,8 @@ class IndexBuilder(Protocol):
         ...
 
     def open(self, content: Content, segment: Segment) -> Any:
-        """Return what callers use. Raises ValueError for content that cannot be: a file may be forged."""
+        """Return the index that callers use. Raises ValueError for impossible content, because a file may be
+        forged."""
         ...
 
 
@@ -167,7 +168,8 @@ class SegmentIndexes:
     # ------------------------------------------------------------------ building
 
     def _misses(self, view: SegmentView, builder: IndexBuilder) -> bool:
-        """Whether an index that a view lacks has to be built, and can be: the manifest names indexes."""
+        """Whether a missing index of a view has to be built. Only segments that the manifest names can have
+        one."""
         return (
             self._writable
             and view.named
@@ -179,7 +181,7 @@ class SegmentIndexes:
     def missing(
         self, snapshot: Snapshot, builders: Sequence[IndexBuilder] | None = None
     ) -> list[tuple[Segment, IndexBuilder]]:
-        """Return what has to be built, largest segments first."""
+        """Return the indexes that have to be built, those of the largest segments first."""
         kinds = self._builders() if builders is None else builders
         found = []
         for view in snapshot.views:

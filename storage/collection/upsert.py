@@ -19,7 +19,8 @@ from ..wal.frames import NO_DELETES
 
 
 class Located(NamedTuple):
-    """Where a snapshot has the ids of a batch: the number of the view (-1: new id), and the row in it."""
+    """The place of each id of a batch in a snapshot: the number of the view (-1: new id), and the row in
+    it."""
 
     snapshot: Snapshot
     part: Ints

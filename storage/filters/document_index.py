@@ -1,6 +1,6 @@
 """The index over the documents of a segment, which filters on documents use.
 
-Owns: which segments get one, and its kind, key and settings. What is in it is in `index/ngrams.py`.
+Owns: which segments get one, and its kind, key and settings. `index/ngrams.py` has its content.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class DocumentIndex:
         self._scratch = scratch
 
     def applies(self, segment: Segment) -> bool:
-        """Whether a segment may have so many documents that the index is of use.
+        """Whether a segment may have enough documents for the index to pay.
 
         The size of the documents alone would have to be read.
         """

@@ -2,9 +2,8 @@
 
 Owns: the SQL text. The functions are pure and open no connection. Values never become part of the text.
 
-The expression for a node is true, false or null. Null is treated as false, so only Not has to convert it. A
-condition on a slot that the layout does not have, because no row has that key with that type, is constant and
-folded away.
+The expression for a node is true, false or null. Null is treated as false, so only Not has to convert it. If
+no row has a key with a type, the layout lacks this slot. A condition on it is constant and left out.
 """
 
 from __future__ import annotations

@@ -1,10 +1,14 @@
 """The filter language: parse dictionaries into a small typed tree.
 
 Owns: the grammar and meaning of `where` and `where_document`. The functions are pure and use no SQL and no
-files. A leaf compares only values of the same type: a comparison of numbers becomes one leaf for integers and
-one for floats, with the operand converted exactly (2**53 + 1 is never rounded). Booleans are not numbers. A
-negated operator becomes Not(...), so it matches records that lack the key. Texts are ordered by code points.
-A date or time as operand, in JSON {"$date": text}, becomes a leaf that compares texts as times (`times`).
+files. The rules:
+
+- A leaf compares only values of the same type. A comparison of numbers becomes one leaf for integers and one
+  for floats. The operand is converted exactly: 2**53 + 1 is never rounded.
+- Booleans are not numbers.
+- A negated operator becomes Not(...), so it matches records that lack the key.
+- Texts are ordered by code points.
+- A date or time as operand, in JSON {"$date": text}, becomes a leaf that compares texts as times (`times`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Find the texts that a document must contain so that a regular expression can match it.
 
-Owns: what a pattern in the RE2 dialect requires. The answer only decides which documents the pattern is
-tried on; whether it matches is for RE2 alone. So this module recognizes the usual syntax, and requires
-nothing where it does not: for case-insensitive patterns, and for escapes and groups that are not listed here.
-The parser of Python's `re` is not used, because it is private and reads another dialect.
+Owns: what a pattern in the RE2 dialect requires. The answer only decides which documents the pattern is tried
+on; whether it matches is for RE2 alone. So this module recognizes only the usual syntax. Of case-insensitive
+patterns, and of escapes and groups that are not listed here, it requires nothing. The parser of Python's `re`
+is not used, because it is private and reads another dialect.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def is_literal(pattern: str) -> bool:
 
 
 def required(pattern: str) -> Required:
-    """Return what a document must contain so that a valid pattern can match it."""
+    """Return the texts that a document must contain so that a valid pattern can match it."""
     reader = _Reader(pattern)
     try:
         found = reader.alternatives(0)
@@ -81,12 +81,12 @@ class _Sequence:
         self._run = []
 
     def drop_last(self) -> None:
-        """The last character is optional."""
+        """Note that the last character is optional."""
         self._run.pop()
         self.end_run()
 
     def repeat_last(self) -> None:
-        """The last character is there once or more."""
+        """Note that the last character may be repeated."""
         last = self._run[-1]
         self.end_run()
         self._run = [last]

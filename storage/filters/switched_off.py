@@ -1,7 +1,7 @@
-"""Refuses conditions for which a collection's schema has no index.
+"""Refuses conditions that need an index that a collection's schema switches off.
 
-A condition is refused by the type of its operand, so a filter is examined as the caller wrote it: the parsed
-tree compares a number with integers and floats alike.
+The type of the operand decides, so the filter is examined as the caller wrote it. In the parsed tree, a
+number is compared with integers and with floats.
 """
 
 from __future__ import annotations

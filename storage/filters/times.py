@@ -1,4 +1,4 @@
-"""Dates and times as numbers: what filters compare.
+"""Dates and times as numbers, which filters compare.
 
 Owns: which texts are times. Metadata has no type for times, so they are texts in ISO 8601: a date, or a date
 and a time of day with an optional fraction and zone. A time without a zone counts as UTC, and a date is its

@@ -39,7 +39,7 @@ class InvalidType(InvalidArgument, TypeError):
 class WrongDimension(InvalidArgument):
     """The vectors of a call are not as long as those that the collection has.
 
-    argument  what the vectors were given as, and what they may have been made of
+    argument  the argument with the vectors, and the argument with the texts that they may have been made of
     """
 
     def __init__(self, dimension: int, got: int, argument: str) -> None:

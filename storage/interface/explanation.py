@@ -1,4 +1,5 @@
-"""What a query or search did: the plans that ran on each segment and memtable, and how long its steps took.
+"""The explanation of a query or search: the plans that ran on each segment and memtable, and the time of
+its steps.
 
 Owns: the shape of an explanation. The engine makes one only when a request asks for it.
 """
@@ -24,7 +25,7 @@ class PlanRun(NamedTuple):
 
 
 class PartExplanation(NamedTuple):
-    """What ran on a segment or memtable.
+    """The plans that ran on a segment or memtable.
 
     knn      the number of the `Knn` in a search, from 0 in the order in which they run; 0 in a query
     name     the name of the segment or memtable
@@ -43,7 +44,7 @@ class PartExplanation(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """What a query, or one search, did.
+    """The explanation of a query or of one search.
 
     parts    what ran on each segment and memtable
     seconds  the time of each step: "filter" finds the matching records, "search" runs the plans, "merge"

@@ -19,9 +19,9 @@ def nearest(name: str, names: Sequence[str]) -> str:
 
 
 def instead(name: str, names: Iterable[str], kind: str) -> str:
-    """Like `nearest`, but if no name is spelled alike, list the names that there are.
+    """Like `nearest`. If no name is similar, list all names.
 
-    kind  what the names name, in the plural
+    kind  a plural noun for the named things
     """
     compared = list(islice(names, _COMPARED))
     found = nearest(name, compared)

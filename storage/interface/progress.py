@@ -1,6 +1,6 @@
-"""Tells the caller of a long call of the engine how far it is, without a parameter through all its layers.
+"""Reports the progress of a long call of the engine to its caller. No layer between them needs a parameter.
 
-An observer belongs to one thread. Work in the background tells nobody.
+An observer belongs to one thread. Work in the background has no observer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def observed(observer: Observer | None) -> Iterator[None]:
 
 
 def report(done: int, total: int) -> None:
-    """Tell the observer of this thread, if there is one, that so many rows of an index are done."""
+    """Tell the observer of this thread, if there is one, how many rows of an index are done."""
     observer: Observer | None = getattr(_thread, "observer", None)
     if observer is not None:
         observer(done, total)

@@ -1,8 +1,8 @@
-"""What a collection's schema says about its indexes.
+"""The indexes that a collection's schema declares.
 
 Owns: the shape of a schema as JSON data, and how an index is looked up in it. "defaults" and each entry of
 "keys" have the form {type: {index: {"enabled", "config"}}}. The entry of a key counts before the defaults.
-What neither names is as in a collection without a schema. All functions are pure.
+For keys that neither names, the rules of a collection without a schema hold. All functions are pure.
 """
 
 from __future__ import annotations

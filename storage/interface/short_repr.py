@@ -26,7 +26,7 @@ def shown(value: object, width: int = 60) -> str:
 
 
 def no_filter(name: str, value: object) -> str:
-    """Return the message about a filter that is no dictionary.
+    """Return the message about a filter that is not a dictionary.
 
     name  the argument, "where" or "where_document"
     """

@@ -187,7 +187,7 @@ def has_objects(entries: Sequence[Mapping[str, Any] | None]) -> bool:
 def restore(entries: Sequence[dict[str, Any] | None]) -> None:
     """Replace the sparse vectors in parsed metadata by instances. The mappings are changed.
 
-    Raises ValueError for an object that is no sparse vector.
+    Raises ValueError for an object that is not a sparse vector.
     """
     for entry in entries:
         for key, value in entry.items() if entry else ():

@@ -1,4 +1,4 @@
-"""Where reports of unmatched keys go: keys of a request that no record has, or not with that type.
+"""Reports unmatched keys: keys in a request that no record has, or that no record has with that type.
 
 Owns: the warning. It points at the code outside this package that made the call. A server collects the
 reports of a request instead, and sends them with its response.

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def digits(value: Any) -> Any:
-    """Return the digits of a whole number, and any other value as it is. A bool is no number."""
+    """Return the digits of a whole number, and any other value as it is. A bool is not a number here."""
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return str(int(value))
     return value

@@ -1,9 +1,9 @@
 """Divides texts into words as BM25 counts them: stems without stop words, each known by its hash.
 
-Owns: the rules by which a text becomes terms. They are those of Chroma's function chroma_bm25: runs of
-punctuation become spaces, then lower case, white space, stop words, the length of a word, the stem
-(english_stemmer.py), and MurmurHash3 of 32 bits without its sign. Stored vectors are made of such hashes, so
-none of this may change.
+Owns: the rules by which a text becomes terms. They are the rules of Chroma's function chroma_bm25. Runs of
+punctuation become spaces. Letters become lower case. The text is split at white space. Stop words and too
+long words are dropped. english_stemmer.py gives the stem. MurmurHash3 of 32 bits, without its sign, gives the
+hash. Stored vectors are made of such hashes, so these rules must not change.
 """
 
 from __future__ import annotations

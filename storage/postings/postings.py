@@ -102,7 +102,7 @@ def entries_of(postings: Postings) -> Entries:
 def checked(postings: Postings, rows: int) -> Postings:
     """Raise ValueError unless the arrays fit each other and the segment. Later reads rely on this.
 
-    Returns the postings, of which it is now known whether they are positive.
+    Returns the postings with `positive` set.
     """
     count = len(postings.rows)
     sizes = len(postings.values) == count and len(postings.most) == len(postings.terms)

@@ -19,7 +19,7 @@ _TYPES = {"terms": "<u4", "starts": "<i8", "rows": "<u4"}
 
 
 def content_of(postings: Postings) -> Content:
-    """Return what is in the file of an inverted index."""
+    """Return the content of an inverted index's file."""
     arrays = {name: array for name, array in postings._asdict().items() if isinstance(array, np.ndarray)}
     return Content(arrays, {})
 

@@ -165,7 +165,7 @@ def best(
 
 
 def scores(postings: Postings, query: SparseQuery, rows: Ints, bm25: Bm25 | None = None) -> Best:
-    """Return those of the rows, which ascend, that have a term of the query, with their scores."""
+    """Return the rows that have a term of the query, with their scores. `rows` ascend."""
     found = find(postings, query.terms)
     return _Picks(postings, bm25, found.numbers[found.there], query.weights[found.there]).score(rows)
 

@@ -85,7 +85,7 @@ class Candidates(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What a search of a collection needs in addition to a snapshot. A collection creates it once.
+    """The parts of a collection that a search needs beside a snapshot. A collection creates it once.
 
     graph_of       returns the graph of a segment or memtable, or None if none is open
     filters        evaluates filters
@@ -146,7 +146,7 @@ def run(search: Search, queries: Floats, snapshot: Snapshot, source: Source) -> 
 
 
 def _chosen(found: Found, request: QueryRequest, space: Space) -> Found:
-    """Return what a request asks for of the nearest records."""
+    """Return the part of a request that concerns the nearest records."""
     if request.max_distance is not None:
         found = _within(found, request.max_distance)
     return _diverse(found, request, space) if request.diversity and len(found.rows) else found
@@ -174,7 +174,8 @@ def _nearest(search: Search, queries: Floats, snapshot: Snapshot, source: Source
 
 
 def _within(found: Found, most: float) -> Found:
-    """Keep the hits whose distance is at most this. No plan knows the limit, so none misses because of it."""
+    """Keep the hits whose distance is at most this. Plans do not know the limit, so it never makes one
+    miss."""
     return _kept(found, np.flatnonzero(found.distances.astype(np.float64) <= most))
 
 

@@ -2,7 +2,7 @@
 
 Owns: which values are the same, and in which order they are. As in filters, integers and floats are the same
 if they are equal, and bools and strings differ from them. A list counts once for each different element.
-Sparse vectors are no values to count, but their records have the key.
+Sparse vectors are not counted as values, but their records count as having the key.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ CANDIDATES = 100  # of each list, at least; a fusion of ten times as many finds 
 
 
 class WordSearch(NamedTuple):
-    """What a search by words of one snapshot needs.
+    """The parts that a search by words of one snapshot needs.
 
     tokenizer    divides the texts into words
     postings_of  the inverted indexes of the documents of a view
@@ -79,7 +79,7 @@ class WordSearch(NamedTuple):
 
 
 def bm25_of(words: int, documents: int) -> Bm25:
-    """Return the parameters for a collection with so many words in so many documents that have some."""
+    """Return the parameters for a collection. `documents` is the number of documents with words."""
     return Bm25.of(K, B, words / documents if documents else 1.0)
 
 

@@ -156,7 +156,7 @@ def scaled_ef(ef: int, rows: int) -> int:
 def candidates(k: int, ef: int, reduced: bool) -> int:
     """Return how many candidates to request from a graph.
 
-    They are so many that, reranked by the stored vectors, they contain the k nearest rows.
+    After reranking by the stored vectors, the k nearest rows are among them.
 
     reduced  whether the graph has codes or projected vectors
     """

@@ -61,7 +61,7 @@ class Ranked:
         return _by_query(rows, found.distances, found.counts)
 
     def explanation(self) -> Explanation | None:
-        """Return what was done, for records that are read in batches. None: it was not asked for."""
+        """Return the explanation, for records that are read in batches. None: it was not requested."""
         return None
 
     def word_matches(self) -> Sequence[WordMatches]:

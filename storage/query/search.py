@@ -70,7 +70,7 @@ class SearchHits(NamedTuple):
 
 
 class Searcher(NamedTuple):
-    """What searches of one collection use.
+    """The parts of a collection that its searches use.
 
     filters  finds the records that match a filter
     nearest  makes the executor's search for a leaf with a dense query

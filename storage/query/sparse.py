@@ -1,7 +1,7 @@
 """Find the records whose sparse vectors are nearest to a query, or whose documents match its words best.
 
-Owns: how the inverted indexes of the views of a snapshot become one answer: the rarity of terms over the
-whole snapshot, the order of hits, and ties by position.
+Owns: making one answer from the inverted indexes of all views of a snapshot. The rarity of terms is that of
+the whole snapshot. Hits are ordered by score, then by position.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class Trace:
         runs[plan] = [a + b for a, b in zip(runs.get(plan, (0, 0, 0)), (queries, candidates, misses))]
 
     def explanation(self, *, streamed: bool = False) -> Explanation:
-        """Return what was done so far. `streamed`: the records are read later."""
+        """Return the explanation so far. `streamed`: the records are read later."""
         seconds: dict[str, float | None] = {**self._seconds}
         if streamed:
             seconds["read"] = None

@@ -1,7 +1,7 @@
 """Metadata of selected rows as typed Arrow columns, for scans.
 
-Owns: how columns of any rows are made from the filter columns of a segment or memtable, and the cache of
-these between scans. A column is identified by its slot: a metadata key and the type of its values.
+Owns: making columns of any rows from the filter columns of a segment or memtable, and the cache of these
+columns between scans. A column is identified by its slot: a metadata key and the type of its values.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Give metadata values numbers that are equal for equal values and ascend as the values do.
 
-Owns: the order of values in groups: missing, then bools, numbers, strings by code point, then lists and
-sparse vectors, which are equal to each other in the order, though not in the groups. Integers and floats
-compare by value.
+Owns: the order of values in groups: missing values, bools, numbers, strings by code point, then lists and
+sparse vectors. All of the last two have the same place in the order, but not the same group. Integers and
+floats compare by value.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _number_numbers(parts: dict[str, list[tuple[Ints, Any]]], kind: Any, value: 
 
 
 def exact_parts(whole: Ints) -> tuple[Any, Ints]:
-    """Split integers into the nearest float64 and what they exceed it by, to compare them with floats."""
+    """Split integers into the nearest float64 and the difference to it, to compare them with floats."""
     near = whole.astype(np.float64)
     top = near >= 2.0**63
     safe = np.where(top, 0.0, near).astype(np.int64)

@@ -114,7 +114,7 @@ def from_mappings(rows: int, mappings: Sequence[Mapping[str, Any] | None]) -> Me
 
 
 class _Parts(NamedTuple):
-    """What has been gathered so far, block by block."""
+    """The columns and vectors gathered so far."""
 
     columns: dict[Slot, list[tuple[RowIds, pa.Array]]]
     vectors: dict[str, list[Entries]]

@@ -2,9 +2,9 @@
 
 Owns: the shape of a record in logs and segments. All functions are pure and access no files.
 
-A record has a position (int64, its place in insertion order, which updates keep), id, document, uri, metadata
-(a JSON object as text, null if empty) and a vector of float32. JSON preserves the order of keys and the
-differences between types (2, 2.0, true, "2").
+A record has a position, id, document, uri, metadata and a vector of float32. The position is its place in
+insertion order (int64), which updates keep. The metadata is a JSON object as text, or null if it is empty.
+JSON preserves the order of keys and the differences between types (2, 2.0, true, "2").
 """
 
 from __future__ import annotations

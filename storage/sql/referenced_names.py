@@ -1,7 +1,7 @@
 """Find the tables that an SQL statement names, and refuse functions that it must not use. Pure functions.
 
-The names are read from DuckDB's syntax tree (`json_serialize_sql`), because the text of a statement can be
-written so that it misleads any other parser.
+The names are read from DuckDB's syntax tree (`json_serialize_sql`). Another parser could be misled by the
+text of a statement.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Check that the columns of a file are safe for code that does no checks of its own.
+"""Checks that the columns of a file are safe for code that does not check them again.
 
 Owns: the checks that a column gets once, before its first use. They check that the texts lie within the
 column's bytes, that positions ascend, and that row numbers contain each row once. The checks are compiled

@@ -4,7 +4,7 @@ Owns: the only kernel for the distances that users see, and the exact search for
 are pure.
 
 l2 is the squared Euclidean distance, cosine is 1 - cos (1.0 if a vector is zero), ip is 1 - dot. `exact` sums
-in float64 over the stored float32 values, row by row, so a pair of vectors has the same distance on every
+in float64 over the stored float32 values, row by row. A pair of vectors thus has the same distance on every
 path. It is compiled (`_kernel.c`) if possible, otherwise it uses numpy. `nearest` first ranks by a float32
 matrix product. It keeps every row that rounding errors could have hidden, so its answer is exact.
 """

@@ -287,7 +287,7 @@ class Log:
         raise Corruption(self.path, "its synced offset does not match its complement", _SYNCED_AT)
 
     def _check_end(self, writing: bool) -> None:
-        """At the end of the frames, check that none is missing. When writing, clear a torn end."""
+        """At the end of the frames, check that no frame is missing. When writing, clear a torn end."""
         self._check_torn_end()
         if writing:
             self._clear_torn_end()

@@ -124,7 +124,7 @@ def test_a_key_has_not_all_places(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["stops", "drips"])
 def test_a_stream_that_is_too_slow_ends(tmp_path: Path, kind: str) -> None:
     """Also when nobody waits: within --idle-seconds, for too few bytes as for none."""
-    with running(tmp_path / "db", "--idle-seconds", "2") as served:
+    with running(tmp_path / "db", "--idle-seconds", "1") as served:
         path = collection(served.url)
         request = head(f"{path}/add", 99_999, f"Content-Type: {MEDIA}") + schema_only()[:-8]
         with begun(served, 1, request) as (slow,):
@@ -199,7 +199,7 @@ def records(url: str, path: str, megabytes: int) -> None:
 def test_answers_that_nobody_reads(tmp_path: Path) -> None:
     """They hold a bounded amount, for a bounded time, and others are answered meanwhile."""
     megabytes, readers = 20, 60
-    limits = ("--idle-seconds", "6", "--min-bytes-per-second", "20000")
+    limits = ("--idle-seconds", "3", "--min-bytes-per-second", "40000")
     with (
         running(tmp_path / "db", *limits, "--keep-alive-seconds", "2") as served,
         client() as http,
@@ -210,7 +210,7 @@ def test_answers_that_nobody_reads(tmp_path: Path) -> None:
         body = b'{"include": ["documents"]}'
         request = head(f"{path}/get", len(body)) + body
         with begun(served, readers, request):
-            time.sleep(3)
+            time.sleep(2)
             grown = resident(served.process.pid) - before
             start = time.monotonic()
             statuses: list[int] = []
@@ -237,7 +237,7 @@ def sockets(served: Served) -> int:
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are counted in /proc")
 def test_small_answers_that_nobody_reads(tmp_path: Path) -> None:
     """Asked for in one go, and left: the connection is ended, not only closed when it is empty."""
-    limits = ("--idle-seconds", "2", "--min-bytes-per-second", "60000")
+    limits = ("--idle-seconds", "1", "--min-bytes-per-second", "120000")
     with running(tmp_path / "db", *limits, "--keep-alive-seconds", "2") as served:
         request = b"GET /api/v2/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 400
         with client() as http:
@@ -266,8 +266,8 @@ def taken(connection: socket.socket, rate: int, seconds: float) -> int:
 @pytest.mark.parametrize("kind", ["get", "openapi"])
 def test_a_slow_reader_goes_on(tmp_path: Path, kind: str) -> None:
     """What it takes is seen although the system would hold megabytes for it. One that reads nothing ends."""
-    seconds, rate = 10, 60_000
-    limits = ("--idle-seconds", "3", "--min-bytes-per-second", "20000")
+    seconds, rate = 4, 240_000  # more than two periods: 128 KiB at the least rate take 1.6 s
+    limits = ("--idle-seconds", "1", "--min-bytes-per-second", "80000")
     with running(tmp_path / "db", *limits) as served:
         path = collection(served.url)
         records(served.url, path, 30)

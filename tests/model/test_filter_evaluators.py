@@ -23,7 +23,7 @@ from ..support import strategies
 from .evaluator import matches, matches_document
 
 CHECKED = settings(
-    max_examples=150,
+    max_examples=100,
     derandomize=True,
     database=None,
     deadline=None,

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import chroma
 from chroma.errors import NotFoundError, UniqueConstraintError
 
-from ..support import strategies
+from ..support import scratch, strategies
 from ..support.checks import float32
 from .oracle import Table
 
@@ -35,7 +35,7 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="histories-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="histories-", dir=scratch.home()))
         self.client = self.open()
         self.client.reset()
         self.tables: dict[str, Table] = {}

@@ -18,7 +18,7 @@ _FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
 class _Refused(MetaPathFinder):
-    """Stands where `chroma-arrow` is not installed, so that no other package answers unnoticed."""
+    """Refuses imports if `chroma-arrow` is not installed, so that no other package is used unnoticed."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -95,8 +95,8 @@ def check_host(source: str, url: str) -> None:
 def check_url(source: str, argument: str, url: Any, *, whole: bool = False) -> str:
     """Return `url` without a trailing slash. `whole`: nothing is appended to the URL, so it may have a query.
 
-    Raises InvalidArgumentError unless the URL is http(s), has a host that all parsers read alike, and
-    contains no secrets, which would be stored with it."""
+    Raises InvalidArgumentError unless the URL is http(s) and all parsers find the same host in it. Also
+    raises it if the URL contains secrets, which would be stored."""
     shown = f"{source}: `{argument}`"
     if not isinstance(url, str):
         raise InvalidArgumentError(f"{shown} must be a string such as 'http://localhost:8080', got {url!r}.")

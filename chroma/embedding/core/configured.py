@@ -1,4 +1,4 @@
-"""What functions with a stored configuration share: its form, its checks, and being built from it."""
+"""The base of functions with a stored configuration: its form, its checks, and building the function."""
 
 from __future__ import annotations
 

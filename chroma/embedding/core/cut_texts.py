@@ -1,4 +1,4 @@
-"""Tells users about texts of which a model reads only the beginning: once per call, with their number."""
+"""Warns about texts that are longer than a model reads: once per call, with their number."""
 
 from __future__ import annotations
 

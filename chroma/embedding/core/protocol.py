@@ -30,12 +30,11 @@ _HOOKS = ("name", "get_config", "build_from_config")
 class EmbeddingFunction(Generic[D]):
     """Base class of functions that convert inputs (texts or images) to vectors.
 
-    A subclass defines `__call__(self, input)`. The method may return any nested sequence or
-    array of numbers; callers receive a list of float32 vectors of equal length, one per input.
-    A collection can store the function if the class also defines `name`, `get_config` and
-    `build_from_config` and is registered; creating a collection with the function registers
-    its class. A function without these three methods works too, but must be passed to
-    `get_collection` again.
+    A subclass defines `__call__(self, input)`. The method may return any nested sequence or array of numbers.
+    Callers receive one float32 vector per input, all of equal length. A collection can store the function if
+    its class also defines `name`, `get_config` and `build_from_config`, and is registered. Creating a
+    collection with the function registers the class. A function without these three methods works too, but
+    must be passed to `get_collection` again.
 
         @register_embedding_function
         class Lengths(EmbeddingFunction[list[str]]):
@@ -189,7 +188,7 @@ def unwrapped(result: Any, expected: int | None) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    """Return an iterable that is neither a sequence nor an array as a list."""
+    """Convert an iterable to a list, unless it is a sequence or an array."""
     sized = isinstance(value, (list, tuple, str, bytes, Mapping)) or hasattr(value, "shape")
     if sized or hasattr(value, "__array__") or not isinstance(value, Iterable):
         return value

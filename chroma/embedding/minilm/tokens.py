@@ -89,7 +89,8 @@ def split(text: str, most: int, overlap: int) -> list[tuple[int, int]]:
 
 
 def _end(text: str, offsets: Sequence[tuple[int, int]], end: int) -> int:
-    """Return the end of a piece before token `end`, with characters that are no tokens, as accents."""
+    """Return the end of a piece before token `end`. Characters without a token, such as accents, stay with
+    it."""
     if end == len(offsets):
         return len(text)
     start, stop = offsets[end - 1][1], offsets[end][0]

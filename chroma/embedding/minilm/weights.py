@@ -67,7 +67,7 @@ def cache_folder() -> Path:
 
 
 def find(path: str | os.PathLike[str] | None = None) -> Weights:
-    """Find the weights to use. Raises NotFoundError, with the remedies, if none are found, and
+    """Find the weights to use. Raises NotFoundError, with the remedies, if there are no weights. Raises
     InvalidArgumentError if the given folder does not contain the two files."""
     named = path if path is not None else os.environ.get(PATH_VARIABLE) or None
     if named is not None:

@@ -34,7 +34,7 @@ class ChromaCloudQwenEmbeddingModel(Enum):
 
 
 class ChromaCloudQwenEmbeddingTarget(Enum):
-    """What an instruction is for."""
+    """Whether an instruction is for documents or for queries."""
 
     DOCUMENTS = "documents"
     QUERY = "query"

@@ -36,7 +36,7 @@ class Bm25EmbeddingFunctionQueryConfig(TypedDict):
 
 
 class _OfFastembed(ConfiguredLocally):
-    """What both functions of the package share."""
+    """The base of both functions of the package."""
 
     _package = _distribution = "fastembed"
     _model_class: ClassVar[str]

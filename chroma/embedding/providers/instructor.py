@@ -21,7 +21,7 @@ class InstructorEmbeddingFunction(ConfiguredLocally, EmbeddingFunction[list[str]
 
     model_name   a model that the package downloads at first use, or a folder
     device       "cpu", "cuda", …
-    instruction  what the texts are to be embedded for; None: no instruction
+    instruction  the purpose of the vectors, as the model expects it; None: no instruction
     """
 
     __module__ = "chroma.utils.embedding_functions"

@@ -3,8 +3,8 @@
 A browser sends requests on behalf of any page that it shows, and the browser's machine may be able to reach
 this server. All requests other than plain reads are therefore rejected if they come from a page of another
 origin. If the server requires no credentials, the Host header must also be one of the server's own names.
-Without this check, an attacker could point a foreign name at this server's address, and a page of that name
-would look like one of this server (DNS rebinding). Programs do not send the headers of browsers, so the
+Without this check, an attacker could point another name at this server's address. A page of that name would
+then look like a page of this server (DNS rebinding). Programs do not send the headers of browsers, so the
 checks of the origin do not affect them.
 """
 

@@ -1,6 +1,6 @@
 """HTTP/1.1 on one connection: uvicorn's parser, with limits on the head of a request.
 
-uvicorn limits neither the time nor the size of a request's head. Here the head must arrive within
+uvicorn does not limit the time or the size of a request's head. Here the head must arrive within
 `HEAD_SECONDS` and fit in the setting `max_header_bytes`. Input that is not HTTP is rejected with an error
 of the same form as all others.
 """
@@ -75,8 +75,8 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def left_to_send(self) -> int | None:
-        """The bytes that the client has not taken yet. None while the server itself still has more to do,
-        and once all bytes have been passed to the operating system."""
+        """The number of bytes that the client has not taken yet. None if the server has more to do, or if it
+        has passed all bytes to the operating system."""
         if not (self.idle or self.flow.write_paused or self.transport.is_closing()):
             return None
         return self._untaken() if self.transport.get_write_buffer_size() else None

@@ -142,8 +142,8 @@ class Incoming:
         return Feed(self, asyncio.get_running_loop(), self._window)
 
     async def discard(self) -> bool:
-        """Read and drop the rest of the body, within limits, so that a client that is still sending goes on
-        to read the response. Returns whether the end of the body was reached."""
+        """Read and drop the rest of the body, within limits. A client that is still sending then reads the
+        response. Returns whether the end of the body was reached."""
         until = self.received + _MOST_DISCARDED
         with suppress(TimeoutError, ClientDisconnect), Within(_DISCARD_SECONDS):
             while not self._ended and not self._waits_for_leave and self.received < until:
@@ -217,9 +217,9 @@ class Incoming:
 class Decoder:
     """Decompresses gzip (any number of members) or zlib, in pieces of at most a MiB.
 
-    The time is linear in the sizes of the input and output. zlib copies the input that it did not use, so
-    it is given small slices, the smallest ones after the end of a member. An empty piece is yielded after
-    each MiB of input that produced no output, so that the consumer can stop.
+    The time is linear in the sizes of the input and output. zlib copies the input that it did not use. So it
+    gets small slices, and the smallest ones after the end of a member. An empty piece is yielded after each
+    MiB of input that produced no output, so that the consumer can stop.
     """
 
     def __init__(self, window: int) -> None:

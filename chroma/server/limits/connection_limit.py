@@ -93,7 +93,7 @@ class Connections:
     """All connections of a process. All methods run in the event loop."""
 
     def __init__(self, most: int, span: float, min_bytes: float) -> None:
-        """In each `span` of seconds, a client must take `min_bytes`, or all bytes if fewer are left."""
+        """In each `span` of seconds, a client must take `min_bytes`, or the rest if that is less."""
         self.most = most
         self._span = span
         self._min_bytes = min_bytes
@@ -187,7 +187,7 @@ class Connections:
 
 
 class Listening(socket.socket):
-    """A listening socket that accepts a few connections at a time, and none above the limit."""
+    """A listening socket that accepts a few connections at a time, up to the limit."""
 
     def __init__(self, listening: socket.socket, connections: Connections) -> None:
         super().__init__(listening.family, listening.type, listening.proto, fileno=listening.detach())
@@ -195,8 +195,8 @@ class Listening(socket.socket):
         self._turn = 0
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """The next connection. Raises BlockingIOError if there is none, or to let the event loop do other
-        work."""
+        """The next connection. Raises BlockingIOError if no connection waits, or to let the event loop do
+        other work."""
         self._turn = (self._turn + 1) % _AT_ONCE
         if not self._turn:
             raise BlockingIOError

@@ -52,11 +52,10 @@ class _Lane:
 class Pool:
     """At most `threads` calls run at once, and `queue` more wait. Further calls raise Overloaded.
 
-    Calls that wait for bytes from their own client have an equal number of separate threads and slots, so
-    that slow clients cannot block the others. A stream that is being sent holds no thread between two
-    pieces, but it holds memory. At most twice `threads` such streams are open, and `queue` more wait. One
-    caller has at most three quarters of the slots for streams in either direction. Slow clients are ended
-    if others wait.
+    Calls that wait for bytes from their client have threads and slots of their own, in the same number. Slow
+    clients thus cannot block the others. A stream that is being sent holds no thread between two pieces, but
+    it holds memory. At most twice `threads` such streams are open, and `queue` more wait. One caller has at
+    most three quarters of the slots for streams in either direction. Slow clients are ended if others wait.
     """
 
     def __init__(self, threads: int, queue: int) -> None:
@@ -84,8 +83,8 @@ class Pool:
     async def streaming(
         self, reader: Holder, seconds: float, gone: asyncio.Future[None]
     ) -> AsyncIterator[None]:
-        """Holds a slot for a streamed response while the `with` block runs. Raises Overloaded if none is
-        free in time, and ClientDisconnect."""
+        """Holds a slot for a streamed response while the `with` block runs. Raises Overloaded if no place
+        becomes free in time, and ClientDisconnect."""
         async with AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(self._streams_out.slot(reader, seconds, gone))

@@ -1,4 +1,4 @@
-"""Writes log lines in a thread of its own, so that a pipe that nobody reads stops no request.
+"""Writes log lines in a thread of its own. If nobody reads the pipe, requests still go on.
 
 Owns: the queue between the loggers and standard error, its limit, and the count of lines that did not fit.
 """

@@ -48,13 +48,13 @@ def configuration(level: str, style: str) -> dict[str, Any]:
 
 
 def _of_web_server(level: str) -> str:
-    """Leave out how the web server starts and stops: this package logs that in its own words."""
+    """Drop the messages of uvicorn about its start and stop. This package logs these itself."""
     return "WARNING" if level.upper() == "INFO" else level.upper()
 
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Keeps what is logged while the settings are read, which say how to log. `start` logs it.
+    """Keeps log entries until the settings are read, because the settings say how to log. `start` logs it.
 
     After an error in the `with` block, the lines go to standard error as they are.
     """
@@ -72,7 +72,7 @@ def kept() -> Iterator[None]:
 
 
 def start(level: str, style: str) -> None:
-    """Log to standard error from now on, also warnings and the errors of threads."""
+    """Log to standard error from now on, including warnings and errors of threads."""
     logging.config.dictConfig(configuration(level, style))
     for record in _kept.buffer:
         logging.getLogger(record.name).handle(record)

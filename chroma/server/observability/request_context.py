@@ -55,8 +55,9 @@ class Exchange:
 def begin(method: str, headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
     """An exchange with the ids from the headers, or with new ids.
 
-    X-Request-Id is used if it is 1 to 128 printable ASCII characters without spaces. The trace id is that
-    of `traceparent`, or a request id of 32 hex digits (ignoring dashes), or new.
+    X-Request-Id is used if it is 1 to 128 printable ASCII characters without spaces. The trace id comes from
+    `traceparent`. Otherwise it is the request id, if that has 32 hex digits and perhaps dashes. Otherwise it
+    is new.
     """
     given = trace = None
     for name, value in headers:

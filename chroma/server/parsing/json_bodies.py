@@ -247,7 +247,7 @@ def _untagged(value: Any) -> bool:
 
 
 def _embeddings(mode: Mode, column: list[Any] | None) -> tuple[Floats | None, Any]:
-    """The matrix of embeddings. For an update in which some are null, also the mask of the rows given."""
+    """The matrix of embeddings. If an update has some null embeddings, also return the mask of the others."""
     if column is None or not column:
         return None, None
     kinds = set(map(type, column))

@@ -1,8 +1,8 @@
 """Checks passwords in a single thread, since each check is slow by design, and decides their order.
 
-Correct passwords, and recent wrong ones, are remembered by a keyed hash, so that they need no new check. The
-other passwords wait. The next to be checked is alternately the one that has waited longest, so that none
-waits forever, and the one whose connection, and then whose address, has failed least often.
+Correct passwords and recent wrong ones are remembered by a keyed hash. They need no new check. Other
+passwords wait. Two kinds are taken in turn: the password that has waited longest, and the one whose
+connection or address has failed least often. The first choice makes sure that every password is checked.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ GROUPS = (_DATABASE, _LISTENING, _SAFETY, _LIMITS, _LOGS) = (
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The declaration of a setting, besides its name, type and default.
+    """The declaration of a setting, without its name, type and default.
 
     group    the heading in the help
     help     the help text, one line

@@ -1,8 +1,8 @@
 """Reads settings from command-line options, environment variables and a configuration file.
 
 The order of precedence is: the option, CHROMA_<NAME>, the variables of other servers, the file, the default.
-Input that is not understood is rejected with an error that names it. An unknown variable that does not
-concern security only logs a warning.
+Unknown or wrong input raises an error that names it. An unknown variable that does not concern security only
+gives a warning in the log.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def read_settings(options: Mapping[str, Any], environment: Mapping[str, str]) ->
     """The settings from the options that are not None, the environment, and the configuration file.
 
     The option `config`, or CHROMA_CONFIG, names the file. Blank variables are treated as not set. Raises
-    InvalidArgumentError, which names the option, variable or key, for a value that cannot be read, or that
-    requests a feature the server does not have.
+    InvalidArgumentError for a value that cannot be read, or that requests a feature that the server lacks.
+    The error names the option, variable or key.
     """
     given = {name: value for name, value in options.items() if value is not None}
     # Other servers ignore the case of variable names, so lower case must not hide one. Upper case wins.
@@ -282,7 +282,7 @@ def _yaml(path: Path, text: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """A YAML loader that rejects duplicate keys, of which YAML would silently use the last."""
+        """A YAML loader that rejects duplicate keys. YAML itself would silently use the last one."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
             keys = [self.construct_object(key, deep=True) for key, _ in node.value]

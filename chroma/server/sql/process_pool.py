@@ -31,8 +31,8 @@ _START = (
 
 
 class _Processes:
-    """At most `most` processes that run a statement, and, after the first statement, an idle one for the
-    next."""
+    """At most `most` processes run a statement. After the first statement, an idle process waits for the next
+    one."""
 
     def __init__(self, most: int) -> None:
         self._most, self._running = most, 0

@@ -81,7 +81,7 @@ def bound_memory(size: int) -> None:
 
 def answer(job: dict[str, object], body: bytes) -> Iterator[memoryview]:
     """Yields the parts of the result's stream. The first part is yielded once the first record batch is
-    ready, or it is certain that there is none."""
+    ready, or the result is known to be empty."""
     request = sql_body.sql(json_bodies.parse(body, int(str(job["largest"]))))
     backend = LocalBackend.reader(str(job["path"]), int(str(job["memory"])) // 2)
     scope = Scope(str(job["tenant"]), str(job["database"]))

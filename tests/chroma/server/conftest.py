@@ -69,6 +69,13 @@ def serve(folder: Path) -> Iterator[Callable[..., Api]]:
 
 
 @pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of a refused body is awaited for a moment only: nothing of it comes."""
+    monkeypatch.setattr("chroma.server.http.request_body._DISCARD_SECONDS", 0.2)
+    monkeypatch.setattr("chroma.server.http.http1.LINGER_SECONDS", 0.2)
+
+
+@pytest.fixture
 def api(serve: Callable[..., Api]) -> Api:
     return serve()
 

@@ -7,7 +7,6 @@ document allows, and what it does not.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 from chroma.server import openapi
 from chroma.server.http.http1 import Protocol
 
+from ...support import scratch
 from .conftest import Api
 from .sockets import listening
 
@@ -36,18 +36,20 @@ _target: list[tuple[str, str]] = []  # the address, and the id of the collection
 
 
 @pytest.fixture(scope="module", autouse=True)
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def served() -> Iterator[None]:
     """One server for all requests, with a collection that some of them can find."""
-    api = Api(Path(tmp_path_factory.mktemp("fuzz")), allow_reset=False, max_body_bytes=1 << 20)
-    path = api.collection("things")
-    api.post(
-        f"{path}/add",
-        {"ids": ["a", "b"], "embeddings": [[1.0, 2.0], [3.0, 4.0]], "metadatas": [{"n": 1}, None]},
-    )
-    with listening(api.app, http=Protocol) as port:
-        _target.append((f"http://127.0.0.1:{port}", path.rpartition("/")[2]))
-        yield
-        _target.clear()
+    with scratch.folder("fuzz") as folder:
+        api = Api(folder, allow_reset=False, max_body_bytes=1 << 20)
+        path = api.collection("things")
+        api.post(
+            f"{path}/add",
+            {"ids": ["a", "b"], "embeddings": [[1.0, 2.0], [3.0, 4.0]], "metadatas": [{"n": 1}, None]},
+        )
+        with listening(api.app, http=Protocol) as port:
+            _target.append((f"http://127.0.0.1:{port}", path.rpartition("/")[2]))
+            yield
+            _target.clear()
+        api.backend.close()
 
 
 schema = schemathesis.openapi.from_dict(openapi.document())
@@ -64,7 +66,7 @@ def known(case: Any, id: str) -> None:
 
 @schema.parametrize()
 @settings(
-    max_examples=40, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+    max_examples=25, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 def test_no_request_makes_the_server_fail(case: Any) -> None:

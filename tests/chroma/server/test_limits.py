@@ -116,6 +116,7 @@ def test_who_asks_first_sends_nothing(serve: Callable[..., Api]) -> None:
     assert answer.startswith(b"HTTP/1.1 413") and b"100 Continue" not in answer
 
 
+@pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("sent", [b"", b'{"name": "te'])
 def test_a_body_that_does_not_arrive(serve: Callable[..., Api], sent: bytes) -> None:
     api = serve(request_seconds=1)
@@ -127,6 +128,7 @@ def test_a_body_that_does_not_arrive(serve: Callable[..., Api], sent: bytes) -> 
         assert httpx.get(f"http://127.0.0.1:{port}/api/v2").status_code == 200
 
 
+@pytest.mark.usefixtures("brief")
 def test_a_body_in_drops_has_no_more_time(serve: Callable[..., Api]) -> None:
     import time
 

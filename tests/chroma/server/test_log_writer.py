@@ -141,7 +141,7 @@ def test_a_server_whose_output_nobody_reads_serves(tmp_path: Path, workers: int)
         while not answers(url) and time.monotonic() < deadline:
             time.sleep(0.05)
         with httpx.Client(base_url=url, timeout=10, trust_env=False) as http:
-            for _ in range(1500 * workers):  # 64 KiB are full after some 500 lines
+            for _ in range(800 * workers):  # 64 KiB are full after some 500 lines
                 assert http.get("/api/v2/tenants/nobody").status_code == 404
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0

@@ -115,7 +115,7 @@ def test_schemas_allow_what_parsers_take(name: str) -> None:
     fields = sorted(schema.get("anyOf", [schema])[0].get("properties", {})) or ["none"]
 
     @settings(
-        max_examples=150, derandomize=True, deadline=None, database=None,
+        max_examples=100, derandomize=True, deadline=None, database=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(fitting(schema), st.sampled_from(fields), junk())

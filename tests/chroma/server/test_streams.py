@@ -114,6 +114,7 @@ def test_a_refusal_within_a_stream_is_answered(streams: Streams, serve: Callable
     assert streams.taken == [1000] * 5
 
 
+@pytest.mark.usefixtures("brief")
 def test_a_stream_that_stalls(streams: Streams, serve: Callable[..., Api]) -> None:
     with listening(serve(request_seconds=1).app) as port, connected(port) as connection:
         head = f"POST /blob HTTP/1.1\r\nHost: x\r\nContent-Type: {KIND}\r\nContent-Length: 9999\r\n\r\n"
