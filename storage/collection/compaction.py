@@ -40,24 +40,31 @@ DELETED_SHARE = 0.2  # a segment is rewritten once a larger share of its rows is
 MAX_SEGMENT_ROWS = 8_000_000  # larger segments are not merged
 # The columns of a segment are written again once a larger share of its rows, or more rows, have new values.
 # Until then, new values are in a file of their own, which each compaction that has more of them writes again.
-PATCHED_SHARE, PATCHED_ROWS = 0.2, 65_536
+PATCHED_SHARE, PATCHED_ROWS = 0.2, 131_072
 
 
 def due(snapshot: Snapshot) -> bool:
     """Whether a compaction should run without waiting for a pause in writing."""
     if snapshot.frames >= FLUSH_FRAMES:
         return True
-    rows = size = unmanifested = 0
+    rows, size = unflushed(snapshot)
+    if rows >= FLUSH_ROWS or size >= FLUSH_BYTES:
+        return True
+    unmanifested = sum(isinstance(view.source, Segment) and not view.named for view in snapshot.views)
+    return unmanifested >= MOST_UNMANIFESTED
+
+
+def unflushed(snapshot: Snapshot) -> tuple[int, int]:
+    """Return how many rows, and new values of rows, are only in memory and in logs, and their bytes."""
+    rows = size = 0
     for view in snapshot.views:
         if isinstance(view.source, Memtable):
             rows += view.source.rows
             size += view.source.nbytes
-        else:
-            unmanifested += not view.named
-            if isinstance(view.source, PatchedSegment):
-                rows += view.source.overlay.unsaved
-                size += view.source.overlay.table.nbytes
-    return rows >= FLUSH_ROWS or size >= FLUSH_BYTES or unmanifested >= MOST_UNMANIFESTED
+        elif isinstance(view.source, PatchedSegment):
+            rows += view.source.overlay.unsaved
+            size += view.source.overlay.table.nbytes
+    return rows, size
 
 
 def useful(snapshot: Snapshot) -> bool:

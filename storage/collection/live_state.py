@@ -19,7 +19,7 @@ from ..manifest import Manifest, SegmentRef
 from ..schema.patches import UNCHANGED, Patch, Value
 from ..schema.record_columns import Columns, Ints, Mask
 from ..segments.memtable import Memtable
-from ..segments.patched_segment import Overlay, PatchedSegment, read_overlay
+from ..segments.patched_segment import Overlay, PatchedSegment, PatchTable, read_overlay
 from ..segments.segment import Segment
 from ..segments.snapshot import SegmentView, Snapshot
 from ..segments.tombstones import decode_tombstones
@@ -27,6 +27,8 @@ from ..wal import log as logs
 from ..wal.follow import follow
 from ..wal.frames import Commit, decode_commit, decode_patched, decode_rows, decode_segment
 from ..wal.log import Frame, Log
+
+MOST_REPLACED = 2  # a table of patches is made anew once it has this many entries per row
 
 
 class State:
@@ -46,6 +48,8 @@ class State:
         self._tombstones: dict[str, Mask | None] = {}
         self._deletes: dict[str, list[Ints]] = {log_name(log): []}
         self._patches: dict[str, list[Patch]] = {log_name(log): []}
+        # by log, the tables of patches when it began, and how many entries they had
+        self._begun: dict[str, dict[str, tuple[PatchTable, int]]] = {log_name(log): {}}
         # by log, the segments that are named only in that log
         self._unmanifested: dict[str, list[str]] = {log_name(log): []}
         self._previous: Log | None = None  # a log that has ended and may not be synced yet
@@ -70,6 +74,9 @@ class State:
         self.log = log
         self._deletes[log_name(log)] = []
         self._patches[log_name(log)] = []
+        self._begun[log_name(log)] = {
+            name: (each.overlay.table, each.overlay.count) for name, each in self._patched.items()
+        }
         self._unmanifested[log_name(log)] = []
 
     def before_append(self) -> None:
@@ -138,6 +145,21 @@ class State:
         for name, memtable in list(self._memtables.items()):
             self._rewrite(name, memtable, patch)
         self._step()
+
+    def _has_values(self, ref: SegmentRef) -> bool:
+        """Whether the patches in memory are those of a segment's new values file and of later logs.
+
+        Then the file is not read, and the filters keep what they know of the patches. If many patches were
+        replaced by later ones, the file is read, and the memory of the old ones is freed.
+        """
+        patched, begun = self._patched.get(ref.name), self._begun[self.manifest.log].get(ref.name)
+        if patched is None or begun is None or ref.values is None:
+            return False
+        overlay, (table, entries) = patched.overlay, begun
+        if overlay.table is not table or table.rows > MOST_REPLACED * len(overlay.rows):
+            return False
+        table.stored, table.nbytes = entries, 0
+        return True
 
     def _live(self, name: str, part: Segment | Memtable, positions: Ints) -> tuple[Ints, Ints]:
         """Return the indices of the positions that are live in a part, and their rows."""
@@ -261,16 +283,17 @@ class State:
         ]:
             del self._segments[name], self.refs[name], self._tombstones[name]
             self._patched.pop(name, None)
+        self.manifest = manifest
         for log in dropped:
             self._memtables.pop(log, None)
             self._tombstones.pop(log, None)
-            del self._deletes[log], self._patches[log], self._unmanifested[log]
+            del self._deletes[log], self._patches[log], self._begun[log], self._unmanifested[log]
         for name, ref in manifest_refs.items():
             if name in self._segments:
                 old, self.refs[name] = self.refs[name], ref
                 if ref.files != old.files:  # other files have the values of the same rows
                     self._segments[name] = Segment(self._folder, ref)
-                elif ref.values == old.values:
+                elif ref.values == old.values or self._has_values(ref):
                     continue
                 self._read_values(ref)
             else:
@@ -281,7 +304,6 @@ class State:
             for log in kept:
                 for patch in self._patches[log]:
                     self._patch(name, self._segments[name], patch)
-        self.manifest = manifest
         changes = (len(self._deletes[log]) + len(self._patches[log]) for log in kept)
         self.frames = sum(changes) + sum(memtable.rows for memtable in self._memtables.values())
         self._snapshot = None

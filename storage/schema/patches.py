@@ -83,6 +83,7 @@ def decode_patch(path: str, data: Any, what: str, most: int = LARGEST) -> Patch:
             raise Corruption(path, f"{what} of {count} records has other than as many of {field}")
         if not _TYPES.issuperset(map(type, column)) or any(value is True for value in column):
             raise Corruption(path, f"{what} has values of {field} that are no texts")
-    if count > 1 and len(np.unique(at)) < count:
+    ascends = np.all(at[1:] > at[:-1])  # as in files of segments, and usually in logs
+    if not ascends and len(np.unique(at)) < count:
         raise Corruption(path, f"{what} has a record twice")
     return Patch(at, values)

@@ -134,11 +134,19 @@ class Overlay:
 
     def entries_of(self, rows: npt.NDArray[Any]) -> Ints:
         """Return the entry of each row, or -1 for a row without new values."""
-        if not len(self.rows):
-            return np.full(len(rows), -1)
-        at = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
-        out: Ints = np.where(self.rows[at] == rows, self.entries[at], -1)
+        out = np.full(len(rows), -1)
+        at, entries = self.among(rows)
+        out[at] = entries
         return out
+
+    def among(self, rows: npt.NDArray[Any]) -> tuple[Ints, Ints]:
+        """Return the indices of those of the rows that have new values, and the entry of each."""
+        if not len(self.rows):
+            return self.rows, self.entries
+        found = self.rows.searchsorted(rows)
+        found[found == len(self.rows)] = 0
+        at = (self.rows[found] == rows).nonzero()[0]
+        return at, self.entries[found[at]]
 
     def with_patch(self, patch: Patch) -> Overlay:
         """Return the overlay with further values. The patch has row numbers."""
@@ -201,11 +209,10 @@ class PatchedSegment(Segment):
         """Return the indices in `rows` of those with a new value of a field, and these values."""
         if field not in self.overlay.fields:
             return np.empty(0, np.int64), []
-        entries = self.overlay.entries_of(rows)
-        at = np.flatnonzero(entries >= 0)
+        at, entries = self.overlay.among(rows)
         if not len(at):
             return at, []
-        values: list[Any] = self.overlay.table.values(field, entries[at])
+        values: list[Any] = self.overlay.table.values(field, entries)
         changed = [index for index, value in enumerate(values) if value is not UNCHANGED]
         return at[changed], [values[index] for index in changed]
 
@@ -216,7 +223,7 @@ class PatchedSegment(Segment):
     def mappings(self, rows: npt.NDArray[Any]) -> list[dict[str, Any] | None]:
         out = self._base.mappings(rows)
         at, texts = self._new("metadata", rows)
-        return _with(out, at, decode_metadata(texts))
+        return _with(out, at, decode_metadata(texts)) if texts else out
 
     def sizes(self, field: str, rows: Ints) -> Ints:
         sizes = self._base.sizes(field, rows)
