@@ -153,7 +153,7 @@ class Collection:
         snapshot = seen[0]
         background = self.store.services.background
         due = compaction.due(snapshot)
-        self._outrun = due and compaction.unflushed(snapshot)[0] > 4 * compaction.FLUSH_ROWS
+        self._outrun = due and compaction.outrun(snapshot)
         if due:
             background.submit("compact", self.info.id, self._compact_in_background)
         elif compaction.useful(snapshot):

@@ -23,7 +23,7 @@ from ..io.disk import Folder
 from ..manifest import COPY, FileRef, Manifest, SegmentRef, random_name
 from ..schema.record_columns import Mask
 from ..segments.memtable import Memtable
-from ..segments.patched_segment import PatchedSegment
+from ..segments.patched_segment import PatchedSegment, overlays
 from ..segments.segment import Segment, StoredRows, rewrite_values, write_segment
 from ..segments.snapshot import SegmentView, Snapshot
 from ..segments.tombstones import encode_tombstones
@@ -47,24 +47,25 @@ def due(snapshot: Snapshot) -> bool:
     """Whether a compaction should run without waiting for a pause in writing."""
     if snapshot.frames >= FLUSH_FRAMES:
         return True
-    rows, size = unflushed(snapshot)
-    if rows >= FLUSH_ROWS or size >= FLUSH_BYTES:
-        return True
-    unmanifested = sum(isinstance(view.source, Segment) and not view.named for view in snapshot.views)
-    return unmanifested >= MOST_UNMANIFESTED
+    rows = size = unmanifested = 0
+    for view in snapshot.views:  # each write runs this loop
+        source = view.source
+        if isinstance(source, Memtable):
+            rows += source.rows
+            size += source.nbytes
+        else:
+            unmanifested += not view.named
+            if type(source) is PatchedSegment:
+                rows += source.overlay.unsaved
+                size += source.overlay.table.nbytes
+    return rows >= FLUSH_ROWS or size >= FLUSH_BYTES or unmanifested >= MOST_UNMANIFESTED
 
 
-def unflushed(snapshot: Snapshot) -> tuple[int, int]:
-    """Return how many rows, and new values of rows, are only in memory and in logs, and their bytes."""
-    rows = size = 0
-    for view in snapshot.views:
-        if isinstance(view.source, Memtable):
-            rows += view.source.rows
-            size += view.source.nbytes
-        elif isinstance(view.source, PatchedSegment):
-            rows += view.source.overlay.unsaved
-            size += view.source.overlay.table.nbytes
-    return rows, size
+def outrun(snapshot: Snapshot) -> bool:
+    """Whether writers should wait, because too many rows and new values are only in memory and in logs."""
+    rows = sum(memtable.rows for memtable in snapshot.memtables)
+    patches = sum(overlay.unsaved for overlay in overlays(view.source for view in snapshot.views))
+    return rows + patches > 4 * FLUSH_ROWS
 
 
 def useful(snapshot: Snapshot) -> bool:

@@ -394,8 +394,10 @@ class RecordStore:
             commit = Commit(deletes, as_columns(rows) if isinstance(rows, NewRows) else rows)
         if commit is not None or patch is not None:
             state.before_append()
-            _log_change(state, patch, logs.ROWS if commit else 0, commit.encode() if commit else b"")
-            if commit is not None:
+            if commit is None:
+                _log_change(state, patch, 0, b"")
+            else:
+                _log_change(state, patch, logs.ROWS, commit.encode())
                 state.apply_commit(commit)
             state.snapshot()
         return state.log, state.log.offset

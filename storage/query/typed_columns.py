@@ -20,7 +20,7 @@ from ..schema import metadata_columns as columns
 from ..schema.metadata_columns import MetadataColumns, Slot, arrow_types
 from ..schema.record_columns import Ints, Mask
 from ..segments.memtable import Memtable
-from ..segments.patched_segment import Overlay, PatchedSegment
+from ..segments.patched_segment import Overlay, PatchedSegment, overlays
 from ..segments.segment import Segment
 from ..segments.snapshot import SegmentView, Snapshot
 
@@ -152,13 +152,13 @@ class ColumnCache:
 
     def __init__(self, budget: MemoryBudget, owner: str) -> None:
         self._budget, self._owner = budget, owner
-        self._entries: dict[str, tuple[Segment, TypedColumns]] = {}
+        self._entries: dict[str, tuple[Segment | Overlay, TypedColumns]] = {}
         self._lock = threading.Lock()
 
     def for_scan(self) -> Callable[[SegmentView], SomeColumns]:
         """Return a function from a view to its columns.
 
-        The columns of memtables and of patches are made once per scan and not kept.
+        The columns of memtables are made once per scan and not kept.
         """
         made: dict[int, tuple[SegmentView, SomeColumns]] = {}
 
@@ -177,26 +177,37 @@ class ColumnCache:
 
     def _made(self, source: Segment | Memtable, rows: int) -> SomeColumns:
         if isinstance(source, PatchedSegment):
-            overlay = source.overlay
-            new = columns.build(len(overlay.rows), [overlay.table.texts("metadata", overlay.entries)])
-            return PatchedColumns(self._of(source.base), TypedColumns(new), overlay)
+            return PatchedColumns(self._of(source.base), self._new(source.overlay), source.overlay)
         assert isinstance(source, Memtable)
         return TypedColumns(columns.build(rows, [source.metadata(0, rows)]))
 
     def _of(self, source: Segment) -> TypedColumns:
+        return self._cached(source.name, source, source.metadata_columns)
+
+    def _new(self, overlay: Overlay) -> TypedColumns:
+        """Return the columns of the rows that have new values, in the order of `overlay.rows`."""
+
+        def build() -> MetadataColumns:
+            return columns.build(len(overlay.rows), [overlay.table.texts("metadata", overlay.entries)])
+
+        return self._cached(overlay.table.name, overlay, build)
+
+    def _cached(
+        self, name: str, source: Segment | Overlay, build: Callable[[], MetadataColumns]
+    ) -> TypedColumns:
         with self._lock:
-            entry = self._entries.get(source.name)
+            entry = self._entries.get(name)
         if entry is None or entry[0] is not source:
-            entry = source, TypedColumns(source.metadata_columns())
+            entry = source, TypedColumns(build())
             with self._lock:
-                self._entries[source.name] = entry
-        name = source.name
+                self._entries[name] = entry
         self._budget.hold(self._key(name), entry[1].nbytes, lambda: self._drop(name))
         return entry[1]
 
     def keep_only(self, snapshot: Snapshot) -> None:
         """Forget the segments that the snapshot no longer has."""
         names = {view.source.name for view in snapshot.views}
+        names.update(overlay.table.name for overlay in overlays(view.source for view in snapshot.views))
         for name in [name for name in list(self._entries) if name not in names]:
             self._drop(name)
             self._budget.forget(self._key(name))
