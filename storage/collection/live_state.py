@@ -52,6 +52,7 @@ class State:
         self._begun: dict[str, dict[str, tuple[PatchTable, int]]] = {log_name(log): {}}
         # by log, the segments that are named only in that log
         self._unmanifested: dict[str, list[str]] = {log_name(log): []}
+        self._rewrote = False  # whether rows of memtables were written again for patches
         self._previous: Log | None = None  # a log that has ended and may not be synced yet
         self._snapshot: Snapshot | None = None
         for ref in manifest.segments:
@@ -142,8 +143,11 @@ class State:
         self._patches[log_name(self.log)].append(patch)
         for name, segment in self._segments.items():
             self._patch(name, segment, patch)
-        for name, memtable in list(self._memtables.items()):
-            self._rewrite(name, memtable, patch)
+        for rows in [self._rewritten(name, memtable, patch) for name, memtable in self._memtables.items()]:
+            if rows is not None:
+                self._rewrote = True
+                self._delete(rows.positions)
+                self._append(rows)
         self._step()
 
     def _has_values(self, ref: SegmentRef) -> bool:
@@ -179,14 +183,14 @@ class State:
             changed = overlay.with_patch(patch.take(there)._replace(at=rows))
             self._patched[name] = PatchedSegment(segment, changed)
 
-    def _rewrite(self, name: str, memtable: Memtable, patch: Patch) -> None:
-        """Write whole rows for records in a memtable.
+    def _rewritten(self, name: str, memtable: Memtable, patch: Patch) -> Columns | None:
+        """Return the rows of a memtable that a patch changes, with their new values. None if there are none.
 
         The writer of the patch had them in a segment already: it knew a newer manifest.
         """
         there, rows = self._live(name, memtable, patch.at)
         if not len(there):
-            return
+            return None
         values = patch.take(there).values
         ids: Any = memtable.texts("id", rows)
 
@@ -194,7 +198,7 @@ class State:
             new = values.get(field, [UNCHANGED] * len(rows))
             return [_replaced(old, value) for old, value in zip(memtable.texts(field, rows), new)]
 
-        columns = Columns(
+        return Columns(
             positions=memtable.positions[rows],
             ids=ids,
             documents=texts("document"),
@@ -202,8 +206,6 @@ class State:
             metadata=texts("metadata"),
             vectors=memtable.vectors[rows],
         )
-        self._delete(columns.positions)
-        self._append(columns)
 
     def apply_segment(self, deletes: Ints, ref: SegmentRef, segment: Segment | None = None) -> None:
         self._delete(deletes)
@@ -270,9 +272,10 @@ class State:
     def adopt(self, manifest: Manifest) -> bool:
         """Switch to a newer manifest, keeping the open segments and logs that it still needs.
 
-        Returns False if this state does not know the manifest's log. The caller then loads a new state.
+        Returns False if this state does not know the manifest's log, or has rows of its own that the manifest
+        has in segments. The caller then loads a new state.
         """
-        if manifest.log not in self._deletes:
+        if manifest.log not in self._deletes or (self._rewrote and manifest.log != self.manifest.log):
             return False
         known = list(self._deletes)
         dropped, kept = known[: known.index(manifest.log)], known[known.index(manifest.log) :]
