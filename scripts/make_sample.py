@@ -1,14 +1,14 @@
 """Creates the sample directory of the current format, once per format version.
 
-    python scripts/make_sample.py tests/data/format-2
+    python scripts/make_sample.py tests/data/format-3
 
 tests/storage/test_format_<n>.py checks every value in it. A sample is frozen when its format is released. A
 later version creates a new folder and never changes the older ones.
 
 To produce every kind of file in a few kilobytes, this script lowers some thresholds and calls the
 housekeeper directly: a batch of 12 rows becomes a segment immediately, a graph is built over 44 vectors,
-indexes of documents over 24 documents, tombstones are kept, and one log continues in a second one as after a
-crash.
+indexes of documents over 24 documents, tombstones and new values are kept, and one log continues in a second
+one as after a crash.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from chroma import IntInvertedIndexConfig, K, Schema, SparseVector, SparseVector
 from chroma.storage.catalog import catalog
 from chroma.storage.collection import compaction, index_builds, postings_cache, record_store
 from chroma.storage.filters import document_index
+from chroma.storage.interface.values import Records
 from chroma.storage.scheduler import Scheduler
 from chroma.utils.embedding_functions import ChromaBm25EmbeddingFunction
 
@@ -161,6 +162,33 @@ def searched(client: Any) -> None:
     made.delete(ids=["d14"])
 
 
+def patched(client: Any, name: str, rows: int) -> None:
+    """Create a collection with new values in a file of their own and in a log.
+
+    rows  how many of 24 records have new values before the first compaction, which writes the columns of the
+          segment again if they are many
+    """
+    schema = Schema().create_index(SparseVectorIndexConfig(), key="v")
+    made = client.create_collection(name, schema=schema, embedding_function=None)
+    store = client._backend.engine.collection(made.tenant, made.database, str(made.id)).store
+    made.add(
+        ids=[f"p{i:02}" for i in range(24)],
+        embeddings=vectors(0, 24),
+        documents=[f"page {i}" for i in range(24)],
+        metadatas=[{"n": i, "v": SparseVector([i], [1.0])} for i in range(24)],
+    )
+    made.compact()
+    ids = [f"p{i:02}" for i in range(rows)]
+    made.update(ids=ids, metadatas=[{"n": -i, "seen": True} for i in range(rows)])
+    store.write("update", Records(["p01"], documents=["another page"], uris=["file:///1"]))
+    compaction.compact(store, everything=False)
+    made.update(ids=["p01", "p23"], metadatas=[{"v": SparseVector([99], [2.0])}, {"n": None, "v": None}])
+    compaction.compact(store, everything=False)
+    made.add(ids=["q0"], embeddings=vectors(30, 1))
+    made.update(ids=["p22", "q0"], metadatas=[{"n": "text"}, {"n": 1}])
+    made.update(ids=["p01"], metadatas=[{"seen": None}])
+
+
 def archive(folder: str) -> None:
     """Create a second tenant and database, segments that only logs name, and a log with a second part."""
     with chroma.AdminClient(chroma.Settings(is_persistent=True, persist_directory=folder)) as admin:
@@ -190,6 +218,10 @@ def archive(folder: str) -> None:
             embeddings=vectors(0, 12),
             metadatas=[{"s": SparseVector([i, 100], [1.0, i / 4])} for i in range(12)],
         )
+        for i in range(12):
+            bulk.add(ids=[f"m{i}"], embeddings=vectors(20 + i, 1))
+        ids = ["k3", *(f"m{i}" for i in range(12))]  # a patch, and a segment in the same frame
+        bulk.update(ids=ids, metadatas=[{"late": i} for i in range(13)])
 
 
 def main(folder: str) -> None:
@@ -207,6 +239,8 @@ def main(folder: str) -> None:
         sparse(client, "sparse-in-segment").compact()
         document_index.LEAST_BYTES = 0
         searched(client)
+        patched(client, "patched", 3)
+        patched(client, "rewritten", 6)
     record_store.BULK_ROWS = 12
     catalog._REWRITE_FRAMES = 6  # so that catalog.json has some of the entries and its log the rest
     archive(folder)

@@ -27,6 +27,7 @@ from .interface.errors import Corruption, NotADatabase
 from .io.disk import DiskFolder
 from .manifest import COPY, NAME, FileRef, Manifest, SegmentRef, unwrap_state
 from .postings import postings_file
+from .schema.patches import decode_patch
 from .schema.record_columns import decode_metadata
 from .segments.segment import Segment, hash_ids, write_postings
 from .segments.tombstones import decode_tombstones
@@ -34,7 +35,7 @@ from .validation import file_names
 from .validation.json_fields import Fields
 from .wal import log as logs
 from .wal.follow import named_next, salvaged
-from .wal.frames import decode_commit, decode_rows, decode_segment, encode_segment
+from .wal.frames import decode_commit, decode_patched, decode_rows, decode_segment, encode_segment
 from .wal.log import Frame, Log
 
 _LEFT = "left over from a deleted collection; it will be removed"
@@ -239,6 +240,7 @@ class _Check:
                 )
             return None
         ref = self._cache(folder, ref, "dead", ref.tombstones)
+        ref = self._cache(folder, ref, "values", ref.values)
         ref = self._cache(folder, ref, "graph", ref.graph.file if ref.graph else None)
         for index in ref.indexes:
             kept = self._cache(folder, ref, "index", index.file)
@@ -268,6 +270,9 @@ class _Check:
             if kind == "index":
                 self.report(path, "repaired", f"{error}; the index is built anew")
                 return ref._replace(indexes=tuple(each for each in ref.indexes if each.file != file))
+            if kind == "values":
+                self.report(path, "repaired", f"{error}; its records have the values of before")
+                return ref._replace(values=None)
             self.report(path, "repaired", f"{error}; {ref.deleted_rows} deleted records are back")
             return ref._replace(tombstones=None, deleted_rows=0)
         self.report(path, "ok", f"{file.bytes} bytes match their checksum")
@@ -326,6 +331,15 @@ class _Check:
         Adds the segment that it names to `named`.
         """
         try:
+            if frame.kind == logs.PATCH:
+                patched = decode_patched(path, frame.payload)
+                if not patched.kind:
+                    return frame
+                other = frame._replace(kind=patched.kind, payload=patched.payload)
+                kept = self._frame(home, path, other, named)
+                if kept is None or kept is other:
+                    return None if kept is None else frame
+                return frame._replace(payload=patched._replace(payload=kept.payload).encode())
             if frame.kind == logs.SEGMENT:
                 deletes, ref = decode_segment(path, frame.payload)
                 named.add(ref.name)
@@ -401,6 +415,8 @@ def _verify_cache(folder: DiskFolder, ref: SegmentRef, kind: str, file: FileRef)
         raise Corruption(path, "its content does not match its checksum")
     if kind == "dead" and int(np.count_nonzero(decode_tombstones(path, data, ref))) != ref.deleted_rows:
         raise Corruption(path, f"it does not mark {ref.deleted_rows} rows")
+    if kind == "values":
+        decode_patch(path, data, "its content", ref.rows - 1)
 
 
 def _check_segment(segment: Segment) -> None:

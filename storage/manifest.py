@@ -21,7 +21,7 @@ from .io.disk import Folder
 from .validation import file_names
 from .validation.json_fields import Fields
 
-FORMAT = 2
+FORMAT = 3
 NAME, COPY = "manifest.json", "manifest.copy"
 MOST_ROWS, MOST_DIMENSION = (1 << 32) - 1, (1 << 31) - 1  # per segment: row numbers are uint32
 MOST_NEIGHBORS = 10_000  # the limit of hnswlib
@@ -91,6 +91,7 @@ class SegmentRef(NamedTuple):
     """A segment: a folder of immutable files.
 
     tombstones  marks deleted rows
+    values      has new values of some rows, which take the place of those in `files`
     graph       indexes the vectors
     indexes     index other columns; at most one for each kind and key
     """
@@ -103,15 +104,22 @@ class SegmentRef(NamedTuple):
     deleted_rows: int = 0
     graph: GraphRef | None = None
     indexes: tuple[IndexRef, ...] = ()
+    values: FileRef | None = None
 
     def all_files(self) -> list[FileRef]:
-        """Return the files of the records, the tombstones, the graph and the other indexes."""
+        """Return the files of the records, the tombstones, new values, the graph and the other indexes."""
         return [
             *self.files,
             *([self.tombstones] if self.tombstones else []),
+            *([self.values] if self.values else []),
             *([self.graph.file] if self.graph else []),
             *(index.file for index in self.indexes),
         ]
+
+    @property
+    def content(self) -> str:
+        """Identifies the texts and metadata in `files`: the checksum of the file that has them."""
+        return next(file.xxh3 for file in self.files if file_names.role(file.name) == "records.arrow")
 
     def index_of(self, kind: str, key: str) -> IndexRef | None:
         """Return the reference to the index of this kind and key, if there is one."""
@@ -132,7 +140,11 @@ class SegmentRef(NamedTuple):
             "dead_rows": self.deleted_rows,
             "graph": self.graph and self.graph.to_json(),
         }
-        return fields | ({"indexes": [each.to_json() for each in self.indexes]} if self.indexes else {})
+        if self.indexes:
+            fields["indexes"] = [each.to_json() for each in self.indexes]
+        if self.values:
+            fields["values"] = self.values._asdict()
+        return fields
 
     @classmethod
     def read(cls, data: Fields) -> SegmentRef:
@@ -142,6 +154,7 @@ class SegmentRef(NamedTuple):
         rows.
         """
         tombstones, graph = data.maybe_fields("dead"), data.maybe_fields("graph")
+        values = data.maybe_fields("values")
         rows = data.number("rows", 1, MOST_ROWS)
         ref = cls(
             name=data.name("name", file_names.SEGMENT),
@@ -152,12 +165,13 @@ class SegmentRef(NamedTuple):
             deleted_rows=data.number("dead_rows", 0, rows, default=0),
             graph=None if graph is None else GraphRef.read(graph),
             indexes=tuple(map(IndexRef.read, data.each("indexes", default=()))),
+            values=None if values is None else FileRef.read(values, file_names.VALUES),
         )
         if len({(each.kind, each.key) for each in ref.indexes}) < len(ref.indexes):
             raise data.wrong("indexes", "has two of one kind and key")
         if len({each.file.name for each in ref.indexes}) < len(ref.indexes):
             raise data.wrong("indexes", "has a file twice")
-        sizes = {file.name: file.bytes for file in ref.files}
+        sizes = {file_names.role(file.name): file.bytes for file in ref.files}
         if len(sizes) < len(ref.files):
             raise data.wrong("files", "has a file twice")
         for name, least in {"vectors.arrow": 4 * ref.dimension, **_ROW_BYTES}.items():

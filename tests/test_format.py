@@ -41,13 +41,20 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         made = client.create_collection("things", embedding_function=None)
         fill(made, 100)
         made.compact()
+        made.update(ids=["r9", "r10"], metadatas=[{"n": 99, "ü": "new"}, {"n": None}])
         made.delete(ids=["r3", "r50"])
         records = client._backend.engine.collection(made.tenant, made.database, str(made.id)).store
-        compaction.compact(records, everything=False)  # keeps the segment, writes tombstones
+        compaction.compact(records, everything=False)  # keeps the segment, writes tombstones and new values
         made.add(
             ids=["late", "later"], embeddings=[[5, 5], [6, 6]], metadatas=[{"n": 2.5, "ü": [1, 2]}, None]
         )
         made.update(ids=["r7", "late"], metadatas=[{"n": None}, {"added": True}])
+        made.update(ids=["r12"], metadatas=[{"added": True}])
+        other = client.create_collection("rewritten", embedding_function=None)
+        fill(other, 10)
+        other.compact()
+        other.update(ids=["r1"], metadatas=[{"n": "one"}])
+        other.compact()  # keeps the vectors
         made.delete(ids=["r8", "later"])
         made.add(ids=["r8"], embeddings=[[7, 7]], documents=["back"])
         client.create_collection("empty", embedding_function=None)
@@ -94,8 +101,8 @@ def test_programs_read_a_database(database: Path, capsys: pytest.CaptureFixture[
     assert "things 99\n" in printed
     assert "int:n" in printed
     with chroma.PersistentClient(database) as client:
-        assert check(names, database, client) == 99
-        assert client.count_collections() == 2
+        assert check(names, database, client) == 99 + 10
+        assert client.count_collections() == 3
 
 
 OLD = {"chain", "never-written", "renamed", "settled", "types-in-log", "types-in-segment"}
@@ -108,6 +115,7 @@ NEW = OLD | {"bulk", "searched", "sparse-in-log", "sparse-in-segment"}
         ("format-1", OLD, 14 + 14 + 45, 14),
         ("format-1-logs-2", OLD, 14 + 14 + 45, 14),
         ("format-2", NEW, 14 + 14 + 45 + 13 + 13 + 24, 14 + 12),
+        ("format-3", NEW | {"patched", "rewritten"}, 14 + 14 + 45 + 13 + 13 + 24 + 25 + 25, 14 + 24),
     ],
 )
 def test_programs_read_the_samples(
@@ -125,7 +133,7 @@ def test_programs_read_the_samples(
 
 def test_filter_columns_stand_beside_the_records(database: Path) -> None:
     """attributes.parquet, sparse.parquet and deleted-* in DuckDB and numpy alone."""
-    home = next(database.glob("collections/*/seg-*"))
+    home = next(database.glob("collections/*/seg-*/deleted-*")).parent
     found = duckdb.execute(f"DESCRIBE SELECT * FROM '{home}/attributes.parquet'").fetchall()
     assert [row[:2] for row in found] == [("int:n", "BIGINT")]
     rows = duckdb.execute(f"SELECT \"int:n\" FROM '{home}/attributes.parquet'").fetchall()
@@ -196,5 +204,6 @@ def test_numbers_agree_with_the_code() -> None:
         (log.END, "END"),
         (log.CATALOG, "CATALOG"),
         (log.ROWS, "ROWS"),
+        (log.PATCH, "PATCH"),
     ):
         assert f"| {number} {name} |" in TEXT

@@ -33,9 +33,8 @@ from ..interface.values import BackupReport
 from ..io.disk import GONE, DiskFolder
 from ..io.open_file import OpenFile
 from ..manifest import FileRef, Manifest, SegmentRef, unwrap_state
-from ..wal import log as logs
 from ..wal.follow import follow, read_stable
-from ..wal.frames import decode_segment
+from ..wal.frames import named_segment
 from ..wal.log import Log
 
 _ASIDE = ".tmp"
@@ -311,8 +310,9 @@ def _look(home: DiskFolder, name: str, opened: ExitStack) -> _Seen:
     opened.callback(first.close)
     found.append(first)
     for log, frame, following in follow(home, first):
-        if frame.kind == logs.SEGMENT:
-            segments.append(decode_segment(log.path, frame.payload)[1])
+        named = named_segment(log.path, frame.kind, frame.payload)
+        if named is not None:
+            segments.append(named)
         elif following is not None:
             opened.callback(following.close)
             found.append(following)

@@ -19,18 +19,21 @@ def publish(
     name: str,
     write: Callable[[Sink], None] | None,
     replaced: Callable[[SegmentRef, FileRef], tuple[SegmentRef, FileRef | None]],
+    *,
+    content: str | None = None,
 ) -> FileRef | None:
-    """Write a file and name it in the manifest. Returns None if the segment is gone.
+    """Write a file and name it in the manifest. Returns None if the segment, or its content, is gone.
 
     name      the name of the file
     write     writes the file; None for a cache without one, as graphs in memory are
     replaced  returns the reference to the segment with the new file, and the file that it replaces
+    content   the content from which it was made; None for a cache of the vectors, which never change
     """
     folder = store.folder
     with folder.lock("maintain.lock", timeout=None):
         manifest = Manifest.load(folder)
         refs = {ref.name: ref for ref in manifest.segments}
-        if segment not in refs:
+        if segment not in refs or content not in (None, refs[segment].content):
             store.refresh()
             return None
         home, file = folder.child(segment), FileRef(name, 0, "")

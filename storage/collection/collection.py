@@ -150,9 +150,7 @@ class Collection:
         snapshot = seen[0]
         background = self.store.services.background
         due = compaction.due(snapshot)
-        self._outrun = (
-            due and sum(memtable.rows for memtable in snapshot.memtables) > 4 * compaction.FLUSH_ROWS
-        )
+        self._outrun = due and compaction.outrun(snapshot)
         if due:
             background.submit("compact", self.info.id, self._compact_in_background)
         elif compaction.useful(snapshot):

@@ -5,7 +5,7 @@ Owns: when and how a collection's files are rewritten. Only one compaction runs 
 these steps:
 
     1. start a new log under the write lock, and keep the state of that moment
-    2. write merged segments and tombstone files from that state
+    2. write merged segments, tombstone files and the new values of patched rows from that state
     3. publish a manifest whose first log is the new one
     4. remove the files that neither the manifest nor its logs name
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import xxhash
 
 from ..interface.errors import Corruption
@@ -22,7 +23,8 @@ from ..io.disk import Folder
 from ..manifest import COPY, FileRef, Manifest, SegmentRef, random_name
 from ..schema.record_columns import Mask
 from ..segments.memtable import Memtable
-from ..segments.segment import Segment, StoredRows, write_segment
+from ..segments.patched_segment import PatchedSegment, overlays
+from ..segments.segment import Segment, StoredRows, rewrite_values, write_segment
 from ..segments.snapshot import SegmentView, Snapshot
 from ..segments.tombstones import encode_tombstones
 from ..wal import log as logs
@@ -36,6 +38,9 @@ FLUSH_ROWS, FLUSH_BYTES, FLUSH_FRAMES = 16_384, 64 << 20, 16_384
 MOST_UNMANIFESTED = 32  # this many unmanifested bulk segments are merged without waiting for a pause
 DELETED_SHARE = 0.2  # a segment is rewritten once a larger share of its rows is deleted
 MAX_SEGMENT_ROWS = 8_000_000  # larger segments are not merged
+# The columns of a segment are written again once a larger share of its rows, or more rows, have new values.
+# Until then, new values are in a file of their own, which each compaction that has more of them writes again.
+PATCHED_SHARE, PATCHED_ROWS = 0.2, 131_072
 
 
 def due(snapshot: Snapshot) -> bool:
@@ -43,13 +48,24 @@ def due(snapshot: Snapshot) -> bool:
     if snapshot.frames >= FLUSH_FRAMES:
         return True
     rows = size = unmanifested = 0
-    for view in snapshot.views:
-        if isinstance(view.source, Memtable):
-            rows += view.source.rows
-            size += view.source.nbytes
+    for view in snapshot.views:  # each write runs this loop
+        source = view.source
+        if isinstance(source, Memtable):
+            rows += source.rows
+            size += source.nbytes
         else:
             unmanifested += not view.named
+            if type(source) is PatchedSegment:
+                rows += source.overlay.unsaved
+                size += source.overlay.table.nbytes
     return rows >= FLUSH_ROWS or size >= FLUSH_BYTES or unmanifested >= MOST_UNMANIFESTED
+
+
+def outrun(snapshot: Snapshot) -> bool:
+    """Whether writers should wait, because too many rows and new values are only in memory and in logs."""
+    rows = sum(memtable.rows for memtable in snapshot.memtables)
+    patches = sum(overlay.unsaved for overlay in overlays(view.source for view in snapshot.views))
+    return rows + patches > 4 * FLUSH_ROWS
 
 
 def useful(snapshot: Snapshot) -> bool:
@@ -91,7 +107,9 @@ def compact(store: RecordStore, everything: bool) -> bool:
         with store.writing(), store.changing() as state:
             base = _rotate(store, state)
         merged = _choose(base.snapshot, everything)
-        refs = [_kept(store, base, view) for view in base.snapshot.views if view not in merged and view.live]
+        merging = {view.source.name for view in merged}
+        kept = [view for view in base.snapshot.views if view.source.name not in merging and view.live]
+        refs = [_kept(store, base, view, everything) for view in kept]
         rows = _gather(merged, store.folder)
         if rows is not None:
             refs.append(write_segment(store.folder, new_segment_name(), rows))
@@ -166,21 +184,47 @@ def _gather(views: Sequence[SegmentView], folder: Folder) -> StoredRows | None:
     return StoredRows.concatenate(parts, folder.scratch)
 
 
-def _kept(store: RecordStore, base: Base, view: SegmentView) -> SegmentRef:
-    """Return the reference to a segment that stays, with its current tombstones."""
+def _kept(store: RecordStore, base: Base, view: SegmentView, everything: bool) -> SegmentRef:
+    """Return the reference to a segment that stays, with its current tombstones and values.
+
+    everything  write its columns again if any row has a new value
+    """
     ref = base.refs[view.source.name]
-    if view.tombstones is None or view.deleted_rows == ref.deleted_rows:
+    if view.tombstones is not None and view.deleted_rows != ref.deleted_rows:
+        ref = ref._replace(
+            tombstones=_write_tombstones(store, ref, view.tombstones), deleted_rows=view.deleted_rows
+        )
+    if not isinstance(view.source, PatchedSegment):
         return ref
-    return ref._replace(
-        tombstones=_write_tombstones(store, ref, base, view.tombstones), deleted_rows=view.deleted_rows
-    )
+    try:
+        return _with_values(store, ref, view.source, everything)
+    except BaseException:
+        store.unclean = True  # there may be files that nothing names
+        raise
 
 
-def _write_tombstones(store: RecordStore, ref: SegmentRef, base: Base, tombstones: Mask) -> FileRef:
-    data = encode_tombstones(tombstones)
-    name = f"deleted-{random_name()}"
-    home = store.folder.child(ref.name)
-    home.replace(name, data)
+def _with_values(
+    store: RecordStore, ref: SegmentRef, segment: PatchedSegment, everything: bool
+) -> SegmentRef:
+    """Write the new values of a segment: beside its columns, or with them if there are many."""
+    overlay = segment.overlay
+    patched = len(overlay.rows)
+    if everything or patched > PATCHED_SHARE * segment.rows or patched > PATCHED_ROWS:
+        kept = {"#document"} if "document" not in overlay.fields else set[str]()
+        return rewrite_values(store.folder, ref, segment.stored(np.arange(segment.rows)), kept)
+    if not overlay.unsaved:
+        return ref
+    return ref._replace(values=_write_new(store, ref, "values", overlay.as_patch().encode()))
+
+
+def _write_tombstones(store: RecordStore, ref: SegmentRef, tombstones: Mask) -> FileRef:
+    return _write_new(store, ref, "deleted", encode_tombstones(tombstones))
+
+
+def _write_new(store: RecordStore, ref: SegmentRef, kind: str, data: bytes) -> FileRef:
+    """Write a file with a new name into the folder of a segment."""
+    name = f"{kind}-{random_name()}"
+    store.folder.child(ref.name).replace(name, data)
     return FileRef(name, len(data), xxhash.xxh3_64_hexdigest(data))
 
 
@@ -247,7 +291,7 @@ def share(store: RecordStore, target: Folder) -> None:
                 if (rows := _gather([view], target)) is not None:
                     refs.append(write_segment(target, new_segment_name(), rows))
                 continue
-            ref = _kept(store, base, view)
+            ref = _kept(store, base, view, everything=False)
             source, home = store.folder.child(ref.name), target.child(ref.name)
             home.create()
             for file in ref.all_files():

@@ -7,7 +7,7 @@ keys. Each part is searched only once. Records that were deleted count until the
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from ..filters import unmatched
@@ -17,6 +17,8 @@ from ..interface.schema import ValueType
 from ..interface.sparse_vector import SparseVector
 from ..schema.metadata_columns import Kind, Slot
 from ..schema.record_columns import decode_metadata
+from ..segments.memtable import Memtable
+from ..segments.patched_segment import PatchedSegment, PatchTable, overlays
 from ..segments.segment import Segment
 from ..segments.snapshot import Snapshot
 
@@ -41,7 +43,7 @@ class FoundKeys:
     def __init__(self) -> None:
         self.known: unmatched.Known = frozenset()
         self._lock = threading.Lock()
-        self._of_segments: dict[str, Found] = {}
+        self._of_segments: dict[tuple[str, str], Found] = {}  # by name and content
         self._of_logs: dict[
             str, tuple[int, Found]
         ] = {}  # by log: the rows that were looked at, and their keys
@@ -55,24 +57,22 @@ class FoundKeys:
         with self._lock:
             segments = self._in_segments(snapshot)
             logs: dict[str, tuple[int, Found]] = {}
-            for view in snapshot.views:
-                source = view.source
-                if isinstance(source, Segment):
-                    continue
+            for source, rows in _growing(snapshot):
                 start, found = self._of_logs.get(source.name, (0, set()))
-                if start < view.rows:
-                    found = found | _of_mappings(decode_metadata(source.metadata(start, view.rows)))
-                logs[source.name] = max(start, view.rows), found
+                if start < rows:
+                    found = found | _of_mappings(decode_metadata(source.metadata(start, rows)))
+                logs[source.name] = max(start, rows), found
             self._of_logs = logs
             return segments.union(*(found for _, found in logs.values()))
 
     def _in_segments(self, snapshot: Snapshot) -> Found:
-        segments: dict[str, Found] = {}
+        segments: dict[tuple[str, str], Found] = {}
         for view in snapshot.views:
             source = view.source
             if isinstance(source, Segment):
-                found = self._of_segments.get(source.name)
-                segments[source.name] = set(source.slots()) if found is None else found
+                key = source.name, source.content
+                found = self._of_segments.get(key)
+                segments[key] = set(source.base.slots()) if found is None else found
         self._of_segments = segments
         return set().union(*segments.values())
 
@@ -107,10 +107,20 @@ def left(found: Found, keys: Collection[str], snapshot: Snapshot, has: Callable[
 
     Of a snapshot with such records, only the slots of `keys` are known to be left, so no others are learnt.
     """
-    if not any(view.deleted_rows for view in snapshot.views):
+    if not any(view.deleted_rows or isinstance(view.source, PatchedSegment) for view in snapshot.views):
         return found
     there = {key for key in keys if has(Exists(key))}
     return {slot for slot in found if slot[0] in there}
+
+
+def _growing(snapshot: Snapshot) -> Iterator[tuple[Memtable | PatchTable, int]]:
+    """Yield the memtables and the tables of patches of a snapshot, and how many rows it has of each."""
+    for view in snapshot.views:
+        if not isinstance(view.source, Segment):
+            yield view.source, view.rows
+    for overlay in overlays(view.source for view in snapshot.views):
+        if "metadata" in overlay.fields:
+            yield overlay.table, overlay.count
 
 
 def _of_mappings(mappings: Iterable[Mapping[str, Any] | None]) -> Found:

@@ -12,6 +12,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -23,9 +24,11 @@ from ..interface.words import Tokenizer
 from ..postings import postings as inverted
 from ..postings import postings_file
 from ..postings.postings import Postings
+from ..query.sparse import Indexed
 from ..schema import sparse_entries
 from ..schema.sparse_entries import Entries
 from ..segments.memtable import Memtable
+from ..segments.patched_segment import PatchedSegment, PatchTable
 from ..segments.segment import Segment
 from ..segments.snapshot import SegmentView, Snapshot
 from .segment_indexes import SegmentIndexes
@@ -37,6 +40,7 @@ FEW_DOCUMENTS = 2_048  # the words of fewer are counted in each process: 20 ms
 _MOST_TIMES = (1 << 16) - 1  # more occurrences of a word count as so many, which weigh the same
 # Postings of a memtable are merged with the newer ones if they have at most this many times as many.
 _MERGED = 2
+_Source: TypeAlias = "Segment | Memtable | PatchTable"
 
 
 class SparseVectorIndex(NamedTuple):
@@ -57,7 +61,7 @@ class SparseVectorIndex(NamedTuple):
         return postings_file.opened(content, segment.rows)
 
     def entries(
-        self, source: Segment | Memtable, start: int, stop: int, stopped: Callable[[], bool] = lambda: False
+        self, source: _Source, start: int, stop: int, stopped: Callable[[], bool] = lambda: False
     ) -> Entries | None:
         """Read the vectors of consecutive rows from their metadata. None once `stopped()` is true."""
         parts = [sparse_entries.of_vectors(np.empty(0, np.uint32), [])]
@@ -94,7 +98,7 @@ class LexicalIndex(NamedTuple):
         return found
 
     def postings(
-        self, source: Segment | Memtable, start: int, stop: int, stopped: Callable[[], bool] = lambda: False
+        self, source: _Source, start: int, stop: int, stopped: Callable[[], bool] = lambda: False
     ) -> Postings | None:
         """Index the documents of consecutive rows. None once `stopped()` is true."""
         lengths = np.zeros(stop, np.uint32)
@@ -131,7 +135,7 @@ class _InMemory:
         return self.parts
 
 
-_Made: TypeAlias = "weakref.WeakKeyDictionary[Segment | Memtable, dict[str, _InMemory]]"
+_Made: TypeAlias = "weakref.WeakKeyDictionary[_Source, dict[str, _InMemory]]"
 _Counted: TypeAlias = "weakref.WeakKeyDictionary[Segment | Memtable, tuple[tuple[int, int], Counted]]"
 
 
@@ -168,22 +172,55 @@ class PostingsCache:
         ):
             self.lexical = self._words
 
-    def of_vectors(self, key: str, view: SegmentView) -> Sequence[Postings]:
+    def of_vectors(self, key: str, view: SegmentView) -> Sequence[Indexed]:
         """Return the postings of the sparse vectors at a key. They may have rows beyond those of the view."""
-        index, source = SparseVectorIndex(key), view.source
-        if isinstance(source, Segment):
-            if key not in source.sparse_keys:
-                return ()
-            opened = self._opened(source, view, index)
-            if opened is not None:
-                return (opened,)
+        index = SparseVectorIndex(key)
 
-        def read(start: int, stop: int) -> Postings:
+        def read(source: _Source, start: int, stop: int) -> Postings:
             entries = index.entries(source, start, stop)
             assert entries is not None
             return inverted.build(entries)
 
-        return self._in_memory(source, key).up_to(view.rows, read)
+        return self._indexed(view, index, "metadata", read)
+
+    def _indexed(
+        self,
+        view: SegmentView,
+        index: SparseVectorIndex | LexicalIndex,
+        field: str,
+        read: Callable[[_Source, int, int], Postings],
+    ) -> Sequence[Indexed]:
+        """Return the inverted indexes of a view: that of its rows, and that of their patches, if it has some.
+
+        field  what is indexed
+        read   makes the postings of consecutive rows
+        """
+        source = view.source
+        if not isinstance(source, Segment):
+            return [Indexed(each) for each in self._made_of(source, index, view.rows, read)]
+        overlay = None
+        if isinstance(source, PatchedSegment) and field in source.overlay.fields:
+            overlay = source.overlay
+        hidden = None if overlay is None else overlay.mask
+        found: list[Indexed] = []
+        if isinstance(index, LexicalIndex) or index.applies(source.base):
+            opened = self._opened(source.base, view, index)
+            made = self._made_of(source.base, index, view.rows, read) if opened is None else [opened]
+            found = [Indexed(each, hidden) for each in made]
+        if overlay is not None:
+            rows, current = overlay.table.row_of(np.arange(overlay.count)), np.sort(overlay.entries)
+            made = self._made_of(overlay.table, index, overlay.count, read)
+            found += [Indexed(each, None, rows, current) for each in made]
+        return found
+
+    def _made_of(
+        self,
+        source: _Source,
+        index: SparseVectorIndex | LexicalIndex,
+        stop: int,
+        read: Callable[[_Source, int, int], Postings],
+    ) -> Sequence[Postings]:
+        return self._in_memory(source, index.key).up_to(stop, partial(read, source))
 
     def prepare_words(self, snapshot: Snapshot) -> None:
         """Build the indexes of words that segments lack. The query for words that comes first waits for this.
@@ -201,18 +238,15 @@ class PostingsCache:
         except (WriteFailed, ReadOnly) as error:
             _log.warning("an index of words could not be stored: %s", error)
 
-    def of_words(self, view: SegmentView) -> Sequence[Postings]:
+    def of_words(self, view: SegmentView) -> Sequence[Indexed]:
         """Return the postings of the words of documents. They may have rows beyond those of the view."""
-        source = view.source
-        if isinstance(source, Segment) and (opened := self._opened(source, view, self._words)) is not None:
-            return (opened,)
 
-        def read(start: int, stop: int) -> Postings:
+        def read(source: _Source, start: int, stop: int) -> Postings:
             found = self._words.postings(source, start, stop)
             assert found is not None
             return found
 
-        return self._in_memory(source, self._words.key).up_to(view.rows, read)
+        return self._indexed(view, self._words, "document", read)
 
     def count_words(self, view: SegmentView) -> Counted:
         """Count the words of a view's live records."""
@@ -221,11 +255,11 @@ class PostingsCache:
         if known is not None and known[0] == state:
             return known[1]
         words = documents = 0
-        for postings in self.of_words(view):
-            assert postings.lengths is not None
-            lengths = postings.lengths[: view.rows]
-            if view.tombstones is not None:
-                lengths = lengths[~view.tombstones[: len(lengths)]]
+        for index in self.of_words(view):
+            assert index.postings.lengths is not None
+            lengths = index.postings.lengths[: index.stop(view)]
+            if (ignored := index.ignored(view)) is not None:
+                lengths = lengths[~ignored[: len(lengths)]]
             words += int(lengths.sum(dtype=np.int64))
             documents += int(np.count_nonzero(lengths))
         found = Counted(words, documents)
@@ -241,6 +275,6 @@ class PostingsCache:
             made.pop(index.key, None)
         return opened
 
-    def _in_memory(self, source: Segment | Memtable, key: str) -> _InMemory:
+    def _in_memory(self, source: _Source, key: str) -> _InMemory:
         with self._lock:
             return self._made.setdefault(source, {}).setdefault(key, _InMemory())

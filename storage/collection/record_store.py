@@ -22,12 +22,13 @@ from ..interface.values import Mode, Records, Written
 from ..io.disk import Folder
 from ..manifest import COPY, NAME, Manifest, random_name
 from ..query.typed_columns import ColumnCache
+from ..schema.patches import Patch
 from ..schema.record_columns import Columns, Ints
 from ..segments.ingest_rows import NewRows
 from ..segments.segment import Segment, Storable, StoredRows, write_segment
 from ..segments.snapshot import SelectedRows, Snapshot, in_order
 from ..wal import log as logs
-from ..wal.frames import NO_DELETES, Commit, encode_segment
+from ..wal.frames import NO_DELETES, Commit, Patched, encode_segment
 from ..wal.log import Log
 from .difference import difference
 from .group_commit import Call, CommitQueue, joined
@@ -316,10 +317,10 @@ class RecordStore:
             resolved = resolve(mode, records, at) if few else None
             log: Log | None = None
             if resolved is not None and not self._is_bulk(resolved.rows):
-                log, end = self._append(state, resolved.deletes, resolved.rows)
+                log, end = self._append(state, *resolved)
         if log is None:  # done without the lock, because it takes long and readers must not wait
             resolved = resolved or resolve(mode, records, at)
-            log, end = self._commit(resolved.deletes, resolved.rows)
+            log, end = self._commit(*resolved)
         known, start = (part >= 0).tolist(), 0
         for call in group:
             stop = start + len(call.records.ids)
@@ -374,25 +375,34 @@ class RecordStore:
     def _is_bulk(self, rows: Columns | NewRows | None) -> bool:
         return rows is not None and (len(rows) >= BULK_ROWS or rows.nbytes() >= BULK_BYTES)
 
-    def _commit(self, deletes: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
+    def _commit(
+        self, deletes: Ints, rows: Columns | NewRows | None, patch: Patch | None = None
+    ) -> tuple[Log, int]:
         """Write a change, apply it and return the log and the offset to sync. Call it inside `writing`."""
         if rows is not None and self._is_bulk(rows):
             bulk = rows if isinstance(rows, NewRows) else StoredRows.from_columns(rows)
-            return self._commit_segment(deletes, bulk)
+            return self._commit_segment(deletes, bulk, patch)
         with self._lock, _Change(self) as state:
-            return self._append(state, deletes, rows)
+            return self._append(state, deletes, rows, patch)
 
-    def _append(self, state: State, deletes: Ints, rows: Columns | NewRows | None) -> tuple[Log, int]:
+    def _append(
+        self, state: State, deletes: Ints, rows: Columns | NewRows | None, patch: Patch | None
+    ) -> tuple[Log, int]:
         """Write a change to the log and apply it. Call it inside `changing`."""
+        commit = None
         if rows is not None or len(deletes):
             commit = Commit(deletes, as_columns(rows) if isinstance(rows, NewRows) else rows)
+        if commit is not None or patch is not None:
             state.before_append()
-            state.log.append(logs.ROWS, commit.encode())
-            state.apply_commit(commit)
+            if commit is None:
+                _log_change(state, patch, 0, b"")
+            else:
+                _log_change(state, patch, logs.ROWS, commit.encode())
+                state.apply_commit(commit)
             state.snapshot()
         return state.log, state.log.offset
 
-    def _commit_segment(self, deletes: Ints, rows: Storable) -> tuple[Log, int]:
+    def _commit_segment(self, deletes: Ints, rows: Storable, patch: Patch | None = None) -> tuple[Log, int]:
         ref, named = write_segment(self.folder, new_segment_name(), rows), False
         try:
             self.folder.sync()
@@ -400,7 +410,7 @@ class RecordStore:
             with self._lock, _Change(self) as state:
                 state.before_append()
                 named = True  # even a failed write may leave the segment's name in the log
-                state.log.append(logs.SEGMENT, encode_segment(deletes, ref))
+                _log_change(state, patch, logs.SEGMENT, encode_segment(deletes, ref))
                 state.apply_segment(deletes, ref, segment)
                 state.snapshot()
                 return state.log, state.log.offset
@@ -474,6 +484,15 @@ class RecordStore:
             self.filters.release()
             self.columns.release()
             self.record_watermark()
+
+
+def _log_change(state: State, patch: Patch | None, kind: int, payload: bytes) -> None:
+    """Append the frame of a write to the log, and apply its patch."""
+    if patch is None:
+        state.log.append(kind, payload)
+    else:
+        state.log.append(logs.PATCH, Patched(patch, kind, payload).encode())
+        state.apply_patch(patch)
 
 
 def log_file(sequence: int) -> str:

@@ -60,6 +60,15 @@ class IndexBuilder(Protocol):
 class _Opened(NamedTuple):
     ref: IndexRef
     index: Any
+    content: str  # the content of the segment for which it was opened
+
+    def fits(self, view: SegmentView, builder: IndexBuilder) -> bool:
+        """Whether it is the index of this view. Another content may have kept it, or have another one."""
+        if self.ref.settings != builder.settings:
+            return False
+        if isinstance(view.source, Segment) and view.source.content == self.content:
+            return True
+        return view.ref is not None and view.ref.index_of(builder.kind, builder.key) == self.ref
 
 
 class SegmentIndexes:
@@ -95,13 +104,13 @@ class SegmentIndexes:
         A memtable has no index, and neither has a segment to which the kind does not apply.
         """
         opened = self._opened.get((view.source.name, builder.kind, builder.key))
-        if opened is not None and opened.ref.settings == builder.settings:
+        if opened is not None and opened.fits(view, builder):
             return opened.index
         if not isinstance(view.source, Segment):
             return None
         ref = self._usable(view, builder)
         if ref is not None:
-            source = view.source
+            source = view.source.base
             key = f"{self._store.id}/{source.name}/{builder.kind}/{builder.key}"
             background = self._store.services.background
             background.submit("load", key, lambda: self._load(source, ref, builder), LOAD_SECONDS)
@@ -115,7 +124,7 @@ class SegmentIndexes:
         If it has none, return None, and build it in the background.
         """
         if isinstance(view.source, Segment) and (ref := self._usable(view, builder)) is not None:
-            self._load(view.source, ref, builder)
+            self._load(view.source.base, ref, builder)
         return self.get(view, builder)
 
     def _usable(self, view: SegmentView, builder: IndexBuilder) -> IndexRef | None:
@@ -143,7 +152,7 @@ class SegmentIndexes:
             self._broken.add(ref.file.name)
             self.schedule(builder)
             return
-        self._keep(key, _Opened(ref, index))
+        self._keep(key, _Opened(ref, index, segment.content))
 
     def _keep(self, key: tuple[str, str, str], opened: _Opened) -> None:
         with self._lock:
@@ -175,7 +184,7 @@ class SegmentIndexes:
             and view.named
             and isinstance(view.source, Segment)
             and (view.source.name, builder.kind, builder.key, builder.settings) not in self._failed
-            and builder.applies(view.source)
+            and builder.applies(view.source.base)
         )
 
     def missing(
@@ -190,7 +199,7 @@ class SegmentIndexes:
             for builder in kinds:
                 lacks = not self._is_usable(refs.get((builder.kind, builder.key)), builder)
                 if lacks and isinstance(view.source, Segment) and self._misses(view, builder):
-                    found.append((view.source, builder))
+                    found.append((view.source.base, builder))
         return sorted(found, key=lambda each: -each[0].rows)
 
     def schedule_all(self, quiet: float) -> None:
@@ -269,6 +278,7 @@ class SegmentIndexes:
         write = partial(
             segment_index.write, content=content, kind=kind, key=key, settings=settings, rows=segment.rows
         )
-        file = publish(self._store, segment.name, f"index-{random_name()}.idx", write, replaced)
+        name = f"index-{random_name()}.idx"
+        file = publish(self._store, segment.name, name, write, replaced, content=segment.content)
         if file is not None:  # mapped anew, so that what was built takes no memory
             self._load(segment, IndexRef(kind, key, settings, file), builder)

@@ -1,6 +1,7 @@
-"""Turn a batch into the whole rows to write, given the stored records.
+"""Turn a batch into the whole rows and the patches to write, given the stored records.
 
-Owns: the meaning of the modes add, upsert and update. Its functions only read a snapshot and write nothing.
+Owns: the meaning of the modes add, upsert and update, and which updates are patches: those of records in
+segments that keep their vectors. Its functions only read a snapshot and write nothing.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ import numpy as np
 
 from ..interface.errors import InvalidArgument, WrongDimension
 from ..interface.values import EncodedMetadata, Floats, Mode, Records, Written
-from ..schema.record_columns import Columns, Ints, encode_metadata, merge_metadata
+from ..schema.patches import UNCHANGED, Patch
+from ..schema.record_columns import Columns, Ints, Mask, encode_metadata, merge_metadata
 from ..segments.ingest_rows import NewRows, new_positions
+from ..segments.segment import Segment
 from ..segments.snapshot import SelectedRows, Snapshot
 from ..wal.frames import NO_DELETES
+
+PATCH_BYTES = 256 << 20  # a larger patch would be read from the log at once; it is written as whole rows
 
 
 class Located(NamedTuple):
@@ -31,11 +36,13 @@ class Resolved(NamedTuple):
     """The changes to commit.
 
     deletes  positions whose stored row is replaced
-    rows     the rows to write; None if nothing changes
+    rows     the rows to write; None if there are none
+    patch    the new values of records whose rows stay, by position; None if there are none
     """
 
     deletes: Ints
     rows: Columns | NewRows | None
+    patch: Patch | None = None
 
 
 def resolve(mode: Mode, records: Records, at: Located) -> Resolved:
@@ -53,11 +60,17 @@ def resolve(mode: Mode, records: Records, at: Located) -> Resolved:
     fresh = _new_rows(records, new, at.snapshot.next_position) if len(new) else None
     if not len(old) or not _changes(records):
         return Resolved(NO_DELETES, fresh)
-    rows = _changed_rows(records, old, at)
+    keeps = _keeps_rows(records, old, at)
+    patch = _patch(records, old[keeps], at) if keeps.any() else None
+    if patch is not None and patch.nbytes() > PATCH_BYTES:
+        patch, keeps = None, np.zeros(len(old), np.bool_)
+    if keeps.all():
+        return Resolved(NO_DELETES, fresh, patch)
+    rows = _changed_rows(records, old[~keeps], at)
     if fresh is not None:
         rows = _join(as_columns(fresh), rows)
     deletes = rows.positions[rows.positions < at.snapshot.next_position]
-    return Resolved(deletes, rows)
+    return Resolved(deletes, rows, patch)
 
 
 def written(mode: Mode, known: list[bool]) -> Written:
@@ -138,6 +151,62 @@ def as_columns(rows: NewRows) -> Columns:
         metadata=encode_metadata(rows.metadatas, count),
         vectors=rows.vectors,
     )
+
+
+def _keeps_rows(records: Records, old: Ints, at: Located) -> Mask:
+    """Return which of the stored records keep their rows: those in segments, if they get no vector.
+
+    A row of a memtable is in no graph, and is written to a segment soon.
+    """
+    given = records.has_embedding
+    if records.embeddings is not None and given is None:
+        return np.zeros(len(old), np.bool_)
+    segments = [isinstance(view.source, Segment) for view in at.snapshot.views]
+    keeps: Mask = np.array(segments, np.bool_)[at.part[old]]
+    return keeps if given is None else keeps & ~given[old]
+
+
+def _patch(records: Records, old: Ints, at: Located) -> Patch | None:
+    """Return the new values of stored records. None if there are none."""
+    indexes = old.tolist()
+    values: dict[str, list[Any]] = {}
+    for field, column in (("document", records.documents), ("uri", records.uris)):
+        if column is not None:
+            given = [column[index] for index in indexes]
+            values[field] = [UNCHANGED if value is None else value for value in given]
+    if records.metadatas is not None:
+        changes = [records.metadatas[index] for index in indexes]
+        merged = merge_metadata(_texts(at, old, "metadata"), changes)
+        values["metadata"] = [new if change else UNCHANGED for new, change in zip(merged, changes)]
+    changed = np.zeros(len(old), np.bool_)
+    for texts in values.values():
+        changed |= np.fromiter((text is not UNCHANGED for text in texts), np.bool_, len(old))
+    if not changed.any():
+        return None
+    there = {field: texts for field, texts in values.items() if any(text is not UNCHANGED for text in texts)}
+    return Patch(_positions(at, old), there).take(np.flatnonzero(changed))
+
+
+def _positions(at: Located, requested: Ints) -> Ints:
+    """Return the positions of the stored records at some batch indices."""
+    out = np.empty(len(requested), np.int64)
+    part, row = at.part[requested], at.row[requested]
+    for number in np.unique(part).tolist():
+        here = part == number
+        out[here] = at.snapshot.views[number].positions[row[here]]
+    return out
+
+
+def _texts(at: Located, requested: Ints, field: str) -> list[str | None]:
+    """Read one field of the stored records at some batch indices, in that order."""
+    out: list[str | None] = [None] * len(requested)
+    part, row = at.part[requested], at.row[requested]
+    for number in np.unique(part).tolist():
+        here = np.flatnonzero(part == number)
+        texts = at.snapshot.views[number].source.texts(field, row[here])
+        for index, value in zip(here.tolist(), texts):
+            out[index] = value
+    return out
 
 
 def _changed_rows(records: Records, old: Ints, at: Located) -> Columns:

@@ -22,6 +22,7 @@ from ..memory_budget import MemoryBudget
 from ..schema import metadata_columns
 from ..schema.record_columns import Ints
 from ..segments.memtable import Memtable
+from ..segments.patched_segment import PatchedSegment, PatchTable, overlays
 from ..segments.segment import Segment, hash_ids
 from ..segments.snapshot import SegmentView, Snapshot
 from . import row_set
@@ -277,9 +278,12 @@ class SegmentFilter:
 
 
 class MemtableFilter:
-    """The filter of a memtable. Its blocks double in size as it grows, so that few rows are indexed twice."""
+    """The filter of a memtable or a table of patches.
 
-    def __init__(self, database: FilterDatabase, memtable: Memtable) -> None:
+    Its blocks double in size as it grows, so that few rows are indexed twice.
+    """
+
+    def __init__(self, database: FilterDatabase, memtable: Memtable | PatchTable) -> None:
         self._database, self._memtable = database, memtable
         self.source = memtable
         self._blocks: list[tuple[int, Block]] = []  # first row and block
@@ -326,7 +330,7 @@ class MemtableFilter:
         )
 
 
-def _in_block(memtable: Memtable, ids: tuple[str, ...], start: int, stop: int) -> Ints:
+def _in_block(memtable: Memtable | PatchTable, ids: tuple[str, ...], start: int, stop: int) -> Ints:
     # A row in the block may be an older, deleted version of the record. Comparing the ids finds all versions.
     requested = set(ids)
     names = memtable.texts("id", np.arange(start, stop))
@@ -352,12 +356,12 @@ class Filters:
         self._allowed = _Memory()
         self._lock = threading.Lock()
 
-    def part(self, source: Segment | Memtable) -> SegmentFilter | MemtableFilter:
+    def part(self, source: Segment | Memtable | PatchTable) -> SegmentFilter | MemtableFilter:
         with self._lock:
             entry = self._parts.get(source.name)
             # After a reload, the same log has a new memtable.
             if entry is None or entry.source is not source:
-                make: Any = MemtableFilter if isinstance(source, Memtable) else SegmentFilter
+                make: Any = SegmentFilter if isinstance(source, Segment) else MemtableFilter
                 entry = self._parts[source.name] = make(self._database, source)
             return entry
 
@@ -365,22 +369,44 @@ class Filters:
         """Return the live rows of a view that match."""
         key = (view.source.name, view.rows, node)
         entry = self._allowed.get(key)
-        if entry is not None and entry[0] is view.tombstones:
-            answer: RowSet = entry[1]
+        if entry is not None and entry[0] is view.tombstones and entry[1] is view.source:
+            answer: RowSet = entry[2]
             return answer
         if not metadata_only(node):
             check_patterns(node)
-        part = self.part(view.source)
-        answer = part.answer(node, view.rows, lambda: self._ngrams(view))
-        self._budget.hold(f"filter {self._owner}/{view.source.name}", part.nbytes, part.release)
+        source = view.source
+        base = source.base if isinstance(source, Segment) else source
+        answer = self._answer(base, node, view.rows, lambda: self._ngrams(view))
+        if isinstance(source, PatchedSegment):
+            answer = self._patched(source, answer, node)
         if view.tombstones is not None:
             answer = answer.without(view.tombstones)
-        self._allowed.put(key, (view.tombstones, answer), answer.nbytes)
+        self._allowed.put(key, (view.tombstones, source, answer), answer.nbytes)
         return answer
+
+    def _answer(
+        self,
+        source: Segment | Memtable | PatchTable,
+        node: Node,
+        rows: int,
+        ngrams: FindNgrams = _no_ngrams,
+    ) -> RowSet:
+        part = self.part(source)
+        answer = part.answer(node, rows, ngrams)
+        self._budget.hold(f"filter {self._owner}/{source.name}", part.nbytes, part.release)
+        return answer
+
+    def _patched(self, source: PatchedSegment, answer: RowSet, node: Node) -> RowSet:
+        """Return the answer for a patched segment, given that for the segment without patches."""
+        overlay = source.overlay
+        found = self._answer(overlay.table, node, overlay.count)
+        matching = overlay.rows[found.mask[overlay.entries]]
+        return row_set.union(answer.size, [answer.without(overlay.mask), RowSet(answer.size, rows=matching)])
 
     def keep_only(self, snapshot: Snapshot) -> None:
         """Forget the parts that the snapshot no longer has."""
         names = {view.source.name for view in snapshot.views}
+        names.update(overlay.table.name for overlay in overlays(view.source for view in snapshot.views))
         with self._lock:
             for name in [name for name in self._parts if name not in names]:
                 del self._parts[name]

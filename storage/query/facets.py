@@ -16,7 +16,7 @@ from ..arrow.lazy_pyarrow import pa
 from ..interface.values import Facet, Scalar
 from ..schema.record_columns import Ints
 from ..segments.snapshot import SegmentView, SelectedRows
-from .typed_columns import TypedColumns
+from .typed_columns import SomeColumns
 from .value_order import ascending_texts, exact_parts
 
 
@@ -43,7 +43,7 @@ class _Part(NamedTuple):
 def count_values(
     key: str,
     selected: Sequence[SelectedRows],
-    typed: Callable[[SegmentView], TypedColumns],
+    typed: Callable[[SegmentView], SomeColumns],
     limit: int | None,
 ) -> Facet:
     """Count the values of a key in the selected records.

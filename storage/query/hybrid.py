@@ -17,8 +17,6 @@ from ..filters.parser import Node
 from ..interface.requests import QueryRequest
 from ..interface.values import Floats, WordMatches
 from ..interface.words import Tokenizer
-from ..postings import ranking
-from ..postings.postings import Postings
 from ..postings.ranking import Bm25, Doubles, SparseQuery
 from ..schema.record_columns import Ints
 from ..segments.snapshot import SegmentView, Snapshot
@@ -26,7 +24,7 @@ from ..vectors import distance
 from ..vectors.distance import Space
 from . import executor, sparse
 from .executor import Found
-from .sparse import Matches
+from .sparse import Indexed, Matches
 from .trace import SparseSearch, Trace
 
 K, B = 1.2, 0.75
@@ -43,7 +41,7 @@ class WordSearch(NamedTuple):
     """
 
     tokenizer: Tokenizer
-    postings_of: Callable[[SegmentView], Sequence[Postings]]
+    postings_of: Callable[[SegmentView], Sequence[Indexed]]
     filters: Filters
     node: Node
     snapshot: Snapshot
@@ -67,8 +65,8 @@ class WordSearch(NamedTuple):
         """Return the scores of some rows, NaN for a row without a word of the query."""
         out = np.full(len(rows), np.nan)
         order = np.argsort(rows)
-        for postings in self.postings_of(view):
-            found = ranking.scores(postings, query, rows[order], self.bm25)
+        for index in self.postings_of(view):
+            found = index.scores(query, rows[order], self.bm25)
             at = order[np.searchsorted(rows[order], found.rows)]
             out[at] = found.scores
         return out

@@ -19,7 +19,7 @@ from ..segments.snapshot import SegmentView, SelectedRows, read_rows
 from .executor import Found
 from .scan import Scan, weigh
 from .trace import Trace
-from .typed_columns import TypedColumns
+from .typed_columns import SomeColumns
 
 _STEP = 16_384  # hits whose rows are selected at a time
 
@@ -30,7 +30,7 @@ class Ranked:
 
     found: Found
     dimension: int | None
-    typed: Callable[[SegmentView], TypedColumns]
+    typed: Callable[[SegmentView], SomeColumns]
 
     @property
     def counts(self) -> list[int]:

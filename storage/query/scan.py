@@ -19,7 +19,7 @@ from ..interface.values import Field, Rows
 from ..schema.metadata_columns import Slot
 from ..schema.record_columns import Ints, decode_metadata
 from ..segments.snapshot import SegmentView, SelectedRows, read
-from .typed_columns import TypedColumns, slot_type
+from .typed_columns import SomeColumns, slot_type
 
 BATCH_BYTES = 8 << 20
 WHOLE_BYTES = 1 << 30  # with batches of this size, a whole table is read as fast as the files
@@ -75,7 +75,7 @@ class Scan:
     selected: tuple[SelectedRows, ...]
     dimension: int | None
     views: tuple[SegmentView, ...]
-    typed: Callable[[SegmentView], TypedColumns]
+    typed: Callable[[SegmentView], SomeColumns]
 
     @property
     def rows(self) -> int:
@@ -165,7 +165,7 @@ class _Reading:
     def __init__(
         self,
         schema: pa.Schema,
-        typed: Callable[[SegmentView], TypedColumns],
+        typed: Callable[[SegmentView], SomeColumns],
         slots: Sequence[Slot],
         batch_bytes: int,
     ) -> None:

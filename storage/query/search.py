@@ -25,7 +25,7 @@ from .scan import weigh
 from .scores import Doubles, Scores, evaluate
 from .sparse import Matches
 from .trace import SparseSearch, Trace
-from .typed_columns import TypedColumns
+from .typed_columns import SomeColumns
 
 
 class SearchHits(NamedTuple):
@@ -83,7 +83,7 @@ class Searcher(NamedTuple):
     nearest: Callable[[QueryRequest, Node], executor.Search]
     sparse: Callable[[SparseNearest, Node, Snapshot], Matches]
     source: Source
-    typed: Callable[[SegmentView], TypedColumns]
+    typed: Callable[[SegmentView], SomeColumns]
 
 
 def run(searcher: Searcher, request: SearchRequest, node: Node, snapshot: Snapshot) -> SearchHits:

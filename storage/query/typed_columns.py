@@ -1,7 +1,8 @@
 """Metadata of selected rows as typed Arrow columns, for scans.
 
-Owns: making columns of any rows from the filter columns of a segment or memtable, and the cache of these
-columns between scans. A column is identified by its slot: a metadata key and the type of its values.
+Owns: making columns of any rows from the filter columns of a segment or memtable and of its patches, and the
+cache of these columns between scans. A column is identified by its slot: a metadata key and the type of its
+values.
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ from ..memory_budget import MemoryBudget
 from ..schema import metadata_columns as columns
 from ..schema.metadata_columns import MetadataColumns, Slot, arrow_types
 from ..schema.record_columns import Ints, Mask
+from ..segments.memtable import Memtable
+from ..segments.patched_segment import Overlay, PatchedSegment, overlays
 from ..segments.segment import Segment
 from ..segments.snapshot import SegmentView, Snapshot
 
 _Sorted: TypeAlias = "tuple[Ints, pa.Array]"
+
+SomeColumns: TypeAlias = "TypedColumns | PatchedColumns"
 
 
 def slot_type(slot: Slot) -> pa.DataType:
@@ -82,8 +87,8 @@ class TypedColumns:
 
     def has_vector(self, key: str, rows: Ints) -> Mask:
         """Return which of the rows have a sparse vector at a key. The columns do not contain the vectors."""
-        at, _ = self._columns.sparse[key, "sparse_vector"]
-        return np.isin(rows, at)
+        vectors = self._columns.sparse.get((key, "sparse_vector"))
+        return np.zeros(len(rows), np.bool_) if vectors is None else np.isin(rows, vectors[0])
 
     def _in_order(self, slot: Slot) -> _Sorted:
         """Return the rows of a slot, ascending, with their values. Elements of a list keep their order."""
@@ -97,47 +102,112 @@ class TypedColumns:
         return found
 
 
+class PatchedColumns:
+    """The metadata of a patched segment, by slot: that of its rows, and that of their patches.
+
+    new  the columns of the rows that have new values, in the order of `overlay.rows`
+    """
+
+    def __init__(self, base: TypedColumns, new: TypedColumns, overlay: Overlay) -> None:
+        self._base, self._new, self._overlay = base, new, overlay
+
+    def _split(self, rows: Ints) -> tuple[Mask, Ints]:
+        """Return which of the rows have new values, and the numbers of these among `overlay.rows`."""
+        patched = self._overlay.mask[rows]
+        return patched, np.searchsorted(self._overlay.rows, rows[patched])
+
+    def slots(self, rows: Ints) -> set[Slot]:
+        patched, new = self._split(rows)
+        found = self._new.slots(new) if len(new) else set[Slot]()
+        return found if patched.all() else found | self._base.slots(rows[~patched])
+
+    def column(self, slot: Slot, rows: Ints, span: slice | None) -> pa.Array:
+        patched, new = self._split(rows)
+        if not len(new):
+            return self._base.column(slot, rows, span)
+        old = _one(self._base.column(slot, rows[~patched], None))
+        values = _one(self._new.column(slot, new, None))
+        order = np.empty(len(rows), np.int64)
+        order[~patched] = np.arange(len(old))
+        order[patched] = len(old) + np.arange(len(new))
+        kind = old.type if len(old) else values.type
+        return pa.concat_arrays([old.cast(kind), values.cast(kind)]).take(number_array(order))
+
+    def has_vector(self, key: str, rows: Ints) -> Mask:
+        patched, new = self._split(rows)
+        out = np.empty(len(rows), np.bool_)
+        out[patched], out[~patched] = (
+            self._new.has_vector(key, new),
+            self._base.has_vector(key, rows[~patched]),
+        )
+        return out
+
+
+def _one(array: pa.Array) -> pa.Array:
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
 class ColumnCache:
     """The typed columns of one collection. The columns of segments are kept within the budget."""
 
     def __init__(self, budget: MemoryBudget, owner: str) -> None:
         self._budget, self._owner = budget, owner
-        self._entries: dict[str, tuple[Segment, TypedColumns]] = {}
+        self._entries: dict[str, tuple[Segment | Overlay, TypedColumns]] = {}
         self._lock = threading.Lock()
 
-    def for_scan(self) -> Callable[[SegmentView], TypedColumns]:
+    def for_scan(self) -> Callable[[SegmentView], SomeColumns]:
         """Return a function from a view to its columns.
 
-        The columns of a memtable are made once per scan and not kept.
+        The columns of memtables are made once per scan and not kept.
         """
-        made: dict[int, tuple[SegmentView, TypedColumns]] = {}
+        made: dict[int, tuple[SegmentView, SomeColumns]] = {}
 
-        def typed(view: SegmentView) -> TypedColumns:
+        def typed(view: SegmentView) -> SomeColumns:
             source = view.source
-            if isinstance(source, Segment):
-                return self._of(source)
+            overlay = source.overlay if isinstance(source, PatchedSegment) else None
+            patched = overlay is not None and "metadata" in overlay.fields
+            if isinstance(source, Segment) and not patched:
+                return self._of(source.base)
             entry = made.get(id(view))
             if entry is None:
-                build = columns.build(view.rows, [source.metadata(0, view.rows)])
-                entry = made[id(view)] = view, TypedColumns(build)
+                entry = made[id(view)] = view, self._made(source, view.rows)
             return entry[1]
 
         return typed
 
+    def _made(self, source: Segment | Memtable, rows: int) -> SomeColumns:
+        if isinstance(source, PatchedSegment):
+            return PatchedColumns(self._of(source.base), self._new(source.overlay), source.overlay)
+        assert isinstance(source, Memtable)
+        return TypedColumns(columns.build(rows, [source.metadata(0, rows)]))
+
     def _of(self, source: Segment) -> TypedColumns:
+        return self._cached(source.name, source, source.metadata_columns)
+
+    def _new(self, overlay: Overlay) -> TypedColumns:
+        """Return the columns of the rows that have new values, in the order of `overlay.rows`."""
+
+        def build() -> MetadataColumns:
+            return columns.build(len(overlay.rows), [overlay.table.texts("metadata", overlay.entries)])
+
+        return self._cached(overlay.table.name, overlay, build)
+
+    def _cached(
+        self, name: str, source: Segment | Overlay, build: Callable[[], MetadataColumns]
+    ) -> TypedColumns:
         with self._lock:
-            entry = self._entries.get(source.name)
+            entry = self._entries.get(name)
         if entry is None or entry[0] is not source:
-            entry = source, TypedColumns(source.metadata_columns())
+            entry = source, TypedColumns(build())
             with self._lock:
-                self._entries[source.name] = entry
-        name = source.name
+                self._entries[name] = entry
         self._budget.hold(self._key(name), entry[1].nbytes, lambda: self._drop(name))
         return entry[1]
 
     def keep_only(self, snapshot: Snapshot) -> None:
         """Forget the segments that the snapshot no longer has."""
         names = {view.source.name for view in snapshot.views}
+        names.update(overlay.table.name for overlay in overlays(view.source for view in snapshot.views))
         for name in [name for name in list(self._entries) if name not in names]:
             self._drop(name)
             self._budget.forget(self._key(name))

@@ -16,7 +16,7 @@ from ..arrow.lazy_pyarrow import pa
 from ..interface.sparse_vector import SparseVector
 from ..schema.record_columns import Ints
 from ..segments.snapshot import SegmentView
-from .typed_columns import TypedColumns
+from .typed_columns import SomeColumns
 
 _MISSING, _BOOL, _NUMBER, _TEXT, _OTHER = range(5)
 
@@ -46,7 +46,7 @@ class Codes(NamedTuple):
 def codes(
     key: str,
     runs: Sequence[tuple[SegmentView, Ints, Ints]],
-    typed: Callable[[SegmentView], TypedColumns],
+    typed: Callable[[SegmentView], SomeColumns],
     count: int,
 ) -> Codes:
     """Number the values of a metadata key.

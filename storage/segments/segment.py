@@ -8,6 +8,9 @@ Owns: the files in a segment folder `seg-<n>/` except the graph. This module doe
     attributes.parquet  filter columns, see schema/metadata_columns.py; absent if there are none
     sparse.parquet      rare keys and list elements; absent if there are none
 
+When the values of many rows have changed, records.arrow and the two Parquet files are written again, with a
+version in their names (`records-<12 digits>.arrow`). The rows, the vectors and ids.arrow stay as they are.
+
 All Arrow files are uncompressed IPC, so the data can be used directly from a memory map. A file's size is
 checked against the manifest when the file is mapped. Its checksum is checked before its first use in this
 process.
@@ -17,7 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -41,7 +44,7 @@ from ..schema import metadata_columns
 from ..schema.metadata_columns import MetadataColumns, Slot
 from ..schema.record_columns import TEXT_FIELDS, Columns, Ints
 from ..schema.sparse_entries import Entries
-from ..validation import column_offsets
+from ..validation import column_offsets, file_names
 from ..validation.json_fields import LARGEST
 from ..vectors import distance
 from .parallel_writer import ParallelWriter
@@ -98,7 +101,7 @@ class StoredRows:
         positions = np.concatenate([part.positions for part in parts])
         hashes = np.concatenate([part.hashes for part in parts])
         order = None if np.all(np.diff(positions) > 0) else np.argsort(positions, kind="stable")
-        texts = {field: _joined_texts([part.texts[field] for part in parts], order) for field in TEXT_FIELDS}
+        texts = {field: joined_texts([part.texts[field] for part in parts], order) for field in TEXT_FIELDS}
         shape = len(positions), parts[0].vectors.shape[1]
         vectors: Floats = np.frombuffer(space(4 * shape[0] * shape[1]), np.float32).reshape(shape)
         destination = np.arange(len(positions))
@@ -125,7 +128,7 @@ class StoredRows:
         return metadata_columns.build(count, blocks)
 
 
-def _joined_texts(arrays: Sequence[pa.Array], order: Ints | None) -> pa.Array:
+def joined_texts(arrays: Sequence[pa.Array], order: Ints | None) -> pa.Array:
     """Concatenate text columns, then put their rows in the given order."""
     if order is None and sum(array.nbytes for array in arrays) < WIDE_TEXT:
         return pa.concat_arrays([array.cast(pa.string()) for array in arrays])
@@ -174,23 +177,62 @@ def write_segment(folder: Folder, name: str, rows: Storable) -> SegmentRef:
 def _put_files(writer: ParallelWriter, rows: Storable) -> list[str]:
     """Write the files. Returns the keys of sparse vectors, whose inverted indexes are the last files."""
     writer.put(VECTORS, lambda sink: _write_batch(sink, _vector_batch(rows.vectors)))
-    columns = [number_array(rows.positions), *(rows.texts[field] for field in TEXT_FIELDS)]
-    records = pa.RecordBatch.from_arrays(columns, ["position", *TEXT_FIELDS])
-    writer.put(RECORDS, lambda sink: _write_batch(sink, records))
+    _put_records(writer, rows)
     order = np.argsort(rows.hashes, kind="stable")
     ids = pa.RecordBatch.from_arrays(
         [number_array(rows.hashes[order]), number_array(order.astype(np.uint32))], ["hash", "row"]
     )
     writer.put(IDS, lambda sink: _write_batch(sink, ids))
+    return _put_metadata(writer, rows)
+
+
+def _put_records(writer: ParallelWriter, rows: Storable, version: str = "") -> None:
+    columns = [number_array(rows.positions), *(rows.texts[field] for field in TEXT_FIELDS)]
+    records = pa.RecordBatch.from_arrays(columns, ["position", *TEXT_FIELDS])
+    writer.put(_versioned(RECORDS, version), lambda sink: _write_batch(sink, records))
+
+
+def _put_metadata(writer: ParallelWriter, rows: Storable, version: str = "") -> list[str]:
     typed = rows.metadata_columns()
     if typed.wide:
-        writer.put(WIDE, lambda sink: metadata_columns.write_wide(typed, sink))
+        writer.put(_versioned(WIDE, version), lambda sink: metadata_columns.write_wide(typed, sink))
     if typed.sparse:
-        writer.put(SPARSE, lambda sink: metadata_columns.write_sparse(typed, sink))
+        writer.put(_versioned(SPARSE, version), lambda sink: metadata_columns.write_sparse(typed, sink))
     count = len(rows.positions)
     for key, entries in typed.vectors.items():
         writer.put(f"index-{random_name()}.idx", partial(_write_postings, key, entries, count))
     return list(typed.vectors)
+
+
+def _versioned(name: str, version: str) -> str:
+    return name.replace(".", f"-{version}.") if version else name
+
+
+def rewrite_values(folder: Folder, ref: SegmentRef, rows: StoredRows, kept: Collection[str]) -> SegmentRef:
+    """Write the texts and the metadata of all rows of a segment again, beside the files that they replace.
+
+    The vectors, ids.arrow and the graph stay. The new files are durable on return.
+
+    folder  the folder of the collection
+    rows    all rows of the segment, with their new values
+    kept    the columns that are as before, whose indexes stay
+    """
+    home, version = folder.child(ref.name), random_name()
+    with ParallelWriter(home) as writer:
+        _put_records(writer, rows, version)
+        keys = _put_metadata(writer, rows, version)
+        written = writer.finish()
+    home.sync()
+    count = len(written) - len(keys)
+    postings_of = zip(keys, written[count:], strict=True)
+    return ref._replace(
+        files=(*(file for file in ref.files if file.name in (VECTORS, IDS)), *written[:count]),
+        indexes=(
+            *(each for each in ref.indexes if each.key in kept and each.kind != postings_file.KIND),
+            *(IndexRef(postings_file.KIND, key, postings_file.SETTINGS, file) for key, file in postings_of),
+        ),
+        values=None,
+    )
 
 
 def _write_postings(key: str, entries: Entries, rows: int, sink: Sink) -> None:
@@ -241,15 +283,21 @@ class Segment:
         # The metadata keys with sparse vectors. A segment is written with the index of each.
         self.sparse_keys = frozenset(each.key for each in ref.indexes if each.kind == postings_file.KIND)
         self._folder = folder.child(ref.name)
-        self._files = {file.name: file for file in ref.files}
+        self._files = {file_names.role(file.name): file for file in ref.files}
+        self.content = ref.content
         self._lock = threading.Lock()
         self._cache: dict[str, Any] = {}
         self._texts: dict[str, Text] = {}
         # Mapped now and read later, because a map stays readable after another process has removed its file.
-        self._maps = {name: self._folder.map(name, file.bytes) for name, file in self._files.items()}
+        self._maps = {role: self._folder.map(file.name, file.bytes) for role, file in self._files.items()}
 
     def __repr__(self) -> str:
         return f"Segment({self.name}, rows={self.rows}, dimension={self.dimension})"
+
+    @property
+    def base(self) -> Segment:
+        """The segment without patches, which its indexes describe."""
+        return self
 
     def file_bytes(self, name: str) -> int:
         """Return the size of one of its files, without reading it."""
@@ -261,7 +309,7 @@ class Segment:
         checked = f"checked {name}"
         if checked not in self._cache:
             if xxhash.xxh3_64_hexdigest(data) != file.xxh3:
-                raise Corruption(f"{self._folder.path}/{name}", "its content does not match its checksum")
+                raise Corruption(self._path(name), "its content does not match its checksum")
             self._cache[checked] = True
         return data
 
@@ -274,7 +322,10 @@ class Segment:
             raise self._odd(name, error) from error
 
     def _odd(self, name: str, error: Exception) -> Corruption:
-        return Corruption(f"{self._folder.path}/{name}", f"it cannot be read as a segment's file: {error!r}")
+        return Corruption(self._path(name), f"it cannot be read as a segment's file: {error!r}")
+
+    def _path(self, name: str) -> str:
+        return f"{self._folder.path}/{self._files[name].name}"
 
     def _columns(self, name: str) -> dict[str, ipc_file.Column]:
         """Read the columns of an Arrow file without importing pyarrow."""
@@ -303,7 +354,7 @@ class Segment:
             positions = np.frombuffer(columns["position"].buffers[-1], np.int64, self.rows)
             if not (column_offsets.ascends(positions) and positions[0] >= 0 and positions[-1] <= LARGEST):
                 raise ValueError("its positions do not ascend")
-            self._texts = texts
+            self._texts.update(texts)
         elif name == IDS:
             rows = np.frombuffer(columns["row"].buffers[-1], np.uint32, self.rows)
             if not column_offsets.names_each(rows):
@@ -379,7 +430,7 @@ class Segment:
         return "lengths" in self._cache or self.rows * self.dimension <= _SMALL
 
     def text(self, field: str) -> Text:
-        """Return one of the text columns."""
+        """Return one of the text columns, as it is in its file."""
         cached = self._texts.get(field)
         if cached is None:
             self._columns(RECORDS)

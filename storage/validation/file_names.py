@@ -38,12 +38,24 @@ def _kind(what: str, form: str) -> Kind:
 SEGMENT = _kind("a segment", r"seg-[0-9a-f]{1,32}")
 SEGMENT_FILE = _kind("a file of a segment", r"[a-z][a-z0-9_-]{0,63}\.(arrow|parquet)")
 TOMBSTONES = _kind("a tombstone file", r"deleted-[0-9a-f]{1,32}")
+VALUES = _kind("a values file", r"values-[0-9a-f]{12}")
 GRAPH = _kind("a graph file", r"graph-[0-9a-f]{1,32}\.hnsw")
 INDEX = _kind("an index file", r"index-[0-9a-f]{12}\.idx")
 LOG = _kind("a log", r"log-[0-9]{16}\.wal")
 CATALOG_LOG = _kind("a log of the catalog", r"catalog-[0-9]{16}\.wal")
 COLLECTION = _kind("a collection's folder", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DIGEST = _kind("a checksum", r"[0-9a-f]{16}")
+
+
+_VERSION = re.compile(r"-[0-9a-f]{12}(?=\.)", re.ASCII)
+
+
+def role(name: str) -> str:
+    """Return the name of a segment's file without its version, so what is in it.
+
+    A segment's values may be rewritten. `records-0123456789ab.arrow` then takes the role of `records.arrow`.
+    """
+    return _VERSION.sub("", name)
 
 
 def sequence(log: str) -> int:

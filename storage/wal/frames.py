@@ -1,16 +1,19 @@
 """The changes that one write makes, and their encoding in the log.
 
-Owns: the payload of ROWS, COMMIT and SEGMENT frames, and the validation of decoded payloads. All functions
-are pure and access no files.
+Owns: the payload of ROWS, COMMIT, SEGMENT and PATCH frames, and the validation of decoded payloads. All
+functions are pure and access no files.
 
     ROWS     dimension u32 | deletes u32 | rows u32 | 0 u32 | positions of the deletes, int64 each
              | positions of the rows, int64 each | vectors, float32 each | JSON of four lists: ids, documents,
              uris, metadata
     COMMIT   dimension u32 | deletes u32 | positions of the deletes, int64 each | Arrow record batch message
     SEGMENT  deletes u32 | 0 u32 | positions of the deletes | JSON of a SegmentRef
+    PATCH    kind u32 | bytes of the patch u32 | the patch, see schema/patches.py | the payload of a frame of
+             this kind, ROWS or SEGMENT; nothing if the kind is 0
 
 A commit contains the effect of a request, not the request itself: whole rows to add, and positions to delete.
-A row with the position of an older row is a new version of that record.
+A row with the position of an older row is a new version of that record. A patch changes values of a record
+whose row stays where it is, with its vector. Its other values may be those of an earlier patch.
 
 COMMIT frames are only read, from logs of version 1. They are no longer written, because encoding one row as
 an Arrow message takes 80 µs. That was a third of the time of an add, apart from the wait for the disk.
@@ -28,8 +31,10 @@ import orjson
 from ..arrow.lazy_pyarrow import pa
 from ..interface.errors import Corruption
 from ..manifest import SegmentRef
+from ..schema.patches import Patch, decode_patch
 from ..schema.record_columns import TEXT_FIELDS, Columns, Ints, schema
 from ..validation.json_fields import LARGEST, parsed
+from . import log as logs
 
 _HEAD = struct.Struct("<II")
 _ROWS = struct.Struct("<IIII")
@@ -143,3 +148,37 @@ def decode_segment(path: str, payload: bytes) -> tuple[Ints, SegmentRef]:
     except _NOT_READABLE as error:
         raise Corruption(path, f"the frame of a segment cannot be read: {error}") from error
     return deletes, SegmentRef.read(parsed(path, payload[start:], "the frame of a segment:"))
+
+
+class Patched(NamedTuple):
+    """A patch, and the frame of other changes that the same write makes: its kind (0: none) and payload."""
+
+    patch: Patch
+    kind: int = 0
+    payload: bytes = b""
+
+    def encode(self) -> bytes:
+        """Encode the payload of a PATCH frame."""
+        data = self.patch.encode()
+        return b"".join((_HEAD.pack(self.kind, len(data)), data, self.payload))
+
+
+def decode_patched(path: str, payload: bytes) -> Patched:
+    """Decode the payload of a PATCH frame in the log at `path`. Raises Corruption."""
+    what = "a frame of new values"
+    try:
+        kind, size = _HEAD.unpack_from(payload)
+    except struct.error as error:
+        raise Corruption(path, f"{what} cannot be read: {error}") from error
+    end = _HEAD.size + size
+    rest = payload[end:]
+    if end > len(payload) or kind not in (0, logs.ROWS, logs.SEGMENT) or bool(kind) != bool(rest):
+        raise Corruption(path, f"{what} has a part of the kind {kind} with {len(rest)} bytes")
+    return Patched(decode_patch(path, payload[_HEAD.size : end], what), kind, rest)
+
+
+def named_segment(path: str, kind: int, payload: bytes) -> SegmentRef | None:
+    """Return the segment that a frame of this kind names, if it names one. Raises Corruption."""
+    if kind == logs.PATCH:
+        _, kind, payload = decode_patched(path, payload)
+    return decode_segment(path, payload)[1] if kind == logs.SEGMENT else None

@@ -41,7 +41,8 @@ from ..validation import file_names
 _HEADER = struct.Struct("<8sIIQQ")
 _SYNCED = struct.Struct("<QQ")
 _FRAME = struct.Struct("<4sHHIIQQ")
-_MAGIC, _FRAME_MAGIC, VERSION = b"CHROMLOG", b"FRM1", 3  # version 1 has no ROWS frames, 2 no sparse vectors
+# Version 1 has no ROWS frames, 2 no sparse vectors, 3 no PATCH frames.
+_MAGIC, _FRAME_MAGIC, VERSION = b"CHROMLOG", b"FRM1", 4
 _SYNCED_AT, START = 40, 64
 _MASK = (1 << 64) - 1
 # The file is extended with zeros in advance, so that a sync need not journal a new file size. The first size
@@ -57,7 +58,7 @@ _log = logging.getLogger("chroma")
 WATERMARK_SECONDS = 0.01
 _WAIT_SECONDS = 1.0  # the interval at which a waiting thread checks whether another one is still syncing
 
-COMMIT, SEGMENT, END, CATALOG, ROWS = 1, 2, 3, 4, 5  # frame kinds
+COMMIT, SEGMENT, END, CATALOG, ROWS, PATCH = 1, 2, 3, 4, 5, 6  # frame kinds
 
 
 class Frame(NamedTuple):

@@ -226,6 +226,19 @@ WORK: dict[str, Work] = {
             lambda place: place.things().upsert(**_rows("a", 90)),
         ]
     ),
+    "new values": Work(
+        [
+            lambda place: place.things().update(ids=["a30", "a31"], metadatas=[{"n": -1}, {"new": 1}]),
+            _background,
+            lambda place: place.things().update(
+                ids=[f"a{i}" for i in range(25, 90)], metadatas=[{"new": 2}] * 65
+            ),
+            _background,
+            lambda place: place.things().update(ids=["a32"], metadatas=[{"new": 3}]),
+            lambda place: place.things().fork("patched"),
+            lambda place: place.things().compact(),
+        ]
+    ),
     "delete": Work(
         [
             lambda place: place.things().delete(ids=["a31", "c0", "b5"]),

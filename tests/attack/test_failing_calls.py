@@ -24,6 +24,7 @@ PUBLISHING = [
     "create",
     "big add",
     "delete",
+    "new values",
     "compact",
     "background",
     "fork",

@@ -287,7 +287,15 @@ def test_a_log_that_leads_back_is_an_error(folder: Path, which: str, target: str
 
 
 # What `make test` has of each: a round of a database with more collections takes longer.
-FEW = {"made": 20, "graph": 40, "backup": 40, "format-1": 10, "format-1-logs-2": 10, "format-2": 10}
+FEW = {
+    "made": 20,
+    "graph": 40,
+    "backup": 40,
+    "format-1": 10,
+    "format-1-logs-2": 10,
+    "format-2": 10,
+    "format-3": 10,
+}
 
 
 @pytest.fixture

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections.abc import Callable
 
 import pytest
 
 from chroma.storage.interface.errors import Corruption
-from chroma.storage.wal.frames import decode_commit, decode_rows, decode_segment
+from chroma.storage.wal.frames import decode_commit, decode_patched, decode_rows, decode_segment
 
 from . import hostile
 from .rounds import scaled
 
-DECODE = {1: decode_commit, 2: decode_segment, 5: decode_rows}
+DECODE: dict[int, Callable[[str, bytes], object]] = {
+    1: decode_commit, 2: decode_segment, 5: decode_rows, 6: decode_patched
+}  # fmt: skip
 DATA = hostile.ROOT / "tests" / "data"
 
 
@@ -24,7 +27,7 @@ def payloads() -> list[tuple[int, bytes]]:
 
 
 def test_there_are_frames_of_all_kinds() -> None:
-    assert {kind for kind, _ in payloads()} == {1, 2, 5}
+    assert {kind for kind, _ in payloads()} == {1, 2, 5, 6}
     for kind, payload in payloads():
         DECODE[kind]("log", payload)
 

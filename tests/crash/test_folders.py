@@ -22,7 +22,7 @@ from chroma.errors import ChromaError, FormatTooNewError, NotADatabaseError, Not
 from .processes import ROOT, Worker, environment
 from .worker import vectors_of
 
-FORMAT = re.compile(rb'"format": ?[12]\b')
+FORMAT = re.compile(rb'"format": ?[123]\b')
 
 
 def run(program: str, *arguments: Any) -> Any:

@@ -28,17 +28,20 @@ def _run(folder: Path, step: int) -> list[str]:
 def _states() -> list[dict[str, Any]]:
     """What the collection holds after each operation: id -> metadata number."""
     held: dict[str, Any] = {}
-    kept: dict[str, Any] = {}
+    kept: dict[str, dict[str, Any]] = {}
     states: list[dict[str, Any]] = [dict(held)]
     for verb, arguments in operations():
-        if verb in ("add", "upsert", "update"):
+        if verb == "update":
+            new = zip(arguments["ids"], [m["n"] for m in arguments["metadatas"]], strict=True)
+            held = held | {id: n for id, n in new if id in held}
+        elif verb in ("add", "upsert"):
             held |= dict(zip(arguments["ids"], [m["n"] for m in arguments["metadatas"]], strict=True))
         elif verb == "delete" and "ids" in arguments:
             held = {id: n for id, n in held.items() if id not in arguments["ids"]}
         elif verb == "snapshot":
-            kept = held
+            kept[arguments["name"]] = dict(held)
         elif verb == "restore":
-            held = kept
+            held = dict(kept[arguments["name"]])
         elif verb == "delete":
             held = {id: n for id, n in held.items() if n < 100}
         states.append(dict(held))

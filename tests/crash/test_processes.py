@@ -84,6 +84,34 @@ def test_updates_and_deletes_are_seen_as_well(shared: Any, other: Worker) -> Non
     assert other.call("get")["ids"] == ["b", "a"]
 
 
+def test_new_values_of_records_in_segments_are_seen_as_well(shared: Any, other: Worker) -> None:
+    """Both processes give records new values, and compact, in turn."""
+    ids = [f"r{i}" for i in range(60)]
+    shared.add(ids=ids, embeddings=vectors_of(ids), metadatas=[{"n": 0}] * 60)
+    shared.compact()
+    expected = dict.fromkeys(ids, 0)
+    for n in range(1, 7):
+        some = ids[n : n + 10 * (n % 3) + 2]
+        new = {"ids": some, "metadatas": [{"n": n}] * len(some)}
+        other.call("update", **new) if n % 2 else shared.update(**new)
+        expected |= dict.fromkeys(some, n)
+        fresh = f"late{n}"
+        shared.add(ids=[fresh], embeddings=vectors_of([fresh]), metadatas=[{"n": n}])
+        expected[fresh] = n
+        if n % 3 == 0:
+            other.call("compact")
+        for got in (shared.get(), other.call("get")):
+            assert {
+                id: entry["n"] for id, entry in zip(got["ids"], got["metadatas"], strict=True)
+            } == expected
+        having = [id for id, value in expected.items() if value == n]
+        assert shared.get(where={"n": n})["ids"] == other.call("get", where={"n": n})["ids"] == having
+        found = other.call(
+            "query", query_embeddings=vectors_of(ids[:1]).tolist(), n_results=1, where={"n": n}
+        )
+        assert found["ids"][0][0] in having
+
+
 def test_of_two_adds_of_one_id_the_first_wins(shared: Any, other: Worker) -> None:
     shared.add(ids=["a"], embeddings=[[1, 2]], documents=["mine"])
     other.call("add", ids=["a", "b"], embeddings=[[3, 4], [5, 6]], documents=["theirs", "theirs"])

@@ -253,6 +253,7 @@ class SmallPartsHistories(PersistentHistories):
         self._patch.setattr("chroma.storage.collection.record_store.BULK_ROWS", 4)
         self._patch.setattr("chroma.storage.collection.compaction.FLUSH_ROWS", 5)
         self._patch.setattr("chroma.storage.collection.compaction.DELETED_SHARE", 0.5)
+        self._patch.setattr("chroma.storage.collection.compaction.PATCHED_SHARE", 0.5)
         self._patch.setattr("chroma.storage.collection.index_builds.INDEX_BYTES", 1)
         self._patch.setattr("chroma.storage.filters.document_index.LEAST_BYTES", 1)
         self._patch.setattr("chroma.storage.collection.segment_indexes.LOAD_SECONDS", 0.0)

@@ -200,7 +200,7 @@ def test_a_later_format_is_refused(folder: Path, pattern: str) -> None:
     for file in folder.glob(pattern):
         data = file.read_bytes()
         assert data.startswith(b'{"format":2,')
-        file.write_bytes(data.replace(b'{"format":2,', b'{"format":3,', 1))
-    with pytest.raises(FormatTooNewError, match="format 3.*Upgrade"):
+        file.write_bytes(data.replace(b'{"format":2,', b'{"format":4,', 1))
+    with pytest.raises(FormatTooNewError, match="format 4.*Upgrade"):
         with chroma.PersistentClient(folder) as client:
             client.get_collection("settled").count()

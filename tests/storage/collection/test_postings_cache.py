@@ -148,7 +148,7 @@ def with_words(client: Any) -> Any:
 def test_words_are_found_if_their_index_cannot_be_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def full(*given: Any) -> None:
+    def full(*given: Any, **named: Any) -> None:
         raise WriteFailed("cannot write: No space left on device")
 
     with chroma.PersistentClient(tmp_path / "db") as client:

@@ -132,11 +132,11 @@ def test_a_log_of_an_older_version_is_marked_before_it_gets_newer_frames(tmp_pat
     log.append(CATALOG, b"two")
     log.sync(log.append(ROWS, b"three"))
     log.close()
-    assert (tmp_path / "l.wal").read_bytes()[version] == b"\3\0\0\0"
+    assert (tmp_path / "l.wal").read_bytes()[version] == b"\4\0\0\0"
     assert _payloads(folder) == [b"one", b"two", b"three"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(log_module, "VERSION", 1)
-        with pytest.raises(FormatTooNew, match="log format 3"):
+        with pytest.raises(FormatTooNew, match="log format 4"):
             Log.open(folder, "l.wal")
 
 
