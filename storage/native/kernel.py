@@ -58,7 +58,7 @@ def expect() -> None:
     if (compiled is None or text is None or graph is None) and not _warned.is_set():
         _warned.set()
         warnings.warn(
-            "The compiled part of chroma is missing or old, so queries take a third longer. Install a C "
+            "The compiled part of chroma is missing or old, so queries take about twice as long. Install a C "
             "compiler and the Python headers (Debian: gcc python3-dev), then `pip install --force-reinstall "
             "--no-deps --no-cache-dir chroma-arrow`; in a checkout, `pip install -e .`.",
             KernelMissing,
