@@ -31,7 +31,7 @@ from taken_apart.reading import Opened
 
 from chroma.storage.filters.parser import Everything
 from chroma.storage.filters.row_set import RowSet
-from chroma.storage.index.graph import Effort
+from chroma.storage.index.graph import SearchParameters
 from chroma.storage.interface.requests import QueryRequest
 from chroma.storage.query import executor
 from chroma.storage.query import planner as code
@@ -102,23 +102,23 @@ def code_scans(opened: Opened, queries: Any, random: Any) -> list[Sample]:
 
         def scan(number: int, sets: list[RowSet] = sets) -> Any:
             query = queries[number % len(queries)][None, :]
-            return graph.scan(query, view.vectors, Effort(K, 1, 3 * K), sets[number], 1)
+            return graph.scan(query, view.vectors, SearchParameters(K, 1, 3 * K), sets[number], 1)
 
         found.append(Sample(sets[0].count, graph.dimension, times({"scan": scan})["scan"]))
     return found
 
 
 def searches(opened: Opened, queries: Any, random: Any) -> list[Sample]:
-    """Searches for allowed rows at several efforts; `numbers` is the effort."""
+    """Searches for allowed rows at several efforts; `numbers` is the parameters."""
     view, graph = opened.view, opened.graph
     sets = [RowSet(view.rows, mask=random.random(view.rows) < 0.3) for _ in range(CALLS)]
     for each in sets:
         _ = each.bits
 
     def search(ef: int) -> Callable[[int], Any]:
-        effort = Effort(K, ef, 3 * K)
+        parameters = SearchParameters(K, ef, 3 * K)
         return lambda number: graph.search(
-            queries[number % len(queries)][None, :], view.vectors, effort, sets[number], 1
+            queries[number % len(queries)][None, :], view.vectors, parameters, sets[number], 1
         )
 
     taken = times({str(ef): search(ef) for ef in EFFORTS})
@@ -140,7 +140,7 @@ def choices(
     view, graph = opened.view, opened.graph
     wanted = executor.Search(QueryRequest(vectors=view.vectors[:1], k=K), Everything(), "cosine", EF, 1)
     ef = scaled_ef(EF, view.rows)
-    width = candidates(K, ef, reduced=True)
+    width = candidates(K, ef, approximate=True)
 
     def part(rows: Any) -> executor.SearchablePart:
         """The segment under a filter that is new."""

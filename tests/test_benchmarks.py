@@ -262,8 +262,4 @@ def test_steps_that_are_not_those_of_the_call_are_an_error() -> None:
 def test_the_constants_of_the_cost_model_are_fitted() -> None:
     samples = [planner.Sample(ef, dim, ef * (600 + 4.3 * dim)) for ef in (32, 512) for dim in (64, 384)]
     assert planner.fit(samples) == pytest.approx((600, 4.3))
-    assert set(planner.model()) == set(planner.MODEL)
-    lines = [
-        ("any", share, {"scan": 1000 * share, "walk": 10.0}, share > 0.02, 1.0) for share in (0.005, 0.05)
-    ]
-    assert planner.crossing(lines) == ("1.0%", "5.0%")
+    assert all(isinstance(getattr(planner.code, name), float) for name in planner.MODEL)

@@ -1,7 +1,7 @@
 """Finds the changes that turn a collection into a version of it.
 
-A record stays if both have it in the same row of the same segment, with the same values. It keeps its place in
-the graph. All other records of the collection go. All other records of the version come again, with their
+A record stays if both have it in the same row of the same segment, with the same values. It keeps its place
+in the graph. All other records of the collection go. All other records of the version come again, with their
 old positions.
 """
 

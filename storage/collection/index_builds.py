@@ -17,7 +17,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ..index import graph_file, hnsw, native_graph
-from ..index.graph import Graph, GraphData
+from ..index.graph import Graph, GraphData, StoredVectors
 from ..index.native_graph import NativeGraph
 from ..interface.errors import Corruption
 from ..manifest import FileRef, GraphRef, SegmentRef, random_name
@@ -147,8 +147,7 @@ class Graphs:
                 data,
                 ref.file,
                 space=settings.space,
-                shape=(segment.rows, segment.dimension),
-                vectors=lambda: segment.vectors,
+                vectors=StoredVectors(segment.rows, segment.dimension, lambda: segment.vectors),
                 stopped=self._store.services.background.stopping,
                 passed=segment.evict_vectors,
                 reserve=partial(budget.reserve, key),

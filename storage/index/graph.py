@@ -7,12 +7,12 @@ hnswlib, if the compiled part is missing, or if codes would not keep the neighbo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from ..filters.row_set import RowSet
 from ..interface.values import Floats
 from ..schema.record_columns import Ints
 from ..vectors.distance import Space
@@ -91,7 +91,30 @@ class Hits(NamedTuple):
         return cls(np.full((queries, k), -1, np.int64), np.full((queries, k), np.nan, np.float32), counts)
 
 
-class Effort(NamedTuple):
+class AllowedRows(Protocol):
+    """The rows that a search may find, see `filters.row_set.RowSet`."""
+
+    @property
+    def by_rows(self) -> bool: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def rows(self) -> Ints: ...
+    @property
+    def bits(self) -> npt.NDArray[np.uint8]: ...
+    @property
+    def bytes(self) -> bytearray: ...
+
+
+class StoredVectors(NamedTuple):
+    """The vectors of a segment. `read` returns them, float32 (rows, dimension); not all graphs need them."""
+
+    rows: int
+    dimension: int
+    read: Callable[[], Floats]
+
+
+class SearchParameters(NamedTuple):
     """How far a search goes.
 
     k       how many hits it returns
@@ -128,7 +151,12 @@ class Graph(Protocol):
     nbytes: int
 
     def search(
-        self, queries: Floats, vectors: Floats, effort: Effort, allowed: RowSet | None, threads: int
+        self,
+        queries: Floats,
+        vectors: Floats,
+        parameters: SearchParameters,
+        allowed: AllowedRows | None,
+        threads: int,
     ) -> Hits:
         """Walk through the graph for each of `queries` (n, dim). Raises Damaged.
 
@@ -138,7 +166,12 @@ class Graph(Protocol):
         ...
 
     def scan(
-        self, queries: Floats, vectors: Floats, effort: Effort, allowed: RowSet | None, threads: int
+        self,
+        queries: Floats,
+        vectors: Floats,
+        parameters: SearchParameters,
+        allowed: AllowedRows | None,
+        threads: int,
     ) -> Hits:
         """Compare each query with the codes of all allowed rows instead."""
         ...

@@ -36,7 +36,6 @@ import orjson
 import xxhash
 
 from ..interface.errors import Corruption
-from ..interface.values import Floats
 from ..io.checksummed_writer import Sink
 from ..manifest import MOST_NEIGHBORS, FileRef
 from ..native import kernel
@@ -46,7 +45,7 @@ from ..validation.json_fields import LARGEST, Fields, parsed
 from ..vectors.distance import Space
 from ..vectors.pca import Projection
 from . import hnsw
-from .graph import Array, Graph, GraphData, link_bytes
+from .graph import Array, Graph, GraphData, StoredVectors, link_bytes
 from .graph_validation import check_lists
 from .native_graph import NativeGraph
 
@@ -108,27 +107,24 @@ def load(
     file: FileRef,
     *,
     space: Space,
-    shape: tuple[int, int],
-    vectors: Callable[[], Floats],
+    vectors: StoredVectors,
     stopped: Callable[[], bool] = lambda: False,
     passed: Callable[[], None] = lambda: None,
     reserve: Callable[[int], bool] = lambda size: True,
 ) -> Loaded | None:
     """Open a graph in a mapped file. Raises Corruption if the file does not match the segment's vectors.
 
-    shape    the number of the segment's vectors, and their dimension
-    vectors  returns the vectors; not called for a graph of codes
     stopped, passed, reserve  see hnsw.opened; a graph of codes does not need them
     """
     if xxhash.xxh3_64_hexdigest(content) != file.xxh3:
         raise Corruption(path, "its content does not match its checksum")
     try:
-        data = _read(path, content, space, shape)
+        data = _read(path, content, space, (vectors.rows, vectors.dimension))
         if data.codes is not None and kernel.graph is not None:
-            return Loaded(NativeGraph(data, shape[1], mapped=True), True)
+            return Loaded(NativeGraph(data, vectors.dimension, mapped=True), True)
         if not hnsw.available():
             return None
-        graph = hnsw.opened(data, vectors(), stopped=stopped, passed=passed, reserve=reserve)
+        graph = hnsw.opened(data, vectors.read(), stopped=stopped, passed=passed, reserve=reserve)
         return None if graph is None else Loaded(graph, data.measured or kernel.graph is None)
     except _UNREADABLE as error:
         raise Corruption(path, f"it cannot be read as a graph: {error}") from error
@@ -165,11 +161,20 @@ def _read(path: str, content: memoryview, space: Space, shape: tuple[int, int]) 
     if upper.nbytes != lists * 4 * (neighbors + 1):
         raise ValueError(f"it has {upper.nbytes} bytes of upper layers for {lists} lists of links")
     return GraphData(
-        space, rows, neighbors, numbers.number("ef_construction", neighbors, _MOST_EF), entry,
-        counts, links, levels, upper.view(np.uint32).reshape(-1, neighbors + 1),
-        _projection(header, arrays, dimension), arrays.get("codes"), arrays.get("sums"),
-        version == 3 and header.number("measured", 0, 1) == 1,
-    )  # fmt: skip
+        space=space,
+        rows=rows,
+        neighbors=neighbors,
+        ef_construction=numbers.number("ef_construction", neighbors, _MOST_EF),
+        entry=entry,
+        counts=counts,
+        links=links,
+        levels=levels,
+        upper=upper.view(np.uint32).reshape(-1, neighbors + 1),
+        projection=_projection(header, arrays, dimension),
+        codes=arrays.get("codes"),
+        sums=arrays.get("sums"),
+        measured=version == 3 and header.number("measured", 0, 1) == 1,
+    )
 
 
 def _projection(header: Fields, arrays: Mapping[str, Array], dimension: int) -> Projection | None:

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..filters.row_set import RowSet
 from ..interface.progress import report
 from ..interface.values import Floats
 from ..native import kernel
@@ -25,7 +24,7 @@ from ..vectors import distance
 from ..vectors.distance import Space
 from ..vectors.pca import Projection
 from . import graph_validation
-from .graph import SEED, Array, Effort, GraphData, Hits, link_bytes
+from .graph import SEED, AllowedRows, Array, GraphData, Hits, SearchParameters, link_bytes
 from .native_graph import as_compared
 
 _CHUNK = 4096  # rows added between two checks of the stop flag: 0.2–0.5 s of building
@@ -87,11 +86,16 @@ class HnswGraph:
         self._inside: list[None] = []  # one item for each thread that is in native code
 
     def search(
-        self, queries: Floats, vectors: Floats, effort: Effort, allowed: RowSet | None, threads: int
+        self,
+        queries: Floats,
+        vectors: Floats,
+        parameters: SearchParameters,
+        allowed: AllowedRows | None,
+        threads: int,
     ) -> Hits:
         prepared, odd = self._prepare(queries)
-        out = Hits.empty(len(queries), effort.k)
-        width, ef = min(effort.width, self.rows), effort.ef
+        out = Hits.empty(len(queries), parameters.k)
+        width, ef = min(parameters.width, self.rows), parameters.ef
         if allowed is None:
             lines = list(self._labels(prepared, width, ef, threads))
         else:
@@ -99,20 +103,25 @@ class HnswGraph:
         for number, query in enumerate(queries):
             rows = lines[number]
             if odd[number]:
-                line, wide = prepared[number : number + 1], min(width * effort.factor, self.rows)
-                far = ef * effort.factor
+                line, wide = prepared[number : number + 1], min(width * parameters.factor, self.rows)
+                wider_ef = ef * parameters.factor
                 if allowed is None:
-                    rows = self._labels(line, wide, far, 1)[0]
+                    rows = self._labels(line, wide, wider_ef, 1)[0]
                 else:
-                    rows = self._allowed_labels(line, wide, far, allowed)
-            found, distances = distance.ranked(self._space, query, vectors, rows=rows, k=effort.k)
+                    rows = self._allowed_labels(line, wide, wider_ef, allowed)
+            found, distances = distance.ranked(self._space, query, vectors, rows=rows, k=parameters.k)
             out.rows[number, len(found) :], out.distances[number, len(found) :] = -1, np.nan
             out.rows[number, : len(found)], out.distances[number, : len(found)] = found, distances
             out.counts[number] = len(rows), odd[number]
         return out
 
     def scan(
-        self, queries: Floats, vectors: Floats, effort: Effort, allowed: RowSet | None, threads: int
+        self,
+        queries: Floats,
+        vectors: Floats,
+        parameters: SearchParameters,
+        allowed: AllowedRows | None,
+        threads: int,
     ) -> Hits:
         raise NotImplementedError("it has no codes; no plan asks for this")
 
@@ -135,18 +144,18 @@ class HnswGraph:
 
         There are fewer columns if the graph reaches fewer rows.
         """
-        return self._asked(count, ef, lambda most: self._index.knn_query(prepared, most, threads)[0])
+        return self._request_labels(count, ef, lambda most: self._index.knn_query(prepared, most, threads)[0])
 
-    def _allowed_labels(self, prepared: Floats, count: int, ef: int, allowed: RowSet) -> Ints:
+    def _allowed_labels(self, prepared: Floats, count: int, ef: int, allowed: AllowedRows) -> Ints:
         """Do `_labels` for one query, among the allowed rows."""
         most = min(count, allowed.count)
         inside = allowed.bytes.__getitem__
-        found = self._asked(
+        found = self._request_labels(
             most, max(ef, most), lambda most: self._index.knn_query(prepared, most, 1, inside)[0]
         )
         return found[0] if len(found) else np.empty(0, np.int64)
 
-    def _asked(self, count: int, ef: int, ask: Callable[[int], Any]) -> Ints:
+    def _request_labels(self, count: int, ef: int, ask: Callable[[int], Any]) -> Ints:
         self._set_ef(ef)
         while count:
             self._inside.append(None)
@@ -208,10 +217,20 @@ def _data_of(space: Space, state: dict[str, Any], rows: int, projection: Project
     neighbors = int(state["M"])
     upper = _moved_lists(state.pop("link_lists"), levels, order, row_of).view(np.uint32)
     return GraphData(
-        space, rows, neighbors, int(state["ef_construction"]), int(row_of[state["enterpoint_node"]]),
-        counts, links, levels[order].astype(np.uint8), upper.reshape(-1, neighbors + 1), projection,
-        None, None, kernel.graph is not None,
-    )  # fmt: skip
+        space=space,
+        rows=rows,
+        neighbors=neighbors,
+        ef_construction=int(state["ef_construction"]),
+        entry=int(row_of[state["enterpoint_node"]]),
+        counts=counts,
+        links=links,
+        levels=levels[order].astype(np.uint8),
+        upper=upper.reshape(-1, neighbors + 1),
+        projection=projection,
+        codes=None,
+        sums=None,
+        measured=kernel.graph is not None,
+    )
 
 
 def _packed(ground: Array, width: int, order: Array, row_of: Array) -> tuple[Array, Array]:
@@ -254,7 +273,7 @@ def opened(
     """Make a graph of these arrays and the segment's vectors. Raises ValueError if they are not valid.
 
     stopped  polled while loading; once it returns True, the result is None
-    passed   called when the pages of the vectors read so far may be evicted
+    passed   called when the pages of the vectors read so wider_ef may be evicted
     reserve  called with the bytes that loading takes, before they are allocated; if it returns False, the
              result is None
     """

@@ -11,23 +11,36 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ..filters.row_set import RowSet
 from ..interface.progress import report
 from ..interface.values import Floats
 from ..native import kernel
 from ..vectors.distance import Space, normalised
 from ..vectors.pca import Projection
-from .graph import SEED, Array, Damaged, Effort, GraphData, Hits, block_rows, link_bytes
+from .graph import (
+    SEED,
+    AllowedRows,
+    Array,
+    Damaged,
+    GraphData,
+    Hits,
+    SearchParameters,
+    block_rows,
+    link_bytes,
+)
 
 _CHUNK = 1024  # rows inserted between two checks of the stop flag: some 50 ms of building
 _BLOCK = 4096  # rows encoded at a time
 _PART = 16  # the fewest queries for which another thread is started
 _LENGTHS, _EVEN = 1000, 1.1  # how many rows are looked at, and the ratio of lengths that counts as one length
 _HIGHEST = 30  # the most upper layers of a row
+
+
+_Rows: TypeAlias = "tuple[npt.NDArray[np.uint8] | None, npt.NDArray[np.int64] | bool | None]"
 
 
 class NativeGraph:
@@ -60,36 +73,42 @@ class NativeGraph:
         )  # fmt: skip
 
     def search(
-        self, queries: Floats, vectors: Floats, effort: Effort, allowed: RowSet | None, threads: int
-    ) -> Hits:
-        bits = None if allowed is None else allowed.bits
-        return self._run(queries, vectors, effort, bits, None, threads)
-
-    def scan(
-        self, queries: Floats, vectors: Floats, effort: Effort, allowed: RowSet | None, threads: int
-    ) -> Hits:
-        if allowed is None:
-            return self._run(queries, vectors, effort, None, True, threads)
-        if allowed.by_rows:
-            return self._run(queries, vectors, effort, None, allowed.rows, threads)
-        return self._run(queries, vectors, effort, allowed.bits, True, threads)
-
-    def _run(
         self,
         queries: Floats,
         vectors: Floats,
-        effort: Effort,
-        bits: npt.NDArray[np.uint8] | None,
-        rows: npt.NDArray[np.int64] | bool | None,
+        parameters: SearchParameters,
+        allowed: AllowedRows | None,
         threads: int,
     ) -> Hits:
-        out = Hits.empty(len(queries), effort.k)
-        search = self._graph.search
+        return self._run(
+            queries, vectors, parameters, (None if allowed is None else allowed.bits, None), threads
+        )
+
+    def scan(
+        self,
+        queries: Floats,
+        vectors: Floats,
+        parameters: SearchParameters,
+        allowed: AllowedRows | None,
+        threads: int,
+    ) -> Hits:
+        rows: _Rows = None, True
+        if allowed is not None:
+            rows = (None, allowed.rows) if allowed.by_rows else (allowed.bits, True)
+        return self._run(queries, vectors, parameters, rows, threads)
+
+    def _run(
+        self, queries: Floats, vectors: Floats, parameters: SearchParameters, rows: _Rows, threads: int
+    ) -> Hits:
+        """Call the compiled part. `rows`: the arguments `allowed` and `rows` of its `search`."""
+        out = Hits.empty(len(queries), parameters.k)
+        search_compiled, k, ef = self._graph.search, parameters.k, parameters.ef
+        width, factor = parameters.width, parameters.factor
 
         def run(part: slice) -> None:
-            search(
-                queries[part], vectors, effort.k, effort.ef, effort.width, effort.factor, bits, rows,
-                out.rows[part], out.distances[part], out.counts[part],
+            search_compiled(
+                queries[part], vectors, k, ef, width, factor, *rows, out.rows[part], out.distances[part],
+                out.counts[part],
             )  # fmt: skip
 
         parts = min(threads, len(queries) // _PART)
@@ -97,10 +116,7 @@ class NativeGraph:
             if parts > 1:
                 _in_threads(run, len(queries), parts)
             else:
-                search(
-                    queries, vectors, effort.k, effort.ef, effort.width, effort.factor, bits, rows,
-                    out.rows, out.distances, out.counts,
-                )  # fmt: skip
+                search_compiled(queries, vectors, k, ef, width, factor, *rows, *out)
         except kernel.graph.Damaged as error:  # type: ignore[union-attr]
             raise Damaged(str(error)) from error
         return out
@@ -203,9 +219,20 @@ def build(
     kernel.graph.sums(vectors, per_block, sums)
     counts = ground[:, 0].astype(np.uint8 if 2 * neighbors < 256 else np.uint16)
     return GraphData(
-        space, rows, neighbors, ef_construction, builder.entry, counts, _packed(ground, counts), levels,
-        upper, projection, codes, sums, True,
-    )  # fmt: skip
+        space=space,
+        rows=rows,
+        neighbors=neighbors,
+        ef_construction=ef_construction,
+        entry=builder.entry,
+        counts=counts,
+        links=_packed(ground, counts),
+        levels=levels,
+        upper=upper,
+        projection=projection,
+        codes=codes,
+        sums=sums,
+        measured=True,
+    )
 
 
 def _encoded(

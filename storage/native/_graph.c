@@ -364,7 +364,7 @@ as_query(const Codes *codes, Space space, uint32_t row, Query *out)
     out->base = code->offset;
 }
 
-enum { AHEAD = 4 }; /* rows whose codes are on their way while one is compared */
+enum { AHEAD = 8 }; /* rows whose codes are on their way while one is compared */
 
 /* Compares rows with the query, and keeps the nearest. Returns the least index of a row that was put in. */
 static Py_ssize_t

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..filters.evaluator import Filters
 from ..filters.parser import Everything, IdOneOf, Node, both
 from ..filters.row_set import RowSet
-from ..index.graph import Damaged, Effort, Graph, Hits
+from ..index.graph import Damaged, Graph, Hits, SearchParameters
 from ..interface.errors import WrongDimension
 from ..interface.requests import QueryRequest
 from ..interface.values import Floats
@@ -118,13 +118,13 @@ class SearchablePart(NamedTuple):
     def statistics(self) -> Statistics:
         graph, allowed = self.graph, self.allowed
         return Statistics(
-            self.view.rows,
-            self.view.source.dimension,
-            None if allowed is None else allowed.count,
-            None if graph is None else graph.dimension,
-            graph is not None and graph.coded,
-            graph is not None and graph.projected,
-            graph is None or graph.filterable,
+            rows=self.view.rows,
+            dimension=self.view.source.dimension,
+            allowed=None if allowed is None else allowed.count,
+            graph_dimension=None if graph is None else graph.dimension,
+            coded=graph is not None and graph.coded,
+            projected=graph is not None and graph.projected,
+            filterable=graph is None or graph.filterable,
         )
 
 
@@ -290,7 +290,7 @@ def execute(chosen: Plan, part: SearchablePart, query: Floats) -> Line:
         return _nothing(part)
     if isinstance(chosen, _EXACT_SCANS):
         return _scan(part, query)
-    hits = _asked(chosen, part, query[None, :])
+    hits = _search_graph(chosen, part, query[None, :])
     candidates = int(hits.counts[0, 0])
     missed = candidates < chosen.minimum
     if part.search.trace is not None:
@@ -307,7 +307,7 @@ def execute_batch(chosen: Plan, part: SearchablePart, queries: Floats) -> Candid
         return _stacked([_nothing(part, len(queries))] * len(queries))
     if isinstance(chosen, _EXACT_SCANS):
         return _stacked(_scan_lines(part, queries))
-    hits = _asked(chosen, part, queries)
+    hits = _search_graph(chosen, part, queries)
     found = hits.counts[:, 0]
     missed = np.flatnonzero(found < chosen.minimum)
     if part.search.trace is not None:
@@ -323,22 +323,22 @@ def execute_batch(chosen: Plan, part: SearchablePart, queries: Floats) -> Candid
     return _stacked(lines)
 
 
-def _asked(
+def _search_graph(
     chosen: GraphSearch | FilteredGraphSearch | ScanCodes, part: SearchablePart, queries: Floats
 ) -> Hits:
     """Ask the graph, or its codes. A damaged graph has no hits, and is not asked again."""
     graph, search, allowed = part.graph, part.search, part.allowed
     assert graph is not None, chosen
     ef = chosen.width if isinstance(chosen, ScanCodes) else chosen.ef
-    effort = Effort(search.request.k, ef, chosen.width, OUT_OF_DISTRIBUTION)
+    parameters = SearchParameters(search.request.k, ef, chosen.width, OUT_OF_DISTRIBUTION)
     ask = graph.scan if isinstance(chosen, ScanCodes) else graph.search
     view = part.view
     try:
         vectors = view.unchecked_vectors if graph.checks_vectors else view.vectors
-        return ask(queries, vectors, effort, allowed, search.threads)
+        return ask(queries, vectors, parameters, allowed, search.threads)
     except Damaged:
         part.report_damage(part.view)
-        return Hits.none(len(queries), effort.k)
+        return Hits.none(len(queries), parameters.k)
 
 
 def _compared(chosen: GraphSearch | FilteredGraphSearch | ScanCodes, part: SearchablePart, found: int) -> int:

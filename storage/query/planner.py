@@ -15,8 +15,10 @@ from ..vectors.pca import RERANK_MOST, rerank_least
 # Cost model in nanoseconds, measured by benchmarks/planner.py.
 # GATHER_NS: reading one number of an allowed row in an exact scan.
 GATHER_NS = 0.45
-# CODE_ROW_NS + CODE_NS per number: comparing the code of an allowed row.
-CODE_ROW_NS, CODE_NS = 6.0, 0.06
+# CODE_ROW_NS + CODE_NS per number: comparing the code of an allowed row. UNCACHED_NS per number if the codes
+# of the segment have more than CACHE_BYTES, because they are then read from memory.
+CODE_ROW_NS, CODE_NS, UNCACHED_NS = 6.0, 0.06, 0.2
+CACHE_BYTES = 32 << 20
 # FILTERED_STEP_NS + FILTERED_NS per number: a unit of ef in a search for allowed rows.
 FILTERED_STEP_NS, FILTERED_NS = 2_200.0, 8.0
 # The same for hnswlib, whose filter callback is Python code; times rows / allowed rows.
@@ -131,15 +133,15 @@ def plan(request: Request, part: Statistics) -> Plan:
         return _NOTHING
     if request.exact or part.graph_dimension is None:
         return _scan(part)
-    reduced = part.coded or part.projected
+    approximate = part.coded or part.projected
     ef = scaled_ef(request.ef, part.rows)
-    width = candidates(request.k, ef, reduced)
+    width = candidates(request.k, ef, approximate)
     if allowed is None:
         ef = max(ef, width)
         return GraphSearch(ef, width, min(request.k, part.rows), _fallback(request, part, width))
     if allowed < MOST_ALLOWED * part.rows:
         ef *= FILTERED_EF
-    minimum = min(rerank_least(request.k) if reduced else request.k, allowed)
+    minimum = min(rerank_least(request.k) if approximate else request.k, allowed)
     scan, scan_ns = _cheapest_scan(request, part, allowed, width)
     if not part.filterable or scan_ns <= GRAPH_ADVANTAGE * _search_ns(
         part, allowed, part.graph_dimension, ef
@@ -153,14 +155,14 @@ def scaled_ef(ef: int, rows: int) -> int:
     return ef if rows <= EF_ROWS else int(ef * (1 + math.log2(rows / EF_ROWS) / 2))
 
 
-def candidates(k: int, ef: int, reduced: bool) -> int:
+def candidates(k: int, ef: int, approximate: bool) -> int:
     """Return how many candidates to request from a graph.
 
     After reranking by the stored vectors, the k nearest rows are among them.
 
-    reduced  whether the graph has codes or projected vectors
+    approximate  whether the graph has codes or projected vectors
     """
-    return min(max(rerank_least(k), ef), RERANK_MOST * k) if reduced else k
+    return min(max(rerank_least(k), ef), RERANK_MOST * k) if approximate else k
 
 
 def _scan(part: Statistics) -> ScanAll | ScanAllowed:
@@ -182,7 +184,9 @@ def _cheapest_scan(
     exact = allowed * part.dimension * GATHER_NS
     if not part.coded or exact <= EXACT_NS or part.graph_dimension is None:
         return _scan(part), exact
-    return _fallback(request, part, width), allowed * (CODE_ROW_NS + part.graph_dimension * CODE_NS)
+    dimension = part.graph_dimension
+    number_ns = CODE_NS if part.rows * dimension <= CACHE_BYTES else UNCACHED_NS
+    return _fallback(request, part, width), allowed * (CODE_ROW_NS + dimension * number_ns)
 
 
 def _search_ns(part: Statistics, allowed: int, dimension: int, ef: int) -> float:

@@ -13,7 +13,7 @@ import pytest
 
 from chroma.storage.filters.row_set import RowSet
 from chroma.storage.index import graph_file
-from chroma.storage.index.graph import Damaged, Effort, Graph, GraphData
+from chroma.storage.index.graph import Damaged, Graph, GraphData, SearchParameters, StoredVectors
 from chroma.storage.interface.errors import Corruption
 from chroma.storage.native import kernel
 
@@ -47,15 +47,19 @@ def load(header: dict[str, Any], arrays: dict[str, Any], magic: bytes = b"CHROMH
     text += b" " * (-(16 + len(text)) % 64)
     data = struct.pack("<8sII", magic, len(text), 0) + text + body
     loaded = graph_file.load(
-        "graph", memoryview(data), ref(data), space="l2", shape=VECTORS.shape, vectors=lambda: VECTORS
+        "graph",
+        memoryview(data),
+        ref(data),
+        space="l2",
+        vectors=StoredVectors(*VECTORS.shape, lambda: VECTORS),
     )
     assert loaded is not None
     graph = loaded.graph
     for allowed in (None, RowSet(ROWS, mask=np.arange(ROWS) % 3 > 0)):
-        hits = graph.search(VECTORS[:50], VECTORS, Effort(10, 50, 20), allowed, 1)
+        hits = graph.search(VECTORS[:50], VECTORS, SearchParameters(10, 50, 20), allowed, 1)
         assert ((hits.rows >= -1) & (hits.rows < ROWS)).all()
         if graph.coded:
-            graph.scan(VECTORS[:50], VECTORS, Effort(10, 50, 20), allowed, 1)
+            graph.scan(VECTORS[:50], VECTORS, SearchParameters(10, 50, 20), allowed, 1)
     return graph
 
 

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from chroma.storage.index import graph_file
-from chroma.storage.index.graph import Effort, GraphData, link_bytes
+from chroma.storage.index.graph import GraphData, SearchParameters, StoredVectors, link_bytes
 from chroma.storage.index.hnsw import HnswGraph
 from chroma.storage.index.native_graph import NativeGraph
 from chroma.storage.interface.errors import Corruption
@@ -19,7 +19,7 @@ from chroma.storage.vectors.distance import Space
 
 from .shared import DIM, ROWS, VECTORS, Sink, hnsw_data, native_data, ref
 
-EFFORT = Effort(10, 40, 20)
+PARAMETERS = SearchParameters(10, 40, 20)
 
 
 def _written(data: GraphData) -> bytes:
@@ -30,14 +30,18 @@ def _written(data: GraphData) -> bytes:
 
 def _loaded(data: bytes, space: Space, vectors: Any) -> graph_file.Loaded:
     loaded = graph_file.load(
-        "graph", memoryview(data), ref(data), space=space, shape=vectors.shape, vectors=lambda: vectors
+        "graph",
+        memoryview(data),
+        ref(data),
+        space=space,
+        vectors=StoredVectors(*vectors.shape, lambda: vectors),
     )
     assert loaded is not None
     return loaded
 
 
 def _found(graph: Any, vectors: Any) -> Any:
-    return graph.search(vectors[::37] + np.float32(0.01), vectors, EFFORT, None, 1)
+    return graph.search(vectors[::37] + np.float32(0.01), vectors, PARAMETERS, None, 1)
 
 
 @pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
@@ -69,7 +73,7 @@ def test_a_file_of_many_neighbours_is_read(make: Any) -> None:
     data = make("l2", vectors, 200, 200)
     assert data.counts.dtype == np.uint16 and int(data.counts.max()) > 255
     loaded = _loaded(_written(data), "l2", vectors)
-    assert 0 in loaded.graph.search(vectors[:1], vectors, EFFORT, None, 1).rows
+    assert 0 in loaded.graph.search(vectors[:1], vectors, PARAMETERS, None, 1).rows
 
 
 def test_a_graph_without_codes_is_searched_by_hnswlib() -> None:
@@ -177,8 +181,7 @@ def test_a_file_that_does_not_fit_is_refused() -> None:
             memoryview(data),
             ref(data[:-1] + b"x"),
             space="l2",
-            shape=vectors.shape,
-            vectors=lambda: vectors,
+            vectors=StoredVectors(*vectors.shape, lambda: vectors),
         )
     with pytest.raises(Corruption, match="not an index file"):
         _loaded(b"CHROMHN9" + data[8:], "l2", vectors)

@@ -7,7 +7,7 @@ import pytest
 
 from chroma.storage.filters.row_set import RowSet
 from chroma.storage.index import hnsw
-from chroma.storage.index.graph import Effort
+from chroma.storage.index.graph import SearchParameters
 from chroma.storage.vectors import distance
 from chroma.storage.vectors.distance import Space
 
@@ -18,11 +18,11 @@ from .shared import DIM, ROWS, VECTORS, hnsw_data
 def test_it_finds_the_nearest_rows_with_exact_distances(space: Space) -> None:
     graph = hnsw.opened(hnsw_data(space, VECTORS), VECTORS)
     assert graph is not None and graph.projected and graph.dimension < DIM
-    queries, effort = VECTORS[::450] + np.float32(0.05), Effort(10, 60, 30, 4)
+    queries, parameters = VECTORS[::450] + np.float32(0.05), SearchParameters(10, 60, 30, 4)
     mask = np.arange(ROWS) % 3 == 0
     for allowed in (None, RowSet(ROWS, mask=mask)):
         rows = np.arange(ROWS) if allowed is None else allowed.rows
-        hits = graph.search(queries, VECTORS, effort, allowed, 1)
+        hits = graph.search(queries, VECTORS, parameters, allowed, 1)
         shared = 0
         for line, query in enumerate(queries):
             right, _ = distance.ranked(space, query, VECTORS, rows=rows, k=10)
@@ -38,7 +38,7 @@ def test_queries_unlike_the_rows_get_more_effort() -> None:
     assert graph is not None
     queries = VECTORS[:3].copy()
     queries[1] = np.random.default_rng(2).standard_normal(DIM) * 10
-    hits = graph.search(queries, VECTORS, Effort(10, 60, 30, 4), None, 1)
+    hits = graph.search(queries, VECTORS, SearchParameters(10, 60, 30, 4), None, 1)
     assert hits.counts.tolist() == [[30, 0], [120, 1], [30, 0]]
 
 
@@ -47,7 +47,7 @@ def test_a_graph_that_reaches_fewer_rows_gives_fewer() -> None:
     graph = hnsw.opened(hnsw_data("l2", vectors), vectors)
     assert graph is not None
     few = RowSet(50, rows=np.array([3, 7]))
-    hits = graph.search(vectors[:2], vectors, Effort(10, 60, 30), few, 1)
+    hits = graph.search(vectors[:2], vectors, SearchParameters(10, 60, 30), few, 1)
     assert [sorted(line[:2].tolist()) for line in hits.rows] == [[3, 7]] * 2
     assert (hits.rows[:, 2:] == -1).all() and hits.counts.tolist() == [[2, 0]] * 2
 
@@ -56,7 +56,7 @@ def test_it_has_no_codes() -> None:
     graph = hnsw.opened(hnsw_data("l2", VECTORS[:50]), VECTORS[:50])
     assert graph is not None and not graph.coded
     with pytest.raises(NotImplementedError):
-        graph.scan(VECTORS[:1], VECTORS[:50], Effort(1, 1, 1), None, 1)
+        graph.scan(VECTORS[:1], VECTORS[:50], SearchParameters(1, 1, 1), None, 1)
 
 
 def test_building_and_loading_end_when_they_are_told_to() -> None:

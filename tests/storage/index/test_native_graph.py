@@ -14,7 +14,7 @@ import xxhash
 
 from chroma.storage.filters.row_set import RowSet
 from chroma.storage.index import native_graph
-from chroma.storage.index.graph import Damaged, Effort, GraphData, link_bytes
+from chroma.storage.index.graph import Damaged, GraphData, SearchParameters, link_bytes
 from chroma.storage.index.native_graph import NativeGraph
 from chroma.storage.native import kernel
 from chroma.storage.vectors import distance, pca
@@ -24,7 +24,7 @@ from .shared import DIM, ROWS, VECTORS, built, native_data, scratch
 
 SPACES: tuple[Space, ...] = ("l2", "cosine", "ip")
 QUERIES = VECTORS[::300] + np.float32(0.05)
-EFFORT = Effort(10, 60, 30)
+PARAMETERS = SearchParameters(10, 60, 30)
 
 
 def _exact(space: Space, allowed: Any = None, queries: Any = QUERIES) -> list[Any]:
@@ -40,7 +40,7 @@ def _recall(found: Any, right: Any) -> float:
 
 @pytest.mark.parametrize("space", SPACES)
 def test_it_finds_the_nearest_rows_with_exact_distances_in_order(space: Space) -> None:
-    hits = built(space).search(QUERIES, VECTORS, EFFORT, None, 1)
+    hits = built(space).search(QUERIES, VECTORS, PARAMETERS, None, 1)
     assert _recall(hits.rows, _exact(space)) >= 0.97
     for line, query in enumerate(QUERIES):
         assert np.array_equal(hits.distances[line], distance.exact(space, query, VECTORS, hits.rows[line]))
@@ -63,8 +63,8 @@ def test_with_a_filter_it_finds_the_nearest_allowed_rows(space: Space, name: str
     mask = FILTERS[name]
     right = _exact(space, mask)
     for allowed in (RowSet(ROWS, mask=mask), RowSet(ROWS, rows=np.flatnonzero(mask))):
-        walked = built(space).search(QUERIES, VECTORS, EFFORT, allowed, 1)
-        scanned = built(space).scan(QUERIES, VECTORS, EFFORT, allowed, 1)
+        walked = built(space).search(QUERIES, VECTORS, PARAMETERS, allowed, 1)
+        scanned = built(space).scan(QUERIES, VECTORS, PARAMETERS, allowed, 1)
         assert mask[walked.rows].all() and mask[scanned.rows].all()
         assert space == "ip" or _recall(walked.rows, right) >= 0.97
         assert _recall(scanned.rows, right) >= 0.98
@@ -78,14 +78,14 @@ def test_inner_products_are_filtered_by_a_walk_only_among_vectors_of_one_length(
     mask = FILTERS["near to a row"]
     rows = np.flatnonzero(mask)
     right = [distance.ranked("ip", query, even, rows=rows, k=10)[0] for query in QUERIES]
-    assert _recall(graph.search(QUERIES, even, EFFORT, RowSet(ROWS, mask=mask), 1).rows, right) >= 0.97
+    assert _recall(graph.search(QUERIES, even, PARAMETERS, RowSet(ROWS, mask=mask), 1).rows, right) >= 0.97
 
 
 @pytest.mark.parametrize("count", [1, 3, 9])
 def test_with_few_allowed_rows_a_scan_finds_them_all(count: int) -> None:
     rows = np.sort(np.random.default_rng(count).choice(ROWS, count, replace=False))
     for allowed in (RowSet(ROWS, rows=rows), RowSet(ROWS, mask=np.isin(np.arange(ROWS), rows))):
-        hits = built("l2").scan(QUERIES[:2], VECTORS, EFFORT, allowed, 1)
+        hits = built("l2").scan(QUERIES[:2], VECTORS, PARAMETERS, allowed, 1)
         assert [sorted(line[:count].tolist()) for line in hits.rows] == [rows.tolist()] * 2
         assert (hits.rows[:, count:] == -1).all() and np.isnan(hits.distances[:, count:]).all()
         assert hits.counts.tolist() == [[count, 0]] * 2
@@ -94,32 +94,32 @@ def test_with_few_allowed_rows_a_scan_finds_them_all(count: int) -> None:
 def test_a_search_among_no_rows_finds_none() -> None:
     nothing = RowSet(ROWS, mask=np.zeros(ROWS, np.bool_))
     for find in (built("l2").search, built("l2").scan):
-        hits = find(QUERIES[:1], VECTORS, EFFORT, nothing, 1)
+        hits = find(QUERIES[:1], VECTORS, PARAMETERS, nothing, 1)
         assert (hits.rows == -1).all() and hits.counts[0, 0] == 0
 
 
 def test_a_scan_without_a_filter_compares_all_rows() -> None:
-    hits = built("cosine").scan(QUERIES, VECTORS, EFFORT, None, 1)
+    hits = built("cosine").scan(QUERIES, VECTORS, PARAMETERS, None, 1)
     assert _recall(hits.rows, _exact("cosine")) >= 0.98
 
 
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_find_what_one_finds(threads: int) -> None:
     queries = VECTORS[:100]
-    one = built("l2").search(queries, VECTORS, EFFORT, None, 1)
-    many = built("l2").search(queries, VECTORS, EFFORT, None, threads)
+    one = built("l2").search(queries, VECTORS, PARAMETERS, None, 1)
+    many = built("l2").search(queries, VECTORS, PARAMETERS, None, threads)
     assert all(np.array_equal(a, b) for a, b in zip(one, many, strict=True))
 
 
 def test_threads_may_search_one_graph_at_the_same_time() -> None:
     graph, wrong = built("l2"), []
-    right = [graph.search(VECTORS[i : i + 1], VECTORS, EFFORT, None, 1).rows for i in range(50)]
+    right = [graph.search(VECTORS[i : i + 1], VECTORS, PARAMETERS, None, 1).rows for i in range(50)]
 
     def search() -> None:
         for turn in range(4):
             for line in range(50):
                 if not np.array_equal(
-                    graph.search(VECTORS[line : line + 1], VECTORS, EFFORT, None, 1).rows, right[line]
+                    graph.search(VECTORS[line : line + 1], VECTORS, PARAMETERS, None, 1).rows, right[line]
                 ):
                     wrong.append((turn, line))
 
@@ -142,14 +142,14 @@ def test_one_thread_builds_the_same_graph_each_time() -> None:
 def test_a_graph_of_few_rows(rows: int) -> None:
     vectors = VECTORS[:rows]
     graph = NativeGraph(native_data("l2", vectors), DIM, mapped=False)
-    hits = graph.search(vectors[:1], vectors, EFFORT, None, 1)
+    hits = graph.search(vectors[:1], vectors, PARAMETERS, None, 1)
     assert hits.rows[0, 0] == 0 and hits.counts[0, 0] == min(30, rows)
 
 
 def test_equal_vectors_are_found_in_the_order_of_rows() -> None:
     vectors = np.repeat(VECTORS[:3], 300, axis=0)
     graph = NativeGraph(native_data("cosine", vectors), DIM, mapped=False)
-    hits = graph.search(vectors[:1], vectors, Effort(5, 400, 400), None, 1)
+    hits = graph.search(vectors[:1], vectors, SearchParameters(5, 400, 400), None, 1)
     assert hits.rows[0].tolist() == sorted(hits.rows[0].tolist()) and (hits.rows[0] < 300).all()
 
 
@@ -159,14 +159,14 @@ def test_vectors_of_zeros_and_of_any_length_are_compared() -> None:
     vectors[10:20] = 0
     graph = NativeGraph(native_data("cosine", vectors), DIM, mapped=False)
     for row in (600, 999):
-        assert row in graph.search(vectors[row : row + 1], vectors, EFFORT, None, 1).rows
-    zero = graph.search(np.zeros((1, DIM), np.float32), vectors, EFFORT, None, 1)
+        assert row in graph.search(vectors[row : row + 1], vectors, PARAMETERS, None, 1).rows
+    zero = graph.search(np.zeros((1, DIM), np.float32), vectors, PARAMETERS, None, 1)
     assert (zero.distances == 1).all()
 
 
 def test_a_query_that_overflows_finds_nothing_rather_than_something_wrong() -> None:
     query = np.full((1, DIM), 3e38, np.float32)
-    hits = built("l2").search(query, VECTORS, EFFORT, None, 1)
+    hits = built("l2").search(query, VECTORS, PARAMETERS, None, 1)
     assert hits.counts[0, 0] == 0 or np.isinf(hits.distances[hits.rows >= 0]).all()
 
 
@@ -229,9 +229,9 @@ def test_links_that_lead_nowhere_are_damage() -> None:
     for change in ({"links": lost.view(np.uint8)}, {"upper": upper}, {"upper": full}):
         for allowed in (None, half):
             with pytest.raises(Damaged):
-                _with(data, **change).search(VECTORS[:20], VECTORS[:500], EFFORT, allowed, 1)
+                _with(data, **change).search(VECTORS[:20], VECTORS[:500], PARAMETERS, allowed, 1)
     try:  # a row below may or may not be the nearest in its layer
-        _with(data, upper=below).search(VECTORS[:20], VECTORS[:500], EFFORT, None, 1)
+        _with(data, upper=below).search(VECTORS[:20], VECTORS[:500], PARAMETERS, None, 1)
     except Damaged as error:
         assert "not in its layer" in str(error)
 
@@ -278,17 +278,17 @@ def test_vectors_that_were_not_indexed_are_noticed() -> None:
     graph = NativeGraph(native_data("l2", vectors), DIM, mapped=True)
     assert graph.checks_vectors
     queries = vectors[::100].copy()
-    found = graph.search(queries[:5], vectors, EFFORT, None, 1).rows
+    found = graph.search(queries[:5], vectors, PARAMETERS, None, 1).rows
     vectors[1900, 5] += 1  # in a block that was not read yet, or that was intact when it was
     half = RowSet(2000, mask=np.arange(2000) >= 1800)
     fresh = NativeGraph(native_data("l2", VECTORS[:2000]), DIM, mapped=True)
     for find in (fresh.search, fresh.scan):
         with pytest.raises(Damaged, match="not the one that was indexed"):
-            find(queries[-1:], vectors, EFFORT, half, 1)
-    assert np.array_equal(graph.search(queries[:5], vectors, EFFORT, None, 1).rows, found)
+            find(queries[-1:], vectors, PARAMETERS, half, 1)
+    assert np.array_equal(graph.search(queries[:5], vectors, PARAMETERS, None, 1).rows, found)
     whole = NativeGraph(native_data("l2", VECTORS[:2000]), DIM, mapped=False)
     assert not whole.checks_vectors
-    whole.search(queries[-1:], vectors, EFFORT, half, 1)
+    whole.search(queries[-1:], vectors, PARAMETERS, half, 1)
 
 
 @pytest.mark.parametrize("calls", [0, 1, 3, 12])
@@ -307,8 +307,8 @@ def test_every_instruction_set_gives_the_same_scores() -> None:
     script = (
         "import numpy as np, hashlib\n"
         "from tests.storage.index.shared import VECTORS, built\n"
-        "from chroma.storage.index.graph import Effort\n"
-        "hits = built('l2').search(VECTORS[:40], VECTORS, Effort(10, 60, 30), None, 1)\n"
+        "from chroma.storage.index.graph import SearchParameters\n"
+        "hits = built('l2').search(VECTORS[:40], VECTORS, SearchParameters(10, 60, 30), None, 1)\n"
         "print(hashlib.sha256(hits.rows.tobytes() + hits.distances.tobytes()).hexdigest())\n"
     )
     found = {

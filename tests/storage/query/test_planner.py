@@ -103,6 +103,14 @@ def test_the_border_between_a_scan_and_a_graph_search() -> None:
     assert plan(narrow, _allowing(border - 1)) == ScanCodes(28, 10, ScanAllowed())
 
 
+def test_codes_that_do_not_fit_into_the_cache_are_scanned_less_often() -> None:
+    narrow = Request(10, 28, False)
+    many = planner.CACHE_BYTES // BOTH.graph_dimension  # type: ignore[operator]
+    part = BOTH._replace(rows=many, allowed=12_000)
+    assert isinstance(plan(narrow, part), ScanCodes)
+    assert isinstance(plan(narrow, part._replace(rows=many + 1)), FilteredGraphSearch)
+
+
 def test_where_most_rows_are_allowed_the_effort_is_the_usual_one() -> None:
     narrow = Request(10, 28, False)
     for rows, ef in ((ROWS * 3 // 4 - 1, 56), (ROWS * 3 // 4, 28), (ROWS - 1, 28)):
@@ -137,9 +145,9 @@ def test_beyond_what_is_allowed_k_counts_only_as_far_as_there_are_rows() -> None
 
 
 def test_candidates_are_ranked_within_bounds() -> None:
-    assert [candidates(10, ef, reduced=True) for ef in (10, 24, 28, 100)] == [20, 24, 28, 30]
-    assert candidates(100, 100, reduced=True) == 150
-    assert candidates(10, 100, reduced=False) == 10
+    assert [candidates(10, ef, approximate=True) for ef in (10, 24, 28, 100)] == [20, 24, 28, 30]
+    assert candidates(100, 100, approximate=True) == 150
+    assert candidates(10, 100, approximate=False) == 10
 
 
 def test_plans_are_values() -> None:

@@ -63,8 +63,8 @@ def test_misses_and_fallbacks(collection: Any, monkeypatch: pytest.MonkeyPatch) 
     (runs, _) = _runs(collection, VECTORS[:4], where={"n": {"$gte": 100}})
     assert runs == (True, [("FilteredGraphSearch", 4, 0)])
 
-    def finds_nothing(self: Any, queries: Any, vectors: Any, effort: Any, *_: Any) -> Hits:
-        return Hits.none(len(queries), effort.k)
+    def finds_nothing(self: Any, queries: Any, vectors: Any, parameters: Any, *_: Any) -> Hits:
+        return Hits.none(len(queries), parameters.k)
 
     monkeypatch.setattr(NativeGraph, "search", finds_nothing)
     for count in (1, 4):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import chroma
-from chroma.storage.index.graph import Effort
+from chroma.storage.index.graph import SearchParameters
 from chroma.storage.vectors import pca
 from chroma.storage.vectors.distance import Space
 
@@ -92,10 +92,10 @@ def test_answers_are_those_of_whole_vectors(
 def test_queries_unlike_the_rows_are_known() -> None:
     graph = built("cosine")
     random = np.random.default_rng(2).standard_normal((3, DIM)).astype(np.float32)
-    effort = Effort(5, 20, 20)
+    parameters = SearchParameters(5, 20, 20)
     for queries, expected in ((VECTORS[:3], False), (random, True)):
-        assert graph.search(queries, VECTORS, effort, None, 1).counts[:, 1].tolist() == 3 * [expected]
-        assert graph.search(queries[:1], VECTORS, effort, None, 1).counts[:, 1].tolist() == [expected]
+        assert graph.search(queries, VECTORS, parameters, None, 1).counts[:, 1].tolist() == 3 * [expected]
+        assert graph.search(queries[:1], VECTORS, parameters, None, 1).counts[:, 1].tolist() == [expected]
 
 
 @pytest.mark.parametrize("batch", [False, True])
@@ -103,24 +103,24 @@ def test_queries_unlike_the_rows_get_more_effort(batch: bool) -> None:
     graph = built("l2")
     queries = VECTORS[::300].copy()
     queries[3] = np.random.default_rng(2).standard_normal(DIM) * 10
-    effort = Effort(10, 100, 30, 4)
-    found = graph.search(queries, VECTORS, effort, None, 2) if batch else None
+    parameters = SearchParameters(10, 100, 30, 4)
+    found = graph.search(queries, VECTORS, parameters, None, 2) if batch else None
     for line, query in enumerate(queries):
-        hits = graph.search(query[None, :], VECTORS, effort, None, 1)
+        hits = graph.search(query[None, :], VECTORS, parameters, None, 1)
         assert hits.counts.tolist() == [[120, 1] if line == 3 else [30, 0]]
         if found is not None:
             assert np.array_equal(found.rows[line], hits.rows[0])
             assert np.array_equal(found.counts[line], hits.counts[0])
     exact = np.argsort(((VECTORS - queries[3]) ** 2).sum(axis=1))[:10]
-    assert len(np.intersect1d(graph.search(queries[3:4], VECTORS, effort, None, 1).rows, exact)) >= 8
+    assert len(np.intersect1d(graph.search(queries[3:4], VECTORS, parameters, None, 1).rows, exact)) >= 8
 
 
 @pytest.mark.parametrize("length", [1e-30, 1e-12, 1e-6, 1e-3, 1, 1e3, 1e12, 1e18])
 def test_the_length_of_a_query_does_not_matter_to_angles(length: float) -> None:
-    graph, effort = built("cosine"), Effort(10, 100, 20)
+    graph, parameters = built("cosine"), SearchParameters(10, 100, 20)
     for query in VECTORS[:20]:
-        one = graph.search(query[None, :], VECTORS, effort, None, 1).rows
-        other = graph.search((query * np.float32(length))[None, :], VECTORS, effort, None, 1).rows
+        one = graph.search(query[None, :], VECTORS, parameters, None, 1).rows
+        other = graph.search((query * np.float32(length))[None, :], VECTORS, parameters, None, 1).rows
         assert len(np.intersect1d(one, other)) >= 9
 
 
