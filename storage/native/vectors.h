@@ -143,7 +143,11 @@ WIDE static double
 square_of(const float *vector, Py_ssize_t dimension)
 {
     double sums[LANES] = {0};
-    for (Py_ssize_t at = 0; at < dimension; at++)
+    Py_ssize_t at = 0;
+    for (; at + LANES <= dimension; at += LANES)
+        for (int lane = 0; lane < LANES; lane++)
+            sums[lane] += (double)vector[at + lane] * (double)vector[at + lane];
+    for (; at < dimension; at++)
         sums[at % LANES] += (double)vector[at] * (double)vector[at];
     return total(sums);
 }
