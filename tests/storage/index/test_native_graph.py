@@ -306,9 +306,11 @@ def test_every_instruction_set_gives_the_same_scores() -> None:
     """The plain loop and the widest instructions of this machine, in two processes."""
     script = (
         "import numpy as np, hashlib\n"
-        "from tests.storage.index.shared import VECTORS, built\n"
+        "from tests.storage.index.shared import DIM, VECTORS, native_data\n"
+        "from chroma.storage.index.native_graph import NativeGraph\n"
         "from chroma.storage.index.graph import SearchParameters\n"
-        "hits = built('l2').search(VECTORS[:40], VECTORS, SearchParameters(10, 60, 30), None, 1)\n"
+        "graph = NativeGraph(native_data('l2', VECTORS, threads=1), DIM, mapped=False)\n"
+        "hits = graph.search(VECTORS[:40], VECTORS, SearchParameters(10, 60, 30), None, 1)\n"
         "print(hashlib.sha256(hits.rows.tobytes() + hits.distances.tobytes()).hexdigest())\n"
     )
     found = {
