@@ -421,6 +421,16 @@ def test_patches_count_for_the_next_compaction(made: Any, monkeypatch: pytest.Mo
     assert not compaction.due(held(made).store.snapshot())
 
 
+def test_writers_wait_for_large_patches_only(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "FLUSH_ROWS", 4)
+    made.update(ids=[f"r{i}" for i in range(ROWS)], metadatas=[{"n": 0}] * ROWS)
+    snapshot = held(made).store.snapshot()
+    assert compaction.due(snapshot)
+    assert not compaction.outrun(snapshot)
+    monkeypatch.setattr(compaction, "FLUSH_BYTES", 100)
+    assert compaction.outrun(snapshot)
+
+
 def test_names_of_old_values_are_given_up(made: Any) -> None:
     for number in range(3):
         made.update(ids=[f"r{i}" for i in range(100)], metadatas=[{"kind": f"kind {number}"}] * 100)
