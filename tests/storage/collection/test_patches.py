@@ -140,6 +140,18 @@ def test_few_new_values_get_a_file_and_many_new_columns(made: Any) -> None:
     assert made.get(where={"kind": "new"})["ids"] == [f"r{i}" for i in [*range(few), 150]]
 
 
+def test_vectors_are_not_checked_again(made: Any) -> None:
+    made.query(query_embeddings=[[1.0] * 8], n_results=1, exact=True)
+    made.update(ids=[f"r{i}" for i in range(100)], metadatas=[{"kind": "new"}] * 100)
+    [before] = held(made).store.snapshot().views
+    made.compact()
+    [after] = held(made).store.snapshot().views
+    assert after.source is not before.source.base
+    assert after.source.content != before.source.content
+    assert after.source.vectors is before.source.vectors
+    assert after.source.texts("id", np.array([3])) == ["r3"]
+
+
 def test_compact_removes_the_old_values(made: Any) -> None:
     made.update(ids=["r7"], metadatas=[{"secret": "before"}])
     flush(made)
