@@ -62,10 +62,11 @@ def due(snapshot: Snapshot) -> bool:
 
 
 def outrun(snapshot: Snapshot) -> bool:
-    """Whether writers should wait, because too many rows and new values are only in memory and in logs."""
-    rows = sum(memtable.rows for memtable in snapshot.memtables)
-    patches = sum(overlay.unsaved for overlay in overlays(view.source for view in snapshot.views))
-    return rows + patches > 4 * FLUSH_ROWS
+    """Whether writers should wait, because too many rows, or new values, are only in memory and in logs."""
+    if sum(memtable.rows for memtable in snapshot.memtables) > 4 * FLUSH_ROWS:
+        return True
+    patched = overlays(view.source for view in snapshot.views)  # without vectors, rows are small
+    return sum(overlay.table.nbytes for overlay in patched) > 4 * FLUSH_BYTES
 
 
 def useful(snapshot: Snapshot) -> bool:

@@ -295,7 +295,7 @@ class State:
             if name in self._segments:
                 old, self.refs[name] = self.refs[name], ref
                 if ref.files != old.files:  # other files have the values of the same rows
-                    self._segments[name] = Segment(self._folder, ref)
+                    self._segments[name] = self._segments[name].with_files(self._folder, ref)
                 elif ref.values == old.values or self._has_values(ref):
                     continue
                 self._read_values(ref)

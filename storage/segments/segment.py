@@ -53,6 +53,7 @@ Hashes = npt.NDArray[np.uint64]
 VECTORS, RECORDS, IDS = "vectors.arrow", "records.arrow", "ids.arrow"
 WIDE, SPARSE = "attributes.parquet", "sparse.parquet"
 _BLOCK_ROWS = 65_536
+_KNOWN_OF = {VECTORS: ("vectors", "norms", "lengths"), IDS: ("by hash",)}  # what is made of files that stay
 _SMALL = 3 << 20  # numbers whose lengths take less than a millisecond; larger segments have graphs
 
 
@@ -293,6 +294,20 @@ class Segment:
 
     def __repr__(self) -> str:
         return f"Segment({self.name}, rows={self.rows}, dimension={self.dimension})"
+
+    def with_files(self, folder: Folder, ref: SegmentRef) -> Segment:
+        """Open the segment with other files of the values of its rows.
+
+        What is known of its vectors and ids, which stay, need not be read and checked again.
+        """
+        other = Segment(folder, ref)
+        for name, keys in _KNOWN_OF.items():
+            if other._files[name] == self._files[name]:
+                other._maps[name] = self._maps[name]
+                for key in (f"checked {name}", f"columns {name}", *keys):
+                    if key in self._cache:
+                        other._cache[key] = self._cache[key]
+        return other
 
     @property
     def base(self) -> Segment:

@@ -140,6 +140,18 @@ def test_few_new_values_get_a_file_and_many_new_columns(made: Any) -> None:
     assert made.get(where={"kind": "new"})["ids"] == [f"r{i}" for i in [*range(few), 150]]
 
 
+def test_vectors_are_not_checked_again(made: Any) -> None:
+    made.query(query_embeddings=[[1.0] * 8], n_results=1, exact=True)
+    made.update(ids=[f"r{i}" for i in range(100)], metadatas=[{"kind": "new"}] * 100)
+    [before] = held(made).store.snapshot().views
+    made.compact()
+    [after] = held(made).store.snapshot().views
+    assert after.source is not before.source.base
+    assert after.source.content != before.source.content
+    assert after.source.vectors is before.source.vectors
+    assert after.source.texts("id", np.array([3])) == ["r3"]
+
+
 def test_compact_removes_the_old_values(made: Any) -> None:
     made.update(ids=["r7"], metadatas=[{"secret": "before"}])
     flush(made)
@@ -419,6 +431,16 @@ def test_patches_count_for_the_next_compaction(made: Any, monkeypatch: pytest.Mo
     assert compaction.due(held(made).store.snapshot())
     flush(made)
     assert not compaction.due(held(made).store.snapshot())
+
+
+def test_writers_wait_for_large_patches_only(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "FLUSH_ROWS", 4)
+    made.update(ids=[f"r{i}" for i in range(ROWS)], metadatas=[{"n": 0}] * ROWS)
+    snapshot = held(made).store.snapshot()
+    assert compaction.due(snapshot)
+    assert not compaction.outrun(snapshot)
+    monkeypatch.setattr(compaction, "FLUSH_BYTES", 100)
+    assert compaction.outrun(snapshot)
 
 
 def test_names_of_old_values_are_given_up(made: Any) -> None:
