@@ -70,6 +70,7 @@ class AsyncFastPath:
             raise
         if reading.reusable:
             self._idle.append((stream, time.monotonic() + self._expiry))
+            await self._close_expired()
         else:
             await stream.aclose()
         return response
@@ -84,6 +85,12 @@ class AsyncFastPath:
             response = reading.feed(data)
             if response is not None:
                 return response
+
+    async def _close_expired(self) -> None:
+        """Close what is left of a time with more requests at once."""
+        with suppress(IndexError):  # another thread has closed it
+            while self._idle and self._idle[0][1] < time.monotonic():
+                await self._idle.pop(0)[0].aclose()
 
     async def _idle_stream(self) -> httpcore.AsyncNetworkStream | None:
         """The connection that was used last, if it still stands."""

@@ -71,6 +71,7 @@ class FastPath:
             raise
         if reading.reusable:
             self._idle.append((stream, time.monotonic() + self._expiry))
+            self._close_expired()
         else:
             stream.close()
         return response
@@ -85,6 +86,12 @@ class FastPath:
             response = reading.feed(data)
             if response is not None:
                 return response
+
+    def _close_expired(self) -> None:
+        """Close what is left of a time with more requests at once."""
+        with suppress(IndexError):  # another thread has closed it
+            while self._idle and self._idle[0][1] < time.monotonic():
+                self._idle.pop(0)[0].close()
 
     def _idle_stream(self) -> httpcore.NetworkStream | None:
         """The connection that was used last, if it still stands."""

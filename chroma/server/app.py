@@ -45,7 +45,10 @@ _log = logging.getLogger("chroma.server")
 _BODIES_BYTES = 1 << 30  # the limit for bodies in memory, or twice the largest body if that is more
 _ANSWERS_BYTES = 1 << 29  # the limit for responses that are being sent and are not streams
 
-_PATHS = 1024  # paths whose routes are remembered
+_PATHS, _LONGEST_PATH = (
+    1024,
+    512,
+)  # paths whose routes are remembered: how many, and up to how many characters
 
 _ALSO = {"/api/v2/openapi.json": ("/openapi.json",)}  # additional paths, which other servers use
 
@@ -154,14 +157,14 @@ def _finder(endpoints: Sequence[tuple[str, str, Endpoint]]) -> Find:
     """A function that finds the endpoint of a request. The first one that fits is used."""
     compiled = [(method, compile_path(path)[0], endpoint) for method, path, endpoint in endpoints]
 
-    @lru_cache(_PATHS)
-    def find(method: str, path: str) -> tuple[Endpoint, dict[str, str]] | None:
+    def search(method: str, path: str) -> tuple[Endpoint, dict[str, str]] | None:
         for accepted, pattern, endpoint in compiled:
             if method == accepted and (match := pattern.match(path)):
                 return endpoint, match.groupdict()
         return None
 
-    return find
+    remembered = lru_cache(_PATHS)(search)
+    return lambda method, path: (search if len(path) > _LONGEST_PATH else remembered)(method, path)
 
 
 async def _keep_fresh(metrics: Metrics) -> None:

@@ -37,6 +37,7 @@ from .sql import process_pool
 
 _log = logging.getLogger("chroma")
 _SHORT_BYTES, _SHORT_ROWS = 1 << 16, 100  # the largest body and answer of a call that may be short
+_ID_LENGTH = 36  # of a UUID
 _FILTERS = ("where", "where_document")
 _CHOICES = ("ids", *_FILTERS, "exact", "max_distance", "diversity", "candidates", "explain", "mode")
 SQL_MEMORY = 1 << 30  # the memory limit of one statement, in bytes
@@ -437,6 +438,13 @@ def query(call: Call) -> JSON | Streamed:
         return read_responses.query(ranked, request.fields, form)
 
 
+def _kind_of(call: Call, k: int = 0) -> Hashable:
+    """The kind of a short call of one route: its collection, and the number of its results if that differs.
+    Kinds are remembered, so what cannot be the id of a collection has none."""
+    id = call.encoded["collection"]
+    return (id, k) if len(id) == _ID_LENGTH else None
+
+
 def _kind_of_query(call: Call) -> Hashable:
     """The kind of a query that compares one vector with all records. A filter may take long to evaluate."""
     if len(call.raw) > _SHORT_BYTES or call.accepts_arrow:
@@ -446,7 +454,7 @@ def _kind_of_query(call: Call) -> Hashable:
     one = type(vectors) is list and len(vectors) == 1 and type(k) is int and 0 < k <= _SHORT_ROWS
     if not one or any(body.get(key) for key in _CHOICES):
         return None
-    return "query", call.encoded["collection"], k
+    return _kind_of(call, k)
 
 
 def _kind_of_get(call: Call) -> Hashable:
@@ -455,12 +463,7 @@ def _kind_of_get(call: Call) -> Hashable:
         return None
     ids = call.body.get("ids")
     few = type(ids) is list and 0 < len(ids) <= _SHORT_ROWS
-    return ("get", call.encoded["collection"]) if few and not any(map(call.body.get, _FILTERS)) else None
-
-
-def _kind_of_count(call: Call) -> Hashable:
-    """The kind of a count."""
-    return "count", call.encoded["collection"]
+    return _kind_of(call) if few and not any(map(call.body.get, _FILTERS)) else None
 
 
 def count(call: Call) -> int:
@@ -617,7 +620,7 @@ ROUTES = (
     Route("POST", f"{_COLLECTION}/add", add, "write", status=201, body=True, streamed=_streams("add")),
     Route("POST", f"{_COLLECTION}/upsert", upsert, "write", body=True, streamed=_streams("upsert")),
     Route("POST", f"{_COLLECTION}/update", update, "write", body=True, streamed=_streams("update")),
-    Route("GET", f"{_COLLECTION}/count", count, "read", kind=_kind_of_count),
+    Route("GET", f"{_COLLECTION}/count", count, "read", kind=_kind_of),
     Route("POST", f"{_COLLECTION}/delete", delete, "write", body=True),
     Route("GET", _API, root, "none", threaded=False),
     Route("GET", f"{_API}/heartbeat", heartbeat, "none", threaded=False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
+import math
 import re
 import socket
 import threading
@@ -12,14 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 
 from chroma import errors
 from chroma._async.http_transport import AsyncTransport
+from chroma._sync.http_connections import FastPath
 from chroma._sync.http_transport import Transport
 from chroma.config import Settings
 from chroma.http import fast_path
+from chroma.http.connection_pool import Connections
 
 PATIENCE = 20.0
 
@@ -78,6 +82,35 @@ def server() -> Iterator[Socket]:
     made = Socket()
     yield made
     made.close()
+
+
+class Direct:
+    """The fast path of a client, whose idle connections note that they were closed."""
+
+    def __init__(self, server: Socket) -> None:
+        self.url = f"http://127.0.0.1:{server.port}"
+        self._client = httpx.Client()
+        options = {"timeout": httpx.Timeout(PATIENCE), "limits": httpx.Limits(keepalive_expiry=None)}
+        self.pool = FastPath(self._client, httpx.URL(self.url), options, Connections())
+        self.closed: list[int] = []
+
+    def idle(self, number: int, expired: bool) -> None:
+        stream = httpcore.SyncBackend().connect_tcp("127.0.0.1", int(self.url.rpartition(":")[2]))
+        original = stream.close
+
+        def close() -> None:
+            self.closed.append(number)
+            original()
+
+        stream.close = close  # type: ignore[method-assign]
+        self.pool._idle.append((stream, -math.inf if expired else math.inf))
+
+    def __enter__(self) -> Direct:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.pool.close()
+        self._client.close()
 
 
 Send = Callable[..., httpx.Response]
@@ -325,6 +358,16 @@ def test_idle_connections_expire(server: Socket, open_send: Callable[..., Send])
         server.reply(OK)
         send("POST", "/x", b"{}")
     assert server.connections == 3
+
+
+def test_connections_that_expired_are_closed(server: Socket) -> None:
+    """Not only the one that is used next, but all that many threads have left."""
+    with Direct(server) as fast:
+        for number in (1, 2, 3):
+            fast.idle(number, expired=number < 3)
+        server.reply(OK)
+        fast.pool.send("POST", f"{fast.url}/x", b"{}", {})
+        assert fast.closed == [1, 2] and len(fast.pool._idle) == 1
 
 
 def test_large_bodies_go_through_httpx(

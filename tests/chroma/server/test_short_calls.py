@@ -10,7 +10,7 @@ from chroma.server.limits import short_calls
 from chroma.server.limits.short_calls import ShortCalls
 from chroma.server.limits.thread_pool import Pool
 
-from .conftest import Api, refused
+from .conftest import DATABASE, Api, refused
 
 
 @pytest.fixture
@@ -160,3 +160,10 @@ def test_calls_that_become_long_run_in_threads_again(
     in_threads.clear()
     api.post(f"{things}/query", body)
     assert len(in_threads) == 1
+
+
+def test_what_is_no_collection_is_not_remembered(api: Api, in_threads: list[int]) -> None:
+    in_threads.clear()
+    for _ in range(5):
+        assert api.get(f"{DATABASE}/collections/{'a' * 1000}/count").status_code in (400, 404)
+    assert len(in_threads) == 5

@@ -224,7 +224,7 @@ def test_the_openapi_document_has_every_route(api: Api) -> None:
 def test_routes_are_found_as_the_framework_finds_them(api: Api, method: str) -> None:
     """The framework's own layers are skipped for requests that have a route."""
     paths = [re.sub(r"\{(\w+)\}", r"the-\1%2F", route.path) for route in ROUTES]
-    for path in [*paths, "/api/v3", "/api/v2/", "//", paths[0] + "\n", paths[0] + "/x"]:
+    for path in [*paths, "/api/v3", "/api/v2/", "//", paths[0] + "\n", paths[0] + "/x", paths[0] + "x" * 600]:
         scope = {"type": "http", "method": method, "path": path}
         whole = [route for route in api.app.routes if route.matches(scope)[0] is Match.FULL]
         found = api.app.envelope._find(method, path)
