@@ -8,7 +8,8 @@ VENV is a virtual environment with chromadb==1.5.9, pandas and pyarrow. Three pa
     ours+ref   our server, the reference's client (JSON)
     reference  the reference's server, the reference's client
 
-Without --reference only the first.
+Without --reference only the first. `query raw` sends the same queries as prepared bytes over a socket, so
+that it measures the server alone.
 """
 
 from __future__ import annotations
@@ -127,8 +128,9 @@ def main() -> None:
                         keep("export", name, client, url=url, client=module)
                     if "query" in wanted:
                         for clients in (1, 8):
-                            keep(f"query {clients}", name, client, url=url, client=module, clients=clients,
-                                 seconds=arguments.seconds)  # fmt: skip
+                            for raw in (False, True):
+                                keep(f"query {'raw ' * raw}{clients}", name, client, url=url, client=module,
+                                     clients=clients, seconds=arguments.seconds, raw=raw)  # fmt: skip
                 if "query" in wanted and name == "ours":
                     with serving(server, ours, f"{scratch}/{name}", workers=2) as (url, _):
                         keep("query 8 to 2 workers", name, client, url=url, client=module, clients=8,

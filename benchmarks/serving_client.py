@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import socket
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -139,22 +141,54 @@ def query(task: dict[str, Any]) -> dict[str, float]:
 def _querying(task: dict[str, Any], number: int, barrier: Any, answers: Any) -> None:
     rows, asked = data.load(task["data"])
     truth = data.exact(rows, asked, np.arange(len(rows)))
-    collection = opened(connect(task))
+    ask = _raw(task, asked) if task.get("raw") else _through_client(task, asked)
     order = np.roll(np.arange(len(asked)), number * 37)
     for which in order[:20]:
-        collection.query(query_embeddings=[asked[which]], n_results=10)
+        ask(int(which))
     barrier.wait()
     times: list[float] = []
     found: dict[int, list[str]] = {}
     began = time.perf_counter()
     while (now := time.perf_counter()) - began < task["seconds"]:
         which = int(order[len(times) % len(order)])
-        answer = collection.query(query_embeddings=[asked[which]], n_results=10)
+        answer = ask(which)
         times.append(time.perf_counter() - now)
         found[which] = answer["ids"][0]
     seconds = time.perf_counter() - began
     recall = data.recall([*found.values()], [truth[which] for which in found])
     answers.put({"times": times, "seconds": seconds, "recall": recall})
+
+
+def _through_client(task: dict[str, Any], asked: Any) -> Callable[[int], Any]:
+    collection = opened(connect(task))
+    return lambda which: collection.query(query_embeddings=[asked[which]], n_results=10)
+
+
+def _raw(task: dict[str, Any], asked: Any) -> Callable[[int], Any]:
+    """The same queries as prepared bytes over a socket, so that the server takes nearly all of the time."""
+    address = urlsplit(task["url"])
+    id = opened(connect(task)).id
+    path = f"/api/v2/tenants/default_tenant/databases/default_database/collections/{id}/query"
+    head = f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n"
+    requests = []
+    for vector in asked:
+        body = json.dumps({"query_embeddings": [vector.tolist()], "n_results": 10}).encode()
+        requests.append(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    connection = socket.create_connection((address.hostname, address.port))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(which: int) -> Any:
+        connection.sendall(requests[which])
+        data = connection.recv(1 << 16)
+        while b"\r\n\r\n" not in data:
+            data += connection.recv(1 << 16)
+        answered, _, body = data.partition(b"\r\n\r\n")
+        size = int(answered.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        while len(body) < size:
+            body += connection.recv(1 << 16)
+        return json.loads(body)
+
+    return ask
 
 
 WORKLOADS = {work.__name__: work for work in (ingest, whole, embedded, settle, export, query)}

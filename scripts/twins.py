@@ -26,6 +26,7 @@ RULES = {
     r"\b__a(?=enter__|exit__|iter__)": "__",
     r"\ba(?=(close|read|read_all|iter_bytes)\()": "",  # methods of httpx and of streams
     r"\banext\(": "next(",
+    r"\bAnyIOBackend\b": "SyncBackend",  # of httpcore
 }
 
 HEADER = "# Made from chroma/{source} by scripts/twins.py: change that file, and run `make fix`.\n"

@@ -16,6 +16,7 @@ import httpx
 
 from ..config import Settings
 from ..errors import ClosedError, ServerConnectionError
+from ..http import fast_path
 from ..http.connection_pool import Connections
 from ..http.connection_settings import base_url, headers_for
 from ..http.retry_policy import (
@@ -32,6 +33,7 @@ from ..http.retry_policy import (
     worth_repeating,
 )
 from ..internal.concurrency import Content, Pools, bulk, chunks
+from .http_connections import FastPath
 
 T = TypeVar("T")
 
@@ -48,7 +50,9 @@ class Transport:
         self._base = base_url(settings)
         self._retries = settings.chroma_http_retries
         options = pool_options(settings, self._base.startswith("https"))
-        self._pools = Pools(partial(_Pool, headers_for(settings), options))
+        base = httpx.URL(self._base)
+        fast = base if fast_path.possible(settings, base) else None
+        self._pools = Pools(partial(_Pool, headers_for(settings), options, fast))
         self.url = shown_url(self._base)  # the server's URL, as messages show it
 
     def close(self) -> None:
@@ -188,11 +192,17 @@ class Transport:
 
 
 class _Pool:
-    """The connection pool of one process or event loop."""
+    """The connection pool of one process or event loop. `fast` is the URL of a server to which small
+    requests can be sent without the layers of httpx."""
 
-    def __init__(self, headers: Mapping[str, str], options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, headers: Mapping[str, str], options: Mapping[str, Any], fast: httpx.URL | None
+    ) -> None:
         self._client = httpx.Client(headers=headers, **options)
         self._connections = Connections()
+        self._fast_path: FastPath | None = None
+        if fast is not None:
+            self._fast_path = FastPath(self._client, fast, options, self._connections)
         self.shut = self._connections.shut
         self.pause = self._connections.pause
 
@@ -208,6 +218,15 @@ class _Pool:
     ) -> httpx.Response:
         """Send one request. Returns the response. Raises httpx.HTTPError or ClosedError, or RuntimeError if
         the pool is closed."""
+        fast = self._fast_path
+        if (
+            fast is not None
+            and fast.usable
+            and not (stream or query)
+            and (body is None or (isinstance(body, bytes) and len(body) <= fast_path.MOST_BYTES))
+            and not fast_path.observed()
+        ):
+            return fast.send(method, url, body, headers)
         request = self._client.build_request(
             method,
             url,
@@ -221,6 +240,8 @@ class _Pool:
     def close(self) -> None:
         """Abort the calls in progress, then close the pool. May be called again."""
         self.shut()
+        if self._fast_path is not None:
+            self._fast_path.close()
         self._client.close()
 
 

@@ -48,12 +48,15 @@ class Connections:
         if event.endswith(_BEGINS):
             self.check()
         elif event.endswith(_OPENED):
-            stream = info["return_value"]
-            with self._lock:
-                self._streams.add(stream)
-                ended = self._ended.is_set()
-            if ended:
-                _shut(stream)
+            self.add(info["return_value"])
+
+    def add(self, stream: Any) -> None:
+        """Note a connection that was opened. Shuts it down after `shut`."""
+        with self._lock:
+            self._streams.add(stream)
+            ended = self._ended.is_set()
+        if ended:
+            _shut(stream)
 
     async def async_trace(self, event: str, info: Mapping[str, Any]) -> None:
         """`trace` for an event loop."""

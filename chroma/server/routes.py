@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -36,6 +36,10 @@ from .settings.server_settings import ServerSettings
 from .sql import process_pool
 
 _log = logging.getLogger("chroma")
+_SHORT_BYTES, _SHORT_ROWS = 1 << 16, 100  # the largest body and answer of a call that may be short
+_ID_LENGTH = 36  # of a UUID
+_FILTERS = ("where", "where_document")
+_CHOICES = ("ids", *_FILTERS, "exact", "max_distance", "diversity", "candidates", "explain", "mode")
 SQL_MEMORY = 1 << 30  # the memory limit of one statement, in bytes
 
 
@@ -108,6 +112,8 @@ class Route:
     needs     the permission that the caller must have
     body      whether requests have a body
     threaded  whether the handler may block, and so runs in a thread
+    kind      a function that returns the kind of a call that may be short. Calls of one kind take about
+              equally long. It returns None for a call that must run in a thread
     streamed  handlers, by media type, that read the body from `call.stream` while it arrives
     offers    media types besides JSON that `Accept` may request; the handler reads `call.headers` and
               returns `Streamed`
@@ -120,6 +126,7 @@ class Route:
     status: int = 200
     body: bool = False
     threaded: bool = True
+    kind: Callable[[Call], Hashable] | None = None
     streamed: Mapping[str, Handler] = field(default_factory=dict)
     offers: tuple[str, ...] = ()
 
@@ -431,6 +438,34 @@ def query(call: Call) -> JSON | Streamed:
         return read_responses.query(ranked, request.fields, form)
 
 
+def _kind_of(call: Call, k: int = 0) -> Hashable:
+    """The kind of a short call of one route: its collection, and the number of its results if that differs.
+    Kinds are remembered, so what cannot be the id of a collection has none."""
+    id = call.encoded["collection"]
+    return (id, k) if len(id) == _ID_LENGTH else None
+
+
+def _kind_of_query(call: Call) -> Hashable:
+    """The kind of a query that compares one vector with all records. A filter may take long to evaluate."""
+    if len(call.raw) > _SHORT_BYTES or call.accepts_arrow:
+        return None
+    body = call.body
+    vectors, k = body.get("query_embeddings"), body.get("n_results", request_codec.DEFAULT_RESULTS)
+    one = type(vectors) is list and len(vectors) == 1 and type(k) is int and 0 < k <= _SHORT_ROWS
+    if not one or any(body.get(key) for key in _CHOICES):
+        return None
+    return _kind_of(call, k)
+
+
+def _kind_of_get(call: Call) -> Hashable:
+    """The kind of a get by a few ids."""
+    if len(call.raw) > _SHORT_BYTES or call.accepts_arrow:
+        return None
+    ids = call.body.get("ids")
+    few = type(ids) is list and 0 < len(ids) <= _SHORT_ROWS
+    return _kind_of(call) if few and not any(map(call.body.get, _FILTERS)) else None
+
+
 def count(call: Call) -> int:
     """The number of records. Every read level counts all acknowledged records."""
     if "read_level" in call.options:
@@ -580,12 +615,12 @@ _OWN = f"{_COLLECTION}/{json_codec.OWN_PREFIX}"
 
 ROUTES = (
     # routes are tried in order, so the busiest ones are first
-    Route("POST", f"{_COLLECTION}/query", query, "read", body=True, offers=_ARROW),
-    Route("POST", f"{_COLLECTION}/get", get, "read", body=True, offers=_ARROW),
+    Route("POST", f"{_COLLECTION}/query", query, "read", body=True, kind=_kind_of_query, offers=_ARROW),
+    Route("POST", f"{_COLLECTION}/get", get, "read", body=True, kind=_kind_of_get, offers=_ARROW),
     Route("POST", f"{_COLLECTION}/add", add, "write", status=201, body=True, streamed=_streams("add")),
     Route("POST", f"{_COLLECTION}/upsert", upsert, "write", body=True, streamed=_streams("upsert")),
     Route("POST", f"{_COLLECTION}/update", update, "write", body=True, streamed=_streams("update")),
-    Route("GET", f"{_COLLECTION}/count", count, "read"),
+    Route("GET", f"{_COLLECTION}/count", count, "read", kind=_kind_of),
     Route("POST", f"{_COLLECTION}/delete", delete, "write", body=True),
     Route("GET", _API, root, "none", threaded=False),
     Route("GET", f"{_API}/heartbeat", heartbeat, "none", threaded=False),

@@ -7,9 +7,9 @@ reporting each finished request once. The layer knows nothing of collections; `r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,33 +26,37 @@ _GONE = "/api/v1"
 _LOGGED = 100  # characters of a path that no route has
 
 Observer = Callable[[Exchange], None]
+Endpoint = Callable[[Request], Awaitable[Response]]
+Find = Callable[[str, str], tuple[Endpoint, dict[str, str]] | None]
 
 
 class Envelope:
     """The outermost ASGI application.
 
-    Segments of the path stay percent-encoded while routes are matched, so that a name may contain a slash.
-    Routes decode their own parts. `observers` are called with every request when it has ended.
+    `find` returns the endpoint for a method and a path, with the parts of the path. `app` answers requests
+    without an endpoint. Segments of the path stay percent-encoded while routes are matched, so that a name
+    may contain a slash. Routes decode their own parts. `observers` are called with every request when it has
+    ended.
     """
 
     def __init__(
         self,
         app: ASGIApp,
+        find: Find,
+        *,
         gate: Gate,
         origins: tuple[str, ...],
         observers: tuple[Observer, ...] = (),
         tracing: Tracing | None = None,
     ) -> None:
         self._app = app
+        self._find = find
         self._gate = gate
         self._origins = origins
         self._observers = observers
         self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         method = scope["method"]
         seen = request_context.begin(method, scope["headers"])
         request_context.CURRENT.set(seen)
@@ -86,6 +90,10 @@ class Envelope:
         }
         try:
             early = self._early(scope["method"], headers, inner["path"])
+            found = self._find(inner["method"], inner["path"]) if early is None else None
+            if found is not None:
+                endpoint, inner["path_params"] = found
+                early = await endpoint(Request(inner, receive))
             await (self._app if early is None else early)(inner, receive, reply)
         except ClientDisconnect:
             seen.status = CLIENT_GONE

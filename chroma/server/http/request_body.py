@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -48,10 +48,16 @@ class Incoming:
     """The body of one request."""
 
     def __init__(
-        self, request: Request, largest: int, seconds: float, budget: Budget, holder: Holder
+        self,
+        request: Request,
+        headers: Mapping[str, str],
+        *,
+        largest: int,
+        seconds: float,
+        budget: Budget,
+        holder: Holder,
     ) -> None:
         """`holder` accounts for the body's memory, and for the slot of a streamed body."""
-        headers = request.headers
         self.media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         self._coding = headers.get("content-encoding", "identity").strip().lower()
         self._window = _WINDOWS.get(self._coding)
@@ -90,6 +96,11 @@ class Incoming:
             raise UnsupportedMedia(
                 f"Expected request with `Content-Type: application/json`, got {kind!r:.100}"
             )
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the body has a content coding, which takes time to undo."""
+        return self._window is not None
 
     async def read(self) -> bytes:
         """The whole body as it was sent. Raises TooLarge, TooSlow if the whole body takes too long, and

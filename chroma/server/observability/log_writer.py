@@ -16,6 +16,9 @@ from typing import TextIO
 MOST_LINES = 10_000  # about 2 MB; a pipe that is read slowly catches up, a pipe that is not read fills it
 FLUSH_SECONDS = 1.0  # how long the end of the process waits for lines that are not written yet
 _BATCH = 1000
+# Lines are collected for this long before they are written. Otherwise each request wakes the thread, which
+# then competes for the interpreter's lock.
+_COLLECT_SECONDS = 0.02
 
 
 class LogWriter(logging.Handler):
@@ -31,6 +34,7 @@ class LogWriter(logging.Handler):
         super().__init__()
         self._stream = stream
         self._queue: SimpleQueue[str | threading.Event] = SimpleQueue()
+        self._flushing = threading.Event()
         self._dropped = 0
         self._counting = threading.Lock()  # not `lock`, which `logging.shutdown` keeps while it flushes
         self._thread: threading.Thread | None = None
@@ -55,6 +59,7 @@ class LogWriter(logging.Handler):
         if self._thread is not None and self._thread is not threading.current_thread():
             written = threading.Event()
             self._queue.put(written)
+            self._flushing.set()
             written.wait(FLUSH_SECONDS)
 
     def _run(self) -> None:
@@ -71,7 +76,9 @@ class LogWriter(logging.Handler):
                 self._drop(dropped + len(lines))
             for entry in entries:
                 if isinstance(entry, threading.Event):
+                    self._flushing.clear()
                     entry.set()
+            self._flushing.wait(_COLLECT_SECONDS)
 
     def _counted(self, dropped: int) -> list[str]:
         """Return a line that states how many lines were dropped, if any."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import re
 import time
 from collections.abc import Iterable
@@ -13,6 +13,9 @@ from typing import Any
 CURRENT: ContextVar[Exchange | None] = ContextVar("exchange", default=None)  # per task and thread
 KEY = "chroma"  # the key of the exchange in the scope of its request
 CLIENT_GONE = 499  # the status recorded if the client disconnected before the response
+
+# Ids are no secrets. `os.urandom` releases the interpreter's lock, and waits until other threads return it.
+_new_ids = random.Random()  # noqa: S311
 
 _ID = re.compile(rb"[!-~]{1,128}")
 _HEX = re.compile(r"[0-9a-f]{32}")
@@ -68,5 +71,5 @@ def begin(method: str, headers: Iterable[tuple[bytes, bytes]]) -> Exchange:
     if trace is None and given is not None:
         digits = given.replace("-", "").lower()
         trace = digits if _HEX.fullmatch(digits) else None
-    trace = trace or os.urandom(16).hex()
+    trace = trace or f"{_new_ids.getrandbits(128):032x}"
     return Exchange(method, given or trace, trace)

@@ -154,3 +154,18 @@ def test_warnings_are_not_left_captured() -> None:
     """`logs.start` belongs to the server's process; importing the module changes nothing."""
     assert "captureWarnings" not in repr(warnings.showwarning)
     assert warnings.showwarning.__module__ != "logging"
+
+
+def test_a_flush_waits_for_no_more_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_writer, "_COLLECT_SECONDS", 600.0)
+    monkeypatch.setattr(log_writer, "FLUSH_SECONDS", 30.0)
+    read, write = os.pipe()
+    handler = _handler(write)
+    begin = time.monotonic()
+    for text in ("one", "two"):
+        handler.handle(_record(text))
+        handler.flush()
+    handler._stream.close()  # type: ignore[union-attr]
+    assert [line.split(": ", 1)[1] for line in _read(read).splitlines()] == ["one", "two"]
+    assert time.monotonic() - begin < 10
+    os.close(read)

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import time
+import types
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -204,3 +205,38 @@ def test_requests_in_a_row(port: int) -> None:
     with connected(port) as connection:
         connection.sendall((ASK + b"\r\n") * 20 + ASK + b"Connection: close\r\n\r\n")
         assert everything(connection).count(b"HTTP/1.1 200") == 21
+
+
+def test_a_head_is_sent_with_the_first_part_of_the_body() -> None:
+    """Each write is a system call here, and one in the client."""
+    sent: list[bytes] = []
+    transport = types.SimpleNamespace(
+        write=sent.append, close=lambda: sent.append(b"closed"), is_closing=lambda: False
+    )
+    response = http1._HeadWithBody(transport)  # type: ignore[arg-type]
+    response.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    response.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    assert not response.is_closing() and len(sent) == 1
+    response.write(memoryview(b"one"))  # type: ignore[arg-type]
+    response.write(b"two")
+    response.close()
+    assert sent == [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\none", b"two", b"closed"]
+
+
+def test_a_head_without_a_body_is_sent_before_the_end() -> None:
+    sent: list[bytes] = []
+    transport = types.SimpleNamespace(write=sent.append, close=lambda: sent.append(b"closed"))
+    response = http1._HeadWithBody(transport)  # type: ignore[arg-type]
+    response.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    response.close()
+    assert sent == [b"HTTP/1.1 200 OK\r\n\r\n", b"closed"]
+
+
+def test_a_head_alone_keeps_the_connection(port: int) -> None:
+    with connected(port) as connection:
+        for _ in range(3):
+            connection.sendall(b"HEAD" + ASK[3:] + b"\r\n")
+            answer = b""
+            while not answer.endswith(b"\r\n\r\n"):
+                answer += connection.recv(1 << 16)
+            assert answer.startswith(b"HTTP/1.1 200")

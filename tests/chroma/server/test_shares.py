@@ -43,7 +43,7 @@ def test_who_gave_its_memory_up_hears_why() -> None:
 
         found, budget = holder("a"), Budget(100)
         request = Request({"type": "http", "headers": [], "http_version": "1.1"}, receive)
-        incoming = Incoming(request, 1000, 60, budget, found)
+        incoming = Incoming(request, {}, largest=1000, seconds=60, budget=budget, holder=found)
         found.closed, found.ended_for = True, "others need its memory"
         with pytest.raises(TooSlow, match="others need its memory"):
             await incoming.read()

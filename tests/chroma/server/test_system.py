@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 import time
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.routing import Match
 
 import chroma
+from chroma.server.routes import ROUTES
 from chroma.server.run import OpenFolder
 from chroma.server.settings.server_settings import ServerSettings
 
@@ -215,3 +218,30 @@ def test_the_openapi_document_has_every_route(api: Api) -> None:
     operations = [operation for found in paths.values() for operation in found.values()]
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     assert all(operation["summary"] for operation in operations)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_routes_are_found_as_the_framework_finds_them(api: Api, method: str) -> None:
+    """The framework's own layers are skipped for requests that have a route."""
+    paths = [re.sub(r"\{(\w+)\}", r"the-\1%2F", route.path) for route in ROUTES]
+    for path in [*paths, "/api/v3", "/api/v2/", "//", paths[0] + "\n", paths[0] + "/x", paths[0] + "x" * 600]:
+        scope = {"type": "http", "method": method, "path": path}
+        whole = [route for route in api.app.routes if route.matches(scope)[0] is Match.FULL]
+        found = api.app.envelope._find(method, path)
+        if method == "HEAD":  # the envelope answers it as a GET
+            assert found is None
+        elif not whole:
+            assert found is None, path
+        else:
+            assert found is not None
+            assert found[0] == whole[0].endpoint and found[1] == whole[0].matches(scope)[1]["path_params"]  # type: ignore[attr-defined]
+
+
+def test_the_first_of_several_headers_counts(api: Api, things: str) -> None:
+    content = b'{"query_embeddings": [[1.0, 0.0]]}'
+    for kinds, status in (
+        (["application/json", "text/plain"], 200),
+        (["text/plain", "application/json"], 415),
+    ):
+        headers = [("Content-Type", kind) for kind in kinds]
+        assert api.request("POST", f"{things}/query", content=content, headers=headers).status_code == status
