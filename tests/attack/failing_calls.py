@@ -95,12 +95,13 @@ class Work:
 
 
 def _filled(place: Place) -> None:
-    """Segments, tombstones, a graph, an index over documents, and a log with rows in it."""
+    """Segments, tombstones, a graph, an index over documents, and a log with rows and new values in it."""
     things = place.client().create_collection("things", embedding_function=None)
     things.add(**_rows("a", 150))
     things.compact()
     things.add(**_rows("b", 70))
     things.delete(ids=[f"a{i}" for i in range(20)])
+    things.update(ids=["a140", "a141"], metadatas=[{"new": 1}] * 2)
     things.add(**_rows("c", 5))
     other = place.client().create_collection("other", embedding_function=None, metadata={"m": 1})
     other.add(**_rows("o", 3))

@@ -24,7 +24,6 @@ PUBLISHING = [
     "create",
     "big add",
     "delete",
-    "new values",
     "compact",
     "background",
     "fork",
