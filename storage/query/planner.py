@@ -27,7 +27,7 @@ CALLBACK_STEP_NS, CALLBACK_NS = 3_000.0, 4.3
 # with the vectors. So a graph search must be estimated to be this many times cheaper.
 GRAPH_ADVANTAGE = 1.5
 # Scans that are estimated to take less than this are exact. Longer ones compare codes first.
-EXACT_NS = 30_000.0
+EXACT_NS = 10_000.0
 # Among allowed rows, the same ef finds fewer of the nearest ones if the filter correlates with the vectors.
 # 70,000 sentences, one of 26 classes allowed: recall@10 is 0.87 to 0.95 at an ef of 28, 0.94 to 0.98 at 64.
 # If most rows are allowed, the filter is no obstacle.

@@ -83,9 +83,9 @@ def test_ef_is_as_configured_up_to_a_size_and_grows_with_it() -> None:
 
 
 def test_scans_that_take_next_to_no_time_are_exact() -> None:
-    # 30 us are 173 rows of 384 numbers of 0.45 ns each.
-    assert plan(REQUEST, _allowing(173)) == ScanAllowed()
-    assert plan(REQUEST, _allowing(174)) == ScanCodes(30, 10, ScanAllowed())
+    # 10 us are 57 rows of 384 numbers of 0.45 ns each.
+    assert plan(REQUEST, _allowing(57)) == ScanAllowed()
+    assert plan(REQUEST, _allowing(58)) == ScanCodes(30, 10, ScanAllowed())
 
 
 def test_the_border_between_a_scan_and_a_graph_search() -> None:
