@@ -125,7 +125,8 @@ def _sparse(value: Any) -> Any:
 def say(text: str, *, err: bool = False) -> None:
     """Print a line. Raises BrokenPipeError if nobody reads it, also where PYTHONUNBUFFERED is set.
 
-    Without a buffer, Python writes once and ignores how much was taken. A pipe takes a small piece whole.
+    Without a buffer, Python writes once and ignores how much was taken. So the text is written in pieces that
+    are so small that a pipe takes each of them whole.
     """
     raw = isinstance(getattr(sys.stderr if err else sys.stdout, "buffer", None), io.RawIOBase)
     for start in range(0, len(text), _PIECE) if raw else ():

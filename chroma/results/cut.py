@@ -37,7 +37,10 @@ class Cut(NamedTuple):
         return cls(ids, int(offset), request.k)
 
     def wider(self, request: QueryRequest) -> QueryRequest:
-        """Return the request that finds all records of the page."""
+        """Return the request with a larger k.
+
+        It also finds the records that the offset skips, and the record that is itself the query.
+        """
         k = self.offset + self.k + (self.ids is not None)
         candidates = None if request.candidates is None else max(request.candidates, k)
         return request._replace(k=k, candidates=candidates)

@@ -78,7 +78,7 @@ class _FirstK(Aggregate):
 
 @dataclass
 class MinK(_FirstK):
-    """The k records of each group with the least values of the keys, the first key first.
+    """From each group, the k records with the least values. The first key counts most, then the second.
 
     A record without a key comes before all others. `K.SCORE` is the score of a record.
     """
@@ -88,7 +88,7 @@ class MinK(_FirstK):
 
 @dataclass
 class MaxK(_FirstK):
-    """The k records of each group with the greatest values of the keys, the first key first."""
+    """From each group, the k records with the greatest values. The first key counts most, then the second."""
 
     operator = "$max_k"
 

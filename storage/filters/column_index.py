@@ -346,7 +346,7 @@ class _TextIndex:
 
     @property
     def all_rows(self) -> RowIds:
-        """The row of each value, text by text."""
+        """The row numbers of all values, grouped by distinct text."""
         return self._rows
 
     def rows_of(self, chosen: Mask) -> RowIds:
