@@ -8,6 +8,7 @@ finished graph is published in the manifest, unless its segment was merged away 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -19,7 +20,7 @@ from typing import NamedTuple
 from ..index import graph_file, hnsw, native_graph
 from ..index.graph import Graph, GraphData, StoredVectors
 from ..index.native_graph import NativeGraph
-from ..interface.errors import Corruption
+from ..interface.errors import Corruption, StorageError
 from ..manifest import FileRef, GraphRef, SegmentRef, random_name
 from ..memory_budget import DoesNotFit
 from ..native import kernel
@@ -90,7 +91,7 @@ class Graphs:
             return None
         if source.name not in self._slow:
             with self._opening:
-                self.load(source, ref, settings, at_once=True)
+                self._open(source, ref, settings)
             if (loaded := self._loaded.get(source.name)) is not None:
                 return loaded[1]
         if source.name in self._slow and hnsw.available():
@@ -98,6 +99,15 @@ class Graphs:
             background = self._store.services.background
             background.submit("load", key, lambda: self.load(source, ref, settings), LOAD_SECONDS)
         return None
+
+    def _open(self, segment: Segment, ref: GraphRef, settings: IndexSettings) -> None:
+        """Open a graph if that takes no time. If its file cannot be read, the search does without."""
+        try:
+            self.load(segment, ref, settings, at_once=True)
+        except (StorageError, MemoryError) as error:
+            if segment.name not in self._slow:
+                self._slow.add(segment.name)
+                _log.warning(f"the index {segment.name}/{ref.file.name} cannot be read: {error}")
 
     def load_now(self, view: SegmentView, settings: IndexSettings) -> None:
         """Load the graph of a view in this thread."""
@@ -154,9 +164,10 @@ class Graphs:
             )
             if loaded is not None:
                 graph = loaded.graph
-                if not loaded.current:
-                    self._outdated.add(ref.file.name)
-                    self.schedule(settings)
+            unusable = loaded is None and kernel.graph is not None and not hnsw.available()
+            if (unusable or (loaded is not None and not loaded.current)) and self._store.folder.writable():
+                self._outdated.add(ref.file.name)
+                self.schedule(settings)
         except DoesNotFit as error:
             self._leave_out(segment, error)
         except Corruption:
@@ -242,7 +253,11 @@ class Graphs:
 
     def _is_outdated(self, view: SegmentView) -> bool:
         graph = self._reference(view)
-        return graph is not None and graph.file.name in self._outdated
+        return (
+            graph is not None
+            and graph.file.name in self._outdated
+            and view.source.name not in self._too_large
+        )
 
     def indexed_rows(self, snapshot: Snapshot, settings: IndexSettings) -> int:
         """Count the live rows in views that have a current graph or need none; see `_served`."""
@@ -326,16 +341,18 @@ class Graphs:
         if choice.coded:
             if not reserve(native_graph.building_bytes(rows, neighbors)):
                 return None
-            return native_graph.build(
-                settings.space,
-                vectors,
-                projection=projection,
-                neighbors=neighbors,
-                ef_construction=settings.ef_construction,
-                threads=threads,
-                stopped=stopped,
-                scratch=self._store.folder.scratch,
-            )
+            for attempt in (None,) if projection is None else (projection, None):
+                with contextlib.suppress(native_graph.CodesDoNotFit):
+                    return native_graph.build(
+                        settings.space,
+                        vectors,
+                        projection=attempt,
+                        neighbors=neighbors,
+                        ef_construction=settings.ef_construction,
+                        threads=threads,
+                        stopped=stopped,
+                        scratch=self._store.folder.scratch,
+                    )
         if not hnsw.available():
             self._too_large.add(segment.name)
             return None

@@ -43,8 +43,8 @@ class GraphData(NamedTuple):
                      targets; within a row, from the lowest layer up
     projection       None: the graph's vectors are not projected
     codes            uint8 (rows, bytes), see native_graph.py; None: there are none
-    sums             uint64 (blocks,), the XXH64 of each block of `block_rows(dimension)` stored vectors;
-                     None: there are none
+    sums             uint64 (blocks,), the XXH64 of each block of `block_rows` stored vectors; None: there
+                     are none
     measured         whether it was measured that codes keep the neighbours, or that they do not
     """
 
@@ -60,6 +60,7 @@ class GraphData(NamedTuple):
     projection: Projection | None
     codes: Array | None
     sums: Array | None
+    block_rows: int
     measured: bool
 
 

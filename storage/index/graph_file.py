@@ -85,6 +85,7 @@ def write(data: GraphData, sink: Sink) -> None:
         "ef_construction": data.ef_construction,
         "entry": data.entry,
         "link_bytes": link_bytes(data.rows),
+        "block_rows": data.block_rows,
         "measured": int(data.measured),
         "floor": None if projection is None else projection.floor,
         "arrays": {},
@@ -164,7 +165,7 @@ def _read(path: str, content: memoryview, space: Space, shape: tuple[int, int]) 
         space=space,
         rows=rows,
         neighbors=neighbors,
-        ef_construction=numbers.number("ef_construction", neighbors, _MOST_EF),
+        ef_construction=numbers.number("ef_construction", 1, _MOST_EF),
         entry=entry,
         counts=counts,
         links=links,
@@ -173,6 +174,7 @@ def _read(path: str, content: memoryview, space: Space, shape: tuple[int, int]) 
         projection=_projection(header, arrays, dimension),
         codes=arrays.get("codes"),
         sums=arrays.get("sums"),
+        block_rows=header.number("block_rows", 1) if version == 3 else 1,
         measured=version == 3 and header.number("measured", 0, 1) == 1,
     )
 

@@ -229,6 +229,7 @@ def _data_of(space: Space, state: dict[str, Any], rows: int, projection: Project
         projection=projection,
         codes=None,
         sums=None,
+        block_rows=1,
         measured=kernel.graph is not None,
     )
 

@@ -2,8 +2,8 @@
 
 Owns: all use of `_graph`. A code is a vector in one byte per number, normalised for `cosine` and projected to
 fewer dimensions if that keeps the neighbours (vectors/pca.py). A search walks by codes, and ranks the
-candidates by the stored vectors. Codes and links stay in the mapped file of the graph, so opening a graph
-reads nothing, and processes share its pages.
+candidates by the stored vectors. Codes and links stay in the mapped file of the graph, so nothing is copied,
+and processes share its pages.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import numpy.typing as npt
 from ..interface.progress import report
 from ..interface.values import Floats
 from ..native import kernel
+from ..vectors import distance, pca
 from ..vectors.distance import Space, normalised
-from ..vectors.pca import Projection
+from ..vectors.pca import Projection, rerank_least
 from .graph import (
     SEED,
     AllowedRows,
@@ -37,6 +38,8 @@ _CHUNK = 1024  # rows inserted between two checks of the stop flag: some 50 ms o
 _BLOCK = 4096  # rows encoded at a time
 _PART = 16  # the fewest queries for which another thread is started
 _LENGTHS, _EVEN = 1000, 1.1  # how many rows are looked at, and the ratio of lengths that counts as one length
+_QUERIES, _NEAREST = 64, 10  # the rows whose nearest rows are compared to judge the codes
+_LEAST_RECALL = 0.97
 _HIGHEST = 30  # the most upper layers of a row
 
 
@@ -69,7 +72,7 @@ class NativeGraph:
             0.0 if projection is None else projection.floor,
             dimension,
             data.sums if mapped else None,
-            block_rows(dimension),
+            data.block_rows,
         )  # fmt: skip
 
     def search(
@@ -140,23 +143,36 @@ def _array_bytes(data: GraphData) -> int:
 
 
 def _in_threads(run: Callable[[slice], None], count: int, parts: int) -> None:
-    """Run a function for parts of so many items, one of them in this thread. Raises what a part raised."""
+    """Run a function for parts of so many items, one of them in this thread. Raises what a part raised.
+
+    Parts for which no thread can be started run in this one.
+    """
     failed: list[BaseException] = []
 
     def guarded(part: slice) -> None:
         try:
-            run(part)
+            if not failed:
+                run(part)
         except BaseException as error:
             failed.append(error)
 
     ends = np.linspace(0, count, parts + 1).astype(int).tolist()
-    slices = [slice(start, stop) for start, stop in pairwise(ends)]
-    threads = [threading.Thread(target=guarded, args=(part,), daemon=True) for part in slices[1:]]
-    for thread in threads:
-        thread.start()
-    guarded(slices[0])
-    for thread in threads:
-        thread.join()
+    left = [slice(start, stop) for start, stop in pairwise(ends)]
+    threads: list[threading.Thread] = []
+    try:
+        while len(left) > 1:
+            thread = threading.Thread(target=guarded, args=(left[-1],), daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the process may have no more threads
+                break
+            threads.append(thread)
+            left.pop()
+        for part in left:
+            guarded(part)
+    finally:
+        for thread in threads:
+            thread.join()
     if failed:
         raise failed[0]
 
@@ -165,6 +181,10 @@ def building_bytes(rows: int, neighbors: int) -> int:
     """Return the memory that `build` takes, in bytes, without the codes."""
     ground = 4 * (2 * neighbors + 1)
     return rows * (ground + 2 * neighbors * link_bytes(rows) + 16)
+
+
+class CodesDoNotFit(Exception):
+    """Codes of these vectors would not keep the neighbours, although those of a sample do."""
 
 
 def build(
@@ -181,24 +201,44 @@ def build(
     """Build a graph of `vectors`, or return None once `stopped` returns True. Reads vectors in blocks.
 
     scratch  allocates the memory of the codes, which the system may write to a file when memory is short
+    Raises CodesDoNotFit if codes would not keep the neighbours.
     """
     assert kernel.graph is not None
     rows, dimension = len(vectors), vectors.shape[1] if projection is None else projection.kept
     codes = _encoded(space, vectors, projection, stopped, scratch)
     if codes is None:
         return None
+    if not _keeps_neighbors(space, vectors, codes, projection, stopped):
+        raise CodesDoNotFit
+    ef_construction = max(neighbors, ef_construction)
     levels = _levels(rows, neighbors)
     ground = np.zeros((rows, 2 * neighbors + 1), np.uint32)
     upper = np.zeros((int(levels.sum()), neighbors + 1), np.uint32)
     builder = kernel.graph.Builder(
-        space, codes, ground, levels, upper, dimension, neighbors, ef_construction, -1
+        space,
+        codes,
+        ground,
+        levels,
+        upper,
+        dimension,
+        neighbors,
+        min(ef_construction, max(rows, neighbors)),
+        -1,
     )
     starts = iter(range(0, rows, _CHUNK))
-    done, lock = 0, threading.Lock()
+    done, lock, halted = 0, threading.Lock(), False
 
     def work(_: slice) -> None:
+        nonlocal halted
+        try:
+            insert_rows()
+        except BaseException:
+            halted = True  # the other threads stop, too
+            raise
+
+    def insert_rows() -> None:
         nonlocal done
-        while not stopped():
+        while not (halted or stopped()):
             with lock:
                 start = next(starts, rows)
             if start >= rows:
@@ -231,6 +271,75 @@ def build(
         projection=projection,
         codes=codes,
         sums=sums,
+        block_rows=per_block,
+        measured=True,
+    )
+
+
+def _keeps_neighbors(
+    space: Space,
+    vectors: Floats,
+    codes: Array,
+    projection: Projection | None,
+    stopped: Callable[[], bool],
+) -> bool:
+    """Whether a scan of the codes finds the nearest of all rows. True if `stopped` returned True.
+
+    A sample does not show this where many rows are nearly equal, because few of them are in it.
+    """
+    assert kernel.graph is not None
+    rows, k = len(vectors), min(_NEAREST, len(vectors))
+    picks = np.sort(np.random.default_rng(SEED).choice(rows, min(rows, _QUERIES), replace=False))
+    queries = vectors[picks]
+    limits = _nearest_distances(space, vectors, queries, k, stopped)
+    if limits is None:
+        return True
+    parameters = SearchParameters(k, 1, rerank_least(k))
+    hits = NativeGraph(_without_links(space, rows, codes, projection), vectors.shape[1], mapped=False).scan(
+        queries, vectors, parameters, None, 1
+    )
+    return bool((hits.distances <= limits[:, None]).mean() >= _LEAST_RECALL)
+
+
+def _nearest_distances(
+    space: Space, vectors: Floats, queries: Floats, k: int, stopped: Callable[[], bool]
+) -> Floats | None:
+    """Return the exact distance of the k-th nearest row of each query, float32 (n,)."""
+    most = min(2 * k, len(vectors))
+    compared = as_compared(space, None, queries)
+    rows = np.empty((len(queries), 0), np.int64)
+    scores = np.empty((len(queries), 0), np.float32)
+    for start in range(0, len(vectors), _BLOCK):
+        if stopped():
+            return None
+        block = as_compared(space, None, vectors[start : start + _BLOCK])
+        rows = np.concatenate(
+            [rows, np.tile(np.arange(start, start + len(block)), (len(queries), 1))], axis=1
+        )
+        scores = np.concatenate([scores, pca.scores(space, block, compared)], axis=1)
+        order = np.argpartition(scores, min(most, scores.shape[1]) - 1, axis=1)[:, :most]
+        rows, scores = np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
+    distances = [distance.exact(space, query, vectors, line) for query, line in zip(queries, rows)]
+    return np.partition(np.array(distances), k - 1, axis=1)[:, k - 1]
+
+
+def _without_links(space: Space, rows: int, codes: Array, projection: Projection | None) -> GraphData:
+    """Return a graph that can only be scanned."""
+    zeros = np.zeros(rows, np.uint8)
+    return GraphData(
+        space=space,
+        rows=rows,
+        neighbors=1,
+        ef_construction=1,
+        entry=0,
+        counts=zeros,
+        links=np.empty(0, np.uint8),
+        levels=zeros,
+        upper=np.empty((0, 2), np.uint32),
+        projection=projection,
+        codes=codes,
+        sums=None,
+        block_rows=1,
         measured=True,
     )
 
@@ -251,6 +360,8 @@ def _encoded(
             return None
         block = as_compared(space, projection, vectors[start : start + _BLOCK])
         kernel.graph.encode(space, block, codes[start : start + len(block)])
+        if not np.isfinite(codes[start : start + len(block), :8].copy().view(np.float32)).all():
+            raise CodesDoNotFit  # a squared length is beyond float32
     return codes
 
 

@@ -2,7 +2,7 @@
  *
  * A code is a vector in one byte per number. A search walks through the graph by codes, and ranks what it finds by
  * the stored vectors with the distance of vectors.h. Codes, links and vectors are buffers, which may be maps of files:
- * nothing is copied, and every row number that is read from them is checked before it is used.
+ * nothing is copied, and every row number that is read from them is copied and checked before it is used.
  *
  * The graph is that of Malkov and Yashunin, Efficient and robust approximate nearest neighbor search using
  * hierarchical navigable small world graphs, 2016. The search with a filter looks two links far, as in Patel et al.,
@@ -174,7 +174,7 @@ quantise(const float *vector, Py_ssize_t dimension, Query *out)
     double times = step > 0 ? 1 / step : 0;
     times = isfinite(times) ? times : 0;
     for (Py_ssize_t at = 0; at < dimension; at++)
-        out->numbers[at] = (int16_t)((double)vector[at] * times); /* towards 0, so the bound holds */
+        out->numbers[at] = times > 0 ? (int16_t)((double)vector[at] * times) : 0; /* towards 0, so the bound holds */
     memset(out->numbers + dimension, 0, (size_t)(padded(dimension) - dimension) * sizeof *out->numbers);
     out->step = (float)step;
     out->base = 0;
@@ -398,8 +398,9 @@ typedef struct {
     Py_ssize_t link_bytes, count_bytes, total;
     uint32_t *starts; /* of each row's links */
     uint32_t *high;   /* the rows with upper layers, ascending */
-    uint32_t *lists;  /* of each, where its lists begin in `upper` */
+    uint32_t *lists;  /* of each, where its lists begin in `upper`, and where those of the last one end */
     Py_ssize_t highs;
+    int entry_level;
     const uint32_t *upper;
     uint32_t entry;
     const float *matrix;
@@ -461,9 +462,26 @@ upper_list(const Graph *graph, uint32_t row, int layer)
         else
             high = middle;
     }
-    if (low == graph->highs || graph->high[low] != row || graph->levels[row] < layer)
+    if (low == graph->highs || graph->high[low] != row || graph->lists[low + 1] - graph->lists[low] < (uint32_t)layer)
         return NULL;
     return graph->upper + ((Py_ssize_t)graph->lists[low] + layer - 1) * (graph->neighbors + 1);
+}
+
+/* Copies the links of a row in an upper layer, so that what is checked is what is used. Returns their number, or -1 if
+ * they are damaged. */
+static Py_ssize_t
+upper_links_of(const Graph *graph, uint32_t row, int layer, uint32_t *out)
+{
+    const uint32_t *list = upper_list(graph, row, layer);
+    Py_ssize_t count = list ? (Py_ssize_t)__atomic_load_n(&list[0], __ATOMIC_RELAXED) : -1;
+    if (count > graph->neighbors)
+        return -1;
+    for (Py_ssize_t each = 0; each < count; each++) {
+        out[each] = __atomic_load_n(&list[each + 1], __ATOMIC_RELAXED);
+        if (out[each] >= (uint32_t)graph->codes.rows)
+            return -1;
+    }
+    return count;
 }
 
 /* Goes down through the upper layers, to the nearest row in each. */
@@ -472,26 +490,21 @@ descend(const Graph *graph, Scratch *scratch, const Query *query)
 {
     uint32_t at = graph->entry;
     float best = score_of(&graph->codes, query, at);
-    for (int layer = graph->levels[at]; layer > 0; layer--) {
+    for (int layer = graph->entry_level; layer > 0; layer--) {
         for (int moved = 1; moved;) {
             moved = 0;
-            const uint32_t *list = upper_list(graph, at, layer);
-            if (!list || list[0] > (uint32_t)graph->neighbors) {
+            Py_ssize_t count = upper_links_of(graph, at, layer, scratch->links);
+            if (count < 0) {
                 scratch->broken = DAMAGED;
                 return at;
             }
-            for (uint32_t each = 1; each <= list[0]; each++) {
-                if (list[each] >= (uint32_t)graph->codes.rows) {
-                    scratch->broken = DAMAGED;
-                    return at;
-                }
-                prefetch_code(&graph->codes, list[each]);
-            }
-            for (uint32_t each = 1; each <= list[0]; each++) {
-                float score = score_of(&graph->codes, query, list[each]);
+            for (Py_ssize_t each = 0; each < count; each++)
+                prefetch_code(&graph->codes, scratch->links[each]);
+            for (Py_ssize_t each = 0; each < count; each++) {
+                float score = score_of(&graph->codes, query, scratch->links[each]);
                 if (score < best) {
                     best = score;
-                    at = list[each];
+                    at = scratch->links[each];
                     moved = 1;
                 }
             }
@@ -575,7 +588,7 @@ walk(const Graph *graph, Scratch *scratch, const Query *query, Py_ssize_t ef, co
     }
 }
 
-enum { SEEDS = 32, PROBES = 64 };
+enum { NEAR_SEEDS = 32, SPREAD_SEEDS = 256, PROBES = 64 };
 
 /* Begins a walk among allowed rows: at those that a short walk among all rows meets, and at some that are spread over
  * the whole segment, because the allowed rows may be far from the query. */
@@ -584,8 +597,8 @@ begin_allowed(const Graph *graph, Scratch *scratch, const Query *query, Py_ssize
               uint32_t from)
 {
     Py_ssize_t rows = graph->codes.rows, fresh = 0;
-    Near start[SEEDS];
-    Py_ssize_t few = ef < SEEDS ? ef : SEEDS;
+    Near start[NEAR_SEEDS];
+    Py_ssize_t few = ef < NEAR_SEEDS ? ef : NEAR_SEEDS;
     mark(scratch, from);
     insert(scratch, few, score_of(&graph->codes, query, from), from);
     walk(graph, scratch, query, few, NULL);
@@ -593,9 +606,9 @@ begin_allowed(const Graph *graph, Scratch *scratch, const Query *query, Py_ssize
     memcpy(start, scratch->near, sizeof(Near) * (size_t)count);
     unmark_all(scratch);
     scratch->count = 0;
-    uint32_t seeds[SEEDS];
-    for (Py_ssize_t each = 0; each < SEEDS; each++) {
-        Py_ssize_t byte = rows / 8 * each / SEEDS, end = rows / 8 * (each + 1) / SEEDS;
+    uint32_t seeds[SPREAD_SEEDS];
+    for (Py_ssize_t each = 0; each < SPREAD_SEEDS; each++) {
+        Py_ssize_t byte = rows / 8 * each / SPREAD_SEEDS, end = rows / 8 * (each + 1) / SPREAD_SEEDS;
         end = end < byte + PROBES ? end : byte + PROBES;
         while (byte < end && !allowed[byte])
             byte++;
@@ -810,7 +823,9 @@ search_one(const Graph *graph, const Task *task, Scratch *scratch, const float *
     Query query;
     Py_ssize_t found = 0;
     int odd = prepare(graph, task, scratch, given, &query);
-    Py_ssize_t factor = odd ? task->factor : 1, ef = task->ef * factor, width = task->width * factor;
+    Py_ssize_t factor = odd ? task->factor : 1, rows_most = graph->codes.rows;
+    Py_ssize_t ef = task->ef * factor < rows_most ? task->ef * factor : rows_most;
+    Py_ssize_t width = task->width * factor < rows_most ? task->width * factor : rows_most;
     scratch->count = 0;
     Task wider = *task;
     wider.width = width;
@@ -1041,6 +1056,7 @@ find_high(Graph *graph)
     for (Py_ssize_t row = 0; row < rows; row++)
         highs += graph->levels[row] > 0;
     graph->highs = highs;
+    graph->entry_level = graph->levels[graph->entry];
     graph->high = PyMem_RawMalloc(sizeof(uint32_t) * (size_t)(highs + 1));
     graph->lists = PyMem_RawMalloc(sizeof(uint32_t) * (size_t)(highs + 1));
     if (!graph->high || !graph->lists) {
@@ -1048,12 +1064,14 @@ find_high(Graph *graph)
         return -1;
     }
     highs = 0;
-    for (Py_ssize_t row = 0; row < rows; row++)
+    for (Py_ssize_t row = 0; row < rows && highs < graph->highs; row++)
         if (graph->levels[row]) {
             graph->high[highs] = (uint32_t)row;
             graph->lists[highs++] = (uint32_t)total;
             total += graph->levels[row];
         }
+    graph->lists[highs] = (uint32_t)total;
+    graph->highs = highs;
     if (total > UINT32_MAX ||
         (uint64_t)graph->held[UPPER].len != total * 4 * (uint64_t)(graph->neighbors + 1)) {
         PyErr_SetString(PyExc_ValueError, "it has other upper layers than it says");
@@ -1104,7 +1122,7 @@ graph_new(PyTypeObject *type, PyObject *args, PyObject *kwds)
         kept = graph->held[MATRIX].shape[1];
         graph->matrix = graph->held[MATRIX].buf;
     }
-    if (rows < 1 || rows >= (Py_ssize_t)FOLLOWED || dimension < 1 || kept < 1 || kept > 1 << 20 || neighbors < 1 ||
+    if (rows < 1 || (uint64_t)rows >= FOLLOWED || dimension < 1 || kept < 1 || kept > 1 << 20 || neighbors < 1 ||
         neighbors > 10000 || entry < 0 || entry >= rows) {
         PyErr_SetString(PyExc_ValueError, "rows, dimension, neighbors or entry are out of range");
         goto failed;
@@ -1182,6 +1200,7 @@ typedef struct {
     uint32_t *lists; /* of each row, where its lists begin in `upper` */
     uint8_t *locks, entry_lock;
     int64_t entry; /* -1: there are no rows yet */
+    int layers;    /* of the highest row, with the ground layer */
     Scratch *scratch;
 } Builder;
 
@@ -1269,12 +1288,20 @@ compare_near(const void *one, const void *other)
     const Near *first = one, *second = other;
     if (first->score != second->score)
         return first->score < second->score ? -1 : 1;
-    return first->row < second->row ? -1 : first->row > second->row;
+    return first->row > second->row ? -1 : first->row < second->row; /* the newest first, see link_row */
 }
+
+/* What inserting rows needs for itself, beside Scratch. */
+typedef struct {
+    Near *near;         /* a list of links with one more */
+    uint32_t *chosen;   /* what is kept of it */
+    uint32_t *lists;    /* the links of the inserted row, `neighbors` for each layer */
+    Py_ssize_t *counts; /* how many they are */
+} Room;
 
 /* Adds a link from `row` to `target`. If the list is full, chooses the best of all. */
 static void
-link_back(Builder *builder, Scratch *scratch, uint32_t row, uint32_t target, int layer, Near *room, uint32_t *chosen)
+link_back(Builder *builder, Scratch *scratch, uint32_t row, uint32_t target, int layer, Room *room)
 {
     Py_ssize_t most = layer ? builder->neighbors : 2 * builder->neighbors;
     uint32_t *list = list_of(builder, row, layer);
@@ -1289,44 +1316,52 @@ link_back(Builder *builder, Scratch *scratch, uint32_t row, uint32_t target, int
         for (uint32_t each = 0; each < count; each++) {
             if (each + AHEAD < count)
                 prefetch_code(&builder->codes, list[each + 1 + AHEAD]);
-            room[each] = (Near){score_of(&builder->codes, &query, list[each + 1]), list[each + 1]};
+            room->near[each] = (Near){score_of(&builder->codes, &query, list[each + 1]), list[each + 1]};
         }
-        room[count] = (Near){score_of(&builder->codes, &query, target), target};
-        qsort(room, count + 1, sizeof *room, compare_near);
-        Py_ssize_t kept = choose_links(builder, scratch, room, (Py_ssize_t)count + 1, most, chosen);
+        room->near[count] = (Near){score_of(&builder->codes, &query, target), target};
+        qsort(room->near, count + 1, sizeof(Near), compare_near);
+        Py_ssize_t kept = choose_links(builder, scratch, room->near, (Py_ssize_t)count + 1, most, room->chosen);
         for (Py_ssize_t each = 0; each < kept; each++)
-            __atomic_store_n(&list[each + 1], chosen[each], __ATOMIC_RELAXED);
+            __atomic_store_n(&list[each + 1], room->chosen[each], __ATOMIC_RELAXED);
         __atomic_store_n(&list[0], (uint32_t)kept, __ATOMIC_RELEASE);
     }
     unlock(&builder->locks[row]);
 }
 
-/* Inserts a row into the layers from `top` down, beginning at `from`, the nearest row of the layer above. */
+/* Inserts a row into the layers from `top` down, beginning at `from`, the nearest row of the layer above.
+ *
+ * Other rows are linked to it last, and in the ground layer first. So a thread that finds the row in a layer finds its
+ * lists there and below, and nobody else has written into them. Among equally near rows, the newest come first: with
+ * the oldest, all copies of a vector would link to the same few, and those would lose their links to other vectors. */
 static void
-link_row(Builder *builder, Scratch *scratch, uint32_t row, uint32_t from, int top, Near *room, uint32_t *chosen)
+link_row(Builder *builder, Scratch *scratch, uint32_t row, uint32_t from, int top, Room *room)
 {
     Query query = {scratch->numbers, 0, 0};
+    as_query(&builder->codes, builder->space, row, &query);
+    memset(room->counts, 0, sizeof *room->counts * (size_t)builder->layers);
     for (int layer = top; layer >= 0 && !scratch->broken; layer--) {
-        as_query(&builder->codes, builder->space, row, &query);
         scratch->count = 0;
         mark(scratch, from);
-        mark(scratch, row); /* it may be linked already where another thread found it in the layer above */
+        mark(scratch, row);
         insert(scratch, builder->ef, score_of(&builder->codes, &query, from), from);
         build_walk(builder, scratch, &query, layer);
         unmark_all(scratch);
         if (!scratch->count)
-            return; /* no number can be compared with */
+            break; /* no number can be compared with */
         from = scratch->near[0].row & ~FOLLOWED;
-        Py_ssize_t count = choose_links(builder, scratch, scratch->near, scratch->count, builder->neighbors, chosen);
-        uint32_t *list = list_of(builder, row, layer);
-        lock(&builder->locks[row]);
+        for (Py_ssize_t each = 0; each < scratch->count; each++)
+            scratch->near[each].row &= ~FOLLOWED;
+        qsort(scratch->near, (size_t)scratch->count, sizeof(Near), compare_near);
+        uint32_t *mine = room->lists + layer * builder->neighbors, *list = list_of(builder, row, layer);
+        Py_ssize_t count = choose_links(builder, scratch, scratch->near, scratch->count, builder->neighbors, mine);
         for (Py_ssize_t each = 0; each < count; each++)
-            __atomic_store_n(&list[each + 1], chosen[each], __ATOMIC_RELAXED);
+            __atomic_store_n(&list[each + 1], mine[each], __ATOMIC_RELAXED);
         __atomic_store_n(&list[0], (uint32_t)count, __ATOMIC_RELEASE);
-        unlock(&builder->locks[row]);
-        for (Py_ssize_t each = 0; each < count; each++)
-            link_back(builder, scratch, chosen[each], row, layer, room, chosen + 2 * builder->neighbors + 1);
+        room->counts[layer] = count;
     }
+    for (int layer = 0; layer <= top; layer++)
+        for (Py_ssize_t each = 0; each < room->counts[layer]; each++)
+            link_back(builder, scratch, room->lists[layer * builder->neighbors + each], row, layer, room);
 }
 
 static uint32_t
@@ -1352,7 +1387,7 @@ build_descend(const Builder *builder, Scratch *scratch, const Query *query, uint
 }
 
 static void
-insert_row(Builder *builder, Scratch *scratch, uint32_t row, Near *room, uint32_t *chosen)
+insert_row(Builder *builder, Scratch *scratch, uint32_t row, Room *room)
 {
     int level = builder->levels[row];
     lock(&builder->entry_lock);
@@ -1364,12 +1399,21 @@ insert_row(Builder *builder, Scratch *scratch, uint32_t row, Near *room, uint32_
         Query query = {scratch->numbers, 0, 0};
         as_query(&builder->codes, builder->space, row, &query);
         uint32_t from = build_descend(builder, scratch, &query, (uint32_t)entry, top, level);
-        link_row(builder, scratch, row, from, level < top ? level : top, room, chosen);
+        link_row(builder, scratch, row, from, level < top ? level : top, room);
     }
     if (entry < 0 || level > top) {
         __atomic_store_n(&builder->entry, (int64_t)row, __ATOMIC_RELAXED);
         unlock(&builder->entry_lock);
     }
+}
+
+static void
+free_room(Room *room)
+{
+    PyMem_RawFree(room->near);
+    PyMem_RawFree(room->chosen);
+    PyMem_RawFree(room->lists);
+    PyMem_RawFree(room->counts);
 }
 
 PyDoc_STRVAR(insert_doc, "insert(start, stop): inserts these rows. Other threads may insert other rows at the same time.");
@@ -1393,25 +1437,27 @@ builder_insert(PyObject *self, PyObject *const *args, Py_ssize_t given)
         builder->scratch = scratch->next;
     else
         scratch = new_scratch(builder->codes.rows, 1, builder->codes.dimension, longest);
-    Near *room = PyMem_RawMalloc(sizeof(Near) * (size_t)longest);
-    uint32_t *chosen = PyMem_RawMalloc(sizeof(uint32_t) * 2 * (size_t)longest);
-    if (!scratch || !room || !chosen || !has_room(scratch, builder->ef + 1)) {
+    Room room = {
+        PyMem_RawMalloc(sizeof(Near) * (size_t)longest),
+        PyMem_RawMalloc(sizeof(uint32_t) * (size_t)longest),
+        PyMem_RawMalloc(sizeof(uint32_t) * (size_t)builder->neighbors * (size_t)builder->layers),
+        PyMem_RawMalloc(sizeof(Py_ssize_t) * (size_t)builder->layers),
+    };
+    if (!scratch || !room.near || !room.chosen || !room.lists || !room.counts || !has_room(scratch, builder->ef + 1)) {
         if (scratch)
             free_scratch(scratch);
-        PyMem_RawFree(room);
-        PyMem_RawFree(chosen);
+        free_room(&room);
         return PyErr_NoMemory();
     }
     scratch->broken = NOT_BROKEN;
     Py_BEGIN_ALLOW_THREADS
     for (Py_ssize_t row = start; row < stop && !scratch->broken; row++)
-        insert_row(builder, scratch, (uint32_t)row, room, chosen);
+        insert_row(builder, scratch, (uint32_t)row, &room);
     Py_END_ALLOW_THREADS
     int broken = scratch->broken;
     scratch->next = builder->scratch;
     builder->scratch = scratch;
-    PyMem_RawFree(room);
-    PyMem_RawFree(chosen);
+    free_room(&room);
     if (broken)
         return PyErr_NoMemory();
     Py_RETURN_NONE;
@@ -1474,7 +1520,7 @@ builder_new(PyTypeObject *type, PyObject *args, PyObject *kwds)
     Py_ssize_t rows = builder->held[BUILT_CODES].shape[0];
     if (read_space(space, &builder->space) < 0)
         goto failed;
-    if (rows < 1 || rows >= (Py_ssize_t)FOLLOWED || dimension < 1 || dimension > 1 << 20 || neighbors < 1 || neighbors > 10000 ||
+    if (rows < 1 || (uint64_t)rows >= FOLLOWED || dimension < 1 || dimension > 1 << 20 || neighbors < 1 || neighbors > 10000 ||
         ef < 1 || ef > 1 << 30 || entry < -1 || entry >= rows) {
         PyErr_SetString(PyExc_ValueError, "rows, dimension, neighbors, ef or entry are out of range");
         goto failed;
@@ -1496,6 +1542,7 @@ builder_new(PyTypeObject *type, PyObject *args, PyObject *kwds)
     for (Py_ssize_t row = 0; row < rows; row++) {
         builder->lists[row] = (uint32_t)total;
         total += builder->levels[row];
+        builder->layers = builder->levels[row] >= builder->layers ? builder->levels[row] + 1 : builder->layers;
     }
     if (counted("a code", builder->held[BUILT_CODES].shape[1], builder->codes.size) < 0 ||
         counted("ground", builder->held[GROUND].shape[0], rows) < 0 ||
@@ -1634,7 +1681,7 @@ fill(PyObject *module)
     int right = graph && builder && damaged && PyModule_AddObjectRef(module, "Damaged", damaged) == 0 &&
                 PyModule_AddObjectRef(module, "Graph", graph) == 0 &&
                 PyModule_AddObjectRef(module, "Builder", builder) == 0 &&
-                PyModule_AddIntConstant(module, "VERSION", 1) == 0;
+                PyModule_AddIntConstant(module, "VERSION", 2) == 0;
     Py_XDECREF(graph);
     Py_XDECREF(builder);
     return right ? 0 : -1;

@@ -329,8 +329,10 @@ def _search_graph(
     """Ask the graph, or its codes. A damaged graph has no hits, and is not asked again."""
     graph, search, allowed = part.graph, part.search, part.allowed
     assert graph is not None, chosen
+    rows = part.view.rows
     ef = chosen.width if isinstance(chosen, ScanCodes) else chosen.ef
-    parameters = SearchParameters(search.request.k, ef, chosen.width, OUT_OF_DISTRIBUTION)
+    k = min(search.request.k, rows if allowed is None else allowed.count)
+    parameters = SearchParameters(k, min(ef, rows), min(chosen.width, rows), OUT_OF_DISTRIBUTION)
     ask = graph.scan if isinstance(chosen, ScanCodes) else graph.search
     view = part.view
     try:

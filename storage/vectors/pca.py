@@ -39,6 +39,7 @@ KEPT = 0.997
 _NEAREST = 10
 LEAST_DIMENSION = 128  # shorter vectors are only a few cache lines, so a projection saves little
 LEAST_ROWS = 8192
+MOST_CODED = 1 << 17  # numbers whose products, each up to 127 * 127, have sums of 32 bits
 _STEP = 16  # the dimension is a multiple of this, the width of hnswlib's widest instructions
 _SHARES = (1 / 4, 1 / 3, 5 / 12, 1 / 2, 7 / 12, 2 / 3, 3 / 4)
 _SAMPLE, _QUERIES = 32_768, 64
@@ -96,8 +97,8 @@ class Projection(NamedTuple):
 
 
 def choosing_bytes(rows: int, dimension: int) -> int:
-    """Return the memory that `choose` takes, in bytes: a sample of the vectors and a copy of it."""
-    return 2 * 4 * dimension * min(rows, _SAMPLE)
+    """Return the memory that `choose` takes, in bytes: a sample, its copy, and what measuring takes."""
+    return 14 * dimension * min(rows, _SAMPLE)
 
 
 class Choice(NamedTuple):
@@ -130,7 +131,7 @@ def choose(
     if space == "cosine":
         sample = normalised(sample)
     picks = random.choice(len(sample), min(len(sample), _QUERIES), replace=False)
-    coded = coded and _keeps(space, sample, picks, as_coded)
+    coded = coded and dimension <= MOST_CODED and _keeps(space, sample, picks, as_coded)
     if rows < LEAST_ROWS or dimension < LEAST_DIMENSION:
         return None if stopped() else Choice(None, coded)
     few = sample[:: max(1, len(sample) // max(_MOMENTS, 4 * dimension))]
@@ -185,13 +186,13 @@ def _keeps(
     queries = vectors[picks]
     exact = np.concatenate(
         [  # in float64, because float32 loses small differences of long vectors
-            _scores(space, vectors[start : start + _BLOCK].astype(np.float64), queries.astype(np.float64))
+            scores(space, vectors[start : start + _BLOCK].astype(np.float64), queries.astype(np.float64))
             for start in range(0, len(vectors), _BLOCK)
         ],
         axis=1,
     )
     changed = change(vectors)
-    rough = _scores(space, changed, queries[:, : changed.shape[1]])
+    rough = scores(space, changed, queries[:, : changed.shape[1]])
     if not np.isfinite(rough).all():
         return False
     limits = np.partition(exact, count - 1, axis=1)[:, count - 1 : count]  # rows at one distance are as good
@@ -200,14 +201,14 @@ def _keeps(
     return bool(np.minimum(good, count).mean() >= KEPT * count)
 
 
-def _scores(space: Space, vectors: npt.NDArray[Any], queries: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def scores(space: Space, vectors: npt.NDArray[Any], queries: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return numbers that order the vectors like their distances, with a line per query."""
     with np.errstate(over="ignore", invalid="ignore"):
-        scores: npt.NDArray[Any] = queries @ vectors.T
-        scores *= -1 if space != "l2" else -2
+        out: npt.NDArray[Any] = queries @ vectors.T
+        out *= -1 if space != "l2" else -2
         if space == "l2":
-            scores += np.einsum("ij,ij->i", vectors, vectors)
-    return scores
+            out += np.einsum("ij,ij->i", vectors, vectors)
+    return out
 
 
 def _floor(turned: Floats, matrix: Floats) -> float:

@@ -14,6 +14,7 @@ import pytest
 import chroma
 from chroma.storage.index import hnsw, native_graph
 from chroma.storage.native import kernel
+from chroma.storage.vectors import pca
 
 ROWS, DIM = 3000, 16
 VECTORS = np.random.default_rng(0).standard_normal((ROWS, DIM)).astype(np.float32)
@@ -369,8 +370,7 @@ def test_the_first_search_of_a_new_process_uses_the_graph(tmp_path: Path) -> Non
 
 
 def test_a_graph_of_codes_needs_no_room_for_vectors(tmp_path: Path) -> None:
-    building = native_graph.building_bytes(ROWS, 16)
-    assert building < GRAPH_BYTES
+    building = max(native_graph.building_bytes(ROWS, 16), pca.choosing_bytes(ROWS, DIM))
     with _with_limit(tmp_path, building) as client:
         collection = _filled(client)
         collection.compact()
@@ -476,3 +476,85 @@ def test_the_first_search_reads_only_some_of_the_vectors_and_notices_damage(
         assert found[0] == "i2900" and not set(found) & set(names)
         with pytest.raises(chroma.errors.CorruptionError, match=r"vectors\.arrow is damaged"):
             collection.query(query_embeddings=VECTORS[[7]], n_results=3)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"max_neighbors": 128}, {"ef_construction": 10}, {"ef_construction": 2**31 - 1}]
+)
+def test_any_settings_of_an_index_are_built_once(tmp_path: Path, settings: dict[str, int]) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.create_collection(
+            "things", embedding_function=None, configuration={"hnsw": settings}
+        )
+        collection.add(ids=IDS, embeddings=VECTORS)
+        collection.compact()
+        (before,) = tmp_path.rglob("graph-*")
+        assert _coded(collection) and _recall(collection) >= 0.9
+        collection.compact()
+        assert list(tmp_path.rglob("graph-*")) == [before]
+
+
+def test_any_effort_and_any_number_of_results_are_answered(tmp_path: Path) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = _filled(client)
+        collection.compact()
+        collection.modify(configuration={"hnsw": {"ef_search": 2**31 - 1}})
+        assert _recall(collection) == 1.0
+        for results in (2000, 10**6, 2**31 - 1):
+            found = collection.query(query_embeddings=VECTORS[:2], n_results=results, include=[])["ids"]
+            assert [len(ids) for ids in found] == [min(ROWS, results)] * 2
+            some = collection.query(
+                query_embeddings=VECTORS[:1], n_results=results, where={"n": {"$lt": 2500}}, include=[]
+            )["ids"][0]
+            assert len(some) == min(2500, results)
+
+
+def test_an_outdated_graph_whose_building_needs_too_much_goes_on_serving(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native_graph, "building_bytes", lambda rows, neighbors: 1 << 40)
+    with monkeypatch.context() as patch:
+        patch.setattr(kernel, "graph", None)
+        patch.setattr(kernel, "_warned", threading.Event())
+        kernel._warned.set()
+        with chroma.PersistentClient(tmp_path) as client:
+            _filled(client).compact()
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.get_collection("things", embedding_function=None)
+        _loads(collection)
+        client._backend.engine.services.background.wait("index", str(collection.id))  # waited for ever
+        collection.compact()
+        assert _recall(collection) >= 0.95 and not _coded(collection)
+
+
+def test_a_graph_file_that_cannot_be_read_does_not_stop_a_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    with chroma.PersistentClient(tmp_path) as client:
+        _filled(client).compact()
+    monkeypatch.setattr("chroma.storage.index.graph_file.load", fails)
+    monkeypatch.setattr(hnsw, "available", lambda: False)
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.get_collection("things", embedding_function=None)
+        assert _recall(collection) == 1.0
+    assert caplog.text.count("cannot be read") == 1
+
+
+def test_a_graph_of_an_older_version_is_built_again_without_hnswlib(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(kernel, "graph", None)
+        patch.setattr(kernel, "_warned", threading.Event())
+        kernel._warned.set()
+        with chroma.PersistentClient(tmp_path) as client:
+            _filled(client).compact()
+    monkeypatch.setattr(hnsw, "available", lambda: False)
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.get_collection("things", embedding_function=None)
+        collection.compact()
+        client._backend.engine.services.background.wait("index", str(collection.id))
+        assert _recall(collection) >= 0.95 and _coded(collection)

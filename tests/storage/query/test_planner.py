@@ -123,7 +123,8 @@ def test_where_most_rows_are_allowed_the_effort_is_the_usual_one() -> None:
 def test_where_a_search_among_allowed_rows_would_lose_some_codes_are_scanned() -> None:
     uneven = BOTH._replace(filterable=False)
     scan = ScanCodes(30, 10, ScanAllowed())
-    assert plan(REQUEST, _allowing(ROWS - 1, uneven)) == plan(REQUEST, _allowing(1000, uneven)) == scan
+    assert plan(REQUEST, _allowing(ROWS // 2, uneven)) == plan(REQUEST, _allowing(1000, uneven)) == scan
+    assert plan(REQUEST, _allowing(ROWS - 1, uneven)) == plan(REQUEST, _allowing(ROWS - 1))
     assert plan(REQUEST, uneven) == plan(REQUEST, BOTH)
 
 
@@ -136,12 +137,19 @@ def test_without_codes_hnswlib_filters_by_a_callback_or_all_allowed_rows_are_sca
 
 
 def test_beyond_what_is_allowed_k_counts_only_as_far_as_there_are_rows() -> None:
-    many = Request(k=9_000, ef=100, exact=False)
-    assert plan(many, _allowing(8_000, MEMTABLE)) == ScanAllowed()
-    assert plan(many, _allowing(8_000)) == ScanCodes(13_500, 8_000, ScanAllowed())
-    assert plan(many, Statistics(8_000, DIM, graph_dimension=192, coded=True)) == GraphSearch(
-        13_500, 13_500, 8_000, ScanCodes(13_500, 8_000, ScanAll())
+    many = Request(k=2_000, ef=100, exact=False)
+    assert plan(many, _allowing(1_500, MEMTABLE)) == ScanAllowed()
+    assert plan(many, _allowing(1_500)) == ScanCodes(3_000, 1_500, ScanAllowed())
+    assert plan(many, Statistics(1_500, DIM, graph_dimension=192, coded=True)) == GraphSearch(
+        3_000, 3_000, 1_500, ScanCodes(3_000, 1_500, ScanAll())
     )
+
+
+def test_a_very_large_k_is_answered_by_an_exact_scan() -> None:
+    limit = planner.MOST_WIDTH * 2 // 3  # half as many candidates again are ranked
+    for part, scan in ((BOTH, ScanAll()), (_allowing(ROWS // 2), ScanAllowed())):
+        assert plan(Request(limit, 100, False), part) != scan
+        assert plan(Request(limit + 2, 100, False), part) == scan
 
 
 def test_candidates_are_ranked_within_bounds() -> None:
