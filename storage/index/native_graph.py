@@ -250,10 +250,13 @@ def build(
                 report(done, rows)
 
     start = next(starts)
-    builder.insert(start, min(start + _CHUNK, rows))  # the first rows alone, so that threads meet a graph
+    done = min(start + _CHUNK, rows)
+    builder.insert(start, done)  # the first rows alone, so that threads meet a graph
+    report(done, rows)
     _in_threads(work, threads, threads)
     if stopped():
         return None
+    report(rows, rows)
     per_block = block_rows(vectors.shape[1])
     sums = np.empty(-(-rows // per_block), np.uint64)
     kernel.graph.sums(vectors, per_block, sums)

@@ -103,7 +103,7 @@ def test_an_index_build_shows_its_rows(
     frontend: Frontend, things: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chroma.storage.collection.index_builds.INDEX_BYTES", 1)
-    monkeypatch.setattr("chroma.storage.index.hnsw._CHUNK", 100)
+    monkeypatch.setattr("chroma.storage.index.native_graph._CHUNK", 100)
     vectors = np.random.default_rng(0).normal(size=(1200, 4))
     things.add(ids=[f"r{n}" for n in range(1200)], embeddings=vectors)
     things.compact(progress=True)

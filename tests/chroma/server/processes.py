@@ -69,4 +69,5 @@ def eventually(true: Callable[[], bool], what: str) -> None:
 
 def client(**options: object) -> httpx.Client:
     """Plain HTTP, without proxies of the environment, and without reading its certificates."""
-    return httpx.Client(trust_env=False, verify=False, timeout=PATIENCE, **options)  # type: ignore[arg-type]
+    given = {"trust_env": False, "verify": False, "timeout": PATIENCE} | options
+    return httpx.Client(**given)  # type: ignore[arg-type]
