@@ -36,8 +36,8 @@ FILTERED_EF, MOST_ALLOWED = 2, 0.75
 # they do for 999 of 1,000 rows. An example is a text query against images. ef and width are then multiplied
 # by this factor.
 OUT_OF_DISTRIBUTION = 4
-# A search keeps its candidates in a sorted list. If it is long, an exact scan is faster: it ranks all of 60,000
-# rows of 8 numbers in 0.05 s, and a scan of their codes in 0.29 s.
+# A search keeps its candidates in a sorted list. If the list is long, an exact scan is faster: it ranks all
+# of 60,000 rows of 8 numbers in 0.05 s, and a scan of their codes in 0.29 s.
 MOST_WIDTH = 4096
 # The same ef gives a lower recall in a larger graph, and builds differ: at 1M x 128 an ef of 100 gave recall
 # 0.93 to 0.95, 183 gave 0.946 to 0.96, 250 gave 0.968 (benchmarks/million.py). Beyond this number of rows, ef
