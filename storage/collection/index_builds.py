@@ -39,6 +39,7 @@ PATIENCE_BYTES = 160 << 20
 
 # Delay before a graph is loaded. So a process that runs one query and exits does not wait for the load.
 LOAD_SECONDS = 0.1
+_AGAIN_SECONDS = 10.0  # how long searches do without a graph that could not be read
 _ROOM_SECONDS = 0.1  # how often a build that waits for memory looks again
 _log = logging.getLogger("chroma")
 
@@ -69,6 +70,7 @@ class Graphs:
         self._broken: set[str] = set()  # graph files that do not match their checksums and must be rebuilt
         self._outdated: set[str] = set()  # graph files that can be searched, but are to be built anew
         self._slow: set[str] = set()  # segments whose graphs take long to load
+        self._next_try: dict[str, float] = {}  # when a graph that could not be read is tried again
         self._too_large: set[str] = set()  # segments whose graphs need more memory than the limit allows
         self._opening = threading.Lock()  # held while a graph is opened within a search
         self._lock = threading.Lock()
@@ -89,7 +91,7 @@ class Graphs:
         source = view.source
         if not isinstance(source, Segment) or not (ref := self._loadable(view)):
             return None
-        if source.name not in self._slow:
+        if source.name not in self._slow and time.monotonic() >= self._next_try.get(source.name, 0.0):
             with self._opening:
                 self._open(source, ref, settings)
             if (loaded := self._loaded.get(source.name)) is not None:
@@ -105,9 +107,10 @@ class Graphs:
         try:
             self.load(segment, ref, settings, at_once=True)
         except (StorageError, MemoryError) as error:
-            if segment.name not in self._slow:
-                self._slow.add(segment.name)
-                _log.warning(f"the index {segment.name}/{ref.file.name} cannot be read: {error}")
+            self._next_try[segment.name] = time.monotonic() + _AGAIN_SECONDS
+            _log.warning(
+                f"searches compare all records of {segment.name}: {ref.file.name} cannot be read: {error!r}"
+            )
 
     def load_now(self, view: SegmentView, settings: IndexSettings) -> None:
         """Load the graph of a view in this thread."""
