@@ -588,7 +588,7 @@ walk(const Graph *graph, Scratch *scratch, const Query *query, Py_ssize_t ef, co
     }
 }
 
-enum { NEAR_SEEDS = 32, SPREAD_SEEDS = 256, PROBES = 64 };
+enum { NEAR_SEEDS = 32, SPREAD_SEEDS = 512, PROBES = 64 };
 
 /* Begins a walk among allowed rows: at those that a short walk among all rows meets, and at some that are spread over
  * the whole segment, because the allowed rows may be far from the query. */
