@@ -15,6 +15,7 @@ from typing import Any
 from urllib.request import getproxies
 
 import h11
+import httpcore
 import httpx
 
 from ..config import Settings
@@ -46,12 +47,24 @@ def _functions() -> tuple[Any, ...]:
         httpx.AsyncClient.send,
         httpx.HTTPTransport.handle_request,
         httpx.AsyncHTTPTransport.handle_async_request,
+        httpcore.ConnectionPool.handle_request,
+        httpcore.HTTPConnection.handle_request,
+        httpcore.AsyncConnectionPool.handle_async_request,
+        httpcore.AsyncHTTPConnection.handle_async_request,
+        *(getattr(client, name, None) for client in (httpx.Client, httpx.AsyncClient) for name in _INTERNAL),
     )
 
 
+# What libraries that answer or record requests in tests replace, too.
+_INTERNAL = "_transport_for_url", "_send_single_request"
+
+
 _log = logging.getLogger("httpx")
+_END_OF_HEAD = re.compile(rb"\n\r?\n")  # h11 accepts lines without a carriage return
 _originals = tuple(
-    function if type(function) is FunctionType and function.__module__.startswith("httpx.") else None
+    function
+    if type(function) is FunctionType and function.__module__.startswith(("httpx.", "httpcore."))
+    else None
     for function in _functions()
 )
 
@@ -112,7 +125,7 @@ class Reading:
             return self._answer(self._parser.feed(data))
         self._data += data
         if self._body < 0 and not self._read_head():
-            if data and len(self._data) < _MOST_HEAD and b"\r\n\r\n" not in self._data:
+            if data and len(self._data) < _MOST_HEAD and not _END_OF_HEAD.search(self._data):
                 return None
             self._parser = _Parser(self._request)
             found = self._parser.feed(bytes(self._data)) if self._data else None

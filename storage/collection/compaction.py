@@ -38,9 +38,10 @@ FLUSH_ROWS, FLUSH_BYTES, FLUSH_FRAMES = 16_384, 64 << 20, 16_384
 MOST_UNMANIFESTED = 32  # this many unmanifested bulk segments are merged without waiting for a pause
 DELETED_SHARE = 0.2  # a segment is rewritten once a larger share of its rows is deleted
 MAX_SEGMENT_ROWS = 8_000_000  # larger segments are not merged
-# The columns of a segment are written again once a larger share of its rows, or more rows, have new values.
-# Until then, new values are in a file of their own, which each compaction that has more of them writes again.
-PATCHED_SHARE, PATCHED_ROWS = 0.2, 131_072
+# The columns of a segment are written again once a larger share of its rows, or more rows, have new values,
+# or once these take more bytes. Until then, new values are in a file of their own, and in the memory of each
+# process. A compaction that has more of them writes that file again.
+PATCHED_SHARE, PATCHED_ROWS, PATCHED_BYTES = 0.2, 131_072, 16 << 20
 
 
 def due(snapshot: Snapshot) -> bool:
@@ -210,12 +211,14 @@ def _with_values(
     """Write the new values of a segment: beside its columns, or with them if there are many."""
     overlay = segment.overlay
     patched = len(overlay.rows)
-    if everything or patched > PATCHED_SHARE * segment.rows or patched > PATCHED_ROWS:
+    many = patched > PATCHED_SHARE * segment.rows or patched > PATCHED_ROWS
+    data = b"" if everything or many or not overlay.unsaved else overlay.as_patch().encode()
+    if everything or many or len(data) > PATCHED_BYTES:
         kept = {"#document"} if "document" not in overlay.fields else set[str]()
         return rewrite_values(store.folder, ref, segment.stored(np.arange(segment.rows)), kept)
     if not overlay.unsaved:
         return ref
-    return ref._replace(values=_write_new(store, ref, "values", overlay.as_patch().encode()))
+    return ref._replace(values=_write_new(store, ref, "values", data))
 
 
 def _write_tombstones(store: RecordStore, ref: SegmentRef, tombstones: Mask) -> FileRef:

@@ -36,13 +36,19 @@ class ShortCalls:
         return self._unproven.get(kind, _PROVEN) == 0
 
     def measured(self, kind: Hashable, call: Callable[[], T]) -> T:
-        """The result of a call, whose duration is remembered even if it fails."""
-        began, used = time.monotonic(), time.thread_time()
+        """The result of a call, whose duration is remembered.
+
+        A call that fails soon is no proof: it may have failed before its work began.
+        """
+        began, used, done = time.monotonic(), time.thread_time(), False
         try:
-            return call()
+            result = call()
+            done = True
+            return result
         finally:
             short = time.thread_time() - used < SHORT_SECONDS and time.monotonic() - began < _LONGEST_WAIT
-            self._remember(kind, short)
+            if done or not short:
+                self._remember(kind, short)
 
     def _remember(self, kind: Hashable, short: bool) -> None:
         left = self._unproven.get(kind, _PROVEN)

@@ -168,6 +168,8 @@ RESPONSES = {
     "no reason": b"HTTP/1.1 200\r\ncontent-length:2\r\n\r\n{}",
     "repeated header": b"HTTP/1.1 200 OK\r\nX-A: 1 \r\nx-a:\t2\r\nContent-Length: 0\r\n\r\n",
     "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "lines without a carriage return": b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}",
+    "lines of both kinds": b"HTTP/1.1 200 OK\r\nContent-Length: 2\n\r\n{}",
     "empty": b"HTTP/1.1 204 No Content\r\n\r\n",
     "after 100": b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
     "bytes that are no text": b"HTTP/1.1 200 OK\r\nX-A: \xff\r\nContent-Length: 2\r\n\r\n{}",
@@ -219,11 +221,14 @@ BROKEN = {
     "no header": b"HTTP/1.1 200 OK\r\nhello\r\n\r\n",
     "a long head": b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * (1 << 18),
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-    "broken gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    "broken gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+    b"Connection: close\r\nContent-Length: 2\r\n\r\n{}",
     "too much": OK + b"HTTP/1.1 200 OK",
-    "404": b'HTTP/1.1 404 Not Found\r\nContent-Length: 39\r\n\r\n{"error":"NotFoundError","message":"x"}',
-    "500": b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\noh",
-    "redirect": b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n",
+    "404": b'HTTP/1.1 404 Not Found\r\nConnection: close\r\n'
+    b'Content-Length: 39\r\n\r\n{"error":"NotFoundError","message":"x"}',
+    "500": b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\nConnection: close\r\n\r\noh",
+    "redirect": b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://x/\r\n"
+    b"Connection: close\r\nContent-Length: 0\r\n\r\n",
 }  # fmt: skip
 
 
@@ -328,6 +333,25 @@ def test_observed_requests_go_through_httpx(
         assert len(through_httpx) == number + 2
     send("POST", "/x", b"{}")
     assert len(through_httpx) == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (httpcore.ConnectionPool, "handle_request"),
+        (httpcore.HTTPConnection, "handle_request"),
+        (httpcore.AsyncConnectionPool, "handle_async_request"),
+        (httpcore.AsyncHTTPConnection, "handle_async_request"),
+        (httpx.Client, "_transport_for_url"),
+        (httpx.AsyncClient, "_send_single_request"),
+    ],
+)
+def test_libraries_that_answer_requests_in_tests_are_noticed(
+    kind: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not fast_path.observed()
+    monkeypatch.setattr(kind, name, lambda *arguments, **more: None)
+    assert fast_path.observed()
 
 
 def test_cookies_are_kept(server: Socket, open_send: Callable[..., Send], through_httpx: list[str]) -> None:

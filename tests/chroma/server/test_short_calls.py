@@ -52,6 +52,20 @@ def test_a_kind_of_call_is_proven_by_calls_in_a_row() -> None:
 
 
 @pytest.mark.usefixtures("all_short")
+def test_calls_that_fail_soon_prove_nothing() -> None:
+    def fails() -> None:
+        raise ValueError
+
+    calls = ShortCalls()
+    for _ in range(20):
+        with pytest.raises(ValueError):
+            calls.measured("a", fails)
+    assert not calls.proven("a")
+    _repeat(calls, 3)
+    assert calls.proven("a")
+
+
+@pytest.mark.usefixtures("all_short")
 @pytest.mark.parametrize("limit", ["SHORT_SECONDS", "_LONGEST_WAIT"])
 def test_one_long_call_is_enough(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = ShortCalls()

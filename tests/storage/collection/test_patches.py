@@ -140,6 +140,18 @@ def test_few_new_values_get_a_file_and_many_new_columns(made: Any) -> None:
     assert made.get(where={"kind": "new"})["ids"] == [f"r{i}" for i in [*range(few), 150]]
 
 
+def test_large_new_values_get_new_columns(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New values in a file of their own are also in the memory of each process."""
+    monkeypatch.setattr(compaction, "PATCHED_BYTES", 1000)
+    made.update(ids=["r1"], metadatas=[{"text": "x" * 900}])
+    flush(made)
+    assert any(name.startswith("values-") for name in files(made))
+    made.update(ids=["r2"], metadatas=[{"text": "y" * 900}])
+    flush(made)
+    assert not any(name.startswith("values-") for name in files(made))
+    assert [each["text"][0] for each in made.get(ids=["r1", "r2"])["metadatas"]] == ["x", "y"]
+
+
 def test_vectors_are_not_checked_again(made: Any) -> None:
     made.query(query_embeddings=[[1.0] * 8], n_results=1, exact=True)
     made.update(ids=[f"r{i}" for i in range(100)], metadatas=[{"kind": "new"}] * 100)
