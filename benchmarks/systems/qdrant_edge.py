@@ -115,5 +115,9 @@ class Driver(Base):
         )
         return [found.payload["id"] for found in self._shard.query(asked)]
 
+    def get(self, ids: list[str]) -> list[str]:
+        found = self._shard.retrieve([self._number(id) for id in ids], with_payload=True, with_vector=False)
+        return [record.payload["id"] for record in found]
+
     def count(self) -> int:
         return int(self._shard.count(q.CountRequest(exact=True)))
