@@ -91,20 +91,6 @@ def ranked(
     return rows[order], distances[order]
 
 
-def exact_lines(
-    space: Space, queries: Floats, vectors: Floats, rows: Ints, lengths: Doubles | None = None
-) -> Floats:
-    """Compute the distances from each of `queries` (n, dim) to its own vectors, as float32 (n, k).
-
-    rows     the rows of each query's vectors, (n, k)
-    lengths  the lengths of all vectors, if known
-    """
-    out = np.empty(rows.shape, np.float32)
-    for line, query in enumerate(queries):
-        out[line] = exact(space, query, vectors, rows[line], lengths)
-    return out
-
-
 def _wide(space: Space, query: Floats) -> Doubles:
     """Convert a query (dim,) for the kernel, to float64. For cosine, it is normalised."""
     wide: Doubles = query.astype(np.float64)
