@@ -412,7 +412,7 @@ class LocalBackend:
 
     def query(self, collection: CollectionRef, request: QueryRequest) -> list[Hits]:
         try:  # not `translated`, whose overhead is noticeable in a single query
-            return self._open(collection).ranked(request).hits(request.fields)
+            return self._open(collection).query(request)
         except storage_errors.StorageError as error:
             raise counterpart(error) from cause(error)
 

@@ -40,6 +40,7 @@ from ..interface.values import (
     CollectionStats,
     Facet,
     Floats,
+    Hits,
     IndexStatus,
     Mode,
     Records,
@@ -51,6 +52,7 @@ from ..io.disk import Folder
 from ..postings.ranking import SparseQuery
 from ..query import executor, hybrid, search, sparse
 from ..query.facets import count_values
+from ..query.prepared import PreparedSearch, is_plain, prepare
 from ..query.ranked_hits import Ranked, Traced, WithWords
 from ..query.scan import Scan
 from ..query.search import SearchHits
@@ -102,6 +104,7 @@ class Collection:
         # Nearly all schemas switch nothing off. Then filters are parsed without a call in between.
         self._parse: Callable[[Selection], Node] = parse if self._switched is None else self._parse_if_on
         self._searched = -SEARCHED_SECONDS
+        self._prepared: PreparedSearch | None = None  # the plan of the latest plain query
         self._outrun = False  # whether compaction cannot keep up with the writers
 
     @property
@@ -134,6 +137,7 @@ class Collection:
         return self._host.has_records(self.info.id)
 
     def after_adoption(self, snapshot: Snapshot) -> None:
+        self._prepared = None
         self._found_keys.forget_known()
         self.graphs.forget_gone(snapshot)
         self.indexes.forget_gone(snapshot)
@@ -291,7 +295,8 @@ class Collection:
         check_current(self.info)
         written = self.store.write(mode, records)
         if written.updated:
-            self._found_keys.forget_known()
+            self._prepared = None
+        self._found_keys.forget_known()
         if self.info.dimension is None:
             self._record_dimension()
         return written
@@ -312,6 +317,7 @@ class Collection:
         check_current(self.info)
         node = self.node_to_change(request.selection, request.unmatched)
         deleted = self.store.delete(request.selection.ids, node, request.limit)
+        self._prepared = None
         self._found_keys.forget_known()
         return deleted
 
@@ -365,6 +371,19 @@ class Collection:
         return [count_values(key, selected, typed, request.limit) for key in request.keys]
 
     # ------------------------------------------------------------------ searching
+
+    def query(self, request: QueryRequest) -> list[Hits]:
+        """Find the nearest records to each query vector, and read them."""
+        snapshot = self.store.snapshot()
+        prepared = self._prepared
+        if prepared is not None and prepared.fits(request, self.settings.ef_search, snapshot):
+            self._searched = time.monotonic()
+            if (hits := prepared.run(request.vectors, self._source)) is not None:
+                return [hits]
+        found = self.ranked(request).hits(request.fields)
+        if is_plain(request):
+            self._prepared = prepare(self._search(request), snapshot, self._source)
+        return found
 
     def ranked(self, request: QueryRequest) -> Ranked:
         """Find the nearest records to each query vector."""
@@ -521,6 +540,7 @@ class Collection:
 
     def close(self) -> None:
         self.store.services.background.cancel(self.info.id)
+        self._prepared = None
         self.graphs.release()
         self.indexes.release()
         self.store.close()

@@ -166,7 +166,7 @@ def _nearest(search: Search, queries: Floats, snapshot: Snapshot, source: Source
         with search.trace.step("merge"):
             return _best(search.request.k, views, lines)
     parts = [prepare(search, view, source) for view in views]
-    batches = [execute_batch(_plan(part), part, queries) for part in parts]
+    batches = [execute_batch(plan_of(part), part, queries) for part in parts]
     if search.trace is None:
         return _rank(search.request.k, views, batches)
     with search.trace.step("merge"):
@@ -269,7 +269,7 @@ def _remembered_plan(k: int, ef: int, exact: bool, statistics: Statistics) -> Pl
     return plan(Request(k, ef, exact), statistics)
 
 
-def _plan(part: SearchablePart) -> Plan:
+def plan_of(part: SearchablePart) -> Plan:
     if part.allowed is None:
         search = part.search
         return _remembered_plan(search.request.k, search.ef, search.request.exact, part.statistics)
@@ -281,7 +281,7 @@ def _one(part: SearchablePart, query: Floats) -> Line:
     """Find the best k rows for one query, with exact distances in ascending order."""
     if part.graph is None:  # then `plan` says scan, or nothing; asking it takes 2 µs of a small query's 45
         return _nothing(part) if part.allowed is not None and not part.allowed.count else _scan(part, query)
-    return execute(_plan(part), part, query)
+    return execute(plan_of(part), part, query)
 
 
 def execute(chosen: Plan, part: SearchablePart, query: Floats) -> Line:
@@ -327,20 +327,30 @@ def _search_graph(
     chosen: GraphSearch | FilteredGraphSearch | ScanCodes, part: SearchablePart, queries: Floats
 ) -> Hits:
     """Ask the graph, or its codes. A damaged graph has no hits, and is not asked again."""
-    graph, search, allowed = part.graph, part.search, part.allowed
+    graph, search = part.graph, part.search
     assert graph is not None, chosen
-    rows = part.view.rows
-    ef = chosen.width if isinstance(chosen, ScanCodes) else chosen.ef
-    k = min(search.request.k, rows if allowed is None else allowed.count)
-    parameters = SearchParameters(k, min(ef, rows), min(chosen.width, rows), OUT_OF_DISTRIBUTION)
+    parameters = parameters_of(chosen, part)
     ask = graph.scan if isinstance(chosen, ScanCodes) else graph.search
-    view = part.view
     try:
-        vectors = view.unchecked_vectors if graph.checks_vectors else view.vectors
-        return ask(queries, vectors, parameters, allowed, search.threads)
+        return ask(queries, vectors_for(graph, part.view), parameters, part.allowed, search.threads)
     except Damaged:
         part.report_damage(part.view)
         return Hits.none(len(queries), parameters.k)
+
+
+def parameters_of(
+    chosen: GraphSearch | FilteredGraphSearch | ScanCodes, part: SearchablePart
+) -> SearchParameters:
+    """Return what a plan passes to the graph."""
+    rows, allowed = part.view.rows, part.allowed
+    ef = chosen.width if isinstance(chosen, ScanCodes) else chosen.ef
+    k = min(part.search.request.k, rows if allowed is None else allowed.count)
+    return SearchParameters(k, min(ef, rows), min(chosen.width, rows), OUT_OF_DISTRIBUTION)
+
+
+def vectors_for(graph: Graph, view: SegmentView) -> Floats:
+    """Return the stored vectors, checked unless the graph checks those that it reads."""
+    return view.unchecked_vectors if graph.checks_vectors else view.vectors
 
 
 def _compared(chosen: GraphSearch | FilteredGraphSearch | ScanCodes, part: SearchablePart, found: int) -> int:

@@ -238,7 +238,7 @@ def _slice(selected: list[SelectedRows], start: int, stop: int | None) -> Iterat
 def read(selected: Sequence[SelectedRows], fields: frozenset[Field], dimension: int | None) -> Rows:
     """Read the records at these rows, in this order."""
     if len(selected) == 1:
-        return _read_one(selected[0], fields)
+        return read_one(selected[0], fields)
     numbers: dict[int, int] = {}  # by view, so that the runs of one view are read together
     views: list[SegmentView] = []
     part = []
@@ -268,7 +268,7 @@ def read_rows(
     if not len(rows):
         return no_rows(fields, dimension)
     if part is None or len(views) == 1:
-        return _read_one(SelectedRows(views[0], rows), fields)
+        return read_one(SelectedRows(views[0], rows), fields)
     order = np.argsort(part, kind="stable")  # rows are read per column and view, then reordered
     bounds = np.searchsorted(part[order], np.arange(len(views) + 1)).tolist()
     merged = [
@@ -310,7 +310,7 @@ def no_rows(fields: frozenset[Field], dimension: int | None) -> Rows:
     )
 
 
-def _read_one(run: SelectedRows, fields: frozenset[Field]) -> Rows:
+def read_one(run: SelectedRows, fields: frozenset[Field]) -> Rows:
     """Read rows of one view, which need no reordering."""
     source, rows = run.view.source, run.rows
     ids: Any = source.texts("id", rows)
