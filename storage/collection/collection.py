@@ -52,7 +52,7 @@ from ..io.disk import Folder
 from ..postings.ranking import SparseQuery
 from ..query import executor, hybrid, search, sparse
 from ..query.facets import count_values
-from ..query.prepared import PreparedSearch, is_plain, prepare
+from ..query.prepared import PreparedSearch, has_options, prepare
 from ..query.ranked_hits import Ranked, Traced, WithWords
 from ..query.scan import Scan
 from ..query.search import SearchHits
@@ -104,7 +104,8 @@ class Collection:
         # Nearly all schemas switch nothing off. Then filters are parsed without a call in between.
         self._parse: Callable[[Selection], Node] = parse if self._switched is None else self._parse_if_on
         self._searched = -SEARCHED_SECONDS
-        self._prepared: PreparedSearch | None = None  # the plan of the latest plain query
+        self._prepared: PreparedSearch | None = None
+        self._latest: Node | None = None  # the filter of the latest query of one vector
         self._outrun = False  # whether compaction cannot keep up with the writers
 
     @property
@@ -374,16 +375,19 @@ class Collection:
 
     def query(self, request: QueryRequest) -> list[Hits]:
         """Find the nearest records to each query vector, and read them."""
+        if len(request.vectors) != 1 or has_options(request):
+            return self.ranked(request).hits(request.fields)
+        self._searched = time.monotonic()
         snapshot = self.store.snapshot()
-        prepared = self._prepared
-        if prepared is not None and prepared.fits(request, self.settings.ef_search, snapshot):
-            self._searched = time.monotonic()
+        executor.check_dimension(request.vectors, snapshot.dimension)
+        one, prepared = self._search(request), self._prepared
+        if prepared is not None and prepared.fits(one, snapshot):
             if (hits := prepared.run(request.vectors, self._source)) is not None:
                 return [hits]
-        found = self.ranked(request).hits(request.fields)
-        if is_plain(request):
-            self._prepared = prepare(self._search(request), snapshot, self._source)
-        return found
+        if one.node == self._latest:  # a plan for a filter that comes once would be made in vain
+            self._prepared = prepare(one, snapshot, self._source)
+        self._latest = one.node
+        return self._ranked(one, snapshot).hits(request.fields)
 
     def ranked(self, request: QueryRequest) -> Ranked:
         """Find the nearest records to each query vector."""
@@ -392,8 +396,10 @@ class Collection:
         if request.mode != "dense":
             return self._by_words(request, snapshot)
         executor.check_dimension(request.vectors, snapshot.dimension)
-        one = self._search(request)
-        found = executor.run(one, request.vectors, snapshot, self._source)
+        return self._ranked(self._search(request), snapshot)
+
+    def _ranked(self, one: executor.Search, snapshot: Snapshot) -> Ranked:
+        found = executor.run(one, one.request.vectors, snapshot, self._source)
         if one.trace is not None:
             return Traced(found, snapshot.dimension, self.store.columns.for_scan(), one.trace)
         return Ranked(found, snapshot.dimension, self.store.columns.for_scan())

@@ -27,7 +27,7 @@ class RowSet:
     All attributes are read-only and constant. Each form is computed at most once.
     """
 
-    __slots__ = ("_bits", "_by_rows", "_bytes", "_count", "_mask", "_rows", "_size")
+    __slots__ = ("__weakref__", "_bits", "_by_rows", "_bytes", "_count", "_mask", "_rows", "_size")
 
     def __init__(self, size: int, rows: Ints | None = None, mask: Mask | None = None) -> None:
         self._size, self._by_rows = size, rows is not None

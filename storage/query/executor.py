@@ -101,7 +101,7 @@ class SearchablePart(NamedTuple):
     """A segment or memtable, with everything that a plan needs to run on it.
 
     graph    its graph; None: no graph is open, or the search is exact
-    allowed  the live rows that match; None: there is no filter and no row is deleted
+    allowed  the live rows that match; None: all rows
     """
 
     search: Search
@@ -228,6 +228,8 @@ def searchable(search: Search, view: SegmentView, source: Source) -> SearchableP
     allowed = None
     if view.tombstones is not None or not isinstance(search.node, Everything):
         allowed = source.filters.allowed(view, search.node)
+        if allowed.count == view.rows:
+            allowed = None  # the search among all rows is the faster one
     graph = None
     if not search.request.exact and (allowed is None or allowed.count):
         graph = source.graph_of(view)

@@ -58,7 +58,7 @@ class Statistics(NamedTuple):
 
     rows             number of rows, including deleted ones
     dimension        dimension of the stored vectors
-    allowed          number of live rows that the filter allows; None: no filter, and no row is deleted
+    allowed          number of live rows that the filter allows; None: all rows
     graph_dimension  dimension of the vectors or codes in the graph; None: no graph is open
     coded            whether the graph has codes
     projected        whether PCA has reduced the dimension of the graph's vectors

@@ -1,94 +1,108 @@
-"""A prepared search: the plan of a plain query, kept until the collection changes.
+"""A prepared search: the plan of a query, kept for the same query of another vector.
 
-Owns: which queries are plain, and running a kept plan. A plain query has one vector and no filter, and the
-collection is one segment with a graph and without deleted rows. All other queries are planned by planner.py
-each time, and so is a plain one for which the kept plan finds too few rows.
+Owns: which queries may have one, and running a kept plan. Such a query has one vector and no option, and the
+collection is one segment with a graph. All other queries are planned by planner.py each time, and so is one
+for which the kept plan finds too few rows.
 """
 
 from __future__ import annotations
 
 import weakref
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ..filters.parser import Node
+from ..filters.row_set import RowSet
 from ..index.graph import Damaged, Graph, SearchParameters
 from ..interface.requests import QueryRequest
-from ..interface.values import Floats, Hits
+from ..interface.values import Field, Floats, Hits
 from ..segments.snapshot import SegmentView, SelectedRows, Snapshot, read_one
 from . import executor
-from .planner import GraphSearch
+from .planner import FilteredGraphSearch, GraphSearch, ScanCodes
 
-# What a plain request leaves out: its `selection`, and everything after `fields`.
-_DEFAULTS = QueryRequest(vectors=np.empty((0, 0), np.float32), k=1)
-_SELECTION, _OPTIONS = _DEFAULTS.selection, _DEFAULTS[4:]
+_OPTIONS = QueryRequest(vectors=np.empty((0, 0), np.float32), k=1)[4:]  # all that follows `fields`
 
 
 class PreparedSearch(NamedTuple):
-    """The plan of a plain query over one snapshot.
+    """The plan of a query over one snapshot. What may be freed meanwhile is referred to weakly.
 
-    request  the request without its vectors
     ef       the collection's `ef_search`, which the plan follows
     vectors  the stored vectors, which rank the candidates
-    minimum  how many candidates the graph has to find
-    graph    refers weakly to the graph, so that a graph that was closed is freed
+    codes    whether the plan compares codes instead of walking through the graph
+    minimum  how many candidates it has to find
+    allowed  the rows that match; None: all
     """
 
-    request: tuple[Any, ...]
+    k: int
+    fields: frozenset[Field]
+    node: Node
     ef: int
     snapshot: Snapshot
     view: SegmentView
     vectors: Floats
     parameters: SearchParameters
+    codes: bool
     minimum: int
     graph: weakref.ref[Graph]
+    allowed: weakref.ref[RowSet] | None
 
-    def fits(self, request: QueryRequest, ef: int, snapshot: Snapshot) -> bool:
-        """Whether this is the plan for a request."""
+    def fits(self, search: executor.Search, snapshot: Snapshot) -> bool:
+        """Whether this is the plan for a search of one vector without options."""
+        request = search.request
         return (
             snapshot is self.snapshot
-            and request[1:] == self.request
-            and ef == self.ef
-            and request.vectors.shape == (1, self.vectors.shape[1])
+            and search.node == self.node
+            and request.k == self.k
+            and request.fields == self.fields
+            and search.ef == self.ef
         )
 
     def run(self, queries: Floats, source: executor.Source) -> Hits | None:
         """Find and read the nearest records to a query (1, dim). None: this plan does not find them all."""
-        view, graph = self.view, self.graph()
+        view, graph, allowed = self.view, self.graph(), None
         if graph is None or source.graph_of(view) is not graph:
             return None
+        if self.allowed is not None and (allowed := self.allowed()) is None:
+            return None
+        ask = graph.scan if self.codes else graph.search
         try:
-            found = graph.search(queries, self.vectors, self.parameters, None, 1)
+            found = ask(queries, self.vectors, self.parameters, allowed, 1)
         except Damaged:
             return None  # the search that follows meets the damage again, and reports it
-        distances = found.distances[0]
-        if found.counts[0, 0] < self.minimum or len(set(distances.tolist())) < len(distances):
-            return None  # too few, or ties, whose order the executor knows
-        return Hits(read_one(SelectedRows(view, found.rows[0]), self.request[2]), distances)
+        candidates, rows, distances = found.counts[0, 0], found.rows[0], found.distances[0]
+        if candidates < self.minimum or candidates < len(rows):
+            return None
+        if len(set(distances.tolist())) < len(rows):
+            return None  # ties, whose order the executor knows
+        return Hits(read_one(SelectedRows(view, rows), self.fields), distances)
 
 
-def is_plain(request: QueryRequest) -> bool:
-    """Whether a request has one vector, and neither a filter nor an option."""
-    return len(request.vectors) == 1 and request.selection is _SELECTION and request[4:] == _OPTIONS
+def has_options(request: QueryRequest) -> bool:
+    """Whether a request is for more than the nearest records."""
+    return request[4:] != _OPTIONS
 
 
 def prepare(search: executor.Search, snapshot: Snapshot, source: executor.Source) -> PreparedSearch | None:
-    """Make the plan of a plain query, to keep it. None: more than one segment, or rows without a graph."""
-    request = search.request
+    """Plan a search of one vector without options. None: there are several segments, or it is exact."""
     views = [view for view in snapshot.views if view.live]
-    if len(views) != 1 or views[0].tombstones is not None:
+    if len(views) != 1:
         return None
     part = executor.searchable(search, views[0], source)
     chosen = executor.plan_of(part)
-    if part.graph is None or not isinstance(chosen, GraphSearch):
+    if part.graph is None or not isinstance(chosen, (GraphSearch, FilteredGraphSearch, ScanCodes)):
         return None
     return PreparedSearch(
-        request=request[1:],
+        k=search.request.k,
+        fields=search.request.fields,
+        node=search.node,
         ef=search.ef,
         snapshot=snapshot,
         view=part.view,
         vectors=executor.vectors_for(part.graph, part.view),
         parameters=executor.parameters_of(chosen, part),
+        codes=isinstance(chosen, ScanCodes),
         minimum=chosen.minimum,
         graph=weakref.ref(part.graph),
+        allowed=None if part.allowed is None else weakref.ref(part.allowed),
     )

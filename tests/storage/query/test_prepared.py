@@ -1,4 +1,4 @@
-"""A plain query keeps its plan: the next one neither plans nor sees anything older than the collection."""
+"""A query keeps its plan: the next one like it neither plans nor sees anything older than the collection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chroma.storage.index.graph import Damaged
 from chroma.storage.native import kernel
 from chroma.storage.query import executor
 
-ROWS, DIM = 3000, 12
+ROWS, DIM = 1200, 12
 VECTORS = np.random.default_rng(5).standard_normal((ROWS, DIM)).astype(np.float32)
 
 
@@ -36,7 +36,7 @@ def collection(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def plans(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by one with each query that is planned."""
+    """Grows by one with each call that is planned."""
     made: list[int] = []
     run = executor.run
 
@@ -56,17 +56,32 @@ def _plain(collection: Any, query: int, n_results: int = 5) -> Any:
     return collection.query(query_embeddings=[VECTORS[query]], n_results=n_results)
 
 
-def test_the_second_plain_query_is_not_planned_and_answers_alike(collection: Any, plans: list[int]) -> None:
-    _plain(collection, 0)
-    before = len(plans)
+_FILTERS = {
+    "none": None,
+    "few": {"n": {"$lt": 30}},
+    "some": {"n": {"$lt": 400}},
+    "most": {"n": {"$gte": 50}},
+    "all": {"n": {"$gte": 0}},
+}
+
+
+@pytest.mark.parametrize("where", _FILTERS.values(), ids=_FILTERS.keys())
+def test_the_third_query_is_not_planned_and_answers_alike(
+    collection: Any, plans: list[int], where: Any
+) -> None:
+    kept = {"where": where, "n_results": 5}
+    for _ in range(2):
+        collection.query(query_embeddings=[VECTORS[0]], **kept)
+    before, scanned = len(plans), _held(collection)._prepared is None
     for query in range(1, 40):
-        kept = _plain(collection, query)
-        assert len(plans) == before
+        found = collection.query(query_embeddings=[VECTORS[query]], **kept)
+        assert scanned or len(plans) == before
+        before = len(plans)
         # Two queries in one call are always planned.
-        planned = collection.query(query_embeddings=VECTORS[[query, query]], n_results=5)
+        planned = collection.query(query_embeddings=VECTORS[[query, query]], **kept)
         assert len(plans) == before + 1
         for column in ("ids", "distances", "documents", "metadatas"):
-            assert kept[column] == planned[column][:1], column
+            assert found[column] == planned[column][:1], column
         before = len(plans)
 
 
@@ -184,6 +199,29 @@ def test_a_graph_that_is_released_is_not_kept(collection: Any) -> None:
     held.graphs.release()
     assert prepared.graph() is None
     assert _plain(collection, 3)["ids"][0][0] == "3"
+
+
+def test_a_filter_that_was_changed_in_its_place_is_another(collection: Any) -> None:
+    where = {"n": {"$gte": 100}}
+    for bound in (100, 200, 1190):
+        where["n"]["$gte"] = bound
+        for _ in range(3):
+            found = collection.query(query_embeddings=[VECTORS[0]], n_results=5, where=where)
+            assert all(metadata["n"] >= bound for metadata in found["metadatas"][0])
+
+
+def test_equal_values_of_other_types_are_other_filters(collection: Any) -> None:
+    collection.update(ids=["1"], metadatas=[{"n": True}])
+    for value, expected in ((1, []), (True, ["1"]), (1, [])) * 2:
+        for _ in range(3):
+            found = collection.query(query_embeddings=[VECTORS[0]], n_results=5, where={"n": value})
+            assert found["ids"] == [expected]
+
+
+def test_a_key_that_no_record_has_is_reported_each_time(collection: Any) -> None:
+    for _ in range(4):
+        with pytest.warns(UserWarning, match="nn"):
+            collection.query(query_embeddings=[VECTORS[0]], n_results=5, where={"nn": {"$ne": 3}})
 
 
 def test_several_segments_are_planned_each_time(collection: Any, plans: list[int]) -> None:
