@@ -29,6 +29,7 @@ OF_C = {
     "_FRAME.pack",
     "kernel.compiled.distances",
     "kernel.compiled.nearest",
+    "kernel.compiled.scan",
     "kernel.graph.Graph",
     "kernel.graph.Builder",
     "search_compiled",

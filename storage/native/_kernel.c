@@ -109,15 +109,22 @@ row_at(const Pairs *pairs, Py_ssize_t at)
     return pairs->rows ? (Py_ssize_t)pairs->rows[at] : at;
 }
 
+/* The next row is on its way while this one is read. */
+static void
+prefetch_next(const Pairs *pairs, Py_ssize_t at)
+{
+    if (!pairs->rows || at + 1 >= pairs->count)
+        return;
+    const char *next = (const char *)(pairs->vectors + pairs->rows[at + 1] * pairs->dimension);
+    for (Py_ssize_t byte = 0; byte < 4 * pairs->dimension; byte += LINE)
+        PREFETCH(next + byte);
+}
+
 static float
 distance_at(const Pairs *pairs, Py_ssize_t at)
 {
     Py_ssize_t row = row_at(pairs, at), dimension = pairs->dimension;
-    if (pairs->rows && at + 1 < pairs->count) { /* the next row is on its way while this one is read */
-        const char *next = (const char *)(pairs->vectors + pairs->rows[at + 1] * dimension);
-        for (Py_ssize_t byte = 0; byte < 4 * dimension; byte += LINE)
-            PREFETCH(next + byte);
-    }
+    prefetch_next(pairs, at);
     const float *vector = pairs->vectors + row * dimension;
     if (pairs->space == L2)
         return (float)squared_difference(vector, pairs->query, dimension);
@@ -185,6 +192,10 @@ lengths(PyObject *module, PyObject *const *args, Py_ssize_t given)
 
 /* ---- the nearest (vectors are finite, so no distance is NaN) -------------------------------------------- */
 
+enum { ROUGH_LANES = 16 }; /* sums at a time in float32 */
+static const double LONG = 1e30; /* the squared lengths beyond which float32 products are too inexact */
+static const float SHORT = 1e-30f;
+
 static void
 find_nearest(const Pairs *pairs, Hit *best, Py_ssize_t k)
 {
@@ -201,6 +212,208 @@ find_nearest(const Pairs *pairs, Hit *best, Py_ssize_t k)
                 sink(best, k, parent);
     }
     qsort(best, (size_t)k, sizeof(Hit), compare);
+}
+
+/* The product of float32 numbers, in float32: it ranks rows up to an error that `slack_of` bounds. So fused
+ * multiply-add is welcome here, and the same numbers on each machine are not needed. */
+typedef float (*RoughProduct)(const float *vector, const float *query, Py_ssize_t dimension);
+
+static float
+rough_plain(const float *vector, const float *query, Py_ssize_t dimension)
+{
+    float sums[ROUGH_LANES] = {0}, sum = 0;
+    Py_ssize_t at = 0;
+    for (; at + ROUGH_LANES <= dimension; at += ROUGH_LANES)
+        for (int lane = 0; lane < ROUGH_LANES; lane++)
+            sums[lane] += vector[at + lane] * query[at + lane];
+    for (; at < dimension; at++)
+        sum += vector[at] * query[at];
+    for (int lane = 0; lane < ROUGH_LANES; lane++)
+        sum += sums[lane];
+    return sum;
+}
+
+static RoughProduct rough_product = rough_plain;
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+
+__attribute__((target("avx512f"))) static float
+rough_avx512(const float *vector, const float *query, Py_ssize_t dimension)
+{
+    __m512 one = _mm512_setzero_ps(), other = one, third = one, fourth = one;
+    Py_ssize_t at = 0;
+    for (; at + 64 <= dimension; at += 64) {
+        one = _mm512_fmadd_ps(_mm512_loadu_ps(vector + at), _mm512_loadu_ps(query + at), one);
+        other = _mm512_fmadd_ps(_mm512_loadu_ps(vector + at + 16), _mm512_loadu_ps(query + at + 16), other);
+        third = _mm512_fmadd_ps(_mm512_loadu_ps(vector + at + 32), _mm512_loadu_ps(query + at + 32), third);
+        fourth = _mm512_fmadd_ps(_mm512_loadu_ps(vector + at + 48), _mm512_loadu_ps(query + at + 48), fourth);
+    }
+    float sum = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(one, other), _mm512_add_ps(third, fourth)));
+    return at < dimension ? sum + rough_plain(vector + at, query + at, dimension - at) : sum;
+}
+
+__attribute__((target("avx2,fma"))) static float
+rough_avx2(const float *vector, const float *query, Py_ssize_t dimension)
+{
+    __m256 one = _mm256_setzero_ps(), other = one, third = one, fourth = one;
+    Py_ssize_t at = 0;
+    for (; at + 32 <= dimension; at += 32) {
+        one = _mm256_fmadd_ps(_mm256_loadu_ps(vector + at), _mm256_loadu_ps(query + at), one);
+        other = _mm256_fmadd_ps(_mm256_loadu_ps(vector + at + 8), _mm256_loadu_ps(query + at + 8), other);
+        third = _mm256_fmadd_ps(_mm256_loadu_ps(vector + at + 16), _mm256_loadu_ps(query + at + 16), third);
+        fourth = _mm256_fmadd_ps(_mm256_loadu_ps(vector + at + 24), _mm256_loadu_ps(query + at + 24), fourth);
+    }
+    float sums[8], sum = 0;
+    _mm256_storeu_ps(sums, _mm256_add_ps(_mm256_add_ps(one, other), _mm256_add_ps(third, fourth)));
+    for (int lane = 0; lane < 8; lane++)
+        sum += sums[lane];
+    return at < dimension ? sum + rough_plain(vector + at, query + at, dimension - at) : sum;
+}
+#endif
+
+/* Chooses the widest instructions that this processor has. Tests compare them, see `choose_dot` in _graph.c. */
+static void
+choose_rough_product(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    const char *at_most = getenv("CHROMA_PLAIN_CODES");
+    if (at_most && *at_most == '1')
+        return;
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && !(at_most && *at_most == '2'))
+        rough_product = rough_avx512;
+    else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        rough_product = rough_avx2;
+#endif
+}
+
+/* A number that ranks the row like its distance, up to an error; NAN if it has to be compared exactly. */
+static float
+rough_at(const Pairs *pairs, const float *query, const float *squares, Py_ssize_t at)
+{
+    Py_ssize_t row = row_at(pairs, at);
+    prefetch_next(pairs, at);
+    float dot = rough_product(pairs->vectors + row * pairs->dimension, query, pairs->dimension);
+    if (pairs->space == IP)
+        return -dot;
+    if (pairs->space == L2)
+        return squares[row] - 2 * dot;
+    return squares[row] < SHORT ? NAN : -dot / sqrtf(squares[row]);
+}
+
+/* Twice a bound on the error of `rough_at`: of a product it is about dimension * FLT_EPSILON * |a||b| at most and its
+ * square root of that usually; this is four times the usual one. INFINITY: float32 is too narrow for these lengths. */
+static float
+slack_of(const Pairs *pairs, const float *query, const float *squares)
+{
+    double square = square_of(query, pairs->dimension), longest = 0;
+    for (Py_ssize_t at = 0; at < pairs->count; at++)
+        longest = squares[row_at(pairs, at)] > longest ? (double)squares[row_at(pairs, at)] : longest;
+    double unit = 4 * (double)FLT_EPSILON * (sqrt((double)pairs->dimension) + 4), scale = sqrt(square * longest);
+    if (longest > LONG || square > LONG || (pairs->space == COSINE && square < SHORT))
+        return INFINITY;
+    double bound = pairs->space == L2   ? unit * (longest + 2 * scale)
+                   : pairs->space == IP ? unit * scale
+                                        : unit * sqrt(square);
+    return (float)(2 * bound);
+}
+
+static void
+sink_number(float *heap, Py_ssize_t count, float moved)
+{
+    Py_ssize_t at = 0;
+    for (Py_ssize_t child = 1; child < count; child = 2 * at + 1) {
+        if (child + 1 < count && heap[child] < heap[child + 1])
+            child++;
+        if (!(moved < heap[child]))
+            break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = moved;
+}
+
+/* Keeps the rows that may be among the k nearest: those whose rough number is near the k-th smallest one or below it.
+ * `heap` has room for k numbers, `rough` for all. Returns how many rows are in `close`. */
+static Py_ssize_t
+keep_close(const Pairs *pairs, const float *query, const float *squares, float *rough, float *heap, Py_ssize_t k,
+           int64_t *close)
+{
+    float slack = slack_of(pairs, query, squares), limit = INFINITY;
+    Py_ssize_t kept = 0;
+    for (Py_ssize_t at = 0; at < k; at++)
+        heap[at] = INFINITY;
+    for (Py_ssize_t at = 0; at < pairs->count && slack < INFINITY; at++) {
+        rough[at] = rough_at(pairs, query, squares, at);
+        if (rough[at] < heap[0])
+            sink_number(heap, k, rough[at]);
+    }
+    limit = slack < INFINITY ? heap[0] + slack : INFINITY;
+    for (Py_ssize_t at = 0; at < pairs->count; at++)
+        if (!(limit < INFINITY) || !(rough[at] > limit)) /* NAN is kept */
+            close[kept++] = row_at(pairs, at);
+    return kept;
+}
+
+PyDoc_STRVAR(scan_doc,
+             "scan(space, query, vectors, rows, lengths, squares, rows_out, distances_out): the same as `nearest`, which\n"
+             "compares by products in float32 first. `squares`: the squared length of each vector, float32 (n,).");
+
+static PyObject *
+scan(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Pairs pairs;
+    Py_buffer squares, rows, into;
+    float *rough = NULL;
+    int64_t *close = NULL;
+    Hit *best = NULL;
+    PyObject *done = NULL;
+    if (arguments("scan", given, 8) < 0 || read_pairs(&pairs, args) < 0)
+        return NULL;
+    if (get(args[5], &squares, "squares", 1, FLOAT, 4, 0) < 0)
+        goto pairs_held;
+    if (get(args[6], &rows, "rows_out", 1, INT64, 8, 1) < 0)
+        goto squares_held;
+    if (get(args[7], &into, "distances_out", 1, FLOAT, 4, 1) < 0)
+        goto rows_held;
+    Py_ssize_t k = rows.shape[0], count = pairs.count;
+    if (counted("distances_out", into.shape[0], k) < 0 || counted("squares", squares.shape[0], pairs.held[1].shape[0]) < 0)
+        goto all_held;
+    if (k < 1 || k > count) {
+        PyErr_Format(PyExc_ValueError, "there are no %zd nearest of %zd rows", k, count);
+        goto all_held;
+    }
+    rough = PyMem_New(float, count + k);
+    close = PyMem_New(int64_t, count);
+    best = PyMem_New(Hit, k);
+    if (!rough || !close || !best) {
+        PyErr_NoMemory();
+        goto all_held;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    Pairs some = pairs;
+    some.count = keep_close(&pairs, pairs.held[0].buf, squares.buf, rough, rough + count, k, close);
+    some.rows = close;
+    find_nearest(&some, best, k);
+    for (Py_ssize_t at = 0; at < k; at++) {
+        ((int64_t *)rows.buf)[at] = best[at].row;
+        ((float *)into.buf)[at] = best[at].distance;
+    }
+    Py_END_ALLOW_THREADS
+    done = Py_NewRef(Py_None);
+all_held:
+    PyMem_Free(best);
+    PyMem_Free(close);
+    PyMem_Free(rough);
+    PyBuffer_Release(&into);
+rows_held:
+    PyBuffer_Release(&rows);
+squares_held:
+    PyBuffer_Release(&squares);
+pairs_held:
+    let_go(&pairs);
+    return done;
 }
 
 PyDoc_STRVAR(nearest_doc,
@@ -616,6 +829,7 @@ same_file(PyObject *module, PyObject *const *args, Py_ssize_t given)
 static PyMethodDef methods[] = {
     {"distances", (PyCFunction)(void (*)(void))distances, METH_FASTCALL, distances_doc},
     {"lengths", (PyCFunction)(void (*)(void))lengths, METH_FASTCALL, lengths_doc},
+    {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL, scan_doc},
     {"nearest", (PyCFunction)(void (*)(void))nearest, METH_FASTCALL, nearest_doc},
     {"reduce", (PyCFunction)(void (*)(void))reduce, METH_FASTCALL, reduce_doc},
     {"texts", (PyCFunction)(void (*)(void))texts, METH_FASTCALL, texts_doc},
@@ -632,7 +846,8 @@ static PyMethodDef methods[] = {
 static int
 add_version(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "VERSION", 5);
+    choose_rough_product();
+    return PyModule_AddIntConstant(module, "VERSION", 6);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};

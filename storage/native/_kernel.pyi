@@ -23,6 +23,17 @@ def distances(
     /,
 ) -> None: ...
 def lengths(vectors: Floats, out: npt.NDArray[np.float64], /) -> None: ...
+def scan(
+    space: str,
+    query: Floats,
+    vectors: Floats,
+    rows: Ints | None,
+    lengths: npt.NDArray[np.float64] | None,
+    squares: Floats,
+    rows_out: Ints,
+    distances_out: Floats,
+    /,
+) -> None: ...
 def nearest(
     space: str,
     query: Floats,

@@ -5,8 +5,8 @@ are pure.
 
 l2 is the squared Euclidean distance, cosine is 1 - cos (1.0 if a vector is zero), ip is 1 - dot. `exact` sums
 in float64 over the stored float32 values, row by row. A pair of vectors thus has the same distance on every
-path. It is compiled (`_kernel.c`) if possible, otherwise it uses numpy. `nearest` first ranks by a float32
-matrix product. It keeps every row that rounding errors could have hidden, so its answer is exact.
+path. It is compiled (`_kernel.c`) if possible, otherwise it uses numpy. `nearest` first ranks by products in
+float32. It keeps every row that rounding errors could have hidden, so its answer is exact.
 """
 
 from __future__ import annotations
@@ -32,13 +32,11 @@ _TINY = float(np.finfo(np.float64).tiny)
 _BLOCK = 512  # rows gathered at a time: 0.75 MB at 384 dimensions, which stays in the second-level cache
 _DENSE = 1.5  # gathering a row writes and reads it once more than reading it in place
 _EPSILON = float(np.finfo(np.float32).eps)
-# Up to this many numbers, the exact kernel is faster than a matrix product and a partition: it takes 25 us
-# instead of 33 for 1,000 x 128, and 26 instead of 31 for 400 x 384.
-_FEW = 1 << 17
+# Up to this many numbers, comparing the rows with each query of a batch is faster than a matrix product: it
+# takes 21 us per query instead of 28 for 700 x 384, and 76 instead of 67 (on two cores) for 3,000 x 384.
+_FEW = 1 << 20
 _scratch = threading.local()
 # A product of this many numbers occupies all cores, and BLAS threads spin while other products use the cores.
-# At 1,500 to 6,000 x 384, eight threads reached 200 to 340 queries/s with concurrent products, and 1,100 to
-# 4,800 with one product at a time.
 _LARGE = 1 << 19
 _whole = threading.Lock()
 _PRODUCTS = 1 << 23  # the most numbers in a block of products: 32 MB
@@ -160,29 +158,16 @@ def nearest(
     """
     count = len(vectors) if rows is None else len(rows)
     picked = np.arange(count) if rows is None else rows
-    if count > k and (dots is not None or not _exactly(space, count, len(query), rows, lengths)):
+    if count > k:
+        if kernel.compiled is not None and dots is None:
+            found, distances = np.empty(k, np.int64), np.empty(k, np.float32)
+            kernel.compiled.scan(space, query, vectors, rows, lengths, norms, found, distances)
+            return found, distances
         rough, slack = _rough(space, query, vectors, norms=norms, rows=rows, dots=dots)
         limit = np.partition(rough, k - 1)[k - 1]
         close = np.flatnonzero((rough <= limit + slack) | (rough == np.inf))
         picked = close if rows is None else rows[close]
     return ranked(space, query, vectors, rows=picked, k=k, lengths=lengths)
-
-
-def _exactly(space: Space, count: int, dimension: int, rows: Ints | None, lengths: Doubles | None) -> bool:
-    """Whether the exact kernel alone is faster than ranking by a matrix product first.
-
-    It reads scattered rows where they are. The product gathers them first: it takes 92 us for 1,929 of
-    20,000 x 128, the kernel 49, and 675 us for 6,961 of 70,000 x 384, the kernel 584.
-    """
-    few = _few(space, lengths)
-    return count * dimension <= few or (few == _FEW and rows is not None and not _dense(rows))
-
-
-def _few(space: Space, lengths: Doubles | None) -> int:
-    """Return how many numbers the exact kernel compares faster than a matrix product."""
-    if space == "ip":  # for short vectors, `ip` rounds to 1 for all rows, but their products still rank them
-        return 0
-    return _FEW // 4 if space == "cosine" and lengths is None else _FEW  # the lengths take the kernel longest
 
 
 def _dense(rows: Ints) -> bool:
@@ -207,7 +192,7 @@ def nearest_lines(
     count = len(vectors) if rows is None else len(rows)
     step = _PRODUCTS // max(1, count)
     size = count * vectors.shape[1]
-    alone = size <= _few(space, lengths) or (rows is not None and size > _GATHERED)
+    alone = (kernel.compiled is not None and size <= _FEW) or (rows is not None and size > _GATHERED)
     if step < 2 or count <= k or alone:
         return [
             nearest(space, query, vectors, norms=norms, rows=rows, k=k, lengths=lengths) for query in queries

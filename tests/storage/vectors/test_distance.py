@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -118,8 +121,9 @@ class Counted:
 def test_large_products_are_made_one_after_the_other(
     monkeypatch: pytest.MonkeyPatch, count: int, dimension: int, step: int, times: int
 ) -> None:
-    """Side by side they would spin for the same cores."""
+    """Side by side they would spin for the same cores. The compiled scan makes none."""
     lock = Counted()
+    times = times if kernel.compiled is None else 0
     monkeypatch.setattr(distance, "_whole", lock)
     vectors = np.random.default_rng(0).standard_normal((count, dimension), np.float32)
     rows = None if step == 1 else np.arange(0, count, step)  # scattered rows take no product
@@ -151,3 +155,74 @@ def test_the_kernel_alone_and_a_product_first_find_the_same(
             answers.append(lines[0])
         for ids, distances in answers[1:]:
             assert np.array_equal(ids, answers[0][0]) and np.array_equal(distances, answers[0][1])
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("dimension", [1, 15, 16, 31, 33, 64, 100, 384])
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-16, 1e16])
+def test_a_scan_finds_what_the_exact_kernel_finds(space: Any, dimension: int, scale: float) -> None:
+    if kernel.compiled is None:
+        pytest.skip("compares two compiled functions")
+    random = np.random.default_rng(dimension)
+    vectors = (random.standard_normal((500, dimension)) * scale).astype(np.float32)
+    vectors[40:60] = vectors[40]  # ties
+    vectors[61], vectors[300:] = 0, vectors[300:] * random.choice([1e-3, 1, 1e2], (200, 1))
+    squares = squared_norms(vectors)
+    for rows in (None, np.flatnonzero(random.random(500) < 0.3), np.arange(40, 64)):
+        for query in (vectors[40], vectors[61], vectors[499]):
+            count = 500 if rows is None else len(rows)
+            for k in (1, 7, count - 1):
+                found, distances = np.empty(k, np.int64), np.empty(k, np.float32)
+                kernel.compiled.scan(space, query, vectors, rows, None, squares, found, distances)
+                every = np.arange(500) if rows is None else rows
+                right = distance.exact(space, query, vectors, every)
+                order = np.lexsort((every, right))[:k]
+                assert np.array_equal(distances, right[order])
+                if space != "ip":  # among rows whose distance rounds to 1, products tell which are nearer
+                    assert np.array_equal(found, every[order])
+
+
+def test_a_scan_refuses_arrays_that_do_not_fit() -> None:
+    if kernel.compiled is None:
+        pytest.skip("of the compiled part")
+    scan = kernel.compiled.scan
+    vectors, found, distances = np.ones((9, 4), np.float32), np.empty(3, np.int64), np.empty(3, np.float32)
+    squares, query = np.ones(9, np.float32), np.ones(4, np.float32)
+    scan("l2", query, vectors, None, None, squares, found, distances)
+    for wrong in (
+        ("l2", query, vectors, None, None, squares[:8], found, distances),
+        ("l2", query[:3], vectors, None, None, squares, found, distances),
+        ("l2", query, vectors, None, None, squares, found, distances[:2]),
+        ("l2", query, vectors, np.arange(2), None, squares, found, distances),
+        ("l2", query, vectors, None, None, squares, found[:0], distances[:0]),
+        ("near", query, vectors, None, None, squares, found, distances),
+    ):
+        with pytest.raises(ValueError):
+            scan(*wrong)
+    with pytest.raises(IndexError):
+        scan("l2", query, vectors, np.array([0, 1, 9]), None, squares, found, distances)
+    with pytest.raises(TypeError):
+        scan("l2", query, vectors, None, None, squares.astype(np.float64), found, distances)
+
+
+def test_every_instruction_set_finds_the_same() -> None:
+    script = (
+        "import numpy as np\n"
+        "from chroma.storage.vectors import distance\n"
+        "vectors = np.random.default_rng(0).standard_normal((900, 100)).astype(np.float32)\n"
+        "norms = np.einsum('ij,ij->i', vectors, vectors)\n"
+        "for query in vectors[:20]:\n"
+        "    rows, far = distance.nearest('cosine', query, vectors, norms=norms, rows=None, k=30)\n"
+        "    print(rows.tolist(), far.tolist())\n"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "CHROMA_PLAIN_CODES": plain},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for plain in ("0", "1", "2")
+    }
+    assert len(found) == 1
