@@ -219,6 +219,8 @@ class Collection:
         with self.store.existing():
             compaction.compact(self.store, everything=True)
             self.indexes.build()
+            for view in self.store.snapshot().views:
+                self.graphs.load_now(view, self.settings)  # finds a damaged graph, which is then built again
             self.graphs.build(self.settings, urgent=True)
             for view in self.store.snapshot().views:
                 self.graphs.load_now(view, self.settings)

@@ -558,3 +558,17 @@ def test_a_graph_of_an_older_version_is_built_again_without_hnswlib(
         collection.compact()
         client._backend.engine.services.background.wait("index", str(collection.id))
         assert _recall(collection) >= 0.95 and _coded(collection)
+
+
+def test_compact_builds_a_graph_anew_whose_file_is_damaged(tmp_path: Path) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        _filled(client).compact()
+    (file,) = tmp_path.rglob("graph-*")
+    file.write_bytes(file.read_bytes()[:8] + b"?" + file.read_bytes()[9:])
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.get_collection("things", embedding_function=None)
+        collection.compact()
+        assert collection.get_indexing_status().num_unindexed_ops == 0
+        assert _coded(collection)
+        (after,) = tmp_path.rglob("graph-*")
+        assert after.name != file.name
