@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -235,15 +235,6 @@ def check_patterns(node: Node) -> None:
             check_patterns(child)
         case DocumentMatches(pattern) | Matches(pattern=pattern):
             regex_matches(text_array([""]), pattern)  # an empty array would not validate the pattern
-
-
-class PartFilter(Protocol):
-    """The interface of a filter for a segment or memtable."""
-
-    nbytes: int
-
-    def answer(self, node: Node, rows: int, ngrams: FindNgrams = _no_ngrams) -> RowSet: ...
-    def release(self) -> None: ...
 
 
 class SegmentFilter:

@@ -129,6 +129,6 @@ def test_a_graph_is_as_large_as_it_says(dimension: int, neighbors: int) -> None:
     assert data is not None
     graph = hnsw.opened(data, vectors)
     assert graph is not None
-    arrays = [value for value in graph.state().values() if isinstance(value, np.ndarray)]
+    arrays = [value for value in graph._index.__getstate__()[0].values() if isinstance(value, np.ndarray)]
     held = sum(array.nbytes for array in arrays)
     assert held <= graph.nbytes <= held + 110 * len(vectors)
