@@ -66,6 +66,7 @@ class Call:
     stream: Feed | None = None  # replaces `raw` for handlers that read a stream
     caller: Caller = EVERYBODY
     unmatched: Sequence[str] = ()  # reports of conditions that no record can match
+    on_loop: bool = False  # whether it runs on the event loop's thread, where handlers may raise NotShort
 
     def part(self, name: str) -> str:
         """A part of the path."""
@@ -394,6 +395,8 @@ def get(call: Call) -> JSON | Streamed:
         return _scanned(call, request, form)
     found = call.backend.scan(call.collection, request.selection, request.page)
     with translated():
+        if call.on_loop:
+            read_responses.check_short(found, request.fields, form)
         return read_responses.get(found, request.fields, form)
 
 
@@ -435,6 +438,8 @@ def query(call: Call) -> JSON | Streamed:
     with translated():
         if call.accepts_arrow and not request.explain:  # an Arrow stream has no place for an explanation
             return read_responses.query_as_arrow(ranked, request, form, most)
+        if call.on_loop:
+            read_responses.check_short(ranked, request.fields, form)
         return read_responses.query(ranked, request.fields, form)
 
 

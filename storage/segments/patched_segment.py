@@ -233,6 +233,9 @@ class PatchedSegment(Segment):
             sizes[at] = [len(text.encode()) if text else 0 for text in texts]
         return sizes
 
+    def size(self, field: str, rows: Ints) -> int:
+        return int(self.sizes(field, rows).sum())
+
     def column(self, field: str, rows: npt.NDArray[Any], span: slice | None) -> pa.Array:
         return narrow_text(self._replaced(field, self._base.column(field, rows, span), rows))
 
