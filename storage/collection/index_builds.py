@@ -205,8 +205,8 @@ class Graphs:
             form = "damaged or unknown" if reason is self._broken else "of an older form"
             _log.warning(
                 f"the index of {name} in {self._store.folder.path} was replaced {_MOST_AGAIN + 1} times by "
-                f"one that is {form}, and is no longer built anew: searches are slower. If programs of two versions have the database open, "
-                "upgrade the older one and open the database again"
+                f"one that is {form}, and is no longer built anew: searches are slower. If programs of two "
+                "versions have the database open, upgrade the older one and open the database again"
             )
 
     def _leave_out(self, segment: Segment, error: DoesNotFit) -> None:
