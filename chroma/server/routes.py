@@ -22,7 +22,7 @@ from ..storage.interface.requests import ALL_RECORDS, CollectionChanges, GetRequ
 from ..storage.interface.schema import ValueType
 from ..storage.interface.values import CollectionInfo, CollectionRef, Hits, Mode, Rows, Written
 from ..validation.names import check_uuid
-from ..validation.read_arguments import check_read_level
+from ..validation.read_arguments import check_distance, check_read_level
 from ..wire import content_negotiation, json_codec, request_codec, search_codec
 from ..wire.json_codec import JSON
 from ..wire.request_codec import AnswerForm
@@ -430,6 +430,9 @@ def query(call: Call) -> JSON | Streamed:
             )
         none = Rows([], [], [], [], None)
         return json_codec.hits_to_json([Hits(none, json_codec.NO_DISTANCES)] * queries, form.include)
+    if request.max_distance is not None and request.max_distance < 0:
+        info = call.backend.get_collection_by_id(call.collection)
+        check_distance(request.max_distance, "max_distance", info.configuration["hnsw"]["space"])
     most = call.settings.max_answer_bytes
     if queries * request.considered > read_responses.FEW:
         stored = call.backend.count(call.collection, ALL_RECORDS)
