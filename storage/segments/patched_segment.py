@@ -49,7 +49,7 @@ class PatchTable:
         return f"PatchTable({self.name}, entries={self.rows})"
 
     def append(self, rows: Ints, values: dict[str, list[Value]], before: Ints) -> None:
-        """Add an entry for each row. `before` has its latest entry until now, or -1."""
+        """Add an entry for each row. `before` has its recentst entry until now, or -1."""
         start, end = self.rows, self.rows + len(rows)
         if end > len(self._row_of):
             grown = np.empty(max(end, 2 * len(self._row_of)), np.int64)
@@ -98,20 +98,55 @@ class PatchTable:
         return text_array(self.texts("document", np.arange(start, stop)))
 
 
-class _Late(NamedTuple):
-    """The latest entries, by row, which are not among the arrays of an overlay yet.
+_MOST_RECENT = 256
 
-    added  how many of the rows are not in these arrays
+
+class _Entries(NamedTuple):
+    """The entry of each row that has new values.
+
+    rows    int64 (m,), ascending
+    entries int64 (m,): the entry of each
+    recent  the latest entries, by row. They replace those of the arrays
+    added   how many of these rows are not in the arrays
 
     A single update would otherwise copy the arrays: with 131,000 patched rows this takes 110 us.
     """
 
-    entries: dict[int, int]
-    added: int
+    rows: Ints
+    entries: Ints
+    recent: dict[int, int]
+    added: int = 0
 
+    def with_recent(self, row: int, entry: int, new: bool) -> _Entries:
+        return self._replace(recent=self.recent | {row: entry}, added=self.added + new)
 
-_NONE_LATE = _Late({}, 0)
-_MOST_LATE = 256
+    def merged(self) -> _Entries:
+        """Return the same without recent entries."""
+        if not self.recent:
+            return self
+        rows = np.array(sorted(self.recent), np.int64)
+        return self.replaced(rows, np.array([self.recent[row] for row in rows.tolist()]))
+
+    def replaced(self, rows: Ints, entries: Ints) -> _Entries:
+        """Put entries of other rows, which ascend, into the arrays. They replace earlier ones."""
+        at = self.rows.searchsorted(rows)
+        known = at < len(self.rows)
+        known[known] = self.rows[at[known]] == rows[known]
+        kept = self.entries.copy()
+        kept[at[known]] = entries[known]
+        if known.all():
+            return _Entries(self.rows, kept, {})
+        at, new = at[~known], ~known
+        return _Entries(np.insert(self.rows, at, rows[new]), np.insert(kept, at, entries[new]), {})
+
+    def among(self, rows: npt.NDArray[Any]) -> tuple[Ints, Ints]:
+        """Return the indices of those of the rows that are in the arrays, and the entry of each."""
+        if not len(self.rows):
+            return self.rows, self.entries
+        found = self.rows.searchsorted(rows)
+        found[found == len(self.rows)] = 0
+        at = (self.rows[found] == rows).nonzero()[0]
+        return at, self.entries[found[at]]
 
 
 class Overlay:
@@ -124,18 +159,15 @@ class Overlay:
     count    the entries that there are at this moment
     """
 
-    def __init__(
-        self, size: int, table: PatchTable, rows: Ints, entries: Ints, fields: frozenset[str], late: _Late
-    ) -> None:
-        self.size, self._rows, self._entries, self._late = size, rows, entries, late
-        self.table, self.fields, self.count = table, fields, table.rows
-        self.patched = len(rows) + late.added
+    def __init__(self, size: int, table: PatchTable, known: _Entries, fields: frozenset[str]) -> None:
+        self.size, self.table, self.fields, self._known = size, table, fields, known
+        self.count, self.patched = table.rows, len(known.rows) + known.added
 
     @classmethod
     def of(cls, segment: Segment) -> Overlay:
         """Return the overlay of a segment without new values."""
         none = np.empty(0, np.int64)
-        return cls(segment.rows, PatchTable(segment), none, none, frozenset(), _NONE_LATE)
+        return cls(segment.rows, PatchTable(segment), _Entries(none, none, {}), frozenset())
 
     @property
     def unsaved(self) -> int:
@@ -145,20 +177,16 @@ class Overlay:
     @property
     def rows(self) -> Ints:
         """The rows that have new values, int64 (m,), ascending."""
-        return self._merged[0]
+        return self._merged.rows
 
     @property
     def entries(self) -> Ints:
         """The entry of each of these rows, int64 (m,)."""
-        return self._merged[1]
+        return self._merged.entries
 
     @cached_property
-    def _merged(self) -> tuple[Ints, Ints]:
-        late = self._late.entries
-        if not late:
-            return self._rows, self._entries
-        rows = np.array(sorted(late), np.int64)
-        return _merged(self._rows, self._entries, rows, np.array([late[row] for row in rows.tolist()]))
+    def _merged(self) -> _Entries:
+        return self._known.merged()
 
     @cached_property
     def mask(self) -> Mask:
@@ -176,14 +204,11 @@ class Overlay:
 
     def among(self, rows: npt.NDArray[Any]) -> tuple[Ints, Ints]:
         """Return the indices of those of the rows that have new values, and the entry of each."""
-        if not self.patched:
-            return self._rows, self._entries
-        if len(rows) == 1 and self._late.entries:  # as an update of one record, which must not merge
-            late = self._late.entries.get(int(rows[0]))
-            if late is not None:
-                return np.zeros(1, np.int64), np.array([late])
-            return _among(self._rows, self._entries, rows)
-        return _among(*self._merged, rows)
+        known = self._known
+        if len(rows) != 1 or not known.recent:
+            return self._merged.among(rows)
+        entry = known.recent.get(int(rows[0]))  # an update of one record must not merge
+        return known.among(rows) if entry is None else (np.zeros(1, np.int64), np.array([entry]))
 
     def with_patch(self, patch: Patch) -> Overlay:
         """Return the overlay with further values. The patch has row numbers."""
@@ -191,42 +216,18 @@ class Overlay:
         start = table.rows
         before = self.entries_of(rows)
         table.append(rows, patch.values, before)
-        fields = self.fields.union(patch.values)
-        if len(rows) == 1 and len(self._late.entries) < _MOST_LATE:
-            late = self._late.entries | {int(rows[0]): start}
-            added = self._late.added + int(before[0] < 0)
-            return Overlay(self.size, table, self._rows, self._entries, fields, _Late(late, added))
-        new, order = np.arange(start, table.rows), np.argsort(rows)
-        merged = _merged(*self._merged, rows[order], new[order])
-        return Overlay(self.size, table, *merged, fields, _NONE_LATE)
+        if len(rows) == 1 and len(self._known.recent) < _MOST_RECENT:
+            known = self._known.with_recent(int(rows[0]), start, bool(before[0] < 0))
+        else:
+            order = np.argsort(rows)
+            known = self._merged.replaced(rows[order], start + order)
+        return Overlay(self.size, table, known, self.fields.union(patch.values))
 
     def as_patch(self) -> Patch:
         """Return all values as one patch, by row number, for a file."""
         return Patch(
             self.rows, {field: self.table.values(field, self.entries) for field in sorted(self.fields)}
         )
-
-
-def _among(sorted_rows: Ints, entries: Ints, rows: npt.NDArray[Any]) -> tuple[Ints, Ints]:
-    if not len(sorted_rows):
-        return sorted_rows, entries
-    found = sorted_rows.searchsorted(rows)
-    found[found == len(sorted_rows)] = 0
-    at = (sorted_rows[found] == rows).nonzero()[0]
-    return at, entries[found[at]]
-
-
-def _merged(rows: Ints, entries: Ints, new_rows: Ints, new_entries: Ints) -> tuple[Ints, Ints]:
-    """Put entries of further rows, which ascend, among those of `rows`. They replace earlier ones."""
-    at = rows.searchsorted(new_rows)
-    known = at < len(rows)
-    known[known] = rows[at[known]] == new_rows[known]
-    entries = entries.copy()
-    entries[at[known]] = new_entries[known]
-    if known.all():
-        return rows, entries
-    added, at = new_rows[~known], at[~known]
-    return np.insert(rows, at, added), np.insert(entries, at, new_entries[~known])
 
 
 def read_overlay(path: str, data: object, ref: SegmentRef, segment: Segment) -> Overlay:

@@ -1,4 +1,4 @@
-"""An overlay after any updates has the latest entry of each row, and one more update costs about the same."""
+"""An overlay has the latest entry of each row, and one more update costs about the same."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def _check(overlay: Overlay, model: dict[int, str]) -> None:
     assert at.tolist() == sorted(model) and entries.tolist() == overlay.entries.tolist()
 
 
-@pytest.mark.parametrize("most_late", [0, 1, 7, 256])
-def test_it_has_the_latest_entry_of_each_row(most_late: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patched_segment, "_MOST_LATE", most_late)
-    random = np.random.default_rng(most_late)
+@pytest.mark.parametrize("most_recent", [0, 1, 7, 256])
+def test_it_has_the_latest_entry_of_each_row(most_recent: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patched_segment, "_MOST_RECENT", most_recent)
+    random = np.random.default_rng(most_recent)
     overlay, model = _of(), dict[int, str]()
     before: list[tuple[Overlay, dict[int, str]]] = []
     for step in range(300):
@@ -62,11 +62,11 @@ def test_a_single_update_copies_no_arrays() -> None:
     first = overlay = _with(_of(), range(0, ROWS, 2), "old")
     for number in range(256):
         overlay = _with(overlay, [number], "new")
-        assert overlay._rows is first._rows and overlay._entries is first._entries
+        assert overlay._known.rows is first._known.rows and overlay._known.entries is first._known.entries
         assert "_merged" not in overlay.__dict__
     assert (overlay.patched, overlay.unsaved) == (ROWS // 2 + 128, ROWS // 2 + 256)
     overlay = _with(overlay, [1], "newer")
-    assert overlay._rows is not first._rows and not overlay._late.entries
+    assert overlay._known.rows is not first._known.rows and not overlay._known.recent
     _check(
         overlay,
         dict.fromkeys(range(0, ROWS, 2), "old") | dict.fromkeys(range(256), "new") | {1: "newer"},
