@@ -302,7 +302,8 @@ def warn_if_readable(settings: Settings, stacklevel: int) -> None:
         warnings.warn(
             f"credentials go to {location_of(settings)} unencrypted, and whoever is between can read and use "
             "them: use https, with ssl=True or a URL that begins with https://; `chroma run` speaks it with "
-            "--ssl-certfile and --ssl-keyfile. In a network that you trust, silence this with warnings.filterwarnings('ignore', 'credentials go to')",
+            "--ssl-certfile and --ssl-keyfile. In a network that you trust, silence this with "
+            "warnings.filterwarnings('ignore', 'credentials go to')",
             UserWarning,
             stacklevel=stacklevel + 1,
         )
