@@ -373,7 +373,11 @@ class Filters:
         if view.tombstones is not None:
             answer = answer.without(view.tombstones)
         self._allowed.put(key, (view.tombstones, source, answer), answer.nbytes)
+        self._budget.hold(f"filter {self._owner}#allowed", self._allowed.nbytes, self._forget_allowed)
         return answer
+
+    def _forget_allowed(self) -> None:
+        self._allowed = _Memory()
 
     def _answer(
         self,
@@ -402,7 +406,8 @@ class Filters:
             for name in [name for name in self._parts if name not in names]:
                 del self._parts[name]
                 self._budget.forget(f"filter {self._owner}/{name}")
-            self._allowed = _Memory()
+            self._forget_allowed()
+            self._budget.forget(f"filter {self._owner}#allowed")
 
     def release(self) -> None:
         """Free everything that can be loaded again."""
@@ -410,4 +415,5 @@ class Filters:
             for name, part in self._parts.items():
                 part.release()
                 self._budget.forget(f"filter {self._owner}/{name}")
-            self._allowed = _Memory()
+            self._forget_allowed()
+            self._budget.forget(f"filter {self._owner}#allowed")

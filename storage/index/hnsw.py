@@ -12,7 +12,7 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -112,6 +112,9 @@ class SharedEf:
             self._changed.notify_all()
 
 
+_Among: TypeAlias = "tuple[int, Callable[[int], int]]"  # how many rows are allowed, and whether one is
+
+
 class HnswGraph:
     """A graph of float32 vectors, see `Graph`; labels are row numbers."""
 
@@ -138,19 +141,20 @@ class HnswGraph:
         prepared, odd = self._prepare(queries)
         out = Hits.empty(len(queries), parameters.k)
         width, ef = min(parameters.width, self.rows), parameters.ef
-        if allowed is None:
+        among = None if allowed is None else (allowed.count, allowed.bytes().__getitem__)
+        if among is None:
             lines = list(self._labels(prepared, width, ef, threads))
         else:
-            lines = [self._allowed_labels(line[None, :], width, ef, allowed) for line in prepared]
+            lines = [self._allowed_labels(line[None, :], width, ef, among) for line in prepared]
         for number, query in enumerate(queries):
             rows = lines[number]
             if odd[number]:
                 line, wide = prepared[number : number + 1], min(width * parameters.factor, self.rows)
                 wider_ef = ef * parameters.factor
-                if allowed is None:
+                if among is None:
                     rows = self._labels(line, wide, wider_ef, 1)[0]
                 else:
-                    rows = self._allowed_labels(line, wide, wider_ef, allowed)
+                    rows = self._allowed_labels(line, wide, wider_ef, among)
             found, distances = distance.ranked(self._space, query, vectors, rows=rows, k=parameters.k)
             out.rows[number, len(found) :], out.distances[number, len(found) :] = -1, np.nan
             out.rows[number, : len(found)], out.distances[number, : len(found)] = found, distances
@@ -188,10 +192,10 @@ class HnswGraph:
         """
         return self._request_labels(count, ef, lambda most: self._index.knn_query(prepared, most, threads)[0])
 
-    def _allowed_labels(self, prepared: Floats, count: int, ef: int, allowed: AllowedRows) -> Ints:
+    def _allowed_labels(self, prepared: Floats, count: int, ef: int, among: _Among) -> Ints:
         """Do `_labels` for one query, among the allowed rows."""
-        most = min(count, allowed.count)
-        inside = allowed.bytes.__getitem__
+        allowed, inside = among
+        most = min(count, allowed)
         found = self._request_labels(
             most, max(ef, most), lambda most: self._index.knn_query(prepared, most, 1, inside)[0]
         )
