@@ -10,7 +10,7 @@ import pytest
 from chroma.storage.filters.row_set import RowSet, none
 
 MASK = np.array([False, True, False, True])
-PUBLIC = ("bits", "by_rows", "bytes", "count", "mask", "nbytes", "rows", "size", "some")
+PUBLIC = ("bits", "by_rows", "count", "mask", "nbytes", "rows", "size", "some")
 
 
 def test_no_attribute_of_a_set_can_be_assigned() -> None:
