@@ -15,7 +15,12 @@ PUBLIC = ("bits", "by_rows", "count", "mask", "nbytes", "rows", "size", "some")
 
 def test_no_attribute_of_a_set_can_be_assigned() -> None:
     one = RowSet(4, mask=MASK)
-    assert {name for name in dir(RowSet) if not name.startswith("_")} == {*PUBLIC, "first", "without"}
+    assert {name for name in dir(RowSet) if not name.startswith("_")} == {
+        *PUBLIC,
+        "bytes",
+        "first",
+        "without",
+    }
     for name in (*PUBLIC, "far"):
         with pytest.raises(AttributeError):
             setattr(one, name, 1)
