@@ -27,6 +27,7 @@ from .http.connection_settings import (
     settings_for,
     settings_for_cloud,
     sign_in,
+    warn_if_readable,
 )
 from .internal.distribution import full
 from .requests.scope import Identity, Scope, completed
@@ -136,7 +137,8 @@ def HttpClient(
     ca        a file with the certificate of the server, or of who issued it; default: CHROMA_CA, else the
               authorities that the machine trusts
 
-    The variables are not used if `settings`, `headers` or the URL have credentials.
+    The variables are not used if `settings`, `headers` or the URL have credentials. Otherwise they are
+    sent to any host that you name. Credentials that would leave the machine without https give a warning.
 
     Threads may share the client. A forked child process opens its own connections. Raises ValueError
     if the address is invalid, if it differs from the address in the settings, or if nothing answers
@@ -171,6 +173,7 @@ async def AsyncHttpClient(
     from ._async.http_backend import AsyncHttpBackend
 
     resolved = sign_in(settings_for(host, port, ssl, headers, settings), token, user, ca)
+    warn_if_readable(resolved, stacklevel=2)
     with credentials_explained():
         backend = await AsyncHttpBackend.open(resolved)
         return await async_client_for(backend, resolved, _fixed(tenant, database))
@@ -222,6 +225,7 @@ async def AsyncAdminClient(settings: Settings | None = None) -> _AsyncAdminClien
             "AsyncAdminClient is for servers: pass the settings of an AsyncHttpClient, or "
             f"Settings(chroma_api_impl={HTTP_IMPLEMENTATION!r}, chroma_server_host=…)"
         )
+    warn_if_readable(chosen, stacklevel=2)
     return Made(await AsyncHttpBackend.open(chosen), chosen)
 
 
@@ -315,6 +319,7 @@ def _open(settings: Settings, private: bool) -> Backend:
     if is_http(settings):
         from ._sync.http_backend import HttpBackend
 
+        warn_if_readable(settings, stacklevel=4)
         return HttpBackend.open(settings)
     local = _local()
     if private:

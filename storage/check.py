@@ -11,10 +11,10 @@ from __future__ import annotations
 import os.path
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import xxhash
@@ -24,12 +24,13 @@ from .catalog.catalog import COPY as CATALOG_COPY
 from .catalog.catalog import LOCK, CatalogState
 from .catalog.catalog import NAME as CATALOG
 from .interface.errors import Corruption, NotADatabase
+from .interface.short_repr import shown
 from .io.disk import DiskFolder
 from .manifest import COPY, NAME, FileRef, Manifest, SegmentRef, unwrap_state
 from .postings import postings_file
-from .schema.patches import decode_patch
-from .schema.record_columns import decode_metadata
-from .segments.segment import Segment, hash_ids, write_postings
+from .schema.patches import LEAST_BYTES, decode_patch, rows_of_damaged
+from .schema.record_columns import Ints, decode_metadata
+from .segments.segment import RECORDS, Segment, hash_ids, write_postings
 from .segments.tombstones import decode_tombstones
 from .validation import file_names
 from .validation.json_fields import Fields
@@ -38,6 +39,7 @@ from .wal.follow import named_next, salvaged
 from .wal.frames import decode_commit, decode_patched, decode_rows, decode_segment, encode_segment
 from .wal.log import Frame, Log
 
+_SHOWN = 10  # ids in a message
 _LEFT = "left over from a deleted collection; it will be removed"
 Severity = Literal["ok", "repaired", "damaged"]
 T = TypeVar("T")
@@ -45,11 +47,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A finding about one file or collection."""
+    """A finding about one file or collection.
+
+    ids  the records that it is about, where they are known
+    """
 
     path: str
     severity: Severity
     message: str
+    ids: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +85,28 @@ def check_folder(path: str, repair: bool = False) -> CheckReport:
     return CheckReport(check.findings)
 
 
+class _Kept(NamedTuple):
+    """What is left of a frame.
+
+    frame  the frame to keep, which names the repaired caches of its segment; None if nothing is left
+    whole  whether no change of the frame is lost
+    """
+
+    frame: Frame | None
+    whole: bool = True
+
+
+_NOTHING_LEFT = _Kept(None, whole=False)
+
+
 class _Check:
     def __init__(self, folder: DiskFolder, repair: bool) -> None:
         self.folder, self.repair = folder, repair
         self.findings: list[Finding] = []
         self._moment = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
-    def report(self, path: str, severity: Severity, message: str) -> None:
-        self.findings.append(Finding(path, severity, message))
+    def report(self, path: str, severity: Severity, message: str, ids: Sequence[str] = ()) -> None:
+        self.findings.append(Finding(path, severity, message, [*ids]))
 
     def run(self) -> None:
         self._mark()
@@ -232,18 +252,16 @@ class _Check:
         except Corruption as error:
             self.report(error.path, "damaged", str(error))
             if self.repair:
+                ids = _ids(home, ref, _live_rows(folder, ref))
                 self._quarantine(home, ref.name)
-                self.report(
-                    folder.path,
-                    "repaired",
-                    f"the segment's {ref.rows} records are lost to queries; in quarantine",
-                )
+                lost = f"{ref.rows - ref.deleted_rows} records are lost to queries{_named(ids)}"
+                self.report(folder.path, "repaired", f"the segment's {lost}; in quarantine", ids)
             return None
-        ref = self._cache(folder, ref, "dead", ref.tombstones)
-        ref = self._cache(folder, ref, "values", ref.values)
-        ref = self._cache(folder, ref, "graph", ref.graph.file if ref.graph else None)
+        ref = self._cache(home, ref, "dead", ref.tombstones)
+        ref = self._cache(home, ref, "values", ref.values)
+        ref = self._cache(home, ref, "graph", ref.graph.file if ref.graph else None)
         for index in ref.indexes:
-            kept = self._cache(folder, ref, "index", index.file)
+            kept = self._cache(home, ref, "index", index.file)
             if kept is not ref and index.kind == postings_file.KIND:
                 # A segment is known to have sparse vectors at a key by this index.
                 kept = kept.with_index(index.kind, index.key, write_postings(home, ref, index))
@@ -253,27 +271,26 @@ class _Check:
         self.report(folder.path, "ok", f"{ref.rows} records, {ref.deleted_rows} deleted")
         return ref
 
-    def _cache(self, folder: DiskFolder, ref: SegmentRef, kind: str, file: FileRef | None) -> SegmentRef:
+    def _cache(self, home: DiskFolder, ref: SegmentRef, kind: str, file: FileRef | None) -> SegmentRef:
         if file is None:
             return ref
+        folder = home.child(ref.name)
         path = f"{folder.path}/{file.name}"
         try:
             _certain(lambda: _verify_cache(folder, ref, kind, file))
         except Corruption as error:
+            lost, ids = _lost_with(home, ref, kind, file)
             if not self.repair:
-                self.report(path, "damaged", str(error))
+                self.report(path, "damaged", f"{error}; {lost}" if kind == "values" else str(error), ids)
                 return ref
             self._quarantine(folder, file.name)
+            self.report(path, "repaired", f"{error}; {lost}", ids)
             if kind == "graph":
-                self.report(path, "repaired", f"{error}; the index is built anew")
                 return ref._replace(graph=None)
             if kind == "index":
-                self.report(path, "repaired", f"{error}; the index is built anew")
                 return ref._replace(indexes=tuple(each for each in ref.indexes if each.file != file))
             if kind == "values":
-                self.report(path, "repaired", f"{error}; its records have the values of before")
                 return ref._replace(values=None)
-            self.report(path, "repaired", f"{error}; {ref.deleted_rows} deleted records are back")
             return ref._replace(tombstones=None, deleted_rows=0)
         self.report(path, "ok", f"{file.bytes} bytes match their checksum")
         return ref
@@ -286,15 +303,16 @@ class _Check:
         while name is not None:
             path = f"{home.path}/{name}"
             found = salvaged(home, name)
-            kept = [(frame, self._frame(home, path, frame, named)) for frame in found.frames]
-            good = [new for _, new in kept if new is not None]
-            changed = any(new is not None and new is not old for old, new in kept)
+            kept = [self._frame(home, path, frame, named) for frame in found.frames]
+            good = [each.frame for each in kept if each.frame is not None]
+            changed = any(old is not new for old, (new, _) in zip(found.frames, kept))
             following = named_next(path, good)
             ended = following is not None
             if found.problem is not None and not ended:
                 following = _next_log(home, name)  # the frame with its name may be lost
             dropped = len(found.frames) - len(good)
-            if found.problem is None and not dropped:
+            partly = len(good) - sum(whole for _, whole in kept)
+            if found.problem is None and not dropped and not partly:
                 if changed:
                     self._rewrite(home, name, good)
                 self.report(path, "ok", f"{len(good)} frames")
@@ -305,10 +323,10 @@ class _Check:
             else:
                 damaged = True
                 self._rewrite(home, name, good, None if ended else following)
-                what = found.problem or f"{dropped} frames are damaged, or their segments"
-                self.report(
-                    path, "repaired", f"{what}; {found.lost + dropped} writes are lost, {len(good)} kept"
-                )
+                what = found.problem or f"{dropped + partly} frames are damaged, or their segments"
+                some = f" and {partly} in part" if partly else ""
+                lost = f"{found.lost + dropped} writes are lost{some}"
+                self.report(path, "repaired", f"{what}; {lost}, {len(good)} kept")
             name = following
         if damaged and self.repair:
             # If no frame names a segment, its frame may be among the lost ones.
@@ -325,28 +343,20 @@ class _Check:
             self._quarantine(home, name)
             _write_log(home, name, good, following)
 
-    def _frame(self, home: DiskFolder, path: str, frame: Frame, named: set[str]) -> Frame | None:
-        """Return the frame to keep, which names the repaired caches of its segment; None if it is damaged.
-
-        Adds the segment that it names to `named`.
-        """
+    def _frame(self, home: DiskFolder, path: str, frame: Frame, named: set[str]) -> _Kept:
+        """Return what is left of a frame. Adds the segment that it names to `named`."""
         try:
             if frame.kind == logs.PATCH:
-                patched = decode_patched(path, frame.payload)
-                if not patched.kind:
-                    return frame
-                other = frame._replace(kind=patched.kind, payload=patched.payload)
-                kept = self._frame(home, path, other, named)
-                if kept is None or kept is other:
-                    return None if kept is None else frame
-                return frame._replace(payload=patched._replace(payload=kept.payload).encode())
+                return self._patch(home, path, frame, named)
             if frame.kind == logs.SEGMENT:
                 deletes, ref = decode_segment(path, frame.payload)
                 named.add(ref.name)
                 checked = self._segment(home, ref)
-                if checked is None or checked == ref:
-                    return None if checked is None else frame
-                return frame._replace(payload=encode_segment(deletes, checked))
+                if checked is None:  # its deletes would remove the rows that the segment replaces
+                    return _NOTHING_LEFT
+                if checked == ref:
+                    return _Kept(frame)
+                return _Kept(frame._replace(payload=encode_segment(deletes, checked)))
             if frame.kind == logs.COMMIT:
                 decode_commit(path, frame.payload)
             elif frame.kind == logs.ROWS:
@@ -357,8 +367,22 @@ class _Check:
                 raise Corruption(path, f"frame {frame.sequence} has the unknown kind {frame.kind}")
         except Corruption as error:
             self.report(path, "damaged", str(error))
-            return None
-        return frame
+            return _NOTHING_LEFT
+        return _Kept(frame)
+
+    def _patch(self, home: DiskFolder, path: str, frame: Frame, named: set[str]) -> _Kept:
+        """Return what is left of a PATCH frame: at least its patch, of other records than its rows."""
+        patched = decode_patched(path, frame.payload)
+        if not patched.kind:
+            return _Kept(frame)
+        rows = frame._replace(kind=patched.kind, payload=patched.payload)
+        kept, whole = self._frame(home, path, rows, named)
+        if kept is rows:
+            return _Kept(frame, whole)
+        left = (
+            patched._replace(kind=0, payload=b"") if kept is None else patched._replace(payload=kept.payload)
+        )
+        return _Kept(frame._replace(payload=left.encode()), whole)
 
     def _quarantine(self, home: DiskFolder, name: str) -> None:
         """Move a file or folder to quarantine. A link itself is moved, not its target."""
@@ -417,6 +441,65 @@ def _verify_cache(folder: DiskFolder, ref: SegmentRef, kind: str, file: FileRef)
         raise Corruption(path, f"it does not mark {ref.deleted_rows} rows")
     if kind == "values":
         decode_patch(path, data, "its content", ref.rows - 1)
+
+
+def _lost_with(home: DiskFolder, ref: SegmentRef, kind: str, file: FileRef) -> tuple[str, list[str]]:
+    """Say what is lost with a damaged file. Returns also the ids of the records, where they are known."""
+    if kind in ("graph", "index"):
+        return "the index is built anew", []
+    folder = home.child(ref.name)
+    if kind == "dead":
+        rows = _marked_rows(folder, ref)
+        ids = [] if rows is None else _ids(home, ref, rows)
+        return f"{ref.deleted_rows} deleted records are back{_named(ids)}", ids
+    try:
+        rows = rows_of_damaged(folder.map(file.name), ref.rows - 1)
+    except Corruption:
+        rows = None
+    if rows is None:
+        most = max(1, min(ref.rows, file.bytes // LEAST_BYTES))
+        return f"new values of up to {most} records are lost; they have the values of before", []
+    ids = _ids(home, ref, rows)
+    return f"new values of {len(rows)} records are lost{_named(ids)}; they have the values of before", ids
+
+
+def _marked_rows(folder: DiskFolder, ref: SegmentRef) -> Ints | None:
+    """Return the rows that a tombstone file marks, damaged or not. None if it marks another number."""
+    if ref.tombstones is None:
+        return None
+    try:
+        data = folder.map(ref.tombstones.name, ref.tombstones.bytes)
+        rows = np.flatnonzero(decode_tombstones(folder.path, data, ref._replace(tombstones=None)))
+    except (Corruption, ValueError):
+        return None
+    return rows if len(rows) == ref.deleted_rows else None
+
+
+def _live_rows(folder: DiskFolder, ref: SegmentRef) -> Ints | None:
+    """Return the rows of a segment that are not deleted. None if they are not known."""
+    if ref.tombstones is None:
+        return np.arange(ref.rows)
+    marked = _marked_rows(folder, ref)
+    return None if marked is None else np.delete(np.arange(ref.rows), marked)
+
+
+def _ids(home: DiskFolder, ref: SegmentRef, rows: Ints | None) -> list[str]:
+    """Return the ids of rows of a segment, whose other files may be damaged. Empty if they are not known."""
+    records = tuple(file for file in ref.files if file_names.role(file.name) == RECORDS)
+    if rows is None or not records:
+        return []
+    try:
+        return [id or "" for id in Segment(home, ref._replace(files=records)).texts("id", rows)]
+    except Corruption:
+        return []
+
+
+def _named(ids: Sequence[str]) -> str:
+    """Show the first of some ids in a message."""
+    if not ids:
+        return ""
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return f" ({', '.join(map(shown, ids[:_SHOWN]))}{more})"
 
 
 def _check_segment(segment: Segment) -> None:

@@ -205,15 +205,7 @@ class Engine:
                 raise self.catalog.unknown(tenant, database, name)
             return [*versions.versions_of(info.id, list(state.collections.values())), info]
 
-        self._drop_each(dropped)
-
-    def _drop_each(self, dropped: Callable[[CatalogState], Sequence[CollectionInfo]]) -> None:
-        """Remove collections one by one from the catalog. See `_drop`."""
-        with self.catalog.changing() as (state, commit):
-            infos = dropped(state)
-            for info in infos:
-                commit({"do": "delete collection", "id": info.id})
-        self._remove_files(infos)
+        self._drop(dropped)
 
     def delete_database(self, tenant: str, database: str) -> None:
         self.check_open()
@@ -225,26 +217,29 @@ class Engine:
                 raise self.catalog.unknown_database(tenant, database)
             return [state.collections[id] for id in names.values()]
 
-        self._drop({"do": "delete database", "tenant": tenant, "database": database}, dropped)
+        self._drop(dropped, {"do": "delete database", "tenant": tenant, "database": database})
 
     def reset(self) -> None:
         self.check_open()
-        self._drop({"do": "reset"}, lambda state: list(state.collections.values()))
+        self._drop(lambda state: list(state.collections.values()), {"do": "reset"})
 
     def _drop(
-        self, change: dict[str, Any], dropped: Callable[[CatalogState], Sequence[CollectionInfo]]
+        self,
+        dropped: Callable[[CatalogState], Sequence[CollectionInfo]],
+        change: dict[str, Any] | None = None,
     ) -> None:
         """Remove collections from the catalog, then remove their files.
 
         The collections are deleted once the catalog has changed. After a crash or a disk error, `sweep`
         removes the files that are left.
+
+        change  the change of the catalog that removes all of them; None: each is removed by itself
         """
         with self.catalog.changing() as (state, commit):
             infos = dropped(state)
-            commit(change)
-        self._remove_files(infos)
-
-    def _remove_files(self, infos: Sequence[CollectionInfo]) -> None:
+            each = [{"do": "delete collection", "id": info.id} for info in infos]
+            for entry in each if change is None else [change]:
+                commit(entry)
         for info in infos:
             with self._lock:
                 collection = self._open.pop(info.id, None)
@@ -359,7 +354,7 @@ class Engine:
         def dropped(state: CatalogState) -> list[CollectionInfo]:
             return [info] if info.id in state.collections else []
 
-        self._drop_each(dropped)
+        self._drop(dropped)
 
     def _versions(self, tenant: str, database: str, id: str) -> list[CollectionInfo]:
         self.check_open()

@@ -1,6 +1,16 @@
 """The limit on the memory that indexes and filter columns hold together.
 
 Owns: the limit and its default, and the choice of the entries to evict when it is exceeded.
+
+What a search needs only while it runs is not counted, because it is little. For a segment of a million rows:
+
+    walk by codes   a bit for each row (125 KB), and lists of 30 KB, for each thread that searches. A graph
+                    keeps those of eight threads. The bits are counted with the graph (`nbytes`). The lists
+                    that it keeps have 700 KB at most for each thread
+    scan of codes   the same; no array has a number for each row
+    wide searches   28 bytes for each row that `ef` or `n_results` reaches, for each thread; freed at once
+    a filter        a mask (1 MB) for each of its conditions. The answer and its bits (125 KB) are kept. They
+                    are counted: at most 16 MB for each segment, and for each collection
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
@@ -55,13 +55,8 @@ class AsyncNeighbours(AsyncKeys):
             request = QueryRequest(vectors=NO_VECTORS, k=most + 1, selection=selected(None, where, None))
             request = request._replace(exact=check_bool(exact, "exact"))
         table = neighbour_tables.Neighbours(most)
-        shown = await self._bar("neighbours", request.selection, progress)
-        async for ids, vectors in self._vectors(request.selection):
+        async for ids, vectors in self._vectors("neighbours", request.selection, progress):
             table.add(ids, await self._backend.query(self._ref, request._replace(vectors=vectors)))
-            if shown is not None:
-                shown.update(len(ids))
-        if shown is not None:
-            shown.close()
         return table.finish()
 
     async def duplicates(
@@ -93,20 +88,11 @@ class AsyncNeighbours(AsyncKeys):
             request = QueryRequest(vectors=NO_VECTORS, k=_FIRST, selection=selected(None, where, None))
             request = request._replace(exact=check_bool(exact, "exact"), max_distance=limit)
         pairs = neighbour_tables.Pairs()
-        shown = await self._bar("duplicates", request.selection, progress)
-        async for ids, vectors in self._vectors(request.selection):
+        async for ids, vectors in self._vectors("duplicates", request.selection, progress):
             pairs.begin(ids)
             async for near, found in self._all_within(request, ids, vectors):
                 pairs.add(near, found)
-            if shown is not None:
-                shown.update(len(ids))
-        if shown is not None:
-            shown.close()
         return pairs.finish()
-
-    async def _bar(self, name: str, selection: Selection, progress: bool | None) -> Any:
-        total = await self._backend.count(self._ref, selection)
-        return bar(progress, name, total=total, option="progress=True")
 
     async def _all_within(
         self, request: QueryRequest, ids: Sequence[str], vectors: Floats
@@ -131,9 +117,15 @@ class AsyncNeighbours(AsyncKeys):
                 full += [row for row, hits in zip(rows, found) if len(hits.rows.ids) == k]
             waiting, k = full, 8 * k
 
-    async def _vectors(self, selection: Selection) -> AsyncIterator[tuple[list[str], Floats]]:
-        """The ids and vectors of records, in insertion order, from one snapshot."""
+    async def _vectors(
+        self, name: str, selection: Selection, progress: bool | None
+    ) -> AsyncIterator[tuple[list[str], Floats]]:
+        """The ids and vectors of records, in insertion order, from one snapshot. A bar `name` shows how many
+        were worked on."""
         from ..tables import from_rows, neighbour_tables
+
+        total = await self._backend.count(self._ref, selection)
+        shown = bar(progress, name, total=total, option="progress=True")
 
         projection = from_rows.projection(["id", "embedding"], "columns")
         batches = await self._backend.batches(
@@ -141,4 +133,9 @@ class AsyncNeighbours(AsyncKeys):
         )
         async for batch in batches:
             for start in range(0, batch.num_rows, _STEP):
-                yield neighbour_tables.vectors(batch.slice(start, _STEP))
+                ids, vectors = neighbour_tables.vectors(batch.slice(start, _STEP))
+                yield ids, vectors
+                if shown is not None:
+                    shown.update(len(ids))
+        if shown is not None:
+            shown.close()

@@ -500,8 +500,9 @@ class Collection(Snapshots, Container):
         ids           search only these records; unknown ids are ignored
         n_results     the number of results per query; fewer are returned only if fewer records match
         offset        leave out so many of the nearest records of each query, to show the next page
-        exact         True: compare each query with every matching record, without the index
-        max_distance  leave out records that are farther away
+        exact         True: compare each query with every matching record, without the index.
+                      mode="lexical" refuses it, because it is always exact
+        max_distance  leave out records that are farther away; negative in the space ip only
         diversity     from 0 (off) to 1: prefer records that differ from those before them (maximal marginal
                       relevance). The results are in the order in which they were chosen
         rerank        a function (text, documents) -> scores, such as CrossEncoderReranker. It runs in this
@@ -559,6 +560,7 @@ class Collection(Snapshots, Container):
                     candidates=None if fuses and not reranks else candidates,
                     explain=explain,
                     reranks=reranks,
+                    space=self._info.configuration["hnsw"]["space"],
                 )
                 request = check_mode(request, mode, query_texts, None if reranks else candidates)
             cut = None

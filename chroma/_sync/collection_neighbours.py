@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..internal.error_context import during
 from ..internal.optional_dependencies import require_arrow
@@ -56,13 +56,8 @@ class Neighbours(Keys):
             request = QueryRequest(vectors=NO_VECTORS, k=most + 1, selection=selected(None, where, None))
             request = request._replace(exact=check_bool(exact, "exact"))
         table = neighbour_tables.Neighbours(most)
-        shown = self._bar("neighbours", request.selection, progress)
-        for ids, vectors in self._vectors(request.selection):
+        for ids, vectors in self._vectors("neighbours", request.selection, progress):
             table.add(ids, self._backend.query(self._ref, request._replace(vectors=vectors)))
-            if shown is not None:
-                shown.update(len(ids))
-        if shown is not None:
-            shown.close()
         return table.finish()
 
     def duplicates(
@@ -94,20 +89,11 @@ class Neighbours(Keys):
             request = QueryRequest(vectors=NO_VECTORS, k=_FIRST, selection=selected(None, where, None))
             request = request._replace(exact=check_bool(exact, "exact"), max_distance=limit)
         pairs = neighbour_tables.Pairs()
-        shown = self._bar("duplicates", request.selection, progress)
-        for ids, vectors in self._vectors(request.selection):
+        for ids, vectors in self._vectors("duplicates", request.selection, progress):
             pairs.begin(ids)
             for near, found in self._all_within(request, ids, vectors):
                 pairs.add(near, found)
-            if shown is not None:
-                shown.update(len(ids))
-        if shown is not None:
-            shown.close()
         return pairs.finish()
-
-    def _bar(self, name: str, selection: Selection, progress: bool | None) -> Any:
-        total = self._backend.count(self._ref, selection)
-        return bar(progress, name, total=total, option="progress=True")
 
     def _all_within(
         self, request: QueryRequest, ids: Sequence[str], vectors: Floats
@@ -132,9 +118,15 @@ class Neighbours(Keys):
                 full += [row for row, hits in zip(rows, found) if len(hits.rows.ids) == k]
             waiting, k = full, 8 * k
 
-    def _vectors(self, selection: Selection) -> Iterator[tuple[list[str], Floats]]:
-        """The ids and vectors of records, in insertion order, from one snapshot."""
+    def _vectors(
+        self, name: str, selection: Selection, progress: bool | None
+    ) -> Iterator[tuple[list[str], Floats]]:
+        """The ids and vectors of records, in insertion order, from one snapshot. A bar `name` shows how many
+        were worked on."""
         from ..tables import from_rows, neighbour_tables
+
+        total = self._backend.count(self._ref, selection)
+        shown = bar(progress, name, total=total, option="progress=True")
 
         projection = from_rows.projection(["id", "embedding"], "columns")
         batches = self._backend.batches(
@@ -142,4 +134,9 @@ class Neighbours(Keys):
         )
         for batch in batches:
             for start in range(0, batch.num_rows, _STEP):
-                yield neighbour_tables.vectors(batch.slice(start, _STEP))
+                ids, vectors = neighbour_tables.vectors(batch.slice(start, _STEP))
+                yield ids, vectors
+                if shown is not None:
+                    shown.update(len(ids))
+        if shown is not None:
+            shown.close()

@@ -9,6 +9,7 @@ import base64
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -284,6 +285,41 @@ def headers_for(settings: Settings) -> dict[str, str]:
     headers.update(checked_headers(settings.chroma_server_headers or {}))
     headers.update(_credentials(settings))
     return headers
+
+
+def warn_if_readable(settings: Settings, stacklevel: int) -> None:
+    """Warn if credentials would be sent unencrypted, where others may read them.
+
+    stacklevel  how many calls below the caller's program this is called
+    """
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(base_url(settings))
+    names = {name.lower() for name in headers_for(settings)}
+    if parts.scheme != "http" or (names.isdisjoint(_TOKEN_HEADERS) and "@" not in parts.netloc):
+        return
+    if not _is_this_machine(parts.hostname or ""):
+        warnings.warn(
+            f"credentials go to {location_of(settings)} unencrypted, and whoever is between can read and use "
+            "them: use https, with ssl=True or a URL that begins with https://; `chroma run` speaks it with "
+            "--ssl-certfile and --ssl-keyfile. In a network that you trust, silence this with "
+            "warnings.filterwarnings('ignore', 'credentials go to')",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether what is sent to a host does not leave the machine. Names are not resolved."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    import ipaddress
+
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
 
 
 def _credentials(settings: Settings) -> dict[str, str]:

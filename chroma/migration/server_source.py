@@ -9,7 +9,7 @@ from .._sync.http_backend import HttpBackend
 from ..collection.schemas import without_found
 from ..config import DEFAULT_TENANT, Settings
 from ..errors import NotFoundError
-from ..http.connection_settings import base_url, settings_for
+from ..http.connection_settings import base_url, settings_for, warn_if_readable
 from ..requests.scope import Scope
 from ..storage.interface.requests import ALL_RECORDS, GetRequest, Page
 from ..storage.interface.values import CollectionInfo, Field
@@ -29,6 +29,7 @@ class ServerSource:
         resolved = settings_for(url, 8000, False, None, settings)
         self.location = base_url(resolved)
         self.warnings: list[str] = []
+        warn_if_readable(resolved, stacklevel=3)
         self._backend = HttpBackend.open(resolved)
         try:
             own = self._backend.identity().only_tenant or DEFAULT_TENANT

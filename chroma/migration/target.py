@@ -27,10 +27,11 @@ class Target:
         self.is_url = is_url(location)
         if self.is_url:
             from .._sync.http_backend import HttpBackend
-            from ..http.connection_settings import base_url, settings_for
+            from ..http.connection_settings import base_url, settings_for, warn_if_readable
 
             resolved = settings_for(location, 8000, False, None, settings)
             self.location = base_url(resolved)
+            warn_if_readable(resolved, stacklevel=3)
             remote = HttpBackend.open(resolved)
             self.backend: Backend = remote
             self.exact = remote.is_own

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,7 +28,7 @@ from .http.middleware import Endpoint, Envelope, Find, Observer
 from .http.request_body import Incoming
 from .http.responses import LARGE, Large, Ready, Streamed, Streaming, answer, error_answer, joined, to_json
 from .limits.fair_shares import Budget, Holder, caller_of
-from .limits.short_calls import ShortCalls
+from .limits.short_calls import NotShort, ShortCalls
 from .limits.thread_pool import Pool
 from .limits.transfer_rate import Pace, taking
 from .observability import logs, request_context
@@ -272,7 +272,7 @@ class _Answering:
             if kind is None:
                 result = await self._in_thread(lambda: self._work(call, incoming), incoming)
             elif self._short.proven(kind):
-                result = self._short.measured(kind, lambda: self._made(route.handler, call))
+                result = await self._on_loop(kind, call, incoming)
             else:
                 result = await self._in_thread(
                     lambda: self._short.measured(kind, lambda: self._made(route.handler, call)), incoming
@@ -307,6 +307,16 @@ class _Answering:
                 seconds=seconds,
             )
         return Response(result, route.status, media_type="application/json")
+
+    async def _on_loop(self, kind: Hashable, call: Call, incoming: Incoming) -> bytes | Ready | Streamed:
+        """Make the answer on this thread, or in another one if it is large."""
+        handler = self._route.handler
+        call.on_loop = True
+        try:
+            return self._short.measured(kind, lambda: self._made(handler, call))
+        except NotShort:
+            call.on_loop = False
+            return await self._in_thread(lambda: self._made(handler, call), incoming)
 
     async def _in_thread(
         self, work: Callable[[], bytes | Ready | Streamed], incoming: Incoming

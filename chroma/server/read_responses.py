@@ -25,6 +25,7 @@ from ..wire.json_codec import JSON
 from ..wire.request_codec import AnswerForm
 from .http.request_body import TooLarge
 from .http.responses import Streamed
+from .limits import short_calls
 from .parsing import arrow_streams
 
 _AT_ONCE = 8 << 20  # bytes of records up to which a response is built as a whole
@@ -56,6 +57,15 @@ def check_searches(found: Sequence[FoundBySearch], most: int) -> None:
             f"--max-answer-bytes of the server, {most:,}: ask for a smaller limit, select less, or send "
             "fewer searches per call"
         )
+
+
+def check_short(found: FoundRecords | FoundHits, fields: frozenset[Field], form: AnswerForm) -> None:
+    """Raises NotShort if these columns are too large to be read and encoded on the event loop's thread."""
+    size = found.size(fields)
+    if "embeddings" in fields and not form.base64:
+        size += (short_calls.DECIMALS - 1) * found.size(frozenset({"embeddings"}))
+    if size > short_calls.SHORT_BYTES:
+        raise short_calls.NotShort
 
 
 def get(found: FoundRecords, fields: frozenset[Field], form: AnswerForm) -> JSON | Streamed:

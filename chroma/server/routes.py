@@ -22,7 +22,7 @@ from ..storage.interface.requests import ALL_RECORDS, CollectionChanges, GetRequ
 from ..storage.interface.schema import ValueType
 from ..storage.interface.values import CollectionInfo, CollectionRef, Hits, Mode, Rows, Written
 from ..validation.names import check_uuid
-from ..validation.read_arguments import check_read_level
+from ..validation.read_arguments import check_distance, check_read_level
 from ..wire import content_negotiation, json_codec, request_codec, search_codec
 from ..wire.json_codec import JSON
 from ..wire.request_codec import AnswerForm
@@ -66,6 +66,7 @@ class Call:
     stream: Feed | None = None  # replaces `raw` for handlers that read a stream
     caller: Caller = EVERYBODY
     unmatched: Sequence[str] = ()  # reports of conditions that no record can match
+    on_loop: bool = False  # whether it runs on the event loop's thread, where handlers may raise NotShort
 
     def part(self, name: str) -> str:
         """A part of the path."""
@@ -394,6 +395,8 @@ def get(call: Call) -> JSON | Streamed:
         return _scanned(call, request, form)
     found = call.backend.scan(call.collection, request.selection, request.page)
     with translated():
+        if call.on_loop:
+            read_responses.check_short(found, request.fields, form)
         return read_responses.get(found, request.fields, form)
 
 
@@ -427,6 +430,9 @@ def query(call: Call) -> JSON | Streamed:
             )
         none = Rows([], [], [], [], None)
         return json_codec.hits_to_json([Hits(none, json_codec.NO_DISTANCES)] * queries, form.include)
+    if request.max_distance is not None and request.max_distance < 0:
+        info = call.backend.get_collection_by_id(call.collection)
+        check_distance(request.max_distance, "max_distance", info.configuration["hnsw"]["space"])
     most = call.settings.max_answer_bytes
     if queries * request.considered > read_responses.FEW:
         stored = call.backend.count(call.collection, ALL_RECORDS)
@@ -435,6 +441,8 @@ def query(call: Call) -> JSON | Streamed:
     with translated():
         if call.accepts_arrow and not request.explain:  # an Arrow stream has no place for an explanation
             return read_responses.query_as_arrow(ranked, request, form, most)
+        if call.on_loop:
+            read_responses.check_short(ranked, request.fields, form)
         return read_responses.query(ranked, request.fields, form)
 
 

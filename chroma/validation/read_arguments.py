@@ -197,15 +197,17 @@ def check_choices(
     candidates: Any,
     explain: Any,
     reranks: bool,
+    space: str,
 ) -> QueryRequest:
     """Check how a query searches, and how it chooses among the nearest records, and add it to the request.
 
+    space  that of the collection
     Queries without these arguments do not call this, because it takes a twentieth of a small query.
     """
     weight = check_diversity(diversity)
     return request._replace(
         exact=check_bool(exact, "exact"),
-        max_distance=check_distance(max_distance, "max_distance"),
+        max_distance=check_distance(max_distance, "max_distance", space),
         diversity=weight,
         candidates=check_candidates(candidates, request.k, weight > 0 or reranks),
         explain=check_bool(explain, "explain"),
@@ -270,6 +272,10 @@ def check_mode(request: QueryRequest, mode: Any, texts: Any, candidates: Any) ->
     ):
         if given:
             raise InvalidArgumentError(f"{name} needs mode='dense': it is about distances only")
+    if request.exact and mode == "lexical":
+        raise InvalidArgumentError(
+            "exact needs mode='dense' or 'hybrid': mode='lexical' compares no vectors, and is always exact"
+        )
     if candidates is not None and mode == "lexical":
         raise InvalidArgumentError("candidates needs mode='hybrid' or 'dense': there is only one list")
     words = [str(text) for text in check_texts(texts, "document", "query_texts", allow_none=False)]

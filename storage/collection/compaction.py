@@ -23,7 +23,7 @@ from ..io.disk import Folder
 from ..manifest import COPY, FileRef, Manifest, SegmentRef, random_name
 from ..schema.record_columns import Mask
 from ..segments.memtable import Memtable
-from ..segments.patched_segment import PatchedSegment, overlays
+from ..segments.patched_segment import Overlay, PatchedSegment, overlays
 from ..segments.segment import Segment, StoredRows, rewrite_values, write_segment
 from ..segments.snapshot import SegmentView, Snapshot
 from ..segments.tombstones import encode_tombstones
@@ -35,6 +35,9 @@ from .record_store import RecordStore, log_file, new_segment_name
 # A flush at about 16k rows keeps the scan of a memtable near 1 ms at 384 dimensions. The number of frames is
 # limited too, because a log of 100k single-row frames takes 4 s to replay.
 FLUSH_ROWS, FLUSH_BYTES, FLUSH_FRAMES = 16_384, 64 << 20, 16_384
+# In a pause, so many new values are taken from the logs, which a process that opens the collection reads one
+# by one. Fewer are enough if the columns are then written again.
+UNSAVED, FEW_UNSAVED = 4096, 1024
 MOST_UNMANIFESTED = 32  # this many unmanifested bulk segments are merged without waiting for a pause
 DELETED_SHARE = 0.2  # a segment is rewritten once a larger share of its rows is deleted
 MAX_SEGMENT_ROWS = 8_000_000  # larger segments are not merged
@@ -73,11 +76,26 @@ def outrun(snapshot: Snapshot) -> bool:
 def useful(snapshot: Snapshot) -> bool:
     """Whether a compaction is worthwhile once writes pause.
 
-    It is worthwhile if a segment is not named in the manifest yet, or has many deleted rows.
+    It is worthwhile if a segment is not named in the manifest yet, has many deleted rows, or many new values
+    that are only in logs.
     """
     return any(
-        isinstance(view.source, Segment) and (not view.named or _worn(view)) for view in snapshot.views
+        isinstance(view.source, Segment) and (not view.named or _worn(view) or _unsaved(view.source))
+        for view in snapshot.views
     )
+
+
+def _unsaved(segment: Segment) -> bool:
+    """Whether many new values are only in logs, or enough for the columns to be written again."""
+    if not isinstance(segment, PatchedSegment):
+        return False
+    unsaved = segment.overlay.unsaved
+    return unsaved >= UNSAVED or (unsaved >= FEW_UNSAVED and _many(segment.overlay))
+
+
+def _many(overlay: Overlay) -> bool:
+    """Whether so many rows have new values that the columns are written again."""
+    return overlay.patched > PATCHED_SHARE * overlay.size or overlay.patched > PATCHED_ROWS
 
 
 def _worn(view: SegmentView) -> bool:
@@ -210,8 +228,7 @@ def _with_values(
 ) -> SegmentRef:
     """Write the new values of a segment: beside its columns, or with them if there are many."""
     overlay = segment.overlay
-    patched = len(overlay.rows)
-    many = patched > PATCHED_SHARE * segment.rows or patched > PATCHED_ROWS
+    many = _many(overlay)
     data = b"" if everything or many or not overlay.unsaved else overlay.as_patch().encode()
     if everything or many or len(data) > PATCHED_BYTES:
         kept = {"#document"} if "document" not in overlay.fields else set[str]()

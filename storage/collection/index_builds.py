@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -40,6 +41,7 @@ PATIENCE_BYTES = 160 << 20
 # Delay before a graph is loaded. So a process that runs one query and exits does not wait for the load.
 LOAD_SECONDS = 0.1
 _AGAIN_SECONDS = 10.0  # how long searches do without a graph that could not be read
+_MOST_AGAIN = 2  # how often the graph of a segment is built again, while its collection is open
 _ROOM_SECONDS = 0.1  # how often a build that waits for memory looks again
 _log = logging.getLogger("chroma")
 
@@ -69,9 +71,12 @@ class Graphs:
         self._loaded: dict[str, tuple[GraphRef | None, Graph]] = {}
         self._broken: set[str] = set()  # graph files that do not match their checksums and must be rebuilt
         self._outdated: set[str] = set()  # graph files that can be searched, but are to be built anew
+        self._again: Counter[str] = Counter()  # how often the graph of a segment was to be built anew
         self._slow: set[str] = set()  # segments whose graphs take long to load
         self._next_try: dict[str, float] = {}  # when a graph that could not be read is tried again
-        self._too_large: set[str] = set()  # segments whose graphs need more memory than the limit allows
+        # segments that are searched without a graph: it needs more memory than the limit allows, or was
+        # built again too often
+        self._too_large: set[str] = set()
         self._opening = threading.Lock()  # held while a graph is opened within a search
         self._lock = threading.Lock()
         self._released = False  # whether the collection was closed, perhaps while a load or build was running
@@ -126,8 +131,7 @@ class Graphs:
             return
         self._store.services.budget.forget(self._key(name))
         if loaded[0] is not None:
-            self._broken.add(loaded[0].file.name)
-            self.schedule(settings)
+            self._build_again(name, loaded[0], self._broken, settings)
 
     def _reference(self, view: SegmentView) -> GraphRef | None:
         graph = view.ref.graph if view.ref else None
@@ -169,19 +173,41 @@ class Graphs:
                 graph = loaded.graph
             unusable = loaded is None and kernel.graph is not None and not hnsw.available()
             if (unusable or (loaded is not None and not loaded.current)) and self._store.folder.writable():
-                self._outdated.add(ref.file.name)
-                self.schedule(settings)
+                self._build_again(segment.name, ref, self._outdated if loaded else self._broken, settings)
         except DoesNotFit as error:
             self._leave_out(segment, error)
         except Corruption:
             # The graph is only a cache, so a new one is built. `check` reports the damaged file.
-            self._broken.add(ref.file.name)
-            self.schedule(settings)
+            self._build_again(segment.name, ref, self._broken, settings)
         finally:
             if graph is None:  # failed, was stopped, or other builds and loads leave no room
                 budget.forget(key)
         if graph is not None:
             self._keep(segment.name, ref, graph)
+
+    def _build_again(self, name: str, ref: GraphRef, reason: set[str], settings: IndexSettings) -> None:
+        """Build the graph of a segment again, but not for ever.
+
+        A program of another version may not know the graphs of this one, and build them again, too.
+
+        reason  `_broken` or `_outdated`; notes the graph's file
+        """
+        if ref.file.name in reason:
+            return
+        self._again[name] += 1
+        if self._again[name] <= _MOST_AGAIN:
+            reason.add(ref.file.name)
+            self.schedule(settings)
+            return
+        if reason is self._broken:
+            self._too_large.add(name)
+        if self._again[name] == _MOST_AGAIN + 1:
+            form = "damaged or unknown" if reason is self._broken else "of an older form"
+            _log.warning(
+                f"the index of {name} in {self._store.folder.path} was replaced {_MOST_AGAIN + 1} times by "
+                f"one that is {form}, and is no longer built anew: searches are slower. If programs of two "
+                "versions have the database open, upgrade the older one and open the database again"
+            )
 
     def _leave_out(self, segment: Segment, error: DoesNotFit) -> None:
         """Search the segment without a graph from now on, and say so."""

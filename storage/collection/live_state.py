@@ -160,7 +160,7 @@ class State:
         if patched is None or begun is None or ref.values is None:
             return False
         overlay, (table, entries) = patched.overlay, begun
-        if overlay.table is not table or table.rows > MOST_REPLACED * len(overlay.rows):
+        if overlay.table is not table or table.rows > MOST_REPLACED * overlay.patched:
             return False
         table.stored, table.nbytes = entries, 0
         return True

@@ -11,7 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -237,15 +237,6 @@ def check_patterns(node: Node) -> None:
             regex_matches(text_array([""]), pattern)  # an empty array would not validate the pattern
 
 
-class PartFilter(Protocol):
-    """The interface of a filter for a segment or memtable."""
-
-    nbytes: int
-
-    def answer(self, node: Node, rows: int, ngrams: FindNgrams = _no_ngrams) -> RowSet: ...
-    def release(self) -> None: ...
-
-
 class SegmentFilter:
     """The filter of a segment, which is a single block."""
 
@@ -382,7 +373,11 @@ class Filters:
         if view.tombstones is not None:
             answer = answer.without(view.tombstones)
         self._allowed.put(key, (view.tombstones, source, answer), answer.nbytes)
+        self._budget.hold(f"filter {self._owner}#allowed", self._allowed.nbytes, self._forget_allowed)
         return answer
+
+    def _forget_allowed(self) -> None:
+        self._allowed = _Memory()
 
     def _answer(
         self,
@@ -411,7 +406,8 @@ class Filters:
             for name in [name for name in self._parts if name not in names]:
                 del self._parts[name]
                 self._budget.forget(f"filter {self._owner}/{name}")
-            self._allowed = _Memory()
+            self._forget_allowed()
+            self._budget.forget(f"filter {self._owner}#allowed")
 
     def release(self) -> None:
         """Free everything that can be loaded again."""
@@ -419,4 +415,5 @@ class Filters:
             for name, part in self._parts.items():
                 part.release()
                 self._budget.forget(f"filter {self._owner}/{name}")
-            self._allowed = _Memory()
+            self._forget_allowed()
+            self._budget.forget(f"filter {self._owner}#allowed")

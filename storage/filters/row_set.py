@@ -27,13 +27,12 @@ class RowSet:
     All attributes are read-only and constant. Each form is computed at most once.
     """
 
-    __slots__ = ("__weakref__", "_bits", "_by_rows", "_bytes", "_count", "_mask", "_rows", "_size")
+    __slots__ = ("__weakref__", "_bits", "_by_rows", "_count", "_mask", "_rows", "_size")
 
     def __init__(self, size: int, rows: Ints | None = None, mask: Mask | None = None) -> None:
         self._size, self._by_rows = size, rows is not None
         self._rows, self._mask = rows, mask
         self._count = -1 if rows is None else len(rows)
-        self._bytes: bytearray | None = None
         self._bits: npt.NDArray[np.uint8] | None = None
 
     @property
@@ -72,12 +71,9 @@ class RowSet:
             self._mask = mask
         return self._mask
 
-    @property
     def bytes(self) -> bytearray:
-        """The mask with one byte per row, which hnswlib's filter callback reads."""
-        if self._bytes is None:
-            self._bytes = bytearray(self.mask.tobytes())
-        return self._bytes
+        """Copy the mask, with one byte per row, for hnswlib's filter callback. The copy is not kept."""
+        return bytearray(self.mask.tobytes())
 
     @property
     def bits(self) -> npt.NDArray[np.uint8]:
@@ -88,8 +84,8 @@ class RowSet:
 
     @property
     def nbytes(self) -> int:
-        """The memory of both forms in bytes, because a cached set may come to hold both."""
-        return self.size + 8 * self.count
+        """The memory of all forms in bytes, because a cached set may come to hold them."""
+        return self.size + (self.size + 7) // 8 + 8 * self.count
 
     def without(self, tombstones: Mask) -> RowSet:
         """Return the rows in the set that are not deleted."""

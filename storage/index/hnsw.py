@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +70,51 @@ def nbytes(rows: int, dimension: int, neighbors: int) -> int:
     return rows * (4 * dimension + 8 + 4 * (2 * neighbors + 1) + _OTHER_BYTES)
 
 
+class SharedEf:
+    """The `ef` of the searches in an index of hnswlib, which has one for all threads.
+
+    Searches of the same `ef` run at the same time. One of another `ef` waits until those inside have ended.
+    They begin in the order in which they came, so none waits for ever.
+    """
+
+    def __init__(self, set_ef: Callable[[int], None]) -> None:
+        self._set_ef = set_ef
+        self._ef = self.inside = 0  # that of the index, and how many searches are inside
+        self._waiting: deque[object] = deque()
+        self._changed = threading.Condition()
+
+    def enter(self, ef: int) -> None:
+        """Begin a search of this `ef`, which `leave` ends."""
+        with self._changed:
+            if self._waiting or not self._fits(ef):
+                self._wait(ef)
+            if ef != self._ef:
+                self._set_ef(ef)
+                self._ef = ef
+            self.inside += 1
+
+    def leave(self) -> None:
+        with self._changed:
+            self.inside -= 1
+            if self._waiting:
+                self._changed.notify_all()
+
+    def _fits(self, ef: int) -> bool:
+        return not self.inside or ef == self._ef
+
+    def _wait(self, ef: int) -> None:
+        me = object()
+        self._waiting.append(me)
+        try:
+            self._changed.wait_for(lambda: self._waiting[0] is me and self._fits(ef))
+        finally:  # also after an interrupt
+            self._waiting.remove(me)
+            self._changed.notify_all()
+
+
+_Among: TypeAlias = "tuple[int, Callable[[int], int]]"  # how many rows are allowed, and whether one is
+
+
 class HnswGraph:
     """A graph of float32 vectors, see `Graph`; labels are row numbers."""
 
@@ -82,8 +128,7 @@ class HnswGraph:
         self.dimension = int(index.dim)
         self.nbytes = nbytes(rows, self.dimension, int(index.M))
         self._space, self._index, self._projection = space, index, projection
-        self._ef, self._changing = 0, threading.Lock()
-        self._inside: list[None] = []  # one item for each thread that is in native code
+        self._shared_ef = SharedEf(index.set_ef)
 
     def search(
         self,
@@ -96,19 +141,20 @@ class HnswGraph:
         prepared, odd = self._prepare(queries)
         out = Hits.empty(len(queries), parameters.k)
         width, ef = min(parameters.width, self.rows), parameters.ef
-        if allowed is None:
+        among = None if allowed is None else (allowed.count, allowed.bytes().__getitem__)
+        if among is None:
             lines = list(self._labels(prepared, width, ef, threads))
         else:
-            lines = [self._allowed_labels(line[None, :], width, ef, allowed) for line in prepared]
+            lines = [self._allowed_labels(line[None, :], width, ef, among) for line in prepared]
         for number, query in enumerate(queries):
             rows = lines[number]
             if odd[number]:
                 line, wide = prepared[number : number + 1], min(width * parameters.factor, self.rows)
                 wider_ef = ef * parameters.factor
-                if allowed is None:
+                if among is None:
                     rows = self._labels(line, wide, wider_ef, 1)[0]
                 else:
-                    rows = self._allowed_labels(line, wide, wider_ef, allowed)
+                    rows = self._allowed_labels(line, wide, wider_ef, among)
             found, distances = distance.ranked(self._space, query, vectors, rows=rows, k=parameters.k)
             out.rows[number, len(found) :], out.distances[number, len(found) :] = -1, np.nan
             out.rows[number, : len(found)], out.distances[number, : len(found)] = found, distances
@@ -126,8 +172,8 @@ class HnswGraph:
         raise NotImplementedError("it has no codes; no plan asks for this")
 
     def at_rest(self) -> bool:
-        self._changing = threading.Lock()
-        return not self._inside
+        inside, self._shared_ef = self._shared_ef.inside, SharedEf(self._index.set_ef)
+        return not inside
 
     def _prepare(self, queries: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Convert queries to the form of the graph's vectors. Returns also which are out of distribution."""
@@ -146,39 +192,28 @@ class HnswGraph:
         """
         return self._request_labels(count, ef, lambda most: self._index.knn_query(prepared, most, threads)[0])
 
-    def _allowed_labels(self, prepared: Floats, count: int, ef: int, allowed: AllowedRows) -> Ints:
+    def _allowed_labels(self, prepared: Floats, count: int, ef: int, among: _Among) -> Ints:
         """Do `_labels` for one query, among the allowed rows."""
-        most = min(count, allowed.count)
-        inside = allowed.bytes.__getitem__
+        allowed, inside = among
+        most = min(count, allowed)
         found = self._request_labels(
             most, max(ef, most), lambda most: self._index.knn_query(prepared, most, 1, inside)[0]
         )
         return found[0] if len(found) else np.empty(0, np.int64)
 
     def _request_labels(self, count: int, ef: int, ask: Callable[[int], Any]) -> Ints:
-        self._set_ef(ef)
-        while count:
-            self._inside.append(None)
-            try:
-                labels: npt.NDArray[np.uint64] = ask(count)
-                return labels.view(np.int64)
-            except RuntimeError:
-                # Fewer rows can be reached from the entry point, so a smaller number is tried.
-                count //= 2
-            finally:
-                self._inside.pop()
+        self._shared_ef.enter(ef)
+        try:
+            while count:
+                try:
+                    labels: npt.NDArray[np.uint64] = ask(count)
+                    return labels.view(np.int64)
+                except RuntimeError:
+                    # Fewer rows can be reached from the entry point, so a smaller number is tried.
+                    count //= 2
+        finally:
+            self._shared_ef.leave()
         return np.empty((1, 0), np.int64)
-
-    def _set_ef(self, ef: int) -> None:
-        if ef != self._ef:
-            with self._changing:
-                self._index.set_ef(ef)
-                self._ef = ef
-
-    def state(self) -> dict[str, Any]:
-        """Return the state that hnswlib pickles."""
-        state: dict[str, Any] = self._index.__getstate__()[0]
-        return state
 
 
 def build(

@@ -36,6 +36,8 @@ from .graph import (
 
 _CHUNK = 1024  # rows inserted between two checks of the stop flag: some 50 ms of building
 _BLOCK = 4096  # rows encoded at a time
+# Searches keep a bit per row for eight threads at most. Their lists have 700 KB at most, and usually 30 KB.
+_KEPT_BYTES = 1
 _PART = 16  # the fewest queries for which another thread is started
 _LENGTHS, _EVEN = 1000, 1.1  # how many rows are looked at, and the ratio of lengths that counts as one length
 _QUERIES, _NEAREST = 64, 10  # the rows whose nearest rows are compared to judge the codes
@@ -64,7 +66,7 @@ class NativeGraph:
         self.dimension = dimension if projection is None else projection.kept
         self.filterable = data.space != "ip" or _of_one_length(data.codes)
         self.checks_vectors = mapped and data.sums is not None
-        self.nbytes = 5 * data.rows + (0 if mapped else _array_bytes(data))
+        self.nbytes = (5 + _KEPT_BYTES) * data.rows + (0 if mapped else _array_bytes(data))
         self._graph = kernel.graph.Graph(
             data.space, data.codes, data.counts, data.links, data.levels, data.upper.reshape(-1),
             data.neighbors, data.entry,

@@ -254,19 +254,45 @@ new_scratch(Py_ssize_t rows, Py_ssize_t dimension, Py_ssize_t kept, Py_ssize_t l
 }
 
 static int
-has_room(Scratch *scratch, Py_ssize_t near)
+has_room(Scratch *scratch, Py_ssize_t near, Py_ssize_t hits)
 {
     if (near > scratch->near_room) {
         free(scratch->near);
         scratch->near = malloc(sizeof(Near) * (size_t)near);
         scratch->near_room = scratch->near ? near : 0;
     }
-    if (near > scratch->hits_room) {
+    if (hits > scratch->hits_room) {
         free(scratch->hits);
-        scratch->hits = malloc(sizeof(Hit) * (size_t)near);
-        scratch->hits_room = scratch->hits ? near : 0;
+        scratch->hits = malloc(sizeof(Hit) * (size_t)hits);
+        scratch->hits_room = scratch->hits ? hits : 0;
     }
-    return scratch->near_room >= near && scratch->hits_room >= near;
+    return scratch->near_room >= near && scratch->hits_room >= hits;
+}
+
+/* How many a graph keeps for later searches, and the most entries of each list in them. A search of great width or
+ * effort needs more: up to 28 bytes for each row. */
+enum { MOST_KEPT = 8, MOST_ROOM = 1 << 14, MOST_MARKS = 1 << 16 };
+
+static void
+free_large_lists(Scratch *scratch)
+{
+    if (scratch->near_room > MOST_ROOM) {
+        free(scratch->near);
+        scratch->near = NULL;
+        scratch->near_room = 0;
+    }
+    if (scratch->hits_room > MOST_ROOM) {
+        free(scratch->hits);
+        scratch->hits = NULL;
+        scratch->hits_room = 0;
+    }
+    if (scratch->marks_room > MOST_MARKS) {
+        uint32_t *smaller = realloc(scratch->marked, sizeof(uint32_t) * FIRST_MARKS);
+        if (smaller) {
+            scratch->marked = smaller;
+            scratch->marks_room = FIRST_MARKS;
+        }
+    }
 }
 
 /* Marks a row as seen. Returns whether it was not seen before. */
@@ -409,6 +435,7 @@ typedef struct {
     Py_ssize_t block_rows;
     uint8_t *checked; /* for each block whether it was compared with its sum */
     Scratch *scratch; /* not in use */
+    int kept;         /* how many these are */
 } Graph;
 
 /* Reads the links of a row into `out`. Returns their number, or -1 if they are damaged. */
@@ -829,7 +856,7 @@ search_one(const Graph *graph, const Task *task, Scratch *scratch, const float *
     scratch->count = 0;
     Task wider = *task;
     wider.width = width;
-    if (!has_room(scratch, (ef > width ? ef : width) + 1))
+    if (!has_room(scratch, (task->scanned || ef < width ? width : ef) + 1, width + 1))
         scratch->broken = NO_MEMORY;
     else if (task->scanned)
         scan(graph, &wider, scratch, &query);
@@ -861,12 +888,41 @@ take_scratch(Graph *graph)
     Scratch *out = graph->scratch;
     if (out) {
         graph->scratch = out->next;
+        graph->kept--;
         return out;
     }
     out = new_scratch(graph->codes.rows, graph->dimension, graph->codes.dimension, 2 * graph->neighbors + 1);
     if (!out)
         PyErr_NoMemory();
     return out;
+}
+
+/* Keeps it for a later search, or frees it, while the interpreter's lock is held. */
+static void
+give_back(Graph *graph, Scratch *scratch)
+{
+    if (graph->kept == MOST_KEPT) {
+        free_scratch(scratch);
+        return;
+    }
+    free_large_lists(scratch);
+    scratch->next = graph->scratch;
+    graph->scratch = scratch;
+    graph->kept++;
+}
+
+PyDoc_STRVAR(kept_doc, "kept(): how many parts of memory are kept for later searches, and their bytes.");
+
+static PyObject *
+kept_scratch(PyObject *self, PyObject *unused)
+{
+    Graph *graph = (Graph *)self;
+    Py_ssize_t bytes = 0, longest = 2 * graph->neighbors + 1, dimension = graph->codes.dimension;
+    for (Scratch *each = graph->scratch; each; each = each->next)
+        bytes += (Py_ssize_t)sizeof *each + 8 * (graph->codes.rows / 64 + 1) + 4 * each->marks_room +
+                 (Py_ssize_t)sizeof(Near) * each->near_room + (Py_ssize_t)sizeof(Hit) * each->hits_room + 16 * longest +
+                 4 * padded(dimension) + 4 * (dimension + 1) + 12 * (graph->dimension + 1);
+    return Py_BuildValue("in", graph->kept, bytes);
 }
 
 PyDoc_STRVAR(search_doc,
@@ -961,8 +1017,7 @@ search(PyObject *self, PyObject *const *args, Py_ssize_t given)
         PyErr_NoMemory();
     else
         done = Py_NewRef(Py_None);
-    scratch->next = graph->scratch;
-    graph->scratch = scratch;
+    give_back(graph, scratch);
 all_held:
     PyBuffer_Release(&counts);
 distances_held:
@@ -1168,6 +1223,7 @@ failed:
 
 static PyMethodDef graph_methods[] = {
     {"search", (PyCFunction)(void (*)(void))search, METH_FASTCALL, search_doc},
+    {"kept", kept_scratch, METH_NOARGS, kept_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -1443,7 +1499,7 @@ builder_insert(PyObject *self, PyObject *const *args, Py_ssize_t given)
         PyMem_RawMalloc(sizeof(uint32_t) * (size_t)builder->neighbors * (size_t)builder->layers),
         PyMem_RawMalloc(sizeof(Py_ssize_t) * (size_t)builder->layers),
     };
-    if (!scratch || !room.near || !room.chosen || !room.lists || !room.counts || !has_room(scratch, builder->ef + 1)) {
+    if (!scratch || !room.near || !room.chosen || !room.lists || !room.counts || !has_room(scratch, builder->ef + 1, 0)) {
         if (scratch)
             free_scratch(scratch);
         free_room(&room);
@@ -1681,7 +1737,7 @@ fill(PyObject *module)
     int right = graph && builder && damaged && PyModule_AddObjectRef(module, "Damaged", damaged) == 0 &&
                 PyModule_AddObjectRef(module, "Graph", graph) == 0 &&
                 PyModule_AddObjectRef(module, "Builder", builder) == 0 &&
-                PyModule_AddIntConstant(module, "VERSION", 2) == 0;
+                PyModule_AddIntConstant(module, "VERSION", 3) == 0;
     Py_XDECREF(graph);
     Py_XDECREF(builder);
     return right ? 0 : -1;

@@ -48,6 +48,7 @@ class Graph:
         counts_out: npt.NDArray[np.int32],
         /,
     ) -> None: ...
+    def kept(self) -> tuple[int, int]: ...
 
 class Builder:
     entry: int

@@ -1,7 +1,7 @@
-/* Exact distances, the nearest of some rows, a query reduced, cells of a text column, whether a column can be read,
- * and whether a file is still there: what lies around a walk through a graph, where each call of numpy would cost more than its work. Everything
- * here has a twin in numpy and Python (distance.py, reduction.py, text.py, arrays.py, soundness.py), which answers
- * the same where no compiler was at hand.
+/* Exact distances, the nearest of some rows, cells of a text column, whether a column can be read, and whether a file
+ * is still there: what lies around a walk through a graph, where each call of numpy would cost more than its work.
+ * Everything here has a twin in numpy and Python (distance.py, text_column.py, arrays.py, column_offsets.py), which
+ * answers the same where no compiler was at hand.
  */
 #include "vectors.h"
 
@@ -464,37 +464,6 @@ pairs_held:
     return done;
 }
 
-/* ---- fewer numbers ------------------------------------------------------------------------------------ */
-
-PyDoc_STRVAR(reduce_doc,
-             "reduce(vector, matrix, out): the product of a vector (m,) and a matrix (m, n) into `out`, float32\n"
-             "(n,); gives the squared lengths of the vector and of `out`. Keeps the interpreter's lock, as a\n"
-             "query that gives it away here and there has to wait for it each time.");
-
-static PyObject *
-reduce(PyObject *module, PyObject *const *args, Py_ssize_t given)
-{
-    Py_buffer vector, matrix, out;
-    PyObject *squares = NULL;
-    if (arguments("reduce", given, 3) < 0 || get(args[0], &vector, "vector", 1, FLOAT, 4, 0) < 0)
-        return NULL;
-    if (get(args[1], &matrix, "matrix", 2, FLOAT, 4, 0) < 0)
-        goto vector_held;
-    if (get(args[2], &out, "out", 1, FLOAT, 4, 1) < 0)
-        goto matrix_held;
-    Py_ssize_t height = matrix.shape[0], width = matrix.shape[1];
-    if (counted("vector", vector.shape[0], height) == 0 && counted("out", out.shape[0], width) == 0) {
-        multiply(vector.buf, matrix.buf, height, width, out.buf);
-        squares = Py_BuildValue("dd", square_of(vector.buf, height), square_of(out.buf, width));
-    }
-    PyBuffer_Release(&out);
-matrix_held:
-    PyBuffer_Release(&matrix);
-vector_held:
-    PyBuffer_Release(&vector);
-    return squares;
-}
-
 /* ---- cells of a text column --------------------------------------------------------------------------- */
 
 /* Some cells of an Arrow string column: where each begins and ends in `data`. */
@@ -831,7 +800,6 @@ static PyMethodDef methods[] = {
     {"lengths", (PyCFunction)(void (*)(void))lengths, METH_FASTCALL, lengths_doc},
     {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL, scan_doc},
     {"nearest", (PyCFunction)(void (*)(void))nearest, METH_FASTCALL, nearest_doc},
-    {"reduce", (PyCFunction)(void (*)(void))reduce, METH_FASTCALL, reduce_doc},
     {"texts", (PyCFunction)(void (*)(void))texts, METH_FASTCALL, texts_doc},
     {"json_array", (PyCFunction)(void (*)(void))json_array, METH_FASTCALL, array_doc},
     {"encoded", (PyCFunction)(void (*)(void))encoded, METH_FASTCALL, encoded_doc},
@@ -847,7 +815,7 @@ static int
 add_version(PyObject *module)
 {
     choose_rough_product();
-    return PyModule_AddIntConstant(module, "VERSION", 6);
+    return PyModule_AddIntConstant(module, "VERSION", 7);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};

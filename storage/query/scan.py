@@ -140,7 +140,7 @@ def weigh(
     whole = 4 * (dimension or 0) * sum(map(len, rows)) if "embeddings" in fields else 0
     for view, some in zip(views, rows):
         if len(some):
-            whole += sum(int(view.source.sizes(name, some).sum()) for name in names)
+            whole += sum([view.source.size(name, some) for name in names])
     return whole
 
 

@@ -25,6 +25,7 @@ from .record_columns import Ints
 PATCHED_FIELDS = ("document", "uri", "metadata")
 UNCHANGED: Literal[False] = False
 Value: TypeAlias = "str | Literal[False] | None"
+LEAST_BYTES = 11  # of a record in a patch: its number, an empty text and a comma
 _HEAD = struct.Struct("<II")
 _TYPES = frozenset({str, type(None), bool})
 
@@ -60,6 +61,20 @@ class Patch(NamedTuple):
 def value_size(column: Sequence[Value]) -> int:
     """Count the characters of new values."""
     return sum(len(value) for value in column if value)
+
+
+def rows_of_damaged(data: Any, most: int) -> Ints | None:
+    """Return which rows a damaged values file is about, as far as its bytes tell.
+
+    None if they do not tell: the numbers are not there, or are not those of rows in ascending order.
+    """
+    if len(data) < _HEAD.size:
+        return None
+    count, zero = _HEAD.unpack_from(data)
+    if not count or zero or _HEAD.size + 8 * count > len(data):
+        return None
+    rows = np.frombuffer(data, np.int64, count, _HEAD.size)
+    return rows if rows[0] >= 0 and rows[-1] <= most and np.all(rows[1:] > rows[:-1]) else None
 
 
 def decode_patch(path: str, data: Any, what: str, most: int = LARGEST) -> Patch:

@@ -101,6 +101,10 @@ class Memtable:
         found: Ints = known[rows]
         return found
 
+    def size(self, field: str, rows: Ints) -> int:
+        """Return the number of bytes of some rows in a text column together."""
+        return int(self.sizes(field, rows).sum())
+
     def documents(self, start: int, stop: int) -> pa.Array:
         return text_array(self._texts["document"][start:stop])
 

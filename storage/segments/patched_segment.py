@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +49,7 @@ class PatchTable:
         return f"PatchTable({self.name}, entries={self.rows})"
 
     def append(self, rows: Ints, values: dict[str, list[Value]], before: Ints) -> None:
-        """Add an entry for each row. `before` has its latest entry until now, or -1."""
+        """Add an entry for each row. `before` has its recentst entry until now, or -1."""
         start, end = self.rows, self.rows + len(rows)
         if end > len(self._row_of):
             grown = np.empty(max(end, 2 * len(self._row_of)), np.int64)
@@ -98,37 +98,100 @@ class PatchTable:
         return text_array(self.texts("document", np.arange(start, stop)))
 
 
+_MOST_RECENT = 256
+
+
+class _Entries(NamedTuple):
+    """The entry of each row that has new values.
+
+    rows    int64 (m,), ascending
+    entries int64 (m,): the entry of each
+    recent  the latest entries, by row. They replace those of the arrays
+    added   how many of these rows are not in the arrays
+
+    A single update would otherwise copy the arrays: with 131,000 patched rows this takes 110 us.
+    """
+
+    rows: Ints
+    entries: Ints
+    recent: dict[int, int]
+    added: int = 0
+
+    def with_recent(self, row: int, entry: int, new: bool) -> _Entries:
+        return self._replace(recent=self.recent | {row: entry}, added=self.added + new)
+
+    def merged(self) -> _Entries:
+        """Return the same without recent entries."""
+        if not self.recent:
+            return self
+        rows = np.array(sorted(self.recent), np.int64)
+        return self.replaced(rows, np.array([self.recent[row] for row in rows.tolist()]))
+
+    def replaced(self, rows: Ints, entries: Ints) -> _Entries:
+        """Put entries of other rows, which ascend, into the arrays. They replace earlier ones."""
+        at = self.rows.searchsorted(rows)
+        known = at < len(self.rows)
+        known[known] = self.rows[at[known]] == rows[known]
+        kept = self.entries.copy()
+        kept[at[known]] = entries[known]
+        if known.all():
+            return _Entries(self.rows, kept, {})
+        at, new = at[~known], ~known
+        return _Entries(np.insert(self.rows, at, rows[new]), np.insert(kept, at, entries[new]), {})
+
+    def among(self, rows: npt.NDArray[Any]) -> tuple[Ints, Ints]:
+        """Return the indices of those of the rows that are in the arrays, and the entry of each."""
+        if not len(self.rows):
+            return self.rows, self.entries
+        found = self.rows.searchsorted(rows)
+        found[found == len(self.rows)] = 0
+        at = (self.rows[found] == rows).nonzero()[0]
+        return at, self.entries[found[at]]
+
+
 class Overlay:
     """The values of a segment's rows at one moment that are not in its columns. It never changes.
 
+    size     the number of rows of the segment
     table    has the values
-    rows     int64 (m,): the rows that have new values, ascending
-    entries  int64 (m,): the entry of each
     fields   the fields of which at least one row has a new value
+    patched  how many rows have new values
+    count    the entries that there are at this moment
     """
 
-    def __init__(
-        self, size: int, table: PatchTable, rows: Ints, entries: Ints, fields: frozenset[str]
-    ) -> None:
-        self._size = size
-        self.table, self.rows, self.entries, self.fields = table, rows, entries, fields
-        self.count = table.rows  # the entries that there are at this moment
+    def __init__(self, size: int, table: PatchTable, known: _Entries, fields: frozenset[str]) -> None:
+        self.size, self.table, self.fields, self._known = size, table, fields, known
+        self.count, self.patched = table.rows, len(known.rows) + known.added
 
     @classmethod
     def of(cls, segment: Segment) -> Overlay:
         """Return the overlay of a segment without new values."""
         none = np.empty(0, np.int64)
-        return cls(segment.rows, PatchTable(segment), none, none, frozenset())
+        return cls(segment.rows, PatchTable(segment), _Entries(none, none, {}), frozenset())
 
     @property
     def unsaved(self) -> int:
         """The number of entries that are only in logs."""
         return self.count - self.table.stored
 
+    @property
+    def rows(self) -> Ints:
+        """The rows that have new values, int64 (m,), ascending."""
+        return self._merged.rows
+
+    @property
+    def entries(self) -> Ints:
+        """The entry of each of these rows, int64 (m,)."""
+        return self._merged.entries
+
+    @cached_property
+    def _merged(self) -> _Entries:
+        return self._known.merged()
+
     @cached_property
     def mask(self) -> Mask:
         """Which rows of the segment have new values. Callers must not modify it."""
-        mask = np.zeros(self._size, np.bool_)
+        mask = np.zeros(self.size, np.bool_)
         mask[self.rows] = True
         return mask
 
@@ -141,12 +204,11 @@ class Overlay:
 
     def among(self, rows: npt.NDArray[Any]) -> tuple[Ints, Ints]:
         """Return the indices of those of the rows that have new values, and the entry of each."""
-        if not len(self.rows):
-            return self.rows, self.entries
-        found = self.rows.searchsorted(rows)
-        found[found == len(self.rows)] = 0
-        at = (self.rows[found] == rows).nonzero()[0]
-        return at, self.entries[found[at]]
+        known = self._known
+        if len(rows) != 1 or not known.recent:
+            return self._merged.among(rows)
+        entry = known.recent.get(int(rows[0]))  # an update of one record must not merge
+        return known.among(rows) if entry is None else (np.zeros(1, np.int64), np.array([entry]))
 
     def with_patch(self, patch: Patch) -> Overlay:
         """Return the overlay with further values. The patch has row numbers."""
@@ -154,22 +216,12 @@ class Overlay:
         start = table.rows
         before = self.entries_of(rows)
         table.append(rows, patch.values, before)
-        new = np.arange(start, table.rows)
-        entries, known = self.entries.copy(), before >= 0
-        entries[np.searchsorted(self.rows, rows[known])] = new[known]
-        fields = self.fields.union(patch.values)
-        if known.all():
-            return Overlay(self._size, table, self.rows, entries, fields)
-        order = np.argsort(rows[~known])
-        added = rows[~known][order]
-        at = np.searchsorted(self.rows, added)
-        return Overlay(
-            self._size,
-            table,
-            np.insert(self.rows, at, added),
-            np.insert(entries, at, new[~known][order]),
-            fields,
-        )
+        if len(rows) == 1 and len(self._known.recent) < _MOST_RECENT:
+            known = self._known.with_recent(int(rows[0]), start, bool(before[0] < 0))
+        else:
+            order = np.argsort(rows)
+            known = self._merged.replaced(rows[order], start + order)
+        return Overlay(self.size, table, known, self.fields.union(patch.values))
 
     def as_patch(self) -> Patch:
         """Return all values as one patch, by row number, for a file."""
@@ -232,6 +284,9 @@ class PatchedSegment(Segment):
             sizes = sizes.copy()
             sizes[at] = [len(text.encode()) if text else 0 for text in texts]
         return sizes
+
+    def size(self, field: str, rows: Ints) -> int:
+        return int(self.sizes(field, rows).sum())
 
     def column(self, field: str, rows: npt.NDArray[Any], span: slice | None) -> pa.Array:
         return narrow_text(self._replaced(field, self._base.column(field, rows, span), rows))

@@ -490,6 +490,10 @@ class Segment:
         """Return the number of bytes of some rows in a text column, int64. A row without text has 0."""
         return self.text(field).sizes(rows)
 
+    def size(self, field: str, rows: Ints) -> int:
+        """Return the number of bytes of some rows in a text column together."""
+        return self.text(field).size(rows)
+
     def documents(self, start: int, stop: int) -> pa.Array:
         return self.arrow_text("document").slice(start, stop - start)
 

@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ..interface.values import Floats
-from ..native import kernel
 from .distance import Space, normalised
 
 # A search in a graph of projected vectors returns at least and at most this many times k candidates, and all
@@ -46,7 +45,6 @@ _SAMPLE, _QUERIES = 32_768, 64
 _MOMENTS = 8192  # rows from which the directions are computed, but at least four times the dimension
 _SEED = 7
 _BLOCK = 2048  # rows rotated between two checks of the stop flag
-_QUICK = 1 << 20  # numbers in a matrix; larger matrices are multiplied faster with several cores
 _ROUNDING = 1e-5  # rounding error of shares near 1 in float32
 _LONG = 1e30  # the largest square whose sums still fit into float32
 
@@ -76,18 +74,6 @@ class Projection(NamedTuple):
         with np.errstate(over="ignore", invalid="ignore"):  # a query that overflows is near to no row
             out: Floats = vectors @ self.matrix
         return out
-
-    def apply_to_one(self, vector: Floats) -> tuple[Floats, float, float]:
-        """Project a vector (dimension,) to float32 (1, kept).
-
-        Returns the projected vector, and the squared lengths of the given and the projected vector.
-        """
-        if kernel.compiled is not None and self.matrix.size <= _QUICK:
-            out = np.empty((1, self.kept), np.float32)
-            square, left = kernel.compiled.reduce(vector, self.matrix, out[0])
-            return out, square, left
-        out = self.apply(vector[None, :])
-        return out, float(np.vdot(vector, vector)), float(np.vdot(out, out))
 
     def out_of_distribution(self, queries: Floats, projected: Floats) -> list[int]:
         """Return the indices of the queries that keep less of their length than `floor`."""

@@ -57,7 +57,13 @@ def test_max_distance_cuts_what_is_farther(client: Any, reopen: Callable[[Any], 
         one = points.query(query_embeddings=QUERIES[:1], n_results=20, max_distance=np.float64(limit))
         assert one["ids"][0] == everything["ids"][0][:5]  # the limit itself is near enough
         assert [len(column) for column in one["documents"] + one["metadatas"]] == [5, 5]
-        assert points.query(query_embeddings=QUERIES, max_distance=-1000)["ids"] == [[], [], []]
+        if space == "ip":
+            assert points.query(query_embeddings=QUERIES, max_distance=-1000)["ids"] == [[], [], []]
+            continue
+        points.query(query_embeddings=QUERIES, max_distance=-0.0)  # is zero
+        for more in ({}, {"exact": True}, {"diversity": 0.5}, {"query_ids": "r2", "query_embeddings": None}):
+            with refused("max_distance to be zero or positive, got -0.5", repr(space)):
+                points.query(**{"query_embeddings": QUERIES, "max_distance": -0.5, **more})
 
 
 def test_distances_that_are_no_limit(collection: Any) -> None:

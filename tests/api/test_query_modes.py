@@ -234,6 +234,7 @@ def test_empty_collections(client: Any) -> None:
             "query_embeddings needs mode=",
         ),
         ({"query_texts": "a", "query_uris": ["u"], "mode": "lexical"}, "query_uris needs mode="),
+        ({"query_texts": "a", "mode": "lexical", "exact": True}, "exact needs mode='dense' or 'hybrid'"),
         ({"query_texts": "a", "mode": "lexical", "diversity": 0.5}, "diversity needs mode='dense'"),
         ({"query_texts": "a", "mode": "lexical", "candidates": 50}, "candidates needs mode="),
         ({"query_texts": "a", "mode": "hybrid", "candidates": 3}, "candidates"),

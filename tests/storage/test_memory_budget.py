@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import chroma
 from chroma.storage.index import hnsw
 from chroma.storage.memory_budget import DoesNotFit, MemoryBudget
 
@@ -129,6 +131,32 @@ def test_a_graph_is_as_large_as_it_says(dimension: int, neighbors: int) -> None:
     assert data is not None
     graph = hnsw.opened(data, vectors)
     assert graph is not None
-    arrays = [value for value in graph.state().values() if isinstance(value, np.ndarray)]
+    arrays = [value for value in graph._index.__getstate__()[0].values() if isinstance(value, np.ndarray)]
     held = sum(array.nbytes for array in arrays)
     assert held <= graph.nbytes <= held + 110 * len(vectors)
+
+
+def test_answers_of_filters_count(tmp_path: Path) -> None:
+    """Those of a whole segment, and those without its deleted rows."""
+    with chroma.PersistentClient(tmp_path) as client:
+        things = client.create_collection("things", embedding_function=None)
+        things.add(
+            ids=[f"r{i}" for i in range(2000)],
+            embeddings=np.ones((2000, 2)),
+            metadatas=[{"n": i} for i in range(2000)],
+        )
+        things.compact()
+        things.delete(ids=["r7"])
+        budget = client._backend.engine.services.budget
+        things.count(where={"n": {"$gt": 0}})
+        before = budget.used()
+        for least in range(1, 11):
+            things.count(where={"n": {"$gt": least}})
+        answers = 2 * sum(2000 + 250 + 8 * (1999 - least) for least in range(1, 11))
+        assert answers - 200 <= budget.used() - before <= answers + 200
+        held = client._backend.engine.collection(things.tenant, things.database, str(things.id))
+        held.store.filters._forget_allowed()
+        things.count(where={"n": {"$gt": 1}})
+        assert budget.used() - before < 0.7 * answers
+        held.store.filters.release()
+        assert budget.used() < before

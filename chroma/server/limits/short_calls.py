@@ -3,7 +3,8 @@
 To hand a call over to a thread and back takes 70 µs on an idle machine, and several times that where threads
 compete for the interpreter's lock. A call that runs on the event loop's thread holds up all other requests,
 and cannot be timed out. So only calls run there whose likes have lately been short, each time. Calls of which
-nothing is known, and those that have once taken long, run in threads.
+nothing is known, and those that have once taken long, run in threads. So do calls whose answer turns out to
+be large, because the records of one collection differ.
 """
 
 from __future__ import annotations
@@ -19,10 +20,18 @@ T = TypeVar("T")
 # time of the thread shows what a call does. The time that passes shows whether it waits, as for a disk, and
 # also how busy the machine is.
 SHORT_SECONDS = 0.001
+# So many bytes of texts take 0.1 to 0.2 ms to read and encode, and metadata up to 1 ms. Numbers as decimals
+# take eight times as long as their bytes.
+SHORT_BYTES = 1 << 18
+DECIMALS = 8
 _LONGEST_WAIT = 0.05
 _PROVEN = 3  # so many calls in a row must have been short
 _PROVEN_AGAIN = 16  # after a call that was not short, so many must have been
 _KINDS = 1024  # kinds of calls that are remembered
+
+
+class NotShort(Exception):
+    """The answer of a call that began on the event loop's thread is too large for it."""
 
 
 class ShortCalls:

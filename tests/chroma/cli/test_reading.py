@@ -147,6 +147,8 @@ def test_query_within_a_distance(target: str) -> None:
     (answer,) = read("query", target, "notes", *near)["queries"]
     assert [each["id"] for each in answer["records"]] == ["a", "c"]
     assert run("query", target, "notes", *near[:3], "near").exit_code == 2
+    below = run("query", target, "notes", *near[:3], "-1")
+    assert below.exit_code == 2 and "max-distance to be zero or positive" in below.stderr.replace("_", "-")
 
 
 def test_query_by_words(target: str) -> None:
@@ -160,6 +162,8 @@ def test_query_by_words(target: str) -> None:
     assert sorted(dense for _, dense in ranks.values()) == [0, 1, 2]
     assert all(each["distance"] >= 0 for each in answer["records"])
     assert "lexical_rank  dense_rank" in run("query", target, "notes", *both).stdout
+    exact = run("query", target, "notes", *both[:2], "--mode", "lexical", "--exact")
+    assert exact.exit_code == 2 and "exact needs" in exact.stderr
     for wrong in (both[2:], (*both[:4], "--mode", "lexical"), ("--text", "apples", "--mode", "words")):
         assert run("query", target, "notes", *wrong).exit_code == 2
 

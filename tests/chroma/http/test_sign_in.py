@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 import chroma
 from chroma.errors import ChromaAuthError, InvalidArgumentError
-from chroma.http.connection_settings import headers_for, settings_for, sign_in
+from chroma.http.connection_settings import headers_for, settings_for, sign_in, warn_if_readable
+from chroma.migration.target import Target
 
 from ..cli.running import run
 from ..server.processes import Served, running
@@ -126,3 +128,90 @@ def test_a_server_with_credentials(
     assert asyncio.run(names()) == ["things"]
     with chroma.HttpClient(served.url) as client, chroma.AdminClient(client.get_settings()) as admin:
         assert admin.list_databases()
+
+
+ELSEWHERE = "http://db.example.org:8000"
+
+
+def _settings_of(host: str, **options: Any) -> chroma.Settings:
+    settings = settings_for(host, 8000, False, options.get("headers"), options.get("settings"))
+    return sign_in(settings, options.get("token"), options.get("user"), None)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"token": "abc"},
+        {"user": ("ana", "secret")},
+        {"headers": {"x-chroma-TOKEN": "abc"}},
+        {"headers": {"Authorization": "Bearer abc"}},
+        {"host": "http://ana:secret@db.example.org:8000"},
+        {"host": "db.example.org", "token": "abc"},
+        {"host": "10.1.2.3", "token": "abc"},
+        {"host": "http://[2001:db8::1]:8000", "token": "abc"},
+        {"host": "localhost.example.org", "token": "abc"},
+        {"variable": "CHROMA_TOKEN"},
+        {"variable": "CHROMA_USER"},
+    ],
+)
+def test_credentials_that_others_may_read_give_a_warning(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if (name := options.get("variable")) is not None:
+        monkeypatch.setenv(name, "ana:secret")
+    settings = _settings_of(**{"host": ELSEWHERE, **options})
+    with pytest.warns(UserWarning, match=r"^credentials go to http://.* unencrypted.*ssl=True") as caught:
+        warn_if_readable(settings, stacklevel=1)
+    assert "secret" not in str(caught[0].message) and "abc" not in str(caught[0].message)
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"headers": {"X-Other": "1"}},
+        {"host": "https://db.example.org", "token": "abc"},
+        {"host": "localhost", "token": "abc"},
+        {"host": "chroma.localhost", "token": "abc"},
+        {"host": "http://127.0.0.7:9000", "token": "abc"},
+        {"host": "http://[::1]:8000", "token": "abc"},
+        {"host": "0.0.0.0", "user": ("ana", "secret")},
+    ],
+)
+def test_other_connections_give_none(options: dict[str, Any]) -> None:
+    warn_if_readable(_settings_of(**{"host": ELSEWHERE, **options}), stacklevel=1)
+
+
+def test_every_client_warns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Also the command, which prints the warning, and migrations."""
+    monkeypatch.setenv("CHROMA_TOKEN", "abc")
+    monkeypatch.setattr("chroma.http.connection_settings._is_this_machine", lambda host: False)
+    signed = chroma.Settings(chroma_client_auth_provider="token", chroma_client_auth_credentials="abc")
+    with running(tmp_path / "db") as served:
+        ways: list[Callable[[], Any]] = [
+            lambda: chroma.HttpClient(served.url).close(),
+            lambda: asyncio.run(_async(served.url)),
+            lambda: chroma.AdminClient(_settings_of(served.url)).close(),
+            lambda: chroma.CloudClient(
+                api_key="abc",
+                cloud_host="127.0.0.1",
+                cloud_port=int(served.url.rpartition(":")[2]),
+                enable_ssl=False,
+            ),
+            lambda: chroma.migrate(served.url, tmp_path / "copy", source_settings=signed, progress=False),
+            lambda: Target(served.url, signed).close(),
+        ]
+        for way in ways:
+            with pytest.warns(UserWarning, match="credentials go to"):
+                way()
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            told = run("ls", served.url)
+        assert told.exit_code == 0 and "credentials go to" in told.stderr
+
+
+async def _async(url: str) -> None:
+    async with await chroma.AsyncHttpClient(url) as client:
+        with pytest.warns(UserWarning, match="credentials go to"):
+            await (await chroma.AsyncAdminClient(client.get_settings())).close()

@@ -251,6 +251,8 @@ def test_writes_that_other_clients_send(api: Api, things: str) -> None:
         ("query", {"query_embeddings": [[1.0, 0.0]], "explain": "yes"}, 422),
         ("query", {"query_embeddings": [[1.0, 0.0]], "max_distance": "1"}, 422),
         ("query", {"query_embeddings": [[1.0, 0.0]], "max_distance": True}, 422),
+        ("query", {"query_embeddings": [[1.0, 0.0]], "max_distance": -1}, 400),
+        ("query", {"query_texts": ["a"], "mode": "lexical", "exact": True}, 400),
         ("query", {"query_embeddings": [[1.0, 0.0]], "diversity": [1]}, 422),
         ("query", {"query_embeddings": [[1.0, 0.0]], "diversity": 2}, 400),
         ("query", {"query_embeddings": [[1.0, 0.0]], "diversity": 1, "candidates": 2}, 400),

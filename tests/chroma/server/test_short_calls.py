@@ -181,3 +181,48 @@ def test_what_is_no_collection_is_not_remembered(api: Api, in_threads: list[int]
     for _ in range(5):
         assert api.get(f"{DATABASE}/collections/{'a' * 1000}/count").status_code in (400, 404)
     assert len(in_threads) == 5
+
+
+@pytest.mark.usefixtures("all_short")
+@pytest.mark.parametrize("new", [False, True])
+@pytest.mark.parametrize("column", ["documents", "metadatas", "uris", "embeddings"])
+@pytest.mark.parametrize("route", ["get", "query"])
+def test_large_answers_are_made_in_threads(
+    route: str, column: str, new: bool, api: Api, things: str, in_threads: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A call that returns large records is of the same kind as one that returns small ones."""
+    text = "w" * 3000
+    given = {"documents": text, "metadatas": {"t": text}, "uris": text, "embeddings": [1e6, 1e6]}
+    large = {"ids": ["large"], "embeddings": [[1e6, 1e6]], column: [given[column]]}
+    assert api.post(f"{things}/{'upsert' if new else 'add'}", large).status_code in (200, 201)
+    monkeypatch.setattr(short_calls, "SHORT_BYTES", 60 if column == "embeddings" else 1000)
+
+    def ask(id: str, vector: list[float], include: list[str]) -> tuple[int, Any]:
+        in_threads.clear()
+        ids = {"ids": [id]} if route == "get" else {"query_embeddings": [vector], "n_results": 1}
+        answer = api.post(f"{things}/{route}", ids | {"include": include})
+        assert answer.status_code == 200
+        return len(in_threads), answer.json()
+
+    for _ in range(3):
+        assert ask("a", [1.0, 0.0], ["documents"])[0] == 1
+    assert ask("a", [1.0, 0.0], ["documents"])[0] == 0
+    for _ in range(2):
+        threads, answer = ask("large", [1e6, 1e6], [column])
+        assert threads == 1 and str(given[column])[:5] in str(answer[column])
+        assert ask("large", [1e6, 1e6], [])[0] == 0  # what is not asked for does not count
+        assert ask("a", [1.0, 0.0], ["documents"])[0] == 0  # and small ones go on without
+
+
+@pytest.mark.usefixtures("all_short")
+def test_numbers_count_more_than_their_bytes(
+    api: Api, things: str, in_threads: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(short_calls, "SHORT_BYTES", 60)
+    for encoding, threads in (("base64", 0), (None, 1)):
+        body = {"ids": ["a"], "include": ["embeddings"], "encoding": encoding}
+        for _ in range(4):
+            in_threads.clear()
+            assert api.post(f"{things}/get", body).status_code == 200
+        assert len(in_threads) == threads

@@ -572,3 +572,47 @@ def test_compact_builds_a_graph_anew_whose_file_is_damaged(tmp_path: Path) -> No
         assert _coded(collection)
         (after,) = tmp_path.rglob("graph-*")
         assert after.name != file.name
+
+
+@pytest.mark.parametrize("found", ["outdated", "unknown", "unusable"])
+def test_a_graph_that_another_version_replaces_is_not_built_for_ever(
+    found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two programs, each of which deems the other's graphs unfit, do not build in turns without end."""
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = _filled(client)
+        collection.compact()
+        graphs, background = _graphs(collection), client._backend.engine.services.background
+        settings = client._backend.engine._open[str(collection.id)].settings
+
+        def other_program() -> str:
+            (view,) = graphs._store.refresh().views
+            with monkeypatch.context() as patch:
+                if found == "unknown":
+                    patch.setattr("chroma.storage.index.graph_file._MAGIC", b"CHROMHN9")
+                else:
+                    patch.setattr(kernel, "graph", None)
+                patch.setattr(graphs, "_keep", lambda *_: None)
+                patch.setattr(hnsw, "available", lambda: True)
+                graphs._build_one(view.source, settings, True)
+            (view,) = graphs._store.refresh().views
+            graphs._drop(view.source.name)
+            return str(view.ref.graph.file.name)
+
+        if found == "unusable":
+            monkeypatch.setattr(hnsw, "available", lambda: False)
+        replaced = []
+        for _ in range(4):
+            made = other_program()
+            (view,) = graphs._store.refresh().views
+            for _ in range(3):
+                graphs.load_now(view, settings)
+                collection.query(query_embeddings=VECTORS[:1])
+            for kind in ("load", "index"):
+                background.wait(kind, str(collection.id))
+            (view,) = graphs._store.refresh().views
+            replaced.append(view.ref.graph.file.name != made)
+        assert replaced == [True, True, False, False]
+        assert caplog.text.count("no longer built anew") == 1
+        assert _recall(collection) >= 0.95  # it is searched as it is, or not at all
+        assert graphs.missing(graphs._store.snapshot(), settings) == []

@@ -445,6 +445,31 @@ def test_patches_count_for_the_next_compaction(made: Any, monkeypatch: pytest.Mo
     assert not compaction.due(held(made).store.snapshot())
 
 
+def test_a_pause_is_used_for_many_new_values(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those in logs are read one by one when the collection is opened, and their columns may be due."""
+    monkeypatch.setattr(compaction, "UNSAVED", 20)
+    monkeypatch.setattr(compaction, "FEW_UNSAVED", 5)
+    useful = lambda: compaction.useful(held(made).store.snapshot())  # noqa: E731
+    for number in range(19):
+        made.update(ids=[f"r{number}"], metadatas=[{"n": -1}])
+    assert not useful()
+    made.update(ids=["r3"], metadatas=[{"n": -2}])
+    assert useful()
+    flush(made)
+    assert any(name.startswith("values-") for name in files(made)) and not useful()
+    made.update(ids=[f"r{i}" for i in range(19, 42)][:4], metadatas=[{"n": -1}] * 4)
+    assert not useful()
+    monkeypatch.setattr(compaction, "UNSAVED", 1000)
+    made.update(
+        ids=[f"r{i}" for i in range(23, 42)], metadatas=[{"n": -1}] * 19
+    )  # more than a fifth of the rows
+    assert useful()
+    flush(made)
+    assert not any(name.startswith("values-") for name in files(made)) and not useful()
+    made.update(ids=["r1", "r2"], metadatas=[{"n": -1}] * 2)
+    assert not useful()
+
+
 def test_writers_wait_for_large_patches_only(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compaction, "FLUSH_ROWS", 4)
     made.update(ids=[f"r{i}" for i in range(ROWS)], metadatas=[{"n": 0}] * ROWS)

@@ -90,9 +90,9 @@ def test_a_set_of_rows_is_the_same_in_both_forms() -> None:
     mask[rows] = True
     for one in (RowSet(10, rows=rows), RowSet(10, mask=mask)):
         assert (one.rows.tolist(), one.mask.tolist(), one.count) == ([1, 4, 9], mask.tolist(), 3)
-        assert one.bytes == mask.tobytes()
+        assert one.bytes() == mask.tobytes()
         assert one.rows.dtype == np.int64
-        assert one.nbytes == 10 + 24
+        assert one.nbytes == 10 + 2 + 24
         assert one.without(mask).count == 0
         assert one.first(5).rows.tolist() == [1, 4]
         assert complement(one).rows.tolist() == [0, 2, 3, 5, 6, 7, 8]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -67,3 +72,71 @@ def test_building_and_loading_end_when_they_are_told_to() -> None:
     data = hnsw_data("l2", VECTORS[:500])
     assert hnsw.opened(data, VECTORS[:500], stopped=lambda: True) is None
     assert hnsw.opened(data, VECTORS[:500], reserve=lambda size: False) is None
+
+
+class _Index:
+    """An index that says which effort it had during each search. The first search lasts until `go` is set."""
+
+    dim, M = DIM, 8
+
+    def __init__(self) -> None:
+        self.ef = 0
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def set_ef(self, ef: int) -> None:
+        self.ef = ef
+
+    def knn_query(self, prepared: Any, most: int, threads: int) -> tuple[Any, Any]:
+        before = self.ef
+        self.begun.set()
+        assert self.go.wait(10)
+        assert self.ef == before
+        return np.full((1, 1), before, np.uint64), None
+
+
+def test_searches_of_different_efforts_wait_for_each_other() -> None:
+    index = _Index()
+    graph = hnsw.HnswGraph("l2", index, 1000, None)
+    query = VECTORS[:1]
+
+    def search(ef: int) -> int:
+        return int(graph._labels(query, 1, ef, 1)[0, 0])
+
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(search, 100)
+        assert index.begun.wait(10)
+        shared = graph._shared_ef
+        others = []
+        for ef in (400, 100, 28, 100):  # the second 100 comes after 400, which must not wait for ever
+            others.append(pool.submit(search, ef))
+            while len(shared._waiting) < len(others):
+                time.sleep(0.001)
+        assert index.ef == 100 and shared.inside == 1
+        index.go.set()
+        assert [each.result(10) for each in (first, *others)] == [100, 400, 100, 28, 100]
+    assert (shared.inside, len(shared._waiting)) == (0, 0)
+
+
+def test_searches_of_one_effort_share_an_index() -> None:
+    index = _Index()
+    graph = hnsw.HnswGraph("l2", index, 1000, None)
+    both = threading.Barrier(2, action=index.go.set)
+    with ThreadPoolExecutor(2) as pool:
+
+        def search() -> int:
+            graph._shared_ef.enter(100)
+            try:
+                both.wait(10)  # only if both are inside
+            finally:
+                graph._shared_ef.leave()
+            return int(graph._labels(VECTORS[:1], 1, 100, 1)[0, 0])
+
+        assert [each.result(10) for each in [pool.submit(search) for _ in range(2)]] == [100, 100]
+
+
+def test_a_forked_child_leaves_a_graph_that_was_searched() -> None:
+    graph = hnsw.HnswGraph("l2", _Index(), 1000, None)
+    assert graph.at_rest()
+    graph._shared_ef.enter(100)
+    assert not graph.at_rest()
+    assert graph.at_rest()  # what was inside was in the parent

@@ -393,3 +393,36 @@ def test_every_instruction_set_gives_the_same_scores() -> None:
         for plain in ("0", "1", "2")
     }  # fmt: skip
     assert len(found) == 1
+
+
+def test_searches_leave_little_memory_behind() -> None:
+    """What a graph keeps for later searches is bounded: a bit per row and short lists, for eight threads."""
+    rows, k = 20_000, 20_000
+    vectors = np.random.default_rng(3).standard_normal((rows, 4), np.float32)
+    codes = native_graph._encoded("l2", vectors, None, lambda: False, scratch)
+    assert codes is not None
+    graph = NativeGraph(native_graph._without_links("l2", rows, codes, None), 4, mapped=False)
+    kept = graph._graph.kept
+    assert kept() == (0, 0)
+    narrow, wide = SearchParameters(10, 10, 20), SearchParameters(k, k, k)
+    graph.scan(vectors[:3], vectors, narrow, None, 1)
+    count, least = kept()
+    assert count == 1 and rows // 8 < least < rows // 8 + 10_000
+    hits = graph.scan(vectors[:1], vectors, wide, None, 1)
+    assert hits.counts[0, 0] == rows  # it needed 24 bytes for each row
+    assert kept()[0] == 1 and kept()[1] <= least
+    begin = threading.Barrier(12)
+
+    def search() -> None:
+        begin.wait(10)
+        graph.scan(vectors[:60], vectors, narrow, None, 1)
+
+    threads = [threading.Thread(target=search) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    count, size = kept()
+    assert 1 <= count <= 8 and size <= count * (rows // 8 + 10_000)
+    assert graph.nbytes >= 8 * (rows // 8)
+    assert graph.scan(vectors[:3], vectors, narrow, None, 1).rows[:, 0].tolist() == [0, 1, 2]

@@ -22,7 +22,6 @@ from chroma.storage.arrow.text_column import Text
 from chroma.storage.io import safe_open
 from chroma.storage.native import kernel
 from chroma.storage.vectors import distance
-from chroma.storage.vectors.pca import Projection
 
 SPACES = ["cosine", "l2", "ip"]
 compiled: Any = kernel.compiled
@@ -111,35 +110,6 @@ def test_beyond_float32_a_distance_is_infinite() -> None:
     vectors = np.array([[3e38], [-3e38], [1]], np.float32)
     for space, wanted in (("l2", [0, np.inf, np.inf]), ("ip", [-np.inf, np.inf, -3e38])):
         assert np.allclose(distance.exact(space, vectors[0], vectors), wanted)  # type: ignore[arg-type]
-
-
-@settings(deadline=None)
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 1 << 32))
-def test_one_vector_is_reduced_as_many_are(dimension: int, kept: int, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    matrix = random.integers(-8, 9, (dimension, kept)).astype(np.float32) / 8  # products without rounding
-    vector = random.integers(-8, 9, dimension).astype(np.float32)
-    projection = Projection(matrix, 0.5)
-    one, square, left = projection.apply_to_one(vector)
-    assert np.array_equal(one, projection.apply(vector[None, :]))
-    assert (square, left) == (float(vector @ vector), float(one[0] @ one[0]))
-    twin = without(lambda: projection.apply_to_one(vector))
-    assert np.array_equal(twin[0], one) and twin[1:] == (square, left)
-
-
-def test_reductions_that_do_not_fit_are_refused() -> None:
-    vector, matrix, out = np.ones(4, np.float32), np.ones((4, 2), np.float32), np.zeros(2, np.float32)
-    for arguments, error in (
-        ((vector[:3], matrix, out), ValueError),
-        ((vector, matrix, np.zeros(3, np.float32)), ValueError),
-        ((vector, matrix.T, out), ValueError),
-        ((vector.astype(np.float64), matrix, out), TypeError),
-        ((vector, vector, out), TypeError),
-        ((vector, matrix), TypeError),
-    ):
-        with pytest.raises(error):
-            compiled.reduce(*arguments)
-    assert not out.any()
 
 
 def texts_of(cells: list[str | None], type: pa.DataType) -> Text:

@@ -59,7 +59,7 @@ def test_misses_and_fallbacks(collection: Any, monkeypatch: pytest.MonkeyPatch) 
     (runs, _) = _runs(collection, VECTORS[:1], where={"low": True})
     assert runs == (True, [("FilteredGraphSearch", 1, 0)])
     # a limit on the distance is no reason for a graph to miss
-    assert _runs(collection, VECTORS[:1], max_distance=-1) == _runs(collection, VECTORS[:1])
+    assert _runs(collection, VECTORS[:1], max_distance=0) == _runs(collection, VECTORS[:1])
     (runs, _) = _runs(collection, VECTORS[:4], where={"n": {"$gte": 100}})
     assert runs == (True, [("FilteredGraphSearch", 4, 0)])
 

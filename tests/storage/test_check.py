@@ -1,0 +1,250 @@
+"""A repair keeps all that is intact, and says what is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chroma
+from chroma.embedded.backend import check_folder
+from chroma.storage.collection import compaction, record_store
+from chroma.storage.interface.values import Records
+from chroma.storage.io.disk import DiskFolder
+from chroma.storage.scheduler import Scheduler
+from chroma.storage.schema.patches import Patch
+from chroma.storage.wal import log as logs
+from chroma.storage.wal.frames import Patched, decode_patched
+from chroma.storage.wal.log import Log
+
+ROWS = 200
+
+
+@pytest.fixture(autouse=True)
+def nothing_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Scheduler, "submit", lambda *args, **kwargs: None)
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Any]:
+    with chroma.PersistentClient(tmp_path / "db") as client:
+        yield client
+
+
+@pytest.fixture
+def made(client: Any) -> Any:
+    made = client.create_collection("things", embedding_function=None)
+    made.add(
+        ids=[f"r{i}" for i in range(ROWS)],
+        embeddings=np.random.default_rng(0).normal(size=(ROWS, 8)).astype(np.float32),
+        metadatas=[{"n": i, "kind": "old"} for i in range(ROWS)],
+    )
+    made.compact()
+    return made
+
+
+def held(made: Any) -> Any:
+    return made._backend.engine.collection(made.tenant, made.database, str(made.id))
+
+
+def flush(made: Any) -> None:
+    compaction.compact(held(made).store, everything=False)
+
+
+def _log(folder: Path) -> Log:
+    [path] = folder.rglob("collections/*/log-*")
+    return Log.open(DiskFolder(str(path.parent)), path.name)
+
+
+def frames(folder: Path) -> list[Any]:
+    log = _log(folder)
+    found = list(log.read_new())
+    log.close()
+    return found
+
+
+def _append(folder: Path, kind: int, payload: bytes) -> None:
+    log = _log(folder)
+    for _ in log.read_new(writing=True):
+        pass
+    log.sync(log.append(kind, payload))
+    log.close()
+
+
+def _damaged(path: Path, at: int = -1) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def _repaired(folder: Path) -> list[Any]:
+    found = check_folder(str(folder), repair=True).findings
+    assert check_folder(str(folder)).ok
+    return [finding for finding in found if finding.severity == "repaired"]
+
+
+@pytest.mark.parametrize("lost", ["the rows", "the numbers", "the file", "the beginning"])
+def test_a_check_says_which_new_values_are_lost(made: Any, client: Any, tmp_path: Path, lost: str) -> None:
+    ids = [f"r{i}" for i in range(3, 28, 2)]
+    made.update(ids=ids, metadatas=[{"kind": "new"}] * 13)
+    flush(made)
+    client.close()
+    [file] = (tmp_path / "db").rglob("values-*")
+    most = file.stat().st_size // 11
+    if lost == "the file":
+        file.unlink()
+    else:
+        _damaged(file, {"the rows": -1, "the numbers": 8 + 8 * 5 + 7, "the beginning": 4}[lost])
+    before = check_folder(str(tmp_path / "db"))
+    [finding] = _repaired(tmp_path / "db")
+    [same] = [each for each in before.findings if each.severity == "damaged"]
+    assert finding.ids == same.ids == (ids if lost == "the rows" else [])
+    for each in (finding, same):
+        if lost == "the rows":
+            assert "new values of 13 records are lost ('r3', 'r5'," in each.message
+            assert "'r21' and 3 more); they have the values of before" in each.message
+        else:
+            assert f"new values of up to {most} records are lost; they have" in each.message
+
+
+def test_a_check_names_deleted_records_that_are_back(made: Any, client: Any, tmp_path: Path) -> None:
+    made.delete(ids=["r1", "r2"])
+    flush(made)
+    client.close()
+    [file] = (tmp_path / "db").rglob("deleted-*")
+    data = bytearray(file.read_bytes())
+    data[0] = 0b10010  # another row than r2
+    file.write_bytes(data)
+    [finding] = _repaired(tmp_path / "db")
+    assert "2 deleted records are back ('r1', 'r4')" in finding.message and finding.ids == ["r1", "r4"]
+
+
+@pytest.mark.parametrize("gone", [True, False])
+@pytest.mark.parametrize("lost", ["vectors", "records"])
+def test_a_check_names_the_records_of_a_lost_segment(
+    made: Any, client: Any, tmp_path: Path, lost: str, gone: bool
+) -> None:
+    made.delete(ids=["r0"])
+    flush(made)
+    client.close()
+    [file] = (tmp_path / "db").rglob(f"{lost}.arrow")
+    if gone:
+        file.unlink()
+    else:
+        _damaged(file, 1000)
+    [finding] = _repaired(tmp_path / "db")
+    assert "the segment's 199 records are lost to queries" in finding.message
+    assert finding.ids == ([f"r{i}" for i in range(1, ROWS)] if lost == "vectors" else [])
+
+
+def _with_a_segment(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write a frame with a patch of r1 to r9, and a segment: new vectors of r10 to r19, and a record."""
+    monkeypatch.setattr(record_store, "BULK_ROWS", 10)
+    ids = [*(f"r{i}" for i in range(1, 20)), "late"]
+    has = np.arange(20) >= 9
+    records = Records(
+        ids=ids,
+        embeddings=np.full((20, 8), 0.5, np.float32),
+        metadatas=[{"kind": "new"}] * 20,
+        has_embedding=has,
+    )
+    held(made).write("upsert", records)
+    *_, last = frames(Path(held(made).store.folder.path).parents[1])
+    patched = decode_patched("log", last.payload)
+    assert (last.kind, patched.kind, len(patched.patch.at)) == (logs.PATCH, logs.SEGMENT, 9)
+
+
+def _bulk_segment(made: Any) -> Path:
+    store = held(made).store
+    [name] = [view.source.name for view in store.snapshot().views if view.ref is not None and not view.named]
+    return Path(store.folder.path) / name
+
+
+@pytest.mark.parametrize("later", ["nothing", "patch", "rows", "patch and rows"])
+def test_the_patch_beside_a_lost_segment_is_kept(
+    made: Any, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: str
+) -> None:
+    """The records that the segment replaces are as before. Their later patches count."""
+    _with_a_segment(made, monkeypatch)
+    home = _bulk_segment(made)
+    monkeypatch.setattr(record_store, "BULK_ROWS", 4096)
+    if "patch" in later:
+        made.update(ids=["r3", "r12", "late"], metadatas=[{"n": -1}] * 3)
+    if "rows" in later:
+        made.add(ids=["more"], embeddings=[[1.0] * 8], metadatas=[{"kind": "more"}])
+    client.close()
+    _damaged(home / "vectors.arrow", 1000)
+    assert not check_folder(str(tmp_path / "db")).ok
+    *_, log = [each for each in _repaired(tmp_path / "db") if "log-" in each.path]
+    assert "1 frames are damaged, or their segments; 0 writes are lost and 1 in part" in log.message
+    with chroma.PersistentClient(tmp_path / "db") as other:
+        left = other.get_collection("things")
+        assert left.get(where={"kind": "new"}, include=[])["ids"] == [
+            f"r{i}" for i in (*range(1, 10), *([12] if "patch" in later else []))
+        ]
+        assert left.get(where={"n": -1}, include=[])["ids"] == (["r3", "r12"] if "patch" in later else [])
+        more = ["more"] if "rows" in later else []
+        assert left.get(include=[])["ids"] == [*(f"r{i}" for i in range(ROWS)), *more]
+        assert not (left.get(ids=["r12"], include=["embeddings"])["embeddings"] == 0.5).any()
+        left.add(ids=["late"], embeddings=[[0.0] * 8])
+        left.compact()
+        assert left.get(ids=["r3", "late"])["metadatas"][0]["kind"] == "new"
+
+
+PATCH = Patch(np.array([3]), {"metadata": ['{"kind":"new"}']})
+
+
+@pytest.mark.parametrize(
+    ("frame", "kept", "lost"),
+    [
+        ((logs.PATCH, Patched(PATCH).encode()), ["r3"], None),
+        (
+            (logs.PATCH, Patched(PATCH, logs.ROWS, b"no rows").encode()),
+            ["r3"],
+            "0 writes are lost and 1 in part",
+        ),
+        (
+            (logs.PATCH, Patched(PATCH, logs.SEGMENT, b"none").encode()),
+            ["r3"],
+            "0 writes are lost and 1 in part",
+        ),
+        ((logs.PATCH, b"no patch"), [], "1 writes are lost"),
+        ((logs.ROWS, b"no rows"), [], "1 writes are lost"),
+        ((logs.COMMIT, b"no rows"), [], "1 writes are lost"),
+        ((logs.SEGMENT, b"none"), [], "1 writes are lost"),
+        ((9, b"?"), [], "1 writes are lost"),
+    ],
+)
+def test_what_is_left_of_each_kind_of_frame(
+    made: Any, client: Any, tmp_path: Path, frame: tuple[int, bytes], kept: list[str], lost: str | None
+) -> None:
+    client.close()
+    kind, payload = frame
+    _append(tmp_path / "db", kind, payload)
+    _append(tmp_path / "db", logs.PATCH, Patched(PATCH._replace(at=np.array([5]))).encode())
+    found = [each.message for each in check_folder(str(tmp_path / "db"), repair=True).findings]
+    assert check_folder(str(tmp_path / "db")).ok
+    assert lost is None or any(f"{lost}, {1 + len(kept)} kept" in message for message in found)
+    with chroma.PersistentClient(tmp_path / "db") as other:
+        things = other.get_collection("things")
+        assert things.get(where={"kind": "new"}, include=[])["ids"] == [*kept, "r5"]
+
+
+def test_a_segment_alone_that_is_lost_deletes_nothing(
+    made: Any, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_store, "BULK_ROWS", 10)
+    ids = [f"r{i}" for i in range(10)]
+    made.update(ids=ids, embeddings=np.full((10, 8), 0.5), metadatas=[{"kind": "new"}] * 10)
+    home = _bulk_segment(made)
+    client.close()
+    assert frames(tmp_path / "db")[-1].kind == logs.SEGMENT
+    (home / "records.arrow").unlink()
+    found = _repaired(tmp_path / "db")
+    assert any("1 writes are lost, 0 kept" in each.message for each in found)
+    with chroma.PersistentClient(tmp_path / "db") as other:
+        things = other.get_collection("things")
+        assert (things.count(), things.count(where={"kind": "new"})) == (ROWS, 0)
