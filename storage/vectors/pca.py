@@ -158,6 +158,33 @@ def choose(
     return Choice(None, coded)
 
 
+def judge(
+    space: Space,
+    vectors: Floats,
+    projection: Projection | None,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Choice | None:
+    """Judge a projection, or None, by other vectors than those for which it was chosen.
+
+    `coded` is whether codes keep their neighbours as well as `choose` demands; its sample is the same. The
+    floor is that of these vectors. Returns None if `stopped` returned True.
+    """
+    random = np.random.default_rng(_SEED)
+    sample = vectors[np.sort(random.choice(len(vectors), min(len(vectors), _SAMPLE), replace=False))]
+    if space == "cosine":
+        sample = normalised(sample)
+    picks = random.choice(len(sample), min(len(sample), _QUERIES), replace=False)
+    changed = sample if projection is None else projection.apply(sample)
+    if stopped():
+        return None
+    if projection is not None:
+        whole, left = (np.einsum("ij,ij->i", each, each) for each in (sample, changed))
+        projection = projection._replace(floor=_lowest(left, whole))
+    share = _share(space, sample, picks, as_coded(changed), changed[picks])
+    return None if stopped() else Choice(projection, share >= KEPT)
+
+
 def _first(vectors: Floats, kept: int, coded: bool) -> Floats:
     """Return the first numbers of each vector, as codes have them if `coded`."""
     first = vectors[:, :kept]
@@ -181,6 +208,14 @@ def _keeps(
     picks  the rows that are the queries; each also finds itself. The queries are changed like the rows, but
            not coded, because they are not coded in a search.
     """
+    changed = change(vectors)
+    return _share(space, vectors, picks, changed, vectors[picks, : changed.shape[1]]) >= KEPT
+
+
+def _share(
+    space: Space, vectors: Floats, picks: npt.NDArray[np.int64], changed: Floats, queries_changed: Floats
+) -> float:
+    """Return the share of the nearest rows that are among the candidates; 0 if numbers overflow."""
     count = min(_NEAREST + 1, len(vectors))
     candidates = min(rerank_least(count), len(vectors))
     queries = vectors[picks]
@@ -191,14 +226,13 @@ def _keeps(
         ],
         axis=1,
     )
-    changed = change(vectors)
-    rough = scores(space, changed, queries[:, : changed.shape[1]])
+    rough = scores(space, changed, queries_changed)
     if not np.isfinite(rough).all():
-        return False
+        return 0.0
     limits = np.partition(exact, count - 1, axis=1)[:, count - 1 : count]  # rows at one distance are as good
     found = np.argpartition(rough, candidates - 1, axis=1)[:, :candidates]
     good = (np.take_along_axis(exact, found, axis=1) <= limits).sum(axis=1)
-    return bool(np.minimum(good, count).mean() >= KEPT * count)
+    return float(np.minimum(good, count).mean() / count)
 
 
 def scores(space: Space, vectors: npt.NDArray[Any], queries: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -216,5 +250,9 @@ def _floor(turned: Floats, matrix: Floats) -> float:
     projected = turned @ matrix
     whole = np.einsum("ij,ij->i", turned, turned)
     left = np.einsum("ij,ij->i", projected, projected)
+    return _lowest(left, whole)
+
+
+def _lowest(left: Floats, whole: Floats) -> float:
     share = left / np.maximum(whole, np.finfo(np.float32).tiny)
     return float(np.quantile(share, 0.001)) - _ROUNDING
