@@ -44,17 +44,10 @@ LOAD_SECONDS = 0.1
 _AGAIN_SECONDS = 10.0  # how long searches do without a graph that could not be read
 _ROOM_SECONDS = 0.1  # how often a build that waits for memory looks again
 _log = logging.getLogger("chroma")
-# Why a graph is not extended: its file is damaged or forged, codes do not suit the new rows, or the memory
+# Why a graph is not extended: its file is damaged or forged, or codes do not suit the new rows, or the memory
 # limit only allows building anew.
-_NOT_EXTENDED = (
-    graph_extension.NotExtended,
-    native_graph.CodesDoNotFit,
-    Damaged,
-    Corruption,
-    DoesNotFit,
-    ValueError,
-    TypeError,
-)
+_DAMAGE = (Damaged, Corruption)
+_NOT_EXTENDED = (graph_extension.NotExtended, native_graph.CodesDoNotFit, DoesNotFit)
 
 
 class IndexSettings(NamedTuple):
@@ -370,10 +363,11 @@ class Graphs:
                     stopped=stopped,
                     scratch=self._store.folder.scratch,
                 )
-        except _NOT_EXTENDED as error:
-            _log.warning(
+        except (*_DAMAGE, *_NOT_EXTENDED) as error:
+            _log.log(
+                logging.WARNING if isinstance(error, _DAMAGE) else logging.INFO,
                 f"the index of {rows} records in {self._store.folder.path} is built anew, because that of "
-                f"{merged.graph.rows} records cannot be extended: {error!r}"
+                f"{merged.graph.rows} records cannot be extended: {error!r}",
             )
             return None
         if data is None and stopped():

@@ -74,6 +74,7 @@ class MergedGraphs:
         views      what is merged
         positions  those of the new segment's rows
         """
+        self._newest = segment
         best, most = None, 0
         for view in views:
             known = self._kept.get(view.source.name)
@@ -86,7 +87,6 @@ class MergedGraphs:
             if kept > most and graph_extension.worthwhile(kept, known.graph.rows, len(positions)):
                 best, most = moved, kept
         if best is not None:
-            self._newest = segment
             self.put(segment, best)
 
     def put(self, segment: str, graph: MergedGraph) -> None:
@@ -101,8 +101,9 @@ class MergedGraphs:
 
     def keep_only(self, segments: Collection[str]) -> None:
         """Forget the graphs of other segments than these."""
-        for name in [name for name in self._kept if name not in segments and name != self._newest]:
-            self.take(name)
+        for name in list(self._kept):
+            if name not in segments and name != self._newest:
+                self.take(name)
 
     def clear(self) -> None:
         for name in list(self._kept):

@@ -18,7 +18,7 @@ from ..interface.values import Floats
 from ..vectors import pca
 from ..vectors.pca import Projection
 from . import native_graph
-from .graph import SEED, Array, GraphData
+from .graph import SEED, Array, Damaged, GraphData
 from .native_graph import CodedVectors, NativeGraph, NewLinks
 
 GONE = (1 << 32) - 1  # where a removed row is now
@@ -66,7 +66,7 @@ def extend(
 ) -> GraphData | None:
     """Extend a graph to `vectors`, or return None once `stopped` returns True.
 
-    Raises NotExtended, Damaged, CodesDoNotFit, or what NativeGraph raises for arrays that do not fit.
+    Raises NotExtended, CodesDoNotFit or Damaged.
     """
     old, rows, ef_construction = source.data, len(vectors), max(neighbors, ef_construction)
     if (old.neighbors, old.ef_construction) != (neighbors, ef_construction):
@@ -82,7 +82,7 @@ def extend(
         raise NotExtended("codes do not keep the neighbours of its rows and the new ones")
     projection = choice.projection
     dimension = vectors.shape[1] if projection is None else projection.kept
-    graph = NativeGraph(old, vectors.shape[1], mapped=True)
+    graph = _opened(old, vectors.shape[1])
     is_new = np.ones(rows, np.bool_)
     is_new[now] = False
     new = np.flatnonzero(is_new).astype(np.uint32)
@@ -107,6 +107,13 @@ def extend(
     if not _connect(builder, rows, stopped):
         return None
     return links.finished(coded, builder.entry, ef_construction)
+
+
+def _opened(old: GraphData, dimension: int) -> NativeGraph:
+    try:
+        return NativeGraph(old, dimension, mapped=True)
+    except (ValueError, TypeError) as error:
+        raise Damaged(str(error)) from error
 
 
 def _representation(

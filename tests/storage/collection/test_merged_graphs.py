@@ -240,6 +240,7 @@ def _limit(collection: Any, limit: int) -> Any:
 def test_an_extension_beyond_the_limit_is_a_build_or_nothing(
     tmp_path: Path, made: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     with chroma.PersistentClient(tmp_path) as client:
         collection = _filled(client)
         building = max(native_graph.building_bytes(3500, 16), pca.choosing_bytes(3500, DIM))
