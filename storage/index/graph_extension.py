@@ -23,7 +23,7 @@ from .native_graph import CodedVectors, NativeGraph, NewLinks
 
 GONE = (1 << 32) - 1  # where a removed row is now
 # A graph is built anew if a larger share of its rows was removed, or if fewer of the rows are in it.
-MOST_REMOVED, LEAST_KEPT = 0.3, 0.1
+MOST_REMOVED, LEAST_KEPT = 0.3, 0.3
 _BLOCK = 4096
 
 

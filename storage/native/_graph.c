@@ -1542,14 +1542,16 @@ now_at(const Builder *builder, const Graph *from, Scratch *scratch, const uint32
     return GONE;
 }
 
-/* Fills the list of `row` from that of the row `old` of another graph. A link to a removed row is replaced by one to a
- * row near it: one that the removed row had a link to, and that `choose_links` would choose beside the others. */
+/* Fills the list of `row` from that of the row `old` of another graph. Links to removed rows are replaced by links to
+ * rows near them: those that the removed rows had links to, and that `choose_links` would choose beside the others, be
+ * they more than were removed. With as many as were removed at most, the lists grow shorter with each extension. */
 static void
 adopt_list(Builder *builder, const Graph *from, Scratch *scratch, const uint32_t *now, uint32_t old, uint32_t row,
            int layer)
 {
     uint32_t gone[MOST_GONE], *list = list_of(builder, row, layer);
     Py_ssize_t count = old_links(from, old, layer, scratch->links), kept = 0, found = 0;
+    Py_ssize_t most = layer ? builder->neighbors : 2 * builder->neighbors;
     int gones = 0;
     for (Py_ssize_t each = 0; each < count; each++) {
         uint32_t target = now_at(builder, from, scratch, now, scratch->links[each]);
@@ -1587,7 +1589,7 @@ adopt_list(Builder *builder, const Graph *from, Scratch *scratch, const uint32_t
     }
     unmark_all(scratch);
     qsort(scratch->near, (size_t)found, sizeof(Near), compare_near);
-    for (Py_ssize_t at = 0; at < found && kept < count; at++) {
+    for (Py_ssize_t at = 0; at < found && kept < most; at++) {
         int good = scratch->near[at].score <= FLT_MAX;
         as_query(&builder->codes, builder->space, scratch->near[at].row, &other);
         for (Py_ssize_t each = 1; each <= kept && good; each++)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -341,3 +344,41 @@ def test_without_the_compiled_part_nothing_is_kept(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(index_builds.kernel, "graph", None)
         compaction.compact(_inner(collection).store, everything=True)
         assert not _inner(collection).graphs._merged._kept
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("place", ["disk", "memory"])
+def test_a_forked_child_has_a_graph_of_its_own_merge_or_of_its_parents(tmp_path: Path, place: str) -> None:
+    opened = f"chroma.PersistentClient({str(tmp_path)!r})" if place == "disk" else "chroma.EphemeralClient()"
+    script = f"""
+import os, sys, warnings, chroma
+import numpy as np
+from chroma.storage.collection import collection as of_chroma, compaction, index_builds, record_store
+warnings.simplefilter("ignore")
+index_builds.INDEX_BYTES, record_store.BULK_ROWS, of_chroma.QUIET_SECONDS = 1, 100, 1000.0
+vectors = np.random.default_rng(0).standard_normal((3000, 8)).astype("f4")
+client = {opened}
+things = client.create_collection("things", embedding_function=None)
+def add(start, stop):
+    things.add(ids=[str(row) for row in range(start, stop)], embeddings=vectors[start:stop])
+def check(count):
+    things.compact()
+    assert things.get_indexing_status().op_indexing_progress == 1
+    found = things.query(query_embeddings=vectors[:count:50], n_results=1)["ids"]
+    assert np.mean([ids == [str(row)] for ids, row in zip(found, range(0, count, 50))]) > 0.95
+add(0, 2000)
+check(2000)
+add(2000, 2500)
+inner = things._backend.engine._open[str(things.id)]
+compaction.compact(inner.store, everything=True)  # what is kept for the extension is the parent's
+pid = os.fork()
+if pid == 0:
+    check(2500)
+    add(2500, 2600)
+    check(2600)
+    sys.exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+add(2600, 3000)
+check(2500)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
