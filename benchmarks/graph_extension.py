@@ -31,10 +31,10 @@ from chroma.storage.index.graph_extension import GONE, Source
 from chroma.storage.index.native_graph import NativeGraph
 from chroma.storage.vectors import distance, pca
 
-QUERIES, K, EFS = 500, 10, (50, 100)
+QUERIES, K, EFS = 1000, 10, (50, 100)
 NEIGHBORS, EF_CONSTRUCTION, THREADS = 16, 100, 2
 DELETED = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
-SHARES = (0.9, 0.7, 0.5, 0.3, 0.15, 0.1)
+SHARES = (0.9, 0.7, 0.5, 0.3, 0.15)
 
 
 class Case(NamedTuple):
