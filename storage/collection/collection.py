@@ -59,6 +59,7 @@ from ..query.search import SearchHits
 from ..query.sort import sort_selected
 from ..query.trace import Trace
 from ..schema.metadata_columns import Slot
+from ..schema.record_columns import Ints
 from ..segments.snapshot import SegmentView, Snapshot, in_order, read
 from . import compaction
 from .found_keys import FoundKeys, left
@@ -136,6 +137,9 @@ class Collection:
 
     def has_records(self) -> bool:
         return self._host.has_records(self.info.id)
+
+    def before_merge(self, views: Sequence[SegmentView], segment: str, positions: Ints) -> None:
+        self.graphs.before_merge(views, segment, positions)
 
     def after_adoption(self, snapshot: Snapshot) -> None:
         self._prepared = None

@@ -133,6 +133,7 @@ def compact(store: RecordStore, everything: bool) -> bool:
         rows = _gather(merged, store.folder)
         if rows is not None:
             refs.append(write_segment(store.folder, new_segment_name(), rows))
+            store.before_merge(merged, refs[-1].name, rows.positions)
             del rows
         dimension, position = base.snapshot.dimension, base.snapshot.next_position
         try:

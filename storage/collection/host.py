@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from ..catalog.catalog import Catalog
@@ -10,6 +11,7 @@ from ..index.ngrams import Ngrams
 from ..io.disk import Folder
 from ..memory_budget import MemoryBudget
 from ..scheduler import Scheduler
+from ..schema.record_columns import Ints
 from ..segments.snapshot import SegmentView, Snapshot
 
 
@@ -64,6 +66,13 @@ class StoreOwner(Protocol):
 
     def after_sync(self) -> None:
         """Called once a commit is durable."""
+        ...
+
+    def before_merge(self, views: Sequence[SegmentView], segment: str, positions: Ints) -> None:
+        """Called before the manifest names a new segment, which has the live rows of these views.
+
+        positions  those of the new segment's rows
+        """
         ...
 
     def after_adoption(self, snapshot: Snapshot) -> None:

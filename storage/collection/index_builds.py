@@ -14,22 +14,24 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from ..index import graph_file, hnsw, native_graph
-from ..index.graph import Graph, GraphData, StoredVectors
+from ..index import graph_extension, graph_file, hnsw, native_graph
+from ..index.graph import Damaged, Graph, GraphData, StoredVectors
 from ..index.native_graph import NativeGraph
 from ..interface.errors import Corruption, StorageError
 from ..manifest import FileRef, GraphRef, SegmentRef, random_name
 from ..memory_budget import DoesNotFit
 from ..native import kernel
+from ..schema.record_columns import Ints
 from ..segments.segment import Segment
 from ..segments.snapshot import SegmentView, Snapshot
 from ..vectors import pca
 from ..vectors.distance import Space
 from .cache_files import publish
+from .merged_graphs import MergedGraphs, OldGraph
 from .record_store import RecordStore
 
 # Below this size a scan is about as fast as a graph search: scanning 10k x 384 takes 0.25 ms.
@@ -44,6 +46,10 @@ _AGAIN_SECONDS = 10.0  # how long searches do without a graph that could not be 
 _MOST_AGAIN = 2  # how often the graph of a segment is built again, while its collection is open
 _ROOM_SECONDS = 0.1  # how often a build that waits for memory looks again
 _log = logging.getLogger("chroma")
+# Why a graph is not extended: its file is damaged or forged, or codes do not suit the new rows, or the memory
+# limit only allows building anew.
+_DAMAGE = (Damaged, Corruption)
+_NOT_EXTENDED = (graph_extension.NotExtended, native_graph.CodesDoNotFit, DoesNotFit)
 
 
 class IndexSettings(NamedTuple):
@@ -80,6 +86,7 @@ class Graphs:
         self._opening = threading.Lock()  # held while a graph is opened within a search
         self._lock = threading.Lock()
         self._released = False  # whether the collection was closed, perhaps while a load or build was running
+        self._merged = MergedGraphs(store.services.budget, f"merged {store.id}")
         self._urgent = 0  # number of running foreground builds, for which background builds stop
 
     # ------------------------------------------------------------------ searching
@@ -250,6 +257,7 @@ class Graphs:
         """Free the graphs that can be loaded again, and load no more. The others no longer count for the
         budget."""
         self._released = True
+        self._merged.clear()
         for name, (ref, _) in list(self._loaded.items()):
             if ref is not None:
                 self._drop(name)
@@ -330,7 +338,9 @@ class Graphs:
             return True
 
         try:
-            data = self._built(segment, settings, threads, stopped, reserve)
+            data = self._extended(segment, settings, threads, stopped, reserve)
+            if data is None and not stopped():
+                data = self._built(segment, settings, threads, stopped, reserve)
             segment.evict_vectors()
             if data is None:
                 return segment.name in self._too_large
@@ -350,6 +360,77 @@ class Graphs:
             return self._released or segment.name in self._loaded or segment.name in self._too_large
         self._keep(segment.name, built if built.file.bytes else None, _in_memory(data, segment))
         return True
+
+    def _extended(
+        self,
+        segment: Segment,
+        settings: IndexSettings,
+        threads: int,
+        stopped: Callable[[], bool],
+        reserve: Callable[[int], bool],
+    ) -> GraphData | None:
+        """Extend the graph of a segment that was merged into this one. Returns None if there is none, if it
+        has to be built anew, or if it was stopped."""
+        merged = self._merged.take(segment.name)
+        if merged is None or kernel.graph is None or not settings.fits(merged.graph.ref):
+            return None
+        rows, neighbors = segment.rows, settings.max_neighbors
+        needed = graph_extension.extending_bytes(rows, merged.graph.rows, neighbors)
+        needed = max(needed, pca.choosing_bytes(*segment.vectors.shape)) + merged.nbytes
+        data = None
+        try:
+            if reserve(needed):
+                data = graph_extension.extend(
+                    merged.source(settings.space),
+                    segment.vectors,
+                    neighbors=neighbors,
+                    ef_construction=settings.ef_construction,
+                    threads=threads,
+                    stopped=stopped,
+                    scratch=self._store.folder.scratch,
+                )
+        except (*_DAMAGE, *_NOT_EXTENDED) as error:
+            _log.log(
+                logging.WARNING if isinstance(error, _DAMAGE) else logging.INFO,
+                f"the index of {rows} records in {self._store.folder.path} is built anew, because that of "
+                f"{merged.graph.rows} records cannot be extended: {error!r}",
+            )
+            return None
+        if data is None and stopped():
+            self._merged.put(segment.name, merged)
+        return data
+
+    def before_merge(self, views: Sequence[SegmentView], segment: str, positions: Ints) -> None:
+        """See `StoreOwner`."""
+        if kernel.graph is not None:
+            self._merged.merge(views, segment, positions, self._old_graph)
+
+    def _old_graph(self, view: SegmentView) -> OldGraph | None:
+        """Return the graph of a view, if it has codes and can be read after its segment is gone."""
+        graph, name = self._reference(view), view.source.name
+        if graph is None or not isinstance(view.source, Segment):
+            return None
+        rows, dimension = view.source.rows, view.source.dimension
+        if graph.file.bytes:
+            home = self._store.folder.child(name)
+            path = f"{home.path}/{graph.file.name}"
+            try:
+                content = home.map(graph.file.name, graph.file.bytes)
+            except StorageError as error:
+                _log.warning(f"{path} cannot be read, so it is not extended: {error!r}")
+                return None
+            if not graph_file.opens_at_once(content):
+                return None
+            file = graph.file
+            read = lambda space: graph_file.read(  # noqa: E731
+                path, content, file, space=space, rows=rows, dimension=dimension
+            )
+            return OldGraph(graph, rows, read, 0)
+        loaded = self._loaded.get(name)
+        if loaded is None or not isinstance(loaded[1], NativeGraph) or loaded[1].data is None:
+            return None
+        data = loaded[1].data
+        return OldGraph(graph, rows, lambda space: data, loaded[1].nbytes)
 
     def _built(
         self,
@@ -419,6 +500,7 @@ class Graphs:
                 self._drop(name)
                 self._store.services.budget.forget(self._key(name))
         self._too_large &= refs.keys()
+        self._merged.keep_only(refs.keys())
 
 
 def _in_memory(data: GraphData, segment: Segment) -> Graph:

@@ -26,7 +26,7 @@ from ..schema.patches import Patch
 from ..schema.record_columns import Columns, Ints
 from ..segments.ingest_rows import NewRows
 from ..segments.segment import Segment, Storable, StoredRows, write_segment
-from ..segments.snapshot import SelectedRows, Snapshot, in_order
+from ..segments.snapshot import SegmentView, SelectedRows, Snapshot, in_order
 from ..wal import log as logs
 from ..wal.frames import NO_DELETES, Commit, Patched, encode_segment
 from ..wal.log import Log
@@ -179,6 +179,10 @@ class RecordStore:
                 raise
         self.check_exists()
         raise Corruption(f"{self.folder.path}/{NAME}", "it keeps changing")
+
+    def before_merge(self, views: Sequence[SegmentView], segment: str, positions: Ints) -> None:
+        """See `StoreOwner`."""
+        self._owner.before_merge(views, segment, positions)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:

@@ -117,8 +117,7 @@ def load(
 
     stopped, passed, reserve  see hnsw.opened; a graph of codes does not need them
     """
-    if xxhash.xxh3_64_hexdigest(content) != file.xxh3:
-        raise Corruption(path, "its content does not match its checksum")
+    _verify(path, content, file)
     try:
         data = _read(path, content, space, (vectors.rows, vectors.dimension))
         if data.codes is not None and kernel.graph is not None:
@@ -129,6 +128,25 @@ def load(
         return None if graph is None else Loaded(graph, data.measured or kernel.graph is None)
     except _UNREADABLE as error:
         raise Corruption(path, f"it cannot be read as a graph: {error}") from error
+
+
+def read(
+    path: str, content: memoryview, file: FileRef, *, space: Space, rows: int, dimension: int
+) -> GraphData:
+    """Read a graph in a mapped file, without its segment. Raises Corruption if the file is damaged.
+
+    rows, dimension  of the vectors that it is for
+    """
+    _verify(path, content, file)
+    try:
+        return _read(path, content, space, (rows, dimension))
+    except _UNREADABLE as error:
+        raise Corruption(path, f"it cannot be read as a graph: {error}") from error
+
+
+def _verify(path: str, content: memoryview, file: FileRef) -> None:
+    if xxhash.xxh3_64_hexdigest(content) != file.xxh3:
+        raise Corruption(path, "its content does not match its checksum")
 
 
 def opens_at_once(content: memoryview) -> bool:

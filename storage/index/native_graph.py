@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +67,7 @@ class NativeGraph:
         self.filterable = data.space != "ip" or _of_one_length(data.codes)
         self.checks_vectors = mapped and data.sums is not None
         self.nbytes = (5 + _KEPT_BYTES) * data.rows + (0 if mapped else _array_bytes(data))
+        self.data = None if mapped else data  # what is in a file can be read again
         self._graph = kernel.graph.Graph(
             data.space, data.codes, data.counts, data.links, data.levels, data.upper.reshape(-1),
             data.neighbors, data.entry,
@@ -128,6 +129,13 @@ class NativeGraph:
 
     def at_rest(self) -> bool:
         return True  # a search holds no lock
+
+    def adopt_into(self, builder: Any, rows: npt.NDArray[np.uint32], part: slice) -> None:
+        """Fill the links of some rows in a graph that is being built, see graph_extension.py."""
+        try:
+            builder.adopt(self._graph, rows, part.start, part.stop)
+        except kernel.graph.Damaged as error:  # type: ignore[union-attr]
+            raise Damaged(str(error)) from error
 
 
 def _of_one_length(codes: Array) -> bool:
@@ -206,82 +214,130 @@ def build(
     Raises CodesDoNotFit if codes would not keep the neighbours.
     """
     assert kernel.graph is not None
-    rows, dimension = len(vectors), vectors.shape[1] if projection is None else projection.kept
+    rows = len(vectors)
     codes = _encoded(space, vectors, projection, stopped, scratch)
     if codes is None:
         return None
-    if not _keeps_neighbors(space, vectors, codes, projection, stopped):
+    if not keeps_neighbors(space, vectors, codes, projection, stopped):
         raise CodesDoNotFit
+    coded = CodedVectors(space, vectors, projection, codes)
+    links = NewLinks.empty(levels_of(rows, neighbors, SEED), neighbors)
     ef_construction = max(neighbors, ef_construction)
-    levels = _levels(rows, neighbors)
-    ground = np.zeros((rows, 2 * neighbors + 1), np.uint32)
-    upper = np.zeros((int(levels.sum()), neighbors + 1), np.uint32)
-    builder = kernel.graph.Builder(
-        space,
-        codes,
-        ground,
-        levels,
-        upper,
-        dimension,
-        neighbors,
-        min(ef_construction, max(rows, neighbors)),
-        -1,
-    )
-    starts = iter(range(0, rows, _CHUNK))
-    done, lock, halted = 0, threading.Lock(), False
+    builder = links.builder(coded, ef_construction, -1)
+    first = min(_CHUNK, rows)
+    builder.insert(np.arange(first, dtype=np.uint32))  # alone, so that threads meet a graph
+    report(first, rows)
+    if not insert(builder, np.arange(first, rows, dtype=np.uint32), rows, threads, stopped):
+        return None
+    return links.finished(coded, builder.entry, ef_construction)
+
+
+class CodedVectors(NamedTuple):
+    """The vectors of a graph that is being built, and their codes."""
+
+    space: Space
+    vectors: Floats
+    projection: Projection | None
+    codes: Array
+
+    def encode(self, rows: Array | slice) -> None:
+        """Fill the codes of some rows. Raises CodesDoNotFit if they have none."""
+        assert kernel.graph is not None
+        block = as_compared(self.space, self.projection, self.vectors[rows])
+        codes = np.empty((len(block), self.codes.shape[1]), np.uint8)
+        kernel.graph.encode(self.space, block, codes)
+        if not np.isfinite(codes[:, :8].copy().view(np.float32)).all():
+            raise CodesDoNotFit  # a squared length is beyond float32
+        self.codes[rows] = codes
+
+
+class NewLinks(NamedTuple):
+    """The links of a graph that is being built, see `GraphData`.
+
+    ground  uint32 (rows, 1 + 2 * neighbors): the number of links of each row, and their targets
+    """
+
+    ground: npt.NDArray[np.uint32]
+    levels: npt.NDArray[np.uint8]
+    upper: npt.NDArray[np.uint32]
+
+    @classmethod
+    def empty(cls, levels: npt.NDArray[np.uint8], neighbors: int) -> NewLinks:
+        ground = np.zeros((len(levels), 2 * neighbors + 1), np.uint32)
+        return cls(ground, levels, np.zeros((int(levels.sum(dtype=np.int64)), neighbors + 1), np.uint32))
+
+    def builder(self, coded: CodedVectors, ef_construction: int, entry: int) -> Any:
+        """Return what fills them. `entry`: where searches begin, or -1 if there are no links yet."""
+        assert kernel.graph is not None
+        neighbors, projection = self.upper.shape[1] - 1, coded.projection
+        dimension = coded.vectors.shape[1] if projection is None else projection.kept
+        ef = min(ef_construction, max(len(coded.codes), neighbors))
+        return kernel.graph.Builder(coded.space, coded.codes, *self, dimension, neighbors, ef, entry)
+
+    def finished(self, coded: CodedVectors, entry: int, ef_construction: int) -> GraphData:
+        """Make a graph of them."""
+        assert kernel.graph is not None
+        rows, neighbors, vectors = len(coded.codes), self.upper.shape[1] - 1, coded.vectors
+        report(rows, rows)
+        per_block = block_rows(vectors.shape[1])
+        sums = np.empty(-(-rows // per_block), np.uint64)
+        kernel.graph.sums(vectors, per_block, sums)
+        counts = self.ground[:, 0].astype(np.uint8 if 2 * neighbors < 256 else np.uint16)
+        return GraphData(
+            space=coded.space,
+            rows=rows,
+            neighbors=neighbors,
+            ef_construction=ef_construction,
+            entry=entry,
+            counts=counts,
+            links=_packed(self.ground, counts),
+            levels=self.levels,
+            upper=self.upper,
+            projection=coded.projection,
+            codes=coded.codes,
+            sums=sums,
+            block_rows=per_block,
+            measured=True,
+        )
+
+
+def insert(builder: Any, rows: Array, total: int, threads: int, stopped: Callable[[], bool]) -> bool:
+    """Insert rows, uint32 (n,), the last of a graph of `total`. Returns False once `stopped` returns True."""
+    done, lock = total - len(rows), threading.Lock()
+
+    def one(part: slice) -> None:
+        nonlocal done
+        builder.insert(rows[part])
+        with lock:
+            done += part.stop - part.start
+            report(done, total)
+
+    return in_chunks(one, len(rows), threads, stopped)
+
+
+def in_chunks(run: Callable[[slice], None], count: int, threads: int, stopped: Callable[[], bool]) -> bool:
+    """Run a function for chunks of so many items, in threads. Returns False once `stopped` returns True."""
+    starts = iter(range(0, count, _CHUNK))
+    lock, halted = threading.Lock(), False
 
     def work(_: slice) -> None:
         nonlocal halted
         try:
-            insert_rows()
+            while not (halted or stopped()):
+                with lock:
+                    start = next(starts, count)
+                if start >= count:
+                    return
+                run(slice(start, min(start + _CHUNK, count)))
         except BaseException:
             halted = True  # the other threads stop, too
             raise
 
-    def insert_rows() -> None:
-        nonlocal done
-        while not (halted or stopped()):
-            with lock:
-                start = next(starts, rows)
-            if start >= rows:
-                return
-            stop = min(start + _CHUNK, rows)
-            builder.insert(start, stop)
-            with lock:
-                done += stop - start
-                report(done, rows)
-
-    start = next(starts)
-    done = min(start + _CHUNK, rows)
-    builder.insert(start, done)  # the first rows alone, so that threads meet a graph
-    report(done, rows)
     _in_threads(work, threads, threads)
-    if stopped():
-        return None
-    report(rows, rows)
-    per_block = block_rows(vectors.shape[1])
-    sums = np.empty(-(-rows // per_block), np.uint64)
-    kernel.graph.sums(vectors, per_block, sums)
-    counts = ground[:, 0].astype(np.uint8 if 2 * neighbors < 256 else np.uint16)
-    return GraphData(
-        space=space,
-        rows=rows,
-        neighbors=neighbors,
-        ef_construction=ef_construction,
-        entry=builder.entry,
-        counts=counts,
-        links=_packed(ground, counts),
-        levels=levels,
-        upper=upper,
-        projection=projection,
-        codes=codes,
-        sums=sums,
-        block_rows=per_block,
-        measured=True,
-    )
+    return not stopped()
 
 
-def _keeps_neighbors(
+def keeps_neighbors(
     space: Space,
     vectors: Floats,
     codes: Array,
@@ -356,18 +412,19 @@ def _encoded(
     stopped: Callable[[], bool],
     scratch: Callable[[int], memoryview],
 ) -> Array | None:
-    assert kernel.graph is not None
-    rows, dimension = len(vectors), vectors.shape[1] if projection is None else projection.kept
-    width = kernel.graph.code_bytes(dimension)
-    codes = np.frombuffer(scratch(rows * width), np.uint8, rows * width).reshape(rows, width)
-    for start in range(0, rows, _BLOCK):
+    codes = empty_codes(len(vectors), vectors.shape[1] if projection is None else projection.kept, scratch)
+    coded = CodedVectors(space, vectors, projection, codes)
+    for start in range(0, len(vectors), _BLOCK):
         if stopped():
             return None
-        block = as_compared(space, projection, vectors[start : start + _BLOCK])
-        kernel.graph.encode(space, block, codes[start : start + len(block)])
-        if not np.isfinite(codes[start : start + len(block), :8].copy().view(np.float32)).all():
-            raise CodesDoNotFit  # a squared length is beyond float32
+        coded.encode(slice(start, start + _BLOCK))
     return codes
+
+
+def empty_codes(rows: int, dimension: int, scratch: Callable[[int], memoryview]) -> Array:
+    assert kernel.graph is not None
+    width = kernel.graph.code_bytes(dimension)
+    return np.frombuffer(scratch(rows * width), np.uint8, rows * width).reshape(rows, width)
 
 
 def as_compared(space: Space, projection: Projection | None, vectors: Floats) -> Floats:
@@ -377,9 +434,9 @@ def as_compared(space: Space, projection: Projection | None, vectors: Floats) ->
     return np.ascontiguousarray(vectors) if projection is None else projection.apply(vectors)
 
 
-def _levels(rows: int, neighbors: int) -> npt.NDArray[np.uint8]:
+def levels_of(rows: int, neighbors: int, seed: int) -> npt.NDArray[np.uint8]:
     """Draw the number of upper layers of each row: one of `neighbors` rows of a layer is in the next one."""
-    drawn = np.random.default_rng(SEED).random(rows)
+    drawn = np.random.default_rng(seed).random(rows)
     levels = -np.log(1 - drawn) / np.log(max(neighbors, 2))
     out: npt.NDArray[np.uint8] = np.minimum(levels, _HIGHEST).astype(np.uint8)
     return out

@@ -207,7 +207,7 @@ typedef struct Scratch {
     int broken; /* a list of links was not valid, or there was no memory */
 } Scratch;
 
-enum { NOT_BROKEN, DAMAGED, OTHER_VECTORS, NO_MEMORY };
+enum { NOT_BROKEN, DAMAGED, OTHER_VECTORS, OTHER_ROWS, NO_MEMORY };
 
 static void
 free_scratch(Scratch *scratch)
@@ -1363,6 +1363,13 @@ link_back(Builder *builder, Scratch *scratch, uint32_t row, uint32_t target, int
     uint32_t *list = list_of(builder, row, layer);
     lock(&builder->locks[row]);
     uint32_t count = list[0];
+    uint32_t same = 0; /* a row that is inserted again may have this link */
+    while (same < count && list[same + 1] != target)
+        same++;
+    if (same < count) {
+        unlock(&builder->locks[row]);
+        return;
+    }
     if (count < (uint32_t)most) {
         __atomic_store_n(&list[count + 1], target, __ATOMIC_RELAXED);
         __atomic_store_n(&list[0], count + 1, __ATOMIC_RELEASE);
@@ -1420,8 +1427,10 @@ link_row(Builder *builder, Scratch *scratch, uint32_t row, uint32_t from, int to
             link_back(builder, scratch, room->lists[layer * builder->neighbors + each], row, layer, room);
 }
 
+/* Goes down from `at` in the layers above `bottom`, to the nearest row in each but `row` itself. */
 static uint32_t
-build_descend(const Builder *builder, Scratch *scratch, const Query *query, uint32_t at, int top, int bottom)
+build_descend(const Builder *builder, Scratch *scratch, const Query *query, uint32_t row, uint32_t at, int top,
+              int bottom)
 {
     float best = score_of(&builder->codes, query, at);
     for (int layer = top; layer > bottom; layer--)
@@ -1432,7 +1441,7 @@ build_descend(const Builder *builder, Scratch *scratch, const Query *query, uint
                 prefetch_code(&builder->codes, scratch->links[each]);
             for (Py_ssize_t each = 0; each < count; each++) {
                 float score = score_of(&builder->codes, query, scratch->links[each]);
-                if (score < best) {
+                if (score < best && scratch->links[each] != row) {
                     best = score;
                     at = scratch->links[each];
                     moved = 1;
@@ -1442,6 +1451,7 @@ build_descend(const Builder *builder, Scratch *scratch, const Query *query, uint
     return at;
 }
 
+/* A row that is linked already gets new links of its own, except where searches begin. */
 static void
 insert_row(Builder *builder, Scratch *scratch, uint32_t row, Room *room)
 {
@@ -1451,10 +1461,12 @@ insert_row(Builder *builder, Scratch *scratch, uint32_t row, Room *room)
     int top = entry < 0 ? 0 : builder->levels[entry];
     if (entry >= 0 && level <= top)
         unlock(&builder->entry_lock); /* else this row becomes the entry, and others wait for it */
+    if (entry == (int64_t)row)
+        return;
     if (entry >= 0) {
         Query query = {scratch->numbers, 0, 0};
         as_query(&builder->codes, builder->space, row, &query);
-        uint32_t from = build_descend(builder, scratch, &query, (uint32_t)entry, top, level);
+        uint32_t from = build_descend(builder, scratch, &query, row, (uint32_t)entry, top, level);
         link_row(builder, scratch, row, from, level < top ? level : top, room);
     }
     if (entry < 0 || level > top) {
@@ -1472,51 +1484,312 @@ free_room(Room *room)
     PyMem_RawFree(room->counts);
 }
 
-PyDoc_STRVAR(insert_doc, "insert(start, stop): inserts these rows. Other threads may insert other rows at the same time.");
-
-static PyObject *
-builder_insert(PyObject *self, PyObject *const *args, Py_ssize_t given)
+/* Takes what a thread needs, while the interpreter's lock is held. `near`: rows that are compared at a time. */
+static Scratch *
+begin_work(Builder *builder, Room *room, Py_ssize_t near)
 {
-    Builder *builder = (Builder *)self;
-    if (arguments("insert", given, 2) < 0)
-        return NULL;
-    Py_ssize_t start = PyLong_AsSsize_t(args[0]), stop = PyLong_AsSsize_t(args[1]);
-    if (PyErr_Occurred())
-        return NULL;
-    if (start < 0 || stop > builder->codes.rows) {
-        PyErr_Format(PyExc_IndexError, "rows %zd to %zd of %zd", start, stop, builder->codes.rows);
-        return NULL;
-    }
     Py_ssize_t longest = 2 * builder->neighbors + 2;
     Scratch *scratch = builder->scratch;
     if (scratch)
         builder->scratch = scratch->next;
     else
         scratch = new_scratch(builder->codes.rows, 1, builder->codes.dimension, longest);
-    Room room = {
+    *room = (Room){
         PyMem_RawMalloc(sizeof(Near) * (size_t)longest),
         PyMem_RawMalloc(sizeof(uint32_t) * (size_t)longest),
         PyMem_RawMalloc(sizeof(uint32_t) * (size_t)builder->neighbors * (size_t)builder->layers),
         PyMem_RawMalloc(sizeof(Py_ssize_t) * (size_t)builder->layers),
     };
-    if (!scratch || !room.near || !room.chosen || !room.lists || !room.counts || !has_room(scratch, builder->ef + 1, 0)) {
+    if (!scratch || !room->near || !room->chosen || !room->lists || !room->counts || !has_room(scratch, near, 0)) {
         if (scratch)
             free_scratch(scratch);
-        free_room(&room);
-        return PyErr_NoMemory();
+        free_room(room);
+        PyErr_NoMemory();
+        return NULL;
     }
     scratch->broken = NOT_BROKEN;
-    Py_BEGIN_ALLOW_THREADS
-    for (Py_ssize_t row = start; row < stop && !scratch->broken; row++)
-        insert_row(builder, scratch, (uint32_t)row, &room);
-    Py_END_ALLOW_THREADS
+    return scratch;
+}
+
+/* Gives it back. Returns -1 if something went wrong. */
+static int
+end_work(Builder *builder, Room *room, Scratch *scratch)
+{
     int broken = scratch->broken;
     scratch->next = builder->scratch;
     builder->scratch = scratch;
-    free_room(&room);
-    if (broken)
-        return PyErr_NoMemory();
-    Py_RETURN_NONE;
+    free_room(room);
+    if (broken == DAMAGED)
+        PyErr_SetString(damaged, "a link leads to a row that is not there, or not in its layer");
+    else if (broken == OTHER_ROWS)
+        PyErr_SetString(PyExc_ValueError, "a row is not there, or was in other layers");
+    else if (broken)
+        PyErr_NoMemory();
+    return broken ? -1 : 0;
+}
+
+/* Reads row numbers, each less than `end`. */
+static int
+get_rows(PyObject *object, Py_buffer *out, Py_ssize_t end)
+{
+    if (get(object, out, "rows", 1, UINT32, 4, 0) < 0)
+        return -1;
+    const uint32_t *rows = out->buf;
+    for (Py_ssize_t each = 0; each < out->shape[0]; each++)
+        if (rows[each] >= (uint32_t)end) {
+            PyErr_Format(PyExc_IndexError, "row %lu of %zd", (unsigned long)rows[each], end);
+            PyBuffer_Release(out);
+            return -1;
+        }
+    return 0;
+}
+
+PyDoc_STRVAR(insert_doc,
+             "insert(rows): inserts these rows, uint32 (n,). Other threads may insert other rows at the same time. A row\n"
+             "that is linked already gets new links.");
+
+static PyObject *
+builder_insert(PyObject *self, PyObject *const *args, Py_ssize_t given)
+{
+    Builder *builder = (Builder *)self;
+    Py_buffer held;
+    Room room;
+    if (arguments("insert", given, 1) < 0 || get_rows(args[0], &held, builder->codes.rows) < 0)
+        return NULL;
+    Scratch *scratch = begin_work(builder, &room, builder->ef + 1);
+    if (!scratch) {
+        PyBuffer_Release(&held);
+        return NULL;
+    }
+    const uint32_t *rows = held.buf;
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t each = 0; each < held.shape[0] && !scratch->broken; each++)
+        insert_row(builder, scratch, rows[each], &room);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&held);
+    return end_work(builder, &room, scratch) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+/* ---- extending a graph ---------------------------------------------------------------------------------------- */
+
+static const uint32_t GONE = UINT32_MAX; /* where a row that was removed is now */
+
+/* The most removed rows whose links are followed in place of them, and the most rows that are found so. */
+enum { MOST_GONE = 128, MOST_FOUND = 2048 };
+
+static Py_ssize_t
+old_links(const Graph *from, uint32_t row, int layer, uint32_t *out)
+{
+    Py_ssize_t count = layer ? upper_links_of(from, row, layer, out) : links_of(from, row, out);
+    for (Py_ssize_t each = 0; layer && each < count; each++)
+        if (from->levels[out[each]] < layer)
+            return -1;
+    return count;
+}
+
+/* Where the row `old` of another graph is now. */
+static inline uint32_t
+now_at(const Builder *builder, const Graph *from, Scratch *scratch, const uint32_t *now, uint32_t old)
+{
+    uint32_t row = now[old];
+    if (row == GONE || (row < (uint32_t)builder->codes.rows && builder->levels[row] == from->levels[old]))
+        return row;
+    scratch->broken = OTHER_ROWS;
+    return GONE;
+}
+
+/* Fills the list of `row` from that of the row `old` of another graph. Links to removed rows are replaced by links to
+ * rows near them: those that the removed rows had links to, and that `choose_links` would choose beside the others, be
+ * they more than were removed. With as many as were removed at most, the lists grow shorter with each extension. */
+static void
+adopt_list(Builder *builder, const Graph *from, Scratch *scratch, const uint32_t *now, uint32_t old, uint32_t row,
+           int layer)
+{
+    uint32_t gone[MOST_GONE], *list = list_of(builder, row, layer);
+    Py_ssize_t count = old_links(from, old, layer, scratch->links), kept = 0, found = 0;
+    Py_ssize_t most = layer ? builder->neighbors : 2 * builder->neighbors;
+    int gones = 0;
+    for (Py_ssize_t each = 0; each < count; each++) {
+        uint32_t target = now_at(builder, from, scratch, now, scratch->links[each]);
+        if (target != GONE && target != row)
+            list[++kept] = target;
+        else if (target == GONE && gones < MOST_GONE)
+            gone[gones++] = scratch->links[each];
+    }
+    list[0] = (uint32_t)kept;
+    if (count < 0)
+        scratch->broken = DAMAGED;
+    if (!gones)
+        return;
+    mark(scratch, row);
+    for (Py_ssize_t each = 1; each <= kept; each++)
+        mark(scratch, list[each]);
+    Query query = {scratch->numbers, 0, 0}, other = {scratch->other, 0, 0};
+    as_query(&builder->codes, builder->space, row, &query);
+    for (int at = 0; at < gones; at++) {
+        Py_ssize_t further = old_links(from, gone[at], layer, scratch->second);
+        if (further < 0)
+            scratch->broken = DAMAGED;
+        for (Py_ssize_t each = 0; each < further && found < MOST_FOUND; each++) {
+            uint32_t target = now_at(builder, from, scratch, now, scratch->second[each]);
+            if (target != GONE && mark(scratch, target))
+                scratch->near[found++] = (Near){score_of(&builder->codes, &query, target), target};
+            else if (target == GONE && kept + found < count && gones < MOST_GONE) {
+                int same = 0;
+                while (same < gones && gone[same] != scratch->second[each])
+                    same++;
+                if (same == gones)
+                    gone[gones++] = scratch->second[each];
+            }
+        }
+    }
+    unmark_all(scratch);
+    qsort(scratch->near, (size_t)found, sizeof(Near), compare_near);
+    for (Py_ssize_t at = 0; at < found && kept < most; at++) {
+        int good = scratch->near[at].score <= FLT_MAX;
+        as_query(&builder->codes, builder->space, scratch->near[at].row, &other);
+        for (Py_ssize_t each = 1; each <= kept && good; each++)
+            good = score_of(&builder->codes, &other, list[each]) >= scratch->near[at].score;
+        if (good)
+            list[++kept] = scratch->near[at].row;
+    }
+    list[0] = (uint32_t)kept;
+}
+
+static void
+adopt_row(Builder *builder, const Graph *from, Scratch *scratch, const uint32_t *now, uint32_t old)
+{
+    uint32_t row = now_at(builder, from, scratch, now, old);
+    for (int layer = 0; row != GONE && layer <= from->levels[old] && !scratch->broken; layer++)
+        adopt_list(builder, from, scratch, now, old, row, layer);
+}
+
+PyDoc_STRVAR(adopt_doc,
+             "adopt(graph, rows, start, stop): fills the lists of the rows that the rows from `start` to `stop` of another\n"
+             "graph are now: rows, uint32 (n,), has that for each of its rows; 2**32 - 1: it was removed. The graph has as\n"
+             "many neighbors, and its rows are in as many layers. Other threads may adopt other rows at the same time.\n"
+             "Raises Damaged if a link leads nowhere.");
+
+static PyObject *
+builder_adopt(PyObject *self, PyObject *const *args, Py_ssize_t given)
+{
+    Builder *builder = (Builder *)self;
+    Py_buffer held;
+    Room room;
+    if (arguments("adopt", given, 4) < 0)
+        return NULL;
+    if (PyType_GetSlot(Py_TYPE(args[0]), Py_tp_dealloc) != (void *)graph_dealloc) {
+        PyErr_SetString(PyExc_TypeError, "adopt takes a Graph");
+        return NULL;
+    }
+    const Graph *from = (const Graph *)args[0];
+    Py_ssize_t start = PyLong_AsSsize_t(args[2]), stop = PyLong_AsSsize_t(args[3]);
+    if (PyErr_Occurred() || get(args[1], &held, "rows", 1, UINT32, 4, 0) < 0)
+        return NULL;
+    const uint32_t *now = held.buf;
+    Scratch *scratch = NULL;
+    if (start < 0 || stop > from->codes.rows || held.shape[0] != from->codes.rows ||
+        from->neighbors != builder->neighbors || from->space != builder->space)
+        PyErr_SetString(PyExc_ValueError, "the graph, or its rows, are not like this one");
+    else
+        scratch = begin_work(builder, &room, MOST_FOUND > builder->ef ? MOST_FOUND : builder->ef + 1);
+    if (!scratch) {
+        PyBuffer_Release(&held);
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t old = start; old < stop && !scratch->broken; old++)
+        adopt_row(builder, from, scratch, now, (uint32_t)old);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&held);
+    return end_work(builder, &room, scratch) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+/* Marks the rows to which a way leads from `row`, and that are not marked yet. `stack` has room for all rows. */
+static void
+reach(const Builder *builder, uint32_t row, uint8_t *reached, uint32_t *stack)
+{
+    Py_ssize_t waiting = 0;
+    reached[row] = 1;
+    stack[waiting++] = row;
+    while (waiting) {
+        const uint32_t *list = list_of(builder, stack[--waiting], 0);
+        for (uint32_t each = 1; each <= list[0]; each++)
+            if (!reached[list[each]]) {
+                reached[list[each]] = 1;
+                stack[waiting++] = list[each];
+            }
+    }
+}
+
+/* Links a row to which no way leads from the nearest row that has room for another link. */
+static void
+attach_row(Builder *builder, Scratch *scratch, uint32_t row, uint8_t *reached, uint32_t *stack)
+{
+    Query query = {scratch->numbers, 0, 0};
+    as_query(&builder->codes, builder->space, row, &query);
+    uint32_t entry = (uint32_t)builder->entry;
+    uint32_t from = build_descend(builder, scratch, &query, row, entry, builder->levels[entry], 0);
+    scratch->count = 0;
+    mark(scratch, row);
+    mark(scratch, from);
+    insert(scratch, builder->ef, score_of(&builder->codes, &query, from), from);
+    if (mark(scratch, entry)) /* from where a way leads to every marked row */
+        insert(scratch, builder->ef, score_of(&builder->codes, &query, entry), entry);
+    build_walk(builder, scratch, &query, 0);
+    unmark_all(scratch);
+    for (Py_ssize_t each = 0; each < scratch->count; each++) {
+        uint32_t near = scratch->near[each].row & ~FOLLOWED, *list = list_of(builder, near, 0);
+        if (reached[near] && list[0] < (uint32_t)(2 * builder->neighbors)) {
+            list[++list[0]] = row;
+            reach(builder, row, reached, stack);
+            return;
+        }
+    }
+}
+
+PyDoc_STRVAR(connect_doc,
+             "connect(rows, reached): looks for a way from the entry to each of these rows, uint32 (n,), in the ground\n"
+             "layer, and gives those that have none a link. reached, uint8 (all rows,), has 1 for those that have one;\n"
+             "with zeros, it is filled first. No other thread may use the graph.");
+
+static PyObject *
+builder_connect(PyObject *self, PyObject *const *args, Py_ssize_t given)
+{
+    Builder *builder = (Builder *)self;
+    Py_buffer held, reached;
+    PyObject *done = NULL;
+    Room room;
+    if (arguments("connect", given, 2) < 0 || get_rows(args[0], &held, builder->codes.rows) < 0)
+        return NULL;
+    if (get(args[1], &reached, "reached", 1, UINT8, 1, 1) < 0)
+        goto rows_held;
+    if (counted("reached", reached.shape[0], builder->codes.rows) < 0)
+        goto all_held;
+    if (builder->entry < 0) {
+        PyErr_SetString(PyExc_ValueError, "there are no rows yet");
+        goto all_held;
+    }
+    uint32_t *stack = PyMem_RawMalloc(sizeof *stack * (size_t)builder->codes.rows);
+    Scratch *scratch = stack ? begin_work(builder, &room, builder->ef + 1) : (Scratch *)PyErr_NoMemory();
+    if (scratch) {
+        const uint32_t *rows = held.buf;
+        uint8_t *marks = reached.buf;
+        Py_BEGIN_ALLOW_THREADS
+        if (!marks[builder->entry])
+            reach(builder, (uint32_t)builder->entry, marks, stack);
+        for (Py_ssize_t each = 0; each < held.shape[0] && !scratch->broken; each++)
+            if (!marks[rows[each]])
+                attach_row(builder, scratch, rows[each], marks, stack);
+        Py_END_ALLOW_THREADS
+        done = end_work(builder, &room, scratch) < 0 ? NULL : Py_NewRef(Py_None);
+    }
+    PyMem_RawFree(stack);
+all_held:
+    PyBuffer_Release(&reached);
+rows_held:
+    PyBuffer_Release(&held);
+    return done;
 }
 
 static PyObject *
@@ -1615,6 +1888,8 @@ failed:
 
 static PyMethodDef builder_methods[] = {
     {"insert", (PyCFunction)(void (*)(void))builder_insert, METH_FASTCALL, insert_doc},
+    {"adopt", (PyCFunction)(void (*)(void))builder_adopt, METH_FASTCALL, adopt_doc},
+    {"connect", (PyCFunction)(void (*)(void))builder_connect, METH_FASTCALL, connect_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -1737,7 +2012,7 @@ fill(PyObject *module)
     int right = graph && builder && damaged && PyModule_AddObjectRef(module, "Damaged", damaged) == 0 &&
                 PyModule_AddObjectRef(module, "Graph", graph) == 0 &&
                 PyModule_AddObjectRef(module, "Builder", builder) == 0 &&
-                PyModule_AddIntConstant(module, "VERSION", 3) == 0;
+                PyModule_AddIntConstant(module, "VERSION", 4) == 0;
     Py_XDECREF(graph);
     Py_XDECREF(builder);
     return right ? 0 : -1;

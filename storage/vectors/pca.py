@@ -13,7 +13,6 @@ other choice of the same number of directions keeps more of the squared lengths 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,12 +111,9 @@ def choose(
     stopped  polled while measuring
     """
     rows, dimension = vectors.shape
-    random = np.random.default_rng(_SEED)
-    sample = vectors[np.sort(random.choice(rows, min(rows, _SAMPLE), replace=False))]
-    if space == "cosine":
-        sample = normalised(sample)
-    picks = random.choice(len(sample), min(len(sample), _QUERIES), replace=False)
-    coded = coded and dimension <= MOST_CODED and _keeps(space, sample, picks, as_coded)
+    sample, picks = _sampled(space, vectors)
+    exact = _Exact.of(space, sample, picks)
+    coded = coded and dimension <= MOST_CODED and exact.keeps(as_coded(sample), sample[picks])
     if rows < LEAST_ROWS or dimension < LEAST_DIMENSION:
         return None if stopped() else Choice(None, coded)
     few = sample[:: max(1, len(sample) // max(_MOMENTS, 4 * dimension))]
@@ -134,20 +130,57 @@ def choose(
         if stopped():
             return None
         turned[start : start + _BLOCK] = sample[start : start + _BLOCK] @ directions
-    for share in _SHARES:
-        kept = round(dimension * share / _STEP) * _STEP
+    for kept in _dimensions(dimension):
         if stopped():
             return None
-        if _keeps(space, turned, picks, partial(_first, kept=kept, coded=coded)):
+        first = turned[:, :kept]
+        if exact.keeps(as_coded(first) if coded else first, first[picks]):
             matrix = directions[:, :kept].astype(np.float16).astype(np.float32)
             return Choice(Projection(matrix, _floor(turned, directions.T @ matrix)), coded)
     return Choice(None, coded)
 
 
-def _first(vectors: Floats, kept: int, coded: bool) -> Floats:
-    """Return the first numbers of each vector, as codes have them if `coded`."""
-    first = vectors[:, :kept]
-    return as_coded(first) if coded else first
+def judge(
+    space: Space,
+    vectors: Floats,
+    projection: Projection | None,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Choice | None:
+    """Judge a projection, or None, by other vectors than those for which it was chosen.
+
+    `coded` is whether codes keep their neighbours as well as `choose` demands, and far fewer dimensions would
+    not. The sample is that of `choose`, the floor that of these vectors. None: `stopped` returned True.
+    """
+    sample, picks = _sampled(space, vectors)
+    changed = sample if projection is None else projection.apply(sample)
+    if stopped():
+        return None
+    if projection is not None:
+        whole, left = (np.einsum("ij,ij->i", each, each) for each in (sample, changed))
+        projection = projection._replace(floor=_lowest(left, whole))
+    exact = _Exact.of(space, sample, picks)
+    coded = exact.keeps(as_coded(changed), changed[picks])
+    if coded and projection is not None:
+        smaller = [kept for kept in _dimensions(vectors.shape[1]) if kept < projection.kept]
+        if len(smaller) > 1:  # one fewer may be just enough for one sample, and just not for another
+            first = changed[:, : smaller[-2]]
+            coded = not exact.keeps(as_coded(first), first[picks])
+    return None if stopped() else Choice(projection, coded)
+
+
+def _dimensions(dimension: int) -> list[int]:
+    """Return the dimensions of projections that are tried, ascending."""
+    return [round(dimension * share / _STEP) * _STEP for share in _SHARES]
+
+
+def _sampled(space: Space, vectors: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """Return some vectors, and which of them are the queries; each also finds itself."""
+    random = np.random.default_rng(_SEED)
+    sample = vectors[np.sort(random.choice(len(vectors), min(len(vectors), _SAMPLE), replace=False))]
+    if space == "cosine":
+        sample = normalised(sample)
+    return sample, random.choice(len(sample), min(len(sample), _QUERIES), replace=False)
 
 
 def as_coded(vectors: Floats) -> Floats:
@@ -159,32 +192,42 @@ def as_coded(vectors: Floats) -> Floats:
     return out
 
 
-def _keeps(
-    space: Space, vectors: Floats, picks: npt.NDArray[np.int64], change: Callable[[Floats], Floats]
-) -> bool:
-    """Whether the nearest rows are among the candidates that are found with changed vectors.
+class _Exact(NamedTuple):
+    """The exact nearest rows of some queries.
 
-    picks  the rows that are the queries; each also finds itself. The queries are changed like the rows, but
-           not coded, because they are not coded in a search.
+    scores  float64 (queries, rows), see `scores`
+    limits  the greatest score of the nearest rows; rows at one distance are as good
     """
-    count = min(_NEAREST + 1, len(vectors))
-    candidates = min(rerank_least(count), len(vectors))
-    queries = vectors[picks]
-    exact = np.concatenate(
-        [  # in float64, because float32 loses small differences of long vectors
-            scores(space, vectors[start : start + _BLOCK].astype(np.float64), queries.astype(np.float64))
-            for start in range(0, len(vectors), _BLOCK)
-        ],
-        axis=1,
-    )
-    changed = change(vectors)
-    rough = scores(space, changed, queries[:, : changed.shape[1]])
-    if not np.isfinite(rough).all():
-        return False
-    limits = np.partition(exact, count - 1, axis=1)[:, count - 1 : count]  # rows at one distance are as good
-    found = np.argpartition(rough, candidates - 1, axis=1)[:, :candidates]
-    good = (np.take_along_axis(exact, found, axis=1) <= limits).sum(axis=1)
-    return bool(np.minimum(good, count).mean() >= KEPT * count)
+
+    space: Space
+    scores: npt.NDArray[np.float64]
+    limits: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, space: Space, vectors: Floats, picks: npt.NDArray[np.int64]) -> _Exact:
+        queries, count = vectors[picks].astype(np.float64), min(_NEAREST + 1, len(vectors))
+        found = np.concatenate(
+            [  # in float64, because float32 loses small differences of long vectors
+                scores(space, vectors[start : start + _BLOCK].astype(np.float64), queries)
+                for start in range(0, len(vectors), _BLOCK)
+            ],
+            axis=1,
+        )
+        return cls(space, found, np.partition(found, count - 1, axis=1)[:, count - 1 : count])
+
+    def keeps(self, changed: Floats, queries: Floats) -> bool:
+        """Whether the nearest rows are among the candidates that are found with changed vectors.
+
+        queries  changed like the rows, but not coded, because they are not coded in a search
+        """
+        count = min(_NEAREST + 1, len(changed))
+        candidates = min(rerank_least(count), len(changed))
+        rough = scores(self.space, changed, queries)
+        if not np.isfinite(rough).all():
+            return False
+        found = np.argpartition(rough, candidates - 1, axis=1)[:, :candidates]
+        good = (np.take_along_axis(self.scores, found, axis=1) <= self.limits).sum(axis=1)
+        return bool(np.minimum(good, count).mean() >= KEPT * count)
 
 
 def scores(space: Space, vectors: npt.NDArray[Any], queries: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -202,5 +245,9 @@ def _floor(turned: Floats, matrix: Floats) -> float:
     projected = turned @ matrix
     whole = np.einsum("ij,ij->i", turned, turned)
     left = np.einsum("ij,ij->i", projected, projected)
+    return _lowest(left, whole)
+
+
+def _lowest(left: Floats, whole: Floats) -> float:
     share = left / np.maximum(whole, np.finfo(np.float32).tiny)
     return float(np.quantile(share, 0.001)) - _ROUNDING

@@ -10,7 +10,7 @@ import numpy as np
 import xxhash
 
 from chroma.storage.index import hnsw, native_graph
-from chroma.storage.index.graph import Graph, GraphData
+from chroma.storage.index.graph import Graph, GraphData, link_bytes
 from chroma.storage.index.native_graph import NativeGraph
 from chroma.storage.io.checksummed_writer import Hashing
 from chroma.storage.manifest import FileRef
@@ -74,6 +74,23 @@ def hnsw_data(space: Space, vectors: Any, neighbors: int = 8, ef_construction: i
     )  # fmt: skip
     assert data is not None
     return data
+
+
+def unreachable(data: GraphData) -> int:
+    """Count the rows to which no way leads from the entry in the ground layer."""
+    size = link_bytes(data.rows)
+    wide = np.zeros((int(data.counts.sum()), 4), np.uint8)
+    wide[:, :size] = data.links.reshape(-1, size)
+    targets, ends = wide.view(np.uint32).reshape(-1), np.cumsum(data.counts, dtype=np.int64)
+    seen, found = np.zeros(data.rows, np.bool_), [data.entry]
+    seen[data.entry] = True
+    while found:
+        row = found.pop()
+        for target in targets[ends[row] - data.counts[row] : ends[row]].tolist():
+            if not seen[target]:
+                seen[target] = True
+                found.append(target)
+    return int((~seen).sum())
 
 
 @lru_cache

@@ -20,7 +20,7 @@ from chroma.storage.native import kernel
 from chroma.storage.vectors import distance, pca
 from chroma.storage.vectors.distance import Space
 
-from .shared import DIM, ROWS, VECTORS, built, native_data, scratch
+from .shared import DIM, ROWS, VECTORS, built, native_data, scratch, unreachable
 
 SPACES: tuple[Space, ...] = ("l2", "cosine", "ip")
 QUERIES = VECTORS[::300] + np.float32(0.05)
@@ -294,25 +294,8 @@ def test_a_stopped_build_gives_nothing(calls: int) -> None:
     assert made is None
 
 
-def _unreachable(data: GraphData) -> int:
-    """Count the rows to which no way leads from the entry in the ground layer."""
-    size = link_bytes(data.rows)
-    wide = np.zeros((int(data.counts.sum()), 4), np.uint8)
-    wide[:, :size] = data.links.reshape(-1, size)
-    targets, ends = wide.view(np.uint32).reshape(-1), np.cumsum(data.counts, dtype=np.int64)
-    seen, found = np.zeros(data.rows, np.bool_), [data.entry]
-    seen[data.entry] = True
-    while found:
-        row = found.pop()
-        for target in targets[ends[row] - data.counts[row] : ends[row]].tolist():
-            if not seen[target]:
-                seen[target] = True
-                found.append(target)
-    return int((~seen).sum())
-
-
 def test_threads_that_build_together_lose_no_row() -> None:
-    assert _unreachable(native_data("l2", VECTORS, threads=8)) == 0
+    assert unreachable(native_data("l2", VECTORS, threads=8)) == 0
 
 
 def test_copies_of_vectors_do_not_cut_the_graph_into_pieces() -> None:
