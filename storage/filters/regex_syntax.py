@@ -10,6 +10,7 @@ A tree says which texts match, and nothing else. Groups and whether a quantifier
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Ranges: TypeAlias = "tuple[tuple[int, int], ...]"
@@ -54,6 +55,7 @@ KELVIN, LONG_S = 0x212A, 0x17F  # what RE2 takes for a k and an s if the case do
 _NOTHING = Sequence(())
 _SPECIAL = frozenset("\\.^$|?*+()[]{}")
 _MOST_DEPTH = 50
+_MOST_CASED = 100  # the most characters beyond ASCII in a range of any case: each takes 0.5 ms to look up
 _REPEAT = re.compile(r"\{(0|[1-9]\d{0,3})(,(0|[1-9]\d{0,3})?)?\}", re.ASCII)  # {05} is five characters
 _GROUP = re.compile(r"\?(?:P?<\w+>|(?P<on>[imsU]*)(?:-(?P<off>[imsU]+))?:)")
 _FLAGS = re.compile(r"\?(?P<on>[imsU]*)(?:-(?P<off>[imsU]+))?\)")
@@ -152,11 +154,11 @@ def without(ranges: Ranges) -> Ranges:
 
 
 def any_case(ranges: Ranges) -> Ranges:
-    """Add the characters that differ in case only. Raises _Unknown if there is one that is not ASCII."""
+    """Add the characters that differ in case only. Raises _Unknown for wide ranges beyond ASCII."""
     out = list(ranges)
     for low, high in ranges:
         if high > 0x7F:
-            raise _Unknown
+            out.extend(_others(range(max(low, 0x80), high + 1)))
         for first, last, other in ((0x41, 0x5A, 32), (0x61, 0x7A, -32)):
             begin, end = max(low, first), min(high, last)
             if begin <= end:
@@ -166,6 +168,15 @@ def any_case(ranges: Ranges) -> Ranges:
         if any(low <= ord(letter) <= high for low, high in found):
             out.append((like, like))
     return joined(out)
+
+
+def _others(points: range) -> Iterator[tuple[int, int]]:
+    from .regex_case import like  # rarely needed
+
+    if len(points) > _MOST_CASED:
+        raise _Unknown
+    for point in points:
+        yield from ((other, other) for other in like(point))
 
 
 class _Flags(NamedTuple):

@@ -13,7 +13,7 @@ enum { OP_BYTE, OP_SPLIT, OP_ASSERT, OP_MATCH };
 enum { AT_BEGIN, AT_END, AT_LINE_BEGIN, AT_LINE_END, AT_WORD, AT_NO_WORD, PLACES };
 enum { KIND_EDGE, KIND_NEWLINE, KIND_WORD, KIND_OTHER }; /* what is before or behind a place */
 enum { UNKNOWN, DEAD, ACCEPT, FIRST_STATE };
-enum { LINE_OF_TABLE = 256, LANES = 4, MOST_OPS = 1 << 16, MOST_STATES = 2048, BUCKETS = 8192 };
+enum { LINE_OF_TABLE = 256, LANES = 4, MOST_OPS = 1 << 16, MOST_STATES = 2048, MOST_STEPS = 1 << 15, BUCKETS = 8192 };
 
 typedef struct {
     int32_t kind, first, second, third;
@@ -36,7 +36,8 @@ typedef struct {
     uint32_t buckets[BUCKETS];
     uint64_t *current, *next, *seen; /* three sets to work on */
     int32_t *stack;
-    int failed;           /* no memory, or too many states */
+    int steps;            /* entries of the table that were computed */
+    int failed;           /* no memory, too many states, or too many steps */
 } Automaton;
 
 static int
@@ -227,6 +228,10 @@ step(Automaton *self, uint32_t state, int class)
     size_t bytes = self->words * sizeof *self->next;
     int byte = self->representative[class], before = self->before[state], match = 0, any = 0;
     uint32_t target = DEAD;
+    if (++self->steps > MOST_STEPS) {
+        self->failed = 1;
+        return DEAD;
+    }
     memcpy(self->current, self->sets + state * self->words, bytes);
     if (self->asserts) {
         memset(self->seen, 0, bytes);
