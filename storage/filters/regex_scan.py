@@ -7,6 +7,7 @@ Both find the same. A pattern is tried on the texts that have the literals it re
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
 
 _FEW_CANDIDATES = 0.4  # beyond this share, a pattern is tried on all texts
 _SAMPLE = 1000  # texts that show whether a literal is too common to be looked for in all
-# A second thread takes 0.06 ms to start. A scan of so many bytes takes 0.1 ms where few places can begin a
-# match, and 1.5 ms where all can.
-_THREAD_BYTES = 2 << 20
+_PART_BYTES = 1 << 19  # texts whose scan tells how long that of all will take: 0.05 to 0.5 ms
+_THREAD_SECONDS = 0.0008  # a scan that takes longer gets more threads, which take 0.1 ms each to start
 FindNgrams = Callable[[], "Ngrams | None"]
 
 
@@ -112,9 +112,21 @@ def _run(texts: Documents, program: Program, rows: Ints | None) -> Mask | None:
         if not done:
             unable.append(part)
 
-    large = len(texts.data) * count >= _THREAD_BYTES * texts.rows
-    in_threads(run, count, min(cores(), count) if large else 1)
+    first = _first_part(texts, count)
+    begin = time.thread_time()
+    run(slice(0, first))
+    rest = (time.thread_time() - begin) / max(first, 1) * (count - first)
+    if unable:
+        return None
+    parts = cores() if rest > _THREAD_SECONDS else 1
+    in_threads(lambda part: run(slice(first + part.start, first + part.stop)), count - first, parts)
     return None if unable else found
+
+
+def _first_part(texts: Documents, count: int) -> int:
+    """Return how many of `count` texts have _PART_BYTES; all, if they have little more."""
+    each = len(texts.data) / max(texts.rows, 1)
+    return count if count * each < 2 * _PART_BYTES else max(1, int(_PART_BYTES / max(each, 1)))
 
 
 def _having(texts: Documents, required: Required, ngrams: FindNgrams) -> RowSet | None:

@@ -391,12 +391,14 @@ matches(PyObject *module, PyObject *const *args, Py_ssize_t given)
             memset(texts.out + first, begin == ACCEPT, (size_t)(stop - first));
         else {
             Probe probes[PROBES];
+            int probing = 0;
+            if (!backwards && texts.rows == NULL && first < stop && can_probe())
+                probing = choose_probes(&automaton, probes, texts.data, texts.size);
+            if (probing)
+                outcome = read_probed(&automaton, &texts, begin, probes, probing);
             if (backwards)
                 outcome = read_backwards(&automaton, &texts, begin);
-            else if (texts.rows == NULL && first < stop && can_probe() &&
-                choose_probes(&automaton, probes, texts.data, texts.size))
-                outcome = read_probed(&automaton, &texts, begin, probes);
-            if (outcome == 0 && !backwards && !automaton.failed)
+            else if (outcome == 0 && !automaton.failed)
                 outcome = read_texts(&automaton, &texts, begin);
         }
     }

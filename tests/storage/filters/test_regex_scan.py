@@ -61,7 +61,8 @@ def test_it_finds_what_re2_finds(pattern: str, documents: list[str | None], few:
         patch.setattr("chroma.storage.filters.regex_literals.LEAST", 1)
         patch.setattr(regex_scan, "_FEW_CANDIDATES", few)
         patch.setattr(regex_scan, "_SAMPLE", 3)
-        patch.setattr(regex_scan, "_THREAD_BYTES", 0)
+        patch.setattr(regex_scan, "_PART_BYTES", 9)
+        patch.setattr(regex_scan, "_THREAD_SECONDS", 0.0)
         regex_scan._plan.cache_clear()
         assert found(texts, pattern) == expected
         column = Texts(len(texts), pa.array(texts, pa.string()), None, lambda by: None)
@@ -207,7 +208,8 @@ def test_without_a_compiler_re2_tries_all(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_large_texts_are_read_by_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(regex_scan, "_THREAD_BYTES", 1000)
+    monkeypatch.setattr(regex_scan, "_PART_BYTES", 1000)
+    monkeypatch.setattr(regex_scan, "_THREAD_SECONDS", 0.0)
     monkeypatch.setattr(regex_scan, "cores", lambda: 3)
     texts: list[str | None] = [f"number {row} of some" if row % 7 else None for row in range(1000)]
     for pattern in ("1[0-9]+5", "(?i)NUMBER [2-5]", r"\d\d\b.*me$", "x", r"(\d|o)", "number 1.*5"):
