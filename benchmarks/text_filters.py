@@ -69,8 +69,12 @@ def kinds(texts: list[str], dice: random.Random) -> dict[str, Make]:
         "$regex, beginning": lambda: ("$regex", f"^{next(common)}"),
         "$regex, short": lambda: ("$regex", f"{dice.choice(letters)}{dice.choice(letters)}[{some(4)}]"),
         "$regex, classes": lambda: ("$regex", f"[{some(5)}][{some(5)}][{some(3)}]{{2}}"),
-        "$regex, words": lambda: ("$regex", rf"\b\w{{{dice.randint(3, 9)}}}\W[{some(6)}]\w{{4,}}$"),
-        "$regex, any": lambda: ("$regex", f"[{some(3)}].*[{some(4)}].[{some(4)}]$"),
+        "$regex, nothing rare": lambda: ("$regex", rf"\b\w{{{dice.randint(6, 9)}}}\W[{some(6)}]\w{{4,}}\b"),
+        "$regex, words at the end": lambda: (
+            "$regex",
+            rf"\b\w{{{dice.randint(3, 9)}}}\W[{some(6)}]\w{{4,}}$",
+        ),
+        "$regex, letters at the end": lambda: ("$regex", f"[{some(3)}].*[{some(4)}].[{some(4)}]$"),
     }
 
 
@@ -110,7 +114,7 @@ def report(of: Any, asked: Any, makes: dict[str, Make], of_lemmas: dict[str, Mak
         ]
         if name[:9] != "$contains":  # which is about lists there
             taken.append(measured(lambda where: of.count(where={"lemma": where}), of_lemmas[name], times))
-        print(f"  {name:26} {' '.join(taken)}", flush=True)
+        print(f"  {name:28} {' '.join(taken)}", flush=True)
 
 
 def main() -> None:

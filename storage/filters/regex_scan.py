@@ -49,7 +49,7 @@ class _Plan(NamedTuple):
     program: Program | None
 
 
-@lru_cache(256)  # a filter asks each segment
+@lru_cache(64)  # a filter asks each segment
 def _plan(pattern: str) -> _Plan:
     from . import regex_literals, regex_program, regex_syntax  # take 4 ms to import
 

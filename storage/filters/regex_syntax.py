@@ -351,7 +351,7 @@ class _Reader:
             self.at += 1
         if self._quantified():
             raise _Unknown
-        return _NOTHING if most == 0 else Repeat(part, least, most)
+        return _NOTHING if most == 0 or part == _NOTHING else Repeat(part, least, most)
 
 
 def _number(text: Any) -> int | None:

@@ -19,6 +19,9 @@ typedef struct {
     int32_t kind, first, second, third;
 } Op;
 
+/* In an entry of the table. One test then tells whether all of some states go on. */
+enum { GOES_ON = LINE_OF_TABLE * MOST_STATES };
+
 typedef struct {
     const Op *ops;
     int32_t count, start;
@@ -27,8 +30,8 @@ typedef struct {
     int representative[257]; /* a byte of each class; -1: the end of the text */
     int classes;          /* without that of the end */
     size_t words;         /* of 64 instructions */
-    uint32_t *table;      /* of each state: LINE_OF_TABLE times the state behind each byte, so that it is the place of
-                           * the next line */
+    uint32_t *table;      /* of each state: the state behind each byte, times LINE_OF_TABLE, so that it is the place of
+                           * the next line; and GOES_ON, if it is not one of the first states */
     uint32_t *at_end;     /* of each state: the state at the end of the text */
     uint64_t *sets;       /* the instructions of each state */
     unsigned char *before; /* of each state: the kind of the last byte */
@@ -268,7 +271,8 @@ step(Automaton *self, uint32_t state, int class)
         return target;
     }
     for (; byte < 256 && self->class_of[byte] == class; byte++)
-        self->table[(size_t)state * LINE_OF_TABLE + (size_t)byte] = target * LINE_OF_TABLE;
+        self->table[(size_t)state * LINE_OF_TABLE + (size_t)byte] =
+            target * LINE_OF_TABLE + (target < FIRST_STATE ? 0 : GOES_ON);
     return target;
 }
 
@@ -322,13 +326,20 @@ typedef struct {
     Py_ssize_t row[LANES];
 } Reading;
 
+/* The state that the table has behind a byte. */
+static inline uint32_t
+entry(const Automaton *self, uint32_t state, unsigned char byte)
+{
+    return self->table[(size_t)state * LINE_OF_TABLE + byte] % GOES_ON / LINE_OF_TABLE;
+}
+
 /* The state behind the next byte, or at the end of the text. */
 static inline uint32_t
 behind(Automaton *self, uint32_t state, const unsigned char *at, const unsigned char *end)
 {
     if (at == end)
         return self->at_end[state] == UNKNOWN ? step(self, state, self->classes) : self->at_end[state];
-    uint32_t target = self->table[(size_t)state * LINE_OF_TABLE + *at] / LINE_OF_TABLE;
+    uint32_t target = entry(self, state, *at);
     return target == UNKNOWN ? step(self, state, self->class_of[*at]) : target;
 }
 
@@ -351,7 +362,7 @@ finish(Automaton *self, const unsigned char *at, const unsigned char *end, uint3
 static inline int
 in_step(const Automaton *self, Reading *now)
 {
-    const uint32_t *const table = self->table, low = (uint32_t)FIRST_STATE * LINE_OF_TABLE;
+    const uint32_t *const table = self->table;
     const unsigned char *at[LANES];
     uint32_t state[LANES], then[LANES];
     Py_ssize_t room = now->end[0] - now->at[0], done = 0;
@@ -359,19 +370,18 @@ in_step(const Automaton *self, Reading *now)
         if (now->end[lane] - now->at[lane] < room)
             room = now->end[lane] - now->at[lane];
         at[lane] = now->at[lane];
-        state[lane] = now->state[lane] * LINE_OF_TABLE;
+        state[lane] = now->state[lane] * LINE_OF_TABLE + GOES_ON;
     }
-#define GO(lane) then[lane] = table[state[lane] + at[lane][done]]
-#define LOOK(lane) (then[lane] < low)
+#define GO(lane) then[lane] = table[(size_t)state[lane] - GOES_ON + at[lane][done]]
 #define KEEP(lane) state[lane] = then[lane]
     for (; done < room; done++) {
         GO(0); GO(1); GO(2); GO(3);
-        if (LOOK(0) | LOOK(1) | LOOK(2) | LOOK(3))
+        if (!(then[0] & then[1] & then[2] & then[3] & GOES_ON))
             break;
         KEEP(0); KEEP(1); KEEP(2); KEEP(3);
     }
     for (int lane = 0; lane < LANES; lane++) {
-        now->state[lane] = state[lane] / LINE_OF_TABLE;
+        now->state[lane] = (state[lane] - GOES_ON) / LINE_OF_TABLE;
         now->at[lane] += done;
     }
     return done < room;
@@ -475,7 +485,7 @@ read_backwards(Automaton *self, Texts *texts, uint32_t start)
                 break;
             }
             at--;
-            target = self->table[(size_t)state * LINE_OF_TABLE + *at] / LINE_OF_TABLE;
+            target = entry(self, state, *at);
             state = target == UNKNOWN ? step(self, state, self->class_of[*at]) : target;
         }
         if (self->failed)
