@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 _FEW_CANDIDATES = 0.4  # beyond this share, a pattern is tried on all texts
 _SAMPLE = 1000  # texts that show whether a literal is too common to be looked for in all
 _PART_BYTES = 1 << 19  # texts whose scan tells how long that of all will take: 0.05 to 0.5 ms
-_THREAD_SECONDS = 0.0008  # a scan that takes longer gets more threads, which take 0.1 ms each to start
+# A scan that takes longer gets more threads. One takes 0.1 ms to start, and waits for its turn if other
+# programs use the cores.
+_THREAD_SECONDS = 0.0025
 FindNgrams = Callable[[], "Ngrams | None"]
 
 
