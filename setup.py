@@ -7,7 +7,7 @@ setup(
         Extension(
             f"chroma.storage.native.{name}",
             [f"storage/native/{name}.c"],
-            depends=["storage/native/vectors.h"],
+            depends=["storage/native/automaton.h", "storage/native/vectors.h"],
             # Fused multiply-add would give distances other last digits on other processors.
             extra_compile_args=["-O3", "-ffp-contract=off"],
             optional=True,  # where it cannot be compiled, a warning says so at run time; numpy does its work

@@ -34,6 +34,7 @@ OF_C = {
     "kernel.graph.Builder",
     "search_compiled",
     "kernel.text.contains",
+    "kernel.text.matches",
     "libc.mmap",
 }
 # what validation makes requests with, out of the arguments of users

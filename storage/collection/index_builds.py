@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections import Counter
@@ -25,6 +24,7 @@ from ..interface.errors import Corruption, StorageError
 from ..manifest import FileRef, GraphRef, SegmentRef, random_name
 from ..memory_budget import DoesNotFit
 from ..native import kernel
+from ..native.threads import cores
 from ..schema.record_columns import Ints
 from ..segments.segment import Segment
 from ..segments.snapshot import SegmentView, Snapshot
@@ -62,7 +62,7 @@ class IndexSettings(NamedTuple):
     threads: int = 0
 
     def cores(self) -> int:
-        found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        found = cores()
         return min(self.threads, found) if self.threads else found
 
     def fits(self, ref: GraphRef) -> bool:

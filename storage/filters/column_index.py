@@ -19,12 +19,13 @@ import xxhash
 
 from ..arrow.arrays import number_array, numbers, text_array, to_list, valid
 from ..arrow.lazy_pyarrow import pa
-from ..interface.errors import InvalidArgument
 from ..schema.metadata_columns import RowIds
 from ..schema.record_columns import Ints, Mask
 from ..segments.segment import hash_ids
 from . import row_set, times
+from .document_scan import Documents
 from .parser import Comparison
+from .regex_scan import matching
 from .row_set import RowSet
 
 # A column gets its index after this many conditions. For 70k (1M) rows, building an index of numbers takes
@@ -162,7 +163,7 @@ class Texts:
 
     def matching(self, pattern: str) -> RowSet:
         """Return the rows with a text in which a regular expression matches somewhere."""
-        return self._matching(lambda texts: regex_matches(texts, pattern))
+        return self._matching(lambda texts: matching(Documents.of_array(texts), pattern, lambda: texts).mask)
 
     def present(self) -> RowSet:
         plain = self._plain
@@ -171,14 +172,13 @@ class Texts:
         assert self._index is not None
         return row_set.gathered(self._size, self._index.all_rows)
 
-    def _matching(self, test: Callable[[pa.Array], pa.Array]) -> RowSet:
+    def _matching(self, test: Callable[[pa.Array], Mask]) -> RowSet:
         """Return the rows with a text that passes a test. An index tests each distinct text once."""
         plain, index = self._ready(1)
         if index is not None:
-            return row_set.gathered(self._size, index.rows_of(numbers(test(index.texts))))
+            return row_set.gathered(self._size, index.rows_of(test(index.texts)))
         assert plain is not None
-        found = test(plain[0])
-        return self._of_hits(plain[1], numbers(found) & valid(found))
+        return self._of_hits(plain[1], test(plain[0]))
 
     def _ready(self, conditions: int) -> tuple[tuple[pa.Array, RowIds | None] | None, _TextIndex | None]:
         """Count the conditions, and build the index if it is due. Returns the array or the index."""
@@ -236,7 +236,7 @@ class Texts:
         return RowSet(self._size, rows=row_set.distinct(at[hits]).astype(np.int64))
 
 
-def _compared(texts: pa.Array, conditions: Conditions) -> pa.Array:
+def _compared(texts: pa.Array, conditions: Conditions) -> Mask:
     """Return for each text whether it meets all conditions. Arrow compares the bytes of UTF-8, whose order is
     that of code points."""
     from pyarrow import compute  # takes 20 ms to import, and only few columns need it
@@ -251,18 +251,7 @@ def _compared(texts: pa.Array, conditions: Conditions) -> pa.Array:
     for op, value in conditions:
         hit = compare[op](texts, text_array((value,)).cast(texts.type)[0])
         hits = hit if hits is None else compute.and_(hits, hit)
-    return hits
-
-
-def regex_matches(texts: pa.Array, pattern: str) -> pa.Array:
-    """Return for each text whether a regular expression matches somewhere. Raises InvalidArgument for an
-    invalid pattern, unless there are no texts."""
-    from pyarrow import compute  # takes 20 ms to import
-
-    try:
-        return compute.match_substring_regex(texts, pattern)
-    except pa.ArrowInvalid as error:
-        raise InvalidArgument(f"Regex syntax: the $regex pattern {pattern} cannot be used: {error}") from None
+    return numbers(hits) & valid(hits)
 
 
 class Times:

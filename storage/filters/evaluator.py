@@ -11,11 +11,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from ..arrow.arrays import number_array, numbers, text_array, valid
+from ..arrow.arrays import text_array
 from ..arrow.lazy_pyarrow import pa
 from ..index.ngrams import Ngrams
 from ..memory_budget import MemoryBudget
@@ -26,7 +26,6 @@ from ..segments.patched_segment import PatchedSegment, PatchTable, overlays
 from ..segments.segment import Segment, hash_ids
 from ..segments.snapshot import SegmentView, Snapshot
 from . import row_set
-from .column_index import regex_matches
 from .document_scan import Documents, documents_with
 from .duckdb_tables import FilterDatabase, FilterTable
 from .metadata_filter import FilterArrays
@@ -42,10 +41,8 @@ from .parser import (
     metadata_only,
     size,
 )
+from .regex_scan import FindNgrams, matching, regex_matches
 from .row_set import RowSet
-
-if TYPE_CHECKING:
-    from .regex_literals import Required
 
 # The most conditions in a tree that is evaluated with arrays. DuckDB was faster for only one kind of tree,
 # more than 64 wide ranges over a million rows (200 ranges: 44 instead of 141 ms). It was 2 to 20 times slower
@@ -54,9 +51,6 @@ _ARRAYS_MOST = 1000
 _ONE_QUERY = 200  # conditions per SQL query: DuckDB plans 20,000 at once in minutes, 100 x 200 in a second
 # Answers kept per part and per collection. Repeating a filter with another query vector then costs nothing.
 _REMEMBERED, _REMEMBERED_BYTES = 64, 16 << 20
-_FEW_CANDIDATES = 0.4  # beyond this share, a regular expression is tried on all documents without a copy
-_SAMPLE = 1000  # documents that show whether a text is too common to be looked for in all
-FindNgrams: TypeAlias = Callable[[], "Ngrams | None"]
 
 
 def _no_ngrams() -> None:
@@ -183,46 +177,12 @@ class Block:
             case DocumentContains(text):
                 return documents_with(self._scanned(), text, ngrams())
             case DocumentMatches(pattern):
-                return self._matching(pattern, ngrams)
+                return matching(self._scanned(), pattern, self._documents, ngrams)
             case IdOneOf(values):
                 rows = self._locate(values)
                 return row_set.gathered(self.rows, rows[(rows >= 0) & (rows < self.rows)])
             case _:
                 raise AssertionError(node)
-
-    def _matching(self, pattern: str, ngrams: FindNgrams) -> RowSet:
-        """Return the documents that a regular expression matches. It is tried on those that contain the texts
-        that it requires."""
-        from .regex_literals import is_literal, required  # takes 3 ms to import
-
-        if is_literal(pattern):
-            return documents_with(self._scanned(), pattern, ngrams())
-        candidates = self._having(required(pattern), ngrams)
-        if candidates is None or candidates.count > _FEW_CANDIDATES * self.rows:
-            matches = regex_matches(self._documents(), pattern)
-            return RowSet(self.rows, mask=numbers(matches) & valid(matches))
-        rows = candidates.rows
-        if not len(rows):
-            return candidates
-        matches = regex_matches(self._documents().take(number_array(rows)), pattern)
-        return RowSet(self.rows, rows=rows[numbers(matches) & valid(matches)])
-
-    def _having(self, required: Required, ngrams: FindNgrams) -> RowSet | None:
-        """Return the documents that have the required texts; None if nothing is required but texts that most
-        documents have."""
-        if isinstance(required, str):
-            documents = self._scanned()
-            sample = documents.first(_SAMPLE)
-            if documents_with(sample, required).count > _FEW_CANDIDATES * sample.rows:
-                return None
-            return documents_with(documents, required, ngrams())
-        parts = [self._having(part, ngrams) for part in required.parts]
-        known = [part for part in parts if part is not None]
-        if not known:
-            return None
-        if not required.each:
-            return row_set.union(self.rows, known) if len(known) == len(parts) else None
-        return row_set.intersection(known)
 
 
 def check_patterns(node: Node) -> None:

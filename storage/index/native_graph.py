@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from ..interface.progress import report
 from ..interface.values import Floats
 from ..native import kernel
+from ..native.threads import in_threads
 from ..vectors import distance, pca
 from ..vectors.distance import Space, normalised
 from ..vectors.pca import Projection, rerank_least
@@ -120,7 +120,7 @@ class NativeGraph:
         parts = min(threads, len(queries) // _PART)
         try:
             if parts > 1:
-                _in_threads(run, len(queries), parts)
+                in_threads(run, len(queries), parts)
             else:
                 search_compiled(queries, vectors, k, ef, width, factor, *rows, *out)
         except kernel.graph.Damaged as error:  # type: ignore[union-attr]
@@ -150,41 +150,6 @@ def _array_bytes(data: GraphData) -> int:
     assert data.codes is not None
     arrays = (data.codes, data.counts, data.links, data.levels, data.upper)
     return sum(int(array.nbytes) for array in arrays)
-
-
-def _in_threads(run: Callable[[slice], None], count: int, parts: int) -> None:
-    """Run a function for parts of so many items, one of them in this thread. Raises what a part raised.
-
-    Parts for which no thread can be started run in this one.
-    """
-    failed: list[BaseException] = []
-
-    def guarded(part: slice) -> None:
-        try:
-            if not failed:
-                run(part)
-        except BaseException as error:
-            failed.append(error)
-
-    ends = np.linspace(0, count, parts + 1).astype(int).tolist()
-    left = [slice(start, stop) for start, stop in pairwise(ends)]
-    threads: list[threading.Thread] = []
-    try:
-        while len(left) > 1:
-            thread = threading.Thread(target=guarded, args=(left[-1],), daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # the process may have no more threads
-                break
-            threads.append(thread)
-            left.pop()
-        for part in left:
-            guarded(part)
-    finally:
-        for thread in threads:
-            thread.join()
-    if failed:
-        raise failed[0]
 
 
 def building_bytes(rows: int, neighbors: int) -> int:
@@ -333,7 +298,7 @@ def in_chunks(run: Callable[[slice], None], count: int, threads: int, stopped: C
             halted = True  # the other threads stop, too
             raise
 
-    _in_threads(work, threads, threads)
+    in_threads(work, threads, threads)
     return not stopped()
 
 

@@ -318,6 +318,101 @@ done:
     return answer;
 }
 
+/* ---- documents that a regular expression matches ---------------------------------------------------- */
+
+#include "automaton.h"
+
+PyDoc_STRVAR(matches_doc,
+             "matches(offsets, data, program, start, first, stop, rows, out, backwards): set out[row] for each document from `first`\n"
+             "to before `stop` to whether a program matches somewhere in it. With `rows`, an array of int64, these are\n"
+             "places in it, and out[n] is about the document rows[n]. Returns False if the program needs too many states\n"
+             "or too much memory. A program (instructions, 4) of int32 is as in filters/regex_program.py; one that reads\n"
+             "`backwards` begins at the end of each document.");
+
+static PyObject *
+matches(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    if (given != 9) {
+        PyErr_Format(PyExc_TypeError, "matches takes 9 arguments, not %zd", given);
+        return NULL;
+    }
+    Py_ssize_t start = PyLong_AsSsize_t(args[3]), first = PyLong_AsSsize_t(args[4]), stop = PyLong_AsSsize_t(args[5]);
+    int backwards = PyObject_IsTrue(args[8]);
+    if (PyErr_Occurred())
+        return NULL;
+    Py_buffer held[5];
+    int count = 0;
+    PyObject *answer = NULL;
+    if (PyObject_GetBuffer(args[0], &held[count], PyBUF_C_CONTIGUOUS) < 0)
+        return NULL;
+    count++;
+    if ((held[0].itemsize != 4 && held[0].itemsize != 8) || (uintptr_t)held[0].buf % (uintptr_t)held[0].itemsize) {
+        PyErr_SetString(PyExc_TypeError, "offsets are neither int32 nor int64, or not aligned");
+        goto done;
+    }
+    if (get(args[1], &held[count], "data", 1, 0) < 0)
+        goto done;
+    count++;
+    if (get(args[2], &held[count], "program", 4, 0) < 0)
+        goto done;
+    count++;
+    if (get(args[7], &held[count], "out", 1, 1) < 0)
+        goto done;
+    count++;
+    Texts texts = {0};
+    texts.offsets = held[0].buf;
+    texts.wide = held[0].itemsize == 8;
+    texts.count = held[0].len / held[0].itemsize - 1;
+    texts.data = held[1].buf;
+    texts.size = held[1].len;
+    texts.out = held[3].buf;
+    texts.row = first;
+    texts.stop = stop;
+    Py_ssize_t most = texts.count;
+    if (args[6] != Py_None) {
+        if (get(args[6], &held[count], "rows", 8, 0) < 0)
+            goto done;
+        texts.rows = held[count].buf;
+        most = held[count].len / 8;
+        count++;
+    }
+    Py_ssize_t ops = held[2].len / (Py_ssize_t)sizeof(Op);
+    if (texts.count < 0 || first < 0 || first > stop || stop > most || held[3].len != most ||
+        held[2].len % (Py_ssize_t)sizeof(Op) || !valid_program(held[2].buf, ops, start)) {
+        PyErr_SetString(PyExc_ValueError, "the documents, the rows and the program do not fit each other");
+        goto done;
+    }
+    Automaton automaton;
+    int outcome = 0;
+    Py_BEGIN_ALLOW_THREADS
+    uint32_t begin = prepare(&automaton, held[2].buf, (int32_t)ops, (int32_t)start);
+    if (!automaton.failed) {
+        if (begin < FIRST_STATE)
+            memset(texts.out + first, begin == ACCEPT, (size_t)(stop - first));
+        else {
+            Probe probes[PROBES];
+            int probing = 0;
+            if (!backwards && texts.rows == NULL && first < stop && can_probe())
+                probing = choose_probes(&automaton, probes, texts.data, texts.size);
+            if (probing)
+                outcome = read_probed(&automaton, &texts, begin, probes, probing);
+            if (backwards)
+                outcome = read_backwards(&automaton, &texts, begin);
+            else if (outcome == 0 && !automaton.failed)
+                outcome = read_texts(&automaton, &texts, begin);
+        }
+    }
+    release_automaton(&automaton);
+    Py_END_ALLOW_THREADS
+    if (outcome < 0)
+        PyErr_SetString(PyExc_ValueError, "a document does not lie within the bytes");
+    else
+        answer = PyBool_FromLong(!automaton.failed);
+done:
+    release(held, count);
+    return answer;
+}
+
 /* ---- n-grams ------------------------------------------------------------------------------------------ */
 
 PyDoc_STRVAR(ngrams_doc,
@@ -392,6 +487,7 @@ done:
 
 static PyMethodDef methods[] = {
     {"contains", (PyCFunction)(void (*)(void))contains, METH_FASTCALL, contains_doc},
+    {"matches", (PyCFunction)(void (*)(void))matches, METH_FASTCALL, matches_doc},
     {"ngrams", (PyCFunction)(void (*)(void))ngrams, METH_FASTCALL, ngrams_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -400,7 +496,7 @@ static PyMethodDef methods[] = {
 static int
 add_version(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "VERSION", 2);
+    return PyModule_AddIntConstant(module, "VERSION", 3);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_version}, {0, NULL}};

@@ -22,6 +22,18 @@ def contains(
     out: npt.NDArray[np.bool_],
     /,
 ) -> int: ...
+def matches(
+    offsets: npt.NDArray[Any],
+    data: npt.NDArray[np.uint8],
+    program: npt.NDArray[np.int32],
+    start: int,
+    first: int,
+    stop: int,
+    rows: npt.NDArray[np.int64] | None,
+    out: npt.NDArray[np.bool_],
+    backwards: bool,
+    /,
+) -> bool: ...
 def ngrams(
     data: npt.NDArray[np.uint8], unit: int, overlap: int, first: int, out: npt.NDArray[np.uint64], /
 ) -> None: ...

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import chroma
-from chroma.storage.filters import document_index, evaluator
+from chroma.storage.filters import document_index, regex_scan
 from chroma.storage.index.ngrams import Ngrams
 from chroma.storage.segments.segment import Segment
 
@@ -199,13 +199,13 @@ def test_collections_without_documents_have_an_empty_index(tmp_path: Path) -> No
 def test_texts_that_most_documents_have_are_not_looked_for_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a regular expression: looking for them would take as long as the expression itself."""
     looked: list[tuple[int, str]] = []
-    real = evaluator.documents_with
+    real = regex_scan.documents_with
 
     def counted(documents: Any, text: str, index: Any = None) -> Any:
         looked.append((documents.rows, text))
         return real(documents, text, index)
 
-    monkeypatch.setattr(evaluator, "documents_with", counted)
+    monkeypatch.setattr(regex_scan, "documents_with", counted)
     client = chroma.EphemeralClient(private=True)
     collection = client.create_collection("docs", embedding_function=None)
     texts = [f"the common words and {'a rare' if row % 100 == 0 else 'no'} one" for row in range(ROWS)]
