@@ -162,7 +162,9 @@ class Graphs:
         budget, key = self._store.services.budget, self._key(segment.name)
         graph: Graph | None = None
         try:
-            data = home.map(ref.file.name, ref.file.bytes)
+            data = home.map_at_random(ref.file.name, ref.file.bytes) or home.map(
+                ref.file.name, ref.file.bytes
+            )
             if at_once and not graph_file.opens_at_once(data):
                 self._slow.add(segment.name)
                 return

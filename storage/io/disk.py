@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 from ..interface.errors import Corruption, Missing, NotADatabase, ReadOnly, StorageError
 from ..interface.fork_safety import let_go_in_children, opening
-from . import libc, memory_map, safe_open, writeback
+from . import libc, machine_memory, memory_map, safe_open, writeback
 from .checksummed_writer import Hashing, Sink
 from .file_lock import LOCK_TIMEOUT, FileLock
 from .open_file import OpenFile, finalized
@@ -33,6 +33,7 @@ from .os_errors import explained, readable, refused
 _log = logging.getLogger("chroma")
 GONE = ".gone-"  # marks the name of a folder that is being removed
 _SCRATCH_BYTES = 64 << 20  # smaller scratch space is ordinary memory
+_ROOM = 2  # a file is too large for memory if so many of it do not fit
 
 
 def _no_step(step: str, path: str) -> None:
@@ -130,6 +131,7 @@ class Folder(Protocol):
     def replace(self, name: str, data: bytes) -> None: ...
     def write_file(self, name: str) -> contextlib.AbstractContextManager[Sink]: ...
     def map(self, name: str, size: int | None = None) -> memoryview: ...
+    def map_at_random(self, name: str, size: int) -> memoryview | None: ...
     def evict(self, mapped: memoryview) -> None: ...
     def scratch(self, size: int) -> memoryview: ...
     def open_log(self, name: str, create: bool = False) -> LogFile: ...
@@ -438,6 +440,18 @@ class DiskFolder:
             mapped = memory_map.map_file(path)
         if size is not None and len(mapped) != size:
             raise Corruption(path, f"it has {len(mapped)} bytes instead of {size}")
+        return mapped
+
+    def map_at_random(self, name: str, size: int) -> memoryview | None:
+        """Map a file that memory has no room for, to read single rows. None: memory has room for it.
+
+        The system reads whole megabytes around a page, in the hope that they are used, too. In a container of
+        600 MB, queries over 1.5 GB of vectors took 850 ms with that and 3 ms without.
+        """
+        if size * _ROOM < machine_memory.usable():
+            return None
+        mapped = self.map(name, size)
+        memory_map.read_at_random(mapped)
         return mapped
 
     def evict(self, mapped: memoryview) -> None:

@@ -116,6 +116,9 @@ class MemoryFolder:
             raise Corruption(f"{self.path}/{name}", "the file is missing")
         return found
 
+    def map_at_random(self, name: str, size: int) -> None:
+        """Return None, because the file is in memory."""
+
     def evict(self, mapped: memoryview) -> None:
         """Do nothing, because the bytes exist only in memory."""
 

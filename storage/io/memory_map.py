@@ -74,3 +74,10 @@ def evict(mapped: memoryview) -> None:
     if len(mapped):
         address = np.frombuffer(mapped, np.uint8).ctypes.data
         libc.madvise(address, len(mapped), mmap.MADV_DONTNEED)
+
+
+def read_at_random(mapped: memoryview) -> None:
+    """Read only the pages of a map that are used. Otherwise the system also reads pages around them."""
+    if len(mapped):
+        address = np.frombuffer(mapped, np.uint8).ctypes.data
+        libc.madvise(address, len(mapped), mmap.MADV_RANDOM)

@@ -16,6 +16,8 @@
 #define YIELD() ((void)0)
 #else
 #include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #define YIELD() sched_yield()
 #endif
 
@@ -738,6 +740,23 @@ sum_of(const Vectors *vectors, Py_ssize_t block, Py_ssize_t block_rows)
     return xxh64((const uint8_t *)(vectors->data + start * vectors->dimension), (size_t)(4 * rows * vectors->dimension));
 }
 
+/* Lets the system read the blocks of these rows that were not checked yet, all at the same time. */
+static void
+fetch_blocks(const Graph *graph, const Vectors *vectors, const Near *near, Py_ssize_t count)
+{
+#if !defined(_WIN32)
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (Py_ssize_t at = 0; at < count && graph->sums; at++) {
+        Py_ssize_t block = (Py_ssize_t)(near[at].row & ~FOLLOWED) / graph->block_rows, start = block * graph->block_rows;
+        Py_ssize_t rows = vectors->rows - start < graph->block_rows ? vectors->rows - start : graph->block_rows;
+        if (__atomic_load_n(&graph->checked[block], __ATOMIC_RELAXED))
+            continue;
+        uintptr_t from = (uintptr_t)(vectors->data + start * vectors->dimension), to = from + (uintptr_t)(4 * rows * vectors->dimension);
+        madvise((void *)(from / page * page), to - from / page * page, MADV_WILLNEED); /* only advice: it may fail */
+    }
+#endif
+}
+
 /* Whether a vector is the one that was indexed. Compares its block with the sum, once. */
 static inline int
 is_intact(const Graph *graph, const Vectors *vectors, uint32_t row)
@@ -758,6 +777,7 @@ static Py_ssize_t
 rerank(const Graph *graph, const Vectors *vectors, Scratch *scratch, Py_ssize_t width)
 {
     Py_ssize_t count = scratch->count < width ? scratch->count : width;
+    fetch_blocks(graph, vectors, scratch->near, count);
     for (Py_ssize_t at = 0; at < count; at++)
         if (!is_intact(graph, vectors, scratch->near[at].row & ~FOLLOWED)) {
             scratch->broken = OTHER_VECTORS;
@@ -998,7 +1018,7 @@ search(PyObject *self, PyObject *const *args, Py_ssize_t given)
         goto all_held;
     scratch->broken = NOT_BROKEN;
     Py_ssize_t wrong = -1;
-    Py_BEGIN_ALLOW_THREADS
+    PyThreadState *state = give_lock();
     for (Py_ssize_t at = 0; at < task.row_count && wrong < 0; at++)
         if (task.rows[at] < 0 || task.rows[at] >= graph->codes.rows)
             wrong = at;
@@ -1006,7 +1026,7 @@ search(PyObject *self, PyObject *const *args, Py_ssize_t given)
         search_one(graph, &task, scratch, (const float *)queries.buf + line * graph->dimension,
                    (int64_t *)rows.buf + line * task.k, (float *)distances.buf + line * task.k,
                    (int32_t *)counts.buf + line * 2);
-    Py_END_ALLOW_THREADS
+    take_lock(state);
     if (wrong >= 0)
         PyErr_Format(PyExc_IndexError, "row %lld of %zd", (long long)task.rows[wrong], graph->codes.rows);
     else if (scratch->broken == DAMAGED)

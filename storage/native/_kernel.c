@@ -192,7 +192,8 @@ lengths(PyObject *module, PyObject *const *args, Py_ssize_t given)
 
 /* ---- the nearest (vectors are finite, so no distance is NaN) -------------------------------------------- */
 
-enum { ROUGH_LANES = 16 }; /* sums at a time in float32 */
+enum { ROUGH_LANES = 16 };         /* sums at a time in float32 */
+enum { SHORT_SCAN = 1 << 17 }; /* numbers: 10 us */
 static const double LONG = 1e30; /* the squared lengths beyond which float32 products are too inexact */
 static const float SHORT = 1e-30f;
 
@@ -391,7 +392,8 @@ scan(PyObject *module, PyObject *const *args, Py_ssize_t given)
         PyErr_NoMemory();
         goto all_held;
     }
-    Py_BEGIN_ALLOW_THREADS
+    /* A short scan keeps the interpreter's lock, because handing it over takes longer. */
+    PyThreadState *state = count * pairs.dimension > SHORT_SCAN ? give_lock() : NULL;
     Pairs some = pairs;
     some.count = keep_close(&pairs, pairs.held[0].buf, squares.buf, rough, rough + count, k, close);
     some.rows = close;
@@ -400,7 +402,8 @@ scan(PyObject *module, PyObject *const *args, Py_ssize_t given)
         ((int64_t *)rows.buf)[at] = best[at].row;
         ((float *)into.buf)[at] = best[at].distance;
     }
-    Py_END_ALLOW_THREADS
+    if (state)
+        take_lock(state);
     done = Py_NewRef(Py_None);
 all_held:
     PyMem_Free(best);

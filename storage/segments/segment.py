@@ -291,6 +291,8 @@ class Segment:
         self._texts: dict[str, Text] = {}
         # Mapped now and read later, because a map stays readable after another process has removed its file.
         self._maps = {role: self._folder.map(file.name, file.bytes) for role, file in self._files.items()}
+        vectors = self._files[VECTORS]
+        self._random_vectors = self._folder.map_at_random(vectors.name, vectors.bytes)
 
     def __repr__(self) -> str:
         return f"Segment({self.name}, rows={self.rows}, dimension={self.dimension})"
@@ -413,15 +415,17 @@ class Segment:
         A graph of codes has sums of its own, and checks the blocks that it reads. So the first search of a
         process need not read all vectors.
         """
+        data = self._maps[VECTORS] if self._random_vectors is None else self._random_vectors
 
         def make() -> Floats:
             with self._reading(VECTORS):
-                columns = ipc_file.columns(self._maps[VECTORS], self.rows)
+                columns = ipc_file.columns(data, self.rows)
                 size = self.rows * self.dimension
                 flat = np.frombuffer(columns["vector"].buffers[-1], np.float32, size)
             return flat.reshape(self.rows, self.dimension)
 
-        out: Floats = self._cache["vectors"] if "vectors" in self._cache else self._once("unchecked", make)
+        checked = self._random_vectors is None and "vectors" in self._cache
+        out: Floats = self._cache["vectors"] if checked else self._once("unchecked", make)
         return out
 
     @property

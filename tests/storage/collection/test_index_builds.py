@@ -616,3 +616,26 @@ def test_a_graph_that_another_version_replaces_is_not_built_for_ever(
         assert caplog.text.count("no longer built anew") == 1
         assert _recall(collection) >= 0.95  # it is searched as it is, or not at all
         assert graphs.missing(graphs._store.snapshot(), settings) == []
+
+
+def test_files_beyond_memory_are_read_page_by_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the system reads megabytes around each vector, and evicts what the next query needs."""
+    advised = []
+
+    def read_at_random(mapped: memoryview) -> None:
+        advised.append(len(mapped))
+
+    monkeypatch.setattr("chroma.storage.io.memory_map.read_at_random", read_at_random)
+    with chroma.PersistentClient(tmp_path) as client:
+        _filled(client).compact()
+        assert not advised
+    size = next(path.stat().st_size for path in tmp_path.rglob("vectors.arrow"))
+    monkeypatch.setattr("chroma.storage.io.machine_memory.usable", lambda: size)
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.get_collection("things", embedding_function=None)
+        assert _recall(collection) >= 0.95 and _coded(collection)
+        assert size in advised
+        # An exact search reads all vectors, in their order, so it has a map of its own.
+        (view,) = _graphs(collection)._store.snapshot().views
+        assert not np.shares_memory(view.unchecked_vectors, view.vectors)
+        assert np.array_equal(view.unchecked_vectors, view.vectors)

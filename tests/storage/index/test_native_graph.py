@@ -409,3 +409,29 @@ def test_searches_leave_little_memory_behind() -> None:
     assert 1 <= count <= 8 and size <= count * (rows // 8 + 10_000)
     assert graph.nbytes >= 8 * (rows // 8)
     assert graph.scan(vectors[:3], vectors, narrow, None, 1).rows[:, 0].tolist() == [0, 1, 2]
+
+
+def test_threads_that_hand_the_lock_to_each_other_find_what_one_finds() -> None:
+    """Also with more threads than cores, and beside a thread that computes in Python."""
+    graph = built("l2")
+    right = [graph.search(VECTORS[[row]], VECTORS, PARAMETERS, None, 1).rows.tolist() for row in range(50)]
+    wrong, ended = [], threading.Event()
+
+    def ask() -> None:
+        for row in list(range(50)) * 10:
+            if graph.search(VECTORS[[row]], VECTORS, PARAMETERS, None, 1).rows.tolist() != right[row]:
+                wrong.append(row)
+
+    def compute() -> None:
+        while not ended.is_set():
+            sum(range(1000))
+
+    busy = threading.Thread(target=compute)
+    threads = [threading.Thread(target=ask) for _ in range(5)]
+    for thread in (busy, *threads):
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ended.set()
+    busy.join()
+    assert not wrong
