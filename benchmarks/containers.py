@@ -1,6 +1,6 @@
 """Collections that are larger than memory: load, index and queries in containers of less and less memory.
 
-    python benchmarks/containers.py [--rows 1000000] [--dimension 384] [--build-mb 1000] [--mb 2000 1000 600 400]
+    python benchmarks/containers.py [--rows N] [--dimension D] [--build-mb 1000] [--mb 2000 1000 600 400]
 
 A container here is a control group with a memory limit (version 1 or 2), so this needs root on Linux. The
 page cache of a group counts for its limit, as in Docker and Kubernetes. Before each child, the files leave
