@@ -36,7 +36,7 @@ from .observability.metrics import REFRESH_SECONDS, Metrics
 from .observability.request_context import Exchange
 from .observability.tracing import Tracing
 from .observability.tracing import start as start_tracing
-from .routes import ROUTES, Call, Handler, Route, Site, healthcheck
+from .routes import CONSOLE, PAGES, ROUTES, Call, Handler, Route, Site, healthcheck
 from .security.authorization import Guard, refusal
 from .settings.server_settings import ServerSettings
 
@@ -96,7 +96,7 @@ def create_app(backend: EmbeddedBackend, settings: ServerSettings) -> FastAPI:
         tracing=tracing,
     )
     endpoints: list[tuple[str, str, Endpoint]] = []
-    for route in ROUTES:
+    for route in (*ROUTES, *PAGES, *(CONSOLE if settings.console else ())):
         served = _Answering(route, shared)
         for path in (route.path, *_ALSO.get(route.path, ())):
             endpoints.append((route.method, path, served.answered))
@@ -293,7 +293,9 @@ class _Answering:
                 seconds=self._settings.request_seconds,
             ).begin()
         if isinstance(result, Ready):
-            return Response(result.content, route.status, result.headers, media_type=result.media_type)
+            return Response(
+                result.content, result.status or route.status, result.headers, media_type=result.media_type
+            )
         if len(result) > LARGE:
             reader = self._reader(incoming)
             seconds = self._settings.request_seconds

@@ -26,7 +26,7 @@ from ..validation.read_arguments import check_distance, check_read_level
 from ..wire import content_negotiation, json_codec, request_codec, search_codec
 from ..wire.json_codec import JSON
 from ..wire.request_codec import AnswerForm
-from . import read_responses
+from . import console_pages, read_responses
 from .http.request_body import Feed
 from .http.responses import Ready, Streamed
 from .observability.metrics import CONTENT_TYPE, Metrics
@@ -677,4 +677,12 @@ ROUTES = (
     Route("GET", f"{_OWN}/stats", own_stats, "read"),
     Route("POST", f"{_DATABASE}/{json_codec.OWN_PREFIX}/compact", own_compact_all, "write"),
     Route("POST", f"{_DATABASE}/{json_codec.OWN_PREFIX}/sql", own_sql, "read", body=True),
+)
+
+# Pages for people, which the OpenAPI document leaves out.
+PAGES = (Route("GET", "/", console_pages.greeting, "none", threaded=False),)
+CONSOLE = (
+    Route("GET", "/console", console_pages.console, "none", threaded=False),
+    Route("GET", "/console/", console_pages.console_index, "none", threaded=False),
+    Route("GET", "/console/static/{path:path}", console_pages.console_file, "none", threaded=False),
 )
