@@ -165,7 +165,7 @@ function conditionValue(op, type, text) {
 }
 
 /** The filter of the address: chips, raw JSON, a box for documents. */
-export function FilterBar({ info, matches = undefined }) {
+export function FilterBar({ info, matches = undefined, documents = true }) {
   const { params } = useSignal(place);
   const keys = useMemo(() => keysOf(info), [info]);
   const list = useId();
@@ -205,12 +205,12 @@ export function FilterBar({ info, matches = undefined }) {
           ${["text", "int", "float", "bool"].map((each) => html`<option value=${each} selected=${type === each}>${T.types[each]}</option>`)}</select></label>
         <button>${T.addCondition}</button>
       </form>
-      <form class="row" onSubmit=${(event) => { event.preventDefault(); apply({ text: text || null }); }}>
+      ${documents && html`<form class="row" onSubmit=${(event) => { event.preventDefault(); apply({ text: text || null }); }}>
         <label class="inline">${T.documentsWith}<input type="search" id="find" value=${text} size="18" onInput=${(event) => setText(event.target.value)} /></label>
         <label class="inline"><span class="hidden">${T.how}</span><select onChange=${(event) => apply({ how: event.target.value === "regex" ? "regex" : null })}>
           <option value="contains" selected=${params.how !== "regex"}>${T.contains}</option><option value="regex" selected=${params.how === "regex"}>${T.regex}</option></select></label>
         <button>${T.apply}</button>
-      </form>
+      </form>`}
       <details><summary>${T.rawJson}</summary>
         <form onSubmit=${(event) => { event.preventDefault(); try { if (raw.trim()) parse(raw); apply({ where: raw.trim() || null }); } catch (error) { setProblem(error); } }}>
           <label>${T.whereJson}<textarea rows="4" cols="50" spellcheck=${false} value=${raw} onInput=${(event) => setRaw(event.target.value)}></textarea></label>

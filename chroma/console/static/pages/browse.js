@@ -49,12 +49,12 @@ export function overview({ at }) {
         <td class="number">${count(each.rows)}</td><td class="number">${each.dimension ?? "–"}</td><td>${each.space ?? "–"}</td><td>${functionName(each.function)}</td>
         <td>${each.rows ? html`<${Bar} share=${share(each)} label=${T.indexed(Math.round(share(each) * 100))} /> ${Math.floor(share(each) * 100)} %` : "–"}</td>
         <td class="number">${size(each.bytes)}</td>
-        ${mayWrite() && html`<td class="row">${["rename", "fork", "compact", "delete"].map((what) => html`<button type="button" aria-label=${`${T.does[what]}: ${each.name}`} onClick=${() => ask([what, each])}>${T.does[what]}</button>`)}</td>`}
+        ${mayWrite() && html`<td><div class="actions">${["rename", "fork", "compact", "delete"].map((what) => html`<button type="button" class="small" aria-label=${`${T.does[what]}: ${each.name}`} onClick=${() => ask([what, each])}>${T.does[what]}</button>`)}</div></td>`}
       </tr>`)}</tbody></table></div>
       ${found.length > rows && html`<${Pager} total=${found.length} page=${page} rows=${rows} sizes=${[25, 50, 100]} onPage=${(value) => turn({ page: value })} onRows=${(value) => turn({ rows: value, page: null })} />`}`}`}
     ${asked && html`<${Change} key=${asked.join()} what=${asked[0]} collection=${asked[1]} onClose=${() => ask(null)} onDone=${done} />`}`;
 }
-const share = (each) => (each.rows ? (typeof each.indexed === "number" ? Math.min(1, each.indexed > 1 || each.rows === 1 ? each.indexed / each.rows : Number(each.indexed) / each.rows) : each.indexed ? 1 : 0) : 0);
+const share = (each) => (each.rows ? Math.min(1, Number(each.indexed ?? 0) / Number(each.rows)) : 0);
 const functionName = (value) => (value === null || value === undefined ? "–" : typeof value === "string" ? value : value.name ?? value.type ?? "–");
 
 /** Create, rename, fork, compact or delete a collection. */
@@ -128,7 +128,7 @@ export function data({ info, at, reloadInfo }) {
       ${columns.map((column) => html`<th scope="col" aria-sort=${sort === column ? (down ? "descending" : "ascending") : "none"}>${sorter(column)}</th>`)}</tr></thead>
       <tbody>${list.map((id, index) => html`<tr key=${id} data-row tabindex="-1" class=${marked.has(id) ? "on" : ""}>
         <td><input type="checkbox" aria-label=${T.mark(clipped(id, 60))} checked=${marked.has(id)} onChange=${(event) => flip(id, event.target.checked)} /></td>
-        <th scope="row"><a href=${href({ page: "record", params: { id } })}>${clipped(id, 60)}</a></th>
+        <th scope="row"><a href=${href({ page: "record", params: { id } })}><bdi>${clipped(id, 60)}</bdi></a></th>
         <td class="document"><div dir="auto">${clipped(found.data.documents?.[index], 300) || html`<span class="none">–</span>`}</div></td>
         ${columns.map((column) => html`<td class=${["int", "float"].includes(typeOf(found.data.metadatas?.[index]?.[column])) ? "number" : ""}><${Value} name=${column} value=${found.data.metadatas?.[index]?.[column]} /></td>`)}
       </tr>`)}</tbody></table></div>`}

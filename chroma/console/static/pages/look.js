@@ -11,7 +11,7 @@ export function duplicates({ info, at }) {
   const { params } = at;
   const [limit, setLimit] = useState(params.max ?? "0.05");
   const path = collectionPath(info.id);
-  const found = useLoad((signal) => (params.max ? call("POST", `${path}/chroma-arrow/pairs`, { max_distance: Number(params.max), limit: 1000, ...filterOf(params) }, { signal }) : Promise.resolve(null)), [params.max, params.where, params.text, params.how]);
+  const found = useLoad((signal) => (params.max ? call("POST", `${path}/chroma-arrow/pairs`, { max_distance: Number(params.max), limit: 1000, where: filterOf(params).where }, { signal }) : Promise.resolve(null)), [params.max, params.where]);
   const page = Number(params.page ?? 1);
   const pairs = found.data?.pairs ?? [];
   const shown = pairs.slice((page - 1) * PAIRS, page * PAIRS);
@@ -24,7 +24,7 @@ export function duplicates({ info, at }) {
   const [doomed, doom] = useState(new Set());
   const [asked, ask] = useState(false);
   const flip = (id) => { const next = new Set(doomed); if (!next.delete(id)) next.add(id); doom(next); };
-  return html`<div class="head"><h1>${T.pages_.duplicates}</h1></div><${FilterBar} info=${info} />
+  return html`<div class="head"><h1>${T.pages_.duplicates}</h1></div><${FilterBar} info=${info} documents=${false} />
     <form class="row" onSubmit=${(event) => { event.preventDefault(); turn({ max: limit, page: null }); }}>
       <label class="inline">${T.maxDistance}<input type="number" step="any" min="0" required value=${limit} onInput=${(event) => setLimit(event.target.value)} /></label><button class="primary">${T.findPairs}</button></form>
     <${Problem} error=${found.error ?? texts.error} what=${T.pages_.duplicates} /><${Busy} busy=${found.busy || texts.busy} />
@@ -79,7 +79,8 @@ export function quality({ info, reloadInfo }) {
       ${mayWrite() && html`<form class="row" onSubmit=${async (event) => { event.preventDefault(); if (await tune.run((signal) => call("PUT", path, { new_configuration: { hnsw: { ef_search: Number(ef) } } }, { signal })) !== undefined) { announce(T.saved); again(); } }}>
         <label class="inline">ef_search<input type="number" min="1" value=${ef} onInput=${(event) => setEf(event.target.value)} /></label><button disabled=${tune.busy}>${T.save}</button></form><${Problem} error=${tune.error} />`}</section>
     <section><h2>${T.sizes}</h2><${Problem} error=${stats.error} what=${T.sizes} />${s && html`<dl class="meta">
-      ${[[T.live, count(s.live)], [T.deletedRows, count(s.deleted)], [T.unsealed, count(s.unsealed)], [T.segments, count(s.segments)], [T.bytes, size(s.bytes)], [T.logBytes, size(s.log_bytes)], ...Object.entries(s.files ?? {}).map(([kind, bytes]) => [kind, size(bytes)])].map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`}</section></div>`;
+      ${[[T.live, count(s.live)], [T.deletedRows, count(s.deleted)], [T.unsealed, count(s.unsealed)], [T.segments, count(s.segments)], [T.bytes, size(s.bytes)], [T.logBytes, size(s.log_bytes)] ].map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
+      <details><summary>${T.files}</summary><dl class="meta">${Object.entries(s.files ?? {}).map(([name, bytes]) => html`<dt>${name}</dt><dd>${size(bytes)}</dd>`)}</dl></details>`}</section></div>`;
 }
 
 // ---------------------------------------------------------------- SQL
@@ -105,6 +106,7 @@ export function sql({ at }) {
     remember("sql", JSON.stringify(next));
     setHistory(next);
   };
+  useEffect(() => { if (at.params.sql) run(); }, []);
   const quote = (name) => `"${name.replaceAll('"', '""')}"`;
   const cell = (value) => { const plain = value === null ? "" : show(value); return /[",\n\r]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain; };
   return html`<div class="head"><h1>SQL</h1></div><div class="side"><div>
