@@ -153,7 +153,7 @@ function Plot({ info, it, colourBy }) {
   useEffect(() => {
     drawing.current = glDrawing(canvas.current) ?? plainDrawing(canvas.current);
     canvas.current.dataset.drawn = drawing.current.name;
-    const fit = () => { for (const each of [canvas.current, over.current]) { each.width = each.clientWidth * devicePixelRatio; each.height = each.clientHeight * devicePixelRatio; } draw(); };
+    const fit = () => { if (!canvas.current || !over.current) return; for (const each of [canvas.current, over.current]) { each.width = each.clientWidth * devicePixelRatio; each.height = each.clientHeight * devicePixelRatio; } draw(); };
     const watch = new ResizeObserver(fit);
     watch.observe(canvas.current);
     const lost = (event) => event.preventDefault();
@@ -199,18 +199,23 @@ function Plot({ info, it, colourBy }) {
     } else if (!held.moved) { const index = nearest(...position(event)); if (index >= 0) neighbours(index); else { setFocus(null); setNear([]); } }
     draw();
   };
+  const asking = useRef(null);
+  useEffect(() => () => asking.current?.abort(), []);
   const neighbours = async (index) => {
+    asking.current?.abort();
+    const stop = new AbortController();
+    asking.current = stop;
     setFocus(index);
     setNear([]);
     setProblem(null);
     const path = collectionPath(info.id);
     try {
-      const own = await call("POST", `${path}/get`, { ids: [it.ids[index]], include: ["embeddings"], encoding: "base64" });
+      const own = await call("POST", `${path}/get`, { ids: [it.ids[index]], include: ["embeddings"], encoding: "base64" }, { signal: stop.signal });
       if (!own.ids.length) throw new Error(T.noRecord(it.ids[index]));
       const packed = own.embeddings[0];
-      const got = await call("POST", `${path}/query`, { query_embeddings: [typeof packed === "string" ? Array.from(floats(packed)) : packed], n_results: 11, include: [] });
+      const got = await call("POST", `${path}/query`, { query_embeddings: [typeof packed === "string" ? Array.from(floats(packed)) : packed], n_results: 11, include: [] }, { signal: stop.signal });
       setNear(got.ids[0].filter((id) => id !== it.ids[index] && where.has(id)).map((id) => where.get(id)));
-    } catch (error) { setProblem(error); }
+    } catch (error) { if (!stop.signal.aborted) setProblem(error); }
   };
   useEffect(() => { const wheel = (event) => { event.preventDefault(); zoom(Math.exp(-event.deltaY / 400), ...position(event)); }; const at = over.current; at.addEventListener("wheel", wheel, { passive: false }); return () => at.removeEventListener("wheel", wheel); }, [number]);
   const keysDown = (event) => {
