@@ -15,9 +15,7 @@ def rows(page: Any) -> Any:
     return page.locator("table.data tbody tr")
 
 
-def test_the_overview_leads_to_the_data(
-    console: Console, things: Any, needs: Callable[[str], None]
-) -> None:
+def test_the_overview_leads_to_the_data(console: Console, things: Any, needs: Callable[[str], None]) -> None:
     needs("/chroma-arrow/tree")
     page = console.open("overview")
     page.get_by_role("link", name="things", exact=True).click()

@@ -8,14 +8,20 @@ import re
 from pathlib import Path
 
 STATIC = Path(__file__).resolve().parents[2] / "chroma" / "console" / "static"
-OURS = [path for path in STATIC.rglob("*") if path.suffix in {".js", ".css", ".html"} and "vendor" not in path.parts]
+OURS = [
+    path
+    for path in STATIC.rglob("*")
+    if path.suffix in {".js", ".css", ".html"} and "vendor" not in path.parts
+]
 UNSAFE = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|\bstyle=|https?://"
 )
 
 
 def test_hashes_of_vendored_files() -> None:
-    said = dict(re.findall(r"^\| `(\w+\.js)`.*`([0-9a-f]{64})` \|$", (STATIC / "vendor/README.md").read_text(), re.M))
+    said = dict(
+        re.findall(r"^\| `(\w+\.js)`.*`([0-9a-f]{64})` \|$", (STATIC / "vendor/README.md").read_text(), re.M)
+    )
     assert said == {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in STATIC.glob("vendor/*.js")
     }
