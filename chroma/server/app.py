@@ -34,6 +34,7 @@ from .limits.transfer_rate import Pace, taking
 from .observability import logs, request_context
 from .observability.metrics import REFRESH_SECONDS, Metrics
 from .observability.request_context import Exchange
+from .observability.route_times import RouteTimes
 from .observability.tracing import Tracing
 from .observability.tracing import start as start_tracing
 from .routes import CONSOLE, PAGES, ROUTES, Call, Handler, Route, Site, healthcheck
@@ -62,7 +63,8 @@ def create_app(backend: EmbeddedBackend, settings: ServerSettings) -> FastAPI:
     tracing = start_tracing(settings)
     metrics = Metrics(backend, pool) if settings.metrics else None
     document = openapi.document()
-    site = Site(metrics, to_json(document), openapi.page(document))
+    times = RouteTimes()
+    site = Site(metrics, pool, times, to_json(document), openapi.page(document))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -120,7 +122,7 @@ def create_app(backend: EmbeddedBackend, settings: ServerSettings) -> FastAPI:
 
     app.add_exception_handler(ChromaError, failed)
     app.add_exception_handler(HTTPException, unrouted)
-    observers: list[Observer] = [logs.observe]
+    observers: list[Observer] = [logs.observe, times.observe]
     if metrics is not None:
         observers.append(metrics.observe)
     if tracing is not None:
