@@ -75,7 +75,7 @@ export function typed(type, text) {
   if (type === "float") {
     const number = Number(plain);
     if (!plain || !Number.isFinite(number)) throw new Error(T.notFloat(text));
-    return Number.isInteger(number) ? new Real(plain) : number;
+    return Number.isInteger(number) ? new Real(String(number)) : number;
   }
   return parse(plain);
 }

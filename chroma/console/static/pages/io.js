@@ -64,7 +64,7 @@ const typeOfTexts = (texts) => {
   const filled = texts.filter((each) => each !== "");
   if (!filled.length) return "text";
   if (filled.every((each) => /^-?(0|[1-9]\d{0,18})$/.test(each))) return "int";
-  if (filled.every((each) => each.trim() && /^[-+.\deE]+$/.test(each) && Number.isFinite(Number(each)))) return "float";
+  if (filled.every((each) => /^[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?$/.test(each) && Number.isFinite(Number(each)))) return "float";
   return filled.every((each) => /^(true|false)$/.test(each)) ? "bool" : "text";
 };
 
