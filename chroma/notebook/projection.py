@@ -24,10 +24,11 @@ Points = npt.NDArray[np.float64]
 
 
 class Projection(NamedTuple):
-    """points: float64 (n, 2); axes: the names of the two axes."""
+    """points: float64 (n, 2); axes: the names of the two axes; variance: the shares that PCA's axes show."""
 
     points: Points
     axes: tuple[str, str]
+    variance: tuple[float, float] | None = None
 
 
 def unit(vectors: Floats) -> Floats:
@@ -52,7 +53,8 @@ def pca(vectors: Floats) -> Projection:
     points *= np.where(farthest < 0, -1, 1)
     whole = float(np.square(centred).sum())
     shares = np.square(points).sum(axis=0) / whole if whole > 0 else np.zeros(2)
-    return Projection(points, (_axis(1, shares[0]), _axis(2, shares[1])))
+    one, two = map(float, shares)
+    return Projection(points, (_axis(1, one), _axis(2, two)), (one, two))
 
 
 def _directions(centred: Points) -> Points:

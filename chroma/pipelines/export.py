@@ -180,7 +180,7 @@ def _listed(column: pa.Array) -> Any:
 _WRITERS: dict[str, Any] = {"parquet": _Parquet, "arrow": _Arrow, "jsonl": _Lines, "csv": _Csv}
 
 
-def _writer(format: Format, path: str, sink: Any, schema: pa.Schema) -> Writer:
+def writer_of(format: Format, path: str, sink: Any, schema: pa.Schema) -> Writer:
     """Return the writer of a format. Files that end with .tsv have tabs between their cells."""
     if format == "csv" and path.removesuffix(".gz").removesuffix(".zst").endswith(".tsv"):
         return _Csv(sink, schema, "\t")
@@ -197,7 +197,7 @@ class _File:
         self._aside = f"{path}.{uuid.uuid4().hex[:8]}.part"
         compression = next((name for end, name in _COMPRESSIONS.items() if path.endswith(end)), None)
         self._sink = system.open_output_stream(self._aside, compression=compression)
-        self._writer = _writer(format, path, self._sink, schema)
+        self._writer = writer_of(format, path, self._sink, schema)
 
     def write(self, batch: pa.RecordBatch) -> None:
         self._writer.write(batch)
@@ -233,7 +233,7 @@ class _Handed:
         self._writer: Writer = (
             pa.ipc.new_stream(self._sink, schema)
             if format == "arrow"
-            else _writer(format, path, self._sink, schema)
+            else writer_of(format, path, self._sink, schema)
         )
 
     def write(self, batch: pa.RecordBatch) -> None:

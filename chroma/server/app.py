@@ -34,9 +34,10 @@ from .limits.transfer_rate import Pace, taking
 from .observability import logs, request_context
 from .observability.metrics import REFRESH_SECONDS, Metrics
 from .observability.request_context import Exchange
+from .observability.route_times import RouteTimes
 from .observability.tracing import Tracing
 from .observability.tracing import start as start_tracing
-from .routes import ROUTES, Call, Handler, Route, Site, healthcheck
+from .routes import CONSOLE, PAGES, ROUTES, Call, Handler, Route, Site, healthcheck
 from .security.authorization import Guard, refusal
 from .settings.server_settings import ServerSettings
 
@@ -62,7 +63,8 @@ def create_app(backend: EmbeddedBackend, settings: ServerSettings) -> FastAPI:
     tracing = start_tracing(settings)
     metrics = Metrics(backend, pool) if settings.metrics else None
     document = openapi.document()
-    site = Site(metrics, to_json(document), openapi.page(document))
+    times = RouteTimes()
+    site = Site(metrics, pool, times, to_json(document), openapi.page(document))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -96,7 +98,7 @@ def create_app(backend: EmbeddedBackend, settings: ServerSettings) -> FastAPI:
         tracing=tracing,
     )
     endpoints: list[tuple[str, str, Endpoint]] = []
-    for route in ROUTES:
+    for route in (*ROUTES, *PAGES, *(CONSOLE if settings.console else ())):
         served = _Answering(route, shared)
         for path in (route.path, *_ALSO.get(route.path, ())):
             endpoints.append((route.method, path, served.answered))
@@ -120,7 +122,7 @@ def create_app(backend: EmbeddedBackend, settings: ServerSettings) -> FastAPI:
 
     app.add_exception_handler(ChromaError, failed)
     app.add_exception_handler(HTTPException, unrouted)
-    observers: list[Observer] = [logs.observe]
+    observers: list[Observer] = [logs.observe, times.observe]
     if metrics is not None:
         observers.append(metrics.observe)
     if tracing is not None:
@@ -293,7 +295,9 @@ class _Answering:
                 seconds=self._settings.request_seconds,
             ).begin()
         if isinstance(result, Ready):
-            return Response(result.content, route.status, result.headers, media_type=result.media_type)
+            return Response(
+                result.content, result.status or route.status, result.headers, media_type=result.media_type
+            )
         if len(result) > LARGE:
             reader = self._reader(incoming)
             seconds = self._settings.request_seconds

@@ -128,7 +128,7 @@ def page(found: Document) -> Ready:
     shown = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{_STYLE}</style>"
         f"<h1>{title}</h1><p>{html.escape(info['description'])} The same for programs: "
-        '<a href="/api/v2/openapi.json">openapi.json</a>.</p>'
+        '<a href="api/v2/openapi.json">openapi.json</a>.</p>'
         f"<ul>{''.join(contents)}</ul>{''.join(operations)}<h2>Shapes</h2>{schemas}</html>"
     )
     return Ready(shown.encode(), "text/html; charset=utf-8", _PAGE_HEADERS)
@@ -195,4 +195,5 @@ _PAGE_HEADERS = {
     "form-action 'none'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
 }

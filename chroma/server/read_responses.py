@@ -20,7 +20,7 @@ from ..embedded.error_translation import translated
 from ..storage.interface.ranking import SearchRequest
 from ..storage.interface.requests import QueryRequest
 from ..storage.interface.values import Field, Floats, Hits
-from ..wire import arrow_codec, content_negotiation, json_codec
+from ..wire import arrow_codec, content_negotiation, integer_texts, json_codec
 from ..wire.json_codec import JSON
 from ..wire.request_codec import AnswerForm
 from .http.request_body import TooLarge
@@ -71,7 +71,9 @@ def check_short(found: FoundRecords | FoundHits, fields: frozenset[Field], form:
 def get(found: FoundRecords, fields: frozenset[Field], form: AnswerForm) -> JSON | Streamed:
     """The JSON response of a get."""
     if found.rows <= _FEW_RECORDS or found.size(fields) <= _AT_ONCE:
-        return json_codec.rows_to_json(found.take(fields), form.include, base64=form.base64)
+        return _with_texts(
+            json_codec.rows_to_json(found.take(fields), form.include, base64=form.base64), form
+        )
     columns = _columns(found.read, None, form)
     return Streamed(
         _joined({"ids": _ids(found.read, None), **columns}, {"include": form.include}), "application/json"
@@ -82,7 +84,9 @@ def query(ranked: FoundHits, fields: frozenset[Field], form: AnswerForm) -> JSON
     """The JSON response of a query."""
     few = len(ranked.counts) == 1 and len(ranked.distances) <= _FEW_RECORDS
     if few or ranked.size(fields) <= _AT_ONCE:
-        return json_codec.hits_to_json(ranked.hits(fields), form.include, base64=form.base64)
+        return _with_texts(
+            json_codec.hits_to_json(ranked.hits(fields), form.include, base64=form.base64), form
+        )
     columns = _columns(ranked.batches, ranked.counts, form)
     distances = _distances(ranked) if "distances" in form.include else None
     parts = {"ids": _ids(ranked.batches, ranked.counts), **columns, "distances": distances}
@@ -160,7 +164,7 @@ def _columns(
         "embeddings": partial(_vectors, base64=form.base64),
         "documents": partial(_texts, name="document"),
         "uris": partial(_texts, name="uri"),
-        "metadatas": _metadata,
+        "metadatas": _exact_metadata if form.integers else _metadata,
     }
     return {
         field: _lazily(read, counts, field, cells) if field in form.include else None
@@ -181,6 +185,18 @@ def _metadata(batch: pa.RecordBatch) -> bytes:
     """The JSON of the metadata, joined from the stored JSON texts."""
     texts = batch.column(batch.schema.get_field_index("metadata")).to_numpy(zero_copy_only=False).tolist()
     return ",".join([text or "null" for text in texts]).encode()
+
+
+def _exact_metadata(batch: pa.RecordBatch) -> bytes:
+    """The same, with integers as texts where JavaScript would round them."""
+    values = orjson.loads(b"[%b]" % _metadata(batch))
+    return orjson.dumps(integer_texts.as_texts(values))[1:-1]
+
+
+def _with_texts(answer: JSON, form: AnswerForm) -> JSON:
+    if not form.integers:
+        return answer
+    return answer | {"metadatas": integer_texts.as_texts(answer["metadatas"])}
 
 
 def _vectors(batch: pa.RecordBatch, base64: bool) -> bytes:

@@ -23,15 +23,17 @@ from ..storage.interface.schema import ValueType
 from ..storage.interface.values import CollectionInfo, CollectionRef, Hits, Mode, Rows, Written
 from ..validation.names import check_uuid
 from ..validation.read_arguments import check_distance, check_read_level
-from ..wire import content_negotiation, json_codec, request_codec, search_codec
+from ..wire import content_negotiation, integer_texts, json_codec, request_codec, search_codec
 from ..wire.json_codec import JSON
 from ..wire.request_codec import AnswerForm
-from . import read_responses
+from . import console_pages, exploration, export_files, read_responses, sql_rows
 from .http.request_body import Feed
 from .http.responses import Ready, Streamed
+from .limits.thread_pool import Pool
 from .observability.metrics import CONTENT_TYPE, Metrics
-from .parsing import arrow_streams, json_bodies, sql_body
-from .security.authorization import EVERYBODY, Caller, Need
+from .observability.route_times import RouteTimes
+from .parsing import arrow_streams, exploration_bodies, json_bodies, sql_body
+from .security.authorization import CONSOLE_HEADER, EVERYBODY, Caller, Need
 from .settings.server_settings import ServerSettings
 from .sql import process_pool
 
@@ -48,6 +50,8 @@ class Site:
     """The contents that a server publishes about itself."""
 
     metrics: Metrics | None
+    pool: Pool
+    times: RouteTimes
     document: bytes  # the OpenAPI document
     page: Ready  # the same document as a web page
 
@@ -180,7 +184,10 @@ def pre_flight_checks(call: Call) -> JSON:
 def identity(call: Call) -> JSON:
     """The caller's identity."""
     known = call.caller.identity() if call.caller is not EVERYBODY else call.backend.identity()
-    return json_codec.identity_to_json(known)
+    told = json_codec.identity_to_json(known)
+    if CONSOLE_HEADER in call.headers:  # other clients refuse fields that they do not know
+        told["role"] = call.caller.role
+    return told
 
 
 def reset(call: Call) -> bool:
@@ -401,9 +408,16 @@ def get(call: Call) -> JSON | Streamed:
 
 
 def own_export(call: Call) -> Streamed:
-    """Like get, but as an Arrow stream, and with all columns unless `include` is given."""
+    """Like get, but as an Arrow stream or a file, and with all columns unless `include` is given."""
     body = call.body if call.raw else {}
-    return _scanned(call, *request_codec.get_from_json(body, request_codec.FIELDS))
+    request, form = request_codec.get_from_json(body, request_codec.FIELDS)
+    format = exploration_bodies.export_format(body)
+    if format == "arrow":
+        return _scanned(call, request, form)
+    name = call.backend.get_collection_by_id(call.collection).name
+    found = call.backend.scan(call.collection, request.selection, request.page)
+    with translated():
+        return export_files.exported(found, request.fields, form, format=format, name=name)
 
 
 def _scanned(call: Call, request: GetRequest, form: AnswerForm) -> Streamed:
@@ -496,12 +510,6 @@ def own_known_ids(call: Call) -> list[str]:
     return [id for id in ids if id in known]
 
 
-def own_facets(call: Call) -> JSON:
-    """The most frequent values of metadata keys, with their counts among the matching records."""
-    request = request_codec.facets_from_json(call.body)
-    return json_codec.facets_to_json(request.keys, call.backend.facets(call.collection, request))
-
-
 def own_recall(call: Call) -> float:
     """The fraction of the true nearest records that queries find."""
     return call.backend.recall(call.collection, *json_bodies.sample(call.body))
@@ -520,8 +528,8 @@ def own_compact_all(call: Call) -> JSON:
     return {}
 
 
-def own_sql(call: Call) -> Streamed:
-    """Run one SELECT statement over the collections of a database. Returns an Arrow stream."""
+def own_sql(call: Call) -> JSON | Streamed:
+    """Run one SELECT statement over the collections of a database. Returns an Arrow stream, or JSON."""
     sql_body.sql(call.body)
     call.backend.get_database(call.scope)
     job = {
@@ -531,9 +539,11 @@ def own_sql(call: Call) -> Streamed:
         "memory": SQL_MEMORY,
         "largest": call.settings.max_body_bytes,
     }
-    return Streamed(
-        process_pool.Answer(job, call.raw, call.settings.request_seconds), content_negotiation.MEDIA_TYPE
-    )
+    answer = process_pool.Answer(job, call.raw, call.settings.request_seconds)
+    if "application/json" in call.headers.get("accept", "").lower() and not call.accepts_arrow:
+        most, texts = exploration_bodies.max_rows(call.body), request_codec.integers_as_text(call.body)
+        return sql_rows.as_json(answer, most, call.settings.max_answer_bytes, texts=texts)
+    return Streamed(answer, content_negotiation.MEDIA_TYPE)
 
 
 def own_create_snapshot(call: Call) -> JSON:
@@ -575,7 +585,10 @@ def search(call: Call) -> JSON | Streamed:
     with translated():
         if call.accepts_arrow and not any(request.explain for request in requests):
             return read_responses.searches_as_arrow(requests, found)
-        return search_codec.answers_to_json(requests, [each.answer() for each in found])
+        answer = search_codec.answers_to_json(requests, [each.answer() for each in found])
+    if call.body.get("integers") is None:
+        return answer
+    return answer | {"metadatas": integer_texts.as_texts(answer["metadatas"])}
 
 
 def fork_count(call: Call) -> JSON:
@@ -604,9 +617,24 @@ def detach_function(call: Call) -> JSON:
 
 # handlers of POST requests that change nothing
 _READS = frozenset(
-    {query, get, search, own_count, own_export, own_facets, own_known_ids, own_recall, own_sql}
+    {
+        query,
+        get,
+        search,
+        own_count,
+        own_export,
+        exploration.own_facets,
+        own_known_ids,
+        own_recall,
+        own_sql,
+        exploration.own_embed,
+        exploration.own_projection,
+        exploration.own_pairs,
+    }
 )
 
+_FILES = tuple(kind.partition(";")[0] for kind in export_files.MEDIA_TYPES.values())
+_JSON_TOO = ("application/json",)
 _ARROW = (content_negotiation.MEDIA_TYPE,)
 
 
@@ -666,8 +694,13 @@ ROUTES = (
     ),
     Route("POST", f"{_OWN}/count", own_count, "read", body=True),
     Route("POST", f"{_OWN}/known_ids", own_known_ids, "read", body=True),
-    Route("POST", f"{_OWN}/export", own_export, "read", body=True),
-    Route("POST", f"{_OWN}/facets", own_facets, "read", body=True),
+    Route("POST", f"{_OWN}/export", own_export, "read", body=True, offers=_FILES),
+    Route("POST", f"{_OWN}/facets", exploration.own_facets, "read", body=True),
+    Route("POST", f"{_OWN}/embed", exploration.own_embed, "read", body=True),
+    Route("POST", f"{_OWN}/projection", exploration.own_projection, "read", body=True),
+    Route("POST", f"{_OWN}/pairs", exploration.own_pairs, "read", body=True),
+    Route("GET", f"{_API}/{json_codec.OWN_PREFIX}/tree", exploration.own_tree, "known"),
+    Route("GET", f"{_API}/{json_codec.OWN_PREFIX}/state", exploration.own_state, "admin"),
     Route("POST", f"{_OWN}/recall", own_recall, "read", body=True),
     Route("POST", f"{_OWN}/compact", own_compact, "write"),
     Route("POST", f"{_OWN}/snapshots", own_create_snapshot, "write", body=True),
@@ -676,5 +709,20 @@ ROUTES = (
     Route("DELETE", f"{_OWN}/snapshots/{{snapshot}}", own_delete_snapshot, "write"),
     Route("GET", f"{_OWN}/stats", own_stats, "read"),
     Route("POST", f"{_DATABASE}/{json_codec.OWN_PREFIX}/compact", own_compact_all, "write"),
-    Route("POST", f"{_DATABASE}/{json_codec.OWN_PREFIX}/sql", own_sql, "read", body=True),
+    Route(
+        "POST",
+        f"{_DATABASE}/{json_codec.OWN_PREFIX}/sql",
+        own_sql,
+        "read",
+        body=True,
+        offers=_JSON_TOO,
+    ),
+)
+
+# Pages for people, which the OpenAPI document leaves out.
+PAGES = (Route("GET", "/", console_pages.greeting, "none", threaded=False),)
+CONSOLE = (
+    Route("GET", "/console", console_pages.console, "none", threaded=False),
+    Route("GET", "/console/", console_pages.console_index, "none", threaded=False),
+    Route("GET", "/console/static/{path:path}", console_pages.console_file, "none", threaded=False),
 )

@@ -271,6 +271,8 @@ def _announce(listening: socket.socket, settings: ServerSettings) -> None:
     port = listening.getsockname()[1]
     scheme = "https" if settings.encrypts else "http"
     click.echo(f"Serving {os.path.abspath(settings.path)} on {scheme}://{host}:{port}")
+    if settings.console:
+        click.echo(f"The console is at {scheme}://{host}:{port}/console/")
     _log.info("serving %s on %s://%s:%s", os.path.abspath(settings.path), scheme, host, port)
     if settings.auth_token and len(settings.auth_token) < _SHORT_TOKEN:
         _log.warning("the token is short and may be guessed; `chroma auth create` makes long ones")

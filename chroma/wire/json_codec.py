@@ -462,8 +462,22 @@ def facets_to_json(keys: Sequence[str], facets: Sequence[Facet]) -> JSON:
             "values": [{"value": value, "count": count} for value, count in facet.values],
             "distinct": facet.distinct,
             "records": facet.records,
+            **_range_to_json(facet),
         }
         for key, facet in zip(keys, facets)
+    }
+
+
+def _range_to_json(facet: Facet) -> JSON:
+    found = facet.range
+    if found is None:
+        return {}
+    return {
+        "filled": facet.records,
+        "types": found.types,
+        "minimum": found.minimum,
+        "maximum": found.maximum,
+        "bins": {"edges": found.edges, "counts": found.counts},
     }
 
 

@@ -56,12 +56,14 @@ class AnswerForm:
     base64    whether embeddings are base64 texts of little-endian float32
     metadata  the form of the metadata in an Arrow stream: "struct" or "json"
     keys      the fields of the struct in an Arrow stream; None: all
+    integers  whether JSON has integers of metadata as texts where JavaScript would round them
     """
 
     include: list[str]
     base64: bool = False
     metadata: str = "struct"
     keys: list[str] | None = None
+    integers: bool = False
 
 
 # ---------------------------------------------------------------------------- writing
@@ -150,7 +152,9 @@ def get_from_json(
             ),
             fields=_fields(chosen),
         )
-        return request, AnswerForm(chosen, _base64(body), _metadata_form(body), _keys(body))
+        return request, AnswerForm(
+            chosen, _base64(body), _metadata_form(body), _keys(body), integers_as_text(body)
+        )
 
 
 def query_from_json(body: Mapping[str, Any]) -> tuple[QueryRequest, AnswerForm]:
@@ -188,7 +192,7 @@ def query_from_json(body: Mapping[str, Any]) -> tuple[QueryRequest, AnswerForm]:
         if mode != "dense":
             texts = body.get("query_texts")
             request = check_mode(request._replace(candidates=None), mode, texts, body.get("candidates"))
-        return request, AnswerForm(chosen, _base64(body), _metadata_form(body))
+        return request, AnswerForm(chosen, _base64(body), _metadata_form(body), None, integers_as_text(body))
 
 
 def delete_from_json(body: Mapping[str, Any]) -> DeleteRequest:
@@ -260,6 +264,14 @@ def _metadata_form(body: Mapping[str, Any]) -> str:
     if form not in (None, "struct", "json"):
         raise ShapeError(f'Expected metadata to be "struct", "json" or null, got {shown(form)}')
     return form or "struct"
+
+
+def integers_as_text(body: Mapping[str, Any]) -> bool:
+    """Whether {"integers"?} is "text"."""
+    form = body.get("integers")
+    if form not in (None, "text"):
+        raise ShapeError(f'Expected integers to be "text" or null, got {shown(form)}')
+    return form is not None
 
 
 def _keys(body: Mapping[str, Any]) -> list[str] | None:

@@ -375,7 +375,7 @@ class Collection:
         selection, typed = request.selection, self.store.columns.for_scan()
         self._report_keys("keys", request.keys)
         _, selected = self.store.select(selection.ids, self.node_of(selection))
-        return [count_values(key, selected, typed, request.limit) for key in request.keys]
+        return [count_values(key, selected, typed, request.limit, request.bins) for key in request.keys]
 
     # ------------------------------------------------------------------ searching
 

@@ -119,11 +119,13 @@ class FacetRequest(NamedTuple):
 
     keys   the metadata keys
     limit  the most values to return per key; None: all
+    bins   the parts of a histogram of the numbers; None: neither a histogram nor the range of the values
     """
 
     keys: Sequence[str]
     selection: Selection = ALL_RECORDS
     limit: int | None = None
+    bins: int | None = None
 
 
 OnUnmatched: TypeAlias = Literal["refuse", "warn", "ignore"]

@@ -210,6 +210,22 @@ class SearchAnswer(NamedTuple):
     explanation: Explanation | None = None
 
 
+class FacetRange(NamedTuple):
+    """Where the values of a metadata key lie.
+
+    types    the types of the values, as `metadata_keys` names them
+    minimum, maximum  of the numbers; if there are none, of the texts; None: there are neither
+    edges    the ends of the parts of the histogram, one more than `counts`; empty: there are no numbers
+    counts   how many values each part has; a record counts once for each different value
+    """
+
+    types: list[str]
+    minimum: Scalar | None
+    maximum: Scalar | None
+    edges: list[float]
+    counts: list[int]
+
+
 class Facet(NamedTuple):
     """The values of a metadata key in some records.
 
@@ -217,11 +233,13 @@ class Facet(NamedTuple):
               ascend: bools, then numbers, then strings
     distinct  the number of different values, also of those that are not in `values`
     records   the number of records that have the key
+    range     only if the request has `bins`
     """
 
     values: list[tuple[Scalar, int]]
     distinct: int
     records: int
+    range: FacetRange | None = None
 
 
 class BackupReport(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrow.lazy_pyarrow import pa
-from ..interface.values import Facet, Scalar
+from ..interface.values import Facet, FacetRange, Scalar
 from ..schema.record_columns import Ints
 from ..segments.snapshot import SegmentView, SelectedRows
 from .typed_columns import SomeColumns
@@ -25,6 +25,10 @@ class _Counted(NamedTuple):
 
     counts: Ints
     values: Callable[[Ints], list[Scalar]]
+
+    def ends(self) -> list[Scalar]:
+        """The smallest and the largest value."""
+        return self.values(np.array([0, len(self.counts) - 1]))
 
 
 class _Part(NamedTuple):
@@ -45,16 +49,21 @@ def count_values(
     selected: Sequence[SelectedRows],
     typed: Callable[[SegmentView], SomeColumns],
     limit: int | None,
+    bins: int | None = None,
 ) -> Facet:
     """Count the values of a key in the selected records.
 
     limit  the most values to return; None: all
+    bins   the parts of the histogram; None: without the range of the values
     """
+    types: set[str] = set()
     parts: dict[str, list[_Part]] = {}
     records = offset = 0
     for run in selected:
         source = typed(run.view)
         for slot in source.slots(run.rows):
+            if slot[0] == key:
+                types.add(slot[1].replace("str", "string") if slot[1] in ("str", "str[]") else slot[1])
             if slot == (key, "sparse_vector"):
                 records += int(np.count_nonzero(source.has_vector(key, run.rows)))
             elif slot[0] == key:
@@ -71,7 +80,24 @@ def count_values(
         order = np.argsort(-each.counts, kind="stable")[:limit]
         best += zip(each.values(order), each.counts[order].tolist(), strict=True)
     best.sort(key=lambda entry: -entry[1])  # stable, so that equally frequent values stay in order
-    return Facet(best[:limit], sum(len(each.counts) for each in counted), records)
+    found = None if bins is None else _range(sorted(types), counted[1], counted[2], bins)
+    return Facet(best[:limit], sum(len(each.counts) for each in counted), records, found)
+
+
+def _range(types: list[str], numbers: _Counted, texts: _Counted, bins: int) -> FacetRange:
+    if not len(numbers.counts):
+        low, high = texts.ends() if len(texts.counts) else (None, None)
+        return FacetRange(types, low, high, [], [])
+    low, high = numbers.ends()
+    values = np.array(numbers.values(np.arange(len(numbers.counts))), np.float64)
+    share = np.linspace(0, 1, bins + 1)
+    edges = values[0] * (1 - share) + values[-1] * share  # the difference of the ends may be infinite
+    edges[-1] = values[-1]
+    if values[0] == values[-1]:
+        edges, bins = values[[0, 0]], 1
+    at = np.clip(np.searchsorted(edges, values, "right") - 1, 0, bins - 1)
+    counts = np.bincount(at, numbers.counts, minlength=bins).astype(np.int64)
+    return FacetRange(types, low, high, edges.tolist(), counts.tolist())
 
 
 def _part(full: Any, records: Ints, lists: bool) -> _Part:

@@ -44,15 +44,18 @@ class Streamed:
 
     chunks: Iterator[bytes]
     media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A handler's result that is bytes of a type other than JSON."""
+    """A handler's result that is bytes, mostly of a type other than JSON. Without `status`, it has the one
+    of its route."""
 
     content: bytes
     media_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    status: int | None = None
 
 
 def joined(chunks: Iterator[bytes], most: int) -> bytes:
@@ -171,7 +174,7 @@ class Streaming(Response):
         self.status_code = status
         self.media_type = streamed.media_type
         self.background = None
-        self.init_headers()
+        self.init_headers(streamed.headers)
         self._chunks = streamed.chunks
         self._pool = pool
         self._reader = reader

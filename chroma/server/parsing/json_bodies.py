@@ -28,7 +28,7 @@ from ...validation.write_batch import Batch, read_batch, scatter
 from ...wire import arrow_codec
 from ...wire.json_codec import JSON, ShapeError
 from ...wire.json_fields import count, flag, matrix, required, shaped, typed
-from ...wire.request_codec import ids_from_json
+from ...wire.request_codec import ids_from_json, integers_as_text
 from ...wire.search_codec import search_from_json
 from ..http.request_body import TooLarge
 from . import exact_integers, schema_body
@@ -263,7 +263,8 @@ def _embeddings(mode: Mode, column: list[Any] | None) -> tuple[Floats | None, An
 
 
 def searches(body: JSON) -> list[SearchRequest]:
-    """The searches in {"searches", "read_level"?, "explain"?}."""
+    """The searches in {"searches", "read_level"?, "explain"?, "integers"?}."""
+    integers_as_text(body)
     found = required(body, "searches")
     if type(found) is not list:
         raise ShapeError(f"Expected searches to be a list of objects, got {shown(found)}")

@@ -13,6 +13,7 @@ from ...collection.configuration import MUTABLE, RANGES, SPACES
 from ...schema.index_configs import SpannIndexConfig
 from ...storage.interface import schema as of_collections
 from ...wire.content_negotiation import MEDIA_TYPE
+from . import exploration_bodies
 
 Schema = dict[str, Any]
 
@@ -61,6 +62,10 @@ LISTED: Schema = {"anyOf": [_list(kind, minItems=1) for kind in (TEXT, INTEGER, 
 KEYS: Schema = {"pattern": "^[^#$]", "not": {"pattern": "^chroma:"}}
 METADATA_KEY: Schema = {"type": "string", "minLength": 1, "pattern": "^[^#]"}
 INCLUDE = _list({"enum": ["distances", "documents", "embeddings", "metadatas", "uris"]})
+INTEGERS: Schema = {
+    "enum": ["text", None],
+    "description": "Integers of metadata beyond 2^53 as strings, since JavaScript would round them",
+}
 ENCODING: Schema = {"enum": ["base64", None], "description": "How embeddings are written in the answer"}
 METADATA_FORM: Schema = {
     "enum": ["struct", "json", None],
@@ -253,6 +258,7 @@ _QUERY: Schema = {
     "explain": _or_null(FLAG),
     "encoding": ENCODING,
     "metadata": METADATA_FORM,
+    "integers": INTEGERS,
 }
 _TEXTS: Schema = {"anyOf": [TEXT, _list(TEXT, minItems=1)]}
 BODIES: dict[str, Schema] = {
@@ -321,8 +327,10 @@ BODIES: dict[str, Schema] = {
         encoding=ENCODING,
         metadata=METADATA_FORM,
         keys=_or_null(_list(TEXT)),
+        integers=INTEGERS,
     ),
     "own_export": _object(
+        format={"enum": [*exploration_bodies.FORMATS, None]},
         ids=_LOOKED_UP,
         **_FILTERS,
         limit=_or_null(COUNT),
@@ -331,6 +339,7 @@ BODIES: dict[str, Schema] = {
         order_by=_or_null({"anyOf": [TEXT, _list(TEXT, minItems=1)]}),
         metadata=METADATA_FORM,
         keys=_or_null(_list(TEXT)),
+        integers=INTEGERS,
     ),
     "query": {
         "anyOf": [
@@ -362,17 +371,32 @@ BODIES: dict[str, Schema] = {
         searches=_list(_ref("Search")),
         read_level=_or_null({"enum": ["index_and_wal", "index_only", "index_and_bounded_wal"]}),
         explain=_or_null(FLAG),
+        integers=INTEGERS,
     ),
     "attach_function": {"type": "object"},
     "detach_function": {"type": "object"},
     "own_count": _object(**_FILTERS),
     "own_known_ids": _object("ids", ids=_list(GIVEN_ID)),
     "own_facets": _object(
-        "keys",
-        keys=_list(METADATA_KEY, minItems=1),
+        keys=_or_null(_list(METADATA_KEY, minItems=1) | {"description": "null: all, types only"}),
+        bins=_or_null({"type": "integer", "minimum": 1, "maximum": 1000}),
+        integers=INTEGERS,
         ids=_LOOKED_UP,
         **_FILTERS,
         limit=_or_null(COUNT | {"minimum": 1, "description": "Values per key; default 10, null for all"}),
+    ),
+    "own_embed": _object("texts", texts=_list(TEXT, minItems=1, maxItems=exploration_bodies.MOST_TEXTS)),
+    "own_projection": _object(
+        **_FILTERS,
+        limit=_or_null({"type": "integer", "minimum": 0, "maximum": exploration_bodies.MOST_POINTS}),
+        seed=_or_null(SMALL_COUNT),
+        method={"enum": [*exploration_bodies.METHODS, None]},
+        color_by=_or_null(TEXT),
+    ),
+    "own_pairs": _object(
+        where=_FILTERS["where"],
+        max_distance=_or_null(NUMBER),
+        limit=_or_null({"type": "integer", "minimum": 0, "maximum": exploration_bodies.MOST_PAIRS}),
     ),
     "own_create_snapshot": _object("name", name=NAME),
     "own_recall": _object(
@@ -393,6 +417,15 @@ BODIES["own_sql"] = _object(
     parameters={"anyOf": [_list({}), {"type": "object"}, {"type": "null"}]},
     tables=_or_null({"type": "object", "additionalProperties": TEXT}),
     collection=_or_null(TEXT),
+    max_rows=_or_null(
+        {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": exploration_bodies.MOST_ROWS,
+            "description": "Of an answer in JSON",
+        }
+    ),
+    integers=INTEGERS,
 )
 
 _UNUSED: Schema = {"description": "Never answered here"}
@@ -422,6 +455,7 @@ ANSWERS: dict[str, Schema] = {
         tenant=_or_null(TEXT),
         databases=_or_null(_list(TEXT)),
         attributes=_or_null({"type": "object"}),
+        role={"type": "string", "description": "Only for requests of the console"},
     ),
     "reset": FLAG,
     "create_tenant": _EMPTY,
@@ -464,12 +498,74 @@ ANSWERS: dict[str, Schema] = {
     "own_facets": {
         "type": "object",
         "additionalProperties": _object(
-            "values distinct records",
             values=_list(_object("value count", value=SCALAR, count=COUNT)),
             distinct=COUNT,
             records=COUNT,
+            filled=COUNT,
+            types=_list(TEXT),
+            minimum=_or_null(SCALAR),
+            maximum=_or_null(SCALAR),
+            bins=_object("edges counts", edges=_list(NUMBER), counts=_list(COUNT)),
         ),
     },
+    "own_embed": _object("embeddings", embeddings=_list(VECTOR)),
+    "own_projection": _object(
+        "ids x y colors sampled matches variance",
+        ids=_list(ID),
+        x=BASE64,
+        y=BASE64,
+        colors=_or_null(_list({})),
+        sampled=FLAG,
+        matches=COUNT,
+        variance=_or_null(_list(NUMBER)),
+    ),
+    "own_pairs": _object(
+        "pairs complete",
+        pairs=_list(_object("a b distance", a=ID, b=ID, distance=NUMBER)),
+        complete=FLAG,
+    ),
+    "own_tree": _object(
+        "tenants",
+        tenants=_list(
+            _object(
+                "name databases",
+                name=TEXT,
+                databases=_list(
+                    _object(
+                        "name id collections",
+                        name=TEXT,
+                        id=TEXT,
+                        collections=_list(
+                            _object(
+                                "id name rows dimension space function indexed bytes metadata",
+                                id=TEXT,
+                                name=TEXT,
+                                rows=_or_null(COUNT),
+                                dimension=_or_null(COUNT),
+                                space=TEXT,
+                                function=_or_null(TEXT),
+                                indexed=_or_null(COUNT),
+                                bytes=_or_null(COUNT),
+                                metadata=_or_null({"type": "object"}),
+                            )
+                        ),
+                    )
+                ),
+            )
+        ),
+    ),
+    "own_state": _object(
+        "version uptime_seconds running waiting routes background bytes",
+        version=TEXT,
+        uptime_seconds=NUMBER,
+        running=COUNT,
+        waiting=COUNT,
+        routes=_list(
+            _object("route calls mean_ms max_ms", route=TEXT, calls=COUNT, mean_ms=NUMBER, max_ms=NUMBER)
+        ),
+        background=_list({"type": "object"}),
+        bytes=COUNT,
+    ),
     "own_recall": {"type": "number", "minimum": 0, "maximum": 1},
     "own_create_snapshot": _SNAPSHOT,
     "own_list_snapshots": _list(_SNAPSHOT),

@@ -14,6 +14,8 @@ from ...storage.interface.short_repr import shown
 from ...validation.names import check_uuid
 from ...wire.arrow_stream_decoder import BrokenStream, read_whole
 from ...wire.json_codec import JSON, ShapeError
+from ...wire.request_codec import integers_as_text
+from .exploration_bodies import max_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Sql:
 
 
 def sql(body: JSON) -> Sql:
-    """Read {"sql", "parameters"?, "tables"?: {name: an Arrow stream in base64}, "collection"?: id}."""
+    """Read {"sql", "parameters"?, "tables"?: {name: an Arrow stream in base64}, "collection"?: id,
+    "max_rows"?, "integers"?}."""
     text, parameters = body.get("sql"), body.get("parameters")
     if not isinstance(text, str):
         raise ShapeError(f"Expected sql to be a SELECT statement, got {shown(text)}")
@@ -36,6 +39,8 @@ def sql(body: JSON) -> Sql:
     tables = body.get("tables")
     if not isinstance(tables, (dict, type(None))):
         raise ShapeError(f"Expected tables to be an object of Arrow streams in base64, got {shown(tables)}")
+    max_rows(body)
+    integers_as_text(body)
     home = body.get("collection")
     if home is not None and not isinstance(home, str):
         raise ShapeError(f"Expected collection to be the id of a collection, got {shown(home)}")

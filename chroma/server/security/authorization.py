@@ -39,6 +39,8 @@ _log = logging.getLogger("chroma.server")
 #        tenant, the caller must have access to everything
 Need = Literal["none", "known", "read", "write", "admin"]
 
+CONSOLE_HEADER = "x-chroma-console"  # the console's requests have it
+
 _CHECK_SECONDS = 1.0  # the least time between checks whether the file has changed
 
 
@@ -197,7 +199,9 @@ class Guard:
         entry = await self._entry(request, table)
         if entry is None or entry.expired:
             challenges: tuple[str, ...] = ('Bearer realm="chroma"',)
-            if table.users:
+            if CONSOLE_HEADER in request.headers:
+                challenges = ()  # the browser would ask for a password itself, instead of the console
+            elif table.users:
                 challenges += ('Basic realm="chroma", charset="UTF-8"',)
             _log.warning(
                 "wrong or missing credentials from %s", request.client.host if request.client else "?"

@@ -21,6 +21,8 @@ TOKEN_HEADERS = ("Authorization", "X-Chroma-Token")
 
 _HOST = re.compile(r"\*|(\*\.)?[^\s/:*@]+")
 
+_ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9._\[\]:-]+")
+
 GROUPS = (_DATABASE, _LISTENING, _SAFETY, _LIMITS, _LOGS) = (
     "Database",
     "Listening",
@@ -96,6 +98,10 @@ class ServerSettings:
         "Name that clients may call the server by, *.name, or *. Repeatable.",
         item="NAME",
     )
+    console: bool = _is(True, _LISTENING, "Serve the console for browsers, at /console/.")
+    console_frame_ancestors: tuple[str, ...] = _is(
+        (), _LISTENING, "Origin whose pages may show the console in a frame. Repeatable.", item="ORIGIN"
+    )
     keep_alive_seconds: int = _is(75, _LISTENING, "How long an idle connection stays open.", 1, 86_400)
     max_connections: int = _is(
         4096, _LISTENING, "Connections at once, per process; idle ones end for more.", 1, 1_000_000
@@ -161,6 +167,12 @@ class ServerSettings:
                 raise InvalidArgumentError(
                     f"the setting allowed_hosts has {name!r}: expected a name without scheme, port and path, "
                     "as db.example.org, *.example.org or *"
+                )
+        for origin in self.console_frame_ancestors:
+            if not _ORIGIN.fullmatch(origin):
+                raise InvalidArgumentError(
+                    f"the setting console_frame_ancestors has {origin!r}: expected an origin, as "
+                    "https://wiki.example.org"
                 )
         if not self.path:
             raise InvalidArgumentError("the setting path is empty: name a folder")

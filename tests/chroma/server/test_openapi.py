@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 
 from chroma.errors import ChromaError, InvalidArgumentError, UnsupportedError
 from chroma.server import openapi
-from chroma.server.parsing import json_bodies, sql_body
+from chroma.server.parsing import exploration_bodies, json_bodies, sql_body
 from chroma.server.parsing.schemas import ANSWERS, BODIES, COMPONENTS
 from chroma.server.routes import ROUTES
 from chroma.wire import request_codec
@@ -38,12 +38,15 @@ PARSERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "update": lambda body: json_bodies.records("update", body),
     "delete": request_codec.delete_from_json,
     "get": request_codec.get_from_json,
-    "own_export": request_codec.get_from_json,
+    "own_export": lambda body: (request_codec.get_from_json(body), exploration_bodies.export_format(body)),
     "own_sql": sql_body.sql,
     "query": request_codec.query_from_json,
     "search": json_bodies.searches,
     "own_count": request_codec.filters_from_json,
-    "own_facets": request_codec.facets_from_json,
+    "own_facets": exploration_bodies.facets,
+    "own_embed": exploration_bodies.texts,
+    "own_projection": exploration_bodies.map_request,
+    "own_pairs": exploration_bodies.pairs_request,
     "own_known_ids": json_bodies.known_ids,
     "own_recall": json_bodies.sample,
     "attach_function": lambda body: None,
@@ -260,6 +263,13 @@ def test_every_answer_is_as_described(serve: Callable[..., Api]) -> None:
     ask("POST", f"{own}/count", {"where": {"n": 1}})
     ask("POST", f"{own}/known_ids", {"ids": ["a", "z"]})
     ask("POST", f"{own}/facets", {"keys": ["n", "l", "none"], "limit": 2})
+    ask("POST", f"{own}/facets", {"keys": ["n", "l", "none"], "bins": 3})
+    ask("POST", f"{own}/facets", {})
+    ask("POST", f"{own}/embed", {"texts": ["a"]})
+    ask("POST", f"{own}/projection", {"color_by": "n"})
+    ask("POST", f"{own}/pairs", {"max_distance": 100})
+    ask("GET", "/api/v2/chroma-arrow/tree")
+    ask("GET", "/api/v2/chroma-arrow/state")
     ask("POST", f"{own}/recall", {"k": 1})
     ask("POST", f"{own}/snapshots", {"name": "kept"})
     ask("GET", f"{own}/snapshots")
@@ -273,6 +283,7 @@ def test_every_answer_is_as_described(serve: Callable[..., Api]) -> None:
     ask("DELETE", f"{DATABASE}/collections/copy")
     ask("POST", "/api/v2/reset")
     hosted = {
+        "own_embed",  # refused here: see test_exploration
         "get_collection_by_crn", "fork_count", "attach_function", "get_attached_function",
         "detach_function",
     }  # fmt: skip

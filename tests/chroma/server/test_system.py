@@ -115,7 +115,7 @@ def test_bad_query_strings(api: Api, query: str) -> None:
 
 
 def test_unknown_routes_and_methods(api: Api) -> None:
-    for path in ("/", "/api/v2/", "/api/v2/nothing", "/api/v3", f"{DATABASE}/collections/"):
+    for path in ("/api/v2/", "/api/v2/nothing", "/api/v3", f"{DATABASE}/collections/"):
         answer = api.get(path)
         assert (answer.status_code, answer.content) == (404, b""), path
     answer = api.request("PUT", f"{DATABASE}/collections")

@@ -1,0 +1,265 @@
+"""The routes by which the console explores: tree, facets, vectors, maps, pairs, state, SQL, files."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from chroma.cli import cli
+
+from .conftest import DATABASE, Api, refused
+
+LARGE = 2**53 + 1
+OWN = "/api/v2/chroma-arrow"
+
+
+def floats(text: str) -> Any:
+    return np.frombuffer(base64.b64decode(text), "<f4")
+
+
+@pytest.fixture
+def cloud(api: Api) -> str:
+    """The path of a collection of 40 records in two groups."""
+    path = api.collection("cloud")
+    vectors = np.random.default_rng(0).normal(0, 0.01, (40, 5))
+    vectors[20:, 0] += 10
+    metadatas: list[Any] = [{"n": row, "side": "left" if row < 20 else "right"} for row in range(40)]
+    metadatas[0] = None
+    body = {
+        "ids": [f"r{row}" for row in range(40)],
+        "embeddings": vectors.tolist(),
+        "metadatas": metadatas,
+        "documents": ['say "hello", or\nnot' if row == 3 else f"text {row}" for row in range(40)],
+    }
+    assert api.post(f"{path}/add", body).status_code == 201
+    return path
+
+
+def test_the_tree_has_sizes(api: Api, cloud: str) -> None:
+    api.post("/api/v2/tenants", {"name": "other"})
+    function = {"type": "known", "name": "mine", "config": {}}
+    api.collection("empty", configuration={"embedding_function": function}, metadata={"large": LARGE})
+    tenants = {tenant["name"]: tenant["databases"] for tenant in api.get(f"{OWN}/tree").json()["tenants"]}
+    assert tenants["other"] == []
+    (database,) = tenants["default_tenant"]
+    first, second = database["collections"]
+    assert (first["name"], first["rows"], first["dimension"], first["space"]) == ("cloud", 40, 5, "l2")
+    assert cloud.endswith(first["id"]) and first["bytes"] > 0 and first["indexed"] == 40
+    assert (second["rows"], second["dimension"], second["function"]) == (0, None, "mine")
+    assert second["metadata"] == {"large": str(LARGE)}
+
+
+def test_roles_see_their_part(serve: Callable[..., Api], tmp_path: Path) -> None:
+    file, secrets = tmp_path / "auth.json", {}
+    for name, *options in (
+        ("root", "--role", "admin"),
+        ("reader", "--role", "read", "--database", "default_database"),
+        ("stranger", "--role", "write", "--tenant", "elsewhere"),
+    ):
+        made = CliRunner().invoke(cli, ["auth", "create", name, "--file", str(file), *options])
+        assert made.exit_code == 0, made.output
+        secrets[name] = {"authorization": f"Bearer {made.stdout.strip()}"}
+    api = serve(auth_file=str(file))
+    created = api.post(f"{DATABASE}/collections", {"name": "things"}, headers=secrets["root"])
+    path = f"{DATABASE}/collections/{created.json()['id']}"
+    refused(api.get(f"{OWN}/tree"), 401, "AuthError")
+    (tenant,) = api.get(f"{OWN}/tree", headers=secrets["reader"]).json()["tenants"]
+    assert [found["name"] for found in tenant["databases"][0]["collections"]] == ["things"]
+    stranger = api.get(f"{OWN}/tree", headers=secrets["stranger"]).json()["tenants"]
+    assert "default_tenant" not in [tenant["name"] for tenant in stranger]
+    assert api.get(f"{OWN}/state", headers=secrets["root"]).status_code == 200
+    for name in ("reader", "stranger"):
+        refused(api.get(f"{OWN}/state", headers=secrets[name]), 403, "AuthorizationError")
+    for call in ("facets", "projection", "pairs", "embed"):
+        body = {"texts": ["a"]} if call == "embed" else {}
+        refused(api.post(f"{path}/chroma-arrow/{call}", body), 401, "AuthError")
+        target = f"{path}/chroma-arrow/{call}"
+        refused(api.post(target, body, headers=secrets["stranger"]), 403, "AuthorizationError")
+        assert api.post(target, body, headers=secrets["reader"]).status_code in (200, 409)
+    told = api.get("/api/v2/auth/identity", headers={**secrets["reader"], "x-chroma-console": "1"}).json()
+    assert told["role"] == "read"
+    assert "role" not in api.get("/api/v2/auth/identity", headers=secrets["reader"]).json()
+
+
+def test_pages_of_others_are_refused(api: Api, things: str) -> None:
+    for call in ("facets", "projection", "pairs", "embed", "export"):
+        for headers in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}):
+            answer = api.post(f"{things}/chroma-arrow/{call}", {}, headers=headers)
+            refused(answer, 403, "AuthorizationError")
+    for path in (f"{OWN}/tree", f"{OWN}/state"):
+        refused(api.get(path, headers={"host": "evil.example"}), 421, "ChromaError")
+
+
+def test_facets_with_histograms(api: Api, cloud: str) -> None:
+    path = f"{cloud}/chroma-arrow/facets"
+    assert api.post(path).json() == {"n": {"types": ["int"]}, "side": {"types": ["string"]}}
+    found = api.post(path, {"keys": ["n", "side", "none"], "limit": 1, "bins": 4}).json()
+    n = found["n"]
+    assert (n["filled"], n["distinct"], n["minimum"], n["maximum"], n["types"]) == (39, 39, 1, 39, ["int"])
+    assert len(n["bins"]["edges"]) == 5 and sum(n["bins"]["counts"]) == 39
+    assert (n["bins"]["edges"][0], n["bins"]["edges"][-1]) == (1, 39)
+    side = found["side"]
+    assert (side["minimum"], side["maximum"], side["bins"]) == ("left", "right", {"edges": [], "counts": []})
+    assert (found["none"]["filled"], found["none"]["minimum"]) == (0, None)
+    assert set(api.post(path, {"keys": ["n"]}).json()["n"]) == {"values", "distinct", "records"}
+    refused(api.post(path, {"keys": ["n"], "bins": 0}), 422, "ChromaError")
+
+
+def test_histograms_of_extremes(api: Api) -> None:
+    path = api.collection("extremes")
+    values = [-1.7e308, 1.7e308, 0.0, 2**63 - 1, -(2**63)]
+    body = {"ids": list("abcde"), "embeddings": [[1.0]] * 5, "metadatas": [{"v": value} for value in values]}
+    assert api.post(f"{path}/add", body).status_code == 201
+    whole = api.post(f"{path}/chroma-arrow/facets", {"keys": ["v"], "bins": 2, "integers": "text"}).json()[
+        "v"
+    ]
+    assert whole["bins"] == {"edges": [-1.7e308, 0.0, 1.7e308], "counts": [2, 3]}
+    assert str(2**63 - 1) in [entry["value"] for entry in whole["values"]]
+    one = api.post(f"{path}/chroma-arrow/facets", {"keys": ["v"], "bins": 2, "where": {"v": 0.0}}).json()["v"]
+    assert one["bins"] == {"edges": [0.0, 0.0], "counts": [1]}
+
+
+def test_embed_only_by_the_default_function(api: Api) -> None:
+    function = {"type": "known", "name": "default", "config": {}}
+    path = api.collection("texts", configuration={"embedding_function": function})
+    (vector,) = api.post(f"{path}/chroma-arrow/embed", {"texts": ["a cat"]}).json()["embeddings"]
+    assert len(vector) == 384 and np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
+    other = {"type": "known", "name": "openai", "config": {"model": "m"}}
+    path = api.collection("others", configuration={"embedding_function": other})
+    answer = api.post(f"{path}/chroma-arrow/embed", {"texts": ["a cat"]})
+    assert (answer.status_code, answer.json()["function"]) == (409, "openai")
+    answer = api.post(f"{api.collection('none')}/chroma-arrow/embed", {"texts": ["a cat"]})
+    assert (answer.status_code, answer.json()["function"]) == (409, None)
+    refused(api.post(f"{path}/chroma-arrow/embed", {"texts": ["a"] * 101}), 422, "ChromaError")
+    refused(api.post(f"{path}/chroma-arrow/embed", {"texts": []}), 422, "ChromaError")
+
+
+def test_projections(api: Api, cloud: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"{cloud}/chroma-arrow/projection"
+    found = api.post(path, {"color_by": "side"}).json()
+    x, y = floats(found["x"]), floats(found["y"])
+    assert len(found["ids"]) == len(x) == len(y) == 40
+    assert abs(x[:20].mean() - x[20:].mean()) == pytest.approx(10, abs=0.1)
+    assert found["colors"][1] == "left" and found["colors"][0] is None
+    assert (found["sampled"], found["matches"]) == (False, 40) and found["variance"][0] > 0.9
+    some = api.post(path, {"limit": 7, "seed": 3, "where": {"side": "left"}}).json()
+    assert (len(some["ids"]), some["sampled"], some["matches"], some["colors"]) == (7, True, 19, None)
+    assert some == api.post(path, {"limit": 7, "seed": 3, "where": {"side": "left"}}).json()
+    assert some["ids"] != api.post(path, {"limit": 7, "seed": 4, "where": {"side": "left"}}).json()["ids"]
+    assert api.post(path, {"color_by": "none"}).json()["colors"] == [None] * 40
+    assert api.post(path, {"limit": 0}).json()["ids"] == []
+    monkeypatch.setitem(__import__("sys").modules, "umap", None)
+    missing = api.post(path, {"method": "umap"})
+    assert missing.status_code == 409 and "umap" in missing.json()["message"]
+    empty = api.post(f"{api.collection('empty')}/chroma-arrow/projection").json()
+    assert (empty["ids"], empty["x"], empty["matches"]) == ([], "", 0)
+
+
+def test_pairs(api: Api) -> None:
+    path = api.collection("pairs")
+    vectors = [[0.0, 0.0], [0.0, 0.1], [5.0, 5.0], [5.0, 5.0]]
+    assert api.post(f"{path}/add", {"ids": list("abcd"), "embeddings": vectors}).status_code == 201
+    found = api.post(f"{path}/chroma-arrow/pairs", {}).json()
+    assert [(pair["a"], pair["b"]) for pair in found["pairs"]] == [("c", "d"), ("a", "b")]
+    assert found["pairs"][0]["distance"] == 0 and found["complete"] is True
+    few = api.post(f"{path}/chroma-arrow/pairs", {"limit": 1, "max_distance": 1}).json()
+    assert (len(few["pairs"]), few["complete"]) == (1, False)
+    refused(api.post(f"{path}/chroma-arrow/pairs", {"max_distance": -1}), 400, "InvalidArgumentError")
+    assert api.post(f"{api.collection('empty')}/chroma-arrow/pairs").json() == {"pairs": [], "complete": True}
+
+
+def test_the_state_of_the_server(api: Api, things: str) -> None:
+    state = api.get(f"{OWN}/state").json()
+    assert state["uptime_seconds"] >= 0 and state["bytes"] > 0 and state["running"] >= 1
+    added = next(entry for entry in state["routes"] if entry["route"].endswith("/add"))
+    assert added["calls"] == 1 and 0 < added["mean_ms"] <= added["max_ms"]
+
+
+def test_integers_as_text(api: Api) -> None:
+    path = api.collection("numbers")
+    metadatas = [{"n": LARGE, "l": [1, -LARGE], "s": 2**53 - 1}, None]
+    body = {"ids": ["a", "b"], "embeddings": [[1.0, 0.0], [0.0, 1.0]], "metadatas": metadatas}
+    assert api.post(f"{path}/add", body).status_code == 201
+    exact = [{"n": str(LARGE), "l": [1, str(-LARGE)], "s": 2**53 - 1}, None]
+    assert api.post(f"{path}/get", {"integers": "text"}).json()["metadatas"] == exact
+    assert api.post(f"{path}/get", {}).json()["metadatas"] == metadatas
+    query = {"query_embeddings": [[1.0, 0.0]], "integers": "text"}
+    assert api.post(f"{path}/query", query).json()["metadatas"] == [exact]
+    search = {"searches": [{"select": {"keys": ["#metadata"]}}], "integers": "text"}
+    assert api.post(f"{path}/search", search).json()["metadatas"] == [exact]
+    refused(api.post(f"{path}/get", {"integers": "float"}), 422, "ChromaError")
+
+
+def test_integers_as_text_in_a_stream(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chroma.server.read_responses._FEW_RECORDS", 0)
+    monkeypatch.setattr("chroma.server.read_responses._AT_ONCE", 0)
+    path = api.collection("streamed")
+    body = {"ids": ["a", "b"], "embeddings": [[1.0]] * 2, "metadatas": [{"n": LARGE}, None]}
+    assert api.post(f"{path}/add", body).status_code == 201
+    assert api.post(f"{path}/get", {"integers": "text"}).json()["metadatas"] == [{"n": str(LARGE)}, None]
+    query = {"query_embeddings": [[1.0]], "integers": "text"}
+    assert api.post(f"{path}/query", query).json()["metadatas"] == [[{"n": str(LARGE)}, None]]
+
+
+def test_sql_as_json(api: Api, cloud: str) -> None:
+    def ask(statement: str, **more: Any) -> Any:
+        body = {"sql": statement, **more}
+        return api.post(f"{DATABASE}/chroma-arrow/sql", body, headers={"accept": "application/json"})
+
+    found = ask("select id, n from cloud order by n nulls last", max_rows=2).json()
+    assert [column["name"] for column in found["columns"]] == ["id", "n"]
+    assert (found["rows"], found["truncated"]) == ([["r1", 1], ["r2", 2]], True)
+    assert ask("select id from cloud where n > 37").json()["truncated"] is False
+    values = (
+        "select 9007199254740993 a, 1.5::decimal(9,2) b, timestamp '2024-01-02 03:04:05' c, [1, null] d, "
+        "'x'::blob e, {'k': date '2024-01-02'} f, 'nan'::double g, "
+        "170141183460469231731687303715884105727 h, "
+        "interval 1 day i, time '01:02:03' j, true k, null l"
+    )
+    (row,) = ask(values, integers="text").json()["rows"]
+    assert row[:6] == [
+        str(LARGE),
+        "1.50",
+        "2024-01-02 03:04:05.000000",
+        [1, None],
+        "eA==",
+        {"k": "2024-01-02"},
+    ]
+    assert row[6] is None and row[10:] == [True, None]
+    refused(ask("select nothing from cloud"), 400, "InvalidArgumentError")
+    refused(ask("select 1", max_rows=10**6), 422, "ChromaError")
+    arrow = api.post(f"{DATABASE}/chroma-arrow/sql", {"sql": "select 1"})
+    assert arrow.headers["content-type"] == "application/vnd.apache.arrow.stream"
+
+
+def test_exports_as_files(api: Api, cloud: str) -> None:
+    def ask(**body: Any) -> Any:
+        return api.post(f"{cloud}/chroma-arrow/export", body)
+
+    lines = ask(format="jsonl", where={"n": {"$lt": 4}}, include=["documents", "metadatas"])
+    assert lines.headers["content-disposition"] == 'attachment; filename="cloud.jsonl"'
+    records = [json.loads(line) for line in lines.text.splitlines()]
+    assert records[2] == {
+        "id": "r3", "document": 'say "hello", or\nnot', "metadata": {"n": 3, "side": "left"},
+    }  # fmt: skip
+    table = ask(format="csv", include=["documents", "metadatas"])
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+    assert len(rows) == 40 and rows[3]["document"] == records[2]["document"] and rows[3]["n"] == "3"
+    parquet = pq.read_table(io.BytesIO(ask(format="parquet").content))
+    assert parquet.num_rows == 40 and parquet.column("n").to_pylist()[:2] == [None, 1]
+    assert len(parquet.column("embedding")[0].as_py()) == 5
+    none = ask(format="csv", where={"n": 1000}, include=[])
+    assert (none.status_code, none.text) == (200, '"id"\n')
+    assert ask(format="jsonl", where={"n": 1000}).text == ""
+    refused(ask(format="xlsx"), 422, "ChromaError")
