@@ -39,6 +39,7 @@ class Listed(NamedTuple):
 # In the order of `chroma --help`.
 COMMANDS: dict[str, tuple[Listed, ...]] = {
     "Look": (
+        Listed("browse", "browse", "Look at a folder in a browser."),
         Listed("ls", "ls_info", "List the collections of all databases, with their counts."),
         Listed("info", "ls_info", "Show the collections: rows, segments, index state, bytes."),
         Listed("count", "get_query_count", "Print how many records there are, or how many match a filter."),

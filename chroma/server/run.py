@@ -42,8 +42,10 @@ _UNWIND_SECONDS = 2.0
 _CLOSE_SECONDS = 1.0
 
 
-def serve(settings: ServerSettings) -> None:
+def serve(settings: ServerSettings, announce: Callable[[str], None] | None = None) -> None:
     """Serve until SIGTERM or SIGINT, then finish the current requests and return.
+
+    announce  prints where the server is, given its address; None: as `chroma run` does
 
     Raises InvalidArgumentError if the server cannot listen on the address, load the certificate or use the
     credentials. Also raises the errors of opening the folder. After an error, the server does not listen.
@@ -54,7 +56,10 @@ def serve(settings: ServerSettings) -> None:
     Guard(settings)
     tracing.check(settings)
     with OpenFolder(settings) as opened, _listen(settings.host, settings.port) as listening:
-        _announce(listening, settings)
+        if announce is None:
+            _announce(listening, settings)
+        else:
+            announce(_address(listening, settings))
         if settings.workers == 1:
             _serve_on(listening, opened.backend, settings, alone=True)
         else:
@@ -266,14 +271,18 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _announce(listening: socket.socket, settings: ServerSettings) -> None:
+def _address(listening: socket.socket, settings: ServerSettings) -> str:
     host = f"[{settings.host.strip('[]')}]" if ":" in settings.host else settings.host
-    port = listening.getsockname()[1]
     scheme = "https" if settings.encrypts else "http"
-    click.echo(f"Serving {os.path.abspath(settings.path)} on {scheme}://{host}:{port}")
+    return f"{scheme}://{host}:{listening.getsockname()[1]}"
+
+
+def _announce(listening: socket.socket, settings: ServerSettings) -> None:
+    address = _address(listening, settings)
+    click.echo(f"Serving {os.path.abspath(settings.path)} on {address}")
     if settings.console:
-        click.echo(f"The console is at {scheme}://{host}:{port}/console/")
-    _log.info("serving %s on %s://%s:%s", os.path.abspath(settings.path), scheme, host, port)
+        click.echo(f"The console is at {address}/console/")
+    _log.info("serving %s on %s", os.path.abspath(settings.path), address)
     if settings.auth_token and len(settings.auth_token) < _SHORT_TOKEN:
         _log.warning("the token is short and may be guessed; `chroma auth create` makes long ones")
     if is_loopback(settings.host):

@@ -291,8 +291,10 @@ class Segment:
         self._texts: dict[str, Text] = {}
         # Mapped now and read later, because a map stays readable after another process has removed its file.
         self._maps = {role: self._folder.map(file.name, file.bytes) for role, file in self._files.items()}
-        vectors = self._files[VECTORS]
-        self._random_vectors = self._folder.map_at_random(vectors.name, vectors.bytes)
+        vectors = self._files.get(VECTORS)  # a repair opens what is left of a segment
+        self._random_vectors = (
+            None if vectors is None else self._folder.map_at_random(vectors.name, vectors.bytes)
+        )
 
     def __repr__(self) -> str:
         return f"Segment({self.name}, rows={self.rows}, dimension={self.dimension})"

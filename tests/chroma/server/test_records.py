@@ -258,7 +258,6 @@ def test_writes_that_other_clients_send(api: Api, things: str) -> None:
         ("query", {"query_embeddings": [[1.0, 0.0]], "diversity": 1, "candidates": 2}, 400),
         ("query", {"query_embeddings": [[1.0, 0.0]], "diversity": 1, "candidates": 20.5}, 422),
         ("query", {"query_embeddings": [[1.0, 0.0]], "candidates": 20}, 400),
-        ("chroma-arrow/facets", {}, 422),
         ("chroma-arrow/facets", {"keys": "n"}, 422),
         ("chroma-arrow/facets", {"keys": []}, 400),
         ("chroma-arrow/facets", {"keys": [1]}, 422),
