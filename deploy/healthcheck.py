@@ -28,10 +28,10 @@ def main() -> int:
         with opener.open(url, timeout=SECONDS) as answer:
             healthy = bool(json.load(answer)["is_executor_ready"])
     except HTTPError as error:
-        print(f"{url} answered {error.code}: {error.read(1000).decode('utf-8', 'replace')}")
+        sys.stdout.write(f"{url} answered {error.code}: {error.read(1000).decode('utf-8', 'replace')}\n")
         return 1
     except (URLError, OSError, ValueError, KeyError) as error:
-        print(f"{url} did not answer: {error}")
+        sys.stdout.write(f"{url} did not answer: {error}\n")
         return 1
     return 0 if healthy else 1
 
