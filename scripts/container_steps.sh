@@ -2,7 +2,8 @@
 # Runs the steps of deploy/Dockerfile without an engine for containers: builds the wheel from what
 # .dockerignore lets in, installs it into an empty prefix, starts it as a user without rights on code that
 # it cannot write, asks for its health, and checks that SIGTERM drains it and that its data survive.
-# Needs root, because it starts the server as another user. Usage: scripts/container_steps.sh [WORKDIR]
+# Needs root, because it starts the server as another user,
+# who has to reach $PYTHON. Usage: scripts/container_steps.sh [WORKDIR]
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=${1:-$(mktemp -d)}
@@ -28,13 +29,14 @@ du -sh "$work"/wheels/*.whl "$opt"
 
 echo "== run"
 install --directory --owner 10001 --group 10001 --mode 0700 "$data"
-as_user() {
-    setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs --bounding-set=-all \
+exec_user() {
+    exec setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs --bounding-set=-all \
         env -i PATH="$opt/bin:/usr/bin:/bin" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/nonexistent \
         CHROMA_PATH="$data" CHROMA_HOST=0.0.0.0 CHROMA_PORT="$port" CHROMA_LOG_FORMAT=json "$@"
 }
+as_user() { (exec_user "$@"); }
 start() {
-    as_user CHROMA_AUTH_TOKEN=a-token-of-the-test-of-the-container "$opt/bin/chroma" run >>"$work/log" 2>&1 &
+    exec_user CHROMA_AUTH_TOKEN=a-token-of-the-test-of-the-container "$opt/bin/chroma" run >>"$work/log" 2>&1 &
     pid=$!
     for _ in $(seq 100); do
         if as_user "$opt/bin/python" "$opt/healthcheck.py" >/dev/null; then return; fi
