@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=CommandGroup)
 def auth() -> None:
-    """Manage access to a server: create, list, revoke.
+    """Manage access to a server: create, list, rotate, revoke.
 
     The commands change the file that chroma run reads with --auth-file FILE.
 
@@ -126,11 +126,58 @@ def _expiry(entry: Entry) -> str:
     return f"{entry.expires or '-'}{' (expired)' if entry.expired else ''}"
 
 
+@auth.command("rotate")
+@click.argument("name")
+@click.option(
+    "--grace-hours",
+    type=click.FloatRange(min=0, max=24 * 366),
+    help="How long the old token stays valid. Default: 24; 0 ends it at once.",
+)
+@click.option("--days", type=click.IntRange(min=1), help="Expires after so many days. Default: as before")
+@click.option("--password-stdin", is_flag=True, help="For users: read the new password from the input.")
+@_auth_file
+def auth_rotate(
+    name: str, grace_hours: float | None, days: int | None, password_stdin: bool, file: str
+) -> None:
+    """Give NAME a new secret and print it once. Role, access and name stay.
+
+    The old token stays valid for a while, as NAME.previous, so that programs can be changed one by one. An
+    old password ends at once.
+    """
+    from ..server.security import credentials_file as store
+
+    if name.endswith(store.PREVIOUS):
+        raise InvalidArgumentError(f"{name} is an old token: rotate {name.removesuffix(store.PREVIOUS)}")
+    entry = next((entry for entry in store.read_entries(Path(file)) if entry.name == name), None)
+    basic = entry is not None and entry.kind == "basic"
+    if password_stdin and not basic:
+        raise InvalidArgumentError("--password-stdin is for --kind basic: tokens are made here, never chosen")
+    if password_stdin:
+        secret = store.check_password(sys.stdin.readline().rstrip("\r\n"))
+    else:
+        secret = store.new_secret().encode()
+    if grace_hours is None:
+        grace_hours = 0 if basic else 24
+    hours = float(grace_hours)
+    hashed = store.hash_password(secret) if basic else store.hash_token(secret)
+    new = store.rotate_entry(Path(file), name, hashed, hours * 3600, days * 86_400.0 if days else None)
+    until = f"is valid for {hours:g} hours more" if hours else "is invalid now"
+    click.echo(
+        f"Changed {name} in {file}; expires: {new.expires or 'never'}. The old one {until}.",
+        err=True,
+    )
+    if not password_stdin:
+        click.echo(
+            f"The {'password' if basic else 'token'}, which is not stored and not shown again:", err=True
+        )
+        click.echo(secret.decode())
+
+
 @auth.command("revoke")
 @click.argument("name")
 @_auth_file
 def auth_revoke(name: str, file: str) -> None:
-    """Remove NAME. Its secret becomes invalid."""
+    """Remove NAME. Its secret becomes invalid, and an old one that rotate has left, too."""
     from ..server.security import credentials_file as store
 
     store.remove_entry(Path(file), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,8 +26,14 @@ _link = click.option(
 @click.argument("backup", metavar="BACKUP", type=Folder(exists=False))
 @_link
 @click.option("--verify", is_flag=True, help="Read what is kept of the earlier backup too.")
+@click.option(
+    "--keep",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Make a new backup in BACKUP, named by the time, and remove all but the newest N there.",
+)
 @json_option
-def backup(folder: str, backup: str, link: bool, verify: bool, as_json: bool) -> None:
+def backup(folder: str, backup: str, link: bool, verify: bool, keep: int | None, as_json: bool) -> None:
     """Back up a database, even while it is in use, to a new folder or to an earlier backup of it.
 
     Files that the earlier backup already has are reused. A backup can be opened read-only. chroma check
@@ -34,11 +41,20 @@ def backup(folder: str, backup: str, link: bool, verify: bool, as_json: bool) ->
     """
     import chroma
 
+    from ..maintenance import backup_series
+
     settings = Target(folder).settings()
+    parent = backup
+    if keep is not None:
+        os.makedirs(parent, mode=0o700, exist_ok=True)
+        backup = os.path.join(parent, backup_series.new_name())
     with chroma.AdminClient(settings) as admin, _bar("backup") as progress:
         # Backs up the whole folder, so that the default database need not exist.
         report = admin._backend.backup(backup, link, verify, progress)
+    pruned = [] if keep is None else backup_series.prune(parent, keep)
     _told(report, as_json, f"Backed up {folder} to {backup}")
+    if pruned and not as_json:
+        click.echo(f"Removed {counted(len(pruned), 'older backup')}: {', '.join(pruned)}")
 
 
 @click.command()

@@ -1,1 +1,1 @@
-"""Copies collections between databases, and restores a database from a backup."""
+"""Copies collections between databases, restores a database from a backup, and prunes backups."""

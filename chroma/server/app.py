@@ -37,7 +37,7 @@ from .observability.request_context import Exchange
 from .observability.route_times import RouteTimes
 from .observability.tracing import Tracing
 from .observability.tracing import start as start_tracing
-from .routes import CONSOLE, PAGES, ROUTES, Call, Handler, Route, Site, healthcheck
+from .routes import CONSOLE, PAGES, ROUTES, Call, Handler, NotWritable, Route, Site, healthcheck
 from .security.authorization import Guard, refusal
 from .settings.server_settings import ServerSettings
 
@@ -61,7 +61,9 @@ def create_app(backend: EmbeddedBackend, settings: ServerSettings) -> FastAPI:
     answers = Budget(_ANSWERS_BYTES)
     guard = Guard(settings)
     tracing = start_tracing(settings)
-    metrics = Metrics(backend, pool) if settings.metrics else None
+    metrics: Metrics | None = None
+    if settings.metrics:
+        metrics = Metrics(backend, pool, settings.path, settings.backup_dir)
     document = openapi.document()
     times = RouteTimes()
     site = Site(metrics, pool, times, to_json(document), openapi.page(document))
@@ -352,7 +354,10 @@ class _Answering:
 
 
 def _unhealthy(error: Exception) -> Response:
+    """The response of a failed health check. Its state says whether the folder can still be read."""
     _log.error("the health check failed: %s", error)
     message = error.message() if isinstance(error, ChromaError) else str(error)
-    body: dict[str, Any] = {"is_executor_ready": False, "is_log_client_ready": False}
+    readable = isinstance(error, NotWritable)
+    body: dict[str, Any] = {"is_executor_ready": readable, "is_log_client_ready": False}
+    body["state"] = "read-only" if readable else "broken"
     return answer(body | {"error": "ChromaError", "message": message}, 503)

@@ -32,6 +32,7 @@ from .http.responses import Ready, Streamed
 from .limits.thread_pool import Pool
 from .observability.metrics import CONTENT_TYPE, Metrics
 from .observability.route_times import RouteTimes
+from .operating import own_backup
 from .parsing import arrow_streams, exploration_bodies, json_bodies, sql_body
 from .security.authorization import CONSOLE_HEADER, EVERYBODY, Caller, Need
 from .settings.server_settings import ServerSettings
@@ -107,6 +108,10 @@ class Call:
         )
 
 
+class NotWritable(OSError):
+    """The folder can be read, and cannot be written."""
+
+
 Handler = Callable[[Call], Any]
 
 
@@ -158,9 +163,11 @@ def healthcheck(call: Call) -> Any:
     """Check that the database can be read and written; 503 if not. A backup need only be readable."""
     call.backend.get_tenant(DEFAULT_TENANT)  # reads the catalog, which fails if the folder is missing
     if not os.access(call.settings.path, os.R_OK | os.W_OK | os.X_OK):
-        raise OSError(f"the folder {call.settings.path} cannot be written")
+        raise NotWritable(f"the folder {call.settings.path} cannot be written")
     healthy: JSON = {"is_executor_ready": True, "is_log_client_ready": True}
-    return healthy | {"read_only": True} if call.backend.read_only else healthy
+    if call.backend.read_only:
+        return healthy | {"read_only": True, "state": "read-only"}
+    return healthy | {"state": "ok"}
 
 
 def version(call: Call) -> str:
@@ -665,6 +672,7 @@ ROUTES = (
     Route("GET", f"{_API}/pre-flight-checks", pre_flight_checks, "none", threaded=False),
     Route("GET", f"{_API}/auth/identity", identity, "known", threaded=False),
     Route("POST", f"{_API}/reset", reset, "admin"),
+    Route("POST", f"{_API}/{json_codec.OWN_PREFIX}/backup", own_backup, "admin", body=True),
     Route("GET", f"{_API}/openapi.json", openapi, "none", threaded=False),
     Route("GET", "/docs", page, "none", threaded=False),
     Route("GET", "/metrics", metrics, "read"),

@@ -21,8 +21,9 @@ import uvicorn
 
 from ..backend.embedded_protocol import EmbeddedBackend
 from ..config import Settings
-from ..embedded.backend import LocalBackend
+from ..embedded.backend import LocalBackend, is_database
 from ..errors import ChromaError, InvalidArgumentError, ReadOnlyError
+from . import metrics_listener
 from .app import create_app
 from .http.http1 import Protocol
 from .limits.connection_limit import Connections, Listening, bound
@@ -55,16 +56,21 @@ def serve(settings: ServerSettings, announce: Callable[[str], None] | None = Non
     _check_certificate(settings)
     Guard(settings)
     tracing.check(settings)
-    with OpenFolder(settings) as opened, _listen(settings.host, settings.port) as listening:
+
+    def say(listening: socket.socket) -> None:
         if announce is None:
             _announce(listening, settings)
         else:
             announce(_address(listening, settings))
+
+    with OpenFolder(settings) as opened, _listen(settings.host, settings.port) as listening:
         if settings.workers == 1:
+            say(listening)
             _serve_on(listening, opened.backend, settings, alone=True)
         else:
             opened.backend.close()  # each process opens the folder itself
-            with metrics.shared():
+            with metrics.shared(), metrics_listener.listening(settings, metrics.text_of_all):
+                say(listening)
                 Workers(work, settings, listening).run()
 
 
@@ -81,6 +87,12 @@ class OpenFolder:
     """Keeps the folder open while the `with` block runs. Raises the errors of opening it."""
 
     def __init__(self, settings: ServerSettings) -> None:
+        if settings.require_existing and not is_database(settings.path):
+            raise InvalidArgumentError(
+                f"{os.path.abspath(settings.path)} holds no database, and --require-existing is set: mount "
+                "the disk that has it, correct --path, or start once without --require-existing to make a "
+                "new database there"
+            )
         warning = LocalBackend.overlooked(settings.path)
         if warning is not None:
             _log.warning("%s", warning)
@@ -197,7 +209,9 @@ def _serve_on(
     )
     for number in (signal.SIGTERM, signal.SIGINT):  # also before and after uvicorn handles them
         signal.signal(number, server.handle_exit)
-    server.run(sockets=[Listening(listening, connections)])
+    own_metrics = app.state.metrics.text if alone and app.state.metrics else None
+    with metrics_listener.listening(settings, own_metrics):
+        server.run(sockets=[Listening(listening, connections)])
     if not server.started:
         raise ChromaError("the server could not start; the lines above say why")
 

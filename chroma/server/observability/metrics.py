@@ -24,6 +24,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from ...maintenance import backup_series
 from ...storage.interface.values import EngineMetrics
 from ..limits.thread_pool import Pool
 from .request_context import Exchange
@@ -59,7 +60,8 @@ def shared() -> Iterator[None]:
 class Metrics:
     """The metrics of one server."""
 
-    def __init__(self, backend: Measured, pool: Pool) -> None:
+    def __init__(self, backend: Measured, pool: Pool, path: str = "", backup_dir: str = "") -> None:
+        self._path, self._backup_dir = path, backup_dir
         self._backend = backend
         self._pool = pool
         self.several = values.ValueClass is not values.MutexValue
@@ -93,6 +95,18 @@ class Metrics:
                 ("log_bytes", "Bytes of the logs being written."),
             )
         }
+        self._disk = {
+            name: self._gauge(f"chroma_disk_{name}", text, "livemax")
+            for name, text in (
+                ("size_bytes", "Size of the file system of the folder."),
+                ("free_bytes", "What is free there for the server."),
+            )
+        }
+        self._last_backup = (
+            self._gauge("chroma_last_backup_timestamp_seconds", "End of the newest backup.", "livemax")
+            if backup_dir
+            else None
+        )
         self._by_route: dict[str, Any] = {}
         self._by_answer: dict[tuple[str, str, int], Any] = {}
         self._syncs_seen = self._rejected_seen = 0
@@ -132,6 +146,12 @@ class Metrics:
             ("unindexed_rows", metrics.not_indexed), ("log_bytes", metrics.log_bytes),
         ):  # fmt: skip
             self._engine[name].set(value)
+        if self._path:
+            disk = os.statvfs(self._path)
+            self._disk["size_bytes"].set(disk.f_blocks * disk.f_frsize)
+            self._disk["free_bytes"].set(disk.f_bavail * disk.f_frsize)
+        if self._last_backup is not None:
+            self._last_backup.set(backup_series.last(self._backup_dir))
         self._running.set(self._pool.running)
         self._queued.set(self._pool.queued)
         self._syncs.inc(metrics.syncs - self._syncs_seen)
@@ -141,11 +161,14 @@ class Metrics:
     def text(self) -> bytes:
         """All metrics in Prometheus's text format, version 0.0.4."""
         self.refresh()
-        registry = self._registry
-        if self.several:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+        return text_of_all() if self.several else generate_latest(self._registry)
+
+
+def text_of_all() -> bytes:
+    """The metrics of all processes in the `with` block of `shared`, for a process that serves no requests."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
 
 
 def forget(process: int) -> None:

@@ -17,6 +17,8 @@ from . import exploration_bodies
 
 Schema = dict[str, Any]
 
+BACKUP_NAME = "^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
+
 
 def _ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
@@ -399,6 +401,17 @@ BODIES: dict[str, Schema] = {
         limit=_or_null({"type": "integer", "minimum": 0, "maximum": exploration_bodies.MOST_PAIRS}),
     ),
     "own_create_snapshot": _object("name", name=NAME),
+    "own_backup": _object(
+        name=_or_null(
+            {
+                "type": "string",
+                "pattern": BACKUP_NAME,
+                "description": "Default: the time, which `keep` counts",
+            }
+        ),
+        keep=_or_null(SMALL_COUNT | {"minimum": 1, "description": "Remove all but so many, the newest"}),
+        verify=_or_null(FLAG),
+    ),
     "own_recall": _object(
         k=_or_null(SMALL_COUNT | {"minimum": 1}), sample=_or_null(SMALL_COUNT | {"minimum": 1})
     ),
@@ -439,6 +452,7 @@ ANSWERS: dict[str, Schema] = {
         is_executor_ready=FLAG,
         is_log_client_ready=FLAG,
         read_only={"const": True},
+        state={"enum": ["ok", "read-only"]},
     ),
     "version": TEXT,
     "pre_flight_checks": _object(
@@ -567,6 +581,15 @@ ANSWERS: dict[str, Schema] = {
         bytes=COUNT,
     ),
     "own_recall": {"type": "number", "minimum": 0, "maximum": 1},
+    "own_backup": _object(
+        "name files copied reused pruned seconds",
+        name=TEXT,
+        files=COUNT,
+        copied=COUNT,
+        reused=COUNT,
+        pruned=_list(TEXT),
+        seconds=NUMBER,
+    ),
     "own_create_snapshot": _SNAPSHOT,
     "own_list_snapshots": _list(_SNAPSHOT),
     "own_restore_snapshot": _EMPTY,

@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ VERSION = 1
 KINDS = ("token", "basic")
 ROLES = ("read", "write", "admin")  # each includes the permissions of those before it
 EVERYTHING = "*"
+PREVIOUS = ".previous"  # the end of the name of an entry that holds the old token of another
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
 _SHORTEST_PASSWORD, LONGEST_PASSWORD = 12, 1024
@@ -262,6 +263,10 @@ def add_entry(path: Path, entry: Entry) -> None:
     exists."""
 
     def added(entries: list[Entry]) -> list[Entry]:
+        if entry.name.endswith(PREVIOUS):
+            raise InvalidArgumentError(
+                f"the name {entry.name!r} ends with {PREVIOUS!r}, as old tokens of `chroma auth rotate` do"
+            )
         if any(other.name == entry.name for other in entries):
             raise UniqueConstraintError(f"there is an entry named {entry.name!r} already; revoke it first")
         return [*entries, entry]
@@ -270,15 +275,56 @@ def add_entry(path: Path, entry: Entry) -> None:
 
 
 def remove_entry(path: Path, name: str) -> None:
-    """Remove an entry. Raises NotFoundError if it does not exist."""
+    """Remove an entry, with its previous token. Raises NotFoundError if it does not exist."""
 
     def removed(entries: list[Entry]) -> list[Entry]:
-        kept = [entry for entry in entries if entry.name != name]
+        kept = [entry for entry in entries if entry.name not in (name, name + PREVIOUS)]
         if len(kept) == len(entries):
             raise NotFoundError(f"{path} has no entry named {name!r:.100}")
         return kept
 
     _change(path, removed, missing=False)
+
+
+def rotate_entry(path: Path, name: str, secret: str, grace: float, period: float | None) -> Entry:
+    """Give an entry a new secret, and return it.
+
+    secret  the hash of the new secret
+    grace   the number of seconds for which the old token stays valid, in an entry named NAME.previous
+    period  the number of seconds until the new secret expires; None: as long as the old one was made for
+    """
+    rotated: list[Entry] = []
+
+    def changed(entries: list[Entry]) -> list[Entry]:
+        old = next((entry for entry in entries if entry.name == name), None)
+        if old is None:
+            raise NotFoundError(f"{path} has no entry named {name!r:.100}")
+        if old.kind == "basic" and grace:
+            raise InvalidArgumentError(
+                f"{name} has a password, and a user has only one: --grace-hours is for tokens"
+            )
+        seconds = _period(old) if period is None else period
+        new = replace(old, secret=secret, created=now(), expires=None if seconds is None else now(seconds))
+        rotated.append(new)
+        kept = [new if entry is old else entry for entry in entries if entry.name != name + PREVIOUS]
+        if grace and not old.expired:
+            ends = time.time() + grace
+            if old.expires is None or _seconds(old.expires, name) > ends:
+                old = replace(old, expires=now(grace))
+            kept.append(replace(old, name=name + PREVIOUS))
+        return kept
+
+    _change(path, changed, missing=False)
+    return rotated[0]
+
+
+def _period(entry: Entry) -> float | None:
+    """For how many seconds an entry was made. None if it never expires."""
+    if entry.expires is None:
+        return None
+    if not entry.created:
+        raise InvalidArgumentError(f"{entry.name} expires and does not say when it was made: give --days")
+    return _seconds(entry.expires, entry.name) - _seconds(entry.created, entry.name)
 
 
 def _change(path: Path, change: Callable[[list[Entry]], list[Entry]], missing: bool) -> None:

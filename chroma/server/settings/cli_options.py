@@ -34,7 +34,9 @@ def _option(name: str, default: Any, about: About) -> Callable[[Callable[..., No
 
 
 def _metavar(name: str) -> str:
-    return {"path": "DIR", "host": "ADDRESS"}.get(name, "FILE")
+    return {"path": "DIR", "backup_dir": "DIR", "host": "ADDRESS", "metrics_listen": "HOST:PORT"}.get(
+        name, "FILE"
+    )
 
 
 def _default(default: Any, about: About) -> str:

@@ -69,7 +69,11 @@ class ServerSettings:
     """
 
     path: str = _is(DEFAULT_PATH, _DATABASE, "Folder of the database; it is made if it is missing.")
+    require_existing: bool = _is(
+        False, _DATABASE, "Refuse to start if the folder holds no database, as where a disk is not mounted."
+    )
     allow_reset: bool = _is(False, _DATABASE, "Let clients delete everything by reset.")
+    backup_dir: str = _is("", _DATABASE, "Folder in which admins may make backups through the server.")
     max_batch_size: int = _is(
         100_000,
         _DATABASE,
@@ -147,6 +151,7 @@ class ServerSettings:
     log_level: str = _is("info", _LOGS, "info has a line for every request.", choices=LOG_LEVELS)
     log_format: str = _is("text", _LOGS, "One line or one JSON object per entry.", choices=LOG_FORMATS)
     metrics: bool = _is(True, _LOGS, "Answer /metrics, for Prometheus.")
+    metrics_listen: str = _is("", _LOGS, "HOST:PORT for the metrics alone, without credentials.")
     otel_endpoint: str = _is("", _LOGS, "Where OpenTelemetry traces go.")
     otel_service_name: str = _is("chroma", _LOGS, "The name of this server in traces.")
 
@@ -181,11 +186,32 @@ class ServerSettings:
             raise InvalidArgumentError(
                 f"ssl_{given} is set and ssl_{missing} is not: TLS needs --ssl-certfile and --ssl-keyfile"
             )
+        self._check_metrics()
         if self.auth_file and self.auth_token:
             raise InvalidArgumentError(
                 "auth_file and a token by variable are both set: keep one; `chroma auth create` puts "
                 "tokens into the file"
             )
+
+    def _check_metrics(self) -> None:
+        if not self.metrics_listen:
+            return
+        host, port = self.metrics_address
+        if not host or not 0 <= port <= 65_535:
+            raise InvalidArgumentError(
+                f"the setting metrics_listen is {self.metrics_listen!r}: expected HOST:PORT, as "
+                "127.0.0.1:9464"
+            )
+        if not self.metrics:
+            raise InvalidArgumentError(
+                "metrics_listen is set and metrics is off: drop --no-metrics or --metrics-listen"
+            )
+
+    @property
+    def metrics_address(self) -> tuple[str, int]:
+        """The host and port in `metrics_listen`. The port is -1 if it is no number."""
+        host, _, port = self.metrics_listen.rpartition(":")
+        return host.strip("[]"), int(port) if port.isascii() and port.isdigit() else -1
 
     @property
     def authenticates(self) -> bool:

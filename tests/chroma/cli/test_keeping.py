@@ -96,3 +96,14 @@ def test_copy_and_names_that_are_taken(database: Path) -> None:
     assert run("count", database, "more").output == "3\n"
     assert run("copy", database, database, "notes", "--rename", "more").exit_code == 2
     assert run("copy", database, database, "nothing").exit_code == 3
+
+
+def test_backups_that_are_pruned(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(["2026-01-01T00-00-00Z", "2026-01-02T00-00-00Z"])
+    monkeypatch.setattr("chroma.maintenance.backup_series.new_name", lambda: next(times))
+    assert read("backup", database, tmp_path / "backups", "--keep", "1")["collections"] == 2
+    result = run("backup", database, tmp_path / "backups", "--keep", "1")
+    assert "Removed 1 older backup: 2026-01-01T00-00-00Z" in result.output
+    assert [entry.name for entry in (tmp_path / "backups").iterdir()] == ["2026-01-02T00-00-00Z"]
+    assert run("check", tmp_path / "backups" / "2026-01-02T00-00-00Z").exit_code == 0
+    assert run("backup", database, tmp_path / "backups", "--keep", "0").exit_code == 2

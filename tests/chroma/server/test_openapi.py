@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from chroma.errors import ChromaError, InvalidArgumentError, UnsupportedError
-from chroma.server import openapi
+from chroma.server import openapi, operating
 from chroma.server.parsing import exploration_bodies, json_bodies, sql_body
 from chroma.server.parsing.schemas import ANSWERS, BODIES, COMPONENTS
 from chroma.server.routes import ROUTES
@@ -49,6 +50,7 @@ PARSERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "own_pairs": exploration_bodies.pairs_request,
     "own_known_ids": json_bodies.known_ids,
     "own_recall": json_bodies.sample,
+    "own_backup": operating.backup_request,
     "attach_function": lambda body: None,
     "detach_function": lambda body: None,
 }
@@ -180,8 +182,9 @@ class Checked:
         return answer.text
 
 
-def test_every_answer_is_as_described(serve: Callable[..., Api]) -> None:
-    ask = Checked(serve(allow_reset=True))
+def test_every_answer_is_as_described(serve: Callable[..., Api], tmp_path: Path) -> None:
+    ask = Checked(serve(allow_reset=True, backup_dir=str(tmp_path / "backups")))
+    ask("POST", "/api/v2/chroma-arrow/backup", {"keep": 1})
     for path in ("", "/heartbeat", "/healthcheck", "/version", "/pre-flight-checks", "/auth/identity"):
         ask("GET", f"/api/v2{path}")
     ask("GET", "/api/v2/openapi.json")

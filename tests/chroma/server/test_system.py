@@ -51,13 +51,23 @@ def test_healthcheck_really_checks(api: Api, folder: Path) -> None:
     healthy = api.get("/api/v2/healthcheck")
     assert (healthy.status_code, healthy.json()) == (
         200,
-        {"is_executor_ready": True, "is_log_client_ready": True},
+        {"is_executor_ready": True, "is_log_client_ready": True, "state": "ok"},
     )
     shutil.rmtree(folder)
     ill = api.get("/api/v2/healthcheck")
     assert ill.status_code == 503
-    assert ill.json()["is_executor_ready"] is False
+    assert (ill.json()["is_executor_ready"], ill.json()["state"]) == (False, "broken")
     assert ill.json()["error"] == "ChromaError"
+
+
+def test_a_read_only_folder_is_not_taken_for_a_broken_one(
+    api: Api, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chroma.server.routes.os.access", lambda path, mode: False)  # root may write anywhere
+    found = api.get("/api/v2/healthcheck")
+    assert (found.status_code, found.json()["state"]) == (503, "read-only")
+    assert (found.json()["is_executor_ready"], found.json()["is_log_client_ready"]) == (True, False)
+    assert str(folder) in found.json()["message"]
 
 
 def test_a_backup_is_healthy_for_reading(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -70,6 +80,7 @@ def test_a_backup_is_healthy_for_reading(tmp_path: Path, caplog: pytest.LogCaptu
     api = Api(tmp_path / "backup")
     answer = api.get("/api/v2/healthcheck")
     assert (answer.status_code, answer.json()["read_only"]) == (200, True)
+    assert answer.json()["state"] == "read-only"
     api.backend.close()
 
 
