@@ -63,7 +63,7 @@ def url() -> Iterator[str]:
         assert server.ended(running) == 0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not the session: while it is open, no other test can run an event loop
 def browser() -> Iterator[Any]:
     api = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install playwright")
     if not CHROMIUM.exists():
