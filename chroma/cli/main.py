@@ -97,7 +97,7 @@ COMMANDS: dict[str, tuple[Listed, ...]] = {
     ),
     "Serve": (
         Listed("run", "run", "Serve a folder over HTTP."),
-        Listed("auth", "auth", "Manage access to a server: create, list, revoke."),
+        Listed("auth", "auth", "Manage access to a server: create, list, rotate, revoke."),
     ),
     "Other": (
         Listed("exec", "exec_", "Run a program in which this package answers the name chromadb."),
