@@ -23,6 +23,9 @@ def main(dist: Path) -> None:
     data |= {f"chroma/storage/native/{name}.pyi" for name in native}
     data |= {"chroma/embedding/minilm/data/minilm-vocab.txt", "chroma/embedding/minilm/data/README.md"}
 
+    console = (root / "chroma" / "console" / "static").rglob("*")
+    data |= {str(file.relative_to(root)) for file in console if file.is_file()}
+
     names = zipfile.ZipFile(wheel).namelist()
     content = {name for name in names if ".dist-info/" not in name}
     assert len(names) == len(set(names)), "the wheel holds a file twice"
