@@ -230,7 +230,7 @@ def _folder_bytes(path: str) -> int:
     for file in Path(path).rglob("*"):
         try:
             found = file.stat(follow_symlinks=False)
-        except FileNotFoundError:  # compaction has reprojected it meanwhile
+        except FileNotFoundError:  # a compaction has removed it meanwhile
             continue
         sizes[found.st_dev, found.st_ino] = found.st_size
     return sum(sizes.values())

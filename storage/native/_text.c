@@ -46,6 +46,19 @@ get(PyObject *object, Py_buffer *out, const char *name, Py_ssize_t size, int wri
     return -1;
 }
 
+/* Where the texts of a column begin, and where the last one ends: int32 or int64. */
+static int
+get_offsets(PyObject *object, Py_buffer *out)
+{
+    if (PyObject_GetBuffer(object, out, PyBUF_C_CONTIGUOUS) < 0)
+        return -1;
+    if ((out->itemsize == 4 || out->itemsize == 8) && (uintptr_t)out->buf % (uintptr_t)out->itemsize == 0)
+        return 0;
+    PyErr_SetString(PyExc_TypeError, "offsets are neither int32 nor int64, or not aligned");
+    PyBuffer_Release(out);
+    return -1;
+}
+
 static void
 release(Py_buffer *buffers, int count)
 {
@@ -255,13 +268,9 @@ contains(PyObject *module, PyObject *const *args, Py_ssize_t given)
     Py_ssize_t unit = PyLong_AsSsize_t(args[7]);
     if (PyErr_Occurred())
         return NULL;
-    if (PyObject_GetBuffer(args[0], &held[count], PyBUF_C_CONTIGUOUS) < 0)
+    if (get_offsets(args[0], &held[count]) < 0)
         return NULL;
     count++;
-    if ((held[0].itemsize != 4 && held[0].itemsize != 8) || (uintptr_t)held[0].buf % (uintptr_t)held[0].itemsize) {
-        PyErr_SetString(PyExc_TypeError, "offsets are neither int32 nor int64, or not aligned");
-        goto done;
-    }
     if (get(args[1], &held[count], "data", 1, 0) < 0)
         goto done;
     count++;
@@ -343,13 +352,9 @@ matches(PyObject *module, PyObject *const *args, Py_ssize_t given)
     Py_buffer held[5];
     int count = 0;
     PyObject *answer = NULL;
-    if (PyObject_GetBuffer(args[0], &held[count], PyBUF_C_CONTIGUOUS) < 0)
+    if (get_offsets(args[0], &held[count]) < 0)
         return NULL;
     count++;
-    if ((held[0].itemsize != 4 && held[0].itemsize != 8) || (uintptr_t)held[0].buf % (uintptr_t)held[0].itemsize) {
-        PyErr_SetString(PyExc_TypeError, "offsets are neither int32 nor int64, or not aligned");
-        goto done;
-    }
     if (get(args[1], &held[count], "data", 1, 0) < 0)
         goto done;
     count++;
