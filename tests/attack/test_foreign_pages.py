@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from ..chroma.server.processes import DATABASE, Served, client, running
+from ..support import chromium
 
-CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -290,14 +290,9 @@ def site(page: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Chromium, with evil.example led to this machine."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install playwright")
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
-    with api.sync_playwright() as play:
-        rules = "--host-resolver-rules=MAP evil.example 127.0.0.1"
-        opened = play.chromium.launch(executable_path=str(CHROMIUM), args=[*ARGUMENTS, rules])
+    rules = "--host-resolver-rules=MAP evil.example 127.0.0.1"
+    with chromium.launched([*ARGUMENTS, rules]) as opened:
         yield opened
-        opened.close()
 
 
 def attacked(browser: Any, address: str) -> str:

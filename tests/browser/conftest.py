@@ -14,9 +14,8 @@ import pytest
 
 import chroma
 
-from ..support import scratch, server
+from ..support import chromium, scratch, server
 
-CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ("--no-sandbox", "--disable-gpu")
 WIDTH = {"width": 1300, "height": 900}
 SEES = """addEventListener("securitypolicyviolation", (event) =>
@@ -65,13 +64,8 @@ def url() -> Iterator[str]:
 
 @pytest.fixture(scope="module")  # not the session: while it is open, no other test can run an event loop
 def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install playwright")
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
-    with api.sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+    with chromium.launched([*ARGUMENTS]) as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture

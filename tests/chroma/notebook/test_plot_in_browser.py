@@ -11,7 +11,8 @@ import pytest
 
 import chroma
 
-from ...attack.test_foreign_pages import ARGUMENTS, CHROMIUM
+from ...attack.test_foreign_pages import ARGUMENTS
+from ...support import chromium
 
 HOSTILE = "</script><script>document.title='evil'</script><img src=http://evil.example/x>"
 
@@ -30,13 +31,8 @@ SHOW = """html => {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install playwright")
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium")
-    with api.sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+    with chromium.launched([*ARGUMENTS]) as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture
