@@ -5,6 +5,7 @@ Its points have numbers for ids; the ids of the records are in the payload, besi
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ class Driver(Base):
         self.shard = None
         if Path(self.path).exists():
             self.shard = q.EdgeShard.load(self.path)
+        self.free = itertools.count(0 if self.shard is None else self.count())  # threads add, too
 
     def close(self) -> None:
         if self.shard is not None:
@@ -58,7 +60,7 @@ class Driver(Base):
             part = rows.part(start, start + STEP)
             points = []
             for id, vector, metadata, document in zip(part.ids, part.vectors, part.metadatas, part.documents):
-                number = self.numbers.setdefault(id, len(self.numbers))
+                number = self.numbers.setdefault(id, next(self.free))
                 points.append(q.Point(number, vector.tolist(), {**metadata, "id": id, "text": document}))
             self._shard.update(q.UpdateOperation.upsert_points(points))
         self._shard.flush()
@@ -99,7 +101,7 @@ class Driver(Base):
     def query(self, vector: Any, k: int = 10, condition: Any = None) -> list[Any]:
         asked = q.QueryRequest(
             k,
-            query=q.Query.Nearest(vector.tolist()),
+            query=q.Query.Nearest(listed(vector)),
             filter=condition,
             params=self.parameters,
             with_payload=True,
@@ -109,7 +111,7 @@ class Driver(Base):
     def query_ids(self, vector: Any, k: int = 10) -> list[Any]:
         asked = q.QueryRequest(
             k,
-            query=q.Query.Nearest(vector.tolist()),
+            query=q.Query.Nearest(listed(vector)),
             params=self.parameters,
             with_payload=q.PayloadSelector.Include(["id"]),
         )
@@ -121,3 +123,8 @@ class Driver(Base):
 
     def count(self) -> int:
         return int(self._shard.count(q.CountRequest(exact=True)))
+
+
+def listed(vector: Any) -> list[float]:
+    """A new process has its first vector as a list, because it need not import numpy."""
+    return vector if isinstance(vector, list) else vector.tolist()

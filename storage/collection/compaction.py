@@ -197,12 +197,19 @@ def _gather(views: Sequence[SegmentView], folder: Folder) -> StoredRows | None:
 
     The vectors of several views are copied to scratch space in the folder.
     """
-    parts = [view.source.stored(view.live_rows()) for view in views if view.live]
+    live = [view for view in views if view.live]
+    parts = [view.source.stored(view.live_rows()) for view in live]
     if not parts:
         return None
     if len(parts) == 1:
         return parts[0]
-    return StoredRows.concatenate(parts, folder.scratch)
+
+    def copied(number: int) -> None:
+        source = live[number].source
+        if isinstance(source, Segment):  # its pages count as memory of the process until they are given back
+            source.evict_vectors()
+
+    return StoredRows.concatenate(parts, folder.scratch, copied)
 
 
 def _kept(store: RecordStore, base: Base, view: SegmentView, everything: bool) -> SegmentRef:

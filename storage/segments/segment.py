@@ -94,10 +94,16 @@ class StoredRows:
         return rows if np.all(steps > 0) else rows.take(np.argsort(columns.positions))
 
     @classmethod
-    def concatenate(cls, parts: Sequence[StoredRows], space: Callable[[int], memoryview]) -> StoredRows:
+    def concatenate(
+        cls,
+        parts: Sequence[StoredRows],
+        space: Callable[[int], memoryview],
+        copied: Callable[[int], None] = lambda _: None,
+    ) -> StoredRows:
         """Merge several sorted groups into one, sorted by position.
 
-        `space` allocates the memory for the vectors, the only column that is large.
+        space   allocates the memory for the vectors, the only column that is large
+        copied  called with the index of each part whose vectors were read
         """
         positions = np.concatenate([part.positions for part in parts])
         hashes = np.concatenate([part.hashes for part in parts])
@@ -110,11 +116,12 @@ class StoredRows:
             destination[order] = np.arange(len(positions))
             positions, hashes = positions[order], hashes[order]
         start = 0
-        for part in parts:
+        for number, part in enumerate(parts):
             for at in range(0, len(part.vectors), _BLOCK_ROWS):
                 block = part.vectors[at : at + _BLOCK_ROWS]
                 vectors[destination[start : start + len(block)]] = block
                 start += len(block)
+            copied(number)
         return cls(positions, texts, hashes, vectors)
 
     def take(self, order: Ints) -> StoredRows:

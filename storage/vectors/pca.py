@@ -12,7 +12,7 @@ other choice of the same number of directions keeps more of the squared lengths 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,7 +82,7 @@ class Projection(NamedTuple):
 
 
 def choosing_bytes(rows: int, dimension: int) -> int:
-    """Return the memory that `choose` takes, in bytes: a sample, its copy, and what measuring takes."""
+    """Return the memory that `choose` takes, in bytes: a sample, and about as much for measuring."""
     return 14 * dimension * min(rows, _SAMPLE)
 
 
@@ -113,7 +113,7 @@ def choose(
     rows, dimension = vectors.shape
     sample, picks = _sampled(space, vectors)
     exact = _Exact.of(space, sample, picks)
-    coded = coded and dimension <= MOST_CODED and exact.keeps(as_coded(sample), sample[picks])
+    coded = coded and dimension <= MOST_CODED and exact.keeps(sample, picks, True)
     if rows < LEAST_ROWS or dimension < LEAST_DIMENSION:
         return None if stopped() else Choice(None, coded)
     few = sample[:: max(1, len(sample) // max(_MOMENTS, 4 * dimension))]
@@ -126,15 +126,15 @@ def choose(
     _, directions = np.linalg.eigh(moments)
     directions = np.ascontiguousarray(directions[:, ::-1])
     turned = sample  # rotated in place, in blocks, so that it can be stopped and takes no more memory
-    for start in range(0, len(sample), _BLOCK):
+    for block in _blocks(turned):
         if stopped():
             return None
-        turned[start : start + _BLOCK] = sample[start : start + _BLOCK] @ directions
+        block[:] = block @ directions
     for kept in _dimensions(dimension):
         if stopped():
             return None
         first = turned[:, :kept]
-        if exact.keeps(as_coded(first) if coded else first, first[picks]):
+        if exact.keeps(first, picks, coded):
             matrix = directions[:, :kept].astype(np.float16).astype(np.float32)
             return Choice(Projection(matrix, _floor(turned, directions.T @ matrix)), coded)
     return Choice(None, coded)
@@ -157,16 +157,20 @@ def judge(
     if stopped():
         return None
     if projection is not None:
-        whole, left = (np.einsum("ij,ij->i", each, each) for each in (sample, changed))
-        projection = projection._replace(floor=_lowest(left, whole))
+        projection = projection._replace(floor=_lowest(_squares(changed), _squares(sample)))
     exact = _Exact.of(space, sample, picks)
-    coded = exact.keeps(as_coded(changed), changed[picks])
+    coded = exact.keeps(changed, picks, True)
     if coded and projection is not None:
         smaller = [kept for kept in _dimensions(vectors.shape[1]) if kept < projection.kept]
         if len(smaller) > 1:  # one fewer may be just enough for one sample, and just not for another
             first = changed[:, : smaller[-2]]
-            coded = not exact.keeps(as_coded(first), first[picks])
+            coded = not exact.keeps(first, picks, True)
     return None if stopped() else Choice(projection, coded)
+
+
+def _blocks(vectors: Floats) -> Iterator[Floats]:
+    """Views of the rows, `_BLOCK` at a time."""
+    return (vectors[start : start + _BLOCK] for start in range(0, len(vectors), _BLOCK))
 
 
 def _dimensions(dimension: int) -> list[int]:
@@ -179,7 +183,8 @@ def _sampled(space: Space, vectors: Floats) -> tuple[Floats, npt.NDArray[np.int6
     random = np.random.default_rng(_SEED)
     sample = vectors[np.sort(random.choice(len(vectors), min(len(vectors), _SAMPLE), replace=False))]
     if space == "cosine":
-        sample = normalised(sample)
+        for block in _blocks(sample):
+            block[:] = normalised(block)
     return sample, random.choice(len(sample), min(len(sample), _QUERIES), replace=False)
 
 
@@ -206,23 +211,24 @@ class _Exact(NamedTuple):
     @classmethod
     def of(cls, space: Space, vectors: Floats, picks: npt.NDArray[np.int64]) -> _Exact:
         queries, count = vectors[picks].astype(np.float64), min(_NEAREST + 1, len(vectors))
-        found = np.concatenate(
-            [  # in float64, because float32 loses small differences of long vectors
-                scores(space, vectors[start : start + _BLOCK].astype(np.float64), queries)
-                for start in range(0, len(vectors), _BLOCK)
-            ],
-            axis=1,
-        )
+        # in float64, because float32 loses small differences of long vectors
+        parts = [scores(space, block.astype(np.float64), queries) for block in _blocks(vectors)]
+        found = np.concatenate(parts, axis=1)
         return cls(space, found, np.partition(found, count - 1, axis=1)[:, count - 1 : count])
 
-    def keeps(self, changed: Floats, queries: Floats) -> bool:
+    def keeps(self, changed: Floats, picks: npt.NDArray[np.int64], coded: bool) -> bool:
         """Whether the nearest rows are among the candidates that are found with changed vectors.
 
-        queries  changed like the rows, but not coded, because they are not coded in a search
+        picks  the rows that are the queries; they are not coded, because a search does not code them
+        coded  whether the other rows are coded, in blocks, because whole copies would be the most memory
+               that a build takes
         """
-        count = min(_NEAREST + 1, len(changed))
+        count, queries = min(_NEAREST + 1, len(changed)), changed[picks]
         candidates = min(rerank_least(count), len(changed))
-        rough = scores(self.space, changed, queries)
+        parts = [
+            scores(self.space, as_coded(block) if coded else block, queries) for block in _blocks(changed)
+        ]
+        rough = np.concatenate(parts, axis=1)
         if not np.isfinite(rough).all():
             return False
         found = np.argpartition(rough, candidates - 1, axis=1)[:, :candidates]
@@ -242,10 +248,14 @@ def scores(space: Space, vectors: npt.NDArray[Any], queries: npt.NDArray[Any]) -
 
 def _floor(turned: Floats, matrix: Floats) -> float:
     """Compute `Projection.floor`. `matrix` projects rotated vectors with the same rounding as queries."""
-    projected = turned @ matrix
-    whole = np.einsum("ij,ij->i", turned, turned)
-    left = np.einsum("ij,ij->i", projected, projected)
-    return _lowest(left, whole)
+    left = np.concatenate([_squares(block @ matrix) for block in _blocks(turned)])
+    return _lowest(left, _squares(turned))
+
+
+def _squares(vectors: Floats) -> Floats:
+    """Return the squared length of each vector."""
+    out: Floats = np.einsum("ij,ij->i", vectors, vectors)
+    return out
 
 
 def _lowest(left: Floats, whole: Floats) -> float:

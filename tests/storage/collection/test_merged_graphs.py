@@ -16,6 +16,7 @@ import pytest
 import chroma
 from chroma.storage.collection import compaction, index_builds
 from chroma.storage.index import graph_extension, graph_file, native_graph
+from chroma.storage.segments.segment import Segment
 from chroma.storage.vectors import pca
 
 DIM = 16
@@ -382,3 +383,22 @@ add(2600, 3000)
 check(2500)
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_a_merge_gives_the_pages_of_its_sources_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the merged vectors, those of one source are memory of the process, not those of all."""
+    given_back: list[int] = []
+    evict = Segment.evict_vectors
+
+    def seen(self: Segment) -> None:
+        given_back.append(self.rows)
+        evict(self)
+
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.create_collection("things", embedding_function=None)
+        for start in (0, 1500, 3000):
+            collection.add(ids=_ids(start, start + 1500), embeddings=VECTORS[start : start + 1500])
+        monkeypatch.setattr(index_builds.Graphs, "build", lambda *_, **__: True)
+        monkeypatch.setattr(Segment, "evict_vectors", seen)
+        collection.compact()
+        assert given_back == [1500, 1500, 1500] and collection.count() == 4500

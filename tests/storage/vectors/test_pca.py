@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +143,17 @@ def test_of_a_large_k_fewer_candidates_are_reranked() -> None:
     assert [pca.rerank_least(k) for k in (1, 10, 25, 40, 50, 51, 100, 1000)] == [
         2, 20, 50, 65, 75, 76, 150, 1500,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("space", ["cosine", "l2"])
+def test_choosing_takes_no_more_memory_than_it_says(space: Space) -> None:
+    rows, dimension = 9000, 384
+    vectors = np.random.default_rng(5).normal(size=(rows, dimension)).astype(np.float32)
+    pca.choose(space, vectors[:200], coded=True)  # what the libraries load is not counted
+    tracemalloc.start()
+    try:
+        pca.choose(space, vectors, coded=True)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 4 * rows * dimension < peak <= pca.choosing_bytes(rows, dimension)
