@@ -20,6 +20,7 @@ OWNERS = {
         "chroma.storage.io",
         "chroma.server.limits",  # bytes that the system has not sent
         "chroma.server.security",
+        "chroma.maintenance",
         "chroma.pipelines",
     },
 }

@@ -6,6 +6,7 @@ never touched.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -13,14 +14,43 @@ import shutil
 import time
 from calendar import timegm
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import InvalidArgumentError
+from ..errors import ChromaError, InvalidArgumentError
 
 _FORM = "%Y-%m-%dT%H-%M-%SZ"
 _NAME = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ")
 _REMOVED = ".removed-"
 _MARK = "backup.json"
+
+
+class BackupRuns(ChromaError):
+    """Another backup to the same folder is running."""
+
+    wire_name = "BackupRuns"
+    status = 409
+
+
+@contextmanager
+def alone(folder: str | Path) -> Iterator[None]:
+    """Refuse a second backup to the folder while one runs, also in another process.
+
+    A call of a server that was answered with 504 goes on. Who then tries again would fill the disk with
+    copies. Raises BackupRuns.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BackupRuns(
+                f"a backup to {folder} is running: wait until it has ended. GET /metrics of the server shows "
+                "when, as chroma_last_backup_timestamp_seconds"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def new_name() -> str:

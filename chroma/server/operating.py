@@ -29,8 +29,9 @@ def own_backup(call: Call) -> JSON:
     target = os.path.join(os.path.abspath(parent), name)
     if os.path.islink(target):
         raise InvalidArgumentError(f"{name} is a link in the folder of backups: choose another name")
-    report = call.backend.backup(target, False, verify, None)
-    pruned = [] if keep is None else backup_series.prune(parent, keep)
+    with backup_series.alone(parent):
+        report = call.backend.backup(target, False, verify, None)
+        pruned = [] if keep is None else backup_series.prune(parent, keep)
     return {
         "name": name,
         "files": report.files,

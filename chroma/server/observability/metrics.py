@@ -6,10 +6,11 @@ that any process can answer a scrape for all of them. See `shared`.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -32,6 +33,8 @@ from .request_context import Exchange
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the library reads this variable when it is imported
 REFRESH_SECONDS = 10.0  # the maximum age of the gauges of other processes
+
+_log = logging.getLogger("chroma.server")
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
@@ -95,6 +98,11 @@ class Metrics:
                 ("log_bytes", "Bytes of the logs being written."),
             )
         }
+        self._folder_state = self._gauge(
+            "chroma_folder_state",
+            "2: the folder can be read and written. 1: only read. 0: neither.",
+            "livemin",
+        )
         self._disk = {
             name: self._gauge(f"chroma_disk_{name}", text, "livemax")
             for name, text in (
@@ -147,21 +155,45 @@ class Metrics:
         ):  # fmt: skip
             self._engine[name].set(value)
         if self._path:
-            disk = os.statvfs(self._path)
-            self._disk["size_bytes"].set(disk.f_blocks * disk.f_frsize)
-            self._disk["free_bytes"].set(disk.f_bavail * disk.f_frsize)
+            self._folder_state.set(folder_state(self._path))
+            self._measure(self._measure_disk, *self._disk.values())
         if self._last_backup is not None:
-            self._last_backup.set(backup_series.last(self._backup_dir))
+            self._measure(self._measure_backups, self._last_backup)
         self._running.set(self._pool.running)
         self._queued.set(self._pool.queued)
         self._syncs.inc(metrics.syncs - self._syncs_seen)
         self._rejected.inc(self._pool.rejected - self._rejected_seen)
         self._syncs_seen, self._rejected_seen = metrics.syncs, self._pool.rejected
 
+    def _measure(self, measure: Callable[[], None], *gauges: Gauge) -> None:
+        """Set gauges. If the system refuses, they are NaN, and all other metrics are still answered."""
+        try:
+            measure()
+        except OSError as error:
+            _log.warning("a metric cannot be measured: %s", error)
+            for gauge in gauges:
+                gauge.set(float("nan"))
+
+    def _measure_disk(self) -> None:
+        disk = os.statvfs(self._path)
+        self._disk["size_bytes"].set(disk.f_blocks * disk.f_frsize)
+        self._disk["free_bytes"].set(disk.f_bavail * disk.f_frsize)
+
+    def _measure_backups(self) -> None:
+        assert self._last_backup is not None
+        self._last_backup.set(backup_series.last(self._backup_dir))
+
     def text(self) -> bytes:
         """All metrics in Prometheus's text format, version 0.0.4."""
         self.refresh()
         return text_of_all() if self.several else generate_latest(self._registry)
+
+
+def folder_state(path: str) -> int:
+    """2: the folder can be read and written. 1: it can only be read. 0: neither."""
+    if not os.access(path, os.R_OK | os.X_OK):
+        return 0
+    return 2 if os.access(path, os.W_OK) else 1
 
 
 def text_of_all() -> bytes:

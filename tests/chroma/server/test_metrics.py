@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -13,7 +14,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from chroma.server.observability.metrics import Metrics
+from chroma.server.observability.metrics import Metrics, folder_state
 from chroma.storage.interface.values import EngineMetrics
 from tests.support import server
 
@@ -144,6 +145,26 @@ def test_scrapes_at_the_same_time(api: Api) -> None:
     slow.join(30)
     fast.join(30)
     assert b"chroma_fsyncs_total 5.0" in metrics.text()
+
+
+def test_what_the_system_refuses_leaves_the_other_metrics(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(path: str) -> Any:
+        raise OSError(5, "Input/output error", path)
+
+    monkeypatch.setattr("chroma.server.observability.metrics.os.statvfs", refuse)
+    monkeypatch.setattr("chroma.server.observability.metrics.backup_series.last", refuse)
+    text = Metrics(api.backend, api.pool, "/nowhere", "/nowhere/else").text().decode()
+    assert "chroma_disk_free_bytes NaN" in text and "chroma_last_backup_timestamp_seconds NaN" in text
+    assert "chroma_rows 0.0" in text and "chroma_folder_state 0.0" in text
+    assert caplog.text.count("a metric cannot be measured") == 2
+
+
+def test_the_state_of_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert folder_state(str(tmp_path)) == 2 and folder_state(str(tmp_path / "missing")) == 0
+    monkeypatch.setattr("os.access", lambda path, mode: not mode & os.W_OK)  # root may write anywhere
+    assert folder_state(str(tmp_path)) == 1
 
 
 def test_without_metrics(serve: Callable[..., Api]) -> None:

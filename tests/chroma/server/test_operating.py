@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -66,6 +69,30 @@ def test_a_link_is_no_place_for_a_backup(serve: Callable[..., Api], tmp_path: Pa
     (tmp_path / "backups" / "there").symlink_to(outside)
     assert "is a link" in refused(api.post(BACKUP, {"name": "there"}), 400, "InvalidArgumentError")
     assert not list(outside.iterdir())
+
+
+def test_one_backup_runs_at_a_time(
+    serve: Callable[..., Api], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that was answered with 504 goes on. Who tries again must not start another copy."""
+    api, begun, go = serve(backup_dir=str(tmp_path / "backups")), threading.Event(), threading.Event()
+    backup = type(api.backend).backup
+
+    def slow(*arguments: Any) -> Any:
+        begun.set()
+        assert go.wait(30)
+        return backup(*arguments)
+
+    monkeypatch.setattr(type(api.backend), "backup", slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(api.post, BACKUP, {"name": "one"})
+        assert begun.wait(30)
+        second = api.post(BACKUP, {"name": "two"})
+        go.set()
+        assert first.result(30).status_code == 200
+    assert second.status_code == 409 and "is running" in second.json()["message"]
+    assert not (tmp_path / "backups" / "two").exists()
+    assert api.post(BACKUP, {"name": "two"}).status_code == 200
 
 
 def test_backups_need_the_option(api: Api) -> None:
