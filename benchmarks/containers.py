@@ -113,16 +113,18 @@ def main() -> None:
     options.add_argument("--work", help="where the files are; they need 12 bytes per number")
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="containers-", dir=chosen.work) as folder:
-        made, queries = data.load(f"synthetic:{chosen.rows}:{chosen.dimension}", QUERIES)
+        every, _ = data.clustered(chosen.rows, chosen.dimension, QUERIES, np.random.default_rng(1))
+        vectors, queries = every[:-QUERIES], every[-QUERIES:]
         kept = np.flatnonzero(np.arange(chosen.rows) * 7919 % 10_000 < 1000)
+        nearest = {"": data.nearest(vectors, queries)}
+        nearest[", 10 % filter"] = kept[data.nearest(vectors[kept], queries)]
         truth = {
-            name: [sorted(ids) for ids in data.exact(made, queries, among)]
-            for name, among in (("", np.arange(chosen.rows)), (", 10 % filter", kept))
+            name: [sorted(f"s{row:08d}" for row in line) for line in rows] for name, rows in nearest.items()
         }
         Path(f"{folder}/truth.json").write_text(json.dumps(truth))
-        np.save(f"{folder}/vectors.npy", made.vectors)
+        np.save(f"{folder}/vectors.npy", vectors)
         np.save(f"{folder}/queries.npy", queries)
-        del made
+        del every, vectors
         print(f"load and index, {chosen.build_mb} MB:", child("load", folder, chosen.build_mb), flush=True)
         for megabytes in chosen.mb:
             print(f"queries, {megabytes} MB:", child("read", folder, megabytes), flush=True)

@@ -104,11 +104,12 @@ def _docstrings(source: str) -> Path:
     return path
 
 
-def _synthetic(source: str, queries: int) -> tuple[Any, Any, Any]:
-    """Uneven clusters, each on its own low-rank patch: about the intrinsic dimension of sentences."""
-    _, count, dimension = source.split(":")
-    n, dim, clusters, rank = int(count), int(dimension), 400, 24
-    rng = np.random.default_rng(1)
+def clustered(n: int, dim: int, queries: int, rng: Any) -> tuple[Any, Any]:
+    """Vectors (n + queries, dim) of length one, and the cluster of each.
+
+    Uneven clusters, each on its own low-rank patch: about the intrinsic dimension of sentences.
+    """
+    clusters, rank = 400, 24
     centres = rng.standard_normal((clusters, dim), dtype=np.float32)
     weights = rng.pareto(1.2, clusters) + 0.05
     basis = rng.standard_normal((clusters, rank, dim), dtype=np.float32) / np.sqrt(rank)
@@ -121,6 +122,13 @@ def _synthetic(source: str, queries: int) -> tuple[Any, Any, Any]:
         noise = 0.15 * rng.standard_normal((len(at), dim), dtype=np.float32)
         vectors[at] = centres[cluster] + patch + noise
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors, which
+
+
+def _synthetic(source: str, queries: int) -> tuple[Any, Any, Any]:
+    _, count, dimension = source.split(":")
+    n, rng = int(count), np.random.default_rng(1)
+    vectors, which = clustered(n, int(dimension), queries, rng)
     table = pa.table(
         {
             "id": [f"s{i:08d}" for i in range(n)],
@@ -153,8 +161,9 @@ def nearest(vectors: Any, queries: Any, k: int = 10) -> Any:
     """The row numbers of the k nearest vectors by cosine, per query, in no order."""
     found = []
     k = min(k, len(vectors))
-    for start in range(0, len(queries), 50):
-        scores = queries[start : start + 50] @ vectors.T
+    step = min(50, max(1, (1 << 28) // max(1, len(vectors))))  # whose scores take a gigabyte
+    for start in range(0, len(queries), step):
+        scores = queries[start : start + step] @ vectors.T
         found.append(
             np.argpartition(-scores, max(k - 1, 0), axis=1)[:, :k] if k else scores[:, :0].astype(int)
         )

@@ -77,6 +77,7 @@ GIVEN_NAMES = {
     "late_chunking": "a parameter of Jina's API, and so of JinaEmbeddingFunction",
     "mark_process_dead": "of prometheus_client",
     "providers.together": "the module of TogetherAIEmbeddingFunction, imported",
+    "walk": "os.walk",
     "unconsumed_tail": "of zlib.decompressobj",
 }
 

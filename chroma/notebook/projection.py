@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ _LARGE = 768
 _BLOCK = 24
 _ROUNDS = 60
 _EXACT = 1e-9
+_ROWS = 2048  # rows that are float64 at a time
 
 Points = npt.NDArray[np.float64]
 
@@ -45,32 +47,64 @@ def pca(vectors: Floats) -> Projection:
     The sign of a direction is chosen so that its farthest point is on the positive side. Vectors of one
     dimension lie on a line.
     """
-    centred = vectors.astype(np.float64)
-    centred -= centred.mean(axis=0)
-    points = centred @ _directions(centred)
+    centred = _Centred(vectors)
+    points = centred.times(_directions(centred))
     points = np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
     farthest = points[np.abs(points).argmax(axis=0), [0, 1]]
     points *= np.where(farthest < 0, -1, 1)
-    whole = float(np.square(centred).sum())
+    whole = sum(float(np.square(block).sum()) for block in centred.blocks())
     shares = np.square(points).sum(axis=0) / whole if whole > 0 else np.zeros(2)
     one, two = map(float, shares)
     return Projection(points, (_axis(1, one), _axis(2, two)), (one, two))
 
 
-def _directions(centred: Points) -> Points:
+class _Centred:
+    """Vectors (n, dim) less their mean. As float64, only blocks of them are in memory."""
+
+    def __init__(self, vectors: Floats) -> None:
+        self._vectors = vectors
+        self.shape = vectors.shape
+        self._mean = vectors.mean(axis=0, dtype=np.float64)
+
+    def blocks(self) -> Iterator[Points]:
+        for start in range(0, len(self._vectors), _ROWS):
+            yield self._vectors[start : start + _ROWS] - self._mean
+
+    def times(self, matrix: Points) -> Points:
+        """The product with a matrix (dim, m): (n, m)."""
+        return np.concatenate([block @ matrix for block in self.blocks()])
+
+    def transposed_times(self, matrix: Points) -> Points:
+        """The product of the transposed vectors with a matrix (n, m): (dim, m)."""
+        out, start = np.zeros((self.shape[1], matrix.shape[1])), 0
+        for block in self.blocks():
+            out += block.T @ matrix[start : start + len(block)]
+            start += len(block)
+        return out
+
+    def products(self) -> Points:
+        """The products of all pairs of columns: (dim, dim)."""
+        out = np.zeros((self.shape[1], self.shape[1]))
+        for block in self.blocks():
+            out += block.T @ block
+        return out
+
+
+def _directions(centred: _Centred) -> Points:
     """Return the first two principal directions as (dim, 2). (dim, 1) if there is only one dimension."""
     rows, dimension = centred.shape
     if min(rows, dimension) > _LARGE and (found := _iterated(centred)) is not None:
         return found
     # uses the smaller of the two matrices with the same eigenvalues
     if dimension <= rows:
-        return np.asarray(np.linalg.eigh(centred.T @ centred)[1][:, :-3:-1])
-    values, eigenvectors = np.linalg.eigh(centred @ centred.T)
+        return np.asarray(np.linalg.eigh(centred.products())[1][:, :-3:-1])
+    few = np.concatenate([*centred.blocks()])
+    values, eigenvectors = np.linalg.eigh(few @ few.T)
     lengths = np.sqrt(np.clip(values[:-3:-1], 0, None))
-    return np.asarray((centred.T @ eigenvectors[:, :-3:-1]) / np.where(lengths > 0, lengths, 1))
+    return np.asarray((few.T @ eigenvectors[:, :-3:-1]) / np.where(lengths > 0, lengths, 1))
 
 
-def _iterated(centred: Points) -> Points | None:
+def _iterated(centred: _Centred) -> Points | None:
     """Compute the same directions by simultaneous iteration. None if it does not converge.
 
     It is as exact, and much faster if a few directions dominate.
@@ -78,7 +112,7 @@ def _iterated(centred: Points) -> Points | None:
     block = np.random.default_rng(0).normal(size=(centred.shape[1], _BLOCK))
     for _ in range(_ROUNDS):
         block = np.linalg.qr(block)[0]
-        image = centred.T @ (centred @ block)
+        image = centred.transposed_times(centred.times(block))
         values, turned = np.linalg.eigh(block.T @ image)
         found = block @ turned[:, :-3:-1]
         error = image @ turned[:, :-3:-1] - found * values[:-3:-1]

@@ -254,6 +254,7 @@ class _Answering:
                 refused.headers["Connection"] = "close"
             return refused
         finally:
+            call.at_end()
             incoming.close()
             seen.received = incoming.received
 

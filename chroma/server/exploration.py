@@ -6,10 +6,12 @@ Owns: how much one such call may read, so that a page of the console cannot occu
 from __future__ import annotations
 
 import logging
+import os
+import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from ..validation.read_arguments import NO_VECTORS, check_distance
 from ..wire import integer_texts, json_codec
 from ..wire.json_codec import JSON
 from .http.responses import Ready, to_json
+from .limits.thread_pool import Overloaded
 from .parsing import exploration_bodies
 
 if TYPE_CHECKING:
@@ -36,9 +39,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger("chroma.server")
 
 _MOST_MEASURED = 1000  # collections whose sizes are read for the tree, because each has to be opened
-_MOST_NUMBERS = 1 << 26  # of the vectors of a map; as float64 they take 512 MB
+_MOST_NUMBERS = 1 << 26  # of the vectors of a map; they and their copy of length one take 512 MB
+_MOST_LAID_OUT = 20_000  # records of a map by UMAP, which takes a minute and cannot be interrupted
+_HEAVY = 2  # calls at a time that may take much memory or hold the interpreter's lock
 _STEP, _NEAREST = 500, 16  # records whose pairs are searched by one call; their neighbours that are looked at
 _PAIR_SECONDS = 60.0  # then the pairs that were found are returned
+_SIZE_SECONDS = 60.0  # the most that the size of the folder is old, because it takes a look at each file
+_FEW_COLORS = 12  # numbers of which there are no more are shown as categories
 _JSON = "application/json"
 
 
@@ -99,6 +106,31 @@ def own_facets(call: Call) -> JSON:
     return integer_texts.as_texts(found) if call.body.get("integers") else found
 
 
+_heavy = threading.BoundedSemaphore(_HEAVY)
+
+
+def one_of_few(handler: Callable[[Call], Any]) -> Callable[[Call], Any]:
+    """The handler, of which few calls run at a time. Others are refused, as they would wait long.
+
+    A call whose client has gone goes on, and would otherwise take memory and threads from everybody.
+    """
+
+    @wraps(handler)
+    def run(call: Call) -> Any:
+        if not _heavy.acquire(blocking=False):
+            raise Overloaded(
+                f"{_HEAVY} maps, searches for pairs or embeddings run already, the most of this server: try "
+                "again in a few seconds"
+            )
+        try:
+            return handler(call)
+        finally:
+            _heavy.release()
+
+    return run
+
+
+@one_of_few
 def own_embed(call: Call) -> JSON | Ready:
     """The vectors of texts by the built-in model. 409 if the collection has another embedding function."""
     texts = exploration_bodies.texts(call.body)
@@ -113,6 +145,7 @@ def own_embed(call: Call) -> JSON | Ready:
     return {"embeddings": [np.asarray(vector).tolist() for vector in DefaultEmbeddingFunction()(texts)]}
 
 
+@one_of_few
 def own_projection(call: Call) -> JSON | Ready:
     """A map of the vectors of matching records in the plane. If they are too many, of some by chance."""
     request = exploration_bodies.map_request(call.body)
@@ -120,6 +153,8 @@ def own_projection(call: Call) -> JSON | Ready:
     with translated():
         found = call.backend.scan(info.ref, request.selection, WHOLE)
         most = min(request.limit, _MOST_NUMBERS // max(1, info.dimension or 1))
+        if request.method == "umap":
+            most = min(most, _MOST_LAID_OUT)
         chosen = np.arange(found.rows)
         if most < found.rows:
             chosen = np.sort(np.random.default_rng(request.seed).choice(found.rows, most, replace=False))
@@ -169,6 +204,9 @@ def _colors(table: pa.Table) -> list[Any]:
     if not columns:
         return [None] * table.num_rows
     values = [next((value for value in row if value is not None), None) for row in zip(*columns)]
+    distinct = {value for value in values if value is not None and not isinstance(value, list)}
+    if len(distinct) > _FEW_COLORS and {type(value) for value in distinct} <= {int, float}:
+        return [None if value is None else float(value) for value in values]  # for a scale
     return integer_texts.as_texts(values)  # type: ignore[no-any-return]
 
 
@@ -180,6 +218,7 @@ def _space(info: CollectionInfo) -> str:
     return str(info.configuration["hnsw"]["space"])
 
 
+@one_of_few
 def own_pairs(call: Call) -> JSON:
     """Pairs of matching records that are near each other, the nearest first. Each record is compared with its
     nearest ones, by the index."""
@@ -187,7 +226,7 @@ def own_pairs(call: Call) -> JSON:
     info = call.backend.get_collection_by_id(call.collection)
     distance = check_distance(request.max_distance, "max_distance", _space(info))
     query = QueryRequest(vectors=NO_VECTORS, k=_NEAREST, selection=request.selection, max_distance=distance)
-    pairs, complete, until = neighbour_tables.Pairs(), True, time.monotonic() + _PAIR_SECONDS
+    pairs, complete, until = neighbour_tables.Pairs(request.limit), True, time.monotonic() + _PAIR_SECONDS
     for ids, vectors in _vectors(call, query):
         found = call.backend.query(info.ref, query._replace(vectors=vectors))
         pairs.begin(ids)
@@ -197,7 +236,7 @@ def own_pairs(call: Call) -> JSON:
             complete = False
             break
     table = pairs.finish()
-    complete &= table.num_rows <= request.limit
+    complete &= pairs.complete and table.num_rows <= request.limit
     rows = table.slice(0, request.limit).rename_columns(["a", "b", "distance"]).to_pylist()
     return {"pairs": rows, "complete": complete}
 
@@ -220,19 +259,21 @@ def own_state(call: Call) -> JSON:
         "waiting": site.pool.queued,
         "routes": site.times.routes(),
         "background": [{"name": "rows without an index", "count": metrics.not_indexed}],
-        "bytes": _folder_bytes(call.settings.path),
+        "bytes": _folder_bytes(call.settings.path, int(time.monotonic() / _SIZE_SECONDS)),
     }
 
 
-def _folder_bytes(path: str) -> int:
-    """The size of a folder. Files that forks and snapshots share count once."""
+@lru_cache(maxsize=1)
+def _folder_bytes(path: str, period: int) -> int:
+    """The size of a folder in a period of time. Files that forks and snapshots share count once."""
     sizes: dict[tuple[int, int], int] = {}
-    for file in Path(path).rglob("*"):
-        try:
-            found = file.stat(follow_symlinks=False)
-        except FileNotFoundError:  # a compaction has removed it meanwhile
-            continue
-        sizes[found.st_dev, found.st_ino] = found.st_size
+    for folder, _, names in os.walk(path):  # which leaves out folders that vanish meanwhile
+        for name in names:
+            try:
+                found = os.stat(os.path.join(folder, name), follow_symlinks=False)
+            except FileNotFoundError:  # a compaction has removed it meanwhile
+                continue
+            sizes[found.st_dev, found.st_ino] = found.st_size
     return sum(sizes.values())
 
 

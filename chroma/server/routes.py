@@ -71,6 +71,7 @@ class Call:
     stream: Feed | None = None  # replaces `raw` for handlers that read a stream
     caller: Caller = EVERYBODY
     unmatched: Sequence[str] = ()  # reports of conditions that no record can match
+    at_end: Callable[[], None] = lambda: None
     on_loop: bool = False  # whether it runs on the event loop's thread, where handlers may raise NotShort
 
     def part(self, name: str) -> str:
@@ -549,6 +550,7 @@ def own_sql(call: Call) -> JSON | Streamed:
     answer = process_pool.Answer(job, call.raw, call.settings.request_seconds)
     if "application/json" in call.headers.get("accept", "").lower() and not call.accepts_arrow:
         most, texts = exploration_bodies.max_rows(call.body), request_codec.integers_as_text(call.body)
+        call.at_end = answer.close  # a client that has gone leaves no statement behind
         return sql_rows.as_json(answer, most, call.settings.max_answer_bytes, texts=texts)
     return Streamed(answer, content_negotiation.MEDIA_TYPE)
 

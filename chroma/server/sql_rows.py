@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 from base64 import b64encode
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +17,7 @@ from ..wire.json_codec import JSON
 from .http.request_body import TooLarge
 
 _INT64 = 1 << 63
+_EXACT_DIGITS = 15  # that a float64 keeps
 
 
 class _Stream(io.RawIOBase):
@@ -78,8 +81,12 @@ def _values(column: pa.Array) -> list[Any]:
 
 
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, float, str)):
+    if value is None or isinstance(value, (bool, str)):
         return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)  # JSON has no such numbers
+    if isinstance(value, Decimal):
+        return _number(value)
     if isinstance(value, int):
         return value if -_INT64 <= value < _INT64 else str(value)
     if isinstance(value, (bytes, bytearray)):
@@ -88,4 +95,12 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return list(map(_plain, value))
-    return str(value)  # decimals, UUIDs, times within lists
+    return str(value)  # UUIDs, times within lists
+
+
+def _number(value: Decimal) -> int | float | str:
+    """A decimal, such as a sum of integers, as a number if that says the same, else as text."""
+    if value == value.to_integral_value():
+        whole = int(value)
+        return whole if -_INT64 <= whole < _INT64 else str(whole)
+    return float(value) if len(value.as_tuple().digits) <= _EXACT_DIGITS else str(value)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from ..errors import InvalidArgumentError
 from ..storage.interface.values import Floats, Hits
 
+_SLACK = 10_000  # pairs that are kept beyond twice the wanted ones before some are dropped
 _PAIRS = 5_000_000  # of duplicates; as Python objects they take 1 GB
 
 
@@ -53,9 +54,15 @@ class Neighbours:
 
 
 class Pairs:
-    """Pairs of records that are near each other, each once."""
+    """Pairs of records that are near each other, each once.
 
-    def __init__(self) -> None:
+    most  keep only so many of the nearest pairs; None: all, and too many are an error
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
+        self._farthest = np.inf  # of the pairs that can still be among the nearest
+        self.complete = True  # whether no pair was left out
         self._order: dict[str, int] = {}
         self._distances: dict[tuple[str, str], float] = {}
 
@@ -68,20 +75,36 @@ class Pairs:
         """Add the hits of some records. Raises InvalidArgumentError if there are too many."""
         for id, hits in zip(ids, found, strict=True):
             for other, distance in zip(hits.rows.ids, hits.distances.tolist(), strict=True):
-                if other != id:
+                if other != id and distance <= self._farthest:
                     self._distances[(id, other) if id < other else (other, id)] = distance
-        if len(self._distances) > _PAIRS:
+        if self._most is not None:
+            self._keep_nearest(self._most)
+        elif len(self._distances) > _PAIRS:
             raise InvalidArgumentError(
                 f"more than {_PAIRS:,} pairs are that near: pass a smaller max_distance, or where=…"
             )
 
-    def finish(self) -> pa.Table:
+    def _keep_nearest(self, most: int) -> None:
+        """Bound the memory: keep the first `most` pairs in the order of `finish`, of those that are known."""
+        if len(self._distances) <= 2 * most + _SLACK:
+            return
+        ranked = sorted(self._distances.items(), key=lambda entry: (entry[1], *self._ranks(entry[0])))
+        self._distances = dict(ranked[:most])
+        self._farthest = ranked[most - 1][1] if most else -np.inf
+        self.complete = False
+
+    def _ranks(self, pair: tuple[str, str]) -> tuple[int, int]:
+        """The ranks of two records in insertion order, the earlier one first."""
         last = len(self._order)  # of records that were added meanwhile
+        first, second = (self._order.get(id, last) for id in pair)
+        return min(first, second), max(first, second)
+
+    def finish(self) -> pa.Table:
         rows = []
         for (one, other), distance in self._distances.items():
-            first, second = self._order.get(one, last), self._order.get(other, last)
-            earlier, later = (one, other) if first <= second else (other, one)
-            rows.append((distance, min(first, second), max(first, second), earlier, later))
+            first, second = self._ranks((one, other))
+            swapped = first != self._order.get(one, len(self._order))
+            rows.append((distance, first, second, *((other, one) if swapped else (one, other))))
         rows.sort()
         return pa.table(
             [

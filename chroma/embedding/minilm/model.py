@@ -33,7 +33,9 @@ THREADS_VARIABLE = "CHROMA_EMBEDDING_THREADS"
 _BATCH = 32  # texts in a batch at most
 _BATCH_TOKENS = 2_048  # tokens in a batch at most, so that one takes half a second: Ctrl-C waits for a batch
 _WINDOW = 4_096  # texts tokenised and sorted at a time, which bounds memory for any input size
-_LONG_TEXT = 16_384  # characters; for longer texts, a prefix is tokenised before the whole text is tried
+_LONG_TEXT = 16_384  # characters; of longer texts, a prefix is tokenised
+_LONGEST = 65_536  # characters of a text that are looked at for its first 256 tokens
+_WORD = 1_000  # characters; of a word of over 100, the tokenizer makes one token. The rest is for accents
 
 # The result of the original weights for the probe text, as int8 up to a factor. Detects wrong or damaged
 # weights.
@@ -100,13 +102,19 @@ class Model:
         return [self._tokenizer.encode(self._shortened(text)) for text in texts]
 
     def _shortened(self, text: str) -> str:
-        """Return a prefix with the same first 256 tokens if one is found quickly, else `text`."""
-        if len(text) < _LONG_TEXT:
-            return text
-        cut = text.rfind(" ", 0, _LONG_TEXT)
-        if cut > 0 and len(self._tokenizer.encode(text[:cut]).ids) == MAX_TOKENS:
-            return text[:cut]
-        return text
+        """Return a prefix with the same first 256 tokens, or one of `_LONGEST` characters.
+
+        The tokenizer holds the interpreter's lock, and reads texts to their end: 100 MB would stop the
+        process for a minute. A cut changes no word but the last one. If the last token ends far before the
+        cut, it is of an earlier word, because a word of more than `_WORD` characters is one token to its end.
+        """
+        size = _LONG_TEXT
+        while size < min(len(text), _LONGEST):
+            encoding = self._tokenizer.encode(text[:size])
+            if len(encoding.ids) == MAX_TOKENS and encoding.offsets[-2][1] < size - _WORD:
+                return text[:size]
+            size *= 4
+        return text[:_LONGEST]
 
     def _run(self, encodings: Sequence[Encoding]) -> npt.NDArray[np.float32]:
         width = max(len(encoding.ids) for encoding in encodings)

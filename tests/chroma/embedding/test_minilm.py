@@ -56,9 +56,16 @@ def test_only_the_first_256_tokens_count(model: minilm.Model) -> None:
 
 
 def test_shortening_long_texts_changes_nothing(model: minilm.Model) -> None:
-    for text in ("lorem ipsum dolor " * 5_000, "x" * 50_000, "é" * 40_000, " " * 20_000 + "end"):
+    words = "lorem ipsum dolor ", "x", "é", "e\u0301", "中", "a.", "y" * 50 + " ", "z" * 150 + " "
+    for text in [*(word * (60_000 // len(word)) for word in words), " " * 20_000 + "end"]:
         full = model._tokenizer.encode(text).ids
         assert model._tokenizer.encode(model._shortened(text)).ids == full
+
+
+@pytest.mark.parametrize("word", ["中", "a.", "x", "lorem ipsum ", "y" * 5000 + " "])
+def test_of_very_long_texts_little_is_tokenised(model: minilm.Model, word: str) -> None:
+    """The tokenizer holds the interpreter's lock: a text of 100 MB would stop a server for a minute."""
+    assert len(model._shortened(word * (1_000_000 // len(word)))) <= 65_536
 
 
 def test_packaged_vocabulary_is_the_pinned_one() -> None:

@@ -6,7 +6,11 @@ import base64
 import csv
 import io
 import json
+import os
+import shutil
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,10 @@ import pytest
 from click.testing import CliRunner
 
 from chroma.cli import cli
+from chroma.notebook import projection
+from chroma.server import exploration
+from chroma.storage.interface.values import Hits, Rows
+from chroma.tables import neighbour_tables
 
 from .conftest import DATABASE, Api, refused
 
@@ -229,13 +237,13 @@ def test_sql_as_json(api: Api, cloud: str) -> None:
     (row,) = ask(values, integers="text").json()["rows"]
     assert row[:6] == [
         str(LARGE),
-        "1.50",
+        1.5,
         "2024-01-02 03:04:05.000000",
         [1, None],
         "eA==",
         {"k": "2024-01-02"},
     ]
-    assert row[6] is None and row[10:] == [True, None]
+    assert row[6] == "nan" and row[10:] == [True, None]
     refused(ask("select nothing from cloud"), 400, "InvalidArgumentError")
     refused(ask("select 1", max_rows=10**6), 422, "ChromaError")
     arrow = api.post(f"{DATABASE}/chroma-arrow/sql", {"sql": "select 1"})
@@ -263,3 +271,103 @@ def test_exports_as_files(api: Api, cloud: str) -> None:
     assert (none.status_code, none.text) == (200, '"id"\n')
     assert ask(format="jsonl", where={"n": 1000}).text == ""
     refused(ask(format="xlsx"), 422, "ChromaError")
+
+
+def test_few_heavy_calls_run_at_a_time(api: Api, cloud: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go = threading.Semaphore(0), threading.Event()
+    project = projection.project
+
+    def slow(*arguments: Any) -> Any:
+        begun.release()
+        assert go.wait(30)
+        return project(*arguments)
+
+    monkeypatch.setattr(projection, "project", slow)
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(api.post, f"{cloud}/chroma-arrow/projection", {"seed": n}) for n in range(2)]
+        for _ in running:
+            assert begun.acquire(timeout=30)
+        answers = [
+            api.post(f"{cloud}/chroma-arrow/projection", {"seed": 2}),
+            api.post(f"{cloud}/chroma-arrow/pairs", {}),
+            api.post(f"{cloud}/chroma-arrow/embed", {"texts": ["a"]}),
+        ]
+        assert api.post(f"{cloud}/get", {"limit": 1}).status_code == 200  # others are served
+        go.set()
+        assert [call.result(30).status_code for call in running] == [200, 200]
+    assert [answer.status_code for answer in answers] == [503] * 3
+    assert api.post(f"{cloud}/chroma-arrow/pairs", {}).status_code == 200
+
+
+def test_numbers_of_sql_stay_numbers(api: Api) -> None:
+    statement = (
+        "select sum(range), 12345678901234567.89::decimal(20,2), 'inf'::float, "
+        "99999999999999999999::decimal(20,0), sum(range) / 4 from range(11)"
+    )
+    path, headers = f"{DATABASE}/chroma-arrow/sql", {"accept": "application/json"}
+    (row,) = api.post(path, {"sql": statement}, headers=headers).json()["rows"]
+    assert row == [55, "12345678901234567.89", "inf", "99999999999999999999", 13.75]
+
+
+def test_large_numbers_are_a_scale(api: Api) -> None:
+    path = api.collection("stamps")
+    stamps = [LARGE + 1000 * row for row in range(13)]
+    body = {
+        "ids": [str(row) for row in range(13)],
+        "embeddings": [[row, 1] for row in range(13)],
+        "metadatas": [{"at": stamp, "some": LARGE} for stamp in stamps],
+    }
+    assert api.post(f"{path}/add", body).status_code == 201
+    ask = f"{path}/chroma-arrow/projection"
+    assert api.post(ask, {"color_by": "at"}).json()["colors"] == [float(stamp) for stamp in stamps]
+    assert api.post(ask, {"color_by": "some"}).json()["colors"] == [str(LARGE)] * 13  # exact, as a category
+
+
+def test_umap_gets_few_records(api: Api, cloud: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exploration, "_MOST_LAID_OUT", 10)
+    monkeypatch.setattr(projection, "umap", lambda vectors, space, seed: projection.pca(vectors))
+    found = api.post(f"{cloud}/chroma-arrow/projection", {"method": "umap"}).json()
+    assert len(found["ids"]) == 10 and found["sampled"] and found["matches"] == 40
+
+
+def test_the_size_of_a_folder_that_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    for file in (tmp_path / "a", tmp_path / "gone" / "b"):
+        file.write_bytes(b"12345")
+    (tmp_path / "link").hardlink_to(tmp_path / "a")  # as a fork has
+    assert exploration._folder_bytes(str(tmp_path), 1) == 10
+    listed = os.walk
+
+    def removing(path: str) -> Any:
+        for found in listed(path):
+            shutil.rmtree(tmp_path / "gone", ignore_errors=True)
+            yield found
+
+    monkeypatch.setattr(os, "walk", removing)
+    assert exploration._folder_bytes(str(tmp_path), 1) == 10  # at most a minute old
+    assert exploration._folder_bytes(str(tmp_path), 2) == 5
+
+
+def test_pairs_keep_the_nearest_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbour_tables, "_SLACK", 0)
+    random = np.random.default_rng(4)
+    ids = [f"r{row}" for row in range(60)]
+    vectors = np.round(random.normal(size=(60, 2)), 1).astype(np.float32)  # with equal distances
+    apart = np.square(vectors[:, None] - vectors[None]).sum(axis=2)
+    every, few = neighbour_tables.Pairs(), neighbour_tables.Pairs(7)
+    for pairs in (every, few):
+        for start in range(0, 60, 10):
+            part = range(start, start + 10)
+            pairs.begin([ids[row] for row in part])
+            hits = [
+                Hits(
+                    Rows([ids[at] for at in np.argsort(apart[row], kind="stable")[:8]]),
+                    np.sort(apart[row])[:8],
+                )
+                for row in part
+            ]
+            pairs.add([ids[row] for row in part], hits)
+    assert not few.complete and every.complete
+    nearest = every.finish().slice(0, 7).column("distance").to_pylist()
+    assert few.finish().slice(0, 7).column("distance").to_pylist() == nearest
+    assert few.finish().num_rows <= 14

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pyarrow as pa
 import pytest
 
@@ -18,7 +19,7 @@ from chroma.errors import ServerTimeoutError
 from chroma.server.sql import process_pool
 
 from .conftest import DATABASE, Api
-from .processes import client, running
+from .processes import client, eventually, running
 from .test_secured import create
 
 SQL = f"{DATABASE}/chroma-arrow/sql"
@@ -109,6 +110,23 @@ def test_no_more_than_some_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) 
     finally:
         busy.join()
         one.close()
+
+
+def test_a_client_that_has_gone_leaves_no_statement(tmp_path: Path) -> None:
+    """As JSON, a thread reads the answer to its end. It must not go on when nobody waits for it."""
+    slow = {"sql": "select levenshtein(repeat('a', 300000), repeat('b', 300000))"}
+    accept = {"Accept": "application/json"}
+    with running(tmp_path / "db") as served, client() as http:
+        for _ in range(max(4, os.cpu_count() or 1) + 1):
+            with pytest.raises(httpx.ReadTimeout):
+                http.post(f"{served.url}{SQL}", json=slow, headers=accept, timeout=0.3)
+
+        def answers() -> bool:
+            return (
+                http.post(f"{served.url}{SQL}", json={"sql": "select 1"}, headers=accept).status_code == 200
+            )
+
+        eventually(answers, "statements of clients that have gone give their processes back")
 
 
 def test_a_process_that_dies_is_an_error(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
