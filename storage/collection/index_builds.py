@@ -162,9 +162,7 @@ class Graphs:
         budget, key = self._store.services.budget, self._key(segment.name)
         graph: Graph | None = None
         try:
-            data = home.map_at_random(ref.file.name, ref.file.bytes) or home.map(
-                ref.file.name, ref.file.bytes
-            )
+            data = home.map(ref.file.name, ref.file.bytes)
             if at_once and not graph_file.opens_at_once(data):
                 self._slow.add(segment.name)
                 return
@@ -178,6 +176,7 @@ class Graphs:
                 passed=segment.evict_vectors,
                 reserve=partial(budget.reserve, key),
             )
+            home.read_at_random(data)  # its checksum was compared; a search reads single rows
             if loaded is not None:
                 graph = loaded.graph
             unusable = loaded is None and kernel.graph is not None and not hnsw.available()
