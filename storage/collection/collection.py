@@ -512,7 +512,7 @@ class Collection:
             return 1.0
         pool = [(run.view, int(row)) for run in selected for row in _spread(run.rows, sample)]
         picks = [pool[index] for index in np.linspace(0, len(pool) - 1, min(sample, len(pool))).astype(int)]
-        queries = np.stack([view.vectors[row] for view, row in picks])
+        queries = np.stack([view.vectors_to_read(np.array([row]))[row] for view, row in picks])
         hits = 0.0
         for exact, fast in zip(*(self._nearest(snapshot, queries, k, way) for way in (True, False))):
             hits += len(exact & fast) / max(1, len(exact))

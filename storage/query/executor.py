@@ -213,13 +213,13 @@ def _vectors_of(found: Found, hits: slice) -> Floats:
     """Read the stored vectors of some hits."""
     rows = found.rows[hits]
     if found.part is None:
-        vectors: Floats = found.views[0].vectors[rows]
+        vectors: Floats = found.views[0].vectors_to_read(rows)[rows]
         return vectors
     part = found.part[hits]
     out = np.empty((len(rows), found.views[0].source.dimension), np.float32)
     for number in np.unique(part).tolist():
         mine = part == number
-        out[mine] = found.views[number].vectors[rows[mine]]
+        out[mine] = found.views[number].vectors_to_read(rows[mine])[rows[mine]]
     return out
 
 
@@ -385,7 +385,7 @@ def _scan(part: SearchablePart, query: Floats) -> Line:
     if part.search.trace is not None:
         _trace_scan(part, rows, 1)
     view, k = part.view, part.search.request.k
-    vectors, norms, lengths = view.vectors, view.norms, _known_lengths(part)
+    vectors, norms, lengths = view.vectors_to_read(rows), view.norms, _known_lengths(part)
     if view.ordered:
         return distance.nearest(space, query, vectors, norms=norms, rows=rows, k=k, lengths=lengths)
     # Among rows that tie for the last place, the lowest positions win, and these may be in later rows.
@@ -410,7 +410,7 @@ def _scan_lines(part: SearchablePart, queries: Floats) -> list[Line]:
     return distance.nearest_lines(
         search.space,
         queries,
-        view.vectors,
+        view.vectors_to_read(rows),
         norms=view.norms,
         rows=rows,
         k=search.request.k,

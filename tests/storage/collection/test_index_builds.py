@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import chroma
 from chroma.storage.index import graph_file, hnsw, native_graph
 from chroma.storage.native import kernel
+from chroma.storage.segments.segment import Segment
 from chroma.storage.vectors import pca
 
 ROWS, DIM = 3000, 16
@@ -665,3 +667,50 @@ def test_the_file_of_a_graph_is_checked_before_it_is_read_page_by_page(
         collection = client.get_collection("things", embedding_function=None)
         assert _recall(collection) >= 0.95 and _coded(collection)
     assert [step for step in steps if step[1] == size] == [("checked", size), ("at random", size)]
+
+
+@pytest.fixture()
+def beyond_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, list[int]]]:
+    """A collection that memory has no room for, and how many vectors were read at random by each reader."""
+    with chroma.PersistentClient(tmp_path) as client:
+        _filled(client).compact()
+    monkeypatch.setattr("chroma.storage.io.machine_memory.usable", lambda: 1)
+    read: list[int] = []
+    choose = Segment.vectors_to_read
+
+    def chosen(segment: Segment, rows: Any) -> Any:
+        out = choose(segment, rows)
+        assert np.array_equal(out, segment.vectors)
+        read.append(len(rows) if np.shares_memory(out, segment.unchecked_vectors) else 0)
+        return out
+
+    monkeypatch.setattr(Segment, "vectors_to_read", chosen)
+    with chroma.PersistentClient(tmp_path) as client:
+        yield client.get_collection("things", embedding_function=None), read
+
+
+_SCATTERED = {"n": {"$in": [*range(0, ROWS, 60)]}}
+
+
+@pytest.mark.parametrize(
+    ("method", "asked", "rows"),
+    [
+        ("query", {"query_embeddings": VECTORS[:1], "where": _SCATTERED}, [50]),
+        ("query", {"query_embeddings": VECTORS[:2], "where": _SCATTERED}, [50]),
+        ("query", {"query_embeddings": VECTORS[:1], "where": {"n": {"$lt": 500}}, "exact": True}, [0]),
+        ("query", {"query_embeddings": VECTORS[:1], "include": ["embeddings"]}, [10]),
+        ("query", {"query_embeddings": VECTORS[:2], "include": ["embeddings"]}, [20]),
+        ("query", {"query_embeddings": VECTORS[:1], "diversity": 0.5}, [50]),
+        ("get", {"ids": ["i7"], "include": ["embeddings"]}, [1]),
+        ("get", {"where": _SCATTERED, "include": ["embeddings"]}, [50]),
+        ("get", {"limit": 1000, "include": ["embeddings"]}, [0]),
+        ("update", {"ids": ["i7"], "embeddings": VECTORS[:1]}, [1]),
+        ("upsert", {"ids": ["i8"], "embeddings": VECTORS[:1]}, [1]),
+    ],
+)
+def test_few_vectors_of_a_file_beyond_memory_are_read_page_by_page(
+    beyond_memory: tuple[Any, list[int]], method: str, asked: dict[str, Any], rows: list[int]
+) -> None:
+    collection, read = beyond_memory
+    getattr(collection, method)(**asked)
+    assert read == rows
