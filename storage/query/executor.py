@@ -258,6 +258,7 @@ def among(ids: Sequence[str], node: Node) -> Node:
     return both(IdOneOf(tuple(dict.fromkeys(ids))), node)
 
 
+# The best k rows in one view for one query, and their distances: by distance, then by position.
 Line: TypeAlias = tuple[Ints, Floats]
 _NONE: Line = (np.empty(0, np.int64), np.empty(0, np.float32))
 
@@ -441,16 +442,13 @@ def _known_lengths(part: SearchablePart) -> npt.NDArray[np.float64] | None:
 
 def _best(k: int, views: Sequence[SegmentView], lines: Sequence[Line]) -> Found:
     """Merge the hits of all views for one query. Keeps the k best, by distance, then by position."""
-    part: Ints | None = None
-    rows, distances = lines[0]
-    if len(lines) > 1:
-        part = np.repeat(np.arange(len(lines)), [len(rows) for rows, _ in lines])
-        rows = np.concatenate([rows for rows, _ in lines])
-        distances = np.concatenate([distances for _, distances in lines])
-    elif len(set(distances.tolist())) == len(rows):
-        return Found(views, None, rows, distances, None)
+    if len(lines) == 1:  # which has this order, see `Line`
+        return Found(views, None, *lines[0], None)
+    part = np.repeat(np.arange(len(lines)), [len(rows) for rows, _ in lines])
+    rows = np.concatenate([rows for rows, _ in lines])
+    distances = np.concatenate([distances for _, distances in lines])
     order = np.lexsort((positions_of(views, part, rows), distances))[:k]
-    return Found(views, None if part is None else part[order], rows[order], distances[order], None)
+    return Found(views, part[order], rows[order], distances[order], None)
 
 
 def _rank(k: int, views: Sequence[SegmentView], found: Sequence[Candidates]) -> Found:
