@@ -146,7 +146,7 @@ class Collection:
     def after_adoption(self, snapshot: Snapshot) -> None:
         self._prepared = None
         self._found_keys.forget_known()
-        self.graphs.forget_gone(snapshot)
+        self.graphs.forget_gone(snapshot, self.settings)
         self.indexes.forget_gone(snapshot)
         self._postings.adopt(snapshot)
 

@@ -220,6 +220,7 @@ class Graphs:
     def _leave_out(self, segment: Segment, error: DoesNotFit) -> None:
         """Search the segment without a graph from now on, and say so."""
         self._too_large.add(segment.name)
+        self._merged.take(segment.name)  # no build will
         limit = self._store.services.budget.limit >> 20
         kept = f", of which indexes without a file hold {error.kept >> 20} MB" if error.kept else ""
         _log.warning(
@@ -258,7 +259,7 @@ class Graphs:
         """Free the graphs that can be loaded again, and load no more. The others no longer count for the
         budget."""
         self._released = True
-        self._merged.clear()
+        self._merged.release()
         for name, (ref, _) in list(self._loaded.items()):
             if ref is not None:
                 self._drop(name)
@@ -493,15 +494,19 @@ class Graphs:
         file = publish(self._store, segment.name, f"graph-{random_name()}.hnsw", write, replaced)
         return None if file is None else reference(file)
 
-    def forget_gone(self, snapshot: Snapshot) -> None:
-        """Drop the graphs of segments that were merged away or have a different graph now."""
+    def forget_gone(self, snapshot: Snapshot, settings: IndexSettings) -> None:
+        """Drop the graphs of segments that were merged away or have a different graph now.
+
+        Drop also those that were kept for the build of segments that need none.
+        """
         refs = {view.source.name: view.ref for view in snapshot.views if view.ref is not None}
         for name, (graph_ref, _) in list(self._loaded.items()):
             if name not in refs or (graph_ref is not None and refs[name].graph != graph_ref):
                 self._drop(name)
                 self._store.services.budget.forget(self._key(name))
         self._too_large &= refs.keys()
-        self._merged.keep_only(refs.keys())
+        missing = {segment.name for segment in self.missing(snapshot, settings)}
+        self._merged.keep_only(missing, refs.keys())
 
 
 def _in_memory(data: GraphData, segment: Segment) -> Graph:
