@@ -403,9 +403,13 @@ class Graphs:
         return data
 
     def before_merge(self, views: Sequence[SegmentView], segment: str, positions: Ints) -> None:
-        """See `StoreOwner`."""
-        if kernel.graph is not None:
+        """See `StoreOwner`. An error does not stop the merge: what is kept only makes a build faster."""
+        if kernel.graph is None:
+            return
+        try:
             self._merged.merge(views, segment, positions, self._old_graph)
+        except Exception as error:
+            _log.warning(f"the index of {segment} in {self._store.folder.path} is built anew: {error!r}")
 
     def _old_graph(self, view: SegmentView) -> OldGraph | None:
         """Return the graph of a view, if it has codes and can be read after its segment is gone."""
