@@ -223,6 +223,7 @@ class Collection:
         if self.store.snapshot().dimension is None:
             return  # no record was ever written
         with self.store.existing():
+            self.graphs.try_again()
             compaction.compact(self.store, everything=True)
             self.indexes.build()
             for view in self.store.snapshot().views:

@@ -618,6 +618,13 @@ def test_a_graph_that_another_version_replaces_is_not_built_for_ever(
         assert caplog.text.count("no longer built anew") == 1
         assert _recall(collection) >= 0.95  # it is searched as it is, or not at all
         assert graphs.missing(graphs._store.snapshot(), settings) == []
+        status = collection.get_indexing_status()
+        assert status.num_unindexed_ops == (0 if found == "outdated" else ROWS)
+        monkeypatch.setattr(hnsw, "available", lambda: True)
+        collection.compact()
+        assert collection.get_indexing_status().num_unindexed_ops == 0
+        assert _recall(collection) >= 0.95 and len(graphs._loaded) == 1
+        assert found == "outdated" or _coded(collection)
 
 
 def test_files_beyond_memory_are_read_page_by_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
