@@ -182,8 +182,7 @@ class _Check:
             self.report(path, "damaged", problem)
         else:
             with self.folder.lock(LOCK):
-                self._quarantine(self.folder, name)
-                _write_log(self.folder, name, good)
+                self._replace_log(self.folder, name, good)
             self.report(path, "repaired", f"{problem}; {lost} changes are lost, {len(good)} kept")
         return named_next(path, good)
 
@@ -299,6 +298,7 @@ class _Check:
         """Check the chain of logs. With `repair`, rewrite a damaged log with its intact frames."""
         name: str | None = manifest.log
         named = {ref.name for ref in manifest.segments}
+        rewritten: list[tuple[str, list[Frame], str | None]] = []
         damaged = False
         while name is not None:
             path = f"{home.path}/{name}"
@@ -314,7 +314,7 @@ class _Check:
             partly = len(good) - sum(whole for _, whole in kept)
             if found.problem is None and not dropped and not partly:
                 if changed:
-                    self._rewrite(home, name, good)
+                    rewritten.append((name, good, None))
                 self.report(path, "ok", f"{len(good)} frames")
             elif not self.repair:
                 damaged = True
@@ -322,7 +322,7 @@ class _Check:
                     self.report(path, "damaged", found.problem)
             else:
                 damaged = True
-                self._rewrite(home, name, good, None if ended else following)
+                rewritten.append((name, good, None if ended else following))
                 what = found.problem or f"{dropped + partly} frames are damaged, or their segments"
                 some = f" and {partly} in part" if partly else ""
                 lost = f"{found.lost + dropped} writes are lost{some}"
@@ -336,12 +336,30 @@ class _Check:
                     self.report(
                         f"{home.path}/{folder}", "repaired", "no log names it any more; in quarantine"
                     )
+        # Last: as long as a log is damaged, another repair finds the segments that it may have named.
+        for name, good, following in rewritten if self.repair else ():
+            with home.lock("write.lock"):
+                self._replace_log(home, name, good, following)
 
-    def _rewrite(self, home: DiskFolder, name: str, good: list[Frame], following: str | None = None) -> None:
-        """Replace a log by one with these frames. The old one goes to quarantine."""
-        with home.lock("write.lock"):
+    def _replace_log(
+        self, home: DiskFolder, name: str, good: list[Frame], following: str | None = None
+    ) -> None:
+        """Replace a log by one with these frames. The old one goes to quarantine.
+
+        Wherever this stops, the name refers to one of the two logs, and both have these frames.
+        """
+        aside = f"{name}.tmp"
+        home.remove(aside)  # an interrupted repair may have left it
+        _write_log(home, aside, file_names.sequence(name), good, following)
+        original = Path(f"{home.path}/{name}")
+        if original.is_file() and not original.is_symlink():
+            target = self._quarantine_of(home)
+            target.link_from(home, name)
+            target.sync()
+        else:
             self._quarantine(home, name)
-            _write_log(home, name, good, following)
+        home.rename(aside, name)
+        home.sync()
 
     def _frame(self, home: DiskFolder, path: str, frame: Frame, named: set[str]) -> _Kept:
         """Return what is left of a frame. Adds the segment that it names to `named`."""
@@ -386,14 +404,18 @@ class _Check:
 
     def _quarantine(self, home: DiskFolder, name: str) -> None:
         """Move a file or folder to quarantine. A link itself is moved, not its target."""
-        source = f"{home.path}/{name}" if name else home.path
-        parts = source[len(self.folder.path) + 1 :].split("/")
+        source = Path(home.path, name)
+        target = self._quarantine_of(home if name else DiskFolder(str(source.parent)))
+        if os.path.lexists(source):
+            source.rename(f"{target.path}/{source.name}")
+
+    def _quarantine_of(self, home: DiskFolder) -> DiskFolder:
+        """Make the folder of `quarantine/` for what is in a folder."""
         target = self.folder.child("quarantine").child(self._moment)
-        for part in parts[:-1]:
+        for part in filter(None, home.path[len(self.folder.path) + 1 :].split("/")):
             target = target.child(part)
         target.create()
-        if os.path.lexists(source):
-            Path(source).rename(f"{target.path}/{parts[-1]}")
+        return target
 
 
 def _begun(home: DiskFolder) -> Manifest | None:
@@ -529,9 +551,14 @@ def _next_log(home: DiskFolder, name: str) -> str | None:
     return later[0] if later else None
 
 
-def _write_log(folder: DiskFolder, name: str, frames: list[Frame], following: str | None = None) -> None:
-    """Write a new log with these frames. If `following` is given, an END frame names it as the next log."""
-    log = Log.create(folder, name, file_names.sequence(name))
+def _write_log(
+    folder: DiskFolder, name: str, sequence: int, frames: list[Frame], following: str | None
+) -> None:
+    """Write a new log with these frames. If `following` is given, an END frame names it as the next log.
+
+    sequence  the number of the first frame
+    """
+    log = Log.create(folder, name, sequence)
     for frame in frames:
         log.append(frame.kind, frame.payload)
     if following is not None:

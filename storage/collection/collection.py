@@ -39,6 +39,7 @@ from ..interface.values import (
     CollectionStats,
     EfRecall,
     Facet,
+    Field,
     Floats,
     Hits,
     IndexStatus,
@@ -106,7 +107,8 @@ class Collection:
         self._parse: Callable[[Selection], Node] = parse if self._switched is None else self._parse_if_on
         self._searched = -SEARCHED_SECONDS
         self._prepared: PreparedSearch | None = None
-        self._latest: Node | None = None  # the filter of the latest query of one vector
+        # what a plan is kept for: the filter, `k` and the fields of the latest query of one vector
+        self._latest: tuple[Node, int, frozenset[Field]] | None = None
         self._outrun = False  # whether compaction cannot keep up with the writers
 
     @property
@@ -144,7 +146,7 @@ class Collection:
     def after_adoption(self, snapshot: Snapshot) -> None:
         self._prepared = None
         self._found_keys.forget_known()
-        self.graphs.forget_gone(snapshot)
+        self.graphs.forget_gone(snapshot, self.settings)
         self.indexes.forget_gone(snapshot)
         self._postings.adopt(snapshot)
 
@@ -221,6 +223,7 @@ class Collection:
         if self.store.snapshot().dimension is None:
             return  # no record was ever written
         with self.store.existing():
+            self.graphs.try_again()
             compaction.compact(self.store, everything=True)
             self.indexes.build()
             for view in self.store.snapshot().views:
@@ -388,11 +391,14 @@ class Collection:
         executor.check_dimension(request.vectors, snapshot.dimension)
         one, prepared = self._search(request), self._prepared
         if prepared is not None and prepared.fits(one, snapshot):
-            if (hits := prepared.run(request.vectors, self._source)) is not None:
+            if (hits := prepared.run(one, self._source)) is not None:
                 return [hits]
-        if one.node == self._latest:  # a plan for a filter that comes once would be made in vain
+        latest, self._latest = self._latest, (one.node, request.k, request.fields)
+        if self._latest == latest:  # a plan for a query that comes once would be made in vain
             self._prepared = prepare(one, snapshot, self._source)
-        self._latest = one.node
+            seen = self.store.last_seen()
+            if seen is None or seen[0] is not snapshot:  # nobody else may drop the plan, which keeps files
+                self._prepared = None
         return self._ranked(one, snapshot).hits(request.fields)
 
     def ranked(self, request: QueryRequest) -> Ranked:

@@ -126,22 +126,14 @@ def compact(store: RecordStore, everything: bool) -> bool:
             _clean(store)
         with store.writing(), store.changing() as state:
             base = _rotate(store, state)
-        merged = _choose(base.snapshot, everything)
-        merging = {view.source.name for view in merged}
-        kept = [view for view in base.snapshot.views if view.source.name not in merging and view.live]
-        refs = [_kept(store, base, view, everything) for view in kept]
-        rows = _gather(merged, store.folder)
-        if rows is not None:
-            refs.append(write_segment(store.folder, new_segment_name(), rows))
-            store.before_merge(merged, refs[-1].name, rows.positions)
-            del rows
         dimension, position = base.snapshot.dimension, base.snapshot.next_position
         try:
+            refs = _merge(store, base, everything)
             store.folder.sync()
             Manifest(base.version + 1, base.log, dimension, position, tuple(refs)).publish(store.folder)
         except BaseException:
-            # The manifest or its copy may already name the new segment. The next attempt reads both before it
-            # removes any file.
+            # There may be files that nothing names, or the manifest or its copy may already name the new
+            # segment. The next attempt reads both before it removes any file.
             store.unclean = True
             raise
         store.refresh()
@@ -163,6 +155,19 @@ def _rotate(store: RecordStore, state: State) -> Base:
         state.log.record_watermark()
         state.begin(log)
     return Base(state.snapshot(), dict(state.refs), log_name(state.log), state.manifest.version)
+
+
+def _merge(store: RecordStore, base: Base, everything: bool) -> list[SegmentRef]:
+    """Write a new segment and the new files of the others. Returns the references to all segments."""
+    merged = _choose(base.snapshot, everything)
+    merging = {view.source.name for view in merged}
+    kept = [view for view in base.snapshot.views if view.source.name not in merging and view.live]
+    refs = [_kept(store, base, view, everything) for view in kept]
+    rows = _gather(merged, store.folder)
+    if rows is not None:
+        refs.append(write_segment(store.folder, new_segment_name(), rows))
+        store.before_merge(merged, refs[-1].name, rows.positions)
+    return refs
 
 
 def _choose(snapshot: Snapshot, everything: bool) -> list[SegmentView]:

@@ -76,5 +76,6 @@ class StoreOwner(Protocol):
         ...
 
     def after_adoption(self, snapshot: Snapshot) -> None:
-        """Called after the store has adopted a newer manifest, which has the same records in other files."""
+        """Called after the store has loaded or adopted a manifest, which has the same records in other files
+        than an earlier one."""
         ...

@@ -80,9 +80,8 @@ class Graphs:
         self._again: Counter[str] = Counter()  # how often the graph of a segment was to be built anew
         self._slow: set[str] = set()  # segments whose graphs take long to load
         self._next_try: dict[str, float] = {}  # when a graph that could not be read is tried again
-        # segments that are searched without a graph: it needs more memory than the limit allows, or was
-        # built again too often
-        self._too_large: set[str] = set()
+        self._too_large: set[str] = set()  # segments whose graph needs more memory than the limit allows
+        self._given_up: set[str] = set()  # segments whose graph was built again too often, see `try_again`
         self._opening = threading.Lock()  # held while a graph is opened within a search
         self._lock = threading.Lock()
         self._released = False  # whether the collection was closed, perhaps while a load or build was running
@@ -147,7 +146,7 @@ class Graphs:
     def _loadable(self, view: SegmentView) -> GraphRef | None:
         """Return the reference to a view's graph if it has a file, as graphs in memory have not, and fits."""
         graph = self._reference(view)
-        if graph is None or not graph.file.bytes or view.source.name in self._too_large:
+        if graph is None or not graph.file.bytes or self._does_without(view.source.name):
             return None
         return graph
 
@@ -162,9 +161,7 @@ class Graphs:
         budget, key = self._store.services.budget, self._key(segment.name)
         graph: Graph | None = None
         try:
-            data = home.map_at_random(ref.file.name, ref.file.bytes) or home.map(
-                ref.file.name, ref.file.bytes
-            )
+            data = home.map(ref.file.name, ref.file.bytes)
             if at_once and not graph_file.opens_at_once(data):
                 self._slow.add(segment.name)
                 return
@@ -178,6 +175,7 @@ class Graphs:
                 passed=segment.evict_vectors,
                 reserve=partial(budget.reserve, key),
             )
+            home.read_at_random(data)  # its checksum was compared; a search reads single rows
             if loaded is not None:
                 graph = loaded.graph
             unusable = loaded is None and kernel.graph is not None and not hnsw.available()
@@ -209,7 +207,7 @@ class Graphs:
             self.schedule(settings)
             return
         if reason is self._broken:
-            self._too_large.add(name)
+            self._given_up.add(name)
         if self._again[name] == _MOST_AGAIN + 1:
             form = "damaged or unknown" if reason is self._broken else "of an older form"
             _log.warning(
@@ -218,9 +216,19 @@ class Graphs:
                 "versions have the database open, upgrade the older one and open the database again"
             )
 
+    def try_again(self) -> None:
+        """Load and build also the graphs that were built again too often. The cause may be mended."""
+        self._given_up.clear()
+        self._again.clear()
+
+    def _does_without(self, name: str) -> bool:
+        """Whether a segment is searched without a graph."""
+        return name in self._too_large or name in self._given_up
+
     def _leave_out(self, segment: Segment, error: DoesNotFit) -> None:
         """Search the segment without a graph from now on, and say so."""
         self._too_large.add(segment.name)
+        self._merged.take(segment.name)  # no build will
         limit = self._store.services.budget.limit >> 20
         kept = f", of which indexes without a file hold {error.kept >> 20} MB" if error.kept else ""
         _log.warning(
@@ -259,7 +267,7 @@ class Graphs:
         """Free the graphs that can be loaded again, and load no more. The others no longer count for the
         budget."""
         self._released = True
-        self._merged.clear()
+        self._merged.release()
         for name, (ref, _) in list(self._loaded.items()):
             if ref is not None:
                 self._drop(name)
@@ -274,6 +282,7 @@ class Graphs:
             for view in snapshot.views
             if isinstance(view.source, Segment)
             and view.named
+            and view.source.name not in self._given_up
             and (not self._served(view, settings) or self._is_outdated(view))
         ]
         return sorted(found, key=lambda segment: -segment.rows)
@@ -284,7 +293,7 @@ class Graphs:
         if view.rows * view.source.dimension * 4 < INDEX_BYTES or view.source.name in self._too_large:
             return True
         graph = self._reference(view)
-        if graph is None or not settings.fits(graph):
+        if graph is None or not settings.fits(graph) or view.source.name in self._given_up:
             return False
         return (
             bool(graph.file.bytes) or view.source.name in self._loaded
@@ -345,7 +354,7 @@ class Graphs:
                 data = self._built(segment, settings, threads, stopped, reserve)
             segment.evict_vectors()
             if data is None:
-                return segment.name in self._too_large
+                return self._does_without(segment.name)
             built = self._publish(segment, data, settings)
         except DoesNotFit as error:
             self._leave_out(segment, error)
@@ -359,7 +368,7 @@ class Graphs:
         self._slow.discard(segment.name)
         if data.codes is not None and not self._store.folder.in_memory:
             self.load(segment, built, settings)  # from the file, so that the arrays need not stay in memory
-            return self._released or segment.name in self._loaded or segment.name in self._too_large
+            return self._released or segment.name in self._loaded or self._does_without(segment.name)
         self._keep(segment.name, built if built.file.bytes else None, _in_memory(data, segment))
         return True
 
@@ -403,9 +412,13 @@ class Graphs:
         return data
 
     def before_merge(self, views: Sequence[SegmentView], segment: str, positions: Ints) -> None:
-        """See `StoreOwner`."""
-        if kernel.graph is not None:
+        """See `StoreOwner`. An error does not stop the merge: what is kept only makes a build faster."""
+        if kernel.graph is None:
+            return
+        try:
             self._merged.merge(views, segment, positions, self._old_graph)
+        except Exception as error:
+            _log.warning(f"the index of {segment} in {self._store.folder.path} is built anew: {error!r}")
 
     def _old_graph(self, view: SegmentView) -> OldGraph | None:
         """Return the graph of a view, if it has codes and can be read after its segment is gone."""
@@ -494,15 +507,20 @@ class Graphs:
         file = publish(self._store, segment.name, f"graph-{random_name()}.hnsw", write, replaced)
         return None if file is None else reference(file)
 
-    def forget_gone(self, snapshot: Snapshot) -> None:
-        """Drop the graphs of segments that were merged away or have a different graph now."""
+    def forget_gone(self, snapshot: Snapshot, settings: IndexSettings) -> None:
+        """Drop the graphs of segments that were merged away or have a different graph now.
+
+        Drop also those that were kept for the build of segments that need none.
+        """
         refs = {view.source.name: view.ref for view in snapshot.views if view.ref is not None}
         for name, (graph_ref, _) in list(self._loaded.items()):
             if name not in refs or (graph_ref is not None and refs[name].graph != graph_ref):
                 self._drop(name)
                 self._store.services.budget.forget(self._key(name))
         self._too_large &= refs.keys()
-        self._merged.keep_only(refs.keys())
+        self._given_up &= refs.keys()
+        missing = {segment.name for segment in self.missing(snapshot, settings)}
+        self._merged.keep_only(missing, refs.keys())
 
 
 def _in_memory(data: GraphData, segment: Segment) -> Graph:

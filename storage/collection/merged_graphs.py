@@ -61,6 +61,7 @@ class MergedGraphs:
         self._budget, self._key = budget, key
         self._kept: dict[str, MergedGraph] = {}
         self._newest = ""  # its segment may not be in the manifest yet
+        self._released = False  # whether the collection was closed, perhaps while a build was running
 
     def merge(
         self,
@@ -92,6 +93,8 @@ class MergedGraphs:
     def put(self, segment: str, graph: MergedGraph) -> None:
         self._kept[segment] = graph
         self._budget.hold(self._name(segment), graph.nbytes, lambda: self._drop(segment))
+        if self._released:
+            self.take(segment)
 
     def take(self, segment: str) -> MergedGraph | None:
         """Return the graph that can be extended to a segment, and forget it."""
@@ -99,13 +102,19 @@ class MergedGraphs:
         self._budget.forget(self._name(segment))
         return found
 
-    def keep_only(self, segments: Collection[str]) -> None:
-        """Forget the graphs of other segments than these."""
+    def keep_only(self, missing: Collection[str], known: Collection[str]) -> None:
+        """Forget the graphs that no build will take.
+
+        missing  the segments that are to be built
+        known    all segments of the manifest
+        """
         for name in list(self._kept):
-            if name not in segments and name != self._newest:
+            if name not in missing and (name in known or name != self._newest):
                 self.take(name)
 
-    def clear(self) -> None:
+    def release(self) -> None:
+        """Forget all, and keep no more."""
+        self._released = True
         for name in list(self._kept):
             self.take(name)
 

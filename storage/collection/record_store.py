@@ -140,6 +140,7 @@ class RecordStore:
         """Return the up-to-date state, or None before the first write. The caller holds the lock."""
         for _ in range(_RETRIES):
             file_version, fresh = self.folder.file_version(NAME), self._state is None
+            renewed = file_version != self._file_version or fresh
             try:
                 if file_version is None and writing and self.folder.exists(COPY):
                     # The creation was interrupted, or the file was removed from outside.
@@ -153,18 +154,19 @@ class RecordStore:
                     manifest = Manifest.load(self.folder, name)
                     self._state = State(self.folder, manifest, Log.open(self.folder, manifest.log))
                     self._file_version = file_version
-                elif file_version != self._file_version:
+                elif renewed:
                     self._state.follow()
                     manifest = Manifest.load(self.folder)
                     if manifest.version != self._state.manifest.version and not self._state.adopt(manifest):
                         self._state = None
                         continue
                     self._file_version = file_version
+                self._state.follow(writing)
+                if renewed:  # a state that was loaded again may have other files, too
                     adopted = self._state.snapshot()
                     self.filters.keep_only(adopted)
                     self.columns.keep_only(adopted)
                     self._owner.after_adoption(adopted)
-                self._state.follow(writing)
                 return self._state
             except Corruption:
                 # Another process may have replaced the files during the read. They are damaged only if a

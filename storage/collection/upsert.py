@@ -247,7 +247,7 @@ def _stored(at: Located, requested: Ints) -> Columns:
             continue
         run = SelectedRows(view, row[here])
         positions[here] = run.positions()
-        vectors[here] = view.source.vectors[run.rows]
+        vectors[here] = view.source.vectors_to_read(run.rows)[run.rows]
         for out, field in zip(texts, ("id", "document", "uri", "metadata")):
             for index, value in zip(here.tolist(), view.source.texts(field, run.rows)):
                 out[index] = value

@@ -24,6 +24,7 @@ from .native_graph import CodedVectors, NativeGraph, NewLinks
 GONE = (1 << 32) - 1  # where a removed row is now
 # A graph is built anew if a larger share of its rows was removed, or if fewer of the rows are in it.
 MOST_REMOVED, LEAST_KEPT = 0.3, 0.3
+_NOT_REACHED = (1 << 32) - 1  # see `connect` in native/_graph.c
 _BLOCK = 4096
 
 
@@ -46,7 +47,7 @@ def extending_bytes(rows: int, old_rows: int, neighbors: int) -> int:
 
     Beside what a build takes, that is lists of rows, a stack, and the old graph while it is open.
     """
-    return native_graph.building_bytes(rows, neighbors) + 10 * rows + 20 * old_rows
+    return native_graph.building_bytes(rows, neighbors) + 13 * rows + 20 * old_rows
 
 
 def worthwhile(kept: int, old_rows: int, rows: int) -> bool:
@@ -169,8 +170,15 @@ def _levels(source: Source, alive: Array, new: Array, rows: int) -> npt.NDArray[
 
 
 def _connect(builder: Any, rows: int, stopped: Callable[[], bool]) -> bool:
-    """Give a link to each row to which no way leads. Returns False once `stopped` returns True."""
-    reached = np.zeros(rows, np.uint8)
+    """Give a link to each row to which no way leads. Returns False once `stopped` returns True.
+
+    Raises NotExtended if there is no room for one.
+    """
+    reached = np.full(rows, _NOT_REACHED, np.uint32)
     builder.connect(np.empty(0, np.uint32), reached)
-    lost = np.flatnonzero(reached == 0).astype(np.uint32)
-    return native_graph.in_chunks(lambda part: builder.connect(lost[part], reached), len(lost), 1, stopped)
+    lost = np.flatnonzero(reached == _NOT_REACHED).astype(np.uint32)
+    if not native_graph.in_chunks(lambda part: builder.connect(lost[part], reached), len(lost), 1, stopped):
+        return False
+    if left := np.count_nonzero(reached == _NOT_REACHED):
+        raise NotExtended(f"no way leads to {left} of its {rows} rows")
+    return True

@@ -119,6 +119,9 @@ class MemoryFolder:
     def map_at_random(self, name: str, size: int) -> None:
         """Return None, because the file is in memory."""
 
+    def read_at_random(self, mapped: memoryview) -> None:
+        """Do nothing, because the file is in memory."""
+
     def evict(self, mapped: memoryview) -> None:
         """Do nothing, because the bytes exist only in memory."""
 

@@ -1437,9 +1437,11 @@ link_row(Builder *builder, Scratch *scratch, uint32_t row, uint32_t from, int to
         qsort(scratch->near, (size_t)scratch->count, sizeof(Near), compare_near);
         uint32_t *mine = room->lists + layer * builder->neighbors, *list = list_of(builder, row, layer);
         Py_ssize_t count = choose_links(builder, scratch, scratch->near, scratch->count, builder->neighbors, mine);
+        lock(&builder->locks[row]); /* if the row is inserted again, others may be linking it */
         for (Py_ssize_t each = 0; each < count; each++)
             __atomic_store_n(&list[each + 1], mine[each], __ATOMIC_RELAXED);
         __atomic_store_n(&list[0], (uint32_t)count, __ATOMIC_RELEASE);
+        unlock(&builder->locks[row]);
         room->counts[layer] = count;
     }
     for (int layer = 0; layer <= top; layer++)
@@ -1725,26 +1727,51 @@ builder_adopt(PyObject *self, PyObject *const *args, Py_ssize_t given)
     return end_work(builder, &room, scratch) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-/* Marks the rows to which a way leads from `row`, and that are not marked yet. `stack` has room for all rows. */
+static const uint32_t NOT_REACHED = UINT32_MAX;
+
+/* Notes for each row to which a way leads through `row`, and that is not reached yet, the row that links it there. So
+ * the notes are a tree: a link that is not in it can be removed, and a way still leads to every row. `stack` has room
+ * for all rows. */
 static void
-reach(const Builder *builder, uint32_t row, uint8_t *reached, uint32_t *stack)
+reach(const Builder *builder, uint32_t row, uint32_t from, uint32_t *reached, uint32_t *stack)
 {
     Py_ssize_t waiting = 0;
-    reached[row] = 1;
+    reached[row] = from;
     stack[waiting++] = row;
     while (waiting) {
-        const uint32_t *list = list_of(builder, stack[--waiting], 0);
+        uint32_t at = stack[--waiting];
+        const uint32_t *list = list_of(builder, at, 0);
         for (uint32_t each = 1; each <= list[0]; each++)
-            if (!reached[list[each]]) {
-                reached[list[each]] = 1;
+            if (reached[list[each]] == NOT_REACHED) {
+                reached[list[each]] = at;
                 stack[waiting++] = list[each];
             }
     }
 }
 
-/* Links a row to which no way leads from the nearest row that has room for another link. */
+/* Returns the farthest link of a row that is not in the tree of `reach`, by its index in the list; 0: there is none. */
+static uint32_t
+spare_link(Builder *builder, Scratch *scratch, uint32_t row, const uint32_t *reached)
+{
+    const uint32_t *list = list_of(builder, row, 0);
+    Query query = {scratch->other, 0, 0};
+    uint32_t found = 0;
+    float worst = 0;
+    as_query(&builder->codes, builder->space, row, &query);
+    for (uint32_t each = 1; each <= list[0]; each++) {
+        float score = score_of(&builder->codes, &query, list[each]);
+        if (reached[list[each]] != row && (!found || score > worst)) {
+            found = each;
+            worst = score;
+        }
+    }
+    return found;
+}
+
+/* Links a row to which no way leads from the nearest row that has room for another link, or else from the nearest one
+ * that can spare a link. */
 static void
-attach_row(Builder *builder, Scratch *scratch, uint32_t row, uint8_t *reached, uint32_t *stack)
+attach_row(Builder *builder, Scratch *scratch, uint32_t row, uint32_t *reached, uint32_t *stack)
 {
     Query query = {scratch->numbers, 0, 0};
     as_query(&builder->codes, builder->space, row, &query);
@@ -1758,20 +1785,28 @@ attach_row(Builder *builder, Scratch *scratch, uint32_t row, uint8_t *reached, u
         insert(scratch, builder->ef, score_of(&builder->codes, &query, entry), entry);
     build_walk(builder, scratch, &query, 0);
     unmark_all(scratch);
-    for (Py_ssize_t each = 0; each < scratch->count; each++) {
-        uint32_t near = scratch->near[each].row & ~FOLLOWED, *list = list_of(builder, near, 0);
-        if (reached[near] && list[0] < (uint32_t)(2 * builder->neighbors)) {
-            list[++list[0]] = row;
-            reach(builder, row, reached, stack);
-            return;
+    for (int spared = 0; spared < 2; spared++)
+        for (Py_ssize_t each = 0; each < scratch->count; each++) {
+            uint32_t near = scratch->near[each].row & ~FOLLOWED, *list = list_of(builder, near, 0), at = 0;
+            if (reached[near] == NOT_REACHED)
+                continue;
+            if (spared)
+                at = spare_link(builder, scratch, near, reached);
+            else if (list[0] < (uint32_t)(2 * builder->neighbors))
+                at = ++list[0];
+            if (at) {
+                list[at] = row;
+                reach(builder, row, near, reached, stack);
+                return;
+            }
         }
-    }
 }
 
 PyDoc_STRVAR(connect_doc,
              "connect(rows, reached): looks for a way from the entry to each of these rows, uint32 (n,), in the ground\n"
-             "layer, and gives those that have none a link. reached, uint8 (all rows,), has 1 for those that have one;\n"
-             "with zeros, it is filled first. No other thread may use the graph.");
+             "layer, and gives those that have none a link. reached, uint32 (all rows,), has for each the row before it\n"
+             "on such a way; 2**32 - 1: there is none, also for rows that no other has room for. It is filled first if\n"
+             "it has only that. No other thread may use the graph.");
 
 static PyObject *
 builder_connect(PyObject *self, PyObject *const *args, Py_ssize_t given)
@@ -1782,7 +1817,7 @@ builder_connect(PyObject *self, PyObject *const *args, Py_ssize_t given)
     Room room;
     if (arguments("connect", given, 2) < 0 || get_rows(args[0], &held, builder->codes.rows) < 0)
         return NULL;
-    if (get(args[1], &reached, "reached", 1, UINT8, 1, 1) < 0)
+    if (get(args[1], &reached, "reached", 1, UINT32, 4, 1) < 0)
         goto rows_held;
     if (counted("reached", reached.shape[0], builder->codes.rows) < 0)
         goto all_held;
@@ -1794,13 +1829,13 @@ builder_connect(PyObject *self, PyObject *const *args, Py_ssize_t given)
     Scratch *scratch = stack ? begin_work(builder, &room, builder->ef + 1) : (Scratch *)PyErr_NoMemory();
     if (scratch) {
         const uint32_t *rows = held.buf;
-        uint8_t *marks = reached.buf;
+        uint32_t *before = reached.buf, entry = (uint32_t)builder->entry;
         Py_BEGIN_ALLOW_THREADS
-        if (!marks[builder->entry])
-            reach(builder, (uint32_t)builder->entry, marks, stack);
+        if (before[entry] == NOT_REACHED)
+            reach(builder, entry, entry, before, stack);
         for (Py_ssize_t each = 0; each < held.shape[0] && !scratch->broken; each++)
-            if (!marks[rows[each]])
-                attach_row(builder, scratch, rows[each], marks, stack);
+            if (before[rows[each]] == NOT_REACHED)
+                attach_row(builder, scratch, rows[each], before, stack);
         Py_END_ALLOW_THREADS
         done = end_work(builder, &room, scratch) < 0 ? NULL : Py_NewRef(Py_None);
     }
@@ -2032,7 +2067,7 @@ fill(PyObject *module)
     int right = graph && builder && damaged && PyModule_AddObjectRef(module, "Damaged", damaged) == 0 &&
                 PyModule_AddObjectRef(module, "Graph", graph) == 0 &&
                 PyModule_AddObjectRef(module, "Builder", builder) == 0 &&
-                PyModule_AddIntConstant(module, "VERSION", 4) == 0;
+                PyModule_AddIntConstant(module, "VERSION", 5) == 0;
     Py_XDECREF(graph);
     Py_XDECREF(builder);
     return right ? 0 : -1;

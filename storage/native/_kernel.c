@@ -193,7 +193,7 @@ lengths(PyObject *module, PyObject *const *args, Py_ssize_t given)
 /* ---- the nearest (vectors are finite, so no distance is NaN) -------------------------------------------- */
 
 enum { ROUGH_LANES = 16 };         /* sums at a time in float32 */
-enum { SHORT_SCAN = 1 << 17 }; /* numbers: 10 us */
+enum { SHORT_SCAN = 1 << 17, SHORT_STRETCH = 1 << 20 }; /* numbers: 10 us of work; 4 MB, about what is read at a time */
 static const double LONG = 1e30; /* the squared lengths beyond which float32 products are too inexact */
 static const float SHORT = 1e-30f;
 
@@ -357,6 +357,21 @@ keep_close(const Pairs *pairs, const float *query, const float *squares, float *
     return kept;
 }
 
+/* A short scan keeps the interpreter's lock, because handing it over takes longer. But rows that lie far apart may have
+ * to be read from the disk one by one, and meanwhile nobody else could run. */
+static int
+keeps_lock(const Pairs *pairs)
+{
+    int64_t first = INT64_MAX, last = 0;
+    if (pairs->count * pairs->dimension > SHORT_SCAN)
+        return 0;
+    for (Py_ssize_t at = 0; pairs->rows && at < pairs->count; at++) {
+        first = pairs->rows[at] < first ? pairs->rows[at] : first;
+        last = pairs->rows[at] > last ? pairs->rows[at] : last;
+    }
+    return !pairs->rows || (last - first) * pairs->dimension <= SHORT_STRETCH;
+}
+
 PyDoc_STRVAR(scan_doc,
              "scan(space, query, vectors, rows, lengths, squares, rows_out, distances_out): the same as `nearest`, which\n"
              "compares by products in float32 first. `squares`: the squared length of each vector, float32 (n,).");
@@ -392,8 +407,7 @@ scan(PyObject *module, PyObject *const *args, Py_ssize_t given)
         PyErr_NoMemory();
         goto all_held;
     }
-    /* A short scan keeps the interpreter's lock, because handing it over takes longer. */
-    PyThreadState *state = count * pairs.dimension > SHORT_SCAN ? give_lock() : NULL;
+    PyThreadState *state = keeps_lock(&pairs) ? NULL : give_lock();
     Pairs some = pairs;
     some.count = keep_close(&pairs, pairs.held[0].buf, squares.buf, rough, rough + count, k, close);
     some.rows = close;

@@ -15,7 +15,7 @@ from types import ModuleType
 _VERSION = 7  # the version of the interface, as in _kernel.c
 _POSTINGS_VERSION = 10  # as in _postings.c
 _TEXT_VERSION = 3  # as in _text.c
-_GRAPH_VERSION = 4  # as in _graph.c
+_GRAPH_VERSION = 5  # as in _graph.c
 
 compiled: ModuleType | None = None
 postings: ModuleType | None = None

@@ -213,13 +213,13 @@ def _vectors_of(found: Found, hits: slice) -> Floats:
     """Read the stored vectors of some hits."""
     rows = found.rows[hits]
     if found.part is None:
-        vectors: Floats = found.views[0].vectors[rows]
+        vectors: Floats = found.views[0].vectors_to_read(rows)[rows]
         return vectors
     part = found.part[hits]
     out = np.empty((len(rows), found.views[0].source.dimension), np.float32)
     for number in np.unique(part).tolist():
         mine = part == number
-        out[mine] = found.views[number].vectors[rows[mine]]
+        out[mine] = found.views[number].vectors_to_read(rows[mine])[rows[mine]]
     return out
 
 
@@ -258,6 +258,7 @@ def among(ids: Sequence[str], node: Node) -> Node:
     return both(IdOneOf(tuple(dict.fromkeys(ids))), node)
 
 
+# The best k rows in one view for one query, and their distances: by distance, then by position.
 Line: TypeAlias = tuple[Ints, Floats]
 _NONE: Line = (np.empty(0, np.int64), np.empty(0, np.float32))
 
@@ -385,7 +386,7 @@ def _scan(part: SearchablePart, query: Floats) -> Line:
     if part.search.trace is not None:
         _trace_scan(part, rows, 1)
     view, k = part.view, part.search.request.k
-    vectors, norms, lengths = view.vectors, view.norms, _known_lengths(part)
+    vectors, norms, lengths = view.vectors_to_read(rows), view.norms, _known_lengths(part)
     if view.ordered:
         return distance.nearest(space, query, vectors, norms=norms, rows=rows, k=k, lengths=lengths)
     # Among rows that tie for the last place, the lowest positions win, and these may be in later rows.
@@ -410,7 +411,7 @@ def _scan_lines(part: SearchablePart, queries: Floats) -> list[Line]:
     return distance.nearest_lines(
         search.space,
         queries,
-        view.vectors,
+        view.vectors_to_read(rows),
         norms=view.norms,
         rows=rows,
         k=search.request.k,
@@ -441,16 +442,13 @@ def _known_lengths(part: SearchablePart) -> npt.NDArray[np.float64] | None:
 
 def _best(k: int, views: Sequence[SegmentView], lines: Sequence[Line]) -> Found:
     """Merge the hits of all views for one query. Keeps the k best, by distance, then by position."""
-    part: Ints | None = None
-    rows, distances = lines[0]
-    if len(lines) > 1:
-        part = np.repeat(np.arange(len(lines)), [len(rows) for rows, _ in lines])
-        rows = np.concatenate([rows for rows, _ in lines])
-        distances = np.concatenate([distances for _, distances in lines])
-    elif len(set(distances.tolist())) == len(rows):
-        return Found(views, None, rows, distances, None)
+    if len(lines) == 1:  # which has this order, see `Line`
+        return Found(views, None, *lines[0], None)
+    part = np.repeat(np.arange(len(lines)), [len(rows) for rows, _ in lines])
+    rows = np.concatenate([rows for rows, _ in lines])
+    distances = np.concatenate([distances for _, distances in lines])
     order = np.lexsort((positions_of(views, part, rows), distances))[:k]
-    return Found(views, None if part is None else part[order], rows[order], distances[order], None)
+    return Found(views, part[order], rows[order], distances[order], None)
 
 
 def _rank(k: int, views: Sequence[SegmentView], found: Sequence[Candidates]) -> Found:

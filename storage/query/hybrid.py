@@ -217,4 +217,5 @@ def _measure(hits: _Hits, views: Sequence[SegmentView], space: Space, vector: Fl
         mine = np.flatnonzero(hits.part == number)
         if len(mine):
             lengths = view.known_lengths() if space == "cosine" else None
-            hits.distances[mine] = distance.exact(space, vector, view.vectors, hits.rows[mine], lengths)
+            rows = hits.rows[mine]
+            hits.distances[mine] = distance.exact(space, vector, view.vectors_to_read(rows), rows, lengths)

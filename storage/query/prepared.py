@@ -1,8 +1,7 @@
 """A prepared search: the plan of a query, kept for the same query of another vector.
 
 Owns: which queries may have one, and running a kept plan. Such a query has one vector and no option, and the
-collection is one segment with a graph. All other queries are planned by planner.py each time, and so is one
-for which the kept plan finds too few rows.
+collection is one segment with a graph. All other queries are planned by planner.py each time.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from ..interface.requests import QueryRequest
 from ..interface.values import Field, Floats, Hits
 from ..segments.snapshot import SegmentView, SelectedRows, Snapshot, read_one
 from . import executor
-from .planner import FilteredGraphSearch, GraphSearch, ScanCodes
+from .planner import FilteredGraphSearch, GraphSearch, Plan, ScanCodes
 
 _OPTIONS = QueryRequest(vectors=np.empty((0, 0), np.float32), k=1)[4:]  # all that follows `fields`
 
@@ -31,6 +30,7 @@ class PreparedSearch(NamedTuple):
     vectors  the stored vectors, which rank the candidates
     codes    whether the plan compares codes instead of walking through the graph
     minimum  how many candidates it has to find
+    fallback the plan if it finds fewer
     allowed  the rows that match; None: all
     """
 
@@ -44,6 +44,7 @@ class PreparedSearch(NamedTuple):
     parameters: SearchParameters
     codes: bool
     minimum: int
+    fallback: Plan
     graph: weakref.ref[Graph]
     allowed: weakref.ref[RowSet] | None
 
@@ -58,8 +59,8 @@ class PreparedSearch(NamedTuple):
             and search.ef == self.ef
         )
 
-    def run(self, queries: Floats, source: executor.Source) -> Hits | None:
-        """Find and read the nearest records to a query (1, dim). None: this plan does not find them all."""
+    def run(self, search: executor.Search, source: executor.Source) -> Hits | None:
+        """Find and read the nearest records to one query. None: it has to be planned anew."""
         view, graph, allowed = self.view, self.graph(), None
         if graph is None or source.graph_of(view) is not graph:
             return None
@@ -67,14 +68,16 @@ class PreparedSearch(NamedTuple):
             return None
         ask = graph.scan if self.codes else graph.search
         try:
-            found = ask(queries, self.vectors, self.parameters, allowed, 1)
+            found = ask(search.request.vectors, self.vectors, self.parameters, allowed, 1)
         except Damaged:
             return None  # the search that follows meets the damage again, and reports it
         candidates, rows, distances = found.counts[0, 0], found.rows[0], found.distances[0]
-        if candidates < self.minimum or candidates < len(rows):
-            return None
-        if len(set(distances.tolist())) < len(rows):
-            return None  # ties, whose order the executor knows
+        if candidates < self.minimum:
+            part = executor.SearchablePart(search, view, graph, allowed, source.report_damage)
+            rows, distances = executor.execute(self.fallback, part, search.request.vectors[0])
+        elif candidates < len(rows):
+            rows, distances = rows[:candidates], distances[:candidates]
+        # Ties are in the order of rows. In a segment, which alone has a graph, it is that of positions.
         return Hits(read_one(SelectedRows(view, rows), self.fields), distances)
 
 
@@ -103,6 +106,7 @@ def prepare(search: executor.Search, snapshot: Snapshot, source: executor.Source
         parameters=executor.parameters_of(chosen, part),
         codes=isinstance(chosen, ScanCodes),
         minimum=chosen.minimum,
+        fallback=chosen.fallback,
         graph=weakref.ref(part.graph),
         allowed=None if part.allowed is None else weakref.ref(part.allowed),
     )

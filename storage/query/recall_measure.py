@@ -32,7 +32,7 @@ def queries_of(snapshot: Snapshot, sample: int) -> Floats | None:
         return None
     pool = [(run.view, int(row)) for run in selected for row in _spread(run.rows, sample)]
     picks = [pool[index] for index in np.linspace(0, len(pool) - 1, min(sample, len(pool))).astype(int)]
-    return np.stack([view.vectors[row] for view, row in picks])
+    return np.stack([view.vectors_to_read(np.array([row]))[row] for view, row in picks])
 
 
 def measure(run: Run, queries: Floats) -> float:

@@ -224,7 +224,7 @@ class _Reading:
             elif typed is not None and slot is not None:
                 arrays.append(typed.column(slot, rows, span))
             elif name == "embedding":
-                arrays.append(vector_array(source.vectors[rows if span is None else span]))
+                arrays.append(vector_array(source.vectors_to_read(rows)[rows if span is None else span]))
             else:
                 arrays.append(source.column(name, rows, span))
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)

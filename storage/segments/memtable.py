@@ -76,6 +76,10 @@ class Memtable:
     def vectors(self) -> Floats:
         return self._vectors
 
+    def vectors_to_read(self, rows: Ints) -> Floats:
+        """Return `vectors`, which are in memory."""
+        return self._vectors
+
     @property
     def norms(self) -> Floats:
         return self._norms

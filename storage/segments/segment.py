@@ -54,6 +54,7 @@ VECTORS, RECORDS, IDS = "vectors.arrow", "records.arrow", "ids.arrow"
 WIDE, SPARSE = "attributes.parquet", "sparse.parquet"
 _BLOCK_ROWS = 65_536
 _KNOWN_OF = {VECTORS: ("vectors", "norms", "lengths"), IDS: ("by hash",)}  # what is made of files that stay
+_FEW_ROWS, _SPACING = 64, 16  # of more rows at smaller distances, the rows between are read, too
 _SMALL = 3 << 20  # numbers whose lengths take less than a millisecond; larger segments have graphs
 
 
@@ -437,6 +438,19 @@ class Segment:
         out: Floats = self._cache["vectors"] if checked else self._once("unchecked", make)
         return out
 
+    def vectors_to_read(self, rows: Ints) -> Floats:
+        """Return all stored vectors, checked, for a reader of these rows.
+
+        If memory has no room for the file, and the rows are few or lie far apart, the system does not read
+        around them.
+        """
+        vectors = self.vectors
+        if self._random_vectors is None:
+            return vectors
+        if len(rows) > _FEW_ROWS and len(rows) * _SPACING > int(rows.max()) - int(rows.min()):
+            return vectors
+        return self.unchecked_vectors
+
     @property
     def norms(self) -> Floats:
         """The squared length of each vector, float32 (rows,)."""
@@ -592,7 +606,7 @@ class Segment:
             texts = {field: self.arrow_text(field) for field in TEXT_FIELDS}
             return StoredRows(self.positions, texts, hashes, self.vectors)
         texts = {field: self.arrow_text(field).take(at) for field in TEXT_FIELDS}
-        return StoredRows(self.positions[rows], texts, hashes[rows], self.vectors[rows])
+        return StoredRows(self.positions[rows], texts, hashes[rows], self.vectors_to_read(rows)[rows])
 
     def verify(self) -> None:
         """Check the checksum of every file. Raises Corruption."""

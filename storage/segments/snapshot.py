@@ -62,6 +62,10 @@ class SegmentView(NamedTuple):
         source = self.source
         return source.unchecked_vectors if isinstance(source, Segment) else self.vectors
 
+    def vectors_to_read(self, rows: Ints | None) -> Floats:
+        """Return `vectors`, for a reader of these rows; None: all rows."""
+        return self.vectors if rows is None else self.source.vectors_to_read(rows)[: self.rows]
+
     @property
     def norms(self) -> Floats:
         return self.source.norms[: self.rows]
@@ -288,7 +292,7 @@ def read_rows(
 
     embeddings = None
     if "embeddings" in fields:
-        blocks = [run.view.source.vectors[run.rows] for run in merged]
+        blocks = [run.view.source.vectors_to_read(run.rows)[run.rows] for run in merged]
         embeddings = np.concatenate(blocks)[back]
     return Rows(
         text("id"),
@@ -319,5 +323,5 @@ def read_one(run: SelectedRows, fields: frozenset[Field]) -> Rows:
         source.texts("document", rows) if "documents" in fields else None,
         source.mappings(rows) if "metadatas" in fields else None,
         source.texts("uri", rows) if "uris" in fields else None,
-        source.vectors[rows] if "embeddings" in fields else None,
+        source.vectors_to_read(rows)[rows] if "embeddings" in fields else None,
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -248,3 +251,92 @@ def test_a_segment_alone_that_is_lost_deletes_nothing(
     with chroma.PersistentClient(tmp_path / "db") as other:
         things = other.get_collection("things")
         assert (things.count(), things.count(where={"kind": "new"})) == (ROWS, 0)
+
+
+_KILLED_REPAIRS = """
+import os, pathlib, shutil, signal, sys
+import chroma
+from chroma.embedded.backend import check_folder
+
+damaged, work = map(pathlib.Path, sys.argv[1:])
+
+def changes(event, args):
+    if event == "open":
+        return bool(args[2] & (os.O_WRONLY | os.O_RDWR)) and not str(args[0]).endswith(".lock")
+    return event in ("os.rename", "os.link", "os.remove", "os.mkdir", "os.truncate")
+
+for kills in range(100):
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(damaged, work)
+    pid = os.fork()
+    if not pid:
+        left = [kills]
+        def hook(event, args):
+            if changes(event, args):
+                if not left[0]:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                left[0] -= 1
+        sys.addaudithook(hook)
+        check_folder(str(work), repair=True)
+        os._exit(0)
+    status = os.waitpid(pid, 0)[1]
+    assert status in (0, signal.SIGKILL), status
+    check_folder(str(work), repair=True)
+    report = check_folder(str(work))
+    assert report.ok, report
+    with chroma.PersistentClient(work) as client:
+        names = [each.name for each in client.list_collections()]
+        found = [client.get_collection(name, embedding_function=None).get()["ids"] for name in names]
+    segments = len(list(work.glob("quarantine/*/collections/*/seg-*")))
+    print(names, found, segments, list(work.rglob("*.tmp")))
+    if not status:
+        break
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+@pytest.mark.parametrize("damaged", ["log", "catalog"])
+def test_a_repair_that_is_killed_loses_no_intact_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str
+) -> None:
+    """A second repair finds what the first one would have."""
+    monkeypatch.setattr(record_store, "BULK_ROWS", 3)
+    with chroma.PersistentClient(tmp_path / "db") as client:
+        for name in ("one", "two"):
+            made = client.create_collection(name, embedding_function=None)
+            for id in "abc":
+                made.add(ids=[id], embeddings=[[1.0, 2.0]], documents=[f"text of {id}"])
+        made.add(ids=["d", "e", "f"], embeddings=[[1.0, 2.0]] * 3)
+        made.add(ids=["g"], embeddings=[[1.0, 2.0]])
+        log = Path(held(made).store.folder.path)
+    if damaged == "log":
+        [path] = log.glob("log-*")
+        data = path.read_bytes()
+        [name] = [each.name for each in log.glob("seg-*")]
+        _damaged(path, data.index(name.encode()))  # the frame that names a segment
+        _damaged(path, data.index(b"text of b"))
+        expected = "['one', 'two'] [['a', 'b', 'c'], ['a', 'c', 'g']] 1 []"
+    else:
+        [path] = (tmp_path / "db").glob("catalog-*.wal")
+        _damaged(path, path.read_bytes().index(b'"one"') + 1)  # its dimension is noted later, with its name
+        expected = "['one', 'two'] [['a', 'b', 'c'], ['a', 'b', 'c', 'd', 'e', 'f', 'g']] 0 []"
+    command = [sys.executable, "-W", "ignore", "-c", _KILLED_REPAIRS, tmp_path / "db", tmp_path / "work"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert not done.returncode, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines == [expected] * len(lines) and len(lines) > 3
+
+
+def test_a_log_is_repaired_where_files_cannot_be_linked(
+    made: Any, client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.add(ids=["a"], embeddings=np.ones((1, 8)), documents=["the first"])
+    made.add(ids=["b"], embeddings=np.ones((1, 8)))
+    client.close()
+    [path] = (tmp_path / "db").rglob("collections/*/log-*")
+    _damaged(path, path.read_bytes().index(b"the first"))
+    before = path.read_bytes()
+    monkeypatch.setattr(DiskFolder, "link", lambda *_: False)
+    assert len(_repaired(tmp_path / "db")) == 1
+    [kept] = (tmp_path / "db" / "quarantine").rglob("log-*")
+    assert kept.read_bytes() == before != path.read_bytes()

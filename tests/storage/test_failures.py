@@ -176,6 +176,35 @@ def test_housekeeping_that_fails_leaves_no_segment_behind(
     client.close()
 
 
+@pytest.mark.parametrize("failing", ["kept graph", "another step"])
+def test_a_merge_that_fails_after_its_segment_was_written_leaves_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failing: str
+) -> None:
+    """The graph that is kept for an extension is only a cache, so it stops no compaction."""
+
+    def fails(*_: Any) -> None:
+        raise MemoryError
+
+    client, collection = _made(tmp_path)
+    owner = (
+        "merged_graphs.MergedGraphs.merge" if failing == "kept graph" else "index_builds.Graphs.before_merge"
+    )
+    monkeypatch.setattr(f"chroma.storage.collection.{owner}", fails)
+    for _ in range(3):
+        collection.update(ids=["a"], embeddings=[[3.0, 4.0]])
+        if failing == "kept graph":
+            collection.compact()
+        else:
+            with pytest.raises(MemoryError):
+                collection.compact()
+        assert len(list(tmp_path.rglob("seg-*"))) == 1
+    monkeypatch.undo()
+    collection.compact()
+    assert collection.get()["ids"] == ["a"] and len(list(tmp_path.rglob("seg-*"))) == 1
+    assert ("is built anew: MemoryError()" in caplog.text) == (failing == "kept graph")
+    client.close()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
 @pytest.mark.parametrize("place", ["disk", "memory"])
 @pytest.mark.parametrize(

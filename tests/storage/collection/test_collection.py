@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import chroma
@@ -85,6 +87,44 @@ def test_an_idle_reader_follows_files_that_are_gone(tmp_path: Path, script: str,
     subprocess.run([sys.executable, "-c", head + body], check=True, timeout=60)
     assert collection.count() == count
     client.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_an_idle_reader_lets_go_of_files_that_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its logs are gone, too, so it loads the collection again instead of following them."""
+    index = "from chroma.storage.collection import index_builds\nindex_builds.INDEX_BYTES = 1\n"
+    monkeypatch.setattr("chroma.storage.collection.index_builds.INDEX_BYTES", 1)
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.create_collection("things", embedding_function=None)
+        vectors = np.random.default_rng(0).standard_normal((500, 8))
+        ids = [str(row) for row in range(500)]
+        collection.add(ids=ids, embeddings=vectors, metadatas=[{"n": row} for row in range(500)])
+        collection.compact()
+        near = {"query_embeddings": vectors[:1], "n_results": 3}
+        for _ in range(3):
+            expected = collection.query(**near)["ids"]
+        assert len(collection.get(where={"n": {"$lt": 9}}, limit=5)["ids"]) == 5
+        assert len(collection.facets("n")["n"]) > 1
+        (held,) = client._backend.engine._open.values()
+        (view,) = held.store.snapshot().views
+        gone = view.source.name
+        assert held._prepared is not None and held.graphs._loaded and held.store.columns._entries
+        del view
+        body = (
+            f"import chroma\n{index}client = chroma.PersistentClient({str(tmp_path)!r})\n"
+            "c = client.get_collection('things')\nfor r in range(2):\n"
+            "    c.add(ids=[f'x{r}'], embeddings=[[100 + r] * 8])\n    c.compact()\nclient.close()"
+        )
+        subprocess.run([sys.executable, "-c", body], check=True, timeout=60)
+        assert collection.count() == 502
+        gc.collect()
+        kept = (held.graphs._loaded, held.store.filters._parts, held.store.columns._entries)
+        assert not any(gone in name for names in kept for name in names)
+        assert held._prepared is None
+        assert gone not in Path("/proc/self/maps").read_text()
+        assert collection.query(**near)["ids"] == expected
 
 
 def test_a_folder_made_anew_under_an_open_client_is_a_new_database(tmp_path: Path) -> None:

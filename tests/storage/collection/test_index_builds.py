@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 
 import chroma
-from chroma.storage.index import hnsw, native_graph
+from chroma.storage.index import graph_file, hnsw, native_graph
 from chroma.storage.native import kernel
+from chroma.storage.segments.segment import Segment
 from chroma.storage.vectors import pca
 
 ROWS, DIM = 3000, 16
@@ -616,6 +618,13 @@ def test_a_graph_that_another_version_replaces_is_not_built_for_ever(
         assert caplog.text.count("no longer built anew") == 1
         assert _recall(collection) >= 0.95  # it is searched as it is, or not at all
         assert graphs.missing(graphs._store.snapshot(), settings) == []
+        status = collection.get_indexing_status()
+        assert status.num_unindexed_ops == (0 if found == "outdated" else ROWS)
+        monkeypatch.setattr(hnsw, "available", lambda: True)
+        collection.compact()
+        assert collection.get_indexing_status().num_unindexed_ops == 0
+        assert _recall(collection) >= 0.95 and len(graphs._loaded) == 1
+        assert found == "outdated" or _coded(collection)
 
 
 def test_files_beyond_memory_are_read_page_by_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -639,3 +648,76 @@ def test_files_beyond_memory_are_read_page_by_page(tmp_path: Path, monkeypatch: 
         (view,) = _graphs(collection)._store.snapshot().views
         assert not np.shares_memory(view.unchecked_vectors, view.vectors)
         assert np.array_equal(view.unchecked_vectors, view.vectors)
+
+
+def test_the_file_of_a_graph_is_checked_before_it_is_read_page_by_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checksum reads the whole file. Without reading ahead, that takes 18 times as long."""
+    with chroma.PersistentClient(tmp_path) as client:
+        _filled(client).compact()
+    size = next(path.stat().st_size for path in tmp_path.rglob("graph-*"))
+    steps = []
+
+    def read_at_random(mapped: memoryview) -> None:
+        steps.append(("at random", len(mapped)))
+
+    def verified(path: str, content: memoryview, file: Any) -> None:
+        steps.append(("checked", len(content)))
+        verify(path, content, file)
+
+    verify = graph_file._verify
+    monkeypatch.setattr(graph_file, "_verify", verified)
+    monkeypatch.setattr("chroma.storage.io.memory_map.read_at_random", read_at_random)
+    monkeypatch.setattr("chroma.storage.io.machine_memory.usable", lambda: size)
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = client.get_collection("things", embedding_function=None)
+        assert _recall(collection) >= 0.95 and _coded(collection)
+    assert [step for step in steps if step[1] == size] == [("checked", size), ("at random", size)]
+
+
+@pytest.fixture()
+def beyond_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, list[int]]]:
+    """A collection that memory has no room for, and how many vectors were read at random by each reader."""
+    with chroma.PersistentClient(tmp_path) as client:
+        _filled(client).compact()
+    monkeypatch.setattr("chroma.storage.io.machine_memory.usable", lambda: 1)
+    read: list[int] = []
+    choose = Segment.vectors_to_read
+
+    def chosen(segment: Segment, rows: Any) -> Any:
+        out = choose(segment, rows)
+        assert np.array_equal(out, segment.vectors)
+        read.append(len(rows) if np.shares_memory(out, segment.unchecked_vectors) else 0)
+        return out
+
+    monkeypatch.setattr(Segment, "vectors_to_read", chosen)
+    with chroma.PersistentClient(tmp_path) as client:
+        yield client.get_collection("things", embedding_function=None), read
+
+
+_SCATTERED = {"n": {"$in": [*range(0, ROWS, 60)]}}
+
+
+@pytest.mark.parametrize(
+    ("method", "asked", "rows"),
+    [
+        ("query", {"query_embeddings": VECTORS[:1], "where": _SCATTERED}, [50]),
+        ("query", {"query_embeddings": VECTORS[:2], "where": _SCATTERED}, [50]),
+        ("query", {"query_embeddings": VECTORS[:1], "where": {"n": {"$lt": 500}}, "exact": True}, [0]),
+        ("query", {"query_embeddings": VECTORS[:1], "include": ["embeddings"]}, [10]),
+        ("query", {"query_embeddings": VECTORS[:2], "include": ["embeddings"]}, [20]),
+        ("query", {"query_embeddings": VECTORS[:1], "diversity": 0.5}, [50]),
+        ("get", {"ids": ["i7"], "include": ["embeddings"]}, [1]),
+        ("get", {"where": _SCATTERED, "include": ["embeddings"]}, [50]),
+        ("get", {"limit": 1000, "include": ["embeddings"]}, [0]),
+        ("update", {"ids": ["i7"], "embeddings": VECTORS[:1]}, [1]),
+        ("upsert", {"ids": ["i8"], "embeddings": VECTORS[:1]}, [1]),
+    ],
+)
+def test_few_vectors_of_a_file_beyond_memory_are_read_page_by_page(
+    beyond_memory: tuple[Any, list[int]], method: str, asked: dict[str, Any], rows: list[int]
+) -> None:
+    collection, read = beyond_memory
+    getattr(collection, method)(**asked)
+    assert read == rows

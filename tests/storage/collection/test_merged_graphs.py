@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 import chroma
 from chroma.storage.collection import compaction, index_builds
 from chroma.storage.index import graph_extension, graph_file, native_graph
+from chroma.storage.memory_budget import DoesNotFit
 from chroma.storage.segments.segment import Segment
 from chroma.storage.vectors import pca
 
@@ -335,6 +337,60 @@ def test_closing_forgets_what_was_kept(tmp_path: Path) -> None:
         inner, budget = _inner(collection), client._backend.engine.services.budget
         compaction.compact(inner.store, everything=True)
         inner.graphs.release()
+        assert not inner.graphs._merged._kept and budget.used() == 0
+
+
+def _mapped(path: Path) -> int:
+    """How many graph files of a database are mapped."""
+    gc.collect()
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    return len({line for line in maps if str(path) in line and "/graph-" in line})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("reason", ["small", "too large", "built elsewhere"])
+def test_what_no_build_takes_is_not_kept(tmp_path: Path, made: list[str], reason: str) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = _filled(client, 1200)
+        inner, budget = _inner(collection), client._backend.engine.services.budget
+        if reason == "small":
+            collection.delete(ids=_ids(0, 300))
+        else:
+            _add(collection, 1200, 1400)
+        compaction.compact(inner.store, everything=True)
+        (view,) = inner.store.snapshot().views
+        if reason == "too large":
+            inner.graphs._leave_out(view.source, DoesNotFit(1, 0))
+        elif reason == "built elsewhere":
+            script = f"""
+import chroma
+from chroma.storage.collection import index_builds
+index_builds.INDEX_BYTES = 1
+with chroma.PersistentClient({str(tmp_path)!r}) as client:
+    client.get_collection("things", embedding_function=None).compact()
+"""
+            subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+            inner.store.refresh()
+        assert not inner.graphs._merged._kept and budget.used() == 0
+        assert not _mapped(tmp_path)
+
+
+def test_a_build_that_is_stopped_by_closing_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with chroma.PersistentClient(tmp_path) as client:
+        collection = _filled(client)
+        _add(collection, 3000, 3500)
+        inner, budget = _inner(collection), client._backend.engine.services.budget
+        compaction.compact(inner.store, everything=True)
+
+        def closed(*_: Any, **__: Any) -> None:
+            monkeypatch.setattr(type(inner.store.services.background), "stopping", lambda _: True)
+            inner.graphs.release()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(graph_extension, "extend", closed)
+            assert not inner.graphs.build(inner.settings, urgent=False)
         assert not inner.graphs._merged._kept and budget.used() == 0
 
 

@@ -12,6 +12,7 @@ from chroma.storage.index.graph import Damaged, GraphData, SearchParameters, lin
 from chroma.storage.index.graph_extension import GONE, NotExtended, Source, extend
 from chroma.storage.index.native_graph import NativeGraph
 from chroma.storage.native import kernel
+from chroma.storage.native.threads import in_threads
 from chroma.storage.vectors import distance, pca
 from chroma.storage.vectors.distance import Space
 
@@ -269,11 +270,11 @@ def test_arrays_that_do_not_fit_each_other_are_refused() -> None:
             _extended(_source(data._replace(**change), np.arange(1500)), SMALL)
 
 
-def _builder(levels: Any) -> Any:
+def _builder(levels: Any, ground: Any = None) -> Any:
     assert kernel.graph is not None
     data = native_data("l2", SMALL[:100])
     return kernel.graph.Builder(
-        "l2", data.codes, np.zeros((100, 33), np.uint32), levels,
+        "l2", data.codes, np.zeros((100, 33), np.uint32) if ground is None else ground, levels,
         np.zeros((int(levels.sum()), 17), np.uint32), 24, 16, 50, -1,
     )  # fmt: skip
 
@@ -281,7 +282,7 @@ def _builder(levels: Any) -> Any:
 def test_arguments_of_the_compiled_part_that_do_not_fit_are_refused() -> None:
     data = native_data("l2", SMALL[:100])
     graph, rows = NativeGraph(data, 24, mapped=True)._graph, np.arange(100, dtype=np.uint32)
-    builder, reached = _builder(data.levels), np.zeros(100, np.uint8)
+    builder, reached = _builder(data.levels), np.full(100, GONE, np.uint32)
     with pytest.raises(ValueError, match="no rows yet"):
         builder.connect(rows, reached)
     builder.adopt(graph, rows, 0, 100)
@@ -307,6 +308,76 @@ def test_a_row_that_is_inserted_again_is_linked_once() -> None:
     builder = _builder(data.levels)
     for _ in range(3):
         builder.insert(np.arange(100, dtype=np.uint32))
-    reached = np.zeros(100, np.uint8)
+    reached = np.full(100, GONE, np.uint32)
     builder.connect(np.arange(100, dtype=np.uint32), reached)
-    assert reached.all()
+    assert (reached < 100).all()
+
+
+def _linked(points: Any, lists: Any, ef: int) -> tuple[Any, Any]:
+    """A builder of points on a line, whose ground layer has these lists of links, and these lists."""
+    assert kernel.graph is not None
+    count, links = len(points), max(map(len, lists))
+    codes = np.empty((count, kernel.graph.code_bytes(1)), np.uint8)
+    kernel.graph.encode("l2", np.array(points, np.float32).reshape(count, 1), codes)
+    ground = np.zeros((count, links + 1), np.uint32)
+    for row, line in enumerate(lists):
+        ground[row, : len(line) + 1] = len(line), *line
+    upper = np.empty((0, links // 2 + 1), np.uint32)
+    levels = np.zeros(count, np.uint8)
+    return kernel.graph.Builder("l2", codes, ground, levels, upper, 1, links // 2, ef, 0), ground
+
+
+def _reachable(ground: Any) -> set[int]:
+    found, waiting = {0}, [0]
+    while waiting:
+        line = ground[waiting.pop()]
+        new = set(line[1 : 1 + line[0]].tolist()) - found
+        found |= new
+        waiting += new
+    return found
+
+
+def test_a_row_without_a_way_replaces_a_link_that_can_be_spared() -> None:
+    """Where all rows near it have as many links as they may."""
+    lists = [[1, 2], [0, 2], [1, 3], [2, 4], [3, 2], [4]]
+    builder, ground = _linked([1, 2, 3, 4, 5, 6], lists, ef=10)
+    assert graph_extension._connect(builder, 6, lambda: False)
+    assert ground[4].tolist() == [2, 3, 5]  # the nearest row, and its farthest link
+    assert _reachable(ground) == set(range(6))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_row_has_a_way_though_all_lists_are_full(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    lists = [[*{*random.choice(200, 4, replace=False).tolist()} - {row}] for row in range(300)]
+    builder, ground = _linked(random.permutation(300) + 1, lists, ef=20)
+    before = _reachable(ground)
+    assert len(before) <= 200
+    assert graph_extension._connect(builder, 300, lambda: False)
+    assert _reachable(ground) == set(range(300))
+
+
+def test_a_graph_with_rows_without_a_way_is_built_anew() -> None:
+    lists = [[1, 2], [0, 2], [0, 1], [0, 1]]
+    builder, _ = _linked(
+        [10, 1, 2, 10.1], lists, ef=1
+    )  # only the first row is looked at, and all depends on it
+    with pytest.raises(NotExtended, match="no way leads to 1 of its 4 rows"):
+        graph_extension._connect(builder, 4, lambda: False)
+
+
+def test_rows_that_threads_insert_again_keep_lists_without_repetition() -> None:
+    """A thread gives a row its new links while others link the row."""
+    data = native_data("l2", SMALL[:100])
+    ground = np.zeros((100, 33), np.uint32)
+    builder = _builder(data.levels, ground)
+    rows = np.tile(np.arange(100, dtype=np.uint32), 20)
+
+    def insert(part: slice) -> None:
+        builder.insert(rows[part])
+
+    for _ in range(20):
+        in_threads(insert, len(rows), 4)
+        for line in ground:
+            targets = line[1 : 1 + line[0]].tolist()
+            assert len(set(targets)) == len(targets)

@@ -7,6 +7,8 @@ import errno
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -332,3 +334,33 @@ def test_same_file_refuses_what_is_not_a_path_and_two_numbers() -> None:
     ):
         with pytest.raises((TypeError, OverflowError, ValueError)):
             compiled.same_file(*arguments)
+
+
+def test_a_short_scan_of_rows_that_lie_far_apart_lets_other_threads_run() -> None:
+    """Each of these rows may have to be read from the disk."""
+    count, k = 1 << 17, 1 << 16
+    vectors = np.random.default_rng(0).standard_normal((16 * count, 1)).astype(np.float32)
+    norms, found, distances = vectors[:, 0] ** 2, np.empty(k, np.int64), np.empty(k, np.float32)
+    query, turns, done = np.ones(1, np.float32), [0], threading.Event()
+
+    def run() -> None:
+        while not done.is_set():
+            turns[0] += 1
+            time.sleep(0.0001)
+
+    def turns_during(rows: Any) -> int:
+        before = turns[0]
+        compiled.scan("l2", query, vectors, rows, None, norms, found, distances)
+        return turns[0] - before
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(10.0)  # so a thread runs only if another one lets it
+    other = threading.Thread(target=run)
+    other.start()
+    try:
+        assert not turns_during(np.arange(count))
+        assert turns_during(16 * np.arange(count))
+    finally:
+        sys.setswitchinterval(interval)
+        done.set()
+        other.join()

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import chroma
+import chroma.storage.collection.collection
 from chroma.errors import InvalidArgumentError
 from chroma.storage.index.graph import Damaged
 from chroma.storage.native import kernel
-from chroma.storage.query import executor
+from chroma.storage.query import executor, planner
 
 ROWS, DIM = 1200, 12
 VECTORS = np.random.default_rng(5).standard_normal((ROWS, DIM)).astype(np.float32)
@@ -231,3 +232,100 @@ def test_several_segments_are_planned_each_time(collection: Any, plans: list[int
         _plain(collection, 7)
         assert len(plans) == before + 1
     assert _held(collection)._prepared is None
+
+
+def test_a_query_with_equal_distances_keeps_its_plan(
+    tmp_path: Path, plans: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chroma.storage.collection.index_builds.INDEX_BYTES", 1)
+    with chroma.PersistentClient(tmp_path) as client:
+        made = client.create_collection("things", embedding_function=None)
+        twice = np.repeat(VECTORS[:1000], 2, axis=0)
+        made.add(ids=[str(row) for row in range(2000)], embeddings=twice)
+        made.compact()
+        for query in range(8):
+            found = made.query(query_embeddings=[VECTORS[query]], n_results=2)
+            assert found["ids"] == [[str(2 * query), str(2 * query + 1)]]
+        assert len(plans) == 2
+
+
+@pytest.mark.parametrize("where", [None, {"n": {"$gte": 50}}], ids=["all", "filtered"])
+def test_a_miss_goes_straight_to_the_fallback(
+    collection: Any, plans: list[int], monkeypatch: pytest.MonkeyPatch, where: Any
+) -> None:
+    monkeypatch.setattr(planner, "GRAPH_ADVANTAGE", 0)  # no scan is faster than the graph
+    for _ in range(3):
+        found = collection.query(query_embeddings=[VECTORS[99]], n_results=5, where=where)
+    held, searched = _held(collection), []
+    prepared, before = held._prepared, len(plans)
+    assert not prepared.codes and before == 2
+    graph = prepared.graph()
+    search = type(graph).search
+
+    def misses(*args: Any) -> Any:
+        hits = search(*args)
+        searched.append(1)
+        hits.counts[:, 0] = 1
+        return hits
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(graph), "search", misses)
+        again = collection.query(query_embeddings=[VECTORS[99]], n_results=5, where=where)
+    assert again == found
+    assert len(plans) == before and len(searched) == 1 and held._prepared is prepared
+
+
+def test_queries_that_take_turns_are_planned_once_each(
+    collection: Any, plans: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    plan_of = executor.plan_of
+
+    def counted(part: Any) -> Any:
+        made.append(1)
+        return plan_of(part)
+
+    monkeypatch.setattr(executor, "plan_of", counted)
+    for turn in range(10):
+        before = len(made)
+        _plain(collection, turn, n_results=5 + turn % 2)
+        assert len(made) == before + 1
+
+
+def test_a_plan_that_is_made_while_files_change_is_not_kept(
+    collection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would drop it, and it keeps the maps of files that are gone."""
+    held = _held(collection)
+    prepare = chroma.storage.collection.collection.prepare
+
+    def meanwhile(*args: Any) -> Any:
+        found = prepare(*args)
+        collection.add(ids=["new"], embeddings=[VECTORS[7]])
+        collection.compact()
+        return found
+
+    _plain(collection, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr("chroma.storage.collection.collection.prepare", meanwhile)
+        _plain(collection, 0)
+    assert held._prepared is None
+    _plain(collection, 0)
+    assert held._prepared is not None
+
+
+def test_a_plan_that_is_made_while_the_collection_is_closed_is_not_kept(
+    collection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = _held(collection)
+    prepare = chroma.storage.collection.collection.prepare
+
+    def meanwhile(*args: Any) -> Any:
+        found = prepare(*args)
+        held.close()
+        return found
+
+    _plain(collection, 0)
+    monkeypatch.setattr("chroma.storage.collection.collection.prepare", meanwhile)
+    _plain(collection, 0)
+    assert held._prepared is None
