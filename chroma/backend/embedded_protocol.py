@@ -114,6 +114,11 @@ class EmbeddedBackend(Backend, Protocol):
     """A backend whose engine is in this process."""
 
     @property
+    def folder(self) -> str | None:
+        """The folder of the database, or None for one in memory."""
+        ...
+
+    @property
     def read_only(self) -> bool:
         """Whether nothing can be written, as in a backup."""
         ...

@@ -249,7 +249,7 @@ def own_state(call: Call) -> JSON:
         "waiting": site.pool.queued,
         "routes": site.times.routes(),
         "background": [{"name": "rows without an index", "count": metrics.not_indexed}],
-        "bytes": _folder_bytes(call.settings.path),
+        "bytes": 0 if call.backend.folder is None else _folder_bytes(call.backend.folder),
     }
 
 

@@ -175,7 +175,8 @@ def root(call: Call) -> JSON:
 def healthcheck(call: Call) -> Any:
     """Check that the database can be read and written; 503 if not. A backup need only be readable."""
     call.backend.get_tenant(DEFAULT_TENANT)  # reads the catalog, which fails if the folder is missing
-    if not os.access(call.settings.path, os.R_OK | os.W_OK | os.X_OK):
+    in_memory = call.backend.folder is None
+    if not in_memory and not os.access(call.settings.path, os.R_OK | os.W_OK | os.X_OK):
         raise NotWritable(f"the folder {call.settings.path} cannot be written")
     healthy: JSON = {"is_executor_ready": True, "is_log_client_ready": True}
     if call.backend.read_only:
@@ -197,6 +198,7 @@ def pre_flight_checks(call: Call) -> JSON:
             "version": call.backend.version(),
             "max_body_bytes": call.settings.max_body_bytes,
             "arrow": content_negotiation.MEDIA_TYPE,
+            "console": call.settings.console,
         },
     }
 
@@ -599,6 +601,11 @@ def own_sql(call: Call) -> JSON | Streamed:
     """Run one SELECT statement over the collections of a database. Returns an Arrow stream, or JSON."""
     sql_body.sql(call.body)
     call.backend.get_database(call.scope)
+    if call.backend.folder is None:
+        raise UnsupportedError(
+            "a statement runs in a process of its own, which does not see a database in memory: call "
+            "client.sql(…) in the program that has it"
+        )
     job = {
         "path": os.path.abspath(call.settings.path),
         "tenant": call.scope.tenant,

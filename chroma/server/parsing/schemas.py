@@ -487,7 +487,11 @@ ANSWERS: dict[str, Schema] = {
         max_batch_size=COUNT,
         supports_base64_encoding=FLAG,
         chroma_arrow=_object(
-            "version max_body_bytes arrow", version=TEXT, max_body_bytes=COUNT, arrow={"const": MEDIA_TYPE}
+            "version max_body_bytes arrow console",
+            version=TEXT,
+            max_body_bytes=COUNT,
+            arrow={"const": MEDIA_TYPE},
+            console=FLAG,
         ),
     ),
     "identity": _object(
