@@ -51,6 +51,11 @@ class FoundRecords(Protocol):
         """The parts of the snapshot. Each has `live`, the number of its records."""
         ...
 
+    @property
+    def state(self) -> Any:
+        """A value that equals that of a later scan only if the collection has not changed meanwhile."""
+        ...
+
     def slots(self, keys: Sequence[str] | None = None) -> Sequence[tuple[str, Any]]:
         """The keys and types of the metadata. If `keys` is given: only these keys, with every type that they
         have in the snapshot."""
@@ -125,6 +130,10 @@ class EmbeddedBackend(Backend, Protocol):
 
     def metrics(self) -> EngineMetrics:
         """The engine's metrics. Reading them opens no collection."""
+        ...
+
+    def open_collections(self) -> set[str]:
+        """The ids of the collections whose files are open, which can be measured at once."""
         ...
 
     def list_tenants(self) -> list[str]:

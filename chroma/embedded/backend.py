@@ -261,6 +261,10 @@ class LocalBackend:
         with translated():
             self.engine.catalog.create_tenant(name)
 
+    def open_collections(self) -> set[str]:
+        """The ids of the collections whose files are open, which can be measured at once."""
+        return self.engine.open_ids()
+
     def list_tenants(self) -> list[str]:
         """All tenants. Only a backend with access to the folder can list them."""
         with translated():

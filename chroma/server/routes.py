@@ -35,6 +35,7 @@ from ..wire import content_negotiation, integer_texts, json_codec, request_codec
 from ..wire.json_codec import JSON
 from ..wire.request_codec import AnswerForm
 from . import console_pages, exploration, export_files, read_responses, sql_rows
+from .answer_cache import AnswerCache
 from .http.request_body import Feed
 from .http.responses import Ready, Streamed
 from .limits.thread_pool import Pool
@@ -68,6 +69,7 @@ class Site:
     document: bytes  # the OpenAPI document
     page: Ready  # the same document as a web page
     guests: Guests | None  # callers with tickets, if there are any
+    maps: AnswerCache  # of embeddings
 
 
 @dataclass
