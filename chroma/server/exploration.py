@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("chroma.server")
 
-_MOST_MEASURED = 1000  # collections whose sizes are read for the tree, because each has to be opened
+# Collections that are opened for the tree to read their sizes. An engine keeps 256 of them open.
+_MOST_OPENED = 200
 _MOST_NUMBERS = 1 << 26  # of the vectors of a map; they and their copy of length one take 512 MB
 _MOST_LAID_OUT = 20_000  # records of a map by UMAP, which takes a minute and cannot be interrupted
 _HEAVY = 2  # calls at a time that may take much memory or hold the interpreter's lock
@@ -52,7 +53,8 @@ _JSON = "application/json"
 
 def own_tree(call: Call) -> JSON:
     """The tenants, databases and collections that the caller may access, with their sizes."""
-    backend, caller, left = call.backend, call.caller, _MOST_MEASURED
+    backend, caller, left = call.backend, call.caller, _MOST_OPENED
+    opened = backend.open_collections()
     tenants = []
     for tenant in backend.list_tenants():
         allowed, databases = caller.databases(tenant), []
@@ -60,8 +62,10 @@ def own_tree(call: Call) -> JSON:
             if allowed is not None and entry["name"] not in allowed:
                 continue
             infos = backend.list_collections(Scope(tenant, entry["name"]), None, None)
-            found = [_described(call, info, measured=number < left) for number, info in enumerate(infos)]
-            left -= min(left, len(infos))
+            found = []
+            for info in infos:
+                left -= info.id not in opened
+                found.append(_described(call, info, measured=left >= 0 or info.id in opened))
             databases.append({"name": entry["name"], "id": entry["id"], "collections": found})
         if databases or allowed is None:
             tenants.append({"name": tenant, "databases": databases})
@@ -138,21 +142,21 @@ def _lengths(call: Call, selection: Selection, bins: int) -> JSON:
 _heavy = threading.BoundedSemaphore(_HEAVY)
 
 
-def one_of_few(handler: Callable[[Call], Any]) -> Callable[[Call], Any]:
-    """The handler, of which few calls run at a time. Others are refused, as they would wait long.
+def one_of_few(work: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of which few calls run at a time. Others are refused, as they would wait long.
 
     A call whose client has gone goes on, and would otherwise take memory and threads from everybody.
     """
 
-    @wraps(handler)
-    def run(call: Call) -> Any:
+    @wraps(work)
+    def run(*arguments: Any) -> Any:
         if not _heavy.acquire(blocking=False):
             raise Overloaded(
                 f"{_HEAVY} maps, searches for pairs or embeddings run already, the most of this server: try "
                 "again in a few seconds"
             )
         try:
-            return handler(call)
+            return work(*arguments)
         finally:
             _heavy.release()
 
@@ -174,13 +178,28 @@ def own_embed(call: Call) -> JSON | Ready:
     return {"embeddings": [np.asarray(vector).tolist() for vector in DefaultEmbeddingFunction()(texts)]}
 
 
-@one_of_few
-def own_projection(call: Call) -> JSON | Ready:
+def own_projection(call: Call) -> Ready:
     """A map of the vectors of matching records in the plane. If they are too many, of some by chance."""
     request = exploration_bodies.map_request(call.body)
     info = call.backend.get_collection_by_id(call.collection)
     with translated():
         found = call.backend.scan(info.ref, request.selection, WHOLE)
+    key, state = (info.ref, call.raw), (found.state, info.configuration)
+    known = call.site.maps.get(key, state)
+    if known is None:
+        made = _projected(call, request, info, found)
+        if isinstance(made, Ready):
+            return made
+        known = to_json(made)
+        call.site.maps.put(key, state, known)
+    return Ready(known, _JSON)
+
+
+@one_of_few
+def _projected(
+    call: Call, request: exploration_bodies.MapRequest, info: CollectionInfo, found: FoundRecords
+) -> JSON | Ready:
+    with translated():
         most = min(request.limit, _MOST_NUMBERS // max(1, info.dimension or 1))
         if request.method == "umap":
             most = min(most, _MOST_LAID_OUT)
@@ -280,7 +299,7 @@ def _vectors(call: Call, query: QueryRequest) -> Iterator[tuple[list[str], Float
 
 def own_state(call: Call) -> JSON:
     """The state of this process: its calls, its routes with their times, its work in the background."""
-    metrics, site = call.backend.metrics(), call.site
+    metrics, site, folder = call.backend.metrics(), call.site, call.backend.folder
     return {
         "version": call.backend.version(),
         "uptime_seconds": site.times.uptime(),
@@ -288,7 +307,7 @@ def own_state(call: Call) -> JSON:
         "waiting": site.pool.queued,
         "routes": site.times.routes(),
         "background": [{"name": "rows without an index", "count": metrics.not_indexed}],
-        "bytes": _folder_bytes(call.settings.path, int(time.monotonic() / _SIZE_SECONDS)),
+        "bytes": 0 if folder is None else _folder_bytes(folder, int(time.monotonic() / _SIZE_SECONDS)),
     }
 
 
