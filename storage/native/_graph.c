@@ -2061,6 +2061,8 @@ static int
 fill(PyObject *module)
 {
     choose_dot();
+    if (share_taken() < 0)
+        return -1;
     PyObject *graph = PyType_FromSpec(&graph_spec), *builder = PyType_FromSpec(&builder_spec);
     if (!damaged)
         damaged = PyErr_NewException("chroma.storage.native._graph.Damaged", NULL, NULL);

@@ -832,6 +832,8 @@ static int
 add_version(PyObject *module)
 {
     choose_rough_product();
+    if (share_taken() < 0)
+        return -1;
     return PyModule_AddIntConstant(module, "VERSION", 7);
 }
 
