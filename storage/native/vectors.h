@@ -30,6 +30,30 @@
 #define WIDE
 #endif
 
+/* ---- instructions --------------------------------------------------------------------------------------- */
+
+enum { PLAIN, AVX2, AVX512, NEON };
+
+/* The widest instructions that this processor has. Tests compare them with the narrower ones: CHROMA_PLAIN_CODES is "1"
+ * for none, "2" for AVX2 at most. */
+static inline int
+widest_instructions(void)
+{
+    const char *at_most = getenv("CHROMA_PLAIN_CODES");
+    if (at_most && *at_most == '1')
+        return PLAIN;
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && !(at_most && *at_most == '2'))
+        return AVX512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return AVX2;
+#elif defined(__ARM_NEON)
+    return NEON;
+#endif
+    return PLAIN;
+}
+
 enum { LANES = 8, LINE = 64 }; /* sums at a time; bytes of a cache line */
 
 /* ---- arguments ---------------------------------------------------------------------------------------- */
